@@ -1,0 +1,74 @@
+"""Every error that this project raises on purpose.
+
+    DPRError                 exit code 1
+    ├── InputError           exit code 2   what the caller gave cannot be used
+    │   ├── DataError                      a data file: malformed row, wrong offsets, duplicate id, empty corpus
+    │   ├── ConfigError                    a setting: unknown key, wrong type, out of range
+    │   └── RequestError                   a question: too long, k out of range, unknown retriever
+    ├── ModelError                         a checkpoint that cannot be loaded or does not fit
+    ├── IndexFormatError                   an index that is absent, damaged, or made for something else
+    ├── IndexLockedError                   another process is writing this index
+    └── MissingDependencyError             an optional package is not installed
+
+A message is one sentence with the value, the cause and the remedy.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class DPRError(Exception):
+    """Root of the tree; ``exit_code`` is what a command ends with."""
+
+    exit_code = 1
+
+
+class InputError(DPRError):
+    """What the caller gave cannot be used."""
+
+    exit_code = 2
+
+
+class DataError(InputError):
+    """A data file cannot be read as what it is said to be."""
+
+    @classmethod
+    def at(cls, path: Path | str, line: int | None, cause: str) -> DataError:
+        """Build the error for a place in a file: ``corpus.jsonl, line 3: …``."""
+        place = f"{path}, line {line}" if line is not None else str(path)
+        return cls(f"{place}: {cause}")
+
+
+class ConfigError(InputError):
+    """A setting is unknown, of the wrong type or out of range."""
+
+
+class RequestError(InputError):
+    """A question or its parameters are out of bounds; ``field`` names the parameter."""
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class ModelError(DPRError):
+    """A checkpoint cannot be loaded, or does not fit what it is used with."""
+
+
+class IndexFormatError(DPRError):
+    """An index is absent, damaged, or was made with another encoder, analyzer or format."""
+
+
+class IndexLockedError(DPRError):
+    """Another process is writing this index."""
+
+
+class MissingDependencyError(DPRError):
+    """An optional package is not installed."""
+
+    @classmethod
+    def extra(cls, package: str, extra: str) -> MissingDependencyError:
+        """Build the sentence that names the extra to install."""
+        command = f"pip install 'dense-passage-retrieval[{extra}]'"
+        return cls(f"the package {package!r} is not installed; install it with: {command}")

@@ -1,0 +1,217 @@
+"""What flows between the rooms: plain frozen data, and the Protocols that rooms offer each other.
+
+Conventions, everywhere in this project:
+
+* a *row* is a passage's position in an index generation, from 0; a *rank* is a place in a result list, from 1;
+* a higher score is better, and equal scores are ordered by passage id;
+* text offsets count Unicode code points, the end is exclusive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with a stage's name, the units done so far and their total (None: unknown)."""
+
+
+def no_progress(stage: str, done: int, total: int | None) -> None:
+    """The Progress that shows nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of text that can be retrieved; ``document[start:end] == text`` of the document it was cut from."""
+
+    id: str
+    text: str
+    title: str = ""
+    document_id: str = ""
+    start: int = 0
+
+    @property
+    def end(self) -> int:
+        """Offset of the passage's end in its source document."""
+        return self.start + len(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question and its gold answers; no answers means unanswerable, or not known."""
+
+    id: str
+    text: str
+    answers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A question with its labelled passages: a row of a training set or of an evaluation set.
+
+    ``answer_starts`` holds, for each of ``question.answers``, its offset in the text of the first positive
+    passage; it is empty where the source does not say. ``grades`` are the relevance grades of the positives
+    (all 1 when empty). An unanswerable question (SQuAD 2.0) has a positive passage, no answers and
+    ``is_impossible``.
+    """
+
+    question: Question
+    positives: tuple[Passage, ...]
+    negatives: tuple[Passage, ...] = ()
+    answer_starts: tuple[int, ...] = ()
+    grades: tuple[int, ...] = ()
+    is_impossible: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TopK:
+    """The best rows for each of Q questions: ``rows`` (Q, k) padded with -1, ``scores`` (Q, k) padded with -inf."""
+
+    rows: IntArray
+    scores: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class ListScore:
+    """What one result list says of a hit, and what fusion made of it.
+
+    ``rank`` and ``score`` are None where the list does not hold the passage; ``contribution`` is what the list
+    added to the hit's final score all the same (the missing-document rule of the fusion).
+    """
+
+    rank: int | None
+    score: float | None
+    contribution: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One retrieved passage, with its rank and score in every list that was asked."""
+
+    row: int
+    passage_id: str
+    rank: int
+    score: float
+    lists: Mapping[str, ListScore]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What a reader reads: a question, its retrieved passages and their retrieval scores, best first."""
+
+    question: str
+    passages: tuple[Passage, ...]
+    scores: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A span of a passage: ``passage.text[start:end] == text``.
+
+    ``score`` orders answers across passages: the span's score over the null score, plus the weighted retrieval
+    score. ``span_score`` and ``null_score`` are the reader's own (sums of a start and an end logit).
+    """
+
+    text: str
+    passage_id: str
+    start: int
+    end: int
+    score: float
+    span_score: float
+    null_score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A reader's verdict on one question: its best answers, best first, and whether it stands by none of them.
+
+    ``no_answer_score`` is SQuAD 2.0's difference of null score and best span score; above the reader's
+    threshold, ``is_answered`` is false.
+    """
+
+    answers: tuple[Answer, ...] = ()
+    is_answered: bool = False
+    no_answer_score: float = field(default=float("inf"))
+
+
+class Encoder(Protocol):
+    """BERT_q and BERT_p: questions and passages to vectors of one space."""
+
+    @property
+    def name(self) -> str:
+        """Directory or hub name, as it is written into an index."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of all that shapes the vectors: weights, tokenizer, pooling, lengths."""
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+
+    def encode_questions(self, questions: Sequence[str]) -> FloatArray:
+        """Return the vectors of questions, (Q, D)."""
+
+    def encode_passages(self, passages: Sequence[Passage], progress: Progress = no_progress) -> FloatArray:
+        """Return the vectors of passages, (P, D), in the order given."""
+
+
+class Analyzer(Protocol):
+    """Text to the terms that a sparse index counts."""
+
+    @property
+    def name(self) -> str:
+        """Name in the registry, recorded in an index."""
+
+    @property
+    def version(self) -> str:
+        """Changes whenever the terms of some text change; recorded in an index."""
+
+    def terms(self, text: str) -> list[str]:
+        """Return a text's terms, in order, repeats included."""
+
+    def batch(self, texts: Iterable[str]) -> Iterator[list[str]]:
+        """Yield the terms of each text, in order; may work ahead and in parallel."""
+
+
+class VectorIndex(Protocol):
+    """Search by inner product over P vectors."""
+
+    def search(self, questions: FloatArray, k: int) -> TopK:
+        """Return the k rows of highest inner product for question vectors (Q, D)."""
+
+
+class SparseIndex(Protocol):
+    """Search by weighted terms over P passages; only passages that share a term with the question are hits."""
+
+    def search(self, questions: Sequence[Sequence[str]], k: int) -> TopK:
+        """Return the k best rows for each question, given as its terms."""
+
+
+class Retriever(Protocol):
+    """Questions in, ranked passages out."""
+
+    @property
+    def name(self) -> str:
+        """The name by which it is chosen: ``dense``, ``bm25``, ``tfidf``, ``hybrid``."""
+
+    def search(self, questions: Sequence[str], k: int) -> list[list[Hit]]:
+        """Return at most k hits for each question, best first."""
+
+
+class Reader(Protocol):
+    """Machine reading comprehension over retrieved passages."""
+
+    @property
+    def name(self) -> str:
+        """Directory or hub name."""
+
+    def read(self, batch: Sequence[Candidates], n_best: int = 1) -> list[Reading]:
+        """Return, for each question, at most ``n_best`` answers over all its passages."""

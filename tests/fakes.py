@@ -1,0 +1,47 @@
+"""Small stand-ins that fulfil the project's Protocols, for tests of the rooms above them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+
+from dpr.types import FloatArray, Passage, Progress, no_progress
+
+
+class HashEncoder:
+    """An encoder without a model: the normalized sum of one pseudo-random vector for each word."""
+
+    name = "hash-encoder"
+    dimension = 32
+
+    def __init__(self, fingerprint: str = "hash-1") -> None:
+        self.fingerprint = fingerprint
+
+    def _vector(self, text: str) -> FloatArray:
+        total = np.zeros(self.dimension, dtype=np.float32)
+        for word in text.casefold().split():
+            seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "little")
+            total += np.random.default_rng(seed).standard_normal(self.dimension).astype(np.float32)
+        return total / np.float32(np.linalg.norm(total) or 1.0)
+
+    def encode_questions(self, questions: Sequence[str]) -> FloatArray:
+        return np.stack([self._vector(question) for question in questions])
+
+    def encode_passages(self, passages: Sequence[Passage], progress: Progress = no_progress) -> FloatArray:
+        progress("encode", len(passages), len(passages))
+        return np.stack([self._vector(f"{passage.title} {passage.text}") for passage in passages])
+
+
+class WordAnalyzer:
+    """Terms are the lower-cased words between blanks."""
+
+    name = "words"
+    version = "1"
+
+    def terms(self, text: str) -> list[str]:
+        return text.casefold().split()
+
+    def batch(self, texts: Iterable[str]) -> Iterator[list[str]]:
+        return map(self.terms, texts)
