@@ -1,0 +1,198 @@
+"""The demo: index a small corpus in English and Korean, serve it, ask it five questions.
+
+    python examples/demo/run.py           stays up until Ctrl-C
+    python examples/demo/run.py --once    ends after the answers
+
+It uses nothing but the installed commands and HTTP, as any other program would.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from rich.console import Console
+from rich.panel import Panel
+from rich.text import Text
+
+HERE = Path(__file__).resolve().parent
+INDEX = HERE.parent.parent / ".demo" / "index"
+CORPUS = (HERE / "english.json", HERE / "korean.json")
+
+QUESTIONS = (
+    "Who was the first person to set foot on the Moon?",
+    "What is the highest mountain in South Korea?",
+    "Which company built the computer Deep Blue?",
+    "한글을 만든 왕은 누구인가?",
+    "한국에서 가장 높은 산은?",
+)
+
+HOST = "127.0.0.1"
+PREFERRED_PORT = 8000
+READY_TIMEOUT_S = 300.0
+ANSWER_TIMEOUT_S = 120.0
+STOP_TIMEOUT_S = 20.0
+
+console = Console()
+
+
+class DemoError(Exception):
+    """The demo cannot go on; the message is one sentence."""
+
+
+def build_index() -> None:
+    """Build a fresh index of the bundled corpus; the builder shows its own progress."""
+    shutil.rmtree(INDEX, ignore_errors=True)
+    sources = [part for path in CORPUS for part in ("--corpus", f"squad:{path}")]
+    command = [installed("dpr-index"), "build", *sources, "--output", str(INDEX)]
+    console.rule("Index")
+    console.print(f"$ {shlex.join(command)}", style="dim", soft_wrap=True, highlight=False)
+    exit_code = subprocess.run(command, check=False).returncode
+    if exit_code:
+        raise DemoError(f"dpr-index ended with exit code {exit_code}; its message is above")
+
+
+@contextmanager
+def serving() -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """Start the server; yield it and its address once it is ready; end it."""
+    port = free_port()
+    address = f"http://{HOST}:{port}"
+    command = [installed("dpr-serve"), "--index", str(INDEX), "--host", HOST, "--port", str(port)]
+    command += ["--log-level", "warning"]
+    console.rule("Serve")
+    console.print(f"$ {shlex.join(command)}", style="dim", soft_wrap=True, highlight=False)
+    server = subprocess.Popen(command)
+    try:
+        wait_until_ready(server, address)
+        yield server, address
+    finally:
+        stop(server)
+
+
+def wait_until_ready(server: subprocess.Popen[bytes], address: str) -> None:
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    with console.status("loading the index and the models …"):
+        while not is_ready(address):
+            if server.poll() is not None:
+                raise DemoError(f"dpr-serve ended with exit code {server.returncode}; its message is above")
+            if time.monotonic() > deadline:
+                raise DemoError(f"dpr-serve was not ready within {READY_TIMEOUT_S:.0f} s; run it by hand to see why")
+            time.sleep(0.2)
+
+
+def is_ready(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/readyz", timeout=5).status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
+
+
+def ask(address: str, question: str) -> dict[str, Any]:
+    """Return the server's result for one question."""
+    try:
+        response = httpx.post(f"{address}/v1/query", json={"question": question}, timeout=ANSWER_TIMEOUT_S)
+    except httpx.TransportError as error:
+        raise DemoError(f"dpr-serve does not answer ({error}); its message is above") from None
+    if response.status_code != httpx.codes.OK:
+        raise DemoError(f"dpr-serve answered {response.status_code}: {response.json()['error']['message']}")
+    result: dict[str, Any] = response.json()["results"][0]
+    return result
+
+
+def show(result: dict[str, Any]) -> None:
+    """Print a question, its answer and score, and the passage that holds it."""
+    answers, hits = result["answers"], result["hits"]
+    if not hits:
+        console.print(Panel("no passage was found", title=Text(result["question"], style="bold")))
+        return
+    passage = result["evidence"][0] if answers else hits[0]["passage"]
+    body = Text()
+    if result["is_answered"]:
+        body.append(answers[0]["text"], style="bold green").append(f"   score {answers[0]['score']:.2f}\n\n")
+    else:
+        best = f"; its best guess: {answers[0]['text']}, score {answers[0]['score']:.2f}" if answers else ""
+        body.append(f"the reader stands by no answer{best}\n\n", style="yellow")
+    evidence = Text(passage["text"])
+    if answers:
+        evidence.stylize("bold black on yellow", answers[0]["start"], answers[0]["end"])
+    body.append(f"{passage['title']}: ", style="bold").append_text(evidence)
+    console.print(Panel(body, title=Text(result["question"], style="bold"), title_align="left"))
+
+
+def stay(server: subprocess.Popen[bytes], address: str) -> None:
+    """Print how to ask, and wait until Ctrl-C."""
+    body = json.dumps({"question": QUESTIONS[0]})
+    console.rule("Ask it yourself")
+    console.print(f"{address}/docs describes the interface; Ctrl-C stops the server.", highlight=False)
+    line = f"curl -s {address}/v1/query -H 'content-type: application/json' -d {shlex.quote(body)}"
+    console.print(line, style="bold", soft_wrap=True, highlight=False)
+    exit_code = server.wait()
+    raise DemoError(f"dpr-serve ended with exit code {exit_code}; its message is above")
+
+
+def stop(server: subprocess.Popen[bytes]) -> None:
+    server.terminate()
+    try:
+        server.wait(STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+
+
+def installed(command: str) -> str:
+    """Return the path of an installed command, beside this Python or on the path."""
+    beside = Path(sys.executable).with_name(command)
+    found = str(beside) if beside.is_file() else shutil.which(command)
+    if found is None:
+        raise DemoError(f"the command {command} is not installed; run: pip install '.[service,minilm]'")
+    return found
+
+
+def free_port() -> int:
+    """Return the preferred port where it is free, any free one otherwise."""
+    for port in (PREFERRED_PORT, 0):
+        try:
+            with socket.create_server((HOST, port)) as listener:
+                chosen: int = listener.getsockname()[1]
+                return chosen
+        except OSError:
+            continue
+    raise DemoError(f"no port of {HOST} is free; stop another server first")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Index a small corpus, serve it, ask it five questions.")
+    parser.add_argument("--once", action="store_true", help="end after the answers")
+    once = parser.parse_args().once
+    # A demo in the background is ended by SIGTERM, and its server with it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        build_index()
+        with serving() as (server, address):
+            console.rule("Ask")
+            for question in QUESTIONS:
+                show(ask(address, question))
+            if not once:
+                stay(server, address)
+    except DemoError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        console.print("\nstopped")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
