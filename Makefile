@@ -1,0 +1,56 @@
+# Every target sets itself up from a fresh clone; the only things needed are Python 3.11+ and a package index.
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+# On a machine without a GPU, a smaller torch: make setup PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu
+PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all check format bench lock clean
+
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Create .venv with everything pinned in requirements.lock
+
+# torch first and alone, at its pinned version: left to the resolver, a dependency could pull another build.
+$(STAMP): pyproject.toml requirements.lock
+	@echo "setting up $(VENV) (a few minutes the first time)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) install $$(grep '^torch==' requirements.lock)
+	@$(PIP) install -c requirements.lock -e '.[dev]'
+	@touch $@
+
+demo: setup ## Index the demo corpus, start the service, ask five questions (ONCE=1: then stop)
+	@$(BIN)/python examples/demo/run.py $(if $(ONCE),--once)
+
+test: setup ## Run the fast tests: offline, CPU only
+	@$(BIN)/python -m pytest
+
+test-all: setup ## Run the slow tests too
+	@$(BIN)/python -m pytest -m 'not (gpu or browser or ray or milvus)'
+
+check: setup ## Lint, format, types, import layers, docs
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest -q tests/house
+
+format: setup ## Format and fix what can be fixed
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: setup ## Measure speed against peers (minutes; writes benchmarks/results)
+	@$(BIN)/python benchmarks/sparse.py
+
+lock: ## Resolve the newest versions anew into requirements.lock
+	@rm -rf .lock-venv && $(PYTHON) -m venv .lock-venv
+	@.lock-venv/bin/python -m pip install -q $$(grep '^torch==' requirements.lock)
+	@.lock-venv/bin/python -m pip install -q -e '.[dev]'
+	@.lock-venv/bin/python -m pip freeze --exclude-editable | sed 's/^torch==\([0-9.]*\).*/torch==\1/' > requirements.lock
+	@rm -rf .lock-venv
+
+clean: ## Remove .venv and what the demo and the tools wrote
+	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build *.egg-info

