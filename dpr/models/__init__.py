@@ -1,0 +1,1 @@
+"""BERT_q and BERT_p: checkpoints, tokenization, encoding."""

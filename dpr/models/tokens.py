@@ -1,0 +1,91 @@
+"""Texts to token ids: one place for lengths and special tokens, for training, indexing and serving alike.
+
+A title and a text are one pair, ``[CLS] title [SEP] text [SEP]``, all of segment 0 as in the original DPR code:
+encoders trained on single texts, the offline base among them, have never seen segment 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+
+from dpr.types import Passage
+
+Batch = dict[str, torch.Tensor]
+
+
+Tokens = list[int]
+"""One text as the model sees it, special tokens included."""
+
+
+def tokenize_questions(tokenizer: Any, questions: Sequence[str], max_tokens: int) -> list[Tokens]:
+    """Return questions as ``[CLS] question [SEP]``, cut to ``max_tokens``."""
+    return _tokenize(tokenizer, list(questions), None, max_tokens)
+
+
+def tokenize_passages(tokenizer: Any, passages: Sequence[Passage], max_tokens: int) -> list[Tokens]:
+    """Return passages as ``[CLS] title [SEP] text [SEP]`` (without a title, as a question is), the text cut."""
+    titled = [index for index, passage in enumerate(passages) if passage.title]
+    plain = [index for index, passage in enumerate(passages) if not passage.title]
+    tokens: dict[int, Tokens] = {}
+    if titled:
+        titles = [clip(tokenizer, passages[index].title, max_tokens // 2) for index in titled]
+        texts = [passages[index].text for index in titled]
+        tokens.update(zip(titled, _tokenize(tokenizer, titles, texts, max_tokens), strict=True))
+    if plain:
+        texts = [passages[index].text for index in plain]
+        tokens.update(zip(plain, _tokenize(tokenizer, texts, None, max_tokens), strict=True))
+    return [tokens[index] for index in range(len(passages))]
+
+
+def clip(tokenizer: Any, text: str, max_tokens: int) -> str:
+    """Cut a text after its first ``max_tokens`` tokens, special tokens not counted."""
+    if len(text) <= max_tokens:  # a token has at least one character
+        return text
+    offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)["offset_mapping"]
+    return text if len(offsets) <= max_tokens else text[: offsets[max_tokens - 1][1]]
+
+
+def count_tokens(tokenizer: Any, text: str) -> int:
+    """Return a text's number of tokens, special tokens not counted."""
+    return len(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+
+
+def length_sorted_batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
+    """Yield the indices of texts in batches, longest first, each within a budget of padded tokens.
+
+    The longest batch comes first, so that memory runs out at once or never. A text over the budget is a batch
+    of its own.
+    """
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
+        if batch and (len(batch) + 1) * lengths[batch[0]] > batch_tokens:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+def pad(tokens: Sequence[Tokens], pad_id: int) -> Batch:
+    """Return ``input_ids`` and ``attention_mask``, each (N, longest)."""
+    width = max(len(ids) for ids in tokens)
+    return {
+        "input_ids": torch.tensor([ids + [pad_id] * (width - len(ids)) for ids in tokens]),
+        "attention_mask": torch.tensor([[1] * len(ids) + [0] * (width - len(ids)) for ids in tokens]),
+    }
+
+
+def _tokenize(tokenizer: Any, texts: list[str], pairs: list[str] | None, max_tokens: int) -> list[Tokens]:
+    if not texts:
+        return []
+    encoded: dict[str, list[Tokens]] = tokenizer(
+        texts,
+        pairs,
+        truncation="longest_first" if pairs is None else "only_second",
+        max_length=max_tokens,
+        return_attention_mask=False,
+    )
+    return encoded["input_ids"]

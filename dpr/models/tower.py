@@ -1,0 +1,58 @@
+"""One tower: a BERT whose token states are pooled into a vector."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from dpr.errors import ConfigError
+
+
+def mean_pooling(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Return the mean of the token states that are not padding: (N, T, D), (N, T) -> (N, D)."""
+    weights = mask.unsqueeze(-1).to(states.dtype)  # (N, T, 1)
+    return (states * weights).sum(1) / weights.sum(1)
+
+
+def cls_pooling(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Return the state of the first token: (N, T, D), (N, T) -> (N, D)."""
+    del mask
+    return states[:, 0]
+
+
+POOLINGS = {"mean": mean_pooling, "cls": cls_pooling}
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderConfig:
+    """How token states become a vector, and how much of a text is seen; lengths count special tokens."""
+
+    pooling: str = "mean"
+    normalize: bool = True
+    question_tokens: int = 64
+    passage_tokens: int = 256
+
+    def __post_init__(self) -> None:
+        if self.pooling not in POOLINGS:
+            raise ConfigError(f"unknown pooling {self.pooling!r}; choose {' or '.join(POOLINGS)}")
+        if min(self.question_tokens, self.passage_tokens) < 8:
+            raise ConfigError("question_tokens and passage_tokens must be at least 8")
+
+
+class Tower(nn.Module):
+    """One BERT with its pooling."""
+
+    def __init__(self, model: Any, config: EncoderConfig) -> None:
+        super().__init__()
+        self.model = model
+        self.config = config
+        self.dimension = int(model.config.hidden_size)
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Return vectors (N, D) of token ids (N, T)."""
+        states = self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state  # (N, T, D)
+        pooled = POOLINGS[self.config.pooling](states, attention_mask).float()
+        return nn.functional.normalize(pooled, dim=-1) if self.config.normalize else pooled

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModel, AutoModelForQuestionAnswering
+
+from dpr.errors import ModelError
+from dpr.models import checkpoint
+from dpr.models.checkpoint import OFFLINE_BASE, content_hash, load_model, load_tokenizer, resolve
+
+
+def test_the_offline_base_comes_from_its_package() -> None:
+    directory = resolve(OFFLINE_BASE)
+    assert (directory / "model.safetensors").is_file()
+
+
+def test_a_damaged_offline_base_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "_OFFLINE_SHA256", "0" * 64)
+    with pytest.raises(ModelError, match="damaged; reinstall"):
+        resolve(OFFLINE_BASE)
+
+
+def test_a_directory_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="is not a model directory"):
+        resolve(tmp_path)
+
+
+def test_a_name_that_nobody_has_is_one_sentence() -> None:
+    with pytest.raises(ModelError, match="neither a directory nor a model"):
+        resolve("no-such-organization/no-such-model")
+
+
+def test_content_hash_changes_with_a_weight_and_not_with_the_place(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(tiny_checkpoint, tmp_path / "copy")
+    assert content_hash(copy) == content_hash(tiny_checkpoint)
+    weights = copy / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(bytes(content))
+    assert content_hash(copy) != content_hash(tiny_checkpoint)
+
+
+def test_a_checkpoint_without_the_head_is_refused_unless_it_is_to_be_trained(tiny_checkpoint: Path) -> None:
+    with pytest.raises(ModelError, match="qa_outputs"):
+        load_model(AutoModelForQuestionAnswering, tiny_checkpoint)
+    model = load_model(AutoModelForQuestionAnswering, tiny_checkpoint, new_head=True)
+    assert not model.training
+    assert model.qa_outputs.weight.shape == (2, 32)
+
+
+def test_truncated_weights_are_refused(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(tiny_checkpoint, tmp_path / "copy")
+    weights = copy / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(ModelError, match="cannot be loaded as AutoModel"):
+        load_model(AutoModel, copy)
+
+
+def test_an_adapter_is_merged_into_its_base(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    base = load_model(AutoModel, tiny_checkpoint)
+    adapted = get_peft_model(base, LoraConfig(r=2, target_modules=["query"], init_lora_weights=False))
+    adapted.peft_config["default"].base_model_name_or_path = str(tiny_checkpoint)
+    adapted.save_pretrained(str(tmp_path))
+    inputs = torch.tensor([[2, 7, 8, 3]])
+    with torch.inference_mode():
+        expected = adapted.eval()(inputs).last_hidden_state
+        merged = load_model(AutoModel, tmp_path)(inputs).last_hidden_state
+        plain = load_model(AutoModel, tiny_checkpoint)(inputs).last_hidden_state
+    torch.testing.assert_close(merged, expected)
+    assert not torch.allclose(merged, plain, atol=1e-3)
+    assert load_tokenizer(tmp_path).pad_token_id == 0
+
+
+def test_an_adapter_that_names_no_base_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA"}), encoding="utf-8")
+    with pytest.raises(ModelError, match="names no base_model_name_or_path"):
+        load_model(AutoModel, tmp_path)

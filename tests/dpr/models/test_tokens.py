@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dpr.models.checkpoint import load_tokenizer
+from dpr.models.tokens import (
+    clip,
+    count_tokens,
+    length_sorted_batches,
+    pad,
+    tokenize_passages,
+    tokenize_questions,
+)
+from dpr.types import Passage
+
+CLS, SEP = 2, 3
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tiny_checkpoint: Path) -> Any:
+    return load_tokenizer(tiny_checkpoint)
+
+
+def test_a_question_stands_between_cls_and_sep_and_is_cut(tokenizer: Any) -> None:
+    whole, cut = tokenize_questions(tokenizer, ["abc", "abcdefghijklmnop"], 8)
+    assert (whole[0], whole[-1], len(whole)) == (CLS, SEP, 5)
+    assert (cut[0], cut[-1], len(cut)) == (CLS, SEP, 8)
+
+
+def test_a_passage_is_title_and_text_in_the_order_given(tokenizer: Any) -> None:
+    passages = [Passage("1", "xy", "ab"), Passage("2", "xy"), Passage("3", "zz", "ab")]
+    first, second, third = tokenize_passages(tokenizer, passages, 16)
+    assert [first.count(SEP), second.count(SEP), third.count(SEP)] == [2, 1, 2]
+    assert second == tokenize_questions(tokenizer, ["xy"], 16)[0]
+    assert first[:4] == third[:4]
+
+
+def test_a_long_title_leaves_room_for_the_text(tokenizer: Any) -> None:
+    [tokens] = tokenize_passages(tokenizer, [Passage("1", "x" * 100, "a" * 100)], 32)
+    assert len(tokens) == 32
+    assert tokens.index(SEP) < 20
+
+
+def test_clip_keeps_the_first_tokens_and_whole_short_texts(tokenizer: Any) -> None:
+    assert clip(tokenizer, "abcdef ghi", 4) == "abcd"
+    assert clip(tokenizer, "abc", 4) == "abc"
+    assert clip(tokenizer, "", 4) == ""
+
+
+def test_count_tokens_leaves_special_tokens_out(tokenizer: Any) -> None:
+    assert count_tokens(tokenizer, "abc de") == 5
+
+
+def test_pad_masks_what_it_adds() -> None:
+    batch = pad([[2, 5, 3], [2, 5, 6, 7, 3]], pad_id=0)
+    assert batch["input_ids"].tolist() == [[2, 5, 3, 0, 0], [2, 5, 6, 7, 3]]
+    torch.testing.assert_close(batch["attention_mask"].sum(1), torch.tensor([3, 5]))
+
+
+@given(st.lists(st.integers(1, 50), max_size=60), st.integers(1, 120))
+def test_batches_hold_every_text_once_within_the_budget(lengths: Sequence[int], budget: int) -> None:
+    batches = list(length_sorted_batches(lengths, budget))
+    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
+    for batch in batches:
+        longest = max(lengths[index] for index in batch)
+        assert len(batch) == 1 or longest * len(batch) <= budget
+    firsts = [lengths[batch[0]] for batch in batches]
+    assert firsts == sorted(firsts, reverse=True)
