@@ -1,0 +1,1 @@
+"""Machine reading comprehension: answer spans out of retrieved passages."""

@@ -1,0 +1,84 @@
+"""Labelled questions as training windows: where the answer starts and ends, or [CLS] for none."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from dpr.errors import DataError
+from dpr.reader.model import ReaderConfig
+from dpr.reader.windows import Window, make_windows
+from dpr.types import Example, Passage
+
+_PAIRS_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A window and the tokens where its answer starts and ends (inclusive); 0, [CLS], for none."""
+
+    window: Window
+    start: int
+    end: int
+
+
+def add_negatives(examples: Sequence[Example], share: float, seed: int) -> list[Example]:
+    """Return the examples and, for a share of them, the same question over a passage that does not answer it.
+
+    The passage is another one of the same article (the same title) without any gold answer in its text: what a
+    retriever confuses with the right one. Questions whose article has no such passage get none.
+    """
+    articles: dict[str, dict[str, Passage]] = defaultdict(dict)  # title -> passage id -> passage
+    for example in examples:
+        passage = example.positives[0]
+        articles[passage.title][passage.id] = passage
+    chooser = random.Random(seed)  # noqa: S311 - sampling, not secrets
+    negatives = []
+    for example in examples:
+        if chooser.random() >= share or not example.question.answers:
+            continue
+        others = [
+            passage
+            for passage in articles[example.positives[0].title].values()
+            if not any(answer in passage.text for answer in example.question.answers)
+        ]
+        if others:
+            question = replace(example.question, answers=())
+            negatives.append(Example(question, (chooser.choice(others),), is_impossible=True))
+    return [*examples, *negatives]
+
+
+def make_features(tokenizer: Any, examples: Sequence[Example], config: ReaderConfig) -> Iterator[Feature]:
+    """Yield every window of every example, labelled with the example's first answer.
+
+    Raises:
+        DataError: an answerable example has no answer offsets.
+    """
+    for first in range(0, len(examples), _PAIRS_AT_ONCE):
+        chunk = examples[first : first + _PAIRS_AT_ONCE]
+        pairs = [(example.question.text, example.positives[0].text) for example in chunk]
+        grouped = make_windows(tokenizer, pairs, config.max_tokens, config.stride, config.question_tokens)
+        for example, windows in zip(chunk, grouped, strict=True):
+            for window in windows:
+                yield Feature(window, *_label(example, window))
+
+
+def _label(example: Example, window: Window) -> tuple[int, int]:
+    if not example.question.answers:
+        return 0, 0
+    if not example.answer_starts:
+        raise DataError(
+            f"question {example.question.id!r} has an answer without its offset in the passage; "
+            "reader training needs offsets, as SQuAD has them"
+        )
+    first = example.answer_starts[0]
+    last = first + len(example.question.answers[0])
+    starts, ends = window.spans[:, 0], window.spans[:, 1]
+    covered = np.flatnonzero((starts >= 0) & (ends > first) & (starts < last))
+    whole = len(covered) and starts[covered[0]] <= first and ends[covered[-1]] >= last
+    return (int(covered[0]), int(covered[-1])) if whole else (0, 0)

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from dpr.errors import ConfigError, DataError, ModelError
+from dpr.reader.model import ReaderConfig
+from dpr.reader.reader import load_reader
+from dpr.reader.train import ReaderTraining, train_reader, warmup_then_linear
+from dpr.types import Candidates, Example, Passage, Question
+
+CONFIG = ReaderConfig(max_tokens=64, stride=8, question_tokens=16)
+NAMES = ["kim", "lee", "park", "choi", "jung", "kang", "cho", "yoon"]
+
+
+def examples() -> list[Example]:
+    made = []
+    for number in range(48):
+        name = NAMES[number % 8]
+        text = f"{'x ' * (number % 5)}the name is {name} ."
+        question = Question(f"q{number}", "name ?", (name,))
+        made.append(Example(question, (Passage(f"p{number}", text),), answer_starts=(text.index(name),)))
+    return made
+
+
+def training(base: Path, **changes: object) -> ReaderTraining:
+    settings = ReaderTraining(
+        base=str(base), batch_tokens=256, learning_rate=3e-3, precision="fp32", checkpoint_steps=4, negative_share=0.0
+    )
+    return replace(settings, **changes)  # type: ignore[arg-type]
+
+
+def losses(output: Path) -> list[float]:
+    return [json.loads(line)["loss"] for line in (output / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def test_a_trained_reader_finds_the_answer(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    summary = train_reader(examples(), tmp_path, training(tiny_checkpoint, epochs=14), CONFIG)
+    history = losses(tmp_path)
+    assert sum(history[-5:]) / 5 < 0.3 * history[0]
+    reader = load_reader(tmp_path, precision="fp32")
+    [reading] = reader.read([Candidates("name ?", (Passage("p", "x the name is park ."),), (0.0,))])
+    assert reading.answers[0].text.startswith("park")
+    assert json.loads((tmp_path / "training.json").read_text(encoding="utf-8"))["run"] == summary["run"]
+    assert not (tmp_path / "state.safetensors").exists()
+
+
+class KilledError(Exception):
+    """Stands for the process's end."""
+
+
+@pytest.mark.parametrize("rank", [0, 4])
+def test_a_killed_run_goes_on_to_the_same_weights(tiny_checkpoint: Path, tmp_path: Path, rank: int) -> None:
+    settings = training(tiny_checkpoint, epochs=2, lora_rank=rank, dropout=0.1)
+
+    def kill_at_step_6(stage: str, done: int, total: int | None) -> None:
+        if done == 6:
+            raise KilledError
+
+    train_reader(examples(), tmp_path / "whole", settings, CONFIG)
+    with pytest.raises(KilledError):
+        train_reader(examples(), tmp_path / "killed", settings, CONFIG, kill_at_step_6)
+    torch.manual_seed(1234)
+    train_reader(examples(), tmp_path / "killed", settings, CONFIG)
+    name = "adapter_model.safetensors" if rank else "model.safetensors"
+    whole, resumed = (load_file(tmp_path / run / name) for run in ("whole", "killed"))
+    assert whole.keys() == resumed.keys()
+    assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+
+
+def test_an_adapter_is_small_and_names_its_base(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    train_reader(examples(), tmp_path, training(tiny_checkpoint, epochs=1, lora_rank=2), CONFIG)
+    saved = json.loads((tmp_path / "adapter_config.json").read_text(encoding="utf-8"))
+    assert saved["base_model_name_or_path"] == str(tiny_checkpoint)
+    assert not (tmp_path / "model.safetensors").exists()
+    assert load_reader(tmp_path, precision="fp32").config == CONFIG
+
+
+def test_a_state_of_other_settings_is_refused(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    def kill(stage: str, done: int, total: int | None) -> None:
+        if done == 5:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train_reader(examples(), tmp_path, training(tiny_checkpoint), CONFIG, kill)
+    with pytest.raises(ModelError, match="other settings or data"):
+        train_reader(examples(), tmp_path, training(tiny_checkpoint, seed=2), CONFIG)
+
+
+def test_bad_input_is_one_sentence(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no training questions"):
+        train_reader([], tmp_path, training(tiny_checkpoint), CONFIG)
+    with pytest.raises(ConfigError, match="shares between 0 and 1"):
+        ReaderTraining(negative_share=2)
+    with pytest.raises(ModelError, match="the loss became nan at step 1"):
+        train_reader(examples(), tmp_path, training(tiny_checkpoint, learning_rate=float("nan")), CONFIG)
+
+
+def test_the_learning_rate_rises_then_falls_to_zero() -> None:
+    factors = [warmup_then_linear(step, 100, 0.1) for step in range(100)]
+    assert factors[9] == max(factors) == 1.0
+    assert factors[:10] == sorted(factors[:10])
+    assert factors[10:] == sorted(factors[10:], reverse=True)
+    assert warmup_then_linear(100, 100, 0.1) == 0.0
