@@ -1,0 +1,151 @@
+"""Sparse against dense against hybrid: the same questions over the same passages, one report.
+
+The output folder gets ``report.json``, ``recall.png``, ``qrels.trec`` and a run file ``<retriever>.trec`` for each
+retriever, so that any evaluation tool of the field can check the numbers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from dpr.errors import RequestError
+from dpr.evaluation.chart import draw_recall, require_charts
+from dpr.evaluation.gold import PassagePool, judge_questions
+from dpr.evaluation.metrics import evaluate, recall_curve
+from dpr.evaluation.report import Cost, FusionUsed, Pool, QuestionSet, Report, System, write_report
+from dpr.evaluation.trec import write_qrels, write_run
+from dpr.search.fusion import Fusion
+from dpr.types import Example, Hit, Progress, Question, Retriever, no_progress
+
+BATCH_QUESTIONS = 256
+SINGLE_QUESTIONS = 100
+RANKED_METRICS = ("mrr@10", "ndcg@10")
+MIN_DEPTH = 10
+FUSED = "hybrid"
+
+
+class SearchableIndex(Protocol):
+    """What a benchmark needs of an open index."""
+
+    @property
+    def generation(self) -> str:
+        """The name of the generation."""
+
+    @property
+    def passages(self) -> PassagePool:
+        """The passages that are searched."""
+
+    def retriever(self, name: str, fusion: Fusion | None = None) -> Retriever:
+        """Return a retriever by its name; a fusion goes to ``hybrid`` alone."""
+
+
+def benchmark(
+    index: SearchableIndex,
+    examples: Iterable[Example],
+    retrievers: Sequence[str],
+    ks: Sequence[int],
+    output: Path,
+    fusion: Fusion | None = None,
+    progress: Progress = no_progress,
+    *,
+    source: str = "",
+    command: str = "",
+) -> Report:
+    """Ask every retriever the same questions and write what each finds, how well and how fast.
+
+    Args:
+        index: the open index.
+        examples: questions with their gold passages.
+        retrievers: names of the index's retrievers, in the order of the report.
+        ks: depths of recall@k; max(ks), and at least 10, hits are asked for.
+        output: the folder to write into, made where it is absent.
+        fusion: how ``hybrid`` fuses; None for the default.
+        progress: told of every batch of questions.
+        source: where the questions come from, for the report.
+        command: the command line, for the report.
+
+    Raises:
+        RequestError: no or an unknown retriever, no k, or a k that a retriever cannot serve.
+        DataError: two questions share an id, none can be judged, no gold passage is in the index, or an id has white
+            space.
+        MissingDependencyError: matplotlib is not installed.
+    """
+    require_charts()
+    depth = _depth(ks)
+    opened = _open(index, retrievers, fusion)
+    judged = judge_questions(index.passages, examples)
+    write_qrels(output / "qrels.trec", judged.qrels)
+    for retriever in opened.values():  # the first search may compile or load; it also shows if the depth can be served
+        retriever.search([judged.questions[0].text], depth)
+    metrics = [*(f"recall@{k}" for k in sorted(set(ks))), *RANKED_METRICS]
+    systems, curves = {}, {}
+    for name, retriever in opened.items():
+        run, cost = _measure(retriever, judged.questions, depth, progress)
+        write_run(output / f"{name}.trec", run, name)
+        ranked = {question: [passage for passage, _ in hits] for question, hits in run.items()}
+        systems[name] = System(evaluate(ranked, judged.qrels, metrics), cost)
+        curves[name] = recall_curve(ranked, judged.qrels, depth)
+    pool = Pool(len(index.passages), index.generation)
+    asked = QuestionSet(source, len(judged.questions), judged.gold_missing, judged.left_out)
+    report = Report(systems, pool, asked, depth, _fusion_used(retrievers, fusion), command)
+    draw_recall(output / "recall.png", curves, ks, f"{asked.count:,} questions, {pool.passages:,} passages")
+    write_report(output / "report.json", report)
+    return report
+
+
+def _depth(ks: Sequence[int]) -> int:
+    if not ks or min(ks) < 1:
+        raise RequestError(f"recall is asked at k = {list(ks)}: give at least one k, each from 1", field="k")
+    return max(*ks, MIN_DEPTH)
+
+
+def _open(index: SearchableIndex, names: Sequence[str], fusion: Fusion | None) -> dict[str, Retriever]:
+    if not names:
+        raise RequestError("there is no retriever to measure: name at least one, such as bm25", field="retriever")
+    return {name: index.retriever(name, fusion if name == FUSED else None) for name in names}
+
+
+def _fusion_used(names: Sequence[str], fusion: Fusion | None) -> FusionUsed | None:
+    if FUSED not in names:
+        return None
+    used = fusion or Fusion()
+    return FusionUsed(used.method, used.weights, used.rrf_constant, used.missing_rule)
+
+
+def _measure(
+    retriever: Retriever, questions: Sequence[Question], depth: int, progress: Progress
+) -> tuple[dict[str, list[tuple[str, float]]], Cost]:
+    """Search in batches for the run, then a sample of questions one by one, as a service would."""
+    run: dict[str, list[tuple[str, float]]] = {}
+    batch_s = 0.0
+    for start in range(0, len(questions), BATCH_QUESTIONS):
+        batch = questions[start : start + BATCH_QUESTIONS]
+        found, elapsed_s = _timed_search(retriever, batch, depth)
+        batch_s += elapsed_s
+        run |= {
+            question.id: [(hit.passage_id, hit.score) for hit in hits]
+            for question, hits in zip(batch, found, strict=True)
+        }
+        progress(f"search {retriever.name}", start + len(batch), len(questions))
+    sample = _sample(questions)
+    single_ms = [1000 * _timed_search(retriever, [question], depth)[1] for question in sample]
+    p50, p95 = np.percentile(single_ms, [50, 95]).tolist()
+    return run, Cost(BATCH_QUESTIONS, 1000 * batch_s / len(questions), len(sample), p50, p95)
+
+
+def _timed_search(retriever: Retriever, questions: Sequence[Question], k: int) -> tuple[list[list[Hit]], float]:
+    texts = [question.text for question in questions]
+    began = time.perf_counter()
+    found = retriever.search(texts, k)
+    return found, time.perf_counter() - began
+
+
+def _sample(questions: Sequence[Question]) -> Sequence[Question]:
+    """Return SINGLE_QUESTIONS questions spread evenly over all, the same ones each time."""
+    step = max(1, len(questions) // SINGLE_QUESTIONS)
+    return questions[::step][:SINGLE_QUESTIONS]

@@ -1,0 +1,53 @@
+"""The picture of a benchmark: recall against the number of passages that are looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from dpr.errors import MissingDependencyError
+from dpr.evaluation.atomic import replacing
+from dpr.evaluation.metrics import Values
+
+# Okabe and Ito's colours, which stay apart for colour-blind readers and in print.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+STYLES = ("-", "--", "-.", ":")
+
+
+def require_charts() -> None:
+    """Raise MissingDependencyError unless matplotlib is installed; asked before long work, not after it."""
+    if find_spec("matplotlib") is None:
+        raise MissingDependencyError.extra("matplotlib", "report")  # noqa: S610  not Django's
+
+
+def draw_recall(path: Path, curves: Mapping[str, Values], ks: Sequence[int], title: str) -> None:
+    """Draw each system's recall@1 … recall@depth, (depth,), over k on a logarithmic axis into a PNG file.
+
+    Args:
+        path: the PNG file, replaced when the picture is whole.
+        curves: for each system, its mean recall at every depth from 1.
+        ks: the depths to mark on the axis.
+        title: one line above the picture.
+
+    Raises:
+        MissingDependencyError: matplotlib is not installed.
+    """
+    require_charts()
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import NullLocator, PercentFormatter
+
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.add_subplot()
+    for number, (name, curve) in enumerate(curves.items()):
+        colour, style = COLOURS[number % len(COLOURS)], STYLES[number % len(STYLES)]
+        axes.plot(range(1, len(curve) + 1), curve, style, color=colour, linewidth=2, label=name)
+    axes.set_xscale("log")
+    axes.set_xticks(sorted(set(ks)), [str(k) for k in sorted(set(ks))])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
+    axes.set(xlabel="k (passages looked at)", ylabel="recall@k", title=title)
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=150)

@@ -1,0 +1,99 @@
+"""Which passages of an index answer a question: labelled passages found again by id, else by their text."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from dpr.errors import DataError
+from dpr.types import Example, Passage, Question
+
+
+class PassagePool(Protocol):
+    """The passages of an index."""
+
+    def __len__(self) -> int:
+        """Return the number of passages."""
+
+    def __iter__(self) -> Iterator[Passage]:
+        """Yield every passage."""
+
+    def row_of(self, passage_id: str) -> int | None:
+        """Return the row of a passage, None where there is none of this id."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedQuestions:
+    """Questions in the order given, and their gold passages' grades by question id and by passage id of the pool.
+
+    The gold passages of ``gold_missing`` questions are all absent from the pool; ``left_out`` further questions had
+    none to find.
+    """
+
+    questions: tuple[Question, ...]
+    qrels: dict[str, dict[str, int]]
+    gold_missing: int
+    left_out: int
+
+
+def judge_questions(pool: PassagePool, examples: Iterable[Example]) -> JudgedQuestions:
+    """Find each question's gold passages in a pool: by id, else every passage of the same text (compared in NFC).
+
+    A gold passage that is not there stays in the qrels under its own id, where nothing can find it, so that its
+    question counts as a miss. Unanswerable questions and questions without a gold passage are left out.
+
+    Raises:
+        DataError: two questions share an id, there is no question to judge, or no gold passage at all is found.
+    """
+    given = list(examples)
+    judged = [example for example in given if example.positives and not example.is_impossible]
+    if not judged:
+        raise DataError(f"none of the {len(given)} questions is answerable and has a gold passage: nothing to measure")
+    _refuse_repeated(example.question for example in judged)
+    found = _find({positive for example in judged for positive in example.positives}, pool)
+    missing = sum(not any(map(found.__contains__, example.positives)) for example in judged)
+    if missing == len(judged):
+        raise DataError(
+            f"none of the gold passages of {len(judged)} questions is among the {len(pool)} passages of the index: "
+            "build the index over the corpus that the questions were written for"
+        )
+    return JudgedQuestions(
+        questions=tuple(example.question for example in judged),
+        qrels={example.question.id: _grades(example, found) for example in judged},
+        gold_missing=missing,
+        left_out=len(given) - len(judged),
+    )
+
+
+def _refuse_repeated(questions: Iterable[Question]) -> None:
+    seen: set[str] = set()
+    for question in questions:
+        if question.id in seen:
+            raise DataError(f"question id {question.id!r} occurs twice: give every question an id of its own")
+        seen.add(question.id)
+
+
+def _find(golds: set[Passage], pool: PassagePool) -> dict[Passage, Sequence[str]]:
+    """Return the ids in the pool of each gold passage that is there."""
+    found: dict[Passage, Sequence[str]] = {gold: (gold.id,) for gold in golds if pool.row_of(gold.id) is not None}
+    by_text: dict[str, list[str]] = {_text(gold): [] for gold in golds if gold not in found}
+    if by_text:
+        for passage in pool:
+            if (ids := by_text.get(_text(passage))) is not None:
+                ids.append(passage.id)
+    return found | {gold: ids for gold in golds if (ids := by_text.get(_text(gold))) and gold not in found}
+
+
+def _text(passage: Passage) -> str:
+    return unicodedata.normalize("NFC", passage.text)
+
+
+def _grades(example: Example, found: dict[Passage, Sequence[str]]) -> dict[str, int]:
+    grades: dict[str, int] = {}
+    given = example.grades or (1,) * len(example.positives)
+    for positive, grade in zip(example.positives, given, strict=True):
+        for passage_id in found.get(positive, (positive.id,)):
+            grades[passage_id] = max(grade, grades.get(passage_id, grade))
+    return grades

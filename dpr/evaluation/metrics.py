@@ -1,0 +1,146 @@
+"""Ranking metrics, equal to trec_eval's, averaged over every judged question.
+
+A *run* holds, for each question id, the passage ids that a system retrieved, best first. *Qrels* hold, for each
+question id, the grades of its judged passages: above 0 is relevant, anything not listed is not. A judged question
+that the run does not answer scores 0; a question of the run that nobody judged is left out.
+
+Notation of the formulas: ``g_r`` is the grade of the passage at rank r (0 where it is not relevant), ``R`` the number
+of the question's relevant passages, and the sums run over r = 1 … k.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from dpr.errors import ConfigError, DataError
+from dpr.types import IntArray
+
+Run = Mapping[str, Sequence[str]]
+Qrels = Mapping[str, Mapping[str, int]]
+Values = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What Q judged questions got, and what they could have got; the questions are in the order of the qrels.
+
+    ``retrieved`` (Q, depth): the grade of the passage at each rank, 0 where it is not relevant or nothing was found.
+    ``ideal`` (Q, J): the grades of the question's relevant passages, best first, padded with 0.
+    """
+
+    retrieved: IntArray
+    ideal: IntArray
+
+    @property
+    def relevant(self) -> IntArray:
+        """The number of relevant passages of each question, (Q,)."""
+        counts: IntArray = (self.ideal > 0).sum(axis=1)
+        return counts
+
+
+Metric = Callable[[Judged, int], Values]
+
+
+def judge(run: Run, qrels: Qrels, depth: int) -> Judged:
+    """Look up the grades of the first ``depth`` passages of every judged question.
+
+    Raises:
+        DataError: there is no judged question, or the run lists a passage twice for one question.
+    """
+    if not qrels:
+        raise DataError("there is no judged question to average over: the qrels are empty")
+    retrieved = np.zeros((len(qrels), depth), dtype=np.int64)
+    ideal = np.zeros((len(qrels), max(map(len, qrels.values()))), dtype=np.int64)
+    for number, (question, grades) in enumerate(qrels.items()):
+        ranked = run.get(question, ())
+        _refuse_repeated(question, ranked)
+        found = [grades.get(passage, 0) for passage in ranked[:depth]]
+        retrieved[number, : len(found)] = found
+        ideal[number, : len(grades)] = sorted(grades.values(), reverse=True)
+    return Judged(retrieved.clip(min=0), ideal.clip(min=0))
+
+
+def _refuse_repeated(question: str, ranked: Sequence[str]) -> None:
+    if len(set(ranked)) == len(ranked):
+        return
+    repeated = next(passage for number, passage in enumerate(ranked) if passage in ranked[:number])
+    raise DataError(f"the run lists passage {repeated!r} twice for question {question!r}; keep its best rank only")
+
+
+def success(judged: Judged, k: int) -> Values:
+    """Success@k = 1 if any g_r > 0, else 0: the "top-k retrieval accuracy" of the DPR paper (Karpukhin et al. 2020)."""
+    return (_found(judged, k) > 0).astype(np.float64)
+
+
+def recall(judged: Judged, k: int) -> Values:
+    """Recall@k = |{r : g_r > 0}| / R. With one relevant passage for each question this is success@k."""
+    shares: Values = _found(judged, k) / np.maximum(judged.relevant, 1)
+    return shares
+
+
+def _found(judged: Judged, k: int) -> IntArray:
+    counts: IntArray = (judged.retrieved[:, :k] > 0).sum(axis=1)
+    return counts
+
+
+def reciprocal_rank(judged: Judged, k: int) -> Values:
+    """RR@k = 1 / min{r : g_r > 0}, and 0 without a relevant passage in the first k; its mean is MRR@k."""
+    relevant = judged.retrieved[:, :k] > 0
+    ranks = np.arange(1, relevant.shape[1] + 1)
+    values: Values = (relevant / ranks).max(axis=1, initial=0.0)
+    return values
+
+
+def ndcg(judged: Judged, k: int) -> Values:
+    """NDCG@k = DCG@k / DCG@k of the ideal order, with DCG@k = Σ g_r / log2(r + 1).
+
+    The gain is the grade itself (Järvelin and Kekäläinen 2002), as in trec_eval's ``ndcg_cut``, not 2^g − 1.
+    """
+    gain, ideal = _discounted_gain(judged.retrieved, k), _discounted_gain(judged.ideal, k)
+    return np.divide(gain, ideal, out=np.zeros(len(ideal)), where=ideal > 0)
+
+
+def _discounted_gain(grades: IntArray, k: int) -> Values:
+    first = grades[:, :k]
+    gain: Values = (first / np.log2(np.arange(2, first.shape[1] + 2))).sum(axis=1)
+    return gain
+
+
+METRICS: dict[str, Metric] = {"success": success, "recall": recall, "mrr": reciprocal_rank, "ndcg": ndcg}
+
+
+def per_question(run: Run, qrels: Qrels, names: Sequence[str]) -> dict[str, Values]:
+    """Return each named metric (``recall@20``) for every judged question, (Q,), in the order of the qrels.
+
+    Raises:
+        ConfigError: a name is not a metric, ``@`` and a depth of at least 1.
+        DataError: see `judge`.
+    """
+    metrics = {name: _parse(name) for name in names}
+    judged = judge(run, qrels, max((k for _, k in metrics.values()), default=1))
+    return {name: metric(judged, k) for name, (metric, k) in metrics.items()}
+
+
+def evaluate(run: Run, qrels: Qrels, names: Sequence[str]) -> dict[str, float]:
+    """Return the mean of each named metric over all judged questions; raises as `per_question` does."""
+    return {name: float(values.mean()) for name, values in per_question(run, qrels, names).items()}
+
+
+def recall_curve(run: Run, qrels: Qrels, depth: int) -> Values:
+    """Return mean recall@1, recall@2, …, recall@depth, (depth,); raises as `judge` does."""
+    judged = judge(run, qrels, depth)
+    found = np.cumsum(judged.retrieved > 0, axis=1)  # (Q, depth)
+    curve: Values = (found / np.maximum(judged.relevant, 1)[:, None]).mean(axis=0)
+    return curve
+
+
+def _parse(name: str) -> tuple[Metric, int]:
+    metric, at, depth = name.partition("@")
+    if metric not in METRICS or not at or not depth.isdecimal() or int(depth) < 1:
+        known = ", ".join(f"{known}@k" for known in METRICS)
+        raise ConfigError(f"unknown metric {name!r}: choose from {known}, with k a number from 1")
+    return METRICS[metric], int(depth)

@@ -1,0 +1,160 @@
+"""The report of a benchmark: what was measured, on what, with what, as JSON and as a table."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import dpr
+from dpr.evaluation.atomic import replacing
+
+PACKAGES = (
+    "numpy",
+    "torch",
+    "transformers",
+    "faiss-cpu",
+    "rank-bm25",
+    "numba",
+    "kiwipiepy",
+    "PyStemmer",
+    "pyarrow",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Time of a system's searches, in milliseconds: a question's share of a batch, and one question on its own."""
+
+    batch_questions: int
+    batch_ms_per_question: float
+    single_questions: int
+    single_ms_p50: float
+    single_ms_p95: float
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """What one retriever achieved, by the metric's name, and what it cost."""
+
+    metrics: Mapping[str, float]
+    cost: Cost
+
+    def as_json(self) -> dict[str, object]:
+        """Return the system as JSON values."""
+        return {
+            "metrics": {name: {"value": value} for name, value in self.metrics.items()},
+            "cost": {name: getattr(self.cost, name) for name in Cost.__slots__},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The passages that were searched: their number and the index generation that holds them."""
+
+    passages: int
+    generation: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionSet:
+    """The questions that were asked.
+
+    ``count`` questions were judged. The gold passages of ``gold_missing`` of them are not in the pool: no system
+    can find them, and they count as misses. ``left_out`` had no passage to find (unanswerable, or not labelled).
+    """
+
+    source: str
+    count: int
+    gold_missing: int
+    left_out: int
+
+
+@dataclass(frozen=True, slots=True)
+class FusionUsed:
+    """How the hybrid system was fused, and what a list said of a passage that it did not hold."""
+
+    method: str
+    weights: Mapping[str, float] | None
+    rrf_constant: float
+    missing_rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that a benchmark says, but for the runs themselves; ``depth`` hits were asked of each system."""
+
+    systems: Mapping[str, System]
+    pool: Pool
+    questions: QuestionSet
+    depth: int
+    fusion: FusionUsed | None = None
+    command: str = ""
+
+    def as_json(self) -> dict[str, object]:
+        """Return the report as JSON values, with the versions and the machine at hand."""
+        return {
+            "systems": {name: system.as_json() for name, system in self.systems.items()},
+            "pool": _fields(self.pool),
+            "questions": _fields(self.questions),
+            "depth": self.depth,
+            "fusion": _fields(self.fusion) if self.fusion else None,
+            "command": self.command,
+            "versions": versions(),
+            "machine": machine(),
+        }
+
+    def table(self) -> list[tuple[str, ...]]:
+        """Return the rows of the table for the screen, the head first: shares in per cent, times in milliseconds."""
+        metrics = list(next(iter(self.systems.values())).metrics)
+        head = ("retriever", *metrics, "ms/question", "p50 ms", "p95 ms")
+        return [head, *(_row(name, system, metrics) for name, system in self.systems.items())]
+
+
+def _row(name: str, system: System, metrics: Sequence[str]) -> tuple[str, ...]:
+    cost = system.cost
+    times = (cost.batch_ms_per_question, cost.single_ms_p50, cost.single_ms_p95)
+    return (name, *(f"{100 * system.metrics[metric]:.1f}" for metric in metrics), *(f"{time:.2f}" for time in times))
+
+
+def _fields(record: Pool | QuestionSet | FusionUsed) -> dict[str, object]:
+    return {name: getattr(record, name) for name in type(record).__slots__}
+
+
+def write_report(path: Path, report: Report) -> None:
+    """Write a report as JSON; a reader sees the old file or the whole new one."""
+    text = json.dumps(report.as_json(), ensure_ascii=False, indent=2, allow_nan=False, default=dict)
+    with replacing(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python, this project and the installed packages that shape results."""
+    found = {"python": platform.python_version(), "dpr": dpr.__version__}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> dict[str, object]:
+    """Return what the times were measured on."""
+    return {
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+    }
+
+
+def _processor() -> str:
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text(encoding="utf-8").splitlines() if information.is_file() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())

@@ -1,0 +1,1 @@
+"""Retrievers: dense, sparse, and both fused into one list."""

@@ -1,0 +1,269 @@
+"""Fusion of result lists into one, in plain numpy; the choice of the defaults is docs/decisions/0005-fusion.md.
+
+The candidates of a question are the passages that any list holds. A method turns each list's scores of all the
+candidates into values that may be added; a candidate's fused score is Σ weight · value over the lists. What a list
+says of a candidate that it does not hold is the method's missing-document rule, stated in `MISSING_RULES`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from dpr.errors import RequestError
+from dpr.types import FloatArray, IntArray, TopK
+
+Doubles = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+RRF_CONSTANT = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What one list says of the C candidates of Q questions, each (Q, C).
+
+    ``ranks`` is 0 where the list does not hold the candidate, and ``scores`` is then the missing-document rule's.
+    ``exists`` is false on the padding of questions with fewer candidates.
+    """
+
+    ranks: IntArray
+    scores: Doubles
+    exists: Mask
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """How a list's scores become values (Q, C) that may be added to another list's; takes RRF's constant beside them.
+
+    What it returns where no candidate exists is ignored.
+    """
+
+    values: Callable[[Listed, float], Doubles]
+    missing_rule: str
+
+
+def _raw(listed: Listed, _constant: float) -> Doubles:
+    """Σ w·s: the scores as they are, for lists on one scale."""
+    return listed.scores
+
+
+def _minmax(listed: Listed, _constant: float) -> Doubles:
+    """(s − min) / (max − min) over the question's candidates; 0 for all where max = min."""
+    low, high = _extremes(listed.scores, listed.exists)
+    return _divided(listed.scores - low, high - low)
+
+
+def _zscore(listed: Listed, _constant: float) -> Doubles:
+    """(s − mean) / standard deviation over the question's candidates; 0 for all where their scores are equal."""
+    count = np.maximum(listed.exists.sum(axis=1, keepdims=True), 1)
+    mean = np.where(listed.exists, listed.scores, 0.0).sum(axis=1, keepdims=True) / count
+    deviations = np.where(listed.exists, listed.scores - mean, 0.0)
+    low, high = _extremes(listed.scores, listed.exists)
+    # Equal scores may leave a tiny deviation by rounding, so the spread decides whether there is one.
+    deviation = np.where(high > low, np.sqrt((deviations**2).sum(axis=1, keepdims=True) / count), 0.0)
+    return _divided(deviations, deviation)
+
+
+def _reciprocal_rank(listed: Listed, constant: float) -> Doubles:
+    """1 / (constant + rank), rank from 1 (Cormack, Clarke and Büttcher 2009)."""
+    values: Doubles = (listed.ranks > 0) / np.maximum(constant + listed.ranks, 1.0)
+    return values
+
+
+def _extremes(values: Doubles, mask: Mask) -> tuple[Doubles, Doubles]:
+    """Return the lowest and the highest value under the mask, (Q, 1) each; 0 where the mask is empty."""
+    low = np.where(mask, values, np.inf).min(axis=1, keepdims=True, initial=np.inf)
+    high = np.where(mask, values, -np.inf).max(axis=1, keepdims=True, initial=-np.inf)
+    anything = mask.any(axis=1, keepdims=True)
+    return np.where(anything, low, 0.0), np.where(anything, high, 0.0)
+
+
+def _divided(values: Doubles, spread: Doubles) -> Doubles:
+    return np.divide(values, spread, out=np.zeros_like(values), where=spread > 0)
+
+
+_LOWEST = (
+    "a passage absent from a list takes the list's lowest score; where the list ended before the candidate depth, "
+    "it takes 0, or the lowest score if that is below 0"
+)
+_NOTHING = "a passage absent from a list gets nothing from it"
+
+METHODS: dict[str, Method] = {
+    "zscore": Method(_zscore, _LOWEST),
+    "minmax": Method(_minmax, _LOWEST),
+    "raw": Method(_raw, _LOWEST),
+    "rrf": Method(_reciprocal_rank, _NOTHING),
+}
+
+MISSING_RULES: dict[str, str] = {name: method.missing_rule for name, method in METHODS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Fusion:
+    """How to fuse: a method of `METHODS`, a weight for each list (None: equal, summing to 1), and RRF's constant.
+
+    Raises:
+        RequestError: the method is unknown, a weight is negative or not finite or all are 0, the constant is negative
+            or not finite; ``field`` says which.
+    """
+
+    method: str = "zscore"
+    weights: Mapping[str, float] | None = None
+    rrf_constant: float = RRF_CONSTANT
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            known = ", ".join(METHODS)
+            raise RequestError(f"unknown fusion method {self.method!r}: choose from {known}", field="fusion")
+        if not (math.isfinite(self.rrf_constant) and self.rrf_constant >= 0):
+            raise RequestError(f"rrf_constant is {self.rrf_constant}: it must be 0 or more", field="rrf_constant")
+        if self.weights is not None:
+            _refuse_bad_weights(self.weights)
+
+    @property
+    def missing_rule(self) -> str:
+        """What a list adds for a passage that it does not hold, in words."""
+        return MISSING_RULES[self.method]
+
+    def weights_for(self, lists: Iterable[str]) -> dict[str, float]:
+        """Return the weight of each list.
+
+        Raises:
+            RequestError: there is no list, or the weights name other lists than these.
+        """
+        names = list(lists)
+        if not names:
+            raise RequestError("there is no result list to fuse: ask at least one retriever", field="fusion")
+        if self.weights is None:
+            return dict.fromkeys(names, 1.0 / len(names))
+        if set(self.weights) != set(names):
+            given, wanted = ", ".join(self.weights), ", ".join(names)
+            raise RequestError(f"weights are given for {given}: give one for each of {wanted}", field="weights")
+        return {name: float(self.weights[name]) for name in names}
+
+
+def _refuse_bad_weights(weights: Mapping[str, float]) -> None:
+    for name, weight in weights.items():
+        if not (math.isfinite(weight) and weight >= 0):
+            raise RequestError(f"the weight of {name!r} is {weight}: it must be 0 or more", field="weights")
+    if not any(weights.values()):
+        raise RequestError("all weights are 0: give at least one list a weight above 0", field="weights")
+
+
+@dataclass(frozen=True, slots=True)
+class FusedList:
+    """What one list said of the fused hits, each (Q, k).
+
+    ``ranks`` is 0 and ``scores`` is nan where the list does not hold the passage; the ``contributions`` of the lists
+    add up to the fused score.
+    """
+
+    ranks: IntArray
+    scores: Doubles
+    contributions: Doubles
+
+
+@dataclass(frozen=True, slots=True)
+class Fused:
+    """The best fused rows: ``rows`` (Q, k) padded with -1, ``scores`` (Q, k) padded with -inf, and each list's part."""
+
+    rows: IntArray
+    scores: Doubles
+    lists: dict[str, FusedList]
+
+
+def fuse(lists: Mapping[str, TopK], k: int, fusion: Fusion, passage_id: Callable[[int], str]) -> Fused:
+    """Fuse result lists of the same Q questions and keep the k best passages of each.
+
+    Args:
+        lists: for each list's name its rows and scores, (Q, d) with a depth d of its own, best first.
+        k: at most this many passages are kept for each question.
+        fusion: method, weights and constant.
+        passage_id: the id of a row, asked only where fused scores are equal: ties are ordered by it.
+
+    Raises:
+        RequestError: see `Fusion.weights_for`.
+    """
+    weights = fusion.weights_for(lists)
+    # Sums of three or more floats depend on their order, so it is the names' and not the mapping's.
+    names = sorted(lists)
+    candidates, slots = _candidates([lists[name] for name in names])
+    parts = {
+        name: _part(lists[name], slot, candidates >= 0, weights[name], fusion)
+        for name, slot in zip(names, slots, strict=True)
+    }
+    total = np.where(candidates >= 0, sum(part.contributions for part in parts.values()), -np.inf)
+    best = _best(total, candidates, k, passage_id)  # (Q, k) slots
+    taken = {name: _take(parts[name], best) for name in lists}
+    return Fused(np.take_along_axis(candidates, best, 1), np.take_along_axis(total, best, 1), taken)
+
+
+def _candidates(lists: list[TopK]) -> tuple[IntArray, list[IntArray]]:
+    """Number the distinct rows of each question: (Q, C) rows by slot, -1 beyond, and each list's slots (Q, d)."""
+    rows = np.concatenate([top.rows for top in lists], axis=1)  # (Q, C)
+    order = np.argsort(rows, axis=1, kind="stable")
+    ordered = np.take_along_axis(rows, order, 1)
+    is_new = (ordered >= 0) & (np.diff(ordered, axis=1, prepend=-1) != 0)
+    ordered_slots = np.maximum(np.cumsum(is_new, axis=1) - 1, 0)
+    slots = np.empty_like(rows)
+    np.put_along_axis(slots, order, ordered_slots, 1)
+    candidates = np.full_like(rows, -1)
+    candidates[np.nonzero(is_new)[0], ordered_slots[is_new]] = ordered[is_new]
+    return candidates, np.split(slots, np.cumsum([top.rows.shape[1] for top in lists])[:-1], axis=1)
+
+
+def _part(top: TopK, slots: IntArray, exists: Mask, weight: float, fusion: Fusion) -> FusedList:
+    """Lay a list out over the candidates and weigh its values, (Q, C)."""
+    held = top.rows >= 0
+    place = np.nonzero(held)[0], slots[held]
+    ranks = np.zeros(exists.shape, dtype=np.int64)
+    ranks[place] = np.nonzero(held)[1] + 1
+    scores = np.repeat(_missing_score(top.scores, held), exists.shape[1], axis=1)
+    scores[place] = top.scores[held]
+    values = METHODS[fusion.method].values(Listed(ranks, scores, exists), fusion.rrf_constant)
+    return FusedList(ranks, np.where(ranks > 0, scores, np.nan), weight * values)
+
+
+def _missing_score(scores: FloatArray, held: Mask) -> Doubles:
+    """Return the score that stands for an absent passage in each question's list, (Q, 1).
+
+    A list that ended early has shown all that it has: what it does not hold shares no term with the question, which
+    is a score of 0 in BM25 and TF-IDF. Of what a full list left out, all that is known is that it is not above its
+    lowest score.
+    """
+    low = _extremes(scores.astype(np.float64), held)[0]
+    return np.where(held.all(axis=1, keepdims=True), low, np.minimum(low, 0.0))
+
+
+def _best(total: Doubles, candidates: IntArray, k: int, passage_id: Callable[[int], str]) -> IntArray:
+    """Return the slots of the k best totals, best first, equal ones by passage id, (Q, k)."""
+    order = np.argsort(-total, axis=1, kind="stable")
+    ranked = np.take_along_axis(total, order, 1)
+    tied = (ranked[:, 1:] == ranked[:, :-1]) & np.isfinite(ranked[:, 1:])
+    for question in np.flatnonzero(tied[:, :k].any(axis=1)):
+        for first, last in _stretches(tied[question]):
+            if first >= k:
+                break
+            group = order[question, first : last + 1]
+            ids = [passage_id(row) for row in candidates[question, group].tolist()]
+            order[question, first : last + 1] = [slot for _, slot in sorted(zip(ids, group.tolist(), strict=True))]
+    return order[:, :k]
+
+
+def _stretches(flags: Mask) -> list[tuple[int, int]]:
+    """Return the (first, end) places of each stretch of set flags, in order; the end is exclusive."""
+    edges = np.flatnonzero(np.diff(flags, prepend=False, append=False)).tolist()
+    return list(zip(edges[::2], edges[1::2], strict=True))
+
+
+def _take(part: FusedList, slots: IntArray) -> FusedList:
+    return FusedList(
+        ranks=np.take_along_axis(part.ranks, slots, 1),
+        scores=np.take_along_axis(part.scores, slots, 1),
+        contributions=np.take_along_axis(part.contributions, slots, 1),
+    )

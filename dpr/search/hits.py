@@ -1,0 +1,53 @@
+"""Rows and scores dressed as hits, for every retriever."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dpr.errors import RequestError
+from dpr.search.fusion import Fused, FusedList
+from dpr.types import Hit, ListScore, TopK
+
+PassageId = Callable[[int], str]
+"""The id of a row, such as ``PassageStore.id`` or the ``__getitem__`` of a list of ids."""
+
+
+def refuse_bad_k(k: int) -> None:
+    """Raise RequestError unless k is at least 1."""
+    if k < 1:
+        raise RequestError(f"k is {k}: ask for at least 1 passage", field="k")
+
+
+def hits_of_list(name: str, top: TopK, passage_id: PassageId) -> list[list[Hit]]:
+    """Return the hits of one list; a list's score is all of its hits' score."""
+    return [
+        [
+            Hit(row, passage_id(row), rank, score, {name: ListScore(rank, score, score)})
+            for rank, (row, score) in enumerate(zip(rows, scores, strict=True), start=1)
+            if row >= 0
+        ]
+        for rows, scores in zip(top.rows.tolist(), top.scores.tolist(), strict=True)
+    ]
+
+
+def hits_of_fusion(fused: Fused, passage_id: PassageId) -> list[list[Hit]]:
+    """Return the fused hits, each with what every list said of it."""
+    lists = {name: _list_scores(part) for name, part in fused.lists.items()}
+    return [
+        [
+            Hit(row, passage_id(row), place + 1, score, {name: parts[question][place] for name, parts in lists.items()})
+            for place, (row, score) in enumerate(zip(rows, scores, strict=True))
+            if row >= 0
+        ]
+        for question, (rows, scores) in enumerate(zip(fused.rows.tolist(), fused.scores.tolist(), strict=True))
+    ]
+
+
+def _list_scores(part: FusedList) -> list[list[ListScore]]:
+    return [
+        [
+            ListScore(rank, score, contribution) if rank else ListScore(None, None, contribution)
+            for rank, score, contribution in zip(*question, strict=True)
+        ]
+        for question in zip(part.ranks.tolist(), part.scores.tolist(), part.contributions.tolist(), strict=True)
+    ]

@@ -1,0 +1,113 @@
+"""An index directory to ready retrievers, by name, each made when it is first asked for."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from dpr.errors import IndexFormatError, RequestError
+from dpr.search.dense import DenseRetriever
+from dpr.search.fusion import Fusion
+from dpr.search.hybrid import HybridRetriever
+from dpr.search.lazy import Lazy
+from dpr.search.parts import IndexParts
+from dpr.search.sparse import SparseRetriever
+from dpr.store.generation import read_current
+from dpr.store.layout import IndexLayout
+from dpr.store.manifest import Manifest, check_sizes
+from dpr.store.passages import PassageStore
+from dpr.types import Analyzer, Encoder, Retriever
+
+HYBRID_LISTS = ("dense", "bm25")
+"""The lists that the hybrid retriever fuses."""
+
+
+def open_index(
+    path: Path | str,
+    encoder: Encoder | None = None,
+    encoder_name: str | None = None,
+    analyzer: Analyzer | None = None,
+) -> OpenIndex:
+    """Open the published generation of an index in milliseconds: files are mapped, models wait until they are needed.
+
+    Args:
+        path: the index.
+        encoder: encodes the questions; without one, it is loaded when dense retrieval is first asked for.
+        encoder_name: directory or hub name to load it from, where that is not the name that the index recorded.
+        analyzer: makes the questions' terms; without one, it is the one whose name the index recorded.
+
+    Raises:
+        IndexFormatError: there is no index, a file is absent, damaged or of another format version, or the encoder
+            or the analyzer is not the one that the index was made with.
+    """
+    layout = IndexLayout(Path(path))
+    manifest = read_current(layout.root)
+    check_sizes(layout.root, manifest.files)
+    if len(manifest.segments) != 1:
+        raise IndexFormatError(
+            f"the index {path} has {len(manifest.segments)} segments, but this program reads one; "
+            "rebuild with dpr-index build"
+        )
+    segment, files = layout.segment(manifest.segments[0].id), layout.generation(manifest.generation)
+    return OpenIndex(IndexParts(manifest, segment, files, encoder, encoder_name, analyzer))
+
+
+class OpenIndex:
+    """One generation of an index, opened; any number of threads may ask it for retrievers."""
+
+    def __init__(self, parts: IndexParts) -> None:
+        """Serve the retrievers that the parts are enough for."""
+        self.parts = parts
+        has_vectors = parts.manifest.encoder is not None
+        self._sources: dict[str, Lazy[DenseRetriever | SparseRetriever]] = {
+            **({"dense": Lazy(self._dense)} if has_vectors else {}),
+            **{name: Lazy(partial(self._sparse, name)) for name in parts.sparse_indexes},
+        }
+        self._hybrid = Lazy(partial(self._fused, Fusion()))
+        self.names = (*self._sources, "hybrid") if has_vectors else tuple(self._sources)
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the generation holds, and how it was made."""
+        return self.parts.manifest
+
+    @property
+    def generation(self) -> str:
+        """The generation's name: ``000001``."""
+        return self.manifest.name
+
+    @property
+    def passages(self) -> PassageStore:
+        """The passages, by row."""
+        return self.parts.passages
+
+    def retriever(self, name: str, fusion: Fusion | None = None) -> Retriever:
+        """Return a retriever by its name, one of ``names``; ``fusion`` replaces the default one of ``hybrid``.
+
+        Raises:
+            RequestError: the index has no such retriever, or a fusion is given for another one than ``hybrid``.
+            IndexFormatError: the encoder or the analyzer at hand is not the one that the index was made with.
+            ModelError: the encoder cannot be loaded.
+        """
+        if name not in self.names:
+            raise RequestError(self._absence(name), "retriever")
+        if name == "hybrid":
+            return self._hybrid() if fusion is None else self._fused(fusion)
+        if fusion is not None:
+            raise RequestError(f"the retriever {name!r} fuses nothing; leave the fusion out, or ask hybrid", "fusion")
+        return self._sources[name]()
+
+    def _dense(self) -> DenseRetriever:
+        return DenseRetriever(self.parts.encoder(), self.parts.vector_index(), self.passages.id)
+
+    def _sparse(self, name: str) -> SparseRetriever:
+        return SparseRetriever(name, self.parts.analyzer(), self.parts.sparse_indexes[name](), self.passages.id)
+
+    def _fused(self, fusion: Fusion) -> HybridRetriever:
+        return HybridRetriever({name: self._sources[name]() for name in HYBRID_LISTS}, fusion)
+
+    def _absence(self, name: str) -> str:
+        known = ", ".join(self.names)
+        if name in ("dense", "hybrid"):
+            return f"this index has no vectors for the retriever {name!r}; choose from {known}, or build it with them"
+        return f"unknown retriever {name!r}; choose from {known}"

@@ -1,0 +1,31 @@
+"""Sparse retrieval: the question's terms against the weighted terms of the passages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dpr.search.hits import PassageId, hits_of_list, refuse_bad_k
+from dpr.types import Analyzer, Hit, SparseIndex, TopK
+
+
+class SparseRetriever:
+    """An analyzer's terms of a question, and the passages whose shared terms weigh most (BM25, TF-IDF)."""
+
+    def __init__(self, name: str, analyzer: Analyzer, index: SparseIndex, passage_id: PassageId) -> None:
+        self.name = name
+        self.passage_id = passage_id
+        self._analyzer = analyzer
+        self._index = index
+
+    def top_k(self, questions: Sequence[str], k: int) -> TopK:
+        """Return the rows and scores of the k best passages, (Q, k)."""
+        return self._index.search(list(self._analyzer.batch(questions)), k)
+
+    def search(self, questions: Sequence[str], k: int) -> list[list[Hit]]:
+        """Return at most k hits for each question, best first.
+
+        Raises:
+            RequestError: k is below 1.
+        """
+        refuse_bad_k(k)
+        return hits_of_list(self.name, self.top_k(questions, k), self.passage_id)

@@ -1,0 +1,59 @@
+"""The report as JSON and as a table."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+
+import dpr
+from dpr.evaluation.report import Cost, FusionUsed, Pool, QuestionSet, Report, System, write_report
+
+REPORT = Report(
+    systems={
+        "bm25": System({"recall@1": 0.79, "mrr@10": 0.85}, Cost(256, 0.5, 100, 1.25, 2.0)),
+        "dense": System({"recall@1": 0.625, "mrr@10": 0.7251}, Cost(256, 4.0, 100, 9.0, 12.345)),
+    },
+    pool=Pool(2067, "000001"),
+    questions=QuestionSet("squad:dev.json", 10570, gold_missing=0, left_out=3),
+    depth=100,
+    fusion=FusionUsed("zscore", MappingProxyType({"bm25": 0.5, "dense": 0.5}), 60.0, "the lowest"),
+    command="dpr benchmark --index 색인",
+)
+
+
+def test_json_has_the_stable_names(tmp_path: Path) -> None:
+    path = tmp_path / "out" / "report.json"
+    write_report(path, REPORT)
+    text = path.read_text(encoding="utf-8")
+    report = json.loads(text)
+    assert report["systems"]["bm25"]["metrics"]["recall@1"]["value"] == 0.79
+    assert report["systems"]["dense"]["cost"]["single_ms_p95"] == 12.345
+    assert report["pool"] == {"passages": 2067, "generation": "000001"}
+    assert report["questions"] == {"source": "squad:dev.json", "count": 10570, "gold_missing": 0, "left_out": 3}
+    assert report["fusion"]["weights"] == {"bm25": 0.5, "dense": 0.5}
+    assert report["versions"]["dpr"] == dpr.__version__
+    assert report["machine"]["cores"] >= 1
+    assert "색인" in text
+
+
+def test_a_report_without_fusion_says_so() -> None:
+    assert replace(REPORT, fusion=None).as_json()["fusion"] is None
+
+
+def test_what_json_cannot_say_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    broken = replace(REPORT, systems={"bm25": System({"recall@1": float("nan")}, REPORT.systems["bm25"].cost)})
+    with pytest.raises(ValueError, match="Out of range float"):
+        write_report(tmp_path / "report.json", broken)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_table_has_a_head_and_a_row_for_each_system() -> None:
+    assert REPORT.table() == [
+        ("retriever", "recall@1", "mrr@10", "ms/question", "p50 ms", "p95 ms"),
+        ("bm25", "79.0", "85.0", "0.50", "1.25", "2.00"),
+        ("dense", "62.5", "72.5", "4.00", "9.00", "12.35"),
+    ]

@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import dpr.search.parts as parts_module
+from dpr.errors import IndexFormatError, RequestError
+from dpr.search.fusion import Fusion
+from dpr.search.open import OpenIndex, open_index
+from dpr.types import Encoder, Passage
+from tests.fakes import HashEncoder, WordAnalyzer
+from tests.small_index import PASSAGES, small_index
+
+ALL = ("dense", "bm25", "tfidf", "rank-bm25", "hybrid")
+
+
+class OtherAnalyzer(WordAnalyzer):
+    version = "2"
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("open") / "index"
+    small_index(root)
+    return root
+
+
+@pytest.fixture
+def root(published: Path, tmp_path: Path) -> Path:
+    """A copy to damage."""
+    return shutil.copytree(published, tmp_path / "index")
+
+
+def opened(root: Path) -> OpenIndex:
+    return open_index(root, encoder=HashEncoder(), analyzer=WordAnalyzer())
+
+
+def change_manifest(root: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    path = root / "generations" / "000001.json"
+    document = json.loads(path.read_text(encoding="utf-8"))
+    change(document)
+    path.write_text(json.dumps(document), encoding="utf-8")
+
+
+def test_it_offers_all_retrievers(published: Path) -> None:
+    index = opened(published)
+    assert index.names == ALL
+    assert index.generation == "000001"
+    assert index.manifest.passages == len(PASSAGES)
+    assert list(index.passages) == list(PASSAGES)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_each_retriever_finds_passages_by_row_and_id(published: Path, name: str) -> None:
+    index = opened(published)
+    retriever = index.retriever(name)
+    (hits,) = retriever.search(["capital of France"], k=3)
+    assert retriever.name == name
+    assert hits[0].passage_id == "paris"
+    assert [index.passages.id(hit.row) for hit in hits] == [hit.passage_id for hit in hits]
+
+
+def test_the_hybrid_fuses_dense_and_bm25(published: Path) -> None:
+    (hits,) = opened(published).retriever("hybrid").search(["capital of France"], k=1)
+    assert set(hits[0].lists) == {"dense", "bm25"}
+
+
+def test_a_fusion_of_the_callers_own_is_used(published: Path) -> None:
+    index = opened(published)
+    fusion = Fusion("rrf", {"dense": 0.0, "bm25": 1.0}, rrf_constant=60)
+    (hits,) = index.retriever("hybrid", fusion).search(["capital of France"], k=1)
+    assert hits[0].score == pytest.approx(1 / 61)
+    assert index.retriever("hybrid").search(["capital of France"], k=1)[0][0].score != hits[0].score
+
+
+def test_a_retriever_is_made_once_for_all_threads(published: Path) -> None:
+    index = opened(published)
+    with ThreadPoolExecutor(8) as pool:
+        retrievers = list(pool.map(lambda _: index.retriever("hybrid"), range(32)))
+    assert len(set(map(id, retrievers))) == 1
+
+
+def test_equal_scores_are_ordered_by_id_not_by_row(tmp_path: Path) -> None:
+    twins = [Passage(passage_id, "the same text") for passage_id in ("c", "a", "b")]
+    small_index(tmp_path / "index", twins)
+    index = opened(tmp_path / "index")
+    for name in index.names:
+        (hits,) = index.retriever(name).search(["same text"], k=2)
+        assert [hit.passage_id for hit in hits] == ["a", "b"], name
+
+
+def test_an_unknown_retriever_is_a_request_error(published: Path) -> None:
+    with pytest.raises(RequestError, match="unknown retriever 'splade'; choose from dense, bm25, tfidf") as caught:
+        opened(published).retriever("splade")
+    assert caught.value.field == "retriever"
+
+
+def test_a_fusion_for_one_list_is_a_request_error(published: Path) -> None:
+    with pytest.raises(RequestError, match="'bm25' fuses nothing") as caught:
+        opened(published).retriever("bm25", Fusion())
+    assert caught.value.field == "fusion"
+
+
+@pytest.mark.parametrize("name", ["dense", "hybrid"])
+def test_a_sparse_index_says_that_it_has_no_vectors(tmp_path: Path, name: str) -> None:
+    small_index(tmp_path / "index", encoder=None)
+    index = open_index(tmp_path / "index", encoder=HashEncoder(), analyzer=WordAnalyzer())
+    assert index.names == ("bm25", "tfidf", "rank-bm25")
+    with pytest.raises(RequestError, match=f"no vectors for the retriever '{name}'"):
+        index.retriever(name)
+
+
+def test_the_lucene_variant_is_searched_as_bm25(tmp_path: Path, published: Path) -> None:
+    small_index(tmp_path / "index", bm25_variant="lucene")
+    index = opened(tmp_path / "index")
+    assert index.names == ALL
+    assert index.manifest.weights["bm25"].scheme == "bm25-lucene"
+    question = ["capital of France"]
+    (lucene,), (okapi,) = (item.retriever("bm25").search(question, 3) for item in (index, opened(published)))
+    assert lucene[0].passage_id == okapi[0].passage_id == "paris"
+    assert lucene[0].score != pytest.approx(okapi[0].score)
+    assert index.retriever("rank-bm25").search(question, 1)[0][0].score == pytest.approx(okapi[0].score, abs=1e-4)
+
+
+def test_another_encoder_is_refused_when_it_is_given(published: Path) -> None:
+    with pytest.raises(IndexFormatError, match=r"made with the encoder hash-encoder \(hash-1\), but this is .*hash-2"):
+        open_index(published, encoder=HashEncoder("hash-2"))
+
+
+def test_another_analyzer_is_refused_when_it_is_given(published: Path) -> None:
+    with pytest.raises(IndexFormatError, match="the analyzer words of version 1, but this is words of version 2"):
+        open_index(published, analyzer=OtherAnalyzer())
+
+
+def test_the_recorded_analyzer_is_refused_in_another_version(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts_module, "analyzer_by_name", {"words": OtherAnalyzer()}.__getitem__)
+    index = open_index(published)
+    with pytest.raises(IndexFormatError, match="of version 2; install the former, or rebuild"):
+        index.retriever("bm25")
+
+
+@pytest.mark.parametrize(("given", "loaded"), [(None, "hash-encoder"), ("/models/moved", "/models/moved")])
+def test_the_encoder_is_loaded_by_name_when_dense_is_first_asked_for(
+    published: Path, monkeypatch: pytest.MonkeyPatch, given: str | None, loaded: str
+) -> None:
+    names: list[str] = []
+
+    def load(name: str) -> Encoder:
+        names.append(name)
+        return HashEncoder()
+
+    monkeypatch.setattr(parts_module, "_load_encoder", load)
+    index = open_index(published, encoder_name=given, analyzer=WordAnalyzer())
+    index.retriever("bm25")
+    assert names == []
+    index.retriever("dense")
+    index.retriever("hybrid")
+    assert names == [loaded]
+
+
+def test_a_loaded_encoder_that_changed_is_refused(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts_module, "_load_encoder", {"hash-encoder": HashEncoder("hash-2")}.__getitem__)
+    with pytest.raises(IndexFormatError, match="hash-2"):
+        open_index(published).retriever("dense")
+
+
+def test_no_index_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(IndexFormatError, match="is not there; build an index there with dpr-index build"):
+        open_index(tmp_path / "index")
+
+
+def test_another_format_version_is_refused(root: Path) -> None:
+    change_manifest(root, lambda document: document.update(format_version=2))
+    with pytest.raises(IndexFormatError, match="format version 2"):
+        open_index(root)
+
+
+def test_several_segments_are_refused(root: Path) -> None:
+    change_manifest(root, lambda document: document["segments"].append(document["segments"][0]))
+    with pytest.raises(IndexFormatError, match="2 segments, but this program reads one"):
+        open_index(root)
+
+
+def test_an_unknown_dense_kind_is_refused(root: Path) -> None:
+    change_manifest(root, lambda document: document["dense"].update(kind="annoy"))
+    with pytest.raises(IndexFormatError, match="vectors of the kind 'annoy', but this program knows flat"):
+        open_index(root, encoder=HashEncoder()).retriever("dense")
+
+
+def file_names() -> list[str]:
+    return ["passages.arrow", "vectors.npy", "id_rank.npy", "bm25.npy", "tfidf.npy"]
+
+
+@pytest.mark.parametrize("name", file_names())
+def test_an_absent_file_is_named_at_once(root: Path, name: str) -> None:
+    next(root.rglob(name)).unlink()
+    with pytest.raises(IndexFormatError, match=f"{name} is missing; restore it"):
+        open_index(root)
+
+
+@pytest.mark.parametrize("name", file_names())
+def test_a_truncated_file_is_named_at_once(root: Path, name: str) -> None:
+    path = next(root.rglob(name))
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(IndexFormatError, match=f"{name} has .* bytes, but its manifest says"):
+        open_index(root)

@@ -1,0 +1,171 @@
+"""What every retriever promises, whatever it searches with: run by dense, sparse and hybrid alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from dpr.errors import ConfigError, RequestError
+from dpr.search.dense import DenseRetriever
+from dpr.search.fusion import MISSING_RULES, Fusion
+from dpr.search.hybrid import HybridRetriever
+from dpr.search.sparse import SparseRetriever
+from dpr.types import FloatArray, IntArray, Passage, Retriever, TopK
+from tests.fakes import HashEncoder, WordAnalyzer
+
+PASSAGES = [
+    Passage(f"p{number}", text)
+    for number, text in enumerate(["the cat sat", "a dog ran", "the cat and the dog", "a fish swam", "서울 은 수도"])
+]
+QUESTIONS = ["cat", "dog ran", "서울", "nothing of this"]
+
+
+def best(scores: FloatArray, held: np.ndarray[tuple[int, int], np.dtype[np.bool_]], k: int) -> TopK:
+    """Return the k best held rows of scores (Q, P), equal ones by row."""
+    shown = np.where(held, scores, -np.inf).astype(np.float32)
+    order: IntArray = np.argsort(-shown, axis=1, kind="stable")[:, :k]
+    found = np.take_along_axis(shown, order, 1)
+    return TopK(np.where(np.isfinite(found), order, -1), found)
+
+
+class ExactVectors:
+    """A VectorIndex by brute force."""
+
+    def __init__(self, vectors: FloatArray) -> None:
+        self.vectors = vectors
+
+    def search(self, questions: FloatArray, k: int) -> TopK:
+        scores = (questions[:, None] * self.vectors).sum(axis=2)  # (Q, P); BLAS would round by the batch's shape
+        return best(scores, np.ones(scores.shape, dtype=np.bool_), k)
+
+
+class SharedTerms:
+    """A SparseIndex that scores by the number of shared terms."""
+
+    def __init__(self, documents: Sequence[Sequence[str]]) -> None:
+        self.documents = [set(terms) for terms in documents]
+        self.depths: list[int] = []
+
+    def search(self, questions: Sequence[Sequence[str]], k: int) -> TopK:
+        self.depths.append(k)
+        shape = len(questions), len(self.documents)
+        scores = np.zeros(shape, dtype=np.float32)
+        for number, terms in enumerate(questions):
+            scores[number] = [len(document.intersection(terms)) for document in self.documents]
+        return best(scores, scores > 0, k)
+
+
+def passage_id(row: int) -> str:
+    return PASSAGES[row].id
+
+
+def dense() -> DenseRetriever:
+    encoder = HashEncoder()
+    return DenseRetriever(encoder, ExactVectors(encoder.encode_passages(PASSAGES)), passage_id)
+
+
+def sparse() -> SparseRetriever:
+    analyzer = WordAnalyzer()
+    index = SharedTerms(list(analyzer.batch(passage.text for passage in PASSAGES)))
+    return SparseRetriever("bm25", analyzer, index, passage_id)
+
+
+def hybrid() -> HybridRetriever:
+    return HybridRetriever({"dense": dense(), "bm25": sparse()}, depth=4)
+
+
+@pytest.fixture(params=[dense, sparse, hybrid], ids=["dense", "bm25", "hybrid"])
+def retriever(request: pytest.FixtureRequest) -> Retriever:
+    made: Retriever = request.param()
+    return made
+
+
+class TestEveryRetriever:
+    def test_hits_are_ranked_from_one_and_ordered(self, retriever: Retriever) -> None:
+        found = retriever.search(QUESTIONS, 3)
+        assert len(found) == len(QUESTIONS)
+        for hits in found:
+            assert len(hits) <= 3
+            assert [hit.rank for hit in hits] == list(range(1, len(hits) + 1))
+            assert hits == sorted(hits, key=lambda hit: (-hit.score, hit.passage_id))
+            assert all(hit.passage_id == passage_id(hit.row) for hit in hits)
+
+    def test_the_parts_of_a_score_add_up(self, retriever: Retriever) -> None:
+        for hits in retriever.search(QUESTIONS, 4):
+            for hit in hits:
+                assert sum(part.contribution for part in hit.lists.values()) == pytest.approx(hit.score)
+                assert all((part.rank is None) == (part.score is None) for part in hit.lists.values())
+
+    def test_plain_numbers_come_out(self, retriever: Retriever) -> None:
+        hit = retriever.search(["cat"], 1)[0][0]
+        assert (type(hit.row), type(hit.rank), type(hit.score)) == (int, int, float)
+        assert all(type(part.contribution) is float for part in hit.lists.values())
+
+    def test_more_hits_begin_with_fewer(self, retriever: Retriever) -> None:
+        assert [hits[:2] for hits in retriever.search(QUESTIONS, 4)] == retriever.search(QUESTIONS, 2)
+
+    def test_a_batch_gives_what_each_question_alone_gives(self, retriever: Retriever) -> None:
+        assert retriever.search(QUESTIONS, 3) == [retriever.search([question], 3)[0] for question in QUESTIONS]
+
+    def test_no_question_gives_no_result(self, retriever: Retriever) -> None:
+        assert retriever.search([], 3) == []
+
+    @pytest.mark.parametrize("k", [0, -1])
+    def test_k_starts_at_one(self, retriever: Retriever, k: int) -> None:
+        with pytest.raises(RequestError, match=f"k is {k}") as caught:
+            retriever.search(["cat"], k)
+        assert caught.value.field == "k"
+
+
+def test_dense_finds_the_passage_of_the_question_itself() -> None:
+    hit = dense().search(["a fish swam"], 1)[0][0]
+    assert (hit.passage_id, set(hit.lists)) == ("p3", {"dense"})
+    assert hit.lists["dense"].score == hit.score
+
+
+def test_sparse_returns_only_passages_that_share_a_term() -> None:
+    assert [hit.passage_id for hit in sparse().search(["cat"], 5)[0]] == ["p0", "p2"]
+    assert sparse().search(["nothing of this"], 5) == [[]]
+
+
+def test_hybrid_candidates_do_not_depend_on_k() -> None:
+    analyzer = WordAnalyzer()
+    index = SharedTerms(list(analyzer.batch(passage.text for passage in PASSAGES)))
+    fused = HybridRetriever({"bm25": SparseRetriever("bm25", analyzer, index, passage_id)}, depth=4)
+    fused.search(["cat"], 1)
+    fused.search(["cat"], 4)
+    assert index.depths == [4, 4]
+
+
+def test_hybrid_tells_what_each_list_said() -> None:
+    hits = {hit.passage_id: hit for hit in hybrid().search(["서울"], 4)[0]}
+    assert set(hits["p4"].lists) == {"dense", "bm25"}
+    assert hits["p4"].lists["bm25"].rank == 1
+    absent = next(hit for hit in hits.values() if hit.passage_id != "p4").lists["bm25"]
+    assert (absent.rank, absent.score) == (None, None)
+    assert absent.contribution < 0 < hits["p4"].lists["bm25"].contribution
+
+
+def test_hybrid_states_its_missing_rule() -> None:
+    assert hybrid().fusion.missing_rule == MISSING_RULES["zscore"]
+
+
+def test_hybrid_refuses_more_hits_than_candidates() -> None:
+    with pytest.raises(RequestError, match="k is 5: a hybrid of 4 candidates") as caught:
+        hybrid().search(["cat"], 5)
+    assert caught.value.field == "k"
+
+
+def test_hybrid_refuses_weights_of_other_lists_when_made() -> None:
+    with pytest.raises(RequestError, match="weights are given for dense, tfidf") as caught:
+        HybridRetriever({"dense": dense(), "bm25": sparse()}, Fusion(weights={"dense": 0.5, "tfidf": 0.5}))
+    assert caught.value.field == "weights"
+
+
+def test_hybrid_needs_a_source_and_a_depth() -> None:
+    with pytest.raises(ConfigError, match="no source"):
+        HybridRetriever({})
+    with pytest.raises(ConfigError, match="depth is 0"):
+        HybridRetriever({"dense": dense()}, depth=0)

@@ -1,0 +1,181 @@
+"""The benchmark: numbers that can be checked by hand, and files that other tools can check."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+import pytrec_eval
+
+from dpr.benchmark import SINGLE_QUESTIONS, benchmark
+from dpr.errors import DataError, MissingDependencyError, RequestError
+from dpr.evaluation.trec import read_qrels, read_run
+from dpr.search.fusion import Fusion
+from dpr.types import Example, Hit, ListScore, Passage, Question, Retriever
+
+PASSAGES = [Passage(f"p{number:02}", f"passage number {number}") for number in range(30)]
+
+
+class Pool:
+    def __len__(self) -> int:
+        return len(PASSAGES)
+
+    def __iter__(self) -> Iterator[Passage]:
+        return iter(PASSAGES)
+
+    def row_of(self, passage_id: str) -> int | None:
+        return next((row for row, passage in enumerate(PASSAGES) if passage.id == passage_id), None)
+
+
+class Misplacing:
+    """Finds the passage that a question names (``find 7``) at a fixed rank, or beyond every depth."""
+
+    def __init__(self, name: str, rank: int) -> None:
+        self.name = name
+        self.rank = rank
+        self.batches: list[int] = []
+
+    def search(self, questions: Sequence[str], k: int) -> list[list[Hit]]:
+        self.batches.append(len(questions))
+        if k > 20:
+            raise RequestError(f"k is {k}: at most 20", field="k")
+        return [self.hits(int(question.split()[1]), k) for question in questions]
+
+    def hits(self, gold: int, k: int) -> list[Hit]:
+        rows = [row for row in range(len(PASSAGES)) if row != gold]
+        rows.insert(self.rank - 1, gold)
+        scores = [1.0 / (1 + place // 2) for place in range(k)]  # every score comes twice
+        return [
+            Hit(row, PASSAGES[row].id, place + 1, score, {self.name: ListScore(place + 1, score, score)})
+            for place, (row, score) in enumerate(zip(rows, scores, strict=False))
+        ]
+
+
+class Index:
+    """An index of thirty passages and retrievers that misplace what they look for."""
+
+    generation = "000007"
+    passages = Pool()
+
+    def __init__(self) -> None:
+        self.opened = {
+            "bm25": Misplacing("bm25", 1),
+            "dense": Misplacing("dense", 4),
+            "hybrid": Misplacing("hybrid", 2),
+        }
+        self.fusions: dict[str, Fusion | None] = {}
+
+    def retriever(self, name: str, fusion: Fusion | None = None) -> Retriever:
+        if name not in self.opened:
+            raise RequestError(f"unknown retriever {name!r}: choose from {', '.join(self.opened)}", field="retriever")
+        self.fusions[name] = fusion
+        return self.opened[name]
+
+
+def examples(count: int = 8) -> list[Example]:
+    return [Example(Question(f"q{number}", f"find {number % 30}"), (PASSAGES[number % 30],)) for number in range(count)]
+
+
+def test_reports_what_every_retriever_achieves(tmp_path: Path) -> None:
+    report = benchmark(Index(), examples(), ["bm25", "dense"], [1, 5, 20], tmp_path)
+    assert report.systems["bm25"].metrics == dict.fromkeys(
+        ("recall@1", "recall@5", "recall@20", "mrr@10", "ndcg@10"), 1.0
+    )
+    dense = report.systems["dense"].metrics
+    assert (dense["recall@1"], dense["recall@5"], dense["mrr@10"]) == (0.0, 1.0, 0.25)
+    assert (report.pool.passages, report.pool.generation, report.questions.count) == (30, "000007", 8)
+
+
+def test_writes_every_file_and_nothing_else(tmp_path: Path) -> None:
+    benchmark(Index(), examples(), ["bm25", "dense"], [1, 5], tmp_path / "out", source="squad:dev", command="dpr …")
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    assert written == {"report.json", "recall.png", "qrels.trec", "bm25.trec", "dense.trec"}
+    report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
+    assert report["systems"]["dense"]["metrics"]["mrr@10"]["value"] == 0.25
+    assert (report["questions"]["source"], report["command"]) == ("squad:dev", "dpr …")
+    assert report["fusion"] is None
+
+
+def test_the_run_files_give_trec_eval_the_same_numbers(tmp_path: Path) -> None:
+    report = benchmark(Index(), examples(), ["dense"], [3, 5], tmp_path)
+    with (tmp_path / "dense.trec").open() as file:
+        run = pytrec_eval.parse_run(file)
+    measured = pytrec_eval.RelevanceEvaluator(read_qrels(tmp_path / "qrels.trec"), {"recall.3,5", "ndcg_cut.10"})
+    found = list(measured.evaluate(run).values())
+    theirs = [sum(row[name] for row in found) / len(found) for name in ("recall_3", "recall_5", "ndcg_cut_10")]
+    ours = report.systems["dense"].metrics
+    assert [ours["recall@3"], ours["recall@5"], ours["ndcg@10"]] == pytest.approx(theirs, abs=1e-9)
+
+
+def test_at_least_ten_hits_are_searched(tmp_path: Path) -> None:
+    report = benchmark(Index(), examples(), ["bm25"], [1, 3], tmp_path)
+    assert report.depth == 10
+    assert len(read_run(tmp_path / "bm25.trec")["q0"]) == 10
+
+
+def test_searches_in_batches_and_times_single_questions(tmp_path: Path) -> None:
+    index = Index()
+    seen: list[tuple[str, int, int | None]] = []
+    report = benchmark(index, examples(600), ["bm25"], [1], tmp_path, progress=lambda *stage: seen.append(stage))
+    batches = [size for size in index.opened["bm25"].batches if size > 1]
+    assert batches == [256, 256, 88]
+    assert index.opened["bm25"].batches.count(1) == SINGLE_QUESTIONS + 1  # and the one that warms up
+    assert seen == [("search bm25", 256, 600), ("search bm25", 512, 600), ("search bm25", 600, 600)]
+    cost = report.systems["bm25"].cost
+    assert cost.single_questions == SINGLE_QUESTIONS
+    assert 0 < cost.single_ms_p50 <= cost.single_ms_p95
+
+
+def test_the_fusion_goes_to_hybrid_alone_and_into_the_report(tmp_path: Path) -> None:
+    index, fusion = Index(), Fusion("rrf", {"dense": 0.3, "bm25": 0.7})
+    report = benchmark(index, examples(), ["bm25", "hybrid"], [1], tmp_path, fusion)
+    assert index.fusions == {"bm25": None, "hybrid": fusion}
+    assert report.fusion is not None
+    assert (report.fusion.method, report.fusion.weights) == ("rrf", {"dense": 0.3, "bm25": 0.7})
+    assert "nothing" in report.fusion.missing_rule
+
+
+def test_missing_gold_passages_are_misses_and_are_counted(tmp_path: Path) -> None:
+    lost = Example(Question("lost", "find 3"), (Passage("elsewhere", "not in the pool"),))
+    silent = Example(Question("silent", "find 4"), (PASSAGES[4],), is_impossible=True)
+    report = benchmark(Index(), [*examples(3), lost, silent], ["bm25"], [1], tmp_path)
+    assert report.systems["bm25"].metrics["recall@1"] == 0.75
+    assert (report.questions.count, report.questions.gold_missing, report.questions.left_out) == (4, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("retrievers", "ks", "field", "sentence"),
+    [
+        ([], [1], "retriever", "no retriever to measure"),
+        (["bm25", "splade"], [1], "retriever", "unknown retriever 'splade'"),
+        (["bm25"], [], "k", "at least one k"),
+        (["bm25"], [0, 5], "k", "each from 1"),
+        (["bm25"], [5, 50], "k", "at most 20"),
+    ],
+)
+def test_a_request_that_cannot_be_served_is_refused_before_any_measurement(
+    tmp_path: Path, retrievers: list[str], ks: list[int], field: str, sentence: str
+) -> None:
+    index = Index()
+    with pytest.raises(RequestError, match=sentence) as caught:
+        benchmark(index, examples(), retrievers, ks, tmp_path)
+    assert caught.value.field == field
+    assert all(size == 1 for size in index.opened["bm25"].batches)
+
+
+def test_ids_that_a_run_file_cannot_hold_are_refused_first(tmp_path: Path) -> None:
+    index = Index()
+    blank = Example(Question("q 1", "find 3"), (PASSAGES[3],))
+    with pytest.raises(DataError, match="question id 'q 1' holds white space"):
+        benchmark(index, [blank], ["bm25"], [1], tmp_path)
+    assert index.opened["bm25"].batches == []
+
+
+def test_without_matplotlib_nothing_is_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dpr.evaluation.chart.find_spec", lambda _package: None)
+    index = Index()
+    with pytest.raises(MissingDependencyError, match="report"):
+        benchmark(index, examples(), ["bm25"], [1], tmp_path)
+    assert index.opened["bm25"].batches == []
