@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from dpr.durable import replacing
 from dpr.errors import MissingDependencyError
-from dpr.evaluation.atomic import replacing
 from dpr.evaluation.metrics import Values
 
 # Okabe and Ito's colours, which stay apart for colour-blind readers and in print.

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import dpr
-from dpr.evaluation.atomic import replacing
+from dpr.durable import replacing
 
 PACKAGES = (
     "numpy",

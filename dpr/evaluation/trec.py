@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from dpr.durable import replacing
 from dpr.errors import DataError
-from dpr.evaluation.atomic import replacing
 
 ScoredRun = Mapping[str, Sequence[tuple[str, float]]]
 """For each question id, (passage id, score) of what was retrieved, best first."""

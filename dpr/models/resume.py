@@ -1,12 +1,11 @@
 """The state of a training run in one safetensors file, so that a killed run goes on exactly where it was.
 
-Holds the trainable weights, AdamW's moments, the random number generator and the step; written beside the old
-file and put in its place by ``os.replace``, so a crash or a full disk leaves the previous state.
+Holds the trainable weights, AdamW's moments, the random number generator and the step. A crash or a full disk
+while it is written leaves the previous state.
 """
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import torch
@@ -14,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from dpr.durable import replacing
 from dpr.errors import ModelError
 
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
@@ -26,13 +26,9 @@ def save_state(path: Path, step: int, model: nn.Module, optimizer: torch.optim.A
         tensors[f"weight.{name}"] = parameter.detach()
         for moment, value in optimizer.state[parameter].items():
             tensors[f"{moment}.{name}"] = torch.as_tensor(value)
-    temporary = path.with_suffix(".partial")
-    save_file(
-        {name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, {"step": str(step), "run": run}
-    )
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    with replacing(path) as unfinished:
+        save_file(contiguous, unfinished, {"step": str(step), "run": run})
 
 
 def load_state(path: Path, model: nn.Module, optimizer: torch.optim.AdamW, run: str) -> int:

@@ -1,0 +1,63 @@
+"""Writes that survive a crash: data reaches the disk before the name that makes it visible."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+UNFINISHED = ".building-"
+"""Begins the name of every file and folder that is still being written."""
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's data, or a folder's entries, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_tree(folder: Path) -> None:
+    """Wait until every file and folder under ``folder``, itself included, is on the disk."""
+    for path in sorted(folder.rglob("*")):
+        sync(path)
+    sync(folder)
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder and the ones above it, and wait until their names are on the disk."""
+    if not path.is_dir():
+        make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        sync(path.parent)
+
+
+def rename(source: Path, target: Path) -> None:
+    """Rename a file or a folder, replacing a file of that name, and wait until the new name is on the disk."""
+    os.replace(source, target)  # noqa: PTH105  # said in the words of the guarantee: atomic within a file system
+    sync(target.parent)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``, which takes its place when the block ends without an error.
+
+    What stood at ``path`` before is kept until then, and for good when the block raises. Missing folders are made.
+    """
+    make_folder(path.parent)
+    unfinished = path.with_name(f"{UNFINISHED}{path.name}")
+    try:
+        yield unfinished
+        sync(unfinished)
+        rename(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a small text file so that a reader sees the old content or the new, never a part."""
+    with replacing(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")

@@ -1,0 +1,53 @@
+"""Matrices and columns of numbers: npy files, memory-mapped, so that opening one costs no reading."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from dpr.errors import IndexFormatError
+from dpr.types import FloatArray
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+RankArray = npt.NDArray[np.int32]
+
+
+def create_vectors(path: Path, passages: int, dimension: int) -> np.memmap[Any, np.dtype[np.float32]]:
+    """Create a vectors file of shape (``passages``, ``dimension``), writable; call ``flush`` when it is filled."""
+    return np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(passages, dimension))
+
+
+def open_vectors(path: Path, passages: int, dimension: int) -> FloatArray:
+    """Map the vectors of an index, (P, D) float32, read-only.
+
+    Raises:
+        IndexFormatError: the file is absent, damaged, or of another shape or type.
+    """
+    return open_array(path, np.float32, (passages, dimension))
+
+
+def save_array(path: Path, array: npt.NDArray[Any]) -> None:
+    """Write an array as npy, without pickle."""
+    np.save(path, array, allow_pickle=False)
+
+
+def open_array(path: Path, scalar: type[Scalar], shape: tuple[int, ...]) -> npt.NDArray[Scalar]:
+    """Map an npy file read-only, after checking that it holds what the manifest says.
+
+    Raises:
+        IndexFormatError: the file is absent, damaged, or of another shape or type.
+    """
+    try:
+        array: npt.NDArray[Scalar] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise IndexFormatError(f"{path} cannot be read ({error}); rebuild with dpr-index build") from error
+    if array.dtype != np.dtype(scalar) or array.shape != shape:
+        raise IndexFormatError(
+            f"{path} holds {array.dtype} numbers of shape {array.shape}, but the manifest says {np.dtype(scalar)} "
+            f"of shape {shape}; rebuild with dpr-index build"
+        )
+    return array

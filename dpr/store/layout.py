@@ -1,0 +1,126 @@
+"""Where everything lies in an index: the one place that knows the file names.
+
+    INDEX/CURRENT                          the name of the published generation
+    INDEX/.lock                            held while a process writes
+    INDEX/generations/000001.json          manifest
+    INDEX/generations/000001/              what depends on the whole collection
+        id_rank.npy                        place of each row's id among all ids, sorted
+        bm25.npy  tfidf.npy                one weight for each posting
+    INDEX/segments/<id>/                   immutable: what depends on its own passages alone
+        passages.arrow                     id, text, title, source document and offset
+        vectors.npy                        one row for each passage (absent from a sparse-only index)
+        dense.faiss                        absent for the flat kind, which searches the vectors
+        counts/                            vocabulary and term counts
+
+Whatever is still being written has a name that starts with ``.building-``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+_GENERATION = re.compile(r"\d{6,}")
+_SEGMENT = re.compile(r"\d{6,}-[0-9a-f]{8}")
+
+
+def generation_name(number: int) -> str:
+    """Return the name of generation 1, 2, …: ``000001``."""
+    return f"{number:06d}"
+
+
+def is_generation_name(name: str) -> bool:
+    """Tell whether a name is one that ``generation_name`` gives."""
+    return _GENERATION.fullmatch(name) is not None
+
+
+def is_segment_name(name: str) -> bool:
+    """Tell whether a name is that of a segment: ``000001-5f0c9a1e``."""
+    return _SEGMENT.fullmatch(name) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentFiles:
+    """The files of one segment, in its final folder or in the one where it is being written."""
+
+    folder: Path
+
+    @property
+    def passages(self) -> Path:
+        """Arrow file of the passages."""
+        return self.folder / "passages.arrow"
+
+    @property
+    def vectors(self) -> Path:
+        """Passage vectors, (P, D) float32."""
+        return self.folder / "vectors.npy"
+
+    @property
+    def dense(self) -> Path:
+        """FAISS index, for the kinds that need one."""
+        return self.folder / "dense.faiss"
+
+    @property
+    def counts(self) -> Path:
+        """Folder of the vocabulary and the term counts."""
+        return self.folder / "counts"
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationFiles:
+    """The files of one generation, beside its manifest."""
+
+    folder: Path
+
+    @property
+    def id_rank(self) -> Path:
+        """Place of each row's id among the sorted ids, (P,) int32."""
+        return self.folder / "id_rank.npy"
+
+    def weights(self, name: str) -> Path:
+        """Posting weights of the sparse scheme that is served as ``name``, (postings,) float32."""
+        return self.folder / f"{name}.npy"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexLayout:
+    """The paths of an index, from its root."""
+
+    root: Path
+
+    @property
+    def current(self) -> Path:
+        """File that names the published generation."""
+        return self.root / "CURRENT"
+
+    @property
+    def lock(self) -> Path:
+        """File that a writer locks; it also marks a folder as an index."""
+        return self.root / ".lock"
+
+    @property
+    def generations(self) -> Path:
+        """Folder of the manifests and of the generations' own files."""
+        return self.root / "generations"
+
+    @property
+    def segments(self) -> Path:
+        """Folder of the segments."""
+        return self.root / "segments"
+
+    def manifest(self, number: int) -> Path:
+        """Manifest of a generation."""
+        return self.generations / f"{generation_name(number)}.json"
+
+    def generation(self, number: int) -> GenerationFiles:
+        """Files of a published generation."""
+        return GenerationFiles(self.generations / generation_name(number))
+
+    def segment(self, segment_id: str) -> SegmentFiles:
+        """Files of a published segment."""
+        return SegmentFiles(self.segments / segment_id)
+
+    def published_numbers(self) -> list[int]:
+        """Return the numbers of the generations that have a manifest, ascending."""
+        return sorted(int(path.stem) for path in self.generations.glob("*.json") if is_generation_name(path.stem))

@@ -1,0 +1,185 @@
+"""The manifest of a generation: what it holds, what it must be searched with, and how it was made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from dpr.errors import IndexFormatError
+from dpr.store.layout import generation_name
+from dpr.store.records import RecordError, decode
+
+FORMAT_VERSION = 1
+"""Raised whenever an older program would read a newer index wrongly."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """Size and SHA-256 of a file, as published."""
+
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRecord:
+    """A segment and its number of passages; a row of the generation counts through its segments in order."""
+
+    id: str
+    passages: int
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderRecord:
+    """The encoder that made the vectors, and that must encode the questions."""
+
+    name: str
+    fingerprint: str
+    dimension: int
+
+
+@dataclass(frozen=True, slots=True)
+class DenseRecord:
+    """The kind of vector index and its parameters.
+
+    ``recall`` is measured at the build for a kind that approximates: the mean share of the exact ten nearest
+    passages that it finds, None for an exact kind.
+    """
+
+    kind: str
+    parameters: Mapping[str, int]
+    recall: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnalyzerRecord:
+    """The analyzer that made the terms, and that must make the questions' terms."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsRecord:
+    """The scheme and parameters behind a file of posting weights."""
+
+    scheme: str
+    parameters: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRecord:
+    """What one source gave: passages indexed, and passages skipped because they were there already."""
+
+    source: str
+    passages: int
+    duplicates: int
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """How a generation was made; ``seconds`` are wall times by step."""
+
+    command: str
+    created_utc: str
+    versions: Mapping[str, str]
+    sources: tuple[SourceRecord, ...]
+    seconds: Mapping[str, float]
+    chunk_tokens: int | None = None
+    overlap_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One generation of an index. ``files`` are named relative to the index, with ``/``; weights by retriever."""
+
+    format_version: int
+    generation: int
+    passages: int
+    terms: int
+    postings: int
+    segments: tuple[SegmentRecord, ...]
+    encoder: EncoderRecord | None
+    dense: DenseRecord | None
+    analyzer: AnalyzerRecord
+    weights: Mapping[str, WeightsRecord]
+    files: Mapping[str, FileRecord]
+    provenance: Provenance
+
+    @property
+    def name(self) -> str:
+        """The generation's name: ``000001``."""
+        return generation_name(self.generation)
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of all files of the generation, the manifest not counted."""
+        return sum(record.size_bytes for record in self.files.values())
+
+    def to_json(self) -> str:
+        """Return the manifest as an indented JSON document."""
+        return json.dumps(asdict(self), ensure_ascii=False, indent=2) + "\n"
+
+    @classmethod
+    def read(cls, path: Path) -> Manifest:
+        """Read a manifest.
+
+        Raises:
+            IndexFormatError: the file is absent or damaged, or of a format version that this program does not know.
+        """
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise IndexFormatError(f"{path} cannot be read ({error}); rebuild with dpr-index build") from error
+        version = document.get("format_version") if isinstance(document, dict) else None
+        if version != FORMAT_VERSION:
+            raise IndexFormatError(
+                f"{path} has the format version {version}, but this program reads version {FORMAT_VERSION}; "
+                "rebuild with dpr-index build, or use the program that wrote it"
+            )
+        try:
+            return decode(cls, document)
+        except RecordError as error:
+            raise IndexFormatError(f"{path} is damaged: {error}; rebuild with dpr-index build") from error
+
+
+def record_file(path: Path) -> FileRecord:
+    """Measure a file and hash its content."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return FileRecord(path.stat().st_size, digest)
+
+
+def check_sizes(root: Path, files: Mapping[str, FileRecord]) -> None:
+    """Check that every file is there with its recorded size, without reading it.
+
+    Raises:
+        IndexFormatError: a file is absent or has another size.
+    """
+    for name, record in files.items():
+        path = root / name
+        size = path.stat().st_size if path.is_file() else None
+        if size is None:
+            raise IndexFormatError(f"{path} is missing; restore it, or rebuild with dpr-index build")
+        if size != record.size_bytes:
+            raise IndexFormatError(
+                f"{path} has {size:,} bytes, but its manifest says {record.size_bytes:,}; "
+                "restore it, or rebuild with dpr-index build"
+            )
+
+
+def check_contents(root: Path, files: Mapping[str, FileRecord], names: Iterable[str]) -> None:
+    """Check the content of the named files against their recorded SHA-256, reading them whole.
+
+    Raises:
+        IndexFormatError: a file's content is not what was published.
+    """
+    for name in names:
+        if record_file(root / name) != files[name]:
+            raise IndexFormatError(
+                f"{root / name} is not what was published: its SHA-256 differs from its manifest's; "
+                "restore it, or rebuild with dpr-index build"
+            )

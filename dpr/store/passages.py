@@ -1,0 +1,125 @@
+"""Passages on disk: an Arrow IPC file, memory-mapped, read row by row without loading the rest."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pyarrow import compute
+
+from dpr.errors import IndexFormatError
+from dpr.store.arrays import RankArray
+from dpr.types import Passage
+
+BATCH_PASSAGES = 8192
+"""Passages held in memory while writing; a record batch of the file."""
+
+SCHEMA = pa.schema(
+    [
+        ("id", pa.large_string()),
+        ("text", pa.large_string()),
+        ("title", pa.large_string()),
+        ("document_id", pa.large_string()),
+        ("start", pa.int64()),
+    ]
+)
+
+
+def write_passages(path: Path, passages: Iterable[Passage]) -> int:
+    """Write passages to an Arrow file in the order given, holding one batch at a time; return their number."""
+    written = 0
+    stream = iter(passages)
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
+        while batch := list(islice(stream, BATCH_PASSAGES)):
+            columns = [[getattr(passage, name) for passage in batch] for name in SCHEMA.names]
+            writer.write_batch(pa.record_batch(columns, schema=SCHEMA))
+            written += len(batch)
+    return written
+
+
+class PassageStore:
+    """P passages by row, and rows by passage id."""
+
+    def __init__(self, batches: Sequence[Any], id_rank: RankArray | None = None) -> None:
+        """Serve the record batches of a passages file; ``id_rank`` (P,) spares ``row_of`` its sorting of the ids."""
+        self._columns = [batch.columns for batch in batches]
+        self._ends = list(accumulate(batch.num_rows for batch in batches))
+        self._id_rank = id_rank
+        self._order: Any = None
+
+    @classmethod
+    def open(cls, path: Path, id_rank: RankArray | None = None) -> PassageStore:
+        """Map a passages file.
+
+        Raises:
+            IndexFormatError: the file is absent, damaged, or has other columns.
+        """
+        try:
+            reader = pa.ipc.open_file(pa.memory_map(str(path)))
+            batches = [reader.get_batch(number) for number in range(reader.num_record_batches)]
+        except (OSError, pa.ArrowException) as error:
+            raise IndexFormatError(f"{path} cannot be read ({error}); rebuild with dpr-index build") from error
+        if reader.schema != SCHEMA:
+            columns = ", ".join(reader.schema.names)
+            raise IndexFormatError(f"{path} has the columns {columns}, not a passage's; rebuild with dpr-index build")
+        return cls(batches, id_rank)
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def __getitem__(self, row: int) -> Passage:
+        columns, offset = self._locate(row)
+        return Passage(*(column[offset].as_py() for column in columns))
+
+    def __iter__(self) -> Iterator[Passage]:
+        for columns in self._columns:
+            for values in zip(*(column.to_pylist() for column in columns), strict=True):
+                yield Passage(*values)
+
+    def get(self, rows: Iterable[int]) -> list[Passage]:
+        """Return the passages of some rows, in the order given."""
+        return [self[row] for row in rows]
+
+    def id(self, row: int) -> str:
+        """Return the id of the passage in a row."""
+        columns, offset = self._locate(row)
+        passage_id: str = columns[0][offset].as_py()
+        return passage_id
+
+    def row_of(self, passage_id: str) -> int | None:
+        """Return the row of a passage by its id, None where no passage has it."""
+        if self._order is None:
+            self._order = self._sort() if self._id_rank is None else _inverse(self._id_rank)
+        position = bisect_left(self._order, passage_id, key=self.id)
+        if position == len(self._order):
+            return None
+        row = int(self._order[position])
+        return row if self.id(row) == passage_id else None
+
+    def rank_ids(self) -> RankArray:
+        """Return the place of each row's id among all ids in code-point order, (P,) int32, from 0."""
+        return _inverse(self._sort())
+
+    def _sort(self) -> npt.NDArray[np.integer[Any]]:
+        # Arrow compares UTF-8 bytes, whose order is that of the code points, which is Python's.
+        ids = pa.chunked_array([columns[0] for columns in self._columns], pa.large_string())
+        rows: npt.NDArray[np.integer[Any]] = compute.sort_indices(ids).to_numpy()
+        return rows
+
+    def _locate(self, row: int) -> tuple[Any, int]:
+        if not 0 <= row < len(self):
+            raise IndexError(f"row {row} is outside of the {len(self)} passages")
+        batch = bisect_right(self._ends, row)
+        return self._columns[batch], row - (self._ends[batch - 1] if batch else 0)
+
+
+def _inverse(permutation: npt.NDArray[np.integer[Any]]) -> RankArray:
+    inverse = np.empty(len(permutation), dtype=np.int32)
+    inverse[permutation] = np.arange(len(permutation), dtype=np.int32)
+    return inverse

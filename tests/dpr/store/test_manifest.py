@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dpr.errors import IndexFormatError
+from dpr.store.manifest import (
+    FORMAT_VERSION,
+    AnalyzerRecord,
+    DenseRecord,
+    EncoderRecord,
+    FileRecord,
+    Manifest,
+    Provenance,
+    SegmentRecord,
+    SourceRecord,
+    WeightsRecord,
+    check_contents,
+    check_sizes,
+    record_file,
+)
+
+MANIFEST = Manifest(
+    format_version=FORMAT_VERSION,
+    generation=7,
+    passages=2,
+    terms=5,
+    postings=6,
+    segments=(SegmentRecord("000007-0123abcd", 2),),
+    encoder=EncoderRecord("모델", "f00d", 32),
+    dense=DenseRecord("hnsw", {"m": 32}, recall=0.98),
+    analyzer=AnalyzerRecord("ko-en", "1+kiwi-0.22"),
+    weights={"bm25": WeightsRecord("bm25", {"k1": 1.2, "b": 0.75}), "tfidf": WeightsRecord("tfidf", {})},
+    files={"a.npy": FileRecord(3, "aa"), "b.npy": FileRecord(4, "bb")},
+    provenance=Provenance(
+        command="dpr-index build",
+        created_utc="2025-01-01T00:00:00Z",
+        versions={"python": "3.11"},
+        sources=(SourceRecord("corpus.jsonl", 2, 1),),
+        seconds={"encode": 1.5},
+    ),
+)
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "000007.json"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("manifest", [MANIFEST, replace(MANIFEST, encoder=None, dense=None)])
+def test_a_manifest_survives_the_round_trip(tmp_path: Path, manifest: Manifest) -> None:
+    assert Manifest.read(written(tmp_path, manifest.to_json())) == manifest
+
+
+def test_name_and_size() -> None:
+    assert MANIFEST.name == "000007"
+    assert MANIFEST.size_bytes == 7
+
+
+@pytest.mark.parametrize("version", [FORMAT_VERSION + 1, 0, "1", None])
+def test_another_format_version_is_refused(tmp_path: Path, version: object) -> None:
+    document = json.loads(MANIFEST.to_json()) | {"format_version": version}
+    with pytest.raises(IndexFormatError, match=f"format version {version}, but this program reads version 1"):
+        Manifest.read(written(tmp_path, json.dumps(document)))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"format_version": 1}'])
+def test_a_damaged_manifest_is_one_sentence(tmp_path: Path, text: str) -> None:
+    with pytest.raises(IndexFormatError, match=r"000007\.json .*rebuild with dpr-index build"):
+        Manifest.read(written(tmp_path, text))
+
+
+def test_an_absent_manifest_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(IndexFormatError, match="cannot be read"):
+        Manifest.read(tmp_path / "000007.json")
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, FileRecord]:
+    (tmp_path / "counts").mkdir()
+    for name in ("a.npy", "counts/b.npy"):
+        (tmp_path / name).write_bytes(name.encode())
+    return {name: record_file(tmp_path / name) for name in ("a.npy", "counts/b.npy")}
+
+
+def test_sizes_and_contents_as_published_pass(tmp_path: Path, files: dict[str, FileRecord]) -> None:
+    check_sizes(tmp_path, files)
+    check_contents(tmp_path, files, files)
+    assert files["a.npy"].size_bytes == 5
+
+
+def test_an_absent_file_is_named(tmp_path: Path, files: dict[str, FileRecord]) -> None:
+    (tmp_path / "counts/b.npy").unlink()
+    with pytest.raises(IndexFormatError, match=r"counts/b\.npy is missing"):
+        check_sizes(tmp_path, files)
+
+
+def test_another_size_is_named(tmp_path: Path, files: dict[str, FileRecord]) -> None:
+    (tmp_path / "a.npy").write_bytes(b"12345678")
+    with pytest.raises(IndexFormatError, match=r"a\.npy has 8 bytes, but its manifest says 5"):
+        check_sizes(tmp_path, files)
+
+
+def test_a_flipped_bit_is_found_by_content_alone(tmp_path: Path, files: dict[str, FileRecord]) -> None:
+    (tmp_path / "a.npy").write_bytes(b"a.npz")
+    check_sizes(tmp_path, files)
+    with pytest.raises(IndexFormatError, match=r"a\.npy is not what was published"):
+        check_contents(tmp_path, files, files)
