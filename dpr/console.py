@@ -1,0 +1,84 @@
+"""What every command does alike: progress on stderr, results on stdout, errors as one sentence and an exit code."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn
+
+from rich import progress as rich_progress
+from rich.console import Console
+from rich.text import Text
+
+from dpr.errors import DPRError
+from dpr.types import Progress
+
+if TYPE_CHECKING:
+    import typer
+
+INTERRUPTED = 130
+"""Exit code of a command that ctrl-C ended: 128 + SIGINT."""
+
+
+class RateColumn(rich_progress.ProgressColumn):
+    """Units per second."""
+
+    def render(self, task: rich_progress.Task) -> Text:
+        """Return the rate of the whole stage once it is done, and of its last moments before."""
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.0f}/s", style="progress.data.speed")
+
+
+@contextmanager
+def show_progress() -> Iterator[Progress]:
+    """Draw one bar on stderr for each stage that the yielded callback is told of."""
+    bars = rich_progress.Progress(
+        rich_progress.TextColumn("{task.description}"),
+        rich_progress.BarColumn(),
+        rich_progress.MofNCompleteColumn(),
+        RateColumn(),
+        rich_progress.TimeElapsedColumn(),
+        rich_progress.TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+    stages: dict[str, rich_progress.TaskID] = {}
+
+    def report(stage: str, done: int, total: int | None) -> None:
+        if stage not in stages:
+            stages[stage] = bars.add_task(stage, total=total)
+            bars.start()  # not before, so that what fails at once leaves no empty line above its message
+        bars.update(stages[stage], completed=done, total=total)
+
+    try:
+        yield report
+    finally:
+        if stages:
+            bars.stop()
+
+
+def print_json(value: object) -> None:
+    """Print a result of dicts, lists, numbers and strings as indented JSON, Hangul as it is."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    sys.stdout.flush()
+
+
+def run(app: typer.Typer) -> NoReturn:
+    """Run a command line and end the process: what fails on purpose, or in the file system, is one line on stderr."""
+    try:
+        app()
+    except DPRError as error:
+        _end(f"error: {error}", error.exit_code)
+    except OSError as error:
+        _end(f"error: {error}", DPRError.exit_code)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            _end("interrupted; run the command again to start over", INTERRUPTED)
+        raise
+    sys.exit(0)
+
+
+def _end(sentence: str, exit_code: int) -> NoReturn:
+    sys.stderr.write(f"{sentence}\n")
+    sys.exit(exit_code)

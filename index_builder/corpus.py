@@ -1,0 +1,101 @@
+"""Sources to a passages file, in one pass: read, drop repeats, cut long documents, write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from dpr.data.chunk import chunk
+from dpr.data.passages import read_corpus
+from dpr.store.manifest import SourceRecord
+from dpr.store.passages import write_passages
+from dpr.types import Encoder, Passage, Progress, no_progress
+
+REPORT_EVERY = 1000
+"""Passages between two calls of the progress callback."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunking:
+    """How to cut documents: at most ``max_tokens`` a passage, ``overlap_tokens`` of them also in the one before."""
+
+    max_tokens: int
+    overlap_tokens: int
+    count_tokens: Callable[[str], int]
+
+
+@runtime_checkable
+class CountsTokens(Protocol):
+    """An encoder that says how long a text is in its own tokens."""
+
+    def count_tokens(self, text: str) -> int:
+        """Return a text's number of tokens, special tokens not counted."""
+
+
+def token_counter(encoder: Encoder | None) -> Callable[[str], int]:
+    """Return the encoder's token counter, or a counter of words where it has none."""
+    return encoder.count_tokens if isinstance(encoder, CountsTokens) else count_words
+
+
+def count_words(text: str) -> int:
+    """Return the number of words between blanks."""
+    return len(text.split())
+
+
+def write_corpus(
+    sources: Sequence[str], path: Path, chunking: Chunking | None = None, progress: Progress = no_progress
+) -> tuple[SourceRecord, ...]:
+    """Write the passages of all sources to one file, in order; return what each source gave.
+
+    A passage (or a document to cut) that was there before with the same id and content is skipped and counted.
+
+    Raises:
+        DataError: a source cannot be read or is empty, or an id comes again with other content.
+    """
+    intake = _Intake(sources, chunking)
+    written = write_passages(path, _reported(intake.passages(), progress))
+    progress("corpus", written, written)
+    return tuple(SourceRecord(tally.source, tally.passages, tally.duplicates) for tally in intake.tallies)
+
+
+@dataclass(slots=True)
+class _Tally:
+    source: str
+    passages: int = 0
+    duplicates: int = 0
+
+
+class _Intake:
+    """Reads the sources in turn as one corpus, and counts for the one that is being read."""
+
+    def __init__(self, sources: Sequence[str], chunking: Chunking | None) -> None:
+        self.tallies = [_Tally(source) for source in sources]
+        self._chunking = chunking
+        self._documents = read_corpus(self._in_turn())
+        self._current = _Tally("")
+
+    def passages(self) -> Iterator[Passage]:
+        for document in self._documents:
+            for passage in self._cut(document):
+                self._current.passages += 1
+                yield passage
+
+    def _in_turn(self) -> Iterator[str]:
+        for tally in self.tallies:
+            self._current = tally
+            skipped_before = self._documents.skipped
+            yield tally.source  # until the next one is asked for, all that is read is of this source
+            tally.duplicates = self._documents.skipped - skipped_before
+
+    def _cut(self, document: Passage) -> Sequence[Passage]:
+        how = self._chunking
+        return [document] if how is None else chunk(document, how.max_tokens, how.overlap_tokens, how.count_tokens)
+
+
+def _reported(passages: Iterable[Passage], progress: Progress) -> Iterator[Passage]:
+    for done, passage in enumerate(passages, start=1):
+        if done % REPORT_EVERY == 0:
+            progress("corpus", done, None)
+        yield passage

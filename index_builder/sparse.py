@@ -1,0 +1,74 @@
+"""Passages to term counts, and term counts to the weights of each sparse scheme."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from dpr.errors import ConfigError
+from dpr.sparse.counts import TermCounts
+from dpr.sparse.scheme import SCHEMES
+from dpr.store.arrays import save_array
+from dpr.store.layout import GenerationFiles
+from dpr.store.manifest import WeightsRecord
+from dpr.store.passages import PassageStore
+from dpr.types import Analyzer, Passage, Progress, no_progress
+
+BM25_VARIANTS = {"okapi": "bm25", "lucene": "bm25-lucene"}
+"""What a user calls a BM25 formula, and its scheme; either is searched as ``bm25``."""
+
+REPORT_EVERY = 1000
+"""Passages between two calls of the progress callback."""
+
+
+def indexed_text(passage: Passage) -> str:
+    """Return what the sparse schemes see of a passage: its title and its text."""
+    return f"{passage.title}\n{passage.text}" if passage.title else passage.text
+
+
+def count_terms(
+    passages: PassageStore, analyzer: Analyzer, folder: Path, progress: Progress = no_progress
+) -> TermCounts:
+    """Count the terms of every passage, row by row, into ``folder``; return the counts as they will be served."""
+    terms = analyzer.batch(map(indexed_text, passages))
+    TermCounts.build(_reported(terms, len(passages), progress)).save(folder)
+    return TermCounts.open(folder)
+
+
+def write_weights(
+    counts: TermCounts,
+    bm25_variant: str,
+    k1: float,
+    b: float,
+    files: GenerationFiles,
+    progress: Progress = no_progress,
+) -> dict[str, WeightsRecord]:
+    """Weigh every posting by BM25 and by TF-IDF; return each file's record by the retriever that reads it."""
+    bm25 = BM25_VARIANTS[bm25_variant]
+    records = {
+        "bm25": WeightsRecord(bm25, {**SCHEMES[bm25].defaults, "k1": k1, "b": b}),
+        "tfidf": WeightsRecord("tfidf", {}),
+    }
+    for done, (name, record) in enumerate(records.items()):
+        progress("weights", done, len(records))
+        save_array(files.weights(name), SCHEMES[record.scheme].weights(counts, **record.parameters))
+    progress("weights", len(records), len(records))
+    return records
+
+
+def check_bm25(variant: str, k1: float, b: float) -> None:
+    """Weigh no posting at all, so that a wrong parameter is found before the corpus is read.
+
+    Raises:
+        ConfigError: the variant is unknown, or ``k1`` or ``b`` is out of range.
+    """
+    if variant not in BM25_VARIANTS:
+        raise ConfigError(f"unknown BM25 variant {variant!r}; choose {' or '.join(BM25_VARIANTS)}")
+    SCHEMES[BM25_VARIANTS[variant]].weights(TermCounts.build([]), k1=k1, b=b)
+
+
+def _reported(documents: Iterable[list[str]], total: int, progress: Progress) -> Iterator[list[str]]:
+    for done, terms in enumerate(documents, start=1):
+        if done % REPORT_EVERY == 0 or done == total:
+            progress("terms", done, total)
+        yield terms

@@ -1,0 +1,195 @@
+"""Does an index hold what it says? Each check proves one thing, and its failure is one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from dpr.errors import IndexFormatError
+from dpr.search.open import open_index
+from dpr.search.parts import IndexParts
+from dpr.store.manifest import Manifest, check_contents
+from dpr.types import Analyzer, FloatArray, IntArray, Progress, TopK, no_progress
+from index_builder.dense import EXACT_KIND, spread
+from index_builder.sparse import indexed_text
+
+BoolArray = npt.NDArray[np.bool_]
+
+PROBES = 8
+PROBE_DEPTH = 10
+SCORE_TOLERANCE = 1e-4
+VECTORS_AT_A_TIME = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check that passed, and what it saw."""
+
+    name: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The checks that a generation passed."""
+
+    generation: str
+    checks: tuple[Check, ...]
+
+
+def verify_index(root: Path, analyzer: Analyzer | None = None, progress: Progress = no_progress) -> Verification:
+    """Check the published generation of an index, reading every file whole.
+
+    Raises:
+        IndexFormatError: at the first check that fails.
+    """
+    parts = open_index(root, analyzer=analyzer).parts
+    files = _check_files(root, parts.manifest, progress)
+    return Verification(parts.manifest.name, (files, *verify_parts(parts, progress)))
+
+
+def verify_parts(parts: IndexParts, progress: Progress = no_progress) -> tuple[Check, ...]:
+    """Check that the parts of a generation agree with each other and that searches find what is there.
+
+    Raises:
+        IndexFormatError: at the first check that fails.
+    """
+    has_vectors = parts.manifest.encoder is not None
+    checks = SPARSE_CHECKS | (DENSE_CHECKS if has_vectors else {})
+    passed: list[Check] = []
+    for name, check in checks.items():
+        progress("verify", len(passed), len(checks))
+        passed.append(Check(name, check(parts)))
+    progress("verify", len(passed), len(checks))
+    return tuple(passed)
+
+
+def _check_files(root: Path, manifest: Manifest, progress: Progress) -> Check:
+    for done, name in enumerate(manifest.files, start=1):
+        check_contents(root, manifest.files, [name])
+        progress("checksums", done, len(manifest.files))
+    return Check("checksums", f"{len(manifest.files)} files, {manifest.size_bytes:,} bytes")
+
+
+def _check_passages(parts: IndexParts) -> str:
+    manifest, found = parts.manifest, len(parts.passages)
+    _require(found == manifest.passages, f"{found:,} passages are stored, but the manifest says {manifest.passages:,}")
+    in_segments = sum(segment.passages for segment in manifest.segments)
+    _require(in_segments == found, f"the segments say {in_segments:,} passages, but {found:,} are stored")
+    return f"{found:,} passages"
+
+
+def _check_ids(parts: IndexParts) -> str:
+    """Ids are unique and ``id_rank`` sorts them: in its order, each id is above the one before."""
+    order = np.argsort(parts.id_rank)
+    is_permutation = np.array_equal(parts.id_rank[order], np.arange(len(order)))
+    _require(is_permutation, "id_rank.npy does not give each passage a place of its own")
+    previous = None
+    for row in order.tolist():
+        passage_id = parts.passages.id(row)
+        _require(previous is None or previous < passage_id, f"the id {passage_id!r} comes twice, or out of its rank")
+        previous = passage_id
+    return f"{len(order):,} unique ids"
+
+
+def _check_counts(parts: IndexParts) -> str:
+    counts, manifest = parts.counts(), parts.manifest
+    sizes = {
+        "passages": (len(counts.lengths), manifest.passages),
+        "terms": (len(counts.vocabulary), manifest.terms),
+        "postings": (len(counts.rows), manifest.postings),
+    }
+    for what, (found, wanted) in sizes.items():
+        _require(found == wanted, f"{found:,} {what} are counted, but the manifest says {wanted:,}")
+    return f"{len(counts.vocabulary):,} terms, {len(counts.rows):,} postings"
+
+
+def _check_weights(parts: IndexParts) -> str:
+    for name, weights in parts.weights.items():
+        _require(bool(np.isfinite(weights()).all()), f"a weight of {name} is not a finite number")
+    return f"{', '.join(parts.weights)} finite"
+
+
+def _check_terms_find_their_passages(parts: IndexParts) -> str:
+    """Each term of a few passages, asked alone, finds its passage, or others with at least that posting's weight."""
+    probes = spread(len(parts.passages), PROBES)
+    asked = 0
+    for row, terms in zip(probes, parts.analyzer().batch(map(indexed_text, parts.passages.get(probes))), strict=True):
+        unique = sorted(set(terms))
+        postings = _postings(parts, unique, row)
+        for name, index in parts.sparse_indexes.items():
+            if name in parts.weights and unique:
+                top = index().search([[term] for term in unique], PROBE_DEPTH)
+                missed = ~_found(top, row, parts.weights[name]()[postings])
+                _require(not missed.any(), f"{name} does not find passage {parts.passages.id(row)!r} by its own terms")
+        asked += len(unique)
+    return f"{len(probes)} passages by {asked:,} terms"
+
+
+def _postings(parts: IndexParts, terms: Sequence[str], row: int) -> IntArray:
+    """Return the position of each term's posting for a row, (len(terms),)."""
+    counts = parts.counts()
+    postings = []
+    for term, number in zip(terms, counts.vocabulary.lookup(terms).tolist(), strict=True):
+        _require(number >= 0, f"the analyzer's term {term!r} of passage {parts.passages.id(row)!r} was not counted")
+        first, end = counts.indptr[number : number + 2].tolist()
+        posting = first + int(np.searchsorted(counts.rows[first:end], row))
+        _require(
+            posting < end and counts.rows[posting] == row,
+            f"the term {term!r} has no posting for passage {parts.passages.id(row)!r}, whose text has it",
+        )
+        postings.append(posting)
+    return np.array(postings, dtype=np.int64)
+
+
+def _check_vectors(parts: IndexParts) -> str:
+    vectors = parts.vectors()
+    for start in range(0, len(vectors), VECTORS_AT_A_TIME):
+        _require(bool(np.isfinite(vectors[start : start + VECTORS_AT_A_TIME]).all()), "a vector is not finite")
+    return f"{vectors.shape[0]:,} vectors of {vectors.shape[1]} numbers"
+
+
+def _check_vectors_find_their_passages(parts: IndexParts) -> str:
+    """A few passages' vectors find their passage, or others whose inner product with them is at least as high.
+
+    A kind that approximates may miss some, but not most.
+    """
+    probes = np.array(spread(len(parts.passages), PROBES))
+    vectors = parts.vectors()[probes]  # (probes, D)
+    found = _found(parts.vector_index().search(vectors, PROBE_DEPTH), probes, np.square(vectors).sum(axis=1))
+    kind = parts.manifest.dense.kind if parts.manifest.dense else EXACT_KIND
+    allowed = 0 if kind == EXACT_KIND else len(probes) // 2
+    missed = [parts.passages.id(int(row)) for row in probes[~found]]
+    _require(len(missed) <= allowed, f"the {kind} index does not find {', '.join(missed)} by their own vectors")
+    return f"{found.sum()} of {len(probes)} passages"
+
+
+def _found(top: TopK, rows: IntArray | int, own_scores: FloatArray) -> BoolArray:
+    """Tell for each question, (Q,), whether its row is among the hits, or all hits score at least as high."""
+    lowest = top.scores[:, -1]  # -inf where there are fewer hits than asked for
+    is_hit = (top.rows == np.reshape(rows, (-1, 1))).any(axis=1)
+    found: BoolArray = is_hit | (lowest >= own_scores - SCORE_TOLERANCE * np.maximum(1.0, np.abs(own_scores)))
+    return found
+
+
+def _require(holds: bool, cause: str) -> None:
+    if not holds:
+        raise IndexFormatError(f"the index does not hold together: {cause}; rebuild with dpr-index build")
+
+
+SPARSE_CHECKS: dict[str, Callable[[IndexParts], str]] = {
+    "passages": _check_passages,
+    "ids": _check_ids,
+    "counts": _check_counts,
+    "weights": _check_weights,
+    "sparse probes": _check_terms_find_their_passages,
+}
+
+DENSE_CHECKS: dict[str, Callable[[IndexParts], str]] = {
+    "vectors": _check_vectors,
+    "dense probes": _check_vectors_find_their_passages,
+}

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dpr.errors import ConfigError, DataError, IndexFormatError
+from dpr.search.open import open_index
+from dpr.store.generation import read_all, read_current
+from dpr.store.passages import PassageStore
+from dpr.types import Encoder, FloatArray, Hit, Passage, Progress, no_progress
+from index_builder.build import BuildOptions, build
+from index_builder.encode import encode_locally
+from tests.fakes import HashEncoder, WordAnalyzer
+from tests.small_index import PASSAGES, content, small_index
+
+
+class Failing(HashEncoder):
+    def encode_passages(self, passages: Sequence[Passage], progress: Progress = no_progress) -> FloatArray:
+        raise DataError("the encoder failed")
+
+
+def hits(root: Path) -> list[list[Hit]]:
+    index = open_index(root, encoder=HashEncoder(), analyzer=WordAnalyzer())
+    return [index.retriever(name).search(["capital of France"], 3)[0] for name in index.names]
+
+
+def test_the_manifest_tells_what_was_built_and_how(tmp_path: Path) -> None:
+    root = tmp_path / "index"
+    manifest = small_index(root, [*PASSAGES, PASSAGES[0]], k1=0.9, b=0.4, command="dpr-index build …")
+    assert read_current(root) == manifest
+    assert (manifest.passages, manifest.segments[0].passages) == (6, 6)
+    assert manifest.encoder is not None
+    assert (manifest.encoder.name, manifest.encoder.fingerprint, manifest.encoder.dimension) == (
+        "hash-encoder",
+        "hash-1",
+        32,
+    )
+    assert (manifest.analyzer.name, manifest.analyzer.version) == ("words", "1")
+    assert dict(manifest.weights["bm25"].parameters) == {"k1": 0.9, "b": 0.4, "epsilon": 0.25}
+    made = manifest.provenance
+    assert (made.sources[0].passages, made.sources[0].duplicates) == (6, 1)
+    assert made.command == "dpr-index build …"
+    assert set(made.seconds) == {"corpus", "terms", "weights", "encode", "dense", "seal", "verify"}
+    assert {"python", "numpy", "pyarrow", "faiss-cpu"} <= set(made.versions)
+    assert made.created_utc.endswith("Z")
+
+
+def test_every_file_is_recorded_and_nothing_else_is_left(tmp_path: Path) -> None:
+    root = tmp_path / "index"
+    manifest = small_index(root)
+    assert set(content(root)) == {*manifest.files, "CURRENT", "generations/000001.json"}
+
+
+def test_building_again_gives_the_next_generation_and_the_same_results(tmp_path: Path) -> None:
+    root = tmp_path / "index"
+    first = small_index(root)
+    before = hits(root)
+    second = small_index(root)
+    assert [manifest.name for manifest in read_all(root)] == ["000001", "000002"]
+    assert hits(root) == before
+    first_files, second_files = (
+        {Path(name).name: record for name, record in manifest.files.items()} for manifest in (first, second)
+    )
+    assert first_files == second_files
+
+
+def test_a_reader_of_the_old_generation_goes_on_reading_it(tmp_path: Path) -> None:
+    small_index(tmp_path / "index")
+    index = open_index(tmp_path / "index", analyzer=WordAnalyzer())
+    small_index(tmp_path / "index", PASSAGES[:2])
+    assert index.retriever("bm25").search(["capital of France"], 1)[0][0].passage_id == "paris"
+    assert len(index.passages) == 6
+
+
+@pytest.mark.parametrize("kind", ["flat", "hnsw"])
+def test_each_dense_kind_is_served(tmp_path: Path, kind: str) -> None:
+    manifest = small_index(tmp_path / "index", dense_kind=kind)
+    assert manifest.dense is not None
+    assert manifest.dense.kind == kind
+    (found,) = open_index(tmp_path / "index", encoder=HashEncoder()).retriever("dense").search(["capital of France"], 1)
+    assert found[0].passage_id == "paris"
+
+
+def test_without_an_encoder_there_are_no_vectors(tmp_path: Path) -> None:
+    manifest = small_index(tmp_path / "index", encoder=None)
+    assert (manifest.encoder, manifest.dense) == (None, None)
+    assert not list((tmp_path / "index").rglob("vectors.npy"))
+
+
+@pytest.mark.parametrize("title", ["", "제목"])
+def test_one_passage_without_terms_is_an_index(tmp_path: Path, title: str) -> None:
+    small_index(tmp_path / "index", [Passage("blank", "…", title)])
+    index = open_index(tmp_path / "index", encoder=HashEncoder(), analyzer=WordAnalyzer())
+    for name in index.names:
+        assert index.retriever(name).search(["nothing of the kind"], 3)[0][:0] == []
+
+
+@pytest.mark.parametrize("published_before", [False, True])
+def test_a_build_that_fails_changes_nothing(tmp_path: Path, published_before: bool) -> None:
+    root = tmp_path / "index"
+    if published_before:
+        small_index(root)
+    before = content(root)
+    with pytest.raises(DataError, match="the encoder failed"):
+        small_index(root, PASSAGES[:2], encoder=Failing())
+    assert content(root) == before
+
+
+def test_what_fails_its_verification_is_not_published(tmp_path: Path) -> None:
+    root = tmp_path / "index"
+    small_index(root)
+    before = content(root)
+
+    def spoil_a_vector(
+        passages: PassageStore, encoder: Encoder, vectors: FloatArray, progress: Progress = no_progress
+    ) -> None:
+        encode_locally(passages, encoder, vectors, progress)
+        vectors[3, 0] = float("inf")
+
+    source = str(root.with_suffix(".jsonl"))
+    with pytest.raises(IndexFormatError, match="a vector is not finite"):
+        build(BuildOptions((source,), root), HashEncoder(), WordAnalyzer(), run=spoil_a_vector)
+    assert content(root) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "cause"),
+    [
+        ({"sources": ()}, "no source to index"),
+        ({"dense_kind": "annoy"}, "unknown kind of vector index 'annoy'"),
+        ({"dense_parameters": {"m": 16}}, "'flat' has no parameter 'm'"),
+        ({"b": 2.0}, "b is 2.0"),
+        ({"bm25_variant": "plus"}, "unknown BM25 variant 'plus'"),
+        ({"overlap_tokens": 5}, "overlap_tokens is 5, but nothing is cut"),
+        ({"chunk_tokens": 5, "overlap_tokens": 5}, "overlap_tokens is 5; choose 0 or more, and fewer than the 5"),
+        ({"chunk_tokens": 5, "overlap_tokens": -1}, "overlap_tokens is -1"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(tmp_path: Path, options: dict[str, Any], cause: str) -> None:
+    with pytest.raises(ConfigError, match=cause):
+        BuildOptions(**{"sources": ("corpus.jsonl",), "output": tmp_path, **options})
+
+
+def test_stages_are_reported_in_order_and_to_their_end(tmp_path: Path) -> None:
+    reports: list[tuple[str, int, int | None]] = []
+    root = tmp_path / "index"
+    small_index(root)
+    source = str(root.with_suffix(".jsonl"))
+    build(BuildOptions((source,), root), HashEncoder(), WordAnalyzer(), lambda *report: reports.append(report))
+    last = {stage: (done, total) for stage, done, total in reports}
+    assert list(last) == ["corpus", "terms", "weights", "encode", "dense", "seal", "verify"]
+    assert all(done == total for done, total in last.values())

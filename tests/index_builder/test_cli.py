@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from dpr.errors import ConfigError
+from dpr.types import Encoder, FloatArray, Passage, Progress, no_progress
+from index_builder import cli
+from tests.fakes import HashEncoder
+from tests.small_index import content, write_jsonl
+
+
+@pytest.fixture(autouse=True)
+def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(name: str, precision: str) -> Encoder:
+        return HashEncoder(f"{name} in {precision}")
+
+    monkeypatch.setattr(cli, "_load_encoder", load)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["dpr-index", *arguments])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        out, err = capsys.readouterr()
+        assert isinstance(end.value.code, int)
+        return end.value.code, out, err
+
+    return run
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> str:
+    return write_jsonl(tmp_path / "corpus.jsonl")
+
+
+def test_build_verify_list_as_json(run: Any, source: str, tmp_path: Path) -> None:
+    index = str(tmp_path / "index")
+    for number in (1, 2):
+        code, out, _ = run("build", "--corpus", source, "--output", index, "--analyzer", "words", "--json")
+        built = json.loads(out)
+        assert code == 0
+        assert (built["generation"], built["passages"], built["dimension"]) == (f"00000{number}", 6, 32)
+        assert built["dense_kind"] == "flat"
+        assert built["size_bytes"] > 0
+
+    code, out, _ = run("verify", index, "--json")
+    assert code == 0
+    assert json.loads(out)["generation"] == "000002"
+    assert json.loads(out)["is_sound"] is True
+
+    code, out, _ = run("list", index, "--json")
+    assert code == 0
+    assert [(item["generation"], item["is_published"]) for item in json.loads(out)] == [
+        ("000001", False),
+        ("000002", True),
+    ]
+
+
+def test_tables_go_to_stdout_and_bars_to_stderr(run: Any, source: str, tmp_path: Path) -> None:
+    index = str(tmp_path / "index")
+    code, out, err = run("build", "--corpus", source, "--output", index, "--analyzer", "words")
+    assert code == 0
+    assert "passages" in out
+    assert "seconds: encode" in out
+    assert "6/6" in err
+    assert "6/6" not in out
+    assert "000001 *" in run("list", index)[1]
+    assert "sparse probes" in run("verify", index)[1]
+
+
+def test_every_option_reaches_the_manifest(run: Any, source: str, tmp_path: Path) -> None:
+    index = tmp_path / "index"
+    arguments = f"build --corpus {source} --output {index} --analyzer words --dense-kind hnsw --dense-parameter m=16 "
+    arguments += (
+        "--bm25-variant lucene --k1 0.9 --b 0.4 --chunk-tokens 8 --overlap-tokens 2 --encoder bert --precision fp32"
+    )
+    code, _, err = run(*arguments.split())
+    assert code == 0, err
+    manifest = json.loads((index / "generations" / "000001.json").read_text(encoding="utf-8"))
+    assert manifest["encoder"]["fingerprint"] == "bert in fp32"
+    assert manifest["dense"]["kind"] == "hnsw"
+    assert manifest["dense"]["parameters"]["m"] == 16
+    assert manifest["weights"]["bm25"] == {"scheme": "bm25-lucene", "parameters": {"k1": 0.9, "b": 0.4}}
+    assert manifest["provenance"]["chunk_tokens"] == 8
+    assert manifest["provenance"]["overlap_tokens"] == 2
+    assert manifest["provenance"]["command"] == f"dpr-index {arguments}"
+
+
+def test_no_dense_loads_no_encoder(run: Any, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "_load_encoder", None)
+    arguments = ("--corpus", source, "--output", str(tmp_path / "index"), "--analyzer", "words", "--no-dense", "--json")
+    code, out, _ = run("build", *arguments)
+    assert code == 0
+    assert json.loads(out)["encoder"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        ("build --corpus nowhere.jsonl --output INDEX --analyzer words", 2, "nowhere.jsonl"),
+        ("build --corpus SOURCE --output INDEX --analyzer morse", 2, "morse"),
+        ("build --corpus SOURCE --output INDEX --dense-kind annoy", 2, "unknown kind of vector index 'annoy'"),
+        ("build --corpus SOURCE --output SOURCE --analyzer words", 2, "is a file; name a folder"),
+        ("verify INDEX", 1, "is not there; build an index there"),
+        ("list INDEX", 1, "is not there; build an index there"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_on_stderr(
+    run: Any, source: str, tmp_path: Path, arguments: str, code: int, sentence: str
+) -> None:
+    filled = arguments.replace("INDEX", str(tmp_path / "index")).replace("SOURCE", source)
+    ended, out, err = run(*filled.split())
+    assert (ended, out) == (code, "")
+    (line,) = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert sentence in line
+
+
+class Interrupted(HashEncoder):
+    def encode_passages(self, passages: Sequence[Passage], progress: Progress = no_progress) -> FloatArray:
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_is_one_sentence_and_leaves_nothing(
+    run: Any, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "_load_encoder", lambda *_: Interrupted())
+    code, out, err = run("build", "--corpus", source, "--output", str(tmp_path / "index"), "--analyzer", "words")
+    assert (code, out) == (130, "")
+    assert err.endswith("interrupted; run the command again to start over\n")
+    assert content(tmp_path / "index") == {}
+
+
+def test_a_missing_option_is_wrong_usage(run: Any, source: str) -> None:
+    code, _, err = run("build", "--corpus", source)
+    assert code == 2
+    assert "--output" in err
+
+
+@pytest.mark.parametrize("setting", ["m", "m=", "=3", "m=x", "m=-1"])
+def test_a_parameter_of_another_form_is_refused(setting: str) -> None:
+    with pytest.raises(ConfigError, match="write NAME=NUMBER"):
+        cli.parse_parameters([setting])
+
+
+def test_parameters_are_numbers_by_name() -> None:
+    assert cli.parse_parameters(["m=16", "ef_search=64"]) == {"m": 16, "ef_search": 64}
+
+
+def test_every_option_is_in_the_guide() -> None:
+    guide = (Path(__file__).resolve().parents[2] / "docs" / "indexing.md").read_text(encoding="utf-8")
+    for name, command in typer.main.get_group(cli.app).commands.items():
+        assert f"## `dpr-index {name}" in guide
+        options = (option for parameter in command.params for option in parameter.opts if option.startswith("--"))
+        for option in options:
+            assert f"`{option}" in guide, option

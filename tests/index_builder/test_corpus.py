@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dpr.errors import DataError
+from dpr.store.manifest import SourceRecord
+from dpr.store.passages import PassageStore
+from dpr.types import Passage
+from index_builder.corpus import Chunking, count_words, token_counter, write_corpus
+from tests.fakes import HashEncoder
+from tests.small_index import PASSAGES, write_jsonl
+
+
+class CharacterEncoder(HashEncoder):
+    def count_tokens(self, text: str) -> int:
+        return len(text)
+
+
+def test_sources_are_written_in_order_without_repeats(tmp_path: Path) -> None:
+    first = write_jsonl(tmp_path / "first.jsonl", PASSAGES[:4])
+    second = write_jsonl(tmp_path / "second.jsonl", PASSAGES[2:])
+    records = write_corpus([first, second], tmp_path / "passages.arrow")
+    assert records == (SourceRecord(first, 4, 0), SourceRecord(second, 2, 2))
+    assert list(PassageStore.open(tmp_path / "passages.arrow")) == list(PASSAGES)
+
+
+def test_a_source_given_twice_is_counted_twice(tmp_path: Path) -> None:
+    source = write_jsonl(tmp_path / "corpus.jsonl")
+    records = write_corpus([source, source], tmp_path / "passages.arrow")
+    assert records == (SourceRecord(source, 6, 0), SourceRecord(source, 0, 6))
+
+
+def test_documents_are_cut_with_stable_ids_and_offsets(tmp_path: Path) -> None:
+    document = Passage("doc", "One two three. Four five six. Seven eight nine.", "Numbers")
+    source = write_jsonl(tmp_path / "corpus.jsonl", [document, document])
+    records = write_corpus([source], tmp_path / "passages.arrow", Chunking(4, 0, count_words))
+    passages = list(PassageStore.open(tmp_path / "passages.arrow"))
+    assert records == (SourceRecord(source, len(passages), 1),)
+    assert [passage.id for passage in passages] == ["doc#0", "doc#1", "doc#2"]
+    for passage in passages:
+        assert passage.document_id == "doc"
+        assert document.text[passage.start : passage.end] == passage.text
+
+
+def test_one_id_with_two_contents_is_refused(tmp_path: Path) -> None:
+    source = write_jsonl(tmp_path / "corpus.jsonl", [PASSAGES[0], Passage("seoul", "something else")])
+    with pytest.raises(DataError, match=r"corpus\.jsonl, line 2: .*'seoul'"):
+        write_corpus([source], tmp_path / "passages.arrow")
+
+
+def test_an_empty_source_is_refused(tmp_path: Path) -> None:
+    source = write_jsonl(tmp_path / "corpus.jsonl", [])
+    with pytest.raises(DataError, match=r"corpus\.jsonl: the corpus is empty"):
+        write_corpus([source], tmp_path / "passages.arrow")
+
+
+def test_progress_ends_with_the_total(tmp_path: Path) -> None:
+    reports: list[tuple[str, int, int | None]] = []
+    many = (Passage(f"p{number}", f"text {number}") for number in range(2500))
+    source = write_jsonl(tmp_path / "corpus.jsonl", many)
+    write_corpus([source], tmp_path / "passages.arrow", progress=lambda *report: reports.append(report))
+    assert reports == [("corpus", 1000, None), ("corpus", 2000, None), ("corpus", 2500, 2500)]
+
+
+def test_tokens_are_the_encoders_where_it_counts_them() -> None:
+    assert token_counter(CharacterEncoder())("two words") == 9
+    assert token_counter(HashEncoder())("two words") == 2
+    assert token_counter(None)("two words") == 2

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dpr.errors import ConfigError
+from dpr.sparse.scheme import SCHEMES
+from dpr.store.arrays import open_array
+from dpr.store.layout import GenerationFiles
+from dpr.store.passages import PassageStore, write_passages
+from dpr.types import Passage
+from index_builder.sparse import check_bm25, count_terms, indexed_text, write_weights
+from tests.fakes import WordAnalyzer
+from tests.small_index import PASSAGES
+
+
+@pytest.fixture
+def passages(tmp_path: Path) -> PassageStore:
+    write_passages(tmp_path / "passages.arrow", PASSAGES)
+    return PassageStore.open(tmp_path / "passages.arrow")
+
+
+def test_title_and_text_are_indexed() -> None:
+    assert indexed_text(Passage("a", "text", "Title")) == "Title\ntext"
+    assert indexed_text(Passage("a", "text")) == "text"
+
+
+def test_terms_of_every_passage_are_counted(passages: PassageStore, tmp_path: Path) -> None:
+    reports: list[tuple[str, int, int | None]] = []
+    counts = count_terms(passages, WordAnalyzer(), tmp_path / "counts", lambda *report: reports.append(report))
+    expected = [WordAnalyzer().terms(f"{passage.title} {passage.text}") for passage in PASSAGES]
+    assert counts.lengths.tolist() == [len(terms) for terms in expected]
+    assert len(counts.vocabulary) == len({term for terms in expected for term in terms})
+    assert reports == [("terms", 6, 6)]
+
+
+@pytest.mark.parametrize(
+    ("variant", "scheme", "parameters"),
+    [
+        ("okapi", "bm25", {"k1": 0.9, "b": 0.4, "epsilon": 0.25}),
+        ("lucene", "bm25-lucene", {"k1": 0.9, "b": 0.4}),
+    ],
+)
+def test_weights_are_those_of_the_scheme(
+    passages: PassageStore, tmp_path: Path, variant: str, scheme: str, parameters: dict[str, float]
+) -> None:
+    counts = count_terms(passages, WordAnalyzer(), tmp_path / "counts")
+    files = GenerationFiles(tmp_path)
+    records = write_weights(counts, variant, 0.9, 0.4, files)
+    assert (records["bm25"].scheme, dict(records["bm25"].parameters)) == (scheme, parameters)
+    assert (records["tfidf"].scheme, dict(records["tfidf"].parameters)) == ("tfidf", {})
+    for name, record in records.items():
+        written = open_array(files.weights(name), np.float32, (len(counts.rows),))
+        np.testing.assert_array_equal(written, SCHEMES[record.scheme].weights(counts, **record.parameters))
+
+
+@pytest.mark.parametrize(
+    ("variant", "k1", "b", "cause"),
+    [
+        ("bm25l", 1.2, 0.75, "unknown BM25 variant 'bm25l'; choose okapi or lucene"),
+        ("okapi", -1.0, 0.75, "k1 is -1"),
+        ("lucene", 1.2, 1.5, "b is 1.5"),
+    ],
+)
+def test_what_cannot_weigh_is_refused_at_once(variant: str, k1: float, b: float, cause: str) -> None:
+    with pytest.raises(ConfigError, match=cause):
+        check_bm25(variant, k1, b)
