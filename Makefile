@@ -49,7 +49,9 @@ lock: ## Resolve the newest versions anew into requirements.lock
 	@rm -rf .lock-venv && $(PYTHON) -m venv .lock-venv
 	@.lock-venv/bin/python -m pip install -q $$(grep '^torch==' requirements.lock)
 	@.lock-venv/bin/python -m pip install -q -e '.[dev]'
-	@.lock-venv/bin/python -m pip freeze --exclude-editable | sed 's/^torch==\([0-9.]*\).*/torch==\1/' > requirements.lock
+	@echo "# Every pin, as a pip constraints file: pip install -c requirements.lock -e '.[dev]'. Made by make lock." > .lock-venv/lock
+	@.lock-venv/bin/python -m pip freeze --exclude-editable | sed 's/^torch==\([0-9.]*\).*/torch==\1/' >> .lock-venv/lock
+	@mv .lock-venv/lock requirements.lock
 	@rm -rf .lock-venv
 
 clean: ## Remove .venv and what the demo and the tools wrote
