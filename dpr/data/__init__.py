@@ -1,0 +1,1 @@
+"""Data files in and out: passages, questions and their labels, as plain frozen data."""

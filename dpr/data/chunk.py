@@ -1,0 +1,99 @@
+"""Long documents to passages: whole sentences up to a budget of tokens, neighbours overlapping.
+
+A sentence over the budget is taken word by word, and a word over it (text without blanks) piece by piece.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+from dpr.data.sentences import Span, sentence_spans
+from dpr.errors import ConfigError
+from dpr.types import Passage
+
+CountTokens = Callable[[str], int]
+"""How many tokens a text has; a longer text never has fewer."""
+
+_WORD = re.compile(r"\S+")
+
+
+def chunk(document: Passage, max_tokens: int, overlap_tokens: int, count_tokens: CountTokens) -> list[Passage]:
+    """Cut a document into passages of at most ``max_tokens``, each an exact piece of its text.
+
+    Every character that is not white space is in a passage. Passage n has the id ``f"{document.id}#{n}"``, the
+    document's title, and its own offset as ``start``. A passage begins with as many of the sentences that end the one
+    before as ``overlap_tokens`` hold, so a sentence's context is whole in one of two neighbours.
+
+    Raises:
+        ConfigError: the overlap is not below the budget, or one character alone is over the budget.
+    """
+    if not 0 <= overlap_tokens < max_tokens:
+        raise ConfigError(f"an overlap of {overlap_tokens} tokens needs a budget above it; it is {max_tokens} tokens")
+    text = document.text
+    units = list(_units(text, max_tokens, count_tokens))
+    return [
+        Passage(f"{document.id}#{number}", text[start:end], document.title, document.id, start)
+        for number, (start, end) in enumerate(_packed(text, units, max_tokens, overlap_tokens, count_tokens))
+    ]
+
+
+def _units(text: str, max_tokens: int, count_tokens: CountTokens) -> Iterator[Span]:
+    """Yield the sentences, or where one is over the budget its words, or where one of these is, its pieces."""
+    for start, end in sentence_spans(text):
+        if count_tokens(text[start:end]) <= max_tokens:
+            yield start, end
+            continue
+        for word in _WORD.finditer(text, start, end):
+            yield from _pieces(text, word.span(), max_tokens, count_tokens)
+
+
+def _pieces(text: str, span: Span, max_tokens: int, count_tokens: CountTokens) -> Iterator[Span]:
+    start, end = span
+    while start < end:
+        length = _longest_prefix(text[start:end], max_tokens, count_tokens)
+        yield start, start + length
+        start += length
+
+
+def _longest_prefix(word: str, max_tokens: int, count_tokens: CountTokens) -> int:
+    """Return how many of a word's characters fit the budget: doubling, then halving the gap, from the front."""
+    if count_tokens(word[0]) > max_tokens:
+        raise ConfigError(
+            f"the character {word[0]!r} alone is over the budget of {max_tokens} tokens; raise the budget"
+        )
+    fits, exceeds = 1, 2
+    while exceeds <= len(word) and count_tokens(word[:exceeds]) <= max_tokens:
+        fits, exceeds = exceeds, 2 * exceeds
+    exceeds = min(exceeds, len(word) + 1)
+    while exceeds - fits > 1:
+        middle = (fits + exceeds) // 2
+        if count_tokens(word[:middle]) <= max_tokens:
+            fits = middle
+        else:
+            exceeds = middle
+    return fits
+
+
+def _packed(
+    text: str, units: Sequence[Span], max_tokens: int, overlap_tokens: int, count_tokens: CountTokens
+) -> Iterator[Span]:
+    """Yield passages: as many units as fit, from the overlap with the passage before to at least one new unit."""
+
+    def tokens(first: int, last: int) -> int:
+        return count_tokens(text[units[first][0] : units[last][1]])
+
+    first = new = 0
+    while new < len(units):
+        last = new
+        while last + 1 < len(units) and tokens(first, last + 1) <= max_tokens:
+            last += 1
+        yield units[first][0], units[last][1]
+        previous, first, new = first, last + 1, last + 1
+        while (
+            new < len(units)
+            and first - 1 > previous
+            and tokens(first - 1, last) <= overlap_tokens
+            and tokens(first - 1, new) <= max_tokens
+        ):
+            first -= 1

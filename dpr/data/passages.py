@@ -1,0 +1,147 @@
+"""Sources: where passages and questions come from, named by one string.
+
+A source is a FILE (``.jsonl``, ``.tsv``, each also with ``.gz``, or ``.parquet``), a folder of such files, or
+``kind:PATH``: the passages, and the questions, of a question-answering data set.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dpr.data.beir import read_beir, read_beir_corpus
+from dpr.data.boolq import read_boolq
+from dpr.data.dpr_json import read_dpr_json
+from dpr.data.files import Place
+from dpr.data.identity import UniquePassages
+from dpr.data.qed import read_qed
+from dpr.data.rows import passage_of, read_rows, row_format
+from dpr.data.squad import read_squad, read_squad_passages
+from dpr.errors import DataError
+from dpr.types import Example, Passage
+
+Located = Iterator[tuple[Place, Passage]]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How to read a data set as questions and as passages; the same passage may come more than once."""
+
+    examples: Callable[[Path], Iterator[Example]]
+    passages: Callable[[Path], Located]
+
+
+def _squad_passages(path: Path) -> Located:
+    return ((Place(path), passage) for passage in read_squad_passages(path))
+
+
+def _labelled_passages(examples: Callable[[Path], Iterator[Example]]) -> Callable[[Path], Located]:
+    """Read the passages of a format whose passages stand beside its questions."""
+
+    def passages(path: Path) -> Located:
+        for example in examples(path):
+            for passage in (*example.positives, *example.negatives):
+                yield Place(path), passage
+
+    return passages
+
+
+_SQUAD = Kind(read_squad, _squad_passages)
+
+KINDS: Mapping[str, Kind] = {
+    "squad": _SQUAD,
+    "korquad": _SQUAD,
+    "klue": _SQUAD,
+    "beir": Kind(read_beir, read_beir_corpus),
+    "dpr": Kind(read_dpr_json, _labelled_passages(read_dpr_json)),
+    "qed": Kind(read_qed, _labelled_passages(read_qed)),
+    "boolq": Kind(read_boolq, _labelled_passages(read_boolq)),
+}
+"""What may stand before the colon of ``kind:PATH``."""
+
+_KIND_AND_PATH = re.compile(r"([A-Za-z][\w.-]*):(.+)")
+
+
+def read_passages(source: str) -> Iterator[Passage]:
+    """Yield a source's passages as a stream, in order; those of a ``kind:PATH`` without repeats.
+
+    Raises:
+        DataError: the source cannot be read, or holds no passages; a row cannot be read, has no text, or is not UTF-8.
+    """
+    kind, _ = _parse(source)
+    return (passage for _, passage in _located(source)) if kind is None else read_corpus([source])
+
+
+def read_corpus(sources: Iterable[str]) -> UniquePassages:
+    """Return the passages of all sources as one stream without repeats.
+
+    Raises:
+        DataError: while iterating, as `read_passages`; also where an id comes again with another title or text.
+    """
+    return UniquePassages(located for source in sources for located in _located(source))
+
+
+def read_examples(source: str) -> Iterator[Example]:
+    """Yield the questions of ``kind:PATH`` with their labelled passages, in order.
+
+    Raises:
+        DataError: the source cannot be read or holds no questions; a question cannot be read, its answers do not stand
+            where they are said to, or its id comes again with another question.
+    """
+    kind, path = _parse(source)
+    if kind is None:
+        known = ", ".join(f"{name}:" for name in KINDS)
+        raise DataError(f"{source}: is not a source of questions; name its kind, one of {known}")
+    return _distinct(kind.examples(path), path)
+
+
+def _parse(source: str) -> tuple[Kind | None, Path]:
+    match = _KIND_AND_PATH.fullmatch(source)
+    if match is None or Path(source).exists():
+        return None, Path(source)
+    name, path = match.groups()
+    if name not in KINDS:
+        raise DataError(f"{source}: unknown kind {name!r}; use one of {', '.join(KINDS)}, or the path of a file alone")
+    return KINDS[name], Path(path)
+
+
+def _located(source: str) -> Located:
+    kind, path = _parse(source)
+    is_empty = True
+    for located in kind.passages(path) if kind else _file_passages(path):
+        is_empty = False
+        yield located
+    if is_empty:
+        raise DataError.at(path, None, "the corpus is empty; it holds no passage to index")
+
+
+def _file_passages(path: Path) -> Located:
+    for file in _files(path):
+        for record in read_rows(file):
+            yield record.place, passage_of(record)
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    files = sorted(file for file in path.iterdir() if file.is_file() and row_format(file))
+    if not files:
+        raise DataError.at(path, None, "the folder holds no .jsonl, .tsv or .parquet file")
+    return files
+
+
+def _distinct(examples: Iterable[Example], path: Path) -> Iterator[Example]:
+    """Pass questions on, each id once."""
+    content_of: dict[str, int] = {}
+    for example in examples:
+        identity = example.question.id
+        content = hash((example.question, example.positives))
+        if identity not in content_of:
+            content_of[identity] = content
+            yield example
+        elif content_of[identity] != content:
+            raise DataError.at(path, None, f"question id {identity!r} comes again with another question or passage")
+    if not content_of:
+        raise DataError.at(path, None, "there is no question in it")

@@ -1,0 +1,60 @@
+"""QED's questions from Natural Questions, one JSON object a line, each with one paragraph and its answer spans.
+
+{"example_id", "question_text", "title_text", "paragraph_text", "answer_spans": [[start, end]], "answer_text": [text]}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from dpr.data.identity import content_id
+from dpr.data.record import Record
+from dpr.data.rows import read_jsonl
+from dpr.types import Example, Passage, Question
+
+_NOT_IN_PARAGRAPH = [-1, -1]
+
+
+def read_qed(path: Path) -> Iterator[Example]:
+    """Yield each question with its paragraph as the one positive passage; spans count characters, end exclusive.
+
+    Raises:
+        DataError: a line has another form, or a span does not hold its answer.
+    """
+    for record in read_jsonl(path):
+        yield _example(record)
+
+
+def _example(record: Record) -> Example:
+    identity = record.identifier("example_id")
+    if not identity:
+        raise record.error("the field 'example_id' is missing")
+    record = record.labelled(f"question {identity}")
+    text, title = record.text("paragraph_text"), record.optional("title_text", str, "").strip()
+    passage = Passage(content_id(text), text, title, document_id=title)
+    spans = [_span(record, text, *answer) for answer in _answers(record)]
+    return Example(
+        Question(identity, record.text("question_text"), tuple(text[start:end] for start, end in spans)),
+        positives=(passage,),
+        answer_starts=tuple(start for start, _ in spans),
+    )
+
+
+def _answers(record: Record) -> list[tuple[object, str]]:
+    """Return each span with its stated text, less those that are marked as not in the paragraph."""
+    spans, texts = record.optional("answer_spans", list, []), record.strings("answer_text")
+    if len(spans) != len(texts):
+        raise record.error(f"{len(spans)} answer spans stand beside {len(texts)} answer texts")
+    return [(span, text) for span, text in zip(spans, texts, strict=True) if span != _NOT_IN_PARAGRAPH]
+
+
+def _span(record: Record, text: str, span: object, stated: str) -> tuple[int, int]:
+    """Check a span; the stated text may lack the span's last letters, as it does in 7 published rows."""
+    if not (isinstance(span, list) and [type(offset) for offset in span] == [int, int]):
+        raise record.error(f"the answer span {span!r} is not [start, end]")
+    start, end = span
+    found = text[start:end] if 0 <= start < end <= len(text) else ""
+    if not stated or not found.startswith(stated):
+        raise record.error(f"the answer {stated!r} is said to span {start} to {end}, where the paragraph has {found!r}")
+    return start, end

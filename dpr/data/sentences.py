@@ -1,0 +1,102 @@
+"""Where sentences end, in English and in Korean: offsets into the text, found by rules, without a model.
+
+A sentence ends at a terminator that white space follows, at a line break, and in Korean also where the next sentence
+follows without a blank. A full stop ends nothing inside a number, after an initial or an abbreviation, or where the
+text goes on in lower case.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+Span = tuple[int, int]
+
+_HANGUL = "\uac00-\ud7a3"
+
+_BOUNDARY = re.compile(
+    rf"""
+      (?<! [.!?…。！？] ) (?P<stop> [.!?…。！？]++ )
+      (?P<closing> (?: ["'”’»)\]」』》〉] | \[\d+\] )*+ )    # quotes, brackets, reference marks
+      (?= \s | $ )
+    | (?<=[다요죠까음임됨함]) [.!?]+ (?= ["'“‘(「『《]? [{_HANGUL}] )   # 했다.그리고
+    | [。！？]+
+    | [\n\r\u2028\u2029]
+    """,
+    re.VERBOSE,
+)
+
+_ABBREVIATIONS = frozenset(
+    " ".join(
+        (
+            "capt col dr fr gen gov hon jr lt maj messrs mr mrs ms pres prof rep rev sen sgt sr st supt",
+            "jan feb mar apr jun jul aug sep sept oct nov dec",
+            "al approx art ave bros ca cf ch co corp dept ed eds esp est etc fig figs ft inc ltd mt no nos op pp pt",
+            "univ viz vol vols vs",
+        )
+    ).split()
+)
+
+_STARTERS = frozenset(
+    " ".join(
+        (
+            "a an her his its my one our the that their these this those your",
+            "he i it she they we you here how then there what when where who why",
+            "after although and as at but by during every few for from however if in later many meanwhile most on",
+            "since so some such though to today under until while with",
+        )
+    ).split()
+)
+"""Words that in capitals begin a sentence rather than carry on a name: ``in the U.S. They`` but ``the U.S. Army``."""
+
+_NOT_BLANK = re.compile(r"\S")
+_LAST_WORD = re.compile(r"(?:[^\W_]+\.)*[^\W_]+$")
+_DOTTED = re.compile(r"(?:[A-Za-z]{1,2}\.)+[A-Za-z]{1,2}")  # e.g, U.S, Ph.D
+_NEXT_WORD = re.compile(r"""[\s"'“‘(\[]*([^\W_]*)""")
+_ABBREVIATION_WINDOW = 24
+
+
+def sentence_spans(text: str) -> Iterator[Span]:
+    """Yield the offsets (start, end) of each sentence, without the white space around it.
+
+    The spans are in order, do not overlap, and hold every character that is not white space.
+    """
+    start = _skip_blanks(text, 0)
+    for match in _BOUNDARY.finditer(text):
+        if match["stop"] and not _ends_sentence(text, start, match):
+            continue
+        if start < match.end():
+            yield start, start + len(text[start : match.end()].rstrip())
+        start = _skip_blanks(text, match.end())
+    if start < len(text):
+        yield start, start + len(text[start:].rstrip())
+
+
+def _skip_blanks(text: str, position: int) -> int:
+    match = _NOT_BLANK.search(text, position)
+    return match.start() if match else len(text)
+
+
+def _ends_sentence(text: str, sentence_start: int, match: re.Match[str]) -> bool:
+    following = _NEXT_WORD.match(text, match.end())
+    next_word = following[1] if following else ""
+    if next_word[:1].islower():
+        # A full stop before lower case is an abbreviation's, and '"Why?" he asked' goes on; "what? no way" does not.
+        return match["stop"][-1] in "!?" and not match["closing"]
+    if match["stop"] != ".":
+        return True
+    before = _LAST_WORD.search(text, max(sentence_start, match.start() - _ABBREVIATION_WINDOW), match.start())
+    if before is None:
+        return True
+    return _full_stop_ends(before[0], next_word, is_first=before.start() == sentence_start)
+
+
+def _full_stop_ends(word: str, next_word: str, *, is_first: bool) -> bool:
+    """Tell whether ``word.`` ends a sentence before ``next_word``; ``is_first``: nothing stands before the word."""
+    if word.isdecimal():
+        # "1. Introduction", "2018. 5. 3." and "제1. 서론" go on; "in 1990. The" does not.
+        return next_word[:1].isupper() and not is_first
+    is_initial = len(word) == 1 and word.isascii() and word.isupper()
+    if is_initial or _DOTTED.fullmatch(word) or word.lower() in _ABBREVIATIONS:
+        return not next_word or next_word.lower() in _STARTERS
+    return True

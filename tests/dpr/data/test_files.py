@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from dpr.data.files import Place, read_lines, read_text, replacing
+from dpr.errors import DataError
+
+
+def lines_of(path: Path) -> list[str]:
+    return [line for _, line in read_lines(path)]
+
+
+def test_lines_lose_their_ends_and_blank_ones_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_bytes("\ufeff하나\r\n\n  \n둘\u2028x\n셋".encode())
+    assert [(place.number, line) for place, line in read_lines(path)] == [(1, "하나"), (4, "둘\u2028x"), (5, "셋")]
+
+
+def test_gzip_is_decompressed(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv.gz"
+    path.write_bytes(gzip.compress(b"one\ntwo\n"))
+    assert lines_of(path) == ["one", "two"]
+
+
+@pytest.mark.parametrize("keep", [5, 200])
+def test_truncated_gzip_names_the_file(tmp_path: Path, keep: int) -> None:
+    path = tmp_path / "a.tsv.gz"
+    path.write_bytes(gzip.compress(bytes(range(1, 128)) * 10)[:keep][:-1])
+    with pytest.raises(DataError, match=r"a\.tsv\.gz: the gzip data is truncated or damaged"):
+        lines_of(path)
+
+
+def test_damaged_gzip_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv.gz"
+    path.write_bytes(b"this is no gzip data")
+    with pytest.raises(DataError, match=r"a\.tsv\.gz: the gzip data is truncated or damaged"):
+        lines_of(path)
+
+
+@pytest.mark.parametrize("encoding", ["cp949", "euc-kr", "utf-16", "utf-16-le", "latin-1"])
+def test_another_encoding_names_the_line(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "a.jsonl"
+    second = "café" if encoding == "latin-1" else "서울"
+    path.write_bytes(f"first\n{second}\n".encode(encoding))
+    line = 1 if encoding.startswith("utf-16") else 2
+    with pytest.raises(DataError, match=rf"a\.jsonl, line {line}: .*save the file as UTF-8"):
+        lines_of(path)
+
+
+def test_missing_file_and_folder_are_sentences(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"none\.jsonl: no such file$"):
+        lines_of(tmp_path / "none.jsonl")
+    with pytest.raises(DataError, match="is a folder where a file is expected"):
+        read_text(tmp_path)
+
+
+def test_place_names_file_and_row() -> None:
+    assert str(Place(Path("a.parquet"), 3, unit="row")) == "a.parquet, row 3"
+    assert str(Place(Path("a.jsonl"), 3).error("is bad")) == "a.jsonl, line 3: is bad"
+
+
+def write_half(path: Path) -> None:
+    with replacing(path) as file:
+        file.write("half of the ne")
+        raise RuntimeError("the disk is full")
+
+
+def test_a_written_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "a.json"
+    with replacing(path) as file:
+        file.write("old")
+    with pytest.raises(RuntimeError, match="the disk is full"):
+        write_half(path)
+    assert path.read_text() == "old"
+    assert list(path.parent.iterdir()) == [path]

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from dpr.data.files import Place
+from dpr.data.identity import UniquePassages, content_id, unique_passages
+from dpr.errors import DataError
+from dpr.types import Passage
+
+
+def test_the_content_id_is_a_hash_of_the_text_alone() -> None:
+    assert content_id("서울은 한국의 수도이다.") == "a55d62a7a2da54a1"
+    assert content_id("서울") != content_id("서울 ")
+
+
+def test_the_content_id_does_not_depend_on_unicode_form() -> None:
+    assert content_id(unicodedata.normalize("NFD", "서울 café")) == content_id("서울 café")
+
+
+def test_repeats_are_left_out_and_counted() -> None:
+    passages = unique_passages([Passage("1", "a"), Passage("2", "a"), Passage("1", "a"), Passage("3", "b")])
+    assert [passage.id for passage in passages] == ["1", "2", "3"]
+    assert passages.skipped == 1
+
+
+@pytest.mark.parametrize("other", [Passage("1", "b"), Passage("1", "a", title="t")])
+def test_an_id_with_other_content_is_refused_with_its_place(other: Passage) -> None:
+    place = Place(Path("a.jsonl"), 2)
+    passages = UniquePassages([(place, Passage("1", "a")), (place, other)])
+    assert next(passages).text == "a"
+    with pytest.raises(
+        DataError, match=r"^a\.jsonl, line 2: passage id '1' was seen before with another title or text"
+    ):
+        next(passages)
+
+
+def test_a_content_id_under_another_title_is_a_repeat() -> None:
+    first = Passage(content_id("a"), "a", title="one")
+    passages = unique_passages([first, Passage(content_id("a"), "a", title="two")])
+    assert list(passages) == [first]
+    assert passages.skipped == 1

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import gzip
+import json
+from itertools import islice
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dpr.data.beir import write_beir
+from dpr.data.dpr_json import write_dpr_json
+from dpr.data.passages import KINDS, read_corpus, read_examples, read_passages
+from dpr.errors import DataError
+from dpr.types import Example, Passage, Question
+
+PASSAGES = [Passage("1", "서울은 수도이다.", "서울"), Passage("2", 'a "second" one')]
+ROWS = [{"id": passage.id, "text": passage.text, "title": passage.title} for passage in PASSAGES]
+
+
+def as_jsonl() -> bytes:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS).encode()
+
+
+def as_tsv() -> bytes:
+    return "".join(f"{row['id']}\t{row['text']}\t{row['title']}\n" for row in ROWS).encode()
+
+
+def as_parquet() -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist(ROWS), sink)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.jsonl", as_jsonl()),
+        ("a.jsonl.gz", gzip.compress(as_jsonl())),
+        ("A.TSV", as_tsv()),
+        ("a.tsv.gz", gzip.compress(as_tsv())),
+        ("a.parquet", as_parquet()),
+    ],
+)
+def test_every_format_gives_the_same_passages(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert list(read_passages(str(tmp_path / name))) == PASSAGES
+    assert list(read_passages(str(tmp_path))) == PASSAGES
+
+
+def test_a_folder_is_read_in_the_order_of_its_names(tmp_path: Path) -> None:
+    for name in ("b.jsonl", "a.jsonl", "notes.txt"):
+        (tmp_path / name).write_text(json.dumps({"text": f"in {name}"}))
+    assert [passage.text for passage in read_passages(str(tmp_path))] == ["in a.jsonl", "in b.jsonl"]
+
+
+def test_reading_is_a_stream(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "first"}\nthis line is not JSON\n')
+    assert [passage.text for passage in islice(read_passages(str(path)), 1)] == ["first"]
+
+
+@pytest.mark.parametrize(
+    ("content", "cause"),
+    [
+        ('{"text": "a"}\n{"text": ', "line 2: is not valid JSON"),
+        ('{"title": "a"}', "line 1: the field 'text' is missing"),
+        ('{"text": ["a"]}', "line 1: 'text' is a list where a string is expected"),
+        ('{"text": " \\n"}', "line 1: the field 'text' is empty"),
+        ('{"text": "a", "id": [1]}', "line 1: 'id' is a list where a string or a whole number is expected"),
+        ('{"id": 1, "text": "a"}\n{"id": "1", "text": "b"}', "line 2: passage id '1' was seen before with another"),
+        ("\n", "the corpus is empty"),
+    ],
+)
+def test_bad_input_is_one_sentence_with_its_place(tmp_path: Path, content: str, cause: str) -> None:
+    path = tmp_path / "corpus.jsonl"
+    path.write_text(content)
+    with pytest.raises(DataError, match=rf"corpus\.jsonl(, |: ){cause}") as caught:
+        list(read_corpus([str(path)]))
+    assert "\n" not in str(caught.value)
+
+
+def test_ids_are_compared_across_sources(tmp_path: Path) -> None:
+    for name, text in (("a.jsonl", "x"), ("b.jsonl", "x"), ("c.jsonl", "y")):
+        (tmp_path / name).write_text(json.dumps({"id": 1, "text": text}))
+    corpus = read_corpus([str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl")])
+    assert len(list(corpus)) == 1
+    assert corpus.skipped == 1
+    with pytest.raises(DataError, match=r"c\.jsonl, line 1: passage id '1' was seen before"):
+        list(read_corpus([str(tmp_path / "a.jsonl"), str(tmp_path / "c.jsonl")]))
+
+
+def test_sources_that_name_nothing_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="unknown kind 'sqaud'; use one of squad, korquad, klue, beir, dpr, qed, boolq"):
+        read_passages("sqaud:dev.json")
+    with pytest.raises(DataError, match=r"none\.jsonl: no such file"):
+        list(read_passages(str(tmp_path / "none.jsonl")))
+    with pytest.raises(DataError, match=r"none\.json: no such file"):
+        list(read_passages(f"squad:{tmp_path / 'none.json'}"))
+    with pytest.raises(DataError, match=r"the folder holds no \.jsonl, \.tsv or \.parquet file"):
+        list(read_passages(str(tmp_path)))
+
+
+def test_a_file_whose_name_holds_a_colon_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("notes:2024.jsonl").write_text('{"text": "a"}')
+    assert len(list(read_passages("notes:2024.jsonl"))) == 1
+
+
+def test_kinds_give_passages_without_repeats_and_questions(tmp_path: Path) -> None:
+    examples = [
+        Example(Question("q1", "one?"), positives=(PASSAGES[0],), negatives=(PASSAGES[1],)),
+        Example(Question("q2", "two?"), positives=(PASSAGES[0],)),
+    ]
+    write_dpr_json(tmp_path / "train.json", examples)
+    write_beir(tmp_path / "beir", PASSAGES, examples)
+    for source in (f"dpr:{tmp_path / 'train.json'}", f"beir:{tmp_path / 'beir'}"):
+        assert list(read_passages(source)) == PASSAGES
+        assert list(read_examples(source)) == examples
+
+
+def test_a_question_id_that_comes_again_is_a_repeat_or_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "train.json"
+    first = Example(Question("q1", "one?"), positives=(PASSAGES[0],))
+    write_dpr_json(path, [first, first])
+    assert list(read_examples(f"dpr:{path}")) == [first]
+    write_dpr_json(path, [first, Example(Question("q1", "two?"), positives=(PASSAGES[0],))])
+    with pytest.raises(DataError, match=r"train\.json: question id 'q1' comes again with another question or passage"):
+        list(read_examples(f"dpr:{path}"))
+
+
+def test_questions_need_a_kind_and_a_question(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"dev\.json: is not a source of questions; name its kind, one of squad:"):
+        read_examples("dev.json")
+    write_dpr_json(tmp_path / "train.json", [])
+    with pytest.raises(DataError, match="there is no question in it"):
+        list(read_examples(f"dpr:{tmp_path / 'train.json'}"))
+
+
+@pytest.mark.parametrize(
+    ("source", "passages"),
+    [
+        ("squad:{}/squad/dev-v1.1.json", 2_067),
+        ("squad:{}/squad/dev-v2.0.json", 1_204),
+        ("korquad:{}/korquad/KorQuAD_v1.0_dev.json", 961),
+        ("qed:{}/qed/nq-train-qed.jsonl", 6_760),
+        ("boolq:{}/kobest-boolq", 5_757),
+        ("{}/kobest-boolq/train.tsv", 3_665),
+    ],
+)
+def test_published_files_are_corpora(shared_data: Path, source: str, passages: int) -> None:
+    assert len(list(read_passages(source.format(shared_data)))) == passages
+
+
+def test_one_paragraph_has_one_id_in_whatever_file_it_stands(shared_data: Path) -> None:
+    first, second = ({p.id for p in read_passages(f"squad:{shared_data}/squad/dev-v{v}.json")} for v in ("1.1", "2.0"))
+    assert len(first & second) > 1_000
+
+
+def test_every_kind_names_a_missing_file(tmp_path: Path) -> None:
+    for kind in KINDS:
+        with pytest.raises(DataError, match="no such file"):
+            list(read_passages(f"{kind}:{tmp_path / 'none.json'}"))

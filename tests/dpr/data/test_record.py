@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dpr.data.files import Place
+from dpr.data.record import Record, parse_record
+from dpr.errors import DataError
+
+PLACE = Place(Path("a.jsonl"), 7)
+
+
+@pytest.mark.parametrize(
+    ("read", "cause"),
+    [
+        (lambda record: record.text("absent"), "the field 'absent' is missing"),
+        (lambda record: record.text("null"), "the field 'null' is missing"),
+        (lambda record: record.text("blank"), "the field 'blank' is empty"),
+        (lambda record: record.text("number"), "'number' is a whole number where a string is expected"),
+        (lambda record: record.required("yes", int), "'yes' is true or false where a whole number is expected"),
+        (lambda record: record.optional("list", dict, {}), "'list' is a list where an object is expected"),
+        (lambda record: record.identifier("fraction"), "'fraction' is a number where a string or a whole number"),
+        (lambda record: record.strings("list"), "'list' holds a whole number where each item is to be a string"),
+        (lambda record: record.integers("mixed"), "'mixed' holds true or false where each item is to be a whole"),
+        (lambda record: record.records("list"), "'list' holds a whole number where each item is to be an object"),
+    ],
+)
+def test_errors_name_place_label_field_and_type(read: Callable[[Record], object], cause: str) -> None:
+    fields = {"null": None, "blank": " ", "number": 1, "yes": True, "list": [1], "fraction": 0.5, "mixed": [True]}
+    with pytest.raises(DataError, match=f"^a.jsonl, line 7: question q1: {cause}"):
+        read(Record(fields, PLACE, "question q1"))
+
+
+def test_absent_and_null_fields_take_their_defaults() -> None:
+    record = Record({"title": None}, PLACE)
+    assert record.optional("title", str, "none") == "none"
+    assert record.strings("answers") == ()
+    assert record.records("contexts") == []
+    assert record.identifier("id", "_id") == ""
+
+
+def test_an_identifier_is_the_first_that_is_there_as_text() -> None:
+    assert Record({"_id": 12, "id": None}, PLACE).identifier("id", "_id") == "12"
+    assert Record({"_id": 12, "id": " a "}, PLACE).identifier("id", "_id") == "a"
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ('{"a": ', "is not valid JSON"),
+        ("[1]", "is a list where a JSON object is expected"),
+        ('{"a": "\\ud800"}', "is not valid JSON"),
+        ('{"a": NaN}', "is not valid JSON"),
+    ],
+)
+def test_what_is_not_a_json_object_is_refused(text: str, cause: str) -> None:
+    with pytest.raises(DataError, match=f"^a.jsonl, line 7: {cause}"):
+        parse_record(text, PLACE)

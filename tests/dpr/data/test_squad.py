@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dpr.data.identity import content_id
+from dpr.data.squad import read_squad, read_squad_passages
+from dpr.errors import DataError
+from dpr.types import Example, Passage, Question
+
+SEOUL = "서울은 한국의 수도이다."
+
+
+def question(**fields: object) -> dict[str, object]:
+    return {"id": "q1", "question": "수도는?", "answers": [{"text": "서울", "answer_start": 0}], **fields}
+
+
+def squad_file(tmp_path: Path, *questions: dict[str, object], **article: Any) -> Path:
+    path = tmp_path / "dev.json"
+    article = {"title": "South_Korea", "paragraphs": [{"context": SEOUL, "qas": list(questions)}], **article}
+    path.write_text(json.dumps({"version": "1.1", "data": [article]}), encoding="utf-8")
+    return path
+
+
+def test_a_question_has_its_paragraph_and_its_answers(tmp_path: Path) -> None:
+    passage = Passage(content_id(SEOUL), SEOUL, "South Korea", document_id="South_Korea")
+    assert list(read_squad(squad_file(tmp_path, question()))) == [
+        Example(Question("q1", "수도는?", ("서울",)), (passage,), answer_starts=(0,))
+    ]
+
+
+def test_the_prefix_goes_before_question_ids(tmp_path: Path) -> None:
+    [example] = read_squad(squad_file(tmp_path, question()), prefix="korquad:")
+    assert example.question.id == "korquad:q1"
+
+
+def test_an_impossible_question_has_no_answers_but_its_paragraph(tmp_path: Path) -> None:
+    [example] = read_squad(squad_file(tmp_path, question(is_impossible=True, plausible_answers=[])))
+    assert example.is_impossible
+    assert (example.question.answers, example.answer_starts) == ((), ())
+    assert example.positives[0].text == SEOUL
+
+
+def test_klue_mrc_is_read_by_its_guid(tmp_path: Path) -> None:
+    klue = {"guid": "klue-mrc-v1_dev_1", "question": "?", "answers": [], "is_impossible": True, "question_type": 3}
+    [example] = read_squad(squad_file(tmp_path, klue, news_category="사회", source="hankyung"))
+    assert example.question.id == "klue-mrc-v1_dev_1"
+
+
+def test_an_article_without_a_title_is_known_by_its_paragraph(tmp_path: Path) -> None:
+    [passage] = read_squad_passages(squad_file(tmp_path, title=None))
+    assert (passage.title, passage.document_id) == ("", content_id(SEOUL))
+
+
+def test_a_paragraph_without_questions_is_a_passage_all_the_same(tmp_path: Path) -> None:
+    assert [passage.text for passage in read_squad_passages(squad_file(tmp_path))] == [SEOUL]
+
+
+@pytest.mark.parametrize("start", [1, -2, 400])
+def test_an_answer_elsewhere_names_question_and_what_was_found(tmp_path: Path, start: int) -> None:
+    path = squad_file(tmp_path, question(answers=[{"text": "서울", "answer_start": start}]))
+    with pytest.raises(DataError, match=rf"dev\.json: question q1: the answer '서울' is said to start at {start}"):
+        list(read_squad(path))
+
+
+@pytest.mark.parametrize(
+    ("fields", "cause"),
+    [
+        ({"question": " "}, "question q1: the field 'question' is empty"),
+        ({"question": None}, "question q1: the field 'question' is missing"),
+        ({"id": None}, "a question has no 'id'"),
+        ({"answers": [{"text": "서울"}]}, "question q1: the field 'answer_start' is missing"),
+        ({"answers": [{"text": "서울", "answer_start": "0"}]}, "question q1: 'answer_start' is a string"),
+        ({"answers": "서울"}, "question q1: 'answers' is a string where a list is expected"),
+    ],
+)
+def test_a_bad_question_is_named(tmp_path: Path, fields: dict[str, object], cause: str) -> None:
+    with pytest.raises(DataError, match=rf"dev\.json: .*{cause}"):
+        list(read_squad(squad_file(tmp_path, question(**fields))))
+
+
+def test_an_empty_paragraph_names_its_article(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"dev\.json: article 1: the field 'context' is empty"):
+        list(read_squad(squad_file(tmp_path, paragraphs=[{"context": "", "qas": []}])))
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "{", '{"data": {}}'])
+def test_another_form_of_file_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "dev.json"
+    path.write_text(text)
+    with pytest.raises(DataError, match=r"dev\.json: "):
+        list(read_squad(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "questions", "impossible"),
+    [
+        ("squad/dev-v1.1.json", 10_570, 0),
+        ("squad/dev-v2.0.json", 11_873, 5_945),
+        ("korquad/KorQuAD_v1.0_dev.json", 5_774, 0),
+        ("squadshifts/reddit_v1.0.json", 9_803, 0),
+    ],
+)
+def test_published_files_are_read_whole(shared_data: Path, name: str, questions: int, impossible: int) -> None:
+    examples = list(read_squad(shared_data / name))
+    assert (len(examples), sum(example.is_impossible for example in examples)) == (questions, impossible)
