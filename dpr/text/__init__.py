@@ -1,0 +1,1 @@
+"""Text to terms, in Korean and in English."""

@@ -1,0 +1,65 @@
+"""Analyzers by name; what an analyzer needs is imported when it is first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+
+from dpr.errors import ConfigError
+from dpr.types import Analyzer
+
+DEFAULT_ANALYZER = "ko-en"
+
+
+@cache
+def analyzer(name: str) -> Analyzer:
+    """Return the analyzer of a name; the same one each time, safe to use from many threads.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    if name not in ANALYZERS:
+        raise ConfigError(f"unknown analyzer {name!r}; use one of {', '.join(ANALYZERS)}")
+    return ANALYZERS[name]()
+
+
+def _korean_english() -> Analyzer:
+    from dpr.text.english import EnglishStems
+    from dpr.text.korean import MorphemeAnalyzer, shared_morphemes
+    from dpr.text.korean_english import VERSION, korean_english_terms
+
+    return MorphemeAnalyzer("ko-en", VERSION, korean_english_terms(EnglishStems()), shared_morphemes())
+
+
+def _korean() -> Analyzer:
+    from dpr.text.korean import VERSION, MorphemeAnalyzer, korean_terms, shared_morphemes
+
+    return MorphemeAnalyzer("korean", VERSION, korean_terms, shared_morphemes())
+
+
+def _english() -> Analyzer:
+    from dpr.text.english import EnglishAnalyzer
+
+    return EnglishAnalyzer()
+
+
+def _words() -> Analyzer:
+    from dpr.text.words import WordAnalyzer
+
+    return WordAnalyzer()
+
+
+def _ngram() -> Analyzer:
+    from dpr.text.ngram import BigramAnalyzer
+
+    return BigramAnalyzer()
+
+
+ANALYZERS: Mapping[str, Callable[[], Analyzer]] = {
+    "ko-en": _korean_english,
+    "korean": _korean,
+    "english": _english,
+    "words": _words,
+    "ngram": _ngram,
+}
+"""How to make each analyzer."""

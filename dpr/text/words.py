@@ -1,0 +1,25 @@
+"""Plain words: what stands between blanks and punctuation, folded; the baseline that the others are held against."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from dpr.text.normalize import fold, normalize
+
+_WORD = re.compile(r"[^\W_]+")
+
+
+class WordAnalyzer:
+    """Every word of every script, whole: ``KBS는`` is one."""
+
+    name = "words"
+    version = "1"
+
+    def terms(self, text: str) -> list[str]:
+        """Return a text's words, in order."""
+        return [fold(word) for word in _WORD.findall(normalize(text))]
+
+    def batch(self, texts: Iterable[str]) -> Iterator[list[str]]:
+        """Yield the words of each text, in order."""
+        return map(self.terms, texts)

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dpr.text.normalize import fold, normalize
+from dpr.text.scripts import Runs, bigrams, ideograph_terms, runs_of
+
+
+@pytest.mark.parametrize(
+    ("text", "runs"),
+    [
+        ("KBS는", Runs(["는"], [], ["kbs"])),
+        ("2018년 AI를", Runs(["년", "를"], [], ["2018", "ai"])),
+        ("대한민국(大韓民國)", Runs(["대한민국"], ["大韓民國"], [])),
+        ("1,234,567.5원 3.14 10,20", Runs(["원"], [], ["1234567.5", "3.14", "10", "20"])),
+        ("1,2345 COVID-19 snake_case", Runs([], [], ["1", "2345", "covid", "19", "snake", "case"])),
+        ("東京タワー Windows10에서 ㅋㅋ", Runs(["에서"], ["東京タワー"], ["windows10", "ㅋㅋ"])),
+        ("", Runs([], [], [])),
+    ],
+)
+def test_a_text_is_divided_by_script(text: str, runs: Runs) -> None:
+    assert runs_of(text) == runs
+
+
+def test_bigrams_overlap_and_a_single_character_is_itself() -> None:
+    assert bigrams("대한민국") == ["대한", "한민", "민국"]
+    assert bigrams("년") == ["년"]
+    assert ideograph_terms(Runs([], ["大韓民國", "中"], [])) == ["大韓", "韓民", "民國", "中"]
+
+
+@given(st.text())
+def test_no_letter_or_digit_is_lost(text: str) -> None:
+    text = normalize(text)
+    runs = runs_of(text)
+    kept = "".join((*runs.hangul, *runs.ideographs, *runs.words))
+    assert all(fold(character) in kept for character in text if character.isalnum())
