@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Random examples are the same in every run, and a busy machine is no failure.
+settings.register_profile("deterministic", derandomize=True, deadline=None, print_blob=True)
+settings.load_profile("deterministic")
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 

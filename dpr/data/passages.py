@@ -1,7 +1,8 @@
 """Sources: where passages and questions come from, named by one string.
 
 A source is a FILE (``.jsonl``, ``.tsv``, each also with ``.gz``, or ``.parquet``), a folder of such files, or
-``kind:PATH``: the passages, and the questions, of a question-answering data set.
+``kind:PATH``: the passages, and the questions, of a question-answering data set. ``kind:PATH@FIRST:LAST`` names the
+questions of some of its articles, by their order: ``squad:train.json@:40`` the first forty, ``@40:`` the others.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dpr.data.files import Place
 from dpr.data.identity import UniquePassages
 from dpr.data.qed import read_qed
 from dpr.data.rows import passage_of, read_rows, row_format
+from dpr.data.split import select_articles
 from dpr.data.squad import read_squad, read_squad_passages
 from dpr.errors import DataError
 from dpr.types import Example, Passage
@@ -61,6 +63,7 @@ KINDS: Mapping[str, Kind] = {
 }
 """What may stand before the colon of ``kind:PATH``."""
 
+_ARTICLES = re.compile(r"(.+)@(-?\d*):(-?\d*)")
 _KIND_AND_PATH = re.compile(r"([A-Za-z][\w.-]*):(.+)")
 
 
@@ -84,17 +87,29 @@ def read_corpus(sources: Iterable[str]) -> UniquePassages:
 
 
 def read_examples(source: str) -> Iterator[Example]:
-    """Yield the questions of ``kind:PATH`` with their labelled passages, in order.
+    """Yield the questions of ``kind:PATH`` or ``kind:PATH@FIRST:LAST`` with their labelled passages, in order.
 
     Raises:
         DataError: the source cannot be read or holds no questions; a question cannot be read, its answers do not stand
             where they are said to, or its id comes again with another question.
     """
-    kind, path = _parse(source)
+    whole, first, last = _articles(source)
+    kind, path = _parse(whole)
     if kind is None:
         known = ", ".join(f"{name}:" for name in KINDS)
         raise DataError(f"{source}: is not a source of questions; name its kind, one of {known}")
-    return _distinct(kind.examples(path), path)
+    examples = _distinct(kind.examples(path), path)
+    return examples if whole == source else select_articles(examples, first, last)
+
+
+def _articles(source: str) -> tuple[str, int | None, int | None]:
+    """Return a source without its articles, and the first and the last (excluded) of them."""
+    match = _ARTICLES.fullmatch(source)
+    if match is None:
+        return source, None, None
+    whole, *ends = match.groups()
+    first, last = (int(end) if end else None for end in ends)
+    return whole, first, last
 
 
 def _parse(source: str) -> tuple[Kind | None, Path]:

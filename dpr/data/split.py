@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from dpr.errors import DataError
@@ -44,6 +44,24 @@ def split_by_article(examples: Iterable[Example], train: int, dev: int, test: in
     test_part = _part(articles[len(articles) - test :], taken)
     dev_part = _part(articles[train : train + dev], taken)
     return Split(_part(articles[:train], taken), dev_part, test_part)
+
+
+def select_articles(examples: Iterable[Example], first: int | None, last: int | None) -> Iterator[Example]:
+    """Yield the questions of the articles ``first`` to ``last``, the latter excluded, as a slice of a list would.
+
+    Articles count from 0 in the order in which they first come; negative numbers count from the end.
+
+    Raises:
+        DataError: there is no such article, or a question has no passage.
+    """
+    by_article: dict[str, list[Example]] = {}
+    for example in examples:
+        by_article.setdefault(_article(example), []).append(example)
+    chosen = list(by_article.values())[first:last]
+    if not chosen:
+        raise DataError(f"there is no article from {first} to {last} in a data set that has {len(by_article)}")
+    for article in chosen:
+        yield from article
 
 
 def _article(example: Example) -> str:

@@ -131,6 +131,14 @@ def test_a_question_id_that_comes_again_is_a_repeat_or_an_error(tmp_path: Path) 
         list(read_examples(f"dpr:{path}"))
 
 
+def test_a_source_of_questions_may_name_articles(demo_files: tuple[Path, Path]) -> None:
+    english, _ = demo_files
+    whole = list(read_examples(f"squad:{english}"))
+    parts = [list(read_examples(f"squad:{english}@{part}")) for part in (":5", "5:-2", "-2:")]
+    assert [example for part in parts for example in part] == whole
+    assert {example.positives[0].title for example in parts[2]} == {"Black holes", "Mount Everest"}
+
+
 def test_questions_need_a_kind_and_a_question(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"dev\.json: is not a source of questions; name its kind, one of squad:"):
         read_examples("dev.json")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dpr.data.passages import read_examples
-from dpr.data.split import split_by_article
+from dpr.data.split import select_articles, split_by_article
 from dpr.errors import DataError
 from dpr.types import Example, Passage, Question
 
@@ -48,6 +48,14 @@ def test_more_articles_than_there_are_is_an_error(sizes: tuple[int, int, int]) -
 def test_a_question_without_a_passage_is_an_error() -> None:
     with pytest.raises(DataError, match="question 'q' has no passage"):
         split_by_article([Example(Question("q", "?"), positives=())], 1, 0, 0)
+
+
+def test_articles_are_selected_as_a_list_is_sliced() -> None:
+    assert ids(tuple(select_articles(EXAMPLES, None, 1))) == ["q0", "q1"]
+    assert ids(tuple(select_articles(EXAMPLES, -1, None))) == ["q10", "q11"]
+    assert ids(tuple(select_articles(EXAMPLES, 1, 3))) == ["q2", "q3", "q4", "q5"]
+    with pytest.raises(DataError, match="no article from 6 to None in a data set that has 6"):
+        list(select_articles(EXAMPLES, 6, None))
 
 
 def test_korquad_is_split_without_a_shared_passage(shared_data: Path) -> None:

@@ -1,0 +1,183 @@
+"""The container files against the project: nobody builds images in these tests, so everything they name is checked."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import tomllib
+from ipaddress import ip_address
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pytest
+import typer
+import yaml
+from typer.core import TyperGroup
+
+from index_builder import cli as builder_cli
+from service import cli as service_cli
+from service.settings import Settings, load_settings
+
+ROOT = Path(__file__).resolve().parent.parent
+COMMANDS = {"dpr-index": builder_cli.app, "dpr-serve": service_cli.app}
+
+Instruction = tuple[str, str]
+
+
+@pytest.fixture(scope="module")
+def stages() -> dict[str, list[Instruction]]:
+    """The Dockerfile's stages by name, each its instructions, those of the stages it starts from first."""
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    instructions = [line.partition(" ") for line in re.sub(r"\\\n\s*", "", "\n".join(lines)).splitlines()]
+    found: dict[str, list[Instruction]] = {}
+    for word, _, rest in instructions:
+        if word == "FROM":
+            base, _, name = rest.partition(" AS ")
+            found[name] = list(found.get(base, [("FROM", base)]))
+        elif word != "ARG" or found:
+            found[name].append((word, rest))
+    return found
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    return document
+
+
+def last(stage: list[Instruction], word: str) -> str:
+    return [rest for name, rest in stage if name == word][-1]
+
+
+def environment(stage: list[Instruction]) -> dict[str, str]:
+    pairs = [pair for name, rest in stage if name == "ENV" for pair in shlex.split(rest)]
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def check_arguments(command_name: str, arguments: list[str]) -> None:
+    """Check that our command has the subcommand and every flag of an argument list."""
+    command = typer.main.get_command(COMMANDS[command_name])
+    if isinstance(command, TyperGroup) and not arguments[0].startswith("-"):
+        command = command.commands[arguments[0]]
+    options = {flag for parameter in command.params for flag in parameter.opts} | {"--help"}
+    flags = {argument for argument in arguments if argument.startswith("--")}
+    assert flags <= options, f"{command_name} has no {flags - options}"
+
+
+def test_both_targets_run_our_commands(stages: dict[str, list[Instruction]]) -> None:
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
+    for target, command in {"service": "dpr-serve", "builder": "dpr-index"}.items():
+        [entry] = json.loads(last(stages[target], "ENTRYPOINT"))
+        assert entry == command
+        assert entry in scripts
+    check_arguments("dpr-index", json.loads(last(stages["builder"], "CMD")))
+
+
+@pytest.mark.parametrize("target", ["service", "builder"])
+def test_neither_runs_as_root(stages: dict[str, list[Instruction]], target: str) -> None:
+    user = last(stages[target], "USER")
+    assert user not in ("root", "0")
+    assert any(re.search(rf"useradd .*\b{user}\b", rest) for word, rest in stages[target] if word == "RUN")
+
+
+@pytest.mark.parametrize("target", ["service", "builder"])
+def test_the_base_is_slim_and_has_the_openmp_library(stages: dict[str, list[Instruction]], target: str) -> None:
+    assert stages[target][0] == ("FROM", "python:3.11-slim")
+    assert any("libgomp1" in rest for word, rest in stages[target] if word == "RUN")
+
+
+def test_the_service_is_healthy_when_it_is_ready(stages: dict[str, list[Instruction]]) -> None:
+    options, _, command = last(stages["service"], "HEALTHCHECK").partition(" CMD ")
+    interpreter, flag, program = json.loads(command)
+    assert (interpreter, flag) == ("python", "-c")
+    compile(program, "healthcheck", "exec")
+    assert "/readyz" in program
+    assert "--start-period" in options
+
+
+def test_the_service_is_set_up_by_settings_that_exist(stages: dict[str, list[Instruction]]) -> None:
+    variables = {name: value for name, value in environment(stages["service"]).items() if name.startswith("DPR_")}
+    assert {name.removeprefix("DPR_").lower() for name in variables} <= set(Settings.model_fields)
+    settings = load_settings(**{name.removeprefix("DPR_").lower(): value for name, value in variables.items()})
+    assert ip_address(settings.host).is_unspecified
+    assert last(stages["service"], "EXPOSE") == str(settings.port)
+
+
+def test_everything_that_is_copied_is_there_and_not_ignored(stages: dict[str, list[Instruction]]) -> None:
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert "*" in ignored
+    copies = {rest for stage in stages.values() for word, rest in stage if word == "COPY" and "--from" not in rest}
+    for source in {source for copy in copies for source in shlex.split(copy)[:-1]}:
+        assert (ROOT / source).exists(), source
+        assert f"!{source}" in ignored
+
+
+def test_the_bundled_reader_is_in_the_image(stages: dict[str, list[Instruction]]) -> None:
+    reader = environment(stages["service"])["DPR_READER"]
+    assert ("COPY", "models /models") in stages["service"]
+    assert (ROOT / reader.removeprefix("/")).is_dir()
+
+
+def test_the_installation_is_locked_and_its_extras_exist(stages: dict[str, list[Instruction]]) -> None:
+    [line] = [rest for word, rest in stages["installation"] if word == "RUN" and "pip install" in rest]
+    assert "-c requirements.lock" in line
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    [extras] = re.findall(r"'\.\[(.*?)\]'", line)
+    assert set(extras.split(",")) <= set(project["optional-dependencies"])
+    assert ("ARG", "TORCH_INDEX=https://download.pytorch.org/whl/cpu") in stages["installation"]
+
+
+def test_compose_builds_targets_that_exist(compose: dict[str, Any], stages: dict[str, list[Instruction]]) -> None:
+    assert {name: service["build"]["target"] for name, service in compose["services"].items()} == {
+        "service": "service",
+        "build": "builder",
+    }
+    assert all(service["build"]["target"] in stages for service in compose["services"].values())
+
+
+def test_compose_serves_a_read_only_index_to_this_machine_alone(compose: dict[str, Any]) -> None:
+    service = compose["services"]["service"]
+    assert service["volumes"] == ["index:/index:ro"]
+    assert service["ports"] == ["${BIND_ADDRESS:-127.0.0.1}:${PORT:-8000}:8000"]
+    assert "profiles" not in service
+
+
+def test_compose_runs_both_with_as_little_as_they_need(compose: dict[str, Any]) -> None:
+    for service in compose["services"].values():
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert service["tmpfs"]
+
+
+def test_every_cache_lies_in_memory(compose: dict[str, Any], stages: dict[str, list[Instruction]]) -> None:
+    for service in compose["services"].values():
+        stage = stages[service["build"]["target"]]
+        [writable] = [PurePosixPath(mount.partition(":")[0]) for mount in service["tmpfs"]]
+        for name in ("HOME", "NUMBA_CACHE_DIR", "HF_HOME", "MPLCONFIGDIR"):
+            assert PurePosixPath(environment(stage)[name]).is_relative_to(writable), name
+        assert PurePosixPath(last(stage, "WORKDIR")).is_relative_to(writable)
+
+
+def test_compose_builds_the_index_once_by_profile(compose: dict[str, Any]) -> None:
+    build = compose["services"]["build"]
+    assert build["profiles"] == ["build"]
+    assert build["volumes"][0] == "index:/index"
+    assert "index" in compose["volumes"]
+    assert "restart" not in build
+    check_arguments("dpr-index", build["command"])
+
+
+def test_compose_indexes_files_of_the_demo(compose: dict[str, Any]) -> None:
+    build = compose["services"]["build"]
+    assert "${CORPUS_DIR:-./examples/demo}:/corpus:ro" in build["volumes"]
+    sources = [argument for argument in build["command"] if argument.startswith("squad:")]
+    assert sources
+    for source in sources:
+        assert (ROOT / "examples" / "demo" / source.removeprefix("squad:/corpus/")).is_file()
+
+
+def test_the_grace_of_compose_outlasts_that_of_the_service(compose: dict[str, Any]) -> None:
+    grace = compose["services"]["service"]["stop_grace_period"]
+    assert int(grace.removesuffix("s")) > Settings.model_fields["shutdown_grace_s"].default
