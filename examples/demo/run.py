@@ -35,8 +35,8 @@ QUESTIONS = (
     "Who was the first person to set foot on the Moon?",
     "What is the highest mountain in South Korea?",
     "Which company built the computer Deep Blue?",
-    "한글을 만든 왕은 누구인가?",
-    "한국에서 가장 높은 산은?",
+    "한라산 정상에 있는 화구호의 이름은 무엇인가?",
+    "세종이 훈민정음을 반포한 해는 언제인가?",
 )
 
 HOST = "127.0.0.1"
