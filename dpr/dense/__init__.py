@@ -1,0 +1,1 @@
+"""Dense retrieval over passage vectors: exact and FAISS. Passages are never seen here, only vectors."""

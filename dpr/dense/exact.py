@@ -1,0 +1,47 @@
+"""Brute force in NumPy: the oracle that other vector indexes are measured against."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dpr.dense.ordering import RankArray, checked_ordering, checked_questions, no_hits
+from dpr.types import FloatArray, TopK
+
+VECTORS_AT_A_TIME = 8192
+
+
+class ExactIndex:
+    """The inner product of every question with every passage, in float64, rounded to float32."""
+
+    def __init__(self, vectors: FloatArray, id_rank: RankArray | None = None) -> None:
+        """Search vectors (P, D), mapped or not; ``id_rank`` (P,) orders equal scores, or the rows without it.
+
+        Raises:
+            IndexFormatError: there is not one id rank for each vector.
+        """
+        self._vectors = vectors
+        self._ordering = checked_ordering(id_rank, vectors)
+
+    def search(self, questions: FloatArray, k: int) -> TopK:
+        """Return the k rows of highest inner product for question vectors (Q, D).
+
+        Raises:
+            IndexFormatError: the questions' dimension is not the index's.
+            RequestError: k is below 1.
+        """
+        doubles = checked_questions(questions, self._vectors).astype(np.float64)
+        top = no_hits(len(questions), k)
+        for start in range(0, len(self._vectors), VECTORS_AT_A_TIME):
+            block = self._vectors[start : start + VECTORS_AT_A_TIME].astype(np.float64)
+            scores = (doubles @ block.T).astype(np.float32)  # (Q, block)
+            rows = np.arange(start, start + len(block))
+            for place in range(len(questions)):
+                is_filled = top.rows[place] >= 0
+                best_rows, best_scores = self._ordering.first(
+                    np.concatenate((top.rows[place][is_filled], rows)),
+                    np.concatenate((top.scores[place][is_filled], scores[place])),
+                    k,
+                )
+                top.rows[place, : len(best_rows)] = best_rows
+                top.scores[place, : len(best_rows)] = best_scores
+        return top

@@ -1,0 +1,154 @@
+"""FAISS over the vectors file itself: exact (flat), and approximate by a graph (HNSW). No vector is stored twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import faiss
+import numpy as np
+
+from dpr.dense.ordering import RankArray, checked_ordering, checked_questions, inner_products, no_hits
+from dpr.errors import IndexFormatError
+from dpr.types import FloatArray, IntArray, TopK
+
+MARGIN = 16
+"""Candidates beyond the k-th, so that rows of equal scores around the k-th place are all looked at."""
+
+FAISS_PRECISION = 1e-6
+"""How far, as a share of the score, FAISS's float32 sums are taken to be off."""
+
+
+class FlatIndex:
+    """Exact search: FAISS proposes by its fast matrix product, and the proposed rows are scored one by one."""
+
+    def __init__(self, vectors: FloatArray, id_rank: RankArray | None = None) -> None:
+        """Search vectors (P, D) where they lie, mapped or not; ``id_rank`` (P,) orders equal scores.
+
+        Raises:
+            IndexFormatError: there is not one id rank for each vector.
+        """
+        self._vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+        self._ordering = checked_ordering(id_rank, vectors)
+
+    def search(self, questions: FloatArray, k: int) -> TopK:
+        """Return the k rows of highest inner product for question vectors (Q, D), as ``ExactIndex`` would.
+
+        Raises:
+            IndexFormatError: the questions' dimension is not the index's.
+            RequestError: k is below 1.
+        """
+        asked = checked_questions(questions, self._vectors)
+        top = no_hits(len(asked), k)
+        open_places, width = np.arange(len(asked)), min(k + MARGIN, len(self._vectors))
+        while len(open_places) and width:
+            proposed = self._propose(asked[open_places], width)
+            is_settled = [
+                self._settle(asked[place], rows, k, top, int(place))
+                for place, rows in zip(open_places, proposed, strict=True)
+            ]
+            open_places = open_places[~np.array(is_settled)]
+            width = min(2 * width, len(self._vectors))
+        return top
+
+    def _propose(self, questions: FloatArray, width: int) -> IntArray:
+        _, rows = faiss.knn(questions, self._vectors, width, metric=faiss.METRIC_INNER_PRODUCT)
+        proposed: IntArray = rows  # (Q, width)
+        return proposed
+
+    def _settle(self, question: FloatArray, proposed: IntArray, k: int, top: TopK, place: int) -> bool:
+        """Write the best of the proposed rows; tell whether no row beyond them can be as good as the last."""
+        scores = inner_products(self._vectors, proposed, question)
+        best_rows, best_scores = self._ordering.first(proposed, scores, k)
+        top.rows[place, : len(best_rows)] = best_rows
+        top.scores[place, : len(best_rows)] = best_scores
+        tolerance = FAISS_PRECISION * np.abs(scores).max()
+        return len(proposed) == len(self._vectors) or bool(scores.min() < best_scores[-1] - tolerance)
+
+
+class HNSWIndex:
+    """Approximate search along a graph of near vectors, whose file holds the graph alone."""
+
+    def __init__(
+        self, vectors: FloatArray, graph: faiss.IndexHNSW, ef_search: int, id_rank: RankArray | None = None
+    ) -> None:
+        """Search vectors (P, D), mapped or not, along a graph that was read without them.
+
+        Args:
+            vectors: the passage vectors that the graph was built for.
+            graph: the graph; it is given the vectors in place, so both live as long as this index.
+            ef_search: how many candidates a search keeps; at least k are kept.
+            id_rank: the place of each passage's id among the sorted ids, (P,); the row itself without it.
+
+        Raises:
+            IndexFormatError: the graph or the ranks are not of these vectors.
+        """
+        if (graph.ntotal, graph.d) != vectors.shape:
+            raise IndexFormatError(
+                f"the HNSW graph is of {graph.ntotal} vectors of dimension {graph.d}, but there are {len(vectors)} "
+                f"of dimension {vectors.shape[1]}; build the index again"
+            )
+        self._vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+        self._storage = _storage_over(self._vectors)
+        self._graph = graph
+        self._graph.storage = self._storage
+        self._ef_search = ef_search
+        self._ordering = checked_ordering(id_rank, vectors)
+
+    @classmethod
+    def open(cls, vectors: FloatArray, path: Path, ef_search: int, id_rank: RankArray | None = None) -> HNSWIndex:
+        """Map the graph that ``write_graph`` wrote.
+
+        Raises:
+            IndexFormatError: the file is absent, damaged, no HNSW graph, or of other vectors.
+        """
+        try:
+            graph = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+        except RuntimeError as error:
+            cause = str(error).splitlines()[0]
+            raise IndexFormatError(f"{path} cannot be read by FAISS ({cause}); build the index again") from error
+        if not isinstance(graph, faiss.IndexHNSW) or graph.metric_type != faiss.METRIC_INNER_PRODUCT:
+            raise IndexFormatError(f"{path} is not an HNSW graph by inner product; build the index again")
+        return cls(vectors, graph, ef_search, id_rank)
+
+    def search(self, questions: FloatArray, k: int) -> TopK:
+        """Return about the k rows of highest inner product for question vectors (Q, D), with their exact scores.
+
+        Raises:
+            IndexFormatError: the questions' dimension is not the index's.
+            RequestError: k is below 1.
+        """
+        asked = checked_questions(questions, self._vectors)
+        top = no_hits(len(asked), k)
+        width = min(k, len(self._vectors))
+        if len(asked) == 0 or width == 0:
+            return top
+        parameters = faiss.SearchParametersHNSW()
+        parameters.efSearch = max(self._ef_search, width)
+        _, found = self._graph.search(asked, width, params=parameters)
+        for place, rows in enumerate(found):
+            rows = rows[rows >= 0]  # -1 is FAISS's padding
+            best_rows, best_scores = self._ordering.first(rows, inner_products(self._vectors, rows, asked[place]), k)
+            top.rows[place, : len(best_rows)] = best_rows
+            top.scores[place, : len(best_rows)] = best_scores
+        return top
+
+
+def write_graph(vectors: FloatArray, path: Path, m: int, ef_construction: int) -> None:
+    """Build an HNSW graph over vectors (P, D), with ``m`` neighbours a node, and write it without the vectors.
+
+    FAISS holds a copy of the vectors in memory while it builds.
+    """
+    index = faiss.IndexHNSWFlat(vectors.shape[1], m, faiss.METRIC_INNER_PRODUCT)
+    index.hnsw.efConstruction = ef_construction
+    index.add(np.ascontiguousarray(vectors, dtype=np.float32))
+    faiss.write_index(index, str(path), faiss.IO_FLAG_SKIP_STORAGE)
+
+
+def _storage_over(vectors: FloatArray) -> faiss.IndexFlatIP:
+    """Return FAISS's storage of vectors as a view of an array, which must outlive it."""
+    storage = faiss.IndexFlatIP(vectors.shape[1])
+    unowned = storage.codes.owner  # a null pointer of the type that a view asks for
+    bytes_of_vectors = faiss.swig_ptr(vectors.reshape(-1).view(np.uint8))
+    storage.codes = faiss.MaybeOwnedVectorUInt8.create_view(bytes_of_vectors, vectors.nbytes, unowned)
+    storage.ntotal = len(vectors)
+    return storage

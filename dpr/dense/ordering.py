@@ -1,0 +1,75 @@
+"""Candidates to hits: one rule for scores and for the order of equal ones, shared by every vector index."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from dpr.errors import IndexFormatError, RequestError
+from dpr.types import FloatArray, IntArray, TopK
+
+RankArray = npt.NDArray[np.int32] | IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ordering:
+    """Higher scores first, equal ones by the rank of the row's id among the sorted ids (the row itself without it)."""
+
+    id_rank: RankArray | None
+
+    def first(self, rows: IntArray, scores: FloatArray, k: int) -> tuple[IntArray, FloatArray]:
+        """Return the best k of different rows (n,) with their scores (n,), best first."""
+        if len(rows) > k:
+            is_near = scores >= np.partition(scores, -k)[-k]
+            rows, scores = rows[is_near], scores[is_near]
+        ranks = rows if self.id_rank is None else self.id_rank[rows]
+        order = np.lexsort((ranks, -scores))[:k]
+        return rows[order], scores[order]
+
+
+def inner_products(vectors: FloatArray, rows: IntArray, question: FloatArray) -> FloatArray:
+    """Return the score of each row for a question's vector (D,): summed in float64, rounded to float32, (n,).
+
+    A matrix product sums in an order that depends on the place in the matrix and on the size of the batch. Here equal
+    vectors have equal scores, and a question has the same ones whichever batch it is asked in.
+    """
+    products: FloatArray = np.einsum("nd,d->n", vectors[rows].astype(np.float64), question.astype(np.float64))
+    return products.astype(np.float32)
+
+
+def no_hits(questions: int, k: int) -> TopK:
+    """Return a result without hits, (questions, k), to be filled.
+
+    Raises:
+        RequestError: k is below 1.
+    """
+    if k < 1:
+        raise RequestError(f"k is {k}, but a search returns at least one hit; ask for k >= 1", field="k")
+    return TopK(np.full((questions, k), -1, np.int64), np.full((questions, k), -np.inf, np.float32))
+
+
+def checked_questions(questions: FloatArray, vectors: FloatArray) -> FloatArray:
+    """Return question vectors as contiguous float32, (Q, D).
+
+    Raises:
+        IndexFormatError: they do not have the dimension of the passage vectors.
+    """
+    if questions.ndim != 2 or questions.shape[1] != vectors.shape[1]:
+        raise IndexFormatError(
+            f"the question vectors have the shape {questions.shape}, but the index holds vectors of dimension "
+            f"{vectors.shape[1]}; ask with the encoder that the index was built with"
+        )
+    return np.ascontiguousarray(questions, dtype=np.float32)
+
+
+def checked_ordering(id_rank: RankArray | None, vectors: FloatArray) -> Ordering:
+    """Return the ordering by ``id_rank`` (P,).
+
+    Raises:
+        IndexFormatError: there is not one rank for each vector.
+    """
+    if id_rank is not None and id_rank.shape != vectors.shape[:1]:
+        raise IndexFormatError(f"there are {id_rank.shape} id ranks for {len(vectors)} vectors; build the index again")
+    return Ordering(id_rank)

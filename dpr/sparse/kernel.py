@@ -1,0 +1,224 @@
+"""The compiled search: exact top-k by accumulating the postings of each question's terms.
+
+Passages are taken in blocks whose scores stay in the cache. In a block, the postings of each term are added to a
+dense array of scores; the k best so far are kept in a heap whose worst member is the bar that a score must reach, and
+most scores fail that bar in a loop that the compiler turns into vector instructions.
+
+Rows and positions are unsigned throughout: for a signed index, Numba adds the test and the sum that let Python count
+from the end, which doubles the time of the loop over postings.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from dpr.sparse.compiled import compiled
+from dpr.types import FloatArray, IntArray
+
+BLOCK = 1 << 19
+"""Passages whose scores are held at a time, 2 MiB of float32: as fast as one block, or faster where P is above it."""
+
+LANE = 64
+"""Scores that are compared with the bar at a time; divides ``BLOCK``."""
+
+REVISIT_BELOW = 1 / 8
+"""Share of postings to passages in a block below which visiting them again is faster than reading every score."""
+
+UNTOUCHED = np.float32(-0.0)
+"""Score of a row that no posting has reached: no sum of weights is the negative zero, however small or negative."""
+
+
+class Postings(NamedTuple):
+    """Weighted postings: ``indptr`` (T + 1,) uint64, ``rows`` uint32, ``weights`` float32, and the passages' ranks.
+
+    ``id_rank`` (P,) int32 orders equal scores.
+    """
+
+    indptr: npt.NDArray[np.uint64]
+    rows: npt.NDArray[np.uint32]
+    weights: FloatArray
+    id_rank: npt.NDArray[np.int32]
+
+
+class Questions(NamedTuple):
+    """Q questions: ``starts`` (Q + 1,) int64 divides ``terms`` int64 and their ``factors`` float32."""
+
+    starts: IntArray
+    terms: IntArray
+    factors: FloatArray
+
+
+class Heap(NamedTuple):
+    """The best rows so far, the worst of them first; the first ``size`` places of each array are filled."""
+
+    scores: FloatArray
+    ranks: npt.NDArray[np.int32]
+    rows: IntArray
+
+
+def untouched_scores(passages: int) -> FloatArray:
+    """Return the scores that ``search`` works on; a thread may use them again for search after search."""
+    lanes = -(-min(BLOCK, passages) // LANE)
+    return np.full(lanes * LANE, UNTOUCHED)
+
+
+@compiled
+def search(
+    postings: Postings,
+    questions: Questions,
+    first: int,
+    last: int,
+    scores: FloatArray,
+    found_rows: IntArray,
+    found_scores: FloatArray,
+) -> None:
+    """Write the best rows and scores of questions ``first`` to ``last`` - 1 into ``found_*`` (Q, k), best first.
+
+    Places without a hit are left as they are; ``scores`` are untouched before and after.
+    """
+    passages = len(postings.id_rank)
+    k = min(passages, found_rows.shape[1])
+    heap = Heap(np.empty(k, np.float32), np.empty(k, np.int32), np.empty(k, np.int64))
+    for question in range(first, last):
+        terms = questions.terms[questions.starts[question] : questions.starts[question + 1]]
+        factors = questions.factors[questions.starts[question] : questions.starts[question + 1]]
+        heads, ends = postings.indptr[terms], postings.indptr[terms + 1]
+        size = 0
+        for base in range(0, passages, BLOCK):
+            stops = _block_ends(postings.rows, heads, ends, np.uint32(min(base + BLOCK, passages)))
+            for term in range(len(terms)):
+                _accumulate(postings, heads[term], stops[term], factors[term], scores, np.uint32(base))
+            if (stops - heads).sum() < REVISIT_BELOW * len(scores):
+                size = _revisit(postings, heads, stops, scores, np.uint32(base), heap, size)
+            else:
+                size = _scan(postings.id_rank, scores, base, heap, size)
+            heads = stops
+        _drain(heap, size, found_rows[question], found_scores[question])
+
+
+@compiled
+def _block_ends(
+    rows: npt.NDArray[np.uint32], heads: npt.NDArray[np.uint64], ends: npt.NDArray[np.uint64], limit: np.uint32
+) -> npt.NDArray[np.uint64]:
+    """Return, for each list of postings, the position of its first row at or above ``limit``."""
+    stops = ends.copy()
+    for term in range(len(ends)):
+        low, high = heads[term], ends[term]
+        if low == high or rows[high - np.uint64(1)] < limit:
+            continue
+        while low < high:
+            middle = (low + high) >> np.uint64(1)
+            if rows[middle] < limit:
+                low = middle + np.uint64(1)
+            else:
+                high = middle
+        stops[term] = low
+    return stops
+
+
+@compiled
+def _accumulate(
+    postings: Postings, head: np.uint64, stop: np.uint64, factor: np.float32, scores: FloatArray, base: np.uint32
+) -> None:
+    rows, weights = postings.rows, postings.weights
+    for position in range(head, stop):
+        scores[rows[position] - base] += weights[position] * factor
+
+
+@compiled
+def _scan(id_rank: npt.NDArray[np.int32], scores: FloatArray, base: int, heap: Heap, size: int) -> int:
+    """Offer every touched row of a block to the heap, and make the block untouched again."""
+    bar = heap.scores[0] if size == len(heap.scores) else np.float32(-np.inf)
+    for start in range(0, len(scores), LANE):
+        above = np.int32(0)
+        for place in range(LANE):
+            above += np.int32(scores[np.uint64(start + place)] >= bar)
+        if above == 0:
+            continue
+        for place in range(start, start + LANE):
+            score = scores[place]
+            if score >= bar and not _is_untouched(score):
+                size = _offer(heap, size, score, id_rank[base + place], base + place)
+                bar = heap.scores[0] if size == len(heap.scores) else bar
+    scores[:] = UNTOUCHED
+    return size
+
+
+@compiled
+def _revisit(
+    postings: Postings,
+    heads: npt.NDArray[np.uint64],
+    stops: npt.NDArray[np.uint64],
+    scores: FloatArray,
+    base: np.uint32,
+    heap: Heap,
+    size: int,
+) -> int:
+    """Do what ``_scan`` does by following the postings once more."""
+    for term in range(len(heads)):
+        for position in range(heads[term], stops[term]):
+            row = postings.rows[position]
+            score = scores[row - base]
+            if not _is_untouched(score):
+                scores[row - base] = UNTOUCHED
+                if size < len(heap.scores) or score >= heap.scores[0]:
+                    size = _offer(heap, size, score, postings.id_rank[row], row)
+    return size
+
+
+@compiled
+def _is_untouched(score: np.float32) -> bool:
+    return score == 0 and math.copysign(1.0, score) < 0
+
+
+@compiled
+def _offer(heap: Heap, size: int, score: np.float32, rank: np.int32, row: int) -> int:
+    """Put a row into the heap if it is among the k best; return the heap's size."""
+    if size < len(heap.scores):
+        place = size
+        while place > 0 and _is_worse(score, rank, heap.scores[(place - 1) // 2], heap.ranks[(place - 1) // 2]):
+            _move(heap, (place - 1) // 2, place)
+            place = (place - 1) // 2
+        heap.scores[place], heap.ranks[place], heap.rows[place] = score, rank, row
+        return size + 1
+    if _is_worse(heap.scores[0], heap.ranks[0], score, rank):
+        _replace_worst(heap, size, score, rank, row)
+    return size
+
+
+@compiled
+def _replace_worst(heap: Heap, size: int, score: np.float32, rank: np.int32, row: int) -> None:
+    place, child = 0, 1
+    while child < size:
+        if child + 1 < size and _is_worse(
+            heap.scores[child + 1], heap.ranks[child + 1], heap.scores[child], heap.ranks[child]
+        ):
+            child += 1
+        if not _is_worse(heap.scores[child], heap.ranks[child], score, rank):
+            break
+        _move(heap, child, place)
+        place, child = child, 2 * child + 1
+    heap.scores[place], heap.ranks[place], heap.rows[place] = score, rank, row
+
+
+@compiled
+def _move(heap: Heap, source: int, target: int) -> None:
+    heap.scores[target], heap.ranks[target] = heap.scores[source], heap.ranks[source]
+    heap.rows[target] = heap.rows[source]
+
+
+@compiled
+def _is_worse(score: np.float32, rank: np.int32, other_score: np.float32, other_rank: np.int32) -> bool:
+    return bool(score < other_score or (score == other_score and rank > other_rank))
+
+
+@compiled
+def _drain(heap: Heap, size: int, found_rows: IntArray, found_scores: FloatArray) -> None:
+    """Empty the heap into arrays, from the last place to the first."""
+    for place in range(size - 1, -1, -1):
+        found_rows[place], found_scores[place] = heap.rows[0], heap.scores[0]
+        _replace_worst(heap, place, heap.scores[place], heap.ranks[place], heap.rows[place])

@@ -1,0 +1,81 @@
+"""The ``rank-bm25`` package behind the engine's own Protocol: slow, in memory, and the reference for BM25."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from rank_bm25 import BM25Okapi
+
+from dpr.sparse.counts import TermCounts
+from dpr.sparse.engine import RankArray, no_hits, rank_of_rows
+from dpr.types import FloatArray, IntArray, TopK
+
+
+class RankBM25Engine:
+    """Search by ``rank_bm25.BM25Okapi`` over the same term counts; its terms are the terms' numbers."""
+
+    def __init__(
+        self,
+        counts: TermCounts,
+        k1: float = 1.2,
+        b: float = 0.75,
+        epsilon: float = 0.25,
+        id_rank: IntArray | RankArray | None = None,
+    ) -> None:
+        """Hand the passages of ``counts`` to the package, which keeps a dictionary for each (2 to 5 KB).
+
+        Args:
+            counts: the term counts of P passages.
+            k1: how soon a repeated term stops to count more.
+            b: how much a passage's length counts, 0 to 1.
+            epsilon: the floor of a negative idf, as a share of the mean idf.
+            id_rank: the place of each passage's id among the sorted ids, (P,); the row itself without it.
+
+        Raises:
+            IndexFormatError: ``id_rank`` does not fit ``counts``.
+        """
+        self._counts = counts
+        self._id_rank = rank_of_rows(id_rank, len(counts.lengths))
+        # The package divides by the number of terms: without any, it gets a stand-in that no question reaches.
+        documents = _documents(counts) if len(counts.vocabulary) else [[0]]
+        self._package = BM25Okapi(documents, k1=k1, b=b, epsilon=epsilon)
+
+    def search(self, questions: Sequence[Sequence[str]], k: int) -> TopK:
+        """Return the k best rows for each question, given as its terms; a hit shares at least one of them.
+
+        Equal scores are ordered by ``id_rank``.
+
+        Raises:
+            RequestError: k is below 1.
+        """
+        top = no_hits(len(questions), k)
+        for place, question in enumerate(questions):
+            numbers = self._counts.vocabulary.lookup(question)
+            known = numbers[numbers >= 0].tolist()
+            if known:
+                rows, scores = self._rows_with(known), self._scores(known)
+                best = rows[np.lexsort((self._id_rank[rows], -scores[rows]))[:k]]
+                top.rows[place, : len(best)] = best
+                top.scores[place, : len(best)] = scores[best]
+        return top
+
+    def _scores(self, terms: Sequence[int]) -> FloatArray:
+        with np.errstate(invalid="ignore"):  # b = 1 makes 0 / 0 of an empty passage, which is no hit
+            scores: FloatArray = self._package.get_scores(terms).astype(np.float32)
+        return scores
+
+    def _rows_with(self, terms: Sequence[int]) -> IntArray:
+        """Return the rows that have one of the terms."""
+        indptr, rows = self._counts.indptr, self._counts.rows
+        return np.unique(np.concatenate([rows[indptr[term] : indptr[term + 1]] for term in terms])).astype(np.int64)
+
+
+def _documents(counts: TermCounts) -> Iterator[list[int]]:
+    """Yield the terms of each passage, each as often as it comes."""
+    order = np.argsort(counts.rows, kind="stable")
+    terms = np.repeat(np.arange(len(counts.vocabulary)), counts.document_frequencies)[order]
+    repeats = counts.counts[order]
+    ends = np.cumsum(np.bincount(counts.rows, minlength=len(counts.lengths)))
+    for start, end in zip((ends - np.diff(ends, prepend=0)).tolist(), ends.tolist(), strict=True):
+        yield np.repeat(terms[start:end], repeats[start:end]).tolist()

@@ -1,0 +1,69 @@
+"""The weighting schemes by name: how postings are weighed, and by what factor each question's term counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from dpr.errors import ConfigError
+from dpr.sparse.bm25 import lucene_weights, okapi_weights
+from dpr.sparse.counts import TermCounts
+from dpr.sparse.question_terms import QuestionTerms
+from dpr.sparse.tfidf import tfidf_factors, tfidf_weights
+from dpr.types import FloatArray
+
+BOUNDS = {"k1": (0.0, float("inf")), "b": (0.0, 1.0), "epsilon": (0.0, float("inf"))}
+"""Least and greatest value of each parameter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """A way to score: the sum, over a question's terms, of the term's factor times the posting's weight.
+
+    Attributes:
+        name: its key in ``SCHEMES``.
+        defaults: the parameters of ``formula`` and their default values.
+        formula: weighs the postings.
+        factors: weighs the terms of questions, (terms,) float32.
+    """
+
+    name: str
+    defaults: Mapping[str, float]
+    formula: Callable[..., FloatArray]
+    factors: Callable[[QuestionTerms, TermCounts], FloatArray]
+
+    def weights(self, counts: TermCounts, **parameters: float) -> FloatArray:
+        """Return the weight of each posting of ``counts``, (postings,) float32.
+
+        Raises:
+            ConfigError: a parameter is unknown or out of range.
+        """
+        for name, value in parameters.items():
+            self._check(name, value)
+        return self.formula(counts, **{**self.defaults, **parameters})
+
+    def _check(self, name: str, value: float) -> None:
+        if name not in self.defaults:
+            known = ", ".join(self.defaults) or "none"
+            raise ConfigError(f"the scheme {self.name!r} has no parameter {name!r}; its parameters: {known}")
+        least, greatest = BOUNDS[name]
+        if not least <= value <= greatest or value == float("inf"):
+            raise ConfigError(f"{name} is {value}, which is out of range; choose from {least:g} to {greatest:g}")
+
+
+def repeat_factors(questions: QuestionTerms, counts: TermCounts) -> FloatArray:  # noqa: ARG001
+    """Return how often each term comes in its question: BM25 adds a repeated term's weight each time."""
+    return questions.repeats.astype(np.float32)
+
+
+SCHEMES = {
+    scheme.name: scheme
+    for scheme in (
+        Scheme("bm25", {"k1": 1.2, "b": 0.75, "epsilon": 0.25}, okapi_weights, repeat_factors),
+        Scheme("bm25-lucene", {"k1": 1.2, "b": 0.75}, lucene_weights, repeat_factors),
+        Scheme("tfidf", {}, tfidf_weights, tfidf_factors),
+    )
+}
+"""``bm25`` scores as ``rank_bm25.BM25Okapi`` does, ``bm25-lucene`` as Lucene, ``tfidf`` as ``TfidfVectorizer``."""

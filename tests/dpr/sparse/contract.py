@@ -1,0 +1,130 @@
+"""What every SparseIndex must do; each implementation's tests inherit it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from dpr.errors import IndexFormatError, RequestError
+from dpr.sparse.counts import TermCounts
+from dpr.types import IntArray, SparseIndex, TopK
+
+DOCUMENTS: tuple[list[str], ...] = (
+    ["cat", "sat", "mat"],
+    ["cat", "cat", "dog", "dog", "dog"],
+    [],
+    ["bird"],
+    ["cat", "sat", "mat"],
+    ["서울", "수도", "대한민국"],
+    ["fish", "fish"],
+)
+
+
+def random_documents(passages: int, terms: int, seed: int = 0) -> list[list[str]]:
+    """Return passages of 0 to 12 terms, of which the first are the most frequent."""
+    generator = np.random.default_rng(seed)
+    lengths = generator.integers(0, 13, passages)
+    numbers = (generator.geometric(min(0.5, 5 / terms), length) for length in lengths)
+    return [[f"t{min(terms, number)}" for number in passage] for passage in numbers]
+
+
+def hits(top: TopK, question: int = 0) -> list[int]:
+    """Return the rows of a question's hits, without the padding."""
+    rows = top.rows[question]
+    return [int(row) for row in rows if row >= 0]
+
+
+class SparseIndexContract:
+    """Each test calls ``open`` for an index over passages given as terms."""
+
+    def open(self, counts: TermCounts, id_rank: IntArray | None = None) -> SparseIndex:
+        raise AssertionError("the implementation's tests say how it is opened")
+
+    def build(self, documents: Sequence[Sequence[str]], id_rank: Sequence[int] | None = None) -> SparseIndex:
+        return self.open(TermCounts.build(documents), None if id_rank is None else np.array(id_rank))
+
+    def test_the_result_has_one_line_of_k_for_each_question(self) -> None:
+        top = self.build(DOCUMENTS).search([["cat"], ["fish"], ["bird"]], 4)
+        assert top.rows.shape == top.scores.shape == (3, 4)
+        assert top.rows.dtype == np.int64
+        assert top.scores.dtype == np.float32
+
+    def test_hits_are_the_passages_that_share_a_term(self) -> None:
+        top = self.build(DOCUMENTS).search([["서울", "fish"], ["cat"], ["bird"]], 7)
+        assert [sorted(hits(top, question)) for question in range(3)] == [[5, 6], [0, 1, 4], [3]]
+
+    def test_padding_follows_the_hits(self) -> None:
+        top = self.build(DOCUMENTS).search([["fish"]], 9)
+        assert top.rows[0].tolist() == [6] + [-1] * 8
+        assert np.isneginf(top.scores[0, 1:]).all()
+        assert np.isfinite(top.scores[0, 0])
+
+    def test_unknown_terms_and_empty_questions_find_nothing(self) -> None:
+        top = self.build(DOCUMENTS).search([["unheard"], [], ["unheard", "bird"]], 3)
+        assert [hits(top, question) for question in range(3)] == [[], [], [3]]
+
+    def test_unknown_terms_change_no_order(self) -> None:
+        index = self.build(random_documents(80, 12))
+        with_unknown = index.search([["t1", "unheard", "t2", "unheard"]], 20)
+        assert with_unknown.rows.tolist() == index.search([["t1", "t2"]], 20).rows.tolist()
+
+    def test_no_questions_have_no_result(self) -> None:
+        assert self.build(DOCUMENTS).search([], 3).rows.shape == (0, 3)
+
+    def test_no_passages_have_no_hits(self) -> None:
+        assert hits(self.build([]).search([["cat"]], 3)) == []
+
+    def test_passages_without_terms_have_no_hits(self) -> None:
+        assert hits(self.build([[], []]).search([["cat"]], 3)) == []
+
+    def test_scores_fall_and_equal_ones_are_in_row_order(self) -> None:
+        top = self.build(random_documents(200, 15)).search([["t1", "t3", "t3"], ["t2"], ["t9", "t15"]], 50)
+        for rows, scores in zip(top.rows, top.scores, strict=True):
+            found = rows >= 0
+            assert len(set(rows[found].tolist())) == found.sum()
+            order = np.lexsort((rows[found], -scores[found]))
+            assert order.tolist() == list(range(len(order)))
+
+    @pytest.mark.parametrize("k", [1, 2, 3, 5, 8])
+    def test_equal_scores_are_ordered_by_id_rank_also_at_the_kth_place(self, k: int) -> None:
+        id_rank = [5, 2, 7, 0, 6, 1, 4, 3]
+        top = self.build([["same", "words"]] * 8 + [["other"]] * 20, [*id_rank, *range(8, 28)]).search([["same"]], k)
+        assert [id_rank[row] for row in hits(top)] == list(range(k))
+
+    def test_k_changes_only_where_the_list_ends(self) -> None:
+        index = self.build(random_documents(150, 10))
+        question = [["t1", "t2", "t8"]]
+        longest = index.search(question, 150).rows[0]
+        for k in (1, 7, 40):
+            assert index.search(question, k).rows[0].tolist() == longest[:k].tolist()
+
+    def test_a_question_is_answered_the_same_in_any_batch(self) -> None:
+        index = self.build(random_documents(120, 20))
+        questions = [[f"t{number % 20}", f"t{number % 7}", f"t{number % 3}"] for number in range(75)]
+        together = index.search(questions, 10)
+        for place in (0, 15, 16, 74):
+            alone = index.search([questions[place]], 10)
+            np.testing.assert_array_equal(alone.rows[0], together.rows[place])
+            np.testing.assert_array_equal(alone.scores[0], together.scores[place])
+
+    def test_threads_may_search_at_once(self) -> None:
+        index = self.build(random_documents(120, 20))
+        questions = [[f"t{number % 20}", f"t{number % 9}"] for number in range(40)]
+        wanted = index.search(questions, 10)
+        with ThreadPoolExecutor(4) as pool:
+            for top in pool.map(lambda _: index.search(questions, 10), range(8)):
+                np.testing.assert_array_equal(top.rows, wanted.rows)
+                np.testing.assert_array_equal(top.scores, wanted.scores)
+
+    @pytest.mark.parametrize("k", [0, -1])
+    def test_k_below_one_is_refused(self, k: int) -> None:
+        with pytest.raises(RequestError, match=f"k is {k}") as refusal:
+            self.build(DOCUMENTS).search([["cat"]], k)
+        assert refusal.value.field == "k"
+
+    def test_id_ranks_of_other_passages_are_refused(self) -> None:
+        with pytest.raises(IndexFormatError, match=r"\(3,\) id ranks for 7 passages"):
+            self.build(DOCUMENTS, [0, 1, 2])

@@ -1,0 +1,59 @@
+"""Collections above one block, made of postings alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dpr.sparse.counts import TermCounts
+from dpr.sparse.engine import SparseEngine
+from dpr.sparse.kernel import BLOCK, LANE, REVISIT_BELOW
+from dpr.sparse.vocabulary import Vocabulary
+from dpr.types import FloatArray
+from tests.dpr.sparse.test_engine import brute_force
+
+PASSAGES = 2 * BLOCK + 12345
+TERMS = [f"{number:02d}" for number in range(6)]
+FREQUENCIES = [1, 40, 3000, BLOCK // 4, BLOCK, PASSAGES]
+
+
+def collection() -> tuple[TermCounts, np.random.Generator]:
+    generator = np.random.default_rng(0)
+    postings = [np.sort(generator.choice(PASSAGES, size=size, replace=False)) for size in FREQUENCIES]
+    rows = np.concatenate(postings).astype(np.int32)
+    lengths = np.bincount(rows, minlength=PASSAGES).astype(np.int32)
+    indptr = np.concatenate(([0], np.cumsum(FREQUENCIES)))
+    return TermCounts(Vocabulary.of(TERMS), indptr, rows, np.ones_like(rows), lengths), generator
+
+
+COUNTS, GENERATOR = collection()
+RANK = GENERATOR.permutation(PASSAGES)
+TIED = GENERATOR.integers(1, 4, len(COUNTS.rows)).astype(np.float32)
+SPREAD = GENERATOR.random(len(COUNTS.rows)).astype(np.float32)
+
+
+def test_a_block_is_whole_lanes() -> None:
+    assert BLOCK % LANE == 0
+
+
+def test_questions_are_answered_both_by_scanning_and_by_revisiting() -> None:
+    assert FREQUENCIES[2] < REVISIT_BELOW * BLOCK < FREQUENCIES[5] / 3
+
+
+@pytest.mark.parametrize("weights", [TIED, SPREAD, -TIED], ids=["tied", "spread", "negative"])
+@pytest.mark.parametrize("terms", [[0], [1, 2], [0, 3], [5], [2, 3, 4], [0, 1, 2, 3, 4, 5]])
+def test_top_k_is_brute_force_across_blocks(weights: FloatArray, terms: list[int]) -> None:
+    engine = SparseEngine(COUNTS, weights, "bm25", RANK)
+    top = engine.search([[TERMS[term] for term in terms]], 100)
+    wanted = brute_force(COUNTS, weights, terms, RANK, 100)
+    assert top.rows[0, : len(wanted.rows)].tolist() == wanted.rows.tolist()
+    assert top.scores[0, : len(wanted.rows)].tolist() == wanted.scores.tolist()
+    assert (top.rows[0, len(wanted.rows) :] == -1).all()
+
+
+def test_one_question_leaves_nothing_to_the_next() -> None:
+    engine = SparseEngine(COUNTS, SPREAD, "bm25", RANK, threads=1)
+    questions = [[TERMS[5], TERMS[1]], [TERMS[1]], [TERMS[4], TERMS[0]], [TERMS[1]], [], [TERMS[2], TERMS[1]]]
+    together = engine.search(questions, 30)
+    for place, question in enumerate(questions):
+        np.testing.assert_array_equal(together.rows[place], engine.search([question], 30).rows[0])
