@@ -33,7 +33,7 @@ CORPUS = (HERE / "english.json", HERE / "korean.json")
 
 QUESTIONS = (
     "Who was the first person to set foot on the Moon?",
-    "What is the highest mountain in South Korea?",
+    "What are the women divers of Jeju called in Korean?",
     "Which company built the computer Deep Blue?",
     "한라산 정상에 있는 화구호의 이름은 무엇인가?",
     "세종이 훈민정음을 반포한 해는 언제인가?",

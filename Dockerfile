@@ -1,0 +1,65 @@
+# Two images of one installation: `service` answers over HTTP, `builder` makes indexes.
+#
+#   docker build --target service -t dpr-service .
+#   docker build --target builder -t dpr-builder .
+#
+# Both run as an unprivileged user and write nowhere but /tmp and, the builder, its index folder: give them a
+# read-only root file system and a tmpfs at /tmp.
+
+FROM python:3.11-slim AS installation
+
+# Another index of PyTorch, such as https://download.pytorch.org/whl/cu128, makes an image for a GPU.
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+RUN python -m venv /opt/venv
+ENV PATH=/opt/venv/bin:$PATH
+WORKDIR /source
+COPY requirements.lock pyproject.toml README.md LICENSE ./
+COPY dpr dpr
+COPY index_builder index_builder
+COPY service service
+RUN pip install --extra-index-url "$TORCH_INDEX" -c requirements.lock '.[service,report,minilm]'
+
+
+FROM python:3.11-slim AS runtime
+
+# numba's thread-safe threading layer is OpenMP, whose library the slim image does not have.
+RUN apt-get update \
+    && apt-get install --no-install-recommends --yes libgomp1 \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin dpr \
+    && install --directory --owner dpr --group dpr /index
+COPY --from=installation /opt/venv /opt/venv
+COPY models /models
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    HOME=/tmp \
+    HF_HOME=/tmp/huggingface \
+    MPLCONFIGDIR=/tmp/matplotlib \
+    NUMBA_CACHE_DIR=/tmp/numba \
+    NUMBA_THREADING_LAYER=omp \
+    OMP_WAIT_POLICY=passive
+USER dpr
+WORKDIR /tmp
+VOLUME /index
+
+
+FROM runtime AS builder
+
+ENTRYPOINT ["dpr-index"]
+CMD ["--help"]
+
+
+FROM runtime AS service
+
+ENV DPR_INDEX=/index \
+    DPR_READER=/models/reader-mini-en \
+    DPR_HOST=0.0.0.0 \
+    DPR_PORT=8000
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=120s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f\"http://127.0.0.1:{os.environ['DPR_PORT']}/readyz\", timeout=4)"]
+ENTRYPOINT ["dpr-serve"]

@@ -1,0 +1,1 @@
+"""The HTTP service: questions in, passages and answers out."""

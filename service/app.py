@@ -1,0 +1,59 @@
+"""The application: rooms put together, nothing decided."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+
+from dpr import __version__
+from service.engine import Engine
+from service.errors import install_error_handlers
+from service.middleware import BodyLimitMiddleware, RequestIdMiddleware
+from service.routes import ops, query
+from service.settings import Settings
+
+DESCRIPTION = """\
+Questions in Korean and English against an indexed corpus: `POST /v1/retrieve` returns passages, `POST /v1/query`
+returns answers with the passages that hold them.
+
+A request has one `question` or a list of `questions`; the response has `results`, one for each question in the
+order asked. Every error is `{"error": {"code", "message", "field"}}`, and every response has an `X-Request-ID`.
+"""
+
+
+def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
+    """Build the application, which starts to load when it starts up.
+
+    Args:
+        settings: limits and defaults; also what to load, where no engine is given.
+        engine: what answers, not yet started.
+    """
+    engine = engine or Engine.of(settings)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        engine.start()
+        yield
+        await engine.stop()
+
+    app = FastAPI(
+        title="Dense passage retrieval",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        redoc_url=None,
+        middleware=[
+            Middleware(RequestIdMiddleware),
+            Middleware(
+                BodyLimitMiddleware, max_body_bytes=settings.max_body_bytes, retry_after_s=settings.retry_after_s
+            ),
+        ],
+    )
+    app.state.engine, app.state.settings = engine, settings
+    install_error_handlers(app, settings.retry_after_s)
+    app.include_router(query.router)
+    app.include_router(ops.router)
+    return app

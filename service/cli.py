@@ -1,0 +1,91 @@
+"""``dpr-serve``: options to settings, and the process made ready for a server."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dpr.console import run
+from service.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from dpr.pipeline import OpenQA
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command()
+def serve(
+    index: Annotated[Path | None, typer.Option(help="Folder of the index to serve. [required; or DPR_INDEX]")] = None,
+    reader: Annotated[str | None, typer.Option(help="Reader: folder or hub name. [default: the bundled one]")] = None,
+    no_reader: Annotated[bool | None, typer.Option("--no-reader", help="Serve retrieval alone.")] = None,
+    encoder: Annotated[str | None, typer.Option(help="Encoder. [default: the one named in the index]")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(help="Port, 0 for any free one. [default: 8000]")] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, fp32 or bf16. [default: auto]")] = None,
+    retriever_default: Annotated[
+        str | None, typer.Option(help="Retriever of requests that name none. [default: hybrid]")
+    ] = None,
+    max_in_flight: Annotated[int | None, typer.Option(help="Requests computed or waiting. [default: 32]")] = None,
+    retry_after_s: Annotated[int | None, typer.Option(help="Retry-After of a 503, seconds. [default: 1]")] = None,
+    max_body_bytes: Annotated[int | None, typer.Option(help="Largest request body. [default: 1048576]")] = None,
+    shutdown_grace_s: Annotated[
+        int | None, typer.Option(help="Time for running requests after SIGTERM, seconds. [default: 10]")
+    ] = None,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error. [default: info]")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the ready line as JSON.")] = False,
+) -> None:
+    """Serve an index over HTTP: answers at /v1/query, passages at /v1/retrieve.
+
+    Each option is also an environment variable, such as DPR_MAX_IN_FLIGHT; the option wins.
+    """
+    settings = load_settings(
+        index=index,
+        reader=reader,
+        no_reader=no_reader,
+        encoder=encoder,
+        host=host,
+        port=port,
+        precision=precision,
+        retriever_default=retriever_default,
+        max_in_flight=max_in_flight,
+        retry_after_s=retry_after_s,
+        max_body_bytes=max_body_bytes,
+        shutdown_grace_s=shutdown_grace_s,
+        log_level=log_level,
+    )
+    _log(settings)
+    # Each library below brings its own pool of OpenMP threads. By default an idle pool spins, and takes the cores from
+    # the one that works; it reads this when it is loaded, and so the server is imported after it.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    from service.server import run_server
+
+    run_server(settings, lambda address, qa: print(_ready_line(address, qa, as_json), flush=True))
+
+
+def main() -> None:
+    """Run the command; an error of ours is one line on stderr and its exit code."""
+    run(app)
+
+
+def _ready_line(address: str, qa: OpenQA, as_json: bool) -> str:
+    generation, passages = qa.index.generation, len(qa.index.passages)
+    reader = qa.reader.name if qa.reader else None
+    if as_json:
+        facts = {"address": address, "generation": generation, "passages": passages, "reader": reader}
+        return json.dumps(facts, ensure_ascii=False)
+    return f"ready at {address}: generation {generation}, {passages:,} passages, {reader or 'no'} reader; Ctrl-C stops"
+
+
+def _log(settings: Settings) -> None:
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
+    if settings.log_level == "info":
+        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # its start and stop are told by our own lines

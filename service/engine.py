@@ -1,0 +1,149 @@
+"""The engine room: the open generation and its reader, and the thread that computes with them.
+
+Loading happens beside the event loop, so that ``/livez`` answers from the first moment and ``/readyz`` says what is
+waited for. Work is done one piece at a time: a piece keeps all cores busy by itself, and tokenizers hold their
+truncation as state that two threads would change under each other. A request needs a permit: the computing and the
+waiting ones hold at most ``max_in_flight`` of them, and a request that finds none is refused at once rather than
+queued without end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import BoundedSemaphore
+from typing import Any, TypeVar
+
+from dpr.config import DEFAULT_READER
+from dpr.errors import ModelError
+from dpr.pipeline import OpenQA
+from dpr.search.open import open_index
+from dpr.store.generation import read_current
+from dpr.types import Candidates, Encoder, Reader
+from service.errors import BusyError, NotReadyError
+from service.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+WARM_UP_QUESTIONS = ("What is a warm start?", "서버를 왜 미리 데우는가?")
+
+
+class Engine:
+    """Loads an ``OpenQA`` once, warms it up, and runs work with it in a thread of its own.
+
+    Args:
+        load: makes the ``OpenQA``; called once, in a thread.
+        retriever: the retriever to warm up, that of requests which name none.
+        max_in_flight: pieces of work computing or waiting.
+    """
+
+    def __init__(self, load: Callable[[], OpenQA], retriever: str = "hybrid", max_in_flight: int = 32) -> None:
+        self._load = load
+        self._retriever = retriever
+        self._max_in_flight = max_in_flight
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="engine")
+        self._permits = BoundedSemaphore(max_in_flight)
+        self._loading: asyncio.Task[OpenQA] | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Engine:
+        """Return the engine that the settings describe, not yet loaded."""
+        return cls(lambda: open_qa(settings), settings.retriever_default, settings.max_in_flight)
+
+    def start(self) -> None:
+        """Begin to load; call it once, with the event loop running."""
+        self._loading = asyncio.create_task(self._load_and_warm_up())
+
+    async def loaded(self) -> OpenQA:
+        """Wait until loading has ended; call it after ``start``.
+
+        Raises:
+            DPRError: it ended with this error.
+        """
+        while self._loading is None:
+            await asyncio.sleep(0.01)
+        return await asyncio.shield(self._loading)
+
+    def ready(self) -> OpenQA:
+        """Return the loaded and warm ``OpenQA``.
+
+        Raises:
+            NotReadyError: it is still being loaded, or could not be.
+        """
+        loading = self._loading
+        if loading is None or not loading.done():
+            raise NotReadyError("the index and its models are still being loaded; ask again soon")
+        if loading.cancelled():
+            raise NotReadyError("the service is shutting down; ask another one")
+        if (error := loading.exception()) is not None:
+            raise NotReadyError(f"the service could not start: {error}")
+        return loading.result()
+
+    async def run(self, work: Callable[[OpenQA], Result]) -> Result:
+        """Run ``work`` in the thread and return what it returns.
+
+        Raises:
+            NotReadyError: nothing is loaded yet.
+            BusyError: ``max_in_flight`` pieces of work are computing or waiting.
+        """
+        qa = self.ready()
+        if not self._permits.acquire(blocking=False):
+            raise BusyError(f"{self._max_in_flight} requests are already computing or waiting; ask again soon")
+        future = self._pool.submit(work, qa)
+        # The permit belongs to the work and not to its caller: a caller that is gone leaves its work running.
+        future.add_done_callback(self._release)
+        return await asyncio.wrap_future(future)
+
+    async def stop(self) -> None:
+        """Drop what waits; what computes is computed to its end."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._loading is not None and not self._loading.done():
+            self._loading.cancel()
+
+    def _release(self, _future: Future[Any]) -> None:
+        self._permits.release()
+
+    async def _load_and_warm_up(self) -> OpenQA:
+        return await asyncio.wrap_future(self._pool.submit(self._warm))
+
+    def _warm(self) -> OpenQA:
+        started = time.perf_counter()
+        qa = self._load()
+        qa.retrieve(WARM_UP_QUESTIONS, self._retriever)
+        if qa.reader is not None:
+            # Not through ``answer``: a question without hits would leave the reader cold.
+            qa.reader.read([Candidates(WARM_UP_QUESTIONS[0], (qa.index.passages[0],), (0.0,))])
+        logger.info("generation %s is ready after %.1f s", qa.index.generation, time.perf_counter() - started)
+        return qa
+
+
+def open_qa(settings: Settings) -> OpenQA:
+    """Open the index with its encoder, and the reader.
+
+    Raises:
+        DPRError: the index is absent or damaged, or a model cannot be loaded or is not the index's.
+    """
+    index = open_index(settings.index, encoder=_encoder(settings))
+    return OpenQA(index, None if settings.no_reader else _reader(settings))
+
+
+def _encoder(settings: Settings) -> Encoder | None:
+    recorded = read_current(settings.index).encoder
+    if recorded is None:
+        return None
+    from dpr.models.encoders import load_encoder
+
+    return load_encoder(settings.encoder or recorded.name, settings.precision)
+
+
+def _reader(settings: Settings) -> Reader:
+    from dpr.reader.reader import load_reader
+
+    if settings.reader == str(DEFAULT_READER) and not DEFAULT_READER.is_dir():
+        raise ModelError(f"there is no bundled reader at {DEFAULT_READER}; give --reader DIR, or --no-reader")
+    return load_reader(settings.reader, settings.precision)

@@ -1,0 +1,155 @@
+"""What goes wrong, as HTTP: one table of our errors, one of the framework's, one of invalid fields, one shape.
+
+Every error of every endpoint is ``{"error": {"code": …, "message": …, "field": …}}``: a code for programs, one
+sentence for people, and the request's field that is to blame (null where none is).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from dpr.errors import DPRError, InputError, RequestError
+
+logger = logging.getLogger(__name__)
+
+MAX_FIELD_CHARACTERS = 80
+REQUEST_ID_HEADER = "X-Request-ID"
+UNEXPECTED = 500
+
+
+class NotReadyError(DPRError):
+    """The index and the models are not loaded, or could not be."""
+
+
+class BusyError(DPRError):
+    """As many requests are computed or waiting as this server allows."""
+
+
+class NoReaderError(DPRError):
+    """Answers are asked of a server without a reader."""
+
+
+class BodyTooLargeError(DPRError):
+    """The request body is over the limit, as announced or as counted."""
+
+
+class Outcome(NamedTuple):
+    """How an error is told: its status, its code, and whether the same request may succeed later."""
+
+    status: int
+    code: str
+    retry: bool = False
+
+
+OUTCOMES: Mapping[type[Exception], Outcome] = {
+    NotReadyError: Outcome(503, "not_ready", retry=True),
+    BusyError: Outcome(503, "busy", retry=True),
+    NoReaderError: Outcome(422, "no_reader"),
+    BodyTooLargeError: Outcome(413, "body_too_large"),
+    InputError: Outcome(422, "invalid_request"),
+    DPRError: Outcome(UNEXPECTED, "internal_error"),
+}
+"""Error class to outcome; a class that is not listed is told as its nearest listed ancestor."""
+
+FRAMEWORK_ERRORS: Mapping[int, tuple[str, str]] = {
+    400: ("invalid_json", "the body is not JSON in UTF-8; send one JSON object"),
+    404: ("not_found", "there is nothing at {path}; /openapi.json lists what there is"),
+    405: ("method_not_allowed", "{path} does not take {method}; /openapi.json says what it takes"),
+}
+"""Status that the framework answers with, to code and sentence."""
+
+INVALID_FIELDS: Mapping[str, tuple[str, str]] = {
+    "missing": ("missing_field", "{field} is missing; send it"),
+    "extra_forbidden": ("unknown_field", "{field} is not a field of this request; remove it or correct its name"),
+    "literal_error": ("unknown_{field}", "{field} is not one that there is; choose {expected}"),
+    "greater_than_equal": ("out_of_range", "{field} is too small; it must be at least {ge}"),
+    "less_than_equal": ("out_of_range", "{field} is too large; it must be at most {le}"),
+    "finite_number": ("out_of_range", "{field} is not a finite number; send one"),
+    "too_long": ("too_many", "{field} has more than {max_length} entries; send fewer at a time"),
+    "too_short": ("too_few", "{field} is empty; send at least one"),
+    "string_too_long": ("too_long", "{field} has more than {max_length} characters; shorten it"),
+    "string_type": ("wrong_type", "{field} has the wrong type; send a string"),
+    "int_type": ("wrong_type", "{field} has the wrong type; send a whole number"),
+    "float_type": ("wrong_type", "{field} has the wrong type; send a number"),
+    "list_type": ("wrong_type", "{field} has the wrong type; send a list"),
+    "dict_type": ("wrong_type", "{field} has the wrong type; send an object"),
+    "model_attributes_type": ("wrong_type", "{field} is not a JSON object; send one, as application/json"),
+    "string_unicode": ("not_text", "{field} has half of a surrogate pair, which is not text; remove it"),
+    "json_invalid": ("invalid_json", "the body is not JSON ({error}); send one JSON object"),
+}
+"""Kind of an invalid field, as pydantic names it, to code and sentence; our own kinds bring both themselves."""
+
+
+def error_response(
+    status: int, code: str, message: str, field: str | None = None, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """Build the one shape of an error; what does not print is escaped."""
+    body = {"code": code, "message": _printable(message), "field": _printable(field) if field else None}
+    return JSONResponse({"error": body}, status_code=status, headers=dict(headers) if headers else None)
+
+
+def response_of(error: Exception, retry_after_s: int) -> JSONResponse:
+    """Tell an error of ours by the table of outcomes; its message is already a sentence."""
+    outcome = next(OUTCOMES[kind] for kind in type(error).__mro__ if kind in OUTCOMES)
+    headers = {"Retry-After": str(retry_after_s)} if outcome.retry else None
+    field = error.field if isinstance(error, RequestError) else None
+    if outcome.status == UNEXPECTED:
+        logger.error("%s: %s", type(error).__name__, error)
+    return error_response(outcome.status, outcome.code, str(error), field, headers)
+
+
+def install_error_handlers(app: FastAPI, retry_after_s: int) -> None:
+    """Make ``app`` answer every error in the one shape."""
+
+    @app.exception_handler(DPRError)
+    async def on_ours(_request: Request, error: DPRError) -> JSONResponse:
+        return response_of(error, retry_after_s)
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
+        return _response_of_invalid(error.errors()[0])
+
+    @app.exception_handler(HTTPException)
+    async def on_framework_error(request: Request, error: HTTPException) -> JSONResponse:
+        code, sentence = FRAMEWORK_ERRORS.get(error.status_code, ("http_error", str(error.detail)))
+        message = sentence.format(path=request.url.path, method=request.method)
+        return error_response(error.status_code, code, message, headers=error.headers)
+
+    @app.exception_handler(Exception)
+    async def on_unexpected(request: Request, error: Exception) -> JSONResponse:
+        # The server logs the traceback of this error itself; this line ties it to the request.
+        request_id = request.state.request_id
+        logger.error("request %s failed unexpectedly: %s", request_id, type(error).__name__)
+        message = f"an unexpected error happened; report it with the request id {request_id}"
+        return error_response(UNEXPECTED, "internal_error", message, headers={REQUEST_ID_HEADER: request_id})
+
+
+def _response_of_invalid(error: Mapping[str, Any]) -> JSONResponse:
+    field = _field(error["loc"])
+    kind, values = error["type"], error.get("ctx", {})
+    if kind in INVALID_FIELDS:
+        code, sentence = (text.format(field=field or "the body", **values) for text in INVALID_FIELDS[kind])
+    else:  # a kind of our own, whose name and message are meant to be told
+        code, sentence = kind, error["msg"]
+    return error_response(400 if code == "invalid_json" else 422, code, sentence, field)
+
+
+def _field(location: Sequence[int | str]) -> str | None:
+    """Return ``questions[3]`` for ``("body", "questions", 3)``, None for the body itself."""
+    parts = [part for part in location if part != "[key]"][1:]
+    if not parts or isinstance(parts[0], int):
+        return None
+    name = parts[0] + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts[1:])
+    return _printable(name)[:MAX_FIELD_CHARACTERS] or '""'
+
+
+def _printable(text: str) -> str:
+    """Escape what does not belong into one line of UTF-8: control characters, lone surrogates."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)

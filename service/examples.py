@@ -1,0 +1,111 @@
+"""The examples that the OpenAPI document shows; a test holds each to its schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+PASSAGE: dict[str, Any] = {
+    "id": "8c1f0a9be2d47711",
+    "title": "Hangul",
+    "text": "King Sejong had the new script ready around the end of 1443.",
+    "document_id": "",
+    "start": 0,
+    "end": 60,
+}
+
+HIT: dict[str, Any] = {
+    "rank": 1,
+    "score": 1.62,
+    "passage": PASSAGE,
+    "lists": {
+        "dense": {"rank": 2, "score": 0.61, "contribution": 0.7},
+        "bm25": {"rank": 1, "score": 11.4, "contribution": 0.92},
+    },
+}
+
+FUSION: dict[str, Any] = {
+    "method": "zscore",
+    "weights": {"dense": 0.5, "bm25": 0.5},
+    "missing_rule": "a passage absent from a list takes the lowest value that the list gave",
+}
+
+RETRIEVE_RESPONSE: dict[str, Any] = {
+    "generation": "000001",
+    "retriever": "hybrid",
+    "fusion": FUSION,
+    "timings": {"retrieve_ms": 6.1, "total_ms": 6.4},
+    "results": [{"question": "Who created Hangul?", "hits": [HIT]}],
+}
+
+QUERY_RESPONSE: dict[str, Any] = {
+    **RETRIEVE_RESPONSE,
+    "timings": {"retrieve_ms": 6.1, "read_ms": 48.0, "total_ms": 54.3},
+    "results": [
+        {
+            "question": "Who created Hangul?",
+            "hits": [HIT],
+            "is_answered": True,
+            "no_answer_score": -9.3,
+            "answers": [
+                {
+                    "text": "King Sejong",
+                    "passage_id": PASSAGE["id"],
+                    "document_id": "",
+                    "start": 0,
+                    "end": 11,
+                    "document_start": 0,
+                    "document_end": 11,
+                    "score": 9.8,
+                    "span_score": 12.5,
+                    "null_score": 3.2,
+                }
+            ],
+            "evidence": [PASSAGE],
+        }
+    ],
+}
+
+RETRIEVE_REQUESTS: dict[str, Any] = {
+    "one question": {"value": {"question": "Who created Hangul?", "k": 5}},
+    "한국어": {"value": {"question": "한글은 누가 만들었는가?", "retriever": "bm25", "k": 5}},
+    "a batch, fused with weights": {
+        "value": {
+            "questions": ["Who created Hangul?", "한글은 누가 만들었는가?"],
+            "retriever": "hybrid",
+            "fusion": "zscore",
+            "weights": {"dense": 0.4, "bm25": 0.6},
+            "k": 10,
+        }
+    },
+}
+
+QUERY_REQUESTS: dict[str, Any] = {
+    "one question": {"value": {"question": "Who created Hangul?", "k": 5, "n_best": 3}},
+    "한국어": {"value": {"question": "한글은 누가 만들었는가?", "k": 5}},
+    "a batch": {"value": {"questions": ["Who created Hangul?", "한글은 누가 만들었는가?"], "retriever": "bm25"}},
+}
+
+ALIVE = {"status": "alive"}
+
+READY = {"status": "ready", "generation": "000001"}
+
+INFO: dict[str, Any] = {
+    "version": "0.1.0",
+    "generation": "000001",
+    "passages": 48,
+    "encoder": {"name": "sentence-transformers/all-MiniLM-L6-v2", "fingerprint": "4f1d2c", "dimension": 384},
+    "analyzer": {"name": "ko-en", "version": "1"},
+    "dense_kind": "flat",
+    "retrievers": ["dense", "bm25", "tfidf", "rank-bm25", "hybrid"],
+    "retriever_default": "hybrid",
+    "fusions": {"rrf": "a passage absent from a list gets nothing from it"},
+    "reader": "reader-mini-en",
+    "limits": {
+        "question_characters": 1_000,
+        "batch": 64,
+        "k": 100,
+        "n_best": 20,
+        "body_bytes": 1_048_576,
+        "in_flight": 32,
+    },
+}

@@ -1,0 +1,103 @@
+"""What surrounds every request: its id and its line in the log, and the limit on its body's size.
+
+Both are plain ASGI, so that nothing is buffered or wrapped but what they need.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import uuid
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.errors import REQUEST_ID_HEADER, BodyTooLargeError, response_of
+
+logger = logging.getLogger(__name__)
+
+GOOD_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+
+
+class RequestIdMiddleware:
+    """Give each request an id, the caller's own where it is a good one; return it and log it with the outcome."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request_id = _request_id(Headers(scope=scope))
+        scope.setdefault("state", {})["request_id"] = request_id
+        started = time.perf_counter()
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = request_id
+                elapsed_ms = (time.perf_counter() - started) * 1000
+                line = "%s %s %d %.1f ms, request %s"
+                logger.info(line, scope["method"], ascii(scope["path"]), message["status"], elapsed_ms, request_id)
+            await send(message)
+
+        await self.app(scope, receive, send_with_id)
+
+
+class BodyLimitMiddleware:
+    """Refuse bodies over ``max_body_bytes``, by their announced length or, where there is none, by counting.
+
+    The body is read here and handed on in one piece: it is at most ``max_body_bytes`` long.
+    """
+
+    def __init__(self, app: ASGIApp, max_body_bytes: int, retry_after_s: int) -> None:
+        self.app = app
+        self.max_body_bytes = max_body_bytes
+        self.retry_after_s = retry_after_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        try:
+            first = await self._whole_body(Headers(scope=scope), receive)
+        except BodyTooLargeError as error:
+            response = response_of(error, self.retry_after_s)
+            response.headers["Connection"] = "close"  # the rest of the body is not going to be read
+            await response(scope, receive, send)
+            return
+        await self.app(scope, _replaying(first, receive), send)
+
+    async def _whole_body(self, headers: Headers, receive: Receive) -> Message:
+        """Read the body; return it as one message, or the message that the caller has gone."""
+        announced = headers.get("content-length", "")
+        # Nineteen digits are more than any limit, and no more than int() takes.
+        self._refuse_over(int(announced[:19]) if announced.isdecimal() else 0)
+        body = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                return message
+            body += message.get("body", b"")
+            self._refuse_over(len(body))
+            if not message.get("more_body", False):
+                return {"type": "http.request", "body": bytes(body), "more_body": False}
+
+    def _refuse_over(self, size_bytes: int) -> None:
+        if size_bytes > self.max_body_bytes:
+            raise BodyTooLargeError(f"the body is over the limit of {self.max_body_bytes:,} bytes; send less at a time")
+
+
+def _replaying(first: Message, receive: Receive) -> Receive:
+    pending = [first]
+
+    async def replay() -> Message:
+        return pending.pop() if pending else await receive()
+
+    return replay
+
+
+def _request_id(headers: Headers) -> str:
+    given = headers.get(REQUEST_ID_HEADER, "")
+    return given if GOOD_REQUEST_ID.fullmatch(given) else uuid.uuid4().hex

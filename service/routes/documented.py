@@ -1,0 +1,30 @@
+"""The responses of an endpoint as its documentation lists them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from service.schemas import ErrorResponse
+
+ERRORS: dict[int, tuple[str, str, str, str | None]] = {
+    400: ("The body is not JSON", "invalid_json", "the body is not JSON in UTF-8; send one JSON object", None),
+    413: ("The body is too large", "body_too_large", "the body is over the limit of 1,048,576 bytes; …", None),
+    422: ("A field is invalid", "out_of_range", "k is too large; it must be at most 100", "k"),
+    500: ("Something unexpected", "internal_error", "an unexpected error happened; report it with …", None),
+    503: ("Not ready, or busy", "busy", "32 requests are already computing or waiting; ask again soon", None),
+}
+"""Status to description, and an example's code, message and field."""
+
+
+def documented(*statuses: int, example: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
+    """Return the ``responses`` of an endpoint: an example of success, and the errors of these statuses."""
+    responses: dict[int | str, dict[str, Any]] = {200: {"content": {"application/json": {"example": example}}}}
+    for status in statuses:
+        description, code, message, field = ERRORS[status]
+        error = {"error": {"code": code, "message": message, "field": field}}
+        responses[status] = {
+            "model": ErrorResponse,
+            "description": description,
+            "content": {"application/json": {"example": error}},
+        }
+    return responses

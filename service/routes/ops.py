@@ -1,0 +1,54 @@
+"""For those who run the server: is it alive, is it ready, what does it serve."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from dpr import __version__
+from dpr.search.fusion import MISSING_RULES
+from service import examples
+from service.deps import EngineOf, SettingsOf
+from service.routes.documented import documented
+from service.schemas import AliveResponse, AnalyzerOut, EncoderOut, InfoResponse, Limits, ReadyResponse, WelcomeResponse
+
+router = APIRouter(tags=["operations"])
+
+NAME = "dense-passage-retrieval"
+
+
+@router.get("/", summary="Where to go from here")
+async def welcome() -> WelcomeResponse:
+    """Point to the documentation."""
+    return WelcomeResponse(name=NAME, version=__version__, documentation="/docs", openapi="/openapi.json")
+
+
+@router.get("/livez", summary="Is the process alive", responses=documented(example=examples.ALIVE))
+async def livez() -> AliveResponse:
+    """Answer as soon as the process listens, also while it loads."""
+    return AliveResponse(status="alive")
+
+
+@router.get("/readyz", summary="Is it ready for questions", responses=documented(503, example=examples.READY))
+async def readyz(engine: EngineOf) -> ReadyResponse:
+    """Answer 200 once the index and the models are loaded and warm, before that 503 and the reason."""
+    return ReadyResponse(status="ready", generation=engine.ready().index.generation)
+
+
+@router.get("/v1/info", summary="What is served here", responses=documented(503, example=examples.INFO))
+async def info(engine: EngineOf, settings: SettingsOf) -> InfoResponse:
+    """Tell the index generation, the models, the retrievers and the limits of requests."""
+    qa = engine.ready()
+    manifest = qa.index.manifest
+    return InfoResponse(
+        version=__version__,
+        generation=qa.index.generation,
+        passages=len(qa.index.passages),
+        encoder=EncoderOut.model_validate(manifest.encoder) if manifest.encoder else None,
+        analyzer=AnalyzerOut.model_validate(manifest.analyzer),
+        dense_kind=manifest.dense.kind if manifest.dense else None,
+        retrievers=list(qa.index.names),
+        retriever_default=settings.retriever_default,
+        fusions=dict(MISSING_RULES),
+        reader=qa.reader.name if qa.reader else None,
+        limits=Limits(body_bytes=settings.max_body_bytes, in_flight=settings.max_in_flight),
+    )

@@ -1,0 +1,190 @@
+"""The two questions one may ask: which passages (``/v1/retrieve``), and which answer (``/v1/query``).
+
+All work on a request, its response's JSON included, happens in the engine's thread.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Response
+
+from dpr.errors import RequestError
+from dpr.pipeline import Answered, OpenQA
+from dpr.search.fusion import MISSING_RULES, Fusion
+from dpr.search.open import HYBRID_LISTS
+from dpr.types import Answer, Hit, Passage
+from service import examples
+from service.deps import EngineOf, SettingsOf
+from service.errors import NoReaderError
+from service.routes.documented import documented
+from service.schemas import (
+    AnswerOut,
+    FusionOut,
+    HitOut,
+    ListScoreOut,
+    PassageOut,
+    QueryRequest,
+    QueryResponse,
+    QueryResult,
+    QueryTimings,
+    RetrieveRequest,
+    RetrieveResponse,
+    RetrieveResult,
+    RetrieveTimings,
+)
+from service.settings import RetrieverName
+
+router = APIRouter(prefix="/v1", tags=["questions"])
+
+
+@router.post(
+    "/retrieve",
+    summary="Which passages belong to the question",
+    response_model=RetrieveResponse,
+    responses=documented(400, 413, 422, 500, 503, example=examples.RETRIEVE_RESPONSE),
+)
+async def retrieve(
+    request: Annotated[RetrieveRequest, Body(openapi_examples=examples.RETRIEVE_REQUESTS)],
+    engine: EngineOf,
+    settings: SettingsOf,
+) -> Response:
+    """Search one list, or several fused, for each question's best passages.
+
+    Every hit says where each list ranked it, how it scored there and what that added to its score.
+    """
+    retriever = request.retriever or settings.retriever_default
+    fusion = _fusion(request, retriever)
+    return _json(await engine.run(lambda qa: _retrieve(qa, request, retriever, fusion)))
+
+
+@router.post(
+    "/query",
+    summary="What the answer is, and where it stands",
+    response_model=QueryResponse,
+    responses=documented(400, 413, 422, 500, 503, example=examples.QUERY_RESPONSE),
+)
+async def query(
+    request: Annotated[QueryRequest, Body(openapi_examples=examples.QUERY_REQUESTS)],
+    engine: EngineOf,
+    settings: SettingsOf,
+) -> Response:
+    """Retrieve passages as ``/v1/retrieve`` does, read all of them, and return the best spans.
+
+    Where ``is_answered`` is false the reader stands by none of the answers: they are its best guesses.
+    """
+    retriever = request.retriever or settings.retriever_default
+    fusion = _fusion(request, retriever)
+    if engine.ready().reader is None:
+        raise NoReaderError("this server has no reader; ask /v1/retrieve for passages, or start dpr-serve with one")
+    return _json(await engine.run(lambda qa: _query(qa, request, retriever, fusion)))
+
+
+def _fusion(request: RetrieveRequest, retriever: RetrieverName) -> Fusion | None:
+    """Return how to fuse, None for a retriever of one list, which refuses to be told."""
+    given = {name: getattr(request, name) for name in ("fusion", "weights") if getattr(request, name) is not None}
+    if retriever == "hybrid":
+        fusion = Fusion(request.fusion or Fusion().method, request.weights)
+        fusion.weights_for(HYBRID_LISTS)
+        return fusion
+    if given:
+        field = next(iter(given))
+        raise RequestError(f"the retriever {retriever} fuses nothing; leave {field} out, or ask hybrid", field=field)
+    return None
+
+
+def _retrieve(qa: OpenQA, request: RetrieveRequest, retriever: RetrieverName, fusion: Fusion | None) -> str:
+    started = time.perf_counter()
+    found = qa.retrieve(request.batch, retriever, request.k, fusion)
+    retrieved = time.perf_counter()
+    results = [
+        RetrieveResult(question=question, hits=_hits(hits, qa.passages(hits)))
+        for question, hits in zip(request.batch, found, strict=True)
+    ]
+    timings = RetrieveTimings(
+        retrieve_ms=_rounded((retrieved - started) * 1000), total_ms=_rounded((time.perf_counter() - started) * 1000)
+    )
+    return RetrieveResponse(
+        generation=qa.index.generation,
+        retriever=retriever,
+        fusion=_fusion_out(fusion),
+        timings=timings,
+        results=results,
+    ).model_dump_json()
+
+
+def _query(qa: OpenQA, request: QueryRequest, retriever: RetrieverName, fusion: Fusion | None) -> str:
+    answered = qa.answer(request.batch, retriever, request.k, fusion, request.n_best)
+    timings = answered[0].timings
+    return QueryResponse(
+        generation=qa.index.generation,
+        retriever=retriever,
+        fusion=_fusion_out(fusion),
+        timings=QueryTimings(
+            retrieve_ms=_rounded(timings.retrieve_ms),
+            read_ms=_rounded(timings.read_ms),
+            total_ms=_rounded(timings.total_ms),
+        ),
+        results=[_query_result(result) for result in answered],
+    ).model_dump_json()
+
+
+def _query_result(answered: Answered) -> QueryResult:
+    passages = {passage.id: passage for passage in answered.passages}
+    reading = answered.reading
+    held = dict.fromkeys(answer.passage_id for answer in reading.answers)
+    return QueryResult(
+        question=answered.question,
+        hits=_hits(answered.hits, answered.passages),
+        is_answered=reading.is_answered,
+        no_answer_score=reading.no_answer_score if math.isfinite(reading.no_answer_score) else None,
+        answers=[_answer(answer, passages[answer.passage_id]) for answer in reading.answers],
+        evidence=[PassageOut.model_validate(passages[passage_id]) for passage_id in held],
+    )
+
+
+def _hits(hits: Sequence[Hit], passages: Sequence[Passage]) -> list[HitOut]:
+    return [
+        HitOut(
+            rank=hit.rank,
+            score=hit.score,
+            passage=PassageOut.model_validate(passage),
+            lists={name: ListScoreOut.model_validate(part) for name, part in hit.lists.items()},
+        )
+        for hit, passage in zip(hits, passages, strict=True)
+    ]
+
+
+def _answer(answer: Answer, passage: Passage) -> AnswerOut:
+    return AnswerOut(
+        text=answer.text,
+        passage_id=answer.passage_id,
+        document_id=passage.document_id,
+        start=answer.start,
+        end=answer.end,
+        document_start=passage.start + answer.start,
+        document_end=passage.start + answer.end,
+        score=answer.score,
+        span_score=answer.span_score,
+        null_score=answer.null_score,
+    )
+
+
+def _fusion_out(fusion: Fusion | None) -> FusionOut | None:
+    if fusion is None:
+        return None
+    weights = fusion.weights_for(HYBRID_LISTS)
+    return FusionOut.model_validate(
+        {"method": fusion.method, "weights": weights, "missing_rule": MISSING_RULES[fusion.method]}
+    )
+
+
+def _rounded(milliseconds: float) -> float:
+    return round(milliseconds, 3)
+
+
+def _json(text: str) -> Response:
+    return Response(text, media_type="application/json")

@@ -1,0 +1,261 @@
+"""What requests and responses look like; the OpenAPI document is made from this file.
+
+Requests are strict: no conversion of types, no unknown fields. Every response to a question holds a list named
+``results``, one entry for each question in the order asked, also where a single question was asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from dpr.pipeline import MAX_K, MAX_N_BEST, MAX_QUESTION_CHARACTERS, broken_rule
+from service.settings import RetrieverName
+
+FusionMethod = Literal["zscore", "minmax", "raw", "rrf"]
+
+MAX_BATCH = 64
+MAX_WEIGHT = 1_000
+MAX_LISTS = 8
+MAX_LIST_NAME_CHARACTERS = 40
+DEFAULT_K = 10
+
+
+def _good_question(question: str) -> str:
+    broken = broken_rule(question)
+    if broken is not None:
+        # A sentence is data here, not a template: braces in it are its own.
+        raise PydanticCustomError(broken[0], "{sentence}", {"sentence": broken[1]})
+    return question
+
+
+Question = Annotated[
+    str,
+    AfterValidator(_good_question),
+    Field(json_schema_extra={"minLength": 1, "maxLength": MAX_QUESTION_CHARACTERS}),
+]
+ListName = Annotated[str, Field(max_length=MAX_LIST_NAME_CHARACTERS)]
+Weight = Annotated[float, Field(ge=0, le=MAX_WEIGHT, allow_inf_nan=False)]
+
+
+class RetrieveRequest(BaseModel):
+    """One ``question`` or a list of ``questions``, never both."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    question: Question | None = Field(None, description="One question, at most 1,000 characters.")
+    questions: list[Question] | None = Field(
+        None, min_length=1, max_length=MAX_BATCH, description="Several questions, computed together."
+    )
+    retriever: RetrieverName | None = Field(None, description="Which list to search; the server has a default.")
+    fusion: FusionMethod | None = Field(None, description="How the hybrid retriever fuses its lists.")
+    weights: dict[ListName, Weight] | None = Field(
+        None, max_length=MAX_LISTS, description="Weight of each list of the hybrid retriever; equal where not given."
+    )
+    k: int = Field(DEFAULT_K, ge=1, le=MAX_K, description="Passages to retrieve for each question.")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if self.question is None and self.questions is None:
+            raise PydanticCustomError("question_missing", "there is no question; send question or questions")
+        if self.question is not None and self.questions is not None:
+            raise PydanticCustomError("question_ambiguous", "both question and questions are given; send one of them")
+        return self
+
+    @property
+    def batch(self) -> Sequence[str]:
+        """The questions asked, one or many."""
+        return [self.question] if self.question is not None else self.questions or []
+
+
+class QueryRequest(RetrieveRequest):
+    """A retrieve request whose ``k`` passages are also read for answers."""
+
+    n_best: int = Field(1, ge=1, le=MAX_N_BEST, description="Answers to return for each question.")
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, from_attributes=True)
+
+
+class PassageOut(Model):
+    """A passage; ``start`` and ``end`` are its offsets in its source document, in characters."""
+
+    id: str
+    title: str
+    text: str
+    document_id: str
+    start: int
+    end: int
+
+
+class ListScoreOut(Model):
+    """What one list said of a hit; ``rank`` and ``score`` are null where the list does not hold it."""
+
+    rank: int | None
+    score: float | None
+    contribution: float = Field(description="What the list added to the hit's score.")
+
+
+class HitOut(Model):
+    """A retrieved passage with its rank and score in every list that was asked."""
+
+    rank: int
+    score: float
+    passage: PassageOut
+    lists: dict[str, ListScoreOut]
+
+
+class RetrieveResult(Model):
+    """One question's passages, best first."""
+
+    question: str
+    hits: list[HitOut]
+
+
+class AnswerOut(Model):
+    """A span: ``start`` and ``end`` in its passage, ``document_start`` and ``document_end`` in the source document."""
+
+    text: str
+    passage_id: str
+    document_id: str
+    start: int
+    end: int
+    document_start: int
+    document_end: int
+    score: float = Field(description="Orders answers across passages.")
+    span_score: float = Field(description="The reader's score of this span.")
+    null_score: float = Field(description="The reader's score of no answer in this passage.")
+
+
+class QueryResult(RetrieveResult):
+    """One question's passages, and the answers that the reader found in them, best first."""
+
+    is_answered: bool = Field(description="False where the reader stands by none of the answers.")
+    no_answer_score: float | None = Field(
+        description="Null score less best span score; null where nothing was read. Higher is less answered."
+    )
+    answers: list[AnswerOut]
+    evidence: list[PassageOut] = Field(description="The passages that hold the answers, best answer first.")
+
+
+class FusionOut(Model):
+    """How the lists were fused; null for a single list."""
+
+    method: FusionMethod
+    weights: dict[str, float]
+    missing_rule: str = Field(description="What a list adds for a passage that it does not hold.")
+
+
+class RetrieveTimings(Model):
+    """Milliseconds for the whole request, whose questions are computed together."""
+
+    retrieve_ms: float
+    total_ms: float
+
+
+class QueryTimings(RetrieveTimings):
+    """Milliseconds for the whole request, reading included."""
+
+    read_ms: float
+
+
+class RetrieveResponse(Model):
+    """The passages of each question, in the order asked."""
+
+    generation: str = Field(description="The index generation that answered.")
+    retriever: RetrieverName
+    fusion: FusionOut | None
+    timings: RetrieveTimings
+    results: list[RetrieveResult]
+
+
+class QueryResponse(Model):
+    """The answers and passages of each question, in the order asked."""
+
+    generation: str = Field(description="The index generation that answered.")
+    retriever: RetrieverName
+    fusion: FusionOut | None
+    timings: QueryTimings
+    results: list[QueryResult]
+
+
+class EncoderOut(Model):
+    """The encoder of the index."""
+
+    name: str
+    fingerprint: str
+    dimension: int
+
+
+class AnalyzerOut(Model):
+    """The analyzer of the index."""
+
+    name: str
+    version: str
+
+
+class Limits(Model):
+    """What a request may ask for."""
+
+    question_characters: int = MAX_QUESTION_CHARACTERS
+    batch: int = MAX_BATCH
+    k: int = MAX_K
+    n_best: int = MAX_N_BEST
+    body_bytes: int
+    in_flight: int
+
+
+class InfoResponse(Model):
+    """What this server serves, and how much may be asked of it."""
+
+    version: str
+    generation: str
+    passages: int
+    encoder: EncoderOut | None = Field(description="Null for an index without vectors.")
+    analyzer: AnalyzerOut
+    dense_kind: str | None
+    retrievers: list[str]
+    retriever_default: RetrieverName
+    fusions: dict[str, str] = Field(description="Each fusion method and its rule for a passage absent from a list.")
+    reader: str | None = Field(description="Null for a server that only retrieves.")
+    limits: Limits
+
+
+class AliveResponse(Model):
+    """The process listens."""
+
+    status: Literal["alive"]
+
+
+class ReadyResponse(Model):
+    """The index and the models are loaded and warm."""
+
+    status: Literal["ready"]
+    generation: str
+
+
+class WelcomeResponse(Model):
+    """Where to go from here."""
+
+    name: str
+    version: str
+    documentation: str
+    openapi: str
+
+
+class ErrorOut(Model):
+    """What went wrong: a code for programs, a sentence for people, and the field to blame, if one is."""
+
+    code: str
+    message: str
+    field: str | None
+
+
+class ErrorResponse(Model):
+    """The shape of every error."""
+
+    error: ErrorOut

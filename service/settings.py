@@ -1,0 +1,67 @@
+"""What the operator decides: one frozen settings object from flags and ``DPR_`` environment variables.
+
+A flag wins over the environment, which wins over the default. The limits of the interface itself (question
+length, ``k``, batch size) are not settings: they are the same for every server and stated in its schema.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from dpr.config import DEFAULT_READER
+from dpr.errors import ConfigError
+
+RetrieverName = Literal["dense", "bm25", "tfidf", "rank-bm25", "hybrid"]
+Precision = Literal["auto", "fp32", "bf16"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+ENVIRONMENT_PREFIX = "DPR_"
+MIB = 1024 * 1024
+
+
+class Settings(BaseSettings):
+    """Settings of one server; ``DPR_INDEX`` or ``--index`` is the only one that must be given."""
+
+    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, frozen=True, extra="forbid")
+
+    index: Path = Field(description="Folder of the index to serve.")
+    encoder: str | None = Field(None, description="Encoder, where it is not the one named in the index.")
+    reader: str = Field(str(DEFAULT_READER), min_length=1, description="Reader: a folder or a hub name.")
+    no_reader: bool = Field(False, description="Serve retrieval alone.")
+    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65_535, description="Port to listen on, 0 for any free one.")
+    precision: Precision = Field("auto", description="Arithmetic of the models.")
+    log_level: LogLevel = Field("info", description="Least severe message that is logged.")
+    retriever_default: RetrieverName = Field("hybrid", description="Retriever of a request that names none.")
+    max_in_flight: int = Field(32, ge=1, le=10_000, description="Requests computed or waiting; one more gets 503.")
+    retry_after_s: int = Field(1, ge=1, le=3_600, description="Retry-After of a 503, seconds.")
+    max_body_bytes: int = Field(
+        MIB, ge=1_024, le=64 * MIB, description="Largest request body, bytes; a larger one gets 413."
+    )
+    shutdown_grace_s: int = Field(
+        10, ge=0, le=3_600, description="Time that running requests get after SIGTERM, seconds."
+    )
+
+
+def load_settings(**flags: Any) -> Settings:
+    """Build the settings from the flags that are not None and the environment.
+
+    Raises:
+        ConfigError: no index is given, or a setting has a wrong type or is out of range.
+    """
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ConfigError(_sentence(str(first["loc"][0]), first["type"], first["msg"])) from None
+
+
+def _sentence(name: str, kind: str, cause: str) -> str:
+    flag, variable = f"--{name.replace('_', '-')}", f"{ENVIRONMENT_PREFIX}{name.upper()}"
+    if kind == "missing":
+        return f"{name} is not set; give {flag} or set {variable}"
+    return f"{flag} (or {variable}) is wrong: {cause[:1].lower()}{cause[1:]}"

@@ -1,0 +1,210 @@
+"""OpenQA over a small index on disk, with a hash encoder and a reader that tells what it was given."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from dpr.errors import RequestError
+from dpr.pipeline import MAX_QUESTION_CHARACTERS, OpenQA, broken_rule
+from dpr.search.fusion import Fusion
+from dpr.search.open import OpenIndex, open_index
+from dpr.types import Answer, Candidates, FloatArray, Reading
+from index_builder.build import BuildOptions, build
+from tests.fakes import HashEncoder, WordAnalyzer
+
+DOCUMENTS = {
+    "moon": "armstrong walked on the moon in 1969",
+    "hangul": "king sejong created hangul in 1443",
+    "seoul": "the han river flows through seoul",
+    "서울": "한강은 서울을 흐른다",
+}
+
+
+class CountingEncoder(HashEncoder):
+    """Counts the calls that encode questions."""
+
+    calls = 0
+
+    def encode_questions(self, questions: Sequence[str]) -> FloatArray:
+        self.calls += 1
+        return super().encode_questions(questions)
+
+
+class FirstWordReader:
+    """Answers with the first word of each passage, and keeps what it was given."""
+
+    name = "first-word"
+
+    def __init__(self) -> None:
+        self.batches: list[Sequence[Candidates]] = []
+
+    def read(self, batch: Sequence[Candidates], n_best: int = 1) -> list[Reading]:
+        self.batches.append(batch)
+        return [self._reading(candidates, n_best) for candidates in batch]
+
+    def _reading(self, candidates: Candidates, n_best: int) -> Reading:
+        words = [(passage, passage.text.split()[0]) for passage in candidates.passages]
+        answers = [Answer(word, passage.id, 0, len(word), 1.0, 2.0, 1.0) for passage, word in words]
+        return Reading(tuple(answers[:n_best]), is_answered=True, no_answer_score=-1.0)
+
+
+@pytest.fixture(scope="module")
+def index_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pipeline")
+    lines = [json.dumps({"id": key, "text": text}, ensure_ascii=False) for key, text in DOCUMENTS.items()]
+    (folder / "corpus.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    build(BuildOptions(sources=(str(folder / "corpus.jsonl"),), output=folder / "index"), HashEncoder(), WordAnalyzer())
+    return folder / "index"
+
+
+@pytest.fixture
+def encoder() -> CountingEncoder:
+    return CountingEncoder()
+
+
+@pytest.fixture
+def index(index_folder: Path, encoder: CountingEncoder) -> OpenIndex:
+    return open_index(index_folder, encoder=encoder, analyzer=WordAnalyzer())
+
+
+@pytest.fixture
+def reader() -> FirstWordReader:
+    return FirstWordReader()
+
+
+@pytest.fixture
+def qa(index: OpenIndex, reader: FirstWordReader) -> OpenQA:
+    return OpenQA(index, reader)
+
+
+@pytest.mark.parametrize("retriever", ["dense", "bm25", "tfidf", "rank-bm25", "hybrid"])
+def test_each_retriever_finds_the_passage(qa: OpenQA, retriever: str) -> None:
+    [hits] = qa.retrieve(["king sejong created hangul"], retriever, k=2)
+    assert hits[0].passage_id == "hangul"
+    assert qa.passages(hits[:1])[0].text == DOCUMENTS["hangul"]
+
+
+def test_all_questions_are_encoded_in_one_call(qa: OpenQA, encoder: CountingEncoder) -> None:
+    questions = ["the moon", "hangul", "seoul"]
+    found = qa.retrieve(questions, "hybrid", k=1)
+    assert encoder.calls == 1
+    assert [hits[0].passage_id for hits in found] == ["moon", "hangul", "seoul"]
+
+
+def test_a_batch_gives_what_its_questions_give_alone(qa: OpenQA) -> None:
+    questions = ["the moon", "한강은 어디를 흐르는가", "hangul"]
+    assert qa.retrieve(questions, k=3) == [qa.retrieve([question], k=3)[0] for question in questions]
+
+
+def test_the_reader_reads_all_questions_at_once_with_passages_and_scores_in_order(
+    qa: OpenQA, reader: FirstWordReader
+) -> None:
+    answered = qa.answer(["the moon", "hangul"], "hybrid", k=3)
+    [batch] = reader.batches
+    for candidates, result in zip(batch, answered, strict=True):
+        assert candidates.question == result.question
+        assert [passage.id for passage in candidates.passages] == [hit.passage_id for hit in result.hits]
+        assert candidates.scores == tuple(hit.score for hit in result.hits)
+        assert len(candidates.passages) == 3
+        assert result.passages == candidates.passages
+
+
+def test_an_answer_is_a_span_of_a_retrieved_passage(qa: OpenQA) -> None:
+    [result] = qa.answer(["who created hangul"], k=2, n_best=2)
+    assert result.reading.answers[0].text == "king"
+    texts = {passage.id: passage.text for passage in result.passages}
+    assert all(texts[answer.passage_id][answer.start : answer.end] == answer.text for answer in result.reading.answers)
+    assert result.generation == "000001"
+
+
+def test_a_question_without_hits_is_not_read(qa: OpenQA, reader: FirstWordReader) -> None:
+    nothing, something = qa.answer(["zebra", "hangul"], "bm25")
+    assert (nothing.hits, nothing.passages, nothing.reading) == ((), (), Reading())
+    assert something.reading.is_answered
+    assert [candidates.question for candidates in reader.batches[0]] == ["hangul"]
+
+
+def test_nothing_is_read_when_nothing_is_found(qa: OpenQA, reader: FirstWordReader) -> None:
+    [nothing] = qa.answer(["zebra"], "bm25")
+    assert not nothing.reading.is_answered
+    assert reader.batches == []
+
+
+def test_no_questions_give_no_answers(qa: OpenQA) -> None:
+    assert qa.retrieve([]) == []
+    assert qa.answer([]) == []
+
+
+def test_the_fusion_is_handed_on(qa: OpenQA) -> None:
+    [[hit, *_]] = qa.retrieve(["hangul"], fusion=Fusion("rrf", {"dense": 0.0, "bm25": 1.0}))
+    assert hit.score == pytest.approx(1 / 61)
+    with pytest.raises(RequestError) as caught:
+        qa.retrieve(["hangul"], "bm25", fusion=Fusion("rrf"))
+    assert caught.value.field == "fusion"
+
+
+def test_times_are_shared_and_add_up(qa: OpenQA) -> None:
+    first, second = qa.answer(["the moon", "hangul"])
+    assert first.timings == second.timings
+    assert first.timings.retrieve_ms > 0
+    assert first.timings.retrieve_ms + first.timings.read_ms == pytest.approx(first.timings.total_ms)
+
+
+@pytest.mark.parametrize(
+    ("question", "code"),
+    [
+        ("", "question_empty"),
+        (" \n\u3000", "question_empty"),
+        ("x" * (MAX_QUESTION_CHARACTERS + 1), "question_too_long"),
+        ("a\0b", "question_invalid_character"),
+        ("a\ud800b", "question_invalid_character"),
+        ("x" * MAX_QUESTION_CHARACTERS, None),
+        ("?", None),
+        ("😀 emoji", None),
+    ],
+)
+def test_a_question_is_text_of_a_good_length(qa: OpenQA, question: str, code: str | None) -> None:
+    broken = broken_rule(question)
+    assert (broken and broken[0]) == code
+    if code is None:
+        qa.retrieve([question], "bm25")
+    else:
+        with pytest.raises(RequestError) as caught:
+            qa.retrieve(["fine", question], "bm25")
+        assert caught.value.field == "question"
+
+
+def test_the_length_is_told() -> None:
+    assert broken_rule("x" * 1234) == (
+        "question_too_long",
+        "the question has 1,234 characters, over the limit of 1,000; shorten it",
+    )
+
+
+@pytest.mark.parametrize(("field", "value"), [("k", 0), ("k", 101), ("n_best", 0), ("n_best", 21)])
+def test_numbers_have_a_range(qa: OpenQA, field: str, value: int) -> None:
+    with pytest.raises(RequestError, match=f"{field} is {value}") as caught:
+        qa.answer(["hangul"], k=value if field == "k" else 1, n_best=value if field == "n_best" else 1)
+    assert caught.value.field == field
+
+
+def test_an_unknown_retriever_is_refused(qa: OpenQA) -> None:
+    with pytest.raises(RequestError, match="bm26") as caught:
+        qa.retrieve(["hangul"], "bm26")
+    assert caught.value.field == "retriever"
+
+
+def test_one_string_is_not_a_list_of_questions(qa: OpenQA) -> None:
+    with pytest.raises(RequestError, match="list"):
+        qa.retrieve("hangul")
+
+
+def test_without_a_reader_there_is_retrieval_alone(index: OpenIndex) -> None:
+    qa = OpenQA(index, None)
+    assert qa.retrieve(["hangul"])
+    with pytest.raises(RequestError, match="no reader"):
+        qa.answer(["hangul"])

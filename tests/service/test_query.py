@@ -1,0 +1,124 @@
+"""What good requests get."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from dpr.search.fusion import MISSING_RULES
+from tests.service.fakes import DOCUMENT, PASSAGES, FakeReader, fake_qa, serving
+
+
+def ask(client: TestClient, path: str, **body: object) -> dict[str, Any]:
+    response = client.post(path, json=body)
+    assert response.status_code == 200, response.text
+    result: dict[str, Any] = response.json()
+    return result
+
+
+def test_one_question_gets_one_result(client: TestClient) -> None:
+    response = ask(client, "/v1/retrieve", question="Who created Hangul?")
+    assert [result["question"] for result in response["results"]] == ["Who created Hangul?"]
+    assert response["generation"] == "000001"
+    assert response["retriever"] == "hybrid"
+
+
+def test_a_hit_has_its_passage_and_every_list(client: TestClient) -> None:
+    [result] = ask(client, "/v1/retrieve", question="created hangul", k=1)["results"]
+    assert result["hits"] == [
+        {
+            "rank": 1,
+            "score": 2.0,
+            "passage": {
+                "id": "p1",
+                "title": "Hangul",
+                "text": PASSAGES[0].text,
+                "document_id": "hangul",
+                "start": 34,
+                "end": len(DOCUMENT),
+            },
+            "lists": {
+                "dense": {"rank": None, "score": None, "contribution": 0.0},
+                "bm25": {"rank": 1, "score": 2.0, "contribution": 2.0},
+            },
+        }
+    ]
+
+
+def test_a_batch_keeps_its_order(client: TestClient) -> None:
+    questions = ["hangul", "river", "한글을 누가?", "nothing shared"]
+    results = ask(client, "/v1/retrieve", questions=questions, retriever="bm25")["results"]
+    assert [result["question"] for result in results] == questions
+    assert [[hit["passage"]["id"] for hit in result["hits"]] for result in results] == [["p1"], ["p3"], ["p2"], []]
+
+
+@pytest.mark.parametrize("method", sorted(MISSING_RULES))
+def test_the_fusion_and_its_missing_rule_are_told(client: TestClient, method: str) -> None:
+    weights = {"dense": 0.25, "bm25": 0.75}
+    fusion = ask(client, "/v1/retrieve", question="hangul", fusion=method, weights=weights)["fusion"]
+    assert fusion == {"method": method, "weights": weights, "missing_rule": MISSING_RULES[method]}
+
+
+def test_a_single_list_has_no_fusion(client: TestClient) -> None:
+    assert ask(client, "/v1/retrieve", question="hangul", retriever="bm25")["fusion"] is None
+
+
+def test_the_default_retriever_is_a_setting() -> None:
+    with serving(lambda: fake_qa(FakeReader()), retriever_default="bm25") as client:
+        assert ask(client, "/v1/retrieve", question="hangul")["retriever"] == "bm25"
+
+
+def test_an_answer_says_where_it_stands(client: TestClient) -> None:
+    response = ask(client, "/v1/query", question="created hangul", k=1)
+    [result] = response["results"]
+    [answer] = result["answers"]
+    assert result["is_answered"] is True
+    assert answer["text"] == "King Sejong"
+    assert PASSAGES[0].text[answer["start"] : answer["end"]] == "King Sejong"
+    assert DOCUMENT[answer["document_start"] : answer["document_end"]] == "King Sejong"
+    assert (answer["span_score"], answer["null_score"], answer["score"]) == (5.0, 1.0, 2.0)
+    assert [passage["id"] for passage in result["evidence"]] == [answer["passage_id"]]
+
+
+def test_n_best_answers_come_with_their_passages_in_order(client: TestClient) -> None:
+    [result] = ask(client, "/v1/query", question="the king created hangul", n_best=2)["results"]
+    assert [answer["passage_id"] for answer in result["answers"]] == ["p1", "p3"]
+    assert [passage["id"] for passage in result["evidence"]] == ["p1", "p3"]
+
+
+def test_no_answer_is_told(client: TestClient) -> None:
+    [result] = ask(client, "/v1/query", question="unanswerable hangul")["results"]
+    assert (result["is_answered"], result["no_answer_score"]) == (False, -4.0)
+    assert len(result["answers"]) == 1
+
+
+def test_a_question_without_hits_is_not_answered(client: TestClient) -> None:
+    [result] = ask(client, "/v1/query", question="zebra")["results"]
+    assert result == {
+        "question": "zebra",
+        "hits": [],
+        "is_answered": False,
+        "no_answer_score": None,
+        "answers": [],
+        "evidence": [],
+    }
+
+
+def test_times_add_up(client: TestClient) -> None:
+    retrieve = ask(client, "/v1/retrieve", question="hangul")["timings"]
+    query = ask(client, "/v1/query", question="hangul")["timings"]
+    assert 0 <= retrieve["retrieve_ms"] <= retrieve["total_ms"]
+    assert query["retrieve_ms"] + query["read_ms"] == pytest.approx(query["total_ms"], abs=0.01)
+
+
+def test_hangul_travels_as_it_is(client: TestClient) -> None:
+    response = client.post("/v1/query", json={"question": "한글을 만든 이는?"})
+    assert "세종대왕은" in response.content.decode("utf-8")
+    assert response.headers["content-type"] == "application/json"
+
+
+def test_a_null_field_is_an_absent_field(client: TestClient) -> None:
+    body = {"question": "hangul", "questions": None, "retriever": None, "fusion": None, "weights": None}
+    assert ask(client, "/v1/retrieve", **body)["results"][0]["hits"]

@@ -1,0 +1,67 @@
+"""Flags over environment over defaults, and a sentence for what is wrong."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import pytest
+
+from dpr.config import DEFAULT_READER
+from dpr.errors import ConfigError
+from service import cli
+from service.settings import Settings, load_settings
+
+
+def test_the_defaults_listen_on_this_machine_alone() -> None:
+    settings = load_settings(index=Path("x"))
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+    assert settings.reader == str(DEFAULT_READER)
+
+
+def test_a_flag_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DPR_INDEX", "environment")
+    monkeypatch.setenv("DPR_PORT", "81")
+    monkeypatch.setenv("DPR_NO_READER", "true")
+    settings = load_settings(port=82, index=None, no_reader=None)
+    assert (settings.index, settings.port, settings.no_reader) == (Path("environment"), 82, True)
+
+
+@pytest.mark.parametrize(
+    ("given", "parts"),
+    [
+        ({}, ["--index", "DPR_INDEX"]),
+        ({"index": "x", "port": 70_000}, ["--port", "DPR_PORT", "65535"]),
+        ({"index": "x", "max_in_flight": 0}, ["--max-in-flight", "greater than or equal to 1"]),
+        ({"index": "x", "precision": "int3"}, ["--precision", "'bf16'"]),
+        ({"index": "x", "retriever_default": "bm26"}, ["--retriever-default", "'hybrid'"]),
+        ({"index": "x", "log_level": "loud"}, ["--log-level", "'debug'"]),
+        ({"index": "x", "host": ""}, ["--host"]),
+        ({"index": "x", "colour": "red"}, ["--colour"]),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(given: dict[str, object], parts: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_settings(**given)
+    assert "\n" not in str(caught.value)
+    assert all(part in str(caught.value) for part in parts), caught.value
+
+
+def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DPR_PORT", "eighty")
+    with pytest.raises(ConfigError, match="DPR_PORT"):
+        load_settings(index="x")
+
+
+def test_every_setting_has_a_flag_and_a_description() -> None:
+    flags = set(inspect.signature(cli.serve).parameters) - {"as_json"}
+    assert flags == set(Settings.model_fields)
+    assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_every_default_in_the_help_is_the_real_one() -> None:
+    shown = {"host", "port", "precision", "retriever_default", "max_in_flight", "retry_after_s"}
+    shown |= {"max_body_bytes", "shutdown_grace_s", "log_level"}
+    for name in shown:
+        [option] = inspect.get_annotations(cli.serve, eval_str=True)[name].__metadata__
+        assert option.help.endswith(f"[default: {Settings.model_fields[name].default}]"), name
