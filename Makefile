@@ -19,7 +19,7 @@ $(STAMP): pyproject.toml requirements.lock
 	@echo "setting up $(VENV) (a few minutes the first time)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(PIP) install $$(grep '^torch==' requirements.lock)
-	@$(PIP) install -c requirements.lock -e '.[dev]'
+	@PYTHONWARNINGS=ignore $(PIP) install -c requirements.lock -e '.[dev]'
 	@touch $@
 
 demo: setup ## Index the demo corpus, start the service, ask five questions (ONCE=1: then stop)

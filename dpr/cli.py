@@ -98,6 +98,9 @@ def evaluate_reader_command(
     rule: Annotated[
         str | None, typer.Option(metavar="NAME", help="squad-1.1, squad-2.0 or korquad-1.0; by default the data's own.")
     ] = None,
+    negatives: Annotated[
+        bool, typer.Option("--negatives", help="Ask each question of a passage without its answer too.")
+    ] = False,
     tune_threshold: Annotated[
         bool, typer.Option("--tune-threshold", help="Choose the null threshold of best F1 and store it in the reader.")
     ] = False,
@@ -106,10 +109,11 @@ def evaluate_reader_command(
 ) -> None:
     """Measure a reader's exact match and F1 on the gold passages."""
     from dpr.reader.evaluate import best_threshold, choose_rule, evaluate_reader, read_gold
+    from dpr.reader.features import add_negatives
     from dpr.reader.model import save_reader_config
     from dpr.reader.reader import load_reader
 
-    examples = _examples(data)
+    examples = add_negatives(_examples(data), share=1.0 if negatives else 0.0, seed=1)
     model = load_reader(reader, precision)
     with show_progress() as progress:
         if tune_threshold:
@@ -158,7 +162,8 @@ def benchmark_command(
         print_json(report.as_json())
         return
     head, *rows = report.table()
-    table = Table(*head, title=f"{report.questions.count:,} questions, {report.pool.passages:,} passages")
+    columns = [name.replace("@", "\n@").replace("/", "\nper ").replace(" ms", "\nms") for name in head]
+    table = Table(*columns, title=f"{report.questions.count:,} questions, {report.pool.passages:,} passages")
     for row in rows:
         table.add_row(*row)
     Console().print(table)

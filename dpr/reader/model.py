@@ -25,7 +25,7 @@ class ReaderConfig:
     question_tokens: int = 64
     max_answer_tokens: int = 30
     null_threshold: float = 0.0
-    retrieval_weight: float = 1.0
+    retrieval_weight: float = 2.0
 
     def __post_init__(self) -> None:
         if self.max_answer_tokens < 1 or self.question_tokens < 1:
