@@ -57,6 +57,8 @@ class ReaderTraining:
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_tokens < 1 or self.checkpoint_steps < 1:
             raise ConfigError("epochs, batch_tokens and checkpoint_steps must be at least 1")
+        if not 0 < self.learning_rate < float("inf"):
+            raise ConfigError(f"learning_rate is {self.learning_rate}; choose a number above 0, such as 1e-4")
         if not 0 <= self.negative_share <= 1 or not 0 <= self.warmup_share < 1:
             raise ConfigError("negative_share and warmup_share are shares between 0 and 1")
 

@@ -97,8 +97,10 @@ def test_bad_input_is_one_sentence(tiny_checkpoint: Path, tmp_path: Path) -> Non
         train_reader([], tmp_path, training(tiny_checkpoint), CONFIG)
     with pytest.raises(ConfigError, match="shares between 0 and 1"):
         ReaderTraining(negative_share=2)
-    with pytest.raises(ModelError, match="the loss became nan at step 1"):
-        train_reader(examples(), tmp_path, training(tiny_checkpoint, learning_rate=float("nan")), CONFIG)
+    with pytest.raises(ConfigError, match="learning_rate is nan"):
+        training(tiny_checkpoint, learning_rate=float("nan"))
+    with pytest.raises(ModelError, match=r"the loss became \w+ at step \d+; lower the learning rate"):
+        train_reader(examples(), tmp_path, training(tiny_checkpoint, learning_rate=1e30), CONFIG)
 
 
 def test_the_learning_rate_rises_then_falls_to_zero() -> None:
