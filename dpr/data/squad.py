@@ -16,11 +16,15 @@ from dpr.data.identity import content_id
 from dpr.data.record import Record, parse_record
 from dpr.types import Example, Passage, Question
 
+PARAGRAPH_BREAK = "\n\n"
+"""Stands between the paragraphs of an article, whose document is all of them in order."""
+
 
 def read_squad(path: Path, prefix: str = "") -> Iterator[Example]:
     """Yield each question with its paragraph as the one positive passage, in the file's order.
 
-    A passage's id is that of its content, its ``document_id`` is its article. ``prefix`` goes before question ids.
+    A passage's id is that of its content, its ``document_id`` is its article, whose text is its paragraphs joined by
+    `PARAGRAPH_BREAK`. ``prefix`` goes before question ids.
 
     Raises:
         DataError: the file has another form, or an answer does not stand where it is said to.
@@ -45,17 +49,20 @@ def _paragraphs(path: Path) -> Iterator[tuple[Passage, list[Record]]]:
     root.required("data", list)
     for number, article in enumerate(root.records("data"), start=1):
         article = article.labelled(f"article {number}")
+        start = 0
         for paragraph in article.records("paragraphs"):
-            yield _passage(article, paragraph), paragraph.records("qas")
+            passage = _passage(article, paragraph, start)
+            yield passage, paragraph.records("qas")
+            start = passage.end + len(PARAGRAPH_BREAK)
 
 
-def _passage(article: Record, paragraph: Record) -> Passage:
+def _passage(article: Record, paragraph: Record, start: int) -> Passage:
     text = paragraph.text("context")
     title = paragraph.optional("title", str, "") or article.optional("title", str, "")
     identity = content_id(text)
     # Titles come from addresses of Wikipedia, where a blank is written "_".
     words = title.replace("_", " ").split()
-    return Passage(identity, text, " ".join(words), document_id=title or identity)
+    return Passage(identity, text, " ".join(words), document_id=title or identity, start=start if title else 0)
 
 
 def _example(question: Record, passage: Passage, prefix: str) -> Example:

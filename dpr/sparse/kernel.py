@@ -166,7 +166,7 @@ def _revisit(
             if not _is_untouched(score):
                 scores[row - base] = UNTOUCHED
                 if size < len(heap.scores) or score >= heap.scores[0]:
-                    size = _offer(heap, size, score, postings.id_rank[row], row)
+                    size = _offer(heap, size, score, postings.id_rank[row], np.int64(row))
     return size
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dpr.data.identity import content_id
-from dpr.data.squad import read_squad, read_squad_passages
+from dpr.data.squad import PARAGRAPH_BREAK, read_squad, read_squad_passages
 from dpr.errors import DataError
 from dpr.types import Example, Passage, Question
 
@@ -107,3 +107,12 @@ def test_another_form_of_file_is_refused(tmp_path: Path, text: str) -> None:
 def test_published_files_are_read_whole(shared_data: Path, name: str, questions: int, impossible: int) -> None:
     examples = list(read_squad(shared_data / name))
     assert (len(examples), sum(example.is_impossible for example in examples)) == (questions, impossible)
+
+
+def test_offsets_are_those_in_the_article(demo_files: tuple[Path, Path]) -> None:
+    passages = list(read_squad_passages(demo_files[0]))
+    article = [passage for passage in passages if passage.document_id == passages[0].document_id]
+    document = PARAGRAPH_BREAK.join(passage.text for passage in article)
+    assert len(article) > 2
+    for passage in article:
+        assert document[passage.start : passage.end] == passage.text
