@@ -24,7 +24,7 @@ RUN pip install --extra-index-url "$TORCH_INDEX" -c requirements.lock '.[service
 
 FROM python:3.11-slim AS runtime
 
-# numba's thread-safe threading layer is OpenMP, whose library the slim image does not have.
+# OpenMP's library, which the slim image does not have, for packages that do not bring their own.
 RUN apt-get update \
     && apt-get install --no-install-recommends --yes libgomp1 \
     && rm -rf /var/lib/apt/lists/* \
@@ -39,7 +39,6 @@ ENV PATH=/opt/venv/bin:$PATH \
     HF_HOME=/tmp/huggingface \
     MPLCONFIGDIR=/tmp/matplotlib \
     NUMBA_CACHE_DIR=/tmp/numba \
-    NUMBA_THREADING_LAYER=omp \
     OMP_WAIT_POLICY=passive
 USER dpr
 WORKDIR /tmp

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -163,7 +164,12 @@ def benchmark_command(
         return
     head, *rows = report.table()
     columns = [name.replace("@", "\n@").replace("/", "\nper ").replace(" ms", "\nms") for name in head]
-    table = Table(*columns, title=f"{report.questions.count:,} questions, {report.pool.passages:,} passages")
+    table = Table(
+        *columns,
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        title=f"{report.questions.count:,} questions, {report.pool.passages:,} passages",
+    )
     for row in rows:
         table.add_row(*row)
     Console().print(table)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,7 +66,12 @@ def print_json(value: object) -> None:
 
 
 def run(app: typer.Typer) -> NoReturn:
-    """Run a command line and end the process: what fails on purpose, or in the file system, is one line on stderr."""
+    """Run a command line and end the process: what fails on purpose, or in the file system, is one line on stderr.
+
+    Call it before torch or FAISS is imported: each brings OpenMP threads, which here wait asleep. Spinning, as is their
+    default, they take the cores from each other and from other processes.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         app()
     except DPRError as error:

@@ -21,8 +21,6 @@ from dpr.store.generation import read_all, read_current
 from dpr.store.manifest import Manifest
 from dpr.text.registry import analyzer as analyzer_by_name
 from dpr.types import Encoder
-from index_builder.build import BuildOptions, build
-from index_builder.verify import verify_index
 
 app = typer.Typer(
     help="Build search indexes of passages, and look after them.",
@@ -67,6 +65,8 @@ def build_command(
     as_json: Json = False,
 ) -> None:
     """Index a corpus and publish it as the next generation of INDEX, whole or not at all."""
+    from index_builder.build import BuildOptions, build
+
     options = BuildOptions(
         sources=tuple(corpus),
         output=output,
@@ -89,6 +89,8 @@ def build_command(
 @app.command("verify")
 def verify_command(index: Index, as_json: Json = False) -> None:
     """Read the published generation of INDEX whole and check that it is complete, unchanged and finds its passages."""
+    from index_builder.verify import verify_index
+
     with show_progress() as progress:
         verification = verify_index(index, progress=progress)
     checks = {check.name: check.detail for check in verification.checks}

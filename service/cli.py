@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -61,9 +60,7 @@ def serve(
         log_level=log_level,
     )
     _log(settings)
-    # Each library below brings its own pool of OpenMP threads. By default an idle pool spins, and takes the cores from
-    # the one that works; it reads this when it is loaded, and so the server is imported after it.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # Imported here, after `run` has said how OpenMP's threads wait.
     from service.server import run_server
 
     run_server(settings, lambda address, qa: print(_ready_line(address, qa, as_json), flush=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,20 @@ class ReaderConfig:
                 f"stride {self.stride} leaves no new tokens in a window of {self.max_tokens} "
                 f"after a question of {self.question_tokens}; make max_tokens larger or stride smaller"
             )
+
+
+def fit_config(config: ReaderConfig, model: Any) -> ReaderConfig:
+    """Return the configuration with windows that the model's positions can hold, in the same proportions."""
+    longest = int(getattr(model.config, "max_position_embeddings", config.max_tokens))
+    if longest >= config.max_tokens:
+        return config
+    share = longest / config.max_tokens
+    return replace(
+        config,
+        max_tokens=longest,
+        stride=int(config.stride * share),
+        question_tokens=int(config.question_tokens * share),
+    )
 
 
 def load_reader_model(directory: Path) -> tuple[Any, Any, ReaderConfig]:

@@ -16,7 +16,7 @@ from dpr.models.backends import choose_device, choose_precision
 from dpr.models.checkpoint import resolve
 from dpr.models.embed import BATCH_TOKENS
 from dpr.models.tokens import length_sorted_batches
-from dpr.reader.model import ReaderConfig, load_reader_model
+from dpr.reader.model import ReaderConfig, fit_config, load_reader_model
 from dpr.reader.spans import best_spans, null_scores, standardize
 from dpr.reader.windows import Window, make_windows, pad_windows
 from dpr.types import Answer, Candidates, FloatArray, Passage, Reading
@@ -140,8 +140,7 @@ def load_reader(
     """
     model, tokenizer, config = load_reader_model(resolve(name))
     device = choose_device()
-    longest = int(getattr(model.config, "max_position_embeddings", config.max_tokens))
-    config = replace(config, max_tokens=min(config.max_tokens, longest))
+    config = fit_config(config, model)
     if retrieval_weight is not None:
         config = replace(config, retrieval_weight=retrieval_weight)
     return ExtractiveReader(str(name), model.to(device), tokenizer, config, choose_precision(precision, device))

@@ -22,7 +22,7 @@ from dpr.models.checkpoint import load_model, load_tokenizer, resolve
 from dpr.models.resume import load_state, save_state
 from dpr.models.tokens import length_sorted_batches
 from dpr.reader.features import Feature, add_negatives, make_features
-from dpr.reader.model import ReaderConfig, save_reader_config
+from dpr.reader.model import ReaderConfig, fit_config, save_reader_config
 from dpr.reader.windows import pad_windows
 from dpr.types import Example, Progress, no_progress
 
@@ -86,8 +86,9 @@ def train_reader(
     base = resolve(training.base)
     tokenizer = load_tokenizer(base)
     shown = add_negatives(examples, training.negative_share, training.seed)
-    features = list(make_features(tokenizer, shown, config))
     model = _make_model(base, training).to(choose_device())
+    config = fit_config(config, model)
+    features = list(make_features(tokenizer, shown, config))
     run = _run_identity(training, config, examples)
     output.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()

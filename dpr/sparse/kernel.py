@@ -87,7 +87,7 @@ def search(
         terms = questions.terms[questions.starts[question] : questions.starts[question + 1]]
         factors = questions.factors[questions.starts[question] : questions.starts[question + 1]]
         heads, ends = postings.indptr[terms], postings.indptr[terms + 1]
-        size = 0
+        size = int(np.int64(0))  # a bare 0 is a type of its own to Numba, and all below would be compiled twice
         for base in range(0, passages, BLOCK):
             stops = _block_ends(postings.rows, heads, ends, np.uint32(min(base + BLOCK, passages)))
             for term in range(len(terms)):
@@ -166,7 +166,7 @@ def _revisit(
             if not _is_untouched(score):
                 scores[row - base] = UNTOUCHED
                 if size < len(heap.scores) or score >= heap.scores[0]:
-                    size = _offer(heap, size, score, postings.id_rank[row], np.int64(row))
+                    size = _offer(heap, size, score, postings.id_rank[row], int(np.int64(row)))
     return size
 
 

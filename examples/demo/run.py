@@ -112,22 +112,22 @@ def ask(address: str, question: str) -> dict[str, Any]:
 
 
 def show(result: dict[str, Any]) -> None:
-    """Print a question, its answer and score, and the passage that holds it."""
+    """Print a question and its answer with score and highlighted evidence, or the best passage without an answer."""
     answers, hits = result["answers"], result["hits"]
-    if not hits:
-        console.print(Panel("no passage was found", title=Text(result["question"], style="bold")))
-        return
-    passage = result["evidence"][0] if answers else hits[0]["passage"]
     body = Text()
     if result["is_answered"]:
-        body.append(answers[0]["text"], style="bold green").append(f"   score {answers[0]['score']:.2f}\n\n")
+        best, passage = answers[0], result["evidence"][0]
+        evidence = Text(passage["text"])
+        evidence.stylize("bold black on yellow", best["start"], best["end"])
+        body.append(best["text"], style="bold green").append(f"   score {best['score']:.2f}\n\n")
+        body.append(f"{passage['title']}: ", style="bold").append_text(evidence)
+    elif hits:
+        passage = hits[0]["passage"]
+        guess = f" (its best guess: {answers[0]['text']}, score {answers[0]['score']:.2f})" if answers else ""
+        body.append(f"The reader stands by no answer{guess}; the passage that fits best:\n\n", style="yellow")
+        body.append(f"{passage['title']}: ", style="bold").append(passage["text"])
     else:
-        best = f"; its best guess: {answers[0]['text']}, score {answers[0]['score']:.2f}" if answers else ""
-        body.append(f"the reader stands by no answer{best}\n\n", style="yellow")
-    evidence = Text(passage["text"])
-    if answers:
-        evidence.stylize("bold black on yellow", answers[0]["start"], answers[0]["end"])
-    body.append(f"{passage['title']}: ", style="bold").append_text(evidence)
+        body.append("no passage was found", style="yellow")
     console.print(Panel(body, title=Text(result["question"], style="bold"), title_align="left"))
 
 
@@ -182,6 +182,7 @@ def main() -> int:
         build_index()
         with serving() as (server, address):
             console.rule("Ask")
+            console.print("The bundled reader was trained on English; the search is at home in both languages.")
             for question in QUESTIONS:
                 show(ask(address, question))
             if not once:
