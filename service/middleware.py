@@ -5,6 +5,8 @@ Both are plain ASGI, so that nothing is buffered or wrapped but what they need.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import re
 import time
@@ -17,6 +19,7 @@ from service.errors import REQUEST_ID_HEADER, BodyTooLargeError, response_of
 
 logger = logging.getLogger(__name__)
 
+LINGER_S = 2.0
 GOOD_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
@@ -63,8 +66,9 @@ class BodyLimitMiddleware:
         try:
             first = await self._whole_body(Headers(scope=scope), receive)
         except BodyTooLargeError as error:
+            await _discard(receive)
             response = response_of(error, self.retry_after_s)
-            response.headers["Connection"] = "close"  # the rest of the body is not going to be read
+            response.headers["Connection"] = "close"  # what is left of the body is not going to be read
             await response(scope, receive, send)
             return
         await self.app(scope, _replaying(first, receive), send)
@@ -87,6 +91,14 @@ class BodyLimitMiddleware:
     def _refuse_over(self, size_bytes: int) -> None:
         if size_bytes > self.max_body_bytes:
             raise BodyTooLargeError(f"the body is over the limit of {self.max_body_bytes:,} bytes; send less at a time")
+
+
+async def _discard(receive: Receive) -> None:
+    """Take in the rest of a body for a moment: closing on a caller who still sends could cost it the response."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_S):
+            while (message := await receive())["type"] == "http.request" and message.get("more_body", False):
+                pass
 
 
 def _replaying(first: Message, receive: Receive) -> Receive:
