@@ -39,7 +39,8 @@ ENV PATH=/opt/venv/bin:$PATH \
     HF_HOME=/tmp/huggingface \
     MPLCONFIGDIR=/tmp/matplotlib \
     NUMBA_CACHE_DIR=/tmp/numba \
-    OMP_WAIT_POLICY=passive
+    OMP_WAIT_POLICY=passive \
+    GOMP_SPINCOUNT=10000
 USER dpr
 WORKDIR /tmp
 VOLUME /index

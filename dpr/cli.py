@@ -168,6 +168,7 @@ def benchmark_command(
         *columns,
         box=SIMPLE_HEAD,
         pad_edge=False,
+        collapse_padding=True,
         title=f"{report.questions.count:,} questions, {report.pool.passages:,} passages",
     )
     for row in rows:
