@@ -17,6 +17,7 @@ from dpr.data.boolq import read_boolq
 from dpr.data.dpr_json import read_dpr_json
 from dpr.data.files import Place
 from dpr.data.identity import UniquePassages
+from dpr.data.pairs import read_pairs
 from dpr.data.qed import read_qed
 from dpr.data.rows import passage_of, read_rows, row_format
 from dpr.data.split import select_articles
@@ -60,6 +61,7 @@ KINDS: Mapping[str, Kind] = {
     "dpr": Kind(read_dpr_json, _labelled_passages(read_dpr_json)),
     "qed": Kind(read_qed, _labelled_passages(read_qed)),
     "boolq": Kind(read_boolq, _labelled_passages(read_boolq)),
+    "pairs": Kind(read_pairs, _labelled_passages(read_pairs)),
 }
 """What may stand before the colon of ``kind:PATH``."""
 

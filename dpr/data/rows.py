@@ -49,10 +49,23 @@ def split_cells(line: str) -> list[str]:
     return [*cells, ""] if line.endswith("\t") else cells
 
 
-def read_tsv(path: Path) -> Iterator[Record]:
+def names_text(cells: Sequence[str]) -> bool:
+    """Tell whether a first line is the header of passages: one of its cells is ``text``."""
+    return "text" in cells
+
+
+def read_tsv(
+    path: Path,
+    is_header: Callable[[Sequence[str]], bool] = names_text,
+    headerless: Sequence[str] = _HEADERLESS_COLUMNS,
+) -> Iterator[Record]:
     """Yield each row under its column names, in lower case; a row is one line.
 
-    Column names come from the first line where one of its cells is ``text``; else a row is DPR's id, text and title.
+    Args:
+        path: the file.
+        is_header: tells of the first line's cells, in lower case, whether they are column names.
+        headerless: what the columns are called without a header, of which the first two must be there; by default
+            DPR's id, text and title.
 
     Raises:
         DataError: a row has another number of columns than the header.
@@ -62,8 +75,9 @@ def read_tsv(path: Path) -> Iterator[Record]:
         cells = split_cells(line)
         if not columns:
             names = [cell.strip().lower() for cell in cells]
-            columns = names if "text" in names else _HEADERLESS_COLUMNS[: max(2, len(cells))]
-            if "text" in names:
+            has_header = is_header(names)
+            columns = names if has_header else headerless[: max(2, len(cells))]
+            if has_header:
                 continue
         if len(cells) != len(columns):
             named = ", ".join(columns)

@@ -10,11 +10,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from dpr.evaluation.particles import HANGUL, end_of_word
+
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _KOREAN_MARKS = str.maketrans(dict.fromkeys("'\"《》<>〈〉()‘’", " "))
 _SEPARATOR = "\x1f"  # a control character, which no token holds
-_HANGUL = "\uac00-\ud7a3"
+_ENDS_IN_HANGUL = re.compile(f"[{HANGUL}]{_SEPARATOR}$")
+_OTHER = rf"[^\W_{HANGUL}]"  # a letter or a number
+_SCRIPT_CHANGE = re.compile(f"(?<=[{HANGUL}])(?={_OTHER})|(?<={_OTHER})(?=[{HANGUL}])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,21 +95,36 @@ def has_answer(answers: Iterable[str], text: str) -> bool:
 def has_korean_answer(answers: Iterable[str], text: str) -> bool:
     """Tell by DPR's rule, made safe for Korean, whether a text holds an answer.
 
-    In agglutinative Korean a particle or a counter is written onto its word, so the answer's last token may go on in
-    Hangul (서울 in 서울은, 1989 in 1989년); everything else must match whole, as in `has_answer`. Texts are compared in
-    NFC, where a syllable is one character: in NFD 바다 would be the beginning of 바닥.
+    Two things are added to `has_answer`. An answer that ends in Hangul may have there what Korean writes onto a noun
+    (서울 in 서울에서는, not in 서울역: `dpr.evaluation.particles`); and Hangul beside a letter or a number of another
+    script is a token of its own (1989 in 1989년, LG in LG전자, 16대 in 제16대). Texts are compared in NFC, where a
+    syllable is one character: in NFD 바다 would be the beginning of 바닥.
 
-    Over KorQuAD 1.0's dev questions, each with its own gold passage, this rule misses 3 of 5,774 answers and DPR's
-    3,102; over SQuAD 1.1's both miss 1 of 10,570.
+    Without Hangul this is DPR's rule. What both miss and mistake is measured in
+    docs/decisions/0007-korean-answer-rule.md.
     """
-    held = _joined_tokens(unicodedata.normalize("NFC", text))
-    wanted = (_joined_tokens(unicodedata.normalize("NFC", answer)) for answer in answers)
-    return any(_goes_on_in_hangul(answer, held) for answer in wanted if answer != _SEPARATOR)
+    held = _korean_tokens(text)
+    wanted = map(_korean_tokens, answers)
+    return any(_stands_in(answer, held) for answer in wanted if answer != _SEPARATOR)
 
 
-def _goes_on_in_hangul(answer: str, held: str) -> bool:
-    stem = re.escape(answer.removesuffix(_SEPARATOR))
-    return re.search(f"{stem}[{_HANGUL}]*{_SEPARATOR}", held) is not None
+def _stands_in(answer: str, held: str) -> bool:
+    if not _ENDS_IN_HANGUL.search(answer):
+        return answer in held
+    stem = answer.removesuffix(_SEPARATOR)
+    is_syllable = len(stem) == 2
+    place = held.find(stem)
+    while place >= 0:
+        end = end_of_word(held, place + len(stem), is_syllable=is_syllable)
+        if end is not None and held[end] == _SEPARATOR:
+            return True
+        place = held.find(stem, place + 1)
+    return False
+
+
+@lru_cache(maxsize=4096)  # the same passage is found for many questions
+def _korean_tokens(text: str) -> str:
+    return _SCRIPT_CHANGE.sub(_SEPARATOR, _joined_tokens(unicodedata.normalize("NFC", text)))
 
 
 def _joined_tokens(text: str) -> str:

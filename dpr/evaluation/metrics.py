@@ -120,7 +120,7 @@ def per_question(run: Run, qrels: Qrels, names: Sequence[str]) -> dict[str, Valu
         ConfigError: a name is not a metric, ``@`` and a depth of at least 1.
         DataError: see `judge`.
     """
-    metrics = {name: _parse(name) for name in names}
+    metrics = {name: parse_metric(name) for name in names}
     judged = judge(run, qrels, max((k for _, k in metrics.values()), default=1))
     return {name: metric(judged, k) for name, (metric, k) in metrics.items()}
 
@@ -138,7 +138,12 @@ def recall_curve(run: Run, qrels: Qrels, depth: int) -> Values:
     return curve
 
 
-def _parse(name: str) -> tuple[Metric, int]:
+def parse_metric(name: str) -> tuple[Metric, int]:
+    """Return the metric of a name such as ``recall@20``, and its depth.
+
+    Raises:
+        ConfigError: the name is not a metric, ``@`` and a depth of at least 1.
+    """
     metric, at, depth = name.partition("@")
     if metric not in METRICS or not at or not depth.isdecimal() or int(depth) < 1:
         known = ", ".join(f"{known}@k" for known in METRICS)

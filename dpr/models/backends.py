@@ -6,7 +6,7 @@ import torch
 
 from dpr.errors import ConfigError
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def choose_device() -> torch.device:
@@ -15,17 +15,21 @@ def choose_device() -> torch.device:
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
-    """Return the type of matrix products for ``auto``, ``fp32`` or ``bf16``.
+    """Return the type of matrix products for ``auto``, ``fp32``, ``bf16`` or ``fp16``.
 
-    ``auto`` is bf16 on a device with bf16 arithmetic (a GPU, a CPU with AVX512-BF16 or AMX), fp32 elsewhere.
+    ``auto`` is bf16 on a device with bf16 arithmetic (a newer GPU, a CPU with AVX512-BF16 or AMX), fp16 on an older GPU
+    and fp32 on other CPUs.
 
     Raises:
-        ConfigError: another name.
+        ConfigError: another name, or fp16 on a CPU.
     """
     if name == "auto":
-        return torch.bfloat16 if _has_fast_bf16(device) else torch.float32
+        slower = torch.float16 if device.type == "cuda" else torch.float32
+        return torch.bfloat16 if _has_fast_bf16(device) else slower
     if name not in PRECISIONS:
         raise ConfigError(f"unknown precision {name!r}; choose auto, {' or '.join(PRECISIONS)}")
+    if name == "fp16" and device.type == "cpu":
+        raise ConfigError("precision 'fp16' is for GPUs; choose auto, fp32 or bf16 on a CPU")
     return PRECISIONS[name]
 
 

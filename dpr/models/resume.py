@@ -6,7 +6,10 @@ while it is written leaves the previous state.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -19,40 +22,89 @@ from dpr.errors import ModelError
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
-def save_state(path: Path, step: int, model: nn.Module, optimizer: torch.optim.AdamW, run: str) -> None:
+def save_state(
+    path: Path,
+    step: int,
+    model: nn.Module,
+    optimizer: torch.optim.AdamW,
+    run: str,
+    further: Mapping[str, str] | None = None,
+) -> None:
     """Write the state after ``step`` steps; ``run`` identifies the run (its settings and data)."""
     tensors = {"random": torch.get_rng_state()}
+    if torch.cuda.is_initialized():
+        tensors["random_cuda"] = torch.cuda.get_rng_state()
     for name, parameter in _trainable(model):
         tensors[f"weight.{name}"] = parameter.detach()
         for moment, value in optimizer.state[parameter].items():
             tensors[f"{moment}.{name}"] = torch.as_tensor(value)
-    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    with replacing(path) as unfinished:
-        save_file(contiguous, unfinished, {"step": str(step), "run": run})
+    _write(path, tensors, {**(further or {}), "step": str(step), "run": run})
 
 
-def load_state(path: Path, model: nn.Module, optimizer: torch.optim.AdamW, run: str) -> int:
-    """Put the saved state back and return its step; 0 where there is no file.
+def load_state(path: Path, model: nn.Module, optimizer: torch.optim.AdamW, run: str) -> tuple[int, dict[str, str]]:
+    """Put the saved state back and return its step and what else was noted; 0 where there is no file.
 
     Raises:
         ModelError: the file is damaged, or belongs to a run with other settings or data.
     """
     if not path.is_file():
-        return 0
+        return 0, {}
+    with _opened(path, run) as file:
+        names = set(file.keys())
+        for name, parameter in _trainable(model):
+            with torch.no_grad():
+                parameter.copy_(file.get_tensor(f"weight.{name}"))
+            if f"step.{name}" in names:
+                moments = {moment: file.get_tensor(f"{moment}.{name}") for moment in _MOMENTS}
+                optimizer.state[parameter] = {
+                    moment: value if moment == "step" and parameter.device.type == "cpu" else value.to(parameter.device)
+                    for moment, value in moments.items()
+                }
+        torch.set_rng_state(file.get_tensor("random"))
+        if "random_cuda" in names and torch.cuda.is_available():
+            torch.cuda.set_rng_state(file.get_tensor("random_cuda"))
+        metadata = file.metadata()
+        return int(metadata["step"]), metadata
+
+
+def save_weights(path: Path, model: nn.Module, run: str) -> None:
+    """Write the trainable weights alone."""
+    _write(path, {f"weight.{name}": parameter.detach() for name, parameter in _trainable(model)}, {"run": run})
+
+
+def load_weights(path: Path, model: nn.Module, run: str) -> None:
+    """Put the trainable weights back.
+
+    Raises:
+        ModelError: the file is damaged, or belongs to a run with other settings or data.
+    """
+    with _opened(path, run) as file, torch.no_grad():
+        for name, parameter in _trainable(model):
+            parameter.copy_(file.get_tensor(f"weight.{name}"))
+
+
+def _write(path: Path, tensors: Mapping[str, torch.Tensor], metadata: dict[str, str]) -> None:
+    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    try:
+        with replacing(path) as unfinished:
+            save_file(contiguous, unfinished, metadata)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(
+            f"{path} cannot be written ({error}); free some space and run the same command again, "
+            "it goes on from the last state that was saved"
+        ) from error
+
+
+@contextmanager
+def _opened(path: Path, run: str) -> Iterator[Any]:
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata()
-            if metadata["run"] != run:
+            if file.metadata()["run"] != run:
                 raise ModelError(
                     f"{path} belongs to a run with other settings or data; choose another output directory or delete it"
                 )
-            for name, parameter in _trainable(model):
-                with torch.no_grad():
-                    parameter.copy_(file.get_tensor(f"weight.{name}"))
-                optimizer.state[parameter] = {moment: file.get_tensor(f"{moment}.{name}") for moment in _MOMENTS}
-            torch.set_rng_state(file.get_tensor("random"))
-            return int(metadata["step"])
-    except (SafetensorError, RuntimeError) as error:
+            yield file
+    except (SafetensorError, RuntimeError, KeyError) as error:
         raise ModelError(f"{path} cannot be read as a training state ({error}); delete it to start again") from error
 
 

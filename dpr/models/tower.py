@@ -49,7 +49,7 @@ class Tower(nn.Module):
         super().__init__()
         self.model = model
         self.config = config
-        self.dimension = int(model.config.hidden_size)
+        self.dimension = int(getattr(model.config, "projection_dim", 0) or model.config.hidden_size)
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Return vectors (N, D) of token ids (N, T)."""

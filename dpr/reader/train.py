@@ -17,8 +17,10 @@ from torch import nn
 
 from dpr.config import DEFAULT_ENCODER
 from dpr.errors import ConfigError, DataError, ModelError
+from dpr.models.adapters import add_lora
 from dpr.models.backends import choose_device, choose_precision
 from dpr.models.checkpoint import load_model, load_tokenizer, resolve
+from dpr.models.optimization import make_optimizer, set_learning_rate, warmup_then_linear
 from dpr.models.resume import load_state, save_state
 from dpr.models.tokens import length_sorted_batches
 from dpr.reader.features import Feature, add_negatives, make_features
@@ -119,18 +121,12 @@ class _Loop:
         self._precision = choose_precision(training.precision, model.device)
         self._uses_types = getattr(model.config, "type_vocab_size", 0) > 1
         self._batches = [batch for epoch in range(training.epochs) for batch in self._epoch(epoch)]
-        decayed = [weight for weight in model.parameters() if weight.requires_grad and weight.ndim > 1]
-        plain = [weight for weight in model.parameters() if weight.requires_grad and weight.ndim <= 1]
-        groups = [
-            {"params": decayed, "weight_decay": training.weight_decay},
-            {"params": plain, "weight_decay": 0.0},
-        ]
-        self._optimizer = torch.optim.AdamW(groups, lr=training.learning_rate)
+        self._optimizer = make_optimizer(model, training.learning_rate, training.weight_decay)
 
     def run(self, output: Path, run: str, progress: Progress) -> float:
         """Take all steps that the saved state has not taken; return the mean loss of the last 100."""
         state = output / "state.safetensors"
-        done = load_state(state, self._model, self._optimizer, run)
+        done, _ = load_state(state, self._model, self._optimizer, run)
         if done:
             logger.info("going on from step %d of %d", done, len(self._batches))
         self._model.train()
@@ -148,9 +144,8 @@ class _Loop:
         return sum(recent) / max(len(recent), 1)
 
     def _step(self, step: int) -> float:
-        rate = self._training.learning_rate * warmup_then_linear(step, len(self._batches), self._training.warmup_share)
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
+        factor = warmup_then_linear(step, len(self._batches), self._training.warmup_share)
+        set_learning_rate(self._optimizer, self._training.learning_rate * factor)
         batch = [self._features[row] for row in self._batches[step]]
         loss = self._loss(batch)
         if not torch.isfinite(loss):
@@ -191,14 +186,6 @@ class _Loop:
         yield from batches
 
 
-def warmup_then_linear(step: int, steps: int, warmup_share: float) -> float:
-    """Return the factor of the learning rate before a step: linear up over the warm-up, then linear down to 0."""
-    warmup = max(1, int(steps * warmup_share))
-    if step < warmup:
-        return (step + 1) / warmup
-    return max(0.0, (steps - step) / max(1, steps - warmup))
-
-
 def _make_model(base: Path, training: ReaderTraining) -> Any:
     from transformers import AutoModelForQuestionAnswering
 
@@ -209,19 +196,14 @@ def _make_model(base: Path, training: ReaderTraining) -> Any:
     model.config.attention_probs_dropout_prob = training.dropout
     if training.lora_rank == 0:
         return model
-    from peft import LoraConfig, TaskType, get_peft_model
-
-    lora = LoraConfig(
-        task_type=TaskType.QUESTION_ANS,
-        r=training.lora_rank,
-        lora_alpha=training.lora_alpha,
-        target_modules="all-linear",
+    return add_lora(
+        model,
+        training.lora_rank,
+        training.lora_alpha,
+        training.base,
+        task_type="QUESTION_ANS",
         modules_to_save=["qa_outputs"],
     )
-    model = get_peft_model(model, lora)
-    # the adapter names its base as the user did, not where it lay on this machine
-    model.peft_config["default"].base_model_name_or_path = training.base
-    return model
 
 
 def _save(model: Any, tokenizer: Any, config: ReaderConfig, output: Path) -> None:

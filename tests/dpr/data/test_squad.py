@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from dpr.data.identity import content_id
+from dpr.data.passages import read_examples, read_passages
 from dpr.data.squad import PARAGRAPH_BREAK, read_squad, read_squad_passages
 from dpr.errors import DataError
 from dpr.types import Example, Passage, Question
@@ -48,6 +49,26 @@ def test_klue_mrc_is_read_by_its_guid(tmp_path: Path) -> None:
     klue = {"guid": "klue-mrc-v1_dev_1", "question": "?", "answers": [], "is_impossible": True, "question_type": 3}
     [example] = read_squad(squad_file(tmp_path, klue, news_category="사회", source="hankyung"))
     assert example.question.id == "klue-mrc-v1_dev_1"
+
+
+def test_klue_mrc_is_a_source_of_questions_and_of_passages(tmp_path: Path) -> None:
+    """As published: no title, a category and a source, plausible answers beside none, repeated spans."""
+    klue = {"question_type": 1, "is_impossible": False, "guid": "klue-mrc-v1_train_1", "question": "수도는?"}
+    impossible = {**klue, "question_type": 3, "is_impossible": True, "guid": "klue-mrc-v1_train_2"}
+    spans = [{"text": "서울은", "answer_start": 0}, {"text": "서울", "answer_start": 0}]
+    path = squad_file(
+        tmp_path,
+        {**klue, "answers": spans},
+        {**impossible, "answers": [], "plausible_answers": spans},
+        title="",
+        news_category="종합",
+        source="hankyung",
+    )
+    answered, unanswerable = read_examples(f"klue:{path}")
+    assert answered.question == Question("klue-mrc-v1_train_1", "수도는?", ("서울은", "서울"))
+    assert answered.answer_starts == (0, 0)
+    assert (unanswerable.is_impossible, unanswerable.question.answers) == (True, ())
+    assert [passage.text for passage in read_passages(f"klue:{path}")] == [SEOUL]
 
 
 def test_an_article_without_a_title_is_known_by_its_paragraph(tmp_path: Path) -> None:

@@ -1,0 +1,40 @@
+"""``dpr``: train, measure, search and ask from the command line; a command is a file of this package."""
+
+from __future__ import annotations
+
+import typer
+
+from dpr.cli.adapt import adapt_command
+from dpr.cli.benchmark import benchmark_command
+from dpr.cli.compare import compare_command
+from dpr.cli.inspect import inspect_command
+from dpr.cli.mine import mine_command
+from dpr.cli.reader import evaluate_reader_command, train_reader_command
+from dpr.cli.search import ask_command, search_command
+from dpr.cli.train import train_command
+from dpr.cli.tune import tune_command
+from dpr.console import run
+
+app = typer.Typer(
+    help="Open-domain question answering in Korean and English: train, measure, search, ask.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+app.command("adapt")(adapt_command)
+app.command("mine")(mine_command)
+app.command("train")(train_command)
+app.command("train-reader")(train_reader_command)
+app.command("evaluate-reader")(evaluate_reader_command)
+app.command("inspect")(inspect_command)
+app.command("benchmark")(benchmark_command)
+app.command("compare")(compare_command)
+app.command("tune")(tune_command)
+app.command("search")(search_command)
+app.command("ask")(ask_command)
+
+
+def main() -> None:
+    """Run the command line."""
+    run(app)

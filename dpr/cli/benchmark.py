@@ -1,0 +1,74 @@
+"""``dpr benchmark``."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from dpr.cli.options import EncoderOption, FusionOption, IndexOption, JsonOption, WeightOption, fusion_of
+from dpr.console import print_json, show_progress
+from dpr.errors import ConfigError
+
+
+def benchmark_command(
+    index: IndexOption,
+    questions: Annotated[str, typer.Option(metavar="SOURCE", help="kind:PATH of questions with gold passages.")],
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder of report.json, run files and recall.png.")],
+    retrievers: Annotated[
+        str, typer.Option(metavar="NAMES", help="Retrievers to compare, with commas between.")
+    ] = "bm25,tfidf,dense,hybrid",
+    k: Annotated[str, typer.Option(metavar="NUMBERS", help="Depths of recall, with commas between.")] = "1,5,20,100",
+    fusion: FusionOption = None,
+    weight: WeightOption = None,
+    encoder: EncoderOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare sparse, dense and hybrid retrieval on the same questions."""
+    from dpr.benchmark import benchmark
+    from dpr.data.passages import read_examples
+    from dpr.search.open import open_index
+
+    opened = open_index(index, encoder_name=encoder)
+    command = shlex.join(["dpr", *sys.argv[1:]])
+    with show_progress() as progress:
+        report = benchmark(
+            opened,
+            read_examples(questions),
+            [name.strip() for name in retrievers.split(",") if name.strip()],
+            _depths(k),
+            output,
+            fusion_of(fusion, weight),
+            progress,
+            source=questions,
+            command=command,
+        )
+    if as_json:
+        print_json(report.as_json())
+        return
+    head, *rows = report.table()
+    columns = [name.replace("@", "\n@").replace("/", "\nper ").replace(" ms", "\nms") for name in head]
+    table = Table(
+        *columns,
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+        title=f"{report.questions.count:,} questions, {report.pool.passages:,} passages",
+    )
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+    Console(stderr=True).print(f"report, run files and recall.png are in {output}")
+
+
+def _depths(text: str) -> list[int]:
+    try:
+        return [int(number) for number in text.split(",")]
+    except ValueError:
+        raise ConfigError(f"--k {text!r} is not a list of whole numbers; write for example --k 1,5,20,100") from None

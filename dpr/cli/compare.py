@@ -1,0 +1,133 @@
+"""``dpr compare``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from dpr.cli.options import JsonOption
+from dpr.console import print_json
+from dpr.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from dpr.evaluation.compare import Compared
+
+    Runs = dict[str, dict[str, list[str]]]
+
+DEFAULT_METRICS = ["recall@1", "recall@20", "mrr@10"]
+
+
+def compare_command(
+    qrels: Annotated[Path, typer.Option(metavar="FILE", help="TREC qrels, as dpr benchmark writes them.")],
+    run: Annotated[
+        list[Path], typer.Option(metavar="FILE", help="TREC run; repeatable, the first one is the baseline.")
+    ],
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME@K", help="recall, success, mrr or ndcg at a depth; repeatable."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell whether runs over the same questions differ by more than chance."""
+    from dpr.evaluation.compare import compare_runs
+    from dpr.evaluation.trec import read_qrels
+
+    judged = read_qrels(qrels)
+    runs = _read_runs(run, judged, qrels)
+    (first, baseline), *others = runs.items()
+    compared = compare_runs(baseline, dict(others), judged, metric or DEFAULT_METRICS)
+    missing = {name: len(judged.keys() - ranked.keys()) for name, ranked in runs.items()}
+    if as_json:
+        print_json(_as_json(first, compared, missing, len(judged)))
+        return
+    _print_table(first, compared, len(judged))
+    for name, count in missing.items():
+        if count:
+            Console(stderr=True).print(f"{escape(name)} lacks {count:,} of the questions: they score 0")
+
+
+def _read_runs(paths: Sequence[Path], judged: Mapping[str, object], qrels: Path) -> Runs:
+    from dpr.evaluation.trec import read_run
+
+    if len(set(paths)) < max(2, len(paths)):
+        given = ", ".join(map(str, paths))
+        raise ConfigError(f"the runs to compare are {given}: give --run two or more files, each one once")
+    runs = {}
+    for name, path in zip(_names(paths), paths, strict=True):
+        runs[name] = {question: [passage for passage, _ in hits] for question, hits in read_run(path).items()}
+        if not judged.keys() & runs[name].keys():
+            raise DataError.at(path, None, f"the run has none of the {len(judged)} questions that {qrels} judges")
+    return runs
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """Return as much of the ends of paths, without the endings of the files, as tells them apart."""
+    stems = [path.with_suffix("").parts for path in paths]
+    for length in range(1, max(map(len, stems)) + 1):
+        names = ["/".join(parts[-length:]) for parts in stems]
+        if len(set(names)) == len(names):
+            return names
+    return [str(path) for path in paths]
+
+
+def _as_json(
+    baseline: str, compared: Mapping[str, Sequence[Compared]], missing: Mapping[str, int], questions: int
+) -> dict[str, object]:
+    first = {row.metric: {"value": row.baseline} for row in next(iter(compared.values()))}
+    others = {name: {row.metric: _row_json(row) for row in rows} for name, rows in compared.items()}
+    systems = {
+        name: {"metrics": metrics, "missing_questions": missing[name]}
+        for name, metrics in {baseline: first, **others}.items()
+    }
+    return {"questions": questions, "baseline": baseline, "systems": systems}
+
+
+def _row_json(row: Compared) -> dict[str, object]:
+    return {
+        "value": row.value,
+        "difference": row.difference.mean,
+        "low": row.difference.interval.low,
+        "high": row.difference.interval.high,
+        "p_value": row.difference.p_value,
+        "corrected_p_value": row.corrected_p_value,
+        "is_significant": row.is_significant,
+    }
+
+
+def _print_table(baseline: str, compared: Mapping[str, Sequence[Compared]], questions: int) -> None:
+    title = f"{questions:,} questions, in per cent; differences from {escape(baseline)}"
+    table = Table(
+        *("metric", "run", "value", "differ-\nence", "95 %\ninterval", "\np", "cor-\nrected p", "signif-\nicant"),
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+        title=title,
+    )
+    table.columns[1].overflow = "fold"
+    for rows in zip(*compared.values(), strict=True):
+        table.add_row(rows[0].metric, escape(baseline), f"{100 * rows[0].baseline:.1f}")
+        for name, row in zip(compared, rows, strict=True):
+            table.add_row("", escape(name), f"{100 * row.value:.1f}", *_judgement(row))
+    Console().print(table)
+
+
+def _judgement(row: Compared) -> tuple[str, ...]:
+    difference, interval = row.difference, row.difference.interval
+    return (
+        f"{100 * difference.mean:+.1f}",
+        f"{100 * interval.low:+.1f} … {100 * interval.high:+.1f}",
+        _p_value(difference.p_value),
+        _p_value(row.corrected_p_value),
+        "yes" if row.is_significant else "no",
+    )
+
+
+def _p_value(value: float) -> str:
+    return "< 0.0001" if value < 0.0001 else f"{value:.4f}"

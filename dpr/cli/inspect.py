@@ -1,0 +1,190 @@
+"""``dpr inspect``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from dpr.cli.options import JsonOption
+from dpr.console import print_json, show_progress
+from dpr.durable import write_atomically
+from dpr.errors import ConfigError
+
+if TYPE_CHECKING:
+    from dpr.train.inspection import Inspection, Judgement, Sample, Token
+    from dpr.types import Progress
+
+    Tokenized = dict[str, dict[str, tuple[Token, ...]]]
+    """For each text, its tokens before and after."""
+
+WIDEST_MATRIX = 12
+"""Up to so many questions, a terminal of 100 columns shows the matrix."""
+
+
+def inspect_command(
+    encoder: Annotated[str, typer.Option(metavar="NAME_OR_DIR", help="The encoder to look at.")],
+    before: Annotated[
+        str | None, typer.Option(metavar="NAME_OR_DIR", help="The encoder it was trained from, to compare with.")
+    ] = None,
+    text: Annotated[list[str] | None, typer.Option(help="A text whose tokens to show; repeatable.")] = None,
+    questions: Annotated[
+        str | None, typer.Option(metavar="SOURCE", help="kind:PATH of questions with gold passages.")
+    ] = None,
+    count: Annotated[int, typer.Option(help="How many of the questions, 1 to 50.")] = 8,
+    pool: Annotated[int, typer.Option(help="How many of the source's passages to rank the gold ones among.")] = 500,
+    output: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of similarity.png and inspection.json.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what an encoder sees and how it judges: tokens, similarities, ranks; before and after training."""
+    from dpr.evaluation.chart import require_charts
+    from dpr.train.inspection import Inspection
+
+    texts = text or []
+    sample = _sample(texts, questions, count, pool)
+    if output is not None and sample is not None:
+        require_charts()
+    names = {"before": before, "after": encoder} if before else {"after": encoder}
+    tokens: Tokenized = {item: {} for item in texts}
+    judgements: dict[str, Judgement] = {}
+    with show_progress() as progress:
+        for when, name in names.items():
+            _look(when, name, tokens, sample, judgements, progress)
+    inspection = None if sample is None else Inspection(sample, judgements)
+    values = _as_json(names, tokens, inspection)
+    if output is not None:
+        _write(output, values, inspection)
+    if as_json:
+        print_json(values)
+        return
+    _print_tokens(tokens, names)
+    if inspection is not None:
+        _print_similarities(inspection)
+        _print_ranks(inspection)
+    if output is not None:
+        Console(stderr=True).print(f"written to {output}", highlight=False)
+
+
+def _sample(texts: list[str], questions: str | None, count: int, pool: int) -> Sample | None:
+    from dpr.data.passages import read_examples
+    from dpr.train.inspection import Sample
+
+    if not texts and questions is None:
+        raise ConfigError("there is nothing to look at; give --questions SOURCE, or --text once or more")
+    if not all(item.strip() for item in texts):
+        raise ConfigError("a --text is empty; give it some letters")
+    if questions is not None:
+        return Sample.of_examples(read_examples(questions), count, pool)
+    return Sample.of_texts(texts) if len(texts) > 1 else None
+
+
+def _look(
+    when: str,
+    name: str,
+    tokens: Tokenized,
+    sample: Sample | None,
+    judgements: dict[str, Judgement],
+    progress: Progress,
+) -> None:
+    """Load an encoder and note its tokens and its judgement; only one is in memory at a time."""
+    from dpr.models.encoders import load_encoder
+    from dpr.train.inspection import judge, tokens_of
+
+    encoder = load_encoder(name)
+    for item, seen in tokens.items():
+        seen[when] = tokens_of(encoder.tokenizers[0], item)
+    if sample is not None:
+        judgements[when] = judge(encoder, sample, lambda stage, done, total: progress(f"{stage} {when}", done, total))
+
+
+def _as_json(names: Mapping[str, str], tokens: Tokenized, inspection: Inspection | None) -> dict[str, object]:
+    texts = [
+        {"text": item, **{when: [asdict(token) for token in found] for when, found in seen.items()}}
+        for item, seen in tokens.items()
+    ]
+    return {"encoders": dict(names), "texts": texts, **(inspection.as_json() if inspection else {})}
+
+
+def _write(folder: Path, values: Mapping[str, object], inspection: Inspection | None) -> None:
+    from dpr.evaluation.heatmap import Panel, draw_similarities
+
+    write_atomically(folder / "inspection.json", json.dumps(values, ensure_ascii=False, indent=2) + "\n")
+    if inspection is not None:
+        panels = [
+            Panel(when, judgement.encoder, inspection.similarities(when))
+            for when, judgement in inspection.judgements.items()
+        ]
+        questions = [question.text for question in inspection.sample.questions]
+        draw_similarities(folder / "similarity.png", panels, questions, inspection.measure)
+
+
+def _print_tokens(tokens: Tokenized, names: Mapping[str, str]) -> None:
+    console = Console(highlight=False)
+    for item, seen in tokens.items():
+        console.print(Text(item, style="bold"))
+        for when, found in seen.items():
+            unknown = sum(token.is_unknown for token in found)
+            console.print(f"  {when} ({escape(names[when])}): {len(found)} tokens, {unknown} unknown")
+            line = Text("  ")
+            for token in found:
+                line.append(token.text, style="bold red" if token.is_unknown else "cyan")
+                line.append(f" {token.id}  ", style="dim")
+            console.print(line)
+
+
+def _print_similarities(inspection: Inspection) -> None:
+    from dpr.evaluation.heatmap import number_text
+
+    size = len(inspection.sample.questions)
+    if size > WIDEST_MATRIX:
+        return
+    console = Console(highlight=False)
+    for when, judgement in inspection.judgements.items():
+        console.print(f"\n{inspection.measure} with each gold passage, {when} ({escape(judgement.encoder)});")
+        console.print("the question's own one is underlined, the highest number of a row bold")
+        table = Table(
+            "question",
+            *(str(number) for number in range(1, size + 1)),
+            box=SIMPLE_HEAD,
+            pad_edge=False,
+            collapse_padding=True,
+        )
+        for row, values in enumerate(inspection.similarities(when)):
+            cells = [Text(number_text(value, decimals=2)) for value in values]
+            cells[int(values.argmax())].stylize("bold")
+            cells[row].stylize("underline")
+            table.add_row(str(row + 1), *cells)
+        console.print(table)
+
+
+def _print_ranks(inspection: Inspection) -> None:
+    from dpr.evaluation.heatmap import shortened
+
+    table = Table(
+        "question", "", "gold passage", *inspection.judgements, "gained",
+        box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True,
+        title=f"rank of the gold passage among {len(inspection.sample.pool):,} passages",
+    )  # fmt: skip
+    for number, question in enumerate(inspection.sample.questions):
+        gold = inspection.sample.gold(number)
+        ranks = (str(judgement.ranks[number]) for judgement in inspection.judgements.values())
+        gain = inspection.gain(number)
+        table.add_row(
+            str(number + 1),
+            escape(question.text),
+            escape(shortened(f"{gold.title}: {gold.text}" if gold.title else gold.text, 60)),
+            *ranks,
+            "" if gain is None else f"{gain:+d}" if gain else "=",
+        )
+    Console().print(table)

@@ -1,0 +1,83 @@
+"""``dpr mine``."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dpr.cli.options import EncoderOption, IndexOption, JsonOption, show
+from dpr.console import show_progress
+from dpr.errors import ConfigError
+
+
+def mine_command(
+    index: IndexOption,
+    questions: Annotated[
+        list[str], typer.Option(metavar="SOURCE", help="kind:PATH of questions with their passages; repeatable.")
+    ],
+    output: Annotated[Path, typer.Option(metavar="FILE", help="The training file, for dpr:FILE.")],
+    retriever: Annotated[str, typer.Option(metavar="NAME", help="bm25, dense, hybrid, tfidf or rank-bm25.")] = "bm25",
+    count: Annotated[int, typer.Option(help="Negatives for each question, at most.")] = 8,
+    ranks: Annotated[str, typer.Option(metavar="FIRST:LAST", help="The ranks to take them from.")] = "1:50",
+    max_share: Annotated[
+        float | None, typer.Option(metavar="NUMBER", help="Leave out scores above this share of the positive's.")
+    ] = None,
+    keep_answers: Annotated[bool, typer.Option("--keep-answers", help="Take passages with an answer too.")] = False,
+    seed: Annotated[int | None, typer.Option(help="Draw from the ranks at random; by default, the best.")] = None,
+    encoder: EncoderOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find hard negatives for training: passages ranked high that do not answer their question."""
+    from dpr.data.dpr_json import write_dpr_json
+    from dpr.data.passages import read_examples
+    from dpr.durable import write_atomically
+    from dpr.search.open import open_index
+    from dpr.train.mining import Mining, mine
+
+    first, last = _ranks(ranks)
+    options = Mining(retriever, count, first, last, max_share, keep_answers, seed)
+    _refuse_bad_output(output)
+    opened = open_index(index, encoder_name=encoder)
+    examples = [example for source in questions for example in read_examples(source)]
+    with show_progress() as progress:
+        mined = mine(opened, examples, options, progress)
+        write_dpr_json(output, mined)
+    summary = mined.summary.as_json()
+    made_by = {
+        "command": shlex.join(["dpr", *sys.argv[1:]]),
+        "options": asdict(options),
+        "questions": questions,
+        "generation": opened.generation,
+        "encoder": asdict(opened.manifest.encoder) if opened.manifest.encoder else None,
+        "summary": summary,
+    }
+    write_atomically(record_of(output), json.dumps(made_by, ensure_ascii=False, indent=2) + "\n")
+    show({**summary, "output": str(output)}, as_json)
+
+
+def record_of(output: Path) -> Path:
+    """Return the file beside a training file that says how it was made."""
+    return output.with_name(f"{output.stem}.mining.json")
+
+
+def _ranks(text: str) -> tuple[int, int]:
+    first, _, last = text.partition(":")
+    try:
+        return int(first), int(last)
+    except ValueError:
+        raise ConfigError(f"--ranks {text!r} is not FIRST:LAST; write for example --ranks 1:50") from None
+
+
+def _refuse_bad_output(output: Path) -> None:
+    """Raise ConfigError for a file that could not be written, before hours of searching instead of after."""
+    if output.is_dir():
+        raise ConfigError(f"--output {output} is a folder; name a file, such as {output / 'mined.json'}")
+    above = next(folder for folder in (output.absolute().parents) if folder.exists())
+    if not above.is_dir():
+        raise ConfigError(f"--output {output} cannot be made, because {above} is a file; name another folder")

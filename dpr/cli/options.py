@@ -1,0 +1,69 @@
+"""What the commands share: options, and how they read questions and print results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from dpr.console import print_json
+from dpr.errors import ConfigError
+
+if TYPE_CHECKING:
+    from dpr.search.fusion import Fusion
+
+IndexOption = Annotated[Path, typer.Option("--index", metavar="INDEX", help="Folder of the index.")]
+DataOption = Annotated[list[str], typer.Option("--data", metavar="SOURCE", help="kind:PATH of questions; repeatable.")]
+RetrieverOption = Annotated[
+    str, typer.Option("--retriever", metavar="NAME", help="hybrid, dense, bm25, tfidf or rank-bm25.")
+]
+FusionOption = Annotated[
+    str | None, typer.Option("--fusion", metavar="METHOD", help="How hybrid fuses: zscore, minmax, raw or rrf.")
+]
+WeightOption = Annotated[
+    list[str] | None, typer.Option("--weight", metavar="LIST=NUMBER", help="A list's weight in the fusion; repeatable.")
+]
+EncoderOption = Annotated[
+    str | None, typer.Option("--encoder", metavar="NAME_OR_DIR", help="Where the index's encoder is now, if it moved.")
+]
+ReaderOption = Annotated[str, typer.Option("--reader", metavar="NAME_OR_DIR", help="The reader.")]
+PrecisionOption = Annotated[str, typer.Option("--precision", help="Arithmetic of the model: auto, fp32 or bf16.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def fusion_of(method: str | None, weights: list[str] | None) -> Fusion | None:
+    """Return the fusion that the options ask for; None: the default.
+
+    Raises:
+        ConfigError: a weight is not ``LIST=NUMBER``.
+        RequestError: see `Fusion`.
+    """
+    from dpr.search.fusion import Fusion
+
+    if method is None and not weights:
+        return None
+    return Fusion(method or "zscore", dict(_weight(item) for item in weights) if weights else None)
+
+
+def _weight(item: str) -> tuple[str, float]:
+    name, _, number = item.partition("=")
+    try:
+        return name.strip(), float(number)
+    except ValueError:
+        raise ConfigError(f"--weight {item!r} is not LIST=NUMBER; write for example --weight bm25=0.7") from None
+
+
+def show(values: Mapping[str, object], as_json: bool) -> None:
+    """Print named values as JSON or as a table of two columns."""
+    if as_json:
+        print_json(dict(values))
+        return
+    table = Table(show_header=False)
+    for name, value in values.items():
+        table.add_row(name.replace("_", " "), escape(str(value)))
+    Console().print(table)

@@ -1,0 +1,107 @@
+"""``dpr tune``."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from dpr.cli.options import EncoderOption, IndexOption, JsonOption
+from dpr.console import print_json, show_progress
+
+if TYPE_CHECKING:
+    from dpr.evaluation.compare import Difference
+    from dpr.search.plateau import HeldOut
+    from dpr.search.tune import Tuned
+
+MAX_ROWS = 21
+"""A curve of more points, that of three lists, is shown by its remarkable ones."""
+
+
+def tune_command(
+    index: IndexOption,
+    questions: Annotated[
+        list[str], typer.Option(metavar="SOURCE", help="kind:PATH of questions with gold passages; repeatable.")
+    ],
+    retriever: Annotated[
+        str, typer.Option(metavar="NAMES", help="Two or three lists to fuse, with commas between.")
+    ] = "dense,bm25",
+    metric: Annotated[str, typer.Option(metavar="NAME@K", help="What to maximize, such as recall@1.")] = "mrr@10",
+    method: Annotated[str, typer.Option(help="How to fuse: zscore, minmax, raw or rrf.")] = "zscore",
+    folds: Annotated[int, typer.Option(help="Parts of the questions for the cross-validated gain; 0: none.")] = 5,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JSON file for the weights and how they came about.")
+    ] = None,
+    encoder: EncoderOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find the fusion weights that suit an index and its questions."""
+    from dpr.data.passages import read_examples
+    from dpr.search.open import open_index
+    from dpr.search.tune import tune, write_tuned
+
+    opened = open_index(index, encoder_name=encoder)
+    examples = (example for source in questions for example in read_examples(source))
+    lists = [name.strip() for name in retriever.split(",") if name.strip()]
+    with show_progress() as progress:
+        tuned = tune(opened, examples, lists, metric, method, folds, progress, source=", ".join(questions))
+    if output is not None:
+        write_tuned(output, tuned, shlex.join(["dpr", *sys.argv[1:]]))
+    if as_json:
+        print_json(tuned.as_json())
+        return
+    console = Console()
+    console.print(_curve(tuned))
+    console.print(f"chosen: [b]{tuned.arguments or _weights(tuned)}[/b]", highlight=False)
+    if tuned.held_out:
+        console.print(_sentence(tuned.held_out, tuned.objective, tuned.questions.count), highlight=False)
+
+
+def _curve(tuned: Tuned) -> Table:
+    metrics = list(tuned.chosen.metrics)
+    table = Table(
+        *(*tuned.chosen.weights, *metrics, ""),
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        title=f"{tuned.questions.count:,} questions on {tuned.documents:,} documents, {tuned.method}, in per cent",
+    )
+    for number, point in enumerate(tuned.curve):
+        notes = _notes(tuned, number)
+        if notes or len(tuned.curve) <= MAX_ROWS:
+            values = (f"{100 * point.metrics[name]:.2f}" for name in metrics)
+            style = "bold" if number == tuned.choice.chosen else None
+            table.add_row(*(f"{weight:.2f}" for weight in point.weights.values()), *values, notes, style=style)
+    return table
+
+
+def _notes(tuned: Tuned, number: int) -> str:
+    point = tuned.curve[number]
+    notes = [name + " alone" for name, weight in point.weights.items() if weight == 1]
+    choice = tuned.choice
+    notes += [word for word, place in (("best", choice.best), ("chosen", choice.chosen)) if place == number]
+    is_equal = number in choice.plateau and number not in (choice.best, choice.chosen)
+    notes += ["as good as the best"] if is_equal and len(tuned.curve) <= MAX_ROWS else []
+    return ", ".join(notes)
+
+
+def _weights(tuned: Tuned) -> str:
+    return ", ".join(f"{name} {weight:g}" for name, weight in tuned.chosen.weights.items())
+
+
+def _sentence(held_out: HeldOut, objective: str, questions: int) -> str:
+    return (
+        f"On questions that the weights were not fitted to ({held_out.folds} folds by document of {questions:,} "
+        f"questions), {objective} is {100 * held_out.value:.2f}: {_gain(held_out.over_list)} against the best single "
+        f"list, {_gain(held_out.over_equal)} against equal weights."
+    )
+
+
+def _gain(gain: Difference) -> str:
+    low, high = 100 * gain.interval.low, 100 * gain.interval.high
+    return f"{100 * gain.mean:+.2f} ({low:+.2f} … {high:+.2f})"

@@ -1,0 +1,190 @@
+"""Question–passage pairs, one a row, as JSON lines or tab-separated values.
+
+    {"question", "passage", "title", "id", "passage_id", "answer", "label" or "score", "negative"}
+
+Only the first two are needed. The names that sentence-transformers uses are read as well: ``query`` or ``anchor`` for
+the question, ``positive`` for the passage. TSV has a header that names them, or else the columns question, passage and,
+perhaps, title. ``id`` is the question's; ``answer`` and ``negative``, a hard negative's text, may be lists in JSON.
+
+Rows of one question, known by its id or else by its text, become one `Example`. ``label`` is 1 for a positive and 0 for
+a negative; ``score`` is a grade of relevance as in qrels, where 0 is a negative. A file has one of them in each row, or
+neither: then every passage is a positive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dpr.data.files import Place, open_binary
+from dpr.data.identity import content_id
+from dpr.data.record import Record
+from dpr.data.rows import read_jsonl, read_tsv
+from dpr.errors import DataError
+from dpr.types import Example, Passage, Question
+
+QUESTION_NAMES = ("question", "query", "anchor")
+PASSAGE_NAMES = ("passage", "positive")
+GRADE_NAMES = ("label", "score")
+
+_HEADERLESS_COLUMNS = ("question", "passage", "title")
+
+
+def read_pairs(path: Path) -> Iterator[Example]:
+    """Yield each question with its passages, in the order in which the questions first come; the file is read whole.
+
+    A question without an id is given that of its text, a passage without an id that of its content.
+
+    Raises:
+        DataError: an unknown file ending; a row lacks its question or its passage, or its label is another one than the
+            first row's or no label; rows contradict each other; a question has no positive passage.
+    """
+    questions: dict[str, _Question] = {}
+    passages: dict[str, Passage] = {}
+    labelled_by: str | None = None
+    for number, row in enumerate(_rows(path)):
+        labelled_by = _label_name(row) if number == 0 else _same_label_name(row, labelled_by)
+        pair = _pair(row, labelled_by)
+        for passage in (pair.passage, *pair.negatives):
+            known = passages.setdefault(passage.id, passage)
+            if known != passage and passage.id != content_id(passage.text):
+                raise row.error(f"passage id {passage.id!r} was seen before with another title or text")
+        questions.setdefault(pair.question.id, _Question(pair.question, row.place)).add(pair, row)
+    for question in questions.values():
+        yield question.example()
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    question: Question
+    passage: Passage
+    grade: int
+    negatives: tuple[Passage, ...]
+
+
+@dataclass(slots=True)
+class _Question:
+    """The rows of one question so far; ``grades`` by passage id, 0 for a negative."""
+
+    question: Question
+    place: Place
+    answers: dict[str, None] = field(default_factory=dict)
+    passages: dict[str, Passage] = field(default_factory=dict)
+    grades: dict[str, int] = field(default_factory=dict)
+
+    def add(self, pair: _Pair, row: Record) -> None:
+        """Take in a row.
+
+        Raises:
+            DataError: the id was another question's, or the passage was labelled otherwise before.
+        """
+        if pair.question.text != self.question.text:
+            raise row.error(f"question id {pair.question.id!r} was seen before with another text ({self.place})")
+        self.answers.update(dict.fromkeys(pair.question.answers))
+        for passage, grade in ((pair.passage, pair.grade), *((negative, 0) for negative in pair.negatives)):
+            self.passages.setdefault(passage.id, passage)
+            if self.grades.setdefault(passage.id, grade) != grade:
+                raise row.error(
+                    f"the passage was graded {self.grades[passage.id]} for this question before, not {grade}"
+                )
+
+    def example(self) -> Example:
+        """Return the question with its positives and negatives.
+
+        Raises:
+            DataError: it has no positive.
+        """
+        positives = [identity for identity, grade in self.grades.items() if grade]
+        if not positives:
+            raise self.place.error(f"the question {self.question.text!r} has no positive passage, here or further on")
+        grades = tuple(self.grades[identity] for identity in positives)
+        return Example(
+            Question(self.question.id, self.question.text, tuple(self.answers)),
+            positives=tuple(self.passages[identity] for identity in positives),
+            negatives=tuple(self.passages[identity] for identity, grade in self.grades.items() if not grade),
+            grades=grades if set(grades) != {1} else (),
+        )
+
+
+def _read_tsv(path: Path) -> Iterator[Record]:
+    """Yield the rows without their empty cells, which stand for what a row does not have."""
+    for row in read_tsv(path, _is_header, _HEADERLESS_COLUMNS):
+        yield Record({name: cell for name, cell in row.fields.items() if str(cell).strip()}, row.place)
+
+
+def _is_header(cells: Sequence[str]) -> bool:
+    """Tell a header by one of its two names: where the other is misspelt, the first row is then said to lack it."""
+    return not set(cells).isdisjoint((*QUESTION_NAMES, *PASSAGE_NAMES))
+
+
+_FORMATS: Mapping[str, Callable[[Path], Iterator[Record]]] = {
+    ".jsonl": read_jsonl,
+    ".jsonl.gz": read_jsonl,
+    ".tsv": _read_tsv,
+    ".tsv.gz": _read_tsv,
+}
+
+
+def _rows(path: Path) -> Iterator[Record]:
+    for ending, read in _FORMATS.items():
+        if path.name.lower().endswith(ending):
+            return read(path)
+    with open_binary(path):  # that it does not exist, or is a folder, is said first
+        raise DataError.at(path, None, f"is no file of pairs by its ending; use one of {', '.join(_FORMATS)}")
+
+
+def _label_name(row: Record) -> str | None:
+    given = [name for name in GRADE_NAMES if row.fields.get(name) is not None]
+    if len(given) > 1:
+        raise row.error("has both a 'label' and a 'score'; keep one of them")
+    return given[0] if given else None
+
+
+def _same_label_name(row: Record, expected: str | None) -> str | None:
+    found = _label_name(row)
+    if found != expected:
+        names = [f"a {name!r}" if name else "no label" for name in (found, expected)]
+        raise row.error(f"has {names[0]} where the first row has {names[1]}; label each row alike, or none")
+    return found
+
+
+def _pair(row: Record, labelled_by: str | None) -> _Pair:
+    question = _text(row, QUESTION_NAMES, "question").strip()
+    text = _text(row, PASSAGE_NAMES, "passage")
+    return _Pair(
+        Question(row.identifier("id") or content_id(question), question, _texts(row, "answer")),
+        Passage(row.identifier("passage_id") or content_id(text), text, row.optional("title", str, "").strip()),
+        grade=_grade(row, labelled_by) if labelled_by else 1,
+        negatives=tuple(Passage(content_id(negative), negative) for negative in _texts(row, "negative")),
+    )
+
+
+def _text(row: Record, names: Sequence[str], meaning: str) -> str:
+    given = [name for name in names if row.fields.get(name) is not None]
+    if not given:
+        raise row.error(f"the pair has no {meaning} (a field {' or '.join(map(repr, names))})")
+    return row.text(given[0])
+
+
+def _texts(row: Record, name: str) -> tuple[str, ...]:
+    """Return a field that holds one string or a list of them; empty where it is absent."""
+    value = row.fields.get(name)
+    texts = row.strings(name) if isinstance(value, list) else (row.optional(name, str, ""),)
+    if value is not None and not all(text.strip() for text in texts):
+        raise row.error(f"the field {name!r} holds an empty text")
+    return texts if value is not None else ()
+
+
+def _grade(row: Record, name: str) -> int:
+    """Return a label or score, which a TSV holds as text, as a grade of relevance."""
+    value = row.fields[name]
+    try:
+        number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else -1.0
+    except ValueError:
+        number = -1.0
+    highest = 1.0 if name == "label" else float("inf")
+    if not (0 <= number <= highest and number.is_integer()):
+        expected = "0 or 1" if name == "label" else "a whole number from 0 (0: not relevant)"
+        raise row.error(f"{name!r} is {value!r} where {expected} is expected")
+    return int(number)

@@ -1,0 +1,136 @@
+"""Which of many fusion weights to use: the middle of those that are as good as the best one, in plain numpy.
+
+The weights that happen to be best on some questions are a fluke in part: the curve is flat around its top, and its
+highest point moves when a few questions change. So the choice is the middle of the plateau, the weights around the
+best that are worse by no more than one standard error: the rule by which Breiman et al. (1984, section 3.4.3) choose
+the size of a tree. The standard error is that of the difference from the best on the same questions. The fewer the
+questions, the wider the plateau, and the nearer its middle to equal weights.
+
+Arrays of values are (W, Q): for each of W points of a grid of weights, the objective of each of Q questions. Questions
+come in groups (a document's), which are the units of evidence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from dpr.evaluation.compare import Difference, compare
+from dpr.evaluation.metrics import Values
+from dpr.types import IntArray
+
+Mask = npt.NDArray[np.bool_]
+
+STEPS = 20
+"""A weight is a multiple of 1 / STEPS."""
+
+
+def weight_grid(lists: int, steps: int = STEPS) -> IntArray:
+    """Return all weights of so many lists that add up to 1, counted in steps, (W, L); from the last list alone on."""
+    axes = np.meshgrid(*[np.arange(steps + 1)] * (lists - 1), indexing="ij")
+    first = np.stack(axes, axis=-1).reshape(-1, lists - 1)
+    first = first[first.sum(axis=1) <= steps]
+    return np.column_stack([first, steps - first.sum(axis=1)])
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Points of the grid: the best one, the ones as good as it and connected with it, and the one in their middle."""
+
+    best: int
+    plateau: tuple[int, ...]
+    chosen: int
+
+
+def choose(grid: IntArray, values: Values, ties: Values, groups: IntArray) -> Choice:
+    """Choose a point of the grid.
+
+    Args:
+        grid: the weights in steps, (W, L).
+        values: the objective, (W, Q).
+        ties: decides between points of equal objective, (W, Q).
+        groups: for each question the number of its group, (Q,).
+    """
+    means = values.mean(axis=1)
+    best = int(np.lexsort([ties.mean(axis=1), means])[-1])
+    behind = values[best] - values
+    plateau = np.flatnonzero(_connected(grid, means[best] - means <= _standard_errors(behind, groups), best))
+    distances = ((grid[plateau] - grid[plateau].mean(axis=0)) ** 2).sum(axis=1)
+    chosen = plateau[np.lexsort([-means[plateau], distances.round(9)])[0]]
+    return Choice(best, tuple(plateau.tolist()), int(chosen))
+
+
+def _standard_errors(values: Values, groups: IntArray) -> Values:
+    """Return the standard error of each row's mean, (W,), of values (W, Q) whose columns come in groups.
+
+    That of a mean under cluster sampling (Cochran 1977, section 9A.3): √(G / (G - 1) Σ_g (S_g - n_g·mean)²) / Q, which
+    is the usual one where every group is one question; 0 for a single group, which says nothing of others.
+    """
+    order = np.argsort(groups, kind="stable")
+    _, starts, sizes = np.unique(groups[order], return_index=True, return_counts=True)
+    sums = np.add.reduceat(values[:, order], starts, axis=1)  # (W, G)
+    residuals = sums - sizes * values.mean(axis=1, keepdims=True)
+    count = len(sizes)
+    if count < 2:
+        return np.zeros(len(values))
+    errors: Values = np.sqrt(count / (count - 1) * (residuals**2).sum(axis=1)) / values.shape[1]
+    return errors
+
+
+def _connected(grid: IntArray, good: Mask, start: int) -> Mask:
+    """Tell which good points are reached from ``start`` over good ones, moving one step from a list to another."""
+    are_neighbours = np.abs(grid[:, None] - grid[None]).sum(axis=2) <= 2  # (W, W), each its own too
+    reached: Mask = np.arange(len(grid)) == start
+    while True:
+        grown: Mask = good & are_neighbours[reached].any(axis=0) | reached
+        if (grown == reached).all():
+            return reached
+        reached = grown
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """What the choice is worth on questions that it was not made on.
+
+    ``value`` is the mean objective with weights that were chosen without the question's own fold, ``over_list`` the
+    gain over the single list that was best there, ``over_equal`` that over (the grid's nearest to) equal weights.
+    """
+
+    folds: int
+    value: float
+    over_list: Difference
+    over_equal: Difference
+
+
+def cross_validate(grid: IntArray, values: Values, ties: Values, groups: IntArray, folds: int) -> HeldOut | None:
+    """Choose on all folds but one and measure on that one, for each of them; None for fewer than two groups or folds.
+
+    No group is in two folds. The arguments are those of `choose`; there are at most as many folds as groups.
+    """
+    folds = min(folds, len(np.unique(groups)))
+    if folds < 2:
+        return None
+    fold_of = _fold_of(groups, folds)
+    alone = np.flatnonzero((grid > 0).sum(axis=1) == 1)
+    equal = int(((grid - grid[0].sum() / grid.shape[1]) ** 2).sum(axis=1).argmin())
+    fused, single = np.empty(values.shape[1]), np.empty(values.shape[1])
+    for fold in range(folds):
+        inside, outside = fold_of == fold, fold_of != fold
+        choice = choose(grid, values[:, outside], ties[:, outside], groups[outside])
+        fused[inside] = values[choice.chosen, inside]
+        single[inside] = values[alone[values[alone][:, outside].mean(axis=1).argmax()], inside]
+    return HeldOut(folds, float(fused.mean()), compare(single, fused, groups), compare(values[equal], fused, groups))
+
+
+def _fold_of(groups: IntArray, folds: int) -> IntArray:
+    """Return each question's fold, (Q,): the groups, largest first, go each to the fold with the fewest questions."""
+    sizes = np.bincount(groups)
+    fold_of_group = np.zeros(len(sizes), dtype=np.int64)
+    filled = np.zeros(folds, dtype=np.int64)
+    for group in np.argsort(-sizes, kind="stable"):
+        fold_of_group[group] = filled.argmin()
+        filled[fold_of_group[group]] += sizes[group]
+    fold: IntArray = fold_of_group[groups]
+    return fold

@@ -1,0 +1,269 @@
+"""Fusion weights fitted to questions with known passages, and the file that keeps them.
+
+Each list is retrieved once; every point of a grid of weights is then fused by `dpr.search.fusion` itself, so that the
+numbers are those that a search with these weights gives. What is done with the curve is `dpr.search.plateau`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dpr.durable import write_atomically
+from dpr.errors import DataError, RequestError
+from dpr.evaluation.gold import judge_questions
+from dpr.evaluation.metrics import Judged, Values, parse_metric
+from dpr.evaluation.report import QuestionSet, versions
+from dpr.search.dense import DenseRetriever
+from dpr.search.fusion import RRF_CONSTANT, Fusion, fuse
+from dpr.search.hybrid import DEFAULT_DEPTH, CandidateSource
+from dpr.search.open import HYBRID_LISTS, OpenIndex
+from dpr.search.plateau import Choice, HeldOut, choose, cross_validate, weight_grid
+from dpr.search.sparse import SparseRetriever
+from dpr.types import Example, IntArray, Progress, Question, TopK, no_progress
+
+OBJECTIVE = "mrr@10"
+TIE_BREAKS = ("recall@1", "mrr@10")
+SHOWN_METRICS = ("recall@1", "recall@20", "mrr@10")
+MAX_LISTS = 3
+FOLDS = 5
+BATCH_QUESTIONS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Weights by list, and what fusion with them achieves by metric."""
+
+    weights: Mapping[str, float]
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """Fitted weights and how they came about; ``choice`` holds places in ``curve``.
+
+    ``documents`` is the number of documents that the gold passages are of: the units of evidence.
+    """
+
+    method: str
+    objective: str
+    curve: tuple[Point, ...]
+    choice: Choice
+    held_out: HeldOut | None
+    questions: QuestionSet
+    documents: int
+    generation: str
+
+    @property
+    def chosen(self) -> Point:
+        """The chosen weights."""
+        return self.curve[self.choice.chosen]
+
+    @property
+    def fusion(self) -> Fusion:
+        """The fusion with the chosen weights."""
+        return Fusion(self.method, self.chosen.weights)
+
+    @property
+    def arguments(self) -> str:
+        """What to write behind ``dpr search`` and ``dpr benchmark``; empty where their hybrid fuses other lists."""
+        if set(self.chosen.weights) != set(HYBRID_LISTS):
+            return ""
+        method = [] if self.method == Fusion().method else [f"--fusion {self.method}"]
+        return " ".join(method + [f"--weight {name}={weight:g}" for name, weight in self.chosen.weights.items()])
+
+    def as_json(self) -> dict[str, object]:
+        """Return JSON values, of which `read_fusion` reads the method, the constant and the weights."""
+        return {
+            "method": self.method,
+            "rrf_constant": RRF_CONSTANT,
+            "weights": dict(self.chosen.weights),
+            "arguments": self.arguments,
+            "objective": self.objective,
+            "metrics": dict(self.chosen.metrics),
+            "best": asdict(self.curve[self.choice.best]),
+            "held_out": asdict(self.held_out) if self.held_out else None,
+            "curve": [
+                {**asdict(point), "on_plateau": number in self.choice.plateau}
+                for number, point in enumerate(self.curve)
+            ],
+            "questions": asdict(self.questions),
+            "documents": self.documents,
+            "generation": self.generation,
+            "depth": DEFAULT_DEPTH,
+            "versions": versions(),
+        }
+
+
+def write_tuned(path: Path, tuned: Tuned, command: str = "") -> None:
+    """Write what was found, and the command that found it, as JSON."""
+    text = json.dumps({**tuned.as_json(), "command": command}, ensure_ascii=False, indent=2, allow_nan=False)
+    write_atomically(path, text + "\n")
+
+
+def read_fusion(path: Path) -> Fusion:
+    """Read the fusion of a file that `write_tuned` wrote.
+
+    Raises:
+        DataError: there is no such file, or it is not of this form.
+        RequestError: a value is out of range, as in `Fusion`.
+    """
+    if not path.is_file():
+        raise DataError.at(path, None, "there is no such file; dpr tune --output writes one")
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        weights = {str(name): float(weight) for name, weight in found["weights"].items()}
+        method, constant = str(found["method"]), float(found["rrf_constant"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError.at(path, None, f"it is not a file of dpr tune --output ({error!r}); write it anew") from None
+    return Fusion(method, weights, constant)
+
+
+def tune(
+    index: OpenIndex,
+    examples: Iterable[Example],
+    lists: Sequence[str] = HYBRID_LISTS,
+    objective: str = OBJECTIVE,
+    method: str = Fusion().method,
+    folds: int = FOLDS,
+    progress: Progress = no_progress,
+    *,
+    source: str = "",
+) -> Tuned:
+    """Find the weights that fuse an index's lists best for questions.
+
+    Args:
+        index: the open index.
+        examples: questions with their gold passages.
+        lists: names of two or three of the index's retrievers.
+        objective: the metric to maximize; equal ones are decided by recall@1 (MRR@10 where that is the objective).
+        method: how to fuse, a name of `dpr.search.fusion.METHODS`.
+        folds: parts of the questions for the cross-validated estimate; 0: no estimate.
+        progress: told of every batch of questions, and of every point of the curve.
+        source: where the questions come from, for the record.
+
+    Raises:
+        ConfigError: the objective is not a metric.
+        RequestError: the lists cannot be fused, the method is unknown, the objective looks deeper than the candidates,
+            or folds is negative.
+        DataError: two questions share an id, none can be judged, or no gold passage is in the index.
+    """
+    if folds < 0:
+        raise RequestError(f"folds is {folds}: give 0 for no estimate, or 2 and more", field="folds")
+    given = list(examples)
+    sources, metrics = _sources(index, lists, method), _metrics(objective)
+    judged = judge_questions(index.passages, given)
+    documents = _documents(given, judged.questions)
+    gold = _gold(judged.qrels, index.passages.row_of)
+    grid = weight_grid(len(lists))
+    weights = [dict(zip(lists, point, strict=True)) for point in (grid / grid[0].sum()).round(9).tolist()]
+    found = {name: _retrieve(name, sources[name], judged.questions, progress) for name in lists}
+    values = _curve(found, [Fusion(method, each) for each in weights], metrics, gold, index.passages.id, progress)
+    decisive = values[objective], values[next(name for name in TIE_BREAKS if name != objective)]
+    return Tuned(
+        method,
+        objective,
+        tuple(
+            Point(each, {name: float(values[name][number].mean()) for name in metrics})
+            for number, each in enumerate(weights)
+        ),
+        choose(grid, *decisive, documents),
+        cross_validate(grid, *decisive, documents, folds),
+        QuestionSet(source, len(judged.questions), judged.gold_missing, judged.left_out),
+        len(np.unique(documents)),
+        index.generation,
+    )
+
+
+def _sources(index: OpenIndex, names: Sequence[str], method: str) -> dict[str, CandidateSource]:
+    Fusion(method)
+    if not 2 <= len(set(names)) == len(names) <= MAX_LISTS:
+        given = ", ".join(names) or "nothing"
+        raise RequestError(f"the lists to fuse are {given}: name two or three different ones", field="retriever")
+    return {name: _source(index, name) for name in names}
+
+
+def _source(index: OpenIndex, name: str) -> CandidateSource:
+    retriever = index.retriever(name)
+    if not isinstance(retriever, DenseRetriever | SparseRetriever):
+        raise RequestError(f"the retriever {name!r} is itself fused: name the lists that it is made of", "retriever")
+    return retriever
+
+
+def _metrics(objective: str) -> list[str]:
+    """Return the names of the metrics to compute, the objective's first."""
+    _, depth = parse_metric(objective)
+    if depth > DEFAULT_DEPTH:
+        raise RequestError(f"{objective} looks deeper than the {DEFAULT_DEPTH} candidates of a list", field="metric")
+    return list(dict.fromkeys([objective, *SHOWN_METRICS]))
+
+
+def _documents(examples: Sequence[Example], questions: Sequence[Question]) -> IntArray:
+    """Number the documents of the questions' gold passages, (Q,); where there is one alone, number the questions."""
+    passage_of = {example.question.id: example.positives[0] for example in examples if example.positives}
+    passages = [passage_of[question.id] for question in questions]
+    names = [passage.document_id or passage.title or passage.id for passage in passages]
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    return np.array([numbers[name] for name in names]) if len(numbers) > 1 else np.arange(len(names))
+
+
+@dataclass(frozen=True, slots=True)
+class Gold:
+    """The rows of the judged passages of Q questions, (Q, J), and their grades; -2 where a passage is not there."""
+
+    rows: IntArray
+    grades: IntArray
+
+    def judge(self, retrieved: IntArray, questions: slice) -> Judged:
+        """Grade the rows (Q, k) that some of the questions got."""
+        rows, grades = self.rows[questions], self.grades[questions]
+        matches = retrieved[:, :, None] == rows[:, None, :]  # (Q, k, J)
+        return Judged((matches * grades[:, None, :]).sum(axis=2), -np.sort(-grades, axis=1))
+
+
+def _gold(qrels: Mapping[str, Mapping[str, int]], row_of: Callable[[str], int | None]) -> Gold:
+    shape = len(qrels), max(map(len, qrels.values()))
+    rows, grades = np.full(shape, -2, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    for number, judged in enumerate(qrels.values()):
+        found = [row_of(passage) for passage in judged]
+        rows[number, : len(judged)] = [-2 if row is None else row for row in found]
+        grades[number, : len(judged)] = list(judged.values())
+    return Gold(rows, grades.clip(min=0))
+
+
+def _batches(count: int) -> Iterator[slice]:
+    return (slice(start, min(start + BATCH_QUESTIONS, count)) for start in range(0, count, BATCH_QUESTIONS))
+
+
+def _retrieve(name: str, source: CandidateSource, questions: Sequence[Question], progress: Progress) -> TopK:
+    found = []
+    for batch in _batches(len(questions)):
+        found.append(source.top_k([question.text for question in questions[batch]], DEFAULT_DEPTH))
+        progress(f"retrieve {name}", batch.stop, len(questions))
+    return TopK(np.concatenate([top.rows for top in found]), np.concatenate([top.scores for top in found]))
+
+
+def _curve(
+    lists: Mapping[str, TopK],
+    fusions: Sequence[Fusion],
+    names: Sequence[str],
+    gold: Gold,
+    passage_id: Callable[[int], str],
+    progress: Progress,
+) -> dict[str, Values]:
+    """Return each metric for every fusion and question, (W, Q)."""
+    metrics = {name: parse_metric(name) for name in names}
+    deepest = max(k for _, k in metrics.values())
+    values = {name: np.empty((len(fusions), len(gold.rows))) for name in names}
+    for number, fusion in enumerate(fusions):
+        for batch in _batches(len(gold.rows)):
+            part = {name: TopK(top.rows[batch], top.scores[batch]) for name, top in lists.items()}
+            judged = gold.judge(fuse(part, deepest, fusion, passage_id).rows, batch)
+            for name, (metric, k) in metrics.items():
+                values[name][number, batch] = metric(judged, k)
+        progress("fuse", number + 1, len(fusions))
+    return values

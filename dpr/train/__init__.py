@@ -1,0 +1,1 @@
+"""Training of BERT_q and BERT_p."""

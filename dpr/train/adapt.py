@@ -1,0 +1,172 @@
+"""Adaptation of a BERT to a language or a domain: new WordPieces, then masked-language-model training on plain text."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from dpr.durable import write_atomically
+from dpr.errors import ConfigError
+from dpr.models.backends import choose_device
+from dpr.models.checkpoint import content_hash, load_model, load_tokenizer, resolve
+from dpr.train.adaptation import Adaptation
+from dpr.train.masked_loop import MaskedLoop
+from dpr.train.masking import masking_of
+from dpr.train.seen_texts import SeenTexts, Texts, all_texts, by_source
+from dpr.train.token_windows import TokenWindows, read_windows
+from dpr.train.vocabulary import extend_vocabulary, resize_embeddings
+from dpr.types import Progress, no_progress
+
+__all__ = ["Adaptation", "adapt"]
+
+_SPECIAL_TOKENS = 2
+_SENTENCE_TRANSFORMERS = ("modules.json", "sentence_bert_config.json", "config_sentence_transformers.json")
+
+
+def adapt(texts: Texts, output: Path, settings: Adaptation, progress: Progress = no_progress) -> dict[str, object]:
+    """Adapt a base to texts and save it to ``output`` as a Hugging Face checkpoint; return a summary of the run.
+
+    The checkpoint has whole weights, the tokenizer, ``training.json`` (this summary and the new pieces) and, where the
+    base is a sentence-transformers folder, its pooling. A run that was killed goes on from its last checkpoint when it
+    is called again with the same arguments, to the same weights. Each step is a line in ``output/log.jsonl``. Texts are
+    read twice where a vocabulary is learned.
+
+    Raises:
+        DataError: there is no text, or none in the script whose vocabulary is to be learned.
+        ConfigError: a setting does not fit the base, or ``output`` is the base.
+        ModelError: the base cannot be loaded, the loss is not finite, or ``output`` holds another run's state.
+    """
+    started = time.monotonic()
+    base = resolve(settings.base)
+    if output.resolve() == base.resolve():
+        raise ConfigError(f"the output {output} is the base itself; choose another folder")
+    sources = by_source(texts)
+    old = load_tokenizer(base)
+    old.backend_tokenizer.no_truncation()
+    old.backend_tokenizer.no_padding()
+    tokenizer, pieces = _extend(old, sources, settings, progress)
+    model = _make_model(base, settings)
+    resize_embeddings(model, old, tokenizer, settings.initialization, seed=settings.seed)
+    output.mkdir(parents=True, exist_ok=True)
+    identity = {"training": asdict(settings), "base_sha256": content_hash(base)}
+    trained = _train(model, tokenizer, sources, output, settings, identity, progress)
+    _save(model, tokenizer, base, output)
+    summary = identity | {
+        "sources": {name: asdict(source.seen) for name, source in sources.items()},
+        "vocabulary": {"before": len(old), "added": len(pieces), "after": len(tokenizer)},
+        **trained,
+        "seconds": round(time.monotonic() - started, 1),
+        "versions": {name: version(name) for name in ("torch", "transformers", "tokenizers")},
+    }
+    record = json.dumps(summary | {"pieces": pieces}, indent=2, ensure_ascii=False)
+    write_atomically(output / "training.json", record + "\n")
+    (output / "state.safetensors").unlink(missing_ok=True)
+    return summary
+
+
+def _extend(
+    old: Any, sources: Mapping[str, SeenTexts], settings: Adaptation, progress: Progress
+) -> tuple[Any, list[str]]:
+    if settings.vocabulary_size is None:
+        return old, []
+    return extend_vocabulary(
+        old,
+        _told(all_texts(sources), progress),
+        settings.vocabulary_size,
+        settings.script,
+        settings.min_frequency,
+        settings.characters,
+    )
+
+
+def _told(texts: Iterable[str], progress: Progress) -> Iterator[str]:
+    for number, text in enumerate(texts, start=1):
+        if number % 1000 == 0:
+            progress("vocabulary", number, None)
+        yield text
+
+
+def _make_model(base: Path, settings: Adaptation) -> Any:
+    """Load the base; to be trained, with a head whose decoder is tied to the word embeddings, new if it has none."""
+    from transformers import AutoModel, AutoModelForMaskedLM
+
+    torch.manual_seed(settings.seed)
+    auto_class = AutoModel if settings.max_steps == 0 else AutoModelForMaskedLM
+    model = load_model(auto_class, base, new_head=True)
+    longest = int(getattr(model.config, "max_position_embeddings", settings.max_tokens))
+    if settings.max_tokens > longest:
+        raise ConfigError(f"max_tokens is {settings.max_tokens}, but {settings.base} has {longest} positions; lower it")
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):  # the configuration keeps the base's, for those who train on
+            module.p = settings.dropout
+    return model.to(choose_device())
+
+
+def _train(
+    model: Any,
+    tokenizer: Any,
+    sources: Mapping[str, SeenTexts],
+    output: Path,
+    settings: Adaptation,
+    identity: Mapping[str, object],
+    progress: Progress,
+) -> dict[str, object]:
+    """Train the model on the texts as far as is asked; return what the summary says of that."""
+    if settings.max_steps == 0:
+        return {"steps": 0}
+    windows = read_windows(tokenizer, all_texts(sources), settings.max_tokens - _SPECIAL_TOKENS, progress)
+    run = _run_identity(identity, sources, tokenizer)
+    loop = _loop(model, tokenizer, windows, settings)
+    before = loop.evaluate()
+    after = loop.run(output, run, progress)
+    return {
+        "steps": len(loop.batches),
+        "windows": len(windows),
+        "tokens": len(windows.tokens),
+        "before": before,
+        "after": after,
+        "run": run,
+    }
+
+
+def _loop(model: Any, tokenizer: Any, windows: TokenWindows, settings: Adaptation) -> MaskedLoop:
+    masking = masking_of(
+        tokenizer.convert_ids_to_tokens(range(len(tokenizer))),
+        tokenizer.all_special_ids,
+        tokenizer.mask_token_id,
+        settings.mask_share,
+        settings.whole_words,
+    )
+    return MaskedLoop(model, tokenizer, masking, windows, settings)
+
+
+def _run_identity(identity: Mapping[str, object], sources: Mapping[str, SeenTexts], tokenizer: Any) -> str:
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode())
+    for source in sources.values():
+        digest.update(source.seen.sha256.encode())
+    digest.update(tokenizer.backend_tokenizer.to_str().encode())
+    return digest.hexdigest()[:16]
+
+
+def _save(model: Any, tokenizer: Any, base: Path, output: Path) -> None:
+    model.save_pretrained(output)
+    tokenizer.save_pretrained(output)
+    if not (base / "modules.json").is_file():
+        return
+    for name in _SENTENCE_TRANSFORMERS:
+        if (base / name).is_file():
+            shutil.copyfile(base / name, output / name)
+    modules = json.loads((base / "modules.json").read_text(encoding="utf-8"))
+    for path in (module["path"] for module in modules if module["path"]):
+        if (base / path).is_dir():
+            shutil.copytree(base / path, output / path, dirs_exist_ok=True)

@@ -1,0 +1,178 @@
+"""Training pairs to batches: passages once in a batch, questions that share one together, data sets mixed by weight.
+
+An epoch is a pure function of the seed and its number, so that a resumed run sees what the killed one would have.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from dpr.errors import DataError
+from dpr.types import Example, Passage
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A training set: its name, its examples, and how often an epoch sees each (1.5: once, and half of them again)."""
+
+    name: str
+    examples: Sequence[Example]
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Q questions and the P passages that they are compared with.
+
+    ``positives`` is each question's place among the passages; ``gold_ids`` are the ids (see `passage_number`) of all
+    passages that are right for each question.
+    """
+
+    questions: tuple[Example, ...]
+    passages: tuple[Passage, ...]
+    positives: tuple[int, ...]
+    gold_ids: tuple[tuple[int, ...], ...]
+    passage_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """How batches are made; the names are those of `dpr.train.settings.Training`."""
+
+    batch_size: int
+    questions_per_passage: int
+    document_passages: int
+    hard_negatives: int
+    separate_sources: bool
+    seed: int
+
+
+def passage_number(passage_id: str) -> int:
+    """Return a passage id as a number of 63 bits, the same in every process."""
+    return int.from_bytes(blake2b(passage_id.encode(), digest_size=8).digest(), "big") >> 1
+
+
+def check_sources(sources: Sequence[Source]) -> None:
+    """Refuse what cannot be trained on.
+
+    Raises:
+        DataError: there is no example, a question has no passage, or a weight is not above 0.
+    """
+    for source in sources:
+        if not 0 < source.weight < float("inf"):
+            raise DataError(f"{source.name}: its weight is {source.weight}; give a number above 0")
+        if not source.examples:
+            raise DataError(f"{source.name}: there is no question with a passage to train on")
+        for example in source.examples:
+            if not example.positives:
+                raise DataError(
+                    f"{source.name}: question {example.question.id!r} has no passage; remove it or label one"
+                )
+    if not sources:
+        raise DataError("there is nothing to train on; name a data set of questions and passages")
+
+
+def epoch_batches(sources: Sequence[Source], batching: Batching, epoch: int) -> list[Batch]:
+    """Return the batches of an epoch, in their order.
+
+    The last batch of a source (of all, unless sources are separate) may be smaller; one of a single passage has no
+    negatives and is left out.
+    """
+    shuffle = random.Random(batching.seed * 1_000_003 + epoch)  # noqa: S311 - sampling, not secrets
+    pools = [_sampled(source, shuffle) for source in sources]
+    if not batching.separate_sources:
+        pools = [[example for pool in pools for example in pool]]
+    batches: list[Batch] = []
+    for pool in pools:
+        groups = _groups(pool, batching.questions_per_passage, shuffle)
+        groups = _blocks(groups, batching.document_passages, shuffle)
+        batches += [_batch(rows, batching.hard_negatives, shuffle) for rows in _fill(groups, batching.batch_size)]
+    shuffle.shuffle(batches)
+    return [batch for batch in batches if len(batch.passages) > 1]
+
+
+def _sampled(source: Source, shuffle: random.Random) -> list[Example]:
+    """Return every example as often as the weight says; of a broken part, a random share."""
+    whole, part = divmod(source.weight, 1)
+    taken = list(source.examples) * int(whole)
+    return taken + shuffle.sample(list(source.examples), round(part * len(source.examples)))
+
+
+def _groups(pool: Sequence[Example], limit: int, shuffle: random.Random) -> list[list[Example]]:
+    """Return the examples in random order, in groups of at most ``limit`` that share their positive."""
+    shuffled = list(pool)
+    shuffle.shuffle(shuffled)
+    groups: list[list[Example]] = []
+    open_group: dict[str, list[Example]] = {}
+    for example in shuffled:
+        group = open_group.get(example.positives[0].id)
+        if group is None or len(group) == limit:
+            group = open_group[example.positives[0].id] = []
+            groups.append(group)
+        group.append(example)
+    shuffle.shuffle(groups)
+    return groups
+
+
+def _blocks(groups: Iterable[list[Example]], size: int, shuffle: random.Random) -> list[list[Example]]:
+    """Return the groups in random order, but ``size`` of one document in a row: they are each other's hard negatives."""
+    of_document: dict[str, list[list[Example]]] = {}
+    for group in groups:
+        passage = group[0].positives[0]
+        of_document.setdefault(passage.document_id or passage.id, []).append(group)
+    blocks = [of[first : first + size] for of in of_document.values() for first in range(0, len(of), size)]
+    shuffle.shuffle(blocks)
+    return [group for block in blocks for group in block]
+
+
+def _fill(groups: Iterable[list[Example]], batch_size: int) -> Iterator[list[Example]]:
+    rows: list[Example] = []
+    for group in groups:
+        if rows and len(rows) + len(group) > batch_size:
+            yield rows
+            rows = []
+        rows.extend(group)
+    if rows:
+        yield rows
+
+
+def _batch(examples: Sequence[Example], hard_negatives: int, shuffle: random.Random) -> Batch:
+    passages: dict[str, Passage] = {}
+    for example in examples:
+        passages.setdefault(example.positives[0].id, example.positives[0])
+    for example in examples:
+        for negative in shuffle.sample(example.negatives, min(hard_negatives, len(example.negatives))):
+            passages.setdefault(negative.id, negative)
+    places = {passage_id: place for place, passage_id in enumerate(passages)}
+    return Batch(
+        questions=tuple(examples),
+        passages=tuple(passages.values()),
+        positives=tuple(places[example.positives[0].id] for example in examples),
+        gold_ids=tuple(tuple(passage_number(one.id) for one in example.positives) for example in examples),
+        passage_ids=tuple(map(passage_number, passages)),
+    )
+
+
+def part_of(batch: Batch, rank: int, count: int) -> Batch:
+    """Return one process's part of a global batch: its share of the questions, and the passages that come with them.
+
+    Passages that no question's positive is (hard negatives) are dealt out in turn. The parts' passages, joined in the
+    order of the ranks, are those of the whole batch, some of them twice: a positive that questions of two parts share.
+    """
+    if count == 1:
+        return batch
+    rows = range(rank * len(batch.questions) // count, (rank + 1) * len(batch.questions) // count)
+    own = list(dict.fromkeys(batch.positives[row] for row in rows))
+    unasked = sorted(set(range(len(batch.passages))) - set(batch.positives))
+    places = own + unasked[rank::count]
+    column = {place: number for number, place in enumerate(places)}
+    return Batch(
+        questions=tuple(batch.questions[row] for row in rows),
+        passages=tuple(batch.passages[place] for place in places),
+        positives=tuple(column[batch.positives[row]] for row in rows),
+        gold_ids=tuple(batch.gold_ids[row] for row in rows),
+        passage_ids=tuple(batch.passage_ids[place] for place in places),
+    )

@@ -1,0 +1,83 @@
+"""A batch's texts to vectors: tokenized once, sorted by length, encoded in chunks of a budget of padded tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+
+from dpr.models.tokens import Tokens, length_sorted_batches, pad, tokenize_passages, tokenize_questions
+from dpr.models.tower import EncoderConfig, Tower
+from dpr.train.batches import Batch, Source
+from dpr.train.gradcache import Encode
+from dpr.types import Passage
+
+CHUNK_TOKENS = {"cpu": 4096, "cuda": 131072}
+"""Padded tokens in a chunk: on a CPU, few enough that activations stay in its caches."""
+
+
+class TokenCache:
+    """The tokens of every question and passage of the training sets, made once."""
+
+    def __init__(self, tokenizers: tuple[Any, Any], config: EncoderConfig, sources: Sequence[Source]) -> None:
+        question_tokenizer, passage_tokenizer = tokenizers
+        texts = list(dict.fromkeys(example.question.text for source in sources for example in source.examples))
+        passages = list({passage.id: passage for passage in _passages(sources)}.values())
+        questions = tokenize_questions(question_tokenizer, texts, config.question_tokens)
+        self._questions = dict(zip(texts, questions, strict=True))
+        ids = [passage.id for passage in passages]
+        self._passages = dict(
+            zip(ids, tokenize_passages(passage_tokenizer, passages, config.passage_tokens), strict=True)
+        )
+        self.cut_passages = sum(len(tokens) >= config.passage_tokens for tokens in self._passages.values())
+        self.question_count, self.passage_count = len(texts), len(passages)
+
+    def questions(self, batch: Batch) -> list[Tokens]:
+        """Return the tokens of a batch's questions."""
+        return [self._questions[example.question.text] for example in batch.questions]
+
+    def passages(self, batch: Batch) -> list[Tokens]:
+        """Return the tokens of a batch's passages."""
+        return [self._passages[passage.id] for passage in batch.passages]
+
+
+def _passages(sources: Sequence[Source]) -> Iterable[Passage]:
+    for source in sources:
+        for example in source.examples:
+            yield from example.positives
+            yield from example.negatives
+
+
+class Chunks:
+    """N texts in chunks of like length, and the way back to their order."""
+
+    def __init__(self, tower: Tower, tokens: Sequence[Tokens], pad_id: int, chunk_tokens: int) -> None:
+        self._tower = tower
+        self._inputs = []
+        order: list[int] = []
+        device = next(tower.parameters()).device
+        for rows in length_sorted_batches([len(item) for item in tokens], chunk_tokens):
+            inputs = pad([tokens[row] for row in rows], pad_id)
+            self._inputs.append({name: tensor.to(device, non_blocking=True) for name, tensor in inputs.items()})
+            order += rows
+        self._places = torch.empty(len(order), dtype=torch.int64)
+        self._places[order] = torch.arange(len(order))
+        self._places = self._places.to(device)
+
+    def encodes(self, autocast: AbstractContextManager[Any]) -> list[Encode]:
+        """Return what encodes each chunk, in the order of the chunks; ``autocast`` is entered anew for each."""
+        return [self._encode(inputs, autocast) for inputs in self._inputs]
+
+    def _encode(self, inputs: dict[str, torch.Tensor], autocast: AbstractContextManager[Any]) -> Encode:
+        def encode() -> torch.Tensor:
+            with autocast:
+                vectors: torch.Tensor = self._tower(**inputs)
+            return vectors
+
+        return encode
+
+    def restored(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Put the vectors of the chunks, (N, D), in the order of the texts."""
+        return vectors[self._places]

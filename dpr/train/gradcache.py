@@ -1,0 +1,101 @@
+"""Encoding a batch in chunks, with or without keeping what the backward pass needs.
+
+A contrastive loss needs the vectors of the whole batch at once, its memory only those of a chunk. GradCache (Gao et
+al. 2021, "Scaling deep contrastive learning batch size under memory limited setup") encodes the batch without a graph,
+computes the loss and its gradient with respect to the vectors, and then encodes each chunk again to carry that gradient
+to the weights. The plain path keeps the graph of every chunk. Both call the same loss and give the same gradients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+
+Encode = Callable[[], torch.Tensor]
+"""Encodes one chunk of texts: () -> (N, D)."""
+
+LossOf = Callable[[Sequence[torch.Tensor]], torch.Tensor]
+"""Turns the vectors of each list of chunks, (N, D) each, into one number."""
+
+
+def plain_backward(chunks: Sequence[Sequence[Encode]], loss_of: LossOf) -> torch.Tensor:
+    """Encode everything with its graph, and leave the gradients in the weights; return the loss.
+
+    Args:
+        chunks: for each list of texts (questions; passages) the chunks to encode, in order.
+        loss_of: the loss of the lists' vectors.
+    """
+    loss = loss_of([torch.cat([encode() for encode in part]) for part in chunks])
+    loss.backward()
+    return loss.detach()
+
+
+def cached_backward(chunks: Sequence[Sequence[Encode]], loss_of: LossOf) -> torch.Tensor:
+    """Do what `plain_backward` does, in the memory of one chunk and for one more forward pass."""
+    vectors, states = _encode_without_graph(chunks)
+    loss = _backward_to_vectors(vectors, loss_of)
+    _backward_to_weights(chunks, vectors, states)
+    return loss
+
+
+@dataclass(frozen=True, slots=True)
+class RandomState:
+    """The random number generators' states when a chunk was encoded, so that dropout falls on the same units again."""
+
+    cpu: torch.Tensor
+    cuda: torch.Tensor | None
+
+    @classmethod
+    def now(cls) -> RandomState:
+        """Take down the present states."""
+        cuda = torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None
+        return cls(torch.get_rng_state(), cuda)
+
+    @contextmanager
+    def again(self) -> Iterator[None]:
+        """Go back to these states for a while."""
+        devices = [torch.cuda.current_device()] if self.cuda is not None else []
+        with torch.random.fork_rng(devices):
+            torch.set_rng_state(self.cpu)
+            if self.cuda is not None:
+                torch.cuda.set_rng_state(self.cuda)
+            yield
+
+
+def _encode_without_graph(
+    chunks: Sequence[Sequence[Encode]],
+) -> tuple[list[torch.Tensor], list[list[RandomState]]]:
+    states: list[list[RandomState]] = []
+    vectors: list[torch.Tensor] = []
+    with torch.no_grad():
+        for part in chunks:
+            found: list[torch.Tensor] = []
+            states.append([])
+            for encode in part:
+                states[-1].append(RandomState.now())
+                found.append(encode())
+            vectors.append(torch.cat(found).requires_grad_())
+    return vectors, states
+
+
+def _backward_to_vectors(vectors: Sequence[torch.Tensor], loss_of: LossOf) -> torch.Tensor:
+    with torch.enable_grad():
+        loss = loss_of(vectors)
+    loss.backward()
+    return loss.detach()
+
+
+def _backward_to_weights(
+    chunks: Sequence[Sequence[Encode]], vectors: Sequence[torch.Tensor], states: Sequence[Sequence[RandomState]]
+) -> None:
+    for part, whole, part_states in zip(chunks, vectors, states, strict=True):
+        first = 0
+        for encode, state in zip(part, part_states, strict=True):
+            with state.again():
+                again = encode()
+            gradient = whole.grad[first : first + len(again)] if whole.grad is not None else torch.zeros_like(again)
+            torch.autograd.backward(again, gradient)
+            first += len(again)

@@ -1,0 +1,88 @@
+"""What a run leaves to read: a JSON line for each step and validation, and TensorBoard files where that is installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from dpr.durable import write_atomically
+from dpr.train.step import StepResult
+
+LOG = "log.jsonl"
+
+
+class RunLog:
+    """``log.jsonl`` and ``tensorboard/`` of an output folder, going on after a step; silent in all but one process."""
+
+    def __init__(self, output: Path, done: int, is_main: bool) -> None:
+        self._is_main = is_main
+        if not is_main:
+            return
+        _forget_after(output / LOG, done)
+        self._file = (output / LOG).open("a", encoding="utf-8", buffering=1)
+        self._board = _tensorboard(output / "tensorboard", done)
+
+    def step(self, step: int, result: StepResult, learning_rate: float, pairs_per_s: float) -> None:
+        """Take down a step: its loss, and the number of negatives that each question was told from."""
+        values = {
+            "loss": round(result.loss, 5),
+            "negatives": round(result.negatives, 1),
+            "learning_rate": learning_rate,
+            "pairs_per_s": round(pairs_per_s, 2),
+        }
+        self._write(step, "train", values)
+
+    def validation(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Take down a validation."""
+        self._write(step, "validation", {name: round(value, 5) for name, value in metrics.items()})
+
+    def flush(self) -> None:
+        """Hand everything to the operating system."""
+        if self._is_main:
+            self._file.flush()
+
+    def _write(self, step: int, kind: str, values: Mapping[str, float]) -> None:
+        if not self._is_main:
+            return
+        self._file.write(json.dumps({"step": step, "kind": kind, **values}) + "\n")
+        if self._board is not None:
+            for name, value in values.items():
+                self._board.add_scalar(f"{kind}/{name}", value, step)
+
+    def __enter__(self) -> RunLog:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._is_main:
+            self._file.close()
+            if self._board is not None:
+                self._board.close()
+
+
+def read_log(output: Path) -> list[dict[str, Any]]:
+    """Return the lines of a run's log, in order; none where there is no log."""
+    path = output / LOG
+    if not path.is_file():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+
+
+def _forget_after(path: Path, done: int) -> None:
+    """Leave out what a killed run wrote after the step that is gone on from, so that each step is there once."""
+    if path.is_file():
+        kept = [line for line in read_log(path.parent) if line["step"] <= done]
+        write_atomically(path, "".join(json.dumps(line) + "\n" for line in kept))
+
+
+def _tensorboard(folder: Path, done: int) -> Any | None:
+    if importlib.util.find_spec("tensorboard") is None:
+        return None
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(str(folder), purge_step=done + 1 if done else None)

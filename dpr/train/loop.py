@@ -1,0 +1,180 @@
+"""The run: steps, learning rate, validation, the best weights, a state to go on from after a kill, and logs."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from dpr.errors import ModelError
+from dpr.models.optimization import make_optimizer, set_learning_rate, warmup_then_linear
+from dpr.models.resume import load_state, load_weights, save_state, save_weights
+from dpr.train.batches import Batch, Batching, Source, epoch_batches
+from dpr.train.distributed import Processes
+from dpr.train.log import RunLog
+from dpr.train.settings import Training
+from dpr.train.step import Stepper, StepResult, Temperature
+from dpr.train.towers import Towers
+from dpr.train.validation import HeldOut
+from dpr.types import Progress
+
+logger = logging.getLogger(__name__)
+
+STATE, BEST = "state.safetensors", "best.safetensors"
+
+
+@dataclass
+class Standing:
+    """How far the run is, and how its best validation did; ``worse`` counts the validations since."""
+
+    step: int = 0
+    best_step: int = 0
+    best: float = float("-inf")
+    worse: int = 0
+
+    def as_text(self) -> dict[str, str]:
+        """Return the standing for a state's metadata."""
+        return {"best_step": str(self.best_step), "best": repr(self.best), "worse": str(self.worse)}
+
+    @classmethod
+    def from_text(cls, step: int, text: dict[str, str]) -> Standing:
+        """Read what `as_text` wrote."""
+        if not step:
+            return cls()
+        return cls(step, int(text["best_step"]), float(text["best"]), int(text["worse"]))
+
+
+class Loop:
+    """The steps of one run over the same sources and settings."""
+
+    def __init__(
+        self,
+        towers: Towers,
+        stepper: Stepper,
+        temperature: Temperature,
+        sources: Sequence[Source],
+        held_out: HeldOut | None,
+        training: Training,
+        precision: torch.dtype,
+        processes: Processes,
+    ) -> None:
+        self._towers = towers
+        self._stepper = stepper
+        self._sources = sources
+        self._held_out = held_out
+        self._training = training
+        self._precision = precision
+        self._processes = processes
+        self._module = nn.ModuleDict({"towers": towers.module(), "temperature": temperature})
+        self._optimizer = make_optimizer(self._module, training.learning_rate, training.weight_decay)
+        uses_scaler = precision == torch.float16
+        self._scaler = torch.amp.GradScaler(stepper.device.type) if uses_scaler else None
+        self._batching = Batching(
+            training.batch_size,
+            training.questions_per_passage,
+            training.document_passages,
+            training.hard_negatives,
+            training.separate_sources,
+            training.seed,
+        )
+        sizes = [len(self._groups(epoch)) for epoch in range(training.epochs)]
+        self._epoch_ends = list(itertools.accumulate(sizes))
+        self.steps = self._epoch_ends[-1]
+        if training.max_steps:
+            self.steps = min(self.steps, training.max_steps)
+        if not self.steps:
+            raise ModelError("there is not one batch of two passages to learn from; give more data")
+
+    def run(self, output: Path, run: str, progress: Progress) -> tuple[Standing, StepResult]:
+        """Take the steps that the saved state has not taken; leave the best weights in the towers."""
+        standing = self._resumed(output, run)
+        result = StepResult(float("nan"), 0.0, 0)
+        with RunLog(output, standing.step, self._processes.is_main) as log:
+            for step, batches in enumerate(self._batches(standing.step), start=standing.step):
+                if self._is_over(standing):
+                    break
+                began = time.perf_counter()
+                rate = self._set_rate(step)
+                result = self._step(batches)
+                took = time.perf_counter() - began
+                standing.step = step + 1
+                log.step(standing.step, result, rate, result.questions / took)
+                progress("train", standing.step, self.steps)
+                self._validate(standing, output, run, log)
+                self._save(standing, output, run, log)
+        if self._held_out and (output / BEST).is_file():
+            load_weights(output / BEST, self._module, run)
+        return standing, result
+
+    def _resumed(self, output: Path, run: str) -> Standing:
+        step, text = load_state(output / STATE, self._module, self._optimizer, run)
+        if self._scaler and "scaler" in text:
+            self._scaler = torch.amp.GradScaler(self._stepper.device.type, init_scale=float(text["scaler"]))
+        if step:
+            logger.info("going on from step %d of %d", step, self.steps)
+        return Standing.from_text(step, text)
+
+    def _is_over(self, standing: Standing) -> bool:
+        return bool(self._training.patience) and standing.worse >= self._training.patience
+
+    def _batches(self, done: int) -> Iterator[list[Batch]]:
+        """Yield the batches of each step from ``done`` on."""
+        begins = [0, *self._epoch_ends]
+        for epoch in range(self._training.epochs):
+            if begins[epoch + 1] > done:
+                groups = self._groups(epoch)[max(0, done - begins[epoch]) :]
+                yield from itertools.islice(groups, max(0, self.steps - max(done, begins[epoch])))
+
+    def _groups(self, epoch: int) -> list[list[Batch]]:
+        batches = epoch_batches(self._sources, self._batching, epoch)
+        size = self._training.accumulation_steps
+        return [batches[first : first + size] for first in range(0, len(batches), size)]
+
+    def _set_rate(self, step: int) -> float:
+        rate = self._training.learning_rate * warmup_then_linear(step, self.steps, self._training.warmup_share)
+        set_learning_rate(self._optimizer, rate)
+        return rate
+
+    def _step(self, batches: Sequence[Batch]) -> StepResult:
+        result = self._stepper.backward(batches, self._scaler)
+        weights = [weight for weight in self._module.parameters() if weight.requires_grad]
+        self._processes.sum_gradients(weights)
+        if self._scaler:
+            self._scaler.unscale_(self._optimizer)
+        nn.utils.clip_grad_norm_(weights, self._training.max_grad_norm)
+        if self._scaler:
+            self._scaler.step(self._optimizer)
+            self._scaler.update()
+        else:
+            self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        return result
+
+    def _validate(self, standing: Standing, output: Path, run: str, log: RunLog) -> None:
+        every = self._training.validate_steps
+        due = standing.step % every == 0 if every else standing.step in self._epoch_ends
+        if self._held_out is None or not (due or standing.step == self.steps):
+            return
+        metrics = self._held_out.measure(self._towers.both, self._towers.tokenizers, self._precision)
+        log.validation(standing.step, metrics)
+        value = metrics[self._training.metric] * (-1 if self._training.metric == "rank" else 1)
+        if value > standing.best:
+            standing.best, standing.best_step, standing.worse = value, standing.step, 0
+            if self._processes.is_main:
+                save_weights(output / BEST, self._module, run)
+        else:
+            standing.worse += 1
+        self._processes.wait()
+
+    def _save(self, standing: Standing, output: Path, run: str, log: RunLog) -> None:
+        if standing.step % self._training.checkpoint_steps or not self._processes.is_main:
+            return
+        log.flush()
+        text = standing.as_text() | ({"scaler": repr(self._scaler.get_scale())} if self._scaler else {})
+        save_state(output / STATE, standing.step, self._module, self._optimizer, run, text)

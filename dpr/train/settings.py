@@ -1,0 +1,90 @@
+"""The settings of a training run, with what each is good for."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from dpr.config import DEFAULT_ENCODER
+from dpr.errors import ConfigError
+
+METRICS = ("mrr", "recall@1", "recall@20", "rank")
+"""What a validation can choose the best weights by; ``rank`` is the gold passage's mean rank, less is better."""
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """Settings of a run; lengths count special tokens, None takes the base's own.
+
+    Batches: a step sees ``batch_size`` questions, at most ``questions_per_passage`` of which share a passage, and
+    ``hard_negatives`` further passages for each question that has some. Passages of one document are hard negatives of
+    each other: ``document_passages`` of them come into a batch together. ``separate_sources`` fills a batch from one
+    data set where it can: negatives of the same kind are harder, too. The model sees chunks of ``chunk_tokens`` padded
+    tokens (0: what suits the device); ``gradient_cache`` encodes each twice so that only one chunk is in memory.
+    ``accumulation_steps`` batches are averaged before a step; that adds no negatives.
+
+    Loss: ``temperature`` None is 0.05 for normalized vectors and 1 for raw inner products; ``learn_temperature`` trains
+    it. ``symmetric`` adds the loss of finding the question by its passage.
+
+    Weights: ``shared`` trains one BERT for both roles; ``lora_rank`` 0 trains all weights, above that a LoRA adapter.
+    ``dropout`` is off: in a few epochs it gained nothing here, and on a CPU it takes a quarter of the time.
+
+    Validation, each ``validate_steps`` (0: after every epoch), keeps the best weights by ``metric`` and stops after
+    ``patience`` validations in a row without a better one (0: never).
+    """
+
+    base: str = DEFAULT_ENCODER
+    shared: bool = False
+    pooling: str | None = None
+    normalize: bool | None = None
+    question_tokens: int | None = None
+    passage_tokens: int | None = None
+
+    epochs: int = 1
+    max_steps: int = 0
+    batch_size: int = 128
+    questions_per_passage: int = 2
+    document_passages: int = 8
+    hard_negatives: int = 1
+    separate_sources: bool = True
+    chunk_tokens: int = 0
+    gradient_cache: bool = False
+    accumulation_steps: int = 1
+
+    temperature: float | None = None
+    learn_temperature: bool = False
+    symmetric: bool = False
+
+    learning_rate: float = 5e-5
+    warmup_share: float = 0.1
+    weight_decay: float = 0.01
+    max_grad_norm: float = 1.0
+    dropout: float = 0.0
+    lora_rank: int = 0
+    lora_alpha: int = 64
+
+    validate_steps: int = 0
+    metric: str = "mrr"
+    patience: int = 0
+
+    precision: str = "auto"
+    compile: bool = False
+    checkpoint_steps: int = 100
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        at_least_one = ("epochs", "batch_size", "questions_per_passage", "document_passages", "accumulation_steps")
+        for name in (*at_least_one, "checkpoint_steps"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        for name in ("max_steps", "hard_negatives", "chunk_tokens", "lora_rank", "validate_steps", "patience"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must not be negative")
+        if not 0 < self.learning_rate < math.inf:
+            raise ConfigError(f"learning_rate is {self.learning_rate}; choose a number above 0, such as 5e-5")
+        if self.temperature is not None and not 0 < self.temperature < math.inf:
+            raise ConfigError(f"temperature is {self.temperature}; choose a number above 0, such as 0.05")
+        if not 0 <= self.warmup_share < 1 or not 0 <= self.dropout < 1:
+            raise ConfigError("warmup_share and dropout are shares, from 0 up to but not including 1")
+        if self.metric not in METRICS:
+            raise ConfigError(f"unknown metric {self.metric!r}; choose {', '.join(METRICS)}")

@@ -1,0 +1,83 @@
+"""A corpus as token ids in one flat array, cut into windows that a model can see at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dpr.errors import DataError
+from dpr.types import IntArray, Progress, no_progress
+
+TokenArray = npt.NDArray[np.int32]
+
+_TEXTS_AT_ONCE = 1000
+_FEWEST_KNOWN = 2
+"""Known tokens that a window must have: one alone says nothing of itself when it is masked."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenWindows:
+    """N windows over T tokens: ``tokens`` (T,), ``starts`` (N + 1,), and each window's text ``texts`` (N,), from 0."""
+
+    tokens: TokenArray
+    starts: IntArray
+    texts: IntArray
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def __getitem__(self, window: int) -> IntArray:
+        """Return a window's ids, without special tokens."""
+        return self.tokens[self.starts[window] : self.starts[window + 1]].astype(np.int64)
+
+    @property
+    def lengths(self) -> IntArray:
+        """Tokens of each window, (N,)."""
+        return np.diff(self.starts)
+
+
+def read_windows(
+    tokenizer: Any, texts: Iterable[str], max_tokens: int, progress: Progress = no_progress
+) -> TokenWindows:
+    """Tokenize texts and cut each into windows of like length, of at most ``max_tokens`` without special tokens.
+
+    Windows of fewer than two tokens that the tokenizer knows are left out. Four bytes are kept for each token.
+
+    Raises:
+        DataError: no window is left.
+    """
+    windows: list[TokenArray] = []
+    text_of: list[int] = []
+    number = 0
+    for batch in _batches(texts):
+        for ids in tokenizer(batch, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]:
+            found = [window for window in _cut(ids, max_tokens) if _known(window, tokenizer) >= _FEWEST_KNOWN]
+            windows += found
+            text_of += [number] * len(found)
+            number += 1
+        progress("tokenize", number, None)
+    if not windows:
+        raise DataError(f"none of the {number:,} texts has two tokens that the base knows; learn a vocabulary too")
+    starts = np.cumsum([0, *map(len, windows)], dtype=np.int64)
+    return TokenWindows(np.concatenate(windows), starts, np.array(text_of, dtype=np.int64))
+
+
+def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    iterator = iter(texts)
+    while batch := list(islice(iterator, _TEXTS_AT_ONCE)):
+        yield batch
+
+
+def _cut(ids: list[int], max_tokens: int) -> list[TokenArray]:
+    """Cut into as few windows as will do, and these of like length: a last window of two tokens would teach little."""
+    count = max(1, -(-len(ids) // max_tokens))
+    return np.array_split(np.array(ids, dtype=np.int32), count)
+
+
+def _known(window: TokenArray, tokenizer: Any) -> int:
+    return int(np.isin(window, tokenizer.all_special_ids, invert=True).sum())

@@ -1,0 +1,159 @@
+"""BERT_q and BERT_p while they are trained: whole weights, or LoRA and added word embeddings on a frozen base."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from dpr.errors import ConfigError, ModelError
+from dpr.models.adapters import ExtendedEmbedding, add_lora, read_rows, train_rows, write_rows
+from dpr.models.checkpoint import base_name, base_of, first_line, is_adapter, load_model, load_tokenizer, resolve
+from dpr.models.dpr_checkpoint import tower_class
+from dpr.models.encoders import fit_lengths, locate_towers
+from dpr.models.sentence_transformers import write_sentence_transformers_files
+from dpr.models.tower import EncoderConfig, Tower
+from dpr.train.settings import Training
+
+
+@dataclass(frozen=True, slots=True)
+class Towers:
+    """The pair, its tokenizers, and the names of the bases that adapters are saved with."""
+
+    question: Tower
+    passage: Tower
+    tokenizers: tuple[Any, Any]
+    bases: tuple[str, str]
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether one BERT has both roles."""
+        return self.passage is self.question
+
+    @property
+    def both(self) -> tuple[Tower, Tower]:
+        """BERT_q and BERT_p."""
+        return self.question, self.passage
+
+    def module(self) -> nn.Module:
+        """Return one module with the weights of both, each once."""
+        return nn.ModuleDict({"question": self.question} | ({} if self.is_shared else {"passage": self.passage}))
+
+    def save(self, output: Path) -> None:
+        """Write ``encoder.json`` and a Hugging Face checkpoint, or an adapter, for each tower."""
+        config = self.question.config
+        output.mkdir(parents=True, exist_ok=True)
+        (output / "encoder.json").write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
+        roles = ("question",) if self.is_shared else ("question", "passage")
+        for role, tower, tokenizer, base in zip(roles, self.both, self.tokenizers, self.bases, strict=False):
+            _save_tower(tower, tokenizer, base, output / role)
+
+
+def make_towers(training: Training) -> Towers:
+    """Load the base for training, in train mode, on the CPU.
+
+    Raises:
+        ModelError: the base cannot be loaded, or holds an adapter of another rank.
+        ConfigError: a length or a pooling is not possible.
+    """
+    question_dir, passage_dir, config = locate_towers(training.base)
+    config = _configured(config, training)
+    question = _trainable(question_dir, config, training)
+    if training.shared and passage_dir != question_dir:
+        raise ConfigError(f"{training.base} has two different towers, which cannot be shared; train them separately")
+    passage = question if training.shared else _trainable(passage_dir, config, training)
+    tokenizers = load_tokenizer(question_dir), load_tokenizer(passage_dir)
+    return Towers(
+        question, passage, tokenizers, (_root_name(question_dir, training), _root_name(passage_dir, training))
+    )
+
+
+def _configured(config: EncoderConfig, training: Training) -> EncoderConfig:
+    """Return how the base is used, with what the settings say instead."""
+    return EncoderConfig(
+        pooling=training.pooling or config.pooling,
+        normalize=config.normalize if training.normalize is None else training.normalize,
+        question_tokens=training.question_tokens or config.question_tokens,
+        passage_tokens=training.passage_tokens or config.passage_tokens,
+    )
+
+
+def _trainable(directory: Path, config: EncoderConfig, training: Training) -> Tower:
+    auto_class = tower_class(directory)
+    if training.lora_rank:
+        model = _with_adapter(load_model(auto_class, base_of(directory)), directory, training)
+    else:
+        model = load_model(auto_class, directory)
+    for name, weight in model.named_parameters():
+        if "pooler" in name:  # no encoder here uses it
+            weight.requires_grad_(requires_grad=False)
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = training.dropout
+    model.config.attention_probs_dropout_prob = training.dropout
+    return Tower(model, fit_lengths(config, model)).train()
+
+
+def _with_adapter(model: Any, directory: Path, training: Training) -> Any:
+    """Freeze a base and put a new adapter on it, or the directory's own to train it further."""
+    from peft import PeftModel
+
+    extension = read_rows(directory)
+    if extension is not None:
+        train_rows(model, extension[0])
+    if is_adapter(directory):
+        try:
+            adapted: Any = PeftModel.from_pretrained(model, str(directory), is_trainable=True)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise ModelError(f"{directory} cannot be loaded as an adapter: {first_line(error)}") from error
+        rank = adapted.peft_config["default"].r
+        if rank != training.lora_rank:
+            raise ModelError(f"{directory} has an adapter of rank {rank}; train it with lora_rank {rank}, or merge it")
+    else:
+        name = _root_name(directory, training)
+        adapted = add_lora(model, training.lora_rank, training.lora_alpha, name, exclude_modules=r".*pooler.*")
+    for module in _extended(adapted):
+        module.rows.requires_grad_()
+    return adapted
+
+
+def _extended(model: nn.Module) -> Iterator[ExtendedEmbedding]:
+    return (module for module in model.modules() if isinstance(module, ExtendedEmbedding))
+
+
+def _root_name(directory: Path, training: Training) -> str:
+    """Return the name of the whole weights that a tower builds on, as the user or the adapter gave it."""
+    name = base_name(directory)
+    if name is not None:
+        return _root_name_of(name)
+    return str(directory) if (Path(training.base) / "encoder.json").is_file() else training.base
+
+
+def _root_name_of(name: str) -> str:
+    inner = base_name(resolve(name))
+    return name if inner is None else _root_name_of(inner)
+
+
+def _save_tower(tower: Tower, tokenizer: Any, base: str, folder: Path) -> None:
+    model = tower.model
+    if hasattr(model, "peft_config"):
+        model.peft_config["default"].base_model_name_or_path = base
+        # its embeddings are saved below, and as rows only
+        model.save_pretrained(folder, save_embedding_layers=False)
+        (folder / "README.md").unlink(missing_ok=True)  # an empty model card of peft's
+        for module in _extended(model):
+            write_rows(folder, module.rows, base)
+    else:
+        model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    write_sentence_transformers_files(folder, tower.config, tower.dimension)
+
+
+def trained_weights(module: nn.Module) -> dict[str, torch.Tensor]:
+    """Return the weights that training changes, by name."""
+    return {name: weight.detach() for name, weight in module.named_parameters() if weight.requires_grad}

@@ -1,0 +1,161 @@
+"""From question-passage pairs to BERT_q and BERT_p: sets a run up, takes it to its end, writes the pair."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+
+from dpr import __version__
+from dpr.models.backends import choose_device, choose_precision
+from dpr.models.checkpoint import content_hash, resolve
+from dpr.train.batches import Source, check_sources
+from dpr.train.distributed import Processes, join_processes, leave_processes
+from dpr.train.encoding import TokenCache
+from dpr.train.loop import BEST, STATE, Loop
+from dpr.train.settings import Training
+from dpr.train.step import Stepper, Temperature
+from dpr.train.towers import Towers, make_towers
+from dpr.train.validation import HeldOut
+from dpr.types import Example, Progress, no_progress
+
+logger = logging.getLogger(__name__)
+
+RECORD = "training.json"
+
+
+def train(
+    sources: Sequence[Source],
+    output: Path,
+    training: Training,
+    held_out: Sequence[Example] = (),
+    progress: Progress = no_progress,
+    command: str = "",
+) -> dict[str, object]:
+    """Train BERT_q and BERT_p, save them to ``output``, and return how it went.
+
+    A run that was killed goes on from its last checkpoint when it is called again with the same arguments, to the same
+    weights. Under ``torchrun`` the processes share each batch. Without ``held_out`` the last weights are kept, else those
+    that did best on these questions.
+
+    Raises:
+        DataError: there is nothing to train on, or a question has no passage.
+        ModelError: the base cannot be loaded, the loss is not finite, or ``output`` holds another run's state.
+        ConfigError: a setting does not fit the base.
+    """
+    check_sources(sources)
+    validation = HeldOut.of(held_out) if held_out else None
+    processes = join_processes()
+    try:
+        return _train(sources, output, training, validation, processes, progress, command)
+    finally:
+        leave_processes()
+
+
+def _train(
+    sources: Sequence[Source],
+    output: Path,
+    training: Training,
+    held_out: HeldOut | None,
+    processes: Processes,
+    progress: Progress,
+    command: str,
+) -> dict[str, object]:
+    torch.manual_seed(training.seed)
+    device = choose_device()
+    precision = choose_precision(training.precision, device)
+    towers = make_towers(training)
+    tokens = TokenCache(towers.tokenizers, towers.question.config, sources)
+    _warn(training, tokens, towers.question.config.passage_tokens)
+    for tower in towers.both:
+        tower.to(device)
+    if training.compile:
+        for tower in towers.both:
+            tower.model.compile(dynamic=True)
+    temperature = Temperature(training, towers.question.config.normalize).to(device)
+    output.mkdir(parents=True, exist_ok=True)
+    run = _run_identity(training, sources, held_out)
+    stepper = Stepper(towers, temperature, tokens, training, precision, processes)
+    began = time.monotonic()
+    loop = Loop(towers, stepper, temperature, sources, held_out, training, precision, processes)
+    standing, last = loop.run(output, run, progress)
+    record: dict[str, object] = {
+        "command": command,
+        "version": __version__,
+        "training": asdict(training),
+        "base_sha256": _base_hash(training.base),
+        "sources": {source.name: _described(source) for source in sources},
+        "processes": processes.count,
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+        "precision": str(precision).removeprefix("torch."),
+        "steps": standing.step,
+        "best_step": standing.best_step or standing.step,
+        "last_loss": last.loss,
+        "negatives": last.negatives,
+        "cut_passages": tokens.cut_passages,
+        "temperature": round(1 / float(temperature()), 6),
+        "seconds": round(time.monotonic() - began, 1),
+        "run": run,
+    }
+    if held_out is not None:
+        record["validation"] = held_out.measure(towers.both, towers.tokenizers, precision)
+    if processes.is_main:
+        _finish(towers, output, record)
+    processes.wait()
+    return record
+
+
+def _finish(towers: Towers, output: Path, record: dict[str, object]) -> None:
+    towers.save(output)
+    (output / RECORD).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    for name in (STATE, BEST):
+        (output / name).unlink(missing_ok=True)
+
+
+def _warn(training: Training, tokens: TokenCache, passage_tokens: int) -> None:
+    if training.accumulation_steps > 1:
+        logger.warning(
+            "accumulation_steps %d averages %d batches before a step; it adds no negatives: each question is told "
+            "from the passages of its own batch only (batch_size and gradient_cache make batches larger)",
+            training.accumulation_steps,
+            training.accumulation_steps,
+        )
+    if tokens.cut_passages:
+        logger.warning(
+            "%d of %d passages are longer than passage_tokens %d and are cut; chunk them or raise passage_tokens",
+            tokens.cut_passages,
+            tokens.passage_count,
+            passage_tokens,
+        )
+
+
+def _described(source: Source) -> dict[str, object]:
+    return {"questions": len(source.examples), "weight": source.weight, "sha256": _source_hash(source)}
+
+
+def _source_hash(source: Source) -> str:
+    digest = hashlib.sha256()
+    for example in source.examples:
+        passages = " ".join(passage.id for passage in (*example.positives, *example.negatives))
+        digest.update(f"{example.question.id}\t{example.question.text}\t{passages}\n".encode())
+    return digest.hexdigest()
+
+
+def _base_hash(base: str) -> list[str]:
+    return [content_hash(resolve(part.strip())) for part in base.split(",")]
+
+
+def _run_identity(training: Training, sources: Sequence[Source], held_out: HeldOut | None) -> str:
+    """Return what tells runs with other settings or data apart; how often a state is saved is no difference."""
+    settings = asdict(replace(training, checkpoint_steps=1))
+    parts = [settings, [(source.name, source.weight, _source_hash(source)) for source in sources]]
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
+    if held_out is not None:
+        digest.update("\n".join(held_out.questions).encode())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,82 @@
+"""Validation: where the gold passages of held-out questions rank among the held-out passages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from dpr.errors import DataError
+from dpr.models.embed import embed
+from dpr.models.tokens import tokenize_passages, tokenize_questions
+from dpr.models.tower import Tower
+from dpr.types import Example, FloatArray, IntArray, Passage
+
+
+def gold_ranks(questions: FloatArray, passages: FloatArray, golds: Sequence[Sequence[int]]) -> IntArray:
+    """Return the rank of each question's best gold passage, (Q,), from 1; a tie counts against it.
+
+    Args:
+        questions: (Q, D).
+        passages: (P, D).
+        golds: rows of the passages that are right for each question.
+    """
+    ranks = np.empty(len(questions), dtype=np.int64)
+    for row, gold in enumerate(golds):
+        scores = passages @ questions[row]  # (P,)
+        best = scores[list(gold)].max()
+        scores[list(gold)] = -np.inf
+        ranks[row] = 1 + np.count_nonzero(scores >= best)
+    return ranks
+
+
+def rank_metrics(ranks: IntArray) -> dict[str, float]:
+    """Return recall@1, @5, @20, the mean reciprocal rank and the mean rank."""
+    recalls = {f"recall@{k}": float(np.mean(ranks <= k)) for k in (1, 5, 20)}
+    return recalls | {"mrr": float(np.mean(1 / ranks)), "rank": float(np.mean(ranks))}
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Questions that are never trained on, and the passages that they are looked up in."""
+
+    questions: tuple[str, ...]
+    passages: tuple[Passage, ...]
+    golds: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def of(cls, examples: Sequence[Example]) -> HeldOut:
+        """Take the examples' questions, and all their passages as the pool.
+
+        Raises:
+            DataError: no question has a passage.
+        """
+        asked = [example for example in examples if example.positives and not example.is_impossible]
+        if not asked:
+            raise DataError("no question of the validation data has a passage; name a data set that has")
+        pool = {passage.id: passage for example in asked for passage in (*example.positives, *example.negatives)}
+        row = {passage_id: number for number, passage_id in enumerate(pool)}
+        return cls(
+            questions=tuple(example.question.text for example in asked),
+            passages=tuple(pool.values()),
+            golds=tuple(tuple(row[passage.id] for passage in example.positives) for example in asked),
+        )
+
+    def measure(
+        self, towers: tuple[Tower, Tower], tokenizers: tuple[Any, Any], precision: torch.dtype
+    ) -> dict[str, float]:
+        """Return `rank_metrics` of two towers."""
+        question_tower, passage_tower = towers
+        config = question_tower.config
+        questions = tokenize_questions(tokenizers[0], self.questions, config.question_tokens)
+        passages = tokenize_passages(tokenizers[1], self.passages, config.passage_tokens)
+        for tower in towers:
+            tower.eval()
+        question_vectors = embed(question_tower, questions, tokenizers[0].pad_token_id, precision)
+        passage_vectors = embed(passage_tower, passages, tokenizers[1].pad_token_id, precision)
+        for tower in towers:
+            tower.train()
+        return rank_metrics(gold_ranks(question_vectors, passage_vectors, self.golds))

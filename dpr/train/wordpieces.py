@@ -1,0 +1,111 @@
+"""WordPieces of one script, learned from plain text: its characters by frequency, then what byte-pair merges make."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+from dpr.errors import ConfigError
+
+PREFIX = "##"
+"""Begins a piece that goes on a word."""
+
+SCRIPTS: Mapping[str, tuple[tuple[int, int], ...]] = {
+    "hangul": ((0xAC00, 0xD7A3), (0x3131, 0x318E)),
+    "cyrillic": ((0x0400, 0x0481), (0x048A, 0x052F)),
+    "greek": ((0x0370, 0x03FF), (0x1F00, 0x1FFF)),
+    "armenian": ((0x0531, 0x0587),),
+    "georgian": ((0x10A0, 0x10FF), (0x1C90, 0x1CBF)),
+    "hebrew": ((0x05D0, 0x05F2),),
+    "arabic": ((0x0620, 0x064A), (0x066E, 0x06D3)),
+    "kana": ((0x3041, 0x3096), (0x30A1, 0x30FC)),
+}
+"""The letters of a script, as ranges of code points; Hangul is its composed syllables and its lone letters."""
+
+_IDEOGRAPHS = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+
+
+@dataclass(frozen=True, slots=True)
+class PieceCounts:
+    """How many pieces to learn: ``size`` in all, of them at most ``characters`` of a single character.
+
+    A piece is learned where its word forms come ``min_frequency`` times or more.
+    """
+
+    size: int
+    characters: int = 2500
+    min_frequency: int = 3
+
+    def __post_init__(self) -> None:
+        for name in ("size", "characters", "min_frequency"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"the vocabulary's {name} is {getattr(self, name)}; choose a number of at least 1")
+
+
+def letters_of(script: str) -> list[str]:
+    """Return a script's letters, in the order of their code points.
+
+    Raises:
+        ConfigError: the script is not known.
+    """
+    if script not in SCRIPTS:
+        raise ConfigError(f"unknown script {script!r}; choose {', '.join(SCRIPTS)}")
+    return [chr(code) for first, last in SCRIPTS[script] for code in range(first, last + 1)]
+
+
+def learn_pieces(
+    texts: Iterable[str], normalize: Callable[[str], str], script: str, counts: PieceCounts, known: frozenset[str]
+) -> list[str]:
+    """Return the pieces of a script that texts are made of, in composed form, at most ``counts.size`` of them.
+
+    ``normalize`` is what the tokenizer does to a text; pieces of ``known`` are left out. Single characters come first,
+    the most frequent first, then longer pieces in the order of their merges. The same texts give the same pieces.
+    """
+    letters = letters_of(script)
+    seen: Counter[str] = Counter()
+    # The alphabet is given in full and in order: else the trainer numbers it as its hash table falls, and merges of
+    # equal frequency come out differently in each process. What is not in the alphabet, it leaves out of words.
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=2 * len(letters) + counts.size + len(known),
+        min_frequency=counts.min_frequency,
+        special_tokens=[PREFIX + letter for letter in letters],
+        initial_alphabet=letters,
+        limit_alphabet=len(letters),
+        show_progress=False,
+    )
+    learner = Tokenizer(models.WordPiece())
+    learner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    learner.train_from_iterator(_counted(texts, normalize, script, seen), trainer)
+    vocabulary = learner.get_vocab()
+    merged = [piece for piece in sorted(vocabulary, key=vocabulary.__getitem__) if len(piece.removeprefix(PREFIX)) > 1]
+    singles = [form for form in _characters(seen, counts.min_frequency) if form not in known][: counts.characters]
+    return [*singles, *(piece for piece in merged if piece not in known)][: counts.size]
+
+
+def _counted(texts: Iterable[str], normalize: Callable[[str], str], script: str, seen: Counter[str]) -> Iterator[str]:
+    """Yield the words of each text, and count them."""
+    letters = "".join(f"{chr(first)}-{chr(last)}" for first, last in SCRIPTS[script])
+    # a run of the script, and whether a letter or digit stands before it: the run then goes on a word, as in KBS는
+    run = re.compile(rf"([^\W_{letters}{_IDEOGRAPHS}]?)([{letters}]+)")
+    for text in texts:
+        composed = unicodedata.normalize("NFC", normalize(text))
+        words = ["_" * bool(match[1]) + match[2] for match in run.finditer(composed)]
+        seen.update(words)
+        if words:
+            yield " ".join(words)
+
+
+def _characters(seen: Mapping[str, int], min_frequency: int) -> list[str]:
+    """Return the characters at the beginning of words and, marked as such, within them; the most frequent first."""
+    forms: Counter[str] = Counter()
+    for word, count in seen.items():
+        for place, character in enumerate(word):
+            forms[PREFIX + character if place else character] += count
+    del forms["_"]
+    frequent = [(form, count) for form, count in forms.items() if count >= min_frequency]
+    return [form for form, _ in sorted(frequent, key=lambda item: (-item[1], item[0]))]

@@ -1,0 +1,143 @@
+"""The choice of weights: the grid, the plateau, and what cross-validation says of the choice."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dpr.evaluation.metrics import Values
+from dpr.search.plateau import _standard_errors, choose, cross_validate, weight_grid
+from dpr.types import IntArray
+
+GRID = weight_grid(2)
+
+
+def curve(means: list[float], noise: float, questions: int = 200) -> Values:
+    """Return values whose means are these and whose differences between points have this spread, (W, Q)."""
+    generator = np.random.default_rng(1)
+    jitter = generator.normal(scale=noise, size=(len(means), questions))
+    values: Values = np.array(means)[:, None] + jitter - jitter.mean(axis=1, keepdims=True)
+    return values
+
+
+def each_alone(questions: int) -> IntArray:
+    return np.arange(questions)
+
+
+@pytest.mark.parametrize(("lists", "points"), [(2, 21), (3, 231)])
+def test_the_grid_holds_every_weight_in_steps_and_each_list_alone(lists: int, points: int) -> None:
+    grid = weight_grid(lists)
+    assert grid.shape == (points, lists)
+    assert (grid.sum(axis=1) == 20).all()
+    assert grid.min() == 0
+    assert len({tuple(point) for point in grid.tolist()}) == points
+    assert {tuple(row) for row in (20 * np.eye(lists, dtype=int)).tolist()} <= {tuple(row) for row in grid.tolist()}
+
+
+def test_a_sharp_peak_is_chosen_itself() -> None:
+    means = [1 - abs(weight - 13) / 20 for weight in range(21)]
+    choice = choose(GRID, curve(means, 0.001), np.zeros((21, 200)), each_alone(200))
+    assert (choice.best, choice.plateau, choice.chosen) == (13, (13,), 13)
+
+
+def test_the_middle_of_a_flat_top_is_chosen_and_not_its_highest_point() -> None:
+    means = [0.5] * 8 + [0.9, 0.9, 0.9, 0.901, 0.9] + [0.5] * 8
+    choice = choose(GRID, curve(means, 0.1), np.zeros((21, 200)), each_alone(200))
+    assert (choice.best, choice.plateau, choice.chosen) == (11, (8, 9, 10, 11, 12), 10)
+
+
+def test_a_plateau_ends_where_the_curve_falls_however_good_what_lies_beyond() -> None:
+    means = [0.9, 0.9, 0.5, *[0.4] * 15, 0.9, 0.901, 0.9]
+    choice = choose(GRID, curve(means, 0.1), np.zeros((21, 200)), each_alone(200))
+    assert choice.plateau == (18, 19, 20)
+
+
+def test_the_middle_of_an_even_plateau_is_the_better_of_two() -> None:
+    means = [0.5] * 8 + [0.9, 0.9, 0.9005, 0.901] + [0.5] * 9
+    choice = choose(GRID, curve(means, 0.1), np.zeros((21, 200)), each_alone(200))
+    assert (choice.plateau, choice.chosen) == ((8, 9, 10, 11), 10)
+
+
+def test_equal_objectives_are_decided_by_the_other_metric() -> None:
+    values, ties = np.ones((21, 4)), np.zeros((21, 4))
+    ties[6] = 1.0
+    choice = choose(GRID, values, ties, each_alone(4))
+    assert choice.best == 6
+    assert choice.chosen == 10  # all are equal, so all are the plateau
+
+
+def test_fewer_questions_draw_the_choice_towards_equal_weights() -> None:
+    means = [0.5 + 0.01 * weight for weight in range(21)]
+    many, few = (
+        choose(GRID, curve(means, 0.5, count), np.zeros((21, count)), each_alone(count)) for count in (20_000, 20)
+    )
+    assert many.chosen == 20
+    assert 10 <= few.chosen < 19
+
+
+def test_standard_error_is_the_usual_one_for_single_questions_and_wider_in_groups() -> None:
+    values = np.random.default_rng(2).normal(size=(3, 50))
+    expected = values.std(axis=1, ddof=1) / 50**0.5
+    assert _standard_errors(values, np.arange(50)) == pytest.approx(expected)
+    repeated = np.repeat(values, 4, axis=1)
+    shuffled = np.random.default_rng(3).permutation(200)
+    assert _standard_errors(repeated[:, shuffled], np.repeat(np.arange(50), 4)[shuffled]) == pytest.approx(expected)
+    assert _standard_errors(values, np.zeros(50, dtype=np.int64)).tolist() == [0, 0, 0]
+
+
+@given(
+    means=st.lists(st.integers(0, 10), min_size=231, max_size=231),
+    noise=st.sampled_from([0.0, 1.0, 20.0]),
+)
+def test_the_chosen_point_is_always_on_the_plateau(means: list[int], noise: float) -> None:
+    grid = weight_grid(3)
+    choice = choose(grid, curve([mean / 10 for mean in means], noise, 10), np.zeros((231, 10)), each_alone(10))
+    assert {choice.best, choice.chosen} <= set(choice.plateau)
+
+
+def test_cross_validation_finds_a_gain_that_is_there() -> None:
+    means = [0.9 - 0.02 * abs(weight - 15) for weight in range(21)]
+    values = curve(means, 0.1)
+    groups = np.repeat(np.arange(40), 5)
+    held_out = cross_validate(GRID, values, np.zeros(values.shape), groups, 5)
+    assert held_out is not None
+    assert held_out.folds == 5
+    assert held_out.value == pytest.approx(0.9, abs=0.02)
+    assert held_out.over_list.mean == pytest.approx(0.1, abs=0.02)  # the last point, one list alone, has 0.8
+    assert held_out.over_list.interval.low > 0.05
+    assert held_out.over_equal.mean == pytest.approx(0.1, abs=0.02)
+
+
+def test_cross_validation_is_not_fooled_by_chance() -> None:
+    generator = np.random.default_rng(4)
+    fitted, held_out = [], []
+    for _ in range(40):
+        values = (generator.random((21, 200)) < 0.5).astype(np.float64)  # no weights are better than others
+        fitted.append(values.mean(axis=1).max() - values[10].mean())
+        found = cross_validate(GRID, values, np.zeros(values.shape), each_alone(200), 5)
+        assert found is not None
+        held_out.append(found.over_equal.mean)
+    assert np.mean(fitted) > 0.05
+    assert abs(np.mean(held_out)) < 0.015
+
+
+def test_no_group_is_fitted_and_measured_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    groups = np.repeat(np.arange(7), [9, 1, 1, 3, 1, 4, 2])
+    fitted: list[set[int]] = []
+
+    def spy(grid: IntArray, values: Values, ties: Values, groups: IntArray) -> object:
+        fitted.append(set(groups.tolist()))
+        return choose(grid, values, ties, groups)
+
+    monkeypatch.setattr("dpr.search.plateau.choose", spy)
+    cross_validate(GRID, curve([0.5] * 21, 1.0, 21), np.zeros((21, 21)), groups, 3)
+    held = [set(range(7)) - each for each in fitted]
+    assert sorted(group for each in held for group in each) == list(range(7))
+    assert held[0] == {0}  # nine questions: more than all the others of a fair third
+
+
+@pytest.mark.parametrize(("groups", "folds"), [([0, 0, 0, 0], 5), ([0, 1, 2, 3], 0), ([0, 1, 2, 3], 1)])
+def test_there_is_nothing_to_cross_validate_without_two_folds(groups: list[int], folds: int) -> None:
+    assert cross_validate(GRID, np.zeros((21, 4)), np.zeros((21, 4)), np.array(groups), folds) is None

@@ -1,0 +1,193 @@
+"""Tuning: its numbers are those of real searches, its file brings the fusion back, its refusals say what to do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dpr.benchmark import benchmark
+from dpr.errors import ConfigError, DataError, RequestError
+from dpr.search.fusion import METHODS, Fusion
+from dpr.search.open import OpenIndex, open_index
+from dpr.search.tune import read_fusion, tune, write_tuned
+from dpr.types import Example, Passage, Question
+from tests.fakes import HashEncoder, WordAnalyzer
+from tests.small_index import PASSAGES, small_index
+
+WORDS = ("river", "mountain", "king", "clock", "music", "engine", "winter", "harbour", "printing", "silk")
+
+
+def corpus() -> list[Passage]:
+    """Return passages that share words with each other, so that lists disagree about them; five to a document."""
+    return [
+        Passage(
+            f"p{number:02}",
+            " ".join(WORDS[(number * step + step) % 10] for step in (1, 3, 7, 9)[: 2 + number % 3])
+            + f" n{number % 17}",
+            f"title{number // 5}",
+        )
+        for number in range(60)
+    ]
+
+
+def questions() -> list[Example]:
+    passages = corpus()
+    return [
+        Example(
+            Question(f"q{number}", " ".join(passages[number].text.split()[:2]) + f" n{number % 17}"),
+            (passages[number],),
+        )
+        for number in range(0, 60, 2)
+    ]
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> OpenIndex:
+    root = tmp_path_factory.mktemp("tune") / "index"
+    small_index(root, corpus())
+    return open_index(root, encoder=HashEncoder(), analyzer=WordAnalyzer())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_point_is_what_a_search_with_its_weights_gives(index: OpenIndex, tmp_path: Path, method: str) -> None:
+    tuned = tune(index, questions(), method=method)
+    assert len(tuned.curve) == 21
+    for point in (tuned.curve[0], tuned.curve[7], tuned.curve[20]):
+        report = benchmark(index, questions(), ["hybrid"], [1, 20], tmp_path, Fusion(method, point.weights))
+        measured = report.systems["hybrid"].metrics
+        assert point.metrics == {name: pytest.approx(measured[name]) for name in ("mrr@10", "recall@1", "recall@20")}
+    assert len({point.metrics["mrr@10"] for point in tuned.curve}) > 2
+
+
+def test_the_ends_of_the_curve_are_the_lists_alone(index: OpenIndex, tmp_path: Path) -> None:
+    tuned = tune(index, questions())
+    alone = benchmark(index, questions(), ["dense", "bm25"], [1], tmp_path).systems
+    for point, name in ((tuned.curve[0], "bm25"), (tuned.curve[-1], "dense")):
+        assert point.weights[name] == 1.0
+        assert point.metrics["recall@1"] == pytest.approx(alone[name].metrics["recall@1"])
+
+
+def test_the_choice_becomes_a_fusion_and_arguments(index: OpenIndex) -> None:
+    tuned = tune(index, questions(), objective="recall@1", method="rrf")
+    weights = tuned.chosen.weights
+    assert sum(weights.values()) == pytest.approx(1.0)
+    assert tuned.fusion == Fusion("rrf", weights)
+    assert tuned.arguments == f"--fusion rrf --weight dense={weights['dense']:g} --weight bm25={weights['bm25']:g}"
+    assert max(point.metrics["recall@1"] for point in tuned.curve) == tuned.curve[tuned.choice.best].metrics["recall@1"]
+    assert index.retriever("hybrid", tuned.fusion).search(["river king"], 3)
+
+
+def test_three_lists_make_a_triangle_of_weights(index: OpenIndex) -> None:
+    tuned = tune(index, questions(), lists=("dense", "bm25", "tfidf"), folds=2)
+    assert len(tuned.curve) == 231
+    assert all(sum(point.weights.values()) == pytest.approx(1.0) for point in tuned.curve)
+    assert tuned.arguments == ""  # hybrid fuses dense and bm25 alone
+
+
+def test_documents_are_the_units_of_evidence(index: OpenIndex) -> None:
+    tuned = tune(index, questions(), folds=4)
+    assert tuned.documents == 12
+    assert tuned.held_out is not None
+    assert tuned.held_out.folds == 4
+    assert tune(index, questions(), folds=0).held_out is None
+    one_document = [example for example in questions() if example.positives[0].title == "title0"]
+    assert tune(index, one_document).documents == len(one_document) == 3  # then each question stands for itself
+
+
+def test_what_cannot_be_found_counts_and_what_cannot_be_judged_does_not(index: OpenIndex) -> None:
+    lost = Example(Question("lost", "river"), (Passage("elsewhere", "not in the pool"),))
+    silent = Example(Question("silent", "river"), (corpus()[0],), is_impossible=True)
+    whole, less = tune(index, questions()), tune(index, [*questions(), lost, silent])
+    assert (less.questions.count, less.questions.gold_missing, less.questions.left_out) == (31, 1, 1)
+    for before, after in zip(whole.curve, less.curve, strict=True):
+        assert after.metrics["mrr@10"] == pytest.approx(before.metrics["mrr@10"] * 30 / 31)
+
+
+def test_graded_passages_reach_ndcg(index: OpenIndex, tmp_path: Path) -> None:
+    passages = corpus()
+    graded = [
+        Example(example.question, (*example.positives, passages[-1 - number]), grades=(2, 1))
+        for number, example in enumerate(questions())
+    ]
+    tuned = tune(index, graded, objective="ndcg@10")
+    point = tuned.curve[8]
+    report = benchmark(index, graded, ["hybrid"], [20], tmp_path, Fusion(weights=point.weights))
+    for name in ("ndcg@10", "recall@20", "mrr@10"):
+        assert point.metrics[name] == pytest.approx(report.systems["hybrid"].metrics[name])
+
+
+def test_progress_tells_of_questions_and_points(index: OpenIndex) -> None:
+    seen: dict[str, tuple[int, int | None]] = {}
+    tune(index, questions(), progress=lambda stage, done, total: seen.update({stage: (done, total)}))
+    assert seen == {"retrieve dense": (30, 30), "retrieve bm25": (30, 30), "fuse": (21, 21)}
+
+
+def test_the_file_brings_the_fusion_back(index: OpenIndex, tmp_path: Path) -> None:
+    tuned = tune(index, questions(), method="minmax", source="squad:dev.json")
+    path = tmp_path / "new" / "fusion.json"
+    write_tuned(path, tuned, "dpr tune …")
+    assert read_fusion(path) == tuned.fusion
+    found = json.loads(path.read_text(encoding="utf-8"))
+    assert (found["generation"], found["questions"]["source"], found["command"]) == (
+        "000001",
+        "squad:dev.json",
+        "dpr tune …",
+    )
+    assert [point["on_plateau"] for point in found["curve"]].count(True) == len(tuned.choice.plateau)
+    assert found["held_out"]["over_list"]["interval"].keys() == {"low", "high"}
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"method": "zscore", "rrf_constant": 60, "weights": {"bm25": "x"}}'])
+def test_another_file_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "fusion.json").write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match="not a file of dpr tune --output"):
+        read_fusion(tmp_path / "fusion.json")
+    with pytest.raises(DataError, match="there is no such file"):
+        read_fusion(tmp_path / "absent.json")
+
+
+def test_values_out_of_range_in_a_file_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "fusion.json"
+    path.write_text('{"method": "zscore", "rrf_constant": 60, "weights": {"bm25": -1}}', encoding="utf-8")
+    with pytest.raises(RequestError, match="weight of 'bm25' is -1"):
+        read_fusion(path)
+
+
+@pytest.mark.parametrize(
+    ("lists", "message"),
+    [
+        ((), "the lists to fuse are nothing"),
+        (("dense",), "the lists to fuse are dense: name two or three"),
+        (("dense", "dense"), "two or three different ones"),
+        (("dense", "bm25", "tfidf", "rank-bm25"), "two or three different ones"),
+        (("dense", "hybrid"), "'hybrid' is itself fused"),
+        (("dense", "splade"), "unknown retriever 'splade'"),
+    ],
+)
+def test_lists_that_cannot_be_fused_are_refused(index: OpenIndex, lists: tuple[str, ...], message: str) -> None:
+    with pytest.raises(RequestError, match=message) as caught:
+        tune(index, questions(), lists)
+    assert caught.value.field == "retriever"
+
+
+def test_settings_that_make_no_sense_are_refused(index: OpenIndex) -> None:
+    with pytest.raises(ConfigError, match="unknown metric 'map'"):
+        tune(index, questions(), objective="map")
+    with pytest.raises(RequestError, match="recall@101 looks deeper than the 100 candidates"):
+        tune(index, questions(), objective="recall@101")
+    with pytest.raises(RequestError, match="unknown fusion method 'magic'"):
+        tune(index, questions(), method="magic")
+    with pytest.raises(RequestError, match="folds is -1"):
+        tune(index, questions(), folds=-1)
+    with pytest.raises(DataError, match="none of the gold passages"):
+        tune(index, [Example(Question("q", "where"), (Passage("x", "elsewhere"),))])
+
+
+def test_an_index_without_vectors_has_no_list_to_fuse_with(tmp_path: Path) -> None:
+    small_index(tmp_path / "index", PASSAGES, encoder=None)
+    sparse = open_index(tmp_path / "index", analyzer=WordAnalyzer())
+    with pytest.raises(RequestError, match="no vectors for the retriever 'dense'"):
+        tune(sparse, [Example(Question("q", "capital"), (PASSAGES[2],))])
+    assert len(tune(sparse, [Example(Question("q", "capital"), (PASSAGES[2],))], ("bm25", "tfidf")).curve) == 21

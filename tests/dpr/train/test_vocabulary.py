@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dpr.config import DEFAULT_ENCODER
+from dpr.data.plain_text import PlainText
+from dpr.errors import ConfigError, DataError, ModelError
+from dpr.models.checkpoint import load_model, load_tokenizer, resolve
+from dpr.train.vocabulary import extend_vocabulary, resize_embeddings
+
+KOREAN = [
+    "대한민국의 수도는 서울특별시이다.",
+    "서울특별시에서 대한민국의 국회가 열린다.",
+    "KBS는 2020년에 대한민국에서 방송을 했다. KBS는 2021년에도 방송을 했다.",
+    "영화가 재미있다ㅋㅋㅋ 영화는 재미있다ㅋㅋㅋ 영화도 ㅋㅋㅋ",
+] * 5
+
+
+@pytest.fixture(scope="module")
+def old() -> Any:
+    tokenizer = load_tokenizer(resolve(DEFAULT_ENCODER))
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.backend_tokenizer.no_padding()
+    return tokenizer
+
+
+@pytest.fixture(scope="module")
+def extended(old: Any) -> tuple[Any, list[str]]:
+    return extend_vocabulary(old, KOREAN, 600)
+
+
+@pytest.fixture(scope="module")
+def new(extended: tuple[Any, list[str]], tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The extended tokenizer as others see it: saved beside a BERT's configuration, and loaded."""
+    from transformers import AutoConfig, AutoTokenizer
+
+    folder = tmp_path_factory.mktemp("tokenizer")
+    extended[0].save_pretrained(folder)
+    AutoConfig.from_pretrained(resolve(DEFAULT_ENCODER)).save_pretrained(folder)
+    return AutoTokenizer.from_pretrained(folder)
+
+
+def ids(tokenizer: Any, text: str) -> list[int]:
+    found: list[int] = tokenizer(text, verbose=False)["input_ids"]
+    return found
+
+
+def pieces(tokenizer: Any, text: str) -> list[str]:
+    """Return the parts of the text that its tokens stand for."""
+    offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+    return [text[start:end] for start, end in offsets]
+
+
+def test_new_pieces_follow_the_old_and_are_hangul_alone(old: Any, extended: tuple[Any, list[str]]) -> None:
+    tokenizer, added = extended
+    assert len(tokenizer) == len(old) + len(added)
+    assert len(set(added)) == len(added) <= 600
+    assert {piece: tokenizer.get_vocab()[piece] for piece in old.get_vocab()} == old.get_vocab()
+    assert {"대한민국", "##는", "##년에", "ㅋㅋㅋ", "서울특별시"} <= set(added)
+    mark = "\ue000"
+    for piece in added:
+        assert all("HANGUL" in unicodedata.name(letter, "") or letter == mark for letter in piece.removeprefix("##"))
+    longer = [piece for piece in added if len(piece.removeprefix("##")) > 1]
+    rows = tokenizer.convert_tokens_to_ids(tokenizer.tokenize("대한민국"))
+    assert rows == [len(old) + added.index("대한민국")]
+    assert added[-len(longer) :] == longer
+
+
+def test_words_are_whole_pieces(new: Any) -> None:
+    assert pieces(new, "대한민국의 수도는") == ["대한민국의", "수", "도", "는"] or "대한민국" in pieces(new, "대한민국의")
+    assert pieces(new, "KBS는 2020년에") == ["KB", "S", "는", "2020", "년에"]
+    # 대하 would be found at the head of 대한, if syllables were not whole
+    assert pieces(new, "ㅋㅋㅋ") == ["ㅋㅋㅋ"]
+
+
+def test_english_is_tokenized_as_before(old: Any, new: Any, shared_data: Path) -> None:
+    texts = [text for _, text in zip(range(600), PlainText(f"squad:{shared_data}/squad/dev-v1.1.json"), strict=False)]
+    assert old(texts, verbose=False)["input_ids"] == new(texts, verbose=False)["input_ids"]
+    kept = {"verbose": False, "return_offsets_mapping": True, "return_token_type_ids": True}
+    assert dict(old(texts[:50], texts[50:100], **kept)) == dict(new(texts[:50], texts[50:100], **kept))
+
+
+@given(st.text(st.characters(max_codepoint=0x24F)))
+def test_latin_text_is_tokenized_as_before(old: Any, new: Any, text: str) -> None:
+    kept = {"return_offsets_mapping": True}
+    assert dict(old(text, **kept)) == dict(new(text, **kept))
+
+
+@given(st.text())
+def test_text_without_hangul_is_tokenized_as_before(old: Any, new: Any, text: str) -> None:
+    if "HANGUL" not in " ".join(unicodedata.name(letter, "") for letter in unicodedata.normalize("NFKD", text)):
+        assert ids(old, text) == ids(new, text)
+
+
+def test_accents_still_fold(new: Any) -> None:
+    assert ids(new, "Café Ñandú Ångström") == ids(new, "cafe nandu angstrom")
+    assert pieces(new, "Café 대한민국") == ["Café", "대한민국"]
+
+
+hangul = st.text(st.characters(min_codepoint=0xAC00, max_codepoint=0xD7A3) | st.sampled_from("가나대한민국ㅋㅠㄳㅏ"), max_size=30)
+
+
+@given(hangul)
+def test_no_word_in_hangul_is_unknown(new: Any, text: str) -> None:
+    assert new.unk_token_id not in ids(new, text)
+
+
+@given(st.lists(hangul | st.text(st.characters(max_codepoint=0x24F)), max_size=8).map(" ".join))
+def test_decomposed_text_gives_the_same_ids(new: Any, text: str) -> None:
+    assert ids(new, unicodedata.normalize("NFD", text)) == ids(new, unicodedata.normalize("NFC", text))
+
+
+def test_offsets_are_those_of_the_text_as_it_was_typed(new: Any) -> None:
+    composed = "Café 대한민국의 수도는 서울특별시, KBS는 뷁"
+    for form in ("NFC", "NFD"):
+        text = unicodedata.normalize(form, composed)
+        found = [unicodedata.normalize("NFC", piece) for piece in pieces(new, text)]
+        assert "".join(found[:-3]) == "".join(composed[:-1].split())
+        assert "서울특별시" in found
+    # a syllable that no piece has is spelled, as before; each of its letters stands for all of it
+    assert pieces(new, composed)[-3:] == ["뷁"] * 3
+
+
+def test_korean_passages_are_known_and_short(old: Any, shared_data: Path) -> None:
+    file = f"korquad:{shared_data}/korquad/KorQuAD_v1.0_dev.json"
+    train, test = list(PlainText(f"{file}@:100")), list(PlainText(f"{file}@-20:"))
+    tokenizer, added = extend_vocabulary(old, train, 4000)
+    assert len(added) == 4000
+    before, after = ([row for text in test for row in ids(each, text)] for each in (old, tokenizer))
+    words = sum(len(text.split()) for text in test)
+    assert before.count(old.unk_token_id) > 0.2 * words
+    assert after.count(old.unk_token_id) < 0.012 * words  # Hanja and signs
+    assert len(after) < 0.55 * len(before)
+
+
+def test_the_same_texts_give_the_same_pieces_in_any_process(extended: tuple[Any, list[str]]) -> None:
+    program = (
+        "import sys, json; from dpr.train.vocabulary import extend_vocabulary; from dpr.config import DEFAULT_ENCODER\n"
+        "from dpr.models.checkpoint import load_tokenizer, resolve\n"
+        f"print(json.dumps(extend_vocabulary(load_tokenizer(resolve(DEFAULT_ENCODER)), {KOREAN!r}, 600)[1]))"
+    )
+    import json
+
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert json.loads(run.stdout) == extended[1]
+
+
+def test_an_extended_vocabulary_can_be_extended_again(new: Any) -> None:
+    again, added = extend_vocabulary(new, ["새로운 낱말입니다 새로운 낱말입니다"] * 3, 20)
+    assert "새로운" in added
+    assert not set(again.get_vocab()) ^ set(new.get_vocab()) & set(new.get_vocab())
+    text = "대한민국의 서울특별시"
+    assert ids(again, text)[:2] == ids(new, text)[:2]
+    assert again.backend_tokenizer.normalizer.normalize_str("가").count("\ue000") == 1
+
+
+def test_another_script(old: Any) -> None:
+    tokenizer, added = extend_vocabulary(old, ["Энциклопедический словарь Брокгауза и Ефрона"] * 5, 40, "cyrillic")
+    assert "энциклопедическии" in added  # the base takes the breve off
+    assert len(tokenizer.tokenize("энциклопедический")) == 1
+    assert ids(tokenizer, "Café 한국") == ids(old, "Café 한국")
+
+
+def test_new_rows_are_the_mean_of_the_old_pieces_rows(old: Any, extended: tuple[Any, list[str]]) -> None:
+    from transformers import AutoModel
+
+    tokenizer, added = extended
+    model = load_model(AutoModel, resolve(DEFAULT_ENCODER))
+    before = model.get_input_embeddings().weight.detach().clone()
+    assert resize_embeddings(model, old, tokenizer, noise=0.0) == len(added)
+    after = model.get_input_embeddings().weight.detach()
+    assert torch.equal(after[: len(old)], before)
+    assert model.config.vocab_size == len(after) == len(tokenizer)
+    letters = [old.get_vocab()[piece] for piece in ("ᄉ", "##ᅥ", "##ᄋ", "##ᅮ", "##ᆯ")]
+    [row] = tokenizer.convert_tokens_to_ids(tokenizer.tokenize("서울"))
+    assert torch.allclose(after[row], before[letters].mean(0), atol=1e-6)
+    # ᄁ is a letter that the base does not know
+    assert torch.allclose(after[len(old) + added.index("ᄁ")], before.mean(0), atol=1e-5)
+
+
+def test_noise_and_mean_initialization(old: Any, extended: tuple[Any, list[str]]) -> None:
+    from transformers import AutoModel
+
+    rows = []
+    for seed in (1, 1, 2):
+        model = load_model(AutoModel, resolve(DEFAULT_ENCODER))
+        resize_embeddings(model, old, extended[0], "mean", noise=0.1, seed=seed)
+        rows.append(model.get_input_embeddings().weight.detach())
+    assert torch.equal(rows[0], rows[1])
+    assert not torch.equal(rows[0], rows[2])
+    size = len(old)
+    deviation = (rows[0][size:] - rows[0][:size].mean(0)) / rows[0][:size].std(0)
+    assert deviation.std().item() == pytest.approx(0.1, rel=0.05)
+    with pytest.raises(ConfigError, match="unknown initialization 'zero'"):
+        resize_embeddings(model, old, extended[0], "zero")
+
+
+def test_bad_input_is_one_sentence(old: Any) -> None:
+    for size in (0, -5):
+        with pytest.raises(ConfigError, match=f"the vocabulary's size is {size}; choose a number of at least 1"):
+            extend_vocabulary(old, KOREAN, size)
+    with pytest.raises(ConfigError, match="unknown script 'klingon'"):
+        extend_vocabulary(old, KOREAN, 10, script="klingon")
+    with pytest.raises(DataError, match="no word in hangul"):
+        extend_vocabulary(old, ["only English here"] * 5, 10)
+
+    class Slow:
+        is_fast = False
+
+    with pytest.raises(ModelError, match="Slow has no fast version"):
+        extend_vocabulary(Slow(), KOREAN, 10)
+
+
+def test_a_tokenizer_of_another_kind_is_refused() -> None:
+    from tokenizers import Tokenizer, models
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel({"a": 0}, "a")))
+    with pytest.raises(ModelError, match="WordLevel, not a WordPiece"):
+        extend_vocabulary(tokenizer, KOREAN, 10)
