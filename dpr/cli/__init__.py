@@ -6,6 +6,7 @@ import typer
 
 from dpr.cli.adapt import adapt_command
 from dpr.cli.benchmark import benchmark_command
+from dpr.cli.cloze import cloze_command
 from dpr.cli.compare import compare_command
 from dpr.cli.inspect import inspect_command
 from dpr.cli.mine import mine_command
@@ -29,6 +30,7 @@ app.command("train-reader")(train_reader_command)
 app.command("evaluate-reader")(evaluate_reader_command)
 app.command("inspect")(inspect_command)
 app.command("benchmark")(benchmark_command)
+app.command("cloze")(cloze_command)
 app.command("compare")(compare_command)
 app.command("tune")(tune_command)
 app.command("search")(search_command)

@@ -33,10 +33,11 @@ class PlainText(Iterable[str]):
         """
         if self.source.endswith(PLAIN_ENDINGS):
             return (line.strip() for _, line in read_lines(Path(self.source)))
-        return (passage.text for passage in _passages(self.source))
+        return (passage.text for passage in passages_of(self.source))
 
 
-def _passages(source: str) -> Iterator[Passage]:
+def passages_of(source: str) -> Iterator[Passage]:
+    """Yield the passages of a source, or of some of its articles (``kind:PATH@FIRST:LAST``), each once."""
     if "@" not in source or Path(source).exists():
         return read_passages(source)
     return unique_passages(passage for example in read_examples(source) for passage in example.positives)

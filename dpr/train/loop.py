@@ -12,14 +12,14 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from dpr.errors import ModelError
+from dpr.errors import DataError, ModelError
 from dpr.models.optimization import make_optimizer, set_learning_rate, warmup_then_linear
 from dpr.models.resume import load_state, load_weights, save_state, save_weights
 from dpr.train.batches import Batch, Batching, Source, epoch_batches
 from dpr.train.distributed import Processes
 from dpr.train.log import RunLog
 from dpr.train.settings import Training
-from dpr.train.step import Stepper, StepResult, Temperature
+from dpr.train.step import BadLossError, Stepper, StepResult, Temperature
 from dpr.train.towers import Towers
 from dpr.train.validation import HeldOut
 from dpr.types import Progress
@@ -89,7 +89,7 @@ class Loop:
         if training.max_steps:
             self.steps = min(self.steps, training.max_steps)
         if not self.steps:
-            raise ModelError("there is not one batch of two passages to learn from; give more data")
+            raise DataError("there is not one batch of two passages to tell apart; give more data")
 
     def run(self, output: Path, run: str, progress: Progress) -> tuple[Standing, StepResult]:
         """Take the steps that the saved state has not taken; leave the best weights in the towers."""
@@ -101,7 +101,7 @@ class Loop:
                     break
                 began = time.perf_counter()
                 rate = self._set_rate(step)
-                result = self._step(batches)
+                result = self._step(step, batches)
                 took = time.perf_counter() - began
                 standing.step = step + 1
                 log.step(standing.step, result, rate, result.questions / took)
@@ -141,8 +141,11 @@ class Loop:
         set_learning_rate(self._optimizer, rate)
         return rate
 
-    def _step(self, batches: Sequence[Batch]) -> StepResult:
-        result = self._stepper.backward(batches, self._scaler)
+    def _step(self, step: int, batches: Sequence[Batch]) -> StepResult:
+        try:
+            result = self._stepper.backward(batches, self._scaler)
+        except BadLossError as error:
+            raise ModelError(f"step {step + 1}: {error}") from None
         weights = [weight for weight in self._module.parameters() if weight.requires_grad]
         self._processes.sum_gradients(weights)
         if self._scaler:

@@ -23,6 +23,10 @@ MAX_SCALE = 100.0
 """The largest learned 1/τ, as in CLIP (Radford et al. 2021, section 2.5)."""
 
 
+class BadLossError(ModelError):
+    """The loss is no number any more, or infinite."""
+
+
 class Temperature(nn.Module):
     """1/τ, fixed or learned as its logarithm."""
 
@@ -71,7 +75,7 @@ class Stepper:
         """Add the gradient of the mean loss of some batches to the weights of this process.
 
         Raises:
-            ModelError: the loss is not finite; the message names the batch's questions.
+            BadLossError: the loss is not finite; the message names the batch's questions.
         """
         results = [self._one(batch, 1 / len(batches), scaler) for batch in batches]
         return StepResult(
@@ -149,7 +153,7 @@ def _refuse_bad_loss(loss: float, batch: Batch, is_scaled: bool) -> None:
     if math.isfinite(loss) or is_scaled:  # fp16: the scaler skips such a step and lowers its scale
         return
     ids = ", ".join(example.question.id for example in batch.questions[:20])
-    raise ModelError(
+    raise BadLossError(
         f"the loss became {loss} over the questions {ids}{' …' if len(batch.questions) > 20 else ''}; "
         "lower the learning rate or look at these texts"
     )

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dpr.train.masking import BoolArray, Masking, choose, corrupt, masking_of
+from dpr.types import IntArray
 
 SIZE = 200
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"{'##' * (row % 3 > 0)}p{row}" for row in range(5, SIZE))]
@@ -37,7 +38,7 @@ def words_of(ids: list[int]) -> list[list[int]]:
 
 
 @given(texts, shares, seeds)
-def test_the_share_is_exact_and_special_tokens_are_never_chosen(ids: np.ndarray, share: float, seed: int) -> None:  # type: ignore[type-arg]
+def test_the_share_is_exact_and_special_tokens_are_never_chosen(ids: IntArray, share: float, seed: int) -> None:
     places = choose(ids, share, special(), np.random.default_rng(seed))
     candidates = int((ids > 4).sum())
     assert len(places) == (max(1, round(share * candidates)) if candidates else 0)
@@ -46,7 +47,7 @@ def test_the_share_is_exact_and_special_tokens_are_never_chosen(ids: np.ndarray,
 
 
 @given(texts, shares, seeds)
-def test_whole_words_are_chosen_or_not_at_all(ids: np.ndarray, share: float, seed: int) -> None:  # type: ignore[type-arg]
+def test_whole_words_are_chosen_or_not_at_all(ids: IntArray, share: float, seed: int) -> None:
     masking = masking_of(PIECES, SPECIAL, MASK, share, whole_words=True)
     _, places = masking.apply(ids, np.random.default_rng(seed))
     chosen = set(places.tolist())
@@ -63,7 +64,7 @@ def test_whole_words_are_chosen_or_not_at_all(ids: np.ndarray, share: float, see
 
 
 @given(texts, seeds)
-def test_only_chosen_places_change_and_never_to_another_special_token(ids: np.ndarray, seed: int) -> None:  # type: ignore[type-arg]
+def test_only_chosen_places_change_and_never_to_another_special_token(ids: IntArray, seed: int) -> None:
     seen, places = masking_of(PIECES, SPECIAL, MASK, 0.4, whole_words=False).apply(ids, np.random.default_rng(seed))
     others = np.setdiff1d(np.arange(len(ids)), places)
     assert (seen[others] == ids[others]).all()

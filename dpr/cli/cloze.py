@@ -1,0 +1,56 @@
+"""``dpr cloze``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dpr.cli.options import JsonOption, show
+from dpr.config import load_config
+from dpr.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dpr.types import Passage
+
+
+def cloze_command(
+    text: Annotated[
+        list[str],
+        typer.Option(metavar="SOURCE", help="Passages (as dpr-index takes them), or a .txt file of lines; repeatable."),
+    ],
+    output: Annotated[Path, typer.Option(metavar="FILE", help="File of pairs to write; train on it as dpr:FILE.")],
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="TOML file of settings; options here win over it.")
+    ] = None,
+    window: Annotated[int | None, typer.Option(help="Characters of a passage to look for; 0: all of it.")] = None,
+    questions: Annotated[int | None, typer.Option(help="Questions to make of each window.")] = None,
+    limit: Annotated[int, typer.Option(help="Take so many passages of each source; 0: all.")] = 0,
+    seed: Annotated[int | None, typer.Option(help="Seed of the choice of words.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make question-passage pairs of plain text: some words of a sentence, and the passage that it stands in."""
+    from dpr.data.cloze import Cloze, cloze_examples
+    from dpr.data.dpr_json import write_dpr_json
+
+    cloze = load_config(Cloze, config, {"window": window, "questions": questions, "seed": seed})
+    written = write_dpr_json(output, cloze_examples(_passages(text, cloze.window, limit), cloze))
+    if not written:
+        output.unlink()
+        raise DataError(f"{', '.join(text)}: no sentence of three words or more; give running text")
+    show({"questions": written, "file": str(output)}, as_json)
+
+
+def _passages(sources: list[str], window: int, limit: int) -> Iterator[Passage]:
+    import itertools
+
+    from dpr.data.cloze import joined_lines
+    from dpr.data.plain_text import PLAIN_ENDINGS, PlainText, passages_of
+
+    for source in sources:
+        lines = source.endswith(PLAIN_ENDINGS)
+        passages = joined_lines(PlainText(source), window) if lines else passages_of(source)
+        yield from itertools.islice(passages, limit or None)

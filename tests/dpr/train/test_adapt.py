@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from dpr.config import DEFAULT_ENCODER, load_config
+from dpr.errors import ConfigError, DataError, ModelError
+from dpr.models.checkpoint import load_model, load_tokenizer, resolve
+from dpr.models.encoders import detect_config, load_encoder
+from dpr.train.adapt import Adaptation, adapt
+
+WORDS = ["sun rises east", "moon sets west", "star shines north"]
+
+
+def texts(number: int = 120) -> list[str]:
+    draw = random.Random(0)
+    return [" ".join(draw.choice(WORDS) for _ in range(draw.randint(1, 3))) for _ in range(number)]
+
+
+def settings(base: Path, **changes: object) -> Adaptation:
+    made = Adaptation(
+        base=str(base), batch_tokens=512, max_tokens=48, learning_rate=3e-3, precision="fp32", checkpoint_steps=4
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def log(output: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (output / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+class KilledError(Exception):
+    """Stands for the process's end."""
+
+
+def kill_at(step: int) -> object:
+    def progress(stage: str, done: int, total: int | None) -> None:
+        if stage == "train" and done == step:
+            raise KilledError
+
+    return progress
+
+
+def test_training_learns_to_guess(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    summary = adapt(texts(), tmp_path, settings(tiny_checkpoint, max_steps=150, evaluate_steps=50))
+    entries = log(tmp_path)
+    assert [entry["step"] for entry in entries if "loss" in entry] == list(range(1, 151))
+    held_out = [entry["held_out_loss"] for entry in entries if "held_out_loss" in entry]
+    assert len(held_out) == 3
+    before, after = summary["before"], summary["after"]
+    assert isinstance(before, dict)
+    assert isinstance(after, dict)
+    assert held_out[-1] == after["held_out_loss"] < 0.6 * before["held_out_loss"]
+    assert after["held_out_accuracy"] > before["held_out_accuracy"]
+    assert not (tmp_path / "state.safetensors").exists()
+
+
+@pytest.mark.parametrize("vocabulary_size", [None, 30])
+def test_a_killed_run_goes_on_to_the_same_weights(
+    tiny_checkpoint: Path, tmp_path: Path, vocabulary_size: int | None
+) -> None:
+    made = settings(tiny_checkpoint, max_steps=12, evaluate_steps=3, dropout=0.1, vocabulary_size=vocabulary_size)
+    data = [f"{text} 대한민국" for text in texts()]
+    adapt(data, tmp_path / "whole", made)
+    with pytest.raises(KilledError):
+        adapt(data, tmp_path / "killed", made, kill_at(10))  # type: ignore[arg-type]
+    torch.manual_seed(1234)
+    adapt(data, tmp_path / "killed", made)
+    whole, resumed = (load_file(tmp_path / run / "model.safetensors") for run in ("whole", "killed"))
+    assert whole.keys() == resumed.keys()
+    assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+    kept = [[{**entry, "seconds": 0} for entry in log(tmp_path / run)] for run in ("whole", "killed")]
+    assert kept[0] == kept[1]
+    first, second = (json.loads((tmp_path / run / "training.json").read_text()) for run in ("whole", "killed"))
+    assert first["after"] == second["after"]
+    assert first["run"] == second["run"]
+
+
+def test_a_state_of_other_texts_is_refused(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    made = settings(tiny_checkpoint, max_steps=8)
+    with pytest.raises(KilledError):
+        adapt(texts(), tmp_path, made, kill_at(5))  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="other settings or data"):
+        adapt([*texts(), "one more"], tmp_path, made)
+
+
+def test_the_vocabulary_alone_leaves_the_weights(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    korean = ["대한민국의 수도는 서울이다"] * 3
+    summary = adapt({"a": texts(), "b": korean}, tmp_path, settings(tiny_checkpoint, vocabulary_size=300, max_steps=0))
+    before, after = (load_file(folder / "model.safetensors") for folder in (tiny_checkpoint, tmp_path))
+    name = "embeddings.word_embeddings.weight"
+    assert before.keys() == after.keys()
+    assert torch.equal(before[name], after[name][: len(before[name])])
+    assert all(torch.equal(before[key], after[key]) for key in before if key != name)
+    vocabulary = summary["vocabulary"]
+    assert isinstance(vocabulary, dict)
+    assert len(after[name]) == vocabulary["after"] == vocabulary["before"] + vocabulary["added"]
+    record = json.loads((tmp_path / "training.json").read_text(encoding="utf-8"))
+    assert "대한민국" in {piece[:4] for piece in record["pieces"]}
+    assert {name: source["texts"] for name, source in record["sources"].items()} == {"a": 120, "b": 3}
+    assert len(record["sources"]["a"]["sha256"]) == 64
+    assert len(load_tokenizer(tmp_path).tokenize("서울이다")) == 1
+
+
+def test_the_result_is_a_base_for_encoders_and_for_more(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    made = settings(tiny_checkpoint, max_steps=2, vocabulary_size=50)
+    adapt([*texts(), *["새로운 낱말"] * 9], tmp_path / "first", made)
+    assert load_encoder(tmp_path / "first").encode_questions(["sun 새로운"]).shape == (1, 32)
+    again = settings(tmp_path / "first", max_steps=0, vocabulary_size=10)
+    summary = adapt(["다른 글월"] * 9, tmp_path / "second", again)
+    assert len(load_tokenizer(tmp_path / "second").tokenize("새로운 다른")) == 2
+    assert summary["steps"] == 0
+
+
+def test_a_tied_decoder_is_stored_once(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    from transformers import AutoModelForMaskedLM
+
+    adapt(texts(), tmp_path, settings(tiny_checkpoint, max_steps=2))
+    model = load_model(AutoModelForMaskedLM, tmp_path)
+    assert model.get_output_embeddings().weight is model.get_input_embeddings().weight
+    assert not [name for name in load_file(tmp_path / "model.safetensors") if name.endswith("decoder.weight")]
+    assert model.config.hidden_dropout_prob == 0.1  # the base's, though this run was without
+
+
+def test_a_sentence_transformers_base_stays_one(tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    texts_of_both = ["대한민국의 수도는 서울이다", "the capital of Korea is Seoul"] * 3
+    adapt(texts_of_both, tmp_path, Adaptation(vocabulary_size=300, max_steps=0))
+    base = resolve(DEFAULT_ENCODER)
+    assert detect_config(tmp_path) == detect_config(base)
+    before, after = SentenceTransformer(str(base), device="cpu"), SentenceTransformer(str(tmp_path), device="cpu")
+    english, korean = texts_of_both[1], texts_of_both[0]
+    assert torch.equal(torch.tensor(before.encode(english)), torch.tensor(after.encode(english)))
+    assert len(after.tokenizer.tokenize(korean)) < 0.4 * len(before.tokenizer.tokenize(korean))
+    ours = torch.tensor(load_encoder(tmp_path, "fp32").encode_questions([korean])[0])
+    assert torch.allclose(ours, torch.tensor(after.encode(korean)), atol=1e-5)
+
+
+def test_an_iterator_of_texts_is_read_once(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    def stream() -> Iterator[str]:
+        yield from ["대한민국 sun"] * 20
+
+    summary = adapt(stream(), tmp_path, settings(tiny_checkpoint, vocabulary_size=20, max_steps=1))
+    sources = summary["sources"]
+    assert isinstance(sources, dict)
+    assert sources["texts"]["texts"] == 20
+
+
+def test_settings_come_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "s.toml").write_text("vocabulary_size = 100\nwhole_words = false\n", encoding="utf-8")
+    made = load_config(Adaptation, tmp_path / "s.toml", {"vocabulary_size": 200, "max_steps": None})
+    assert (made.vocabulary_size, made.whole_words, made.max_steps) == (200, False, None)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"vocabulary_size": 0}, "vocabulary_size is 0; it must be at least 1"),
+        ({"vocabulary_size": -3}, "vocabulary_size is -3; it must be at least 1"),
+        ({"max_steps": 0}, "leaves nothing to do"),
+        ({"max_steps": -1}, "max_steps is -1"),
+        ({"learning_rate": float("nan")}, "learning_rate is nan"),
+        ({"mask_share": 1.0}, "mask_share is 1.0"),
+        ({"dropout": 1.0}, "are shares"),
+        ({"max_tokens": 4}, "a window needs at least 8"),
+        ({"initialization": "zero"}, "unknown initialization 'zero'"),
+        ({"script": "klingon", "vocabulary_size": 5}, "unknown script 'klingon'"),
+        ({"max_tokens": 512}, "has 128 positions"),
+        ({"precision": "fp16"}, "needs a scaled loss"),
+    ],
+)
+def test_a_bad_setting_is_one_sentence(
+    tiny_checkpoint: Path, tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        adapt(texts(), tmp_path, settings(tiny_checkpoint, **change))
+
+
+def test_bad_texts_and_bases_are_one_sentence(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    for size in (None, 10):
+        with pytest.raises(DataError, match="there is no text to learn from"):
+            adapt([], tmp_path, settings(tiny_checkpoint, vocabulary_size=size))
+    with pytest.raises(DataError, match="has two tokens that the base knows"):
+        adapt(["x", "漢字"], tmp_path, settings(tiny_checkpoint))
+    with pytest.raises(ConfigError, match="is the base itself"):
+        adapt(texts(), tiny_checkpoint, settings(tiny_checkpoint))
+
+
+def test_a_loss_that_is_no_number_names_step_and_texts(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"the loss became \w+ at step \d+, on texts \d+, .*; lower the learning rate"):
+        adapt(texts(), tmp_path, settings(tiny_checkpoint, learning_rate=1e30, max_steps=20))

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dpr.train.loss import in_batch_loss, same_passage_mask
+
+SIZES = st.tuples(st.integers(1, 7), st.integers(2, 9), st.integers(1, 5), st.integers(0, 10_000))
+
+
+def reference(
+    questions: np.ndarray, passages: np.ndarray, positives: list[int], excluded: np.ndarray, scale: float
+) -> list[float]:
+    """Return the loss of each question, summed one exponential at a time in float64."""
+    losses = []
+    for row, positive in enumerate(positives):
+        exponents = [
+            scale * float(np.dot(questions[row].astype(np.float64), passages[column].astype(np.float64)))
+            for column in range(len(passages))
+            if not excluded[row, column]
+        ]
+        own = scale * float(np.dot(questions[row].astype(np.float64), passages[positive].astype(np.float64)))
+        losses.append(math.log(math.fsum(math.exp(exponent - own) for exponent in exponents)))
+    return losses
+
+
+@given(SIZES, st.floats(0.1, 30.0))
+def test_equals_a_float64_reference(sizes: tuple[int, int, int, int], scale: float) -> None:
+    question_count, passage_count, width, seed = sizes
+    random = np.random.default_rng(seed)
+    questions = random.normal(size=(question_count, width)).astype(np.float32)
+    passages = random.normal(size=(passage_count, width)).astype(np.float32)
+    positives = random.integers(passage_count, size=question_count)
+    excluded = random.random((question_count, passage_count)) < 0.3
+    excluded[np.arange(question_count), positives] = False
+    found = in_batch_loss(
+        torch.from_numpy(questions),
+        torch.from_numpy(passages),
+        torch.from_numpy(positives),
+        torch.from_numpy(excluded),
+        scale,
+    )
+    expected = reference(questions, passages, positives.tolist(), excluded, scale)
+    assert found.numpy() == pytest.approx(expected, rel=1e-4, abs=1e-4)
+
+
+def test_the_other_right_passages_are_masked_and_the_positive_is_not() -> None:
+    gold_ids = torch.tensor([[10, -1], [20, 30], [30, 20]])
+    passage_ids = torch.tensor([10, 20, 30, 40])
+    mask = same_passage_mask(gold_ids, passage_ids, torch.tensor([0, 1, 2]))
+    assert mask.tolist() == [
+        [False, False, False, False],
+        [False, False, True, False],
+        [False, True, False, False],
+    ]
+
+
+def test_a_masked_passage_changes_nothing() -> None:
+    questions, passages = torch.randn(2, 4), torch.randn(3, 4)
+    excluded = torch.tensor([[False, False, True], [False, False, True]])
+    with_it = in_batch_loss(questions, passages, torch.tensor([0, 1]), excluded, 2.0)
+    without = in_batch_loss(questions, passages[:2], torch.tensor([0, 1]), excluded[:, :2], 2.0)
+    assert with_it.tolist() == pytest.approx(without.tolist(), rel=1e-6)
+
+
+def test_the_symmetric_term_is_the_loss_of_the_transposed_task() -> None:
+    questions, passages = torch.randn(4, 8), torch.randn(4, 8)
+    own, nothing = torch.arange(4), torch.zeros(4, 4, dtype=torch.bool)
+    forth = in_batch_loss(questions, passages, own, nothing, 3.0)
+    back = in_batch_loss(passages, questions, own, nothing, 3.0)
+    both = in_batch_loss(questions, passages, own, nothing, 3.0, symmetric=True)
+    assert both.tolist() == pytest.approx(((forth + back) / 2).tolist(), rel=1e-6)
+
+
+def test_questions_that_share_a_passage_are_no_rivals_in_the_symmetric_term() -> None:
+    questions = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    passages = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    positives, nothing = torch.tensor([0, 0, 1]), torch.zeros(3, 2, dtype=torch.bool)
+    loss = in_batch_loss(questions, passages, positives, nothing, 1.0, symmetric=True)
+    forth = -math.log(math.e / (math.e + 1))
+    assert loss.tolist() == pytest.approx([forth, forth, (forth + math.log(math.e + 2) - 1) / 2], rel=1e-6)
