@@ -42,8 +42,9 @@ format: setup ## Format and fix what can be fixed
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: setup ## Measure speed against peers (minutes; writes benchmarks/results)
+bench: setup ## Measure speed against peers (minutes; DATA=squad:FILE: training too; writes benchmarks/results)
 	@$(BIN)/python benchmarks/sparse.py
+	@$(if $(DATA),$(BIN)/python benchmarks/train.py --data $(DATA))
 
 lock: ## Resolve the newest versions anew into requirements.lock
 	@rm -rf .lock-venv && $(PYTHON) -m venv .lock-venv

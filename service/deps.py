@@ -6,6 +6,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from dpr.search.fusion import Fusion
 from service.engine import Engine
 from service.settings import Settings
 
@@ -18,5 +19,10 @@ async def _settings(request: Request) -> Settings:
     return cast("Settings", request.app.state.settings)
 
 
+async def _fusion(request: Request) -> Fusion:
+    return cast("Fusion", request.app.state.fusion)
+
+
 EngineOf = Annotated[Engine, Depends(_engine)]
 SettingsOf = Annotated[Settings, Depends(_settings)]
+DefaultFusion = Annotated[Fusion, Depends(_fusion)]

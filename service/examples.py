@@ -27,6 +27,7 @@ FUSION: dict[str, Any] = {
     "method": "zscore",
     "weights": {"dense": 0.5, "bm25": 0.5},
     "missing_rule": "a passage absent from a list takes the lowest value that the list gave",
+    "hangul": None,
 }
 
 RETRIEVE_RESPONSE: dict[str, Any] = {
@@ -98,6 +99,7 @@ INFO: dict[str, Any] = {
     "dense_kind": "flat",
     "retrievers": ["dense", "bm25", "tfidf", "rank-bm25", "hybrid"],
     "retriever_default": "hybrid",
+    "fusion_default": FUSION,
     "fusions": {"rrf": "a passage absent from a list gets nothing from it"},
     "reader": "reader-mini-en",
     "limits": {

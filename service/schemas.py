@@ -51,9 +51,13 @@ class RetrieveRequest(BaseModel):
         None, min_length=1, max_length=MAX_BATCH, description="Several questions, computed together."
     )
     retriever: RetrieverName | None = Field(None, description="Which list to search; the server has a default.")
-    fusion: FusionMethod | None = Field(None, description="How the hybrid retriever fuses its lists.")
+    fusion: FusionMethod | None = Field(
+        None, description="How the hybrid retriever fuses its lists; the server has a default, with its weights."
+    )
     weights: dict[ListName, Weight] | None = Field(
-        None, max_length=MAX_LISTS, description="Weight of each list of the hybrid retriever; equal where not given."
+        None,
+        max_length=MAX_LISTS,
+        description="Weight of each list of the hybrid retriever; equal where fusion is given without them.",
     )
     k: int = Field(DEFAULT_K, ge=1, le=MAX_K, description="Passages to retrieve for each question.")
 
@@ -148,6 +152,9 @@ class FusionOut(Model):
     method: FusionMethod
     weights: dict[str, float]
     missing_rule: str = Field(description="What a list adds for a passage that it does not hold.")
+    hangul: FusionOut | None = Field(
+        None, description="How they were for questions with Hangul; null where that is no other way."
+    )
 
 
 class RetrieveTimings(Model):
@@ -220,6 +227,7 @@ class InfoResponse(Model):
     dense_kind: str | None
     retrievers: list[str]
     retriever_default: RetrieverName
+    fusion_default: FusionOut = Field(description="How hybrid fuses for a request without fusion and weights.")
     fusions: dict[str, str] = Field(description="Each fusion method and its rule for a passage absent from a list.")
     reader: str | None = Field(description="Null for a server that only retrieves.")
     limits: Limits

@@ -8,6 +8,8 @@ from dpr.cli.adapt import adapt_command
 from dpr.cli.benchmark import benchmark_command
 from dpr.cli.cloze import cloze_command
 from dpr.cli.compare import compare_command
+from dpr.cli.distill import distill_command
+from dpr.cli.export import export_command
 from dpr.cli.inspect import inspect_command
 from dpr.cli.mine import mine_command
 from dpr.cli.reader import evaluate_reader_command, train_reader_command
@@ -26,8 +28,10 @@ app = typer.Typer(
 app.command("adapt")(adapt_command)
 app.command("mine")(mine_command)
 app.command("train")(train_command)
+app.command("distill")(distill_command)
 app.command("train-reader")(train_reader_command)
 app.command("evaluate-reader")(evaluate_reader_command)
+app.command("export")(export_command)
 app.command("inspect")(inspect_command)
 app.command("benchmark")(benchmark_command)
 app.command("cloze")(cloze_command)

@@ -12,7 +12,15 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from dpr.cli.options import EncoderOption, FusionOption, IndexOption, JsonOption, WeightOption, fusion_of
+from dpr.cli.options import (
+    EncoderOption,
+    FusionFileOption,
+    FusionOption,
+    IndexOption,
+    JsonOption,
+    WeightOption,
+    fusion_of,
+)
 from dpr.console import print_json, show_progress
 from dpr.errors import ConfigError
 
@@ -27,6 +35,7 @@ def benchmark_command(
     k: Annotated[str, typer.Option(metavar="NUMBERS", help="Depths of recall, with commas between.")] = "1,5,20,100",
     fusion: FusionOption = None,
     weight: WeightOption = None,
+    fusion_file: FusionFileOption = None,
     encoder: EncoderOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -35,6 +44,7 @@ def benchmark_command(
     from dpr.data.passages import read_examples
     from dpr.search.open import open_index
 
+    fused = fusion_of(fusion, weight, fusion_file)
     opened = open_index(index, encoder_name=encoder)
     command = shlex.join(["dpr", *sys.argv[1:]])
     with show_progress() as progress:
@@ -44,7 +54,7 @@ def benchmark_command(
             [name.strip() for name in retrievers.split(",") if name.strip()],
             _depths(k),
             output,
-            fusion_of(fusion, weight),
+            fused,
             progress,
             source=questions,
             command=command,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from dpr.cli.options import JsonOption, show
 from dpr.config import load_config
-from dpr.errors import DataError
+from dpr.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +27,7 @@ def cloze_command(
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="TOML file of settings; options here win over it.")
     ] = None,
-    window: Annotated[int | None, typer.Option(help="Characters of a passage to look for; 0: all of it.")] = None,
+    window: Annotated[int | None, typer.Option(help="Characters of a passage at most; 0: as it is.")] = None,
     questions: Annotated[int | None, typer.Option(help="Questions to make of each window.")] = None,
     limit: Annotated[int, typer.Option(help="Take so many passages of each source; 0: all.")] = 0,
     seed: Annotated[int | None, typer.Option(help="Seed of the choice of words.")] = None,
@@ -37,16 +38,17 @@ def cloze_command(
     from dpr.data.dpr_json import write_dpr_json
 
     cloze = load_config(Cloze, config, {"window": window, "questions": questions, "seed": seed})
-    written = write_dpr_json(output, cloze_examples(_passages(text, cloze.window, limit), cloze))
-    if not written:
-        output.unlink()
+    if limit < 0:
+        raise ConfigError(f"--limit is {limit}; give a number of passages, or 0 for all")
+    examples = cloze_examples(_passages(text, cloze.window, limit), cloze)
+    first = next(examples, None)
+    if first is None:
         raise DataError(f"{', '.join(text)}: no sentence of three words or more; give running text")
+    written = write_dpr_json(output, itertools.chain([first], examples))
     show({"questions": written, "file": str(output)}, as_json)
 
 
 def _passages(sources: list[str], window: int, limit: int) -> Iterator[Passage]:
-    import itertools
-
     from dpr.data.cloze import joined_lines
     from dpr.data.plain_text import PLAIN_ENDINGS, PlainText, passages_of
 

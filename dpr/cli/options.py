@@ -28,6 +28,10 @@ FusionOption = Annotated[
 WeightOption = Annotated[
     list[str] | None, typer.Option("--weight", metavar="LIST=NUMBER", help="A list's weight in the fusion; repeatable.")
 ]
+FusionFileOption = Annotated[
+    Path | None,
+    typer.Option("--fusion-file", metavar="FILE", help="How hybrid fuses, as dpr tune --output wrote it."),
+]
 EncoderOption = Annotated[
     str | None, typer.Option("--encoder", metavar="NAME_OR_DIR", help="Where the index's encoder is now, if it moved.")
 ]
@@ -36,15 +40,24 @@ PrecisionOption = Annotated[str, typer.Option("--precision", help="Arithmetic of
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
-def fusion_of(method: str | None, weights: list[str] | None) -> Fusion | None:
+def fusion_of(method: str | None, weights: list[str] | None, file: Path | None = None) -> Fusion | None:
     """Return the fusion that the options ask for; None: the default.
 
     Raises:
-        ConfigError: a weight is not ``LIST=NUMBER``.
+        ConfigError: a weight is not ``LIST=NUMBER``, or a file is given beside the other options.
+        DataError: the file cannot be read as a fusion.
         RequestError: see `Fusion`.
     """
     from dpr.search.fusion import Fusion
+    from dpr.search.tuned import read_fusion
 
+    if file is not None:
+        if method is not None or weights:
+            raise ConfigError(
+                f"--fusion-file {file} says how to fuse, and so does {'--weight' if method is None else '--fusion'}; "
+                "give one of them"
+            )
+        return read_fusion(file)
     if method is None and not weights:
         return None
     return Fusion(method or "zscore", dict(_weight(item) for item in weights) if weights else None)

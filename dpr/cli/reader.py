@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from dpr.cli.options import DataOption, JsonOption, PrecisionOption, ReaderOption, show
-from dpr.config import DEFAULT_ENCODER, DEFAULT_READER, load_config
+from dpr.config import DEFAULT_BASE, DEFAULT_READER, load_config
 from dpr.console import show_progress
 from dpr.types import Example
 
@@ -20,7 +20,7 @@ def train_reader_command(
         Path, typer.Option(metavar="DIR", help="Folder of the reader; an interrupted run goes on in it.")
     ],
     base: Annotated[
-        str | None, typer.Option(metavar="NAME_OR_DIR", help=f"The pretrained encoder. [default: {DEFAULT_ENCODER}]")
+        str | None, typer.Option(metavar="NAME_OR_DIR", help=f"The pretrained encoder. [default: {DEFAULT_BASE}]")
     ] = None,
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="TOML file of settings; options here win over it.")

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from dpr.cli.options import (
     EncoderOption,
+    FusionFileOption,
     FusionOption,
     IndexOption,
     JsonOption,
@@ -35,6 +36,7 @@ def search_command(
     k: Annotated[int, typer.Option(help="How many passages, 1 to 100.")] = 10,
     fusion: FusionOption = None,
     weight: WeightOption = None,
+    fusion_file: FusionFileOption = None,
     encoder: EncoderOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -42,8 +44,9 @@ def search_command(
     from dpr.pipeline import OpenQA
     from dpr.search.open import open_index
 
+    fused = fusion_of(fusion, weight, fusion_file)
     pipeline = OpenQA(open_index(index, encoder_name=encoder), reader=None)
-    [hits] = pipeline.retrieve([question], retriever, k, fusion_of(fusion, weight))
+    [hits] = pipeline.retrieve([question], retriever, k, fused)
     passages = pipeline.passages(hits)
     if as_json:
         print_json([{**asdict(hit), "passage": asdict(passage)} for hit, passage in zip(hits, passages, strict=True)])
@@ -66,6 +69,7 @@ def ask_command(
     retriever: RetrieverOption = "hybrid",
     k: Annotated[int, typer.Option(help="How many passages to read, 1 to 100.")] = 10,
     n_best: Annotated[int, typer.Option(help="How many answers, 1 to 20.")] = 1,
+    fusion_file: FusionFileOption = None,
     encoder: EncoderOption = None,
     precision: PrecisionOption = "auto",
     as_json: JsonOption = False,
@@ -75,8 +79,9 @@ def ask_command(
     from dpr.reader.reader import load_reader
     from dpr.search.open import open_index
 
+    fusion = fusion_of(None, None, fusion_file)
     pipeline = OpenQA(open_index(index, encoder_name=encoder), load_reader(reader, precision))
-    [answered] = pipeline.answer([question], retriever, k, n_best=n_best)
+    [answered] = pipeline.answer([question], retriever, k, fusion, n_best)
     if as_json:
         print_json(_answered_json(answered))
         return

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dpr.cli.options import DataOption, JsonOption, show
-from dpr.config import DEFAULT_ENCODER, load_config
+from dpr.config import DEFAULT_BASE, load_config
 from dpr.console import show_progress
 from dpr.errors import ConfigError
 
@@ -18,37 +20,46 @@ if TYPE_CHECKING:
     from dpr.train.batches import Source
 
 
+OutputOption = Annotated[
+    Path, typer.Option(metavar="DIR", help="Folder of the pair; an interrupted run goes on in it.")
+]
+DataWeightOption = Annotated[
+    list[float] | None, typer.Option(metavar="NUMBER", help="How often an epoch sees each question; once per --data.")
+]
+ValidateOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="SOURCE", help="kind:PATH of held-out questions to choose the weights by; repeatable."),
+]
+BaseOption = Annotated[
+    str | None, typer.Option(metavar="NAME_OR_DIR", help=f"The encoder to start from. [default: {DEFAULT_BASE}]")
+]
+ConfigOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="TOML file of settings; options here win over it.")
+]
+SharedOption = Annotated[
+    bool | None, typer.Option("--shared/--separate", help="One BERT for questions and passages, or two.")
+]
+GradientCacheOption = Annotated[
+    bool | None,
+    typer.Option("--gradient-cache/--no-gradient-cache", help="Large batches in the memory of a small one."),
+]
+
+
 def train_command(
     data: DataOption,
-    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the pair; an interrupted run goes on in it.")],
-    data_weight: Annotated[
-        list[float] | None,
-        typer.Option(metavar="NUMBER", help="How often an epoch sees each question; once for each --data."),
-    ] = None,
-    validate: Annotated[
-        list[str] | None,
-        typer.Option(metavar="SOURCE", help="kind:PATH of held-out questions to choose the weights by; repeatable."),
-    ] = None,
-    base: Annotated[
-        str | None,
-        typer.Option(metavar="NAME_OR_DIR", help=f"The encoder to start from. [default: {DEFAULT_ENCODER}]"),
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="TOML file of settings; options here win over it.")
-    ] = None,
-    shared: Annotated[
-        bool | None, typer.Option("--shared/--separate", help="One BERT for questions and passages, or two.")
-    ] = None,
+    output: OutputOption,
+    data_weight: DataWeightOption = None,
+    validate: ValidateOption = None,
+    base: BaseOption = None,
+    config: ConfigOption = None,
+    shared: SharedOption = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data.")] = None,
     max_steps: Annotated[int | None, typer.Option(help="Stop after so many steps; 0: after the epochs.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Questions in a batch, over all processes.")] = None,
     hard_negatives: Annotated[
         int | None, typer.Option(help="Further passages for each question that has some.")
     ] = None,
-    gradient_cache: Annotated[
-        bool | None,
-        typer.Option("--gradient-cache/--no-gradient-cache", help="Large batches in the memory of a small one."),
-    ] = None,
+    gradient_cache: GradientCacheOption = None,
     temperature: Annotated[float | None, typer.Option(help="τ of the loss.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
     lora_rank: Annotated[int | None, typer.Option(help="Rank of the LoRA adapters; 0 trains all weights.")] = None,
@@ -57,31 +68,19 @@ def train_command(
     as_json: JsonOption = False,
 ) -> None:
     """Train BERT_q and BERT_p with in-batch negatives on questions and their passages."""
+    given = locals()  # the options that have a setting's name
     from dpr.data.passages import read_examples
     from dpr.train.settings import Training
     from dpr.train.train import train
 
-    options = {
-        "base": base,
-        "shared": shared,
-        "epochs": epochs,
-        "max_steps": max_steps,
-        "batch_size": batch_size,
-        "hard_negatives": hard_negatives,
-        "gradient_cache": gradient_cache,
-        "temperature": temperature,
-        "learning_rate": learning_rate,
-        "lora_rank": lora_rank,
-        "precision": precision,
-        "seed": seed,
-    }
-    training = load_config(Training, config, options)
-    sources = _sources(data, data_weight)
+    names = {field.name for field in fields(Training)}
+    training = load_config(Training, config, {name: value for name, value in given.items() if name in names})
     held_out = [example for source in validate or () for example in read_examples(source)]
     command = shlex.join(["dpr", *sys.argv[1:]])
     with show_progress() as progress:
-        record = train(sources, output, training, held_out, progress, command)
-    show(record, as_json)
+        record = train(_sources(data, data_weight), output, training, held_out, progress, command)
+    if os.environ.get("RANK", "0") == "0":  # one of several processes speaks for all
+        show(record, as_json)
 
 
 def _sources(data: list[str], weights: list[float] | None) -> list[Source]:

@@ -18,7 +18,7 @@ from dpr.console import print_json, show_progress
 if TYPE_CHECKING:
     from dpr.evaluation.compare import Difference
     from dpr.search.plateau import HeldOut
-    from dpr.search.tune import Tuned
+    from dpr.search.tuned import Tuned
 
 MAX_ROWS = 21
 """A curve of more points, that of three lists, is shown by its remarkable ones."""
@@ -35,8 +35,11 @@ def tune_command(
     metric: Annotated[str, typer.Option(metavar="NAME@K", help="What to maximize, such as recall@1.")] = "mrr@10",
     method: Annotated[str, typer.Option(help="How to fuse: zscore, minmax, raw or rrf.")] = "zscore",
     folds: Annotated[int, typer.Option(help="Parts of the questions for the cross-validated gain; 0: none.")] = 5,
+    by_script: Annotated[
+        bool, typer.Option("--by-script", help="Fit questions with Hangul and all others separately.")
+    ] = False,
     output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="JSON file for the weights and how they came about.")
+        Path | None, typer.Option(metavar="FILE", help="JSON file for the weights, for --fusion-file.")
     ] = None,
     encoder: EncoderOption = None,
     as_json: JsonOption = False,
@@ -44,32 +47,43 @@ def tune_command(
     """Find the fusion weights that suit an index and its questions."""
     from dpr.data.passages import read_examples
     from dpr.search.open import open_index
-    from dpr.search.tune import tune, write_tuned
+    from dpr.search.tune import tune, tune_by_script
+    from dpr.search.tuned import TunedByScript, write_tuned
 
     opened = open_index(index, encoder_name=encoder)
     examples = (example for source in questions for example in read_examples(source))
     lists = [name.strip() for name in retriever.split(",") if name.strip()]
+    fit = tune_by_script if by_script else tune
     with show_progress() as progress:
-        tuned = tune(opened, examples, lists, metric, method, folds, progress, source=", ".join(questions))
+        tuned = fit(opened, examples, lists, metric, method, folds, progress, source=", ".join(questions))
     if output is not None:
         write_tuned(output, tuned, shlex.join(["dpr", *sys.argv[1:]]))
     if as_json:
         print_json(tuned.as_json())
         return
+    if isinstance(tuned, TunedByScript):
+        _show(tuned.hangul, "with Hangul ")
+        _show(tuned.default, "without Hangul ")
+    else:
+        _show(tuned)
+
+
+def _show(tuned: Tuned, kind: str = "") -> None:
     console = Console()
-    console.print(_curve(tuned))
+    console.print(_curve(tuned, kind))
     console.print(f"chosen: [b]{tuned.arguments or _weights(tuned)}[/b]", highlight=False)
     if tuned.held_out:
         console.print(_sentence(tuned.held_out, tuned.objective, tuned.questions.count), highlight=False)
 
 
-def _curve(tuned: Tuned) -> Table:
+def _curve(tuned: Tuned, kind: str) -> Table:
     metrics = list(tuned.chosen.metrics)
+    asked = f"{tuned.questions.count:,} questions {kind}on {tuned.documents:,} documents"
     table = Table(
         *(*tuned.chosen.weights, *metrics, ""),
         box=SIMPLE_HEAD,
         pad_edge=False,
-        title=f"{tuned.questions.count:,} questions on {tuned.documents:,} documents, {tuned.method}, in per cent",
+        title=f"{asked}, {tuned.method}, in per cent",
     )
     for number, point in enumerate(tuned.curve):
         notes = _notes(tuned, number)

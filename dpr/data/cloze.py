@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from dpr.data.chunk import chunk
-from dpr.data.identity import content_id
+from dpr.data.identity import content_id, unique_passages
 from dpr.data.sentences import sentence_spans
 from dpr.errors import ConfigError
 from dpr.types import Example, Passage, Question
@@ -21,18 +21,25 @@ from dpr.types import Example, Passage, Question
 _PARTICLE = re.compile(
     r"(?<=[\uac00-\ud7a3]{2})(?:은|는|이|가|을|를|의|에|에서|에게|으로|로|와|과|도|만|까지|부터|이다|하다|한다|했다|하였다)$"
 )
+_EDGES = " .,:;!?…。，、！？\"'“”‘’«»()[]{}<>〈〉《》「」『』·-–—~"
+"""What stands around a word without being of it; a particle is found only once it is gone."""
+
 _MAX_WORDS = 14
 _MIN_WORDS = 3
+_SHARES = ("least_kept", "most_kept", "bare", "shuffled", "titled")
 
 
 @dataclass(frozen=True, slots=True)
 class Cloze:
     """How questions are made.
 
-    A passage is cut into windows of at most ``window`` characters (0: it stays whole), and each gives ``questions``. A
-    question keeps a random share of a sentence's words, between ``least_kept`` and ``most_kept``; a kept Korean word
-    loses its particle in a share ``bare`` of cases; ``shuffled`` of the questions lose their word order, and ``titled``
-    of them begin with the passage's title.
+    A passage is cut into windows of at most ``window`` characters (0: it stays whole), and each gives ``questions``,
+    fewer where they come out alike. A question keeps a random share of a sentence's words, between ``least_kept`` and
+    ``most_kept``; a kept Korean word loses its particle in a share ``bare`` of cases; ``shuffled`` of the questions
+    lose their word order, and ``titled`` of them begin with the passage's title.
+
+    Raises:
+        ConfigError: a number is out of range.
     """
 
     window: int = 300
@@ -45,25 +52,31 @@ class Cloze:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        if self.questions < 1 or self.window < 0:
-            raise ConfigError("questions must be at least 1 and window at least 0")
-        shares = (self.least_kept, self.most_kept, self.bare, self.shuffled, self.titled)
-        if not all(0 <= share <= 1 for share in shares) or self.least_kept > self.most_kept:
-            raise ConfigError("least_kept, most_kept, bare, shuffled and titled are shares between 0 and 1, in order")
+        if self.questions < 1:
+            raise ConfigError(f"questions is {self.questions}; make at least 1 of each window")
+        if self.window < 0:
+            raise ConfigError(f"window is {self.window}; give a number of characters, or 0 for whole passages")
+        for name in _SHARES:
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it is a share, from 0 to 1")
+        if self.least_kept > self.most_kept:
+            raise ConfigError(f"least_kept is {self.least_kept}; it must not be above most_kept, {self.most_kept}")
 
 
 def cloze_examples(passages: Iterable[Passage], cloze: Cloze) -> Iterator[Example]:
-    """Yield questions made of passages, the same for the same seed; a window of too few words gives none.
+    """Yield questions made of passages, the same for the same seed; a window without a long enough sentence gives none.
 
-    A window is a passage of its own: its id is made from its text, its document is the passage that it is of.
+    A passage that is cut becomes windows that are passages of their own: each has an id made from its text, and knows
+    its place in the document. A window that was seen before is left out.
+
+    Raises:
+        DataError: an id comes again with another text.
     """
     choice = random.Random(cloze.seed)  # noqa: S311 - sampling, not secrets
-    for passage in passages:
-        for window in _windows(passage, cloze.window):
-            for number in range(cloze.questions):
-                question = _question(window, cloze, choice)
-                if question:
-                    yield Example(Question(f"{window.id}-{number}", question), (window,))
+    for window in unique_passages(window for passage in passages for window in _windows(passage, cloze.window)):
+        asked = [question for _ in range(cloze.questions) if (question := _question(window, cloze, choice))]
+        for number, question in enumerate(dict.fromkeys(asked)):
+            yield Example(Question(f"{window.id}-{number}", question), (window,))
 
 
 def _windows(passage: Passage, size: int) -> Iterator[Passage]:
@@ -71,20 +84,22 @@ def _windows(passage: Passage, size: int) -> Iterator[Passage]:
         yield passage
         return
     for piece in chunk(passage, size, 0, len):
-        yield Passage(content_id(piece.text), piece.text, piece.title, passage.document_id or passage.id, piece.start)
+        document = passage.document_id or passage.id
+        yield Passage(content_id(piece.text), piece.text, piece.title, document, passage.start + piece.start)
 
 
 def _question(window: Passage, cloze: Cloze, choice: random.Random) -> str:
-    sentences = [window.text[start:end] for start, end in sentence_spans(window.text)]
-    words = choice.choice(sentences).split() if sentences else []
-    if len(words) < _MIN_WORDS:
+    sentences = [_words(window.text[start:end]) for start, end in sentence_spans(window.text)]
+    askable = [words for words in sentences if len(words) >= _MIN_WORDS]
+    if not askable:
         return ""
+    words = choice.choice(askable)
     first = choice.randrange(max(1, len(words) - _MAX_WORDS + 1))
     words = words[first : first + _MAX_WORDS]
     share = choice.uniform(cloze.least_kept, cloze.most_kept)
     kept = [word for word in words if choice.random() < share]
     if len(kept) < _MIN_WORDS:
-        kept = words[:_MIN_WORDS]
+        kept = [words[place] for place in sorted(choice.sample(range(len(words)), _MIN_WORDS))]
     asked = [_PARTICLE.sub("", word) if choice.random() < cloze.bare else word for word in kept]
     if choice.random() < cloze.shuffled:
         choice.shuffle(asked)
@@ -93,18 +108,24 @@ def _question(window: Passage, cloze: Cloze, choice: random.Random) -> str:
     return " ".join(asked)
 
 
+def _words(sentence: str) -> list[str]:
+    return [word for token in sentence.split() if (word := token.strip(_EDGES))]
+
+
 def joined_lines(lines: Iterable[str], size: int) -> Iterator[Passage]:
-    """Yield passages of consecutive lines, each of at least ``size`` characters except the last."""
+    """Yield passages of as many consecutive lines as ``size`` characters hold; a longer line is one of its own."""
     held: list[str] = []
+    length = 0
     for line in lines:
-        held.append(line)
-        if sum(map(len, held)) >= size:
+        if held and length + 1 + len(line) > size:
             yield _joined(held)
-            held = []
+            held, length = [], 0
+        length += bool(held) + len(line)
+        held.append(line)
     if held:
         yield _joined(held)
 
 
 def _joined(lines: list[str]) -> Passage:
-    text = " ".join(lines)
+    text = "\n".join(lines)  # a line's end is the end of a sentence
     return Passage(content_id(text), text)

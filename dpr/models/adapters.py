@@ -1,8 +1,8 @@
 """Small trained parts on a base that stays as it is: LoRA matrices, and the rows of added WordPieces.
 
 An adapter's directory holds peft's own files. Where the vocabulary was extended it also holds the tokenizer and
-``vocabulary.safetensors``: the added rows of the word embeddings, ``rows`` (N, D), with the name of the base. A directory
-with the rows alone is a base too.
+``vocabulary.safetensors``: the added rows of the word embeddings, ``rows`` (N, D), with the name of the base. A
+directory with the rows alone is a base too.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from dpr.config import DEFAULT_ENCODER
+from dpr.config import DEFAULT_BASE
 from dpr.errors import ConfigError, DataError, ModelError
 from dpr.models.adapters import add_lora
 from dpr.models.backends import choose_device, choose_precision
@@ -41,7 +41,7 @@ class ReaderTraining:
     is off by default: in one or two epochs it gains nothing, and on a CPU it takes a quarter of the time.
     """
 
-    base: str = DEFAULT_ENCODER
+    base: str = DEFAULT_BASE
     epochs: int = 2
     batch_tokens: int = 6144
     learning_rate: float = 1e-4

@@ -107,6 +107,9 @@ MISSING_RULES: dict[str, str] = {name: method.missing_rule for name, method in M
 class Fusion:
     """How to fuse: a method of `METHODS`, a weight for each list (None: equal, summing to 1), and RRF's constant.
 
+    ``hangul`` is how questions with Hangul are fused, where that is another way: an encoder that knows one language
+    better deserves another weight in each. `fuse` sees no questions and leaves it to its caller.
+
     Raises:
         RequestError: the method is unknown, a weight is negative or not finite or all are 0, the constant is negative
             or not finite; ``field`` says which.
@@ -115,6 +118,7 @@ class Fusion:
     method: str = "zscore"
     weights: Mapping[str, float] | None = None
     rrf_constant: float = RRF_CONSTANT
+    hangul: Fusion | None = None
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -131,12 +135,14 @@ class Fusion:
         return MISSING_RULES[self.method]
 
     def weights_for(self, lists: Iterable[str]) -> dict[str, float]:
-        """Return the weight of each list.
+        """Return the weight of each list; those for Hangul are checked as well.
 
         Raises:
             RequestError: there is no list, or the weights name other lists than these.
         """
         names = list(lists)
+        if self.hangul is not None:
+            self.hangul.weights_for(names)
         if not names:
             raise RequestError("there is no result list to fuse: ask at least one retriever", field="fusion")
         if self.weights is None:

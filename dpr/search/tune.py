@@ -1,4 +1,4 @@
-"""Fusion weights fitted to questions with known passages, and the file that keeps them.
+"""Fusion weights fitted to questions with known passages, for all of them or by script.
 
 Each list is retrieved once; every point of a grid of weights is then fused by `dpr.search.fusion` itself, so that the
 numbers are those that a search with these weights gives. What is done with the curve is `dpr.search.plateau`.
@@ -6,24 +6,23 @@ numbers are those that a search with these weights gives. What is done with the 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 
-from dpr.durable import write_atomically
 from dpr.errors import DataError, RequestError
 from dpr.evaluation.gold import judge_questions
 from dpr.evaluation.metrics import Judged, Values, parse_metric
-from dpr.evaluation.report import QuestionSet, versions
+from dpr.evaluation.report import QuestionSet
 from dpr.search.dense import DenseRetriever
-from dpr.search.fusion import RRF_CONSTANT, Fusion, fuse
+from dpr.search.fusion import Fusion, fuse
 from dpr.search.hybrid import DEFAULT_DEPTH, CandidateSource
 from dpr.search.open import HYBRID_LISTS, OpenIndex
-from dpr.search.plateau import Choice, HeldOut, choose, cross_validate, weight_grid
+from dpr.search.plateau import choose, cross_validate, weight_grid
 from dpr.search.sparse import SparseRetriever
+from dpr.search.tuned import DEFAULT, HANGUL, Point, Tuned, TunedByScript
+from dpr.text.scripts import has_hangul
 from dpr.types import Example, IntArray, Progress, Question, TopK, no_progress
 
 OBJECTIVE = "mrr@10"
@@ -31,96 +30,9 @@ TIE_BREAKS = ("recall@1", "mrr@10")
 SHOWN_METRICS = ("recall@1", "recall@20", "mrr@10")
 MAX_LISTS = 3
 FOLDS = 5
+MIN_QUESTIONS = 30
+"""So many questions of each script, at least: below it the standard error, which the choice rests on, says little."""
 BATCH_QUESTIONS = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """Weights by list, and what fusion with them achieves by metric."""
-
-    weights: Mapping[str, float]
-    metrics: Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Tuned:
-    """Fitted weights and how they came about; ``choice`` holds places in ``curve``.
-
-    ``documents`` is the number of documents that the gold passages are of: the units of evidence.
-    """
-
-    method: str
-    objective: str
-    curve: tuple[Point, ...]
-    choice: Choice
-    held_out: HeldOut | None
-    questions: QuestionSet
-    documents: int
-    generation: str
-
-    @property
-    def chosen(self) -> Point:
-        """The chosen weights."""
-        return self.curve[self.choice.chosen]
-
-    @property
-    def fusion(self) -> Fusion:
-        """The fusion with the chosen weights."""
-        return Fusion(self.method, self.chosen.weights)
-
-    @property
-    def arguments(self) -> str:
-        """What to write behind ``dpr search`` and ``dpr benchmark``; empty where their hybrid fuses other lists."""
-        if set(self.chosen.weights) != set(HYBRID_LISTS):
-            return ""
-        method = [] if self.method == Fusion().method else [f"--fusion {self.method}"]
-        return " ".join(method + [f"--weight {name}={weight:g}" for name, weight in self.chosen.weights.items()])
-
-    def as_json(self) -> dict[str, object]:
-        """Return JSON values, of which `read_fusion` reads the method, the constant and the weights."""
-        return {
-            "method": self.method,
-            "rrf_constant": RRF_CONSTANT,
-            "weights": dict(self.chosen.weights),
-            "arguments": self.arguments,
-            "objective": self.objective,
-            "metrics": dict(self.chosen.metrics),
-            "best": asdict(self.curve[self.choice.best]),
-            "held_out": asdict(self.held_out) if self.held_out else None,
-            "curve": [
-                {**asdict(point), "on_plateau": number in self.choice.plateau}
-                for number, point in enumerate(self.curve)
-            ],
-            "questions": asdict(self.questions),
-            "documents": self.documents,
-            "generation": self.generation,
-            "depth": DEFAULT_DEPTH,
-            "versions": versions(),
-        }
-
-
-def write_tuned(path: Path, tuned: Tuned, command: str = "") -> None:
-    """Write what was found, and the command that found it, as JSON."""
-    text = json.dumps({**tuned.as_json(), "command": command}, ensure_ascii=False, indent=2, allow_nan=False)
-    write_atomically(path, text + "\n")
-
-
-def read_fusion(path: Path) -> Fusion:
-    """Read the fusion of a file that `write_tuned` wrote.
-
-    Raises:
-        DataError: there is no such file, or it is not of this form.
-        RequestError: a value is out of range, as in `Fusion`.
-    """
-    if not path.is_file():
-        raise DataError.at(path, None, "there is no such file; dpr tune --output writes one")
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        weights = {str(name): float(weight) for name, weight in found["weights"].items()}
-        method, constant = str(found["method"]), float(found["rrf_constant"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError.at(path, None, f"it is not a file of dpr tune --output ({error!r}); write it anew") from None
-    return Fusion(method, weights, constant)
 
 
 def tune(
@@ -177,6 +89,46 @@ def tune(
         len(np.unique(documents)),
         index.generation,
     )
+
+
+def tune_by_script(
+    index: OpenIndex,
+    examples: Iterable[Example],
+    lists: Sequence[str] = HYBRID_LISTS,
+    objective: str = OBJECTIVE,
+    method: str = Fusion().method,
+    folds: int = FOLDS,
+    progress: Progress = no_progress,
+    *,
+    source: str = "",
+) -> TunedByScript:
+    """Do what `tune` does, for the questions with Hangul and for all others, each on its own.
+
+    Raises:
+        DataError: one of the two has fewer than `MIN_QUESTIONS` questions to judge.
+        ConfigError, RequestError, DataError: see `tune`.
+    """
+    parts: dict[str, list[Example]] = {HANGUL: [], DEFAULT: []}
+    for example in examples:
+        parts[HANGUL if has_hangul(example.question.text) else DEFAULT].append(example)
+    with_hangul, without = (sum(map(_can_be_judged, part)) for part in parts.values())
+    if min(with_hangul, without) < MIN_QUESTIONS:
+        raise DataError(
+            f"there are {with_hangul} questions with Hangul and {without} without to fit weights to: give at least "
+            f"{MIN_QUESTIONS} of each, or fit the same weights for all"
+        )
+
+    def fitted(name: str) -> Tuned:
+        def told(stage: str, done: int, total: int | None) -> None:
+            progress(f"{name}: {stage}", done, total)
+
+        return tune(index, parts[name], lists, objective, method, folds, told, source=source)
+
+    return TunedByScript(fitted(HANGUL), fitted(DEFAULT))
+
+
+def _can_be_judged(example: Example) -> bool:
+    return bool(example.positives) and not example.is_impossible
 
 
 def _sources(index: OpenIndex, names: Sequence[str], method: str) -> dict[str, CandidateSource]:

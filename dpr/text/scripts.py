@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from dpr.text.normalize import fold
+from dpr.text.normalize import fold, normalize
 
 HANGUL = "\uac00-\ud7a3"
 _IDEOGRAPHS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -44,6 +44,11 @@ def runs_of(text: str) -> Runs:
         else:
             runs.ideographs.append(run)
     return runs
+
+
+def has_hangul(text: str) -> bool:
+    """Tell whether a text, normalized or not, has a syllable of Hangul."""
+    return bool(runs_of(normalize(text)).hangul)
 
 
 def bigrams(run: str) -> list[str]:

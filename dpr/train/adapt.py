@@ -17,8 +17,9 @@ from torch import nn
 
 from dpr.durable import write_atomically
 from dpr.errors import ConfigError
+from dpr.models.adapters import write_rows
 from dpr.models.backends import choose_device
-from dpr.models.checkpoint import content_hash, load_model, load_tokenizer, resolve
+from dpr.models.checkpoint import base_of, content_hash, load_model, load_tokenizer, resolve
 from dpr.train.adaptation import Adaptation
 from dpr.train.masked_loop import MaskedLoop
 from dpr.train.masking import masking_of
@@ -37,9 +38,10 @@ def adapt(texts: Texts, output: Path, settings: Adaptation, progress: Progress =
     """Adapt a base to texts and save it to ``output`` as a Hugging Face checkpoint; return a summary of the run.
 
     The checkpoint has whole weights, the tokenizer, ``training.json`` (this summary and the new pieces) and, where the
-    base is a sentence-transformers folder, its pooling. A run that was killed goes on from its last checkpoint when it
-    is called again with the same arguments, to the same weights. Each step is a line in ``output/log.jsonl``. Texts are
-    read twice where a vocabulary is learned.
+    base is a sentence-transformers folder, its pooling. Without training (``max_steps`` 0) it holds no more than the
+    tokenizer and the new rows of word embeddings, see `dpr.models.adapters`, and the name of its base. A run that was
+    killed goes on from its last checkpoint when it is called again with the same arguments, to the same weights. Each
+    step is a line in ``output/log.jsonl``. Texts are read twice where a vocabulary is learned.
 
     Raises:
         DataError: there is no text, or none in the script whose vocabulary is to be learned.
@@ -56,11 +58,16 @@ def adapt(texts: Texts, output: Path, settings: Adaptation, progress: Progress =
     old.backend_tokenizer.no_padding()
     tokenizer, pieces = _extend(old, sources, settings, progress)
     model = _make_model(base, settings)
-    resize_embeddings(model, old, tokenizer, settings.initialization, seed=settings.seed)
+    resize_embeddings(model, old, tokenizer, settings.initialization, settings.noise, settings.seed)
     output.mkdir(parents=True, exist_ok=True)
     identity = {"training": asdict(settings), "base_sha256": content_hash(base)}
     trained = _train(model, tokenizer, sources, output, settings, identity, progress)
-    _save(model, tokenizer, base, output)
+    if settings.max_steps == 0 and base_of(base) == base:
+        rows = model.get_input_embeddings().weight[-len(pieces) :]
+        write_rows(output, rows, settings.base)
+        tokenizer.save_pretrained(output)
+    else:
+        _save(model, tokenizer, base, output)
     summary = identity | {
         "sources": {name: asdict(source.seen) for name, source in sources.items()},
         "vocabulary": {"before": len(old), "added": len(pieces), "after": len(tokenizer)},

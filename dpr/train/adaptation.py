@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from dpr.config import DEFAULT_ENCODER
+from dpr.config import DEFAULT_BASE
 from dpr.errors import ConfigError
 
 
@@ -15,7 +15,8 @@ class Adaptation:
 
     Vocabulary: ``vocabulary_size`` is the number of new WordPieces, None for none; ``script`` whose, ``characters`` how
     many of a single character at most, ``min_frequency`` how often one must come. ``initialization`` makes their rows
-    from the old ``pieces`` that they are spelled with, or from the ``mean`` of all.
+    from the old ``pieces`` that they are spelled with, or from the ``mean`` of all, plus ``noise`` standard deviations
+    of the old rows. Noise of 4 lets a base tell new words apart before it is trained: its layers pass on what is large.
 
     Training: ``max_steps`` None is ``epochs`` passes over the texts, 0 no training, another number just so many steps,
     going over the texts as often as it takes. ``batch_tokens`` are padded tokens in one step, ``max_tokens`` those of a
@@ -27,13 +28,14 @@ class Adaptation:
     measured.
     """
 
-    base: str = DEFAULT_ENCODER
+    base: str = DEFAULT_BASE
 
     vocabulary_size: int | None = None
     script: str = "hangul"
     characters: int = 2500
     min_frequency: int = 3
     initialization: str = "pieces"
+    noise: float = 0.1
 
     epochs: int = 1
     max_steps: int | None = None
@@ -63,6 +65,8 @@ class Adaptation:
             value = getattr(self, name)
             if value is not None and value < 0:
                 raise ConfigError(f"{name} is {value}; it must not be negative")
+        if not 0 <= self.noise < math.inf:
+            raise ConfigError(f"noise is {self.noise}; choose 0 or more, such as 0.1")
         if self.max_tokens < 8:
             raise ConfigError(f"max_tokens is {self.max_tokens}; a window needs at least 8")
         if not 0 < self.learning_rate < math.inf:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from hashlib import blake2b
 
 from dpr.errors import DataError
+from dpr.train.settings import Training
 from dpr.types import Example, Passage
 
 
@@ -48,6 +49,11 @@ class Batching:
     hard_negatives: int
     separate_sources: bool
     seed: int
+
+    @classmethod
+    def of(cls, training: Training) -> Batching:
+        """Take them from the settings of a run."""
+        return cls(**{field.name: getattr(training, field.name) for field in fields(cls)})
 
 
 def passage_number(passage_id: str) -> int:
@@ -118,7 +124,7 @@ def _groups(pool: Sequence[Example], limit: int, shuffle: random.Random) -> list
 
 
 def _blocks(groups: Iterable[list[Example]], size: int, shuffle: random.Random) -> list[list[Example]]:
-    """Return the groups in random order, but ``size`` of one document in a row: they are each other's hard negatives."""
+    """Return the groups in random order, but ``size`` of a document in a row: they are each other's hard negatives."""
     of_document: dict[str, list[list[Example]]] = {}
     for group in groups:
         passage = group[0].positives[0]

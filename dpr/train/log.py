@@ -1,4 +1,4 @@
-"""What a run leaves to read: a JSON line for each step and validation, and TensorBoard files where that is installed."""
+"""What a run leaves to read: a JSON line for each step and validation, and files for TensorBoard if it is installed."""
 
 from __future__ import annotations
 

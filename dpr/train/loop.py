@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
 import torch
 from torch import nn
@@ -15,11 +16,10 @@ from torch import nn
 from dpr.errors import DataError, ModelError
 from dpr.models.optimization import make_optimizer, set_learning_rate, warmup_then_linear
 from dpr.models.resume import load_state, load_weights, save_state, save_weights
-from dpr.train.batches import Batch, Batching, Source, epoch_batches
 from dpr.train.distributed import Processes
 from dpr.train.log import RunLog
 from dpr.train.settings import Training
-from dpr.train.step import BadLossError, Stepper, StepResult, Temperature
+from dpr.train.step import BadLossError, StepResult, Temperature
 from dpr.train.towers import Towers
 from dpr.train.validation import HeldOut
 from dpr.types import Progress
@@ -27,6 +27,18 @@ from dpr.types import Progress
 logger = logging.getLogger(__name__)
 
 STATE, BEST = "state.safetensors", "best.safetensors"
+
+B = TypeVar("B")
+B_contra = TypeVar("B_contra", contravariant=True)
+
+
+class Steps(Protocol[B_contra]):
+    """What computes gradients: from labels (`dpr.train.step`) or from a teacher (`dpr.train.distill_step`)."""
+
+    device: torch.device
+
+    def backward(self, batches: Sequence[B_contra], scaler: torch.amp.GradScaler | None) -> StepResult:
+        """Add the gradient of the mean loss of some batches to the weights."""
 
 
 @dataclass
@@ -50,15 +62,15 @@ class Standing:
         return cls(step, int(text["best_step"]), float(text["best"]), int(text["worse"]))
 
 
-class Loop:
-    """The steps of one run over the same sources and settings."""
+class Loop(Generic[B]):
+    """The steps of one run over the same batches and settings; ``batches_of`` gives an epoch's, by its number."""
 
     def __init__(
         self,
         towers: Towers,
-        stepper: Stepper,
+        stepper: Steps[B],
         temperature: Temperature,
-        sources: Sequence[Source],
+        batches_of: Callable[[int], list[B]],
         held_out: HeldOut | None,
         training: Training,
         precision: torch.dtype,
@@ -66,23 +78,17 @@ class Loop:
     ) -> None:
         self._towers = towers
         self._stepper = stepper
-        self._sources = sources
+        self._batches_of = batches_of
         self._held_out = held_out
         self._training = training
         self._precision = precision
         self._processes = processes
         self._module = nn.ModuleDict({"towers": towers.module(), "temperature": temperature})
-        self._optimizer = make_optimizer(self._module, training.learning_rate, training.weight_decay)
+        self._optimizer = make_optimizer(
+            self._module, training.learning_rate, training.weight_decay, {".rows": training.rows_factor}
+        )
         uses_scaler = precision == torch.float16
         self._scaler = torch.amp.GradScaler(stepper.device.type) if uses_scaler else None
-        self._batching = Batching(
-            training.batch_size,
-            training.questions_per_passage,
-            training.document_passages,
-            training.hard_negatives,
-            training.separate_sources,
-            training.seed,
-        )
         sizes = [len(self._groups(epoch)) for epoch in range(training.epochs)]
         self._epoch_ends = list(itertools.accumulate(sizes))
         self.steps = self._epoch_ends[-1]
@@ -105,7 +111,8 @@ class Loop:
                 took = time.perf_counter() - began
                 standing.step = step + 1
                 log.step(standing.step, result, rate, result.questions / took)
-                progress("train", standing.step, self.steps)
+                if self._processes.is_main:
+                    progress("train", standing.step, self.steps)
                 self._validate(standing, output, run, log)
                 self._save(standing, output, run, log)
         if self._held_out and (output / BEST).is_file():
@@ -123,7 +130,7 @@ class Loop:
     def _is_over(self, standing: Standing) -> bool:
         return bool(self._training.patience) and standing.worse >= self._training.patience
 
-    def _batches(self, done: int) -> Iterator[list[Batch]]:
+    def _batches(self, done: int) -> Iterator[list[B]]:
         """Yield the batches of each step from ``done`` on."""
         begins = [0, *self._epoch_ends]
         for epoch in range(self._training.epochs):
@@ -131,8 +138,8 @@ class Loop:
                 groups = self._groups(epoch)[max(0, done - begins[epoch]) :]
                 yield from itertools.islice(groups, max(0, self.steps - max(done, begins[epoch])))
 
-    def _groups(self, epoch: int) -> list[list[Batch]]:
-        batches = epoch_batches(self._sources, self._batching, epoch)
+    def _groups(self, epoch: int) -> list[list[B]]:
+        batches = self._batches_of(epoch)
         size = self._training.accumulation_steps
         return [batches[first : first + size] for first in range(0, len(batches), size)]
 
@@ -141,7 +148,7 @@ class Loop:
         set_learning_rate(self._optimizer, rate)
         return rate
 
-    def _step(self, step: int, batches: Sequence[Batch]) -> StepResult:
+    def _step(self, step: int, batches: Sequence[B]) -> StepResult:
         try:
             result = self._stepper.backward(batches, self._scaler)
         except BadLossError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from dpr.config import DEFAULT_ENCODER
+from dpr.config import DEFAULT_BASE
 from dpr.errors import ConfigError
 
 METRICS = ("mrr", "recall@1", "recall@20", "rank")
@@ -26,6 +26,8 @@ class Training:
     Loss: ``temperature`` None is 0.05 for normalized vectors and 1 for raw inner products; ``learn_temperature`` trains
     it. ``symmetric`` adds the loss of finding the question by its passage.
 
+    ``rows_factor`` multiplies the learning rate of the rows of added WordPieces, which are to move further.
+
     Weights: ``shared`` trains one BERT for both roles; ``lora_rank`` 0 trains all weights, above that a LoRA adapter.
     ``dropout`` is off: in a few epochs it gained nothing here, and on a CPU it takes a quarter of the time.
 
@@ -33,7 +35,7 @@ class Training:
     ``patience`` validations in a row without a better one (0: never).
     """
 
-    base: str = DEFAULT_ENCODER
+    base: str = DEFAULT_BASE
     shared: bool = False
     pooling: str | None = None
     normalize: bool | None = None
@@ -56,6 +58,7 @@ class Training:
     symmetric: bool = False
 
     learning_rate: float = 5e-5
+    rows_factor: float = 1.0
     warmup_share: float = 0.1
     weight_decay: float = 0.01
     max_grad_norm: float = 1.0
@@ -82,6 +85,8 @@ class Training:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must not be negative")
         if not 0 < self.learning_rate < math.inf:
             raise ConfigError(f"learning_rate is {self.learning_rate}; choose a number above 0, such as 5e-5")
+        if not 0 < self.rows_factor < math.inf:
+            raise ConfigError(f"rows_factor is {self.rows_factor}; choose a number above 0, such as 3")
         if self.temperature is not None and not 0 < self.temperature < math.inf:
             raise ConfigError(f"temperature is {self.temperature}; choose a number above 0, such as 0.05")
         if not 0 <= self.warmup_share < 1 or not 0 <= self.dropout < 1:

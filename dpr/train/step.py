@@ -27,12 +27,17 @@ class BadLossError(ModelError):
     """The loss is no number any more, or infinite."""
 
 
+def default_temperature(normalize: bool) -> float:
+    """Return the temperature for scores that are cosines, or inner products of raw vectors."""
+    return 0.05 if normalize else 1.0
+
+
 class Temperature(nn.Module):
     """1/τ, fixed or learned as its logarithm."""
 
     def __init__(self, training: Training, normalize: bool) -> None:
         super().__init__()
-        temperature = training.temperature or (0.05 if normalize else 1.0)
+        temperature = training.temperature or default_temperature(normalize)
         start = torch.tensor(-math.log(temperature))
         self.log_scale = nn.Parameter(start, requires_grad=training.learn_temperature)
 
@@ -88,7 +93,7 @@ class Stepper:
         batch = part_of(whole, self._processes.rank, self._processes.count)
         questions = self._chunks(0, self._tokens.questions(batch))
         passages = self._chunks(1, self._tokens.passages(batch))
-        targets = self._targets(batch)
+        targets = targets_of(batch, self._processes, self.device)
         factor = share / len(whole.questions) * (scaler.get_scale() if scaler else 1.0)
 
         def loss_of(vectors: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -102,7 +107,8 @@ class Stepper:
             with self._autocast():  # weights are cast once for all chunks
                 scaled = plain_backward(chunks, loss_of)
         loss = float(self._processes.sum(scaled)) / factor / len(whole.questions)
-        _refuse_bad_loss(loss, whole, is_scaled=scaler is not None)
+        ids = [example.question.id for example in whole.questions]
+        refuse_bad_loss(loss, "questions", ids, is_scaled=scaler is not None)
         counted = (~targets.excluded).sum(1).float().mean() - 1
         return StepResult(loss, float(counted), len(whole.questions))
 
@@ -113,20 +119,6 @@ class Stepper:
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, self._precision, enabled=self._precision != torch.float32)
-
-    def _targets(self, batch: Batch) -> Targets:
-        """Say what is right and what does not count, over the passages of all processes."""
-        processes, device = self._processes, self.device
-        local_ids = torch.tensor(batch.passage_ids, dtype=torch.int64, device=device)
-        passage_ids = processes.gather(local_ids)  # (P,)
-        before = sum(processes.sizes(len(local_ids))[: processes.rank])
-        positives = torch.tensor(batch.positives, dtype=torch.int64, device=device) + before
-        width = max(len(ids) for ids in batch.gold_ids)
-        gold_ids = torch.tensor([[*ids, *[NO_GOLD] * (width - len(ids))] for ids in batch.gold_ids], device=device)
-        first = (passage_ids.unsqueeze(0) == passage_ids.unsqueeze(1)).int().argmax(1)  # (P,) first place of each id
-        positives = first[positives]
-        repeated = first != torch.arange(len(first), device=device)
-        return Targets(positives, same_passage_mask(gold_ids, passage_ids, positives) | repeated)
 
     def _loss(self, questions: torch.Tensor, passages: torch.Tensor, targets: Targets) -> torch.Tensor:
         with torch.autocast(self.device.type, enabled=False):
@@ -149,11 +141,30 @@ class Targets:
     excluded: torch.Tensor
 
 
-def _refuse_bad_loss(loss: float, batch: Batch, is_scaled: bool) -> None:
-    if math.isfinite(loss) or is_scaled:  # fp16: the scaler skips such a step and lowers its scale
+def targets_of(batch: Batch, processes: Processes, device: torch.device) -> Targets:
+    """Say what is right and what does not count, over the passages of all processes."""
+    local_ids = torch.tensor(batch.passage_ids, dtype=torch.int64, device=device)
+    passage_ids = processes.gather(local_ids)  # (P,)
+    before = sum(processes.sizes(len(local_ids))[: processes.rank])
+    positives = torch.tensor(batch.positives, dtype=torch.int64, device=device) + before
+    width = max(len(ids) for ids in batch.gold_ids)
+    gold_ids = torch.tensor([[*ids, *[NO_GOLD] * (width - len(ids))] for ids in batch.gold_ids], device=device)
+    first = (passage_ids.unsqueeze(0) == passage_ids.unsqueeze(1)).int().argmax(1)  # (P,) first place of each id
+    positives = first[positives]
+    repeated = first != torch.arange(len(first), device=device)
+    return Targets(positives, same_passage_mask(gold_ids, passage_ids, positives) | repeated)
+
+
+def refuse_bad_loss(loss: float, kind: str, ids: Sequence[str], is_scaled: bool) -> None:
+    """Stop at a loss that is no finite number, naming what it was computed over.
+
+    Raises:
+        BadLossError: it is not finite, and no scaler is there that would skip such a step and lower its scale (fp16).
+    """
+    if math.isfinite(loss) or is_scaled:
         return
-    ids = ", ".join(example.question.id for example in batch.questions[:20])
+    named = ", ".join(ids[:20])
     raise BadLossError(
-        f"the loss became {loss} over the questions {ids}{' …' if len(batch.questions) > 20 else ''}; "
+        f"the loss became {loss} over the {kind} {named}{' …' if len(ids) > 20 else ''}; "
         "lower the learning rate or look at these texts"
     )

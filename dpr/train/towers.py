@@ -13,7 +13,16 @@ from torch import nn
 
 from dpr.errors import ConfigError, ModelError
 from dpr.models.adapters import ExtendedEmbedding, add_lora, read_rows, train_rows, write_rows
-from dpr.models.checkpoint import base_name, base_of, first_line, is_adapter, load_model, load_tokenizer, resolve
+from dpr.models.checkpoint import (
+    base_name,
+    base_of,
+    first_line,
+    is_adapter,
+    load_model,
+    load_tokenizer,
+    quiet_transformers,
+    resolve,
+)
 from dpr.models.dpr_checkpoint import tower_class
 from dpr.models.encoders import fit_lengths, locate_towers
 from dpr.models.sentence_transformers import write_sentence_transformers_files
@@ -108,7 +117,8 @@ def _with_adapter(model: Any, directory: Path, training: Training) -> Any:
         train_rows(model, extension[0])
     if is_adapter(directory):
         try:
-            adapted: Any = PeftModel.from_pretrained(model, str(directory), is_trainable=True)
+            with quiet_transformers():
+                adapted: Any = PeftModel.from_pretrained(model, str(directory), is_trainable=True)
         except (OSError, ValueError, RuntimeError) as error:
             raise ModelError(f"{directory} cannot be loaded as an adapter: {first_line(error)}") from error
         rank = adapted.peft_config["default"].r
@@ -116,7 +126,8 @@ def _with_adapter(model: Any, directory: Path, training: Training) -> Any:
             raise ModelError(f"{directory} has an adapter of rank {rank}; train it with lora_rank {rank}, or merge it")
     else:
         name = _root_name(directory, training)
-        adapted = add_lora(model, training.lora_rank, training.lora_alpha, name, exclude_modules=r".*pooler.*")
+        with quiet_transformers():
+            adapted = add_lora(model, training.lora_rank, training.lora_alpha, name, exclude_modules=r".*pooler.*")
     for module in _extended(adapted):
         module.rows.requires_grad_()
     return adapted

@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -15,7 +16,7 @@ import torch
 from dpr import __version__
 from dpr.models.backends import choose_device, choose_precision
 from dpr.models.checkpoint import content_hash, resolve
-from dpr.train.batches import Source, check_sources
+from dpr.train.batches import Batching, Source, check_sources, epoch_batches
 from dpr.train.distributed import Processes, join_processes, leave_processes
 from dpr.train.encoding import TokenCache
 from dpr.train.loop import BEST, STATE, Loop
@@ -41,8 +42,8 @@ def train(
     """Train BERT_q and BERT_p, save them to ``output``, and return how it went.
 
     A run that was killed goes on from its last checkpoint when it is called again with the same arguments, to the same
-    weights. Under ``torchrun`` the processes share each batch. Without ``held_out`` the last weights are kept, else those
-    that did best on these questions.
+    weights (with several processes, only without dropout: the random numbers of the first alone are saved). Under ``torchrun`` the processes share each batch. Without ``held_out`` the last weights are kept, else
+    those that did best on these questions.
 
     Raises:
         DataError: there is nothing to train on, or a question has no passage.
@@ -83,14 +84,15 @@ def _train(
     run = _run_identity(training, sources, held_out)
     stepper = Stepper(towers, temperature, tokens, training, precision, processes)
     began = time.monotonic()
-    loop = Loop(towers, stepper, temperature, sources, held_out, training, precision, processes)
+    batches_of = partial(epoch_batches, sources, Batching.of(training))
+    loop = Loop(towers, stepper, temperature, batches_of, held_out, training, precision, processes)
     standing, last = loop.run(output, run, progress)
     record: dict[str, object] = {
         "command": command,
         "version": __version__,
         "training": asdict(training),
-        "base_sha256": _base_hash(training.base),
-        "sources": {source.name: _described(source) for source in sources},
+        "base_sha256": base_hash(training.base),
+        "sources": {source.name: describe_source(source) for source in sources},
         "processes": processes.count,
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
         "precision": str(precision).removeprefix("torch."),
@@ -106,12 +108,13 @@ def _train(
     if held_out is not None:
         record["validation"] = held_out.measure(towers.both, towers.tokenizers, precision)
     if processes.is_main:
-        _finish(towers, output, record)
+        finish(towers, output, record)
     processes.wait()
     return record
 
 
-def _finish(towers: Towers, output: Path, record: dict[str, object]) -> None:
+def finish(towers: Towers, output: Path, record: dict[str, object]) -> None:
+    """Write the encoder and its record, and remove the state that the run would have gone on from."""
     towers.save(output)
     (output / RECORD).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     for name in (STATE, BEST):
@@ -135,7 +138,8 @@ def _warn(training: Training, tokens: TokenCache, passage_tokens: int) -> None:
         )
 
 
-def _described(source: Source) -> dict[str, object]:
+def describe_source(source: Source) -> dict[str, object]:
+    """Return what a record says of a training set."""
     return {"questions": len(source.examples), "weight": source.weight, "sha256": _source_hash(source)}
 
 
@@ -147,7 +151,8 @@ def _source_hash(source: Source) -> str:
     return digest.hexdigest()
 
 
-def _base_hash(base: str) -> list[str]:
+def base_hash(base: str) -> list[str]:
+    """Return the content hash of a base, or of the two that a name joins."""
     return [content_hash(resolve(part.strip())) for part in base.split(",")]
 
 

@@ -7,7 +7,8 @@ from fastapi import APIRouter
 from dpr import __version__
 from dpr.search.fusion import MISSING_RULES
 from service import examples
-from service.deps import EngineOf, SettingsOf
+from service.deps import DefaultFusion, EngineOf, SettingsOf
+from service.fusion import fusion_out
 from service.routes.documented import documented
 from service.schemas import AliveResponse, AnalyzerOut, EncoderOut, InfoResponse, Limits, ReadyResponse, WelcomeResponse
 
@@ -35,7 +36,7 @@ async def readyz(engine: EngineOf) -> ReadyResponse:
 
 
 @router.get("/v1/info", summary="What is served here", responses=documented(503, example=examples.INFO))
-async def info(engine: EngineOf, settings: SettingsOf) -> InfoResponse:
+async def info(engine: EngineOf, settings: SettingsOf, fusion: DefaultFusion) -> InfoResponse:
     """Tell the index generation, the models, the retrievers and the limits of requests."""
     qa = engine.ready()
     manifest = qa.index.manifest
@@ -48,6 +49,7 @@ async def info(engine: EngineOf, settings: SettingsOf) -> InfoResponse:
         dense_kind=manifest.dense.kind if manifest.dense else None,
         retrievers=list(qa.index.names),
         retriever_default=settings.retriever_default,
+        fusion_default=fusion_out(fusion),
         fusions=dict(MISSING_RULES),
         reader=qa.reader.name if qa.reader else None,
         limits=Limits(body_bytes=settings.max_body_bytes, in_flight=settings.max_in_flight),

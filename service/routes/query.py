@@ -12,18 +12,16 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Response
 
-from dpr.errors import RequestError
 from dpr.pipeline import Answered, OpenQA
-from dpr.search.fusion import MISSING_RULES, Fusion
-from dpr.search.open import HYBRID_LISTS
+from dpr.search.fusion import Fusion
 from dpr.types import Answer, Hit, Passage
 from service import examples
-from service.deps import EngineOf, SettingsOf
+from service.deps import DefaultFusion, EngineOf, SettingsOf
 from service.errors import NoReaderError
+from service.fusion import fusion_of, fusion_out
 from service.routes.documented import documented
 from service.schemas import (
     AnswerOut,
-    FusionOut,
     HitOut,
     ListScoreOut,
     PassageOut,
@@ -51,13 +49,14 @@ async def retrieve(
     request: Annotated[RetrieveRequest, Body(openapi_examples=examples.RETRIEVE_REQUESTS)],
     engine: EngineOf,
     settings: SettingsOf,
+    default: DefaultFusion,
 ) -> Response:
     """Search one list, or several fused, for each question's best passages.
 
     Every hit says where each list ranked it, how it scored there and what that added to its score.
     """
     retriever = request.retriever or settings.retriever_default
-    fusion = _fusion(request, retriever)
+    fusion = fusion_of(request, retriever, default)
     return _json(await engine.run(lambda qa: _retrieve(qa, request, retriever, fusion)))
 
 
@@ -71,29 +70,17 @@ async def query(
     request: Annotated[QueryRequest, Body(openapi_examples=examples.QUERY_REQUESTS)],
     engine: EngineOf,
     settings: SettingsOf,
+    default: DefaultFusion,
 ) -> Response:
     """Retrieve passages as ``/v1/retrieve`` does, read all of them, and return the best spans.
 
     Where ``is_answered`` is false the reader stands by none of the answers: they are its best guesses.
     """
     retriever = request.retriever or settings.retriever_default
-    fusion = _fusion(request, retriever)
+    fusion = fusion_of(request, retriever, default)
     if engine.ready().reader is None:
         raise NoReaderError("this server has no reader; ask /v1/retrieve for passages, or start dpr-serve with one")
     return _json(await engine.run(lambda qa: _query(qa, request, retriever, fusion)))
-
-
-def _fusion(request: RetrieveRequest, retriever: RetrieverName) -> Fusion | None:
-    """Return how to fuse, None for a retriever of one list, which refuses to be told."""
-    given = {name: getattr(request, name) for name in ("fusion", "weights") if getattr(request, name) is not None}
-    if retriever == "hybrid":
-        fusion = Fusion(request.fusion or Fusion().method, request.weights)
-        fusion.weights_for(HYBRID_LISTS)
-        return fusion
-    if given:
-        field = next(iter(given))
-        raise RequestError(f"the retriever {retriever} fuses nothing; leave {field} out, or ask hybrid", field=field)
-    return None
 
 
 def _retrieve(qa: OpenQA, request: RetrieveRequest, retriever: RetrieverName, fusion: Fusion | None) -> str:
@@ -110,7 +97,7 @@ def _retrieve(qa: OpenQA, request: RetrieveRequest, retriever: RetrieverName, fu
     return RetrieveResponse(
         generation=qa.index.generation,
         retriever=retriever,
-        fusion=_fusion_out(fusion),
+        fusion=fusion_out(fusion) if fusion else None,
         timings=timings,
         results=results,
     ).model_dump_json()
@@ -122,7 +109,7 @@ def _query(qa: OpenQA, request: QueryRequest, retriever: RetrieverName, fusion: 
     return QueryResponse(
         generation=qa.index.generation,
         retriever=retriever,
-        fusion=_fusion_out(fusion),
+        fusion=fusion_out(fusion) if fusion else None,
         timings=QueryTimings(
             retrieve_ms=_rounded(timings.retrieve_ms),
             read_ms=_rounded(timings.read_ms),
@@ -170,15 +157,6 @@ def _answer(answer: Answer, passage: Passage) -> AnswerOut:
         score=answer.score,
         span_score=answer.span_score,
         null_score=answer.null_score,
-    )
-
-
-def _fusion_out(fusion: Fusion | None) -> FusionOut | None:
-    if fusion is None:
-        return None
-    weights = fusion.weights_for(HYBRID_LISTS)
-    return FusionOut.model_validate(
-        {"method": fusion.method, "weights": weights, "missing_rule": MISSING_RULES[fusion.method]}
     )
 
 

@@ -135,6 +135,16 @@ def test_the_fusion_goes_to_hybrid_alone_and_into_the_report(tmp_path: Path) -> 
     assert report.fusion is not None
     assert (report.fusion.method, report.fusion.weights) == ("rrf", {"dense": 0.3, "bm25": 0.7})
     assert "nothing" in report.fusion.missing_rule
+    assert report.fusion.hangul is None
+
+
+def test_a_fusion_by_script_is_told_in_the_report(tmp_path: Path) -> None:
+    hangul = Fusion("zscore", {"dense": 0.1, "bm25": 0.9})
+    benchmark(Index(), examples(), ["hybrid"], [1], tmp_path, Fusion("rrf", {"dense": 0.3, "bm25": 0.7}, hangul=hangul))
+    fusion = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["fusion"]
+    assert (fusion["method"], fusion["weights"]) == ("rrf", {"dense": 0.3, "bm25": 0.7})
+    assert (fusion["hangul"]["method"], fusion["hangul"]["weights"]) == ("zscore", {"dense": 0.1, "bm25": 0.9})
+    assert fusion["hangul"]["hangul"] is None
 
 
 def test_missing_gold_passages_are_misses_and_are_counted(tmp_path: Path) -> None:

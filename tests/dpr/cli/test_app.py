@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from dpr.cli import app
-from dpr.errors import ConfigError, DPRError, RequestError
+from dpr.errors import ConfigError, DataError, DPRError, RequestError
 from dpr.models.encoders import load_encoder
 from dpr.text.registry import analyzer
 from index_builder.build import BuildOptions, build
@@ -68,6 +68,55 @@ def test_weights_and_methods_of_fusion_reach_the_search(index: Path) -> None:
     assert [hit["lists"]["bm25"]["rank"] for hit in hits] == [1, 2]
 
 
+@pytest.fixture
+def fusion_file(tmp_path: Path) -> Path:
+    """Ranks of BM25 alone, but for questions with Hangul those of the encoder alone."""
+    ranks = {"method": "rrf", "rrf_constant": 60}
+    parts = {
+        "hangul": {**ranks, "weights": {"dense": 1, "bm25": 0}},
+        "default": {**ranks, "weights": {"dense": 0, "bm25": 1}},
+    }
+    path = tmp_path / "fusion.json"
+    path.write_text(json.dumps(parts), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(("question", "decisive"), [("water clock", "bm25"), ("물시계 water clock", "dense")])
+def test_a_fusion_file_chooses_by_the_script_of_a_question(
+    index: Path, reader: Path, fusion_file: Path, question: str, decisive: str
+) -> None:
+    arguments = question, "--index", str(index), "--fusion-file", str(fusion_file), "--k", "3", "--json"
+    hits = parsed(call("search", *arguments))
+    assert [hit["lists"][decisive]["rank"] for hit in hits] == [1, 2, 3]
+    answered = parsed(call("ask", *arguments, "--reader", str(reader)))
+    assert [passage["id"] for passage in answered["passages"]] == [hit["passage_id"] for hit in hits]
+
+
+def test_a_benchmark_reports_the_fusion_of_a_file(
+    index: Path, demo_files: tuple[Path, Path], fusion_file: Path, tmp_path: Path
+) -> None:
+    arguments = "--questions", f"squad:{demo_files[0]}@:2", "--retrievers", "bm25,hybrid"
+    report = parsed(
+        call(
+            "benchmark",
+            "--index",
+            str(index),
+            *arguments,
+            "--fusion-file",
+            str(fusion_file),
+            "--output",
+            str(tmp_path),
+            "--json",
+        )
+    )
+    assert (report["fusion"]["weights"], report["fusion"]["hangul"]["weights"]) == (
+        {"dense": 0, "bm25": 1},
+        {"dense": 1, "bm25": 0},
+    )
+    bm25, hybrid = (report["systems"][name]["metrics"]["mrr@10"] for name in ("bm25", "hybrid"))
+    assert bm25 == hybrid
+
+
 def test_ask_shows_the_answer_in_its_passage(index: Path, reader: Path) -> None:
     arguments = "ask", "Which inventor built the water clock?", "--index", str(index), "--reader", str(reader)
     answered = parsed(call(*arguments, "--k", "4", "--n-best", "2", "--json"))
@@ -105,6 +154,9 @@ def test_evaluate_reader_scores_and_stores_the_threshold(reader: Path, demo_file
         (("search", "x", "--retriever", "magic"), RequestError, "unknown retriever 'magic'"),
         (("search", "x", "--weight", "bm25"), ConfigError, "'bm25' is not LIST=NUMBER"),
         (("search", "x", "--fusion", "magic"), RequestError, "magic"),
+        (("search", "x", "--fusion-file", "f", "--fusion", "rrf"), ConfigError, "and so does --fusion; give one"),
+        (("search", "x", "--fusion-file", "f", "--weight", "bm25=1"), ConfigError, "and so does --weight; give one"),
+        (("search", "x", "--fusion-file", "absent.json"), DataError, "absent.json: there is no such file; dpr tune"),
         (("benchmark", "--questions", "squad:x", "--output", "o", "--k", "one"), ConfigError, "not a list of whole"),
     ],
 )

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from dpr.cli.tune import tune_command
 from dpr.errors import DataError, DPRError, RequestError
-from dpr.search.tune import read_fusion
+from dpr.search.tuned import read_fusion
 from dpr.text.registry import analyzer
 from index_builder.build import BuildOptions, build
 from tests.fakes import HashEncoder
@@ -80,6 +80,25 @@ def test_the_file_holds_the_weights_and_where_they_come_from(
     assert read_fusion(path).weights == found["weights"]
 
 
+def test_each_script_can_have_weights_of_its_own(
+    index: Path, sources: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dpr.search.tune.MIN_QUESTIONS", 3)
+    path = tmp_path / "fusion.json"
+    both = "--questions", sources[0], "--questions", sources[1], "--folds", "0", "--by-script"
+    printed = call(index, *both, "--output", str(path)).stdout
+    assert printed.count("chosen: --weight dense=") == 2
+    assert "questions with Hangul on" in printed
+    assert "questions without Hangul on" in printed
+    found = parsed(index, *both)
+    for name, source in (("default", sources[0]), ("hangul", sources[1])):
+        alone = parsed(index, "--questions", source, "--folds", "0")
+        assert found[name]["weights"] == alone["weights"]
+    fusion = read_fusion(path)
+    assert fusion.hangul is not None
+    assert (fusion.weights, fusion.hangul.weights) == (found["default"]["weights"], found["hangul"]["weights"])
+
+
 def test_of_three_lists_the_remarkable_points_are_shown(index: Path, sources: tuple[str, str]) -> None:
     printed = call(index, "--questions", sources[1], "--retriever", "dense, bm25,tfidf", "--folds", "0").stdout
     for name in ("dense", "bm25", "tfidf"):
@@ -95,3 +114,5 @@ def test_bad_input_is_one_sentence(index: Path, sources: tuple[str, str]) -> Non
         call(index, "--questions", "questions.jsonl")
     with pytest.raises(DataError, match="occurs twice"):
         call(index, "--questions", sources[0], "--questions", sources[0])
+    with pytest.raises(DataError, match=r"there are 0 questions with Hangul and .* or fit the same weights for all"):
+        call(index, "--questions", sources[0], "--by-script")

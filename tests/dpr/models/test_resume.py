@@ -31,7 +31,7 @@ def test_a_resumed_run_ends_with_the_same_weights(tmp_path: Path) -> None:
         step(model, optimizer)
     again, other = make()
     torch.manual_seed(99)
-    assert load_state(tmp_path / "state.safetensors", again, other, "run") == 3
+    assert load_state(tmp_path / "state.safetensors", again, other, "run") == (3, {"step": "3", "run": "run"})
     for _ in range(4):
         step(again, other)
     for kept, resumed in zip(model.parameters(), again.parameters(), strict=True):
@@ -39,7 +39,7 @@ def test_a_resumed_run_ends_with_the_same_weights(tmp_path: Path) -> None:
 
 
 def test_without_a_file_a_run_starts_at_zero(tmp_path: Path) -> None:
-    assert load_state(tmp_path / "state.safetensors", *make(), "run") == 0
+    assert load_state(tmp_path / "state.safetensors", *make(), "run") == (0, {})
 
 
 def test_another_runs_state_and_a_damaged_one_are_refused(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from dpr.errors import ConfigError, DataError, ModelError
 from dpr.reader.model import ReaderConfig
 from dpr.reader.reader import load_reader
-from dpr.reader.train import ReaderTraining, train_reader, warmup_then_linear
+from dpr.reader.train import ReaderTraining, train_reader
 from dpr.types import Candidates, Example, Passage, Question
 
 CONFIG = ReaderConfig(max_tokens=64, stride=8, question_tokens=16)
@@ -101,11 +101,3 @@ def test_bad_input_is_one_sentence(tiny_checkpoint: Path, tmp_path: Path) -> Non
         training(tiny_checkpoint, learning_rate=float("nan"))
     with pytest.raises(ModelError, match=r"the loss became \w+ at step \d+; lower the learning rate"):
         train_reader(examples(), tmp_path, training(tiny_checkpoint, learning_rate=1e30), CONFIG)
-
-
-def test_the_learning_rate_rises_then_falls_to_zero() -> None:
-    factors = [warmup_then_linear(step, 100, 0.1) for step in range(100)]
-    assert factors[9] == max(factors) == 1.0
-    assert factors[:10] == sorted(factors[:10])
-    assert factors[10:] == sorted(factors[10:], reverse=True)
-    assert warmup_then_linear(100, 100, 0.1) == 0.0

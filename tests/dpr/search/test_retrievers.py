@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from dpr.errors import ConfigError, RequestError
 from dpr.search.dense import DenseRetriever
 from dpr.search.fusion import MISSING_RULES, Fusion
-from dpr.search.hybrid import HybridRetriever
+from dpr.search.hybrid import CandidateSource, HybridRetriever
 from dpr.search.sparse import SparseRetriever
 from dpr.types import FloatArray, IntArray, Passage, Retriever, TopK
 from tests.fakes import HashEncoder, WordAnalyzer
@@ -150,6 +152,28 @@ def test_hybrid_tells_what_each_list_said() -> None:
 
 def test_hybrid_states_its_missing_rule() -> None:
     assert hybrid().fusion.missing_rule == MISSING_RULES["zscore"]
+
+
+DENSE_ALONE, BM25_ALONE = Fusion(weights={"dense": 1.0, "bm25": 0.0}), Fusion("rrf", {"dense": 0.0, "bm25": 1.0})
+
+
+def test_hybrid_fuses_each_question_of_a_batch_by_its_script() -> None:
+    sources: dict[str, CandidateSource] = {"dense": dense(), "bm25": sparse()}
+    mixed = HybridRetriever(sources, replace(BM25_ALONE, hangul=DENSE_ALONE), depth=4)
+    korean = unicodedata.normalize("NFD", "서울 a cat")
+    asked = ["dog ran", korean, "cat", "서울"]
+    found = mixed.search(asked, 4)
+    for question, hits in zip(asked, found, strict=True):
+        fusion = BM25_ALONE if question.isascii() else DENSE_ALONE
+        assert hits == HybridRetriever(sources, fusion, depth=4).search([question], 4)[0]
+    assert mixed.search([], 4) == []
+    assert [len(hits) for hits in mixed.search(["서울", korean], 2)] == [2, 2]
+
+
+def test_hybrid_refuses_weights_for_hangul_of_other_lists() -> None:
+    hangul = Fusion(weights={"tfidf": 1.0})
+    with pytest.raises(RequestError, match="weights are given for tfidf: give one for each of dense, bm25"):
+        HybridRetriever({"dense": dense(), "bm25": sparse()}, Fusion(hangul=hangul))
 
 
 def test_hybrid_refuses_more_hits_than_candidates() -> None:

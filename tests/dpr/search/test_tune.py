@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from dpr.benchmark import benchmark
 from dpr.errors import ConfigError, DataError, RequestError
 from dpr.search.fusion import METHODS, Fusion
 from dpr.search.open import OpenIndex, open_index
-from dpr.search.tune import read_fusion, tune, write_tuned
+from dpr.search.tune import MIN_QUESTIONS, tune, tune_by_script
+from dpr.search.tuned import read_fusion, write_tuned
 from dpr.types import Example, Passage, Question
 from tests.fakes import HashEncoder, WordAnalyzer
 from tests.small_index import PASSAGES, small_index
@@ -151,8 +153,55 @@ def test_another_file_is_refused(tmp_path: Path, text: str) -> None:
 def test_values_out_of_range_in_a_file_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "fusion.json"
     path.write_text('{"method": "zscore", "rrf_constant": 60, "weights": {"bm25": -1}}', encoding="utf-8")
-    with pytest.raises(RequestError, match="weight of 'bm25' is -1"):
+    with pytest.raises(DataError, match=r"fusion\.json: the weight of 'bm25' is -1"):
         read_fusion(path)
+
+
+def korean_questions() -> list[Example]:
+    """Return questions in Hangul that BM25 cannot find, each with the words of its passage for the encoder."""
+    return [
+        Example(Question(f"k{number}", f"어디에 {passage.text.split()[0]} {passage.text}"), (passage,))
+        for number, passage in enumerate(corpus())
+    ]
+
+
+def test_each_script_gets_the_weights_that_suit_it(index: OpenIndex, tmp_path: Path) -> None:
+    english = [
+        Example(Question(f"e{number}", passage.text.split()[-1]), (passage,)) for number, passage in enumerate(corpus())
+    ]
+    seen: set[str] = set()
+    mixed = [example for pair in zip(english, korean_questions(), strict=True) for example in pair]
+    tuned = tune_by_script(index, mixed, folds=2, progress=lambda stage, *_: seen.add(stage), source="both")
+    assert tuned.hangul.chosen == tune(index, korean_questions()).chosen
+    assert tuned.default.chosen == tune(index, english).chosen
+    assert tuned.hangul.chosen.weights != tuned.default.chosen.weights
+    assert tuned.fusion == replace(tuned.default.fusion, hangul=tuned.hangul.fusion)
+    assert {"hangul: retrieve bm25", "default: fuse"} <= seen
+
+    path = tmp_path / "fusion.json"
+    write_tuned(path, tuned, "dpr tune …")
+    assert read_fusion(path) == tuned.fusion
+    found = json.loads(path.read_text(encoding="utf-8"))
+    assert set(found) == {"hangul", "default", "command"}
+    assert (found["hangul"]["questions"]["count"], found["default"]["questions"]["source"]) == (60, "both")
+
+
+def test_a_file_by_script_without_one_of_them_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "fusion.json"
+    part = {"method": "zscore", "rrf_constant": 60, "weights": {"dense": 0.5, "bm25": 0.5}}
+    path.write_text(json.dumps({"hangul": part}), encoding="utf-8")
+    with pytest.raises(DataError, match="not a file of dpr tune --output"):
+        read_fusion(path)
+    path.write_text(json.dumps({"hangul": {**part, "method": "magic"}, "default": part}), encoding="utf-8")
+    with pytest.raises(DataError, match="unknown fusion method 'magic'"):
+        read_fusion(path)
+
+
+def test_too_few_questions_of_one_script_are_refused(index: OpenIndex) -> None:
+    impossible = [replace(example, is_impossible=True) for example in korean_questions()]
+    few = [*questions(), *korean_questions()[: MIN_QUESTIONS - 1], *impossible[MIN_QUESTIONS:]]
+    with pytest.raises(DataError, match=r"there are 29 questions with Hangul and 30 without .* at least 30 of each"):
+        tune_by_script(index, few)
 
 
 @pytest.mark.parametrize(

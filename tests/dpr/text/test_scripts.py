@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dpr.text.normalize import fold, normalize
-from dpr.text.scripts import Runs, bigrams, ideograph_terms, runs_of
+from dpr.text.scripts import Runs, bigrams, has_hangul, ideograph_terms, runs_of
 
 
 @pytest.mark.parametrize(
@@ -22,6 +24,14 @@ from dpr.text.scripts import Runs, bigrams, ideograph_terms, runs_of
 )
 def test_a_text_is_divided_by_script(text: str, runs: Runs) -> None:
     assert runs_of(text) == runs
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("KBS는", True), (unicodedata.normalize("NFD", "서울"), True), ("COVID-19 東京 ㅋㅋ", False), ("", False)],
+)
+def test_hangul_is_seen_in_any_form(text: str, expected: bool) -> None:
+    assert has_hangul(text) is expected
 
 
 def test_bigrams_overlap_and_a_single_character_is_itself() -> None:

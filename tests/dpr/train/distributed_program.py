@@ -1,4 +1,4 @@
-"""What each process of `test_distributed` runs: one step's gradients over a global batch, written by the first process."""
+"""What each process of `test_distributed` runs: one step's gradients over a global batch, written by the first."""
 
 from __future__ import annotations
 

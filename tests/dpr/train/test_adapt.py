@@ -10,10 +10,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dpr.config import DEFAULT_ENCODER, load_config
+from dpr.config import DEFAULT_BASE, load_config
 from dpr.errors import ConfigError, DataError, ModelError
+from dpr.models.adapters import read_rows
 from dpr.models.checkpoint import load_model, load_tokenizer, resolve
 from dpr.models.encoders import detect_config, load_encoder
+from dpr.models.export import export
 from dpr.train.adapt import Adaptation, adapt
 
 WORDS = ["sun rises east", "moon sets west", "star shines north"]
@@ -90,17 +92,21 @@ def test_a_state_of_other_texts_is_refused(tiny_checkpoint: Path, tmp_path: Path
         adapt([*texts(), "one more"], tmp_path, made)
 
 
-def test_the_vocabulary_alone_leaves_the_weights(tiny_checkpoint: Path, tmp_path: Path) -> None:
+def test_the_vocabulary_alone_is_saved_as_rows_on_the_base(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    from transformers import AutoModel
+
     korean = ["대한민국의 수도는 서울이다"] * 3
     summary = adapt({"a": texts(), "b": korean}, tmp_path, settings(tiny_checkpoint, vocabulary_size=300, max_steps=0))
-    before, after = (load_file(folder / "model.safetensors") for folder in (tiny_checkpoint, tmp_path))
-    name = "embeddings.word_embeddings.weight"
-    assert before.keys() == after.keys()
-    assert torch.equal(before[name], after[name][: len(before[name])])
-    assert all(torch.equal(before[key], after[key]) for key in before if key != name)
     vocabulary = summary["vocabulary"]
     assert isinstance(vocabulary, dict)
-    assert len(after[name]) == vocabulary["after"] == vocabulary["before"] + vocabulary["added"]
+    assert not (tmp_path / "model.safetensors").exists()
+    found = read_rows(tmp_path)
+    assert found is not None
+    assert (len(found[0]), found[1]) == (vocabulary["added"], str(tiny_checkpoint))
+    before, after = (load_model(AutoModel, folder) for folder in (tiny_checkpoint, tmp_path))
+    known = before.get_input_embeddings().weight
+    assert torch.equal(after.get_input_embeddings().weight, torch.cat([known, found[0]]))
+    assert after.config.vocab_size == vocabulary["after"] == vocabulary["before"] + vocabulary["added"]
     record = json.loads((tmp_path / "training.json").read_text(encoding="utf-8"))
     assert "대한민국" in {piece[:4] for piece in record["pieces"]}
     assert {name: source["texts"] for name, source in record["sources"].items()} == {"a": 120, "b": 3}
@@ -132,14 +138,16 @@ def test_a_sentence_transformers_base_stays_one(tmp_path: Path) -> None:
     from sentence_transformers import SentenceTransformer
 
     texts_of_both = ["대한민국의 수도는 서울이다", "the capital of Korea is Seoul"] * 3
-    adapt(texts_of_both, tmp_path, Adaptation(vocabulary_size=300, max_steps=0))
-    base = resolve(DEFAULT_ENCODER)
-    assert detect_config(tmp_path) == detect_config(base)
-    before, after = SentenceTransformer(str(base), device="cpu"), SentenceTransformer(str(tmp_path), device="cpu")
+    adapt(texts_of_both, tmp_path / "base", Adaptation(vocabulary_size=300, max_steps=0))
+    export(str(tmp_path / "base"), tmp_path / "whole")
+    whole = tmp_path / "whole" / "question"
+    base = resolve(DEFAULT_BASE)
+    assert detect_config(tmp_path / "base") == detect_config(whole) == detect_config(base)
+    before, after = (SentenceTransformer(str(folder), device="cpu") for folder in (base, whole))
     english, korean = texts_of_both[1], texts_of_both[0]
     assert torch.equal(torch.tensor(before.encode(english)), torch.tensor(after.encode(english)))
     assert len(after.tokenizer.tokenize(korean)) < 0.4 * len(before.tokenizer.tokenize(korean))
-    ours = torch.tensor(load_encoder(tmp_path, "fp32").encode_questions([korean])[0])
+    ours = torch.tensor(load_encoder(tmp_path / "base", "fp32").encode_questions([korean])[0])
     assert torch.allclose(ours, torch.tensor(after.encode(korean)), atol=1e-5)
 
 

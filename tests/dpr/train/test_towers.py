@@ -43,9 +43,8 @@ def extended(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def settings(base: Path, lora_rank: int, shared: bool) -> Training:
-    return Training(
-        base=str(base), batch_size=8, max_steps=2, learning_rate=1e-2, lora_rank=lora_rank, shared=shared, precision="fp32"
-    )  # fmt: skip
+    training = Training(base=str(base), batch_size=8, max_steps=2, learning_rate=1e-2, precision="fp32")
+    return replace(training, lora_rank=lora_rank, shared=shared)
 
 
 @pytest.mark.parametrize("shared", [True, False])

@@ -1,0 +1,91 @@
+"""``dpr distill``."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dpr.cli.options import JsonOption, show
+from dpr.cli.train import BaseOption, ConfigOption, ValidateOption
+from dpr.config import load_config
+from dpr.console import show_progress
+
+if TYPE_CHECKING:
+    from dpr.types import Passage
+
+TextsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--text", metavar="SOURCE", help="Texts: a .txt or .txt.gz file of one a line, or passages; repeatable."
+    ),
+]
+ParallelOption = Annotated[
+    list[Path] | None,
+    typer.Option("--parallel", metavar="FILE", help="Sentence and translation, .tsv or .tsv.gz; repeatable."),
+]
+QuestionsOption = Annotated[
+    list[str] | None,
+    typer.Option("--data", metavar="SOURCE", help="kind:PATH of questions with their passages; repeatable."),
+]
+
+
+def distill_command(
+    output: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder of the student; an interrupted run goes on in it.")
+    ],
+    objective: Annotated[
+        str | None, typer.Option(help="What to learn: vectors, parallel or scores. [default: vectors]")
+    ] = None,
+    teacher: Annotated[str | None, typer.Option(metavar="NAME_OR_DIR", help="The encoder to learn from.")] = None,
+    cross_encoder: Annotated[
+        str | None, typer.Option(metavar="NAME_OR_DIR", help="Learn scores from this model of pairs instead.")
+    ] = None,
+    text: TextsOption = None,
+    parallel: ParallelOption = None,
+    data: QuestionsOption = None,
+    validate: ValidateOption = None,
+    base: BaseOption = None,
+    config: ConfigOption = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the material.")] = None,
+    max_steps: Annotated[int | None, typer.Option(help="Stop after so many steps; 0: after the epochs.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Texts, or questions, in a batch.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of new weights and of the order.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Teach a student the vectors or the scores of a teacher."""
+    given = locals()  # the options that have a setting's name
+    from dpr.data.parallel import read_parallel
+    from dpr.data.passages import read_examples
+    from dpr.train.batches import Source
+    from dpr.train.distill import distill
+    from dpr.train.distillation import Distillation
+    from dpr.train.material import Material
+
+    names = {field.name for field in fields(Distillation)}
+    settings = load_config(Distillation, config, {name: value for name, value in given.items() if name in names})
+    material = Material(
+        texts={source: _texts(source) for source in text or ()},
+        pairs={str(path): list(read_parallel(path)) for path in parallel or ()},
+        sources=[Source(name, [one for one in read_examples(name) if not one.is_impossible]) for name in data or ()],
+    )
+    held_out = [example for source in validate or () for example in read_examples(source)]
+    command = shlex.join(["dpr", *sys.argv[1:]])
+    with show_progress() as progress:
+        record = distill(material, output, settings, held_out, progress, command)
+    show(record, as_json)
+
+
+def _texts(source: str) -> list[Passage]:
+    from dpr.data.identity import content_id
+    from dpr.data.plain_text import PLAIN_ENDINGS, PlainText, passages_of
+    from dpr.types import Passage
+
+    if source.endswith(PLAIN_ENDINGS):
+        return [Passage(content_id(line), line) for line in PlainText(source)]
+    return list(passages_of(source))

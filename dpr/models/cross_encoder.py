@@ -1,0 +1,86 @@
+"""A cross-encoder: one model that reads a question together with a passage and gives the pair a score.
+
+Any Hugging Face sequence classifier with one logit is one: MonoBERT (Nogueira & Cho 2019) and its successors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from dpr.errors import ModelError
+from dpr.models.backends import choose_device, choose_precision
+from dpr.models.checkpoint import content_hash, load_model, load_tokenizer, resolve
+from dpr.models.embed import BATCH_TOKENS
+from dpr.models.tokens import length_sorted_batches
+from dpr.types import FloatArray, Passage
+
+MAX_TOKENS = 512
+"""Longest pair that is read whole, where the model has the positions for it."""
+
+
+class CrossEncoder:
+    """A sequence classifier of one logit, ready to score."""
+
+    def __init__(self, name: str, fingerprint: str, model: Any, tokenizer: Any, precision: torch.dtype) -> None:
+        self.name = name
+        self.fingerprint = fingerprint
+        self.precision = precision
+        self._model = model
+        self._tokenizer = tokenizer
+        self._max_tokens = min(MAX_TOKENS, int(getattr(model.config, "max_position_embeddings", MAX_TOKENS)))
+
+    def score(self, questions: Sequence[str], passages: Sequence[Passage]) -> FloatArray:
+        """Return the logit of each question with the passage at the same place, (N,); higher is more relevant.
+
+        The passage's title is read before its text; what is too long is cut from the longer of the two.
+        """
+        if not questions:
+            return np.empty(0, dtype=np.float32)
+        texts = [f"{passage.title} {passage.text}".strip() for passage in passages]
+        encoded = self._tokenizer(list(questions), texts, truncation="longest_first", max_length=self._max_tokens)
+        columns: dict[str, list[list[int]]] = dict(encoded)
+        device = self._model.device
+        scores = np.empty(len(texts), dtype=np.float32)
+        is_lower = self.precision != torch.float32
+        with torch.inference_mode(), torch.autocast(device.type, self.precision, enabled=is_lower):
+            for rows in length_sorted_batches([len(ids) for ids in columns["input_ids"]], BATCH_TOKENS[device.type]):
+                inputs = {name: self._padded(name, [column[row] for row in rows]) for name, column in columns.items()}
+                logits = self._model(**{name: tensor.to(device) for name, tensor in inputs.items()}).logits  # (B, 1)
+                scores[rows] = logits[:, 0].float().cpu().numpy()
+        return scores
+
+    def _padded(self, name: str, rows: Sequence[list[int]]) -> torch.Tensor:
+        fill = self._tokenizer.pad_token_id if name == "input_ids" else 0
+        width = max(map(len, rows))
+        return torch.tensor([row + [fill] * (width - len(row)) for row in rows])
+
+
+def load_cross_encoder(name: str | Path, precision: str = "auto") -> CrossEncoder:
+    """Load a cross-encoder by directory or hub name.
+
+    Raises:
+        ModelError: it cannot be loaded, or is no sequence classifier of one logit.
+        ConfigError: the precision is not known.
+    """
+    from transformers import AutoModelForSequenceClassification
+
+    directory = resolve(name)
+    model = load_model(AutoModelForSequenceClassification, directory)
+    if model.config.num_labels != 1:
+        raise ModelError(
+            f"{name} has {model.config.num_labels} labels where a cross-encoder has one score; "
+            "give a model that was trained to rank passages"
+        )
+    device = choose_device()
+    return CrossEncoder(
+        name=str(name),
+        fingerprint=content_hash(directory)[:32],
+        model=model.to(device),
+        tokenizer=load_tokenizer(directory),
+        precision=choose_precision(precision, device),
+    )

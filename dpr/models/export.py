@@ -1,0 +1,71 @@
+"""An encoder pair written anew: whole weights for other libraries, or an adapter in half the space."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from dpr.errors import ConfigError
+from dpr.models.checkpoint import base_of, load_model, load_tokenizer
+from dpr.models.dpr_checkpoint import tower_class
+from dpr.models.encoders import locate_towers
+from dpr.models.sentence_transformers import write_sentence_transformers_files
+from dpr.models.tower import EncoderConfig
+
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+FORMS = ("whole", "as-is")
+
+
+def export(name: str, output: Path, form: str = "whole", dtype: str = "fp32") -> dict[str, object]:
+    """Write an encoder to another folder and return what was written.
+
+    ``whole`` merges adapters and added word embeddings into their base, so that ``AutoModel.from_pretrained`` and
+    sentence-transformers open each tower by itself. ``as-is`` keeps adapters adapters. ``dtype`` is that of the weights
+    on disk; they are loaded as fp32 here whatever it is.
+
+    Raises:
+        ConfigError: the form or the dtype is not known, or the output is the encoder itself.
+        ModelError: the encoder cannot be loaded.
+    """
+    if form not in FORMS or dtype not in DTYPES:
+        raise ConfigError(f"form {form!r} and dtype {dtype!r}: choose {' or '.join(FORMS)}, and {', '.join(DTYPES)}")
+    question, passage, config = locate_towers(name)
+    if output.resolve() in {question.resolve(), passage.resolve(), Path(name).resolve()}:
+        raise ConfigError(f"the output {output} is the encoder itself; choose another folder")
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "encoder.json").write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
+    towers = {"question": question} | ({} if passage == question else {"passage": passage})
+    for role, directory in towers.items():
+        is_whole = form == "whole" or base_of(directory) == directory
+        (_write_whole if is_whole else _copy)(directory, output / role, config, DTYPES[dtype])
+    record = Path(name) / "training.json"
+    if record.is_file():
+        shutil.copyfile(record, output / "training.json")
+    size = sum(path.stat().st_size for path in output.rglob("*") if path.is_file())
+    return {"output": str(output), "towers": len(towers), "form": form, "dtype": dtype, "size_bytes": size}
+
+
+def _write_whole(directory: Path, folder: Path, config: EncoderConfig, dtype: torch.dtype) -> None:
+    model: Any = load_model(tower_class(directory), directory)
+    dimension = int(getattr(model.config, "projection_dim", 0) or model.config.hidden_size)
+    model.to(dtype).save_pretrained(folder)
+    load_tokenizer(directory).save_pretrained(folder)
+    write_sentence_transformers_files(folder, config, dimension)
+
+
+def _copy(directory: Path, folder: Path, config: EncoderConfig, dtype: torch.dtype) -> None:
+    """Copy an adapter with its rows and tokenizer, its weights in another dtype."""
+    del config
+    shutil.copytree(directory, folder, dirs_exist_ok=True)
+    for path in folder.glob("*.safetensors"):
+        with safe_open(path, framework="pt") as file:
+            tensors = {key: file.get_tensor(key).to(dtype) for key in file.keys()}  # noqa: SIM118 - no mapping
+            metadata = file.metadata()
+        save_file(tensors, path, metadata)

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from dpr.errors import ModelError
+from dpr.models import cross_encoder as cross_encoder_module
+from dpr.models.cross_encoder import load_cross_encoder
+from dpr.types import Passage
+from tests.tiny_models import make_cross_encoder
+
+QUESTIONS = ["Who wrote it?", "When was it?", "Who wrote it?"]
+PASSAGES = [Passage("1", "In 1887, in Paris.", "The tower"), Passage("2", "Nobody " * 60), Passage("3", "She did.")]
+
+
+def test_scores_are_the_logits_of_each_pair_alone(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_cross_encoder(tiny_checkpoint, tmp_path)
+    monkeypatch.setattr(cross_encoder_module, "BATCH_TOKENS", {"cpu": 200})
+    scores = load_cross_encoder(folder, "fp32").score(QUESTIONS, PASSAGES)
+    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    texts = ["The tower In 1887, in Paris.", "Nobody " * 60, "She did."]
+    for question, text, score in zip(QUESTIONS, texts, scores, strict=True):
+        inputs = tokenizer(question, text, truncation=True, max_length=128, return_tensors="pt")
+        with torch.no_grad():
+            assert score == pytest.approx(model(**inputs).logits.item(), abs=1e-5)
+    assert len(np.unique(scores)) == 3
+    assert load_cross_encoder(folder, "fp32").score([], []).shape == (0,)
+
+
+def test_a_model_of_several_labels_or_none_is_refused(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    folder = make_cross_encoder(tiny_checkpoint, tmp_path, labels=3)
+    with pytest.raises(ModelError, match="has 3 labels where a cross-encoder has one score"):
+        load_cross_encoder(folder)
+    with pytest.raises(ModelError, match=r"has no weights for classifier\.\w+ and so is no AutoModelForSequenceCl"):
+        load_cross_encoder(tiny_checkpoint)

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dpr.data.passages import read_examples
+from dpr.errors import ConfigError
+from dpr.models.encoders import load_encoder
+from dpr.models.export import export
+from dpr.train.batches import Source
+from dpr.train.settings import Training
+from dpr.train.train import train
+from dpr.types import FloatArray
+
+TEXTS = ["Who?", "누가 한글을 만들었나?"]
+
+
+@pytest.fixture(scope="module")
+def adapter(tiny_checkpoint: Path, demo_files: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pair of LoRA adapters that took two large steps."""
+    output = tmp_path_factory.mktemp("adapter")
+    settings = Training(base=str(tiny_checkpoint), lora_rank=4, max_steps=2, batch_size=8, learning_rate=0.05)
+    train([Source("demo", list(read_examples(f"squad:{demo_files[0]}@:1")))], output, settings)
+    return output
+
+
+def vectors(folder: Path) -> FloatArray:
+    return load_encoder(folder, "fp32").encode_questions(TEXTS)
+
+
+def test_whole_weights_give_the_same_vectors_and_open_elsewhere(adapter: Path, tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    written = export(str(adapter), tmp_path / "whole")
+    assert written["towers"] == 2
+    assert not list(tmp_path.rglob("adapter_config.json"))
+    assert vectors(tmp_path / "whole") == pytest.approx(vectors(adapter), abs=1e-6)
+    theirs = SentenceTransformer(str(tmp_path / "whole" / "question"), device="cpu").encode(TEXTS)
+    assert theirs == pytest.approx(vectors(adapter), abs=1e-5)
+
+
+def test_adapters_stay_adapters_in_half_the_space(adapter: Path, tmp_path: Path) -> None:
+    export(str(adapter), tmp_path / "small", "as-is", "fp16")
+    before, after = (
+        folder / "question" / "adapter_model.safetensors" for folder in (adapter, tmp_path / "small")
+    )  # fmt: skip
+    assert after.stat().st_size < 0.75 * before.stat().st_size
+    difference = np.abs(vectors(tmp_path / "small") - vectors(adapter)).max()
+    assert 0 < difference < 1e-3
+
+
+def test_what_cannot_be_written_is_refused(adapter: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="form 'small' and dtype 'fp32': choose whole or as-is"):
+        export(str(adapter), tmp_path, "small")
+    with pytest.raises(ConfigError, match="is the encoder itself; choose another folder"):
+        export(str(adapter), adapter)

@@ -1,0 +1,33 @@
+"""Random models of a few thousand weights, derived from the fixture ``tiny_checkpoint``."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import BertConfig, BertForSequenceClassification, BertModel
+
+
+def make_bert(tiny_checkpoint: Path, folder: Path, seed: int, **changes: Any) -> Path:
+    """Save a BERT with other random weights, and perhaps another shape, under the same vocabulary."""
+    config = BertConfig.from_pretrained(tiny_checkpoint)
+    config.update(changes)
+    torch.manual_seed(seed)
+    return _saved(BertModel(config), tiny_checkpoint, folder)
+
+
+def make_cross_encoder(tiny_checkpoint: Path, folder: Path, labels: int = 1) -> Path:
+    """Save a sequence classifier whose scores differ a good deal from pair to pair."""
+    config = BertConfig.from_pretrained(tiny_checkpoint, num_labels=labels, initializer_range=0.3)
+    torch.manual_seed(7)
+    return _saved(BertForSequenceClassification(config), tiny_checkpoint, folder)
+
+
+def _saved(model: Any, tiny_checkpoint: Path, folder: Path) -> Path:
+    model.save_pretrained(folder)
+    for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt"):
+        if (tiny_checkpoint / name).is_file():
+            shutil.copyfile(tiny_checkpoint / name, folder / name)
+    return folder
