@@ -42,8 +42,9 @@ def train(
     """Train BERT_q and BERT_p, save them to ``output``, and return how it went.
 
     A run that was killed goes on from its last checkpoint when it is called again with the same arguments, to the same
-    weights (with several processes, only without dropout: the random numbers of the first alone are saved). Under ``torchrun`` the processes share each batch. Without ``held_out`` the last weights are kept, else
-    those that did best on these questions.
+    weights (with several processes only without dropout: the random numbers of the first alone are saved). Under
+    ``torchrun`` the processes share each batch. Without ``held_out`` the last weights are kept, else those that did
+    best on these questions.
 
     Raises:
         DataError: there is nothing to train on, or a question has no passage.
