@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Train the English pair on 44 SQuAD articles and QED, with three seeds, and measure it on SQuAD dev.
-# About ten minutes a seed on two CPU cores with bf16 arithmetic.
+# About half an hour a seed on one CPU core with bf16 arithmetic.
 #
 #   examples/train-dpr-mini-en.sh DATA OUTPUT
 #
