@@ -48,7 +48,7 @@ class Temperature(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """The mean loss of a global batch, the mean number of passages that each question was told from, and how many."""
+    """The mean loss of a global batch, how many negatives a question had in the mean, and the number of questions."""
 
     loss: float
     negatives: float
@@ -74,7 +74,6 @@ class Stepper:
         self._precision = precision
         self._processes = processes
         self.device = next(towers.question.parameters()).device
-        self._backward = cached_backward if training.gradient_cache else plain_backward
 
     def backward(self, batches: Sequence[Batch], scaler: torch.amp.GradScaler | None = None) -> StepResult:
         """Add the gradient of the mean loss of some batches to the weights of this process.

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from dpr.errors import ConfigError, ModelError
@@ -163,8 +162,3 @@ def _save_tower(tower: Tower, tokenizer: Any, base: str, folder: Path) -> None:
         model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     write_sentence_transformers_files(folder, tower.config, tower.dimension)
-
-
-def trained_weights(module: nn.Module) -> dict[str, torch.Tensor]:
-    """Return the weights that training changes, by name."""
-    return {name: weight.detach() for name, weight in module.named_parameters() if weight.requires_grad}
