@@ -7,6 +7,7 @@ directory with the rows alone is a base too.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,4 +101,24 @@ def add_lora(model: Any, rank: int, alpha: int, base_name: str, **options: Any) 
     adapted = get_peft_model(model, LoraConfig(r=rank, lora_alpha=alpha, target_modules="all-linear", **options))
     # the adapter names its base as the user did, not where it lay on this machine
     adapted.peft_config["default"].base_model_name_or_path = base_name
+    fold_lora(adapted)
     return adapted
+
+
+def fold_lora(model: Any) -> None:
+    """Make every LoRA layer multiply once, by W + s·BA, where peft multiplies by W, A and B in turn.
+
+    The function and its gradients are the same. A training chunk has more tokens than the layers are wide, so that the
+    sum of the small matrices costs next to nothing, and training an adapter no more than training whole weights.
+    """
+    from peft.tuners.lora import Linear
+
+    for layer in model.modules():
+        if isinstance(layer, Linear):
+            layer.forward = partial(_folded, layer)  # type: ignore[method-assign]
+
+
+def _folded(layer: Any, states: torch.Tensor) -> torch.Tensor:
+    """Return the states (…, I) times W + s·BA, (…, O); A is (R, I) and B (O, R)."""
+    base, down, up = layer.base_layer, layer.lora_A["default"].weight, layer.lora_B["default"].weight
+    return functional.linear(states, base.weight + layer.scaling["default"] * (up @ down), base.bias)
