@@ -27,6 +27,9 @@ VERSION = f"{REVISION}+kiwipiepy-{version('kiwipiepy')}+kiwipiepy_model-{version
 _CONTENT_TAGS = frozenset({"NNG", "NNP", "NR", "XR", "VV", "VA"})
 """Nouns, proper nouns, numerals, roots, verbs and adjectives, as Kiwi tags them."""
 
+_ENDING_TAGS = ("J", "E", "VCP", "XSV", "XSA")
+"""Particles, endings, the copula, and what makes verbs of nouns, as Kiwi tags them."""
+
 # Kiwi's time grows with the square of a text's length: 0.04 s for 6,500 characters, 8 s for 208,000.
 _LONGEST_PIECE = 4000
 _PIECE = re.compile(rf"\S.{{0,{_LONGEST_PIECE - 2}}}(?=\s|\Z)|\S.{{0,{_LONGEST_PIECE - 1}}}", re.DOTALL)
@@ -73,6 +76,20 @@ class Morphemes:
                 forms += _content(next(analysed))
             yield forms
 
+    def bounds(self, text: str) -> list[int]:
+        """Return where, in a text in composed form, a morpheme begins: each that has a meaning, each run of endings.
+
+        Particles and endings that follow one another, as in ``서울|에서는``, are one run.
+        """
+        if not has_hangul(text):
+            return []
+        kiwi, found, begin = self._loaded(), [], 0
+        for piece in _pieces(text):
+            begin = text.index(piece, begin)
+            found += [begin + place for place in _bounds(kiwi.tokenize(piece))]
+            begin += len(piece)
+        return found
+
     def _loaded(self) -> Kiwi:
         with self._loading:
             if self._kiwi is None:
@@ -96,6 +113,16 @@ def _content(tokens: Iterable[Token]) -> list[str]:
     return [
         token.form.lower() for token in tokens if token.tag.split("-")[0] in _CONTENT_TAGS and has_hangul(token.form)
     ]
+
+
+def _bounds(tokens: Iterable[Token]) -> Iterator[int]:
+    """Yield the starts of tokens, less those within a run of endings or (``했``: ``하`` and ``었``) a syllable."""
+    end, was_ending = 0, False
+    for token in tokens:
+        is_ending = token.tag.startswith(_ENDING_TAGS)
+        if token.start >= end and not (is_ending and was_ending):
+            yield token.start
+        end, was_ending = token.start + token.len, is_ending
 
 
 class MorphemeAnalyzer:

@@ -20,12 +20,14 @@ from dpr.errors import ConfigError
 from dpr.models.adapters import write_rows
 from dpr.models.backends import choose_device
 from dpr.models.checkpoint import base_of, content_hash, load_model, load_tokenizer, resolve
+from dpr.text.korean import shared_morphemes
 from dpr.train.adaptation import Adaptation
 from dpr.train.masked_loop import MaskedLoop
 from dpr.train.masking import masking_of
 from dpr.train.seen_texts import SeenTexts, Texts, all_texts, by_source
 from dpr.train.token_windows import TokenWindows, read_windows
 from dpr.train.vocabulary import extend_vocabulary, resize_embeddings
+from dpr.train.wordpieces import no_bounds
 from dpr.types import Progress, no_progress
 
 __all__ = ["Adaptation", "adapt"]
@@ -93,6 +95,7 @@ def _extend(
         settings.script,
         settings.min_frequency,
         settings.characters,
+        shared_morphemes().bounds if settings.morphemes and settings.script == "hangul" else no_bounds,
     )
 
 

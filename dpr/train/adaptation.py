@@ -14,9 +14,11 @@ class Adaptation:
     """Settings of a run.
 
     Vocabulary: ``vocabulary_size`` is the number of new WordPieces, None for none; ``script`` whose, ``characters`` how
-    many of a single character at most, ``min_frequency`` how often one must come. ``initialization`` makes their rows
-    from the old ``pieces`` that they are spelled with, or from the ``mean`` of all, plus ``noise`` standard deviations
-    of the old rows. Noise of 4 lets a base tell new words apart before it is trained: its layers pass on what is large.
+    many of a single character at most, ``min_frequency`` how often one must come. With ``morphemes``, no Hangul piece
+    is learned across a morpheme's bounds, which Kiwi finds in the texts: ``사건`` and ``##의``, not ``사건의``.
+    ``initialization`` makes their rows from the old ``pieces`` that they are spelled with, or from the ``mean`` of all,
+    plus ``noise`` standard deviations of the old rows. Noise of 4 lets a base tell new words apart before it is
+    trained: its layers pass on what is large.
 
     Training: ``max_steps`` None is ``epochs`` passes over the texts, 0 no training, another number just so many steps,
     going over the texts as often as it takes. ``batch_tokens`` are padded tokens in one step, ``max_tokens`` those of a
@@ -32,6 +34,7 @@ class Adaptation:
 
     vocabulary_size: int | None = None
     script: str = "hangul"
+    morphemes: bool = True
     characters: int = 2500
     min_frequency: int = 3
     initialization: str = "pieces"

@@ -19,7 +19,7 @@ import torch
 from tokenizers import Regex, Tokenizer, normalizers
 
 from dpr.errors import ConfigError, DataError, ModelError
-from dpr.train.wordpieces import PREFIX, PieceCounts, learn_pieces
+from dpr.train.wordpieces import PREFIX, Bounds, PieceCounts, learn_pieces, no_bounds
 
 SYLLABLE_END = "\ue000"
 """Stands where a syllable has no final letter. BERT's normalizer removes it from text, so only we can have put it."""
@@ -40,11 +40,13 @@ def extend_vocabulary(
     script: str = "hangul",
     min_frequency: int = 3,
     characters: int = 2500,
+    bounds: Bounds = no_bounds,
 ) -> tuple[Any, list[str]]:
     """Return a new tokenizer with ``size`` more pieces (fewer where the texts give no more), and these pieces.
 
     The ids of the old pieces stay, and a text without a letter of the script gets the ids that it had. The new pieces
-    are returned in composed form, in the order of their ids. ``characters`` bounds those of a single character.
+    are returned in composed form, in the order of their ids. ``characters`` bounds those of a single character. No
+    piece is learned across the ``bounds`` of a text in composed form.
 
     Raises:
         ConfigError: a number is below 1, or the script is not known.
@@ -57,7 +59,7 @@ def extend_vocabulary(
     as_seen = normalizer.normalize_str if normalizer is not None else str
     known = old.get_vocab()
     letters = [piece for piece in _letters(as_seen) if piece not in known][:size] if script == "hangul" else []
-    learned = _learn(texts, old, as_seen, script, counts)
+    learned = _learn(texts, old, as_seen, script, counts, bounds)
     added: dict[str, str] = {piece: piece for piece in letters}
     for piece in learned:
         added.setdefault(_stored(piece, as_seen), piece)
@@ -127,7 +129,9 @@ def _letters(as_seen: Any) -> list[str]:
     return [*letters, *(PREFIX + letter for letter in letters)]
 
 
-def _learn(texts: Iterable[str], old: Tokenizer, as_seen: Any, script: str, counts: PieceCounts) -> list[str]:
+def _learn(
+    texts: Iterable[str], old: Tokenizer, as_seen: Any, script: str, counts: PieceCounts, bounds: Bounds
+) -> list[str]:
     # marks have no place in composed form, so words are learned from the form before them
     before = old.normalizer.normalize_str if old.normalizer is not None else str
 
@@ -135,7 +139,7 @@ def _learn(texts: Iterable[str], old: Tokenizer, as_seen: Any, script: str, coun
         return before(text).replace(SYLLABLE_END, "")
 
     known = frozenset(_composed(piece) for piece in old.get_vocab() if _stored(_composed(piece), as_seen) == piece)
-    learned = learn_pieces(texts, without_marks, script, counts, known)
+    learned = learn_pieces(texts, without_marks, script, counts, known, bounds)
     if not learned:
         raise DataError(f"the texts have no word in {script} often enough to learn; give texts of that language")
     return learned

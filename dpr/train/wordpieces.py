@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
@@ -14,6 +16,16 @@ from dpr.errors import ConfigError
 
 PREFIX = "##"
 """Begins a piece that goes on a word."""
+
+Bounds = Callable[[str], Iterable[int]]
+"""Returns the places in a text that no piece may cross."""
+
+
+def no_bounds(text: str) -> Iterable[int]:
+    """Let pieces be learned of whole words."""
+    del text
+    return ()
+
 
 SCRIPTS: Mapping[str, tuple[tuple[int, int], ...]] = {
     "hangul": ((0xAC00, 0xD7A3), (0x3131, 0x318E)),
@@ -59,12 +71,18 @@ def letters_of(script: str) -> list[str]:
 
 
 def learn_pieces(
-    texts: Iterable[str], normalize: Callable[[str], str], script: str, counts: PieceCounts, known: frozenset[str]
+    texts: Iterable[str],
+    normalize: Callable[[str], str],
+    script: str,
+    counts: PieceCounts,
+    known: frozenset[str],
+    bounds: Bounds = no_bounds,
 ) -> list[str]:
     """Return the pieces of a script that texts are made of, in composed form, at most ``counts.size`` of them.
 
     ``normalize`` is what the tokenizer does to a text; pieces of ``known`` are left out. Single characters come first,
-    the most frequent first, then longer pieces in the order of their merges. The same texts give the same pieces.
+    the most frequent first, then longer pieces in the order of their merges. No piece crosses the ``bounds`` of a text
+    in composed form. The same texts give the same pieces.
     """
     letters = letters_of(script)
     seen: Counter[str] = Counter()
@@ -80,24 +98,36 @@ def learn_pieces(
     )
     learner = Tokenizer(models.WordPiece())
     learner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    learner.train_from_iterator(_counted(texts, normalize, script, seen), trainer)
+    learner.train_from_iterator(_counted(texts, normalize, script, seen, bounds), trainer)
     vocabulary = learner.get_vocab()
     merged = [piece for piece in sorted(vocabulary, key=vocabulary.__getitem__) if len(piece.removeprefix(PREFIX)) > 1]
     singles = [form for form in _characters(seen, counts.min_frequency) if form not in known][: counts.characters]
     return [*singles, *(piece for piece in merged if piece not in known)][: counts.size]
 
 
-def _counted(texts: Iterable[str], normalize: Callable[[str], str], script: str, seen: Counter[str]) -> Iterator[str]:
-    """Yield the words of each text, and count them."""
+def _counted(
+    texts: Iterable[str], normalize: Callable[[str], str], script: str, seen: Counter[str], bounds: Bounds
+) -> Iterator[str]:
+    """Yield the words of each text, or what the bounds cut of them, and count them."""
     letters = "".join(f"{chr(first)}-{chr(last)}" for first, last in SCRIPTS[script])
     # a run of the script, and whether a letter or digit stands before it: the run then goes on a word, as in KBS는
     run = re.compile(rf"([^\W_{letters}{_IDEOGRAPHS}]?)([{letters}]+)")
     for text in texts:
         composed = unicodedata.normalize("NFC", normalize(text))
-        words = ["_" * bool(match[1]) + match[2] for match in run.finditer(composed)]
+        cuts = sorted(bounds(composed))
+        words = [word for match in run.finditer(composed) for word in _cut(match, cuts)]
         seen.update(words)
         if words:
             yield " ".join(words)
+
+
+def _cut(run: re.Match[str], cuts: Sequence[int]) -> Iterator[str]:
+    """Yield the parts of a run of letters between the cuts, which are sorted; a part within a word is marked."""
+    start, end = run.span(2)
+    inside = cuts[bisect_right(cuts, start) : bisect_left(cuts, end)]
+    for first, last in pairwise([start, *inside, end]):
+        goes_on = first > start or bool(run[1])
+        yield "_" * goes_on + run.string[first:last]
 
 
 def _characters(seen: Mapping[str, int], min_frequency: int) -> list[str]:

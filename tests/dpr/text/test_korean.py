@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 
@@ -25,6 +26,28 @@ def morphemes() -> Morphemes:
 )
 def test_only_korean_content_morphemes_are_left(morphemes: Morphemes, text: str, forms: list[str]) -> None:
     assert morphemes(text) == forms
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("서울에서는 사건의 이름을", "서울|에서는 |사건|의 |이름|을"),
+        ("KBS는 2018년", "|KBS|는 |2018|년"),
+        ("대통령선거", "대통령|선거"),
+        ("no Hangul here", "no Hangul here"),
+    ],
+)
+def test_bounds_part_what_has_a_meaning_from_its_endings(morphemes: Morphemes, text: str, parts: str) -> None:
+    places = [0, *morphemes.bounds(text), len(text)]
+    pieces = [text[first:last] for first, last in pairwise(dict.fromkeys(places))]
+    assert pieces == [part for part in parts.split("|") if part]
+
+
+def test_bounds_of_a_long_text_are_those_of_its_parts(morphemes: Morphemes) -> None:
+    sentence = "서울에서는 학생을 만났다. "
+    expected = morphemes.bounds(sentence)
+    found = morphemes.bounds(sentence * 1_000)
+    assert found == [number * len(sentence) + place for number in range(1_000) for place in expected]
 
 
 def test_kiwi_is_not_loaded_before_the_first_hangul() -> None:

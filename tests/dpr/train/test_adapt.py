@@ -111,7 +111,22 @@ def test_the_vocabulary_alone_is_saved_as_rows_on_the_base(tiny_checkpoint: Path
     assert "대한민국" in {piece[:4] for piece in record["pieces"]}
     assert {name: source["texts"] for name, source in record["sources"].items()} == {"a": 120, "b": 3}
     assert len(record["sources"]["a"]["sha256"]) == 64
-    assert len(load_tokenizer(tmp_path).tokenize("서울이다")) == 1
+    assert len(load_tokenizer(tmp_path).tokenize("서울이다")) == 2
+
+
+def test_hangul_pieces_stay_within_morphemes_unless_words_are_wanted_whole(
+    tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    korean = ["사건의 이름을", "사건을 이름은", "사건의 이름을"] * 5
+    chosen = settings(tiny_checkpoint, vocabulary_size=300, max_steps=0, held_out_texts=0)
+    parted = adapt(korean, tmp_path / "parted", chosen)
+    adapt(korean, tmp_path / "whole", replace(chosen, morphemes=False))
+    assert parted["steps"] == 0
+    records = {name: (tmp_path / name / "training.json").read_text(encoding="utf-8") for name in ("parted", "whole")}
+    pieces = {name: json.loads(record)["pieces"] for name, record in records.items()}
+    assert {"사건", "이름", "##의", "##을"} <= set(pieces["parted"])
+    assert not {"사건의", "사건을", "이름을"} & set(pieces["parted"])
+    assert {"사건의", "사건을", "이름을"} <= set(pieces["whole"])
 
 
 def test_the_result_is_a_base_for_encoders_and_for_more(tiny_checkpoint: Path, tmp_path: Path) -> None:

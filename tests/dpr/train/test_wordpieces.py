@@ -35,6 +35,18 @@ def test_other_letters_are_no_part_of_a_piece() -> None:
     assert learn(["가a나가 가b나가"] * 3) == ["##가", "##나", "가", "##나가"]
 
 
+def test_no_piece_crosses_the_bounds() -> None:
+    texts = ["사건의 사건을 KBS사건의"] * 3
+
+    def before_particles(text: str) -> list[int]:
+        return [place for place, letter in enumerate(text) if letter in "의을"]
+
+    whole = set(learn(texts))
+    parted = set(learn_pieces(texts, str.lower, "hangul", PieceCounts(100), NOTHING, before_particles))
+    assert {"사건의", "사건을", "##사건의"} <= whole
+    assert parted == {"사", "##사", "##건", "##의", "##을", "사건", "##사건"}
+
+
 def test_known_pieces_are_not_learned_again() -> None:
     texts = ["나라 나라"] * 3
     assert learn_pieces(texts, str, "hangul", PieceCounts(9), frozenset({"나라", "나"})) == ["##라"]
