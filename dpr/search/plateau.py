@@ -1,10 +1,11 @@
-"""Which of many fusion weights to use: the middle of those that are as good as the best one, in plain numpy.
+"""Which of many fusion weights to use: of those that are as good as the best, the nearest to equal, in plain numpy.
 
 The weights that happen to be best on some questions are a fluke in part: the curve is flat around its top, and its
-highest point moves when a few questions change. So the choice is the middle of the plateau, the weights around the
-best that are worse by no more than one standard error: the rule by which Breiman et al. (1984, section 3.4.3) choose
+highest point moves when a few questions change, and further when they are asked of other documents. So the choice is
+on the plateau, the weights around the best that are worse by no more than one standard error, and there the simplest,
+which for a fusion is equal weights or what comes nearest: the rule by which Breiman et al. (1984, section 3.4.3) choose
 the size of a tree. The standard error is that of the difference from the best on the same questions. The fewer the
-questions, the wider the plateau, and the nearer its middle to equal weights.
+questions, the wider the plateau, and the nearer the choice to equal weights.
 
 Arrays of values are (W, Q): for each of W points of a grid of weights, the objective of each of Q questions. Questions
 come in groups (a document's), which are the units of evidence.
@@ -37,7 +38,7 @@ def weight_grid(lists: int, steps: int = STEPS) -> IntArray:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Points of the grid: the best one, the ones as good as it and connected with it, and the one in their middle."""
+    """Points of the grid: the best one, the ones as good as it and connected with it, and of them the most equal."""
 
     best: int
     plateau: tuple[int, ...]
@@ -57,9 +58,15 @@ def choose(grid: IntArray, values: Values, ties: Values, groups: IntArray) -> Ch
     best = int(np.lexsort([ties.mean(axis=1), means])[-1])
     behind = values[best] - values
     plateau = np.flatnonzero(_connected(grid, means[best] - means <= _standard_errors(behind, groups), best))
-    distances = ((grid[plateau] - grid[plateau].mean(axis=0)) ** 2).sum(axis=1)
+    distances = _from_equal(grid)[plateau]
     chosen = plateau[np.lexsort([-means[plateau], distances.round(9)])[0]]
     return Choice(best, tuple(plateau.tolist()), int(chosen))
+
+
+def _from_equal(grid: IntArray) -> Values:
+    """Return how far each point is from equal weights, (W,), as the square of the distance in steps."""
+    distances: Values = ((grid - grid[0].sum() / grid.shape[1]) ** 2).sum(axis=1)
+    return distances
 
 
 def _standard_errors(values: Values, groups: IntArray) -> Values:
@@ -114,7 +121,7 @@ def cross_validate(grid: IntArray, values: Values, ties: Values, groups: IntArra
         return None
     fold_of = _fold_of(groups, folds)
     alone = np.flatnonzero((grid > 0).sum(axis=1) == 1)
-    equal = int(((grid - grid[0].sum() / grid.shape[1]) ** 2).sum(axis=1).argmin())
+    equal = int(_from_equal(grid).argmin())
     fused, single = np.empty(values.shape[1]), np.empty(values.shape[1])
     for fold in range(folds):
         inside, outside = fold_of == fold, fold_of != fold

@@ -42,10 +42,11 @@ def test_a_sharp_peak_is_chosen_itself() -> None:
     assert (choice.best, choice.plateau, choice.chosen) == (13, (13,), 13)
 
 
-def test_the_middle_of_a_flat_top_is_chosen_and_not_its_highest_point() -> None:
-    means = [0.5] * 8 + [0.9, 0.9, 0.9, 0.901, 0.9] + [0.5] * 8
+@pytest.mark.parametrize(("first", "chosen"), [(8, 10), (12, 12), (3, 7), (0, 4), (16, 16)])
+def test_of_a_flat_top_the_nearest_to_equal_weights_is_chosen_and_not_the_highest(first: int, chosen: int) -> None:
+    means = [0.5] * first + [0.9, 0.9, 0.9, 0.901, 0.9] + [0.5] * (16 - first)
     choice = choose(GRID, curve(means, 0.1), np.zeros((21, 200)), each_alone(200))
-    assert (choice.best, choice.plateau, choice.chosen) == (11, (8, 9, 10, 11, 12), 10)
+    assert (choice.best, choice.plateau, choice.chosen) == (first + 3, tuple(range(first, first + 5)), chosen)
 
 
 def test_a_plateau_ends_where_the_curve_falls_however_good_what_lies_beyond() -> None:
@@ -54,10 +55,10 @@ def test_a_plateau_ends_where_the_curve_falls_however_good_what_lies_beyond() ->
     assert choice.plateau == (18, 19, 20)
 
 
-def test_the_middle_of_an_even_plateau_is_the_better_of_two() -> None:
-    means = [0.5] * 8 + [0.9, 0.9, 0.9005, 0.901] + [0.5] * 9
-    choice = choose(GRID, curve(means, 0.1), np.zeros((21, 200)), each_alone(200))
-    assert (choice.plateau, choice.chosen) == ((8, 9, 10, 11), 10)
+def test_of_two_points_as_near_to_equal_weights_the_better_is_chosen() -> None:
+    grid = np.array([[0, 3], [1, 2], [2, 1], [3, 0]])
+    choice = choose(grid, curve([0.5, 0.9, 0.901, 0.5], 0.1), np.zeros((4, 200)), each_alone(200))
+    assert (choice.plateau, choice.chosen) == ((1, 2), 2)
 
 
 def test_equal_objectives_are_decided_by_the_other_metric() -> None:
