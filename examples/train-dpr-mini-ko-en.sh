@@ -27,7 +27,7 @@ dpr cloze --text "$data/korean-text/ms-docs-ko.txt.gz" --limit 14000 --questions
 dpr cloze --text "$data/korean-text/nsmc-reviews.txt.gz" --limit 8000 --questions 1 --seed 2 \
     --output "$output/reviews.json"
 
-processes=$(python -c 'import torch; print(torch.cuda.device_count() or torch.get_num_threads())')
+processes=$(python -c 'import torch; print(torch.cuda.device_count() or 2)')
 export OMP_NUM_THREADS=1
 torchrun --nproc-per-node "$processes" -m dpr train --config "$settings" --base "$output/base" --output "$output/pair" \
     --data "$korquad@:100" --data-weight 3 \

@@ -109,12 +109,13 @@ def fold_lora(model: Any) -> None:
     """Make every LoRA layer multiply once, by W + s·BA, where peft multiplies by W, A and B in turn.
 
     The function and its gradients are the same. A training chunk has more tokens than the layers are wide, so that the
-    sum of the small matrices costs next to nothing, and training an adapter no more than training whole weights.
+    sum of the small matrices costs next to nothing, and training an adapter no more than training whole weights. A
+    layer with dropout, or of a variant such as DoRA, is another function and stays as it is.
     """
     from peft.tuners.lora import Linear
 
     for layer in model.modules():
-        if isinstance(layer, Linear):
+        if isinstance(layer, Linear) and not layer.lora_variant and isinstance(layer.lora_dropout["default"], nn.Identity):
             layer.forward = partial(_folded, layer)  # type: ignore[method-assign]
 
 
