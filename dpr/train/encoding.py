@@ -34,6 +34,10 @@ class TokenCache:
         self.cut_passages = sum(len(tokens) >= config.passage_tokens for tokens in self._passages.values())
         self.question_count, self.passage_count = len(texts), len(passages)
 
+    def every_passage(self) -> Iterable[Tokens]:
+        """Return the tokens of each passage of the training sets."""
+        return self._passages.values()
+
     def questions(self, batch: Batch) -> list[Tokens]:
         """Return the tokens of a batch's questions."""
         return [self._questions[example.question.text] for example in batch.questions]

@@ -24,7 +24,12 @@ class Training:
     ``accumulation_steps`` batches are averaged before a step; that adds no negatives.
 
     Loss: ``temperature`` None is 0.05 for normalized vectors and 1 for raw inner products; ``learn_temperature`` trains
-    it. ``symmetric`` adds the loss of finding the question by its passage.
+    it. ``symmetric`` adds the loss of finding the question by its passage. ``lexical_share`` of the loss is the
+    divergence from BM25's scores of the batch's passages, counted in WordPieces: exact matches of rare words are what a
+    small training set teaches least.
+
+    ``swap_pieces`` lets a share of the added WordPieces swap places in each batch, in questions and passages alike, so
+    that words never trained on are compared as well.
 
     ``rows_factor`` multiplies the learning rate of the rows of added WordPieces, which are to move further.
 
@@ -56,6 +61,8 @@ class Training:
     temperature: float | None = None
     learn_temperature: bool = False
     symmetric: bool = False
+    lexical_share: float = 0.0
+    swap_pieces: bool = False
 
     learning_rate: float = 5e-5
     rows_factor: float = 1.0
@@ -91,5 +98,7 @@ class Training:
             raise ConfigError(f"temperature is {self.temperature}; choose a number above 0, such as 0.05")
         if not 0 <= self.warmup_share < 1 or not 0 <= self.dropout < 1:
             raise ConfigError("warmup_share and dropout are shares, from 0 up to but not including 1")
+        if not 0 <= self.lexical_share < 1:
+            raise ConfigError(f"lexical_share is {self.lexical_share}; choose a share from 0 up to but not including 1")
         if self.metric not in METRICS:
             raise ConfigError(f"unknown metric {self.metric!r}; choose {', '.join(METRICS)}")

@@ -9,13 +9,17 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from dpr.errors import ModelError
+from dpr.errors import ConfigError, ModelError
+from dpr.models.tokens import Tokens
 from dpr.train.batches import Batch, part_of
+from dpr.train.distillation_loss import score_loss
 from dpr.train.distributed import Processes
 from dpr.train.encoding import CHUNK_TOKENS, Chunks, TokenCache
 from dpr.train.gradcache import cached_backward, plain_backward
+from dpr.train.lexical import LexicalTeacher
 from dpr.train.loss import in_batch_loss, same_passage_mask
 from dpr.train.settings import Training
+from dpr.train.swapping import swap_table
 from dpr.train.towers import Towers
 
 NO_GOLD = -1
@@ -74,6 +78,11 @@ class Stepper:
         self._precision = precision
         self._processes = processes
         self.device = next(towers.question.parameters()).device
+        if training.swap_pieces and not towers.added_pieces:
+            raise ConfigError(f"{training.base} has no added WordPieces to swap (swap_pieces); dpr adapt adds some")
+        self._teacher = (
+            LexicalTeacher(tokens.every_passage(), len(towers.tokenizers[1])) if training.lexical_share else None
+        )
 
     def backward(self, batches: Sequence[Batch], scaler: torch.amp.GradScaler | None = None) -> StepResult:
         """Add the gradient of the mean loss of some batches to the weights of this process.
@@ -90,13 +99,14 @@ class Stepper:
 
     def _one(self, whole: Batch, share: float, scaler: torch.amp.GradScaler | None) -> StepResult:
         batch = part_of(whole, self._processes.rank, self._processes.count)
-        questions = self._chunks(0, self._tokens.questions(batch))
-        passages = self._chunks(1, self._tokens.passages(batch))
+        questions = self._chunks(0, self._shown(whole, self._tokens.questions(batch)))
+        passages = self._chunks(1, self._shown(whole, self._tokens.passages(batch)))
         targets = targets_of(batch, self._processes, self.device)
+        taught = self._taught(whole, batch)
         factor = share / len(whole.questions) * (scaler.get_scale() if scaler else 1.0)
 
         def loss_of(vectors: Sequence[torch.Tensor]) -> torch.Tensor:
-            losses = self._loss(questions.restored(vectors[0]), passages.restored(vectors[1]), targets)
+            losses = self._loss(questions.restored(vectors[0]), passages.restored(vectors[1]), targets, taught)
             return losses.sum() * factor
 
         chunks = [questions.encodes(self._autocast()), passages.encodes(self._autocast())]
@@ -111,6 +121,21 @@ class Stepper:
         counted = (~targets.excluded).sum(1).float().mean() - 1
         return StepResult(loss, float(counted), len(whole.questions))
 
+    def _shown(self, whole: Batch, tokens: list[Tokens]) -> list[Tokens]:
+        """Return the tokens that the towers see instead."""
+        if not self._training.swap_pieces:
+            return tokens
+        table = swap_table(whole, self._tokens.passages(whole), self._towers.added_pieces)
+        return [table[text].tolist() for text in tokens]
+
+    def _taught(self, whole: Batch, batch: Batch) -> torch.Tensor | None:
+        """Return the teacher's scores of the passages of all processes for the questions of this one, (Q, P)."""
+        if self._teacher is None:
+            return None
+        parts = [part_of(whole, rank, self._processes.count) for rank in range(self._processes.count)]
+        everywhere = [tokens for part in parts for tokens in self._tokens.passages(part)]
+        return self._teacher.scores(self._tokens.questions(batch), everywhere).to(self.device)
+
     def _chunks(self, role: int, tokens: list[list[int]]) -> Chunks:
         budget = self._training.chunk_tokens or CHUNK_TOKENS[self.device.type]
         pad_id = self._towers.tokenizers[role].pad_token_id
@@ -119,17 +144,19 @@ class Stepper:
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, self._precision, enabled=self._precision != torch.float32)
 
-    def _loss(self, questions: torch.Tensor, passages: torch.Tensor, targets: Targets) -> torch.Tensor:
+    def _loss(
+        self, questions: torch.Tensor, passages: torch.Tensor, targets: Targets, taught: torch.Tensor | None
+    ) -> torch.Tensor:
         with torch.autocast(self.device.type, enabled=False):
             everywhere = self._processes.gather(passages)
-            return in_batch_loss(
-                questions,
-                everywhere,
-                targets.positives,
-                targets.excluded,
-                self._temperature(),
-                self._training.symmetric,
+            scale = self._temperature()
+            labelled = in_batch_loss(
+                questions, everywhere, targets.positives, targets.excluded, scale, self._training.symmetric
             )
+            if taught is None:
+                return labelled
+            imitated = score_loss(questions.float() @ everywhere.float().T * scale, taught, ~targets.excluded)
+            return torch.lerp(labelled, imitated, self._training.lexical_share)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,12 +32,13 @@ from dpr.train.settings import Training
 
 @dataclass(frozen=True, slots=True)
 class Towers:
-    """The pair, its tokenizers, and the names of the bases that adapters are saved with."""
+    """The pair, its tokenizers, the names of the bases that adapters are saved with, and the added WordPieces' ids."""
 
     question: Tower
     passage: Tower
     tokenizers: tuple[Any, Any]
     bases: tuple[str, str]
+    added_pieces: range = range(0)
 
     @property
     def is_shared(self) -> bool:
@@ -77,9 +78,10 @@ def make_towers(training: Training) -> Towers:
         raise ConfigError(f"{training.base} has two different towers, which cannot be shared; train them separately")
     passage = question if training.shared else _trainable(passage_dir, config, training)
     tokenizers = load_tokenizer(question_dir), load_tokenizer(passage_dir)
-    return Towers(
-        question, passage, tokenizers, (_root_name(question_dir, training), _root_name(passage_dir, training))
-    )
+    bases = _root_name(question_dir, training), _root_name(passage_dir, training)
+    extension = read_rows(question_dir)
+    added = 0 if extension is None else len(extension[0])
+    return Towers(question, passage, tokenizers, bases, range(len(tokenizers[0]) - added, len(tokenizers[0])))
 
 
 def _configured(config: EncoderConfig, training: Training) -> EncoderConfig:

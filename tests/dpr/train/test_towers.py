@@ -83,6 +83,14 @@ def test_an_adapter_and_its_rows_are_small_and_name_their_base(
         train(sources, tmp_path / "other", settings(tmp_path, 8, shared=True))
 
 
+@pytest.mark.parametrize("lora_rank", [0, 4])
+def test_added_pieces_can_swap_places(lora_rank: int, extended: Path, sources: list[Source], tmp_path: Path) -> None:
+    training = replace(settings(extended, lora_rank, shared=True), swap_pieces=True, checkpoint_steps=1)
+    assert make_towers(training).added_pieces == range(len(load_tokenizer(extended)) - 2, len(load_tokenizer(extended)))
+    once = train(sources, tmp_path / "once", training)
+    assert train(sources, tmp_path / "again", training)["last_loss"] == once["last_loss"]
+
+
 def test_other_libraries_open_each_tower(extended: Path, sources: list[Source], tmp_path: Path) -> None:
     from sentence_transformers import SentenceTransformer
     from transformers import AutoModel
