@@ -13,13 +13,14 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from dpr.errors import ConfigError
+from dpr.models.adapters import ROWS_FILE, read_rows, write_rows
 from dpr.models.checkpoint import base_of, load_model, load_tokenizer
 from dpr.models.dpr_checkpoint import tower_class
 from dpr.models.encoders import locate_towers
 from dpr.models.sentence_transformers import write_sentence_transformers_files
 from dpr.models.tower import EncoderConfig
 
-DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, "int8": torch.int8}
 FORMS = ("whole", "as-is")
 
 
@@ -28,7 +29,8 @@ def export(name: str, output: Path, form: str = "whole", dtype: str = "fp32") ->
 
     ``whole`` merges adapters and added word embeddings into their base, so that ``AutoModel.from_pretrained`` and
     sentence-transformers open each tower by itself. ``as-is`` keeps adapters adapters. ``dtype`` is that of the weights
-    on disk; they are loaded as fp32 here whatever it is.
+    on disk; they are loaded as fp32 here whatever it is. ``int8`` is for added word embeddings; their adapter has fp16
+    beside them.
 
     Raises:
         ConfigError: the form or the dtype is not known, or the output is the encoder itself.
@@ -37,14 +39,18 @@ def export(name: str, output: Path, form: str = "whole", dtype: str = "fp32") ->
     if form not in FORMS or dtype not in DTYPES:
         raise ConfigError(f"form {form!r} and dtype {dtype!r}: choose {' or '.join(FORMS)}, and {', '.join(DTYPES)}")
     question, passage, config = locate_towers(name)
+    if dtype == "int8" and (form == "whole" or read_rows(question) is None):
+        raise ConfigError("dtype 'int8' is for word embeddings added to an adapter, in form 'as-is'; choose fp16")
     if output.resolve() in {question.resolve(), passage.resolve(), Path(name).resolve()}:
         raise ConfigError(f"the output {output} is the encoder itself; choose another folder")
     output.mkdir(parents=True, exist_ok=True)
     (output / "encoder.json").write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
     towers = {"question": question} | ({} if passage == question else {"passage": passage})
     for role, directory in towers.items():
-        is_whole = form == "whole" or base_of(directory) == directory
-        (_write_whole if is_whole else _copy)(directory, output / role, config, DTYPES[dtype])
+        if form == "whole" or base_of(directory) == directory:
+            _write_whole(directory, output / role, config, DTYPES[dtype])
+        else:
+            _copy(directory, output / role, DTYPES[dtype])
     record = Path(name) / "training.json"
     if record.is_file():
         shutil.copyfile(record, output / "training.json")
@@ -60,12 +66,19 @@ def _write_whole(directory: Path, folder: Path, config: EncoderConfig, dtype: to
     write_sentence_transformers_files(folder, config, dimension)
 
 
-def _copy(directory: Path, folder: Path, config: EncoderConfig, dtype: torch.dtype) -> None:
+def _copy(directory: Path, folder: Path, dtype: torch.dtype) -> None:
     """Copy an adapter with its rows and tokenizer, its weights in another dtype."""
-    del config
     shutil.copytree(directory, folder, dirs_exist_ok=True)
+    extension = read_rows(directory)
+    if extension is not None:
+        write_rows(folder, *extension, dtype)
     for path in folder.glob("*.safetensors"):
-        with safe_open(path, framework="pt") as file:
-            tensors = {key: file.get_tensor(key).to(dtype) for key in file.keys()}  # noqa: SIM118 - no mapping
-            metadata = file.metadata()
-        save_file(tensors, path, metadata)
+        if path.name != ROWS_FILE:
+            _convert(path, torch.float16 if dtype == torch.int8 else dtype)
+
+
+def _convert(path: Path, dtype: torch.dtype) -> None:
+    with safe_open(path, framework="pt") as file:
+        tensors = {key: file.get_tensor(key).to(dtype) for key in file.keys()}  # noqa: SIM118 - no mapping
+        metadata = file.metadata()
+    save_file(tensors, path, metadata)

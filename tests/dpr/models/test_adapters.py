@@ -39,6 +39,17 @@ def test_rows_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert torch.allclose(halved[0], rows, atol=1e-2)
 
 
+def test_rows_of_a_byte_a_number_have_nearly_the_same_direction(tmp_path: Path) -> None:
+    rows = torch.randn(50, 384) * torch.logspace(-3, 2, 50)[:, None]
+    rows[0] = 0
+    write_rows(tmp_path, rows, "some/base", torch.int8)
+    assert (tmp_path / ROWS_FILE).stat().st_size < 0.27 * rows.nbytes
+    found = read_rows(tmp_path)
+    assert found is not None
+    assert torch.cosine_similarity(found[0][1:], rows[1:]).min() > 0.9999
+    assert not found[0][0].any()
+
+
 def test_damaged_rows_are_refused(tmp_path: Path) -> None:
     (tmp_path / ROWS_FILE).write_bytes(b"no safetensors")
     with pytest.raises(ModelError, match="cannot be read as added word embeddings .* save the model again"):
