@@ -16,6 +16,7 @@ from dpr.cli.reader import evaluate_reader_command, train_reader_command
 from dpr.cli.search import ask_command, search_command
 from dpr.cli.train import train_command
 from dpr.cli.tune import tune_command
+from dpr.cli.whiten import whiten_command
 from dpr.console import run
 
 app = typer.Typer(
@@ -31,6 +32,7 @@ app.command("train")(train_command)
 app.command("distill")(distill_command)
 app.command("train-reader")(train_reader_command)
 app.command("evaluate-reader")(evaluate_reader_command)
+app.command("whiten")(whiten_command)
 app.command("export")(export_command)
 app.command("inspect")(inspect_command)
 app.command("benchmark")(benchmark_command)

@@ -17,8 +17,8 @@ from dpr.models.adapters import ROWS_FILE, read_rows, write_rows
 from dpr.models.checkpoint import base_of, load_model, load_tokenizer
 from dpr.models.dpr_checkpoint import tower_class
 from dpr.models.encoders import locate_towers
-from dpr.models.sentence_transformers import write_sentence_transformers_files
-from dpr.models.tower import EncoderConfig
+from dpr.models.sentence_transformers import read_projection, write_sentence_transformers_files
+from dpr.models.tower import EncoderConfig, hidden_dimension
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, "int8": torch.int8}
 FORMS = ("whole", "as-is")
@@ -60,10 +60,9 @@ def export(name: str, output: Path, form: str = "whole", dtype: str = "fp32") ->
 
 def _write_whole(directory: Path, folder: Path, config: EncoderConfig, dtype: torch.dtype) -> None:
     model: Any = load_model(tower_class(directory), directory)
-    dimension = int(getattr(model.config, "projection_dim", 0) or model.config.hidden_size)
     model.to(dtype).save_pretrained(folder)
     load_tokenizer(directory).save_pretrained(folder)
-    write_sentence_transformers_files(folder, config, dimension)
+    write_sentence_transformers_files(folder, config, hidden_dimension(model), read_projection(directory))
 
 
 def _copy(directory: Path, folder: Path, dtype: torch.dtype) -> None:

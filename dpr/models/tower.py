@@ -26,6 +26,11 @@ def cls_pooling(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 POOLINGS = {"mean": mean_pooling, "cls": cls_pooling}
 
 
+def hidden_dimension(model: Any) -> int:
+    """Return the width of a model's token states, D; of an original DPR checkpoint, that of its projection."""
+    return int(getattr(model.config, "projection_dim", 0) or model.config.hidden_size)
+
+
 @dataclass(frozen=True, slots=True)
 class EncoderConfig:
     """How token states become a vector, and how much of a text is seen; lengths count special tokens."""
@@ -43,16 +48,20 @@ class EncoderConfig:
 
 
 class Tower(nn.Module):
-    """One BERT with its pooling."""
+    """One BERT with its pooling, and perhaps a linear map of the pooled vectors."""
 
-    def __init__(self, model: Any, config: EncoderConfig) -> None:
+    def __init__(self, model: Any, config: EncoderConfig, projection: nn.Linear | None = None) -> None:
         super().__init__()
         self.model = model
         self.config = config
-        self.dimension = int(getattr(model.config, "projection_dim", 0) or model.config.hidden_size)
+        self.projection = projection
+        self.dimension = projection.out_features if projection else hidden_dimension(model)
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Return vectors (N, D) of token ids (N, T)."""
         states = self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state  # (N, T, D)
         pooled = POOLINGS[self.config.pooling](states, attention_mask).float()
+        if self.projection is not None:
+            with torch.autocast(pooled.device.type, enabled=False):
+                pooled = self.projection(pooled)
         return nn.functional.normalize(pooled, dim=-1) if self.config.normalize else pooled

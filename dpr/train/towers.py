@@ -25,8 +25,8 @@ from dpr.models.checkpoint import (
 )
 from dpr.models.dpr_checkpoint import tower_class
 from dpr.models.encoders import fit_lengths, locate_towers
-from dpr.models.sentence_transformers import write_sentence_transformers_files
-from dpr.models.tower import EncoderConfig, Tower
+from dpr.models.sentence_transformers import read_projection, write_sentence_transformers_files
+from dpr.models.tower import EncoderConfig, Tower, hidden_dimension
 from dpr.train.settings import Training
 
 
@@ -109,7 +109,7 @@ def _trainable(directory: Path, config: EncoderConfig, training: Training) -> To
     model.config.attention_probs_dropout_prob = training.dropout
     if choose_device().type == "cpu":  # with its backward pass, a third faster there than the fused kernel
         model.set_attn_implementation("eager")
-    return Tower(model, fit_lengths(config, model)).train()
+    return Tower(model, fit_lengths(config, model), read_projection(directory)).train()
 
 
 def _with_adapter(model: Any, directory: Path, training: Training) -> Any:
@@ -167,4 +167,4 @@ def _save_tower(tower: Tower, tokenizer: Any, base: str, folder: Path) -> None:
     else:
         model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    write_sentence_transformers_files(folder, tower.config, tower.dimension)
+    write_sentence_transformers_files(folder, tower.config, hidden_dimension(model), tower.projection)
