@@ -39,11 +39,12 @@ def test_a_linear_map_is_applied_as_sentence_transformers_does(projected: Path) 
 
 
 def test_a_map_that_sentence_transformers_saved_is_read(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    from sentence_transformers import SentenceTransformer, models
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling, Transformer
 
-    transformer = models.Transformer(str(tiny_checkpoint))
-    dense = models.Dense(32, 8, bias=False, activation_function=nn.Identity())
-    theirs = SentenceTransformer(modules=[transformer, models.Pooling(32), dense, models.Normalize()], device="cpu")
+    dense = Dense(32, 8, bias=False, activation_function=nn.Identity())
+    modules = [Transformer(str(tiny_checkpoint)), Pooling(32), dense, Normalize()]
+    theirs = SentenceTransformer(modules=modules, device="cpu")
     theirs.save(str(tmp_path / "saved"))
     encoder = load_encoder(tmp_path / "saved", "fp32")
     np.testing.assert_allclose(encoder.encode_questions(TEXTS), theirs.encode(TEXTS), atol=1e-5)
