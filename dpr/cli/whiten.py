@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from dpr.cli.options import DataOption, JsonOption, show
+from dpr.console import show_progress
 
 
 def whiten_command(
@@ -26,4 +27,7 @@ def whiten_command(
     from dpr.train.whitening import whiten
 
     sources = [Source(one, list(read_examples(one))) for one in data]
-    show(whiten(encoder, sources, output, power, limit, shlex.join(["dpr", *sys.argv[1:]])), as_json)
+    command = shlex.join(["dpr", *sys.argv[1:]])
+    with show_progress() as progress:
+        summary = whiten(encoder, sources, output, power, limit, command, progress)
+    show(summary, as_json)

@@ -25,7 +25,7 @@ from dpr.models.sentence_transformers import read_projection, write_sentence_tra
 from dpr.models.tower import hidden_dimension
 from dpr.train.batches import Source, check_sources
 from dpr.train.train import RECORD, describe_source
-from dpr.types import FloatArray, Passage
+from dpr.types import FloatArray, Passage, Progress, no_progress
 
 T = TypeVar("T")
 
@@ -34,7 +34,13 @@ FLOOR = 0.01
 
 
 def whiten(
-    name: str, sources: Sequence[Source], output: Path, power: float = 0.6, limit: int = 2000, command: str = ""
+    name: str,
+    sources: Sequence[Source],
+    output: Path,
+    power: float = 0.6,
+    limit: int = 2000,
+    command: str = "",
+    progress: Progress = no_progress,
 ) -> dict[str, object]:
     """Write an encoder with a whitening map after its pooling to another folder, and return what was done.
 
@@ -48,6 +54,7 @@ def whiten(
         power: 0 to 1, see above.
         limit: at most so many questions, and passages, of each source.
         command: what the record says it was made by.
+        progress: told how many passages of a source are encoded.
 
     Raises:
         DataError: there are no questions with passages.
@@ -58,7 +65,9 @@ def whiten(
         raise ConfigError(f"power {power} and limit {limit}: give a power above 0 up to 1, and a limit of at least 2")
     check_sources(sources)
     encoder = load_encoder(name)
-    covariances = [np.cov(vectors, rowvar=False) for one in sources for vectors in _vectors(encoder, one, limit)]
+    covariances = [
+        np.cov(vectors, rowvar=False) for one in sources for vectors in _vectors(encoder, one, limit, progress)
+    ]
     matrix = whitening_matrix(np.mean(covariances, axis=0), power)
     written = export(name, output, "as-is")
     for role, tower in zip(("question", "passage"), (encoder.question_tower, encoder.passage_tower), strict=True):
@@ -90,7 +99,7 @@ def whitening_matrix(covariance: FloatArray, power: float) -> FloatArray:
     return matrix
 
 
-def _vectors(encoder: DualEncoder, source: Source, limit: int) -> Iterable[FloatArray]:
+def _vectors(encoder: DualEncoder, source: Source, limit: int, progress: Progress) -> Iterable[FloatArray]:
     """Return the vectors of a source's questions and of its passages, evenly taken from its whole length."""
     questions = list(dict.fromkeys(example.question.text for example in source.examples))
     passages: dict[str, Passage] = {}
@@ -99,7 +108,7 @@ def _vectors(encoder: DualEncoder, source: Source, limit: int) -> Iterable[Float
     if min(len(questions), len(passages)) < 2:
         raise ConfigError(f"{source.name}: whitening needs at least 2 questions and 2 passages; give more data")
     yield encoder.encode_questions(_evenly(questions, limit))
-    yield encoder.encode_passages(_evenly(list(passages.values()), limit))
+    yield encoder.encode_passages(_evenly(list(passages.values()), limit), progress)
 
 
 def _evenly(items: Sequence[T], limit: int) -> Sequence[T]:
