@@ -62,13 +62,13 @@ def read_projection(directory: Path) -> nn.Linear | None:
     config = read_json(paths[0] / "config.json")
     if len(paths) > 1 or config.get("activation_function") != _IDENTITY:
         raise ModelError(f"{directory} has more after its pooling than one linear map; choose another encoder")
-    projection = nn.Linear(config["in_features"], config["out_features"], bias=config.get("bias", True))
     path = paths[0] / "model.safetensors"
     try:
+        projection = nn.Linear(config["in_features"], config["out_features"], bias=config.get("bias", True))
         weights = {name.removeprefix("linear."): weight.float() for name, weight in load_file(path).items()}
         projection.load_state_dict(weights)
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise ModelError(f"{path} cannot be read as a linear map ({error}); save the model again") from error
+    except (OSError, SafetensorError, RuntimeError, KeyError, TypeError) as error:
+        raise ModelError(f"{path} cannot be read as a linear map ({first_line(error)}); save the model again") from error
     return projection.requires_grad_(requires_grad=False)
 
 

@@ -3,7 +3,7 @@
 Trained vectors vary much along a few directions, which then decide every inner product. The map divides each principal
 direction by a power of its standard deviation: power 1 makes all directions alike (Su et al. 2021, "Whitening sentence
 representations for better semantics and faster retrieval"), 0 changes nothing, and best is between. It is computed from
-unlabelled questions and passages, in seconds.
+unlabelled questions and passages, which are encoded once.
 """
 
 from __future__ import annotations
