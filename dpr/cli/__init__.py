@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from dpr.cli.adapt import adapt_command
+from dpr.cli.average import average_command
 from dpr.cli.benchmark import benchmark_command
 from dpr.cli.cloze import cloze_command
 from dpr.cli.compare import compare_command
@@ -32,6 +33,7 @@ app.command("train")(train_command)
 app.command("distill")(distill_command)
 app.command("train-reader")(train_reader_command)
 app.command("evaluate-reader")(evaluate_reader_command)
+app.command("average")(average_command)
 app.command("whiten")(whiten_command)
 app.command("export")(export_command)
 app.command("inspect")(inspect_command)

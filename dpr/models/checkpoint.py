@@ -130,7 +130,8 @@ def load_tokenizer(directory: Path) -> Any:
 def content_hash(directory: Path) -> str:
     """Return a hash of the files that shape a model's output (weights, configuration, vocabulary), base included."""
     digest = hashlib.sha256()
-    for path in [*sorted(directory.iterdir()), *sorted(directory.glob("*_Dense/*"))]:
+    after_pooling = (*directory.glob("*_Dense/*"), *directory.glob("*_LexicalSketch/*"))
+    for path in [*sorted(directory.iterdir()), *sorted(after_pooling)]:
         if path.suffix in _CONTENT_SUFFIXES and path.is_file():
             digest.update(f"{path.name}:{file_sha256(path)}\n".encode())
     base = base_of(directory)

@@ -33,7 +33,7 @@ from dpr.models.checkpoint import (
 )
 from dpr.models.dpr_checkpoint import DPR_CONFIG, is_dpr_checkpoint, refuse_swapped, tower_class
 from dpr.models.embed import embed
-from dpr.models.sentence_transformers import read_projection
+from dpr.models.sentence_transformers import read_head
 from dpr.models.tokens import count_tokens, tokenize_passages, tokenize_questions
 from dpr.models.tower import EncoderConfig, Tower
 from dpr.types import FloatArray, Passage, Progress, no_progress
@@ -148,7 +148,7 @@ def detect_config(directory: Path) -> EncoderConfig:
 
 def _load_tower(directory: Path, config: EncoderConfig, device: torch.device) -> Tower:
     model = load_model(tower_class(directory), directory)
-    return Tower(model, fit_lengths(config, model), read_projection(directory)).to(device)
+    return Tower(model, fit_lengths(config, model), read_head(directory)).to(device)
 
 
 def fit_lengths(config: EncoderConfig, model: Any) -> EncoderConfig:

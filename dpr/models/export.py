@@ -17,7 +17,7 @@ from dpr.models.adapters import ROWS_FILE, read_rows, write_rows
 from dpr.models.checkpoint import base_of, load_model, load_tokenizer
 from dpr.models.dpr_checkpoint import tower_class
 from dpr.models.encoders import locate_towers
-from dpr.models.sentence_transformers import read_projection, write_sentence_transformers_files
+from dpr.models.sentence_transformers import read_head, write_sentence_transformers_files
 from dpr.models.tower import EncoderConfig, hidden_dimension
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, "int8": torch.int8}
@@ -62,7 +62,7 @@ def _write_whole(directory: Path, folder: Path, config: EncoderConfig, dtype: to
     model: Any = load_model(tower_class(directory), directory)
     model.to(dtype).save_pretrained(folder)
     load_tokenizer(directory).save_pretrained(folder)
-    write_sentence_transformers_files(folder, config, hidden_dimension(model), read_projection(directory))
+    write_sentence_transformers_files(folder, config, hidden_dimension(model), read_head(directory))
 
 
 def _copy(directory: Path, folder: Path, dtype: torch.dtype) -> None:
@@ -71,7 +71,7 @@ def _copy(directory: Path, folder: Path, dtype: torch.dtype) -> None:
     extension = read_rows(directory)
     if extension is not None:
         write_rows(folder, *extension, dtype)
-    for path in folder.glob("*.safetensors"):
+    for path in (*folder.glob("*.safetensors"), *folder.glob("*_Dense/*.safetensors")):
         if path.name != ROWS_FILE:
             _convert(path, torch.float16 if dtype == torch.int8 else dtype)
 

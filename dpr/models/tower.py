@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from dpr.errors import ConfigError
+from dpr.models.lexical_sketch import LexicalSketch
 
 
 def mean_pooling(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -47,20 +48,44 @@ class EncoderConfig:
             raise ConfigError("question_tokens and passage_tokens must be at least 8")
 
 
-class Tower(nn.Module):
-    """One BERT with its pooling, and perhaps a linear map of the pooled vectors."""
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a tower does after its pooling: append a sketch of the text's words, then apply a linear map; or neither."""
 
-    def __init__(self, model: Any, config: EncoderConfig, projection: nn.Linear | None = None) -> None:
+    sketch: LexicalSketch | None = None
+    projection: nn.Linear | None = None
+
+
+class Tower(nn.Module):
+    """One BERT with its pooling and its head."""
+
+    def __init__(self, model: Any, config: EncoderConfig, head: Head = Head()) -> None:  # noqa: B008 - frozen
         super().__init__()
         self.model = model
         self.config = config
-        self.projection = projection
-        self.dimension = projection.out_features if projection else hidden_dimension(model)
+        self.sketch = head.sketch
+        self.projection = head.projection
+        self.dimension = hidden_dimension(model) + (head.sketch.dimension if head.sketch else 0)
+        if head.projection:
+            self.dimension = head.projection.out_features
+
+    def append_sketch(self, sketch: LexicalSketch) -> None:
+        """Let vectors have a sketch of the text's words from now on."""
+        self.sketch = sketch
+        self.dimension += sketch.dimension
+
+    @property
+    def head(self) -> Head:
+        """What comes after the pooling."""
+        return Head(self.sketch, self.projection)
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Return vectors (N, D) of token ids (N, T)."""
         states = self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state  # (N, T, D)
         pooled = POOLINGS[self.config.pooling](states, attention_mask).float()
+        if self.sketch is not None:
+            features = {"input_ids": input_ids, "attention_mask": attention_mask, "token_embeddings": states}
+            pooled = self.sketch({**features, "sentence_embedding": pooled})["sentence_embedding"]
         if self.projection is not None:
             with torch.autocast(pooled.device.type, enabled=False):
                 pooled = self.projection(pooled)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -34,7 +34,7 @@ class TokenCache:
         self.cut_passages = sum(len(tokens) >= config.passage_tokens for tokens in self._passages.values())
         self.question_count, self.passage_count = len(texts), len(passages)
 
-    def every_passage(self) -> Iterable[Tokens]:
+    def every_passage(self) -> Collection[Tokens]:
         """Return the tokens of each passage of the training sets."""
         return self._passages.values()
 

@@ -1,8 +1,8 @@
-"""BM25 over a batch's passages, counted in WordPieces: a teacher of what exact matches are worth."""
+"""What exact matches are worth: the rarity of WordPieces, and BM25 over a batch's passages, counted in them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 import torch
@@ -15,6 +15,17 @@ TEMPERATURE = 4.0
 """What the teacher's scores are divided by: a rare word more, or less, is worth about as much."""
 
 
+def piece_rarity(passages: Iterable[Tokens], vocabulary_size: int) -> FloatArray:
+    """Return Lucene's idf of each WordPiece over passages, (V,) float32."""
+    frequencies = np.zeros(vocabulary_size)
+    count = 0
+    for tokens in passages:
+        frequencies[np.unique(tokens)] += 1
+        count += 1
+    rarity: FloatArray = np.log1p((count - frequencies + 0.5) / (frequencies + 0.5)).astype(np.float32)
+    return rarity
+
+
 class LexicalTeacher:
     """Scores passages for questions by the WordPieces that they share.
 
@@ -23,15 +34,10 @@ class LexicalTeacher:
     positives and negatives; here its scores over all passages of the batch are the target.
     """
 
-    def __init__(self, passages: Iterable[Tokens], vocabulary_size: int) -> None:
+    def __init__(self, passages: Collection[Tokens], vocabulary_size: int) -> None:
         """Count in how many of the training sets' passages each piece is."""
-        frequencies = np.zeros(vocabulary_size)
-        count = length = 0
-        for tokens in passages:
-            frequencies[np.unique(tokens)] += 1
-            count, length = count + 1, length + len(tokens)
-        self._rarity = np.log1p((count - frequencies + 0.5) / (frequencies + 0.5)).astype(np.float32)  # (V,)
-        self._mean_length = length / max(count, 1)
+        self._rarity = piece_rarity(passages, vocabulary_size)
+        self._mean_length = sum(map(len, passages)) / max(len(passages), 1)
 
     def scores(self, questions: Sequence[Tokens], passages: Sequence[Tokens]) -> torch.Tensor:
         """Return Lucene's BM25 of each passage for each question, over ``TEMPERATURE``, (Q, P) float32."""

@@ -31,6 +31,10 @@ class Training:
     ``swap_pieces`` lets a share of the added WordPieces swap places in each batch, in questions and passages alike, so
     that words never trained on are compared as well.
 
+    ``sketch_dimension`` numbers, a multiple of 64, come to a vector: a random projection of the text's WordPieces,
+    weighted by their rarity in the training sets' passages and by what is learned of their importance
+    (`dpr.models.lexical_sketch`). 0 adds none; a base that has such a sketch keeps it.
+
     ``rows_factor`` multiplies the learning rate of the rows of added WordPieces, which are to move further.
 
     Weights: ``shared`` trains one BERT for both roles; ``lora_rank`` 0 trains all weights, above that a LoRA adapter.
@@ -46,6 +50,7 @@ class Training:
     normalize: bool | None = None
     question_tokens: int | None = None
     passage_tokens: int | None = None
+    sketch_dimension: int = 0
 
     epochs: int = 1
     max_steps: int = 0
@@ -100,5 +105,7 @@ class Training:
             raise ConfigError("warmup_share and dropout are shares, from 0 up to but not including 1")
         if not 0 <= self.lexical_share < 1:
             raise ConfigError(f"lexical_share is {self.lexical_share}; choose a share from 0 up to but not including 1")
+        if self.sketch_dimension % 64 or self.sketch_dimension < 0:
+            raise ConfigError(f"sketch_dimension is {self.sketch_dimension}; choose 0 or a multiple of 64")
         if self.metric not in METRICS:
             raise ConfigError(f"unknown metric {self.metric!r}; choose {', '.join(METRICS)}")

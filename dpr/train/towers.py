@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from dpr.errors import ConfigError, ModelError
@@ -25,8 +26,11 @@ from dpr.models.checkpoint import (
 )
 from dpr.models.dpr_checkpoint import tower_class
 from dpr.models.encoders import fit_lengths, locate_towers
-from dpr.models.sentence_transformers import read_projection, write_sentence_transformers_files
-from dpr.models.tower import EncoderConfig, Tower, hidden_dimension
+from dpr.models.lexical_sketch import LexicalSketch
+from dpr.models.sentence_transformers import read_head, write_sentence_transformers_files
+from dpr.models.tokens import Tokens
+from dpr.models.tower import EncoderConfig, Head, Tower, hidden_dimension
+from dpr.train.lexical import piece_rarity
 from dpr.train.settings import Training
 
 
@@ -84,6 +88,33 @@ def make_towers(training: Training) -> Towers:
     return Towers(question, passage, tokenizers, bases, range(len(tokenizers[0]) - added, len(tokenizers[0])))
 
 
+def add_sketches(towers: Towers, dimension: int, passages: Iterable[Tokens]) -> None:
+    """Give towers that have none a sketch of the words, (S,) numbers, with the rarity of WordPieces in ``passages``.
+
+    Raises:
+        ConfigError: a tower has a linear map after its pooling, whose columns the sketch would not fit.
+    """
+    passages = list(passages)
+    for tower, tokenizer in zip(towers.both, towers.tokenizers, strict=True):
+        if tower.sketch is None:
+            if tower.projection is not None:
+                raise ConfigError(
+                    f"sketch_dimension {dimension}: the base has a linear map after its pooling, which a sketch must "
+                    "come before; train the encoder from before its whitening"
+                )
+            rarity = torch.from_numpy(piece_rarity(passages, len(tokenizer)))
+            rarity[tokenizer.all_special_ids] = 0
+            tower.append_sketch(LexicalSketch(rarity, hidden_dimension(tower.model), dimension))
+
+
+def _trainable_head(directory: Path) -> Head:
+    """Return a base's head; the learned part of its sketch is trained further."""
+    head = read_head(directory)
+    if head.sketch:
+        head.sketch.importance.requires_grad_()
+    return head
+
+
 def _configured(config: EncoderConfig, training: Training) -> EncoderConfig:
     """Return how the base is used, with what the settings say instead."""
     return EncoderConfig(
@@ -109,7 +140,7 @@ def _trainable(directory: Path, config: EncoderConfig, training: Training) -> To
     model.config.attention_probs_dropout_prob = training.dropout
     if choose_device().type == "cpu":  # with its backward pass, a third faster there than the fused kernel
         model.set_attn_implementation("eager")
-    return Tower(model, fit_lengths(config, model), read_projection(directory)).train()
+    return Tower(model, fit_lengths(config, model), _trainable_head(directory)).train()
 
 
 def _with_adapter(model: Any, directory: Path, training: Training) -> Any:
@@ -167,4 +198,4 @@ def _save_tower(tower: Tower, tokenizer: Any, base: str, folder: Path) -> None:
     else:
         model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    write_sentence_transformers_files(folder, tower.config, hidden_dimension(model), tower.projection)
+    write_sentence_transformers_files(folder, tower.config, hidden_dimension(model), tower.head)

@@ -22,7 +22,7 @@ from dpr.train.encoding import TokenCache
 from dpr.train.loop import BEST, STATE, Loop
 from dpr.train.settings import Training
 from dpr.train.step import Stepper, Temperature
-from dpr.train.towers import Towers, make_towers
+from dpr.train.towers import Towers, add_sketches, make_towers
 from dpr.train.validation import HeldOut
 from dpr.types import Example, Progress, no_progress
 
@@ -74,6 +74,8 @@ def _train(
     precision = choose_precision(training.precision, device)
     towers = make_towers(training)
     tokens = TokenCache(towers.tokenizers, towers.question.config, sources)
+    if training.sketch_dimension:
+        add_sketches(towers, training.sketch_dimension, tokens.every_passage())
     _warn(training, tokens, towers.question.config.passage_tokens)
     for tower in towers.both:
         tower.to(device)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,7 +22,7 @@ from dpr.errors import ConfigError, ModelError
 from dpr.models.checkpoint import read_json
 from dpr.models.encoders import DualEncoder, load_encoder
 from dpr.models.export import export
-from dpr.models.sentence_transformers import read_projection, write_sentence_transformers_files
+from dpr.models.sentence_transformers import read_head, write_sentence_transformers_files
 from dpr.models.tower import hidden_dimension
 from dpr.train.batches import Source, check_sources
 from dpr.train.train import RECORD, describe_source
@@ -73,8 +74,9 @@ def whiten(
     for role, tower in zip(("question", "passage"), (encoder.question_tower, encoder.passage_tower), strict=True):
         folder = output / role
         if folder.is_dir():
-            projection = _after(read_projection(folder), matrix)
-            write_sentence_transformers_files(folder, encoder.config, hidden_dimension(tower.model), projection)
+            head = read_head(folder)
+            head = replace(head, projection=_after(head.projection, matrix))
+            write_sentence_transformers_files(folder, encoder.config, hidden_dimension(tower.model), head)
     spent: dict[str, object] = {
         "command": command,
         "power": power,

@@ -13,8 +13,9 @@ from dpr.errors import ModelError
 from dpr.models.checkpoint import content_hash
 from dpr.models.encoders import load_encoder
 from dpr.models.export import export
-from dpr.models.sentence_transformers import read_projection, write_sentence_transformers_files
-from dpr.models.tower import EncoderConfig
+from dpr.models.sentence_transformers import read_head, write_sentence_transformers_files
+from dpr.models.lexical_sketch import LexicalSketch
+from dpr.models.tower import EncoderConfig, Head
 
 TEXTS = ["Who?", "누가 한글을 만들었나?", "Why was the observatory built?"]
 
@@ -25,8 +26,48 @@ def projected(tiny_checkpoint: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "projected"
     shutil.copytree(tiny_checkpoint, folder)
     torch.manual_seed(0)
-    write_sentence_transformers_files(folder, EncoderConfig(), 32, nn.Linear(32, 16))
+    write_sentence_transformers_files(folder, EncoderConfig(), 32, Head(projection=nn.Linear(32, 16)))
     return folder
+
+
+@pytest.fixture
+def sketching(tiny_checkpoint: Path, tmp_path: Path) -> Path:
+    """The tiny checkpoint with a sketch of 64 numbers, and a linear map from both halves to 16."""
+    folder = tmp_path / "sketching"
+    shutil.copytree(tiny_checkpoint, folder)
+    torch.manual_seed(0)
+    sketch = LexicalSketch(torch.rand(len((folder / "vocab.txt").read_text(encoding="utf-8").split())), 32, 64)
+    nn.init.normal_(sketch.importance.weight)
+    write_sentence_transformers_files(folder, EncoderConfig(), 32, Head(sketch, nn.Linear(96, 16)))
+    return folder
+
+
+def test_a_sketch_is_applied_as_sentence_transformers_does(sketching: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    encoder = load_encoder(sketching, "fp32")
+    theirs = SentenceTransformer(str(sketching), device="cpu", trust_remote_code=True).encode(TEXTS)
+    assert encoder.dimension == 16
+    np.testing.assert_allclose(encoder.encode_questions(TEXTS), theirs, atol=1e-5)
+
+
+def test_a_sketch_is_part_of_what_a_model_is_and_is_exported(sketching: Path, tmp_path: Path) -> None:
+    export(str(sketching), tmp_path / "whole")
+    before, after = load_encoder(sketching, "fp32"), load_encoder(tmp_path / "whole", "fp32")
+    np.testing.assert_allclose(after.encode_questions(TEXTS), before.encode_questions(TEXTS), atol=1e-5)
+    hash_before = content_hash(sketching)
+    sketch = read_head(sketching).sketch
+    assert sketch is not None
+    sketch.rarity += 1
+    write_sentence_transformers_files(sketching, EncoderConfig(), 32, Head(sketch))
+    assert content_hash(sketching) != hash_before
+    assert not (sketching / "3_Dense").exists()
+
+
+def test_a_damaged_sketch_is_refused(sketching: Path) -> None:
+    (sketching / "2_LexicalSketch" / "config.json").write_text('{"states": 32}', encoding="utf-8")
+    with pytest.raises(ModelError, match="cannot be read as a sketch"):
+        read_head(sketching)
 
 
 def test_a_linear_map_is_applied_as_sentence_transformers_does(projected: Path) -> None:
@@ -59,7 +100,7 @@ def test_export_keeps_the_map(projected: Path, tmp_path: Path) -> None:
 def test_the_map_is_part_of_what_a_model_is(projected: Path) -> None:
     before = content_hash(projected)
     torch.manual_seed(1)
-    write_sentence_transformers_files(projected, EncoderConfig(), 32, nn.Linear(32, 16))
+    write_sentence_transformers_files(projected, EncoderConfig(), 32, Head(projection=nn.Linear(32, 16)))
     assert content_hash(projected) != before
 
 
@@ -67,12 +108,12 @@ def test_a_map_that_cannot_be_used_is_refused(projected: Path) -> None:
     config = json.loads((projected / "2_Dense" / "config.json").read_text(encoding="utf-8"))
     curved = {**config, "activation_function": "torch.nn.modules.activation.Tanh"}
     (projected / "2_Dense" / "config.json").write_text(json.dumps(curved), encoding="utf-8")
-    with pytest.raises(ModelError, match="has more after its pooling than one linear map"):
-        read_projection(projected)
+    with pytest.raises(ModelError, match="has an activation after its linear map"):
+        read_head(projected)
     (projected / "2_Dense" / "config.json").write_text(json.dumps(config), encoding="utf-8")
     (projected / "2_Dense" / "model.safetensors").write_bytes(b"no safetensors")
     with pytest.raises(ModelError, match="cannot be read as a linear map"):
-        read_projection(projected)
+        read_head(projected)
     (projected / "modules.json").write_text('[{"idx": 0}]', encoding="utf-8")
     with pytest.raises(ModelError, match="cannot be read as a list of modules"):
-        read_projection(projected)
+        read_head(projected)
