@@ -1,18 +1,21 @@
 #!/usr/bin/env bash
-# Train the bilingual pair: new Korean WordPieces on the offline base; Korean and English pairs together; again with
-# BM25 as a teacher; then even out the vectors. About two hours on two CPU cores with bf16 arithmetic and 24 GB.
+# Train models/dpr-mini-ko-en: new Korean WordPieces on the offline base; Korean and English pairs together; again with
+# BM25 as a teacher; from the mean of both once more, with a sketch of the words; then even out the vectors and write them
+# in a byte a number. About three hours on two CPU cores with bf16 arithmetic and 24 GB.
 #
 #   examples/train-dpr-mini-ko-en.sh DATA OUTPUT [SETTINGS]
 #
 # DATA holds squad/, qed/, korquad/, kobest-boolq/ and korean-text/ as published. Trained on are KorQuAD's first 100
 # articles; the last 20 are only read at the end, to measure, and the 20 between fit the fusion weights.
-# SETTINGS, for both trainings, are examples/dpr-mini-ko-en.toml and -second.toml unless given; -gpu.toml is for a GPU.
+# SETTINGS, for all trainings, are examples/dpr-mini-ko-en.toml, -second.toml and -third.toml unless given; -gpu.toml is for
+# a GPU, with a sketch from the first training on.
 set -euo pipefail
 data=${1:?the folder of the data sets}
 output=${2:?the folder of the pair, its data, indexes and reports}
 here=$(dirname "$0")
 settings=${3:-$here/dpr-mini-ko-en.toml}
 second=${3:-$here/dpr-mini-ko-en-second.toml}
+third=${3:-$here/dpr-mini-ko-en-third.toml}
 korquad=korquad:$data/korquad/KorQuAD_v1.0_dev.json
 boolq=boolq:$data/kobest-boolq
 dev=squad:$data/squad/dev-v1.1.json
@@ -51,10 +54,20 @@ torchrun --nproc-per-node "$processes" -m dpr train --config "$second" --base "$
     --data "dpr:$output/reviews-2.json" --data-weight 0.4 \
     --data "squad:$data/squad/train-v1.1-44-articles.json" --data-weight 2.5 \
     --data "qed:$data/qed/nq-train-qed.jsonl" --data-weight 0.5
+dpr average --encoder "$output/first" --share 0.4 --encoder "$output/second" --share 0.6 --output "$output/mean"
+torchrun --nproc-per-node "$processes" -m dpr train --config "$third" --base "$output/mean" \
+    --output "$output/third" \
+    --data "$korquad@:100" --data-weight 1 \
+    --data "$boolq/train.tsv" --data-weight 0.2 \
+    --data "dpr:$output/wiki-2.json" --data-weight 0.4 \
+    --data "dpr:$output/reviews-2.json" --data-weight 0.04 \
+    --data "squad:$data/squad/train-v1.1-44-articles.json" --data-weight 0.9 \
+    --data "qed:$data/qed/nq-train-qed.jsonl" --data-weight 0.12
 unset OMP_NUM_THREADS
-dpr whiten --encoder "$output/second" --output "$output/pair" --power 0.6 \
+dpr whiten --encoder "$output/third" --output "$output/even" --power 0.4 \
     --data "$korquad@:100" --data "$boolq/train.tsv" \
     --data "squad:$data/squad/train-v1.1-44-articles.json" --data "qed:$data/qed/nq-train-qed.jsonl"
+dpr export --encoder "$output/even" --output "$output/pair" --form as-is --dtype int8
 
 # Korean over all passages of KorQuAD and BoolQ; English over those of SQuAD dev.
 dpr-index build --encoder "$output/pair" --output "$output/index-ko" --corpus "$korquad" \

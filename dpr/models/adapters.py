@@ -51,8 +51,8 @@ def read_rows(directory: Path) -> tuple[torch.Tensor, str] | None:
         return None
     try:
         with safe_open(path, framework="pt") as file:
-            rows = file.get_tensor("rows").float()
-            return rows * file.get_tensor("scales") if "scales" in file.keys() else rows, file.metadata()["base"]
+            scales = file.get_tensor("scales") if "scales" in file.keys() else 1.0  # noqa: SIM118 - no mapping
+            return file.get_tensor("rows").float() * scales, file.metadata()["base"]
     except (SafetensorError, KeyError, TypeError) as error:
         raise ModelError(f"{path} cannot be read as added word embeddings ({error}); save the model again") from error
 
@@ -125,7 +125,11 @@ def fold_lora(model: Any) -> None:
     from peft.tuners.lora import Linear
 
     for layer in model.modules():
-        if isinstance(layer, Linear) and not layer.lora_variant and isinstance(layer.lora_dropout["default"], nn.Identity):
+        if (
+            isinstance(layer, Linear)
+            and not layer.lora_variant
+            and isinstance(layer.lora_dropout["default"], nn.Identity)
+        ):
             layer.forward = partial(_folded, layer)  # type: ignore[method-assign]
 
 

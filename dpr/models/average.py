@@ -27,9 +27,7 @@ from dpr.models.export import export
 RECORD = "training.json"
 
 
-def average(
-    names: Sequence[str], shares: Sequence[float], output: Path, command: str = ""
-) -> dict[str, object]:
+def average(names: Sequence[str], shares: Sequence[float], output: Path, command: str = "") -> dict[str, object]:
     """Write the weighted mean of some encoders to another folder, and return what was done.
 
     Args:
@@ -44,7 +42,9 @@ def average(
     """
     shares = shares or [1.0] * len(names)
     if len(names) < 2 or len(shares) != len(names) or not all(0 < share < math.inf for share in shares):
-        raise ConfigError(f"{len(names)} encoders and the shares {list(shares)}: give two or more, each a share above 0")
+        raise ConfigError(
+            f"{len(names)} encoders and the shares {list(shares)}: give two or more, each a share above 0"
+        )
     if output.resolve() in {Path(name).resolve() for name in names}:
         raise ConfigError(f"the output {output} is one of the encoders itself; choose another folder")
     portions = [share / sum(shares) for share in shares]
@@ -54,8 +54,12 @@ def average(
         for name, part in zip(names, parts, strict=True):
             export(name, part, "as-is")
         files = [{path.relative_to(part) for path in part.rglob("*.safetensors")} for part in parts]
-        if any(one != files[-1] for one in files) or (len(bases) > 1 and any("adapter" in str(one) for one in files[-1])):
-            raise ModelError(f"{' and '.join(names)} cannot be averaged: they differ in form or base; choose trainings of one start")
+        if any(one != files[-1] for one in files) or (
+            len(bases) > 1 and any("adapter" in str(one) for one in files[-1])
+        ):
+            raise ModelError(
+                f"{' and '.join(names)} cannot be averaged: they differ in form or base; choose trainings of one start"
+            )
         for file in files[-1]:
             _average([part / file for part in parts], portions)
         shutil.copytree(parts[-1], output, dirs_exist_ok=True)
@@ -82,7 +86,11 @@ def _average(paths: Sequence[Path], portions: Sequence[float]) -> None:
 def _mean(tensors: Sequence[torch.Tensor], portions: Sequence[float]) -> torch.Tensor:
     if not tensors[-1].is_floating_point():
         return tensors[-1]
-    return torch.stack([tensor.double() * portion for tensor, portion in zip(tensors, portions, strict=True)]).sum(0).to(tensors[-1].dtype)
+    return (
+        torch.stack([tensor.double() * portion for tensor, portion in zip(tensors, portions, strict=True)])
+        .sum(0)
+        .to(tensors[-1].dtype)
+    )
 
 
 def _record(name: str) -> dict[str, Any] | None:

@@ -1,11 +1,12 @@
 """The words of a text in a few hundred numbers, beside the meaning that a BERT makes of it.
 
-A BERT's vector is good at what a text says and poor at which words say it: names, numbers, words seen seldom in training.
-Here a vector's second half is a random projection of the text's WordPieces (Achlioptas 2003, "Database-friendly random
-projections"): each piece has a fixed row of signs, and a text is the weighted sum of its pieces' rows, so that the inner
-product of two sketches is about the weight of the pieces that both texts have. A piece weighs what its rarity says, times
-what one learned direction of its token state says of it in this text. Joining a lexical and a semantic vector is due to
-SPAR (Chen et al. 2022, "Salient phrase aware dense retrieval") and Aggretriever (Lin et al. 2023).
+A BERT's vector is good at what a text says and poor at which words say it: names, numbers, words seen seldom in
+training. Here a vector's second part is a random projection of the text's WordPieces (Achlioptas 2003,
+"Database-friendly random projections"): each piece has a fixed row of signs, and a text is the weighted sum of its
+pieces' rows, so that the inner product of two sketches is about the weight of the pieces that both texts have. A piece
+weighs what its rarity says, times what one learned direction of its token state says of it in this text. Joining a
+lexical and a semantic vector is due to SPAR (Chen et al. 2022, "Salient phrase aware dense retrieval") and Aggretriever
+(Lin et al. 2023).
 
 This file needs torch and numpy only: it lies beside checkpoints, for the sentence-transformers package to load.
 """
@@ -44,7 +45,7 @@ class LexicalSketch(nn.Module):
         nn.init.zeros_(self.importance.weight)
 
     def forward(self, features: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Return the features with the sentence embedding (N, D) made (N, D + S); a text's mask (N, T) leaves out padding."""
+        """Return the features with the sentence embedding (N, D) made (N, D + S)."""
         with torch.autocast(features["input_ids"].device.type, enabled=False):
             pooled = nn.functional.normalize(features["sentence_embedding"].float(), dim=-1)
             sketch = self.sketch(features["token_embeddings"], features["input_ids"], features["attention_mask"])

@@ -1,7 +1,7 @@
 """The small files by which the sentence-transformers package opens a tower with the right pooling and lengths.
 
-A linear map of the pooled vectors has the form that it has there, a ``Dense`` module without activation. A sketch of the
-words is a module of our own, whose source lies beside it (`dpr.models.lexical_sketch`); that package loads it with
+A linear map of the pooled vectors has the form that it has there, a ``Dense`` module without activation. A sketch of
+the words is a module of our own, whose source lies beside it (`dpr.models.lexical_sketch`); that package loads it with
 ``trust_remote_code=True``.
 """
 
@@ -74,7 +74,9 @@ def read_head(directory: Path) -> Head:
     sketches = [directory / path for kind, path in modules if kind.endswith(".LexicalSketch")]
     maps = [directory / path for kind, path in modules if kind.endswith(".Dense")]
     if max(len(sketches), len(maps)) > 1:
-        raise ModelError(f"{directory} has more after its pooling than a sketch and a linear map; choose another encoder")
+        raise ModelError(
+            f"{directory} has more after its pooling than a sketch and a linear map; choose another encoder"
+        )
     return Head(_read_sketch(sketches[0]) if sketches else None, _read_projection(maps[0]) if maps else None)
 
 
@@ -88,14 +90,18 @@ def _read_sketch(folder: Path) -> LexicalSketch:
 def _read_projection(folder: Path) -> nn.Linear:
     config = read_json(folder / "config.json")
     if config.get("activation_function") != _IDENTITY:
-        raise ModelError(f"{folder} has an activation after its linear map, which is not applied here; choose another encoder")
+        raise ModelError(
+            f"{folder} has an activation after its linear map, which is not applied here; choose another encoder"
+        )
     path = folder / "model.safetensors"
     try:
         projection = nn.Linear(config["in_features"], config["out_features"], bias=config.get("bias", True))
         weights = {name.removeprefix("linear."): weight.float() for name, weight in load_file(path).items()}
         projection.load_state_dict(weights)
     except (OSError, SafetensorError, RuntimeError, KeyError, TypeError) as error:
-        raise ModelError(f"{path} cannot be read as a linear map ({first_line(error)}); save the model again") from error
+        raise ModelError(
+            f"{path} cannot be read as a linear map ({first_line(error)}); save the model again"
+        ) from error
     return projection.requires_grad_(requires_grad=False)
 
 

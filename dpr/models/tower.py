@@ -59,7 +59,7 @@ class Head:
 class Tower(nn.Module):
     """One BERT with its pooling and its head."""
 
-    def __init__(self, model: Any, config: EncoderConfig, head: Head = Head()) -> None:  # noqa: B008 - frozen
+    def __init__(self, model: Any, config: EncoderConfig, head: Head = Head()) -> None:
         super().__init__()
         self.model = model
         self.config = config

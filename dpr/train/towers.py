@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -88,14 +88,17 @@ def make_towers(training: Training) -> Towers:
     return Towers(question, passage, tokenizers, bases, range(len(tokenizers[0]) - added, len(tokenizers[0])))
 
 
-def add_sketches(towers: Towers, dimension: int, passages: Iterable[Tokens]) -> None:
+def add_sketches(towers: Towers, dimension: int, passages: Collection[Tokens]) -> None:
     """Give towers that have none a sketch of the words, (S,) numbers, with the rarity of WordPieces in ``passages``.
 
     Raises:
-        ConfigError: a tower has a linear map after its pooling, whose columns the sketch would not fit.
+        ConfigError: a tower has a sketch of another size, or a linear map, whose columns a new one would not fit.
     """
-    passages = list(passages)
     for tower, tokenizer in zip(towers.both, towers.tokenizers, strict=True):
+        if tower.sketch is not None and tower.sketch.dimension != dimension:
+            raise ConfigError(
+                f"sketch_dimension is {dimension}, but the base's is {tower.sketch.dimension}; leave it out"
+            )
         if tower.sketch is None:
             if tower.projection is not None:
                 raise ConfigError(

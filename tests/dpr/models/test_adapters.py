@@ -52,7 +52,7 @@ def test_rows_of_a_byte_a_number_have_nearly_the_same_direction(tmp_path: Path) 
 
 def test_damaged_rows_are_refused(tmp_path: Path) -> None:
     (tmp_path / ROWS_FILE).write_bytes(b"no safetensors")
-    with pytest.raises(ModelError, match="cannot be read as added word embeddings .* save the model again"):
+    with pytest.raises(ModelError, match=r"cannot be read as added word embeddings .* save the model again"):
         read_rows(tmp_path)
 
 

@@ -13,8 +13,8 @@ from dpr.errors import ModelError
 from dpr.models.checkpoint import content_hash
 from dpr.models.encoders import load_encoder
 from dpr.models.export import export
-from dpr.models.sentence_transformers import read_head, write_sentence_transformers_files
 from dpr.models.lexical_sketch import LexicalSketch
+from dpr.models.sentence_transformers import read_head, write_sentence_transformers_files
 from dpr.models.tower import EncoderConfig, Head
 
 TEXTS = ["Who?", "누가 한글을 만들었나?", "Why was the observatory built?"]

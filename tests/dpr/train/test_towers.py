@@ -99,6 +99,8 @@ def test_a_sketch_is_trained_saved_and_trained_further(
     training = replace(settings(extended, lora_rank, shared=False), sketch_dimension=64)
     train(sources, tmp_path / "pair", training)
     train(sources, tmp_path / "further", replace(training, base=str(tmp_path / "pair"), sketch_dimension=0))
+    with pytest.raises(ConfigError, match="sketch_dimension is 128, but the base's is 64"):
+        train(sources, tmp_path / "wider", replace(training, base=str(tmp_path / "pair"), sketch_dimension=128))
     first, further = (load_encoder(tmp_path / name, "fp32") for name in ("pair", "further"))
     assert first.dimension == further.dimension == 32 + 64
     for before, after in zip(*((one.question_tower, one.passage_tower) for one in (first, further)), strict=True):
