@@ -5,7 +5,8 @@ highest point moves when a few questions change, and further when they are asked
 on the plateau, the weights around the best that are worse by no more than one standard error, and there the simplest,
 which for a fusion is equal weights or what comes nearest: the rule by which Breiman et al. (1984, section 3.4.3) choose
 the size of a tree. The standard error is that of the difference from the best on the same questions. The fewer the
-questions, the wider the plateau, and the nearer the choice to equal weights.
+questions, the wider the plateau, and the nearer the choice to equal weights. Where equal weights are not on it and a
+list alone is the best of all, nothing speaks for fusing, and the choice is that list.
 
 Arrays of values are (W, Q): for each of W points of a grid of weights, the objective of each of Q questions. Questions
 come in groups (a document's), which are the units of evidence.
@@ -38,7 +39,7 @@ def weight_grid(lists: int, steps: int = STEPS) -> IntArray:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Points of the grid: the best one, the ones as good as it and connected with it, and of them the most equal."""
+    """Points of the grid: the best one, the ones as good as it and connected with it, and of them the one to use."""
 
     best: int
     plateau: tuple[int, ...]
@@ -60,6 +61,8 @@ def choose(grid: IntArray, values: Values, ties: Values, groups: IntArray) -> Ch
     plateau = np.flatnonzero(_connected(grid, means[best] - means <= _standard_errors(behind, groups), best))
     distances = _from_equal(grid)[plateau]
     chosen = plateau[np.lexsort([-means[plateau], distances.round(9)])[0]]
+    if (grid[best] > 0).sum() == 1 and distances.min() > _from_equal(grid).min():
+        chosen = best
     return Choice(best, tuple(plateau.tolist()), int(chosen))
 
 

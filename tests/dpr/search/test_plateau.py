@@ -55,6 +55,12 @@ def test_a_plateau_ends_where_the_curve_falls_however_good_what_lies_beyond() ->
     assert choice.plateau == (18, 19, 20)
 
 
+def test_a_list_alone_is_chosen_where_it_is_best_and_equal_weights_are_not_as_good() -> None:
+    means = [0.5] * 16 + [0.9, 0.9, 0.9, 0.9, 0.901]
+    choice = choose(GRID, curve(means, 0.1), np.zeros((21, 200)), each_alone(200))
+    assert (choice.best, choice.plateau, choice.chosen) == (20, (16, 17, 18, 19, 20), 20)
+
+
 def test_of_two_points_as_near_to_equal_weights_the_better_is_chosen() -> None:
     grid = np.array([[0, 3], [1, 2], [2, 1], [3, 0]])
     choice = choose(grid, curve([0.5, 0.9, 0.901, 0.5], 0.1), np.zeros((4, 200)), each_alone(200))
