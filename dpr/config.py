@@ -19,7 +19,11 @@ DEFAULT_BASE = "sentence-transformers/all-MiniLM-L6-v2"
 BUNDLED_MODELS = Path(__file__).resolve().parent.parent / "models"
 """The small models of a source checkout; absent from an installed package."""
 
-DEFAULT_ENCODER = DEFAULT_BASE
+_PAIR = "dpr-mini-ko-en"
+
+DEFAULT_ENCODER = _PAIR if (BUNDLED_MODELS / _PAIR).is_dir() else DEFAULT_BASE
+"""The bundled pair; in an installed package, which has none, its base."""
+
 DEFAULT_READER = BUNDLED_MODELS / "reader-mini-en"
 
 

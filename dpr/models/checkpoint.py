@@ -1,7 +1,7 @@
-"""Where a model comes from: a directory, the offline base's package, or a Hugging Face hub name.
+"""Where a model comes from: a directory, a bundled model, the offline base's package, or a Hugging Face hub name.
 
 A directory may hold a whole checkpoint or a LoRA adapter (``adapter_config.json``), whose base is found in the
-same three places. Everything below this file works on directories alone.
+same four places. Everything below this file works on directories alone.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
+from dpr.config import BUNDLED_MODELS
 from dpr.errors import ModelError
 from dpr.models.adapters import ROWS_FILE, append_rows, read_rows
 
@@ -38,6 +39,8 @@ def resolve(name: str | Path) -> Path:
     directory = Path(name)
     if directory.is_dir():
         return _checked(directory)
+    if Path(name).name == str(name) and (BUNDLED_MODELS / name).is_dir():
+        return BUNDLED_MODELS / name
     if str(name) == OFFLINE_BASE and (bundled := _offline_base()) is not None:
         return bundled
     return _from_hub(str(name))

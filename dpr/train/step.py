@@ -99,8 +99,8 @@ class Stepper:
 
     def _one(self, whole: Batch, share: float, scaler: torch.amp.GradScaler | None) -> StepResult:
         batch = part_of(whole, self._processes.rank, self._processes.count)
-        questions = self._chunks(0, self._shown(whole, self._tokens.questions(batch)))
-        passages = self._chunks(1, self._shown(whole, self._tokens.passages(batch)))
+        shown = self._shown(whole, (self._tokens.questions(batch), self._tokens.passages(batch)))
+        questions, passages = (self._chunks(role, tokens) for role, tokens in enumerate(shown))
         targets = targets_of(batch, self._processes, self.device)
         taught = self._taught(whole, batch)
         factor = share / len(whole.questions) * (scaler.get_scale() if scaler else 1.0)
@@ -121,12 +121,12 @@ class Stepper:
         counted = (~targets.excluded).sum(1).float().mean() - 1
         return StepResult(loss, float(counted), len(whole.questions))
 
-    def _shown(self, whole: Batch, tokens: list[Tokens]) -> list[Tokens]:
-        """Return the tokens that the towers see instead."""
+    def _shown(self, whole: Batch, tokens: tuple[list[Tokens], ...]) -> tuple[list[Tokens], ...]:
+        """Return the tokens that the towers see instead of those of the texts."""
         if not self._training.swap_pieces:
             return tokens
         table = swap_table(whole, self._tokens.passages(whole), self._towers.added_pieces)
-        return [table[text].tolist() for text in tokens]
+        return tuple([table[text].tolist() for text in part] for part in tokens)
 
     def _taught(self, whole: Batch, batch: Batch) -> torch.Tensor | None:
         """Return the teacher's scores of the passages of all processes for the questions of this one, (Q, P)."""

@@ -65,6 +65,8 @@ def whiten(
     if not 0 < power <= 1 or limit < 2:
         raise ConfigError(f"power {power} and limit {limit}: give a power above 0 up to 1, and a limit of at least 2")
     check_sources(sources)
+    if output.resolve() == Path(name).resolve():
+        raise ConfigError(f"the output {output} is the encoder itself; choose another folder")
     encoder = load_encoder(name)
     covariances = [
         np.cov(vectors, rowvar=False) for one in sources for vectors in _vectors(encoder, one, limit, progress)

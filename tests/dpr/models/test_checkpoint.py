@@ -8,6 +8,7 @@ import pytest
 import torch
 from transformers import AutoModel, AutoModelForQuestionAnswering
 
+from dpr.config import DEFAULT_READER
 from dpr.errors import ModelError
 from dpr.models import checkpoint
 from dpr.models.checkpoint import OFFLINE_BASE, content_hash, load_model, load_tokenizer, resolve
@@ -16,6 +17,11 @@ from dpr.models.checkpoint import OFFLINE_BASE, content_hash, load_model, load_t
 def test_the_offline_base_comes_from_its_package() -> None:
     directory = resolve(OFFLINE_BASE)
     assert (directory / "model.safetensors").is_file()
+
+
+def test_a_bundled_model_is_found_by_its_name_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert resolve(DEFAULT_READER.name) == DEFAULT_READER
 
 
 def test_a_damaged_offline_base_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
