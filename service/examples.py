@@ -94,7 +94,7 @@ INFO: dict[str, Any] = {
     "version": "0.1.0",
     "generation": "000001",
     "passages": 48,
-    "encoder": {"name": "sentence-transformers/all-MiniLM-L6-v2", "fingerprint": "4f1d2c", "dimension": 384},
+    "encoder": {"name": "dpr-mini-ko-en", "fingerprint": "4f1d2c", "dimension": 1024},
     "analyzer": {"name": "ko-en", "version": "1"},
     "dense_kind": "flat",
     "retrievers": ["dense", "bm25", "tfidf", "rank-bm25", "hybrid"],
