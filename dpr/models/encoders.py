@@ -100,6 +100,8 @@ def load_encoder(name: str | Path = DEFAULT_ENCODER, precision: str = "auto") ->
         )
     question_tokenizer = load_tokenizer(question_dir)
     passage_tokenizer = question_tokenizer if passage is question else load_tokenizer(passage_dir)
+    check_sketch(question, question_tokenizer, question_dir)
+    check_sketch(passage, passage_tokenizer, passage_dir)
     return DualEncoder(
         name=str(name),
         fingerprint=_fingerprint(question_dir, passage_dir, question.config),
@@ -107,6 +109,19 @@ def load_encoder(name: str | Path = DEFAULT_ENCODER, precision: str = "auto") ->
         tokenizers=(question_tokenizer, passage_tokenizer),
         precision=choose_precision(precision, device),
     )
+
+
+def check_sketch(tower: Tower, tokenizer: Any, directory: Path) -> None:
+    """Refuse a tower whose sketch was made for fewer WordPieces than its tokenizer has.
+
+    Raises:
+        ModelError: pieces were added after the sketch.
+    """
+    if tower.sketch is not None and len(tower.sketch.rarity) < len(tokenizer):
+        raise ModelError(
+            f"{directory} has a sketch of {len(tower.sketch.rarity)} WordPieces and a vocabulary of {len(tokenizer)}; "
+            "add WordPieces to a base first, and train it with sketch_dimension then"
+        )
 
 
 def locate_towers(name: str) -> tuple[Path, Path, EncoderConfig]:

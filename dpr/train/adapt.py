@@ -33,7 +33,12 @@ from dpr.types import Progress, no_progress
 __all__ = ["Adaptation", "adapt"]
 
 _SPECIAL_TOKENS = 2
-_SENTENCE_TRANSFORMERS = ("modules.json", "sentence_bert_config.json", "config_sentence_transformers.json")
+_SENTENCE_TRANSFORMERS = (
+    "modules.json",
+    "sentence_bert_config.json",
+    "config_sentence_transformers.json",
+    "lexical_sketch.py",
+)
 
 
 def adapt(texts: Texts, output: Path, settings: Adaptation, progress: Progress = no_progress) -> dict[str, object]:

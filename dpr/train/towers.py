@@ -25,7 +25,7 @@ from dpr.models.checkpoint import (
     resolve,
 )
 from dpr.models.dpr_checkpoint import tower_class
-from dpr.models.encoders import fit_lengths, locate_towers
+from dpr.models.encoders import check_sketch, fit_lengths, locate_towers
 from dpr.models.lexical_sketch import LexicalSketch
 from dpr.models.sentence_transformers import read_head, write_sentence_transformers_files
 from dpr.models.tokens import Tokens
@@ -82,6 +82,8 @@ def make_towers(training: Training) -> Towers:
         raise ConfigError(f"{training.base} has two different towers, which cannot be shared; train them separately")
     passage = question if training.shared else _trainable(passage_dir, config, training)
     tokenizers = load_tokenizer(question_dir), load_tokenizer(passage_dir)
+    check_sketch(question, tokenizers[0], question_dir)
+    check_sketch(passage, tokenizers[1], passage_dir)
     bases = _root_name(question_dir, training), _root_name(passage_dir, training)
     extension = read_rows(question_dir)
     added = 0 if extension is None else len(extension[0])

@@ -70,6 +70,13 @@ def test_a_damaged_sketch_is_refused(sketching: Path) -> None:
         read_head(sketching)
 
 
+def test_a_sketch_for_fewer_pieces_is_refused(sketching: Path) -> None:
+    sketch = LexicalSketch(torch.ones(100), 32, 64)
+    write_sentence_transformers_files(sketching, EncoderConfig(), 32, Head(sketch))
+    with pytest.raises(ModelError, match="has a sketch of 100 WordPieces and a vocabulary of 593"):
+        load_encoder(sketching)
+
+
 def test_a_linear_map_is_applied_as_sentence_transformers_does(projected: Path) -> None:
     from sentence_transformers import SentenceTransformer
 
