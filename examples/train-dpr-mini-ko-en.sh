@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Train models/dpr-mini-ko-en: new Korean WordPieces on the offline base; Korean and English pairs together; again with
-# BM25 as a teacher; from the mean of both once more, with a sketch of the words; then even out the vectors and write them
-# in a byte a number. About three hours on two CPU cores with bf16 arithmetic and 24 GB.
+# BM25 as a teacher; from the mean of both once more, with a sketch of the words; then even out the vectors and write the
+# added word embeddings in a byte a number. About three hours on two CPU cores with bf16 arithmetic and 24 GB.
 #
 #   examples/train-dpr-mini-ko-en.sh DATA OUTPUT [SETTINGS]
 #
-# DATA holds squad/, squadshifts/, qed/, korquad/, kobest-boolq/ and korean-text/ as published. Trained on are KorQuAD's first 100
-# articles; the last 20 are only read at the end, to measure, and the 20 between fit the Korean fusion weights.
+# DATA holds squad/, squadshifts/, qed/, korquad/, kobest-boolq/ and korean-text/ as published. Trained on are KorQuAD's
+# first 100 articles; the last 20 are only read at the end, to measure, and the 20 between fit the Korean fusion weights.
 # SETTINGS, for all trainings, are examples/dpr-mini-ko-en.toml, -second.toml and -third.toml unless given; -gpu.toml is for
 # a GPU, with a sketch from the first training on.
 set -euo pipefail
