@@ -22,9 +22,7 @@ from safetensors.torch import load_file, save_file
 from dpr.errors import ConfigError, ModelError
 from dpr.models.checkpoint import base_of, read_json
 from dpr.models.encoders import locate_towers
-from dpr.models.export import export
-
-RECORD = "training.json"
+from dpr.models.export import RECORD, export
 
 
 def average(names: Sequence[str], shares: Sequence[float], output: Path, command: str = "") -> dict[str, object]:
@@ -63,9 +61,10 @@ def average(names: Sequence[str], shares: Sequence[float], output: Path, command
         for file in files[-1]:
             _average([part / file for part in parts], portions)
         shutil.copytree(parts[-1], output, dirs_exist_ok=True)
-    described = {
-        name: {"share": portion, "training": _record(name)} for name, portion in zip(names, portions, strict=True)
-    }
+        described = {
+            name: {"share": portion, "training": _record(part)}
+            for name, portion, part in zip(names, portions, parts, strict=True)
+        }
     record = {"command": command, "average": described}
     (output / RECORD).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return {"output": str(output), "shares": dict(zip(names, portions, strict=True))}
@@ -93,6 +92,6 @@ def _mean(tensors: Sequence[torch.Tensor], portions: Sequence[float]) -> torch.T
     )
 
 
-def _record(name: str) -> dict[str, Any] | None:
-    path = Path(name) / RECORD
+def _record(folder: Path) -> dict[str, Any] | None:
+    path = folder / RECORD
     return read_json(path) if path.is_file() else None

@@ -39,7 +39,7 @@ def resolve(name: str | Path) -> Path:
     directory = Path(name)
     if directory.is_dir():
         return _checked(directory)
-    if Path(name).name == str(name) and (BUNDLED_MODELS / name).is_dir():
+    if directory.name == str(name) and (BUNDLED_MODELS / name).is_dir():
         return BUNDLED_MODELS / name
     if str(name) == OFFLINE_BASE and (bundled := _offline_base()) is not None:
         return bundled

@@ -22,6 +22,7 @@ from dpr.models.tower import EncoderConfig, hidden_dimension
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, "int8": torch.int8}
 FORMS = ("whole", "as-is")
+RECORD = "training.json"
 
 
 def export(name: str, output: Path, form: str = "whole", dtype: str = "fp32") -> dict[str, object]:
@@ -41,7 +42,8 @@ def export(name: str, output: Path, form: str = "whole", dtype: str = "fp32") ->
     question, passage, config = locate_towers(name)
     if dtype == "int8" and (form == "whole" or read_rows(question) is None):
         raise ConfigError("dtype 'int8' is for word embeddings added to an adapter, in form 'as-is'; choose fp16")
-    if output.resolve() in {question.resolve(), passage.resolve(), Path(name).resolve()}:
+    pair = question.parent if (question.parent / "encoder.json").is_file() else Path(name)
+    if output.resolve() in {question.resolve(), passage.resolve(), pair.resolve()}:
         raise ConfigError(f"the output {output} is the encoder itself; choose another folder")
     output.mkdir(parents=True, exist_ok=True)
     (output / "encoder.json").write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
@@ -51,9 +53,8 @@ def export(name: str, output: Path, form: str = "whole", dtype: str = "fp32") ->
             _write_whole(directory, output / role, config, DTYPES[dtype])
         else:
             _copy(directory, output / role, DTYPES[dtype])
-    record = Path(name) / "training.json"
-    if record.is_file():
-        shutil.copyfile(record, output / "training.json")
+    if (pair / RECORD).is_file():
+        shutil.copyfile(pair / RECORD, output / RECORD)
     size = sum(path.stat().st_size for path in output.rglob("*") if path.is_file())
     return {"output": str(output), "towers": len(towers), "form": form, "dtype": dtype, "size_bytes": size}
 

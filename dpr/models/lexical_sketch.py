@@ -8,7 +8,7 @@ weighs what its rarity says, times what one learned direction of its token state
 lexical and a semantic vector is due to SPAR (Chen et al. 2022, "Salient phrase aware dense retrieval") and Aggretriever
 (Lin et al. 2023).
 
-This file needs torch and numpy only: it lies beside checkpoints, for the sentence-transformers package to load.
+This file needs torch, numpy and safetensors only: it lies beside checkpoints, for sentence-transformers to load.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def whiten(
         sources: questions with their passages, unlabelled here; each source counts alike, and so do its questions and
             its passages. A source's weight is not used.
         output: the folder to write.
-        power: 0 to 1, see above.
+        power: above 0 up to 1, see above.
         limit: at most so many questions, and passages, of each source.
         command: what the record says it was made by.
         progress: told how many passages of a source are encoded.

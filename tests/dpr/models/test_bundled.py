@@ -8,8 +8,10 @@ import pytest
 
 from dpr.config import BUNDLED_MODELS, DEFAULT_ENCODER
 from dpr.data.passages import read_examples
+from dpr.errors import ConfigError
 from dpr.models import lexical_sketch
 from dpr.models.encoders import DualEncoder, load_encoder
+from dpr.models.export import export
 from dpr.search.tuned import read_fusion
 from dpr.train.validation import HeldOut, gold_ranks
 
@@ -36,6 +38,13 @@ def test_it_finds_most_passages_of_the_demo_first(
         pair.encode_questions(held_out.questions), pair.encode_passages(held_out.passages), held_out.golds
     )
     assert (ranks == 1).mean() > 0.8
+
+
+def test_an_export_by_its_name_keeps_how_it_was_trained(tmp_path: Path) -> None:
+    export(PAIR.name, tmp_path / "copy", "as-is")
+    assert (tmp_path / "copy" / "training.json").read_bytes() == (PAIR / "training.json").read_bytes()
+    with pytest.raises(ConfigError, match="is the encoder itself"):
+        export(PAIR.name, PAIR)
 
 
 def test_its_fusion_weights_are_by_script() -> None:
