@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dpr.cli.options import JsonOption, show
-from dpr.cli.train import BaseOption, ConfigOption, ValidateOption
+from dpr.cli.options import BaseOption, ConfigOption, JsonOption, ValidateOption, show
 from dpr.config import load_config
 from dpr.console import show_progress
 

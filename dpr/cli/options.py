@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,11 +11,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from dpr.config import DEFAULT_BASE
 from dpr.console import print_json
 from dpr.errors import ConfigError
 
 if TYPE_CHECKING:
     from dpr.search.fusion import Fusion
+    from dpr.train.batches import Source
+    from dpr.types import Example
 
 IndexOption = Annotated[Path, typer.Option("--index", metavar="INDEX", help="Folder of the index.")]
 DataOption = Annotated[list[str], typer.Option("--data", metavar="SOURCE", help="kind:PATH of questions; repeatable.")]
@@ -37,6 +40,19 @@ EncoderOption = Annotated[
 ]
 ReaderOption = Annotated[str, typer.Option("--reader", metavar="NAME_OR_DIR", help="The reader.")]
 PrecisionOption = Annotated[str, typer.Option("--precision", help="Arithmetic of the model: auto, fp32 or bf16.")]
+DataWeightOption = Annotated[
+    list[float] | None, typer.Option(metavar="NUMBER", help="How often an epoch sees each question; once per --data.")
+]
+ValidateOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="SOURCE", help="kind:PATH of held-out questions to choose the weights by; repeatable."),
+]
+BaseOption = Annotated[
+    str | None, typer.Option(metavar="NAME_OR_DIR", help=f"The encoder to start from. [default: {DEFAULT_BASE}]")
+]
+ConfigOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="TOML file of settings; options here win over it.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -69,6 +85,21 @@ def _weight(item: str) -> tuple[str, float]:
         return name.strip(), float(number)
     except ValueError:
         raise ConfigError(f"--weight {item!r} is not LIST=NUMBER; write for example --weight bm25=0.7") from None
+
+
+def sources_of(data: list[str], weights: list[float] | None, read: Callable[[str], list[Example]]) -> list[Source]:
+    """Return the training sets that the options name, each as ``read`` reads it.
+
+    Raises:
+        ConfigError: the weights are not one for each data set.
+    """
+    from dpr.train.batches import Source
+
+    if weights and len(weights) != len(data):
+        raise ConfigError(
+            f"--data-weight was given {len(weights)} times and --data {len(data)} times; give one for each, in order"
+        )
+    return [Source(name, read(name), weight) for name, weight in zip(data, weights or [1.0] * len(data), strict=True)]
 
 
 def show(values: Mapping[str, object], as_json: bool) -> None:

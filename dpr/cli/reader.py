@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import os
+import shlex
+import sys
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dpr.cli.options import DataOption, JsonOption, PrecisionOption, ReaderOption, show
-from dpr.config import DEFAULT_BASE, DEFAULT_READER, load_config
+from dpr.cli.options import (
+    BaseOption,
+    ConfigOption,
+    DataOption,
+    DataWeightOption,
+    JsonOption,
+    PrecisionOption,
+    ReaderOption,
+    ValidateOption,
+    show,
+    sources_of,
+)
+from dpr.config import DEFAULT_READER, load_config
 from dpr.console import show_progress
-from dpr.types import Example
+
+if TYPE_CHECKING:
+    from dpr.train.reader import ReadingSet
+    from dpr.types import Example
 
 
 def train_reader_command(
@@ -19,40 +36,40 @@ def train_reader_command(
     output: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder of the reader; an interrupted run goes on in it.")
     ],
-    base: Annotated[
-        str | None, typer.Option(metavar="NAME_OR_DIR", help=f"The pretrained encoder. [default: {DEFAULT_BASE}]")
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="TOML file of settings; options here win over it.")
-    ] = None,
+    data_weight: DataWeightOption = None,
+    validate: ValidateOption = None,
+    base: BaseOption = None,
+    config: ConfigOption = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data.")] = None,
+    max_steps: Annotated[int | None, typer.Option(help="Stop after so many steps; 0: after the epochs.")] = None,
     batch_tokens: Annotated[int | None, typer.Option(help="Padded tokens in one step.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
     lora_rank: Annotated[int | None, typer.Option(help="Rank of the LoRA adapter; 0 trains all weights.")] = None,
     negative_share: Annotated[
         float | None, typer.Option(help="Share of questions also shown a passage without their answer.")
     ] = None,
-    precision: Annotated[str | None, typer.Option(help="Arithmetic: auto, fp32 or bf16.")] = None,
+    relevance_head: Annotated[
+        bool | None,
+        typer.Option("--relevance-head/--no-relevance-head", help="Train a head that tells if a passage answers."),
+    ] = None,
+    precision: Annotated[str | None, typer.Option(help="Arithmetic: auto, fp32, bf16 or fp16.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, order and negatives.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train an MRC reader on questions with answer offsets."""
-    from dpr.reader.train import ReaderTraining, train_reader
+    given = locals()  # the options that have a setting's name
+    from dpr.train.reader import train_reader
+    from dpr.train.reader_settings import ReaderTraining
 
-    options = {
-        "base": base,
-        "epochs": epochs,
-        "batch_tokens": batch_tokens,
-        "learning_rate": learning_rate,
-        "lora_rank": lora_rank,
-        "negative_share": negative_share,
-        "precision": precision,
-        "seed": seed,
-    }
-    training = load_config(ReaderTraining, config, options)
+    names = {field.name for field in fields(ReaderTraining)}
+    training = load_config(ReaderTraining, config, {name: value for name, value in given.items() if name in names})
+    held_out = [_reading_set(source) for source in validate or ()]
+    command = shlex.join(["dpr", *sys.argv[1:]])
     with show_progress() as progress:
-        summary = train_reader(_examples(data), output, training, progress=progress)
-    show(summary, as_json)
+        sources = sources_of(data, data_weight, _examples)
+        record = train_reader(sources, output, training, held_out=held_out, progress=progress, command=command)
+    if os.environ.get("RANK", "0") == "0":  # one of several processes speaks for all
+        show(record, as_json)
 
 
 def evaluate_reader_command(
@@ -72,11 +89,13 @@ def evaluate_reader_command(
 ) -> None:
     """Measure a reader's exact match and F1 on the gold passages."""
     from dpr.reader.evaluate import best_threshold, choose_rule, evaluate_reader, read_gold
-    from dpr.reader.features import add_negatives
     from dpr.reader.model import save_reader_config
+    from dpr.reader.negatives import add_negatives
     from dpr.reader.reader import load_reader
 
-    examples = add_negatives(_examples(data), share=1.0 if negatives else 0.0, seed=1)
+    examples = [example for source in data for example in _examples(source)]
+    if negatives:
+        examples = add_negatives(examples, share=1.0, depth=10, seed=1)
     model = load_reader(reader, precision)
     with show_progress() as progress:
         if tune_threshold:
@@ -88,9 +107,16 @@ def evaluate_reader_command(
     show({**scores.as_json(), "null_threshold": model.config.null_threshold}, as_json)
 
 
-def _examples(sources: list[str]) -> list[Example]:
+def _examples(source: str) -> list[Example]:
     """Read questions that say of themselves what a reader should do: answer, or find no answer."""
     from dpr.data.passages import read_examples
 
-    read = (example for source in sources for example in read_examples(source))
-    return [example for example in read if example.question.answers or example.is_impossible]
+    return [example for example in read_examples(source) if example.question.answers or example.is_impossible]
+
+
+def _reading_set(source: str) -> ReadingSet:
+    from dpr.reader.evaluate import choose_rule
+    from dpr.train.reader import ReadingSet
+
+    examples = _examples(source)
+    return ReadingSet(examples, choose_rule(examples, is_korean=source.startswith(("korquad:", "klue:"))))

@@ -11,30 +11,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dpr.cli.options import DataOption, JsonOption, show
-from dpr.config import DEFAULT_BASE, load_config
+from dpr.cli.options import (
+    BaseOption,
+    ConfigOption,
+    DataOption,
+    DataWeightOption,
+    JsonOption,
+    ValidateOption,
+    show,
+    sources_of,
+)
+from dpr.config import load_config
 from dpr.console import show_progress
-from dpr.errors import ConfigError
 
 if TYPE_CHECKING:
-    from dpr.train.batches import Source
+    from dpr.types import Example
 
 
 OutputOption = Annotated[
     Path, typer.Option(metavar="DIR", help="Folder of the pair; an interrupted run goes on in it.")
-]
-DataWeightOption = Annotated[
-    list[float] | None, typer.Option(metavar="NUMBER", help="How often an epoch sees each question; once per --data.")
-]
-ValidateOption = Annotated[
-    list[str] | None,
-    typer.Option(metavar="SOURCE", help="kind:PATH of held-out questions to choose the weights by; repeatable."),
-]
-BaseOption = Annotated[
-    str | None, typer.Option(metavar="NAME_OR_DIR", help=f"The encoder to start from. [default: {DEFAULT_BASE}]")
-]
-ConfigOption = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="TOML file of settings; options here win over it.")
 ]
 SharedOption = Annotated[
     bool | None, typer.Option("--shared/--separate", help="One BERT for questions and passages, or two.")
@@ -78,21 +73,12 @@ def train_command(
     held_out = [example for source in validate or () for example in read_examples(source)]
     command = shlex.join(["dpr", *sys.argv[1:]])
     with show_progress() as progress:
-        record = train(_sources(data, data_weight), output, training, held_out, progress, command)
+        record = train(sources_of(data, data_weight, _examples), output, training, held_out, progress, command)
     if os.environ.get("RANK", "0") == "0":  # one of several processes speaks for all
         show(record, as_json)
 
 
-def _sources(data: list[str], weights: list[float] | None) -> list[Source]:
+def _examples(source: str) -> list[Example]:
     from dpr.data.passages import read_examples
-    from dpr.train.batches import Source
 
-    if weights and len(weights) != len(data):
-        raise ConfigError(
-            f"--data-weight was given {len(weights)} times and --data {len(data)} times; give one for each, in order"
-        )
-    found = []
-    for source, weight in zip(data, weights or [1.0] * len(data), strict=True):
-        examples = [example for example in read_examples(source) if not example.is_impossible]
-        found.append(Source(source, examples, weight))
-    return found
+    return [example for example in read_examples(source) if not example.is_impossible]

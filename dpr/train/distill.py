@@ -8,10 +8,12 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from dpr import __version__
 from dpr.errors import ConfigError
@@ -77,7 +79,9 @@ def distill(
     run = _run_identity(origin, validation)
     stepper = DistillStepper(towers, objective, training, precision)
     temperature = Temperature(training, towers.question.config.normalize).to(device)
-    loop = Loop(towers, stepper, temperature, objective.batches, validation, training, precision, Processes())
+    module = nn.ModuleDict({"towers": towers.module(), "temperature": temperature})
+    measure = partial(validation.measure, towers.both, towers.tokenizers, precision) if validation else None
+    loop = Loop(module, stepper, objective.batches, measure, training, precision, Processes())
     standing, last = loop.run(output, run, progress)
     record: dict[str, object] = {
         "command": command,
@@ -91,8 +95,8 @@ def distill(
         "seconds": round(time.monotonic() - began, 1),
         "run": run,
     }
-    if validation is not None:
-        record["validation"] = validation.measure(towers.both, towers.tokenizers, precision)
+    if measure is not None:
+        record["validation"] = measure()
     finish(towers, output, record)
     return record
 

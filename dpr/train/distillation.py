@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields
 
-from dpr.config import DEFAULT_BASE
 from dpr.errors import ConfigError
-from dpr.train.settings import Training
+from dpr.train.settings import Schedule, Training
 
 OBJECTIVES = ("vectors", "parallel", "scores")
 """What a student learns of its teacher."""
 
 
-@dataclass(frozen=True, slots=True)
-class Distillation:
+@dataclass(frozen=True)
+class Distillation(Schedule):
     """Settings of a run; those that `Training` has too mean the same here.
 
     Teacher: ``teacher`` names a dual encoder. For the objective ``scores``, ``cross_encoder`` may name a sequence
@@ -32,44 +31,22 @@ class Distillation:
     teacher: str = ""
     cross_encoder: str = ""
 
-    base: str = DEFAULT_BASE
     shared: bool = True
     pooling: str | None = None
     normalize: bool | None = None
     question_tokens: int | None = None
     passage_tokens: int | None = None
 
-    epochs: int = 1
-    max_steps: int = 0
     batch_size: int = 64
     questions_per_passage: int = 2
     document_passages: int = 8
     hard_negatives: int = 7
     separate_sources: bool = True
-    chunk_tokens: int = 0
     gradient_cache: bool = False
-    accumulation_steps: int = 1
 
     temperature: float | None = None
     teacher_temperature: float | None = None
     label_weight: float = 0.0
-
-    learning_rate: float = 5e-5
-    rows_factor: float = 1.0
-    warmup_share: float = 0.1
-    weight_decay: float = 0.01
-    max_grad_norm: float = 1.0
-    dropout: float = 0.0
-    lora_rank: int = 0
-    lora_alpha: int = 64
-
-    validate_steps: int = 0
-    metric: str = "mrr"
-    patience: int = 0
-
-    precision: str = "auto"
-    checkpoint_steps: int = 100
-    seed: int = 1
 
     def __post_init__(self) -> None:
         if self.objective not in OBJECTIVES:

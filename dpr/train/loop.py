@@ -18,10 +18,8 @@ from dpr.models.optimization import make_optimizer, set_learning_rate, warmup_th
 from dpr.models.resume import load_state, load_weights, save_state, save_weights
 from dpr.train.distributed import Processes
 from dpr.train.log import RunLog
-from dpr.train.settings import Training
-from dpr.train.step import BadLossError, StepResult, Temperature
-from dpr.train.towers import Towers
-from dpr.train.validation import HeldOut
+from dpr.train.settings import Schedule
+from dpr.train.step import BadLossError, StepResult
 from dpr.types import Progress
 
 logger = logging.getLogger(__name__)
@@ -63,39 +61,43 @@ class Standing:
 
 
 class Loop(Generic[B]):
-    """The steps of one run over the same batches and settings; ``batches_of`` gives an epoch's, by its number."""
+    """The steps of one run over the same batches and settings.
+
+    Args:
+        module: all that is trained; its trainable weights are what a state holds.
+        stepper: computes gradients.
+        batches_of: gives an epoch's batches, by its number.
+        measure: returns the metrics of a validation; None where nothing is held out.
+    """
 
     def __init__(
         self,
-        towers: Towers,
+        module: nn.Module,
         stepper: Steps[B],
-        temperature: Temperature,
         batches_of: Callable[[int], list[B]],
-        held_out: HeldOut | None,
-        training: Training,
+        measure: Callable[[], dict[str, float]] | None,
+        settings: Schedule,
         precision: torch.dtype,
         processes: Processes,
     ) -> None:
-        self._towers = towers
+        self._module = module
         self._stepper = stepper
         self._batches_of = batches_of
-        self._held_out = held_out
-        self._training = training
-        self._precision = precision
+        self._measure = measure
+        self._settings = settings
         self._processes = processes
-        self._module = nn.ModuleDict({"towers": towers.module(), "temperature": temperature})
         self._optimizer = make_optimizer(
-            self._module, training.learning_rate, training.weight_decay, {".rows": training.rows_factor}
+            module, settings.learning_rate, settings.weight_decay, {".rows": settings.rows_factor}
         )
         uses_scaler = precision == torch.float16
         self._scaler = torch.amp.GradScaler(stepper.device.type) if uses_scaler else None
-        sizes = [len(self._groups(epoch)) for epoch in range(training.epochs)]
+        sizes = [len(self._groups(epoch)) for epoch in range(settings.epochs)]
         self._epoch_ends = list(itertools.accumulate(sizes))
         self.steps = self._epoch_ends[-1]
-        if training.max_steps:
-            self.steps = min(self.steps, training.max_steps)
+        if settings.max_steps:
+            self.steps = min(self.steps, settings.max_steps)
         if not self.steps:
-            raise DataError("there is not one batch of two passages to tell apart; give more data")
+            raise DataError("there is not one batch to train on; give more data")
 
     def run(self, output: Path, run: str, progress: Progress) -> tuple[Standing, StepResult]:
         """Take the steps that the saved state has not taken; leave the best weights in the towers."""
@@ -115,7 +117,7 @@ class Loop(Generic[B]):
                     progress("train", standing.step, self.steps)
                 self._validate(standing, output, run, log)
                 self._save(standing, output, run, log)
-        if self._held_out and (output / BEST).is_file():
+        if self._measure and (output / BEST).is_file():
             load_weights(output / BEST, self._module, run)
         return standing, result
 
@@ -128,23 +130,23 @@ class Loop(Generic[B]):
         return Standing.from_text(step, text)
 
     def _is_over(self, standing: Standing) -> bool:
-        return bool(self._training.patience) and standing.worse >= self._training.patience
+        return bool(self._settings.patience) and standing.worse >= self._settings.patience
 
     def _batches(self, done: int) -> Iterator[list[B]]:
         """Yield the batches of each step from ``done`` on."""
         begins = [0, *self._epoch_ends]
-        for epoch in range(self._training.epochs):
+        for epoch in range(self._settings.epochs):
             if begins[epoch + 1] > done:
                 groups = self._groups(epoch)[max(0, done - begins[epoch]) :]
                 yield from itertools.islice(groups, max(0, self.steps - max(done, begins[epoch])))
 
     def _groups(self, epoch: int) -> list[list[B]]:
         batches = self._batches_of(epoch)
-        size = self._training.accumulation_steps
+        size = self._settings.accumulation_steps
         return [batches[first : first + size] for first in range(0, len(batches), size)]
 
     def _set_rate(self, step: int) -> float:
-        rate = self._training.learning_rate * warmup_then_linear(step, self.steps, self._training.warmup_share)
+        rate = self._settings.learning_rate * warmup_then_linear(step, self.steps, self._settings.warmup_share)
         set_learning_rate(self._optimizer, rate)
         return rate
 
@@ -157,7 +159,7 @@ class Loop(Generic[B]):
         self._processes.sum_gradients(weights)
         if self._scaler:
             self._scaler.unscale_(self._optimizer)
-        nn.utils.clip_grad_norm_(weights, self._training.max_grad_norm)
+        nn.utils.clip_grad_norm_(weights, self._settings.max_grad_norm)
         if self._scaler:
             self._scaler.step(self._optimizer)
             self._scaler.update()
@@ -167,13 +169,13 @@ class Loop(Generic[B]):
         return result
 
     def _validate(self, standing: Standing, output: Path, run: str, log: RunLog) -> None:
-        every = self._training.validate_steps
+        every = self._settings.validate_steps
         due = standing.step % every == 0 if every else standing.step in self._epoch_ends
-        if self._held_out is None or not (due or standing.step == self.steps):
+        if self._measure is None or not (due or standing.step == self.steps):
             return
-        metrics = self._held_out.measure(self._towers.both, self._towers.tokenizers, self._precision)
+        metrics = self._measure()
         log.validation(standing.step, metrics)
-        value = metrics[self._training.metric] * (-1 if self._training.metric == "rank" else 1)
+        value = metrics[self._settings.metric] * (-1 if self._settings.metric == "rank" else 1)
         if value > standing.best:
             standing.best, standing.best_step, standing.worse = value, standing.step, 0
             if self._processes.is_main:
@@ -183,7 +185,7 @@ class Loop(Generic[B]):
         self._processes.wait()
 
     def _save(self, standing: Standing, output: Path, run: str, log: RunLog) -> None:
-        if standing.step % self._training.checkpoint_steps or not self._processes.is_main:
+        if standing.step % self._settings.checkpoint_steps or not self._processes.is_main:
             return
         log.flush()
         text = standing.as_text() | ({"scaler": repr(self._scaler.get_scale())} if self._scaler else {})

@@ -4,70 +4,33 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 from dpr.config import DEFAULT_BASE
 from dpr.errors import ConfigError
 
-METRICS = ("mrr", "recall@1", "recall@20", "rank")
-"""What a validation can choose the best weights by; ``rank`` is the gold passage's mean rank, less is better."""
 
+@dataclass(frozen=True)
+class Schedule:
+    """What every training here has in common: how long, how fast, in which arithmetic, and which weights are kept.
 
-@dataclass(frozen=True, slots=True)
-class Training:
-    """Settings of a run; lengths count special tokens, None takes the base's own.
+    A step sees ``accumulation_steps`` batches, averaged. The model sees chunks of ``chunk_tokens`` padded tokens (0:
+    what suits the device). ``rows_factor`` multiplies the learning rate of the rows of added WordPieces, which are to
+    move further.
 
-    Batches: a step sees ``batch_size`` questions, at most ``questions_per_passage`` of which share a passage, and
-    ``hard_negatives`` further passages for each question that has some. Passages of one document are hard negatives of
-    each other: ``document_passages`` of them come into a batch together. ``separate_sources`` fills a batch from one
-    data set where it can: negatives of the same kind are harder, too. The model sees chunks of ``chunk_tokens`` padded
-    tokens (0: what suits the device); ``gradient_cache`` encodes each twice so that only one chunk is in memory.
-    ``accumulation_steps`` batches are averaged before a step; that adds no negatives.
-
-    Loss: ``temperature`` None is 0.05 for normalized vectors and 1 for raw inner products; ``learn_temperature`` trains
-    it. ``symmetric`` adds the loss of finding the question by its passage. ``lexical_share`` of the loss is the
-    divergence from BM25's scores of the batch's passages, counted in WordPieces: exact matches of rare words are what a
-    small training set teaches least.
-
-    ``swap_pieces`` lets a share of the added WordPieces swap places in each batch, in questions and passages alike, so
-    that words never trained on are compared as well.
-
-    ``sketch_dimension`` numbers, a multiple of 64, come to a vector: a random projection of the text's WordPieces,
-    weighted by their rarity in the training sets' passages and by what is learned of their importance
-    (`dpr.models.lexical_sketch`). 0 adds none; a base that has such a sketch keeps it.
-
-    ``rows_factor`` multiplies the learning rate of the rows of added WordPieces, which are to move further.
-
-    Weights: ``shared`` trains one BERT for both roles; ``lora_rank`` 0 trains all weights, above that a LoRA adapter.
-    ``dropout`` is off: in a few epochs it gained nothing here, and on a CPU it takes a quarter of the time.
+    Weights: ``lora_rank`` 0 trains all weights, above that a LoRA adapter. ``dropout`` is off: in a few epochs it
+    gained nothing here, and on a CPU it takes a quarter of the time.
 
     Validation, each ``validate_steps`` (0: after every epoch), keeps the best weights by ``metric`` and stops after
     ``patience`` validations in a row without a better one (0: never).
     """
 
     base: str = DEFAULT_BASE
-    shared: bool = False
-    pooling: str | None = None
-    normalize: bool | None = None
-    question_tokens: int | None = None
-    passage_tokens: int | None = None
-    sketch_dimension: int = 0
 
     epochs: int = 1
     max_steps: int = 0
-    batch_size: int = 128
-    questions_per_passage: int = 2
-    document_passages: int = 8
-    hard_negatives: int = 1
-    separate_sources: bool = True
-    chunk_tokens: int = 0
-    gradient_cache: bool = False
     accumulation_steps: int = 1
-
-    temperature: float | None = None
-    learn_temperature: bool = False
-    symmetric: bool = False
-    lexical_share: float = 0.0
-    swap_pieces: bool = False
+    chunk_tokens: int = 0
 
     learning_rate: float = 5e-5
     rows_factor: float = 1.0
@@ -83,29 +46,93 @@ class Training:
     patience: int = 0
 
     precision: str = "auto"
-    compile: bool = False
     checkpoint_steps: int = 100
     seed: int = 1
 
+    metrics: ClassVar[tuple[str, ...]] = ("mrr", "recall@1", "recall@20", "rank")
+    """What a validation can choose the best weights by; ``rank`` is the gold passage's mean rank, less is better."""
+
     def __post_init__(self) -> None:
-        at_least_one = ("epochs", "batch_size", "questions_per_passage", "document_passages", "accumulation_steps")
-        for name in (*at_least_one, "checkpoint_steps"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        for name in ("max_steps", "hard_negatives", "chunk_tokens", "lora_rank", "validate_steps", "patience"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must not be negative")
+        for name in ("epochs", "accumulation_steps", "checkpoint_steps"):
+            refuse_below(self, name, 1)
+        for name in ("max_steps", "chunk_tokens", "lora_rank", "validate_steps", "patience"):
+            refuse_below(self, name, 0)
         if not 0 < self.learning_rate < math.inf:
             raise ConfigError(f"learning_rate is {self.learning_rate}; choose a number above 0, such as 5e-5")
         if not 0 < self.rows_factor < math.inf:
             raise ConfigError(f"rows_factor is {self.rows_factor}; choose a number above 0, such as 3")
-        if self.temperature is not None and not 0 < self.temperature < math.inf:
-            raise ConfigError(f"temperature is {self.temperature}; choose a number above 0, such as 0.05")
         if not 0 <= self.warmup_share < 1 or not 0 <= self.dropout < 1:
             raise ConfigError("warmup_share and dropout are shares, from 0 up to but not including 1")
+        if self.metric not in self.metrics:
+            raise ConfigError(f"unknown metric {self.metric!r}; choose {', '.join(self.metrics)}")
+
+
+def refuse_below(settings: object, name: str, least: int) -> None:
+    """Refuse a setting that is a smaller number than it may be.
+
+    Raises:
+        ConfigError: it is.
+    """
+    if getattr(settings, name) < least:
+        limit = f"be at least {least}" if least else "not be negative"
+        raise ConfigError(f"{name} is {getattr(settings, name)}; it must {limit}")
+
+
+@dataclass(frozen=True)
+class Training(Schedule):
+    """Settings of a run; lengths count special tokens, None takes the base's own. `Schedule` has the rest.
+
+    Batches: a step sees ``batch_size`` questions, at most ``questions_per_passage`` of which share a passage, and
+    ``hard_negatives`` further passages for each question that has some. Passages of one document are hard negatives of
+    each other: ``document_passages`` of them come into a batch together. ``separate_sources`` fills a batch from one
+    data set where it can: negatives of the same kind are harder, too. ``gradient_cache`` encodes each chunk twice so
+    that only one is in memory. ``accumulation_steps`` batches are averaged before a step; that adds no negatives.
+
+    Loss: ``temperature`` None is 0.05 for normalized vectors and 1 for raw inner products; ``learn_temperature`` trains
+    it. ``symmetric`` adds the loss of finding the question by its passage. ``lexical_share`` of the loss is the
+    divergence from BM25's scores of the batch's passages, counted in WordPieces: exact matches of rare words are what a
+    small training set teaches least.
+
+    ``swap_pieces`` lets a share of the added WordPieces swap places in each batch, in questions and passages alike, so
+    that words never trained on are compared as well.
+
+    ``sketch_dimension`` numbers, a multiple of 64, come to a vector: a random projection of the text's WordPieces,
+    weighted by their rarity in the training sets' passages and by what is learned of their importance
+    (`dpr.models.lexical_sketch`). 0 adds none; a base that has such a sketch keeps it.
+
+    Weights: ``shared`` trains one BERT for both roles.
+    """
+
+    shared: bool = False
+    pooling: str | None = None
+    normalize: bool | None = None
+    question_tokens: int | None = None
+    passage_tokens: int | None = None
+    sketch_dimension: int = 0
+
+    batch_size: int = 128
+    questions_per_passage: int = 2
+    document_passages: int = 8
+    hard_negatives: int = 1
+    separate_sources: bool = True
+    gradient_cache: bool = False
+
+    temperature: float | None = None
+    learn_temperature: bool = False
+    symmetric: bool = False
+    lexical_share: float = 0.0
+    swap_pieces: bool = False
+
+    compile: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("batch_size", "questions_per_passage", "document_passages"):
+            refuse_below(self, name, 1)
+        refuse_below(self, "hard_negatives", 0)
+        if self.temperature is not None and not 0 < self.temperature < math.inf:
+            raise ConfigError(f"temperature is {self.temperature}; choose a number above 0, such as 0.05")
         if not 0 <= self.lexical_share < 1:
             raise ConfigError(f"lexical_share is {self.lexical_share}; choose a share from 0 up to but not including 1")
         if self.sketch_dimension % 64 or self.sketch_dimension < 0:
             raise ConfigError(f"sketch_dimension is {self.sketch_dimension}; choose 0 or a multiple of 64")
-        if self.metric not in METRICS:
-            raise ConfigError(f"unknown metric {self.metric!r}; choose {', '.join(METRICS)}")

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from dpr import __version__
 from dpr.models.backends import choose_device, choose_precision
@@ -88,7 +89,9 @@ def _train(
     stepper = Stepper(towers, temperature, tokens, training, precision, processes)
     began = time.monotonic()
     batches_of = partial(epoch_batches, sources, Batching.of(training))
-    loop = Loop(towers, stepper, temperature, batches_of, held_out, training, precision, processes)
+    module = nn.ModuleDict({"towers": towers.module(), "temperature": temperature})
+    measure = partial(held_out.measure, towers.both, towers.tokenizers, precision) if held_out else None
+    loop = Loop(module, stepper, batches_of, measure, training, precision, processes)
     standing, last = loop.run(output, run, progress)
     record: dict[str, object] = {
         "command": command,
@@ -108,8 +111,8 @@ def _train(
         "seconds": round(time.monotonic() - began, 1),
         "run": run,
     }
-    if held_out is not None:
-        record["validation"] = held_out.measure(towers.both, towers.tokenizers, precision)
+    if measure is not None:
+        record["validation"] = measure()
     if processes.is_main:
         finish(towers, output, record)
     processes.wait()

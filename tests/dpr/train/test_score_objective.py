@@ -44,7 +44,9 @@ def divergence(student: FloatArray, teacher: FloatArray) -> float:
 
 
 def test_a_dual_encoder_scores_all_passages_of_a_batch(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    settings = Distillation("scores", str(tiny_checkpoint), base=str(tiny_checkpoint), teacher_temperature=0.5)
+    settings = Distillation(
+        objective="scores", teacher=str(tiny_checkpoint), base=str(tiny_checkpoint), teacher_temperature=0.5
+    )
     teacher = load_encoder(tiny_checkpoint, "fp32")
     towers = make_towers(settings.training())
     objective = ScoreObjective(MATERIAL, teacher, towers, settings, tmp_path, no_progress)
@@ -66,7 +68,7 @@ def test_a_dual_encoder_scores_all_passages_of_a_batch(tiny_checkpoint: Path, tm
 
 def test_a_cross_encoder_scores_a_questions_own_passages(tiny_checkpoint: Path, tmp_path: Path) -> None:
     folder = make_cross_encoder(tiny_checkpoint, tmp_path / "cross")
-    settings = Distillation("scores", cross_encoder=str(folder), base=str(tiny_checkpoint))
+    settings = Distillation(objective="scores", cross_encoder=str(folder), base=str(tiny_checkpoint))
     teacher = load_cross_encoder(folder, "fp32")
     towers = make_towers(settings.training())
     objective = ScoreObjective(MATERIAL, teacher, towers, settings, tmp_path, no_progress)
@@ -85,7 +87,7 @@ def test_a_cross_encoder_scores_a_questions_own_passages(tiny_checkpoint: Path, 
 
 def test_a_cross_encoder_needs_negatives(tiny_checkpoint: Path, tmp_path: Path) -> None:
     folder = make_cross_encoder(tiny_checkpoint, tmp_path / "cross")
-    settings = Distillation("scores", cross_encoder=str(folder), base=str(tiny_checkpoint))
+    settings = Distillation(objective="scores", cross_encoder=str(folder), base=str(tiny_checkpoint))
     examples = [replace(example, positives=example.positives[:1], negatives=()) for example in EXAMPLES]
     towers = make_towers(settings.training())
     teacher = load_cross_encoder(folder, "fp32")

@@ -23,7 +23,9 @@ PAIRS = {"pairs": [SentencePair(f"pairs:{number}", f"word {number}", f"낱말 {n
 def test_both_sentences_are_measured_against_the_sources_vector(
     shared: bool, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
-    settings = Distillation("parallel", str(tiny_checkpoint), base=str(tiny_checkpoint), shared=shared, batch_size=4)
+    settings = Distillation(
+        objective="parallel", teacher=str(tiny_checkpoint), base=str(tiny_checkpoint), shared=shared, batch_size=4
+    )
     teacher = load_encoder(tiny_checkpoint, "fp32")
     objective = VectorObjective(
         Material(pairs=PAIRS), teacher, make_towers(settings.training()), settings, tmp_path, no_progress
@@ -45,7 +47,7 @@ def test_both_sentences_are_measured_against_the_sources_vector(
 
 def test_another_dimension_is_refused(tiny_checkpoint: Path, tmp_path: Path) -> None:
     base = make_bert(tiny_checkpoint, tmp_path / "small", 1, hidden_size=16)
-    settings = Distillation("parallel", str(tiny_checkpoint), base=str(base))
+    settings = Distillation(objective="parallel", teacher=str(tiny_checkpoint), base=str(base))
     teacher = load_encoder(tiny_checkpoint, "fp32")
     with pytest.raises(ConfigError, match=r"small gives vectors of 16 numbers and the teacher .* of 32; choose a base"):
         VectorObjective(

@@ -7,8 +7,8 @@ import pytest
 
 from dpr.errors import DataError
 from dpr.models.checkpoint import load_tokenizer
-from dpr.reader.features import add_negatives, make_features
 from dpr.reader.model import ReaderConfig
+from dpr.train.reader_features import make_features
 from dpr.types import Example, Passage, Question
 
 CONFIG = ReaderConfig(max_tokens=40, stride=8, question_tokens=8, max_answer_tokens=10)
@@ -51,18 +51,3 @@ def test_an_answer_without_an_offset_is_refused(tokenizer: Any) -> None:
     unplaced = Example(Question("q9", "who ?", ("kim",)), (Passage("p", "kim"),))
     with pytest.raises(DataError, match="'q9' has an answer without its offset"):
         list(make_features(tokenizer, [unplaced], CONFIG))
-
-
-def test_negatives_come_from_the_same_article_and_do_not_hold_the_answer() -> None:
-    examples = [
-        example(1, "kim lives here", "kim"),
-        example(2, "kim and lee live there", "lee"),
-        example(3, "nobody but choi", "choi"),
-        example(4, "park is alone", "park", title="other"),
-    ]
-    added = add_negatives(examples, 1.0, seed=1)[4:]
-    passages = {negative.question.id: negative.positives[0].id for negative in added}
-    assert passages["q1"] == "p3"
-    assert set(passages) == {"q1", "q2", "q3"}
-    assert all(negative.is_impossible and not negative.question.answers for negative in added)
-    assert add_negatives(examples, 0.0, seed=1) == examples

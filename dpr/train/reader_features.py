@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import random
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +11,7 @@ import numpy as np
 from dpr.errors import DataError
 from dpr.reader.model import ReaderConfig
 from dpr.reader.windows import Window, make_windows
-from dpr.types import Example, Passage
+from dpr.types import Example
 
 _PAIRS_AT_ONCE = 1000
 
@@ -25,32 +23,7 @@ class Feature:
     window: Window
     start: int
     end: int
-
-
-def add_negatives(examples: Sequence[Example], share: float, seed: int) -> list[Example]:
-    """Return the examples and, for a share of them, the same question over a passage that does not answer it.
-
-    The passage is another one of the same article (the same title) without any gold answer in its text: what a
-    retriever confuses with the right one. Questions whose article has no such passage get none.
-    """
-    articles: dict[str, dict[str, Passage]] = defaultdict(dict)  # title -> passage id -> passage
-    for example in examples:
-        passage = example.positives[0]
-        articles[passage.title][passage.id] = passage
-    chooser = random.Random(seed)  # noqa: S311 - sampling, not secrets
-    negatives = []
-    for example in examples:
-        if chooser.random() >= share or not example.question.answers:
-            continue
-        others = [
-            passage
-            for passage in articles[example.positives[0].title].values()
-            if not any(answer in passage.text for answer in example.question.answers)
-        ]
-        if others:
-            question = replace(example.question, answers=())
-            negatives.append(Example(question, (chooser.choice(others),), is_impossible=True))
-    return [*examples, *negatives]
+    question_id: str
 
 
 def make_features(tokenizer: Any, examples: Sequence[Example], config: ReaderConfig) -> Iterator[Feature]:
@@ -65,7 +38,7 @@ def make_features(tokenizer: Any, examples: Sequence[Example], config: ReaderCon
         grouped = make_windows(tokenizer, pairs, config.max_tokens, config.stride, config.question_tokens)
         for example, windows in zip(chunk, grouped, strict=True):
             for window in windows:
-                yield Feature(window, *_label(example, window))
+                yield Feature(window, *_label(example, window), example.question.id)
 
 
 def _label(example: Example, window: Window) -> tuple[int, int]:

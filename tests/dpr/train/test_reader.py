@@ -11,11 +11,17 @@ from safetensors.torch import load_file
 from dpr.errors import ConfigError, DataError, ModelError
 from dpr.reader.model import ReaderConfig
 from dpr.reader.reader import load_reader
-from dpr.reader.train import ReaderTraining, train_reader
+from dpr.train.batches import Source
+from dpr.train.reader import train_reader
+from dpr.train.reader_settings import ReaderTraining
 from dpr.types import Candidates, Example, Passage, Question
 
 CONFIG = ReaderConfig(max_tokens=64, stride=8, question_tokens=16)
 NAMES = ["kim", "lee", "park", "choi", "jung", "kang", "cho", "yoon"]
+
+
+def sources() -> list[Source]:
+    return [Source("names", examples())]
 
 
 def examples() -> list[Example]:
@@ -40,7 +46,7 @@ def losses(output: Path) -> list[float]:
 
 
 def test_a_trained_reader_finds_the_answer(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    summary = train_reader(examples(), tmp_path, training(tiny_checkpoint, epochs=14), CONFIG)
+    summary = train_reader(sources(), tmp_path, training(tiny_checkpoint, epochs=14), CONFIG)
     history = losses(tmp_path)
     assert sum(history[-5:]) / 5 < 0.3 * history[0]
     reader = load_reader(tmp_path, precision="fp32")
@@ -62,11 +68,11 @@ def test_a_killed_run_goes_on_to_the_same_weights(tiny_checkpoint: Path, tmp_pat
         if done == 6:
             raise KilledError
 
-    train_reader(examples(), tmp_path / "whole", settings, CONFIG)
+    train_reader(sources(), tmp_path / "whole", settings, CONFIG)
     with pytest.raises(KilledError):
-        train_reader(examples(), tmp_path / "killed", settings, CONFIG, kill_at_step_6)
+        train_reader(sources(), tmp_path / "killed", settings, CONFIG, progress=kill_at_step_6)
     torch.manual_seed(1234)
-    train_reader(examples(), tmp_path / "killed", settings, CONFIG)
+    train_reader(sources(), tmp_path / "killed", settings, CONFIG)
     name = "adapter_model.safetensors" if rank else "model.safetensors"
     whole, resumed = (load_file(tmp_path / run / name) for run in ("whole", "killed"))
     assert whole.keys() == resumed.keys()
@@ -74,7 +80,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(tiny_checkpoint: Path, tmp_pat
 
 
 def test_an_adapter_is_small_and_names_its_base(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    train_reader(examples(), tmp_path, training(tiny_checkpoint, epochs=1, lora_rank=2), CONFIG)
+    train_reader(sources(), tmp_path, training(tiny_checkpoint, epochs=1, lora_rank=2), CONFIG)
     saved = json.loads((tmp_path / "adapter_config.json").read_text(encoding="utf-8"))
     assert saved["base_model_name_or_path"] == str(tiny_checkpoint)
     assert not (tmp_path / "model.safetensors").exists()
@@ -87,17 +93,17 @@ def test_a_state_of_other_settings_is_refused(tiny_checkpoint: Path, tmp_path: P
             raise KilledError
 
     with pytest.raises(KilledError):
-        train_reader(examples(), tmp_path, training(tiny_checkpoint), CONFIG, kill)
+        train_reader(sources(), tmp_path, training(tiny_checkpoint), CONFIG, progress=kill)
     with pytest.raises(ModelError, match="other settings or data"):
-        train_reader(examples(), tmp_path, training(tiny_checkpoint, seed=2), CONFIG)
+        train_reader(sources(), tmp_path, training(tiny_checkpoint, seed=2), CONFIG)
 
 
 def test_bad_input_is_one_sentence(tiny_checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no training questions"):
         train_reader([], tmp_path, training(tiny_checkpoint), CONFIG)
-    with pytest.raises(ConfigError, match="shares between 0 and 1"):
+    with pytest.raises(ConfigError, match="negative_share is 2; it is a share"):
         ReaderTraining(negative_share=2)
     with pytest.raises(ConfigError, match="learning_rate is nan"):
         training(tiny_checkpoint, learning_rate=float("nan"))
-    with pytest.raises(ModelError, match=r"the loss became \w+ at step \d+; lower the learning rate"):
-        train_reader(examples(), tmp_path, training(tiny_checkpoint, learning_rate=1e30), CONFIG)
+    with pytest.raises(ModelError, match=r"step \d+: the loss became \w+ over the questions q.*; lower the learning rate"):
+        train_reader(sources(), tmp_path, training(tiny_checkpoint, learning_rate=1e30), CONFIG)

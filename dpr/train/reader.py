@@ -1,0 +1,192 @@
+"""From questions with answer spans to an MRC reader: sets a run up, takes it to its end, writes the reader."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from dpr import __version__
+from dpr.errors import DataError
+from dpr.models.adapters import add_lora
+from dpr.models.backends import choose_device, choose_precision
+from dpr.models.checkpoint import load_model, load_tokenizer, resolve
+from dpr.reader.evaluate import evaluate_reader
+from dpr.reader.model import ReaderConfig, ReaderNetwork, fit_config, make_relevance_head, save_reader_model
+from dpr.reader.negatives import add_negatives
+from dpr.reader.reader import ExtractiveReader
+from dpr.train.batches import Source
+from dpr.train.distributed import Processes, join_processes, leave_processes
+from dpr.train.loop import BEST, STATE, Loop
+from dpr.train.reader_features import make_features
+from dpr.train.reader_settings import ReaderTraining
+from dpr.train.reader_step import ReaderStepper, epoch_rows
+from dpr.train.train import RECORD, base_hash
+from dpr.types import Example, Progress, no_progress
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingSet:
+    """Held-out questions with their gold passages, and the answer rule that they are judged by."""
+
+    examples: Sequence[Example]
+    rule: str
+
+
+def train_reader(
+    sources: Sequence[Source],
+    output: Path,
+    training: ReaderTraining,
+    config: ReaderConfig | None = None,
+    held_out: Sequence[ReadingSet] = (),
+    progress: Progress = no_progress,
+    command: str = "",
+) -> dict[str, object]:
+    """Train a reader, save it to ``output``, and return how it went.
+
+    A run that was killed goes on from its last checkpoint when it is called again with the same arguments, to the same
+    weights. Under ``torchrun`` the processes share each batch. Without ``held_out`` the last weights are kept, else
+    those that did best on these questions: by the mean of the sets' F1 or exact match.
+
+    Raises:
+        DataError: there are no questions, or an answer lacks its offset.
+        ModelError: the base cannot be loaded, the loss is not finite, or ``output`` holds another run's state.
+    """
+    if not any(source.examples for source in sources):
+        raise DataError("there are no training questions; name a data set with questions and answers")
+    processes = join_processes()
+    try:
+        return _train(sources, output, training, config or ReaderConfig(), held_out, processes, progress, command)
+    finally:
+        leave_processes()
+
+
+def _train(
+    sources: Sequence[Source],
+    output: Path,
+    training: ReaderTraining,
+    config: ReaderConfig,
+    held_out: Sequence[ReadingSet],
+    processes: Processes,
+    progress: Progress,
+    command: str,
+) -> dict[str, object]:
+    torch.manual_seed(training.seed)
+    device = choose_device()
+    precision = choose_precision(training.precision, device)
+    tokenizer = load_tokenizer(resolve(training.base))
+    network = _make_network(training).to(device).train()
+    config = fit_config(config, network.model)
+    examples = [example for source in sources for example in _weighed(source, training.seed)]
+    shown = add_negatives(examples, training.negative_share, training.negative_depth, training.seed)
+    features = list(make_features(tokenizer, shown, config))
+    lengths = [len(feature.window) for feature in features]
+    output.mkdir(parents=True, exist_ok=True)
+    run = _run_identity(training, config, sources, held_out)
+    stepper = ReaderStepper(network, features, tokenizer.pad_token_id, training, precision, processes)
+    batches_of = partial(epoch_rows, lengths, training.batch_tokens, training.seed)
+    reader = ExtractiveReader("training", network, tokenizer, config, precision)
+    measure = partial(_measure, reader, network, held_out) if held_out else None
+    began = time.monotonic()
+    loop = Loop(network, stepper, batches_of, measure, training, precision, processes)
+    standing, last = loop.run(output, run, progress)
+    record: dict[str, object] = {
+        "command": command,
+        "version": __version__,
+        "training": asdict(training),
+        "base_sha256": base_hash(training.base),
+        "sources": {source.name: _described(source) for source in sources},
+        "negatives": len(shown) - len(examples),
+        "windows": len(features),
+        "processes": processes.count,
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+        "precision": str(precision).removeprefix("torch."),
+        "steps": standing.step,
+        "best_step": standing.best_step or standing.step,
+        "last_loss": last.loss,
+        "seconds": round(time.monotonic() - began, 1),
+        "run": run,
+    }
+    if measure is not None:
+        record["validation"] = measure()
+    if processes.is_main:
+        save_reader_model(output, network, tokenizer, config)
+        (output / RECORD).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        for name in (STATE, BEST):
+            (output / name).unlink(missing_ok=True)
+    processes.wait()
+    return record
+
+
+def _weighed(source: Source, seed: int) -> list[Example]:
+    """Return a source's examples as often as its weight says; of a part of them, those that the seed draws."""
+    whole, part = divmod(source.weight, 1)
+    order = torch.randperm(len(source.examples), generator=torch.Generator().manual_seed(seed)).tolist()
+    drawn = [source.examples[place] for place in sorted(order[: round(part * len(order))])]
+    return [*source.examples] * int(whole) + drawn
+
+
+def _measure(reader: ExtractiveReader, network: nn.Module, held_out: Sequence[ReadingSet]) -> dict[str, float]:
+    """Return F1 and exact match, in per cent, each the mean over the sets."""
+    network.eval()
+    scores = [evaluate_reader(reader, part.examples, part.rule) for part in held_out]
+    network.train()
+    return {
+        "f1": sum(score.f1 for score in scores) / len(scores),
+        "exact_match": sum(score.exact_match for score in scores) / len(scores),
+    }
+
+
+def _make_network(training: ReaderTraining) -> ReaderNetwork:
+    from transformers import AutoModelForQuestionAnswering
+
+    model = load_model(AutoModelForQuestionAnswering, resolve(training.base), new_head=True)
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = training.dropout
+    model.config.attention_probs_dropout_prob = training.dropout
+    if choose_device().type == "cpu":  # with its backward pass, a third faster there than the fused kernel
+        model.set_attn_implementation("eager")
+    relevance = make_relevance_head(model) if training.relevance_head else None
+    return ReaderNetwork(_adapted(model, training) if training.lora_rank else model, relevance)
+
+
+def _adapted(model: Any, training: ReaderTraining) -> Any:
+    options = {"task_type": "QUESTION_ANS", "modules_to_save": ["qa_outputs"]}
+    return add_lora(model, training.lora_rank, training.lora_alpha, training.base, **options)
+
+
+def _described(source: Source) -> dict[str, object]:
+    return {"questions": len(source.examples), "weight": source.weight, "sha256": _source_hash(source)}
+
+
+def _source_hash(source: Source) -> str:
+    digest = hashlib.sha256()
+    for example in source.examples:
+        passages = " ".join(passage.id for passage in (*example.positives, *example.negatives))
+        asked = (example.question.id, example.question.text, *example.question.answers, *example.answer_starts)
+        digest.update(("\t".join(map(str, asked)) + f"\t{passages}\n").encode())
+    return digest.hexdigest()
+
+
+def _run_identity(
+    training: ReaderTraining, config: ReaderConfig, sources: Sequence[Source], held_out: Sequence[ReadingSet]
+) -> str:
+    """Return what tells runs with other settings or data apart; how often a state is saved is no difference."""
+    settings = [asdict(replace(training, checkpoint_steps=1)), asdict(config)]
+    parts = [(source.name, source.weight, _source_hash(source)) for source in sources]
+    digest = hashlib.sha256(json.dumps([settings, parts], sort_keys=True).encode())
+    for part in held_out:
+        digest.update("\n".join([part.rule, *(example.question.text for example in part.examples)]).encode())
+    return digest.hexdigest()[:16]

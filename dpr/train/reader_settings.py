@@ -1,0 +1,43 @@
+"""The settings of a reader's training, with what each is good for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from dpr.errors import ConfigError
+from dpr.train.settings import Schedule, refuse_below
+
+
+@dataclass(frozen=True)
+class ReaderTraining(Schedule):
+    """Settings of a run; `Schedule` has the rest.
+
+    A step sees ``batch_tokens`` padded tokens, in windows of like length.
+
+    ``negative_share`` of the questions are also shown a passage without their answer, one of the ``negative_depth``
+    that BM25 finds best, so that scores of several passages compare. ``relevance_head`` adds one number to the model,
+    read at [CLS]: whether the window holds the answer. Its loss counts ``relevance_weight`` times that of the span.
+    """
+
+    epochs: int = 2
+    learning_rate: float = 1e-4
+    warmup_share: float = 0.06
+    metric: str = "f1"
+
+    batch_tokens: int = 6144
+    negative_share: float = 0.25
+    negative_depth: int = 10
+    relevance_head: bool = False
+    relevance_weight: float = 0.5
+
+    metrics: ClassVar[tuple[str, ...]] = ("f1", "exact_match")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("batch_tokens", "negative_depth"):
+            refuse_below(self, name, 1)
+        if not 0 <= self.negative_share <= 1:
+            raise ConfigError(f"negative_share is {self.negative_share}; it is a share, from 0 to 1")
+        if not 0 <= self.relevance_weight < float("inf"):
+            raise ConfigError(f"relevance_weight is {self.relevance_weight}; choose 0 or more, such as 0.5")

@@ -1,0 +1,120 @@
+"""One step of a reader's training: the gradients of a batch of windows, computed in chunks."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import torch
+from torch.nn import functional
+
+from dpr.models.tokens import length_sorted_batches
+from dpr.reader.model import Logits, ReaderNetwork
+from dpr.reader.windows import pad_windows
+from dpr.train.distributed import Processes
+from dpr.train.encoding import CHUNK_TOKENS
+from dpr.train.reader_features import Feature
+from dpr.train.reader_settings import ReaderTraining
+from dpr.train.step import StepResult, refuse_bad_loss
+
+BUCKET_BATCHES = 50
+"""So many batches' windows are drawn at random, and then sorted by length."""
+
+Rows = list[int]
+"""A batch: the places of its windows among the features."""
+
+
+def epoch_rows(lengths: Sequence[int], batch_tokens: int, seed: int, epoch: int) -> list[Rows]:
+    """Return an epoch's batches: windows of like length together, in random order, the same for the same seed."""
+    shuffle = random.Random(seed * 1000 + epoch)  # noqa: S311 - sampling, not secrets
+    rows = list(range(len(lengths)))
+    shuffle.shuffle(rows)
+    bucket = max(1, int(BUCKET_BATCHES * batch_tokens * len(lengths) / sum(lengths)))
+    batches: list[Rows] = []
+    for first in range(0, len(rows), bucket):
+        chunk = rows[first : first + bucket]
+        sorted_batches = length_sorted_batches([lengths[row] for row in chunk], batch_tokens)
+        batches += [[chunk[place] for place in batch] for batch in sorted_batches]
+    shuffle.shuffle(batches)
+    return batches
+
+
+def span_losses(logits: Logits, starts: torch.Tensor, ends: torch.Tensor, relevance_weight: float) -> torch.Tensor:
+    """Return the loss of each window, (W,).
+
+    It is the mean cross-entropy of start and end, [CLS] being both where there is no answer (Devlin et al. 2019,
+    section 4.2), and ``relevance_weight`` times the binary cross-entropy of the relevance head, where there is one.
+
+    Args:
+        logits: what the reader says, (W, T).
+        starts: the token where each window's answer starts, (W,); 0 for none.
+        ends: the token where it ends.
+        relevance_weight: how much the relevance head counts.
+    """
+    cross_entropy = functional.cross_entropy
+    start_loss = cross_entropy(logits.starts.float(), starts, reduction="none")
+    end_loss = cross_entropy(logits.ends.float(), ends, reduction="none")
+    losses = (start_loss + end_loss) / 2
+    if logits.relevance is None:
+        return losses
+    has_answer = (starts > 0).float()
+    judged = functional.binary_cross_entropy_with_logits(logits.relevance.float(), has_answer, reduction="none")
+    return losses + relevance_weight * judged
+
+
+class ReaderStepper:
+    """Computes the gradients of batches of windows, alone or as one of several processes."""
+
+    def __init__(
+        self,
+        network: ReaderNetwork,
+        features: Sequence[Feature],
+        pad_id: int,
+        training: ReaderTraining,
+        precision: torch.dtype,
+        processes: Processes,
+    ) -> None:
+        self._network = network
+        self._features = features
+        self._pad_id = pad_id
+        self._training = training
+        self._precision = precision
+        self._processes = processes
+        self.device = network.device
+
+    def backward(self, batches: Sequence[Rows], scaler: torch.amp.GradScaler | None = None) -> StepResult:
+        """Add the gradient of the mean loss of all windows of some batches to the weights of this process.
+
+        ``negatives`` of the result is the share of windows without an answer.
+
+        Raises:
+            BadLossError: the loss is not finite.
+        """
+        features = [self._features[row] for batch in batches for row in batch]
+        total = torch.zeros(())
+        with torch.autocast(self.device.type, self._precision, enabled=self._precision != torch.float32):
+            for chunk in self._own_chunks(features):
+                loss = self._losses(chunk).sum() / len(features)
+                (scaler.scale(loss) if scaler else loss).backward()
+                total += loss.detach().cpu()
+        mean = float(self._processes.sum(total.to(self.device)))
+        asked = [feature.question_id for feature in features]
+        refuse_bad_loss(mean, "questions", asked, is_scaled=scaler is not None)
+        without = sum(feature.end == 0 for feature in features)
+        return StepResult(mean, without / len(features), len(features))
+
+    def _own_chunks(self, features: Sequence[Feature]) -> list[list[Feature]]:
+        """Return this process's windows of a batch, of all lengths, in chunks of like length."""
+        longest_first = sorted(features, key=lambda feature: -len(feature.window))
+        own = longest_first[self._processes.rank :: self._processes.count]
+        budget = self._training.chunk_tokens or CHUNK_TOKENS[self.device.type]
+        lengths = [len(feature.window) for feature in own]
+        return [[own[place] for place in chunk] for chunk in length_sorted_batches(lengths, budget)]
+
+    def _losses(self, chunk: Sequence[Feature]) -> torch.Tensor:
+        inputs = pad_windows([feature.window for feature in chunk], self._pad_id, self._network.uses_types)
+        logits = self._network(**{name: tensor.to(self.device) for name, tensor in inputs.items()})
+        starts, ends = (
+            torch.tensor([getattr(feature, side) for feature in chunk], device=self.device) for side in ("start", "end")
+        )
+        return span_losses(logits, starts, ends, self._training.relevance_weight)
