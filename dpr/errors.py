@@ -6,6 +6,8 @@
     │   ├── ConfigError                    a setting: unknown key, wrong type, out of range
     │   └── RequestError                   a question: too long, k out of range, unknown retriever
     ├── ModelError                         a checkpoint that cannot be loaded or does not fit
+    ├── GeneratorError                     a generator (a chat model asked over HTTP) that refuses, fails or breaks off
+    │   └── GeneratorTimeoutError          it did not reply in time
     ├── IndexFormatError                   an index that is absent, damaged, or made for something else
     ├── IndexLockedError                   another process is writing this index
     └── MissingDependencyError             an optional package is not installed
@@ -54,6 +56,14 @@ class RequestError(InputError):
 
 class ModelError(DPRError):
     """A checkpoint cannot be loaded, or does not fit what it is used with."""
+
+
+class GeneratorError(DPRError):
+    """A generator cannot be reached, refuses a request, fails, or sends what is no whole reply."""
+
+
+class GeneratorTimeoutError(GeneratorError):
+    """A generator did not connect, begin or end its reply in time."""
 
 
 class IndexFormatError(DPRError):

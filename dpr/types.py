@@ -134,11 +134,18 @@ class Reading:
 
     ``no_answer_score`` is SQuAD 2.0's difference of null score and best span score; above the reader's
     threshold, ``is_answered`` is false.
+
+    ``text`` is what a generative reader wrote, in which ``[n]`` stands for the n-th passage, and ``cited`` the ids of
+    the passages it stands by, in the order of their first citation; both are empty for an extractive reading. ``note``
+    is one sentence on what is unusual: why another reader answered, or what is wrong with the text.
     """
 
     answers: tuple[Answer, ...] = ()
     is_answered: bool = False
     no_answer_score: float = field(default=float("inf"))
+    text: str = ""
+    cited: tuple[str, ...] = ()
+    note: str = ""
 
 
 class Encoder(Protocol):

@@ -23,7 +23,14 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 def serve(
     index: Annotated[Path | None, typer.Option(help="Folder of the index to serve. [required; or DPR_INDEX]")] = None,
     reader: Annotated[str | None, typer.Option(help="Reader: folder or hub name. [default: the bundled one]")] = None,
-    no_reader: Annotated[bool | None, typer.Option("--no-reader", help="Serve retrieval alone.")] = None,
+    no_reader: Annotated[bool | None, typer.Option("--no-reader", help="Load no reader.")] = None,
+    generator_url: Annotated[
+        str | None, typer.Option(help="Address of a chat model that writes the answers; its key: DPR_GENERATOR_KEY.")
+    ] = None,
+    generator_model: Annotated[str | None, typer.Option(help="Name of that model at its address.")] = None,
+    generator_timeout_s: Annotated[
+        int | None, typer.Option(help="Time that it gets for one answer, seconds. [default: 30]")
+    ] = None,
     encoder: Annotated[str | None, typer.Option(help="Encoder. [default: the one named in the index]")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(help="Port, 0 for any free one. [default: 8000]")] = None,
@@ -51,6 +58,9 @@ def serve(
         index=index,
         reader=reader,
         no_reader=no_reader,
+        generator_url=generator_url,
+        generator_model=generator_model,
+        generator_timeout_s=generator_timeout_s,
         encoder=encoder,
         host=host,
         port=port,
@@ -88,5 +98,6 @@ def _log(settings: Settings) -> None:
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs whole addresses, and those may hold a key
     if settings.log_level == "info":
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # its start and stop are told by our own lines

@@ -5,6 +5,9 @@ waited for. Work is done one piece at a time: a piece keeps all cores busy by it
 truncation as state that two threads would change under each other. A request needs a permit: the computing and the
 waiting ones hold at most ``max_in_flight`` of them, and a request that finds none is refused at once rather than
 queued without end.
+
+With a generator, which is waited for rather than computed, requests have several threads and take turns at what is
+computed here.
 """
 
 from __future__ import annotations
@@ -14,21 +17,26 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Lock
 from typing import Any, TypeVar
 
 from dpr.config import DEFAULT_READER
-from dpr.errors import ModelError
+from dpr.errors import ConfigError, ModelError
 from dpr.pipeline import OpenQA
+from dpr.reader.generative import GenerativeReader, open_generator
 from dpr.search.open import open_index
 from dpr.store.generation import read_current
 from dpr.types import Candidates, Encoder, Reader
 from service.errors import BusyError, NotReadyError
 from service.settings import Settings
+from service.turns import TurnQA, TurnReader
 
 logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
+
+MAX_WAITING = 32
+"""Requests that wait for a generator at a time."""
 
 WARM_UP_QUESTIONS = ("What is a warm start?", "서버를 왜 미리 데우는가?")
 
@@ -40,20 +48,24 @@ class Engine:
         load: makes the ``OpenQA``; called once, in a thread.
         retriever: the retriever to warm up, that of requests which name none.
         max_in_flight: pieces of work computing or waiting.
+        threads: pieces of work that are run at a time; more than one only if what they run takes turns.
     """
 
-    def __init__(self, load: Callable[[], OpenQA], retriever: str = "hybrid", max_in_flight: int = 32) -> None:
+    def __init__(
+        self, load: Callable[[], OpenQA], retriever: str = "hybrid", max_in_flight: int = 32, threads: int = 1
+    ) -> None:
         self._load = load
         self._retriever = retriever
         self._max_in_flight = max_in_flight
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="engine")
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="engine")
         self._permits = BoundedSemaphore(max_in_flight)
         self._loading: asyncio.Task[OpenQA] | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> Engine:
         """Return the engine that the settings describe, not yet loaded."""
-        return cls(lambda: open_qa(settings), settings.retriever_default, settings.max_in_flight)
+        threads = min(settings.max_in_flight, MAX_WAITING) if settings.generator_url else 1
+        return cls(lambda: open_qa(settings), settings.retriever_default, settings.max_in_flight, threads)
 
     def start(self) -> None:
         """Begin to load; call it once, with the event loop running."""
@@ -115,9 +127,9 @@ class Engine:
         started = time.perf_counter()
         qa = self._load()
         qa.retrieve(WARM_UP_QUESTIONS, self._retriever)
-        if qa.reader is not None:
+        if (reader := own_reader(qa)) is not None:
             # Not through ``answer``: a question without hits would leave the reader cold.
-            qa.reader.read([Candidates(WARM_UP_QUESTIONS[0], (qa.index.passages[0],), (0.0,))])
+            reader.read([Candidates(WARM_UP_QUESTIONS[0], (qa.index.passages[0],), (0.0,))])
         logger.info("generation %s is ready after %.1f s", qa.index.generation, time.perf_counter() - started)
         return qa
 
@@ -126,10 +138,33 @@ def open_qa(settings: Settings) -> OpenQA:
     """Open the index with its encoder, and the reader.
 
     Raises:
-        DPRError: the index is absent or damaged, or a model cannot be loaded or is not the index's.
+        DPRError: the index is absent or damaged, or a model cannot be loaded or is not the index's; the generator's
+            settings are wrong.
     """
+    generator = _generator(settings)
     index = open_index(settings.index, encoder=_encoder(settings))
-    return OpenQA(index, None if settings.no_reader else _reader(settings))
+    reader = None if settings.no_reader else _reader(settings)
+    if generator is None:
+        return OpenQA(index, reader)
+    turn = Lock()
+    generator.fallback = TurnReader(reader, turn) if reader is not None else None
+    return TurnQA(index, generator, turn)
+
+
+def own_reader(qa: OpenQA) -> Reader | None:
+    """Return the reader that computes here: the one behind the generator, if there is one."""
+    return qa.reader.fallback if isinstance(qa.reader, GenerativeReader) else qa.reader
+
+
+def _generator(settings: Settings) -> GenerativeReader | None:
+    if not settings.generator_url:
+        if settings.generator_model:
+            raise ConfigError("generator_model is set and generator_url is not; set DPR_GENERATOR_URL too, or neither")
+        return None
+    if not settings.generator_model:
+        raise ConfigError("generator_url is set and generator_model is not; set DPR_GENERATOR_MODEL too, or neither")
+    key = settings.generator_key.get_secret_value() if settings.generator_key else ""
+    return open_generator(settings.generator_url, settings.generator_model, key, settings.generator_timeout_s)
 
 
 def _encoder(settings: Settings) -> Encoder | None:

@@ -15,7 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from dpr.errors import DPRError, InputError, RequestError
+from dpr.errors import DPRError, GeneratorError, GeneratorTimeoutError, InputError, RequestError
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +53,8 @@ OUTCOMES: Mapping[type[Exception], Outcome] = {
     BusyError: Outcome(503, "busy", retry=True),
     NoReaderError: Outcome(422, "no_reader"),
     BodyTooLargeError: Outcome(413, "body_too_large"),
+    GeneratorTimeoutError: Outcome(504, "generator_timeout", retry=True),
+    GeneratorError: Outcome(502, "generator_failed"),
     InputError: Outcome(422, "invalid_request"),
     DPRError: Outcome(UNEXPECTED, "internal_error"),
 }

@@ -62,6 +62,9 @@ QUERY_RESPONSE: dict[str, Any] = {
                 }
             ],
             "evidence": [PASSAGE],
+            "text": None,
+            "cited": [],
+            "note": None,
         }
     ],
 }
@@ -102,6 +105,7 @@ INFO: dict[str, Any] = {
     "fusion_default": FUSION,
     "fusions": {"rrf": "a passage absent from a list gets nothing from it"},
     "reader": "reader-mini-en",
+    "generator": None,
     "limits": {
         "question_characters": 1_000,
         "batch": 64,

@@ -140,10 +140,19 @@ class QueryResult(RetrieveResult):
 
     is_answered: bool = Field(description="False where the reader stands by none of the answers.")
     no_answer_score: float | None = Field(
-        description="Null score less best span score; null where nothing was read. Higher is less answered."
+        description="Null score less best span score; null where no reader gave one. Higher is less answered."
     )
     answers: list[AnswerOut]
-    evidence: list[PassageOut] = Field(description="The passages that hold the answers, best answer first.")
+    evidence: list[PassageOut] = Field(
+        description="The passages that hold the answers, best answer first, and those that the text cites."
+    )
+    text: str | None = Field(
+        description="The answer as the generator wrote it, [n] being the hit of rank n; null where none wrote."
+    )
+    cited: list[str] = Field(description="The ids of the passages that the text cites, in order.")
+    note: str | None = Field(
+        description="What is unusual: why the reader answered instead of the generator, or what its text lacks."
+    )
 
 
 class FusionOut(Model):
@@ -229,7 +238,8 @@ class InfoResponse(Model):
     retriever_default: RetrieverName
     fusion_default: FusionOut = Field(description="How hybrid fuses for a request without fusion and weights.")
     fusions: dict[str, str] = Field(description="Each fusion method and its rule for a passage absent from a list.")
-    reader: str | None = Field(description="Null for a server that only retrieves.")
+    reader: str | None = Field(description="What finds answer spans; null for a server that has none.")
+    generator: str | None = Field(description="The chat model that writes the answers; null where none does.")
     limits: Limits
 
 

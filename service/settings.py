@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from dpr.config import DEFAULT_READER
@@ -20,6 +20,9 @@ Precision = Literal["auto", "fp32", "bf16"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 ENVIRONMENT_PREFIX = "DPR_"
+SECRETS = frozenset({"generator_key"})
+"""Settings that are environment variables alone: other users of a machine can read a command's options."""
+
 MIB = 1024 * 1024
 
 
@@ -31,7 +34,13 @@ class Settings(BaseSettings):
     index: Path = Field(description="Folder of the index to serve.")
     encoder: str | None = Field(None, description="Encoder, where it is not the one named in the index.")
     reader: str = Field(str(DEFAULT_READER), min_length=1, description="Reader: a folder or a hub name.")
-    no_reader: bool = Field(False, description="Serve retrieval alone.")
+    no_reader: bool = Field(False, description="Load no reader: serve retrieval, and a generator's answers if any.")
+    generator_url: str | None = Field(None, description="Address of the chat model that writes the answers, if any.")
+    generator_model: str | None = Field(None, description="Name of that model at its address.")
+    generator_key: SecretStr | None = Field(None, description="Key that its address asks for, if any.")
+    generator_timeout_s: int = Field(
+        30, ge=1, le=600, description="Time that a generator gets for one answer, seconds; then the reader answers."
+    )
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65_535, description="Port to listen on, 0 for any free one.")
     precision: Precision = Field("auto", description="Arithmetic of the models.")
@@ -65,6 +74,8 @@ def load_settings(**flags: Any) -> Settings:
 
 def _sentence(name: str, kind: str, cause: str) -> str:
     flag, variable = f"--{name.replace('_', '-')}", f"{ENVIRONMENT_PREFIX}{name.upper()}"
+    if name in SECRETS:
+        return f"{variable} is wrong: {cause[:1].lower()}{cause[1:]}"
     if kind == "missing":
         return f"{name} is not set; give {flag} or set {variable}"
     return f"{flag} (or {variable}) is wrong: {cause[:1].lower()}{cause[1:]}"

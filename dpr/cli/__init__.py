@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from dpr.cli.adapt import adapt_command
+from dpr.cli.ask import ask_command
 from dpr.cli.average import average_command
 from dpr.cli.benchmark import benchmark_command
 from dpr.cli.cloze import cloze_command
@@ -14,7 +15,7 @@ from dpr.cli.export import export_command
 from dpr.cli.inspect import inspect_command
 from dpr.cli.mine import mine_command
 from dpr.cli.reader import evaluate_reader_command, train_reader_command
-from dpr.cli.search import ask_command, search_command
+from dpr.cli.search import search_command
 from dpr.cli.train import train_command
 from dpr.cli.tune import tune_command
 from dpr.cli.whiten import whiten_command

@@ -11,7 +11,9 @@ ERRORS: dict[int, tuple[str, str, str, str | None]] = {
     413: ("The body is too large", "body_too_large", "the body is over the limit of 1,048,576 bytes; …", None),
     422: ("A field is invalid", "out_of_range", "k is too large; it must be at most 100", "k"),
     500: ("Something unexpected", "internal_error", "an unexpected error happened; report it with …", None),
+    502: ("The generator failed, with no reader behind it", "generator_failed", "the generator … failed; …", None),
     503: ("Not ready, or busy", "busy", "32 requests are already computing or waiting; ask again soon", None),
+    504: ("The generator was late, with no reader behind it", "generator_timeout", "the generator … did not …", None),
 }
 """Status to description, and an example's code, message and field."""
 

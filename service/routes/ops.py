@@ -5,9 +5,11 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from dpr import __version__
+from dpr.reader.generative import GenerativeReader
 from dpr.search.fusion import MISSING_RULES
 from service import examples
 from service.deps import DefaultFusion, EngineOf, SettingsOf
+from service.engine import own_reader
 from service.fusion import fusion_out
 from service.routes.documented import documented
 from service.schemas import AliveResponse, AnalyzerOut, EncoderOut, InfoResponse, Limits, ReadyResponse, WelcomeResponse
@@ -51,6 +53,7 @@ async def info(engine: EngineOf, settings: SettingsOf, fusion: DefaultFusion) ->
         retriever_default=settings.retriever_default,
         fusion_default=fusion_out(fusion),
         fusions=dict(MISSING_RULES),
-        reader=qa.reader.name if qa.reader else None,
+        reader=reader.name if (reader := own_reader(qa)) else None,
+        generator=qa.reader.name if isinstance(qa.reader, GenerativeReader) else None,
         limits=Limits(body_bytes=settings.max_body_bytes, in_flight=settings.max_in_flight),
     )

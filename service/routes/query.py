@@ -64,7 +64,7 @@ async def retrieve(
     "/query",
     summary="What the answer is, and where it stands",
     response_model=QueryResponse,
-    responses=documented(400, 413, 422, 500, 503, example=examples.QUERY_RESPONSE),
+    responses=documented(400, 413, 422, 500, 502, 503, 504, example=examples.QUERY_RESPONSE),
 )
 async def query(
     request: Annotated[QueryRequest, Body(openapi_examples=examples.QUERY_REQUESTS)],
@@ -74,7 +74,8 @@ async def query(
 ) -> Response:
     """Retrieve passages as ``/v1/retrieve`` does, read all of them, and return the best spans.
 
-    Where ``is_answered`` is false the reader stands by none of the answers: they are its best guesses.
+    Where ``is_answered`` is false the reader stands by none of the answers: they are its best guesses. A server with a
+    generator writes the answer in ``text``, and the reader answers where the generator fails, as ``note`` then says.
     """
     retriever = request.retriever or settings.retriever_default
     fusion = fusion_of(request, retriever, default)
@@ -122,7 +123,7 @@ def _query(qa: OpenQA, request: QueryRequest, retriever: RetrieverName, fusion: 
 def _query_result(answered: Answered) -> QueryResult:
     passages = {passage.id: passage for passage in answered.passages}
     reading = answered.reading
-    held = dict.fromkeys(answer.passage_id for answer in reading.answers)
+    held = dict.fromkeys([*(answer.passage_id for answer in reading.answers), *reading.cited])
     return QueryResult(
         question=answered.question,
         hits=_hits(answered.hits, answered.passages),
@@ -130,6 +131,9 @@ def _query_result(answered: Answered) -> QueryResult:
         no_answer_score=reading.no_answer_score if math.isfinite(reading.no_answer_score) else None,
         answers=[_answer(answer, passages[answer.passage_id]) for answer in reading.answers],
         evidence=[PassageOut.model_validate(passages[passage_id]) for passage_id in held],
+        text=reading.text or None,
+        cited=list(reading.cited),
+        note=reading.note or None,
     )
 
 

@@ -14,7 +14,7 @@ from dpr.pipeline import OpenQA
 from dpr.search.fusion import Fusion
 from dpr.search.open import OpenIndex
 from dpr.store.manifest import AnalyzerRecord, DenseRecord, EncoderRecord
-from dpr.types import Answer, Candidates, Hit, ListScore, Passage, Reading
+from dpr.types import Answer, Candidates, Hit, ListScore, Passage, Reader, Reading
 from service.app import create_app
 from service.engine import Engine
 from service.settings import Settings
@@ -103,7 +103,7 @@ class FakeReader:
         return Reading(tuple(answers[:n_best]), "unanswerable" not in candidates.question, -4.0)
 
 
-def fake_qa(reader: FakeReader | None = None) -> OpenQA:
+def fake_qa(reader: Reader | None = None) -> OpenQA:
     return OpenQA(cast("OpenIndex", FakeIndex()), reader)
 
 

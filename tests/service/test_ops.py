@@ -29,7 +29,7 @@ def test_info_tells_what_is_served(client: TestClient) -> None:
     assert info["encoder"] == {"name": "hash-encoder", "fingerprint": "hash-1", "dimension": 32}
     assert info["analyzer"] == {"name": "words", "version": "1"}
     assert info["retrievers"] == ["dense", "bm25", "hybrid"]
-    assert (info["retriever_default"], info["reader"]) == ("hybrid", "fake-reader")
+    assert (info["retriever_default"], info["reader"], info["generator"]) == ("hybrid", "fake-reader", None)
     assert info["fusions"] == MISSING_RULES
     assert info["limits"]["question_characters"] == 1_000
     assert info["limits"]["body_bytes"] == 1_048_576
@@ -55,7 +55,8 @@ def test_questions_are_documented(openapi: dict[str, Any], path: str) -> None:
     operation = openapi["paths"][path]["post"]
     assert operation["summary"]
     assert operation["description"]
-    assert set(operation["responses"]) == {"200", "400", "413", "422", "500", "503"}
+    generator = {"502", "504"} if path == "/v1/query" else set()
+    assert set(operation["responses"]) == {"200", "400", "413", "422", "500", "503", *generator}
     for status, response in operation["responses"].items():
         content = response["content"]["application/json"]
         assert content["example"], status

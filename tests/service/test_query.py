@@ -103,6 +103,9 @@ def test_a_question_without_hits_is_not_answered(client: TestClient) -> None:
         "no_answer_score": None,
         "answers": [],
         "evidence": [],
+        "text": None,
+        "cited": [],
+        "note": None,
     }
 
 

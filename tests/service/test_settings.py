@@ -10,7 +10,7 @@ import pytest
 from dpr.config import DEFAULT_READER
 from dpr.errors import ConfigError
 from service import cli
-from service.settings import Settings, load_settings
+from service.settings import SECRETS, Settings, load_settings
 
 
 def test_the_defaults_listen_on_this_machine_alone() -> None:
@@ -53,15 +53,23 @@ def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         load_settings(index="x")
 
 
+def test_a_secret_is_a_variable_and_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DPR_GENERATOR_KEY", "sk-secret")
+    settings = load_settings(index="x")
+    assert settings.generator_key is not None
+    assert settings.generator_key.get_secret_value() == "sk-secret"
+    assert "sk-secret" not in repr(settings) + settings.model_dump_json()
+
+
 def test_every_setting_has_a_flag_and_a_description() -> None:
     flags = set(inspect.signature(cli.serve).parameters) - {"as_json"}
-    assert flags == set(Settings.model_fields)
+    assert flags == set(Settings.model_fields) - SECRETS
     assert all(field.description for field in Settings.model_fields.values())
 
 
 def test_every_default_in_the_help_is_the_real_one() -> None:
     shown = {"host", "port", "precision", "retriever_default", "max_in_flight", "retry_after_s"}
-    shown |= {"max_body_bytes", "shutdown_grace_s", "log_level"}
+    shown |= {"max_body_bytes", "shutdown_grace_s", "log_level", "generator_timeout_s"}
     for name in shown:
         [option] = inspect.get_annotations(cli.serve, eval_str=True)[name].__metadata__
         assert option.help.endswith(f"[default: {Settings.model_fields[name].default}]"), name

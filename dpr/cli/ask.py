@@ -1,0 +1,157 @@
+"""``dpr ask``."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from dpr.cli.options import (
+    EncoderOption,
+    FusionFileOption,
+    IndexOption,
+    JsonOption,
+    PrecisionOption,
+    ReaderOption,
+    RetrieverOption,
+    fusion_of,
+)
+from dpr.config import DEFAULT_READER
+from dpr.console import print_json
+from dpr.errors import ConfigError
+
+if TYPE_CHECKING:
+    from dpr.pipeline import Answered
+    from dpr.reader.generative import GenerativeReader
+    from dpr.types import Answer, Candidates, Passage, Reader, Reading
+
+KEY_VARIABLE = "DPR_GENERATOR_KEY"
+
+
+def ask_command(
+    question: Annotated[str, typer.Argument(help="The question.")],
+    index: IndexOption,
+    reader: ReaderOption = str(DEFAULT_READER),
+    retriever: RetrieverOption = "hybrid",
+    k: Annotated[int, typer.Option(help="How many passages to read, 1 to 100.")] = 10,
+    n_best: Annotated[int, typer.Option(help="How many answers, 1 to 20.")] = 1,
+    generator_url: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help=f"Address of a chat model that writes the answer; its key: {KEY_VARIABLE}."),
+    ] = None,
+    generator_model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name of that model at its address.")
+    ] = None,
+    fusion_file: FusionFileOption = None,
+    encoder: EncoderOption = None,
+    precision: PrecisionOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Answer a question from an index, with the passage that the answer stands in."""
+    from dpr.pipeline import OpenQA
+    from dpr.reader.reader import load_reader
+    from dpr.search.open import open_index
+
+    fusion = fusion_of(None, None, fusion_file)
+    with ExitStack() as stack:
+        generator = _generator(generator_url, generator_model)
+        chosen: Reader = load_reader(reader, precision)
+        if generator is not None:
+            stack.enter_context(closing(generator))
+            logging.getLogger("dpr.reader.generative").addHandler(logging.NullHandler())  # the note says the same
+            generator.fallback = chosen
+            chosen = generator if as_json else _Aloud(generator)
+        [answered] = OpenQA(open_index(index, encoder_name=encoder), chosen).answer(
+            [question], retriever, k, fusion, n_best
+        )
+    if as_json:
+        print_json(_answered_json(answered))
+    else:
+        _show(answered)
+
+
+class _Aloud:
+    """A generative reader whose text is printed as it is written."""
+
+    def __init__(self, generator: GenerativeReader) -> None:
+        self.name = generator.name
+        self._generator = generator
+
+    def read(self, batch: Sequence[Candidates], n_best: int = 1) -> list[Reading]:
+        return [self._read(candidates, n_best) for candidates in batch]
+
+    def _read(self, candidates: Candidates, n_best: int) -> Reading:
+        from dpr.types import Reading
+
+        console, is_begun = Console(), False
+        reading = Reading()
+        for part in self._generator.stream(candidates, n_best):
+            if isinstance(part, Reading):
+                reading = part
+            else:
+                is_begun = True
+                console.out(part, end="", highlight=False)
+        if is_begun:
+            console.print()
+        return reading
+
+
+def _generator(url: str | None, model: str | None) -> GenerativeReader | None:
+    from dpr.reader.generative import open_generator
+
+    if url is None and model is None:
+        return None
+    if url is None or model is None:
+        given, missing = ("url", "model") if model is None else ("model", "url")
+        raise ConfigError(f"--generator-{given} is given and --generator-{missing} is not; give both, or neither")
+    return open_generator(url, model, os.environ.get(KEY_VARIABLE, ""))
+
+
+def _show(answered: Answered) -> None:
+    """Print the verdict, and each answer or cited passage; a generator's text was printed as it was written."""
+    console, reading = Console(), answered.reading
+    if reading.note:
+        console.print(f"[yellow]note[/yellow]: {escape(reading.note)}", highlight=False)
+    if not reading.is_answered:
+        guesses = "; the best guess would be:" if reading.answers else ""
+        console.print(f"[yellow]no answer[/yellow] in these passages{guesses}")
+    spans = {answer.passage_id: answer for answer in reversed(reading.answers)}
+    for number, passage in enumerate(answered.passages, start=1):
+        if passage.id in reading.cited:
+            console.print(rf"  \[{number}] {_marked(passage, spans.get(passage.id))}")
+    if reading.text:
+        return
+    passages = {passage.id: passage for passage in answered.passages}
+    for answer in reading.answers:
+        console.print(f"[b green]{escape(answer.text)}[/b green]  (score {answer.score:.2f})")
+        console.print(f"  {_marked(passages[answer.passage_id], answer)}")
+
+
+def _marked(passage: Passage, answer: Answer | None) -> str:
+    """Return a passage as markup, the answer in it reversed."""
+    title = f"[b]{escape(passage.title)}[/b]"
+    if answer is None:
+        return f"{title} {escape(passage.text)}"
+    before, after = escape(passage.text[: answer.start]), escape(passage.text[answer.end :])
+    return f"{title} {before}[reverse]{escape(answer.text)}[/reverse]{after}"
+
+
+def _answered_json(answered: Answered) -> dict[str, object]:
+    return {
+        "question": answered.question,
+        "is_answered": answered.reading.is_answered,
+        "text": answered.reading.text,
+        "cited": list(answered.reading.cited),
+        "note": answered.reading.note,
+        "answers": [asdict(answer) for answer in answered.reading.answers],
+        "passages": [asdict(passage) for passage in answered.passages],
+        "timings": asdict(answered.timings),
+        "generation": answered.generation,
+    }

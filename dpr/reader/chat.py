@@ -1,0 +1,240 @@
+"""A chat model behind HTTP: one question out, its reply streamed back, every failure one sentence in bounded time.
+
+It speaks the chat completions protocol (``POST {url}/chat/completions`` with ``stream``), as hosted models and servers
+such as vLLM, llama.cpp and Ollama do. The key travels in one header and nowhere else.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import cache
+
+import httpx
+
+from dpr.errors import ConfigError, GeneratorError, GeneratorTimeoutError
+from dpr.reader.alarm import Alarm
+from dpr.reader.events import BrokenStreamError, Delta, read_events
+from dpr.reader.prompt import Message
+
+logger = logging.getLogger(__name__)
+
+PATH = "/chat/completions"
+EXAMPLE_URL = "http://127.0.0.1:8080/v1"
+
+MAX_ATTEMPTS = 3
+FIRST_WAIT_S = 0.5
+REMAINDER_S = 0.1
+SHOWN_BODY_CHARACTERS = 200
+
+OPTIONS: Mapping[str, object] = {"temperature": 0, "max_tokens": 512}
+"""What is asked of the model beside the messages: its likeliest words, and not too many."""
+
+REFUSALS: Mapping[int, str] = {
+    400: "does not take the request; check that its model is a chat model with room for the prompt",
+    401: "refuses the key; set DPR_GENERATOR_KEY to one that it knows",
+    403: "refuses the key; set DPR_GENERATOR_KEY to one that may use the model",
+    404: "has no such path or model; correct its address (it ends in /v1, as a rule) or the model's name",
+    429: "is asked too often; ask later, or for a higher limit",
+}
+"""Status to what it means and what to do; other statuses are failures of the server."""
+
+RETRIED = frozenset({429, 503})
+_SECRET = frozenset({401, 403})
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a generator is waited for, in seconds: to connect, to begin its text, to end it, all from the start."""
+
+    connect_s: float = 5.0
+    first_text_s: float = 20.0
+    total_s: float = 30.0
+
+    @classmethod
+    def of(cls, total_s: float) -> Patience:
+        """Return the patience of a total: two thirds of it for the first text, and at most 5 s to connect."""
+        return cls(min(5.0, total_s), total_s * 2 / 3, total_s)
+
+
+class ChatClient:
+    """One model of one server; may be used by several threads at a time.
+
+    Args:
+        url: the address that ``/chat/completions`` belongs to, such as ``http://127.0.0.1:8080/v1``.
+        model: the model's name at that address.
+        key: sent as a bearer token; empty for a server that asks for none.
+        patience: how long a reply is waited for, retries included.
+        options: further fields of the request.
+
+    Raises:
+        ConfigError: the address is no HTTP address, or the key cannot be sent in a header.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        model: str,
+        key: str = "",
+        patience: Patience | None = None,
+        options: Mapping[str, object] = OPTIONS,
+    ) -> None:
+        self.model = model
+        self.patience = patience or Patience()
+        self._options = options
+        self._endpoint = _endpoint(url)
+        self.address = _shown(self._endpoint)
+        self._key = key.strip()
+        self._client = httpx.Client(headers=_headers(self._key), verify=_certificates())
+
+    def __call__(self, messages: Sequence[Message]) -> Iterator[Delta]:
+        """Yield the pieces of the model's reply as they arrive.
+
+        A request that is refused for now (429, 503) is sent again, at most twice, when the server says or after a short
+        wait, if that leaves time for the reply.
+
+        Raises:
+            GeneratorTimeoutError: no connection, no text or no end in time.
+            GeneratorError: the server cannot be reached, refuses, fails, or sends what is no whole reply.
+        """
+        began = time.monotonic()
+        try:
+            yield from self._reply(messages, began + self.patience.first_text_s, began + self.patience.total_s)
+        except httpx.ConnectTimeout:
+            raise self._late("connect", min(self.patience.connect_s, self.patience.first_text_s)) from None
+        except httpx.ConnectError as error:
+            raise self._failed(f"cannot be reached ({error}); start it, or correct its address") from None
+        except httpx.TimeoutException:
+            raise self._late("begin its reply", self.patience.first_text_s) from None
+        except httpx.RequestError as error:
+            raise self._failed(f"dropped the connection ({type(error).__name__}); ask again") from None
+        except BrokenStreamError as error:
+            raise self._failed(str(error)) from None
+
+    def close(self) -> None:
+        """Close the connections that are kept open for the next question."""
+        self._client.close()
+
+    def _reply(self, messages: Sequence[Message], first: float, last: float) -> Iterator[Delta]:
+        """Yield the pieces of a reply whose first text comes before ``first``, and its end before ``last``."""
+        body = {**self._options, "model": self.model, "messages": list(messages), "stream": True}
+        response = self._send(body, first)
+        chunks, is_begun = response.iter_bytes(), False
+        with closing(response), Alarm(response) as alarm:
+            try:
+                alarm.set(first - time.monotonic())
+                for delta in read_events(chunks):
+                    if delta.text and not is_begun:
+                        is_begun = True
+                        alarm.set(last - time.monotonic())
+                    yield delta
+            except (httpx.RequestError, BrokenStreamError) as error:
+                if alarm.has_rung and is_begun:
+                    raise self._late("end its reply", self.patience.total_s) from None
+                if is_begun and isinstance(error, httpx.TimeoutException):
+                    raise self._late("go on with its reply", self.patience.first_text_s) from None
+                if alarm.has_rung:
+                    raise self._late("begin its reply", self.patience.first_text_s) from None
+                raise
+            alarm.set(REMAINDER_S)
+            with suppress(httpx.RequestError):  # a response that is read to its end leaves its connection to the next
+                deque(chunks, maxlen=0)
+
+    def _send(self, body: Mapping[str, object], deadline: float) -> httpx.Response:
+        """Return a response that streams a reply, its head read and its body not."""
+        attempt = 0
+        while True:
+            response = self._sent(body, deadline)
+            if _is_stream(response):
+                return response
+            with closing(response):
+                wait_s = _wait_s(response.headers.get("retry-after", ""), attempt)
+                attempt += 1
+                is_late = time.monotonic() + wait_s >= deadline
+                if response.status_code not in RETRIED or is_late or attempt == MAX_ATTEMPTS:
+                    raise self._refused(response)
+            logger.info("the generator %s is busy (HTTP %d): waiting %.1f s", self, response.status_code, wait_s)
+            time.sleep(wait_s)
+
+    def _sent(self, body: Mapping[str, object], deadline: float) -> httpx.Response:
+        left_s = max(deadline - time.monotonic(), 0.001)
+        timeout = httpx.Timeout(left_s, connect=min(self.patience.connect_s, left_s))
+        request = self._client.build_request("POST", self._endpoint, json=body, timeout=timeout)
+        return self._client.send(request, stream=True)
+
+    def _refused(self, response: httpx.Response) -> GeneratorError:
+        status = response.status_code
+        if status not in _SECRET:  # what refuses a key may repeat it
+            logger.warning("the generator %s sent HTTP %d: %s", self, status, self._excerpt(response))
+        if response.is_success:
+            kind = response.headers.get("content-type", "nothing")
+            return self._failed(f"sent {kind} where a stream of events was asked for; correct its address")
+        return self._failed(f"{REFUSALS.get(status, 'failed; ask again, or look into its log')} (HTTP {status})")
+
+    def _excerpt(self, response: httpx.Response) -> str:
+        with suppress(httpx.RequestError):
+            body = next(response.iter_bytes(), b"").decode("utf-8", "replace")
+            return repr((body.replace(self._key, "…") if self._key else body)[:SHOWN_BODY_CHARACTERS])
+        return "nothing that could be read"
+
+    def _failed(self, cause: str) -> GeneratorError:
+        return GeneratorError(f"the generator {self} {cause}")
+
+    def _late(self, action: str, seconds: float) -> GeneratorTimeoutError:
+        sentence = f"the generator {self} did not {action} within {seconds:g} s"
+        return GeneratorTimeoutError(f"{sentence}; ask again, or give it more time")
+
+    def __str__(self) -> str:
+        return f"{self.model} at {self.address}"
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """Return the certificates to trust, which take longer to load than all else here."""
+    return httpx.create_ssl_context()
+
+
+def _endpoint(url: str) -> httpx.URL:
+    try:
+        parsed = httpx.URL(url.strip())
+    except httpx.InvalidURL as error:
+        raise ConfigError(f"the generator's address is no URL ({error}); give one such as {EXAMPLE_URL}") from None
+    if parsed.scheme not in {"http", "https"} or not parsed.host:
+        raise ConfigError(
+            f"the generator's address {_shown(parsed)} is no HTTP address; give one such as {EXAMPLE_URL}"
+        )
+    return parsed.copy_with(path=parsed.path.rstrip("/").removesuffix(PATH) + PATH)
+
+
+def _shown(url: httpx.URL) -> str:
+    """Return an address without what may be secret in it."""
+    return str(url.copy_with(userinfo=b"", query=None, fragment=None)).removesuffix(PATH)
+
+
+def _headers(key: str) -> dict[str, str]:
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise ConfigError("the generator's key has blanks or other characters that no key has; copy it again")
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def _is_stream(response: httpx.Response) -> bool:
+    """Tell whether a response may be a stream of events; one that is a page or an object is not."""
+    kind = response.headers.get("content-type", "")
+    return response.is_success and not any(other in kind for other in ("json", "html"))
+
+
+def _wait_s(retry_after: str, attempt: int) -> float:
+    """Return the seconds that a ``Retry-After`` header asks for (RFC 9110, 10.2.3); without one, a short wait."""
+    with suppress(ValueError):
+        return max(0.0, float(retry_after))
+    with suppress(ValueError):
+        moment = parsedate_to_datetime(retry_after)
+        return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+    return FIRST_WAIT_S * 2.0**attempt

@@ -1,0 +1,102 @@
+"""``dpr ask`` with a generator: written as it comes, checked, and with the reader behind it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from dpr.cli import app
+from dpr.errors import ConfigError
+from dpr.text.registry import analyzer
+from dpr.types import Answer, Candidates, Passage, Reading
+from index_builder.build import BuildOptions, build
+from tests.fake_generator import Exchange, generator, refuses, replies
+from tests.small_index import write_jsonl
+
+QUESTION = "Paris capital"
+KEY = "sk-secret"
+
+
+class FirstWordReader:
+    """Answers with the first word of the first passage."""
+
+    name = "first-word"
+
+    def read(self, batch: Sequence[Candidates], n_best: int = 1) -> list[Reading]:
+        return [self._reading(candidates.passages[0]) for candidates in batch]
+
+    def _reading(self, passage: Passage) -> Reading:
+        word = passage.text.split()[0]
+        return Reading((Answer(word, passage.id, 0, len(word), 1.0, 2.0, 1.0),), is_answered=True, no_answer_score=-1.0)
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("ask")
+    source = write_jsonl(folder / "corpus.jsonl")
+    build(BuildOptions(sources=(source,), output=folder / "index"), None, analyzer("words"))
+    return folder / "index"
+
+
+@pytest.fixture(autouse=True)
+def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("DPR_GENERATOR_KEY", KEY)
+    monkeypatch.setattr("dpr.reader.reader.load_reader", lambda *_: FirstWordReader())
+
+
+def ask(index: Path, *arguments: str) -> str:
+    command = ("ask", QUESTION, "--index", str(index), "--retriever", "bm25", "--k", "2", *arguments)
+    result = CliRunner().invoke(app, command)
+    if result.exception is not None:
+        raise result.exception
+    assert KEY not in result.output
+    return result.stdout
+
+
+def parsed(text: str) -> Any:
+    return json.loads(text)
+
+
+def test_the_text_is_printed_with_the_passages_that_it_cites(index: Path) -> None:
+    def script(exchange: Exchange) -> None:
+        assert exchange.headers["Authorization"] == f"Bearer {KEY}"
+        replies('"Pa', 'ris" ', "[1] [bold]\n")(exchange)
+
+    with generator(script) as server:
+        shown = ask(index, "--generator-url", server.url, "--generator-model", "tiny")
+    assert shown.splitlines() == ['"Paris" [1] [bold]', "", "  [1] Paris Paris is the capital of France"]
+
+
+def test_json_has_the_text_the_citations_and_the_spans(index: Path) -> None:
+    with generator(replies('"Paris" [1][7]')) as server:
+        answered = parsed(ask(index, "--generator-url", server.url, "--generator-model", "tiny", "--json"))
+    assert (answered["text"], answered["cited"], answered["is_answered"]) == ('"Paris" [1]', ["paris"], True)
+    assert [answer["text"] for answer in answered["answers"]] == ["Paris"]
+    assert "[7]" in answered["note"]
+
+
+def test_no_answer_is_told(index: Path) -> None:
+    with generator(replies("NO_ANSWER")) as server:
+        shown = ask(index, "--generator-url", server.url, "--generator-model", "tiny")
+    assert shown == "no answer in these passages\n"
+
+
+def test_where_the_generator_fails_the_reader_answers(index: Path) -> None:
+    with generator(refuses(401)) as server:
+        shown = ask(index, "--generator-url", server.url, "--generator-model", "tiny")
+        answered = parsed(ask(index, "--generator-url", server.url, "--generator-model", "tiny", "--json"))
+    assert shown.startswith("note: the extractive reader answers instead: the generator tiny at")
+    assert "Paris  (score 1.00)" in shown
+    assert answered["note"].endswith("(HTTP 401)")
+
+
+@pytest.mark.parametrize(("given", "missing"), [("--generator-url", "model"), ("--generator-model", "url")])
+def test_an_address_and_a_model_belong_together(index: Path, given: str, missing: str) -> None:
+    with pytest.raises(ConfigError, match=f"{given} is given and --generator-{missing} is not"):
+        ask(index, given, "http://127.0.0.1:9/v1")
