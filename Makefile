@@ -42,9 +42,10 @@ format: setup ## Format and fix what can be fixed
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: setup ## Measure speed against peers (minutes; DATA=squad:FILE: training too; writes benchmarks/results)
-	@$(BIN)/python benchmarks/sparse.py
-	@$(if $(DATA),$(BIN)/python benchmarks/train.py --data $(DATA))
+bench: setup ## Measure speed against peers (minutes; DATA=squad:FILE: training and reading too; writes benchmarks/results)
+	@$(BIN)/python -m benchmarks.sparse
+	@$(if $(DATA),$(BIN)/python -m benchmarks.train --data $(DATA))
+	@$(if $(DATA),$(BIN)/python -m benchmarks.reader --data $(DATA))
 
 lock: ## Resolve the newest versions anew into requirements.lock
 	@rm -rf .lock-venv && $(PYTHON) -m venv .lock-venv

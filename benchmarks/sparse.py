@@ -1,6 +1,6 @@
 """Speed of the sparse engine against bm25s (its Numba backend) and rank-bm25, on a synthetic collection.
 
-    python benchmarks/sparse.py --passages 300000 --questions 2000 --k 100
+    python -m benchmarks.sparse --passages 300000 --questions 2000 --k 100
 
 Terms follow Zipf's law in passages and questions alike; a second set of questions leaves out the most frequent terms,
 as an analyzer that knows stop words does. The systems take turns within each repetition, and the ratios are medians
@@ -13,13 +13,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,6 +28,7 @@ from rank_bm25 import BM25Okapi
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.machine import describe_machine, spread
 from dpr.sparse.counts import TermCounts
 from dpr.sparse.engine import SparseEngine
 from dpr.sparse.scheme import SCHEMES
@@ -39,6 +38,7 @@ Documents = list[list[str]]
 Report = dict[str, Any]
 Result = TypeVar("Result")
 
+PACKAGES = ("numpy", "numba", "bm25s", "rank-bm25")
 K1, B = 1.2, 0.75
 ALL_TERMS, NO_STOP_WORDS = "all terms", "no stop words"
 TOLERANCE = 1e-5
@@ -66,7 +66,7 @@ def main() -> None:
     console.print(f"making {options.passages:,} passages …")
     documents, questions = make_collection(options)
     settings = {name: value for name, value in vars(options).items() if name != "output"}
-    report: Report = {"machine": describe_machine(), "settings": settings}
+    report: Report = {"machine": describe_machine(PACKAGES), "settings": settings}
 
     console.print("indexing …")
     counts, report["build"] = build(documents)
@@ -260,10 +260,6 @@ def timed(work: Callable[[], Result]) -> tuple[Result, float]:
     return result, time.perf_counter() - start
 
 
-def spread(values: Sequence[float]) -> Report:
-    return {"median": float(np.median(values)), "low": float(min(values)), "high": float(max(values))}
-
-
 def describe_collection(counts: TermCounts, questions: dict[str, Documents]) -> Report:
     return {
         "passages": len(counts.lengths),
@@ -276,20 +272,6 @@ def describe_collection(counts: TermCounts, questions: dict[str, Documents]) -> 
 def mean_postings(counts: TermCounts, questions: Documents) -> float:
     numbers = counts.vocabulary.lookup([term for question in questions for term in set(question)])
     return float(counts.document_frequencies[numbers[numbers >= 0]].sum() / len(questions))
-
-
-def describe_machine() -> Report:
-    cpu_lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    models = [line.partition(":")[2].strip() for line in cpu_lines if line.startswith("model name")]
-    packages = ("numpy", "numba", "bm25s", "rank-bm25")
-    return {
-        "cpu": models[0] if models else platform.processor(),
-        "cores": len(os.sched_getaffinity(0)),
-        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-        "system": platform.platform(),
-        "load_average": os.getloadavg(),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
-    }
 
 
 def print_tables(console: Console, report: Report) -> None:

@@ -1,6 +1,6 @@
 """Speed and memory of our trainer against sentence-transformers' SentenceTransformerTrainer.
 
-    python benchmarks/train.py --data squad:train-v1.1.json
+    python -m benchmarks.train --data squad:train-v1.1.json
 
 Every run is a new process that trains the same base on the same pairs, those of the first batches that ``dpr train``
 makes of the data, in batches of the same size, cut to the same lengths. All get the environment that the ``dpr``
@@ -22,25 +22,25 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 from rich.console import Console
 from rich.table import Table
+
+from benchmarks.machine import describe_machine, spread
 
 Report = dict[str, Any]
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 THEIRS = "sentence-transformers"
+PACKAGES = ("torch", "transformers", THEIRS, "accelerate", "datasets", "tokenizers")
 ALONE = {"questions_per_passage": 1, "document_passages": 1}
 SPEED: dict[str, Report] = {
     f"{THEIRS} fp32": {"system": THEIRS, "precision": "fp32"},
@@ -78,7 +78,7 @@ def main() -> None:
     console = Console()
     data_name = f"{options.data.partition(':')[0]}:{Path(options.data.partition(':')[2]).name}"
     settings = {name: value for name, value in vars(options).items() if name != "output"} | {"data": data_name}
-    report: Report = {"machine": describe_machine(), "settings": settings}
+    report: Report = {"machine": describe_machine(PACKAGES), "settings": settings}
     for part in options.parts:
         report[part] = PARTS[part](options, console)
         if options.output:
@@ -286,24 +286,6 @@ def ratios_of(runs: Mapping[str, Sequence[Report]]) -> Report:
 def ratio_of(ours: Report, theirs: Report, kind: str) -> float:
     rates = [float(one["questions"]) / float(one[kind]) for one in (ours, theirs)]
     return rates[0] / rates[1]
-
-
-def spread(values: Sequence[float]) -> Report:
-    return {"median": float(np.median(values)), "low": float(min(values)), "high": float(max(values))}
-
-
-def describe_machine() -> Report:
-    cpu_lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    models = [line.partition(":")[2].strip() for line in cpu_lines if line.startswith("model name")]
-    packages = ("torch", "transformers", THEIRS, "accelerate", "datasets", "tokenizers")
-    return {
-        "cpu": models[0] if models else platform.processor(),
-        "cores": len(os.sched_getaffinity(0)),
-        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-        "system": platform.platform(),
-        "load_average": os.getloadavg(),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
-    }
 
 
 def print_tables(console: Console, report: Report) -> None:

@@ -1,0 +1,218 @@
+"""A torch module as an OpenVINO model on the CPU: batches of any size and length, bf16 where the CPU is fast at it.
+
+OpenVINO traces the module once and compiles the graph for this CPU. Of the package nothing else is used: no hub, no
+server. It is optional (the extra ``openvino``) and imported when the first module is compiled.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+import threading
+import time
+import warnings
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from dpr.errors import ConfigError, MissingDependencyError, ModelError
+from dpr.models.checkpoint import first_line
+from dpr.models.openvino_cache import default_folder, entry_name, load_graph, save_graph
+from dpr.types import FloatArray, IntArray
+
+PRECISION_HINTS = {torch.float32: "f32", torch.bfloat16: "bf16"}
+
+_TELEMETRY = "openvino_telemetry"
+_GRAPH_FORMAT = "1"
+"""Changes with the way in which modules are converted here."""
+
+_importing = threading.Lock()
+logger = logging.getLogger(__name__)
+
+
+class OpenVINOModel:
+    """A compiled module: named token arrays in, the module's tensors in its own order out.
+
+    It may be called from several threads at once; each call has buffers of its own, and calls that come together
+    share the CPU's threads one after the other.
+    """
+
+    def __init__(self, compiled: Any, input_names: Sequence[str]) -> None:
+        self.input_names = tuple(input_names)
+        self._compiled = compiled
+        self._idle: deque[Any] = deque()
+
+    def __call__(self, inputs: Mapping[str, IntArray]) -> list[FloatArray]:
+        """Return the outputs for inputs of one shape (N, T), as arrays that the caller owns.
+
+        Raises:
+            ModelError: an input is missing, one too many, or of a shape that the module does not take.
+        """
+        if set(inputs) != set(self.input_names):
+            raise ModelError(
+                f"this model was compiled for {', '.join(self.input_names)} and got {', '.join(inputs) or 'nothing'}; "
+                "give exactly those inputs"
+            )
+        request = self._free_request()
+        arrays = [np.ascontiguousarray(inputs[name], dtype=np.int64) for name in self.input_names]
+        try:
+            request.infer(arrays, share_inputs=True, share_outputs=True)
+        except RuntimeError as error:
+            shapes = ", ".join(str(array.shape) for array in arrays)
+            raise ModelError(
+                f"OpenVINO cannot run inputs of shapes {shapes} ({first_line(error)}); "
+                "give inputs of one shape, no longer than the model's positions"
+            ) from error
+        outputs = [
+            np.array(request.get_output_tensor(number).data, dtype=np.float32)
+            for number in range(len(self._compiled.outputs))
+        ]
+        self._idle.append(request)
+        return outputs
+
+    def _free_request(self) -> Any:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._compiled.create_infer_request()
+
+
+def is_available() -> bool:
+    """Tell whether the package ``openvino`` is installed, without importing it."""
+    return find_spec("openvino") is not None
+
+
+def compile_openvino(
+    module: nn.Module,
+    example_inputs: Mapping[str, torch.Tensor],
+    precision: torch.dtype = torch.float32,
+    cache_key: str | None = None,
+    cache_folder: Path | None = None,
+    threads: int | None = None,
+) -> OpenVINOModel:
+    """Return a module, in eval mode and on the CPU, as an OpenVINO model of dynamic shapes.
+
+    ``example_inputs`` are the module's named inputs, each (N, T) of integers with N and T of at least 2; it may return
+    a tensor, a tuple or a mapping of tensors, in which None is left out. ``cache_key`` says which module this is, such
+    as the content hash of its files: the converted graph is then kept in ``cache_folder`` (by default
+    `dpr.models.openvino_cache.default_folder`); without a key it is converted each time. ``threads`` are those of one
+    inference, by default all cores that this process may use.
+
+    Raises:
+        ConfigError: a precision other than float32 or bfloat16.
+        MissingDependencyError: the extra ``openvino`` is not installed.
+        ModelError: the module cannot be converted.
+    """
+    if precision not in PRECISION_HINTS:
+        known = " or ".join(str(dtype) for dtype in PRECISION_HINTS)
+        raise ConfigError(f"OpenVINO computes here in {known}, not in {precision}; choose one of them")
+    openvino = import_openvino()
+    names = tuple(example_inputs)
+    if cache_key is None:
+        graph = _convert(openvino, module, example_inputs)
+    else:
+        entry = (cache_folder or default_folder()) / _entry_of(module, names, cache_key)
+        graph = load_graph(openvino, entry)
+        if graph is None:
+            graph = _convert(openvino, module, example_inputs)
+            save_graph(openvino, graph, entry)
+    properties = {
+        "INFERENCE_PRECISION_HINT": PRECISION_HINTS[precision],
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": 1,  # all threads work on one batch
+        "INFERENCE_NUM_THREADS": threads or len(os.sched_getaffinity(0)),
+        "ENABLE_CPU_PINNING": False,  # two processes would be pinned to the same cores
+    }
+    return OpenVINOModel(openvino.Core().compile_model(graph, "CPU", properties), names)
+
+
+def import_openvino() -> Any:
+    """Return the package ``openvino``, imported so that it reports nothing to its maker.
+
+    With ``openvino_telemetry`` at hand, importing ``openvino`` writes to the home folder and sends a message, and so
+    does each conversion; without it, which it is ready for, it does neither. A program that has imported ``openvino``
+    before has made that choice itself.
+
+    Raises:
+        MissingDependencyError: it is not installed.
+    """
+    try:
+        with _importing, _hidden(_TELEMETRY):
+            return importlib.import_module("openvino")
+    except ImportError as error:
+        raise MissingDependencyError.extra("openvino", "openvino") from error  # noqa: S610  # no Django here
+
+
+@contextmanager
+def _hidden(name: str) -> Iterator[None]:
+    """Let imports of a module fail as if it were not installed."""
+    modules: dict[str, Any] = sys.modules  # None is how an import is refused
+    before = {key: modules.pop(key) for key in list(modules) if key.partition(".")[0] == name}
+    modules[name] = None
+    try:
+        yield
+    finally:
+        del modules[name]
+        modules.update(before)
+
+
+class _Flat(nn.Module):
+    """A module with inputs by position and a tuple of tensors as output, which a trace can follow."""
+
+    def __init__(self, module: nn.Module, names: Sequence[str]) -> None:
+        super().__init__()
+        self.module = module
+        self.names = tuple(names)
+
+    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        output = self.module(**dict(zip(self.names, inputs, strict=True)))
+        if isinstance(output, torch.Tensor):
+            return (output,)
+        values = output.values() if isinstance(output, Mapping) else output
+        return tuple(value for value in values if value is not None)
+
+
+def _convert(openvino: Any, module: nn.Module, example_inputs: Mapping[str, torch.Tensor]) -> Any:
+    started = time.perf_counter()
+    names = list(example_inputs)
+    try:
+        with _undisturbed():
+            graph = openvino.convert_model(_Flat(module, names), example_input=tuple(example_inputs.values()))
+        for name, parameter in zip(names, graph.inputs, strict=True):
+            parameter.get_tensor().set_names({name})
+        graph.reshape({name: [-1] * example.ndim for name, example in example_inputs.items()})
+    except Exception as error:  # the converter has no error class of its own that it holds to
+        raise ModelError(
+            f"{type(module).__name__} cannot be converted to OpenVINO ({first_line(error)}); run it with torch"
+        ) from error
+    logger.info("converted %s to OpenVINO in %.1f s", type(module).__name__, time.perf_counter() - started)
+    return graph
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Hide the warnings of a trace, and give back the root logger, which a failed conversion leaves changed."""
+    root = logging.getLogger()
+    level, filters, handlers = root.level, root.filters[:], root.handlers[:]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        root.setLevel(level)
+        root.filters, root.handlers = filters, handlers
+
+
+def _entry_of(module: nn.Module, names: Sequence[str], cache_key: str) -> str:
+    versions = [f"{package} {version(package)}" for package in ("openvino", "torch", "transformers")]
+    return entry_name(_GRAPH_FORMAT, cache_key, type(module).__qualname__, *names, *versions)

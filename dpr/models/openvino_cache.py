@@ -1,0 +1,101 @@
+"""Graphs that were converted for OpenVINO, kept on disk so that a later process does not trace the module again.
+
+An entry is a folder with OpenVINO's two files and their checksums. It appears by one rename, so that a reader sees
+all of it or nothing. Whatever goes wrong here costs a conversion, never an answer: it is logged and not raised.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from dpr.durable import UNFINISHED, write_atomically
+from dpr.models.checkpoint import file_sha256, first_line
+
+FOLDER_VARIABLE = "DPR_OPENVINO_CACHE"
+ENTRIES_KEPT = 8
+"""An entry is as large as the fp32 weights; the ones that were not used for longest are removed."""
+
+_GRAPH, _WEIGHTS, _CHECKSUMS = "model.xml", "model.bin", "checksums.json"
+
+logger = logging.getLogger(__name__)
+
+
+def default_folder() -> Path:
+    """Return ``$DPR_OPENVINO_CACHE``, else ``dpr/openvino`` in the user's cache folder (``$XDG_CACHE_HOME``)."""
+    chosen = os.environ.get(FOLDER_VARIABLE)
+    if chosen:
+        return Path(chosen)
+    caches = os.environ.get("XDG_CACHE_HOME")
+    return (Path(caches) if caches else Path.home() / ".cache") / "dpr" / "openvino"
+
+
+def entry_name(*parts: str) -> str:
+    """Return the name of the entry for everything that shapes a graph: model, versions, inputs."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def load_graph(openvino: Any, entry: Path) -> Any | None:
+    """Return the graph of an entry; None where there is none or where it is damaged."""
+    if not entry.is_dir():
+        return None
+    try:
+        _check(entry)
+        graph = openvino.Core().read_model(entry / _GRAPH)
+    except (OSError, ValueError, RuntimeError) as error:
+        logger.warning("the cached OpenVINO model %s is damaged (%s); converting anew", entry, first_line(error))
+        return None
+    _touch(entry)
+    return graph
+
+
+def save_graph(openvino: Any, graph: Any, entry: Path) -> None:
+    """Write a graph in fp32, in place of whatever stands there, and remove the entries of longest ago."""
+    try:
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=entry.parent) as folder:
+            unfinished = Path(folder) / entry.name
+            unfinished.mkdir()
+            openvino.save_model(graph, unfinished / _GRAPH, compress_to_fp16=False)
+            openvino.Core().read_model(unfinished / _GRAPH)  # a disk that ran full shows here
+            write_atomically(unfinished / _CHECKSUMS, json.dumps(_checksums(unfinished)))
+            shutil.rmtree(entry, ignore_errors=True)
+            unfinished.rename(entry)
+        _remove_oldest(entry.parent)
+    except (OSError, RuntimeError) as error:
+        logger.warning(
+            "the OpenVINO model cannot be kept in %s (%s) and is converted at each start; "
+            "let %s name a writable folder",
+            entry.parent,
+            first_line(error),
+            FOLDER_VARIABLE,
+        )
+
+
+def _check(entry: Path) -> None:
+    if json.loads((entry / _CHECKSUMS).read_text(encoding="utf-8")) != _checksums(entry):
+        raise ValueError("its files are not those that were written")
+
+
+def _checksums(entry: Path) -> dict[str, str]:
+    return {name: file_sha256(entry / name) for name in (_GRAPH, _WEIGHTS)}
+
+
+def _touch(entry: Path) -> None:
+    try:
+        os.utime(entry)
+    except OSError:
+        logger.debug("%s belongs to another user: its time of use stays", entry)
+
+
+def _remove_oldest(folder: Path) -> None:
+    """Remove all but the newest entries, among them what processes that were killed left unfinished."""
+    entries = sorted((path for path in folder.iterdir() if path.is_dir()), key=lambda path: -path.stat().st_mtime)
+    for entry in entries[ENTRIES_KEPT:]:
+        shutil.rmtree(entry, ignore_errors=True)
