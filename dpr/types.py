@@ -132,8 +132,9 @@ class Answer:
 class Reading:
     """A reader's verdict on one question: its best answers, best first, and whether it stands by none of them.
 
-    ``no_answer_score`` is SQuAD 2.0's difference of null score and best span score; above the reader's
-    threshold, ``is_answered`` is false.
+    ``no_answer_score`` is SQuAD 2.0's difference of null score and span score, of the best answer and in its passage;
+    above the reader's threshold, ``is_answered`` is false. ``probability`` is the calibrated one that this passage
+    answers the question; None where the reader was not calibrated, or read nothing.
 
     ``text`` is what a generative reader wrote, in which ``[n]`` stands for the n-th passage, and ``cited`` the ids of
     the passages it stands by, in the order of their first citation; both are empty for an extractive reading. ``note``
@@ -143,6 +144,7 @@ class Reading:
     answers: tuple[Answer, ...] = ()
     is_answered: bool = False
     no_answer_score: float = field(default=float("inf"))
+    probability: float | None = None
     text: str = ""
     cited: tuple[str, ...] = ()
     note: str = ""

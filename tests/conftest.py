@@ -56,3 +56,11 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     BertModel(config).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_reader(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A reader with random weights, whose windows have 64 tokens."""
+    from tests.tiny_models import make_reader
+
+    return make_reader(tiny_checkpoint, tmp_path_factory.mktemp("tiny-reader") / "reader")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import BertConfig, BertForSequenceClassification, BertModel
+from transformers import BertConfig, BertForQuestionAnswering, BertForSequenceClassification, BertModel
 
 
 def make_bert(tiny_checkpoint: Path, folder: Path, seed: int, **changes: Any) -> Path:
@@ -23,6 +23,19 @@ def make_cross_encoder(tiny_checkpoint: Path, folder: Path, labels: int = 1) -> 
     config = BertConfig.from_pretrained(tiny_checkpoint, num_labels=labels, initializer_range=0.3)
     torch.manual_seed(7)
     return _saved(BertForSequenceClassification(config), tiny_checkpoint, folder)
+
+
+def make_reader(tiny_checkpoint: Path, folder: Path, relevance: bool = False) -> Path:
+    """Save an MRC reader, perhaps with a relevance head, that answers whatever it is asked."""
+    from dpr.models.checkpoint import load_tokenizer
+    from dpr.reader.model import ReaderConfig, ReaderNetwork, make_relevance_head, save_reader_model
+
+    torch.manual_seed(3)
+    model = BertForQuestionAnswering(BertConfig.from_pretrained(tiny_checkpoint, initializer_range=0.3))
+    network = ReaderNetwork(model, make_relevance_head(model) if relevance else None)
+    config = ReaderConfig(64, 16, 16, max_answer_tokens=12, null_threshold=1e9)
+    save_reader_model(folder, network, load_tokenizer(tiny_checkpoint), config)
+    return folder
 
 
 def _saved(model: Any, tiny_checkpoint: Path, folder: Path) -> Path:

@@ -11,13 +11,16 @@ from dpr.cli.benchmark import benchmark_command
 from dpr.cli.cloze import cloze_command
 from dpr.cli.compare import compare_command
 from dpr.cli.distill import distill_command
+from dpr.cli.evaluate import evaluate_command
+from dpr.cli.evaluate_reader import evaluate_reader_command
 from dpr.cli.export import export_command
 from dpr.cli.inspect import inspect_command
 from dpr.cli.mine import mine_command
-from dpr.cli.reader import evaluate_reader_command, train_reader_command
 from dpr.cli.search import search_command
 from dpr.cli.train import train_command
+from dpr.cli.train_reader import train_reader_command
 from dpr.cli.tune import tune_command
+from dpr.cli.tune_reader import tune_reader_command
 from dpr.cli.whiten import whiten_command
 from dpr.console import run
 
@@ -34,6 +37,8 @@ app.command("train")(train_command)
 app.command("distill")(distill_command)
 app.command("train-reader")(train_reader_command)
 app.command("evaluate-reader")(evaluate_reader_command)
+app.command("tune-reader")(tune_reader_command)
+app.command("evaluate")(evaluate_command)
 app.command("average")(average_command)
 app.command("whiten")(whiten_command)
 app.command("export")(export_command)

@@ -20,9 +20,9 @@ from dpr.cli.options import (
     JsonOption,
     WeightOption,
     fusion_of,
+    numbers,
 )
 from dpr.console import print_json, show_progress
-from dpr.errors import ConfigError
 
 
 def benchmark_command(
@@ -52,7 +52,7 @@ def benchmark_command(
             opened,
             read_examples(questions),
             [name.strip() for name in retrievers.split(",") if name.strip()],
-            _depths(k),
+            numbers("--k", k),
             output,
             fused,
             progress,
@@ -75,10 +75,3 @@ def benchmark_command(
         table.add_row(*row)
     Console().print(table)
     Console(stderr=True).print(f"report, run files and recall.png are in {output}")
-
-
-def _depths(text: str) -> list[int]:
-    try:
-        return [int(number) for number in text.split(",")]
-    except ValueError:
-        raise ConfigError(f"--k {text!r} is not a list of whole numbers; write for example --k 1,5,20,100") from None

@@ -29,6 +29,9 @@ def cloze_command(
     ] = None,
     window: Annotated[int | None, typer.Option(help="Characters of a passage at most; 0: as it is.")] = None,
     questions: Annotated[int | None, typer.Option(help="Questions to make of each window.")] = None,
+    answers: Annotated[
+        bool | None, typer.Option("--answers", help="Ask for a phrase, which is the answer: to train a reader.")
+    ] = None,
     limit: Annotated[int, typer.Option(help="Take so many passages of each source; 0: all.")] = 0,
     seed: Annotated[int | None, typer.Option(help="Seed of the choice of words.")] = None,
     as_json: JsonOption = False,
@@ -37,7 +40,7 @@ def cloze_command(
     from dpr.data.cloze import Cloze, cloze_examples
     from dpr.data.dpr_json import write_dpr_json
 
-    cloze = load_config(Cloze, config, {"window": window, "questions": questions, "seed": seed})
+    cloze = load_config(Cloze, config, {"window": window, "questions": questions, "answers": answers, "seed": seed})
     if limit < 0:
         raise ConfigError(f"--limit is {limit}; give a number of passages, or 0 for all")
     examples = cloze_examples(_passages(text, cloze.window, limit), cloze)

@@ -102,6 +102,19 @@ def sources_of(data: list[str], weights: list[float] | None, read: Callable[[str
     return [Source(name, read(name), weight) for name, weight in zip(data, weights or [1.0] * len(data), strict=True)]
 
 
+def numbers(option: str, text: str) -> list[int]:
+    """Return the whole numbers of an option, which has commas between them.
+
+    Raises:
+        ConfigError: something else stands there.
+    """
+    try:
+        return [int(number) for number in text.split(",")]
+    except ValueError:
+        example = f"write for example {option} 1,5,20"
+        raise ConfigError(f"{option} {text!r} is not a list of whole numbers; {example}") from None
+
+
 def show(values: Mapping[str, object], as_json: bool) -> None:
     """Print named values as JSON or as a table of two columns."""
     if as_json:

@@ -8,21 +8,16 @@ of a real question do, but the question keeps only some of its words, bare of ma
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from dpr.data.chunk import chunk
+from dpr.data.cloze_answers import ask_for_phrase, words_of
 from dpr.data.identity import content_id, unique_passages
+from dpr.data.korean_words import EDGES, PARTICLE
 from dpr.data.sentences import sentence_spans
 from dpr.errors import ConfigError
 from dpr.types import Example, Passage, Question
-
-_PARTICLE = re.compile(
-    r"(?<=[\uac00-\ud7a3]{2})(?:은|는|이|가|을|를|의|에|에서|에게|으로|로|와|과|도|만|까지|부터|이다|하다|한다|했다|하였다)$"
-)
-_EDGES = " .,:;!?…。，、！？\"'“”‘’«»()[]{}<>〈〉《》「」『』·-–—~"
-"""What stands around a word without being of it; a particle is found only once it is gone."""
 
 _MAX_WORDS = 14
 _MIN_WORDS = 3
@@ -38,6 +33,9 @@ class Cloze:
     ``most_kept``; a kept Korean word loses its particle in a share ``bare`` of cases; ``shuffled`` of the questions
     lose their word order, and ``titled`` of them begin with the passage's title.
 
+    With ``answers``, a question asks for a phrase of the sentence, which it lacks and which is its answer, for the
+    training of readers (`dpr.data.cloze_answers`); ``shuffled`` and ``titled`` then do nothing.
+
     Raises:
         ConfigError: a number is out of range.
     """
@@ -49,6 +47,7 @@ class Cloze:
     bare: float = 0.4
     shuffled: float = 0.3
     titled: float = 0.2
+    answers: bool = False
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -74,9 +73,26 @@ def cloze_examples(passages: Iterable[Passage], cloze: Cloze) -> Iterator[Exampl
     """
     choice = random.Random(cloze.seed)  # noqa: S311 - sampling, not secrets
     for window in unique_passages(window for passage in passages for window in _windows(passage, cloze.window)):
+        if cloze.answers:
+            yield from _asking_examples(window, cloze, choice)
+            continue
         asked = [question for _ in range(cloze.questions) if (question := _question(window, cloze, choice))]
         for number, question in enumerate(dict.fromkeys(asked)):
             yield Example(Question(f"{window.id}-{number}", question), (window,))
+
+
+def _asking_examples(window: Passage, cloze: Cloze, choice: random.Random) -> Iterator[Example]:
+    sentences = [words_of(window.text, start, end) for start, end in sentence_spans(window.text)]
+    askable = [words for words in sentences if len(words) > _MIN_WORDS]
+    if not askable:
+        return
+    kept = (cloze.least_kept, cloze.most_kept)
+    asked = [
+        ask_for_phrase(window.text, choice.choice(askable), kept, cloze.bare, choice) for _ in range(cloze.questions)
+    ]
+    for number, phrase in enumerate(dict.fromkeys(phrase for phrase in asked if phrase is not None)):
+        question = Question(f"{window.id}-a{number}", phrase.question, (phrase.answer,))
+        yield Example(question, (window,), answer_starts=(phrase.start,))
 
 
 def _windows(passage: Passage, size: int) -> Iterator[Passage]:
@@ -100,7 +116,7 @@ def _question(window: Passage, cloze: Cloze, choice: random.Random) -> str:
     kept = [word for word in words if choice.random() < share]
     if len(kept) < _MIN_WORDS:
         kept = [words[place] for place in sorted(choice.sample(range(len(words)), _MIN_WORDS))]
-    asked = [_PARTICLE.sub("", word) if choice.random() < cloze.bare else word for word in kept]
+    asked = [PARTICLE.sub("", word) if choice.random() < cloze.bare else word for word in kept]
     if choice.random() < cloze.shuffled:
         choice.shuffle(asked)
     if window.title and choice.random() < cloze.titled:
@@ -109,7 +125,7 @@ def _question(window: Passage, cloze: Cloze, choice: random.Random) -> str:
 
 
 def _words(sentence: str) -> list[str]:
-    return [word for token in sentence.split() if (word := token.strip(_EDGES))]
+    return [word for token in sentence.split() if (word := token.strip(EDGES))]
 
 
 def joined_lines(lines: Iterable[str], size: int) -> Iterator[Passage]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from dpr.durable import replacing
 from dpr.errors import MissingDependencyError
 from dpr.evaluation.metrics import Values
+from dpr.evaluation.risk import RiskCoverage
 
 # Okabe and Ito's colours, which stay apart for colour-blind readers and in print.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -34,20 +36,56 @@ def draw_recall(path: Path, curves: Mapping[str, Values], ks: Sequence[int], tit
         MissingDependencyError: matplotlib is not installed.
     """
     require_charts()
-    from matplotlib.figure import Figure
     from matplotlib.ticker import NullLocator, PercentFormatter
 
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.add_subplot()
-    for number, (name, curve) in enumerate(curves.items()):
-        colour, style = COLOURS[number % len(COLOURS)], STYLES[number % len(STYLES)]
-        axes.plot(range(1, len(curve) + 1), curve, style, color=colour, linewidth=2, label=name)
+    figure, axes = _figure({name: (range(1, len(curve) + 1), curve) for name, curve in curves.items()})
     axes.set_xscale("log")
     axes.set_xticks(sorted(set(ks)), [str(k) for k in sorted(set(ks))])
     axes.xaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
     axes.set(xlabel="k (passages looked at)", ylabel="recall@k", title=title)
-    axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
+    _save(figure, path)
+
+
+def draw_risk_coverage(path: Path, curves: Mapping[str, RiskCoverage], title: str) -> None:
+    """Draw the risk of each system's answers over the share of questions that it answers into a PNG file.
+
+    Args:
+        path: the PNG file, replaced when the picture is whole.
+        curves: risk and coverage by system.
+        title: one line above the picture.
+
+    Raises:
+        MissingDependencyError: matplotlib is not installed.
+    """
+    require_charts()
+    from matplotlib.ticker import PercentFormatter
+
+    figure, axes = _figure({name: (curve.coverage, curve.risk) for name, curve in curves.items()})
+    axes.xaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
+    axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
+    axes.set_xlim(0, 1)
+    axes.set_ylim(bottom=0)
+    label = "risk (answers that are not exactly right)"
+    axes.set(xlabel="coverage (questions answered, the surest first)", ylabel=label, title=title)
+    axes.legend(loc="upper left")
+    _save(figure, path)
+
+
+def _figure(lines: Mapping[str, tuple[Sequence[float] | Values, Values]]) -> tuple[Any, Any]:
+    """Return a figure and its axes with a line for each name, in colours and strokes that can be told apart."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.add_subplot()
+    for number, (name, (places, values)) in enumerate(lines.items()):
+        colour, style = COLOURS[number % len(COLOURS)], STYLES[number % len(STYLES)]
+        axes.plot(places, values, style, color=colour, linewidth=2, label=name)
+    axes.grid(alpha=0.3)
+    return figure, axes
+
+
+def _save(figure: Any, path: Path) -> None:
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=150)

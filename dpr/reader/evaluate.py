@@ -1,32 +1,62 @@
-"""How well a reader reads: exact match and F1 over questions whose passage is given."""
+"""How well a reader reads, and how well it knows when not to: questions whose passage is given."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 
-from dpr.errors import DataError
+import numpy as np
+
+from dpr.errors import ConfigError, DataError
 from dpr.evaluation.answers import ANSWER_RULES, AnswerRule
+from dpr.evaluation.metrics import Values
+from dpr.evaluation.risk import RiskCoverage, risk_coverage
+from dpr.reader.calibrate import BoolArray, Calibration, best_threshold, calibrate, expected_calibration_error
 from dpr.types import Candidates, Example, Progress, Reader, Reading, no_progress
 
 _QUESTIONS_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True)
+class NoAnswer:
+    """How "no answer" was used, in shares: of those said, how many were right; of those due, how many were said.
+
+    ``expected_calibration_error`` is that of the probability of an answer; None for a reader without one.
+    """
+
+    questions: int
+    precision: float
+    recall: float
+    accuracy: float
+    expected_calibration_error: float | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ReaderScores:
-    """Means over all questions, in per cent. ``no_answer_accuracy``: how often answered or not was right."""
+    """What a reader achieved on Q questions, by an official rule.
+
+    ``exact_match`` and ``f1`` are each question's, (Q,), from 0 to 1. ``no_answer`` is None where every question has an
+    answer. ``curve`` is the risk of its answers by the margin.
+    """
 
     rule: str
-    questions: int
-    exact_match: float
-    f1: float
-    no_answer_accuracy: float | None
-    questions_per_second: float
+    exact_match: Values
+    f1: Values
+    no_answer: NoAnswer | None
+    curve: RiskCoverage
 
-    def as_json(self) -> dict[str, object]:
-        """Return the scores as JSON values."""
-        return asdict(self)
+    def metrics(self) -> dict[str, float]:
+        """Return the means by name, as shares."""
+        means = {"exact_match": float(self.exact_match.mean()), "f1": float(self.f1.mean())}
+        if self.no_answer is not None:
+            means |= {
+                "no_answer_precision": self.no_answer.precision,
+                "no_answer_recall": self.no_answer.recall,
+                "no_answer_accuracy": self.no_answer.accuracy,
+            }
+            if self.no_answer.expected_calibration_error is not None:
+                means["expected_calibration_error"] = self.no_answer.expected_calibration_error
+        return means | {"area_under_risk_coverage": self.curve.area}
 
 
 def choose_rule(examples: Sequence[Example], is_korean: bool = False) -> str:
@@ -36,41 +66,38 @@ def choose_rule(examples: Sequence[Example], is_korean: bool = False) -> str:
     return "squad-2.0" if any(example.is_impossible for example in examples) else "squad-1.1"
 
 
+def check_rule(rule: str) -> AnswerRule:
+    """Return an answer rule by its name.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    if rule not in ANSWER_RULES:
+        raise ConfigError(f"unknown answer rule {rule!r}; choose {', '.join(ANSWER_RULES)}")
+    return ANSWER_RULES[rule]
+
+
 def evaluate_reader(
     reader: Reader, examples: Sequence[Example], rule: str, progress: Progress = no_progress
 ) -> ReaderScores:
-    """Read each question's own passage and score the answers.
-
-    The SQuAD 2.0 rule takes the reader's word for "no answer"; the others score its best span whatever it says.
+    """Read each question's own passage and score the answers, see `score_readings`.
 
     Raises:
-        DataError: there are no questions, or the rule is unknown.
+        DataError: there are no questions.
+        ConfigError: the rule is unknown.
     """
-    if rule not in ANSWER_RULES:
-        raise DataError(f"unknown answer rule {rule!r}; choose {', '.join(ANSWER_RULES)}")
-    if not examples:
-        raise DataError("there are no questions to read; name a data set with questions and answers")
-    started = time.monotonic()
-    readings = read_gold(reader, examples, progress)
-    seconds = time.monotonic() - started
-    official = ANSWER_RULES[rule]
-    pairs = [
-        (_prediction(reading, official), example.question.answers)
-        for reading, example in zip(readings, examples, strict=True)
-    ]
-    judged = [reading.is_answered != example.is_impossible for reading, example in zip(readings, examples, strict=True)]
-    return ReaderScores(
-        rule=rule,
-        questions=len(examples),
-        exact_match=_percent([official.exact_match(*pair) for pair in pairs]),
-        f1=_percent([official.f1(*pair) for pair in pairs]),
-        no_answer_accuracy=_percent(judged) if official.scores_silence else None,
-        questions_per_second=round(len(examples) / seconds, 1),
-    )
+    check_rule(rule)
+    return score_readings(read_gold(reader, examples, progress), examples, rule)
 
 
 def read_gold(reader: Reader, examples: Sequence[Example], progress: Progress = no_progress) -> list[Reading]:
-    """Return the reader's verdict on each question over its first positive passage."""
+    """Return the reader's verdict on each question over its first positive passage.
+
+    Raises:
+        DataError: there are no questions.
+    """
+    if not examples:
+        raise DataError("there are no questions to read; name a data set with questions and answers")
     readings: list[Reading] = []
     for first in range(0, len(examples), _QUESTIONS_AT_ONCE):
         chunk = examples[first : first + _QUESTIONS_AT_ONCE]
@@ -79,29 +106,34 @@ def read_gold(reader: Reader, examples: Sequence[Example], progress: Progress = 
     return readings
 
 
-def best_threshold(readings: Sequence[Reading], examples: Sequence[Example], rule: str = "squad-2.0") -> float:
-    """Return the null threshold of highest mean F1: the official SQuAD 2.0 search over every question's margin.
+def score_readings(
+    readings: Sequence[Reading], examples: Sequence[Example], rule: str, has_answer: BoolArray | None = None
+) -> ReaderScores:
+    """Score the readings of questions.
+
+    The SQuAD 2.0 rule takes the reader's word for "no answer"; the others score its best span whatever it says.
+    ``has_answer``, (Q,), tells which questions are answered by what was read; by default those that are not impossible.
 
     Raises:
         DataError: there are no questions.
+        ConfigError: the rule is unknown.
     """
-    if not examples:
-        raise DataError("there are no questions to choose a threshold by")
-    official = ANSWER_RULES[rule]
-    gains = sorted(
-        (
-            reading.no_answer_score,
-            official.f1(reading.answers[0].text, example.question.answers) - float(example.is_impossible),
-        )
-        for reading, example in zip(readings, examples, strict=True)
-        if reading.answers
+    official = check_rule(rule)
+    predictions = [_prediction(reading, official) for reading in readings]
+    golds = [example.question.answers for example in examples]
+    pairs = list(zip(predictions, golds, strict=True))
+    exact_match = np.array([official.exact_match(*pair) for pair in pairs])
+    best = [reading.answers[0].text if reading.answers else "" for reading in readings]
+    quality = np.array([official.exact_match(*pair) if pair[1] else 0.0 for pair in zip(best, golds, strict=True)])
+    answerable = np.array([not example.is_impossible for example in examples]) if has_answer is None else has_answer
+    confidence = -np.array([reading.no_answer_score for reading in readings])
+    return ReaderScores(
+        rule=rule,
+        exact_match=exact_match,
+        f1=np.array([official.f1(*pair) for pair in pairs]),
+        no_answer=_no_answer(readings, answerable),
+        curve=risk_coverage(confidence, quality),
     )
-    best, total, threshold = 0.0, 0.0, gains[0][0] - 1.0 if gains else 0.0
-    for margin, gain in gains:  # one more question is answered at each step
-        total += gain
-        if total > best:
-            best, threshold = total, margin
-    return threshold
 
 
 def _prediction(reading: Reading, rule: AnswerRule) -> str:
@@ -109,5 +141,81 @@ def _prediction(reading: Reading, rule: AnswerRule) -> str:
     return "" if silent or not reading.answers else reading.answers[0].text
 
 
-def _percent(values: Sequence[float]) -> float:
-    return round(100 * sum(values) / len(values), 2)
+def _no_answer(readings: Sequence[Reading], has_answer: BoolArray) -> NoAnswer | None:
+    if has_answer.all():
+        return None
+    is_silent = np.array([not reading.is_answered for reading in readings])
+    right = int((is_silent & ~has_answer).sum())
+    probabilities = [reading.probability for reading in readings]
+    known = [0.0 if probability is None else probability for probability in probabilities]
+    is_calibrated = any(probability is not None for probability in probabilities)
+    return NoAnswer(
+        questions=int((~has_answer).sum()),
+        precision=right / max(1, int(is_silent.sum())),
+        recall=right / int((~has_answer).sum()),
+        accuracy=float((is_silent != has_answer).mean()),
+        expected_calibration_error=expected_calibration_error(np.array(known), has_answer) if is_calibrated else None,
+    )
+
+
+def fit_readings(
+    readings: Sequence[Reading], examples: Sequence[Example], rule: str = "squad-2.0"
+) -> tuple[float, Calibration]:
+    """Return the null threshold of best F1, and the calibration of the probability, for the readings of questions.
+
+    Raises:
+        DataError: there are no questions of both kinds, see `calibrate`.
+    """
+    margins, has_answer = margins_of(readings, examples)
+    return best_threshold(readings, examples, rule), calibrate(margins, has_answer)
+
+
+def margins_of(readings: Sequence[Reading], examples: Sequence[Example]) -> tuple[Values, BoolArray]:
+    """Return the margins of the questions that anything was read for, and whether they have an answer."""
+    read = [
+        (reading.no_answer_score, not example.is_impossible)
+        for reading, example in zip(readings, examples, strict=True)
+        if reading.answers
+    ]
+    margins, has_answer = zip(*read, strict=True) if read else ((), ())
+    return np.array(margins, dtype=np.float64), np.array(has_answer, dtype=np.bool_)
+
+
+def cross_fitted(
+    readings: Sequence[Reading], examples: Sequence[Example], folds: int, rule: str = "squad-2.0"
+) -> list[Reading]:
+    """Return the readings as threshold and calibration would judge them that were fitted on other articles.
+
+    The articles (``document_id``) are dealt to ``folds`` parts in turn; each part is judged by what was fitted on the
+    others, so that no question judges itself.
+
+    Raises:
+        ConfigError: there are fewer than two folds.
+        DataError: there are fewer articles than folds, or a part lacks questions of both kinds.
+    """
+    if folds < 2:
+        raise ConfigError(f"folds is {folds}; give at least 2, or 0 for no cross-fitting")
+    articles = list(dict.fromkeys(example.positives[0].document_id for example in examples))
+    if len(articles) < folds:
+        raise DataError(f"{len(articles)} articles cannot be dealt to {folds} folds; give fewer folds")
+    fold_of = {article: number % folds for number, article in enumerate(articles)}
+    places = [fold_of[example.positives[0].document_id] for example in examples]
+    judged = list(readings)
+    for fold in range(folds):
+        others = [number for number, place in enumerate(places) if place != fold]
+        threshold, calibration = fit_readings(
+            [readings[number] for number in others], [examples[number] for number in others], rule
+        )
+        for number, place in enumerate(places):
+            if place == fold:
+                judged[number] = rejudged(readings[number], threshold, calibration)
+    return judged
+
+
+def rejudged(reading: Reading, threshold: float, calibration: Calibration) -> Reading:
+    """Return a reading by another threshold and calibration."""
+    if not reading.answers:
+        return reading
+    margin = reading.no_answer_score
+    [probability] = calibration.probabilities(np.array([margin])).tolist()
+    return replace(reading, is_answered=margin <= threshold, probability=probability)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,16 +17,24 @@ from dpr.config import load_config
 from dpr.durable import write_atomically
 from dpr.errors import ConfigError, ModelError
 from dpr.models.checkpoint import load_model, load_tokenizer, read_json
+from dpr.reader.windows import SPECIAL_TOKENS
 
 CONFIG_FILE, RELEVANCE_FILE = "reader.json", "relevance.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
 class ReaderConfig:
-    """How passages are cut into windows and spans into answers.
+    """How passages are cut into windows, spans ranked, and answers doubted.
 
-    ``null_threshold``: a question is answered while null score - best span score stays at or below it.
-    ``retrieval_weight``: what one standard deviation of the retrieval score is worth, in logits.
+    Windows have ``max_tokens``, of which neighbours share ``stride``: no less than an answer may have, so that each
+    span is whole in one of them.
+
+    An answer's score is span score - null score + ``retrieval_weight`` · z + ``relevance_weight`` · r, in logits: z is
+    the retrieval score standardized over the question's passages, r the logit of the relevance head. A question is
+    answered while null score - span score of its best answer, the margin, stays at or below ``null_threshold``.
+
+    The probability of an answer is σ((``calibration_margin`` - margin) / ``calibration_temperature``); a temperature of
+    None says that this reader was not calibrated.
     """
 
     max_tokens: int = 384
@@ -34,15 +43,32 @@ class ReaderConfig:
     max_answer_tokens: int = 30
     null_threshold: float = 0.0
     retrieval_weight: float = 2.0
+    relevance_weight: float = 0.0
+    calibration_margin: float = 0.0
+    calibration_temperature: float | None = None
 
     def __post_init__(self) -> None:
         if self.max_answer_tokens < 1 or self.question_tokens < 1:
             raise ConfigError("max_answer_tokens and question_tokens must be at least 1")
-        if not 0 <= self.stride < self.max_tokens - self.question_tokens - 8:
+        if not 0 <= self.stride < self.max_tokens - self.question_tokens - SPECIAL_TOKENS:
             raise ConfigError(
                 f"stride {self.stride} leaves no new tokens in a window of {self.max_tokens} "
                 f"after a question of {self.question_tokens}; make max_tokens larger or stride smaller"
             )
+        if self.max_answer_tokens > self.stride + 1:
+            raise ConfigError(
+                f"max_answer_tokens {self.max_answer_tokens} is more than the {self.stride} tokens that windows share "
+                "(stride), so that an answer could be cut; make the stride as large"
+            )
+        temperature = self.calibration_temperature
+        if temperature is not None and not 0 < temperature < float("inf"):
+            raise ConfigError(f"calibration_temperature is {temperature}; it must be a number above 0")
+
+    def probability(self, margin: float) -> float | None:
+        """Return the probability of an answer, from its margin; None where the reader was not calibrated."""
+        if self.calibration_temperature is None:
+            return None
+        return 1 / (1 + math.exp(min(700.0, (margin - self.calibration_margin) / self.calibration_temperature)))
 
 
 def fit_config(config: ReaderConfig, model: Any) -> ReaderConfig:
@@ -51,11 +77,13 @@ def fit_config(config: ReaderConfig, model: Any) -> ReaderConfig:
     if longest >= config.max_tokens:
         return config
     share = longest / config.max_tokens
+    stride = int(config.stride * share)
     return replace(
         config,
         max_tokens=longest,
-        stride=int(config.stride * share),
+        stride=stride,
         question_tokens=int(config.question_tokens * share),
+        max_answer_tokens=min(config.max_answer_tokens, stride + 1),
     )
 
 

@@ -2,132 +2,82 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import torch
 
 from dpr.config import DEFAULT_READER
 from dpr.models.backends import choose_device, choose_precision
 from dpr.models.checkpoint import resolve
-from dpr.models.embed import BATCH_TOKENS
 from dpr.models.tokens import length_sorted_batches
-from dpr.reader.model import ReaderConfig, ReaderNetwork, fit_config, load_reader_model
-from dpr.reader.spans import best_spans, null_scores, standardize
+from dpr.reader.compute import Compute, torch_compute
+from dpr.reader.decode import Decoded
+from dpr.reader.merge import PassageSpans, Weights, rank_answers
+from dpr.reader.model import ReaderConfig, fit_config, load_reader_model
 from dpr.reader.windows import Window, make_windows, pad_windows
-from dpr.types import Answer, Candidates, FloatArray, Passage, Reading
-
-_SPANS_PER_WINDOW = 20
-
-
-@dataclass(frozen=True, slots=True)
-class _Span:
-    """A candidate answer: characters ``[start, end)`` of a passage."""
-
-    start: int
-    end: int
-    score: float
+from dpr.types import Candidates, Reading
 
 
 class ExtractiveReader:
     """Start and end heads over windows of (question, passage); see ``ReaderConfig`` for its rules."""
 
-    def __init__(
-        self, name: str, model: ReaderNetwork, tokenizer: Any, config: ReaderConfig, precision: torch.dtype
-    ) -> None:
+    def __init__(self, name: str, compute: Compute, tokenizer: Any, config: ReaderConfig) -> None:
         self.name = name
         self.config = config
-        self._model = model
+        self._compute = compute
         self._tokenizer = tokenizer
-        self._precision = precision
 
     def read(self, batch: Sequence[Candidates], n_best: int = 1) -> list[Reading]:
-        """Return, for each question, at most ``n_best`` answers over all its passages, none overlapping another."""
-        pairs = [(item.question, passage.text) for item in batch for passage in item.passages]
-        scored = iter(self._score(pairs))
-        return [self._verdict(item, [next(scored) for _ in item.passages], n_best) for item in batch]
+        """Return, for each question, at most ``n_best`` answers over all its passages.
 
-    def _score(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[list[_Span], float]]:
-        """Return each pair's candidate spans, best first, and its null score (the least over its windows)."""
+        The windows of all passages of all questions are computed together. No two answers of a passage overlap.
+        """
+        return [verdict(item, found, self.config, n_best) for item, found in zip(batch, self.spans(batch), strict=True)]
+
+    def spans(self, batch: Sequence[Candidates]) -> list[list[PassageSpans]]:
+        """Return what is found in each passage of each question, before passages are compared."""
+        pairs = [(item.question, passage.text) for item in batch for passage in item.passages]
+        found = iter(self._read_pairs(pairs))
+        return [[next(found) for _ in item.passages] for item in batch]
+
+    def _read_pairs(self, pairs: Sequence[tuple[str, str]]) -> list[PassageSpans]:
         if not pairs:
             return []
         config = self.config
         grouped = make_windows(self._tokenizer, pairs, config.max_tokens, config.stride, config.question_tokens)
-        owners = [pair for pair, windows in enumerate(grouped) for _ in windows]
-        windows = [window for windows in grouped for window in windows]
-        spans: dict[int, list[_Span]] = defaultdict(list)
-        nulls: dict[int, float] = defaultdict(lambda: float("inf"))
-        batch_tokens = BATCH_TOKENS[self._model.device.type]
-        for rows in length_sorted_batches([len(window) for window in windows], batch_tokens):
+        decoded = self._decode([window for windows in grouped for window in windows])
+        ends = list(accumulate(len(windows) for windows in grouped))
+        return [decoded.passage(first, end) for first, end in zip([0, *ends], ends, strict=False)]
+
+    def _decode(self, windows: Sequence[Window]) -> Decoded:
+        """Compute windows in batches of like length, and keep the best spans of each."""
+        decoded = Decoded(len(windows))
+        for rows in length_sorted_batches([len(window) for window in windows], self._compute.batch_tokens):
             chosen = [windows[row] for row in rows]
-            starts, ends = self._logits(chosen)
-            found = self._decode(chosen, starts, ends)
-            for row, null, candidates in zip(rows, null_scores(starts, ends), found, strict=True):
-                spans[owners[row]].extend(candidates)
-                nulls[owners[row]] = min(nulls[owners[row]], float(null))
-        return [(sorted(spans[pair], key=lambda span: -span.score), nulls[pair]) for pair in range(len(pairs))]
-
-    def _logits(self, windows: Sequence[Window]) -> tuple[FloatArray, FloatArray]:
-        """Return start and end logits, each (W, longest window)."""
-        device = self._model.device
-        inputs = pad_windows(windows, self._tokenizer.pad_token_id, self._model.uses_types)
-        reduced = self._precision != torch.float32
-        with torch.inference_mode(), torch.autocast(device.type, self._precision, enabled=reduced):
-            logits = self._model(**{name: tensor.to(device) for name, tensor in inputs.items()})
-        return logits.starts.float().cpu().numpy(), logits.ends.float().cpu().numpy()
-
-    def _decode(self, windows: Sequence[Window], starts: FloatArray, ends: FloatArray) -> list[list[_Span]]:
-        is_passage = np.zeros(starts.shape, dtype=np.bool_)
-        for row, window in enumerate(windows):
-            is_passage[row, : len(window)] = window.spans[:, 1] > window.spans[:, 0]
-        best = best_spans(starts, ends, is_passage, self.config.max_answer_tokens, _SPANS_PER_WINDOW)
-        return [
-            [
-                _Span(int(window.spans[first, 0]), int(window.spans[last, 1]), float(score))
-                for score, first, last in zip(best.scores[row], best.starts[row], best.ends[row], strict=True)
-                if np.isfinite(score)
-            ]
-            for row, window in enumerate(windows)
-        ]
-
-    def _verdict(self, item: Candidates, scored: Sequence[tuple[list[_Span], float]], n_best: int) -> Reading:
-        relevance = standardize(np.array(item.scores, dtype=np.float32))
-        answers = [
-            _answer(passage, span, null, self.config.retrieval_weight * float(bonus))
-            for passage, (spans, null), bonus in zip(item.passages, scored, relevance, strict=True)
-            for span in _without_overlaps(spans, n_best)
-        ]
-        if not answers:
-            return Reading()
-        margin = min(answer.null_score - answer.span_score for answer in answers)
-        ranked = sorted(answers, key=lambda answer: (-answer.score, answer.passage_id, answer.start))[:n_best]
-        return Reading(tuple(ranked), is_answered=margin <= self.config.null_threshold, no_answer_score=margin)
+            inputs = pad_windows(chosen, self._tokenizer.pad_token_id, self._compute.uses_types)
+            decoded.put(rows, chosen, *self._compute.logits(inputs), self.config.max_answer_tokens)
+        return decoded
 
 
-def _answer(passage: Passage, span: _Span, null: float, bonus: float) -> Answer:
-    return Answer(
-        text=passage.text[span.start : span.end],
-        passage_id=passage.id,
-        start=span.start,
-        end=span.end,
-        score=span.score - null + bonus,
-        span_score=span.score,
-        null_score=null,
-    )
+def first_passages(item: Candidates, count: int) -> Candidates:
+    """Return a question with its first passages."""
+    return replace(item, passages=item.passages[:count], scores=item.scores[:count])
 
 
-def _without_overlaps(spans: Sequence[_Span], count: int) -> list[_Span]:
-    kept: list[_Span] = []
-    for span in spans:
-        if len(kept) == count:
-            break
-        if all(span.end <= other.start or other.end <= span.start for other in kept):
-            kept.append(span)
-    return kept
+def verdict(item: Candidates, found: Sequence[PassageSpans], config: ReaderConfig, n_best: int) -> Reading:
+    """Return the reading of a question from what was found in its passages.
+
+    One answer over many passages is "no answer" when the best answer's own margin, in its own passage, is above the
+    threshold: how little the other passages answer does not matter.
+    """
+    weights = Weights(config.retrieval_weight, config.relevance_weight)
+    answers = rank_answers(item, found, weights, n_best)
+    if not answers:
+        return Reading()
+    margin = answers[0].null_score - answers[0].span_score
+    return Reading(tuple(answers), margin <= config.null_threshold, margin, config.probability(margin))
 
 
 def load_reader(
@@ -144,4 +94,5 @@ def load_reader(
     config = fit_config(config, model.model)
     if retrieval_weight is not None:
         config = replace(config, retrieval_weight=retrieval_weight)
-    return ExtractiveReader(str(name), model.to(device), tokenizer, config, choose_precision(precision, device))
+    compute = torch_compute(model.to(device), choose_precision(precision, device))
+    return ExtractiveReader(str(name), compute, tokenizer, config)

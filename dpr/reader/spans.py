@@ -18,7 +18,7 @@ from dpr.types import FloatArray, IntArray
 class Spans:
     """The n best spans of W windows: ``scores``, ``starts`` and ``ends`` (tokens, inclusive), each (W, n).
 
-    A place that no span fills has the score -inf.
+    A place that no span fills has the score -inf, and some tokens.
     """
 
     scores: FloatArray
@@ -57,7 +57,7 @@ def best_spans(
     return Spans(
         scores=np.take_along_axis(scores, best, axis=1).astype(np.float32),
         starts=start_tokens.astype(np.int64),
-        ends=(start_tokens + lengths).astype(np.int64),
+        ends=np.minimum(start_tokens + lengths, width - 1).astype(np.int64),
     )
 
 

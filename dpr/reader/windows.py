@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from dpr.models.tokens import clip
 from dpr.types import IntArray
@@ -16,15 +15,16 @@ SPECIAL_TOKENS = 4
 """At most this many special tokens join a question and a passage (RoBERTa's ``<s> q </s></s> p </s>``)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Window:
     """``[CLS] question [SEP] part of the passage [SEP]``.
 
-    ``spans`` (T, 2) holds each token's start and end characters in the passage, -1 for tokens that are not of it.
+    ``ids`` and ``type_ids`` are (T,). ``spans`` (T, 2) holds each token's start and end characters in the passage, -1
+    for tokens that are not of it.
     """
 
-    ids: list[int]
-    type_ids: list[int]
+    ids: IntArray
+    type_ids: IntArray
     spans: IntArray
 
     def __len__(self) -> int:
@@ -53,18 +53,30 @@ def make_windows(
     for number, pair in enumerate(encoded["overflow_to_sample_mapping"]):
         spans = np.array(encoded["offset_mapping"][number], dtype=np.int64).reshape(-1, 2)
         spans[[source != 1 for source in encoded.sequence_ids(number)]] = -1
-        windows[pair].append(Window(encoded["input_ids"][number], encoded["token_type_ids"][number], spans))
+        ids, types = (np.array(encoded[name][number], dtype=np.int64) for name in ("input_ids", "token_type_ids"))
+        windows[pair].append(Window(ids, types, spans))
     return windows
 
 
-def pad_windows(windows: Sequence[Window], pad_id: int, uses_types: bool) -> dict[str, torch.Tensor]:
+def pad_windows(windows: Sequence[Window], pad_id: int, uses_types: bool) -> dict[str, IntArray]:
     """Return the model's inputs for windows, each (W, longest)."""
-    width = max(len(window) for window in windows)
     inputs = {
-        "input_ids": torch.tensor([window.ids + [pad_id] * (width - len(window)) for window in windows]),
-        "attention_mask": torch.tensor([[1] * len(window) + [0] * (width - len(window)) for window in windows]),
+        "input_ids": _padded([window.ids for window in windows], pad_id),
+        "attention_mask": _padded([np.ones(len(window), dtype=np.int64) for window in windows], 0),
     }
     if uses_types:
-        types = [window.type_ids + [0] * (width - len(window)) for window in windows]
-        inputs["token_type_ids"] = torch.tensor(types)
+        inputs["token_type_ids"] = _padded([window.type_ids for window in windows], 0)
     return inputs
+
+
+def pad_spans(windows: Sequence[Window]) -> IntArray:
+    """Return the characters of windows' tokens, (W, longest, 2), -1 where there are none."""
+    return _padded([window.spans for window in windows], -1)
+
+
+def _padded(rows: Sequence[IntArray], filler: int) -> IntArray:
+    width = max(len(row) for row in rows)
+    padded = np.full((len(rows), width, *rows[0].shape[1:]), filler, dtype=np.int64)
+    for place, row in enumerate(rows):
+        padded[place, : len(row)] = row
+    return padded

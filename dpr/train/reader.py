@@ -20,6 +20,7 @@ from dpr.errors import DataError
 from dpr.models.adapters import add_lora
 from dpr.models.backends import choose_device, choose_precision
 from dpr.models.checkpoint import load_model, load_tokenizer, resolve
+from dpr.reader.compute import torch_compute
 from dpr.reader.evaluate import evaluate_reader
 from dpr.reader.model import ReaderConfig, ReaderNetwork, fit_config, make_relevance_head, save_reader_model
 from dpr.reader.negatives import add_negatives
@@ -96,7 +97,7 @@ def _train(
     run = _run_identity(training, config, sources, held_out)
     stepper = ReaderStepper(network, features, tokenizer.pad_token_id, training, precision, processes)
     batches_of = partial(epoch_rows, lengths, training.batch_tokens, training.seed)
-    reader = ExtractiveReader("training", network, tokenizer, config, precision)
+    reader = ExtractiveReader("training", torch_compute(network, precision), tokenizer, config)
     measure = partial(_measure, reader, network, held_out) if held_out else None
     began = time.monotonic()
     loop = Loop(network, stepper, batches_of, measure, training, precision, processes)
@@ -140,12 +141,9 @@ def _weighed(source: Source, seed: int) -> list[Example]:
 def _measure(reader: ExtractiveReader, network: nn.Module, held_out: Sequence[ReadingSet]) -> dict[str, float]:
     """Return F1 and exact match, in per cent, each the mean over the sets."""
     network.eval()
-    scores = [evaluate_reader(reader, part.examples, part.rule) for part in held_out]
+    found = [evaluate_reader(reader, part.examples, part.rule).metrics() for part in held_out]
     network.train()
-    return {
-        "f1": sum(score.f1 for score in scores) / len(scores),
-        "exact_match": sum(score.exact_match for score in scores) / len(scores),
-    }
+    return {name: 100 * sum(metrics[name] for metrics in found) / len(found) for name in ReaderTraining.metrics}
 
 
 def _make_network(training: ReaderTraining) -> ReaderNetwork:

@@ -113,7 +113,7 @@ class ReaderStepper:
 
     def _losses(self, chunk: Sequence[Feature]) -> torch.Tensor:
         inputs = pad_windows([feature.window for feature in chunk], self._pad_id, self._network.uses_types)
-        logits = self._network(**{name: tensor.to(self.device) for name, tensor in inputs.items()})
+        logits = self._network(**{name: torch.from_numpy(array).to(self.device) for name, array in inputs.items()})
         starts, ends = (
             torch.tensor([getattr(feature, side) for feature in chunk], device=self.device) for side in ("start", "end")
         )

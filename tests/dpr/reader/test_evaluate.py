@@ -1,11 +1,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from dpr.errors import DataError
-from dpr.reader.evaluate import best_threshold, choose_rule, evaluate_reader
+from dpr.errors import ConfigError, DataError
+from dpr.reader.calibrate import Calibration, best_threshold
+from dpr.reader.evaluate import (
+    NoAnswer,
+    choose_rule,
+    cross_fitted,
+    evaluate_reader,
+    fit_readings,
+    read_gold,
+    rejudged,
+    score_readings,
+)
 from dpr.types import Answer, Candidates, Example, Passage, Question, Reading
 
 
@@ -37,14 +49,38 @@ SCRIPT = {"q1": ("seoul", -5.0), "q2": ("Han Riverside", -1.0), "q3": ("wrong", 
 
 def test_squad_1_scores_the_best_span_whatever_the_margin() -> None:
     scores = evaluate_reader(ScriptedReader(SCRIPT, threshold=-100), EXAMPLES[:2], "squad-1.1")
-    assert (scores.exact_match, scores.f1, scores.questions) == (50.0, 75.0, 2)
-    assert scores.no_answer_accuracy is None
+    assert scores.exact_match.tolist() == [1, 0]
+    assert scores.f1.tolist() == [1, 0.5]
+    assert scores.no_answer is None
+    assert scores.metrics() == {"exact_match": 0.5, "f1": 0.75, "area_under_risk_coverage": 0.25}
 
 
 def test_squad_2_takes_the_readers_word_for_no_answer() -> None:
     scores = evaluate_reader(ScriptedReader(SCRIPT), EXAMPLES, "squad-2.0")
-    assert (scores.exact_match, scores.f1) == (50.0, 62.5)  # q1 and q4 right, q2 half, q3 answered though impossible
-    assert scores.no_answer_accuracy == 75.0
+    assert scores.exact_match.tolist() == [1, 0, 0, 1]  # q3 is answered though impossible
+    assert scores.f1.tolist() == [1, 0.5, 0, 1]
+    assert scores.no_answer == NoAnswer(2, precision=1.0, recall=0.5, accuracy=0.75, expected_calibration_error=None)
+
+
+def test_the_curve_is_that_of_answers_given_to_the_surest_questions() -> None:
+    scores = evaluate_reader(ScriptedReader(SCRIPT), EXAMPLES, "squad-2.0")
+    assert scores.curve.risk.tolist() == pytest.approx([0, 1 / 2, 2 / 3, 3 / 4])  # q1, q3, q2, q4
+
+
+def test_what_was_read_may_tell_which_questions_have_an_answer() -> None:
+    readings = read_gold(ScriptedReader(SCRIPT), EXAMPLES)
+    scores = score_readings(readings, EXAMPLES, "squad-1.1", np.array([True, False, False, True]))
+    assert scores.no_answer == NoAnswer(2, precision=0.0, recall=0.0, accuracy=0.25, expected_calibration_error=None)
+
+
+def test_a_calibrated_reader_is_judged_by_its_probabilities() -> None:
+    readings = [
+        rejudged(reading, 0.0, Calibration(0.0, 1e-3)) for reading in read_gold(ScriptedReader(SCRIPT), EXAMPLES)
+    ]
+    assert [reading.probability for reading in readings] == pytest.approx([1, 1, 1, 0])
+    no_answer = score_readings(readings, EXAMPLES, "squad-2.0").no_answer
+    assert no_answer is not None
+    assert no_answer.expected_calibration_error == pytest.approx(0.25)  # q3, surely answered, has no answer
 
 
 def test_the_best_threshold_is_found_by_trying_them_all() -> None:
@@ -52,7 +88,7 @@ def test_the_best_threshold_is_found_by_trying_them_all() -> None:
     best = best_threshold(readings, EXAMPLES)
 
     def f1(threshold: float) -> float:
-        return evaluate_reader(ScriptedReader(SCRIPT, threshold), EXAMPLES, "squad-2.0").f1
+        return float(evaluate_reader(ScriptedReader(SCRIPT, threshold), EXAMPLES, "squad-2.0").f1.mean())
 
     assert f1(best) == max(f1(threshold) for threshold in (-100, -5, -2, -1, 3, 100))
 
@@ -60,6 +96,23 @@ def test_the_best_threshold_is_found_by_trying_them_all() -> None:
 def test_when_no_question_has_an_answer_nothing_is_answered() -> None:
     readings = ScriptedReader(SCRIPT).read([Candidates("q3", (), ()), Candidates("q4", (), ())])
     assert best_threshold(readings, EXAMPLES[2:]) < -2.0
+
+
+def test_cross_fitting_judges_each_article_by_the_others() -> None:
+    margins = {"q1": ("Seoul", -9.0), "q2": ("Han River", -8.0), "q3": ("wrong", 5.0), "q4": ("wrong", 6.0)}
+    examples = [in_article(item, article) for item, article in zip(EXAMPLES, "abab", strict=True)]
+    readings = read_gold(ScriptedReader(margins, threshold=-100), examples)
+    judged = cross_fitted(readings, examples, folds=2)
+    assert [reading.is_answered for reading in judged] == [True, False, False, False]  # up to -8 for a, -9 for b
+    others = [fit_readings(readings[part::2], examples[part::2])[1] for part in (1, 0)]
+    expected = [
+        others[number % 2].probabilities(np.array([margin]))[0] for number, (_, margin) in enumerate(margins.values())
+    ]
+    assert [reading.probability for reading in judged] == pytest.approx(expected)
+
+
+def in_article(item: Example, article: str) -> Example:
+    return replace(item, positives=(replace(item.positives[0], document_id=article),))
 
 
 def test_each_data_set_has_its_own_rule() -> None:
@@ -71,5 +124,10 @@ def test_each_data_set_has_its_own_rule() -> None:
 def test_bad_input_is_one_sentence() -> None:
     with pytest.raises(DataError, match="no questions to read"):
         evaluate_reader(ScriptedReader({}), [], "squad-1.1")
-    with pytest.raises(DataError, match="unknown answer rule 'bleu'"):
+    with pytest.raises(ConfigError, match="unknown answer rule 'bleu'"):
         evaluate_reader(ScriptedReader(SCRIPT), EXAMPLES, "bleu")
+    readings = read_gold(ScriptedReader(SCRIPT), EXAMPLES)
+    with pytest.raises(ConfigError, match="folds is 1"):
+        cross_fitted(readings, EXAMPLES, 1)
+    with pytest.raises(DataError, match="1 articles cannot be dealt to 2 folds"):
+        cross_fitted(readings, EXAMPLES, 2)

@@ -1,36 +1,33 @@
 from __future__ import annotations
 
 import shutil
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
+from random import Random
+from typing import Any
 
+import numpy as np
 import pytest
-import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from transformers import AutoModelForQuestionAnswering
 
 from dpr.errors import ConfigError, ModelError
-from dpr.models.checkpoint import load_model
+from dpr.models.checkpoint import load_tokenizer
+from dpr.reader.compute import Compute, Inputs, WindowLogits
 from dpr.reader.model import ReaderConfig, save_reader_config
 from dpr.reader.reader import ExtractiveReader, load_reader
 from dpr.types import Candidates, Passage
 
 
 @pytest.fixture(scope="module")
-def reader_directory(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A reader with random weights."""
-    directory = tmp_path_factory.mktemp("reader") / "tiny"
-    shutil.copytree(tiny_checkpoint, directory)
-    torch.manual_seed(3)
-    load_model(AutoModelForQuestionAnswering, tiny_checkpoint, new_head=True).save_pretrained(directory)
-    save_reader_config(directory, ReaderConfig(max_tokens=64, stride=16, question_tokens=16, null_threshold=1e9))
-    return directory
+def reader(tiny_reader: Path) -> ExtractiveReader:
+    return load_reader(tiny_reader, precision="fp32")
 
 
 @pytest.fixture(scope="module")
-def reader(reader_directory: Path) -> ExtractiveReader:
-    return load_reader(reader_directory, precision="fp32")
+def tokenizer(tiny_checkpoint: Path) -> Any:
+    return load_tokenizer(tiny_checkpoint)
 
 
 def candidates(question: str, *texts: str, scores: Sequence[float] | None = None) -> Candidates:
@@ -67,20 +64,20 @@ def test_a_batch_reads_as_each_question_alone(reader: ExtractiveReader) -> None:
         assert alone.no_answer_score == pytest.approx(reading.no_answer_score, abs=1e-4)
 
 
-def test_the_retrieval_score_lifts_a_passage(reader_directory: Path) -> None:
-    reader = load_reader(reader_directory, precision="fp32", retrieval_weight=1e6)
+def test_the_retrieval_score_lifts_a_passage(tiny_reader: Path) -> None:
+    reader = load_reader(tiny_reader, precision="fp32", retrieval_weight=1e6)
     for best in (0, 1):
         scores = [1.0 if place == best else 0.0 for place in (0, 1)]
         [reading] = reader.read([candidates("q?", "some text", "other text", scores=scores)])
         assert reading.answers[0].passage_id == f"p{best}"
 
 
-def test_the_threshold_decides_whether_the_question_is_answered(reader_directory: Path, tmp_path: Path) -> None:
+def test_the_threshold_decides_whether_the_question_is_answered(tiny_reader: Path, tmp_path: Path) -> None:
     item = candidates("q?", "some text here")
-    [reading] = load_reader(reader_directory, precision="fp32").read([item])
+    [reading] = load_reader(tiny_reader, precision="fp32").read([item])
     assert reading.is_answered
-    shutil.copytree(reader_directory, tmp_path / "strict")
-    strict = ReaderConfig(64, 16, 16, null_threshold=reading.no_answer_score - 0.01)
+    shutil.copytree(tiny_reader, tmp_path / "strict")
+    strict = ReaderConfig(64, 16, 16, 12, null_threshold=reading.no_answer_score - 0.01)
     save_reader_config(tmp_path / "strict", strict)
     [reading] = load_reader(tmp_path / "strict", precision="fp32").read([item])
     assert not reading.is_answered
@@ -102,6 +99,74 @@ def test_any_text_is_read_with_right_offsets(reader: ExtractiveReader, question:
     [reading] = reader.read([candidates(question, text)], n_best=3)
     for answer in reading.answers:
         assert text[answer.start : answer.end] == answer.text != ""
+
+
+def letter_logits(inputs: Inputs) -> WindowLogits:
+    """Logits that are a matter of the token alone, whatever window it is in."""
+    ids = inputs["input_ids"].astype(np.float64)
+    starts, ends = (np.sin(ids * factor).astype(np.float32) for factor in (12.9898, 78.233))
+    return WindowLogits(starts, ends, np.zeros(len(ids), dtype=np.float32))
+
+
+def letter_reader(tokenizer: Any, max_tokens: int) -> ExtractiveReader:
+    config = ReaderConfig(max_tokens, stride=12, question_tokens=16, max_answer_tokens=8)
+    return ExtractiveReader("letters", Compute(letter_logits, 256, uses_types=True), tokenizer, config)
+
+
+LETTERS = st.text(st.sampled_from("abcdefgh 가나다"), max_size=150)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(LETTERS)
+def test_many_windows_read_as_one_long_window(tokenizer: Any, text: str) -> None:
+    item = candidates("who?", text)
+    parts, whole = (letter_reader(tokenizer, size).read([item], n_best=5) for size in (48, 1000))
+    assert parts == whole
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.lists(LETTERS, max_size=3), min_size=1, max_size=4), st.randoms())
+def test_the_order_of_a_batch_does_not_change_answers(tokenizer: Any, asked: list[list[str]], chance: Random) -> None:
+    reader = letter_reader(tokenizer, 48)
+    batch = [candidates(f"question {number}?", *texts) for number, texts in enumerate(asked)]
+    alone = [reader.read([item], n_best=3)[0] for item in batch]
+    order = list(range(len(batch)))
+    chance.shuffle(order)
+    together = reader.read([batch[place] for place in order], n_best=3)
+    assert together == [alone[place] for place in order]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a",
+        "",
+        "?!…",
+        "\0",
+        "name\0less",
+        "e\u0301" * 40,
+        "👩\u200d🔬👨\u200d👩\u200d👧 family",
+        "שלום עולם, مرحبا",
+        unicodedata.normalize("NFD", "대한민국의 수도는 서울이다."),
+        "word " * 3000,
+        "\u200b\u202e\ufeff",
+    ],
+)
+@pytest.mark.parametrize("question", ["?!…", "who was it?", "👩\u200d🔬", "\u0301", "왜"])
+def test_any_kind_of_text_gives_right_offsets_or_no_answer(reader: ExtractiveReader, question: str, text: str) -> None:
+    document = f"before {text} after"
+    passage = Passage("p", text, "title", "d", start=7)
+    [reading] = reader.read([Candidates(question, (passage,), (1.0,))], n_best=3)
+    for answer in reading.answers:
+        assert document[passage.start + answer.start : passage.start + answer.end] == answer.text != ""
+
+
+@pytest.mark.slow
+def test_a_megabyte_is_read(tokenizer: Any) -> None:
+    text = "the king of all " * 62_500
+    [reading] = letter_reader(tokenizer, 500).read([candidates("who?", text)])
+    [answer] = reading.answers
+    assert text[answer.start : answer.end] == answer.text
 
 
 def test_a_model_without_answer_heads_is_refused(tiny_checkpoint: Path) -> None:

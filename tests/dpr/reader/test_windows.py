@@ -22,7 +22,7 @@ def test_a_short_passage_is_one_window_with_its_characters(tokenizer: Any) -> No
     [[window]] = make_windows(tokenizer, [("ab", "cd ef")], 32, 4, 8)
     spans = [tuple(span) for span in window.spans.tolist() if span[0] >= 0]
     assert spans == [(0, 1), (1, 2), (3, 4), (4, 5)]
-    assert window.type_ids == [0, 0, 0, 0, 1, 1, 1, 1, 1]
+    assert window.type_ids.tolist() == [0, 0, 0, 0, 1, 1, 1, 1, 1]
     assert (window.spans[:4] == -1).all()
 
 

@@ -16,7 +16,7 @@ from dpr.train.reader import train_reader
 from dpr.train.reader_settings import ReaderTraining
 from dpr.types import Candidates, Example, Passage, Question
 
-CONFIG = ReaderConfig(max_tokens=64, stride=8, question_tokens=16)
+CONFIG = ReaderConfig(max_tokens=64, stride=8, question_tokens=16, max_answer_tokens=8)
 NAMES = ["kim", "lee", "park", "choi", "jung", "kang", "cho", "yoon"]
 
 
@@ -105,5 +105,7 @@ def test_bad_input_is_one_sentence(tiny_checkpoint: Path, tmp_path: Path) -> Non
         ReaderTraining(negative_share=2)
     with pytest.raises(ConfigError, match="learning_rate is nan"):
         training(tiny_checkpoint, learning_rate=float("nan"))
-    with pytest.raises(ModelError, match=r"step \d+: the loss became \w+ over the questions q.*; lower the learning rate"):
+    with pytest.raises(
+        ModelError, match=r"step \d+: the loss became \w+ over the questions q.*; lower the learning rate"
+    ):
         train_reader(sources(), tmp_path, training(tiny_checkpoint, learning_rate=1e30), CONFIG)

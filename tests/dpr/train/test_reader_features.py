@@ -11,7 +11,7 @@ from dpr.reader.model import ReaderConfig
 from dpr.train.reader_features import make_features
 from dpr.types import Example, Passage, Question
 
-CONFIG = ReaderConfig(max_tokens=40, stride=8, question_tokens=8, max_answer_tokens=10)
+CONFIG = ReaderConfig(max_tokens=40, stride=8, question_tokens=8, max_answer_tokens=8)
 
 
 @pytest.fixture(scope="module")

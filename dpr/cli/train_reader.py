@@ -1,11 +1,11 @@
-"""``dpr train-reader`` and ``dpr evaluate-reader``."""
+"""``dpr train-reader``."""
 
 from __future__ import annotations
 
 import os
 import shlex
 import sys
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,18 +17,16 @@ from dpr.cli.options import (
     DataOption,
     DataWeightOption,
     JsonOption,
-    PrecisionOption,
-    ReaderOption,
     ValidateOption,
     show,
     sources_of,
 )
-from dpr.config import DEFAULT_READER, load_config
+from dpr.cli.questions import labelled_examples, rule_of
+from dpr.config import load_config
 from dpr.console import show_progress
 
 if TYPE_CHECKING:
     from dpr.train.reader import ReadingSet
-    from dpr.types import Example
 
 
 def train_reader_command(
@@ -66,57 +64,14 @@ def train_reader_command(
     held_out = [_reading_set(source) for source in validate or ()]
     command = shlex.join(["dpr", *sys.argv[1:]])
     with show_progress() as progress:
-        sources = sources_of(data, data_weight, _examples)
+        sources = sources_of(data, data_weight, labelled_examples)
         record = train_reader(sources, output, training, held_out=held_out, progress=progress, command=command)
     if os.environ.get("RANK", "0") == "0":  # one of several processes speaks for all
         show(record, as_json)
 
 
-def evaluate_reader_command(
-    data: DataOption,
-    reader: ReaderOption = str(DEFAULT_READER),
-    rule: Annotated[
-        str | None, typer.Option(metavar="NAME", help="squad-1.1, squad-2.0 or korquad-1.0; by default the data's own.")
-    ] = None,
-    negatives: Annotated[
-        bool, typer.Option("--negatives", help="Ask each question of a passage without its answer too.")
-    ] = False,
-    tune_threshold: Annotated[
-        bool, typer.Option("--tune-threshold", help="Choose the null threshold of best F1 and store it in the reader.")
-    ] = False,
-    precision: PrecisionOption = "auto",
-    as_json: JsonOption = False,
-) -> None:
-    """Measure a reader's exact match and F1 on the gold passages."""
-    from dpr.reader.evaluate import best_threshold, choose_rule, evaluate_reader, read_gold
-    from dpr.reader.model import save_reader_config
-    from dpr.reader.negatives import add_negatives
-    from dpr.reader.reader import load_reader
-
-    examples = [example for source in data for example in _examples(source)]
-    if negatives:
-        examples = add_negatives(examples, share=1.0, depth=10, seed=1)
-    model = load_reader(reader, precision)
-    with show_progress() as progress:
-        if tune_threshold:
-            threshold = best_threshold(read_gold(model, examples, progress), examples)
-            save_reader_config(Path(reader), replace(model.config, null_threshold=threshold))
-            model = load_reader(reader, precision)
-        chosen = rule or choose_rule(examples, is_korean=all(source.startswith("korquad:") for source in data))
-        scores = evaluate_reader(model, examples, chosen, progress)
-    show({**scores.as_json(), "null_threshold": model.config.null_threshold}, as_json)
-
-
-def _examples(source: str) -> list[Example]:
-    """Read questions that say of themselves what a reader should do: answer, or find no answer."""
-    from dpr.data.passages import read_examples
-
-    return [example for example in read_examples(source) if example.question.answers or example.is_impossible]
-
-
 def _reading_set(source: str) -> ReadingSet:
-    from dpr.reader.evaluate import choose_rule
     from dpr.train.reader import ReadingSet
 
-    examples = _examples(source)
-    return ReadingSet(examples, choose_rule(examples, is_korean=source.startswith(("korquad:", "klue:"))))
+    examples = labelled_examples(source)
+    return ReadingSet(examples, rule_of([source], examples))

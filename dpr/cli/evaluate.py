@@ -1,0 +1,80 @@
+"""``dpr evaluate``."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dpr.cli.options import (
+    EncoderOption,
+    FusionFileOption,
+    FusionOption,
+    IndexOption,
+    JsonOption,
+    PrecisionOption,
+    ReaderOption,
+    RetrieverOption,
+    WeightOption,
+    fusion_of,
+    numbers,
+)
+from dpr.cli.questions import RuleOption, labelled_examples, rule_of, show_metrics
+from dpr.config import DEFAULT_READER
+from dpr.console import print_json, show_progress
+
+
+def evaluate_command(
+    index: IndexOption,
+    questions: Annotated[
+        list[str], typer.Option(metavar="SOURCE", help="kind:PATH of questions with answers; repeatable.")
+    ],
+    output: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder of report.json, the answers and risk-coverage.png.")
+    ],
+    reader: ReaderOption = str(DEFAULT_READER),
+    retriever: RetrieverOption = "hybrid",
+    k: Annotated[
+        str, typer.Option(metavar="NUMBERS", help="How many passages to read, with commas between.")
+    ] = "1,5,10,20",
+    rule: RuleOption = None,
+    fusion: FusionOption = None,
+    weight: WeightOption = None,
+    fusion_file: FusionFileOption = None,
+    encoder: EncoderOption = None,
+    precision: PrecisionOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Measure answers end to end: retrieve k passages, read them, compare with the gold answers."""
+    from dpr.end_to_end.evaluate import evaluate
+    from dpr.reader.reader import load_reader
+    from dpr.search.open import open_index
+
+    fused, depths = fusion_of(fusion, weight, fusion_file), numbers("--k", k)
+    examples = [example for source in questions for example in labelled_examples(source)]
+    opened = open_index(index, encoder_name=encoder)
+    with show_progress() as progress:
+        report, results = evaluate(
+            opened,
+            load_reader(reader, precision),
+            examples,
+            depths,
+            rule or rule_of(questions, examples),
+            output,
+            retriever,
+            fused,
+            progress,
+            source=", ".join(questions),
+            command=shlex.join(["dpr", *sys.argv[1:]]),
+        )
+    if as_json:
+        print_json(report)
+        return
+    named = {f"k={depth}": result for depth, result in results.items()}
+    times = {name: result.cost()["single_ms_p50"] for name, result in named.items()}
+    title = f"{len(examples):,} questions, {retriever}, in per cent"
+    show_metrics(title, {name: result.metrics() for name, result in named.items()}, times)
+    typer.echo(f"report, answers and risk-coverage.png are in {output}", err=True)

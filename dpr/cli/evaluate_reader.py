@@ -1,0 +1,69 @@
+"""``dpr evaluate-reader``."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dpr.cli.options import DataOption, JsonOption, PrecisionOption, ReaderOption
+from dpr.cli.questions import RuleOption, labelled_examples, rule_of, show_metrics
+from dpr.config import DEFAULT_READER
+from dpr.console import print_json, show_progress
+
+if TYPE_CHECKING:
+    from dpr.types import Example
+
+NegativesOption = Annotated[
+    bool, typer.Option("--negatives", help="Ask each question of a passage without its answer too.")
+]
+
+
+def evaluate_reader_command(
+    data: DataOption,
+    reader: ReaderOption = str(DEFAULT_READER),
+    rule: RuleOption = None,
+    negatives: NegativesOption = False,
+    folds: Annotated[
+        int, typer.Option(help="Fit threshold and probability on the articles of other folds; 0: take the reader's.")
+    ] = 0,
+    output: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder for report.json, answers.json and risk-coverage.png.")
+    ] = None,
+    precision: PrecisionOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a reader on the gold passages: exact match, F1, and when it says that there is no answer."""
+    from dpr.reader.evaluate import check_rule, cross_fitted, read_gold, score_readings
+    from dpr.reader.reader import load_reader
+    from dpr.reader.report import reader_report, write_reader_report
+
+    examples = gold_examples(data, negatives)
+    chosen = rule or rule_of(data, examples)
+    check_rule(chosen)
+    opened = load_reader(reader, precision)
+    with show_progress() as progress:
+        readings = read_gold(opened, examples, progress)
+    if folds:
+        readings = cross_fitted(readings, examples, folds)
+    scores = score_readings(readings, examples, chosen)
+    report = reader_report(scores, opened, ", ".join(data), shlex.join(["dpr", *sys.argv[1:]]), folds)
+    if output is not None:
+        write_reader_report(output, report, scores, examples, readings)
+    if as_json:
+        print_json(report)
+        return
+    show_metrics(f"{len(examples):,} questions, {chosen}, in per cent", {"reader": scores.metrics()}, {})
+    if output is not None:
+        typer.echo(f"report.json, answers.json and risk-coverage.png are in {output}", err=True)
+
+
+def gold_examples(sources: list[str], negatives: bool) -> list[Example]:
+    """Read labelled questions and, where asked to, add each one over a passage without its answer."""
+    from dpr.reader.negatives import add_negatives
+
+    examples = [example for source in sources for example in labelled_examples(source)]
+    return add_negatives(examples, share=1.0, depth=10, seed=1) if negatives else examples

@@ -1,0 +1,42 @@
+"""How the reader's commands read questions, and by which rule they judge answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from dpr.types import Example
+
+RuleOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="squad-1.1, squad-2.0 or korquad-1.0; by default the data's own.")
+]
+
+
+def labelled_examples(source: str) -> list[Example]:
+    """Read the questions of a source that say of themselves what a reader should do: answer, or find no answer."""
+    from dpr.data.passages import read_examples
+
+    return [example for example in read_examples(source) if example.question.answers or example.is_impossible]
+
+
+def rule_of(sources: Sequence[str], examples: Sequence[Example]) -> str:
+    """Return the name of the answer rule of data sets: KorQuAD's where all are Korean, else SQuAD's."""
+    from dpr.reader.evaluate import choose_rule
+
+    return choose_rule(examples, is_korean=all(source.startswith(("korquad:", "klue:")) for source in sources))
+
+
+def show_metrics(title: str, columns: Mapping[str, Mapping[str, float]], times: Mapping[str, float]) -> None:
+    """Print the metrics of systems, in per cent, and the median milliseconds of a question, one column for each."""
+    table = Table("", *columns, box=SIMPLE_HEAD, pad_edge=False, title=title)
+    for name in next(iter(columns.values())):
+        table.add_row(name.replace("_", " "), *(f"{100 * metrics[name]:.2f}" for metrics in columns.values()))
+    if times:
+        table.add_row("ms per question, p50", *(f"{times[name]:.0f}" for name in columns))
+    Console().print(table)

@@ -1,0 +1,70 @@
+"""``dpr tune-reader``."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dpr.cli.evaluate_reader import NegativesOption, gold_examples
+from dpr.cli.options import EncoderOption, FusionFileOption, JsonOption, RetrieverOption, fusion_of, show
+from dpr.cli.questions import labelled_examples, rule_of
+from dpr.console import show_progress
+from dpr.errors import ConfigError
+
+GoldOption = Annotated[
+    list[str] | None,
+    typer.Option("--data", metavar="SOURCE", help="kind:PATH of questions for threshold and probability; repeatable."),
+]
+
+
+def tune_reader_command(
+    reader: Annotated[Path, typer.Option(metavar="DIR", help="The reader; what is chosen is stored in it.")],
+    data: GoldOption = None,
+    negatives: NegativesOption = False,
+    precision: Annotated[
+        float | None,
+        typer.Option(help="Choose the threshold at which such a share of the answers is right, not that of best F1."),
+    ] = None,
+    index: Annotated[
+        Path | None, typer.Option(metavar="INDEX", help="Index to fit the weight of the retrieval score on.")
+    ] = None,
+    questions: Annotated[
+        list[str] | None, typer.Option(metavar="SOURCE", help="kind:PATH of questions to the index; repeatable.")
+    ] = None,
+    retriever: RetrieverOption = "hybrid",
+    k: Annotated[int, typer.Option(help="How many passages of the index to read.")] = 10,
+    fusion_file: FusionFileOption = None,
+    encoder: EncoderOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Choose a reader's threshold, probability and weights on held-out questions, and store them in it."""
+    from dpr.end_to_end.asked import retrieve
+    from dpr.end_to_end.tune import store, tune_no_answer, tune_weights
+    from dpr.reader.reader import load_reader
+    from dpr.search.open import open_index
+
+    if not data and not questions:
+        raise ConfigError("there is nothing to tune on; give --data, or --index with --questions, or both")
+    if (index is None) != (not questions):
+        raise ConfigError("--index and --questions belong together; give both, or neither")
+    if precision is not None and not (data and 0 < precision <= 1):
+        raise ConfigError(f"--precision is {precision:g}; give a share above 0 and up to 1, together with --data")
+    opened = load_reader(reader)
+    record: dict[str, object] = {"command": shlex.join(["dpr", *sys.argv[1:]])}
+    with show_progress() as progress:
+        if data:
+            opened.config, record["no_answer"] = tune_no_answer(
+                opened, gold_examples(data, negatives), precision, progress
+            )
+        if index is not None and questions:
+            examples = [example for source in questions for example in labelled_examples(source)]
+            fused = fusion_of(None, None, fusion_file)
+            asked = retrieve(open_index(index, encoder_name=encoder), examples, retriever, k, fused, progress)
+            opened.config, record["weights"] = tune_weights(opened, asked, rule_of(questions, examples), progress)
+    store(reader, opened.config, record)
+    show({**record, "config": asdict(opened.config)}, as_json)

@@ -1,0 +1,1 @@
+"""The whole way of a question: retrieved, read, answered, and judged."""

@@ -1,0 +1,46 @@
+"""From padded windows to logits: what a reader's network is run by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import torch
+
+from dpr.models.embed import BATCH_TOKENS
+from dpr.reader.model import ReaderNetwork
+from dpr.types import FloatArray, IntArray
+
+
+class WindowLogits(NamedTuple):
+    """What a reader says of W windows: ``starts`` and ``ends`` (W, T), and ``relevance`` (W,), 0 without that head."""
+
+    starts: FloatArray
+    ends: FloatArray
+    relevance: FloatArray
+
+
+Inputs = Mapping[str, IntArray]
+"""The model's inputs by name, each (W, T)."""
+
+
+class Compute(NamedTuple):
+    """A network that is ready to run: its function, and how many padded tokens to give it at once."""
+
+    logits: Callable[[Inputs], WindowLogits]
+    batch_tokens: int
+    uses_types: bool
+
+
+def torch_compute(network: ReaderNetwork, precision: torch.dtype) -> Compute:
+    """Run a network by torch, on the device where its weights are."""
+    device = network.device
+
+    def logits(inputs: Inputs) -> WindowLogits:
+        reduced = precision != torch.float32
+        with torch.inference_mode(), torch.autocast(device.type, precision, enabled=reduced):
+            found = network(**{name: torch.from_numpy(array).to(device) for name, array in inputs.items()})
+        relevance = torch.zeros(len(found.starts)) if found.relevance is None else found.relevance
+        return WindowLogits(*(part.float().cpu().numpy() for part in (found.starts, found.ends, relevance)))
+
+    return Compute(logits, BATCH_TOKENS[device.type], network.uses_types)

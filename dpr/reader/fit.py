@@ -1,0 +1,120 @@
+"""How much the retrieval score and the relevance head count beside the reader's own score, fitted on questions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dpr.errors import DataError
+from dpr.evaluation.answers import AnswerRule
+from dpr.evaluation.metrics import Values
+from dpr.reader.calibrate import BoolArray
+from dpr.reader.merge import PassageSpans, Weights, rank_answers
+from dpr.reader.spans import standardize
+from dpr.types import Candidates, FloatArray
+
+RETRIEVAL_WEIGHTS = tuple(np.arange(0, 8.01, 0.25).tolist())
+RELEVANCE_WEIGHTS = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0)
+_AS_GOOD = 0.001
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FittedWeights:
+    """The weights chosen, and the F1 with them, (F,), of each question fitted on, beside the reader's score's alone.
+
+    ``is_fitted``, (Q,), tells which questions those are: all that have a gold answer and a passage.
+    """
+
+    weights: Weights
+    f1: Values
+    reader_only_f1: Values
+    is_fitted: BoolArray
+
+
+def fit_weights(
+    items: Sequence[Candidates],
+    found: Sequence[Sequence[PassageSpans]],
+    golds: Sequence[Sequence[str]],
+    rule: AnswerRule,
+) -> FittedWeights:
+    """Return the weights of highest mean F1 of the best answer over a grid.
+
+    Of weights within a tenth of a point of the best, the middle ones are taken: the curve is flat there, and its very
+    top is chance.
+
+    Args:
+        items: questions with their passages and retrieval scores.
+        found: what the reader found in each passage of each question.
+        golds: each question's gold answers.
+        rule: how an answer is compared with them.
+
+    Raises:
+        DataError: no question has a gold answer and a passage to read.
+    """
+    table = _Table.of(items, found, golds, rule)
+    grid = [
+        Weights(retrieval, relevance)
+        for relevance in (RELEVANCE_WEIGHTS if table.relevance.any() else (0.0,))
+        for retrieval in RETRIEVAL_WEIGHTS
+    ]
+    means = np.array([table.best_f1(weights).mean() for weights in grid])
+    plateau = [weights for weights, mean in zip(grid, means, strict=True) if mean >= means.max() - _AS_GOOD]
+    relevance = _middle(sorted({weights.relevance for weights in plateau}))
+    retrieval = _middle([weights.retrieval for weights in plateau if weights.relevance == relevance])
+    chosen = Weights(retrieval, relevance)
+    is_fitted = np.array([_is_fitted(item, answers) for item, answers in zip(items, golds, strict=True)])
+    return FittedWeights(chosen, table.best_f1(chosen), table.best_f1(Weights()), is_fitted)
+
+
+def _middle(values: Sequence[float]) -> float:
+    return values[len(values) // 2]
+
+
+def _is_fitted(item: Candidates, golds: Sequence[str]) -> bool:
+    return bool(golds and item.passages)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Table:
+    """The best span of each of P passages of Q questions: numbers (Q, P), a margin of -inf where there is none."""
+
+    margin: FloatArray
+    retrieval: FloatArray
+    relevance: FloatArray
+    f1: FloatArray
+
+    @classmethod
+    def of(
+        cls,
+        items: Sequence[Candidates],
+        found: Sequence[Sequence[PassageSpans]],
+        golds: Sequence[Sequence[str]],
+        rule: AnswerRule,
+    ) -> _Table:
+        """Take the questions that can be fitted on."""
+        asked = [row for row in zip(items, found, golds, strict=True) if _is_fitted(row[0], row[2])]
+        if not asked:
+            raise DataError("no question has both a gold answer and a passage to read: there is nothing to fit")
+        shape = (len(asked), max(len(item.passages) for item, _, _ in asked))
+        table = cls(np.full(shape, -np.inf, dtype=np.float32), *(np.zeros(shape, dtype=np.float32) for _ in range(3)))
+        for row, (item, spans, answers) in enumerate(asked):
+            table._fill(row, item, spans, answers, rule)
+        return table
+
+    def _fill(
+        self, row: int, item: Candidates, found: Sequence[PassageSpans], golds: Sequence[str], rule: AnswerRule
+    ) -> None:
+        self.retrieval[row, : len(found)] = standardize(np.array(item.scores, dtype=np.float32))
+        for place, (passage, spans) in enumerate(zip(item.passages, found, strict=True)):
+            self.relevance[row, place] = spans.relevance
+            for answer in rank_answers(Candidates(item.question, (passage,), (0.0,)), [spans], Weights(), 1):
+                self.margin[row, place] = answer.span_score - answer.null_score
+                self.f1[row, place] = rule.f1(answer.text, golds)
+
+    def best_f1(self, weights: Weights) -> Values:
+        """Return the F1 of each question's best answer, (Q,)."""
+        scores = self.margin + weights.retrieval * self.retrieval + weights.relevance * self.relevance
+        chosen: Values = self.f1[np.arange(len(scores)), scores.argmax(axis=1)].astype(np.float64)
+        return chosen

@@ -1,0 +1,66 @@
+"""What is written of a reader's evaluation: ``report.json``, the answers, and the curve of risk over coverage."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from dpr.durable import write_atomically
+from dpr.evaluation.chart import draw_risk_coverage, require_charts
+from dpr.evaluation.report import machine, versions
+from dpr.reader.evaluate import ReaderScores
+from dpr.reader.reader import ExtractiveReader
+from dpr.types import Example, Reading
+
+SYSTEM = "reader"
+
+
+def reader_report(
+    scores: ReaderScores, reader: ExtractiveReader, source: str, command: str, folds: int = 0
+) -> dict[str, object]:
+    """Return the scores of a reader over gold passages as JSON values, shares from 0 to 1.
+
+    ``folds`` says in how many parts of the articles threshold and probability were fitted on the other parts; 0: they
+    are the reader's own.
+    """
+    return {
+        "systems": {SYSTEM: {"metrics": {name: {"value": value} for name, value in scores.metrics().items()}}},
+        "reader": reader.name,
+        "config": asdict(reader.config),
+        "folds": folds,
+        "rule": scores.rule,
+        "questions": {"source": source, "count": len(scores.f1)},
+        "command": command,
+        "versions": versions(),
+        "machine": machine(),
+    }
+
+
+def write_reader_report(
+    output: Path,
+    report: Mapping[str, object],
+    scores: ReaderScores,
+    examples: Sequence[Example],
+    readings: Sequence[Reading],
+) -> None:
+    """Write the report, the answers and the curve into a folder, made where it is absent.
+
+    Raises:
+        MissingDependencyError: matplotlib is not installed.
+    """
+    require_charts()
+    output.mkdir(parents=True, exist_ok=True)
+    write_answers(output / "answers.json", examples, readings)
+    draw_risk_coverage(output / "risk-coverage.png", {SYSTEM: scores.curve}, f"{len(examples):,} questions")
+    write_atomically(output / "report.json", json.dumps(report, ensure_ascii=False, indent=2) + "\n")
+
+
+def write_answers(path: Path, examples: Sequence[Example], readings: Sequence[Reading]) -> None:
+    """Write each question's answer, "" for none, by its id: the form that SQuAD's and KorQuAD's own scripts read."""
+    answers = {
+        example.question.id: reading.answers[0].text if reading.is_answered and reading.answers else ""
+        for example, reading in zip(examples, readings, strict=True)
+    }
+    write_atomically(path, json.dumps(answers, ensure_ascii=False, indent=0) + "\n")

@@ -1,0 +1,135 @@
+"""``dpr train-reader``, ``tune-reader``, ``evaluate-reader`` and ``evaluate``, one after the other."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from dpr.cli import app
+from dpr.errors import ConfigError, DataError, DPRError
+from dpr.text.registry import analyzer
+from index_builder.build import BuildOptions, build
+
+RUNNER = CliRunner(env={"COLUMNS": "140"})
+
+
+@pytest.fixture(scope="module")
+def index(demo_files: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("reader-commands") / "index"
+    build(BuildOptions(sources=(f"squad:{demo_files[0]}",), output=output), None, analyzer("ngram"))
+    return output
+
+
+@pytest.fixture
+def english(demo_files: tuple[Path, Path]) -> str:
+    return f"squad:{demo_files[0]}@:2"
+
+
+def call(*arguments: object) -> Result:
+    result = RUNNER.invoke(app, [str(argument) for argument in arguments])
+    if isinstance(result.exception, DPRError):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def parsed(*arguments: object) -> Any:
+    return json.loads(call(*arguments, "--json").stdout)
+
+
+def test_train_reader_writes_a_reader_that_validation_chose(
+    tiny_checkpoint: Path, demo_files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    settings = tmp_path / "reader.toml"
+    settings.write_text('batch_tokens = 512\nnegative_share = 0.5\nprecision = "fp32"\n', encoding="utf-8")
+    record = parsed(
+        "train-reader", "--config", settings, "--base", tiny_checkpoint, "--output", tmp_path / "reader",
+        "--data", f"squad:{demo_files[0]}@:2", "--data", f"korquad:{demo_files[1]}@:1",
+        "--data-weight", "1.5", "--data-weight", "2", "--validate", f"korquad:{demo_files[1]}@1:2",
+        "--max-steps", "3", "--relevance-head",
+    )  # fmt: skip
+    assert record["steps"] == 3
+    assert record["negatives"] > 0
+    assert record["validation"].keys() == {"f1", "exact_match"}
+    assert [source["weight"] for source in record["sources"].values()] == [1.5, 2.0]
+    assert (tmp_path / "reader" / "relevance.safetensors").is_file()
+    answered = parsed("evaluate-reader", "--reader", tmp_path / "reader", "--data", f"korquad:{demo_files[1]}@1:2")
+    assert answered["rule"] == "korquad-1.0"
+
+
+def test_evaluate_reader_prints_and_writes_the_same(tiny_reader: Path, english: str, tmp_path: Path) -> None:
+    arguments = ("evaluate-reader", "--reader", tiny_reader, "--data", english, "--precision", "fp32", "--negatives")
+    report = parsed(*arguments, "--output", tmp_path)
+    metrics = report["systems"]["reader"]["metrics"]
+    assert report["rule"] == "squad-2.0"
+    assert metrics.keys() >= {"exact_match", "f1", "no_answer_precision", "no_answer_recall"}
+    assert "expected_calibration_error" not in metrics  # it was never calibrated
+    written = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert written == report
+    assert len(json.loads((tmp_path / "answers.json").read_text(encoding="utf-8"))) <= report["questions"]["count"]
+    assert (tmp_path / "risk-coverage.png").is_file()
+    assert "no answer recall" in call(*arguments).stdout
+
+
+def test_cross_fitting_gives_an_uncalibrated_reader_probabilities(tiny_reader: Path, english: str) -> None:
+    report = parsed("evaluate-reader", "--reader", tiny_reader, "--data", english, "--negatives", "--folds", "2")
+    assert 0 <= report["systems"]["reader"]["metrics"]["expected_calibration_error"]["value"] <= 1
+    assert report["folds"] == 2
+
+
+def test_tune_reader_stores_what_it_chose(tiny_reader: Path, index: Path, english: str, tmp_path: Path) -> None:
+    shutil.copytree(tiny_reader, tmp_path / "reader")
+    tuned = parsed(
+        "tune-reader", "--reader", tmp_path / "reader", "--data", english, "--negatives",
+        "--index", index, "--questions", english, "--retriever", "bm25", "--k", "3",
+    )  # fmt: skip
+    stored = json.loads((tmp_path / "reader" / "reader.json").read_text(encoding="utf-8"))
+    assert tuned["config"] == stored
+    assert stored["calibration_temperature"] > 0
+    assert stored["null_threshold"] < 1e9
+    assert tuned["weights"]["gain"]["value"] == pytest.approx(
+        tuned["weights"]["f1"] - tuned["weights"]["reader_only_f1"]
+    )
+    record = json.loads((tmp_path / "reader" / "tuning.json").read_text(encoding="utf-8"))
+    assert record["command"].startswith("dpr ")
+    measured = parsed("evaluate-reader", "--reader", tmp_path / "reader", "--data", english, "--negatives")
+    assert "expected_calibration_error" in measured["systems"]["reader"]["metrics"]
+
+
+def test_evaluate_judges_every_depth(tiny_reader: Path, index: Path, english: str, tmp_path: Path) -> None:
+    arguments = (
+        "evaluate", "--index", index, "--questions", english, "--reader", tiny_reader, "--retriever", "bm25",
+        "--k", "1,3", "--output", tmp_path,
+    )  # fmt: skip
+    report = parsed(*arguments)
+    assert list(report["systems"]) == ["bm25 k=1", "bm25 k=3"]
+    recalls = [system["metrics"]["answer_recall"]["value"] for system in report["systems"].values()]
+    assert 0 < recalls[0] <= recalls[1] <= 1
+    assert report["systems"]["bm25 k=1"]["f1_over_reader_score_alone"]["value"] == 0  # one passage has no rival
+    assert "ms per question" in call(*arguments).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (["tune-reader"], ConfigError, "nothing to tune on"),
+        (["tune-reader", "--questions", "ENGLISH"], ConfigError, "belong together"),
+        (["tune-reader", "--data", "ENGLISH", "--precision", "90"], ConfigError, "--precision is 90"),
+        (["tune-reader", "--data", "ENGLISH", "--negatives", "--precision", "1"], DataError, "no threshold makes"),
+        (["evaluate-reader", "--data", "ENGLISH", "--rule", "rouge"], ConfigError, "unknown answer rule"),
+        (["evaluate-reader", "--data", "ENGLISH", "--folds", "99"], DataError, "cannot be dealt to 99 folds"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_changes_nothing(
+    arguments: list[str], error: type[DPRError], message: str, tiny_reader: Path, english: str
+) -> None:
+    before = (tiny_reader / "reader.json").read_bytes()
+    given = [english if argument == "ENGLISH" else argument for argument in arguments]
+    with pytest.raises(error, match=message):
+        call(*given, "--reader", tiny_reader)
+    assert (tiny_reader / "reader.json").read_bytes() == before

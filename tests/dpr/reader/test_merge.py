@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import itertools
+import unicodedata
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dpr.reader.merge import PassageSpans, Weights, merge_windows, rank_answers, whole_characters
+from dpr.types import Candidates, Passage
+
+SPAN = st.tuples(st.integers(0, 6), st.integers(1, 4), st.integers(-5, 5))
+
+
+def spans(*found: tuple[int, int, float], null: float = 0.0, relevance: float = 0.0) -> PassageSpans:
+    starts, ends, scores = zip(*found, strict=True) if found else ((), (), ())
+    return PassageSpans(
+        np.array(starts, dtype=np.int64), np.array(ends, dtype=np.int64), np.array(scores, dtype=np.float32),
+        null, relevance,
+    )  # fmt: skip
+
+
+def question(*texts: str, scores: tuple[float, ...] = ()) -> Candidates:
+    passages = tuple(Passage(f"p{number}", text) for number, text in enumerate(texts))
+    return Candidates("q?", passages, scores or (0.0,) * len(texts))
+
+
+@given(st.lists(st.lists(SPAN, min_size=3, max_size=3), min_size=1, max_size=4))
+def test_each_span_of_a_passage_counts_once_with_its_best_score(windows: list[list[tuple[int, int, int]]]) -> None:
+    best: dict[tuple[int, int], int] = {}
+    for start, length, score in itertools.chain(*windows):
+        best[start, start + length] = max(score, best.get((start, start + length), score))
+    table = np.array(windows)
+    starts, ends = table[:, :, 0], table[:, :, 0] + table[:, :, 1]
+    merged = merge_windows(starts, ends, table[:, :, 2].astype(np.float32))
+    found = list(zip(*(part.tolist() for part in merged), strict=True))
+    assert {(start, end): score for start, end, score in found} == best
+    assert len(found) == len(best)
+    assert found == sorted(found, key=lambda span: (-span[2], span[0], span[1]))
+
+
+def test_places_that_no_span_fills_are_left_out() -> None:
+    scores = np.array([[1.0, -np.inf]], dtype=np.float32)
+    merged = merge_windows(np.array([[0, 5]]), np.array([[2, 9]]), scores)
+    assert [part.tolist() for part in merged] == [[0], [2], [1.0]]
+
+
+def test_the_best_answer_is_that_furthest_above_its_passages_null_score() -> None:
+    found = [spans((0, 3, 5.0), null=6.0), spans((0, 3, 2.0), null=1.0)]
+    answers = rank_answers(question("one", "two"), found, Weights(), 5)
+    assert [(answer.text, answer.score) for answer in answers] == [("two", 1.0), ("one", -1.0)]
+
+
+def test_retrieval_and_relevance_lift_a_passage() -> None:
+    found = [spans((0, 3, 1.0), relevance=2.0), spans((0, 3, 2.0), relevance=0.5)]
+    item = question("one", "two", scores=(8.0, 4.0))  # standardized: 1 and -1
+    assert rank_answers(item, found, Weights(), 1)[0].text == "two"
+    assert rank_answers(item, found, Weights(retrieval=0.6), 1)[0].text == "one"
+    best = rank_answers(item, found, Weights(relevance=1.0), 1)[0]
+    assert best.text == "one"
+    assert best.score == pytest.approx(3.0)
+
+
+def test_answers_of_one_passage_do_not_overlap_but_those_of_two_may() -> None:
+    found = [spans((0, 5, 9.0), (2, 4, 8.0), (6, 9, 7.0)), spans((1, 4, 5.0))]
+    answers = rank_answers(question("0123456789", "0123456789"), found, Weights(), 5)
+    assert [(answer.passage_id, answer.text) for answer in answers] == [("p0", "01234"), ("p0", "678"), ("p1", "123")]
+
+
+def test_equal_answers_are_ordered_by_passage_and_place() -> None:
+    found = [spans((4, 6, 1.0), (0, 2, 1.0)), spans((0, 2, 1.0))]
+    answers = rank_answers(question("aabbcc", "aa"), found, Weights(), 5)
+    assert [(answer.passage_id, answer.start) for answer in answers] == [("p0", 0), ("p0", 4), ("p1", 0)]
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end", "whole"),
+    [
+        ("a cafe\u0301 x", 2, 6, "cafe\u0301"),  # an accent of its own
+        ("x 👩\u200d🔬 y", 2, 3, "👩\u200d🔬"),  # a woman, a joiner, a microscope
+        ("x 👩\u200d🔬 y", 4, 5, "👩\u200d🔬"),
+        ("x ❤\ufe0f y", 2, 3, "❤\ufe0f"),
+        (unicodedata.normalize("NFD", "서울"), 0, 4, unicodedata.normalize("NFD", "서울")),  # the last consonant
+        (" the end ", 0, 9, "the end"),
+        ("שלום\u05b8 x", 0, 4, "שלום\u05b8"),  # a Hebrew vowel point
+    ],
+)
+def test_a_span_cuts_no_character(text: str, start: int, end: int, whole: str) -> None:
+    start, end = whole_characters(text, start, end)
+    assert text[start:end] == whole
+
+
+@given(st.text(max_size=12), st.integers(0, 12), st.integers(0, 12))
+def test_a_whole_span_covers_what_was_not_white(text: str, start: int, end: int) -> None:
+    start, end = min(start, len(text)), min(end, len(text))
+    first, last = whole_characters(text, start, end)
+    assert 0 <= first <= max(last, first) <= len(text)
+    assert text[start:end].strip() in text[first:last]
+    assert whole_characters(text, first, last) == (first, last) or not text[first:last]
