@@ -35,6 +35,9 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(help="Port, 0 for any free one. [default: 8000]")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, fp32 or bf16. [default: auto]")] = None,
+    backend: Annotated[
+        str | None, typer.Option(help="What runs the reader: auto, torch or openvino. [default: auto]")
+    ] = None,
     retriever_default: Annotated[
         str | None, typer.Option(help="Retriever of requests that name none. [default: hybrid]")
     ] = None,
@@ -54,25 +57,8 @@ def serve(
 
     Each option is also an environment variable, such as DPR_MAX_IN_FLIGHT; the option wins.
     """
-    settings = load_settings(
-        index=index,
-        reader=reader,
-        no_reader=no_reader,
-        generator_url=generator_url,
-        generator_model=generator_model,
-        generator_timeout_s=generator_timeout_s,
-        encoder=encoder,
-        host=host,
-        port=port,
-        precision=precision,
-        retriever_default=retriever_default,
-        fusion_file=fusion_file,
-        max_in_flight=max_in_flight,
-        retry_after_s=retry_after_s,
-        max_body_bytes=max_body_bytes,
-        shutdown_grace_s=shutdown_grace_s,
-        log_level=log_level,
-    )
+    given = locals()  # the options that are settings
+    settings = load_settings(**{name: value for name, value in given.items() if name in Settings.model_fields})
     _log(settings)
     # Imported here, after `run` has said how OpenMP's threads wait.
     from service.server import run_server

@@ -181,4 +181,4 @@ def _reader(settings: Settings) -> Reader:
 
     if settings.reader == str(DEFAULT_READER) and not DEFAULT_READER.is_dir():
         raise ModelError(f"there is no bundled reader at {DEFAULT_READER}; give --reader DIR, or --no-reader")
-    return load_reader(settings.reader, settings.precision)
+    return load_reader(settings.reader, settings.precision, backend=settings.backend)

@@ -47,6 +47,7 @@ QUERY_RESPONSE: dict[str, Any] = {
             "hits": [HIT],
             "is_answered": True,
             "no_answer_score": -9.3,
+            "probability": 0.94,
             "answers": [
                 {
                     "text": "King Sejong",

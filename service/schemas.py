@@ -142,6 +142,9 @@ class QueryResult(RetrieveResult):
     no_answer_score: float | None = Field(
         description="Null score less best span score; null where no reader gave one. Higher is less answered."
     )
+    probability: float | None = Field(
+        description="That the passage of the best answer answers the question; null where the reader is not calibrated."
+    )
     answers: list[AnswerOut]
     evidence: list[PassageOut] = Field(
         description="The passages that hold the answers, best answer first, and those that the text cites."

@@ -17,6 +17,7 @@ from dpr.errors import ConfigError
 
 RetrieverName = Literal["dense", "bm25", "tfidf", "rank-bm25", "hybrid"]
 Precision = Literal["auto", "fp32", "bf16"]
+Backend = Literal["auto", "torch", "openvino"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 ENVIRONMENT_PREFIX = "DPR_"
@@ -44,6 +45,7 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65_535, description="Port to listen on, 0 for any free one.")
     precision: Precision = Field("auto", description="Arithmetic of the models.")
+    backend: Backend = Field("auto", description="What runs the reader.")
     log_level: LogLevel = Field("info", description="Least severe message that is logged.")
     retriever_default: RetrieverName = Field("hybrid", description="Retriever of a request that names none.")
     fusion_file: Path | None = Field(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ settings.register_profile("deterministic", derandomize=True, deadline=None, prin
 settings.load_profile("deterministic")
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+OPENVINO_CACHE = tempfile.TemporaryDirectory(prefix="dpr-openvino-")
+os.environ["DPR_OPENVINO_CACHE"] = OPENVINO_CACHE.name  # not the user's own
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from dpr.cli.options import (
+    BackendOption,
     EncoderOption,
     FusionFileOption,
     IndexOption,
@@ -52,6 +53,7 @@ def ask_command(
     fusion_file: FusionFileOption = None,
     encoder: EncoderOption = None,
     precision: PrecisionOption = "auto",
+    backend: BackendOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """Answer a question from an index, with the passage that the answer stands in."""
@@ -62,7 +64,7 @@ def ask_command(
     fusion = fusion_of(None, None, fusion_file)
     with ExitStack() as stack:
         generator = _generator(generator_url, generator_model)
-        chosen: Reader = load_reader(reader, precision)
+        chosen: Reader = load_reader(reader, precision, backend=backend)
         if generator is not None:
             stack.enter_context(closing(generator))
             logging.getLogger("dpr.reader.generative").addHandler(logging.NullHandler())  # the note says the same
@@ -129,6 +131,8 @@ def _show(answered: Answered) -> None:
     if reading.text:
         return
     passages = {passage.id: passage for passage in answered.passages}
+    if reading.probability is not None:
+        console.print(f"probability of an answer: {reading.probability:.0%}", highlight=False)
     for answer in reading.answers:
         console.print(f"[b green]{escape(answer.text)}[/b green]  (score {answer.score:.2f})")
         console.print(f"  {_marked(passages[answer.passage_id], answer)}")
@@ -147,6 +151,7 @@ def _answered_json(answered: Answered) -> dict[str, object]:
     return {
         "question": answered.question,
         "is_answered": answered.reading.is_answered,
+        "probability": answered.reading.probability,
         "text": answered.reading.text,
         "cited": list(answered.reading.cited),
         "note": answered.reading.note,

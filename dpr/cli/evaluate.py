@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from dpr.cli.options import (
+    BackendOption,
     EncoderOption,
     FusionFileOption,
     FusionOption,
@@ -46,6 +47,7 @@ def evaluate_command(
     fusion_file: FusionFileOption = None,
     encoder: EncoderOption = None,
     precision: PrecisionOption = "auto",
+    backend: BackendOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """Measure answers end to end: retrieve k passages, read them, compare with the gold answers."""
@@ -59,7 +61,7 @@ def evaluate_command(
     with show_progress() as progress:
         report, results = evaluate(
             opened,
-            load_reader(reader, precision),
+            load_reader(reader, precision, backend=backend),
             examples,
             depths,
             rule or rule_of(questions, examples),

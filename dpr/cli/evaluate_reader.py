@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dpr.cli.options import DataOption, JsonOption, PrecisionOption, ReaderOption
+from dpr.cli.options import BackendOption, DataOption, JsonOption, PrecisionOption, ReaderOption
 from dpr.cli.questions import RuleOption, labelled_examples, rule_of, show_metrics
 from dpr.config import DEFAULT_READER
 from dpr.console import print_json, show_progress
@@ -34,6 +34,7 @@ def evaluate_reader_command(
         Path | None, typer.Option(metavar="DIR", help="Folder for report.json, answers.json and risk-coverage.png.")
     ] = None,
     precision: PrecisionOption = "auto",
+    backend: BackendOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """Measure a reader on the gold passages: exact match, F1, and when it says that there is no answer."""
@@ -44,7 +45,7 @@ def evaluate_reader_command(
     examples = gold_examples(data, negatives)
     chosen = rule or rule_of(data, examples)
     check_rule(chosen)
-    opened = load_reader(reader, precision)
+    opened = load_reader(reader, precision, backend=backend)
     with show_progress() as progress:
         readings = read_gold(opened, examples, progress)
     if folds:

@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from dpr.cli.options import JsonOption, show
+from dpr.errors import ConfigError
 
 
 def export_command(
-    encoder: Annotated[str, typer.Option(metavar="NAME_OR_DIR", help="The encoder pair.")],
     output: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write.")],
+    encoder: Annotated[str | None, typer.Option(metavar="NAME_OR_DIR", help="The encoder pair.")] = None,
+    reader: Annotated[str | None, typer.Option(metavar="NAME_OR_DIR", help="Or the reader.")] = None,
     form: Annotated[
         str, typer.Option(help="whole: adapters merged, for other libraries; as-is: adapters stay adapters.")
     ] = "whole",
@@ -21,7 +23,14 @@ def export_command(
     ] = "fp32",
     as_json: JsonOption = False,
 ) -> None:
-    """Write a pair as whole Hugging Face checkpoints, or its adapters in less space."""
+    """Write a pair or a reader as whole Hugging Face checkpoints, or its adapters in less space."""
     from dpr.models.export import export
+    from dpr.reader.export import export_reader
 
-    show(export(encoder, output, form, dtype), as_json)
+    if encoder is not None and reader is None:
+        written = export(encoder, output, form, dtype)
+    elif reader is not None and encoder is None:
+        written = export_reader(reader, output, form, dtype)
+    else:
+        raise ConfigError("dpr export writes one model; give either --encoder or --reader")
+    show(written, as_json)

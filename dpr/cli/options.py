@@ -53,6 +53,10 @@ BaseOption = Annotated[
 ConfigOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="TOML file of settings; options here win over it.")
 ]
+BackendOption = Annotated[
+    str,
+    typer.Option("--backend", help="What runs the reader: auto (OpenVINO on a CPU, if there), torch, openvino."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 

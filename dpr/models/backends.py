@@ -1,11 +1,13 @@
-"""What the device computes in: fp32 everywhere, bf16 where the hardware is fast at it."""
+"""What computes, and in which arithmetic: fp32 everywhere, bf16 where the hardware is fast at it."""
 
 from __future__ import annotations
 
 import torch
 
 from dpr.errors import ConfigError
+from dpr.models.openvino import is_available
 
+BACKENDS = ("auto", "torch", "openvino")
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -31,6 +33,21 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
     if name == "fp16" and device.type == "cpu":
         raise ConfigError("precision 'fp16' is for GPUs; choose auto, fp32 or bf16 on a CPU")
     return PRECISIONS[name]
+
+
+def choose_backend(name: str, device: torch.device) -> str:
+    """Return what runs a model: ``openvino`` or ``torch``; ``auto`` is OpenVINO on a CPU, if it is installed.
+
+    Raises:
+        ConfigError: another name, or OpenVINO on a GPU.
+    """
+    if name not in BACKENDS:
+        raise ConfigError(f"unknown backend {name!r}; choose {', '.join(BACKENDS)}")
+    if name == "openvino" and device.type != "cpu":
+        raise ConfigError("backend 'openvino' is for CPUs, and this machine has a GPU; choose auto or torch")
+    if name == "auto":
+        return "openvino" if device.type == "cpu" and is_available() else "torch"
+    return name
 
 
 def _has_fast_bf16(device: torch.device) -> bool:

@@ -74,10 +74,11 @@ def _copy(directory: Path, folder: Path, dtype: torch.dtype) -> None:
         write_rows(folder, *extension, dtype)
     for path in (*folder.glob("*.safetensors"), *folder.glob("*_Dense/*.safetensors")):
         if path.name != ROWS_FILE:
-            _convert(path, torch.float16 if dtype == torch.int8 else dtype)
+            convert_weights(path, torch.float16 if dtype == torch.int8 else dtype)
 
 
-def _convert(path: Path, dtype: torch.dtype) -> None:
+def convert_weights(path: Path, dtype: torch.dtype) -> None:
+    """Write a safetensors file's weights in another dtype."""
     with safe_open(path, framework="pt") as file:
         tensors = {key: file.get_tensor(key).to(dtype) for key in file.keys()}  # noqa: SIM118 - no mapping
         metadata = file.metadata()

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from dpr.models.embed import BATCH_TOKENS
+from dpr.models.openvino import compile_openvino
 from dpr.reader.model import ReaderNetwork
 from dpr.types import FloatArray, IntArray
+
+OPENVINO_BATCH_TOKENS = 2048
+"""Padded tokens in a batch: ten passages of 155 tokens are one, and larger ones are no faster (decision 0013)."""
 
 
 class WindowLogits(NamedTuple):
@@ -44,3 +49,22 @@ def torch_compute(network: ReaderNetwork, precision: torch.dtype) -> Compute:
         return WindowLogits(*(part.float().cpu().numpy() for part in (found.starts, found.ends, relevance)))
 
     return Compute(logits, BATCH_TOKENS[device.type], network.uses_types)
+
+
+def openvino_compute(network: ReaderNetwork, precision: torch.dtype, cache_key: str | None = None) -> Compute:
+    """Run a network by OpenVINO on the CPU; ``cache_key`` says which network it is, see `compile_openvino`.
+
+    Raises:
+        ConfigError: a precision other than float32 or bfloat16.
+        MissingDependencyError: the extra ``openvino`` is not installed.
+        ModelError: the network cannot be converted.
+    """
+    names = ("input_ids", "attention_mask", *(("token_type_ids",) if network.uses_types else ()))
+    example = {name: torch.ones((2, 8), dtype=torch.int64) for name in names}
+    model = compile_openvino(network, example, precision, cache_key)
+
+    def logits(inputs: Inputs) -> WindowLogits:
+        starts, ends, *relevance = model(inputs)
+        return WindowLogits(starts, ends, relevance[0] if relevance else np.zeros(len(starts), dtype=np.float32))
+
+    return Compute(logits, OPENVINO_BATCH_TOKENS, network.uses_types)

@@ -16,7 +16,7 @@ from torch import nn
 from dpr.config import load_config
 from dpr.durable import write_atomically
 from dpr.errors import ConfigError, ModelError
-from dpr.models.checkpoint import load_model, load_tokenizer, read_json
+from dpr.models.checkpoint import base_of, load_model, load_tokenizer, read_json
 from dpr.reader.windows import SPECIAL_TOKENS
 
 CONFIG_FILE, RELEVANCE_FILE = "reader.json", "relevance.safetensors"
@@ -33,6 +33,9 @@ class ReaderConfig:
     the retrieval score standardized over the question's passages, r the logit of the relevance head. A question is
     answered while null score - span score of its best answer, the margin, stays at or below ``null_threshold``.
 
+    ``added_rows_scale`` multiplies the rows of WordPieces that were added to the base's: those that retrieval trained
+    may be so long that a token's place and neighbours do not show beside its word.
+
     The probability of an answer is σ((``calibration_margin`` - margin) / ``calibration_temperature``); a temperature of
     None says that this reader was not calibrated.
     """
@@ -46,6 +49,7 @@ class ReaderConfig:
     relevance_weight: float = 0.0
     calibration_margin: float = 0.0
     calibration_temperature: float | None = None
+    added_rows_scale: float = 1.0
 
     def __post_init__(self) -> None:
         if self.max_answer_tokens < 1 or self.question_tokens < 1:
@@ -60,9 +64,15 @@ class ReaderConfig:
                 f"max_answer_tokens {self.max_answer_tokens} is more than the {self.stride} tokens that windows share "
                 "(stride), so that an answer could be cut; make the stride as large"
             )
+        if not 0 < self.added_rows_scale < float("inf"):
+            raise ConfigError(f"added_rows_scale is {self.added_rows_scale}; it must be a number above 0")
         temperature = self.calibration_temperature
         if temperature is not None and not 0 < temperature < float("inf"):
             raise ConfigError(f"calibration_temperature is {temperature}; it must be a number above 0")
+
+    def with_rows_as_they_are(self) -> ReaderConfig:
+        """Return the configuration for a model whose added rows have their scale already."""
+        return replace(self, added_rows_scale=1.0)
 
     def probability(self, margin: float) -> float | None:
         """Return the probability of an answer, from its margin; None where the reader was not calibrated."""
@@ -141,7 +151,15 @@ def load_reader_model(directory: Path) -> tuple[ReaderNetwork, Any, ReaderConfig
     saved = directory / CONFIG_FILE
     config = load_config(ReaderConfig, overrides=read_json(saved) if saved.is_file() else {})
     model = load_model(AutoModelForQuestionAnswering, directory)
+    scale_added_rows(model, directory, config.added_rows_scale)
     return ReaderNetwork(model, _load_relevance(directory, model)).eval(), load_tokenizer(directory), config
+
+
+def scale_added_rows(model: Any, directory: Path, scale: float) -> None:
+    """Multiply the rows of WordPieces that a model directory adds to its base's; those of the base stay."""
+    if scale != 1.0:
+        known = int(read_json(base_of(directory) / "config.json")["vocab_size"])
+        model.get_input_embeddings().weight.data[known:] *= scale
 
 
 def _load_relevance(directory: Path, model: Any) -> nn.Linear | None:
@@ -158,7 +176,9 @@ def _load_relevance(directory: Path, model: Any) -> nn.Linear | None:
 
 def save_reader_model(directory: Path, network: ReaderNetwork, tokenizer: Any, config: ReaderConfig) -> None:
     """Write a reader: weights or adapter, relevance head, tokenizer, ``reader.json``."""
-    network.model.save_pretrained(directory)
+    # where peft is to find out whether rows were added, it asks the hub for the base
+    options = {"save_embedding_layers": False} if hasattr(network.model, "peft_config") else {}
+    network.model.save_pretrained(directory, **options)
     if not (directory / "adapter_config.json").is_file():  # an adapter uses its base's tokenizer
         tokenizer.save_pretrained(directory)
     if network.relevance is not None:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from dpr.config import DEFAULT_READER
-from dpr.models.backends import choose_device, choose_precision
-from dpr.models.checkpoint import resolve
+from dpr.models.backends import choose_backend, choose_device, choose_precision
+from dpr.models.checkpoint import content_hash, resolve
 from dpr.models.tokens import length_sorted_batches
-from dpr.reader.compute import Compute, torch_compute
+from dpr.reader.compute import Compute, openvino_compute, torch_compute
 from dpr.reader.decode import Decoded
 from dpr.reader.merge import PassageSpans, Weights, rank_answers
 from dpr.reader.model import ReaderConfig, fit_config, load_reader_model
@@ -81,18 +81,25 @@ def verdict(item: Candidates, found: Sequence[PassageSpans], config: ReaderConfi
 
 
 def load_reader(
-    name: str | Path = DEFAULT_READER, precision: str = "auto", retrieval_weight: float | None = None
+    name: str | Path = DEFAULT_READER,
+    precision: str = "auto",
+    retrieval_weight: float | None = None,
+    backend: str = "auto",
 ) -> ExtractiveReader:
     """Load a reader by directory or hub name; any Hugging Face question-answering checkpoint will do.
 
     Raises:
-        ModelError: it cannot be found or loaded.
-        ConfigError: the precision, or a value in ``reader.json``, is not known.
+        ModelError: it cannot be found, loaded or converted for the backend.
+        ConfigError: the precision, the backend, or a value in ``reader.json``, is not known.
     """
-    model, tokenizer, config = load_reader_model(resolve(name))
-    device = choose_device()
-    config = fit_config(config, model.model)
+    directory, device = resolve(name), choose_device()
+    arithmetic, chosen = choose_precision(precision, device), choose_backend(backend, device)
+    network, tokenizer, config = load_reader_model(directory)
+    config = fit_config(config, network.model)
     if retrieval_weight is not None:
         config = replace(config, retrieval_weight=retrieval_weight)
-    compute = torch_compute(model.to(device), choose_precision(precision, device))
+    if chosen == "openvino":
+        compute = openvino_compute(network, arithmetic, content_hash(directory))
+    else:
+        compute = torch_compute(network.to(device), arithmetic)
     return ExtractiveReader(str(name), compute, tokenizer, config)

@@ -22,7 +22,14 @@ from dpr.models.backends import choose_device, choose_precision
 from dpr.models.checkpoint import load_model, load_tokenizer, resolve
 from dpr.reader.compute import torch_compute
 from dpr.reader.evaluate import evaluate_reader
-from dpr.reader.model import ReaderConfig, ReaderNetwork, fit_config, make_relevance_head, save_reader_model
+from dpr.reader.model import (
+    ReaderConfig,
+    ReaderNetwork,
+    fit_config,
+    make_relevance_head,
+    save_reader_model,
+    scale_added_rows,
+)
 from dpr.reader.negatives import add_negatives
 from dpr.reader.reader import ExtractiveReader
 from dpr.train.batches import Source
@@ -88,7 +95,7 @@ def _train(
     precision = choose_precision(training.precision, device)
     tokenizer = load_tokenizer(resolve(training.base))
     network = _make_network(training).to(device).train()
-    config = fit_config(config, network.model)
+    config = replace(fit_config(config, network.model), added_rows_scale=training.added_rows_scale)
     examples = [example for source in sources for example in _weighed(source, training.seed)]
     shown = add_negatives(examples, training.negative_share, training.negative_depth, training.seed)
     features = list(make_features(tokenizer, shown, config))
@@ -149,7 +156,9 @@ def _measure(reader: ExtractiveReader, network: nn.Module, held_out: Sequence[Re
 def _make_network(training: ReaderTraining) -> ReaderNetwork:
     from transformers import AutoModelForQuestionAnswering
 
-    model = load_model(AutoModelForQuestionAnswering, resolve(training.base), new_head=True)
+    base = resolve(training.base)
+    model = load_model(AutoModelForQuestionAnswering, base, new_head=True)
+    scale_added_rows(model, base, training.added_rows_scale)
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = training.dropout

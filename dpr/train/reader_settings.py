@@ -18,6 +18,8 @@ class ReaderTraining(Schedule):
     ``negative_share`` of the questions are also shown a passage without their answer, one of the ``negative_depth``
     that BM25 finds best, so that scores of several passages compare. ``relevance_head`` adds one number to the model,
     read at [CLS]: whether the window holds the answer. Its loss counts ``relevance_weight`` times that of the span.
+
+    ``added_rows_scale`` multiplies the rows of WordPieces that were added to the base's, see `ReaderConfig`.
     """
 
     epochs: int = 2
@@ -30,6 +32,7 @@ class ReaderTraining(Schedule):
     negative_depth: int = 10
     relevance_head: bool = False
     relevance_weight: float = 0.5
+    added_rows_scale: float = 1.0
 
     metrics: ClassVar[tuple[str, ...]] = ("f1", "exact_match")
 

@@ -129,6 +129,7 @@ def _query_result(answered: Answered) -> QueryResult:
         hits=_hits(answered.hits, answered.passages),
         is_answered=reading.is_answered,
         no_answer_score=reading.no_answer_score if math.isfinite(reading.no_answer_score) else None,
+        probability=reading.probability,
         answers=[_answer(answer, passages[answer.passage_id]) for answer in reading.answers],
         evidence=[PassageOut.model_validate(passages[passage_id]) for passage_id in held],
         text=reading.text or None,

@@ -101,6 +101,7 @@ def test_a_question_without_hits_is_not_answered(client: TestClient) -> None:
         "hits": [],
         "is_answered": False,
         "no_answer_score": None,
+        "probability": None,
         "answers": [],
         "evidence": [],
         "text": None,

@@ -133,3 +133,11 @@ def test_bad_input_is_one_sentence_and_changes_nothing(
     with pytest.raises(error, match=message):
         call(*given, "--reader", tiny_reader)
     assert (tiny_reader / "reader.json").read_bytes() == before
+
+
+def test_export_writes_a_reader_or_a_pair_but_not_both(tiny_reader: Path, tmp_path: Path) -> None:
+    written = parsed("export", "--reader", tiny_reader, "--output", tmp_path / "whole")
+    assert written["size_bytes"] > 1000
+    assert (tmp_path / "whole" / "reader.json").is_file()
+    with pytest.raises(ConfigError, match="either --encoder or --reader"):
+        call("export", "--reader", tiny_reader, "--encoder", tiny_reader, "--output", tmp_path / "x")

@@ -3,14 +3,17 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from transformers import AutoModel, AutoModelForQuestionAnswering
 
-from dpr.config import DEFAULT_READER
+from dpr.config import BUNDLED_MODELS, DEFAULT_READER
 from dpr.errors import ModelError
 from dpr.models import checkpoint
+from dpr.models.adapters import write_rows
 from dpr.models.checkpoint import OFFLINE_BASE, content_hash, load_model, load_tokenizer, resolve
 
 
@@ -67,8 +70,6 @@ def test_truncated_weights_are_refused(tiny_checkpoint: Path, tmp_path: Path) ->
 
 
 def test_an_adapter_is_merged_into_its_base(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    from peft import LoraConfig, get_peft_model
-
     base = load_model(AutoModel, tiny_checkpoint)
     adapted = get_peft_model(base, LoraConfig(r=2, target_modules=["query"], init_lora_weights=False))
     adapted.peft_config["default"].base_model_name_or_path = str(tiny_checkpoint)
@@ -87,3 +88,48 @@ def test_an_adapter_that_names_no_base_is_refused(tmp_path: Path) -> None:
     (tmp_path / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA"}), encoding="utf-8")
     with pytest.raises(ModelError, match="names no base_model_name_or_path"):
         load_model(AutoModel, tmp_path)
+
+
+def test_an_adapter_may_stand_on_another(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    """A reader's adapter on an encoder's tower, which is an adapter with added rows itself."""
+    torch.manual_seed(0)
+    tower = get_peft_model(load_model(AutoModel, tiny_checkpoint), _lora("query"))
+    tower.peft_config["default"].base_model_name_or_path = str(tiny_checkpoint)
+    tower.save_pretrained(str(tmp_path / "tower"))
+    write_rows(tmp_path / "tower", torch.randn(3, 32), str(tiny_checkpoint))
+    on_top = load_model(AutoModelForQuestionAnswering, tmp_path / "tower", new_head=True)
+    assert on_top.config.vocab_size == load_model(AutoModel, tmp_path / "tower").config.vocab_size
+    reader = get_peft_model(on_top, _lora("value", task_type="QUESTION_ANS", modules_to_save=["qa_outputs"]))
+    reader.peft_config["default"].base_model_name_or_path = str(tmp_path / "tower")
+    reader.save_pretrained(str(tmp_path / "reader"), save_embedding_layers=False)
+    inputs = torch.tensor([[2, 7, on_top.config.vocab_size - 1, 3]])  # with an added WordPiece
+    with torch.inference_mode():
+        expected = reader.eval()(inputs)
+        merged = load_model(AutoModelForQuestionAnswering, tmp_path / "reader")(inputs)
+    torch.testing.assert_close(merged.start_logits, expected.start_logits)
+    assert load_tokenizer(tmp_path / "reader").pad_token_id == 0
+    assert content_hash(tmp_path / "reader") != content_hash(tmp_path / "tower")
+
+
+def test_a_tower_is_no_reader(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    tower = get_peft_model(load_model(AutoModel, tiny_checkpoint), _lora("query"))
+    tower.peft_config["default"].base_model_name_or_path = str(tiny_checkpoint)
+    tower.save_pretrained(str(tmp_path))
+    with pytest.raises(ModelError, match="has no weights for qa_outputs"):
+        load_model(AutoModelForQuestionAnswering, tmp_path)
+
+
+def _lora(target: str, **options: Any) -> LoraConfig:
+    return LoraConfig(r=2, target_modules=[target], init_lora_weights=False, **options)
+
+
+@pytest.mark.parametrize("name", ["dpr-mini-ko-en/question", "dpr-mini-ko-en/../dpr-mini-ko-en/question"])
+def test_a_tower_of_a_bundled_pair_is_found_by_its_name(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if ".." in name:
+        with pytest.raises(ModelError):
+            resolve(name)
+    else:
+        assert resolve(name) == BUNDLED_MODELS / name

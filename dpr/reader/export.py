@@ -1,0 +1,50 @@
+"""A reader written anew: whole weights for other libraries, or its adapter in half the space."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import torch
+
+from dpr.errors import ConfigError
+from dpr.models.checkpoint import is_adapter, resolve
+from dpr.models.export import DTYPES, FORMS, convert_weights
+from dpr.reader.model import load_reader_model, save_reader_model
+
+_RECORDS = ("training.json", "tuning.json", "README.md")
+
+
+def export_reader(name: str, output: Path, form: str = "whole", dtype: str = "fp32") -> dict[str, object]:
+    """Write a reader to another folder and return what was written.
+
+    ``whole`` merges adapters and added word embeddings into their base, so that ``AutoModelForQuestionAnswering`` opens
+    it by itself, but for a relevance head, which only we read. ``as-is`` keeps an adapter an adapter. ``dtype`` is that
+    of the weights on disk.
+
+    Raises:
+        ConfigError: the form or the dtype is not known or not for readers, or the output is the reader itself.
+        ModelError: the reader cannot be loaded.
+    """
+    if form not in FORMS or dtype not in DTYPES or dtype == "int8":
+        dtypes = ", ".join(sorted(set(DTYPES) - {"int8"}))
+        raise ConfigError(f"form {form!r} and dtype {dtype!r}: choose {' or '.join(FORMS)}, and {dtypes} for a reader")
+    directory = resolve(name)
+    if output.resolve() == directory.resolve():
+        raise ConfigError(f"the output {output} is the reader itself; choose another folder")
+    output.mkdir(parents=True, exist_ok=True)
+    if form == "as-is" and is_adapter(directory):
+        shutil.copytree(directory, output, dirs_exist_ok=True, ignore=shutil.ignore_patterns("state.*", "best.*"))
+        convert_weights(output / "adapter_model.safetensors", DTYPES[dtype])
+    else:
+        _write_whole(directory, output, DTYPES[dtype])
+    size = sum(path.stat().st_size for path in output.rglob("*") if path.is_file())
+    return {"output": str(output), "form": form, "dtype": dtype, "size_bytes": size}
+
+
+def _write_whole(directory: Path, output: Path, dtype: torch.dtype) -> None:
+    network, tokenizer, config = load_reader_model(directory)
+    save_reader_model(output, network.to(dtype), tokenizer, config.with_rows_as_they_are())
+    for record in _RECORDS:
+        if (directory / record).is_file():
+            shutil.copyfile(directory / record, output / record)

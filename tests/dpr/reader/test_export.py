@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForQuestionAnswering
+
+from dpr.errors import ConfigError
+from dpr.reader.export import export_reader
+from dpr.reader.model import ReaderConfig
+from dpr.reader.reader import load_reader
+from dpr.train.batches import Source
+from dpr.train.reader import train_reader
+from dpr.train.reader_settings import ReaderTraining
+from dpr.types import Candidates, Example, Passage, Question
+
+ITEM = Candidates("name ?", (Passage("p", "x x the name is park ."), Passage("q", "no name")), (1.0, 0.0))
+
+
+@pytest.fixture(scope="module")
+def adapter(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("adapter") / "reader"
+    asked = Example(Question("q", "name ?", ("kim",)), (Passage("p", "the name is kim ."),), answer_starts=(12,))
+    training = ReaderTraining(
+        base=str(tiny_checkpoint), lora_rank=4, max_steps=2, learning_rate=0.05, relevance_head=True, negative_share=0
+    )
+    train_reader([Source("one", [asked])], output, training, ReaderConfig(64, 16, 16, 12))
+    return output
+
+
+def scores(folder: Path) -> list[float]:
+    found = load_reader(folder, "fp32", backend="torch").spans([ITEM])[0]
+    return [number for spans in found for number in (*spans.scores.tolist(), spans.null_score, spans.relevance)]
+
+
+def test_whole_weights_read_the_same_and_open_elsewhere(adapter: Path, tmp_path: Path) -> None:
+    export_reader(str(adapter), tmp_path / "whole")
+    assert not (tmp_path / "whole" / "adapter_config.json").exists()
+    assert scores(tmp_path / "whole") == pytest.approx(scores(adapter), abs=1e-4)
+    model: Any = AutoModelForQuestionAnswering.from_pretrained(tmp_path / "whole")
+    assert model.qa_outputs.weight.dtype == torch.float32
+    assert (tmp_path / "whole" / "training.json").is_file()
+
+
+def test_an_adapter_stays_an_adapter_in_half_the_space(adapter: Path, tmp_path: Path) -> None:
+    export_reader(str(adapter), tmp_path / "small", "as-is", "fp16")
+    before, after = (folder / "adapter_model.safetensors" for folder in (adapter, tmp_path / "small"))
+    assert after.stat().st_size < 0.75 * before.stat().st_size
+    assert scores(tmp_path / "small") == pytest.approx(scores(adapter), abs=0.05)
+    assert scores(tmp_path / "small") != scores(adapter)
+
+
+def test_bad_input_is_one_sentence(adapter: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="form 'half'"):
+        export_reader(str(adapter), tmp_path / "x", "half")
+    with pytest.raises(ConfigError, match="dtype 'int8'"):
+        export_reader(str(adapter), tmp_path / "x", "as-is", "int8")
+    with pytest.raises(ConfigError, match="is the reader itself"):
+        export_reader(str(adapter), adapter)

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from dpr.errors import ConfigError, ModelError
+from dpr.models.adapters import write_rows
+from dpr.models.checkpoint import load_model
+from dpr.reader.model import ReaderConfig, fit_config, load_reader_model, scale_added_rows
+from tests.tiny_models import make_reader
+
+
+def test_windows_fit_the_models_positions_and_answers_their_stride(tiny_reader: Path) -> None:
+    network, _, _ = load_reader_model(tiny_reader)
+    fitted = fit_config(ReaderConfig(), network.model)  # 128 positions
+    assert (fitted.max_tokens, fitted.stride, fitted.question_tokens) == (128, 42, 21)
+    assert fitted.max_answer_tokens == 30
+    assert fit_config(
+        ReaderConfig(max_tokens=60, stride=20, question_tokens=12, max_answer_tokens=5), network.model
+    ) == (ReaderConfig(max_tokens=60, stride=20, question_tokens=12, max_answer_tokens=5))
+
+
+def test_a_probability_falls_with_the_margin() -> None:
+    config = ReaderConfig(calibration_margin=-2.0, calibration_temperature=1.5)
+    assert config.probability(-2.0) == pytest.approx(0.5)
+    assert config.probability(-5.0) == pytest.approx(1 / (1 + 2.718281828 ** (-2)))
+    assert config.probability(1e9) == pytest.approx(0.0)
+    assert config.probability(-1e9) == 1.0
+    assert ReaderConfig().probability(0.0) is None
+
+
+def test_a_relevance_head_is_kept_with_its_reader(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    make_reader(tiny_checkpoint, tmp_path / "reader", relevance=True)
+    network, _, _ = load_reader_model(tmp_path / "reader")
+    inputs = {"input_ids": torch.tensor([[2, 7, 8, 3]]), "attention_mask": torch.ones((1, 4), dtype=torch.int64)}
+    logits = network(**inputs)
+    assert logits.relevance is not None
+    assert logits.relevance.shape == (1,)
+    (tmp_path / "reader" / "relevance.safetensors").write_bytes(b"torn")
+    with pytest.raises(ModelError, match="cannot be read as a relevance head"):
+        load_reader_model(tmp_path / "reader")
+
+
+def test_only_added_rows_are_scaled(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    from transformers import AutoModel
+
+    write_rows(tmp_path, torch.ones(3, 32), str(tiny_checkpoint))
+    model = load_model(AutoModel, tmp_path)
+    before = model.get_input_embeddings().weight.data.clone()
+    scale_added_rows(model, tmp_path, 0.25)
+    after = model.get_input_embeddings().weight.data
+    assert torch.equal(after[:-3], before[:-3])
+    assert torch.equal(after[-3:], torch.full((3, 32), 0.25))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"max_answer_tokens": 0}, "at least 1"),
+        ({"stride": 20}, "max_answer_tokens 30 is more than the 20 tokens"),
+        ({"calibration_temperature": 0.0}, "calibration_temperature is 0.0"),
+        ({"added_rows_scale": -1.0}, "added_rows_scale is -1.0"),
+        ({"temperature": 1.0}, "unknown setting 'temperature'"),
+    ],
+)
+def test_an_impossible_configuration_is_refused(
+    values: dict[str, float], message: str, tiny_reader: Path, tmp_path: Path
+) -> None:
+    for path in tiny_reader.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    (tmp_path / "reader.json").unlink()
+    (tmp_path / "reader.json").write_text(json.dumps(values), encoding="utf-8")
+    with pytest.raises(ConfigError, match=message):
+        load_reader_model(tmp_path)
