@@ -36,6 +36,8 @@ class ReaderConfig:
     ``added_rows_scale`` multiplies the rows of WordPieces that were added to the base's: those that retrieval trained
     may be so long that a token's place and neighbours do not show beside its word.
 
+    ``trim_particles`` takes the particle off the end of a Korean answer, see `dpr.reader.particles`.
+
     The probability of an answer is σ((``calibration_margin`` - margin) / ``calibration_temperature``); a temperature of
     None says that this reader was not calibrated.
     """
@@ -50,6 +52,7 @@ class ReaderConfig:
     calibration_margin: float = 0.0
     calibration_temperature: float | None = None
     added_rows_scale: float = 1.0
+    trim_particles: bool = False
 
     def __post_init__(self) -> None:
         if self.max_answer_tokens < 1 or self.question_tokens < 1:
