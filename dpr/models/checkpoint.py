@@ -64,8 +64,20 @@ def base_name(directory: Path) -> str | None:
 
 def base_of(directory: Path) -> Path:
     """Return the directory of whole weights that a model directory builds on; itself, where it has its own."""
+    base = next_base(directory)
+    return directory if base is None else base_of(base)
+
+
+def next_base(directory: Path) -> Path | None:
+    """Return the directory that a model directory builds on, None for whole weights.
+
+    A base that lies beside the model is taken first: models that are shipped together need no other place.
+    """
     name = base_name(directory)
-    return directory if name is None else base_of(resolve(name))
+    if name is None:
+        return None
+    beside = directory.parent / name
+    return beside if not Path(name).is_absolute() and beside.is_dir() else resolve(name)
 
 
 def load_model(auto_class: Any, directory: Path, new_head: bool = False) -> Any:
@@ -91,12 +103,12 @@ def load_model(auto_class: Any, directory: Path, new_head: bool = False) -> Any:
 
 def _load(auto_class: Any, directory: Path) -> tuple[Any, list[str]]:
     """Return a model with its added rows and adapter merged in, its base's before, and what weights it lacks."""
-    name = base_name(directory)
-    if name is None:
+    base = next_base(directory)
+    if base is None:
         model, loading = auto_class.from_pretrained(directory, local_files_only=True, output_loading_info=True)
         # a pooler is used by no encoder and no reader here
         return model, [key for key in loading["missing_keys"] if "pooler" not in key]
-    model, missing = _load(auto_class, resolve(name))
+    model, missing = _load(auto_class, base)
     extension = read_rows(directory)
     if extension is not None:
         append_rows(model, extension[0])
@@ -139,8 +151,8 @@ def load_tokenizer(directory: Path) -> Any:
 
 def _tokenizer_home(directory: Path) -> Path:
     own = (directory / "tokenizer.json").is_file() or (directory / "vocab.txt").is_file()
-    name = None if own else base_name(directory)
-    return directory if name is None else _tokenizer_home(resolve(name))
+    base = None if own else next_base(directory)
+    return directory if base is None else _tokenizer_home(base)
 
 
 def content_hash(directory: Path) -> str:
@@ -150,9 +162,9 @@ def content_hash(directory: Path) -> str:
     for path in [*sorted(directory.iterdir()), *sorted(after_pooling)]:
         if path.suffix in _CONTENT_SUFFIXES and path.is_file():
             digest.update(f"{path.name}:{file_sha256(path)}\n".encode())
-    name = base_name(directory)
-    if name is not None:
-        digest.update(content_hash(resolve(name)).encode())
+    base = next_base(directory)
+    if base is not None:
+        digest.update(content_hash(base).encode())
     return digest.hexdigest()
 
 

@@ -14,7 +14,7 @@ from dpr.config import BUNDLED_MODELS, DEFAULT_READER
 from dpr.errors import ModelError
 from dpr.models import checkpoint
 from dpr.models.adapters import write_rows
-from dpr.models.checkpoint import OFFLINE_BASE, content_hash, load_model, load_tokenizer, resolve
+from dpr.models.checkpoint import OFFLINE_BASE, base_of, content_hash, load_model, load_tokenizer, resolve
 
 
 def test_the_offline_base_comes_from_its_package() -> None:
@@ -133,3 +133,12 @@ def test_a_tower_of_a_bundled_pair_is_found_by_its_name(
             resolve(name)
     else:
         assert resolve(name) == BUNDLED_MODELS / name
+
+
+def test_models_that_are_shipped_together_find_each_other(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_checkpoint, tmp_path / "pair" / "question")
+    adapted = get_peft_model(load_model(AutoModel, tiny_checkpoint), _lora("query"))
+    adapted.peft_config["default"].base_model_name_or_path = "pair/question"
+    adapted.save_pretrained(str(tmp_path / "reader"), save_embedding_layers=False)
+    assert base_of(tmp_path / "reader") == tmp_path / "pair" / "question"
+    assert load_model(AutoModel, tmp_path / "reader")
