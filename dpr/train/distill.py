@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from dpr import __version__
 from dpr.errors import ConfigError
 from dpr.models.backends import choose_device, choose_precision
 from dpr.models.cross_encoder import CrossEncoder, load_cross_encoder
@@ -25,11 +24,12 @@ from dpr.train.distillation import Distillation
 from dpr.train.distributed import Processes
 from dpr.train.loop import Loop
 from dpr.train.material import Material
+from dpr.train.record import run_facts, write_record
 from dpr.train.score_objective import ScoreObjective
 from dpr.train.settings import Training
 from dpr.train.step import Temperature
 from dpr.train.towers import make_towers
-from dpr.train.train import base_hash, finish
+from dpr.train.train import base_hash
 from dpr.train.validation import HeldOut
 from dpr.train.vector_objective import VectorObjective
 from dpr.types import Example, Progress, no_progress
@@ -84,20 +84,15 @@ def distill(
     loop = Loop(module, stepper, objective.batches, measure, training, precision, Processes())
     standing, last = loop.run(output, run, progress)
     record: dict[str, object] = {
-        "command": command,
-        "version": __version__,
+        **run_facts(command, precision, standing, last),
         **origin,
-        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
-        "precision": str(precision).removeprefix("torch."),
-        "steps": standing.step,
-        "best_step": standing.best_step or standing.step,
-        "last_loss": last.loss,
         "seconds": round(time.monotonic() - began, 1),
         "run": run,
     }
     if measure is not None:
         record["validation"] = measure()
-    finish(towers, output, record)
+    towers.save(output)
+    write_record(output, record)
     return record
 
 

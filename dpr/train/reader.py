@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from dpr import __version__
 from dpr.errors import DataError
 from dpr.models.adapters import add_lora
 from dpr.models.backends import choose_device, choose_precision
@@ -34,11 +33,12 @@ from dpr.reader.negatives import add_negatives
 from dpr.reader.reader import ExtractiveReader
 from dpr.train.batches import Source
 from dpr.train.distributed import Processes, join_processes, leave_processes
-from dpr.train.loop import BEST, STATE, Loop
+from dpr.train.loop import Loop
 from dpr.train.reader_features import make_features
 from dpr.train.reader_settings import ReaderTraining
 from dpr.train.reader_step import ReaderStepper, epoch_rows
-from dpr.train.train import RECORD, base_hash
+from dpr.train.record import run_facts, write_record
+from dpr.train.train import base_hash
 from dpr.types import Example, Progress, no_progress
 
 logger = logging.getLogger(__name__)
@@ -110,19 +110,13 @@ def _train(
     loop = Loop(network, stepper, batches_of, measure, training, precision, processes)
     standing, last = loop.run(output, run, progress)
     record: dict[str, object] = {
-        "command": command,
-        "version": __version__,
+        **run_facts(command, precision, standing, last),
         "training": asdict(training),
         "base_sha256": base_hash(training.base),
         "sources": {source.name: _described(source) for source in sources},
         "negatives": len(shown) - len(examples),
         "windows": len(features),
         "processes": processes.count,
-        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
-        "precision": str(precision).removeprefix("torch."),
-        "steps": standing.step,
-        "best_step": standing.best_step or standing.step,
-        "last_loss": last.loss,
         "seconds": round(time.monotonic() - began, 1),
         "run": run,
     }
@@ -130,9 +124,7 @@ def _train(
         record["validation"] = measure()
     if processes.is_main:
         save_reader_model(output, network, tokenizer, config)
-        (output / RECORD).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        for name in (STATE, BEST):
-            (output / name).unlink(missing_ok=True)
+        write_record(output, record)
     processes.wait()
     return record
 

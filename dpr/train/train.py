@@ -14,22 +14,20 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from dpr import __version__
 from dpr.models.backends import choose_device, choose_precision
 from dpr.models.checkpoint import content_hash, resolve
 from dpr.train.batches import Batching, Source, check_sources, epoch_batches
 from dpr.train.distributed import Processes, join_processes, leave_processes
 from dpr.train.encoding import TokenCache
-from dpr.train.loop import BEST, STATE, Loop
+from dpr.train.loop import Loop
+from dpr.train.record import run_facts, write_record
 from dpr.train.settings import Training
 from dpr.train.step import Stepper, Temperature
-from dpr.train.towers import Towers, add_sketches, make_towers
+from dpr.train.towers import add_sketches, make_towers
 from dpr.train.validation import HeldOut
 from dpr.types import Example, Progress, no_progress
 
 logger = logging.getLogger(__name__)
-
-RECORD = "training.json"
 
 
 def train(
@@ -94,17 +92,11 @@ def _train(
     loop = Loop(module, stepper, batches_of, measure, training, precision, processes)
     standing, last = loop.run(output, run, progress)
     record: dict[str, object] = {
-        "command": command,
-        "version": __version__,
+        **run_facts(command, precision, standing, last),
         "training": asdict(training),
         "base_sha256": base_hash(training.base),
         "sources": {source.name: describe_source(source) for source in sources},
         "processes": processes.count,
-        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
-        "precision": str(precision).removeprefix("torch."),
-        "steps": standing.step,
-        "best_step": standing.best_step or standing.step,
-        "last_loss": last.loss,
         "negatives": last.negatives,
         "cut_passages": tokens.cut_passages,
         "temperature": round(1 / float(temperature()), 6),
@@ -114,17 +106,10 @@ def _train(
     if measure is not None:
         record["validation"] = measure()
     if processes.is_main:
-        finish(towers, output, record)
+        towers.save(output)
+        write_record(output, record)
     processes.wait()
     return record
-
-
-def finish(towers: Towers, output: Path, record: dict[str, object]) -> None:
-    """Write the encoder and its record, and remove the state that the run would have gone on from."""
-    towers.save(output)
-    (output / RECORD).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    for name in (STATE, BEST):
-        (output / name).unlink(missing_ok=True)
 
 
 def _warn(training: Training, tokens: TokenCache, passage_tokens: int) -> None:

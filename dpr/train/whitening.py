@@ -21,11 +21,11 @@ from torch import nn
 from dpr.errors import ConfigError, ModelError
 from dpr.models.checkpoint import read_json
 from dpr.models.encoders import DualEncoder, load_encoder
-from dpr.models.export import export
+from dpr.models.export import RECORD, export
 from dpr.models.sentence_transformers import read_head, write_sentence_transformers_files
 from dpr.models.tower import hidden_dimension
 from dpr.train.batches import Source, check_sources
-from dpr.train.train import RECORD, describe_source
+from dpr.train.train import describe_source
 from dpr.types import FloatArray, Passage, Progress, no_progress
 
 T = TypeVar("T")

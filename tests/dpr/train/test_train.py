@@ -257,7 +257,7 @@ def test_nothing_to_train_on_is_refused(training: Training, tmp_path: Path) -> N
     with pytest.raises(DataError, match="nothing to train on"):
         train([], tmp_path, training)
     one = Source("one", [Example(Question("1", "Why?"), (Passage("p", "Because."),))])
-    with pytest.raises(DataError, match="not one batch of two passages"):
+    with pytest.raises(DataError, match="not one batch to train on"):
         train([one], tmp_path, training)
     with pytest.raises(DataError, match="no question of the validation data has a passage"):
         train([one], tmp_path, training, [Example(Question("1", "Why?"), ())])
