@@ -138,15 +138,6 @@ def test_benchmark_prints_a_table_and_writes_the_report(
     assert {"recall.png", "bm25.trec", "hybrid.trec", "qrels.trec"} <= {path.name for path in tmp_path.iterdir()}
 
 
-def test_evaluate_reader_scores_and_stores_the_threshold(reader: Path, demo_files: tuple[Path, Path]) -> None:
-    arguments = "evaluate-reader", "--reader", str(reader), "--data", f"squad:{demo_files[0]}@-1:", "--json"
-    scores = parsed(call(*arguments, "--negatives", "--tune-threshold"))
-    assert (scores["rule"], 0 <= scores["f1"] <= 100) == ("squad-2.0", True)
-    stored = json.loads((reader / "reader.json").read_text(encoding="utf-8"))
-    assert stored["null_threshold"] == scores["null_threshold"]
-    assert parsed(call(*arguments, "--rule", "squad-1.1"))["no_answer_accuracy"] is None
-
-
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [

@@ -96,7 +96,7 @@ def test_tune_reader_stores_what_it_chose(tiny_reader: Path, index: Path, englis
         tuned["weights"]["f1"] - tuned["weights"]["reader_only_f1"]
     )
     record = json.loads((tmp_path / "reader" / "tuning.json").read_text(encoding="utf-8"))
-    assert record["command"].startswith("dpr ")
+    assert record["command"].startswith("dpr")
     measured = parsed("evaluate-reader", "--reader", tmp_path / "reader", "--data", english, "--negatives")
     assert "expected_calibration_error" in measured["systems"]["reader"]["metrics"]
 
