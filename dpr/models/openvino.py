@@ -26,7 +26,7 @@ import torch
 from torch import nn
 
 from dpr.errors import ConfigError, MissingDependencyError, ModelError
-from dpr.models.checkpoint import first_line
+from dpr.models.checkpoint import first_line, quiet_transformers
 from dpr.models.openvino_cache import default_folder, entry_name, load_graph, save_graph
 from dpr.types import FloatArray, IntArray
 
@@ -186,7 +186,7 @@ def _convert(openvino: Any, module: nn.Module, example_inputs: Mapping[str, torc
     started = time.perf_counter()
     names = list(example_inputs)
     try:
-        with _undisturbed():
+        with _undisturbed(), quiet_transformers():
             graph = openvino.convert_model(_Flat(module, names), example_input=tuple(example_inputs.values()))
         for name, parameter in zip(names, graph.inputs, strict=True):
             parameter.get_tensor().set_names({name})
