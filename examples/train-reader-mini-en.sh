@@ -16,6 +16,6 @@ dpr train-reader --config "$(dirname "$0")/reader-mini-en.toml" --output "$outpu
     --data "squad:$data/squadshifts/reddit_v1.0.json" \
     --data "squad:$data/squadshifts/amazon_reviews_v1.0.json"
 
-dpr evaluate-reader --reader "$output" --data "squad:$squad@40:" --negatives --tune-threshold
+dpr tune-reader --reader "$output" --data "squad:$squad@40:" --negatives
 dpr evaluate-reader --reader "$output" --data "squad:$data/squad/dev-v1.1.json"
 dpr evaluate-reader --reader "$output" --data "squad:$data/squad/dev-v2.0.json"

@@ -38,10 +38,13 @@ def evaluate_reader_command(
     as_json: JsonOption = False,
 ) -> None:
     """Measure a reader on the gold passages: exact match, F1, and when it says that there is no answer."""
+    from dpr.evaluation.chart import require_charts
     from dpr.reader.evaluate import check_rule, cross_fitted, read_gold, score_readings
     from dpr.reader.reader import load_reader
     from dpr.reader.report import reader_report, write_reader_report
 
+    if output is not None:
+        require_charts()
     examples = gold_examples(data, negatives)
     chosen = rule or rule_of(data, examples)
     check_rule(chosen)

@@ -34,9 +34,11 @@ def rule_of(sources: Sequence[str], examples: Sequence[Example]) -> str:
 
 def show_metrics(title: str, columns: Mapping[str, Mapping[str, float]], times: Mapping[str, float]) -> None:
     """Print the metrics of systems, in per cent, and the median milliseconds of a question, one column for each."""
-    table = Table("", *columns, box=SIMPLE_HEAD, pad_edge=False, title=title)
+    table = Table("", *columns, box=SIMPLE_HEAD, pad_edge=False)
     for name in next(iter(columns.values())):
         table.add_row(name.replace("_", " "), *(f"{100 * metrics[name]:.2f}" for metrics in columns.values()))
     if times:
         table.add_row("ms per question, p50", *(f"{times[name]:.0f}" for name in columns))
-    Console().print(table)
+    console = Console()
+    console.print(title, highlight=False)
+    console.print(table)

@@ -48,6 +48,8 @@ def tune_reader_command(
     from dpr.reader.reader import load_reader
     from dpr.search.open import open_index
 
+    if not reader.is_dir():
+        raise ConfigError(f"--reader {reader} is no folder; what is chosen is stored in the reader: give its folder")
     if not data and not questions:
         raise ConfigError("there is nothing to tune on; give --data, or --index with --questions, or both")
     if (index is None) != (not questions):

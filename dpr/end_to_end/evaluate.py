@@ -131,7 +131,10 @@ def evaluate(
         "versions": versions(),
         "machine": machine(),
     }
-    _write(output, report, named, examples, {k: read.readings for k, read in readings.items()})
+    output.mkdir(parents=True, exist_ok=True)
+    for k, read in readings.items():
+        write_answers(output / f"answers-{k}.json", examples, read.readings, rule)
+    _write(output, report, named)
     return report, results
 
 
@@ -199,16 +202,8 @@ def _sample(examples: Sequence[Example]) -> list[str]:
     return [example.question.text for example in examples[::step][:SINGLE_QUESTIONS]]
 
 
-def _write(
-    output: Path,
-    report: Mapping[str, object],
-    results: Mapping[str, AtDepth],
-    examples: Sequence[Example],
-    readings: Mapping[int, Sequence[Reading]],
-) -> None:
-    output.mkdir(parents=True, exist_ok=True)
-    for k, found in readings.items():
-        write_answers(output / f"answers-{k}.json", examples, found)
+def _write(output: Path, report: Mapping[str, object], results: Mapping[str, AtDepth]) -> None:
     curves = {name: result.scores.curve for name, result in results.items()}
-    draw_risk_coverage(output / "risk-coverage.png", curves, f"{len(examples):,} questions")
+    questions = len(next(iter(results.values())).scores.f1)
+    draw_risk_coverage(output / "risk-coverage.png", curves, f"{questions:,} questions")
     write_atomically(output / "report.json", json.dumps(report, ensure_ascii=False, indent=2) + "\n")

@@ -119,7 +119,7 @@ def score_readings(
         ConfigError: the rule is unknown.
     """
     official = check_rule(rule)
-    predictions = [_prediction(reading, official) for reading in readings]
+    predictions = [prediction(reading, official) for reading in readings]
     golds = [example.question.answers for example in examples]
     pairs = list(zip(predictions, golds, strict=True))
     exact_match = np.array([official.exact_match(*pair) for pair in pairs])
@@ -136,7 +136,8 @@ def score_readings(
     )
 
 
-def _prediction(reading: Reading, rule: AnswerRule) -> str:
+def prediction(reading: Reading, rule: AnswerRule) -> str:
+    """Return the answer that a rule judges: empty for "no answer" where the rule scores that, else the best span."""
     silent = rule.scores_silence and not reading.is_answered
     return "" if silent or not reading.answers else reading.answers[0].text
 

@@ -8,9 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from dpr.durable import write_atomically
-from dpr.evaluation.chart import draw_risk_coverage, require_charts
+from dpr.evaluation.chart import draw_risk_coverage
 from dpr.evaluation.report import machine, versions
-from dpr.reader.evaluate import ReaderScores
+from dpr.reader.evaluate import ReaderScores, check_rule, prediction
 from dpr.reader.reader import ExtractiveReader
 from dpr.types import Example, Reading
 
@@ -50,17 +50,16 @@ def write_reader_report(
     Raises:
         MissingDependencyError: matplotlib is not installed.
     """
-    require_charts()
     output.mkdir(parents=True, exist_ok=True)
-    write_answers(output / "answers.json", examples, readings)
+    write_answers(output / "answers.json", examples, readings, scores.rule)
     draw_risk_coverage(output / "risk-coverage.png", {SYSTEM: scores.curve}, f"{len(examples):,} questions")
     write_atomically(output / "report.json", json.dumps(report, ensure_ascii=False, indent=2) + "\n")
 
 
-def write_answers(path: Path, examples: Sequence[Example], readings: Sequence[Reading]) -> None:
-    """Write each question's answer, "" for none, by its id: the form that SQuAD's and KorQuAD's own scripts read."""
+def write_answers(path: Path, examples: Sequence[Example], readings: Sequence[Reading], rule: str) -> None:
+    """Write the answers that a rule judged by question id: the form that SQuAD's and KorQuAD's own scripts read."""
+    official = check_rule(rule)
     answers = {
-        example.question.id: reading.answers[0].text if reading.is_answered and reading.answers else ""
-        for example, reading in zip(examples, readings, strict=True)
+        example.question.id: prediction(reading, official) for example, reading in zip(examples, readings, strict=True)
     }
     write_atomically(path, json.dumps(answers, ensure_ascii=False, indent=0) + "\n")

@@ -95,7 +95,8 @@ def _train(
     precision = choose_precision(training.precision, device)
     tokenizer = load_tokenizer(resolve(training.base))
     network = _make_network(training).to(device).train()
-    config = replace(fit_config(config, network.model), added_rows_scale=training.added_rows_scale)
+    scale = training.added_rows_scale if training.lora_rank else 1.0  # whole weights are saved with it
+    config = replace(fit_config(config, network.model), added_rows_scale=scale)
     examples = [example for source in sources for example in _weighed(source, training.seed)]
     shown = add_negatives(examples, training.negative_share, training.negative_depth, training.seed)
     features = list(make_features(tokenizer, shown, config))

@@ -135,6 +135,11 @@ def test_bad_input_is_one_sentence_and_changes_nothing(
     assert (tiny_reader / "reader.json").read_bytes() == before
 
 
+def test_a_reader_that_is_no_folder_cannot_be_tuned(english: str) -> None:
+    with pytest.raises(ConfigError, match="reader-mini-en is no folder"):
+        call("tune-reader", "--reader", "reader-mini-en", "--data", english, "--negatives")
+
+
 def test_export_writes_a_reader_or_a_pair_but_not_both(tiny_reader: Path, tmp_path: Path) -> None:
     written = parsed("export", "--reader", tiny_reader, "--output", tmp_path / "whole")
     assert written["size_bytes"] > 1000

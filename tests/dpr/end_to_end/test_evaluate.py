@@ -87,6 +87,12 @@ def test_each_depth_is_judged_on_its_own(tmp_path: Path) -> None:
     assert (tmp_path / "risk-coverage.png").stat().st_size > 1000
 
 
+def test_the_answers_are_those_that_the_rule_judged(tmp_path: Path) -> None:
+    for rule, answer in (("squad-1.1", "here"), ("squad-2.0", "")):  # the reader stands by none, version 1.1 asks on
+        evaluate(Index(), LastWordReader(), EXAMPLES, [1], rule, tmp_path, "bm25")
+        assert json.loads((tmp_path / "answers-1.json").read_text(encoding="utf-8")) == dict.fromkeys("abc", answer)
+
+
 def test_the_report_has_values_intervals_and_cost(tmp_path: Path) -> None:
     report, _ = evaluate(
         Index(), LastWordReader(), EXAMPLES, [2], "squad-2.0", tmp_path, "bm25", source="here", command="dpr evaluate"
