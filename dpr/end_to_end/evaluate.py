@@ -95,7 +95,7 @@ def evaluate(
     Args:
         index: the open index.
         reader: what reads the passages.
-        examples: questions with gold answers, or without where they have none.
+        examples: questions with gold answers, if they have any.
         ks: the numbers of passages.
         rule: the official rule that answers are judged by, see ``ANSWER_RULES``.
         output: the folder to write into, made where it is absent.
@@ -115,26 +115,19 @@ def evaluate(
     check_rule(rule)
     if not ks or min(ks) < 1:
         raise RequestError(f"answers are asked at k = {list(ks)}: give at least one k, each from 1", field="k")
-    depths = sorted(set(ks))
+    depths, opened = sorted(set(ks)), index.retriever(retriever, fusion)
     asked = retrieve(index, examples, retriever, depths[-1], fusion, progress)
     readings = _read(reader, asked, depths, progress)
-    opened, sample = index.retriever(retriever, fusion), _sample(examples)
+    sample = _sample(examples)
     results = {k: _judge(asked, k, readings[k], rule, _single_ms(index, opened, reader, sample, k)) for k in depths}
     named = {f"{retriever} k={k}": result for k, result in results.items()}
-    report: dict[str, object] = {
+    report = {
+        **_facts(reader, rule, source, len(examples), index.generation, command),
         "systems": {name: result.as_json() for name, result in named.items()},
-        "reader": reader.name,
-        "rule": rule,
-        "questions": {"source": source, "count": len(examples)},
-        "generation": index.generation,
-        "command": command,
-        "versions": versions(),
-        "machine": machine(),
     }
-    output.mkdir(parents=True, exist_ok=True)
+    _write(output, report, named)
     for k, read in readings.items():
         write_answers(output / f"answers-{k}.json", examples, read.readings, rule)
-    _write(output, report, named)
     return report, results
 
 
@@ -203,7 +196,20 @@ def _sample(examples: Sequence[Example]) -> list[str]:
 
 
 def _write(output: Path, report: Mapping[str, object], results: Mapping[str, AtDepth]) -> None:
+    output.mkdir(parents=True, exist_ok=True)
     curves = {name: result.scores.curve for name, result in results.items()}
     questions = len(next(iter(results.values())).scores.f1)
     draw_risk_coverage(output / "risk-coverage.png", curves, f"{questions:,} questions")
     write_atomically(output / "report.json", json.dumps(report, ensure_ascii=False, indent=2) + "\n")
+
+
+def _facts(reader: Reader, rule: str, source: str, questions: int, generation: str, command: str) -> dict[str, object]:
+    return {
+        "reader": reader.name,
+        "rule": rule,
+        "questions": {"source": source, "count": questions},
+        "generation": generation,
+        "command": command,
+        "versions": versions(),
+        "machine": machine(),
+    }
