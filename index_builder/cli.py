@@ -50,6 +50,9 @@ def build_command(
         bool, typer.Option("--no-dense", help="Build a sparse index only, without an encoder.")
     ] = False,
     precision: Annotated[str, typer.Option(help="Arithmetic of the encoder: auto, fp32 or bf16.")] = "auto",
+    backend: Annotated[
+        str, typer.Option(help="What runs the encoder: auto (OpenVINO on a CPU, if there), torch, openvino.")
+    ] = "auto",
     analyzer: Annotated[str, typer.Option(metavar="NAME", help="What makes terms of a text.")] = "ko-en",
     dense_kind: Annotated[str, typer.Option(metavar="KIND", help="flat (exact) or hnsw (approximate).")] = "flat",
     dense_parameter: Annotated[
@@ -80,7 +83,7 @@ def build_command(
         command=shlex.join(["dpr-index", *sys.argv[1:]]),
     )
     terms = analyzer_by_name(analyzer)
-    towers = None if no_dense else _load_encoder(encoder, precision)
+    towers = None if no_dense else _load_encoder(encoder, precision, backend)
     with show_progress() as progress:
         manifest = build(options, towers, terms, progress)
     _show(summary(manifest), as_json)
@@ -146,10 +149,10 @@ def parse_parameters(settings: Sequence[str]) -> dict[str, int]:
     return parameters
 
 
-def _load_encoder(name: str, precision: str) -> Encoder:
+def _load_encoder(name: str, precision: str, backend: str) -> Encoder:
     from dpr.models.encoders import load_encoder
 
-    return load_encoder(name, precision)
+    return load_encoder(name, precision, backend)
 
 
 def _show(result: Mapping[str, object], as_json: bool) -> None:

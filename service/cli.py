@@ -36,7 +36,7 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port, 0 for any free one. [default: 8000]")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, fp32 or bf16. [default: auto]")] = None,
     backend: Annotated[
-        str | None, typer.Option(help="What runs the reader: auto, torch or openvino. [default: auto]")
+        str | None, typer.Option(help="What runs the models: auto, torch or openvino. [default: auto]")
     ] = None,
     retriever_default: Annotated[
         str | None, typer.Option(help="Retriever of requests that name none. [default: hybrid]")

@@ -173,7 +173,7 @@ def _encoder(settings: Settings) -> Encoder | None:
         return None
     from dpr.models.encoders import load_encoder
 
-    return load_encoder(settings.encoder or recorded.name, settings.precision)
+    return load_encoder(settings.encoder or recorded.name, settings.precision, settings.backend)
 
 
 def _reader(settings: Settings) -> Reader:

@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65_535, description="Port to listen on, 0 for any free one.")
     precision: Precision = Field("auto", description="Arithmetic of the models.")
-    backend: Backend = Field("auto", description="What runs the reader.")
+    backend: Backend = Field("auto", description="What runs the models.")
     log_level: LogLevel = Field("info", description="Least severe message that is logged.")
     retriever_default: RetrieverName = Field("hybrid", description="Retriever of a request that names none.")
     fusion_file: Path | None = Field(

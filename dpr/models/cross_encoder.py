@@ -15,8 +15,8 @@ import torch
 from dpr.errors import ModelError
 from dpr.models.backends import choose_device, choose_precision
 from dpr.models.checkpoint import content_hash, load_model, load_tokenizer, resolve
-from dpr.models.embed import BATCH_TOKENS
 from dpr.models.tokens import length_sorted_batches
+from dpr.models.tower_compute import BATCH_TOKENS
 from dpr.types import FloatArray, Passage
 
 MAX_TOKENS = 512

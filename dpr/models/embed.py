@@ -2,43 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
-import torch
 
 from dpr.models.tokens import Tokens, length_sorted_batches, pad
-from dpr.models.tower import Tower
+from dpr.models.tower_compute import Started, TowerCompute
 from dpr.types import FloatArray, Progress, no_progress
 
-BATCH_TOKENS = {"cpu": 4096, "cuda": 65536}
-"""Padded tokens in a batch: on a CPU, small enough that activations stay in its caches."""
+BATCHES_AHEAD = 2
+"""Batches that a GPU is given before the vectors of the first of them are waited for."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
-def embed(
-    tower: Tower,
-    tokens: Sequence[Tokens],
-    pad_id: int,
-    precision: torch.dtype,
-    progress: Progress = no_progress,
-) -> FloatArray:
+def embed(compute: TowerCompute, tokens: Sequence[Tokens], pad_id: int, progress: Progress = no_progress) -> FloatArray:
     """Return the vectors of tokenized texts, (N, D) float32, in the order given.
 
     ``progress`` is told the number of texts done after each batch, as stage ``encode``.
     """
-    device = next(tower.parameters()).device
-    if not tokens:
-        return np.empty((0, tower.dimension), dtype=np.float32)
-    rows: list[int] = []
-    vectors: list[FloatArray] = []
-    with torch.inference_mode(), torch.autocast(device.type, precision, enabled=precision != torch.float32):
-        for batch in length_sorted_batches([len(item) for item in tokens], BATCH_TOKENS[device.type]):
-            inputs = pad([tokens[index] for index in batch], pad_id)
-            output = tower(**{name: tensor.to(device) for name, tensor in inputs.items()})
-            vectors.append(output.float().cpu().numpy())
-            rows.extend(batch)
-            progress("encode", len(rows), len(tokens))
-    matrix = np.concatenate(vectors)
-    ordered = np.empty_like(matrix)
-    ordered[rows] = matrix
-    return ordered
+    vectors: FloatArray = np.empty((len(tokens), compute.dimension), dtype=np.float32)
+    done, started = 0, deque[tuple[list[int], Started]]()
+    for batch in length_sorted_batches([len(item) for item in tokens], compute.batch_tokens):
+        started.append((batch, compute.start(pad([tokens[index] for index in batch], pad_id))))
+        if len(started) == BATCHES_AHEAD:
+            done += _finish(*started.popleft(), vectors)
+            progress("encode", done, len(tokens))
+    for rows, wait in started:
+        done += _finish(rows, wait, vectors)
+        progress("encode", done, len(tokens))
+    return vectors
+
+
+def ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Yield ``function`` of each item, in order; a thread works on the next one while the caller uses this one."""
+    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as pool:
+        waiting: deque[Future[Result]] = deque()
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > 1:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _finish(rows: Sequence[int], wait: Started, vectors: FloatArray) -> int:
+    vectors[rows] = wait()
+    return len(rows)

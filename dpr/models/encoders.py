@@ -15,14 +15,16 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from dpr.config import DEFAULT_ENCODER, load_config
 from dpr.errors import ModelError
-from dpr.models.backends import choose_device, choose_precision
+from dpr.models.backends import choose_backend, choose_device, choose_precision
 from dpr.models.checkpoint import (
     base_of,
     content_hash,
@@ -32,11 +34,15 @@ from dpr.models.checkpoint import (
     resolve,
 )
 from dpr.models.dpr_checkpoint import DPR_CONFIG, is_dpr_checkpoint, refuse_swapped, tower_class
-from dpr.models.embed import embed
+from dpr.models.embed import ahead, embed
 from dpr.models.sentence_transformers import read_head
-from dpr.models.tokens import count_tokens, tokenize_passages, tokenize_questions
+from dpr.models.tokens import Tokens, count_tokens, tokenize_passages, tokenize_questions
 from dpr.models.tower import EncoderConfig, Tower
+from dpr.models.tower_compute import TowerCompute, openvino_compute, torch_compute
 from dpr.types import FloatArray, Passage, Progress, no_progress
+
+PASSAGES_AT_A_TIME = 2048
+"""Passages that are sorted by length together, while the next ones are made tokens of."""
 
 
 class DualEncoder:
@@ -47,12 +53,14 @@ class DualEncoder:
         name: str,
         fingerprint: str,
         towers: tuple[Tower, Tower],
+        computes: tuple[TowerCompute, TowerCompute],
         tokenizers: tuple[Any, Any],
         precision: torch.dtype,
     ) -> None:
         self.name = name
         self.fingerprint = fingerprint
         self.question_tower, self.passage_tower = towers
+        self._question_compute, self._passage_compute = computes
         self._question_tokenizer, self._passage_tokenizer = tokenizers
         self.config = self.question_tower.config
         self.precision = precision
@@ -70,27 +78,38 @@ class DualEncoder:
     def encode_questions(self, questions: Sequence[str]) -> FloatArray:
         """Return the vectors of questions, (Q, D)."""
         tokens = tokenize_questions(self._question_tokenizer, questions, self.config.question_tokens)
-        return embed(self.question_tower, tokens, self._question_tokenizer.pad_token_id, self.precision)
+        return embed(self._question_compute, tokens, self._question_tokenizer.pad_token_id)
 
     def encode_passages(self, passages: Sequence[Passage], progress: Progress = no_progress) -> FloatArray:
         """Return the vectors of passages, (P, D), in the order given."""
-        tokens = tokenize_passages(self._passage_tokenizer, passages, self.config.passage_tokens)
-        return embed(self.passage_tower, tokens, self._passage_tokenizer.pad_token_id, self.precision, progress)
+        vectors: FloatArray = np.empty((len(passages), self.dimension), dtype=np.float32)
+        parts = [passages[start : start + PASSAGES_AT_A_TIME] for start in range(0, len(passages), PASSAGES_AT_A_TIME)]
+        done = 0
+        for tokens in ahead(self._passage_tokens, parts):
+            report = partial(_report, progress, done, len(passages))
+            part = embed(self._passage_compute, tokens, self._passage_tokenizer.pad_token_id, report)
+            vectors[done : done + len(part)] = part
+            done += len(part)
+        return vectors
+
+    def _passage_tokens(self, passages: Sequence[Passage]) -> list[Tokens]:
+        return tokenize_passages(self._passage_tokenizer, passages, self.config.passage_tokens)
 
     def count_tokens(self, text: str) -> int:
         """Return the number of tokens that BERT_p makes of a text, special tokens not counted."""
         return count_tokens(self._passage_tokenizer, text)
 
 
-def load_encoder(name: str | Path = DEFAULT_ENCODER, precision: str = "auto") -> DualEncoder:
+def load_encoder(name: str | Path = DEFAULT_ENCODER, precision: str = "auto", backend: str = "auto") -> DualEncoder:
     """Load BERT_q and BERT_p by directory, hub name or ``QUESTION,PASSAGE``.
 
     Raises:
-        ModelError: a tower cannot be loaded, or the two towers' dimensions differ.
-        ConfigError: the precision or a value of ``encoder.json`` is not known.
+        ModelError: a tower cannot be loaded or converted for the backend, or the two towers' dimensions differ.
+        ConfigError: the precision, the backend, or a value of ``encoder.json``, is not known.
     """
     question_dir, passage_dir, config = locate_towers(str(name))
     device = choose_device()
+    arithmetic, chosen = choose_precision(precision, device), choose_backend(backend, device)
     question = _load_tower(question_dir, config, device)
     passage = question if passage_dir == question_dir else _load_tower(passage_dir, config, device)
     if question.dimension != passage.dimension:
@@ -102,12 +121,17 @@ def load_encoder(name: str | Path = DEFAULT_ENCODER, precision: str = "auto") ->
     passage_tokenizer = question_tokenizer if passage is question else load_tokenizer(passage_dir)
     check_sketch(question, question_tokenizer, question_dir)
     check_sketch(passage, passage_tokenizer, passage_dir)
+    question_compute = _compute(question, question_dir, arithmetic, chosen)
     return DualEncoder(
         name=str(name),
         fingerprint=_fingerprint(question_dir, passage_dir, question.config),
         towers=(question, passage),
+        computes=(
+            question_compute,
+            question_compute if passage is question else _compute(passage, passage_dir, arithmetic, chosen),
+        ),
         tokenizers=(question_tokenizer, passage_tokenizer),
-        precision=choose_precision(precision, device),
+        precision=arithmetic,
     )
 
 
@@ -159,6 +183,17 @@ def detect_config(directory: Path) -> EncoderConfig:
     if lengths.is_file() and (length := read_json(lengths).get("max_seq_length")):
         config = replace(config, passage_tokens=length, question_tokens=min(config.question_tokens, length))
     return config
+
+
+def _compute(tower: Tower, directory: Path, precision: torch.dtype, backend: str) -> TowerCompute:
+    if backend == "torch":
+        return torch_compute(tower, precision)
+    pooling = json.dumps([tower.config.pooling, tower.config.normalize])
+    return openvino_compute(tower, precision, f"{content_hash(directory)} {pooling}")
+
+
+def _report(progress: Progress, before: int, total: int, stage: str, done: int, _part: int | None) -> None:
+    progress(stage, before + done, total)
 
 
 def _load_tower(directory: Path, config: EncoderConfig, device: torch.device) -> Tower:

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from dpr.models.embed import BATCH_TOKENS
 from dpr.models.openvino import compile_openvino
+from dpr.models.tower_compute import BATCH_TOKENS
 from dpr.reader.model import ReaderNetwork
 from dpr.types import FloatArray, IntArray
 

@@ -13,6 +13,7 @@ from dpr.errors import DataError
 from dpr.models.embed import embed
 from dpr.models.tokens import tokenize_passages, tokenize_questions
 from dpr.models.tower import Tower
+from dpr.models.tower_compute import torch_compute
 from dpr.types import Example, FloatArray, IntArray, Passage
 
 
@@ -75,8 +76,8 @@ class HeldOut:
         passages = tokenize_passages(tokenizers[1], self.passages, config.passage_tokens)
         for tower in towers:
             tower.eval()
-        question_vectors = embed(question_tower, questions, tokenizers[0].pad_token_id, precision)
-        passage_vectors = embed(passage_tower, passages, tokenizers[1].pad_token_id, precision)
+        question_vectors = embed(torch_compute(question_tower, precision), questions, tokenizers[0].pad_token_id)
+        passage_vectors = embed(torch_compute(passage_tower, precision), passages, tokenizers[1].pad_token_id)
         for tower in towers:
             tower.train()
         return rank_metrics(gold_ranks(question_vectors, passage_vectors, self.golds))

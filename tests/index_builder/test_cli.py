@@ -18,7 +18,7 @@ from tests.small_index import content, write_jsonl
 
 @pytest.fixture(autouse=True)
 def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(name: str, precision: str) -> Encoder:
+    def load(name: str, precision: str, _backend: str) -> Encoder:
         return HashEncoder(f"{name} in {precision}")
 
     monkeypatch.setattr(cli, "_load_encoder", load)

@@ -1,0 +1,70 @@
+"""From padded token ids to vectors: what a tower is run by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+
+from dpr.models.openvino import compile_openvino
+from dpr.models.tokens import Batch
+from dpr.models.tower import Tower
+from dpr.types import FloatArray
+
+BATCH_TOKENS = {"cpu": 4096, "cuda": 65536}
+"""Padded tokens in a batch of torch's: on a CPU, small enough that activations stay in its caches."""
+
+OPENVINO_BATCH_TOKENS = 2048
+"""Padded tokens in a batch of OpenVINO's: larger ones are no faster (decision 0013)."""
+
+Started = Callable[[], FloatArray]
+"""Waits for a batch that was started, and returns its vectors, (N, D)."""
+
+
+class TowerCompute(NamedTuple):
+    """A tower that is ready to run.
+
+    Attributes:
+        start: begins to compute a batch; a GPU computes while the caller makes the next one.
+        batch_tokens: how many padded tokens to give it at once.
+        dimension: the length of a vector, D.
+    """
+
+    start: Callable[[Batch], Started]
+    batch_tokens: int
+    dimension: int
+
+
+def torch_compute(tower: Tower, precision: torch.dtype) -> TowerCompute:
+    """Run a tower by torch, on the device where its weights are."""
+    device = next(tower.parameters()).device
+    has_own_memory = device.type == "cuda"
+
+    def moved(tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.pin_memory().to(device, non_blocking=True) if has_own_memory else tensor
+
+    def start(batch: Batch) -> Started:
+        with torch.inference_mode(), torch.autocast(device.type, precision, enabled=precision != torch.float32):
+            vectors = tower(**{name: moved(tensor) for name, tensor in batch.items()}).float()
+        return lambda: vectors.cpu().numpy()
+
+    return TowerCompute(start, BATCH_TOKENS[device.type], tower.dimension)
+
+
+def openvino_compute(tower: Tower, precision: torch.dtype, cache_key: str | None = None) -> TowerCompute:
+    """Run a tower by OpenVINO on the CPU; ``cache_key`` says which tower it is, see `compile_openvino`.
+
+    Raises:
+        ConfigError: a precision other than float32 or bfloat16.
+        MissingDependencyError: the extra ``openvino`` is not installed.
+        ModelError: the tower cannot be converted.
+    """
+    example = {name: torch.ones((2, 8), dtype=torch.int64) for name in ("input_ids", "attention_mask")}
+    model = compile_openvino(tower.eval(), example, precision, cache_key)
+
+    def start(batch: Batch) -> Started:
+        (vectors,) = model({name: tensor.numpy() for name, tensor in batch.items()})
+        return lambda: vectors
+
+    return TowerCompute(start, OPENVINO_BATCH_TOKENS, tower.dimension)

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from transformers import BertModel
+
+from dpr.errors import ConfigError
+from dpr.models.encoders import load_encoder
+from dpr.models.lexical_sketch import LexicalSketch
+from dpr.models.tokens import Batch
+from dpr.models.tower import EncoderConfig, Head, Tower
+from dpr.models.tower_compute import openvino_compute, torch_compute
+
+HEADS = ["none", "sketch", "projection", "sketch and projection"]
+
+
+def batch(seed: int, count: int, width: int) -> Batch:
+    random = np.random.default_rng(seed)
+    lengths = random.integers(3, width + 1, count)
+    mask = torch.from_numpy((np.arange(width) < lengths[:, None]).astype(np.int64))
+    return {"input_ids": torch.from_numpy(random.integers(5, 200, (count, width))) * mask, "attention_mask": mask}
+
+
+def head(name: str) -> Head:
+    torch.manual_seed(0)
+    sketch = LexicalSketch(torch.rand(1000), 32, 64) if "sketch" in name else None
+    if sketch:
+        nn.init.normal_(sketch.importance.weight)
+    return Head(sketch, nn.Linear(96 if sketch else 32, 16) if "projection" in name else None)
+
+
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [(name, EncoderConfig()) for name in HEADS] + [("none", EncoderConfig(pooling="cls", normalize=False))],
+)
+def test_openvino_computes_what_torch_does(tiny_checkpoint: Path, name: str, config: EncoderConfig) -> None:
+    tower = Tower(BertModel.from_pretrained(tiny_checkpoint), config, head(name)).eval()
+    by_torch, by_openvino = torch_compute(tower, torch.float32), openvino_compute(tower, torch.float32)
+    for seed, (count, width) in enumerate([(1, 4), (3, 40), (2, 17)]):
+        inputs = batch(seed, count, width)
+        expected = by_torch.start(inputs)()
+        assert expected.shape == (count, by_openvino.dimension)
+        np.testing.assert_allclose(by_openvino.start(inputs)(), expected, atol=1e-5)
+
+
+def test_encoders_that_differ_in_use_alone_are_not_taken_for_each_other(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    """The converted graph is kept by what the tower is: its files, and what is made of its states."""
+    for pooling in ("mean", "cls"):
+        folder = tmp_path / pooling
+        folder.mkdir()
+        (folder / "question").symlink_to(tiny_checkpoint)
+        (folder / "encoder.json").write_text(f'{{"pooling": "{pooling}"}}', encoding="utf-8")
+        found, expected = (
+            load_encoder(folder, "fp32", backend).encode_questions(["Who?"]) for backend in ("openvino", "torch")
+        )
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_an_unknown_backend_is_refused(tiny_checkpoint: Path) -> None:
+    with pytest.raises(ConfigError, match="unknown backend 'onnx'; choose auto, torch, openvino"):
+        load_encoder(tiny_checkpoint, backend="onnx")
