@@ -82,7 +82,7 @@ def run(app: typer.Typer) -> NoReturn:
         _end(f"error: {error}", DPRError.exit_code)
     except SystemExit as end:
         if end.code == INTERRUPTED:
-            _end("interrupted; run the command again to start over", INTERRUPTED)
+            _end("interrupted; run the same command again, and it goes on from what is finished", INTERRUPTED)
         raise
     sys.exit(0)
 

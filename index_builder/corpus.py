@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from dpr.data.chunk import chunk
-from dpr.data.passages import read_corpus
+from dpr.data.passages import files_of, read_corpus
+from dpr.errors import DataError
 from dpr.store.manifest import SourceRecord
 from dpr.store.passages import write_passages
 from dpr.types import Encoder, Passage, Progress, no_progress
@@ -42,6 +43,22 @@ def token_counter(encoder: Encoder | None) -> Callable[[str], int]:
 def count_words(text: str) -> int:
     """Return the number of words between blanks."""
     return len(text.split())
+
+
+def source_stamp(source: str) -> list[tuple[str, int, int]]:
+    """Return the name, the size in bytes and the time of change in nanoseconds of each file of a source.
+
+    Raises:
+        DataError: the source cannot be found.
+    """
+    stamps = []
+    for path in files_of(source):
+        try:
+            found = path.stat()
+        except OSError as error:
+            raise DataError.at(path, None, f"cannot be read ({error.strerror})") from error
+        stamps.append((str(path.resolve()), found.st_size, found.st_mtime_ns))
+    return stamps
 
 
 def write_corpus(

@@ -1,65 +1,93 @@
-"""Passages to vectors, a bounded number at a time, by whatever runs the encoder."""
+"""Passages to vectors, shard by shard, by whatever runs the encoder; a finished shard is never encoded again."""
 
 from __future__ import annotations
 
-from functools import partial
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
 
 from dpr.errors import ModelError
-from dpr.store.arrays import create_vectors
+from dpr.store.arrays import create_vectors, open_writable_vectors
+from dpr.store.generation import GenerationDraft
 from dpr.store.passages import PassageStore
-from dpr.types import Encoder, FloatArray, Progress, no_progress
+from dpr.types import Encoder, FloatArray, IntArray, Progress, no_progress
 
-CHUNK_PASSAGES = 8192
-"""Passages that an encoder gets at a time: enough to sort by length, few enough to hold in memory."""
+SHARD_PASSAGES = 4096
+"""Passages of a shard: what a build that is killed may have to encode again, and what is sorted by length together."""
 
 
 class EncodeRunner(Protocol):
-    """Where and how an encoder is run over all passages of an index."""
+    """Where and how an encoder is run over the passages of an index."""
 
-    def __call__(self, passages: PassageStore, encoder: Encoder, vectors: FloatArray, progress: Progress) -> None:
-        """Fill ``vectors`` (P, D), row by row the vectors of ``passages``; report the stage ``encode``.
+    def __call__(
+        self, passages: PassageStore, shards: Sequence[IntArray], encoder: Encoder, progress: Progress
+    ) -> Iterator[tuple[int, FloatArray]]:
+        """Yield the number of each shard and the vectors of its rows, in any order, as they are finished.
 
-        Raises:
-            ModelError: the encoder gave something else than one finite vector for each passage.
+        ``progress`` is told how many passages of all these shards are done, as stage ``encode``.
         """
 
 
 def encode_locally(
-    passages: PassageStore,
-    encoder: Encoder,
-    vectors: FloatArray,
-    progress: Progress = no_progress,
-    chunk_passages: int = CHUNK_PASSAGES,
-) -> None:
+    passages: PassageStore, shards: Sequence[IntArray], encoder: Encoder, progress: Progress = no_progress
+) -> Iterator[tuple[int, FloatArray]]:
     """Run the encoder in this process; an ``EncodeRunner``."""
-    for start in range(0, len(passages), chunk_passages):
-        rows = range(start, min(start + chunk_passages, len(passages)))
-        chunk = passages.get(rows)
-        encoded = encoder.encode_passages(chunk, partial(_report, progress, start, len(passages)))
-        _refuse_bad_vectors(encoded, (len(rows), vectors.shape[1]), encoder.name)
-        vectors[rows.start : rows.stop] = encoded
-    progress("encode", len(passages), len(passages))
+    before, total = 0, sum(map(len, shards))
+
+    def report(_stage: str, done: int, _total: int | None) -> None:
+        progress("encode", before + done, total)
+
+    for number, rows in enumerate(shards):
+        yield number, encoder.encode_passages(passages.get(rows.tolist()), report)
+        before += len(rows)
 
 
 def write_vectors(
-    passages: PassageStore, encoder: Encoder, path: Path, run: EncodeRunner, progress: Progress = no_progress
-) -> None:
-    """Encode all passages into a vectors file.
+    passages: PassageStore,
+    encoder: Encoder,
+    draft: GenerationDraft,
+    run: EncodeRunner = encode_locally,
+    progress: Progress = no_progress,
+    shard_passages: int = SHARD_PASSAGES,
+) -> int:
+    """Write the vectors of all passages into a draft's segment; return how many passages were encoded for it.
+
+    Passages of equal title and text are encoded once. Shards that the draft's journal names are left as they are.
 
     Raises:
         ModelError: the encoder gave something else than one finite vector for each passage.
     """
-    vectors = create_vectors(path, len(passages), encoder.dimension)
-    run(passages, encoder, vectors, progress)
+    path, shape = draft.segment.vectors, (len(passages), encoder.dimension)
+    alike = passages.first_alike()
+    unique = np.flatnonzero(alike == np.arange(len(alike)))
+    shards = [unique[start : start + shard_passages] for start in range(0, len(unique), shard_passages)]
+    left = [number for number in range(len(shards)) if _piece(number) not in draft.journal]
+    goes_on = len(left) < len(shards) and path.is_file()
+    vectors = open_writable_vectors(path, *shape) if goes_on else create_vectors(path, *shape)
+    left = left if goes_on else list(range(len(shards)))
+    finished = len(unique) - sum(len(shards[number]) for number in left)
+
+    def report(stage: str, done: int, _total: int | None) -> None:
+        progress(stage, finished + done, len(unique))
+
+    for place, encoded in run(passages, [shards[number] for number in left], encoder, report):
+        rows = shards[left[place]]
+        _refuse_bad_vectors(encoded, (len(rows), encoder.dimension), encoder.name)
+        vectors[rows] = encoded
+        vectors.flush()
+        draft.finish(_piece(left[place]), None, path)
+    repeats = np.flatnonzero(alike != np.arange(len(alike)))
+    for start in range(0, len(repeats), shard_passages):
+        rows = repeats[start : start + shard_passages]
+        vectors[rows] = vectors[alike[rows]]
     vectors.flush()
+    progress("encode", len(unique), len(unique))
+    return len(unique)
 
 
-def _report(progress: Progress, start: int, total: int, _stage: str, done: int, _total: int | None) -> None:
-    progress("encode", start + done, total)
+def _piece(shard: int) -> str:
+    return f"encode {shard}"
 
 
 def _refuse_bad_vectors(vectors: FloatArray, shape: tuple[int, int], encoder: str) -> None:

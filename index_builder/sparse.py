@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from dpr.durable import make_folder
 from dpr.errors import ConfigError
 from dpr.sparse.counts import TermCounts
+from dpr.sparse.merge import merge_counts
 from dpr.sparse.scheme import SCHEMES
 from dpr.store.arrays import save_array
+from dpr.store.generation import GenerationDraft
 from dpr.store.layout import GenerationFiles
 from dpr.store.manifest import WeightsRecord
 from dpr.store.passages import PassageStore
@@ -16,6 +20,9 @@ from dpr.types import Analyzer, Passage, Progress, no_progress
 
 BM25_VARIANTS = {"okapi": "bm25", "lucene": "bm25-lucene"}
 """What a user calls a BM25 formula, and its scheme; either is searched as ``bm25``."""
+
+BLOCK_PASSAGES = 65536
+"""Passages whose terms are counted in memory: 4 bytes for each term of each of them, and their different terms."""
 
 REPORT_EVERY = 1000
 """Passages between two calls of the progress callback."""
@@ -27,12 +34,38 @@ def indexed_text(passage: Passage) -> str:
 
 
 def count_terms(
-    passages: PassageStore, analyzer: Analyzer, folder: Path, progress: Progress = no_progress
+    passages: PassageStore,
+    analyzer: Analyzer,
+    draft: GenerationDraft,
+    progress: Progress = no_progress,
+    block_passages: int = BLOCK_PASSAGES,
 ) -> TermCounts:
-    """Count the terms of every passage, row by row, into ``folder``; return the counts as they will be served."""
-    terms = analyzer.batch(map(indexed_text, passages))
-    TermCounts.build(_reported(terms, len(passages), progress)).save(folder)
+    """Count the terms of every passage, row by row, into a draft's segment; return the counts as they will be served.
+
+    Blocks of passages are counted one after the other and merged. Those that the draft's journal names are not counted
+    again.
+    """
+    folder = draft.segment.counts
+    if "terms" not in draft.journal:
+        _count_blocks(passages, analyzer, draft, block_passages, progress)
+        merge_counts([TermCounts.open(path) for path in sorted(_blocks(folder).glob("*"))], folder)
+        draft.finish("terms", None, folder)
+    shutil.rmtree(_blocks(folder), ignore_errors=True)
     return TermCounts.open(folder)
+
+
+def _count_blocks(
+    passages: PassageStore, analyzer: Analyzer, draft: GenerationDraft, block_passages: int, progress: Progress
+) -> None:
+    starts = range(0, len(passages), block_passages)
+    for number, start in enumerate(starts):
+        if _piece(number) not in draft.journal:
+            rows = range(start, min(start + block_passages, len(passages)))
+            terms = analyzer.batch(indexed_text(passages[row]) for row in rows)
+            folder = _blocks(draft.segment.counts) / f"{number:06d}"
+            make_folder(folder)
+            TermCounts.build(_reported(terms, rows, len(passages), progress)).save(folder)
+            draft.finish(_piece(number), None, folder)
 
 
 def write_weights(
@@ -67,8 +100,16 @@ def check_bm25(variant: str, k1: float, b: float) -> None:
     SCHEMES[BM25_VARIANTS[variant]].weights(TermCounts.build([]), k1=k1, b=b)
 
 
-def _reported(documents: Iterable[list[str]], total: int, progress: Progress) -> Iterator[list[str]]:
-    for done, terms in enumerate(documents, start=1):
+def _piece(block: int) -> str:
+    return f"terms {block}"
+
+
+def _blocks(folder: Path) -> Path:
+    return folder / "blocks"
+
+
+def _reported(documents: Iterable[list[str]], rows: range, total: int, progress: Progress) -> Iterator[list[str]]:
+    for done, terms in enumerate(documents, start=rows.start + 1):
         if done % REPORT_EVERY == 0 or done == total:
             progress("terms", done, total)
         yield terms

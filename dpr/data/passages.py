@@ -104,6 +104,18 @@ def read_examples(source: str) -> Iterator[Example]:
     return examples if whole == source else select_articles(examples, first, last)
 
 
+def files_of(source: str) -> list[Path]:
+    """Return the files that a source's passages are read from.
+
+    Raises:
+        DataError: a kind is unknown, or a folder holds no file of passages.
+    """
+    kind, path = _parse(source)
+    if kind is None:
+        return _files(path)
+    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+
+
 def _articles(source: str) -> tuple[str, int | None, int | None]:
     """Return a source without its articles, and the first and the last (excluded) of them."""
     match = _ARTICLES.fullmatch(source)

@@ -108,7 +108,7 @@ class TermCounts:
         """Write the counts as the plain files ``FILES`` of a folder, which is made where it is absent."""
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in self._arrays().items():
-            np.save(_path(folder, name), content, allow_pickle=False)
+            np.save(file_of(folder, name), content, allow_pickle=False)
 
     @classmethod
     def open(cls, folder: Path) -> TermCounts:
@@ -117,7 +117,7 @@ class TermCounts:
         Raises:
             IndexFormatError: a file is absent, damaged, of another type, or disagrees with another one.
         """
-        files = {name: _open_array(_path(folder, name), dtype) for name, dtype in FILES.items()}
+        files = {name: _open_array(file_of(folder, name), dtype) for name, dtype in FILES.items()}
         _check_offsets(folder, "term_offsets", files["term_offsets"], "terms", len(files["terms"]))
         _check_offsets(folder, "indptr", files["indptr"], "rows", len(files["rows"]))
         _check_equal(folder, "rows", len(files["rows"]), "counts", len(files["counts"]))
@@ -134,6 +134,11 @@ class TermCounts:
             "counts": self.counts,
             "lengths": self.lengths,
         }
+
+
+def file_of(folder: Path, name: str) -> Path:
+    """Return the file of a name in ``FILES``, in the folder of saved counts."""
+    return folder / f"{name}.npy"
 
 
 def _invert(
@@ -186,10 +191,6 @@ def _write_postings(
                 heads[term] += 1
 
 
-def _path(folder: Path, name: str) -> Path:
-    return folder / f"{name}.npy"
-
-
 def _open_array(path: Path, dtype: type[np.generic]) -> npt.NDArray[Any]:
     try:
         content = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -207,12 +208,12 @@ def _check_offsets(folder: Path, name: str, offsets: IntArray, into: str, length
     is_sound = len(offsets) > 0 and offsets[0] == 0 and offsets[-1] == length and bool((np.diff(offsets) >= 0).all())
     if not is_sound:
         raise IndexFormatError(
-            f"{_path(folder, name)} does not divide the {length} entries of {into}.npy; build the index again"
+            f"{file_of(folder, name)} does not divide the {length} entries of {into}.npy; build the index again"
         )
 
 
 def _check_equal(folder: Path, name: str, length: int, other: str, other_length: int) -> None:
     if length != other_length:
         raise IndexFormatError(
-            f"{_path(folder, name)} has {length} entries, but {other}.npy has {other_length}; build the index again"
+            f"{file_of(folder, name)} has {length} entries, but {other}.npy has {other_length}; build the index again"
         )

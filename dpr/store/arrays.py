@@ -21,6 +21,16 @@ def create_vectors(path: Path, passages: int, dimension: int) -> np.memmap[Any, 
     return np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(passages, dimension))
 
 
+def open_writable_vectors(path: Path, passages: int, dimension: int) -> np.memmap[Any, np.dtype[np.float32]]:
+    """Map the vectors file that ``create_vectors`` made for the same numbers, writable.
+
+    Raises:
+        IndexFormatError: the file is absent, damaged, or of another shape or type.
+    """
+    open_vectors(path, passages, dimension)
+    return np.lib.format.open_memmap(path, mode="r+")
+
+
 def open_vectors(path: Path, passages: int, dimension: int) -> FloatArray:
     """Map the vectors of an index, (P, D) float32, read-only.
 

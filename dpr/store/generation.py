@@ -2,19 +2,22 @@
 
 A build writes into folders named ``.building-…``, makes them durable, and only then gives them their names; the
 last of a fixed order of atomic renames replaces ``CURRENT``. Killed at any moment, it leaves the last published
-generation as it was, and leftovers that the next writer removes.
+generation as it was. What it had finished stands in its journal: the same build, started again, goes on from there;
+another one removes what it left.
 """
 
 from __future__ import annotations
 
-import secrets
+import hashlib
+import logging
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dpr.durable import UNFINISHED, make_folder, rename, sync_tree, write_atomically
+from dpr.durable import UNFINISHED, make_folder, rename, sync, sync_tree, write_atomically
 from dpr.errors import ConfigError, IndexFormatError
+from dpr.store.journal import Journal
 from dpr.store.layout import (
     GenerationFiles,
     IndexLayout,
@@ -26,6 +29,8 @@ from dpr.store.layout import (
 from dpr.store.lock import writer_lock
 from dpr.store.manifest import FileRecord, Manifest, record_file
 from dpr.types import Progress, no_progress
+
+logger = logging.getLogger(__name__)
 
 
 def read_current(root: Path) -> Manifest:
@@ -49,16 +54,35 @@ def read_all(root: Path) -> list[Manifest]:
 
 
 class GenerationDraft:
-    """A generation that is being written: fill ``segment`` and ``files``, ``seal`` it, then ``publish`` it."""
+    """A generation that is being written: fill ``segment`` and ``files``, ``seal`` it, then ``publish`` it.
 
-    def __init__(self, layout: IndexLayout) -> None:
+    Attributes:
+        number: the generation's number.
+        segment_id: the name that its segment will have.
+        segment: the files of the segment, where they are written.
+        files: the files of the generation, where they are written.
+        journal: what is finished of it, by this process or by one before.
+        published: its manifest, where a process before was killed when all was done.
+    """
+
+    def __init__(self, layout: IndexLayout, journal: Journal, published: Manifest | None = None) -> None:
         self._layout = layout
-        self.number = max(layout.published_numbers(), default=0) + 1
-        self.segment_id = f"{generation_name(self.number)}-{secrets.token_hex(4)}"
+        self.journal = journal
+        self.number = journal.generation
+        self.published = published
+        self.segment_id = f"{generation_name(self.number)}-{hashlib.sha256(journal.build.encode()).hexdigest()[:8]}"
         self.segment = SegmentFiles(layout.segments / f"{UNFINISHED}{self.segment_id}")
         self.files = GenerationFiles(layout.generations / f"{UNFINISHED}{generation_name(self.number)}")
-        for folder in (self.segment.folder, self.files.folder):
-            make_folder(folder)
+
+    def finish(self, piece: str, result: object, *files: Path) -> None:
+        """Note that a piece of the work is finished, after its files, or all files of a folder, are on the disk."""
+        for path in files:
+            if path.is_dir():
+                sync_tree(path)
+            else:
+                sync(path)
+            sync(path.parent)
+        self.journal.finish(piece, result)
 
     def seal(self, progress: Progress = no_progress) -> dict[str, FileRecord]:
         """Make every file durable; return their records, by the names that they will be published under."""
@@ -79,12 +103,21 @@ class GenerationDraft:
         for draft, final in self._folders():
             rename(draft, final)
         write_atomically(self._layout.manifest(self.number), manifest.to_json())
-        write_atomically(self._layout.current, f"{manifest.name}\n")
+        _make_current(self._layout, self.number)
+        self.journal.remove()
 
     def discard(self) -> None:
         """Remove what was written and not published."""
         for draft, _ in self._folders():
             shutil.rmtree(draft, ignore_errors=True)
+        self.journal.remove()
+
+    def prepare(self) -> None:
+        """Make the folders to write into, or take those back that a killed process had given their names already."""
+        for draft, final in self._folders():
+            if final.is_dir() and not draft.is_dir():
+                rename(final, draft)
+            make_folder(draft)
 
     def _folders(self) -> list[tuple[Path, Path]]:
         return [
@@ -94,8 +127,11 @@ class GenerationDraft:
 
 
 @contextmanager
-def draft_generation(root: Path) -> Iterator[GenerationDraft]:
+def draft_generation(root: Path, build: str) -> Iterator[GenerationDraft]:
     """Lock an index, created where there is none, and offer its next generation to be written.
+
+    ``build`` says what is built of what. If a process that wrote the same was stopped, the draft is the one that it
+    left. A draft that is left by an error is kept if a piece of it is finished.
 
     Raises:
         ConfigError: ``root`` is a file, or a folder that holds something else than an index.
@@ -105,12 +141,36 @@ def draft_generation(root: Path) -> Iterator[GenerationDraft]:
     _refuse_other_content(layout)
     make_folder(root)
     with writer_lock(layout.lock):
-        _remove_leftovers(layout)
-        draft = GenerationDraft(layout)
+        draft = _next_draft(layout, build)
+        _remove_leftovers(layout, draft)
+        if draft.published is None:
+            draft.prepare()
         try:
             yield draft
         finally:
-            draft.discard()
+            if not len(draft.journal):
+                draft.discard()
+
+
+def _next_draft(layout: IndexLayout, build: str) -> GenerationDraft:
+    left = Journal.read(layout.journal)
+    published = layout.published_numbers()
+    if left is not None and left.generation in published:
+        # Its manifest is the last thing that is written before it is made the current one.
+        _make_current(layout, left.generation)
+        left.remove()
+        if left.build == build:
+            return GenerationDraft(layout, left, Manifest.read(layout.manifest(left.generation)))
+    number = max(published, default=0) + 1
+    if left is None or (left.build, left.generation) != (build, number):
+        if left is not None and len(left):
+            logger.warning("%s: what another build, of other options, sources or models, left is removed", layout.root)
+        left = Journal.start(layout.journal, build, number)
+    return GenerationDraft(layout, left)
+
+
+def _make_current(layout: IndexLayout, number: int) -> None:
+    write_atomically(layout.current, f"{generation_name(number)}\n")
 
 
 def _current_number(root: Path) -> int:
@@ -135,20 +195,23 @@ def _refuse_other_content(layout: IndexLayout) -> None:
         raise ConfigError(f"{root} holds other files and no index; name an empty or a new folder for the index")
 
 
-def _remove_leftovers(layout: IndexLayout) -> None:
-    """Remove what killed writers left; only the holder of the lock may."""
+def _remove_leftovers(layout: IndexLayout, draft: GenerationDraft) -> None:
+    """Remove what killed writers left, but for a draft that goes on; only the holder of the lock may."""
+    goes_on = len(draft.journal) > 0
+    kept = {layout.journal, *((draft.segment.folder, draft.files.folder) if goes_on else ())}
     for folder in (layout.root, layout.segments, layout.generations):
-        for path in folder.glob(f"{UNFINISHED}*"):
+        for path in set(folder.glob(f"{UNFINISHED}*")) - kept:
             _remove(path)
-    numbers = layout.published_numbers()
+    numbers = {*layout.published_numbers(), *((draft.number,) if goes_on else ())}
     for path in layout.generations.glob("*/"):
         if is_generation_name(path.name) and int(path.name) not in numbers:
             _remove(path)
     try:
-        manifests = [Manifest.read(layout.manifest(number)) for number in numbers]
+        manifests = [Manifest.read(layout.manifest(number)) for number in layout.published_numbers()]
     except IndexFormatError:
         return  # a manifest that cannot be read may name any segment: keep them all
     used = {segment.id for manifest in manifests for segment in manifest.segments}
+    used |= {draft.segment_id} if goes_on else set()
     for path in layout.segments.glob("*/"):
         if is_segment_name(path.name) and path.name not in used:
             _remove(path)

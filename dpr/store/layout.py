@@ -2,6 +2,7 @@
 
     INDEX/CURRENT                          the name of the published generation
     INDEX/.lock                            held while a process writes
+    INDEX/.building-journal                what an unfinished build has finished
     INDEX/generations/000001.json          manifest
     INDEX/generations/000001/              what depends on the whole collection
         id_rank.npy                        place of each row's id among all ids, sorted
@@ -20,6 +21,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+
+from dpr.durable import UNFINISHED
 
 _GENERATION = re.compile(r"\d{6,}")
 _SEGMENT = re.compile(r"\d{6,}-[0-9a-f]{8}")
@@ -98,6 +101,11 @@ class IndexLayout:
     def lock(self) -> Path:
         """File that a writer locks; it also marks a folder as an index."""
         return self.root / ".lock"
+
+    @property
+    def journal(self) -> Path:
+        """File of what an unfinished build has finished."""
+        return self.root / f"{UNFINISHED}journal"
 
     @property
     def generations(self) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from hashlib import blake2b
 from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,12 @@ from pyarrow import compute
 
 from dpr.errors import IndexFormatError
 from dpr.store.arrays import RankArray
-from dpr.types import Passage
+from dpr.types import IntArray, Passage
 
 BATCH_PASSAGES = 8192
 """Passages held in memory while writing; a record batch of the file."""
+
+_DIGEST_BYTES = 17
 
 SCHEMA = pa.schema(
     [
@@ -102,6 +105,17 @@ class PassageStore:
         row = int(self._order[position])
         return row if self.id(row) == passage_id else None
 
+    def first_alike(self) -> IntArray:
+        """Return the first row whose passage has the same title and the same text, for each row, (P,)."""
+        digests = np.empty(len(self), dtype=f"S{_DIGEST_BYTES}")
+        row = 0
+        for columns in self._columns:
+            for title, text in zip(columns[2].to_pylist(), columns[1].to_pylist(), strict=True):
+                digests[row] = _digest(title, text)
+                row += 1
+        _, first, group = np.unique(digests, return_index=True, return_inverse=True)
+        return first[group].astype(np.int64)
+
     def rank_ids(self) -> RankArray:
         """Return the place of each row's id among all ids in code-point order, (P,) int32, from 0."""
         return _inverse(self._sort())
@@ -117,6 +131,12 @@ class PassageStore:
             raise IndexError(f"row {row} is outside of the {len(self)} passages")
         batch = bisect_right(self._ends, row)
         return self._columns[batch], row - (self._ends[batch - 1] if batch else 0)
+
+
+def _digest(title: str, text: str) -> bytes:
+    """Return a hash of a passage's content; no byte of it is zero at the end, which NumPy would take for padding."""
+    content = f"{len(title)} {title}{text}".encode("utf-8", "surrogatepass")
+    return blake2b(content, digest_size=_DIGEST_BYTES - 1).digest() + b"."
 
 
 def _inverse(permutation: npt.NDArray[np.integer[Any]]) -> RankArray:

@@ -8,11 +8,11 @@ import pytest
 
 from dpr.errors import ConfigError, DataError, IndexFormatError
 from dpr.search.open import open_index
+from dpr.store.arrays import create_vectors
 from dpr.store.generation import read_all, read_current
-from dpr.store.passages import PassageStore
-from dpr.types import Encoder, FloatArray, Hit, Passage, Progress, no_progress
+from dpr.types import FloatArray, Hit, Passage, Progress, no_progress
+from index_builder import build as room
 from index_builder.build import BuildOptions, build
-from index_builder.encode import encode_locally
 from tests.fakes import HashEncoder, WordAnalyzer
 from tests.small_index import PASSAGES, content, small_index
 
@@ -106,23 +106,27 @@ def test_a_build_that_fails_changes_nothing(tmp_path: Path, published_before: bo
     before = content(root)
     with pytest.raises(DataError, match="the encoder failed"):
         small_index(root, PASSAGES[:2], encoder=Failing())
-    assert content(root) == before
+    after = content(root)
+    assert {name: data for name, data in after.items() if ".building-" not in name} == before
+    assert ".building-journal" in after
+    assert small_index(root, PASSAGES[:2]).passages == 2
+    assert not [name for name in content(root) if ".building-" in name]
 
 
-def test_what_fails_its_verification_is_not_published(tmp_path: Path) -> None:
+def test_what_fails_its_verification_is_neither_published_nor_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = tmp_path / "index"
     small_index(root)
     before = content(root)
 
-    def spoil_a_vector(
-        passages: PassageStore, encoder: Encoder, vectors: FloatArray, progress: Progress = no_progress
-    ) -> None:
-        encode_locally(passages, encoder, vectors, progress)
-        vectors[3, 0] = float("inf")
+    def spoil_the_vectors(*_: object, **__: object) -> int:
+        create_vectors(next(root.rglob(".building-*/passages.arrow")).with_name("vectors.npy"), 6, 32)[:] = float("inf")
+        return 6
 
-    source = str(root.with_suffix(".jsonl"))
+    monkeypatch.setattr(room, "write_vectors", spoil_the_vectors)
     with pytest.raises(IndexFormatError, match="a vector is not finite"):
-        build(BuildOptions((source,), root), HashEncoder(), WordAnalyzer(), run=spoil_a_vector)
+        build(BuildOptions((str(root.with_suffix(".jsonl")),), root), HashEncoder(), WordAnalyzer())
     assert content(root) == before
 
 

@@ -129,14 +129,19 @@ class Interrupted(HashEncoder):
         raise KeyboardInterrupt
 
 
-def test_ctrl_c_is_one_sentence_and_leaves_nothing(
+def test_ctrl_c_is_one_sentence_and_the_same_command_goes_on(
     run: Any, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cli, "_load_encoder", lambda *_: Interrupted())
     code, out, err = run("build", "--corpus", source, "--output", str(tmp_path / "index"), "--analyzer", "words")
     assert (code, out) == (130, "")
-    assert err.endswith("interrupted; run the command again to start over\n")
-    assert content(tmp_path / "index") == {}
+    assert err.endswith("interrupted; run the same command again, and it goes on from what is finished\n")
+    assert "CURRENT" not in content(tmp_path / "index")
+    monkeypatch.setattr(cli, "_load_encoder", lambda *_: HashEncoder())
+    code, _, err = run("build", "--corpus", source, "--output", str(tmp_path / "index"), "--analyzer", "words")
+    assert code == 0
+    assert "terms" not in err
+    assert "CURRENT" in content(tmp_path / "index")
 
 
 def test_a_missing_option_is_wrong_usage(run: Any, source: str) -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +8,10 @@ import pytest
 
 from dpr.errors import ModelError
 from dpr.store.arrays import open_vectors
+from dpr.store.generation import GenerationDraft, draft_generation
 from dpr.store.passages import PassageStore, write_passages
 from dpr.types import FloatArray, Passage, Progress, no_progress
-from index_builder.encode import encode_locally, write_vectors
+from index_builder.encode import write_vectors
 from tests.fakes import HashEncoder
 
 
@@ -42,32 +43,69 @@ def passages(tmp_path: Path) -> PassageStore:
     return PassageStore.open(tmp_path / "passages.arrow")
 
 
-@pytest.mark.parametrize("chunk", [1, 7, 25, 100])
-def test_vectors_do_not_depend_on_the_chunks(passages: PassageStore, chunk: int) -> None:
+@pytest.fixture
+def draft(tmp_path: Path) -> Iterator[GenerationDraft]:
+    with draft_generation(tmp_path / "index", "build") as draft:
+        yield draft
+
+
+def written(draft: GenerationDraft, passages: PassageStore) -> FloatArray:
+    return open_vectors(draft.segment.vectors, len(passages), HashEncoder.dimension)
+
+
+@pytest.mark.parametrize("shard", [1, 7, 25, 100])
+def test_vectors_do_not_depend_on_the_shards(passages: PassageStore, draft: GenerationDraft, shard: int) -> None:
     encoder = Spy()
-    vectors = np.zeros((25, encoder.dimension), dtype=np.float32)
-    encode_locally(passages, encoder, vectors, chunk_passages=chunk)
-    assert max(encoder.sizes) <= chunk
-    np.testing.assert_array_equal(vectors, HashEncoder().encode_passages(list(passages)))
+    assert write_vectors(passages, encoder, draft, shard_passages=shard) == 25
+    assert max(encoder.sizes) <= shard
+    np.testing.assert_array_equal(written(draft, passages), HashEncoder().encode_passages(list(passages)))
 
 
-def test_progress_counts_over_all_chunks(passages: PassageStore) -> None:
+def test_progress_counts_over_all_shards(passages: PassageStore, draft: GenerationDraft) -> None:
     reports: list[tuple[str, int, int | None]] = []
-    vectors = np.zeros((25, 32), dtype=np.float32)
-    encode_locally(passages, HashEncoder(), vectors, lambda *report: reports.append(report), chunk_passages=10)
+    write_vectors(passages, HashEncoder(), draft, progress=lambda *report: reports.append(report), shard_passages=10)
     assert reports == [("encode", 10, 25), ("encode", 20, 25), ("encode", 25, 25), ("encode", 25, 25)]
 
 
-def test_what_is_written_is_mapped(passages: PassageStore, tmp_path: Path) -> None:
-    write_vectors(passages, HashEncoder(), tmp_path / "vectors.npy", encode_locally)
-    expected = HashEncoder().encode_passages(list(passages))
-    np.testing.assert_array_equal(open_vectors(tmp_path / "vectors.npy", 25, 32), expected)
+def test_passages_of_equal_content_are_encoded_once(tmp_path: Path, draft: GenerationDraft) -> None:
+    texts = ["one", "two", "one", "two", "one", "three"]
+    some = [Passage(f"p{number}", text, "title") for number, text in enumerate(texts)]
+    write_passages(tmp_path / "repeated.arrow", [*some, Passage("p9", "one", "another title")])
+    passages, encoder = PassageStore.open(tmp_path / "repeated.arrow"), Spy()
+    assert write_vectors(passages, encoder, draft, shard_passages=2) == 4
+    assert encoder.sizes == [2, 2]
+    np.testing.assert_array_equal(written(draft, passages), HashEncoder().encode_passages(list(passages)))
+
+
+def test_finished_shards_are_not_encoded_again(passages: PassageStore, tmp_path: Path) -> None:
+    class Stopping(Spy):
+        def encode_passages(self, passages: Sequence[Passage], progress: Progress = no_progress) -> FloatArray:
+            if len(self.sizes) == 2:
+                raise KeyboardInterrupt
+            return super().encode_passages(passages, progress)
+
+    def write(encoder: HashEncoder) -> None:
+        with draft_generation(tmp_path / "index", "build") as draft:
+            write_vectors(passages, encoder, draft, progress=lambda *report: reports.append(report), shard_passages=10)
+            np.testing.assert_array_equal(written(draft, passages), HashEncoder().encode_passages(list(passages)))
+
+    reports: list[tuple[str, int, int | None]] = []
+    with pytest.raises(KeyboardInterrupt):
+        write(Stopping())
+    reports.clear()
+    again = Spy()
+    write(again)
+    assert again.sizes == [5]
+    assert reports == [("encode", 25, 25), ("encode", 25, 25)]
 
 
 @pytest.mark.parametrize(
     ("encoder", "cause"),
     [(Wide(), r"vectors of shape \(25, 33\) where \(25, 32\) was due"), (Overflowing(), "not finite")],
 )
-def test_what_is_no_vector_stops_the_build(passages: PassageStore, encoder: HashEncoder, cause: str) -> None:
+def test_what_is_no_vector_stops_the_build(
+    passages: PassageStore, draft: GenerationDraft, encoder: HashEncoder, cause: str
+) -> None:
     with pytest.raises(ModelError, match=cause):
-        encode_locally(passages, encoder, np.zeros((25, 32), dtype=np.float32))
+        write_vectors(passages, encoder, draft)
+    assert not len(draft.journal)

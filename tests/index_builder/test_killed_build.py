@@ -19,13 +19,18 @@ from tests.fakes import HashEncoder, WordAnalyzer
 from tests.small_index import PASSAGES, content, small_index
 
 STAGES = ("corpus", "terms", "weights", "encode", "dense", "seal", "verify")
-RENAMES = ("segment", "generation", "manifest", "CURRENT")
+RENAMES = ("journal", "segment", "generation", "manifest", "CURRENT")
+JOURNAL = 8
+"""Lines that the journal gets: corpus, three blocks of terms, all terms, weights, and at least two shards."""
 
 # Importing and compiling take seconds, so one process does both, and a fork of it is killed at each point. A fork has
 # none of its parent's threads, so the libraries are told to have none.
 KILLED = """
 import os, signal, sys
+from functools import partial
 from pathlib import Path
+from dpr.store.journal import Journal
+from index_builder import build as room
 from index_builder.build import BuildOptions, build
 from tests.fakes import HashEncoder, WordAnalyzer
 
@@ -40,10 +45,26 @@ def die_at_rename(number):
         replace(source, target)
     os.replace = dying
 
+def die_at_line(number, is_written):
+    finish, lines = Journal.finish, iter(range(100))
+    def dying(journal, piece, result=None):
+        is_due = next(lines) == number
+        if is_due and not is_written:
+            die()
+        finish(journal, piece, result)
+        if is_due:
+            die()
+    Journal.finish = dying
+
+room.write_vectors = partial(room.write_vectors, shard_passages=2)
+room.count_terms = partial(room.count_terms, block_passages=2)
+
 def killed_build(root, source, point):
     kind, _, name = point.partition(":")
     if kind == "rename":
         die_at_rename(int(name))
+    if kind in ("before", "after"):
+        die_at_line(int(name), kind == "after")
     build(BuildOptions((source,), Path(root)), HashEncoder(), WordAnalyzer(),
           lambda stage, done, total: die() if (kind, stage) == ("stage", name) else None)
 
@@ -101,6 +122,19 @@ def first_hits(root: Path) -> dict[str, tuple[str, float]]:
     return {name: (hit.passage_id, hit.score) for name, hit in found.items()}
 
 
+def served(root: Path) -> dict[str, bytes]:
+    """All files, but for the manifest, which tells when and how long; their names are those of the same segment."""
+    return {name: data for name, data in content(root).items() if not name.endswith(".json")}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(killer: Killer, published: Path) -> Path:
+    """What the build gives that nobody kills."""
+    root = published.with_name("undisturbed")
+    assert killer.kill(root, published.with_suffix(".jsonl"), "never") == 0
+    return root
+
+
 @pytest.mark.parametrize(
     "point", [*(f"stage:{stage}" for stage in STAGES), *(f"rename:{number}" for number in range(len(RENAMES)))]
 )
@@ -124,7 +158,26 @@ def test_a_killed_build_changes_nothing_and_the_next_one_succeeds(
     assert set(content(root)) == recorded | {f"generations/{item.name}.json" for item in manifests} | {"CURRENT"}
 
 
-@pytest.mark.parametrize("point", ["stage:encode", "rename:0", "rename:3"])
+@pytest.mark.parametrize(
+    "point",
+    [
+        *(f"stage:{stage}" for stage in STAGES),
+        *(f"rename:{number}" for number in range(len(RENAMES))),
+        *(f"{moment}:{number}" for moment in ("before", "after") for number in range(JOURNAL)),
+    ],
+)
+def test_the_same_build_goes_on_and_gives_the_same_bytes(
+    killer: Killer, published: Path, undisturbed: Path, tmp_path: Path, point: str
+) -> None:
+    root, source = tmp_path / "index", published.with_suffix(".jsonl")
+    assert killer.kill(root, source, point) == -signal.SIGKILL
+    assert killer.kill(root, source, "never") == 0
+    assert served(root) == served(undisturbed)
+    assert first_hits(root) == first_hits(undisturbed)
+    verify_index(root, WordAnalyzer())
+
+
+@pytest.mark.parametrize("point", ["stage:encode", "rename:0", "rename:4"])
 def test_a_first_build_that_is_killed_leaves_no_index_but_a_place_for_one(
     killer: Killer, published: Path, tmp_path: Path, point: str
 ) -> None:

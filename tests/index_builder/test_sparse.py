@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from dpr.errors import ConfigError
 from dpr.sparse.scheme import SCHEMES
 from dpr.store.arrays import open_array
-from dpr.store.layout import GenerationFiles
+from dpr.store.generation import GenerationDraft, draft_generation
 from dpr.store.passages import PassageStore, write_passages
 from dpr.types import Passage
 from index_builder.sparse import check_bm25, count_terms, indexed_text, write_weights
@@ -22,18 +23,47 @@ def passages(tmp_path: Path) -> PassageStore:
     return PassageStore.open(tmp_path / "passages.arrow")
 
 
+@pytest.fixture
+def draft(tmp_path: Path) -> Iterator[GenerationDraft]:
+    with draft_generation(tmp_path / "index", "build") as draft:
+        yield draft
+
+
 def test_title_and_text_are_indexed() -> None:
     assert indexed_text(Passage("a", "text", "Title")) == "Title\ntext"
     assert indexed_text(Passage("a", "text")) == "text"
 
 
-def test_terms_of_every_passage_are_counted(passages: PassageStore, tmp_path: Path) -> None:
+@pytest.mark.parametrize("block", [1, 4, 100])
+def test_terms_of_every_passage_are_counted(passages: PassageStore, draft: GenerationDraft, block: int) -> None:
     reports: list[tuple[str, int, int | None]] = []
-    counts = count_terms(passages, WordAnalyzer(), tmp_path / "counts", lambda *report: reports.append(report))
+    counts = count_terms(passages, WordAnalyzer(), draft, lambda *report: reports.append(report), block)
     expected = [WordAnalyzer().terms(f"{passage.title} {passage.text}") for passage in PASSAGES]
     assert counts.lengths.tolist() == [len(terms) for terms in expected]
     assert len(counts.vocabulary) == len({term for terms in expected for term in terms})
     assert reports == [("terms", 6, 6)]
+
+
+def test_finished_blocks_are_not_counted_again(passages: PassageStore, tmp_path: Path) -> None:
+    class Stopping(WordAnalyzer):
+        def terms(self, text: str) -> list[str]:
+            seen.append(text)
+            if len(seen) == 5:
+                raise KeyboardInterrupt
+            return super().terms(text)
+
+    def count() -> list[int]:
+        with draft_generation(tmp_path / "index", "build") as draft:
+            counts = count_terms(passages, Stopping(), draft, block_passages=2)
+            assert {path.suffix for path in draft.segment.counts.iterdir()} == {".npy"}
+            return list(map(int, counts.lengths))
+
+    seen: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        count()
+    lengths = count()
+    assert seen[5:] == [indexed_text(passage) for passage in PASSAGES[4:]]
+    assert lengths == [len(WordAnalyzer().terms(indexed_text(passage))) for passage in PASSAGES]
 
 
 @pytest.mark.parametrize(
@@ -44,10 +74,9 @@ def test_terms_of_every_passage_are_counted(passages: PassageStore, tmp_path: Pa
     ],
 )
 def test_weights_are_those_of_the_scheme(
-    passages: PassageStore, tmp_path: Path, variant: str, scheme: str, parameters: dict[str, float]
+    passages: PassageStore, draft: GenerationDraft, variant: str, scheme: str, parameters: dict[str, float]
 ) -> None:
-    counts = count_terms(passages, WordAnalyzer(), tmp_path / "counts")
-    files = GenerationFiles(tmp_path)
+    counts, files = count_terms(passages, WordAnalyzer(), draft), draft.files
     records = write_weights(counts, variant, 0.9, 0.4, files)
     assert (records["bm25"].scheme, dict(records["bm25"].parameters)) == (scheme, parameters)
     assert (records["tfidf"].scheme, dict(records["tfidf"].parameters)) == ("tfidf", {})

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,19 +31,43 @@ def manifest_of(draft: GenerationDraft) -> Manifest:
 
 
 def fill(draft: GenerationDraft) -> Manifest:
-    draft.segment.counts.mkdir()
+    draft.segment.counts.mkdir(exist_ok=True)
     (draft.segment.counts / "rows.npy").write_bytes(b"rows")
     draft.segment.passages.write_bytes(b"passages")
     draft.files.id_rank.write_bytes(f"rank {draft.number}".encode())
+    draft.finish("all", "of it", draft.segment.folder, draft.files.id_rank)
     return manifest_of(draft)
 
 
-def refuse(manifest: Manifest) -> None:
-    raise IndexFormatError(f"generation {manifest.name} failed its verification")
+def fail_after(work: Callable[..., object], *arguments: object) -> None:
+    work(*arguments)
+    raise OSError("the disk is full")
 
 
-def publish(root: Path) -> Manifest:
-    with draft_generation(root) as draft:
+class Killed(BaseException):
+    """A process that is killed here, and does not tidy up."""
+
+
+def killed_before_rename(monkeypatch: pytest.MonkeyPatch, number: int, root: Path) -> None:
+    """Publish, but for what comes with the given rename; they are: journal, segment, generation, manifest, CURRENT."""
+    replace_name, renames = os.replace, iter(range(1, 10))
+
+    def stopping(source: Path, target: Path) -> None:
+        if next(renames) == number:
+            raise Killed
+        replace_name(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", stopping)
+        patch.setattr(GenerationDraft, "discard", lambda draft: draft)
+        with pytest.raises(Killed):
+            publish(root)
+
+
+def publish(root: Path, build: str = "build") -> Manifest:
+    with draft_generation(root, build) as draft:
+        if draft.published is not None:
+            return draft.published
         manifest = fill(draft)
         draft.publish(manifest)
     return manifest
@@ -79,41 +104,66 @@ def test_the_next_generation_leaves_the_old_one_untouched(tmp_path: Path) -> Non
     }
 
 
-def test_an_error_in_a_draft_leaves_nothing(tmp_path: Path) -> None:
+def test_an_error_before_anything_is_finished_leaves_nothing(tmp_path: Path) -> None:
     publish(tmp_path)
     before = content(tmp_path)
-    with pytest.raises(IndexFormatError, match="verification"), draft_generation(tmp_path) as draft:
-        refuse(fill(draft))
+    with pytest.raises(OSError, match="disk"), draft_generation(tmp_path, "build") as draft:
+        fail_after(draft.segment.passages.write_bytes, b"some passages")
     assert content(tmp_path) == before
 
 
-@pytest.mark.parametrize("crash", range(1, 5))
-def test_stopped_before_any_rename_the_old_generation_serves_and_the_next_build_cleans_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crash: int
+@pytest.mark.parametrize("build", ["build", "another build"])
+@pytest.mark.parametrize("crash", range(1, 6))
+def test_killed_before_any_rename_the_old_generation_serves_and_the_next_build_cleans_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crash: int, build: str
 ) -> None:
-    """The renames are: segment, generation, manifest, CURRENT."""
     first = publish(tmp_path)
-    replace_name, renames = os.replace, iter(range(1, 10))
-
-    def stopping(source: Path, target: Path) -> None:
-        if next(renames) == crash:
-            raise KeyboardInterrupt
-        replace_name(source, target)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", stopping)
-        patch.setattr(GenerationDraft, "discard", lambda draft: draft)  # a killed process does not tidy up
-        with pytest.raises(KeyboardInterrupt):
-            publish(tmp_path)
+    killed_before_rename(monkeypatch, crash, tmp_path)
     assert read_current(tmp_path) == first
     check_contents(tmp_path, first.files, first.files)
 
-    published = publish(tmp_path)
+    published = publish(tmp_path, build)
     assert read_current(tmp_path) == published
     kept = {name for manifest in read_all(tmp_path) for name in manifest.files}
     kept |= {f"generations/{manifest.name}.json" for manifest in read_all(tmp_path)} | {"CURRENT"}
     assert set(content(tmp_path)) == kept
     assert not [path for path in tmp_path.rglob("*") if path.is_dir() and not any(path.iterdir())]
+
+
+@pytest.mark.parametrize("crash", range(2, 6))
+def test_the_same_build_goes_on_from_what_a_killed_one_had_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crash: int
+) -> None:
+    killed_before_rename(monkeypatch, crash, tmp_path)
+    with draft_generation(tmp_path, "build") as draft:
+        assert draft.journal["all"] == "of it"
+        if crash == 5:
+            assert draft.published == read_current(tmp_path)
+            return
+        assert draft.published is None
+        assert draft.segment.passages.read_bytes() == b"passages"
+        assert draft.files.id_rank.read_bytes() == b"rank 1"
+        draft.publish(manifest_of(draft))
+    check_contents(tmp_path, read_current(tmp_path).files, read_current(tmp_path).files)
+    assert len(read_all(tmp_path)) == 1
+
+
+def test_another_build_takes_nothing_of_an_unfinished_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(OSError, match="disk"), draft_generation(tmp_path, "build") as draft:
+        fail_after(fill, draft)
+    with draft_generation(tmp_path, "another build") as draft:
+        assert not len(draft.journal)
+        assert not list(draft.segment.folder.iterdir())
+        assert not list(draft.files.folder.iterdir())
+    assert "left is removed" in caplog.text
+    assert content(tmp_path) == {}
+
+
+def test_what_was_discarded_is_not_gone_on_with(tmp_path: Path) -> None:
+    with draft_generation(tmp_path, "build") as draft:
+        fill(draft)
+        draft.discard()
+    assert content(tmp_path) == {}
 
 
 def test_segments_stay_while_a_manifest_cannot_be_read(tmp_path: Path) -> None:
@@ -135,22 +185,22 @@ def test_foreign_files_beside_the_segments_stay(tmp_path: Path) -> None:
 
 def test_a_folder_of_other_things_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work", encoding="utf-8")
-    with pytest.raises(ConfigError, match="holds other files and no index"), draft_generation(tmp_path):
+    with pytest.raises(ConfigError, match="holds other files and no index"), draft_generation(tmp_path, "build"):
         pytest.fail("a draft was opened")
     assert content(tmp_path) == {"thesis.txt": b"years of work"}
 
 
 def test_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "index").touch()
-    with pytest.raises(ConfigError, match="is a file"), draft_generation(tmp_path / "index"):
+    with pytest.raises(ConfigError, match="is a file"), draft_generation(tmp_path / "index", "build"):
         pytest.fail("a draft was opened")
 
 
 def test_two_drafts_at_a_time_are_refused(tmp_path: Path) -> None:
     with (
-        draft_generation(tmp_path),
+        draft_generation(tmp_path, "build"),
         pytest.raises(IndexLockedError, match=str(os.getpid())),
-        draft_generation(tmp_path),
+        draft_generation(tmp_path, "build"),
     ):
         pytest.fail("two drafts are open")
 

@@ -1,0 +1,98 @@
+"""Term counts of blocks of passages to the counts of all of them, on disk, in memory that does not grow with them."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dpr.sparse.counts import FILES, TermCounts, file_of
+from dpr.sparse.vocabulary import Vocabulary
+from dpr.types import IntArray
+
+POSTINGS_AT_A_TIME = 1 << 22
+"""Postings that are put in order in memory before they are written."""
+
+
+def merge_counts(blocks: Sequence[TermCounts], folder: Path) -> TermCounts:
+    """Write the counts of the passages of all blocks, in their order, into a folder; return them as they are served.
+
+    The files are those that ``TermCounts.build`` over all passages would give, to the last byte.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    vocabulary, numbers = _merge_vocabularies([block.vocabulary for block in blocks])
+    frequencies = np.zeros(len(vocabulary), dtype=np.int64)
+    for block, places in zip(blocks, numbers, strict=True):
+        frequencies[places] += block.document_frequencies
+    indptr = np.concatenate(([0], np.cumsum(frequencies)))
+    lengths = np.concatenate([block.lengths for block in blocks]) if blocks else np.empty(0, dtype=np.int32)
+    for name, content in (
+        ("terms", vocabulary.terms),
+        ("term_offsets", vocabulary.offsets),
+        ("indptr", indptr),
+        ("lengths", lengths.astype(np.int32)),
+    ):
+        np.save(file_of(folder, name), content, allow_pickle=False)
+    _write_postings(blocks, numbers, indptr, _created(folder, "rows", indptr), _created(folder, "counts", indptr))
+    return TermCounts.open(folder)
+
+
+def _merge_vocabularies(vocabularies: Sequence[Vocabulary]) -> tuple[Vocabulary, list[IntArray]]:
+    """Return the terms of all vocabularies, and for each of these the numbers that its terms have there."""
+    numbers: list[IntArray] = [np.empty(len(vocabulary), dtype=np.int64) for vocabulary in vocabularies]
+    merged = Vocabulary.of(_distinct(vocabularies, numbers))
+    return merged, numbers
+
+
+def _distinct(vocabularies: Sequence[Vocabulary], numbers: Sequence[IntArray]) -> Iterator[str]:
+    """Yield each term once, in order, and note its number with all vocabularies that have it."""
+    last, number = None, -1
+    for term, source, place in heapq.merge(*(_placed(*item) for item in enumerate(vocabularies))):
+        if term != last:
+            number += 1
+            last = term
+            yield term
+        numbers[source][place] = number
+
+
+def _placed(source: int, vocabulary: Vocabulary) -> Iterator[tuple[str, int, int]]:
+    for place, term in enumerate(vocabulary):
+        yield term, source, place
+
+
+def _created(folder: Path, name: str, indptr: IntArray) -> npt.NDArray[Any]:
+    return np.lib.format.open_memmap(file_of(folder, name), mode="w+", dtype=FILES[name], shape=(int(indptr[-1]),))
+
+
+def _write_postings(
+    blocks: Sequence[TermCounts],
+    numbers: Sequence[IntArray],
+    indptr: IntArray,
+    rows: npt.NDArray[Any],
+    counts: npt.NDArray[Any],
+) -> None:
+    """Write the postings of some terms at a time: of each block, theirs lie together, and so they do in the result."""
+    first_rows = np.cumsum([0, *(len(block.lengths) for block in blocks)])
+    first = 0
+    while first < len(indptr) - 1:
+        last = max(first + 1, int(np.searchsorted(indptr, indptr[first] + POSTINGS_AT_A_TIME, side="right")) - 1)
+        heads = indptr[first:last].copy()
+        for block, places, offset in zip(blocks, numbers, first_rows.tolist(), strict=False):
+            begin, end = np.searchsorted(places, (first, last)).tolist()
+            part = slice(int(block.indptr[begin]), int(block.indptr[end]))
+            sizes = np.diff(block.indptr[begin : end + 1])
+            at = places[begin:end] - first
+            targets = np.repeat(heads[at] - np.concatenate(([0], np.cumsum(sizes)[:-1])), sizes) + np.arange(
+                sizes.sum()
+            )
+            rows[targets] = block.rows[part] + np.int32(offset)
+            counts[targets] = block.counts[part]
+            heads[at] += sizes
+        first = last
+    for written in (rows, counts):
+        if isinstance(written, np.memmap):
+            written.flush()
