@@ -31,8 +31,7 @@ from dpr.data.squad import read_squad
 from dpr.evaluation.answers import has_answer, has_korean_answer
 from dpr.evaluation.particles import end_of_word
 from dpr.sparse.counts import TermCounts
-from dpr.sparse.engine import SparseEngine
-from dpr.sparse.scheme import SCHEMES
+from dpr.sparse.engine import SparseEngine, SparseSegment
 from dpr.text.registry import analyzer
 from dpr.types import Example, Passage
 
@@ -138,7 +137,7 @@ def retrieved_pairs(
 ) -> Iterator[tuple[Example, Passage]]:
     terms = analyzer("ko-en")
     counts = TermCounts.build(terms.batch(f"{passage.title} {passage.text}" for passage in passages))
-    engine = SparseEngine(counts, SCHEMES["bm25"].weights(counts, k1=1.2, b=0.75), "bm25")
+    engine = SparseEngine([SparseSegment.alone(counts, k1=1.2, b=0.75)])
     found = engine.search(list(terms.batch(example.question.text for example in examples)), count)
     for example, rows in zip(examples, found.rows.tolist(), strict=True):
         for row in rows:

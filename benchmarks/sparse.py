@@ -30,7 +30,7 @@ from rich.table import Table
 
 from benchmarks.machine import describe_machine, spread
 from dpr.sparse.counts import TermCounts
-from dpr.sparse.engine import SparseEngine
+from dpr.sparse.engine import SparseEngine, SparseSegment
 from dpr.sparse.scheme import SCHEMES
 from dpr.types import FloatArray
 
@@ -50,10 +50,11 @@ start = time.process_time()
 from pathlib import Path
 import numpy as np
 from dpr.sparse.counts import TermCounts
-from dpr.sparse.engine import SparseEngine
+from dpr.sparse.engine import SparseEngine, SparseSegment
 imported = time.process_time()
 folder = Path(sys.argv[1])
-engine = SparseEngine(TermCounts.open(folder), np.load(folder / "weights.npy", mmap_mode="r"), "bm25")
+counts, weights = TermCounts.open(folder), np.load(folder / "weights.npy", mmap_mode="r")
+engine = SparseEngine([SparseSegment(counts, weights, counts.document_frequencies)])
 opened = time.process_time()
 engine.search([sys.argv[2:]], 10)
 print(imported - start, opened - imported, time.process_time() - opened)
@@ -138,7 +139,7 @@ def index_with_bm25s(documents: Documents) -> bm25s.BM25:
 
 
 def open_engine(counts: TermCounts, scheme: str, threads: int) -> SparseEngine:
-    return SparseEngine(counts, SCHEMES[scheme].weights(counts, k1=K1, b=B), scheme, threads=threads)
+    return SparseEngine([SparseSegment.alone(counts, scheme, k1=K1, b=B)], scheme, threads=threads)
 
 
 def compare_with_bm25s(

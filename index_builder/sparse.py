@@ -84,7 +84,7 @@ def write_weights(
     }
     for done, (name, record) in enumerate(records.items()):
         progress("weights", done, len(records))
-        save_array(files.weights(name), SCHEMES[record.scheme].weights(counts, **record.parameters))
+        save_array(files.weights(name), SCHEMES[record.scheme].weights(counts, None, **record.parameters))
     progress("weights", len(records), len(records))
     return records
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from dpr.dense.ordering import RankArray, checked_ordering, checked_questions, no_hits
+from dpr.dense.ordering import RankArray, checked_ordering, checked_questions
+from dpr.topk import no_hits
 from dpr.types import FloatArray, TopK
 
 VECTORS_AT_A_TIME = 8192

@@ -7,8 +7,9 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from dpr.dense.ordering import RankArray, checked_ordering, checked_questions, inner_products, no_hits
+from dpr.dense.ordering import RankArray, checked_ordering, checked_questions, inner_products
 from dpr.errors import IndexFormatError
+from dpr.topk import no_hits
 from dpr.types import FloatArray, IntArray, TopK
 
 MARGIN = 16

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dpr.errors import IndexFormatError, RequestError
-from dpr.types import FloatArray, IntArray, TopK
+from dpr.errors import IndexFormatError
+from dpr.types import FloatArray, IntArray
 
 RankArray = npt.NDArray[np.int32] | IntArray
 
@@ -37,17 +37,6 @@ def inner_products(vectors: FloatArray, rows: IntArray, question: FloatArray) ->
     """
     products: FloatArray = np.einsum("nd,d->n", vectors[rows].astype(np.float64), question.astype(np.float64))
     return products.astype(np.float32)
-
-
-def no_hits(questions: int, k: int) -> TopK:
-    """Return a result without hits, (questions, k), to be filled.
-
-    Raises:
-        RequestError: k is below 1.
-    """
-    if k < 1:
-        raise RequestError(f"k is {k}, but a search returns at least one hit; ask for k >= 1", field="k")
-    return TopK(np.full((questions, k), -1, np.int64), np.full((questions, k), -np.inf, np.float32))
 
 
 def checked_questions(questions: FloatArray, vectors: FloatArray) -> FloatArray:

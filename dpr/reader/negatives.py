@@ -8,12 +8,10 @@ from dataclasses import replace
 
 from dpr.evaluation.answers import has_korean_answer
 from dpr.sparse.counts import TermCounts
-from dpr.sparse.engine import SparseEngine
-from dpr.sparse.scheme import SCHEMES
+from dpr.sparse.engine import SparseEngine, SparseSegment
 from dpr.text.registry import DEFAULT_ANALYZER, analyzer
 from dpr.types import Example, Passage
 
-_SCHEME = "bm25"
 _QUESTIONS_AT_ONCE = 256
 
 
@@ -54,7 +52,7 @@ def _found(
     passages = list({passage.id: passage for example in examples for passage in example.positives}.values())
     terms = analyzer(DEFAULT_ANALYZER)
     counts = TermCounts.build(terms.batch(f"{passage.title}\n{passage.text}" for passage in passages))
-    engine = SparseEngine(counts, SCHEMES[_SCHEME].weights(counts), _SCHEME)
+    engine = SparseEngine([SparseSegment.alone(counts)])
     for first in range(0, len(asked), _QUESTIONS_AT_ONCE):
         batch = asked[first : first + _QUESTIONS_AT_ONCE]
         top = engine.search(list(terms.batch(example.question.text for example in batch)), depth)

@@ -10,7 +10,7 @@ from dpr.dense.kinds import KINDS
 from dpr.errors import IndexFormatError, RequestError
 from dpr.search.lazy import Lazy
 from dpr.sparse.counts import TermCounts
-from dpr.sparse.engine import SparseEngine
+from dpr.sparse.engine import SparseEngine, SparseSegment
 from dpr.sparse.rank_bm25 import RankBM25Engine
 from dpr.sparse.scheme import SCHEMES
 from dpr.store.arrays import open_array, open_vectors
@@ -107,7 +107,9 @@ class IndexParts:
         return open_array(self._files.weights(name), np.float32, (self.manifest.postings,))
 
     def _open_sparse_index(self, name: str) -> SparseIndex:
-        return SparseEngine(self.counts(), self.weights[name](), self.manifest.weights[name].scheme, self.id_rank)
+        counts = self.counts()
+        segment = SparseSegment(counts, self.weights[name](), counts.document_frequencies, self.id_rank)
+        return SparseEngine([segment], self.manifest.weights[name].scheme)
 
     def _make_rank_bm25(self) -> SparseIndex:
         parameters = {**SCHEMES["bm25"].defaults, **self.manifest.weights["bm25"].parameters}

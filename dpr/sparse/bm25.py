@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from dpr.sparse.collection import Collection, raw_idf
 from dpr.sparse.counts import TermCounts
 from dpr.types import FloatArray, IntArray
 
@@ -19,27 +20,25 @@ DoubleArray = npt.NDArray[np.float64]
 Saturation = Callable[[DoubleArray, DoubleArray, float], DoubleArray]
 
 
-def okapi_weights(counts: TermCounts, k1: float, b: float, epsilon: float) -> FloatArray:
+def okapi_weights(counts: TermCounts, collection: Collection, k1: float, b: float, epsilon: float) -> FloatArray:
     """Return the weight of each posting as in ``rank_bm25.BM25Okapi``, (postings,) float32."""
-    idf = okapi_idf(counts.document_frequencies, len(counts.lengths), epsilon)
-    return _weigh(counts, idf, okapi_saturation, k1, b)
+    return _weigh(counts, collection, okapi_idf(collection, epsilon), okapi_saturation, k1, b)
 
 
-def lucene_weights(counts: TermCounts, k1: float, b: float) -> FloatArray:
+def lucene_weights(counts: TermCounts, collection: Collection, k1: float, b: float) -> FloatArray:
     """Return the weight of each posting in Lucene's form with exact lengths, (postings,) float32."""
-    return _weigh(counts, lucene_idf(counts.document_frequencies, len(counts.lengths)), lucene_saturation, k1, b)
+    idf = lucene_idf(collection.frequencies, collection.passages)
+    return _weigh(counts, collection, idf, lucene_saturation, k1, b)
 
 
-def okapi_idf(frequencies: IntArray, passages: int, epsilon: float) -> DoubleArray:
-    """Return log(P - n + ½) - log(n + ½) for terms in n of P passages, (T,).
+def okapi_idf(collection: Collection, epsilon: float) -> DoubleArray:
+    """Return log(P - n + ½) - log(n + ½) for a segment's terms in n of the collection's P passages, (T,).
 
     Where that is negative (a term in more than half of the passages) it is ``epsilon`` times the mean over all
-    terms, which can itself be negative in a tiny collection.
+    terms of the collection, which can itself be negative in a tiny one.
     """
-    if len(frequencies) == 0:
-        return np.empty(0)
-    idf: DoubleArray = np.log(passages - frequencies + 0.5) - np.log(frequencies + 0.5)
-    floor = epsilon * idf.mean() + 0.0  # a sum with +0 is never -0, which the engine takes for "no posting"
+    idf = raw_idf(collection.frequencies, collection.passages)
+    floor = epsilon * collection.mean_idf + 0.0  # a sum with +0 is never -0, which the engine takes for "no posting"
     return np.where(idf < 0, floor, idf)
 
 
@@ -58,15 +57,16 @@ def lucene_saturation(count: DoubleArray, length_norm: DoubleArray, k1: float) -
     return count / (count + k1 * length_norm)
 
 
-def length_norms(lengths: npt.NDArray[np.int32], b: float) -> DoubleArray:
+def length_norms(lengths: npt.NDArray[np.int32], mean: float, b: float) -> DoubleArray:
     """Return 1 - b + b · length / mean length, (P,)."""
-    mean = lengths.mean() if lengths.any() else 1.0
-    norms: DoubleArray = 1 - b + b * lengths / mean
+    norms: DoubleArray = 1 - b + b * lengths.astype(np.float64) / mean
     return norms
 
 
-def _weigh(counts: TermCounts, idf: DoubleArray, saturation: Saturation, k1: float, b: float) -> FloatArray:
-    norms = length_norms(counts.lengths, b)
+def _weigh(
+    counts: TermCounts, collection: Collection, idf: DoubleArray, saturation: Saturation, k1: float, b: float
+) -> FloatArray:
+    norms = length_norms(counts.lengths, collection.mean_length, b)
     weights: FloatArray = np.empty(len(counts.rows), dtype=np.float32)
     for block in counts.blocks():
         weights[block.span] = idf[block.terms] * saturation(block.counts, norms[block.rows], k1)

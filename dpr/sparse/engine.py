@@ -6,16 +6,19 @@ import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
 
-from dpr.errors import ConfigError, IndexFormatError, RequestError
+from dpr.errors import IndexFormatError
 from dpr.sparse import kernel
 from dpr.sparse.compiled import read_only
 from dpr.sparse.counts import TermCounts
 from dpr.sparse.question_terms import QuestionTerms
-from dpr.sparse.scheme import SCHEMES
+from dpr.sparse.scheme import scheme_of
+from dpr.topk import merge_top_k, no_hits
 from dpr.types import FloatArray, IntArray, TopK
 
 RankArray = npt.NDArray[np.int32]
@@ -24,65 +27,95 @@ QUESTIONS_AT_A_TIME = 16
 """Questions that a thread takes at a time: enough to make the handing out cheap, few enough to finish together."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SparseSegment:
+    """A part of a collection, ready to be searched.
+
+    Attributes:
+        counts: the term counts of its P passages.
+        weights: the weight of each posting, (postings,) float32; never the negative zero.
+        frequencies: in how many passages of the whole collection each term comes, (T,).
+        id_rank: the place of each passage's id among the sorted ids of the collection, (P,) int32, different for each;
+            negative for a passage that is deleted. None: the rows themselves.
+    """
+
+    counts: TermCounts
+    weights: FloatArray
+    frequencies: IntArray
+    id_rank: IntArray | RankArray | None = None
+
+    @classmethod
+    def alone(
+        cls,
+        counts: TermCounts,
+        scheme: str = "bm25",
+        id_rank: IntArray | RankArray | None = None,
+        **parameters: float,
+    ) -> SparseSegment:
+        """Weigh a collection of one segment by a scheme.
+
+        Raises:
+            ConfigError: the scheme or a parameter is unknown, or the parameter out of range.
+        """
+        return cls(counts, scheme_of(scheme).weights(counts, None, **parameters), counts.document_frequencies, id_rank)
+
+
 class SparseEngine:
     """Exact search by a scheme's weights; it may be used from many threads at once.
 
-    The arrays are used where they are: memory-mapped files are read as the questions need them.
+    The arrays are used where they are: memory-mapped files are read as the questions need them. A row counts through
+    the segments in their order.
     """
 
     def __init__(
         self,
-        counts: TermCounts,
-        weights: FloatArray,
-        scheme: str,
-        id_rank: IntArray | RankArray | None = None,
+        segments: Sequence[SparseSegment],
+        scheme: str = "bm25",
+        passages: int | None = None,
         threads: int | None = None,
     ) -> None:
-        """Search ``counts`` by the ``weights`` (postings,) that ``SCHEMES[scheme]`` gave for them.
+        """Search segments by the weights that ``SCHEMES[scheme]`` gave for them.
 
         Args:
-            counts: the term counts of P passages.
-            weights: the weight of each posting, float32; never the negative zero.
+            segments: the collection, in parts.
             scheme: a key of ``SCHEMES``.
-            id_rank: the place of each passage's id among the sorted ids, (P,); the row itself without it. It is
-                copied unless it is int32.
+            passages: how many passages of the collection are not deleted; all of them by default.
             threads: how many threads share a batch of questions; by default one for each usable core.
 
         Raises:
             ConfigError: the scheme is unknown.
-            IndexFormatError: ``weights`` or ``id_rank`` do not fit ``counts``.
+            IndexFormatError: weights, frequencies or id ranks do not fit their counts.
         """
-        if scheme not in SCHEMES:
-            raise ConfigError(f"unknown sparse scheme {scheme!r}; choose from {', '.join(SCHEMES)}")
-        if weights.shape != counts.rows.shape:
-            raise IndexFormatError(
-                f"there are {weights.shape} weights for {counts.rows.shape} postings; build the index again"
-            )
-        self._counts = counts
-        self._scheme = SCHEMES[scheme]
+        self._segments = [segment for segment in segments if len(segment.counts.lengths)]
+        self._scheme = scheme_of(scheme)
         self._threads = threads or len(os.sched_getaffinity(0))
         self._memory = threading.local()
-        self._postings = kernel.Postings(
-            read_only(counts.indptr).view(np.uint64),
-            read_only(counts.rows).view(np.uint32),
-            read_only(np.ascontiguousarray(weights, dtype=np.float32)),
-            read_only(rank_of_rows(id_rank, len(counts.lengths))),
-        )
+        ends = list(accumulate((len(segment.counts.lengths) for segment in self._segments), initial=0))
+        self._first_rows, total = ends[:-1], ends[-1]
+        self._passages = total if passages is None else passages
+        self._postings = [_postings(segment) for segment in self._segments]
 
     def search(self, questions: Sequence[Sequence[str]], k: int) -> TopK:
         """Return the k best rows for each question, given as its terms; a hit shares at least one of them.
 
-        Equal scores are ordered by ``id_rank``, also where they decide which row is the k-th.
+        Equal scores are ordered by id rank, also where they decide which row is the k-th.
 
         Raises:
             RequestError: k is below 1.
         """
-        top = no_hits(len(questions), k)
-        asked = self._rarest_first(questions)
+        terms = QuestionTerms.of(
+            questions,
+            [segment.counts.vocabulary for segment in self._segments],
+            [segment.frequencies for segment in self._segments],
+        )
+        factors = self._scheme.factors(terms, self._passages)
+        found = [no_hits(len(questions), k) for _ in self._segments]
+        asked = [_of_segment(terms, factors, number) for number in range(len(self._segments))]
 
         def search_from(first: int) -> None:
             last = min(first + QUESTIONS_AT_A_TIME, len(questions))
-            kernel.search(self._postings, asked, first, last, self._scores_of_thread(), top.rows, top.scores)
+            for postings, of_segment, top in zip(self._postings, asked, found, strict=True):
+                kernel.search(postings, of_segment, first, last, self._scores_of_thread(postings), top.rows, top.scores)
 
         starts = range(0, len(questions), QUESTIONS_AT_A_TIME)
         if len(starts) <= 1 or self._threads == 1:
@@ -91,32 +124,47 @@ class SparseEngine:
         else:
             with ThreadPoolExecutor(min(self._threads, len(starts))) as pool:
                 list(pool.map(search_from, starts))
-        return top
+        return found[0] if len(found) == 1 else self._merged(found, len(questions), k)
 
-    def _rarest_first(self, questions: Sequence[Sequence[str]]) -> kernel.Questions:
-        """Return questions by number, the rarest terms of each first: they weigh most, so the bar is soon high."""
-        terms = QuestionTerms.of(questions, self._counts.vocabulary)
-        frequencies = self._counts.indptr[terms.terms + 1] - self._counts.indptr[terms.terms]
-        order = np.lexsort((frequencies, terms.owners))
-        return kernel.Questions(terms.starts, terms.terms[order], self._scheme.factors(terms, self._counts)[order])
+    def _merged(self, found: Sequence[TopK], questions: int, k: int) -> TopK:
+        if not found:
+            return no_hits(questions, k)
+        ranks = [postings.id_rank[top.rows] for postings, top in zip(self._postings, found, strict=True)]
+        return merge_top_k(found, ranks, self._first_rows)
 
-    def _scores_of_thread(self) -> FloatArray:
+    def _scores_of_thread(self, postings: kernel.Postings) -> FloatArray:
         """Return this thread's working memory: getting it from the system anew costs half a search of rare terms."""
         if not hasattr(self._memory, "scores"):
-            self._memory.scores = kernel.untouched_scores(len(self._counts.lengths))
-        scores: FloatArray = self._memory.scores
-        return scores
+            self._memory.scores = {}
+        kept: dict[int, FloatArray] = self._memory.scores
+        passages = min(len(postings.id_rank), kernel.BLOCK)
+        if passages not in kept:
+            kept[passages] = kernel.untouched_scores(passages)
+        return kept[passages]
 
 
-def no_hits(questions: int, k: int) -> TopK:
-    """Return a result without hits, (questions, k), to be filled.
+def _of_segment(terms: QuestionTerms, factors: FloatArray, segment: int) -> kernel.Questions:
+    """Return the questions with the terms that a segment has."""
+    numbers = terms.numbers[segment]
+    is_there = numbers >= 0
+    before = np.concatenate(([0], np.cumsum(is_there)))
+    return kernel.Questions(before[terms.starts], numbers[is_there], factors[is_there])
 
-    Raises:
-        RequestError: k is below 1.
-    """
-    if k < 1:
-        raise RequestError(f"k is {k}, but a search returns at least one hit; ask for k >= 1", field="k")
-    return TopK(np.full((questions, k), -1, np.int64), np.full((questions, k), -np.inf, np.float32))
+
+def _postings(segment: SparseSegment) -> kernel.Postings:
+    counts, weights = segment.counts, segment.weights
+    for name, found, wanted in (
+        ("weights", weights.shape, counts.rows.shape),
+        ("frequencies", segment.frequencies.shape, (len(counts.vocabulary),)),
+    ):
+        if found != wanted:
+            raise IndexFormatError(f"there are {found} {name} for {wanted} of the counts; build the index again")
+    return kernel.Postings(
+        read_only(counts.indptr).view(np.uint64),
+        read_only(counts.rows).view(np.uint32),
+        read_only(np.ascontiguousarray(weights, dtype=np.float32)),
+        read_only(rank_of_rows(segment.id_rank, len(counts.lengths))),
+    )
 
 
 def rank_of_rows(id_rank: IntArray | RankArray | None, passages: int) -> RankArray:

@@ -35,7 +35,7 @@ UNTOUCHED = np.float32(-0.0)
 class Postings(NamedTuple):
     """Weighted postings: ``indptr`` (T + 1,) uint64, ``rows`` uint32, ``weights`` float32, and the passages' ranks.
 
-    ``id_rank`` (P,) int32 orders equal scores.
+    ``id_rank`` (P,) int32 orders equal scores; a passage whose rank is negative is deleted, and no hit.
     """
 
     indptr: npt.NDArray[np.uint64]
@@ -177,7 +177,9 @@ def _is_untouched(score: np.float32) -> bool:
 
 @compiled
 def _offer(heap: Heap, size: int, score: np.float32, rank: np.int32, row: int) -> int:
-    """Put a row into the heap if it is among the k best; return the heap's size."""
+    """Put a row into the heap if it is among the k best and not deleted; return the heap's size."""
+    if rank < 0:
+        return size
     if size < len(heap.scores):
         place = size
         while place > 0 and _is_worse(score, rank, heap.scores[(place - 1) // 2], heap.ranks[(place - 1) // 2]):

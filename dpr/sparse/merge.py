@@ -24,7 +24,7 @@ def merge_counts(blocks: Sequence[TermCounts], folder: Path) -> TermCounts:
     The files are those that ``TermCounts.build`` over all passages would give, to the last byte.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    vocabulary, numbers = _merge_vocabularies([block.vocabulary for block in blocks])
+    vocabulary, numbers = merge_vocabularies([block.vocabulary for block in blocks])
     frequencies = np.zeros(len(vocabulary), dtype=np.int64)
     for block, places in zip(blocks, numbers, strict=True):
         frequencies[places] += block.document_frequencies
@@ -41,8 +41,10 @@ def merge_counts(blocks: Sequence[TermCounts], folder: Path) -> TermCounts:
     return TermCounts.open(folder)
 
 
-def _merge_vocabularies(vocabularies: Sequence[Vocabulary]) -> tuple[Vocabulary, list[IntArray]]:
+def merge_vocabularies(vocabularies: Sequence[Vocabulary]) -> tuple[Vocabulary, list[IntArray]]:
     """Return the terms of all vocabularies, and for each of these the numbers that its terms have there."""
+    if len(vocabularies) == 1:
+        return vocabularies[0], [np.arange(len(vocabularies[0]))]
     numbers: list[IntArray] = [np.empty(len(vocabulary), dtype=np.int64) for vocabulary in vocabularies]
     merged = Vocabulary.of(_distinct(vocabularies, numbers))
     return merged, numbers

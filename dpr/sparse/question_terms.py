@@ -14,29 +14,52 @@ from dpr.types import IntArray
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QuestionTerms:
-    """The different known terms of Q questions, question by question, in ascending number.
+    """The different known terms of Q questions, question by question, the rarest first.
+
+    They weigh most, so the bar is soon high for the passages that have only the others. Terms in equally many passages
+    come in the order of their UTF-8 bytes.
 
     Attributes:
         starts: where each question's terms start, and where the last one's end, (Q + 1,) int64.
-        terms: the number of each term, int64.
+        numbers: the number of each term in each of S vocabularies, (S, terms) int64; -1 where it is not in there.
+        frequencies: in how many passages each term comes, int64, at least 1.
         repeats: how often it comes in its question, int64.
     """
 
     starts: IntArray
-    terms: IntArray
+    numbers: IntArray
+    frequencies: IntArray
     repeats: IntArray
 
     @classmethod
-    def of(cls, questions: Sequence[Sequence[str]], vocabulary: Vocabulary) -> QuestionTerms:
-        """Look up the terms of questions; unknown terms are left out."""
+    def of(
+        cls,
+        questions: Sequence[Sequence[str]],
+        vocabularies: Sequence[Vocabulary],
+        frequencies: Sequence[IntArray],
+    ) -> QuestionTerms:
+        """Look up the terms of questions; terms without a passage are left out.
+
+        ``frequencies`` tells, for each vocabulary, in how many passages of the whole collection its terms come.
+        """
+        different = sorted(set(chain.from_iterable(questions)))
+        place_of = {term: place for place, term in enumerate(different)}
         lengths = np.fromiter(map(len, questions), dtype=np.int64, count=len(questions))
-        numbers = vocabulary.lookup(list(chain.from_iterable(questions)))
-        owners = np.repeat(np.arange(len(questions)), lengths)
-        is_known = numbers >= 0
-        size = max(1, len(vocabulary))
-        keys, repeats = np.unique(owners[is_known] * size + numbers[is_known], return_counts=True)
-        starts = np.searchsorted(keys, np.arange(len(questions) + 1) * size)
-        return cls(starts, keys % size, repeats)
+        places = np.fromiter(map(place_of.__getitem__, chain.from_iterable(questions)), np.int64, lengths.sum())
+        numbers = np.array([vocabulary.lookup(different) for vocabulary in vocabularies], dtype=np.int64)
+        numbers = numbers.reshape(len(vocabularies), len(different))
+        known = np.zeros(len(different), dtype=np.int64)
+        for of_vocabulary, found in zip(frequencies, numbers, strict=True):
+            known[found >= 0] = of_vocabulary[found[found >= 0]]
+
+        size = max(1, len(different))
+        keys, repeats = np.unique(np.repeat(np.arange(len(questions)), lengths) * size + places, return_counts=True)
+        is_known = known[keys % size] > 0
+        keys, repeats = keys[is_known], repeats[is_known]
+        order = np.lexsort((known[keys % size], keys // size))
+        keys, repeats = keys[order], repeats[order]
+        starts = np.searchsorted(keys // size, np.arange(len(questions) + 1))
+        return cls(starts, numbers[:, keys % size], known[keys % size], repeats)
 
     def __len__(self) -> int:
         return len(self.starts) - 1

@@ -8,7 +8,8 @@ import numpy as np
 from rank_bm25 import BM25Okapi
 
 from dpr.sparse.counts import TermCounts
-from dpr.sparse.engine import RankArray, no_hits, rank_of_rows
+from dpr.sparse.engine import RankArray, rank_of_rows
+from dpr.topk import no_hits
 from dpr.types import FloatArray, IntArray, TopK
 
 

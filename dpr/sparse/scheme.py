@@ -9,6 +9,7 @@ import numpy as np
 
 from dpr.errors import ConfigError
 from dpr.sparse.bm25 import lucene_weights, okapi_weights
+from dpr.sparse.collection import Collection
 from dpr.sparse.counts import TermCounts
 from dpr.sparse.question_terms import QuestionTerms
 from dpr.sparse.tfidf import tfidf_factors, tfidf_weights
@@ -26,23 +27,26 @@ class Scheme:
         name: its key in ``SCHEMES``.
         defaults: the parameters of ``formula`` and their default values.
         formula: weighs the postings.
-        factors: weighs the terms of questions, (terms,) float32.
+        factors: weighs the terms of questions, (terms,) float32, given the number of passages.
     """
 
     name: str
     defaults: Mapping[str, float]
     formula: Callable[..., FloatArray]
-    factors: Callable[[QuestionTerms, TermCounts], FloatArray]
+    factors: Callable[[QuestionTerms, int], FloatArray]
 
-    def weights(self, counts: TermCounts, **parameters: float) -> FloatArray:
+    def weights(self, counts: TermCounts, collection: Collection | None = None, **parameters: float) -> FloatArray:
         """Return the weight of each posting of ``counts``, (postings,) float32.
+
+        ``collection`` has the statistics of the collection that they are a segment of; without it, they are all of it.
 
         Raises:
             ConfigError: a parameter is unknown or out of range.
         """
         for name, value in parameters.items():
             self._check(name, value)
-        return self.formula(counts, **{**self.defaults, **parameters})
+        statistics = Collection.of(counts) if collection is None else collection
+        return self.formula(counts, statistics, **{**self.defaults, **parameters})
 
     def _check(self, name: str, value: float) -> None:
         if name not in self.defaults:
@@ -53,7 +57,7 @@ class Scheme:
             raise ConfigError(f"{name} is {value}, which is out of range; choose from {least:g} to {greatest:g}")
 
 
-def repeat_factors(questions: QuestionTerms, counts: TermCounts) -> FloatArray:  # noqa: ARG001
+def repeat_factors(questions: QuestionTerms, passages: int) -> FloatArray:  # noqa: ARG001
     """Return how often each term comes in its question: BM25 adds a repeated term's weight each time."""
     return questions.repeats.astype(np.float32)
 
@@ -67,3 +71,14 @@ SCHEMES = {
     )
 }
 """``bm25`` scores as ``rank_bm25.BM25Okapi`` does, ``bm25-lucene`` as Lucene, ``tfidf`` as ``TfidfVectorizer``."""
+
+
+def scheme_of(name: str) -> Scheme:
+    """Return a scheme by its name.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    if name not in SCHEMES:
+        raise ConfigError(f"unknown sparse scheme {name!r}; choose from {', '.join(SCHEMES)}")
+    return SCHEMES[name]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from dpr.sparse.collection import Collection
 from dpr.sparse.counts import TermCounts
 from dpr.sparse.question_terms import QuestionTerms
 from dpr.types import FloatArray, IntArray
@@ -17,9 +18,9 @@ def smooth_idf(frequencies: IntArray, passages: int) -> DoubleArray:
     return np.log((1 + passages) / (1 + frequencies)) + 1
 
 
-def tfidf_weights(counts: TermCounts) -> FloatArray:
+def tfidf_weights(counts: TermCounts, collection: Collection) -> FloatArray:
     """Return the weight of each posting, (postings,) float32: count · idf, over the norm of the passage's vector."""
-    idf = smooth_idf(counts.document_frequencies, len(counts.lengths))
+    idf = smooth_idf(collection.frequencies, collection.passages)
     squares = np.zeros(len(counts.lengths))
     for block in counts.blocks():
         values = block.counts * idf[block.terms]
@@ -31,12 +32,11 @@ def tfidf_weights(counts: TermCounts) -> FloatArray:
     return weights
 
 
-def tfidf_factors(questions: QuestionTerms, counts: TermCounts) -> FloatArray:
+def tfidf_factors(questions: QuestionTerms, passages: int) -> FloatArray:
     """Return the factor of each term of each question, float32: count · idf, over the norm of the question's vector.
 
-    Only known terms are part of a question's vector.
+    Only terms that some of the ``passages`` have are part of a question's vector.
     """
-    frequencies = counts.indptr[questions.terms + 1] - counts.indptr[questions.terms]
-    values = questions.repeats * smooth_idf(frequencies, len(counts.lengths))
+    values = questions.repeats * smooth_idf(questions.frequencies, passages)
     squares = np.bincount(questions.owners, weights=values**2, minlength=len(questions))
     return (values / np.sqrt(squares)[questions.owners]).astype(np.float32)

@@ -82,7 +82,7 @@ def test_weights_are_those_of_the_scheme(
     assert (records["tfidf"].scheme, dict(records["tfidf"].parameters)) == ("tfidf", {})
     for name, record in records.items():
         written = open_array(files.weights(name), np.float32, (len(counts.rows),))
-        np.testing.assert_array_equal(written, SCHEMES[record.scheme].weights(counts, **record.parameters))
+        np.testing.assert_array_equal(written, SCHEMES[record.scheme].weights(counts, None, **record.parameters))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from dpr.errors import ConfigError, IndexFormatError
 from dpr.sparse import kernel
 from dpr.sparse.counts import TermCounts
-from dpr.sparse.engine import RankArray, SparseEngine
+from dpr.sparse.engine import RankArray, SparseEngine, SparseSegment
 from dpr.sparse.scheme import SCHEMES
 from dpr.types import FloatArray, IntArray, SparseIndex, TopK
 from tests.dpr.sparse.contract import SparseIndexContract, hits, random_documents
@@ -24,7 +24,14 @@ QUESTIONS = [["t1", "t7", "t7"], ["t2", "unheard"], ["t40", "t39", "t38", "t1"],
 
 
 def engine(counts: TermCounts, scheme: str, id_rank: IntArray | RankArray | None = None) -> SparseEngine:
-    return SparseEngine(counts, SCHEMES[scheme].weights(counts), scheme, id_rank)
+    return SparseEngine([SparseSegment.alone(counts, scheme, id_rank)], scheme)
+
+
+def weighed(
+    counts: TermCounts, weights: FloatArray, id_rank: IntArray | RankArray | None = None, threads: int | None = None
+) -> SparseEngine:
+    segment = SparseSegment(counts, weights, counts.document_frequencies, id_rank)
+    return SparseEngine([segment], threads=threads)
 
 
 class TestOkapi(SparseIndexContract):
@@ -91,7 +98,7 @@ def test_top_k_is_brute_force_for_any_weights(data: st.DataObject) -> None:
     rank = np.array(data.draw(st.permutations(range(len(documents)))))
     question = data.draw(st.lists(st.sampled_from(list(counts.vocabulary) or ["a"]), unique=True))
     k = data.draw(st.integers(1, 35))
-    top = SparseEngine(counts, weights, "bm25", rank).search([question], k)
+    top = weighed(counts, weights, rank).search([question], k)
     known = [number for number in counts.vocabulary.lookup(question).tolist() if number >= 0]
     wanted = brute_force(counts, weights, known, rank, k)
     assert hits(top) == wanted.rows.tolist()
@@ -101,7 +108,7 @@ def test_top_k_is_brute_force_for_any_weights(data: st.DataObject) -> None:
 def test_passages_of_no_or_negative_score_are_hits_too() -> None:
     counts = TermCounts.build([["a", "b"], ["a"], ["b"], ["c"]])
     weights = np.array([0.0, -1.0, 0.0, -2.0, 5.0], dtype=np.float32)  # a: rows 0, 1; b: rows 0, 2; c: row 3
-    top = SparseEngine(counts, weights, "bm25").search([["a", "b"]], 4)
+    top = weighed(counts, weights).search([["a", "b"]], 4)
     assert hits(top) == [0, 1, 2]
     assert top.scores[0, :3].tolist() == [0.0, -1.0, -2.0]
 
@@ -113,13 +120,13 @@ def test_files_are_searched_where_they_are(tmp_path: Path) -> None:
     np.save(tmp_path / "id_rank.npy", np.arange(len(DOCUMENTS), dtype=np.int32)[::-1])
     weights = np.load(tmp_path / "bm25.npy", mmap_mode="r")
     rank = np.load(tmp_path / "id_rank.npy", mmap_mode="r")
-    opened = SparseEngine(TermCounts.open(tmp_path), weights, "bm25", rank)
+    opened = weighed(TermCounts.open(tmp_path), weights, rank)
     wanted = engine(counts, "bm25", np.array(rank, dtype=np.int64))
-    for found, expected in zip(map(np.asarray, opened._postings), map(np.asarray, wanted._postings), strict=True):
+    for found, expected in zip(map(np.asarray, opened._postings[0]), map(np.asarray, wanted._postings[0]), strict=True):
         assert not found.flags.writeable
         assert found.dtype == expected.dtype
-    assert np.shares_memory(opened._postings.weights, weights)
-    assert np.shares_memory(opened._postings.id_rank, rank)
+    assert np.shares_memory(opened._postings[0].weights, weights)
+    assert np.shares_memory(opened._postings[0].id_rank, rank)
     np.testing.assert_array_equal(opened.search(QUESTIONS, 20).rows, wanted.search(QUESTIONS, 20).rows)
 
 
@@ -139,17 +146,17 @@ def test_the_search_is_compiled_once_for_all_arrays_and_depths(tmp_path: Path) -
 def test_the_number_of_threads_changes_nothing(threads: int) -> None:
     counts = TermCounts.build(DOCUMENTS)
     weights = SCHEMES["bm25"].weights(counts)
-    found = SparseEngine(counts, weights, "bm25", threads=threads).search(QUESTIONS * 20, 10)
+    found = weighed(counts, weights, threads=threads).search(QUESTIONS * 20, 10)
     np.testing.assert_array_equal(found.rows, np.tile(engine(counts, "bm25").search(QUESTIONS, 10).rows, (20, 1)))
 
 
 def test_an_unknown_scheme_is_refused() -> None:
     counts = TermCounts.build(DOCUMENTS)
     with pytest.raises(ConfigError, match="unknown sparse scheme 'bm26'; choose from bm25, bm25-lucene, tfidf"):
-        SparseEngine(counts, SCHEMES["bm25"].weights(counts), "bm26")
+        SparseEngine([SparseSegment.alone(counts)], "bm26")
 
 
 def test_weights_of_other_counts_are_refused() -> None:
     counts = TermCounts.build(DOCUMENTS)
     with pytest.raises(IndexFormatError, match="build the index again"):
-        SparseEngine(counts, SCHEMES["bm25"].weights(counts)[1:], "bm25")
+        weighed(counts, SCHEMES["bm25"].weights(counts)[1:])

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 from dpr.sparse.counts import TermCounts
-from dpr.sparse.engine import SparseEngine
 from dpr.sparse.kernel import BLOCK, LANE, REVISIT_BELOW
 from dpr.sparse.vocabulary import Vocabulary
 from dpr.types import FloatArray
-from tests.dpr.sparse.test_engine import brute_force
+from tests.dpr.sparse.test_engine import brute_force, weighed
 
 PASSAGES = 2 * BLOCK + 12345
 TERMS = [f"{number:02d}" for number in range(6)]
@@ -43,7 +42,7 @@ def test_questions_are_answered_both_by_scanning_and_by_revisiting() -> None:
 @pytest.mark.parametrize("weights", [TIED, SPREAD, -TIED], ids=["tied", "spread", "negative"])
 @pytest.mark.parametrize("terms", [[0], [1, 2], [0, 3], [5], [2, 3, 4], [0, 1, 2, 3, 4, 5]])
 def test_top_k_is_brute_force_across_blocks(weights: FloatArray, terms: list[int]) -> None:
-    engine = SparseEngine(COUNTS, weights, "bm25", RANK)
+    engine = weighed(COUNTS, weights, RANK)
     top = engine.search([[TERMS[term] for term in terms]], 100)
     wanted = brute_force(COUNTS, weights, terms, RANK, 100)
     assert top.rows[0, : len(wanted.rows)].tolist() == wanted.rows.tolist()
@@ -52,7 +51,7 @@ def test_top_k_is_brute_force_across_blocks(weights: FloatArray, terms: list[int
 
 
 def test_one_question_leaves_nothing_to_the_next() -> None:
-    engine = SparseEngine(COUNTS, SPREAD, "bm25", RANK, threads=1)
+    engine = weighed(COUNTS, SPREAD, RANK, threads=1)
     questions = [[TERMS[5], TERMS[1]], [TERMS[1]], [TERMS[4], TERMS[0]], [TERMS[1]], [], [TERMS[2], TERMS[1]]]
     together = engine.search(questions, 30)
     for place, question in enumerate(questions):

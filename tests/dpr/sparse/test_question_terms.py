@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,29 +11,50 @@ from dpr.sparse.question_terms import QuestionTerms
 from dpr.sparse.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary.of(["a", "b", "c", "서울"])
+FREQUENCIES = np.array([5, 2, 0, 2])
 
 
-def test_terms_are_different_known_and_counted() -> None:
-    terms = QuestionTerms.of([["b", "a", "b", "x"], [], ["서울"]], VOCABULARY)
-    assert terms.starts.tolist() == [0, 2, 2, 3]
-    assert terms.terms.tolist() == [0, 1, 3]
-    assert terms.repeats.tolist() == [1, 2, 1]
-    assert terms.owners.tolist() == [0, 0, 2]
+def of(questions: Sequence[Sequence[str]]) -> QuestionTerms:
+    return QuestionTerms.of(questions, [VOCABULARY], [FREQUENCIES])
+
+
+def test_terms_are_different_known_counted_and_the_rarest_first() -> None:
+    terms = of([["b", "a", "b", "x", "서울", "a", "a"], [], ["서울"]])
+    assert terms.starts.tolist() == [0, 3, 3, 4]
+    assert terms.numbers.tolist() == [[1, 3, 0, 3]]
+    assert terms.frequencies.tolist() == [2, 2, 5, 2]
+    assert terms.repeats.tolist() == [2, 1, 3, 1]
+    assert terms.owners.tolist() == [0, 0, 0, 2]
     assert len(terms) == 3
 
 
+def test_a_term_that_no_passage_has_any_more_is_unknown() -> None:
+    assert of([["c", "a"]]).numbers.tolist() == [[0]]
+
+
+def test_a_term_has_a_number_in_each_vocabulary_that_knows_it() -> None:
+    other = Vocabulary.of(["b", "d"])
+    terms = QuestionTerms.of([["d", "b", "a"]], [VOCABULARY, other], [FREQUENCIES, np.array([2, 1])])
+    assert terms.numbers.tolist() == [[-1, 1, 0], [1, 0, -1]]
+    assert terms.frequencies.tolist() == [1, 2, 5]
+
+
 def test_an_empty_vocabulary_leaves_nothing() -> None:
-    terms = QuestionTerms.of([["a"], ["b"]], Vocabulary.of([]))
-    assert (len(terms), terms.starts.tolist(), terms.terms.tolist()) == (2, [0, 0, 0], [])
+    terms = QuestionTerms.of([["a"], ["b"]], [Vocabulary.of([])], [np.array([], dtype=np.int64)])
+    assert (len(terms), terms.starts.tolist(), terms.numbers.tolist()) == (2, [0, 0, 0], [[]])
+
+
+def test_no_vocabulary_leaves_nothing() -> None:
+    assert QuestionTerms.of([["a"]], [], []).starts.tolist() == [0, 0]
 
 
 @given(st.lists(st.lists(st.sampled_from(["a", "b", "c", "서울", "unknown"]), max_size=6), max_size=6))
 def test_each_question_is_a_counter_of_its_known_terms(questions: list[list[str]]) -> None:
-    terms = QuestionTerms.of(questions, VOCABULARY)
+    terms = of(questions)
     names = list(VOCABULARY)
     for place, question in enumerate(questions):
         span = slice(terms.starts[place], terms.starts[place + 1])
-        numbers = terms.terms[span].tolist()
-        assert numbers == sorted(numbers)
-        found = dict(zip([names[number] for number in numbers], terms.repeats[span].tolist(), strict=True))
-        assert found == Counter(term for term in question if term in names)
+        found = dict(
+            zip([names[number] for number in terms.numbers[0, span]], terms.repeats[span].tolist(), strict=True)
+        )
+        assert found == Counter(term for term in question if term in ("a", "b", "서울"))

@@ -3,9 +3,8 @@ from __future__ import annotations
 import numpy as np
 
 from dpr.sparse.counts import TermCounts
-from dpr.sparse.engine import SparseEngine
+from dpr.sparse.engine import SparseEngine, SparseSegment
 from dpr.sparse.rank_bm25 import RankBM25Engine
-from dpr.sparse.scheme import SCHEMES
 from dpr.types import IntArray, SparseIndex
 from tests.dpr.sparse.contract import SparseIndexContract, random_documents
 
@@ -19,10 +18,9 @@ def test_it_finds_what_the_engine_finds() -> None:
     counts = TermCounts.build(random_documents(200, 30))
     parameters = {"k1": 0.9, "b": 0.4, "epsilon": 0.1}
     rank = np.random.default_rng(0).permutation(200)
-    weights = SCHEMES["bm25"].weights(counts, **parameters)
     questions = [["t1", "t2", "t2"], ["t30", "t5", "unheard"], ["t9"]]
     found = RankBM25Engine(counts, **parameters, id_rank=rank).search(questions, 200)
-    wanted = SparseEngine(counts, weights, "bm25", rank).search(questions, 200)
+    wanted = SparseEngine([SparseSegment.alone(counts, "bm25", rank, **parameters)]).search(questions, 200)
     np.testing.assert_allclose(found.scores, wanted.scores, rtol=1e-5, atol=1e-5)
     assert [set(rows) for rows in found.rows.tolist()] == [set(rows) for rows in wanted.rows.tolist()]
 

@@ -5,6 +5,7 @@ import pytest
 
 from dpr.errors import ConfigError
 from dpr.sparse.bm25 import okapi_weights
+from dpr.sparse.collection import Collection
 from dpr.sparse.counts import TermCounts
 from dpr.sparse.scheme import SCHEMES
 from tests.dpr.sparse.contract import random_documents
@@ -17,8 +18,12 @@ def test_each_scheme_knows_its_name() -> None:
 
 
 def test_parameters_given_replace_the_defaults() -> None:
-    np.testing.assert_array_equal(SCHEMES["bm25"].weights(COUNTS), okapi_weights(COUNTS, 1.2, 0.75, 0.25))
-    np.testing.assert_array_equal(SCHEMES["bm25"].weights(COUNTS, k1=2), okapi_weights(COUNTS, 2.0, 0.75, 0.25))
+    np.testing.assert_array_equal(
+        SCHEMES["bm25"].weights(COUNTS), okapi_weights(COUNTS, Collection.of(COUNTS), 1.2, 0.75, 0.25)
+    )
+    np.testing.assert_array_equal(
+        SCHEMES["bm25"].weights(COUNTS, k1=2), okapi_weights(COUNTS, Collection.of(COUNTS), 2.0, 0.75, 0.25)
+    )
 
 
 @pytest.mark.parametrize(("scheme", "known"), [("bm25-lucene", "k1, b"), ("tfidf", "none")])
@@ -32,4 +37,4 @@ def test_an_unknown_parameter_is_refused(scheme: str, known: str) -> None:
 )
 def test_a_parameter_out_of_range_is_refused(parameters: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="out of range"):
-        SCHEMES["bm25"].weights(COUNTS, **parameters)
+        SCHEMES["bm25"].weights(COUNTS, None, **parameters)
