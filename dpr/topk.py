@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -23,20 +24,21 @@ def no_hits(questions: int, k: int) -> TopK:
     return TopK(np.full((questions, k), -1, np.int64), np.full((questions, k), -np.inf, np.float32))
 
 
-def merge_top_k(
-    parts: Sequence[TopK], ranks: Sequence[npt.NDArray[np.integer[Any]]], first_rows: Sequence[int]
-) -> TopK:
+def merge_top_k(parts: Sequence[TopK], ranks: Sequence[npt.NDArray[np.integer[Any]]]) -> TopK:
     """Return the best hits of all parts of a collection, as many for each question as each part was asked for.
 
     Args:
-        parts: the result of each part, (Q, k) each, with rows that count from its own first passage.
-        ranks: the place of each hit's id among the sorted ids of the collection, (Q, k) for each part; of no meaning
-            where there is no hit.
-        first_rows: the row of each part's first passage in the collection.
+        parts: the result of each part, (Q, k) each, with rows that count from its own first passage; at least one.
+        ranks: for each part, the place of each row's id among the sorted ids of the collection. A row of the result
+            counts through the parts in their order.
     """
+    ends = accumulate(map(len, ranks), initial=0)
+    rows = [np.where(part.rows < 0, -1, part.rows + first) for part, first in zip(parts, ends, strict=False)]
+    # a place without a hit may have any rank: its score puts it last
+    of_hits = [
+        rank[np.maximum(part.rows, 0)] if len(rank) else part.rows for part, rank in zip(parts, ranks, strict=True)
+    ]
     scores = np.concatenate([part.scores for part in parts], axis=1)  # (Q, S * k)
-    rows = np.concatenate(
-        [np.where(part.rows < 0, -1, part.rows + first) for part, first in zip(parts, first_rows, strict=True)], axis=1
-    )
-    order = np.lexsort((np.concatenate(ranks, axis=1), -scores, rows < 0), axis=1)[:, : parts[0].rows.shape[1]]
-    return TopK(np.take_along_axis(rows, order, axis=1), np.take_along_axis(scores, order, axis=1))
+    order = np.lexsort((np.concatenate(of_hits, axis=1), -scores), axis=1)[:, : parts[0].rows.shape[1]]
+    found = np.concatenate(rows, axis=1)
+    return TopK(np.take_along_axis(found, order, axis=1), np.take_along_axis(scores, order, axis=1))

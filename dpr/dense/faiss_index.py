@@ -62,8 +62,10 @@ class FlatIndex:
         best_rows, best_scores = self._ordering.first(proposed, scores, k)
         top.rows[place, : len(best_rows)] = best_rows
         top.scores[place, : len(best_rows)] = best_scores
+        if len(proposed) == len(self._vectors):
+            return True
         tolerance = FAISS_PRECISION * np.abs(scores).max()
-        return len(proposed) == len(self._vectors) or bool(scores.min() < best_scores[-1] - tolerance)
+        return len(best_rows) == k and bool(scores.min() < best_scores[-1] - tolerance)
 
 
 class HNSWIndex:
@@ -94,6 +96,7 @@ class HNSWIndex:
         self._graph.storage = self._storage
         self._ef_search = ef_search
         self._ordering = checked_ordering(id_rank, vectors)
+        self._alive = _selector_of(self._ordering.id_rank)
 
     @classmethod
     def open(cls, vectors: FloatArray, path: Path, ef_search: int, id_rank: RankArray | None = None) -> HNSWIndex:
@@ -125,6 +128,7 @@ class HNSWIndex:
             return top
         parameters = faiss.SearchParametersHNSW()
         parameters.efSearch = max(self._ef_search, width)
+        parameters.sel = self._alive
         _, found = self._graph.search(asked, width, params=parameters)
         for place, rows in enumerate(found):
             rows = rows[rows >= 0]  # -1 is FAISS's padding
@@ -143,6 +147,13 @@ def write_graph(vectors: FloatArray, path: Path, m: int, ef_construction: int) -
     index.hnsw.efConstruction = ef_construction
     index.add(np.ascontiguousarray(vectors, dtype=np.float32))
     faiss.write_index(index, str(path), faiss.IO_FLAG_SKIP_STORAGE)
+
+
+def _selector_of(id_rank: RankArray | None) -> faiss.IDSelectorBitmap | None:
+    """Return FAISS's selector of the rows that are not deleted; None where no row is."""
+    if id_rank is None or (id_rank >= 0).all():
+        return None
+    return faiss.IDSelectorBitmap(np.packbits(id_rank >= 0, bitorder="little"))
 
 
 def _storage_over(vectors: FloatArray) -> faiss.IndexFlatIP:

@@ -15,16 +15,22 @@ RankArray = npt.NDArray[np.int32] | IntArray
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ordering:
-    """Higher scores first, equal ones by the rank of the row's id among the sorted ids (the row itself without it)."""
+    """Higher scores first, equal ones by the rank of the row's id among the sorted ids (the row itself without it).
+
+    A row of negative rank is deleted, and left out.
+    """
 
     id_rank: RankArray | None
 
     def first(self, rows: IntArray, scores: FloatArray, k: int) -> tuple[IntArray, FloatArray]:
         """Return the best k of different rows (n,) with their scores (n,), best first."""
+        ranks = rows if self.id_rank is None else self.id_rank[rows]
+        if self.id_rank is not None:
+            is_alive = ranks >= 0
+            rows, scores, ranks = rows[is_alive], scores[is_alive], ranks[is_alive]
         if len(rows) > k:
             is_near = scores >= np.partition(scores, -k)[-k]
-            rows, scores = rows[is_near], scores[is_near]
-        ranks = rows if self.id_rank is None else self.id_rank[rows]
+            rows, scores, ranks = rows[is_near], scores[is_near], ranks[is_near]
         order = np.lexsort((ranks, -scores))[:k]
         return rows[order], scores[order]
 

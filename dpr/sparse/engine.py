@@ -7,7 +7,6 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
@@ -90,8 +89,7 @@ class SparseEngine:
         self._scheme = scheme_of(scheme)
         self._threads = threads or len(os.sched_getaffinity(0))
         self._memory = threading.local()
-        ends = list(accumulate((len(segment.counts.lengths) for segment in self._segments), initial=0))
-        self._first_rows, total = ends[:-1], ends[-1]
+        total = sum(len(segment.counts.lengths) for segment in self._segments)
         self._passages = total if passages is None else passages
         self._postings = [_postings(segment) for segment in self._segments]
 
@@ -124,13 +122,13 @@ class SparseEngine:
         else:
             with ThreadPoolExecutor(min(self._threads, len(starts))) as pool:
                 list(pool.map(search_from, starts))
-        return found[0] if len(found) == 1 else self._merged(found, len(questions), k)
-
-    def _merged(self, found: Sequence[TopK], questions: int, k: int) -> TopK:
-        if not found:
-            return no_hits(questions, k)
-        ranks = [postings.id_rank[top.rows] for postings, top in zip(self._postings, found, strict=True)]
-        return merge_top_k(found, ranks, self._first_rows)
+        if len(found) == 1:
+            return found[0]
+        return (
+            merge_top_k(found, [postings.id_rank for postings in self._postings])
+            if found
+            else no_hits(len(questions), k)
+        )
 
     def _scores_of_thread(self, postings: kernel.Postings) -> FloatArray:
         """Return this thread's working memory: getting it from the system anew costs half a search of rare terms."""

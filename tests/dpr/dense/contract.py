@@ -92,6 +92,19 @@ class VectorIndexContract:
         vectors = np.repeat(random_vectors(2), 6, axis=0)
         assert self.build(vectors, folder).search(vectors[:1], 6).rows.tolist() == [[0, 1, 2, 3, 4, 5]]
 
+    @pytest.mark.parametrize("deleted", [[3], list(range(0, 40, 2)), list(range(5, 40)), list(range(40))])
+    def test_deleted_rows_are_no_hits_and_k_are_still_found(self, deleted: list[int], folder: Path) -> None:
+        vectors, questions = random_vectors(40), random_vectors(6, seed=1)
+        alive = np.setdiff1d(np.arange(40), deleted)
+        rank = np.full(40, -1)
+        rank[alive] = np.random.default_rng(0).permutation(len(alive))
+        top = self.build(vectors, folder, rank).search(questions, 7)
+        wanted = brute_force(vectors[alive], questions, rank[alive], 7)
+        found = min(7, len(alive))
+        np.testing.assert_array_equal(top.rows[:, :found], alive[wanted.rows])
+        assert (top.rows[:, found:] == -1).all()
+        assert np.isneginf(top.scores[:, found:]).all()
+
     def test_a_question_is_answered_the_same_in_any_batch(self, folder: Path) -> None:
         index = self.build(random_vectors(80), folder)
         questions = random_vectors(50, seed=1)

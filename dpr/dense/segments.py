@@ -1,0 +1,33 @@
+"""Several vector indexes, each over a segment of a collection, searched as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dpr.dense.ordering import RankArray
+from dpr.topk import merge_top_k
+from dpr.types import FloatArray, TopK, VectorIndex
+
+
+class SegmentedIndex:
+    """The best rows of all segments; a row counts through the segments in their order."""
+
+    def __init__(self, indexes: Sequence[VectorIndex], ranks: Sequence[RankArray]) -> None:
+        """Search at least one index.
+
+        Args:
+            indexes: one for each segment.
+            ranks: for each segment, the place of each passage's id among the sorted ids of the collection; negative for
+                a passage that is deleted. They are also what the segment's index orders equal scores by.
+        """
+        self._indexes = tuple(indexes)
+        self._ranks = tuple(ranks)
+
+    def search(self, questions: FloatArray, k: int) -> TopK:
+        """Return the k rows of highest inner product for question vectors (Q, D).
+
+        Raises:
+            IndexFormatError: the questions' dimension is not the index's.
+            RequestError: k is below 1.
+        """
+        return merge_top_k([index.search(questions, k) for index in self._indexes], self._ranks)

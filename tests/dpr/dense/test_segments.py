@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from dpr.dense.faiss_index import FlatIndex
+from dpr.dense.ordering import checked_ordering
+from dpr.dense.segments import SegmentedIndex
+from dpr.types import FloatArray, IntArray, VectorIndex
+from tests.dpr.dense.contract import VectorIndexContract
+
+
+class TestSegmentedIndex(VectorIndexContract):
+    """Flat indexes over three parts of the vectors, of different sizes."""
+
+    def open(self, vectors: FloatArray, folder: Path, id_rank: IntArray | None = None) -> VectorIndex:
+        del folder
+        checked_ordering(id_rank, vectors)
+        rank = np.arange(len(vectors)) if id_rank is None else id_rank
+        cuts = [len(vectors) // 4, len(vectors) // 3]
+        parts = zip(np.split(vectors, cuts), np.split(rank, cuts), strict=True)
+        used = [(part, ranks) for part, ranks in parts if len(part)] or [(vectors, rank)]
+        return SegmentedIndex([FlatIndex(part, ranks) for part, ranks in used], [ranks for _, ranks in used])
