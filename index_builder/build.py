@@ -5,43 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypedDict
 
-from dpr.errors import ConfigError, IndexFormatError
-from dpr.search.parts import IndexParts
-from dpr.store.arrays import open_vectors, save_array
-from dpr.store.generation import GenerationDraft, draft_generation
-from dpr.store.manifest import (
-    FORMAT_VERSION,
-    AnalyzerRecord,
-    DenseRecord,
-    EncoderRecord,
-    Manifest,
-    Provenance,
-    SegmentRecord,
-    SourceRecord,
-    WeightsRecord,
-)
-from dpr.store.passages import PassageStore
-from dpr.store.records import decode
+from dpr.errors import ConfigError
+from dpr.store.generation import draft_generation
+from dpr.store.manifest import FORMAT_VERSION, EncoderRecord, Manifest, Provenance, SourceRecord
 from dpr.types import Analyzer, Encoder, Progress, no_progress
-from index_builder.corpus import Chunking, source_stamp, token_counter, write_corpus
-from index_builder.dense import EXACT_KIND, build_dense, check_dense
-from index_builder.encode import EncodeRunner, encode_locally, write_vectors
-from index_builder.sparse import check_bm25, count_terms, write_weights
-from index_builder.verify import verify_parts
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-Result = TypeVar("Result", bound="DataclassInstance")
+from index_builder.corpus import source_stamp
+from index_builder.dense import EXACT_KIND, check_dense
+from index_builder.encode import EncodeRunner, encode_locally
+from index_builder.generation import Making, Member, publish_generation
+from index_builder.segment import SegmentPlan, write_segment
+from index_builder.sparse import check_bm25, weights_records
+from index_builder.steps import Steps
 
 RECORDED_LIBRARIES = (
     "dense-passage-retrieval",
@@ -53,6 +35,13 @@ RECORDED_LIBRARIES = (
     "torch",
     "transformers",
 )
+
+
+class Dated(TypedDict):
+    """When and by which versions something was made."""
+
+    created_utc: str
+    versions: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,38 +94,26 @@ def build(
     with draft_generation(options.output, identity) as draft:
         if draft.published is not None:
             return draft.published
-        step = _Steps(draft)
-        sources = step("corpus", _Sources, lambda: _write_corpus(options, encoder, draft, progress)).sources
-        passages = PassageStore.open(draft.segment.passages)
-        with step.timed("terms"):
-            counts = count_terms(passages, analyzer, draft, progress)
-        weights = step(
-            "weights",
-            _Weights,
-            lambda: _Weights(write_weights(counts, options.bm25_variant, options.k1, options.b, draft.files, progress)),
-        ).weights
-        dense = _build_vectors(options, draft, passages, encoder, run, step, progress)
-        with step.timed("seal"):
-            files = draft.seal(progress)
-        manifest = Manifest(
-            format_version=FORMAT_VERSION,
-            generation=draft.number,
-            passages=len(passages),
-            terms=len(counts.vocabulary),
-            postings=len(counts.rows),
-            segments=(SegmentRecord(draft.segment_id, len(passages)),),
-            encoder=EncoderRecord(encoder.name, encoder.fingerprint, encoder.dimension) if encoder else None,
-            dense=dense,
-            analyzer=AnalyzerRecord(analyzer.name, analyzer.version),
-            weights=weights,
-            files=files,
-            provenance=_provenance(options, sources),
+        step = Steps(draft)
+        plan = SegmentPlan(
+            options.sources,
+            encoder,
+            analyzer,
+            options.dense_kind,
+            options.dense_parameters,
+            options.chunk_tokens,
+            options.overlap_tokens,
+            run,
         )
-        with step.timed("verify"):
-            _verify(IndexParts(manifest, draft.segment, draft.files, encoder, analyzer=analyzer), draft, progress)
-        manifest = replace(manifest, provenance=replace(manifest.provenance, seconds=step.seconds))
-        draft.publish(manifest)
-    return manifest
+        record, corpus = write_segment(plan, draft, step, progress)
+        making = Making(
+            weights_records(options.bm25_variant, options.k1, options.b),
+            EncoderRecord(encoder.name, encoder.fingerprint, encoder.dimension) if encoder else None,
+            provenance_of(options.command, corpus.sources, options.chunk_tokens, options.overlap_tokens),
+            encoder,
+            analyzer,
+        )
+        return publish_generation(draft, [Member(record, draft.segment)], making, {}, step, progress)
 
 
 def build_identity(options: BuildOptions, encoder: Encoder | None, analyzer: Analyzer) -> str:
@@ -158,98 +135,26 @@ def build_identity(options: BuildOptions, encoder: Encoder | None, analyzer: Ana
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class _Sources:
-    """What reading the corpus gave."""
-
-    sources: tuple[SourceRecord, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Weights:
-    """What weighing the postings gave."""
-
-    weights: Mapping[str, WeightsRecord]
-
-
-def _write_corpus(
-    options: BuildOptions, encoder: Encoder | None, draft: GenerationDraft, progress: Progress
-) -> _Sources:
-    sources = write_corpus(options.sources, draft.segment.passages, _chunking(options, encoder), progress)
-    save_array(draft.files.id_rank, PassageStore.open(draft.segment.passages).rank_ids())
-    return _Sources(sources)
-
-
-def _verify(parts: IndexParts, draft: GenerationDraft, progress: Progress) -> None:
-    try:
-        verify_parts(parts, progress)
-    except IndexFormatError:
-        draft.discard()  # which piece is wrong is not known: none of them is gone on with
-        raise
-
-
-def _chunking(options: BuildOptions, encoder: Encoder | None) -> Chunking | None:
-    if options.chunk_tokens is None:
-        return None
-    return Chunking(options.chunk_tokens, options.overlap_tokens, token_counter(encoder))
-
-
-def _build_vectors(
-    options: BuildOptions,
-    draft: GenerationDraft,
-    passages: PassageStore,
-    encoder: Encoder | None,
-    run: EncodeRunner,
-    step: _Steps,
-    progress: Progress,
-) -> DenseRecord | None:
-    if encoder is None:
-        return None
-    with step.timed("encode"):
-        write_vectors(passages, encoder, draft, run, progress)
-    vectors = open_vectors(draft.segment.vectors, len(passages), encoder.dimension)
-    return step(
-        "dense",
-        DenseRecord,
-        lambda: build_dense(options.dense_kind, options.dense_parameters, vectors, draft.segment.dense, progress),
-    )
-
-
-class _Steps:
-    """Does each step of a build unless it was finished before, and measures its wall time in seconds."""
-
-    def __init__(self, draft: GenerationDraft) -> None:
-        self.seconds: dict[str, float] = {}
-        self._draft = draft
-
-    def __call__(self, name: str, kind: type[Result], work: Callable[[], Result]) -> Result:
-        """Return what a step gave, a dataclass of the given kind; its files are on the disk then."""
-        draft = self._draft
-        if name not in draft.journal:
-            with self.timed(name):
-                gave = asdict(work())
-            draft.finish(name, {"gave": gave, "seconds": self.seconds[name]}, draft.segment.folder, draft.files.folder)
-        self.seconds[name] = draft.journal[name]["seconds"]
-        return decode(kind, draft.journal[name]["gave"])
-
-    @contextmanager
-    def timed(self, name: str) -> Iterator[None]:
-        """Measure a step that keeps its own account of what is finished."""
-        started = time.perf_counter()
-        yield
-        self.seconds[name] = round(time.perf_counter() - started, 3)
-
-
-def _provenance(options: BuildOptions, sources: tuple[SourceRecord, ...]) -> Provenance:
+def provenance_of(
+    command: str, sources: tuple[SourceRecord, ...], chunk_tokens: int | None = None, overlap_tokens: int = 0
+) -> Provenance:
+    """Return how a generation is being made, here and now."""
     return Provenance(
-        command=options.command,
-        created_utc=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        versions={"python": platform.python_version(), **_library_versions()},
+        command=command,
         sources=sources,
         seconds={},
-        chunk_tokens=options.chunk_tokens,
-        overlap_tokens=options.overlap_tokens,
+        chunk_tokens=chunk_tokens,
+        overlap_tokens=overlap_tokens,
+        **dated(),
     )
+
+
+def dated() -> Dated:
+    """Return the time, and the versions of Python and of the libraries that shape an index."""
+    return {
+        "created_utc": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "versions": {"python": platform.python_version(), **_library_versions()},
+    }
 
 
 def _library_versions() -> dict[str, str]:

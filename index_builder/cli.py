@@ -1,4 +1,4 @@
-"""``dpr-index``: build an index, verify it, list its generations."""
+"""``dpr-index``: build an index, change it, verify it, look after its generations."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from rich.table import Table
 
 from dpr.config import DEFAULT_ENCODER
 from dpr.console import print_json, run, show_progress
-from dpr.errors import ConfigError
-from dpr.store.generation import read_all, read_current
+from dpr.errors import ConfigError, DataError
+from dpr.store.generation import publish_again, read_all, read_current, remove_generations
 from dpr.store.manifest import Manifest
 from dpr.text.registry import analyzer as analyzer_by_name
-from dpr.types import Encoder
+from dpr.types import Analyzer, Encoder
 
 app = typer.Typer(
     help="Build search indexes of passages, and look after them.",
@@ -33,15 +33,25 @@ Index = Annotated[Path, typer.Argument(metavar="INDEX", help="Folder of the inde
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
+Corpus = Annotated[
+    list[str],
+    typer.Option(
+        metavar="SOURCE",
+        help="A .jsonl, .tsv or .parquet file (.gz allowed), a folder of such files, or kind:PATH; repeatable.",
+    ),
+]
+Precision = Annotated[str, typer.Option(help="Arithmetic of the encoder: auto, fp32 or bf16.")]
+Backend = Annotated[
+    str, typer.Option(help="What runs the encoder: auto (OpenVINO on a CPU, if there), torch, openvino.")
+]
+MovedEncoder = Annotated[
+    str | None, typer.Option(metavar="NAME_OR_DIR", help="Where the index's encoder is now, if it moved.")
+]
+
+
 @app.command("build")
 def build_command(
-    corpus: Annotated[
-        list[str],
-        typer.Option(
-            metavar="SOURCE",
-            help="A .jsonl, .tsv or .parquet file (.gz allowed), a folder of such files, or kind:PATH; repeatable.",
-        ),
-    ],
+    corpus: Corpus,
     output: Annotated[Path, typer.Option(metavar="INDEX", help="Folder of the index; created where there is none.")],
     encoder: Annotated[
         str, typer.Option(metavar="NAME_OR_DIR", help="The encoder of passages and questions.")
@@ -49,10 +59,8 @@ def build_command(
     no_dense: Annotated[
         bool, typer.Option("--no-dense", help="Build a sparse index only, without an encoder.")
     ] = False,
-    precision: Annotated[str, typer.Option(help="Arithmetic of the encoder: auto, fp32 or bf16.")] = "auto",
-    backend: Annotated[
-        str, typer.Option(help="What runs the encoder: auto (OpenVINO on a CPU, if there), torch, openvino.")
-    ] = "auto",
+    precision: Precision = "auto",
+    backend: Backend = "auto",
     analyzer: Annotated[str, typer.Option(metavar="NAME", help="What makes terms of a text.")] = "ko-en",
     dense_kind: Annotated[str, typer.Option(metavar="KIND", help="flat (exact) or hnsw (approximate).")] = "flat",
     dense_parameter: Annotated[
@@ -80,13 +88,92 @@ def build_command(
         b=b,
         chunk_tokens=chunk_tokens,
         overlap_tokens=overlap_tokens,
-        command=shlex.join(["dpr-index", *sys.argv[1:]]),
+        command=_command(),
     )
     terms = analyzer_by_name(analyzer)
     towers = None if no_dense else _load_encoder(encoder, precision, backend)
     with show_progress() as progress:
         manifest = build(options, towers, terms, progress)
     _show(summary(manifest), as_json)
+
+
+@app.command("add")
+def add_command(
+    index: Index,
+    corpus: Corpus,
+    encoder: MovedEncoder = None,
+    precision: Precision = "auto",
+    backend: Backend = "auto",
+    as_json: Json = False,
+) -> None:
+    """Add the passages of SOURCEs to INDEX; those that it has already are skipped."""
+    _change(index, corpus, encoder, precision, backend, as_json, replaces=False)
+
+
+@app.command("upsert")
+def upsert_command(
+    index: Index,
+    corpus: Corpus,
+    encoder: MovedEncoder = None,
+    precision: Precision = "auto",
+    backend: Backend = "auto",
+    as_json: Json = False,
+) -> None:
+    """Add the documents of SOURCEs to INDEX, in place of all passages that it has of the same documents."""
+    _change(index, corpus, encoder, precision, backend, as_json, replaces=True)
+
+
+@app.command("delete")
+def delete_command(
+    index: Index,
+    id: Annotated[  # noqa: A002  # the option is called so
+        list[str] | None, typer.Option("--id", metavar="ID", help="Id of a passage or of a document; repeatable.")
+    ] = None,
+    ids: Annotated[Path | None, typer.Option("--ids", metavar="FILE", help="A file of such ids, one a line.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Delete passages from INDEX by their ids, or by their documents' ids."""
+    from index_builder.update import delete
+
+    names = {*(id or []), *(_lines(ids) if ids else [])}
+    if not names:
+        raise ConfigError("there is nothing to delete; name passages or documents with --id or --ids")
+    with show_progress() as progress:
+        manifest = delete(index, names, _analyzer_of(index), progress, command=_command())
+    _show(summary(manifest), as_json)
+
+
+@app.command("compact")
+def compact_command(index: Index, as_json: Json = False) -> None:
+    """Write all segments of INDEX as one, without deleted passages; nothing is encoded again."""
+    from index_builder.update import compact
+
+    with show_progress() as progress:
+        manifest = compact(index, _analyzer_of(index), progress, command=_command())
+    _show(summary(manifest), as_json)
+
+
+@app.command("publish")
+def publish_command(
+    index: Index,
+    generation: Annotated[str, typer.Argument(metavar="GENERATION", help="Its name, as dpr-index list shows it.")],
+    as_json: Json = False,
+) -> None:
+    """Publish a generation of INDEX that is on the disk, such as the one before a change that was wrong."""
+    if not generation.isdecimal():
+        raise ConfigError(f"{generation!r} is no generation; give a number as dpr-index list shows it, such as 000001")
+    _show(summary(publish_again(index, int(generation))), as_json)
+
+
+@app.command("prune")
+def prune_command(
+    index: Index,
+    keep: Annotated[int, typer.Option(min=0, help="How many generations to keep beside the published one.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Remove old generations of INDEX, with the segments that no other one has."""
+    removed = remove_generations(index, keep)
+    _show({"published": read_current(index).name, "removed": removed}, as_json)
 
 
 @app.command("verify")
@@ -122,6 +209,8 @@ def summary(manifest: Manifest) -> dict[str, object]:
         "generation": manifest.name,
         "created_utc": made.created_utc,
         "passages": manifest.passages,
+        "segments": len(manifest.segments),
+        "deleted": manifest.rows - manifest.passages,
         "duplicates_skipped": sum(source.duplicates for source in made.sources),
         "terms": manifest.terms,
         "analyzer": manifest.analyzer.name,
@@ -147,6 +236,40 @@ def parse_parameters(settings: Sequence[str]) -> dict[str, int]:
             raise ConfigError(f"{setting!r} is no parameter of a dense kind; write NAME=NUMBER, such as ef_search=128")
         parameters[name] = int(number)
     return parameters
+
+
+def _change(
+    index: Path,
+    corpus: Sequence[str],
+    encoder: str | None,
+    precision: str,
+    backend: str,
+    as_json: bool,
+    *,
+    replaces: bool,
+) -> None:
+    from index_builder.update import add
+
+    recorded = read_current(index).encoder
+    towers = None if recorded is None else _load_encoder(encoder or recorded.name, precision, backend)
+    with show_progress() as progress:
+        manifest = add(index, corpus, towers, _analyzer_of(index), progress, replaces=replaces, command=_command())
+    _show(summary(manifest), as_json)
+
+
+def _analyzer_of(index: Path) -> Analyzer:
+    return analyzer_by_name(read_current(index).analyzer.name)
+
+
+def _command() -> str:
+    return shlex.join(["dpr-index", *sys.argv[1:]])
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return [line for line in path.read_text(encoding="utf-8").splitlines() if line]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError.at(path, None, f"cannot be read as a list of ids ({error})") from error
 
 
 def _load_encoder(name: str, precision: str, backend: str) -> Encoder:

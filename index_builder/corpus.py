@@ -35,6 +35,16 @@ class CountsTokens(Protocol):
         """Return a text's number of tokens, special tokens not counted."""
 
 
+class Known(Protocol):
+    """Passages that an index has already."""
+
+    def row_of(self, passage_id: str) -> int | None:
+        """Return the row of a passage, None where there is none of this id."""
+
+    def __getitem__(self, row: int) -> Passage:
+        """Return the passage in a row."""
+
+
 def token_counter(encoder: Encoder | None) -> Callable[[str], int]:
     """Return the encoder's token counter, or a counter of words where it has none."""
     return encoder.count_tokens if isinstance(encoder, CountsTokens) else count_words
@@ -62,16 +72,21 @@ def source_stamp(source: str) -> list[tuple[str, int, int]]:
 
 
 def write_corpus(
-    sources: Sequence[str], path: Path, chunking: Chunking | None = None, progress: Progress = no_progress
+    sources: Sequence[str],
+    path: Path,
+    chunking: Chunking | None = None,
+    progress: Progress = no_progress,
+    known: Known | None = None,
 ) -> tuple[SourceRecord, ...]:
     """Write the passages of all sources to one file, in order; return what each source gave.
 
-    A passage (or a document to cut) that was there before with the same id and content is skipped and counted.
+    A passage (or a document to cut) that was there before with the same id and content, in the sources or among the
+    ``known`` ones, is skipped and counted.
 
     Raises:
         DataError: a source cannot be read or is empty, or an id comes again with other content.
     """
-    intake = _Intake(sources, chunking)
+    intake = _Intake(sources, chunking, known)
     written = write_passages(path, _reported(intake.passages(), progress))
     progress("corpus", written, written)
     return tuple(SourceRecord(tally.source, tally.passages, tally.duplicates) for tally in intake.tallies)
@@ -87,24 +102,41 @@ class _Tally:
 class _Intake:
     """Reads the sources in turn as one corpus, and counts for the one that is being read."""
 
-    def __init__(self, sources: Sequence[str], chunking: Chunking | None) -> None:
+    def __init__(self, sources: Sequence[str], chunking: Chunking | None, known: Known | None) -> None:
         self.tallies = [_Tally(source) for source in sources]
         self._chunking = chunking
+        self._known = known
+        self._known_found = 0
         self._documents = read_corpus(self._in_turn())
         self._current = _Tally("")
 
     def passages(self) -> Iterator[Passage]:
         for document in self._documents:
             for passage in self._cut(document):
-                self._current.passages += 1
-                yield passage
+                if self._is_known(passage):
+                    self._known_found += 1
+                else:
+                    self._current.passages += 1
+                    yield passage
 
     def _in_turn(self) -> Iterator[str]:
         for tally in self.tallies:
             self._current = tally
-            skipped_before = self._documents.skipped
+            skipped_before = self._documents.skipped + self._known_found
             yield tally.source  # until the next one is asked for, all that is read is of this source
-            tally.duplicates = self._documents.skipped - skipped_before
+            tally.duplicates = self._documents.skipped + self._known_found - skipped_before
+
+    def _is_known(self, passage: Passage) -> bool:
+        row = None if self._known is None else self._known.row_of(passage.id)
+        if self._known is None or row is None:
+            return False
+        there = self._known[row]
+        if (there.title, there.text) != (passage.title, passage.text):
+            raise DataError(
+                f"the index has a passage {passage.id!r} with another title or text; give the new one an id of its "
+                "own, or replace the old one with dpr-index upsert"
+            )
+        return True
 
     def _cut(self, document: Passage) -> Sequence[Passage]:
         how = self._chunking

@@ -1,4 +1,4 @@
-"""Passages to term counts, and term counts to the weights of each sparse scheme."""
+"""Passages to term counts, and how their postings are to be weighed."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from dpr.errors import ConfigError
 from dpr.sparse.counts import TermCounts
 from dpr.sparse.merge import merge_counts
 from dpr.sparse.scheme import SCHEMES
-from dpr.store.arrays import save_array
 from dpr.store.generation import GenerationDraft
-from dpr.store.layout import GenerationFiles
 from dpr.store.manifest import WeightsRecord
 from dpr.store.passages import PassageStore
 from dpr.types import Analyzer, Passage, Progress, no_progress
@@ -68,25 +66,13 @@ def _count_blocks(
             draft.finish(_piece(number), None, folder)
 
 
-def write_weights(
-    counts: TermCounts,
-    bm25_variant: str,
-    k1: float,
-    b: float,
-    files: GenerationFiles,
-    progress: Progress = no_progress,
-) -> dict[str, WeightsRecord]:
-    """Weigh every posting by BM25 and by TF-IDF; return each file's record by the retriever that reads it."""
+def weights_records(bm25_variant: str, k1: float, b: float) -> dict[str, WeightsRecord]:
+    """Return how postings are weighed, by the retriever that is to read the weights."""
     bm25 = BM25_VARIANTS[bm25_variant]
-    records = {
+    return {
         "bm25": WeightsRecord(bm25, {**SCHEMES[bm25].defaults, "k1": k1, "b": b}),
         "tfidf": WeightsRecord("tfidf", {}),
     }
-    for done, (name, record) in enumerate(records.items()):
-        progress("weights", done, len(records))
-        save_array(files.weights(name), SCHEMES[record.scheme].weights(counts, None, **record.parameters))
-    progress("weights", len(records), len(records))
-    return records
 
 
 def check_bm25(variant: str, k1: float, b: float) -> None:

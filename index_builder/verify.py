@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from dpr.errors import IndexFormatError
 from dpr.search.open import open_index
-from dpr.search.parts import IndexParts
+from dpr.search.parts import IndexParts, SegmentParts
 from dpr.store.manifest import Manifest, check_contents
 from dpr.types import Analyzer, FloatArray, IntArray, Progress, TopK, no_progress
 from index_builder.dense import EXACT_KIND, spread
@@ -76,16 +76,23 @@ def _check_files(root: Path, manifest: Manifest, progress: Progress) -> Check:
 
 
 def _check_passages(parts: IndexParts) -> str:
-    manifest, found = parts.manifest, len(parts.passages)
-    _require(found == manifest.passages, f"{found:,} passages are stored, but the manifest says {manifest.passages:,}")
-    in_segments = sum(segment.passages for segment in manifest.segments)
-    _require(in_segments == found, f"the segments say {in_segments:,} passages, but {found:,} are stored")
-    return f"{found:,} passages"
+    manifest, found = parts.manifest, parts.passages.row_count
+    _require(found == manifest.rows, f"{found:,} passages are stored, but the manifest says {manifest.rows:,}")
+    _require(
+        len(parts.passages) == manifest.passages,
+        f"{len(parts.passages):,} passages are not deleted, but the manifest says {manifest.passages:,}",
+    )
+    for segment in parts.segments:
+        deleted = int((segment.id_rank < 0).sum())
+        wanted = segment.record.deleted
+        _require(deleted == wanted, f"{deleted:,} passages of a segment are deleted, but the manifest says {wanted:,}")
+    return f"{len(parts.passages):,} passages in {len(parts.segments)} segments"
 
 
 def _check_ids(parts: IndexParts) -> str:
     """Ids are unique and ``id_rank`` sorts them: in its order, each id is above the one before."""
-    order = np.argsort(parts.id_rank)
+    alive = parts.passages.alive
+    order = alive[np.argsort(parts.id_rank[alive])]
     is_permutation = np.array_equal(parts.id_rank[order], np.arange(len(order)))
     _require(is_permutation, "id_rank.npy does not give each passage a place of its own")
     previous = None
@@ -97,60 +104,80 @@ def _check_ids(parts: IndexParts) -> str:
 
 
 def _check_counts(parts: IndexParts) -> str:
-    counts, manifest = parts.counts(), parts.manifest
-    sizes = {
-        "passages": (len(counts.lengths), manifest.passages),
-        "terms": (len(counts.vocabulary), manifest.terms),
-        "postings": (len(counts.rows), manifest.postings),
-    }
-    for what, (found, wanted) in sizes.items():
-        _require(found == wanted, f"{found:,} {what} are counted, but the manifest says {wanted:,}")
-    return f"{len(counts.vocabulary):,} terms, {len(counts.rows):,} postings"
+    for segment in parts.segments:
+        counts, record = segment.counts(), segment.record
+        sizes = {
+            "passages": (len(counts.lengths), record.passages),
+            "terms": (len(counts.vocabulary), record.terms),
+            "postings": (len(counts.rows), record.postings),
+        }
+        for what, (found, wanted) in sizes.items():
+            _require(found == wanted, f"{found:,} {what} are counted, but the manifest says {wanted:,}")
+        _require(
+            bool((segment.frequencies() <= parts.manifest.passages).all()),
+            "a term comes in more passages than there are",
+        )
+    postings = sum(segment.record.postings for segment in parts.segments)
+    return f"{parts.manifest.terms:,} terms, {postings:,} postings"
 
 
 def _check_weights(parts: IndexParts) -> str:
-    for name, weights in parts.weights.items():
-        _require(bool(np.isfinite(weights()).all()), f"a weight of {name} is not a finite number")
-    return f"{', '.join(parts.weights)} finite"
+    for segment in parts.segments:
+        for name, weights in segment.weights.items():
+            _require(bool(np.isfinite(weights()).all()), f"a weight of {name} is not a finite number")
+    return f"{', '.join(parts.manifest.weights)} finite"
 
 
 def _check_terms_find_their_passages(parts: IndexParts) -> str:
     """Each term of a few passages, asked alone, finds its passage, or others with at least that posting's weight."""
-    probes = spread(len(parts.passages), PROBES)
+    alive = parts.passages.alive
+    probes = alive[spread(len(alive), PROBES)].tolist()
     asked = 0
     for row, terms in zip(probes, parts.analyzer().batch(map(indexed_text, parts.passages.get(probes))), strict=True):
         unique = sorted(set(terms))
-        postings = _postings(parts, unique, row)
-        for name, index in parts.sparse_indexes.items():
-            if name in parts.weights and unique:
-                top = index().search([[term] for term in unique], PROBE_DEPTH)
-                missed = ~_found(top, row, parts.weights[name]()[postings])
+        segment, first = _segment_of(parts, row)
+        postings = _postings(segment, unique, row - first, parts.passages.id(row))
+        for name, weights in segment.weights.items():
+            if unique:
+                top = parts.sparse_indexes[name]().search([[term] for term in unique], PROBE_DEPTH)
+                missed = ~_found(top, row, weights()[postings])
                 _require(not missed.any(), f"{name} does not find passage {parts.passages.id(row)!r} by its own terms")
         asked += len(unique)
     return f"{len(probes)} passages by {asked:,} terms"
 
 
-def _postings(parts: IndexParts, terms: Sequence[str], row: int) -> IntArray:
-    """Return the position of each term's posting for a row, (len(terms),)."""
-    counts = parts.counts()
+def _segment_of(parts: IndexParts, row: int) -> tuple[SegmentParts, int]:
+    """Return the segment that a row is in, and the segment's first row."""
+    first = 0
+    for segment in parts.segments:
+        if row < first + segment.record.passages:
+            return segment, first
+        first += segment.record.passages
+    raise IndexError(f"row {row} is outside of the {first} rows")
+
+
+def _postings(segment: SegmentParts, terms: Sequence[str], row: int, passage_id: str) -> IntArray:
+    """Return the position of each term's posting for a row of a segment, (len(terms),)."""
+    counts = segment.counts()
     postings = []
     for term, number in zip(terms, counts.vocabulary.lookup(terms).tolist(), strict=True):
-        _require(number >= 0, f"the analyzer's term {term!r} of passage {parts.passages.id(row)!r} was not counted")
+        _require(number >= 0, f"the analyzer's term {term!r} of passage {passage_id!r} was not counted")
         first, end = counts.indptr[number : number + 2].tolist()
         posting = first + int(np.searchsorted(counts.rows[first:end], row))
         _require(
             posting < end and counts.rows[posting] == row,
-            f"the term {term!r} has no posting for passage {parts.passages.id(row)!r}, whose text has it",
+            f"the term {term!r} has no posting for passage {passage_id!r}, whose text has it",
         )
         postings.append(posting)
     return np.array(postings, dtype=np.int64)
 
 
 def _check_vectors(parts: IndexParts) -> str:
-    vectors = parts.vectors()
-    for start in range(0, len(vectors), VECTORS_AT_A_TIME):
-        _require(bool(np.isfinite(vectors[start : start + VECTORS_AT_A_TIME]).all()), "a vector is not finite")
-    return f"{vectors.shape[0]:,} vectors of {vectors.shape[1]} numbers"
+    for segment in parts.segments:
+        vectors = segment.vectors()
+        for start in range(0, len(vectors), VECTORS_AT_A_TIME):
+            _require(bool(np.isfinite(vectors[start : start + VECTORS_AT_A_TIME]).all()), "a vector is not finite")
+    return f"{parts.manifest.rows:,} vectors of {parts.segments[0].vectors().shape[1]} numbers"
 
 
 def _check_vectors_find_their_passages(parts: IndexParts) -> str:
@@ -158,8 +185,10 @@ def _check_vectors_find_their_passages(parts: IndexParts) -> str:
 
     A kind that approximates may miss some, but not most.
     """
-    probes = np.array(spread(len(parts.passages), PROBES))
-    vectors = parts.vectors()[probes]  # (probes, D)
+    alive = parts.passages.alive
+    probes = alive[spread(len(alive), PROBES)].astype(np.int64)
+    places = [(segment, row - first) for row in probes.tolist() for segment, first in [_segment_of(parts, row)]]
+    vectors = np.stack([segment.vectors()[row] for segment, row in places])  # (probes, D)
     found = _found(parts.vector_index().search(vectors, PROBE_DEPTH), probes, np.square(vectors).sum(axis=1))
     kind = parts.manifest.dense.kind if parts.manifest.dense else EXACT_KIND
     allowed = 0 if kind == EXACT_KIND else len(probes) // 2

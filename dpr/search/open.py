@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from dpr.errors import IndexFormatError, RequestError
+from dpr.errors import RequestError
 from dpr.search.dense import DenseRetriever
 from dpr.search.fusion import Fusion
 from dpr.search.hybrid import HybridRetriever
@@ -43,13 +43,9 @@ def open_index(
     layout = IndexLayout(Path(path))
     manifest = read_current(layout.root)
     check_sizes(layout.root, manifest.files)
-    if len(manifest.segments) != 1:
-        raise IndexFormatError(
-            f"the index {path} has {len(manifest.segments)} segments, but this program reads one; "
-            "rebuild with dpr-index build"
-        )
-    segment, files = layout.segment(manifest.segments[0].id), layout.generation(manifest.generation)
-    return OpenIndex(IndexParts(manifest, segment, files, encoder, encoder_name, analyzer))
+    segments = [layout.segment(record.id) for record in manifest.segments]
+    files = layout.generation(manifest.generation)
+    return OpenIndex(IndexParts(manifest, segments, files, encoder, encoder_name, analyzer))
 
 
 class OpenIndex:
@@ -108,6 +104,8 @@ class OpenIndex:
 
     def _absence(self, name: str) -> str:
         known = ", ".join(self.names)
+        if name == "rank-bm25":
+            return "the retriever 'rank-bm25' knows one segment without deletions; run dpr-index compact, or ask bm25"
         if name in ("dense", "hybrid"):
             return f"this index has no vectors for the retriever {name!r}; choose from {known}, or build it with them"
         return f"unknown retriever {name!r}; choose from {known}"

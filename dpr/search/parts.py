@@ -2,23 +2,76 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
 
 from dpr.dense.kinds import KINDS
+from dpr.dense.segments import SegmentedIndex
 from dpr.errors import IndexFormatError, RequestError
 from dpr.search.lazy import Lazy
 from dpr.sparse.counts import TermCounts
 from dpr.sparse.engine import SparseEngine, SparseSegment
 from dpr.sparse.rank_bm25 import RankBM25Engine
 from dpr.sparse.scheme import SCHEMES
-from dpr.store.arrays import open_array, open_vectors
+from dpr.store.arrays import RankArray, open_array, open_vectors
 from dpr.store.layout import GenerationFiles, SegmentFiles
-from dpr.store.manifest import AnalyzerRecord, DenseRecord, EncoderRecord, Manifest
+from dpr.store.manifest import AnalyzerRecord, EncoderRecord, Manifest, SegmentRecord
 from dpr.store.passages import PassageStore
 from dpr.text.registry import analyzer as analyzer_by_name
-from dpr.types import Analyzer, Encoder, FloatArray, SparseIndex, VectorIndex
+from dpr.types import Analyzer, Encoder, FloatArray, IntArray, SparseIndex, VectorIndex
+
+
+class SegmentParts:
+    """The parts of one segment of a generation; those that take time are made when they are first called for.
+
+    Attributes:
+        record: what the manifest says of it.
+        id_rank: the place of each of its rows' ids among the sorted ids of the generation, (P,) int32; -1: deleted.
+        counts: its vocabulary and term counts.
+        frequencies: in how many passages of the generation each of its terms comes, (T,).
+        weights: its posting weights, (postings,), by retriever name.
+        vectors: its passage vectors, (P, D).
+        vector_index: the search over its vectors.
+    """
+
+    def __init__(
+        self, manifest: Manifest, record: SegmentRecord, files: SegmentFiles, own: GenerationFiles, id_rank: RankArray
+    ) -> None:
+        """Open the files of a segment, and what the generation's ``own`` files say of it."""
+        self.record = record
+        self.id_rank = id_rank
+        self.counts = Lazy(partial(TermCounts.open, files.counts))
+        self.frequencies: Lazy[IntArray] = Lazy(
+            partial(open_array, own.frequencies(record.id), np.int64, (record.terms,))
+        )
+        self.weights: Mapping[str, Lazy[FloatArray]] = {
+            name: Lazy(partial(open_array, own.weights(record.id, name), np.float32, (record.postings,)))
+            for name in manifest.weights
+        }
+        self.vectors = Lazy(partial(self._open_vectors, files, manifest.encoder))
+        self.vector_index = Lazy(partial(self._open_vector_index, files))
+
+    def sparse(self, name: str) -> SparseSegment:
+        """Return what the sparse engine searches by the weights of a name."""
+        return SparseSegment(self.counts(), self.weights[name](), self.frequencies(), self.id_rank)
+
+    def _open_vectors(self, files: SegmentFiles, encoder: EncoderRecord | None) -> FloatArray:
+        if encoder is None:
+            raise RequestError("the index has no vectors; rebuild it without --no-dense", "retriever")
+        return open_vectors(files.vectors, self.record.passages, encoder.dimension)
+
+    def _open_vector_index(self, files: SegmentFiles) -> VectorIndex:
+        dense = self.record.dense
+        if dense is None:
+            raise RequestError("the index has no vectors; rebuild it without --no-dense", "retriever")
+        if dense.kind not in KINDS:
+            raise IndexFormatError(
+                f"the index has vectors of the kind {dense.kind!r}, but this program knows {', '.join(KINDS)}; "
+                "rebuild with dpr-index build"
+            )
+        return KINDS[dense.kind].open(self.vectors(), files.dense, dense.parameters, self.id_rank)
 
 
 class IndexParts:
@@ -26,20 +79,18 @@ class IndexParts:
 
     Attributes:
         passages: the passages, by row.
-        id_rank: the place of each row's id among the sorted ids, (P,) int32; it orders equal scores.
+        id_rank: the place of each row's id among the sorted ids, (P,) int32, which orders equal scores; -1: deleted.
+        segments: the parts of each segment.
         encoder: the encoder of the questions.
         analyzer: the analyzer of the questions.
-        counts: vocabulary and term counts.
-        vectors: the passage vectors, (P, D).
-        vector_index: the search over the vectors.
-        weights: the posting weights, (postings,), by retriever name.
+        vector_index: the search over the vectors of all segments.
         sparse_indexes: the searches over weighted terms, by retriever name.
     """
 
     def __init__(
         self,
         manifest: Manifest,
-        segment: SegmentFiles,
+        segments: Sequence[SegmentFiles],
         files: GenerationFiles,
         encoder: Encoder | None = None,
         encoder_name: str | None = None,
@@ -51,27 +102,30 @@ class IndexParts:
             IndexFormatError: a file is damaged, or the encoder or analyzer given is not the index's.
         """
         self.manifest = manifest
-        self._segment = segment
-        self._files = files
-        self.id_rank = open_array(files.id_rank, np.int32, (manifest.passages,))
-        self.passages = PassageStore.open(segment.passages, self.id_rank)
+        self.id_rank = open_array(files.id_rank, np.int32, (manifest.rows,))
+        self.passages = PassageStore.open([segment.passages for segment in segments], self.id_rank)
+        ends = np.cumsum([record.passages for record in manifest.segments])
+        self.segments = tuple(
+            SegmentParts(manifest, record, segment, files, self.id_rank[end - record.passages : end])
+            for record, segment, end in zip(manifest.segments, segments, ends.tolist(), strict=True)
+        )
         self.encoder = Lazy(partial(self._find_encoder, encoder, encoder_name))
         self.analyzer = Lazy(partial(self._find_analyzer, analyzer))
-        self.counts = Lazy(partial(TermCounts.open, segment.counts))
-        self.vectors = Lazy(self._open_vectors)
         self.vector_index = Lazy(self._open_vector_index)
-        self.weights = {name: Lazy(partial(self._open_weights, name)) for name in manifest.weights}
         self.sparse_indexes: dict[str, Lazy[SparseIndex]] = {
-            **{name: Lazy(partial(self._open_sparse_index, name)) for name in manifest.weights},
-            "rank-bm25": Lazy(self._make_rank_bm25),
+            name: Lazy(partial(self._open_sparse_index, name)) for name in manifest.weights
         }
+        if manifest.rows == manifest.passages and len(self.segments) == 1:
+            self.sparse_indexes["rank-bm25"] = Lazy(self._make_rank_bm25)
         if encoder is not None and manifest.encoder is not None:
             self.encoder()
         if analyzer is not None:
             self.analyzer()
 
     def _find_encoder(self, given: Encoder | None, name: str | None) -> Encoder:
-        recorded = self._dense_records()[0]
+        recorded = self.manifest.encoder
+        if recorded is None:
+            raise RequestError("the index has no vectors; rebuild it without --no-dense", "retriever")
         encoder = given or _load_encoder(name or recorded.name)
         if encoder.fingerprint != recorded.fingerprint:
             raise IndexFormatError(
@@ -90,36 +144,17 @@ class IndexParts:
             )
         return analyzer
 
-    def _open_vectors(self) -> FloatArray:
-        encoder, _ = self._dense_records()
-        return open_vectors(self._segment.vectors, self.manifest.passages, encoder.dimension)
-
     def _open_vector_index(self) -> VectorIndex:
-        dense = self._dense_records()[1]
-        if dense.kind not in KINDS:
-            raise IndexFormatError(
-                f"the index has vectors of the kind {dense.kind!r}, but this program knows {', '.join(KINDS)}; "
-                "rebuild with dpr-index build"
-            )
-        return KINDS[dense.kind].open(self.vectors(), self._segment.dense, dense.parameters, self.id_rank)
-
-    def _open_weights(self, name: str) -> FloatArray:
-        return open_array(self._files.weights(name), np.float32, (self.manifest.postings,))
+        indexes = [segment.vector_index() for segment in self.segments]
+        return indexes[0] if len(indexes) == 1 else SegmentedIndex(indexes, [part.id_rank for part in self.segments])
 
     def _open_sparse_index(self, name: str) -> SparseIndex:
-        counts = self.counts()
-        segment = SparseSegment(counts, self.weights[name](), counts.document_frequencies, self.id_rank)
-        return SparseEngine([segment], self.manifest.weights[name].scheme)
+        segments = [segment.sparse(name) for segment in self.segments]
+        return SparseEngine(segments, self.manifest.weights[name].scheme, self.manifest.passages)
 
     def _make_rank_bm25(self) -> SparseIndex:
         parameters = {**SCHEMES["bm25"].defaults, **self.manifest.weights["bm25"].parameters}
-        return RankBM25Engine(self.counts(), **parameters, id_rank=self.id_rank)
-
-    def _dense_records(self) -> tuple[EncoderRecord, DenseRecord]:
-        encoder, dense = self.manifest.encoder, self.manifest.dense
-        if encoder is None or dense is None:
-            raise RequestError("the index has no vectors; rebuild it without --no-dense", "retriever")
-        return encoder, dense
+        return RankBM25Engine(self.segments[0].counts(), **parameters, id_rank=self.id_rank)
 
 
 def _load_encoder(name: str) -> Encoder:

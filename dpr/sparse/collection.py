@@ -35,11 +35,14 @@ class Collection:
     @classmethod
     def of(cls, counts: TermCounts) -> Collection:
         """Return the statistics of a collection of one segment, of which nothing is deleted."""
-        return collections_of([counts], [None])[0]
+        (collection,), _ = collections_of([counts], [None])
+        return collection
 
 
-def collections_of(segments: Sequence[TermCounts], deleted: Sequence[BoolArray | None]) -> list[Collection]:
-    """Return the statistics of a collection for each of its segments, of which some rows may be ``deleted``, (P,).
+def collections_of(segments: Sequence[TermCounts], deleted: Sequence[BoolArray | None]) -> tuple[list[Collection], int]:
+    """Return the statistics of a collection for each of its segments, and the number of its different terms.
+
+    ``deleted`` (P,) tells for each segment the passages that are not part of the collection; None: all are.
 
     They are those of a segment that holds the other passages alone, to the last bit.
     """
@@ -57,7 +60,7 @@ def collections_of(segments: Sequence[TermCounts], deleted: Sequence[BoolArray |
     known = frequencies[frequencies > 0]
     mean_idf = float(raw_idf(known, passages).mean()) if len(known) else 0.0
     mean_length = terms / passages if terms else 1.0
-    return [Collection(passages, mean_length, mean_idf, frequencies[places]) for places in numbers]
+    return [Collection(passages, mean_length, mean_idf, frequencies[places]) for places in numbers], len(known)
 
 
 def raw_idf(frequencies: IntArray, passages: int) -> npt.NDArray[np.float64]:

@@ -41,6 +41,23 @@ def merge_counts(blocks: Sequence[TermCounts], folder: Path) -> TermCounts:
     return TermCounts.open(folder)
 
 
+def without(counts: TermCounts, is_deleted: npt.NDArray[np.bool_]) -> TermCounts:
+    """Return the counts of the passages that are not deleted, (P,), as if there had never been others; in memory."""
+    is_kept = ~is_deleted[counts.rows]
+    before = np.concatenate(([0], np.cumsum(is_kept)))
+    frequencies = before[counts.indptr[1:]] - before[counts.indptr[:-1]]
+    is_known = frequencies > 0
+    names = (term for term, known in zip(counts.vocabulary, is_known.tolist(), strict=True) if known)
+    new_rows = (np.cumsum(~is_deleted) - 1).astype(np.int32)
+    return TermCounts(
+        Vocabulary.of(names),
+        np.concatenate(([0], np.cumsum(frequencies[is_known]))),
+        new_rows[counts.rows[is_kept]],
+        counts.counts[is_kept],
+        counts.lengths[~is_deleted],
+    )
+
+
 def merge_vocabularies(vocabularies: Sequence[Vocabulary]) -> tuple[Vocabulary, list[IntArray]]:
     """Return the terms of all vocabularies, and for each of these the numbers that its terms have there."""
     if len(vocabularies) == 1:

@@ -101,7 +101,10 @@ class GenerationDraft:
     def publish(self, manifest: Manifest) -> None:
         """Give everything its final name, then the manifest, then ``CURRENT``: from there on it is served."""
         for draft, final in self._folders():
-            rename(draft, final)
+            if any(draft.iterdir()):
+                rename(draft, final)
+            else:  # a generation may have no segment of its own
+                draft.rmdir()
         write_atomically(self._layout.manifest(self.number), manifest.to_json())
         _make_current(self._layout, self.number)
         self.journal.remove()
@@ -124,6 +127,54 @@ class GenerationDraft:
             (self.segment.folder, self._layout.segment(self.segment_id).folder),
             (self.files.folder, self._layout.generation(self.number).folder),
         ]
+
+
+def publish_again(root: Path, number: int) -> Manifest:
+    """Publish a generation that is on the disk, older or newer than the published one; return its manifest.
+
+    Raises:
+        IndexFormatError: there is no such generation, or its manifest cannot be used.
+        IndexLockedError: another process is writing the index.
+    """
+    layout = IndexLayout(root)
+    _current_number(root)
+    with writer_lock(layout.lock):
+        manifest = _manifest_on_disk(layout, number)
+        _make_current(layout, number)
+    return manifest
+
+
+def remove_generations(root: Path, keep: int) -> list[str]:
+    """Remove all generations but the published one and the ``keep`` newest others; return the names of the removed.
+
+    Segments that no generation on the disk has any more are removed, too. Who has a removed generation open goes on
+    reading it, for as long as it is open.
+
+    Raises:
+        IndexFormatError: a manifest cannot be used: what it needs is not known.
+        IndexLockedError: another process is writing the index.
+    """
+    layout = IndexLayout(root)
+    published = _current_number(root)
+    with writer_lock(layout.lock):
+        others = [number for number in layout.published_numbers() if number != published]
+        removed = others[: len(others) - keep] if keep else others
+        kept = [_manifest_on_disk(layout, number) for number in layout.published_numbers() if number not in removed]
+        for number in removed:
+            layout.manifest(number).unlink()
+            shutil.rmtree(layout.generation(number).folder, ignore_errors=True)
+        used = {segment.id for manifest in kept for segment in manifest.segments}
+        for path in layout.segments.glob("*/"):
+            if is_segment_name(path.name) and path.name not in used:
+                _remove(path)
+    return [generation_name(number) for number in removed]
+
+
+def _manifest_on_disk(layout: IndexLayout, number: int) -> Manifest:
+    if number not in layout.published_numbers():
+        known = ", ".join(map(generation_name, layout.published_numbers()))
+        raise IndexFormatError(f"{layout.root} has no generation {generation_name(number)}; it has {known}")
+    return Manifest.read(layout.manifest(number))
 
 
 @contextmanager

@@ -5,8 +5,9 @@
     INDEX/.building-journal                what an unfinished build has finished
     INDEX/generations/000001.json          manifest
     INDEX/generations/000001/              what depends on the whole collection
-        id_rank.npy                        place of each row's id among all ids, sorted
-        bm25.npy  tfidf.npy                one weight for each posting
+        id_rank.npy                        place of each row's id among all ids, sorted; -1: deleted
+        <segment>/frequencies.npy          in how many passages of the collection each term of the segment comes
+        <segment>/bm25.npy  tfidf.npy      one weight for each posting of the segment
     INDEX/segments/<id>/                   immutable: what depends on its own passages alone
         passages.arrow                     id, text, title, source document and offset
         vectors.npy                        one row for each passage (absent from a sparse-only index)
@@ -78,12 +79,16 @@ class GenerationFiles:
 
     @property
     def id_rank(self) -> Path:
-        """Place of each row's id among the sorted ids, (P,) int32."""
+        """Place of each row's id among the sorted ids, (P,) int32; -1 for a passage that is deleted."""
         return self.folder / "id_rank.npy"
 
-    def weights(self, name: str) -> Path:
-        """Posting weights of the sparse scheme that is served as ``name``, (postings,) float32."""
-        return self.folder / f"{name}.npy"
+    def frequencies(self, segment_id: str) -> Path:
+        """In how many passages of the collection each term of a segment comes, (T,) int64."""
+        return self.folder / segment_id / "frequencies.npy"
+
+    def weights(self, segment_id: str, name: str) -> Path:
+        """Weights of a segment's postings by the sparse scheme that is served as ``name``, (postings,) float32."""
+        return self.folder / segment_id / f"{name}.npy"
 
 
 @dataclass(frozen=True, slots=True)

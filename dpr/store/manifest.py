@@ -12,7 +12,7 @@ from dpr.errors import IndexFormatError
 from dpr.store.layout import generation_name
 from dpr.store.records import RecordError, decode
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Raised whenever an older program would read a newer index wrongly."""
 
 
@@ -22,14 +22,6 @@ class FileRecord:
 
     size_bytes: int
     sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentRecord:
-    """A segment and its number of passages; a row of the generation counts through its segments in order."""
-
-    id: str
-    passages: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +44,22 @@ class DenseRecord:
     kind: str
     parameters: Mapping[str, int]
     recall: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRecord:
+    """A segment; a row of the generation counts through its segments in order, deleted passages included.
+
+    ``passages``, ``terms`` and ``postings`` are what its files hold, ``deleted`` how many of the passages this
+    generation does not have; ``dense`` is None without vectors.
+    """
+
+    id: str
+    passages: int
+    terms: int
+    postings: int
+    deleted: int = 0
+    dense: DenseRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +102,17 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """One generation of an index. ``files`` are named relative to the index, with ``/``; weights by retriever."""
+    """One generation of an index. ``files`` are named relative to the index, with ``/``; weights by retriever.
+
+    ``passages`` are those that are not deleted, ``terms`` the different ones that these have.
+    """
 
     format_version: int
     generation: int
     passages: int
     terms: int
-    postings: int
     segments: tuple[SegmentRecord, ...]
     encoder: EncoderRecord | None
-    dense: DenseRecord | None
     analyzer: AnalyzerRecord
     weights: Mapping[str, WeightsRecord]
     files: Mapping[str, FileRecord]
@@ -113,6 +122,16 @@ class Manifest:
     def name(self) -> str:
         """The generation's name: ``000001``."""
         return generation_name(self.generation)
+
+    @property
+    def rows(self) -> int:
+        """The number of passages in all segments, deleted ones included."""
+        return sum(segment.passages for segment in self.segments)
+
+    @property
+    def dense(self) -> DenseRecord | None:
+        """The vector index of the largest segment; None without vectors."""
+        return max(self.segments, key=lambda segment: segment.passages).dense if self.segments else None
 
     @property
     def size_bytes(self) -> int:

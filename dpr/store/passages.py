@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from hashlib import blake2b
 from itertools import accumulate, islice
 from pathlib import Path
@@ -47,43 +47,54 @@ def write_passages(path: Path, passages: Iterable[Passage]) -> int:
 
 
 class PassageStore:
-    """P passages by row, and rows by passage id."""
+    """The passages of an index by row, and rows by passage id; a row counts through the segments in their order."""
 
     def __init__(self, batches: Sequence[Any], id_rank: RankArray | None = None) -> None:
-        """Serve the record batches of a passages file; ``id_rank`` (P,) spares ``row_of`` its sorting of the ids."""
+        """Serve the record batches of passages files.
+
+        ``id_rank`` (P,) is the place of each row's id among the sorted ids, negative for a passage that is deleted. It
+        spares ``row_of`` its sorting of the ids; without it, nothing is deleted.
+        """
         self._columns = [batch.columns for batch in batches]
         self._ends = list(accumulate(batch.num_rows for batch in batches))
         self._id_rank = id_rank
         self._order: Any = None
 
     @classmethod
-    def open(cls, path: Path, id_rank: RankArray | None = None) -> PassageStore:
-        """Map a passages file.
+    def open(cls, paths: Path | Sequence[Path], id_rank: RankArray | None = None) -> PassageStore:
+        """Map the passages file of each segment.
 
         Raises:
-            IndexFormatError: the file is absent, damaged, or has other columns.
+            IndexFormatError: a file is absent, damaged, or has other columns.
         """
-        try:
-            reader = pa.ipc.open_file(pa.memory_map(str(path)))
-            batches = [reader.get_batch(number) for number in range(reader.num_record_batches)]
-        except (OSError, pa.ArrowException) as error:
-            raise IndexFormatError(f"{path} cannot be read ({error}); rebuild with dpr-index build") from error
-        if reader.schema != SCHEMA:
-            columns = ", ".join(reader.schema.names)
-            raise IndexFormatError(f"{path} has the columns {columns}, not a passage's; rebuild with dpr-index build")
-        return cls(batches, id_rank)
+        files = [paths] if isinstance(paths, Path) else paths
+        return cls([batch for path in files for batch in _open_batches(path)], id_rank)
 
     def __len__(self) -> int:
+        """Return the number of passages that are not deleted."""
+        return self.row_count if self._id_rank is None else int((self._id_rank >= 0).sum())
+
+    @property
+    def row_count(self) -> int:
+        """The number of rows, those of deleted passages included."""
         return self._ends[-1] if self._ends else 0
+
+    @property
+    def alive(self) -> npt.NDArray[np.integer[Any]]:
+        """The rows of the passages that are not deleted, ascending."""
+        return np.arange(self.row_count) if self._id_rank is None else np.flatnonzero(self._id_rank >= 0)
 
     def __getitem__(self, row: int) -> Passage:
         columns, offset = self._locate(row)
         return Passage(*(column[offset].as_py() for column in columns))
 
     def __iter__(self) -> Iterator[Passage]:
+        row = 0
         for columns in self._columns:
             for values in zip(*(column.to_pylist() for column in columns), strict=True):
-                yield Passage(*values)
+                if self._id_rank is None or self._id_rank[row] >= 0:
+                    yield Passage(*values)
+                row += 1
 
     def get(self, rows: Iterable[int]) -> list[Passage]:
         """Return the passages of some rows, in the order given."""
@@ -98,16 +109,30 @@ class PassageStore:
     def row_of(self, passage_id: str) -> int | None:
         """Return the row of a passage by its id, None where no passage has it."""
         if self._order is None:
-            self._order = self._sort() if self._id_rank is None else _inverse(self._id_rank)
+            self._order = self._sort() if self._id_rank is None else _rows_by_rank(self._id_rank)
         position = bisect_left(self._order, passage_id, key=self.id)
         if position == len(self._order):
             return None
         row = int(self._order[position])
         return row if self.id(row) == passage_id else None
 
+    def rows_of(self, names: Collection[str]) -> IntArray:
+        """Return the rows of the passages that are not deleted and whose id, or whose document's id, is named."""
+        wanted = pa.array(sorted(names), pa.large_string())
+        found = [
+            compute.or_(compute.is_in(columns[0], wanted), compute.is_in(columns[3], wanted)).to_numpy(
+                zero_copy_only=False
+            )
+            for columns in self._columns
+        ]
+        is_named = np.concatenate(found) if found else np.zeros(0, dtype=bool)
+        alive = self.alive.astype(np.int64)
+        rows: IntArray = alive[is_named[alive]]
+        return rows
+
     def first_alike(self) -> IntArray:
         """Return the first row whose passage has the same title and the same text, for each row, (P,)."""
-        digests = np.empty(len(self), dtype=f"S{_DIGEST_BYTES}")
+        digests = np.empty(self.row_count, dtype=f"S{_DIGEST_BYTES}")
         row = 0
         for columns in self._columns:
             for title, text in zip(columns[2].to_pylist(), columns[1].to_pylist(), strict=True):
@@ -116,9 +141,17 @@ class PassageStore:
         _, first, group = np.unique(digests, return_index=True, return_inverse=True)
         return first[group].astype(np.int64)
 
-    def rank_ids(self) -> RankArray:
-        """Return the place of each row's id among all ids in code-point order, (P,) int32, from 0."""
-        return _inverse(self._sort())
+    def rank_ids(self, is_deleted: npt.NDArray[np.bool_] | None = None) -> RankArray:
+        """Return the place of each row's id among all ids in code-point order, (P,) int32, from 0.
+
+        A deleted passage has -1, and its id is not among the others.
+        """
+        order = self._sort()
+        if is_deleted is not None:
+            order = order[~is_deleted[order]]
+        ranks = np.full(self.row_count, -1, dtype=np.int32)
+        ranks[order] = np.arange(len(order), dtype=np.int32)
+        return ranks
 
     def _sort(self) -> npt.NDArray[np.integer[Any]]:
         # Arrow compares UTF-8 bytes, whose order is that of the code points, which is Python's.
@@ -127,8 +160,8 @@ class PassageStore:
         return rows
 
     def _locate(self, row: int) -> tuple[Any, int]:
-        if not 0 <= row < len(self):
-            raise IndexError(f"row {row} is outside of the {len(self)} passages")
+        if not 0 <= row < self.row_count:
+            raise IndexError(f"row {row} is outside of the {self.row_count} passages")
         batch = bisect_right(self._ends, row)
         return self._columns[batch], row - (self._ends[batch - 1] if batch else 0)
 
@@ -139,7 +172,21 @@ def _digest(title: str, text: str) -> bytes:
     return blake2b(content, digest_size=_DIGEST_BYTES - 1).digest() + b"."
 
 
-def _inverse(permutation: npt.NDArray[np.integer[Any]]) -> RankArray:
-    inverse = np.empty(len(permutation), dtype=np.int32)
-    inverse[permutation] = np.arange(len(permutation), dtype=np.int32)
-    return inverse
+def _open_batches(path: Path) -> list[Any]:
+    try:
+        reader = pa.ipc.open_file(pa.memory_map(str(path)))
+        batches = [reader.get_batch(number) for number in range(reader.num_record_batches)]
+    except (OSError, pa.ArrowException) as error:
+        raise IndexFormatError(f"{path} cannot be read ({error}); rebuild with dpr-index build") from error
+    if reader.schema != SCHEMA:
+        columns = ", ".join(reader.schema.names)
+        raise IndexFormatError(f"{path} has the columns {columns}, not a passage's; rebuild with dpr-index build")
+    return batches
+
+
+def _rows_by_rank(id_rank: RankArray) -> RankArray:
+    """Return the row of each rank; deleted rows have none."""
+    rows = np.flatnonzero(id_rank >= 0)
+    order = np.empty(len(rows), dtype=np.int32)
+    order[id_rank[rows]] = rows
+    return order

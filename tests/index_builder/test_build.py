@@ -11,7 +11,7 @@ from dpr.search.open import open_index
 from dpr.store.arrays import create_vectors
 from dpr.store.generation import read_all, read_current
 from dpr.types import FloatArray, Hit, Passage, Progress, no_progress
-from index_builder import build as room
+from index_builder import segment as room
 from index_builder.build import BuildOptions, build
 from tests.fakes import HashEncoder, WordAnalyzer
 from tests.small_index import PASSAGES, content, small_index
@@ -155,5 +155,5 @@ def test_stages_are_reported_in_order_and_to_their_end(tmp_path: Path) -> None:
     source = str(root.with_suffix(".jsonl"))
     build(BuildOptions((source,), root), HashEncoder(), WordAnalyzer(), lambda *report: reports.append(report))
     last = {stage: (done, total) for stage, done, total in reports}
-    assert list(last) == ["corpus", "terms", "weights", "encode", "dense", "seal", "verify"]
+    assert list(last) == ["corpus", "terms", "encode", "dense", "weights", "seal", "verify"]
     assert all(done == total for done, total in last.values())

@@ -87,12 +87,38 @@ def test_every_option_reaches_the_manifest(run: Any, source: str, tmp_path: Path
     assert code == 0, err
     manifest = json.loads((index / "generations" / "000001.json").read_text(encoding="utf-8"))
     assert manifest["encoder"]["fingerprint"] == "bert in fp32"
-    assert manifest["dense"]["kind"] == "hnsw"
-    assert manifest["dense"]["parameters"]["m"] == 16
+    assert manifest["segments"][0]["dense"]["kind"] == "hnsw"
+    assert manifest["segments"][0]["dense"]["parameters"]["m"] == 16
     assert manifest["weights"]["bm25"] == {"scheme": "bm25-lucene", "parameters": {"k1": 0.9, "b": 0.4}}
     assert manifest["provenance"]["chunk_tokens"] == 8
     assert manifest["provenance"]["overlap_tokens"] == 2
     assert manifest["provenance"]["command"] == f"dpr-index {arguments}"
+
+
+def test_an_index_is_changed_and_looked_after(
+    run: Any, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "_load_encoder", lambda *_: HashEncoder())
+    index, more = str(tmp_path / "index"), write_jsonl(tmp_path / "more.jsonl", [Passage("bonn", "Bonn is a city")])
+    changed = write_jsonl(tmp_path / "changed.jsonl", [Passage("bonn", "Bonn was a capital")])
+    (tmp_path / "ids.txt").write_text("rome\n\nseoul\n", encoding="utf-8")
+
+    def result(*arguments: str) -> dict[str, Any]:
+        code, out, err = run(*arguments, "--json")
+        assert code == 0, err
+        found: dict[str, Any] = json.loads(out)
+        return found
+
+    assert result("build", "--corpus", source, "--output", index, "--analyzer", "words")["passages"] == 6
+    assert result("add", index, "--corpus", more)["segments"] == 2
+    assert result("upsert", index, "--corpus", changed)["passages"] == 7
+    deleted = result("delete", index, "--id", "paris", "--ids", str(tmp_path / "ids.txt"))
+    assert (deleted["passages"], deleted["deleted"]) == (4, 3)
+    assert result("compact", index)["segments"] == 1
+    assert result("publish", index, "000004")["deleted"] == 3
+    assert result("prune", index, "--keep", "1") == {"published": "000004", "removed": ["000001", "000002", "000003"]}
+    assert result("verify", index)["is_sound"]
+    assert run("add", index, "--corpus", changed)[0] == 2
 
 
 def test_no_dense_loads_no_encoder(run: Any, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,6 +136,10 @@ def test_no_dense_loads_no_encoder(run: Any, source: str, tmp_path: Path, monkey
         ("build --corpus SOURCE --output INDEX --analyzer morse", 2, "morse"),
         ("build --corpus SOURCE --output INDEX --dense-kind annoy", 2, "unknown kind of vector index 'annoy'"),
         ("build --corpus SOURCE --output SOURCE --analyzer words", 2, "is a file; name a folder"),
+        ("add INDEX --corpus SOURCE", 1, "build an index there"),
+        ("delete INDEX", 2, "name passages or documents with --id or --ids"),
+        ("delete INDEX --ids nowhere.txt", 2, "nowhere.txt: cannot be read as a list of ids"),
+        ("publish INDEX latest", 2, "'latest' is no generation"),
         ("verify INDEX", 1, "is not there; build an index there"),
         ("list INDEX", 1, "is not there; build an index there"),
     ],

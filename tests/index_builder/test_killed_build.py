@@ -18,10 +18,10 @@ from index_builder.verify import verify_index
 from tests.fakes import HashEncoder, WordAnalyzer
 from tests.small_index import PASSAGES, content, small_index
 
-STAGES = ("corpus", "terms", "weights", "encode", "dense", "seal", "verify")
+STAGES = ("corpus", "terms", "encode", "dense", "weights", "seal", "verify")
 RENAMES = ("journal", "segment", "generation", "manifest", "CURRENT")
-JOURNAL = 8
-"""Lines that the journal gets: corpus, three blocks of terms, all terms, weights, and at least two shards."""
+JOURNAL = 10
+"""Lines that the journal gets: corpus, three blocks of terms, all terms, three shards of vectors, dense, weights."""
 
 # Importing and compiling take seconds, so one process does both, and a fork of it is killed at each point. A fork has
 # none of its parent's threads, so the libraries are told to have none.
@@ -30,7 +30,7 @@ import os, signal, sys
 from functools import partial
 from pathlib import Path
 from dpr.store.journal import Journal
-from index_builder import build as room
+from index_builder import segment as room
 from index_builder.build import BuildOptions, build
 from tests.fakes import HashEncoder, WordAnalyzer
 

@@ -23,7 +23,7 @@ segment_lists = st.lists(st.lists(st.lists(st.sampled_from(TERMS), max_size=6), 
 
 def segmented(parts: list[TermCounts], deleted: list[IntArray], ranks: list[IntArray], scheme: str) -> SparseEngine:
     gone = [np.isin(np.arange(len(part.lengths)), rows) for part, rows in zip(parts, deleted, strict=True)]
-    collections = collections_of(parts, gone)
+    collections, _ = collections_of(parts, gone)
     segments = [
         SparseSegment(part, SCHEMES[scheme].weights(part, collection), collection.frequencies, np.where(dead, -1, rank))
         for part, collection, dead, rank in zip(parts, collections, gone, ranks, strict=True)
@@ -60,10 +60,11 @@ def test_hits_and_scores_are_those_of_the_other_passages_alone(
 
 def test_a_term_of_deleted_passages_alone_does_not_lower_the_floor_of_the_others() -> None:
     parts = [TermCounts.build([["a", "b"], ["a"], ["a", "rare"]])]
-    (collection,) = collections_of(parts, [np.array([False, False, True])])
+    (collection,), terms = collections_of(parts, [np.array([False, False, True])])
     alone = Collection.of(TermCounts.build([["a", "b"], ["a"]]))
     assert (collection.passages, collection.mean_length, collection.mean_idf) == (2, 1.5, alone.mean_idf)
     assert collection.frequencies.tolist() == [2, 1, 0]
+    assert terms == 2
 
 
 class TestThreeSegments(SparseIndexContract):

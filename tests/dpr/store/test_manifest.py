@@ -26,12 +26,13 @@ from dpr.store.manifest import (
 MANIFEST = Manifest(
     format_version=FORMAT_VERSION,
     generation=7,
-    passages=2,
+    passages=4,
     terms=5,
-    postings=6,
-    segments=(SegmentRecord("000007-0123abcd", 2),),
+    segments=(
+        SegmentRecord("000007-0123abcd", 2, 4, 6, dense=DenseRecord("flat", {})),
+        SegmentRecord("000006-0123abcd", 3, 5, 8, deleted=1, dense=DenseRecord("hnsw", {"m": 32}, recall=0.98)),
+    ),
     encoder=EncoderRecord("모델", "f00d", 32),
-    dense=DenseRecord("hnsw", {"m": 32}, recall=0.98),
     analyzer=AnalyzerRecord("ko-en", "1+kiwi-0.22"),
     weights={"bm25": WeightsRecord("bm25", {"k1": 1.2, "b": 0.75}), "tfidf": WeightsRecord("tfidf", {})},
     files={"a.npy": FileRecord(3, "aa"), "b.npy": FileRecord(4, "bb")},
@@ -51,7 +52,10 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("manifest", [MANIFEST, replace(MANIFEST, encoder=None, dense=None)])
+SPARSE = replace(MANIFEST, encoder=None, segments=(SegmentRecord("000007-0123abcd", 2, 4, 6),))
+
+
+@pytest.mark.parametrize("manifest", [MANIFEST, SPARSE])
 def test_a_manifest_survives_the_round_trip(tmp_path: Path, manifest: Manifest) -> None:
     assert Manifest.read(written(tmp_path, manifest.to_json())) == manifest
 
@@ -61,14 +65,20 @@ def test_name_and_size() -> None:
     assert MANIFEST.size_bytes == 7
 
 
+def test_its_kind_is_that_of_the_largest_segment() -> None:
+    assert MANIFEST.rows == 5
+    assert MANIFEST.dense == MANIFEST.segments[1].dense
+
+
 @pytest.mark.parametrize("version", [FORMAT_VERSION + 1, 0, "1", None])
 def test_another_format_version_is_refused(tmp_path: Path, version: object) -> None:
     document = json.loads(MANIFEST.to_json()) | {"format_version": version}
-    with pytest.raises(IndexFormatError, match=f"format version {version}, but this program reads version 1"):
+    sentence = f"format version {version}, but this program reads version {FORMAT_VERSION}"
+    with pytest.raises(IndexFormatError, match=sentence):
         Manifest.read(written(tmp_path, json.dumps(document)))
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"format_version": 1}'])
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"format_version": 2}'])
 def test_a_damaged_manifest_is_one_sentence(tmp_path: Path, text: str) -> None:
     with pytest.raises(IndexFormatError, match=r"000007\.json .*rebuild with dpr-index build"):
         Manifest.read(written(tmp_path, text))

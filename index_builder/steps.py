@@ -1,0 +1,42 @@
+"""The steps of a build: each is done once, whichever process did it, and its time is measured."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, TypeVar
+
+from dpr.store.generation import GenerationDraft
+from dpr.store.records import decode
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Result = TypeVar("Result", bound="DataclassInstance")
+
+
+class Steps:
+    """Does each step of a build unless it was finished before, and measures its wall time in seconds."""
+
+    def __init__(self, draft: GenerationDraft) -> None:
+        self.seconds: dict[str, float] = {}
+        self._draft = draft
+
+    def __call__(self, name: str, kind: type[Result], work: Callable[[], Result]) -> Result:
+        """Return what a step gave, a dataclass of the given kind; its files are on the disk then."""
+        draft = self._draft
+        if name not in draft.journal:
+            with self.timed(name):
+                gave = asdict(work())
+            draft.finish(name, {"gave": gave, "seconds": self.seconds[name]}, draft.segment.folder, draft.files.folder)
+        self.seconds[name] = draft.journal[name]["seconds"]
+        return decode(kind, draft.journal[name]["gave"])
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Measure a step that keeps its own account of what is finished."""
+        started = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - started, 3)

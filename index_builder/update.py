@@ -1,0 +1,247 @@
+"""Changes of a published index, each the next generation: passages added, replaced, deleted; segments made one.
+
+Segments never change. A deletion is a mark in the new generation; what depends on all passages together is computed
+anew for all segments, so that scores are those of a fresh build of the passages that are left.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from dpr.data.passages import read_corpus
+from dpr.errors import ConfigError, DataError, IndexLockedError
+from dpr.search.open import open_index
+from dpr.sparse.counts import TermCounts
+from dpr.sparse.merge import merge_counts, without
+from dpr.store.arrays import create_vectors, open_array, open_vectors
+from dpr.store.generation import GenerationDraft, draft_generation, read_current
+from dpr.store.layout import IndexLayout
+from dpr.store.manifest import DenseRecord, FileRecord, Manifest, SegmentRecord
+from dpr.store.passages import PassageStore, write_passages
+from dpr.types import Analyzer, Encoder, Passage, Progress, no_progress
+from index_builder.build import dated, provenance_of
+from index_builder.corpus import source_stamp
+from index_builder.dense import EXACT_KIND, build_dense
+from index_builder.encode import EncodeRunner, encode_locally
+from index_builder.generation import Making, Member, publish_generation
+from index_builder.segment import SegmentPlan, write_segment
+from index_builder.steps import Steps
+
+SMALL_SEGMENT = 50_000
+"""Passages below which a segment is searched exactly, whatever the kind of the others: that is fast enough."""
+
+VECTORS_AT_A_TIME = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """The published generation that a change starts from."""
+
+    manifest: Manifest
+    members: list[Member]
+    passages: PassageStore
+
+    @classmethod
+    def read(cls, root: Path) -> Current:
+        """Read the published generation of an index.
+
+        Raises:
+            IndexFormatError: there is none, or a file of it cannot be used.
+        """
+        manifest, layout = read_current(root), IndexLayout(root)
+        id_rank = open_array(layout.generation(manifest.generation).id_rank, np.int32, (manifest.rows,))
+        ends = np.cumsum([record.passages for record in manifest.segments]).tolist()
+        members = [
+            Member(
+                record,
+                layout.segment(record.id),
+                id_rank[end - record.passages : end] < 0 if record.deleted else None,
+            )
+            for record, end in zip(manifest.segments, ends, strict=True)
+        ]
+        passages = PassageStore.open([member.files.passages for member in members], id_rank)
+        return cls(manifest, members, passages)
+
+    def without(self, rows: Iterable[int]) -> list[Member]:
+        """Return the members with some rows marked as deleted, without those of which nothing is left."""
+        is_deleted = np.ones(self.manifest.rows, dtype=bool)
+        is_deleted[self.passages.alive] = False
+        is_deleted[list(rows)] = True
+        ends = np.cumsum([member.record.passages for member in self.members])[:-1]
+        parts = zip(self.members, np.split(is_deleted, ends), strict=True)
+        return [replace(member, is_deleted=gone if gone.any() else None) for member, gone in parts if not gone.all()]
+
+    def kept_files(self, members: Sequence[Member]) -> dict[str, FileRecord]:
+        """Return the records of the segments' own files."""
+        kept = {member.record.id for member in members}
+        return {
+            name: record
+            for name, record in self.manifest.files.items()
+            if name.startswith("segments/") and name.split("/")[1] in kept
+        }
+
+
+def add(
+    root: Path,
+    sources: Sequence[str],
+    encoder: Encoder | None,
+    analyzer: Analyzer,
+    progress: Progress = no_progress,
+    *,
+    replaces: bool = False,
+    command: str = "",
+    run: EncodeRunner = encode_locally,
+) -> Manifest:
+    """Add the passages of sources to an index as the next generation; return its manifest.
+
+    A passage that the index has with the same content is skipped and counted. With ``replaces``, all passages of a
+    document that the sources have are deleted first; a passage without a document is a document of its own.
+
+    Raises:
+        DataError: a source cannot be used, gives nothing new, or has an id that the index has with other content.
+        ModelError: the encoder gave something that is no vector.
+        IndexFormatError: there is no published index, or what was built failed its verification.
+        IndexLockedError: another process is writing the index.
+    """
+    if not sources:
+        raise ConfigError("there is no source to add; name at least one")
+    before = open_index(root, encoder, analyzer=analyzer).manifest
+    made, dense = before.provenance, before.dense or DenseRecord(EXACT_KIND, {})
+    with _change(root, before, "add", [list(map(source_stamp, sources)), replaces]) as draft:
+        if draft.published is not None:
+            return draft.published
+        current, step = Current.read(root), Steps(draft)
+        members = current.without(current.passages.rows_of(_documents(sources)).tolist() if replaces else [])
+        plan = SegmentPlan(
+            sources,
+            encoder,
+            analyzer,
+            dense.kind,
+            dense.parameters,
+            made.chunk_tokens,
+            made.overlap_tokens,
+            run,
+            exact_below=SMALL_SEGMENT,
+        )
+        record, corpus = write_segment(plan, draft, step, progress, None if replaces else current.passages)
+        making = Making(
+            before.weights,
+            before.encoder,
+            provenance_of(command, corpus.sources, made.chunk_tokens, made.overlap_tokens),
+            encoder,
+            analyzer,
+        )
+        members = [*members, Member(record, draft.segment)]
+        return publish_generation(draft, members, making, current.kept_files(members), step, progress)
+
+
+def delete(
+    root: Path,
+    names: Collection[str],
+    analyzer: Analyzer,
+    progress: Progress = no_progress,
+    *,
+    command: str = "",
+) -> Manifest:
+    """Delete passages by their ids or by their documents' ids; return the manifest of the next generation.
+
+    Raises:
+        DataError: a name is that of no passage and of no document, or nothing would be left.
+        IndexFormatError: there is no published index, or what was built failed its verification.
+        IndexLockedError: another process is writing the index.
+    """
+    before = read_current(root)
+    with _change(root, before, "delete", sorted(names)) as draft:
+        if draft.published is not None:
+            return draft.published
+        current, step = Current.read(root), Steps(draft)
+        rows = current.passages.rows_of(names).tolist()
+        _refuse_unknown(names, current.passages.get(rows))
+        members = current.without(rows)
+        if not members:
+            raise DataError("nothing would be left of the index; delete its folder instead")
+        making = Making(before.weights, before.encoder, provenance_of(command, ()), None, analyzer)
+        return publish_generation(draft, members, making, current.kept_files(members), step, progress)
+
+
+def compact(root: Path, analyzer: Analyzer, progress: Progress = no_progress, *, command: str = "") -> Manifest:
+    """Write all segments as one, without what is deleted; return the manifest of the next generation.
+
+    Nothing is encoded or analysed again. Only one segment without deletions needs no compaction: its generation stays.
+
+    Raises:
+        IndexFormatError: there is no published index, or what was built failed its verification.
+        IndexLockedError: another process is writing the index.
+    """
+    before = read_current(root)
+    if len(before.segments) == 1 and before.rows == before.passages:
+        return before
+    with _change(root, before, "compact", []) as draft:
+        if draft.published is not None:
+            return draft.published
+        current, step = Current.read(root), Steps(draft)
+        record = step("segment", SegmentRecord, lambda: _write_compacted(current, draft, progress))
+        provenance = replace(before.provenance, command=command, **dated())
+        making = Making(before.weights, before.encoder, provenance, None, analyzer)
+        return publish_generation(draft, [Member(record, draft.segment)], making, {}, step, progress)
+
+
+def _write_compacted(current: Current, draft: GenerationDraft, progress: Progress) -> SegmentRecord:
+    manifest, passages = current.manifest, current.passages
+    progress("compact", 0, len(passages))
+    write_passages(draft.segment.passages, passages)
+    counts = [TermCounts.open(member.files.counts) for member in current.members]
+    alive = [
+        part if member.is_deleted is None else without(part, member.is_deleted)
+        for part, member in zip(counts, current.members, strict=True)
+    ]
+    merged = merge_counts(alive, draft.segment.counts)
+    dense = None
+    if manifest.encoder is not None and manifest.dense is not None:
+        vectors = create_vectors(draft.segment.vectors, len(passages), manifest.encoder.dimension)
+        done = 0
+        for member in current.members:
+            source = open_vectors(member.files.vectors, member.record.passages, manifest.encoder.dimension)
+            kept = np.arange(len(source)) if member.is_deleted is None else np.flatnonzero(~member.is_deleted)
+            for start in range(0, len(kept), VECTORS_AT_A_TIME):
+                rows = kept[start : start + VECTORS_AT_A_TIME]
+                vectors[done : done + len(rows)] = source[rows]
+                done += len(rows)
+                progress("compact", done, len(passages))
+        vectors.flush()
+        dense = build_dense(manifest.dense.kind, manifest.dense.parameters, vectors, draft.segment.dense, progress)
+    return SegmentRecord(draft.segment_id, len(passages), len(merged.vocabulary), len(merged.rows), dense=dense)
+
+
+@contextmanager
+def _change(root: Path, before: Manifest, name: str, arguments: object) -> Iterator[GenerationDraft]:
+    """Draft the generation after ``before``, for a change of that name.
+
+    Raises:
+        IndexLockedError: another process is writing the index, or has just done so.
+    """
+    identity = json.dumps([name, before.name, before.provenance.created_utc, arguments])
+    with draft_generation(root, hashlib.sha256(identity.encode()).hexdigest()) as draft:
+        if draft.published is None and read_current(root).generation != before.generation:
+            draft.discard()
+            raise IndexLockedError(f"another process has just changed the index {root}; run the command again")
+        yield draft
+
+
+def _documents(sources: Sequence[str]) -> set[str]:
+    """Return the id of each document of the sources; a passage without one is its own."""
+    return {passage.document_id or passage.id for passage in read_corpus(sources)}
+
+
+def _refuse_unknown(names: Collection[str], found: Sequence[Passage]) -> None:
+    known = {name for passage in found for name in (passage.id, passage.document_id)}
+    if unknown := sorted(set(names) - known):
+        more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+        raise DataError(f"the index has no passage and no document {unknown[0]!r}{more}; nothing was deleted")

@@ -1,0 +1,252 @@
+"""Adding, replacing and deleting passages leaves an index that searches as a fresh build of what is left."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from dpr.errors import DataError, IndexFormatError
+from dpr.search.open import open_index
+from dpr.store.generation import publish_again, read_all, read_current, remove_generations
+from dpr.types import Passage
+from index_builder.update import add, compact, delete
+from index_builder.verify import verify_index
+from tests.fakes import HashEncoder, WordAnalyzer
+from tests.small_index import PASSAGES, small_index, write_jsonl
+
+ENCODER, ANALYZER = HashEncoder(), WordAnalyzer()
+WORDS = ["a", "b", "c", "서울", "rare", "d"]
+QUESTIONS = ["a b", "서울 c c", "rare", "d unheard"]
+MORE = (
+    Passage("berlin", "Berlin is the capital of Germany", "Berlin"),
+    Passage("madrid", "Madrid is the capital of Spain", "Madrid", "spain", 0),
+    Passage("spain-2", "Spain is a country of Europe", "Madrid", "spain", 100),
+)
+
+
+def ranked(root: Path, questions: list[str] = QUESTIONS, k: int = 5) -> dict[str, list[list[tuple[str, float]]]]:
+    """Return ids and scores of every exact retriever."""
+    index = open_index(root, encoder=ENCODER, analyzer=ANALYZER)
+    return {
+        name: [[(hit.passage_id, hit.score) for hit in hits] for hits in index.retriever(name).search(questions, k)]
+        for name in ("dense", "bm25", "tfidf")
+    }
+
+
+def add_passages(root: Path, passages: Iterable[Passage], *, replaces: bool = False) -> None:
+    source = root.with_name("more.jsonl")
+    source.write_text("".join(map(_row, passages)), encoding="utf-8")
+    add(root, [str(source)], ENCODER, ANALYZER, replaces=replaces)
+
+
+def _row(passage: Passage) -> str:
+    names = ("id", "title", "text", "document_id", "start")
+    return json.dumps({name: getattr(passage, name) for name in names}, ensure_ascii=False) + "\n"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    small_index(tmp_path / "index")
+    return tmp_path / "index"
+
+
+def fresh(tmp_path: Path, passages: list[Passage]) -> Path:
+    root = tmp_path / "fresh" / "index"
+    root.parent.mkdir()
+    small_index(root, passages)
+    return root
+
+
+def test_added_passages_are_searched_with_the_others(root: Path, tmp_path: Path) -> None:
+    add_passages(root, MORE)
+    manifest = read_current(root)
+    assert (manifest.name, manifest.passages, len(manifest.segments)) == ("000002", 9, 2)
+    questions = ["capital of Germany", "대한민국의 수도", "country of Europe"]
+    assert ranked(root, questions) == ranked(fresh(tmp_path, [*PASSAGES, *MORE]), questions)
+    verify_index(root, ANALYZER)
+
+
+def test_what_is_there_already_is_skipped_and_counted(root: Path) -> None:
+    add_passages(root, [PASSAGES[0], MORE[0]])
+    manifest = read_current(root)
+    assert manifest.passages == 7
+    assert manifest.provenance.sources[0].duplicates == 1
+
+
+def test_nothing_new_is_no_generation(root: Path) -> None:
+    with pytest.raises(DataError, match="has all passages of the sources already"):
+        add_passages(root, PASSAGES)
+    assert read_current(root).name == "000001"
+
+
+def test_an_id_with_other_content_is_refused_and_upsert_replaces_it(root: Path, tmp_path: Path) -> None:
+    changed = Passage("paris", "Paris was called Lutetia", "Paris")
+    with pytest.raises(DataError, match="has a passage 'paris' with another title or text"):
+        add_passages(root, [changed])
+    add_passages(root, [changed], replaces=True)
+    left = [passage for passage in PASSAGES if passage.id != "paris"]
+    questions = ["capital of France", "Lutetia"]
+    assert ranked(root, questions) == ranked(fresh(tmp_path, [*left, changed]), questions)
+    verify_index(root, ANALYZER)
+
+
+def test_upsert_replaces_all_passages_of_a_document(root: Path) -> None:
+    add_passages(root, MORE)
+    add_passages(root, [Passage("madrid", "Madrid lies on the Manzanares", "Madrid", "spain")], replaces=True)
+    ids = {passage.id for passage in open_index(root).passages}
+    assert "spain-2" not in ids
+    assert {"madrid", "berlin"} < ids
+
+
+def test_deleted_passages_are_gone_and_k_are_still_found(root: Path, tmp_path: Path) -> None:
+    manifest = delete(root, ["paris", "kimchi"], ANALYZER)
+    assert (manifest.passages, manifest.segments[0].deleted) == (4, 2)
+    left = [passage for passage in PASSAGES if passage.id not in ("paris", "kimchi")]
+    assert ranked(root, ["capital of France"], 3) == ranked(fresh(tmp_path, left), ["capital of France"], 3)
+    index = open_index(root)
+    assert index.passages.row_of("paris") is None
+    assert [passage.id for passage in index.passages] == [passage.id for passage in left]
+    assert "rank-bm25" not in index.names
+    verify_index(root, ANALYZER)
+
+
+def test_a_document_is_deleted_by_its_id(root: Path) -> None:
+    add_passages(root, MORE)
+    assert delete(root, ["spain"], ANALYZER).passages == 7
+
+
+def test_an_unknown_name_deletes_nothing(root: Path) -> None:
+    with pytest.raises(DataError, match="no passage and no document 'atlantis'; nothing was deleted"):
+        delete(root, ["paris", "atlantis"], ANALYZER)
+    assert read_current(root).name == "000001"
+
+
+def test_an_index_is_not_emptied(root: Path) -> None:
+    with pytest.raises(DataError, match="nothing would be left"):
+        delete(root, [passage.id for passage in PASSAGES], ANALYZER)
+
+
+def test_a_compacted_index_has_the_files_of_a_fresh_build(root: Path, tmp_path: Path) -> None:
+    add_passages(root, MORE)
+    delete(root, ["paris", "berlin"], ANALYZER)
+    manifest = compact(root, ANALYZER)
+    assert (len(manifest.segments), manifest.rows, manifest.passages) == (1, 7, 7)
+    left = [passage for passage in [*PASSAGES, *MORE] if passage.id not in ("paris", "berlin")]
+    other = fresh(tmp_path, left)
+    for path in (other / "segments").rglob("*.npy"):
+        (same,) = (root / "segments" / manifest.segments[0].id).rglob(path.name)
+        assert path.read_bytes() == same.read_bytes(), path.name
+    verify_index(root, ANALYZER)
+    assert compact(root, ANALYZER) == manifest
+
+
+def test_another_encoder_is_refused_before_anything_is_written(root: Path) -> None:
+    source = write_jsonl(root.with_name("more.jsonl"), MORE)
+    with pytest.raises(IndexFormatError, match="hash-2"):
+        add(root, [source], HashEncoder("hash-2"), ANALYZER)
+    assert not list(root.glob(".building-*"))
+
+
+def test_an_older_generation_is_published_again(root: Path) -> None:
+    delete(root, ["paris"], ANALYZER)
+    publish_again(root, 1)
+    assert read_current(root).passages == 6
+    with pytest.raises(IndexFormatError, match="has no generation 000007; it has 000001, 000002"):
+        publish_again(root, 7)
+
+
+def test_old_generations_are_removed_with_the_segments_that_are_theirs_alone(root: Path) -> None:
+    add_passages(root, MORE)
+    delete(root, ["paris"], ANALYZER)
+    compact(root, ANALYZER)
+    assert remove_generations(root, keep=1) == ["000001", "000002"]
+    assert [manifest.name for manifest in read_all(root)] == ["000003", "000004"]
+    assert remove_generations(root, keep=0) == ["000003"]
+    assert len(list((root / "segments").iterdir())) == 1
+    verify_index(root, ANALYZER)
+
+
+class Updates(RuleBasedStateMachine):
+    """Any sequence of changes gives the scores of a fresh build of the passages that are left."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = TemporaryDirectory()
+        self.root = Path(self.folder.name) / "index"
+        self.passages: dict[str, Passage] = {}
+        self.fresh_builds = 0
+
+    def teardown(self) -> None:
+        self.folder.cleanup()
+
+    texts = st.lists(st.sampled_from(WORDS), min_size=1, max_size=6).map(" ".join)
+    new = st.dictionaries(st.sampled_from([f"p{number}" for number in range(9)]), texts, min_size=1, max_size=4)
+
+    @initialize(content=new)
+    def build(self, content: dict[str, str]) -> None:
+        self.passages = {name: Passage(name, text) for name, text in content.items()}
+        small_index(self.root, self.passages.values())
+
+    @rule(content=new)
+    def upsert(self, content: dict[str, str]) -> None:
+        add_passages(self.root, [Passage(name, text) for name, text in content.items()], replaces=True)
+        for name, text in content.items():
+            self.passages.pop(name, None)
+            self.passages[name] = Passage(name, text)
+
+    @rule(content=new)
+    def add(self, content: dict[str, str]) -> None:
+        unknown = {name: text for name, text in content.items() if name not in self.passages}
+        if unknown:
+            add_passages(self.root, [Passage(name, text) for name, text in unknown.items()])
+            self.passages |= {name: Passage(name, text) for name, text in unknown.items()}
+
+    @precondition(lambda self: len(self.passages) > 1)
+    @rule(data=st.data())
+    def delete(self, data: st.DataObject) -> None:
+        most = len(self.passages) - 1
+        names = data.draw(st.lists(st.sampled_from(sorted(self.passages)), min_size=1, max_size=most, unique=True))
+        delete(self.root, names, ANALYZER)
+        for name in names:
+            del self.passages[name]
+
+    @rule()
+    def compact(self) -> None:
+        compact(self.root, ANALYZER)
+
+    @rule()
+    def prune(self) -> None:
+        remove_generations(self.root, keep=0)
+
+    @invariant()
+    def it_is_a_fresh_build(self) -> None:
+        if not self.passages:
+            return
+        self.fresh_builds += 1
+        other = Path(self.folder.name) / f"fresh-{self.fresh_builds}"
+        small_index(other, self.passages.values())
+        assert ranked(self.root) == ranked(other)
+
+
+Updates.TestCase.settings = settings(max_examples=30, stateful_step_count=8)
+TestUpdates = Updates.TestCase
+
+
+@pytest.mark.slow
+def test_two_hundred_sequences_of_changes() -> None:
+    from hypothesis.stateful import run_state_machine_as_test
+
+    run_state_machine_as_test(Updates, settings=settings(max_examples=200, stateful_step_count=20))
+
+
+def test_deleted_rows_keep_their_place(root: Path) -> None:
+    delete(root, ["seoul"], ANALYZER)
+    assert np.array_equal(open_index(root).passages.alive, [1, 2, 3, 4, 5])
