@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from dpr.errors import DataError, IndexFormatError
 from dpr.search.open import open_index
 from dpr.store.generation import publish_again, read_all, read_current, remove_generations
+from dpr.store.journal import Journal
 from dpr.types import Passage
 from index_builder.update import add, compact, delete
 from index_builder.verify import verify_index
@@ -218,6 +221,19 @@ class Updates(RuleBasedStateMachine):
         for name in names:
             del self.passages[name]
 
+    @rule(content=new, pieces=st.integers(0, 6))
+    def stop_an_upsert(self, content: dict[str, str], pieces: int) -> None:
+        """The process ends when some pieces of the work are finished, or when all is done."""
+        finish, calls = Journal.finish, iter(range(100))
+
+        def ending(journal: Journal, piece: str, result: object = None) -> None:
+            if next(calls) == pieces:
+                raise KeyboardInterrupt
+            finish(journal, piece, result)
+
+        with patch.object(Journal, "finish", ending), suppress(KeyboardInterrupt):
+            self.upsert(content)
+
     @rule()
     def compact(self) -> None:
         compact(self.root, ANALYZER)
@@ -236,7 +252,7 @@ class Updates(RuleBasedStateMachine):
         assert ranked(self.root) == ranked(other)
 
 
-Updates.TestCase.settings = settings(max_examples=30, stateful_step_count=8)
+Updates.TestCase.settings = settings(max_examples=15, stateful_step_count=8)
 TestUpdates = Updates.TestCase
 
 
