@@ -205,7 +205,8 @@ def test_gradient_cache_takes_the_same_steps(
     settings = replace(settings, max_steps=3)
     distill(material, tmp_path / "plain", settings)
     distill(material, tmp_path / "cached", replace(settings, gradient_cache=True, chunk_tokens=128))
-    assert losses(tmp_path / "cached") == pytest.approx(losses(tmp_path / "plain"), rel=1e-3)
+    # the log has five decimals
+    assert losses(tmp_path / "cached") == pytest.approx(losses(tmp_path / "plain"), rel=1e-3, abs=1.5e-5)
 
 
 @pytest.mark.parametrize(("name", "kind"), [("vectors", "texts"), ("scores", "questions")])
