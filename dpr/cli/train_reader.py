@@ -36,6 +36,14 @@ def train_reader_command(
     ],
     data_weight: DataWeightOption = None,
     validate: ValidateOption = None,
+    teacher: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME_OR_DIR", help="A reader whose opinion is a part of the targets; repeatable."),
+    ] = None,
+    start_from: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="A reader of the same base whose weights the training goes on from."),
+    ] = None,
     base: BaseOption = None,
     config: ConfigOption = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data.")] = None,
@@ -49,6 +57,10 @@ def train_reader_command(
     relevance_head: Annotated[
         bool | None,
         typer.Option("--relevance-head/--no-relevance-head", help="Train a head that tells if a passage answers."),
+    ] = None,
+    match_vector: Annotated[
+        bool | None,
+        typer.Option("--match-vector/--no-match-vector", help="Mark the passage's tokens that stand in the question."),
     ] = None,
     precision: Annotated[str | None, typer.Option(help="Arithmetic: auto, fp32, bf16 or fp16.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, order and negatives.")] = None,
@@ -65,7 +77,7 @@ def train_reader_command(
     command = shlex.join(["dpr", *sys.argv[1:]])
     with show_progress() as progress:
         sources = sources_of(data, data_weight, labelled_examples)
-        record = train_reader(sources, output, training, held_out=held_out, progress=progress, command=command)
+        record = train_reader(sources, output, training, None, held_out, teacher or (), progress, command)
     if os.environ.get("RANK", "0") == "0":  # one of several processes speaks for all
         show(record, as_json)
 

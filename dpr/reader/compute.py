@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,11 +30,11 @@ Inputs = Mapping[str, IntArray]
 
 
 class Compute(NamedTuple):
-    """A network that is ready to run: its function, and how many padded tokens to give it at once."""
+    """A network that is ready to run: its function, how many padded tokens to give it at once, its inputs' names."""
 
     logits: Callable[[Inputs], WindowLogits]
     batch_tokens: int
-    uses_types: bool
+    input_names: Sequence[str]
 
 
 def torch_compute(network: ReaderNetwork, precision: torch.dtype) -> Compute:
@@ -48,7 +48,7 @@ def torch_compute(network: ReaderNetwork, precision: torch.dtype) -> Compute:
         relevance = torch.zeros(len(found.starts)) if found.relevance is None else found.relevance
         return WindowLogits(*(part.float().cpu().numpy() for part in (found.starts, found.ends, relevance)))
 
-    return Compute(logits, BATCH_TOKENS[device.type], network.uses_types)
+    return Compute(logits, BATCH_TOKENS[device.type], network.input_names)
 
 
 def openvino_compute(network: ReaderNetwork, precision: torch.dtype, cache_key: str | None = None) -> Compute:
@@ -59,12 +59,11 @@ def openvino_compute(network: ReaderNetwork, precision: torch.dtype, cache_key: 
         MissingDependencyError: the extra ``openvino`` is not installed.
         ModelError: the network cannot be converted.
     """
-    names = ("input_ids", "attention_mask", *(("token_type_ids",) if network.uses_types else ()))
-    example = {name: torch.ones((2, 8), dtype=torch.int64) for name in names}
+    example = {name: torch.ones((2, 8), dtype=torch.int64) for name in network.input_names}
     model = compile_openvino(network, example, precision, cache_key)
 
     def logits(inputs: Inputs) -> WindowLogits:
         starts, ends, *relevance = model(inputs)
         return WindowLogits(starts, ends, relevance[0] if relevance else np.zeros(len(starts), dtype=np.float32))
 
-    return Compute(logits, OPENVINO_BATCH_TOKENS, network.uses_types)
+    return Compute(logits, OPENVINO_BATCH_TOKENS, network.input_names)

@@ -19,8 +19,8 @@ def export_reader(name: str, output: Path, form: str = "whole", dtype: str = "fp
     """Write a reader to another folder and return what was written.
 
     ``whole`` merges adapters and added word embeddings into their base, so that ``AutoModelForQuestionAnswering`` opens
-    it by itself, but for a relevance head, which only we read. ``as-is`` keeps an adapter an adapter. ``dtype`` is that
-    of the weights on disk.
+    it by itself, but for a relevance head and a match vector, which only we read. ``as-is`` keeps an adapter an
+    adapter. ``dtype`` is that of the weights on disk.
 
     Raises:
         ConfigError: the form or the dtype is not known or not for readers, or the output is the reader itself.

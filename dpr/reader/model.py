@@ -19,7 +19,7 @@ from dpr.errors import ConfigError, ModelError
 from dpr.models.checkpoint import base_of, load_model, load_tokenizer, read_json
 from dpr.reader.windows import SPECIAL_TOKENS
 
-CONFIG_FILE, RELEVANCE_FILE = "reader.json", "relevance.safetensors"
+CONFIG_FILE, PARTS_FILE = "reader.json", "reader.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +109,18 @@ class Logits(NamedTuple):
 
 
 class ReaderNetwork(nn.Module):
-    """A Hugging Face question-answering model, and perhaps a head at [CLS] that tells if the window has the answer."""
+    """A Hugging Face question-answering model, and perhaps parts of ours.
 
-    def __init__(self, model: Any, relevance: nn.Linear | None = None) -> None:
+    ``relevance`` is a head at [CLS] that tells if the window has the answer. ``match``, (D,), is added to the word
+    embeddings of the passage's tokens that also stand in the question (the exact match of Chen et al. 2017, section
+    3.2): a small model need not find out by itself where the question's words are.
+    """
+
+    def __init__(self, model: Any, relevance: nn.Linear | None = None, match: nn.Parameter | None = None) -> None:
         super().__init__()
         self.model = model
         self.relevance = relevance
+        self.match = match
 
     @property
     def device(self) -> torch.device:
@@ -123,12 +129,16 @@ class ReaderNetwork(nn.Module):
         return device
 
     @property
-    def uses_types(self) -> bool:
-        """Whether the model tells a question's tokens from the passage's by their type."""
-        return getattr(self.model.config, "type_vocab_size", 0) > 1
+    def input_names(self) -> tuple[str, ...]:
+        """What it takes of a batch of windows; types, where the model tells a question from a passage by them."""
+        types = ("token_type_ids",) if getattr(self.model.config, "type_vocab_size", 0) > 1 else ()
+        return ("input_ids", "attention_mask", *types, *(("matches",) if self.match is not None else ()))
 
     def forward(self, **inputs: torch.Tensor) -> Logits:
         """Return the logits of windows (W, T)."""
+        if self.match is not None:
+            words = self.model.get_input_embeddings()(inputs.pop("input_ids"))  # (W, T, D)
+            inputs["inputs_embeds"] = words + inputs.pop("matches").unsqueeze(-1) * self.match
         if self.relevance is None:
             output = self.model(**inputs)
             return Logits(output.start_logits, output.end_logits, None)
@@ -140,6 +150,11 @@ class ReaderNetwork(nn.Module):
 def make_relevance_head(model: Any) -> nn.Linear:
     """Return an untrained relevance head for a model."""
     return nn.Linear(model.config.hidden_size, 1)
+
+
+def make_match(model: Any) -> nn.Parameter:
+    """Return a match vector for a model that says nothing yet."""
+    return nn.Parameter(torch.zeros(model.config.hidden_size))
 
 
 def load_reader_model(directory: Path) -> tuple[ReaderNetwork, Any, ReaderConfig]:
@@ -155,7 +170,9 @@ def load_reader_model(directory: Path) -> tuple[ReaderNetwork, Any, ReaderConfig
     config = load_config(ReaderConfig, overrides=read_json(saved) if saved.is_file() else {})
     model = load_model(AutoModelForQuestionAnswering, directory)
     scale_added_rows(model, directory, config.added_rows_scale)
-    return ReaderNetwork(model, _load_relevance(directory, model)).eval(), load_tokenizer(directory), config
+    network = ReaderNetwork(model)
+    load_parts(network, directory)
+    return network.eval(), load_tokenizer(directory), config
 
 
 def scale_added_rows(model: Any, directory: Path, scale: float) -> None:
@@ -165,28 +182,38 @@ def scale_added_rows(model: Any, directory: Path, scale: float) -> None:
         model.get_input_embeddings().weight.data[known:] *= scale
 
 
-def _load_relevance(directory: Path, model: Any) -> nn.Linear | None:
-    path = directory / RELEVANCE_FILE
+def load_parts(network: ReaderNetwork, directory: Path) -> None:
+    """Give a network the parts beside the model that a reader's directory holds; those it lacks stay.
+
+    Raises:
+        ModelError: they cannot be read, or belong to another model.
+    """
+    path = directory / PARTS_FILE
     if not path.is_file():
-        return None
-    head = make_relevance_head(model)
+        return
     try:
-        head.load_state_dict(load_file(path))
+        parts = load_file(path)
+        if "relevance.weight" in parts:
+            network.relevance = network.relevance or make_relevance_head(network.model)
+        if "match" in parts and network.match is None:
+            network.match = make_match(network.model)
+        unknown = network.load_state_dict(parts, strict=False).unexpected_keys
     except (SafetensorError, RuntimeError) as error:
-        raise ModelError(f"{path} cannot be read as a relevance head ({error}); save the reader again") from error
-    return head
+        raise ModelError(f"{path} cannot be read as parts of a reader ({error}); save the reader again") from error
+    if unknown:
+        raise ModelError(f"{path} has an unknown part {unknown[0]!r}; it was written by a newer version")
 
 
 def save_reader_model(directory: Path, network: ReaderNetwork, tokenizer: Any, config: ReaderConfig) -> None:
-    """Write a reader: weights or adapter, relevance head, tokenizer, ``reader.json``."""
+    """Write a reader: weights or adapter, our own parts beside them, tokenizer, ``reader.json``."""
     # where peft is to find out whether rows were added, it asks the hub for the base
     options = {"save_embedding_layers": False} if hasattr(network.model, "peft_config") else {}
     network.model.save_pretrained(directory, **options)
     if not (directory / "adapter_config.json").is_file():  # an adapter uses its base's tokenizer
         tokenizer.save_pretrained(directory)
-    if network.relevance is not None:
-        weights = {name: tensor.detach().contiguous() for name, tensor in network.relevance.state_dict().items()}
-        save_file(weights, directory / RELEVANCE_FILE)
+    parts = {name: part.contiguous() for name, part in network.state_dict().items() if not name.startswith("model.")}
+    if parts:
+        save_file(parts, directory / PARTS_FILE)
     save_reader_config(directory, config)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dpr.config import DEFAULT_READER
 from dpr.models.backends import choose_backend, choose_device, choose_precision
@@ -57,7 +57,7 @@ class ExtractiveReader:
         decoded = Decoded(len(windows))
         for rows in length_sorted_batches([len(window) for window in windows], self._compute.batch_tokens):
             chosen = [windows[row] for row in rows]
-            inputs = pad_windows(chosen, self._tokenizer.pad_token_id, self._compute.uses_types)
+            inputs = pad_windows(chosen, self._tokenizer.pad_token_id, self._compute.input_names)
             decoded.put(rows, chosen, *self._compute.logits(inputs), self.config.max_answer_tokens)
         return decoded
 
@@ -96,14 +96,27 @@ def load_reader(
         ModelError: it cannot be found, loaded or converted for the backend.
         ConfigError: the precision, the backend, or a value in ``reader.json``, is not known.
     """
+    loaded = load_windows_reader(name, precision, backend)
+    config = loaded.config
+    if retrieval_weight is not None:
+        config = replace(config, retrieval_weight=retrieval_weight)
+    return ExtractiveReader(str(name), loaded.compute, loaded.tokenizer, config)
+
+
+class WindowsReader(NamedTuple):
+    """A reader's network, ready to run, with what makes windows for it."""
+
+    compute: Compute
+    tokenizer: Any
+    config: ReaderConfig
+
+
+def load_windows_reader(name: str | Path, precision: str = "auto", backend: str = "auto") -> WindowsReader:
+    """Load what gives a reader's logits of windows; it raises what `load_reader` does."""
     directory, device = resolve(name), choose_device()
     arithmetic, chosen = choose_precision(precision, device), choose_backend(backend, device)
     network, tokenizer, config = load_reader_model(directory)
     config = fit_config(config, network.model)
-    if retrieval_weight is not None:
-        config = replace(config, retrieval_weight=retrieval_weight)
     if chosen == "openvino":
-        compute = openvino_compute(network, arithmetic, content_hash(directory))
-    else:
-        compute = torch_compute(network.to(device), arithmetic)
-    return ExtractiveReader(str(name), compute, tokenizer, config)
+        return WindowsReader(openvino_compute(network, arithmetic, content_hash(directory)), tokenizer, config)
+    return WindowsReader(torch_compute(network.to(device), arithmetic), tokenizer, config)

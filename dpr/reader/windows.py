@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +19,14 @@ SPECIAL_TOKENS = 4
 class Window:
     """``[CLS] question [SEP] part of the passage [SEP]``.
 
-    ``ids`` and ``type_ids`` are (T,). ``spans`` (T, 2) holds each token's start and end characters in the passage, -1
-    for tokens that are not of it.
+    ``ids``, ``type_ids`` and ``matches`` are (T,): a match, 1, is a token of the passage that also stands in the
+    question, else 0. ``spans`` (T, 2) holds each token's start and end characters in the passage, -1 for tokens that
+    are not of it.
     """
 
     ids: IntArray
     type_ids: IntArray
+    matches: IntArray
     spans: IntArray
 
     def __len__(self) -> int:
@@ -54,19 +56,24 @@ def make_windows(
         spans = np.array(encoded["offset_mapping"][number], dtype=np.int64).reshape(-1, 2)
         spans[[source != 1 for source in encoded.sequence_ids(number)]] = -1
         ids, types = (np.array(encoded[name][number], dtype=np.int64) for name in ("input_ids", "token_type_ids"))
-        windows[pair].append(Window(ids, types, spans))
+        windows[pair].append(Window(ids, types, _matches(ids, spans), spans))
     return windows
 
 
-def pad_windows(windows: Sequence[Window], pad_id: int, uses_types: bool) -> dict[str, IntArray]:
-    """Return the model's inputs for windows, each (W, longest)."""
+def _matches(ids: IntArray, spans: IntArray) -> IntArray:
+    is_passage = spans[:, 0] >= 0
+    return (is_passage & np.isin(ids, ids[~is_passage])).astype(np.int64)
+
+
+def pad_windows(windows: Sequence[Window], pad_id: int, names: Collection[str]) -> dict[str, IntArray]:
+    """Return those of a network's inputs that ``names`` asks for, each (W, longest)."""
     inputs = {
-        "input_ids": _padded([window.ids for window in windows], pad_id),
-        "attention_mask": _padded([np.ones(len(window), dtype=np.int64) for window in windows], 0),
+        "input_ids": ([window.ids for window in windows], pad_id),
+        "attention_mask": ([np.ones(len(window), dtype=np.int64) for window in windows], 0),
+        "token_type_ids": ([window.type_ids for window in windows], 0),
+        "matches": ([window.matches for window in windows], 0),
     }
-    if uses_types:
-        inputs["token_type_ids"] = _padded([window.type_ids for window in windows], 0)
-    return inputs
+    return {name: _padded(*inputs[name]) for name in names}
 
 
 def pad_spans(windows: Sequence[Window]) -> IntArray:

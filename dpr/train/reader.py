@@ -10,33 +10,26 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
 from dpr.errors import DataError
-from dpr.models.adapters import add_lora
 from dpr.models.backends import choose_device, choose_precision
-from dpr.models.checkpoint import load_model, load_tokenizer, resolve
+from dpr.models.checkpoint import content_hash, load_tokenizer, resolve
 from dpr.reader.compute import torch_compute
 from dpr.reader.evaluate import evaluate_reader
-from dpr.reader.model import (
-    ReaderConfig,
-    ReaderNetwork,
-    fit_config,
-    make_relevance_head,
-    save_reader_model,
-    scale_added_rows,
-)
+from dpr.reader.model import ReaderConfig, fit_config, save_reader_model
 from dpr.reader.negatives import add_negatives
 from dpr.reader.reader import ExtractiveReader
 from dpr.train.batches import Source
 from dpr.train.distributed import Processes, join_processes, leave_processes
 from dpr.train.loop import Loop
 from dpr.train.reader_features import make_features
+from dpr.train.reader_network import make_network
 from dpr.train.reader_settings import ReaderTraining
 from dpr.train.reader_step import ReaderStepper, epoch_rows
+from dpr.train.reader_teacher import OPINIONS, ask_teachers, read_opinions, save_opinions
 from dpr.train.record import run_facts, write_record
 from dpr.train.train import base_hash
 from dpr.types import Example, Progress, no_progress
@@ -58,14 +51,16 @@ def train_reader(
     training: ReaderTraining,
     config: ReaderConfig | None = None,
     held_out: Sequence[ReadingSet] = (),
+    teachers: Sequence[str] = (),
     progress: Progress = no_progress,
     command: str = "",
 ) -> dict[str, object]:
     """Train a reader, save it to ``output``, and return how it went.
 
     A run that was killed goes on from its last checkpoint when it is called again with the same arguments, to the same
-    weights. Under ``torchrun`` the processes share each batch. Without ``held_out`` the last weights are kept, else
-    those that did best on these questions: by the mean of the sets' F1 or exact match.
+    weights. Under ``torchrun`` the processes share each batch. The mean opinion of ``teachers``, readers by directory
+    or hub name, is a part of the targets. Without ``held_out`` the last weights are kept, else those that did best on
+    these questions: by the mean of the sets' F1 or exact match.
 
     Raises:
         DataError: there are no questions, or an answer lacks its offset.
@@ -75,7 +70,8 @@ def train_reader(
         raise DataError("there are no training questions; name a data set with questions and answers")
     processes = join_processes()
     try:
-        return _train(sources, output, training, config or ReaderConfig(), held_out, processes, progress, command)
+        held = (held_out, teachers)
+        return _train(sources, output, training, config or ReaderConfig(), *held, processes, progress, command)
     finally:
         leave_processes()
 
@@ -86,6 +82,7 @@ def _train(
     training: ReaderTraining,
     config: ReaderConfig,
     held_out: Sequence[ReadingSet],
+    teachers: Sequence[str],
     processes: Processes,
     progress: Progress,
     command: str,
@@ -94,7 +91,7 @@ def _train(
     device = choose_device()
     precision = choose_precision(training.precision, device)
     tokenizer = load_tokenizer(resolve(training.base))
-    network = _make_network(training).to(device).train()
+    network = make_network(training).to(device).train()
     scale = training.added_rows_scale if training.lora_rank else 1.0  # whole weights are saved with it
     config = replace(fit_config(config, network.model), added_rows_scale=scale)
     examples = [example for source in sources for example in _weighed(source, training.seed)]
@@ -102,8 +99,12 @@ def _train(
     features = list(make_features(tokenizer, shown, config))
     lengths = [len(feature.window) for feature in features]
     output.mkdir(parents=True, exist_ok=True)
-    run = _run_identity(training, config, sources, held_out)
-    stepper = ReaderStepper(network, features, tokenizer.pad_token_id, training, precision, processes)
+    run = _run_identity(training, config, sources, held_out, teachers)
+    if teachers and processes.is_main and read_opinions(output / OPINIONS, run) is None:
+        save_opinions(output / OPINIONS, ask_teachers(teachers, features, shown, config, progress), run)
+    processes.wait()
+    opinions = read_opinions(output / OPINIONS, run) if teachers else None
+    stepper = ReaderStepper(network, features, tokenizer.pad_token_id, training, precision, processes, opinions or {})
     batches_of = partial(epoch_rows, lengths, training.batch_tokens, training.seed)
     reader = ExtractiveReader("training", torch_compute(network, precision), tokenizer, config)
     measure = partial(_measure, reader, network, held_out) if held_out else None
@@ -117,6 +118,8 @@ def _train(
         "sources": {source.name: _described(source) for source in sources},
         "negatives": len(shown) - len(examples),
         "windows": len(features),
+        "teachers": list(teachers),
+        "taught_windows": len(opinions or {}),
         "processes": processes.count,
         "seconds": round(time.monotonic() - began, 1),
         "run": run,
@@ -126,6 +129,7 @@ def _train(
     if processes.is_main:
         save_reader_model(output, network, tokenizer, config)
         write_record(output, record)
+        (output / OPINIONS).unlink(missing_ok=True)
     processes.wait()
     return record
 
@@ -146,27 +150,6 @@ def _measure(reader: ExtractiveReader, network: nn.Module, held_out: Sequence[Re
     return {name: 100 * sum(metrics[name] for metrics in found) / len(found) for name in ReaderTraining.metrics}
 
 
-def _make_network(training: ReaderTraining) -> ReaderNetwork:
-    from transformers import AutoModelForQuestionAnswering
-
-    base = resolve(training.base)
-    model = load_model(AutoModelForQuestionAnswering, base, new_head=True)
-    scale_added_rows(model, base, training.added_rows_scale)
-    for module in model.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = training.dropout
-    model.config.attention_probs_dropout_prob = training.dropout
-    if choose_device().type == "cpu":  # with its backward pass, a third faster there than the fused kernel
-        model.set_attn_implementation("eager")
-    relevance = make_relevance_head(model) if training.relevance_head else None
-    return ReaderNetwork(_adapted(model, training) if training.lora_rank else model, relevance)
-
-
-def _adapted(model: Any, training: ReaderTraining) -> Any:
-    options = {"task_type": "QUESTION_ANS", "modules_to_save": ["qa_outputs"]}
-    return add_lora(model, training.lora_rank, training.lora_alpha, training.base, **options)
-
-
 def _described(source: Source) -> dict[str, object]:
     return {"questions": len(source.examples), "weight": source.weight, "sha256": _source_hash(source)}
 
@@ -181,7 +164,11 @@ def _source_hash(source: Source) -> str:
 
 
 def _run_identity(
-    training: ReaderTraining, config: ReaderConfig, sources: Sequence[Source], held_out: Sequence[ReadingSet]
+    training: ReaderTraining,
+    config: ReaderConfig,
+    sources: Sequence[Source],
+    held_out: Sequence[ReadingSet],
+    teachers: Sequence[str],
 ) -> str:
     """Return what tells runs with other settings or data apart; how often a state is saved is no difference."""
     settings = [asdict(replace(training, checkpoint_steps=1)), asdict(config)]
@@ -189,4 +176,6 @@ def _run_identity(
     digest = hashlib.sha256(json.dumps([settings, parts], sort_keys=True).encode())
     for part in held_out:
         digest.update("\n".join([part.rule, *(example.question.text for example in part.examples)]).encode())
+    for name in (*teachers, *filter(None, [training.start_from])):
+        digest.update(content_hash(resolve(name)).encode())
     return digest.hexdigest()[:16]

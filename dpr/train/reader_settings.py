@@ -19,6 +19,11 @@ class ReaderTraining(Schedule):
     that BM25 finds best, so that scores of several passages compare. ``relevance_head`` adds one number to the model,
     read at [CLS]: whether the window holds the answer. Its loss counts ``relevance_weight`` times that of the span.
 
+    ``match_vector`` adds a trained vector to the passage's tokens that also stand in the question.
+
+    ``start_from`` is a reader of the same base and rank whose weights the training goes on from; parts that it lacks
+    start untrained. Where there are teachers, ``teacher_share`` of the span's loss is that of their opinion.
+
     ``added_rows_scale`` multiplies the rows of WordPieces that were added to the base's, see `ReaderConfig`.
     """
 
@@ -32,6 +37,9 @@ class ReaderTraining(Schedule):
     negative_depth: int = 10
     relevance_head: bool = False
     relevance_weight: float = 0.5
+    match_vector: bool = False
+    start_from: str = ""
+    teacher_share: float = 0.5
     added_rows_scale: float = 1.0
 
     metrics: ClassVar[tuple[str, ...]] = ("f1", "exact_match")
@@ -42,5 +50,7 @@ class ReaderTraining(Schedule):
             refuse_below(self, name, 1)
         if not 0 <= self.negative_share <= 1:
             raise ConfigError(f"negative_share is {self.negative_share}; it is a share, from 0 to 1")
+        if not 0 <= self.teacher_share <= 1:
+            raise ConfigError(f"teacher_share is {self.teacher_share}; it is a share, from 0 to 1")
         if not 0 <= self.relevance_weight < float("inf"):
             raise ConfigError(f"relevance_weight is {self.relevance_weight}; choose 0 or more, such as 0.5")

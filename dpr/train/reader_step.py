@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -15,7 +16,9 @@ from dpr.train.distributed import Processes
 from dpr.train.encoding import CHUNK_TOKENS
 from dpr.train.reader_features import Feature
 from dpr.train.reader_settings import ReaderTraining
+from dpr.train.reader_teacher import Opinions, key_of
 from dpr.train.step import StepResult, refuse_bad_loss
+from dpr.types import FloatArray
 
 BUCKET_BATCHES = 50
 """So many batches' windows are drawn at random, and then sorted by length."""
@@ -39,7 +42,9 @@ def epoch_rows(lengths: Sequence[int], batch_tokens: int, seed: int, epoch: int)
     return batches
 
 
-def span_losses(logits: Logits, starts: torch.Tensor, ends: torch.Tensor, relevance_weight: float) -> torch.Tensor:
+def span_losses(
+    logits: Logits, starts: torch.Tensor, ends: torch.Tensor, has_answer: torch.Tensor, relevance_weight: float
+) -> torch.Tensor:
     """Return the loss of each window, (W,).
 
     It is the mean cross-entropy of start and end, [CLS] being both where there is no answer (Devlin et al. 2019,
@@ -47,8 +52,9 @@ def span_losses(logits: Logits, starts: torch.Tensor, ends: torch.Tensor, releva
 
     Args:
         logits: what the reader says, (W, T).
-        starts: the token where each window's answer starts, (W,); 0 for none.
-        ends: the token where it ends.
+        starts: the share of each token to be the one where the answer starts, (W, T).
+        ends: the share of each token to be the one where it ends.
+        has_answer: 1 for a window that holds the answer, else 0, (W,).
         relevance_weight: how much the relevance head counts.
     """
     cross_entropy = functional.cross_entropy
@@ -57,9 +63,25 @@ def span_losses(logits: Logits, starts: torch.Tensor, ends: torch.Tensor, releva
     losses = (start_loss + end_loss) / 2
     if logits.relevance is None:
         return losses
-    has_answer = (starts > 0).float()
     judged = functional.binary_cross_entropy_with_logits(logits.relevance.float(), has_answer, reduction="none")
     return losses + relevance_weight * judged
+
+
+def targets(features: Sequence[Feature], opinions: Opinions, share: float, width: int) -> tuple[FloatArray, FloatArray]:
+    """Return the shares of the tokens to be start and end of the answer, each (W, width).
+
+    A label is the whole of it, or where teachers have an opinion of the window, ``share`` less.
+    """
+    starts, ends = np.zeros((2, len(features), width), dtype=np.float32)
+    for row, feature in enumerate(features):
+        opinion = opinions.get(key_of(feature.window))
+        labelled = 1.0 if opinion is None else 1 - share
+        if opinion is not None:
+            starts[row, : len(opinion.starts)] = share * opinion.starts
+            ends[row, : len(opinion.ends)] = share * opinion.ends
+        starts[row, feature.start] += labelled
+        ends[row, feature.end] += labelled
+    return starts, ends
 
 
 class ReaderStepper:
@@ -73,6 +95,7 @@ class ReaderStepper:
         training: ReaderTraining,
         precision: torch.dtype,
         processes: Processes,
+        opinions: Opinions,
     ) -> None:
         self._network = network
         self._features = features
@@ -80,6 +103,7 @@ class ReaderStepper:
         self._training = training
         self._precision = precision
         self._processes = processes
+        self._opinions = opinions
         self.device = network.device
 
     def backward(self, batches: Sequence[Rows], scaler: torch.amp.GradScaler | None = None) -> StepResult:
@@ -112,9 +136,9 @@ class ReaderStepper:
         return [[own[place] for place in chunk] for chunk in length_sorted_batches(lengths, budget)]
 
     def _losses(self, chunk: Sequence[Feature]) -> torch.Tensor:
-        inputs = pad_windows([feature.window for feature in chunk], self._pad_id, self._network.uses_types)
+        inputs = pad_windows([feature.window for feature in chunk], self._pad_id, self._network.input_names)
         logits = self._network(**{name: torch.from_numpy(array).to(self.device) for name, array in inputs.items()})
-        starts, ends = (
-            torch.tensor([getattr(feature, side) for feature in chunk], device=self.device) for side in ("start", "end")
-        )
-        return span_losses(logits, starts, ends, self._training.relevance_weight)
+        labels = targets(chunk, self._opinions, self._training.teacher_share, logits.starts.shape[1])
+        starts, ends = (torch.from_numpy(side).to(self.device) for side in labels)
+        has_answer = torch.tensor([float(feature.start > 0) for feature in chunk], device=self.device)
+        return span_losses(logits, starts, ends, has_answer, self._training.relevance_weight)

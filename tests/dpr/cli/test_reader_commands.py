@@ -57,7 +57,7 @@ def test_train_reader_writes_a_reader_that_validation_chose(
     assert record["negatives"] > 0
     assert record["validation"].keys() == {"f1", "exact_match"}
     assert [source["weight"] for source in record["sources"].values()] == [1.5, 2.0]
-    assert (tmp_path / "reader" / "relevance.safetensors").is_file()
+    assert (tmp_path / "reader" / "reader.safetensors").is_file()
     answered = parsed("evaluate-reader", "--reader", tmp_path / "reader", "--data", f"korquad:{demo_files[1]}@1:2")
     assert answered["rule"] == "korquad-1.0"
 

@@ -5,11 +5,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from dpr.errors import ConfigError, ModelError
 from dpr.models.adapters import write_rows
 from dpr.models.checkpoint import load_model
-from dpr.reader.model import ReaderConfig, fit_config, load_reader_model, scale_added_rows
+from dpr.reader.model import (
+    ReaderConfig,
+    fit_config,
+    load_reader_model,
+    make_match,
+    save_reader_model,
+    scale_added_rows,
+)
 from tests.tiny_models import make_reader
 
 
@@ -33,15 +41,34 @@ def test_a_probability_falls_with_the_margin() -> None:
 
 
 def test_a_relevance_head_is_kept_with_its_reader(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    make_reader(tiny_checkpoint, tmp_path / "reader", relevance=True)
+    make_reader(tiny_checkpoint, tmp_path / "reader", parts=True)
     network, _, _ = load_reader_model(tmp_path / "reader")
     inputs = {"input_ids": torch.tensor([[2, 7, 8, 3]]), "attention_mask": torch.ones((1, 4), dtype=torch.int64)}
-    logits = network(**inputs)
+    logits = network(**inputs, matches=torch.zeros((1, 4), dtype=torch.int64))
     assert logits.relevance is not None
     assert logits.relevance.shape == (1,)
-    (tmp_path / "reader" / "relevance.safetensors").write_bytes(b"torn")
-    with pytest.raises(ModelError, match="cannot be read as a relevance head"):
+    (tmp_path / "reader" / "reader.safetensors").write_bytes(b"torn")
+    with pytest.raises(ModelError, match="cannot be read as parts of a reader"):
         load_reader_model(tmp_path / "reader")
+    save_file({"later": torch.zeros(2)}, tmp_path / "reader" / "reader.safetensors")
+    with pytest.raises(ModelError, match="unknown part 'later'"):
+        load_reader_model(tmp_path / "reader")
+
+
+def test_a_match_vector_is_kept_and_marks_matches_alone(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    network, tokenizer, config = load_reader_model(make_reader(tiny_checkpoint, tmp_path / "plain"))
+    assert "matches" not in network.input_names
+    network.match = make_match(network.model)
+    ids, mask = torch.tensor([[2, 7, 8, 3]]), torch.ones((1, 4), dtype=torch.int64)
+    plain = network.model(input_ids=ids, attention_mask=mask).start_logits
+    unmarked = torch.zeros_like(ids)
+    assert torch.equal(network(input_ids=ids, attention_mask=mask, matches=unmarked + 1).starts, plain)
+    network.match.data += 1.0
+    save_reader_model(tmp_path / "reader", network, tokenizer, config)
+    loaded, _, _ = load_reader_model(tmp_path / "reader")
+    assert "matches" in loaded.input_names
+    assert torch.equal(loaded(input_ids=ids, attention_mask=mask, matches=unmarked).starts, plain)
+    assert not torch.equal(loaded(input_ids=ids, attention_mask=mask, matches=unmarked + 1).starts, plain)
 
 
 def test_only_added_rows_are_scaled(tiny_checkpoint: Path, tmp_path: Path) -> None:

@@ -110,7 +110,12 @@ def letter_logits(inputs: Inputs) -> WindowLogits:
 
 def letter_reader(tokenizer: Any, max_tokens: int) -> ExtractiveReader:
     config = ReaderConfig(max_tokens, stride=12, question_tokens=16, max_answer_tokens=8)
-    return ExtractiveReader("letters", Compute(letter_logits, 256, uses_types=True), tokenizer, config)
+    return ExtractiveReader(
+        "letters",
+        Compute(letter_logits, 256, input_names=("input_ids", "attention_mask", "token_type_ids")),
+        tokenizer,
+        config,
+    )
 
 
 LETTERS = st.text(st.sampled_from("abcdefgh 가나다"), max_size=150)

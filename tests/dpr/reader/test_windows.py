@@ -54,7 +54,17 @@ def test_any_text_gives_windows_whose_characters_lie_inside_it(tokenizer: Any, t
 
 def test_padding_reaches_the_longest_window(tokenizer: Any) -> None:
     grouped = make_windows(tokenizer, [("a", "b"), ("a", "bcdef")], 32, 4, 8)
-    batch = pad_windows([windows[0] for windows in grouped], pad_id=0, uses_types=True)
+    batch = pad_windows([windows[0] for windows in grouped], 0, ["input_ids", "attention_mask", "token_type_ids"])
     assert batch["attention_mask"].sum(1).tolist() == [5, 9]
     assert batch["input_ids"].shape == batch["token_type_ids"].shape == (2, 9)
-    assert "token_type_ids" not in pad_windows(grouped[0], 0, uses_types=False)
+    assert list(pad_windows(grouped[0], 0, ["input_ids"])) == ["input_ids"]
+
+
+def test_a_match_is_a_passages_token_that_stands_in_the_question(tokenizer: Any) -> None:
+    [[window]] = make_windows(tokenizer, [("kim ?", "x kim y kim")], 32, 4, 8)
+    places = window.spans[:, 0] >= 0
+    in_question = set(window.ids[~places].tolist())
+    expected = [int(place and token in in_question) for place, token in zip(places, window.ids.tolist(), strict=True)]
+    assert window.matches.tolist() == expected
+    assert 0 < window.matches.sum() < places.sum()
+    assert pad_windows([window], 0, ["matches"])["matches"].tolist() == [expected]

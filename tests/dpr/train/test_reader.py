@@ -109,3 +109,70 @@ def test_bad_input_is_one_sentence(tiny_checkpoint: Path, tmp_path: Path) -> Non
         ModelError, match=r"step \d+: the loss became \w+ over the questions q.*; lower the learning rate"
     ):
         train_reader(sources(), tmp_path, training(tiny_checkpoint, learning_rate=1e30), CONFIG)
+
+
+def test_training_goes_on_from_another_reader(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    first = training(tiny_checkpoint, epochs=8, lora_rank=4, lora_alpha=8)
+    train_reader(sources(), tmp_path / "first", first, CONFIG)
+    second = replace(first, epochs=1, learning_rate=1e-9, match_vector=True, start_from=str(tmp_path / "first"))
+    train_reader(sources(), tmp_path / "second", second, CONFIG)
+    assert losses(tmp_path / "second")[0] < 0.9 * losses(tmp_path / "first")[0]
+    before, after = (load_file(tmp_path / run / "adapter_model.safetensors") for run in ("first", "second"))
+    assert all(torch.allclose(before[name], after[name], atol=1e-6) for name in before)
+    assert load_file(tmp_path / "second" / "reader.safetensors").keys() == {"match"}
+    with pytest.raises(
+        ModelError, match=r"cannot start from .*its weights have other shapes; give a reader of the same"
+    ):
+        train_reader(sources(), tmp_path / "third", replace(second, lora_rank=2), CONFIG)
+    with pytest.raises(ModelError, match=r"cannot start from .*it is an adapter, and whole weights are trained; give"):
+        train_reader(sources(), tmp_path / "third", replace(second, lora_rank=0), CONFIG)
+
+
+def test_whole_weights_go_on_from_whole_weights(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    first = training(tiny_checkpoint, epochs=8, match_vector=True)
+    train_reader(sources(), tmp_path / "first", first, CONFIG)
+    second = replace(first, epochs=1, learning_rate=1e-9, start_from=str(tmp_path / "first"))
+    train_reader(sources(), tmp_path / "second", second, CONFIG)
+    assert losses(tmp_path / "second")[0] < 0.5 * losses(tmp_path / "first")[0]
+    before, after = (load_file(tmp_path / run / "reader.safetensors")["match"] for run in ("first", "second"))
+    assert before.abs().max() > 0
+    assert torch.allclose(before, after, atol=1e-6)
+
+
+def test_a_reader_learns_from_a_teacher_alone(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    train_reader(sources(), tmp_path / "teacher", training(tiny_checkpoint, epochs=14), CONFIG)
+    shifted = [
+        replace(example, answer_starts=(0,), question=replace(example.question, answers=("x",)))
+        for example in examples()
+    ]
+    wrong = [Source("wrong", [example for example in shifted if example.positives[0].text.startswith("x")])]
+    taught = training(tiny_checkpoint, epochs=20, teacher_share=1.0)
+    record = train_reader(wrong, tmp_path / "taught", taught, CONFIG, teachers=[str(tmp_path / "teacher")])
+    assert record["taught_windows"] == 32
+    reader = load_reader(tmp_path / "taught", precision="fp32")
+    [reading] = reader.read([Candidates("name ?", (Passage("p", "x the name is park ."),), (0.0,))])
+    assert reading.answers[0].text.startswith("park")
+    assert not (tmp_path / "taught" / "opinions.safetensors").exists()
+
+
+def test_a_killed_run_keeps_the_opinions(tiny_checkpoint: Path, tmp_path: Path, tiny_reader: Path) -> None:
+    settings = training(tiny_checkpoint, epochs=2)
+    asked: list[str] = []
+
+    def killing(stage: str, done: int, total: int | None) -> None:
+        asked.append(stage)
+        if stage == "train" and done == 6:
+            raise KilledError
+
+    teachers = [str(tiny_reader)]
+    train_reader(sources(), tmp_path / "whole", settings, CONFIG, teachers=teachers)
+    with pytest.raises(KilledError):
+        train_reader(sources(), tmp_path / "killed", settings, CONFIG, teachers=teachers, progress=killing)
+    assert "teacher 1" in asked
+    asked.clear()
+    train_reader(
+        sources(), tmp_path / "killed", settings, CONFIG, teachers=teachers, progress=lambda *at: asked.append(at[0])
+    )
+    assert set(asked) == {"train"}
+    whole, resumed = (load_file(tmp_path / run / "model.safetensors") for run in ("whole", "killed"))
+    assert all(torch.equal(whole[key], resumed[key]) for key in whole)
