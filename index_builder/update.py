@@ -105,7 +105,8 @@ def add(
     document that the sources have are deleted first; a passage without a document is a document of its own.
 
     Raises:
-        DataError: a source cannot be used, gives nothing new, or has an id that the index has with other content.
+        DataError: a source cannot be used, gives nothing new, or has an id that the index has, and keeps, with other
+            content.
         ModelError: the encoder gave something that is no vector.
         IndexFormatError: there is no published index, or what was built failed its verification.
         IndexLockedError: another process is writing the index.
@@ -118,7 +119,8 @@ def add(
         if draft.published is not None:
             return draft.published
         current, step = Current.read(root), Steps(draft)
-        members = current.without(current.passages.rows_of(_documents(sources)).tolist() if replaces else [])
+        replaced = current.passages.rows_of(_documents(sources)).tolist() if replaces else []
+        members = current.without(replaced)
         plan = SegmentPlan(
             sources,
             encoder,
@@ -130,7 +132,7 @@ def add(
             run,
             exact_below=SMALL_SEGMENT,
         )
-        record, corpus = write_segment(plan, draft, step, progress, None if replaces else current.passages)
+        record, corpus = write_segment(plan, draft, step, progress, current.passages.without(replaced))
         making = Making(
             before.weights,
             before.encoder,

@@ -34,8 +34,9 @@ def make_reader(tiny_checkpoint: Path, folder: Path, parts: bool = False) -> Pat
     model = BertForQuestionAnswering(BertConfig.from_pretrained(tiny_checkpoint, initializer_range=0.3))
     network = ReaderNetwork(model)
     if parts:
-        network = ReaderNetwork(model, make_relevance_head(model), make_match(model))
-        torch.nn.init.normal_(network.match, std=0.3)
+        match = make_match(model)
+        torch.nn.init.normal_(match, std=0.3)
+        network = ReaderNetwork(model, make_relevance_head(model), match)
     config = ReaderConfig(64, 16, 16, max_answer_tokens=12, null_threshold=1e9)
     save_reader_model(folder, network, load_tokenizer(tiny_checkpoint), config)
     return folder

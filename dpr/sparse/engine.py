@@ -122,13 +122,9 @@ class SparseEngine:
         else:
             with ThreadPoolExecutor(min(self._threads, len(starts))) as pool:
                 list(pool.map(search_from, starts))
-        if len(found) == 1:
-            return found[0]
-        return (
-            merge_top_k(found, [postings.id_rank for postings in self._postings])
-            if found
-            else no_hits(len(questions), k)
-        )
+        if len(found) > 1:
+            return merge_top_k(found, [postings.id_rank for postings in self._postings])
+        return found[0] if found else no_hits(len(questions), k)
 
     def _scores_of_thread(self, postings: kernel.Postings) -> FloatArray:
         """Return this thread's working memory: getting it from the system anew costs half a search of rare terms."""

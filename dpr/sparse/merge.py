@@ -104,10 +104,9 @@ def _write_postings(
             begin, end = np.searchsorted(places, (first, last)).tolist()
             part = slice(int(block.indptr[begin]), int(block.indptr[end]))
             sizes = np.diff(block.indptr[begin : end + 1])
+            starts = np.cumsum(sizes) - sizes
             at = places[begin:end] - first
-            targets = np.repeat(heads[at] - np.concatenate(([0], np.cumsum(sizes)[:-1])), sizes) + np.arange(
-                sizes.sum()
-            )
+            targets = np.repeat(heads[at] - starts, sizes) + np.arange(part.stop - part.start)
             rows[targets] = block.rows[part] + np.int32(offset)
             counts[targets] = block.counts[part]
             heads[at] += sizes

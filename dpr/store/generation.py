@@ -70,7 +70,7 @@ class GenerationDraft:
         self.journal = journal
         self.number = journal.generation
         self.published = published
-        self.segment_id = f"{generation_name(self.number)}-{hashlib.sha256(journal.build.encode()).hexdigest()[:8]}"
+        self.segment_id = _segment_id(journal)
         self.segment = SegmentFiles(layout.segments / f"{UNFINISHED}{self.segment_id}")
         self.files = GenerationFiles(layout.generations / f"{UNFINISHED}{generation_name(self.number)}")
 
@@ -139,6 +139,7 @@ def publish_again(root: Path, number: int) -> Manifest:
     layout = IndexLayout(root)
     _current_number(root)
     with writer_lock(layout.lock):
+        _finish_publication(layout)
         manifest = _manifest_on_disk(layout, number)
         _make_current(layout, number)
     return manifest
@@ -147,16 +148,18 @@ def publish_again(root: Path, number: int) -> Manifest:
 def remove_generations(root: Path, keep: int) -> list[str]:
     """Remove all generations but the published one and the ``keep`` newest others; return the names of the removed.
 
-    Segments that no generation on the disk has any more are removed, too. Who has a removed generation open goes on
-    reading it, for as long as it is open.
+    Segments that no generation on the disk has any more are removed, too, but for that of an unfinished build. Who has a
+    removed generation open goes on reading it, for as long as it is open.
 
     Raises:
         IndexFormatError: a manifest cannot be used: what it needs is not known.
         IndexLockedError: another process is writing the index.
     """
     layout = IndexLayout(root)
-    published = _current_number(root)
+    _current_number(root)
     with writer_lock(layout.lock):
+        unfinished = _finish_publication(layout)
+        published = _current_number(root)
         others = [number for number in layout.published_numbers() if number != published]
         removed = others[: len(others) - keep] if keep else others
         kept = [_manifest_on_disk(layout, number) for number in layout.published_numbers() if number not in removed]
@@ -164,6 +167,7 @@ def remove_generations(root: Path, keep: int) -> list[str]:
             layout.manifest(number).unlink()
             shutil.rmtree(layout.generation(number).folder, ignore_errors=True)
         used = {segment.id for manifest in kept for segment in manifest.segments}
+        used |= {_segment_id(unfinished)} if unfinished else set()
         for path in layout.segments.glob("*/"):
             if is_segment_name(path.name) and path.name not in used:
                 _remove(path)
@@ -203,15 +207,27 @@ def draft_generation(root: Path, build: str) -> Iterator[GenerationDraft]:
                 draft.discard()
 
 
-def _next_draft(layout: IndexLayout, build: str) -> GenerationDraft:
+def _finish_publication(layout: IndexLayout) -> Journal | None:
+    """Publish what a process was killed over at the last moment; return the journal that is on the disk, if any.
+
+    A generation's manifest is the last thing that is written before it is made the current one.
+    """
     left = Journal.read(layout.journal)
-    published = layout.published_numbers()
-    if left is not None and left.generation in published:
-        # Its manifest is the last thing that is written before it is made the current one.
+    if left is not None and left.generation in layout.published_numbers():
         _make_current(layout, left.generation)
         left.remove()
-        if left.build == build:
-            return GenerationDraft(layout, left, Manifest.read(layout.manifest(left.generation)))
+    return left
+
+
+def _segment_id(journal: Journal) -> str:
+    return f"{generation_name(journal.generation)}-{hashlib.sha256(journal.build.encode()).hexdigest()[:8]}"
+
+
+def _next_draft(layout: IndexLayout, build: str) -> GenerationDraft:
+    left = _finish_publication(layout)
+    published = layout.published_numbers()
+    if left is not None and left.generation in published and left.build == build:
+        return GenerationDraft(layout, left, Manifest.read(layout.manifest(left.generation)))
     number = max(published, default=0) + 1
     if left is None or (left.build, left.generation) != (build, number):
         if left is not None and len(left):

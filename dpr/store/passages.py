@@ -55,6 +55,7 @@ class PassageStore:
         ``id_rank`` (P,) is the place of each row's id among the sorted ids, negative for a passage that is deleted. It
         spares ``row_of`` its sorting of the ids; without it, nothing is deleted.
         """
+        self._batches = batches
         self._columns = [batch.columns for batch in batches]
         self._ends = list(accumulate(batch.num_rows for batch in batches))
         self._id_rank = id_rank
@@ -129,6 +130,17 @@ class PassageStore:
         alive = self.alive.astype(np.int64)
         rows: IntArray = alive[is_named[alive]]
         return rows
+
+    def without(self, rows: Iterable[int]) -> PassageStore:
+        """Return the same store with the passages in some rows deleted, too."""
+        ranks = self.rank_ids() if self._id_rank is None else self._id_rank
+        gone = np.zeros(self.row_count, dtype=bool)
+        gone[list(rows)] = True
+        order = _rows_by_rank(ranks)
+        left = order[~gone[order]]
+        id_rank = np.full(self.row_count, -1, dtype=np.int32)
+        id_rank[left] = np.arange(len(left), dtype=np.int32)
+        return PassageStore(self._batches, id_rank)
 
     def first_alike(self) -> IntArray:
         """Return the first row whose passage has the same title and the same text, for each row, (P,)."""

@@ -109,6 +109,17 @@ def test_upsert_replaces_all_passages_of_a_document(root: Path) -> None:
     assert {"madrid", "berlin"} < ids
 
 
+def test_upsert_refuses_the_id_of_a_passage_that_stays(root: Path) -> None:
+    add_passages(root, MORE)
+    taken = Passage("berlin", "Berlin is a town in Connecticut", "Berlin", "connecticut")
+    with pytest.raises(DataError, match="has a passage 'berlin' with another title or text"):
+        add_passages(root, [taken], replaces=True)
+    moved = Passage("spain-2", "Spain has a new text", "Madrid", "spain")  # an id of the document itself is free
+    add_passages(root, [moved], replaces=True)
+    assert open_index(root).passages.row_of("madrid") is None
+    verify_index(root, ANALYZER)
+
+
 def test_deleted_passages_are_gone_and_k_are_still_found(root: Path, tmp_path: Path) -> None:
     manifest = delete(root, ["paris", "kimchi"], ANALYZER)
     assert (manifest.passages, manifest.segments[0].deleted) == (4, 2)
@@ -257,6 +268,7 @@ TestUpdates = Updates.TestCase
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(7200)
 def test_two_hundred_sequences_of_changes() -> None:
     from hypothesis.stateful import run_state_machine_as_test
 

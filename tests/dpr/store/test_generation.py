@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from dpr.errors import ConfigError, IndexFormatError, IndexLockedError
-from dpr.store.generation import GenerationDraft, draft_generation, read_all, read_current
+from dpr.store.generation import (
+    GenerationDraft,
+    draft_generation,
+    publish_again,
+    read_all,
+    read_current,
+    remove_generations,
+)
 from dpr.store.layout import IndexLayout
 from dpr.store.manifest import FORMAT_VERSION, AnalyzerRecord, Manifest, Provenance, SegmentRecord, check_contents
 
@@ -155,6 +162,34 @@ def test_another_build_takes_nothing_of_an_unfinished_one(tmp_path: Path, caplog
         assert not list(draft.files.folder.iterdir())
     assert "left is removed" in caplog.text
     assert content(tmp_path) == {}
+
+
+def test_publishing_again_is_not_undone_by_the_writer_after_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "index"
+    publish(root, "first")
+    killed_before_rename(monkeypatch, 5, root)  # all is done but for CURRENT
+    publish_again(root, 1)
+    assert read_current(root).generation == 1
+    with pytest.raises(ValueError, match="nothing"), draft_generation(root, "another"):
+        raise ValueError("nothing is published")
+    assert read_current(root).generation == 1
+    assert [manifest.generation for manifest in read_all(root)] == [1, 2]
+
+
+@pytest.mark.parametrize("rename", [2, 3, 4])
+def test_what_is_removed_is_no_part_of_an_unfinished_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rename: int
+) -> None:
+    root, undisturbed = tmp_path / "index", tmp_path / "undisturbed"
+    for folder in (root, undisturbed):
+        publish(folder, "first")
+    killed_before_rename(monkeypatch, rename, root)
+    assert remove_generations(root, keep=0) == []
+    publish(root)
+    publish(undisturbed)
+    remove_generations(root, keep=0)
+    remove_generations(undisturbed, keep=0)
+    assert content(root) == content(undisturbed)
 
 
 def test_what_was_discarded_is_not_gone_on_with(tmp_path: Path) -> None:
