@@ -148,7 +148,7 @@ def publish_again(root: Path, number: int) -> Manifest:
 def remove_generations(root: Path, keep: int) -> list[str]:
     """Remove all generations but the published one and the ``keep`` newest others; return the names of the removed.
 
-    Segments that no generation on the disk has any more are removed, too, but for that of an unfinished build. Who has a
+    Segments that no generation on the disk has any more are removed, too, but that of an unfinished build. Who has a
     removed generation open goes on reading it, for as long as it is open.
 
     Raises:
