@@ -52,6 +52,7 @@ class BuildOptions:
     output: Path
     dense_kind: str = EXACT_KIND
     dense_parameters: Mapping[str, int] = field(default_factory=dict)
+    target_recall: float | None = None
     bm25_variant: str = "okapi"
     k1: float = 1.2
     b: float = 0.75
@@ -62,7 +63,7 @@ class BuildOptions:
     def __post_init__(self) -> None:
         if not self.sources:
             raise ConfigError("there is no source to index; name at least one")
-        check_dense(self.dense_kind, self.dense_parameters)
+        check_dense(self.dense_kind, self.dense_parameters, self.target_recall)
         check_bm25(self.bm25_variant, self.k1, self.b)
         if self.chunk_tokens is None and self.overlap_tokens:
             raise ConfigError(f"overlap_tokens is {self.overlap_tokens}, but nothing is cut; give chunk_tokens too")
@@ -104,6 +105,7 @@ def build(
             options.chunk_tokens,
             options.overlap_tokens,
             run,
+            target_recall=options.target_recall,
         )
         record, corpus = write_segment(plan, draft, step, progress)
         making = Making(

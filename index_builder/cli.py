@@ -62,9 +62,20 @@ def build_command(
     precision: Precision = "auto",
     backend: Backend = "auto",
     analyzer: Annotated[str, typer.Option(metavar="NAME", help="What makes terms of a text.")] = "ko-en",
-    dense_kind: Annotated[str, typer.Option(metavar="KIND", help="flat (exact) or hnsw (approximate).")] = "flat",
+    dense_kind: Annotated[
+        str,
+        typer.Option(
+            metavar="KIND", help="flat (exact), hnsw, ivf-fp16, ivf-sq8, ivf-pq, or auto: see --target-recall."
+        ),
+    ] = "flat",
     dense_parameter: Annotated[
         list[str] | None, typer.Option(metavar="NAME=NUMBER", help="A parameter of the dense kind; repeatable.")
+    ] = None,
+    target_recall: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE", help="Choose the search (auto: the kind, too) that finds such a share, by measuring."
+        ),
     ] = None,
     bm25_variant: Annotated[str, typer.Option(metavar="NAME", help="okapi or lucene.")] = "okapi",
     k1: Annotated[float, typer.Option(min=0.0, help="BM25: how slowly a repeated term saturates.")] = 1.2,
@@ -83,6 +94,7 @@ def build_command(
         output=output,
         dense_kind=dense_kind,
         dense_parameters=parse_parameters(dense_parameter or []),
+        target_recall=target_recall,
         bm25_variant=bm25_variant,
         k1=k1,
         b=b,

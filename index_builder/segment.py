@@ -34,6 +34,7 @@ class SegmentPlan:
     overlap_tokens: int = 0
     run: EncodeRunner = encode_locally
     exact_below: int = 0
+    target_recall: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,4 +95,7 @@ def _write_vectors(
     vectors = open_vectors(draft.segment.vectors, len(passages), encoder.dimension)
     is_small = len(passages) < plan.exact_below
     kind, parameters = (EXACT_KIND, {}) if is_small else (plan.dense_kind, plan.dense_parameters)
-    return step("dense", DenseRecord, lambda: build_dense(kind, parameters, vectors, draft.segment.dense, progress))
+    target = None if is_small else plan.target_recall
+    return step(
+        "dense", DenseRecord, lambda: build_dense(kind, parameters, vectors, draft.segment.dense, progress, target)
+    )

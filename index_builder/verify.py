@@ -14,7 +14,8 @@ from dpr.search.open import open_index
 from dpr.search.parts import IndexParts, SegmentParts
 from dpr.store.manifest import Manifest, check_contents
 from dpr.types import Analyzer, FloatArray, IntArray, Progress, TopK, no_progress
-from index_builder.dense import EXACT_KIND, spread
+from index_builder.dense import EXACT_KIND
+from index_builder.recall import spread
 from index_builder.sparse import indexed_text
 
 BoolArray = npt.NDArray[np.bool_]

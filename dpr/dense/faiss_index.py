@@ -7,8 +7,8 @@ from pathlib import Path
 import faiss
 import numpy as np
 
+from dpr.dense.approximate import ApproximateIndex, check_shape, read_faiss
 from dpr.dense.ordering import RankArray, checked_ordering, checked_questions, inner_products
-from dpr.errors import IndexFormatError
 from dpr.topk import no_hits
 from dpr.types import FloatArray, IntArray, TopK
 
@@ -68,7 +68,7 @@ class FlatIndex:
         return len(best_rows) == k and bool(scores.min() < best_scores[-1] - tolerance)
 
 
-class HNSWIndex:
+class HNSWIndex(ApproximateIndex):
     """Approximate search along a graph of near vectors, whose file holds the graph alone."""
 
     def __init__(
@@ -85,18 +85,12 @@ class HNSWIndex:
         Raises:
             IndexFormatError: the graph or the ranks are not of these vectors.
         """
-        if (graph.ntotal, graph.d) != vectors.shape:
-            raise IndexFormatError(
-                f"the HNSW graph is of {graph.ntotal} vectors of dimension {graph.d}, but there are {len(vectors)} "
-                f"of dimension {vectors.shape[1]}; build the index again"
-            )
-        self._vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+        check_shape(graph, vectors.shape)
+        super().__init__(vectors, id_rank)
         self._storage = _storage_over(self._vectors)
         self._graph = graph
         self._graph.storage = self._storage
         self._ef_search = ef_search
-        self._ordering = checked_ordering(id_rank, vectors)
-        self._alive = _selector_of(self._ordering.id_rank)
 
     @classmethod
     def open(cls, vectors: FloatArray, path: Path, ef_search: int, id_rank: RankArray | None = None) -> HNSWIndex:
@@ -105,37 +99,16 @@ class HNSWIndex:
         Raises:
             IndexFormatError: the file is absent, damaged, no HNSW graph, or of other vectors.
         """
-        try:
-            graph = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
-        except RuntimeError as error:
-            cause = str(error).splitlines()[0]
-            raise IndexFormatError(f"{path} cannot be read by FAISS ({cause}); build the index again") from error
-        if not isinstance(graph, faiss.IndexHNSW) or graph.metric_type != faiss.METRIC_INNER_PRODUCT:
-            raise IndexFormatError(f"{path} is not an HNSW graph by inner product; build the index again")
+        graph = read_faiss(path, faiss.IO_FLAG_MMAP_IFC, faiss.IndexHNSW, vectors.shape)
         return cls(vectors, graph, ef_search, id_rank)
 
-    def search(self, questions: FloatArray, k: int) -> TopK:
-        """Return about the k rows of highest inner product for question vectors (Q, D), with their exact scores.
-
-        Raises:
-            IndexFormatError: the questions' dimension is not the index's.
-            RequestError: k is below 1.
-        """
-        asked = checked_questions(questions, self._vectors)
-        top = no_hits(len(asked), k)
+    def _propose(self, questions: FloatArray, k: int, effort: int) -> IntArray:
         width = min(k, len(self._vectors))
-        if len(asked) == 0 or width == 0:
-            return top
         parameters = faiss.SearchParametersHNSW()
-        parameters.efSearch = max(self._ef_search, width)
+        parameters.efSearch = effort * max(self._ef_search, width)
         parameters.sel = self._alive
-        _, found = self._graph.search(asked, width, params=parameters)
-        for place, rows in enumerate(found):
-            rows = rows[rows >= 0]  # -1 is FAISS's padding
-            best_rows, best_scores = self._ordering.first(rows, inner_products(self._vectors, rows, asked[place]), k)
-            top.rows[place, : len(best_rows)] = best_rows
-            top.scores[place, : len(best_rows)] = best_scores
-        return top
+        proposed: IntArray = self._graph.search(questions, width, params=parameters)[1]
+        return proposed
 
 
 def write_graph(vectors: FloatArray, path: Path, m: int, ef_construction: int) -> None:
@@ -147,13 +120,6 @@ def write_graph(vectors: FloatArray, path: Path, m: int, ef_construction: int) -
     index.hnsw.efConstruction = ef_construction
     index.add(np.ascontiguousarray(vectors, dtype=np.float32))
     faiss.write_index(index, str(path), faiss.IO_FLAG_SKIP_STORAGE)
-
-
-def _selector_of(id_rank: RankArray | None) -> faiss.IDSelectorBitmap | None:
-    """Return FAISS's selector of the rows that are not deleted; None where no row is."""
-    if id_rank is None or (id_rank >= 0).all():
-        return None
-    return faiss.IDSelectorBitmap(np.packbits(id_rank >= 0, bitorder="little"))
 
 
 def _storage_over(vectors: FloatArray) -> faiss.IndexFlatIP:

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dpr.dense.faiss_index import FlatIndex, HNSWIndex, write_graph
+from dpr.dense.ivf import IVFIndex, write_ivf
 from dpr.dense.ordering import RankArray
 from dpr.errors import ConfigError
 from dpr.types import FloatArray, VectorIndex
 
 Parameters = Mapping[str, int]
 
-LEAST = {"m": 2, "ef_construction": 1, "ef_search": 1}
-"""Least value of each parameter."""
+LEAST = {"m": 2, "ef_construction": 1, "ef_search": 1, "nlist": 0, "nprobe": 1, "rerank": 1, "parts": 0}
+"""Least value of each parameter; 0 stands for what suits the vectors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +79,27 @@ def _open_hnsw(vectors: FloatArray, path: Path, parameters: Parameters, id_rank:
     return HNSWIndex.open(vectors, path, parameters["ef_search"], id_rank)
 
 
+def _inverted_file(name: str, defaults: Parameters) -> Kind:
+    def write(vectors: FloatArray, path: Path, parameters: Parameters) -> None:
+        write_ivf(vectors, path, name, parameters["nlist"], parameters.get("parts", 0))
+
+    def read(vectors: FloatArray, path: Path, parameters: Parameters, id_rank: RankArray | None) -> VectorIndex:
+        return IVFIndex(vectors, path, parameters["nprobe"], parameters["rerank"], id_rank)
+
+    return Kind(name, {"nlist": 0, "nprobe": 32, **defaults}, write, read)
+
+
 KINDS = {
     kind.name: kind
     for kind in (
         Kind("flat", {}, _write_nothing, _open_flat),
         Kind("hnsw", {"m": 32, "ef_construction": 200, "ef_search": 128}, _write_hnsw, _open_hnsw),
+        _inverted_file("ivf-fp16", {"rerank": 20}),
+        _inverted_file("ivf-sq8", {"rerank": 50}),
+        _inverted_file("ivf-pq", {"rerank": 200, "parts": 0}),
     )
 }
-"""``flat`` is exact, ``hnsw`` trades a little recall for searches whose time hardly grows with the collection."""
+"""``flat`` is exact; the others trade a little recall for searches whose time hardly grows with the collection.
+
+``hnsw`` is the fastest, and keeps its graph and all vectors in memory; the inverted files read some lists of codes.
+"""

@@ -34,16 +34,32 @@ class EncoderRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """What was measured of a vector index at some parameters.
+
+    The mean shares of the exact 10 and 100 nearest passages that it finds, and the time of one question alone.
+    """
+
+    kind: str
+    parameters: Mapping[str, int]
+    recall_at_10: float
+    recall_at_100: float
+    milliseconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class DenseRecord:
     """The kind of vector index and its parameters.
 
     ``recall`` is measured at the build for a kind that approximates: the mean share of the exact ten nearest
-    passages that it finds, None for an exact kind.
+    passages that it finds, None for an exact kind. ``curve`` is what kind and parameters were chosen from, where the
+    build was given a recall to reach.
     """
 
     kind: str
     parameters: Mapping[str, int]
     recall: float | None = None
+    curve: tuple[CurvePoint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

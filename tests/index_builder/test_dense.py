@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dpr.dense.kinds import KINDS
 from dpr.errors import ConfigError
-from dpr.types import FloatArray, TopK
-from index_builder.dense import build_dense, check_dense, measure_recall, spread
+from dpr.types import FloatArray
+from index_builder.dense import build_dense, check_dense
+from index_builder.recall import Probes
 
 
 @pytest.fixture
@@ -15,19 +17,6 @@ def vectors() -> FloatArray:
     drawn = np.random.default_rng(0).standard_normal((300, 16)).astype(np.float32)
     normalized: FloatArray = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
     return normalized
-
-
-class Half:
-    """Finds the first five of the ten nearest, and five rows that are none."""
-
-    def __init__(self, vectors: FloatArray) -> None:
-        self._vectors = vectors
-
-    def search(self, questions: FloatArray, k: int) -> TopK:
-        scores = questions @ self._vectors.T
-        rows = np.argsort(-scores, axis=1)[:, :k]
-        rows[:, 5:] = -1
-        return TopK(rows, np.take_along_axis(scores, rows, 1))
 
 
 def test_flat_writes_nothing_and_needs_no_recall(vectors: FloatArray, tmp_path: Path) -> None:
@@ -44,20 +33,57 @@ def test_hnsw_records_its_parameters_and_its_recall(vectors: FloatArray, tmp_pat
     assert 0.9 < record.recall <= 1.0
 
 
-def test_recall_is_the_share_found(vectors: FloatArray) -> None:
-    assert measure_recall(Half(vectors), vectors) == pytest.approx(0.5)
+@pytest.fixture
+def many() -> FloatArray:
+    return np.random.default_rng(0).standard_normal((2000, 16)).astype(np.float32)
 
 
-def test_recall_of_fewer_vectors_than_neighbours(vectors: FloatArray) -> None:
-    assert measure_recall(Half(vectors[:4]), vectors[:4]) == 1.0
+@pytest.mark.parametrize("kind", ["hnsw", "ivf-fp16", "ivf-sq8", "ivf-pq"])
+def test_a_search_is_chosen_that_reaches_the_recall(kind: str, many: FloatArray, tmp_path: Path) -> None:
+    record = build_dense(kind, {}, many, tmp_path / "dense.faiss", target_recall=0.9)
+    assert record.kind == kind
+    assert [path.name for path in tmp_path.iterdir()] == ["dense.faiss"]
+    measured = Probes(many).recall(KINDS[kind].open(many, tmp_path / "dense.faiss", record.parameters))
+    assert min(measured.values()) >= 0.9
+    chosen = [point for point in record.curve if point.parameters.items() <= record.parameters.items()]
+    assert [point.recall_at_10 for point in chosen if point.kind == kind] == [record.recall] == [measured[10]]
+    reaching = [
+        point for point in record.curve if point.kind == kind and min(point.recall_at_10, point.recall_at_100) >= 0.9
+    ]
+    assert min(reaching, key=lambda point: point.milliseconds) in chosen
+
+
+def test_the_kind_is_chosen_too(many: FloatArray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert build_dense("auto", {}, many, tmp_path / "dense.faiss", target_recall=0.9).kind == "flat"
+    monkeypatch.setattr("index_builder.dense.ALWAYS_EXACT", 100)
+    record = build_dense("auto", {}, many, tmp_path / "dense.faiss", target_recall=0.9)
+    assert {point.kind for point in record.curve} == {"flat", "hnsw", "ivf-sq8"}
+    reaching = [point for point in record.curve if min(point.recall_at_10, point.recall_at_100) >= 0.9]
+    assert record.kind == min(reaching, key=lambda point: point.milliseconds).kind
+    assert (tmp_path / "dense.faiss").exists() == (record.kind != "flat")
+    assert not list(tmp_path.glob("*-dense.faiss"))
+
+
+def test_what_cannot_reach_the_recall_is_not_taken(
+    many: FloatArray, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    record = build_dense(
+        "ivf-pq", {"parts": 1, "rerank": 1, "nlist": 8}, many, tmp_path / "dense.faiss", target_recall=1.0
+    )
+    assert (record.kind, record.recall) == ("flat", None)
+    assert {point.kind for point in record.curve} == {"flat", "ivf-pq"}
+    assert not list(tmp_path.iterdir())
+    assert "nothing faster reached the recall 1.0" in caplog.text
 
 
 @pytest.mark.parametrize(
     ("kind", "parameters", "cause"),
     [
-        ("annoy", {}, "unknown kind of vector index 'annoy'; choose flat or hnsw"),
+        ("annoy", {}, "unknown kind of vector index 'annoy'; choose flat, hnsw, ivf-fp16, ivf-sq8, ivf-pq or auto"),
         ("flat", {"m": 32}, "'flat' has no parameter 'm'"),
         ("hnsw", {"m": 0}, "m is 0"),
+        ("ivf-pq", {"parts": 3}, "vectors of 8 numbers cannot be cut into 3"),
+        ("auto", {}, "'auto' takes a target_recall, and no parameters"),
     ],
 )
 def test_what_cannot_be_built_is_refused_at_once(kind: str, parameters: dict[str, int], cause: str) -> None:
@@ -65,8 +91,7 @@ def test_what_cannot_be_built_is_refused_at_once(kind: str, parameters: dict[str
         check_dense(kind, parameters)
 
 
-@pytest.mark.parametrize(
-    ("total", "count", "rows"), [(1, 8, [0]), (3, 8, [0, 1, 2]), (100, 2, [0, 99]), (101, 3, [0, 50, 100])]
-)
-def test_spread(total: int, count: int, rows: list[int]) -> None:
-    assert spread(total, count) == rows
+@pytest.mark.parametrize("target", [0.0, 1.5])
+def test_a_recall_is_a_share(target: float) -> None:
+    with pytest.raises(ConfigError, match="give a share above 0"):
+        check_dense("hnsw", {}, target)

@@ -33,6 +33,15 @@ def brute_force(vectors: FloatArray, questions: FloatArray, rank: IntArray, k: i
     return TopK(rows, np.take_along_axis(scores, rows, axis=1))
 
 
+def clustered_vectors(count: int, dimension: int = 64) -> FloatArray:
+    """Return unit vectors around 50 centres, as those of passages lie around subjects, (count, dimension)."""
+    generator = np.random.default_rng(0)
+    centres = generator.standard_normal((50, dimension))
+    vectors = centres[generator.integers(0, 50, count)] + 0.7 * generator.standard_normal((count, dimension))
+    unit: FloatArray = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return unit
+
+
 class VectorIndexContract:
     """Each test calls ``open`` for an index over vectors that are mapped from a file."""
 

@@ -10,7 +10,7 @@ from dpr.dense.exact import ExactIndex
 from dpr.dense.faiss_index import MARGIN, FlatIndex, HNSWIndex, write_graph
 from dpr.errors import IndexFormatError
 from dpr.types import FloatArray, IntArray, VectorIndex
-from tests.dpr.dense.contract import VectorIndexContract, random_vectors
+from tests.dpr.dense.contract import VectorIndexContract, clustered_vectors, random_vectors
 
 EVERY_VECTOR = 200
 """An ef_search above the number of vectors of a contract test: the graph is then walked whole."""
@@ -25,15 +25,6 @@ class TestHNSW(VectorIndexContract):
     def open(self, vectors: FloatArray, folder: Path, id_rank: IntArray | None = None) -> VectorIndex:
         write_graph(vectors, folder / "dense.faiss", m=32, ef_construction=EVERY_VECTOR)
         return HNSWIndex.open(vectors, folder / "dense.faiss", EVERY_VECTOR, id_rank)
-
-
-def clustered_vectors(count: int, dimension: int = 64) -> FloatArray:
-    """Return unit vectors around 50 centres, as those of passages lie around subjects, (count, dimension)."""
-    generator = np.random.default_rng(0)
-    centres = generator.standard_normal((50, dimension))
-    vectors = centres[generator.integers(0, 50, count)] + 0.7 * generator.standard_normal((count, dimension))
-    unit: FloatArray = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-    return unit
 
 
 @pytest.mark.parametrize("questions", [1, 19, 20, 200])  # FAISS changes its algorithm at 20
@@ -103,7 +94,7 @@ class TestOpenGraph:
 
     @pytest.mark.parametrize("vectors", [random_vectors(49), random_vectors(50)[:, :8]])
     def test_other_vectors_are_refused(self, vectors: FloatArray, path: Path) -> None:
-        with pytest.raises(IndexFormatError, match="HNSW graph is of 50 vectors of dimension 12, but there are"):
+        with pytest.raises(IndexFormatError, match="FAISS index is of 50 vectors of dimension 12, but there are"):
             HNSWIndex.open(vectors, path, ef_search=16)
 
     def test_an_absent_file_is_refused(self, path: Path) -> None:
@@ -123,5 +114,5 @@ class TestOpenGraph:
     def test_another_kind_of_index_is_refused(self, other: faiss.Index, path: Path) -> None:
         other.add(random_vectors(50))
         faiss.write_index(other, str(path))
-        with pytest.raises(IndexFormatError, match="is not an HNSW graph by inner product"):
+        with pytest.raises(IndexFormatError, match="is not an IndexHNSW by inner product"):
             HNSWIndex.open(random_vectors(50), path, ef_search=16)

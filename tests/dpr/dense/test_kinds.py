@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dpr.dense.faiss_index import FlatIndex, HNSWIndex
+from dpr.dense.ivf import CODES, IVFIndex
 from dpr.dense.kinds import KINDS
 from dpr.errors import ConfigError
 from tests.dpr.dense.contract import random_vectors
@@ -15,7 +16,9 @@ def test_each_kind_knows_its_name() -> None:
     assert {name: kind.name for name, kind in KINDS.items()} == {name: name for name in KINDS}
 
 
-@pytest.mark.parametrize(("kind", "index"), [("flat", FlatIndex), ("hnsw", HNSWIndex)])
+@pytest.mark.parametrize(
+    ("kind", "index"), [("flat", FlatIndex), ("hnsw", HNSWIndex), *((name, IVFIndex) for name in CODES)]
+)
 def test_a_kind_opens_what_it_built(kind: str, index: type, tmp_path: Path) -> None:
     vectors = random_vectors(40)
     KINDS[kind].build(vectors, tmp_path / "dense.faiss", {})

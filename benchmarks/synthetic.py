@@ -1,0 +1,96 @@
+"""A synthetic corpus of any size: texts of Zipf terms about subjects, and vectors that are derived from the terms."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from scipy import sparse
+
+from dpr.types import FloatArray, IntArray, Passage, Progress, no_progress
+
+TERMS = 80
+"""Terms of a passage."""
+
+VOCABULARY = 200_000
+SUBJECTS = 2_000
+SUBJECT_SHARE = 0.4
+"""Share of a passage's terms that are drawn from those of its subject; the others are drawn from all."""
+
+QUESTION_TERMS = 8
+STOP_WORDS = 100
+"""Most frequent terms, in no question: an analyzer knows them."""
+
+DIMENSION = 384
+_CHUNK = 50_000
+
+
+class TermVectors:
+    """An encoder without a model: the normalized sum of a random vector for each term, the rarer the longer."""
+
+    name = "term-vectors"
+    fingerprint = "term-vectors-1"
+    dimension = DIMENSION
+
+    def __init__(self) -> None:
+        drawn = np.random.default_rng(7).standard_normal((VOCABULARY, DIMENSION)).astype(np.float32)
+        rarity = np.log1p(np.arange(1, VOCABULARY + 1, dtype=np.float32))
+        self._vectors = drawn * rarity[:, np.newaxis] / np.float32(np.sqrt(DIMENSION))
+
+    def encode_questions(self, questions: Sequence[str]) -> FloatArray:
+        """Return the vectors of questions, (Q, D)."""
+        return self._encode(questions)
+
+    def encode_passages(self, passages: Sequence[Passage], progress: Progress = no_progress) -> FloatArray:
+        """Return the vectors of passages, (P, D)."""
+        vectors = self._encode([passage.text for passage in passages])
+        progress("encode", len(passages), len(passages))
+        return vectors
+
+    def _encode(self, texts: Sequence[str]) -> FloatArray:
+        numbers = [[int(term[1:]) for term in text.split()] for text in texts]
+        ends = np.cumsum([0, *map(len, numbers)])
+        counts = sparse.csr_matrix(
+            (np.ones(ends[-1], dtype=np.float32), np.concatenate(numbers), ends), (len(texts), VOCABULARY)
+        )
+        vectors: FloatArray = counts @ self._vectors
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        return vectors
+
+
+def write_corpus(path: Path, passages: int, first: int = 0) -> None:
+    """Write passages as JSON lines; each number of them begins with the same."""
+    with path.open("w", encoding="utf-8") as file:
+        for row, numbers in enumerate(_passages(first, passages), start=first):
+            file.write(json.dumps({"id": f"p{row}", "text": _text(numbers)}) + "\n")
+
+
+def make_questions(count: int) -> list[str]:
+    """Return questions, each of some terms of a passage of its own, without the most frequent ones."""
+    random = np.random.default_rng(3)
+    asked = []
+    for numbers in _passages(1 << 40, count):
+        rare = np.unique(numbers[numbers >= STOP_WORDS])
+        asked.append(_text(random.choice(rare, min(QUESTION_TERMS, len(rare)), replace=False)))
+    return asked
+
+
+def _passages(first: int, count: int) -> Iterator[IntArray]:
+    """Yield the terms of passages, by their ranks; a passage's depend on its own number alone."""
+    bounds = np.cumsum(1 / np.arange(1, VOCABULARY + 1))
+    bounds /= bounds[-1]
+    for start in range(first, first + count, _CHUNK):
+        random = np.random.default_rng([1, start // _CHUNK])
+        size = min(_CHUNK, first + count - start)
+        drawn = np.searchsorted(bounds, random.random((_CHUNK, TERMS)))[:size]
+        subjects = random.integers(0, SUBJECTS, _CHUNK)[:size]
+        # a subject has its own order of the terms: the same law, other terms in front
+        is_own = random.random((_CHUNK, TERMS))[:size] < SUBJECT_SHARE
+        own = (drawn * np.int64(7919) + subjects[:, np.newaxis] * np.int64(104_729)) % VOCABULARY
+        yield from np.where(is_own, own, drawn)
+
+
+def _text(numbers: IntArray) -> str:
+    return " ".join(f"t{number}" for number in numbers.tolist())

@@ -1,0 +1,99 @@
+"""Search that FAISS shortens: it proposes rows, and their own vectors decide."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+
+from dpr.dense.ordering import RankArray, checked_ordering, checked_questions, inner_products
+from dpr.errors import IndexFormatError
+from dpr.topk import no_hits
+from dpr.types import FloatArray, IntArray, TopK
+
+EFFORTS = (1, 8, 64, 512)
+"""How far to look, one after the other, for questions that fewer rows than k were found for: most may be deleted."""
+
+
+class ApproximateIndex(ABC):
+    """An index that may miss rows; the scores of those that it finds are exact."""
+
+    def __init__(self, vectors: FloatArray, id_rank: RankArray | None) -> None:
+        """Search vectors (P, D), mapped or not; ``id_rank`` (P,) orders equal scores, a negative one is deleted.
+
+        Raises:
+            IndexFormatError: there is not one id rank for each vector.
+        """
+        self._vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+        self._ordering = checked_ordering(id_rank, vectors)
+        self._alive = _selector_of(self._ordering.id_rank)
+        self._alive_count = len(vectors) if id_rank is None else int((id_rank >= 0).sum())
+
+    def search(self, questions: FloatArray, k: int) -> TopK:
+        """Return about the k rows of highest inner product for question vectors (Q, D), with their exact scores.
+
+        Raises:
+            IndexFormatError: the questions' dimension is not the index's.
+            RequestError: k is below 1.
+        """
+        asked = checked_questions(questions, self._vectors)
+        top = no_hits(len(asked), k)
+        short, wanted = np.arange(len(asked)), min(k, self._alive_count)
+        for effort in EFFORTS:
+            if len(short) == 0 or wanted == 0:
+                break
+            for place, rows in zip(short, self._propose(asked[short], k, effort), strict=True):
+                rows = rows[rows >= 0]  # -1 is FAISS's padding
+                scores = inner_products(self._vectors, rows, asked[place])
+                best_rows, best_scores = self._ordering.first(rows, scores, k)
+                top.rows[place, : len(best_rows)] = best_rows
+                top.scores[place, : len(best_rows)] = best_scores
+            short = short[(top.rows[short, :wanted] < 0).any(axis=1)]
+        return top
+
+    @abstractmethod
+    def _propose(self, questions: FloatArray, k: int, effort: int) -> IntArray:
+        """Return rows that may be among the best k of each question, (Q, n), -1 where there are no more.
+
+        ``effort`` is how many times as far as usual to look.
+        """
+
+
+def read_faiss(path: Path, flags: int, kind: type[Any], shape: tuple[int, ...]) -> Any:
+    """Return a FAISS index by inner product from a file.
+
+    Raises:
+        IndexFormatError: the file is absent, damaged, of another kind, or not of vectors of this shape.
+    """
+    try:
+        index: Any = faiss.read_index(str(path), flags)
+    except RuntimeError as error:
+        cause = str(error).splitlines()[0]
+        raise IndexFormatError(f"{path} cannot be read by FAISS ({cause}); build the index again") from error
+    if not isinstance(index, kind) or index.metric_type != faiss.METRIC_INNER_PRODUCT:
+        raise IndexFormatError(f"{path} is not an {kind.__name__} by inner product; build the index again")
+    check_shape(index, shape)
+    return index
+
+
+def check_shape(index: Any, shape: tuple[int, ...]) -> None:
+    """Refuse a FAISS index of other vectors.
+
+    Raises:
+        IndexFormatError: it is not of as many vectors, or not of their dimension.
+    """
+    if (index.ntotal, index.d) != shape:
+        raise IndexFormatError(
+            f"the FAISS index is of {index.ntotal} vectors of dimension {index.d}, but there are {shape[0]} of "
+            f"dimension {shape[1]}; build the index again"
+        )
+
+
+def _selector_of(id_rank: RankArray | None) -> faiss.IDSelectorBitmap | None:
+    """Return FAISS's selector of the rows that are not deleted; None where no row is."""
+    if id_rank is None or (id_rank >= 0).all():
+        return None
+    return faiss.IDSelectorBitmap(np.packbits(id_rank >= 0, bitorder="little"))
