@@ -43,14 +43,25 @@ def read_current(root: Path) -> Manifest:
 
 
 def read_all(root: Path) -> list[Manifest]:
-    """Return the manifests of all generations that are on the disk, oldest first.
+    """Return the manifests of all generations on the disk that can be used, oldest first.
+
+    Of a generation of another format version, or a damaged one, a warning tells.
 
     Raises:
-        IndexFormatError: ``root`` is not an index, or a manifest cannot be used.
+        IndexFormatError: ``root`` is not an index.
     """
     _current_number(root)
-    layout = IndexLayout(root)
-    return [Manifest.read(layout.manifest(number)) for number in layout.published_numbers()]
+    return list(_usable(IndexLayout(root)).values())
+
+
+def _usable(layout: IndexLayout) -> dict[int, Manifest]:
+    manifests = {}
+    for number in layout.published_numbers():
+        try:
+            manifests[number] = Manifest.read(layout.manifest(number))
+        except IndexFormatError as error:
+            logger.warning("generation %s cannot be used: %s", generation_name(number), error)
+    return manifests
 
 
 class GenerationDraft:
@@ -148,21 +159,24 @@ def publish_again(root: Path, number: int) -> Manifest:
 def remove_generations(root: Path, keep: int) -> list[str]:
     """Remove all generations but the published one and the ``keep`` newest others; return the names of the removed.
 
+    Those that cannot be used, of another format version or damaged, are removed in any case.
     Segments that no generation on the disk has any more are removed, too, but that of an unfinished build. Who has a
     removed generation open goes on reading it, for as long as it is open.
 
     Raises:
-        IndexFormatError: a manifest cannot be used: what it needs is not known.
+        IndexFormatError: the published generation cannot be used.
         IndexLockedError: another process is writing the index.
     """
     layout = IndexLayout(root)
     _current_number(root)
     with writer_lock(layout.lock):
         unfinished = _finish_publication(layout)
-        published = _current_number(root)
-        others = [number for number in layout.published_numbers() if number != published]
-        removed = others[: len(others) - keep] if keep else others
-        kept = [_manifest_on_disk(layout, number) for number in layout.published_numbers() if number not in removed]
+        published = read_current(root).generation
+        usable = _usable(layout)
+        others = [number for number in usable if number != published]
+        kept_numbers = {published, *others[max(0, len(others) - keep) :]}
+        kept = [usable[number] for number in sorted(kept_numbers)]
+        removed = [number for number in layout.published_numbers() if number not in kept_numbers]
         for number in removed:
             layout.manifest(number).unlink()
             shutil.rmtree(layout.generation(number).folder, ignore_errors=True)

@@ -7,13 +7,16 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from dpr.errors import IndexFormatError
 from dpr.store.layout import generation_name
 from dpr.store.records import RecordError, decode
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Raised whenever an older program would read a newer index wrongly."""
+
+_HASH = "sha256"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +158,8 @@ class Manifest:
         return sum(record.size_bytes for record in self.files.values())
 
     def to_json(self) -> str:
-        """Return the manifest as an indented JSON document."""
-        return json.dumps(asdict(self), ensure_ascii=False, indent=2) + "\n"
+        """Return the manifest as an indented JSON document, with a hash of all that it says."""
+        return json.dumps(signed(asdict(self)), ensure_ascii=False, indent=2) + "\n"
 
     @classmethod
     def read(cls, path: Path) -> Manifest:
@@ -175,10 +178,22 @@ class Manifest:
                 f"{path} has the format version {version}, but this program reads version {FORMAT_VERSION}; "
                 "rebuild with dpr-index build, or use the program that wrote it"
             )
+        if signed(document) != document:
+            raise IndexFormatError(
+                f"{path} is damaged: its hash is another; restore it, or rebuild with dpr-index build"
+            )
+        del document[_HASH]
         try:
             return decode(cls, document)
         except RecordError as error:
             raise IndexFormatError(f"{path} is damaged: {error}; rebuild with dpr-index build") from error
+
+
+def signed(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a manifest's document with the hash of what it says, in place of any hash that it has."""
+    said = {name: value for name, value in document.items() if name != _HASH}
+    digest = hashlib.sha256(json.dumps(said, ensure_ascii=False, sort_keys=True).encode("utf-8", "surrogatepass"))
+    return {**said, _HASH: digest.hexdigest()}
 
 
 def record_file(path: Path) -> FileRecord:

@@ -13,6 +13,7 @@ import dpr.search.parts as parts_module
 from dpr.errors import IndexFormatError, RequestError
 from dpr.search.fusion import Fusion
 from dpr.search.open import OpenIndex, open_index
+from dpr.store.manifest import signed
 from dpr.types import Encoder, Passage
 from tests.fakes import HashEncoder, WordAnalyzer
 from tests.small_index import PASSAGES, small_index
@@ -45,7 +46,7 @@ def change_manifest(root: Path, change: Callable[[dict[str, Any]], None]) -> Non
     path = root / "generations" / "000001.json"
     document = json.loads(path.read_text(encoding="utf-8"))
     change(document)
-    path.write_text(json.dumps(document), encoding="utf-8")
+    path.write_text(json.dumps(signed(document)), encoding="utf-8")
 
 
 def test_it_offers_all_retrievers(published: Path) -> None:

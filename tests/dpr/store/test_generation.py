@@ -207,6 +207,20 @@ def test_segments_stay_while_a_manifest_cannot_be_read(tmp_path: Path) -> None:
     assert IndexLayout(tmp_path).segment(first.segments[0].id).passages.is_file()
 
 
+def test_a_generation_of_another_format_is_left_out_and_removed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = publish(tmp_path, "first")
+    for build in ("second", "third", "fourth"):
+        publish(tmp_path, build)
+    IndexLayout(tmp_path).manifest(1).write_text(replace(first, format_version=1).to_json(), encoding="utf-8")
+    assert [manifest.generation for manifest in read_all(tmp_path)] == [2, 3, 4]
+    assert "generation 000001 cannot be used" in caplog.text
+    assert remove_generations(tmp_path, keep=1) == ["000001", "000002"]
+    assert [manifest.generation for manifest in read_all(tmp_path)] == [3, 4]
+    assert not IndexLayout(tmp_path).segment(first.segments[0].id).folder.exists()
+
+
 def test_foreign_files_beside_the_segments_stay(tmp_path: Path) -> None:
     publish(tmp_path)
     (tmp_path / "segments" / "notes").mkdir()

@@ -21,6 +21,7 @@ from dpr.store.manifest import (
     check_contents,
     check_sizes,
     record_file,
+    signed,
 )
 
 MANIFEST = Manifest(
@@ -72,13 +73,21 @@ def test_its_kind_is_that_of_the_largest_segment() -> None:
 
 @pytest.mark.parametrize("version", [FORMAT_VERSION + 1, 0, "1", None])
 def test_another_format_version_is_refused(tmp_path: Path, version: object) -> None:
-    document = json.loads(MANIFEST.to_json()) | {"format_version": version}
+    document = signed(json.loads(MANIFEST.to_json()) | {"format_version": version})
     sentence = f"format version {version}, but this program reads version {FORMAT_VERSION}"
     with pytest.raises(IndexFormatError, match=sentence):
         Manifest.read(written(tmp_path, json.dumps(document)))
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"format_version": 2}'])
+def test_a_manifest_that_says_something_else_is_refused(tmp_path: Path) -> None:
+    changed = MANIFEST.to_json().replace('"passages": 2', '"passages": 3')
+    with pytest.raises(IndexFormatError, match="is damaged: its hash is another"):
+        Manifest.read(written(tmp_path, changed))
+    spaced = json.dumps(json.loads(MANIFEST.to_json()))
+    assert Manifest.read(written(tmp_path, spaced)) == MANIFEST
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"format_version": 3}', json.dumps(signed({"format_version": 3}))])
 def test_a_damaged_manifest_is_one_sentence(tmp_path: Path, text: str) -> None:
     with pytest.raises(IndexFormatError, match=r"000007\.json .*rebuild with dpr-index build"):
         Manifest.read(written(tmp_path, text))
