@@ -17,13 +17,14 @@ from dpr.errors import ConfigError
 from dpr.store.generation import draft_generation
 from dpr.store.manifest import FORMAT_VERSION, EncoderRecord, Manifest, Provenance, SourceRecord
 from dpr.types import Analyzer, Encoder, Progress, no_progress
-from index_builder.corpus import source_stamp
+from index_builder.corpus import file_stamp, source_stamp
 from index_builder.dense import EXACT_KIND, check_dense
 from index_builder.encode import EncodeRunner, encode_locally
 from index_builder.generation import Making, Member, publish_generation
 from index_builder.segment import SegmentPlan, write_segment
 from index_builder.sparse import check_bm25, weights_records
 from index_builder.steps import Steps
+from index_builder.vectors import GivenVectors
 
 RECORDED_LIBRARIES = (
     "dense-passage-retrieval",
@@ -46,13 +47,17 @@ class Dated(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class BuildOptions:
-    """What to index, and how; without ``chunk_tokens``, passages are indexed as the sources give them."""
+    """What to index, and how; without ``chunk_tokens``, passages are indexed as the sources give them.
+
+    ``vectors`` are those of the passages, where they were made elsewhere: see `GivenVectors`.
+    """
 
     sources: tuple[str, ...]
     output: Path
     dense_kind: str = EXACT_KIND
     dense_parameters: Mapping[str, int] = field(default_factory=dict)
     target_recall: float | None = None
+    vectors: str | None = None
     bm25_variant: str = "okapi"
     k1: float = 1.2
     b: float = 0.75
@@ -67,6 +72,8 @@ class BuildOptions:
         check_bm25(self.bm25_variant, self.k1, self.b)
         if self.chunk_tokens is None and self.overlap_tokens:
             raise ConfigError(f"overlap_tokens is {self.overlap_tokens}, but nothing is cut; give chunk_tokens too")
+        if self.chunk_tokens is not None and self.vectors is not None:
+            raise ConfigError("vectors are given, and documents to be cut; give the passages as they were encoded")
         if self.chunk_tokens is not None and not 0 <= self.overlap_tokens < self.chunk_tokens:
             raise ConfigError(
                 f"overlap_tokens is {self.overlap_tokens}; choose 0 or more, and fewer than the {self.chunk_tokens} "
@@ -92,6 +99,7 @@ def build(
         IndexFormatError: what was built failed its verification.
     """
     identity = build_identity(options, encoder, analyzer)
+    given = GivenVectors(options.vectors) if options.vectors and encoder else None
     with draft_generation(options.output, identity) as draft:
         if draft.published is not None:
             return draft.published
@@ -104,7 +112,7 @@ def build(
             options.dense_parameters,
             options.chunk_tokens,
             options.overlap_tokens,
-            run,
+            given or run,
             target_recall=options.target_recall,
         )
         record, corpus = write_segment(plan, draft, step, progress)
@@ -131,6 +139,7 @@ def build_identity(options: BuildOptions, encoder: Encoder | None, analyzer: Ana
         "format": FORMAT_VERSION,
         "options": chosen,
         "files": [source_stamp(source) for source in options.sources],
+        "vectors": file_stamp(GivenVectors(options.vectors).path) if options.vectors else None,
         "encoder": [encoder.fingerprint, encoder.dimension] if encoder else None,
         "analyzer": [analyzer.name, analyzer.version],
     }

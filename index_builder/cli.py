@@ -4,23 +4,41 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import box, filesize
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from dpr.config import DEFAULT_ENCODER
 from dpr.console import print_json, run, show_progress
 from dpr.errors import ConfigError, DataError
 from dpr.store.generation import publish_again, read_all, read_current, remove_generations
-from dpr.store.manifest import Manifest
 from dpr.text.registry import analyzer as analyzer_by_name
 from dpr.types import Analyzer, Encoder
+from index_builder.options import (
+    K1,
+    AnalyzerName,
+    B,
+    Backend,
+    BM25Variant,
+    ChunkTokens,
+    Corpus,
+    DenseKind,
+    DenseParameter,
+    EncoderName,
+    Index,
+    Json,
+    MovedEncoder,
+    NoDense,
+    Output,
+    OverlapTokens,
+    Precision,
+    TargetRecall,
+    Vectors,
+)
+from index_builder.summary import generations_table, show, summary
 
 app = typer.Typer(
     help="Build search indexes of passages, and look after them.",
@@ -29,61 +47,25 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Index = Annotated[Path, typer.Argument(metavar="INDEX", help="Folder of the index.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-
-
-Corpus = Annotated[
-    list[str],
-    typer.Option(
-        metavar="SOURCE",
-        help="A .jsonl, .tsv or .parquet file (.gz allowed), a folder of such files, or kind:PATH; repeatable.",
-    ),
-]
-Precision = Annotated[str, typer.Option(help="Arithmetic of the encoder: auto, fp32 or bf16.")]
-Backend = Annotated[
-    str, typer.Option(help="What runs the encoder: auto (OpenVINO on a CPU, if there), torch, openvino.")
-]
-MovedEncoder = Annotated[
-    str | None, typer.Option(metavar="NAME_OR_DIR", help="Where the index's encoder is now, if it moved.")
-]
-
 
 @app.command("build")
 def build_command(
     corpus: Corpus,
-    output: Annotated[Path, typer.Option(metavar="INDEX", help="Folder of the index; created where there is none.")],
-    encoder: Annotated[
-        str, typer.Option(metavar="NAME_OR_DIR", help="The encoder of passages and questions.")
-    ] = DEFAULT_ENCODER,
-    no_dense: Annotated[
-        bool, typer.Option("--no-dense", help="Build a sparse index only, without an encoder.")
-    ] = False,
+    output: Output,
+    encoder: EncoderName = DEFAULT_ENCODER,
+    no_dense: NoDense = False,
+    vectors: Vectors = None,
     precision: Precision = "auto",
     backend: Backend = "auto",
-    analyzer: Annotated[str, typer.Option(metavar="NAME", help="What makes terms of a text.")] = "ko-en",
-    dense_kind: Annotated[
-        str,
-        typer.Option(
-            metavar="KIND", help="flat (exact), hnsw, ivf-fp16, ivf-sq8, ivf-pq, or auto: see --target-recall."
-        ),
-    ] = "flat",
-    dense_parameter: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=NUMBER", help="A parameter of the dense kind; repeatable.")
-    ] = None,
-    target_recall: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SHARE", help="Choose the search (auto: the kind, too) that finds such a share, by measuring."
-        ),
-    ] = None,
-    bm25_variant: Annotated[str, typer.Option(metavar="NAME", help="okapi or lucene.")] = "okapi",
-    k1: Annotated[float, typer.Option(min=0.0, help="BM25: how slowly a repeated term saturates.")] = 1.2,
-    b: Annotated[float, typer.Option(min=0.0, max=1.0, help="BM25: how much a passage's length counts.")] = 0.75,
-    chunk_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Cut documents into passages of at most so many tokens.")
-    ] = None,
-    overlap_tokens: Annotated[int, typer.Option(min=0, help="Tokens that a passage shares with the one before.")] = 0,
+    analyzer: AnalyzerName = "ko-en",
+    dense_kind: DenseKind = "flat",
+    dense_parameter: DenseParameter = None,
+    target_recall: TargetRecall = None,
+    bm25_variant: BM25Variant = "okapi",
+    k1: K1 = 1.2,
+    b: B = 0.75,
+    chunk_tokens: ChunkTokens = None,
+    overlap_tokens: OverlapTokens = 0,
     as_json: Json = False,
 ) -> None:
     """Index a corpus and publish it as the next generation of INDEX, whole or not at all."""
@@ -95,6 +77,7 @@ def build_command(
         dense_kind=dense_kind,
         dense_parameters=parse_parameters(dense_parameter or []),
         target_recall=target_recall,
+        vectors=vectors,
         bm25_variant=bm25_variant,
         k1=k1,
         b=b,
@@ -106,7 +89,7 @@ def build_command(
     towers = None if no_dense else _load_encoder(encoder, precision, backend)
     with show_progress() as progress:
         manifest = build(options, towers, terms, progress)
-    _show(summary(manifest), as_json)
+    show(summary(manifest), as_json)
 
 
 @app.command("add")
@@ -152,7 +135,7 @@ def delete_command(
         raise ConfigError("there is nothing to delete; name passages or documents with --id or --ids")
     with show_progress() as progress:
         manifest = delete(index, names, _analyzer_of(index), progress, command=_command())
-    _show(summary(manifest), as_json)
+    show(summary(manifest), as_json)
 
 
 @app.command("compact")
@@ -162,7 +145,7 @@ def compact_command(index: Index, as_json: Json = False) -> None:
 
     with show_progress() as progress:
         manifest = compact(index, _analyzer_of(index), progress, command=_command())
-    _show(summary(manifest), as_json)
+    show(summary(manifest), as_json)
 
 
 @app.command("publish")
@@ -174,7 +157,7 @@ def publish_command(
     """Publish a generation of INDEX that is on the disk, such as the one before a change that was wrong."""
     if not generation.isdecimal():
         raise ConfigError(f"{generation!r} is no generation; give a number as dpr-index list shows it, such as 000001")
-    _show(summary(publish_again(index, int(generation))), as_json)
+    show(summary(publish_again(index, int(generation))), as_json)
 
 
 @app.command("prune")
@@ -185,7 +168,7 @@ def prune_command(
 ) -> None:
     """Remove old generations of INDEX, with the segments that no other one has."""
     removed = remove_generations(index, keep)
-    _show({"published": read_current(index).name, "removed": removed}, as_json)
+    show({"published": read_current(index).name, "removed": removed}, as_json)
 
 
 @app.command("verify")
@@ -196,7 +179,7 @@ def verify_command(index: Index, as_json: Json = False) -> None:
     with show_progress() as progress:
         verification = verify_index(index, progress=progress)
     checks = {check.name: check.detail for check in verification.checks}
-    _show({"generation": verification.generation, "is_sound": True, "checks": checks}, as_json)
+    show({"generation": verification.generation, "is_sound": True, "checks": checks}, as_json)
 
 
 @app.command("list")
@@ -206,33 +189,12 @@ def list_command(index: Index, as_json: Json = False) -> None:
     if as_json:
         print_json([{"is_published": manifest.name == published, **summary(manifest)} for manifest in manifests])
     else:
-        Console().print(_generations_table(manifests, published))
+        Console().print(generations_table(manifests, published))
 
 
 def main() -> None:
     """Run the command line."""
     run(app)
-
-
-def summary(manifest: Manifest) -> dict[str, object]:
-    """Return what a user wants to know of a generation, by name."""
-    encoder, dense, made = manifest.encoder, manifest.dense, manifest.provenance
-    return {
-        "generation": manifest.name,
-        "created_utc": made.created_utc,
-        "passages": manifest.passages,
-        "segments": len(manifest.segments),
-        "deleted": manifest.rows - manifest.passages,
-        "duplicates_skipped": sum(source.duplicates for source in made.sources),
-        "terms": manifest.terms,
-        "analyzer": manifest.analyzer.name,
-        "encoder": encoder.name if encoder else None,
-        "dimension": encoder.dimension if encoder else None,
-        "dense_kind": dense.kind if dense else None,
-        "dense_recall": dense.recall if dense else None,
-        "size_bytes": manifest.size_bytes,
-        "seconds": dict(made.seconds),
-    }
 
 
 def parse_parameters(settings: Sequence[str]) -> dict[str, int]:
@@ -266,7 +228,7 @@ def _change(
     towers = None if recorded is None else _load_encoder(encoder or recorded.name, precision, backend)
     with show_progress() as progress:
         manifest = add(index, corpus, towers, _analyzer_of(index), progress, replaces=replaces, command=_command())
-    _show(summary(manifest), as_json)
+    show(summary(manifest), as_json)
 
 
 def _analyzer_of(index: Path) -> Analyzer:
@@ -288,45 +250,3 @@ def _load_encoder(name: str, precision: str, backend: str) -> Encoder:
     from dpr.models.encoders import load_encoder
 
     return load_encoder(name, precision, backend)
-
-
-def _show(result: Mapping[str, object], as_json: bool) -> None:
-    if as_json:
-        print_json(result)
-        return
-    table = Table(show_header=False)
-    for name, value in result.items():
-        if isinstance(value, Mapping):
-            for part, detail in value.items():
-                table.add_row(f"{_words(name)}: {part}", escape(_cell(name, detail)))
-        else:
-            table.add_row(_words(name), escape(_cell(name, value)))
-    Console().print(table)
-
-
-def _generations_table(manifests: Sequence[Manifest], published: str) -> Table:
-    table = Table(box=box.SIMPLE, caption="* published", caption_justify="left")
-    for heading in ("generation", "created (UTC)", "passages", "encoder", "dense", "size"):
-        table.add_column(heading, no_wrap=heading != "encoder", overflow="fold")
-    for manifest in manifests:
-        table.add_row(
-            f"{manifest.name} *" if manifest.name == published else manifest.name,
-            manifest.provenance.created_utc[:16].replace("T", " "),
-            f"{manifest.passages:,}",
-            escape(Path(manifest.encoder.name).name) if manifest.encoder else "none",
-            manifest.dense.kind if manifest.dense else "none",
-            filesize.decimal(manifest.size_bytes),
-        )
-    return table
-
-
-def _words(name: str) -> str:
-    return name.removesuffix("_bytes").removesuffix("_utc").replace("_", " ")
-
-
-def _cell(name: str, value: object) -> str:
-    if value is None:
-        return "none"
-    if name == "size_bytes" and isinstance(value, int):
-        return filesize.decimal(value)
-    return f"{value:,}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)

@@ -61,14 +61,20 @@ def source_stamp(source: str) -> list[tuple[str, int, int]]:
     Raises:
         DataError: the source cannot be found.
     """
-    stamps = []
-    for path in files_of(source):
-        try:
-            found = path.stat()
-        except OSError as error:
-            raise DataError.at(path, None, f"cannot be read ({error.strerror})") from error
-        stamps.append((str(path.resolve()), found.st_size, found.st_mtime_ns))
-    return stamps
+    return [file_stamp(path) for path in files_of(source)]
+
+
+def file_stamp(path: Path) -> tuple[str, int, int]:
+    """Return the name, the size in bytes and the time of change in nanoseconds of a file.
+
+    Raises:
+        DataError: it cannot be found.
+    """
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise DataError.at(path, None, f"cannot be read ({error.strerror})") from error
+    return str(path.resolve()), found.st_size, found.st_mtime_ns
 
 
 def write_corpus(

@@ -1,11 +1,12 @@
 """Opening data files, so that whatever is wrong with one is a sentence with its name and line.
 
-Everything is UTF-8; a name that ends in ``.gz`` is decompressed on the way.
+Everything is UTF-8; a name that ends in ``.gz`` or ``.zst`` is decompressed on the way.
 """
 
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import zlib
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
+
+import pyarrow as pa
 
 from dpr.errors import DataError
 
@@ -44,6 +47,8 @@ def open_binary(path: Path) -> BinaryIO:
     try:
         if path.suffix == ".gz":
             return cast("BinaryIO", gzip.open(path, "rb"))
+        if path.suffix == ".zst":
+            return cast("BinaryIO", io.BufferedReader(pa.input_stream(path, compression="zstd")))
         return path.open("rb")
     except FileNotFoundError:
         raise DataError.at(path, None, "no such file") from None
@@ -62,6 +67,9 @@ def reading(path: Path) -> Iterator[BinaryIO]:
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise DataError.at(path, None, f"the gzip data is truncated or damaged ({error}); fetch it again") from None
         except OSError as error:
+            if path.suffix == ".zst" and error.strerror is None:  # of the decompression, not of the disk
+                cause = f"the zstd data is truncated or damaged ({error}); fetch it again"
+                raise DataError.at(path, None, cause) from None
             raise DataError.at(path, None, f"cannot be read: {error.strerror or error}") from None
 
 

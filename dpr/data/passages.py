@@ -1,7 +1,7 @@
 """Sources: where passages and questions come from, named by one string.
 
-A source is a FILE (``.jsonl``, ``.tsv``, each also with ``.gz``, or ``.parquet``), a folder of such files, or
-``kind:PATH``: the passages, and the questions, of a question-answering data set. ``kind:PATH@FIRST:LAST`` names the
+A source is a FILE (``.jsonl``, ``.tsv``, each also with ``.gz`` or ``.zst``, or ``.parquet``), a folder of such files,
+or ``kind:PATH``: the passages, and the questions, of a question-answering data set. ``kind:PATH@FIRST:LAST`` names the
 questions of some of its articles, by their order: ``squad:train.json@:40`` the first forty, ``@40:`` the others.
 """
 

@@ -104,8 +104,10 @@ def read_parquet(path: Path) -> Iterator[Record]:
 ROW_FORMATS: Mapping[str, Callable[[Path], Iterator[Record]]] = {
     ".jsonl": read_jsonl,
     ".jsonl.gz": read_jsonl,
+    ".jsonl.zst": read_jsonl,
     ".tsv": read_tsv,
     ".tsv.gz": read_tsv,
+    ".tsv.zst": read_tsv,
     ".parquet": read_parquet,
 }
 """How to read a file, by its ending."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from dpr.data.files import Place, read_lines, read_text, replacing
@@ -23,6 +24,27 @@ def test_gzip_is_decompressed(tmp_path: Path) -> None:
     path = tmp_path / "a.tsv.gz"
     path.write_bytes(gzip.compress(b"one\ntwo\n"))
     assert lines_of(path) == ["one", "two"]
+
+
+def zstd(data: bytes) -> bytes:
+    compressed: bytes = pa.compress(data, codec="zstd", asbytes=True)
+    return compressed
+
+
+def test_zstd_is_decompressed(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv.zst"
+    path.write_bytes(zstd(b"one\ntwo\n"))
+    assert [line for _, line in read_lines(path)] == ["one", "two"]
+    with pytest.raises(DataError, match="no such file"):
+        list(read_lines(tmp_path / "b.tsv.zst"))
+
+
+@pytest.mark.parametrize("data", [zstd(bytes(range(1, 128)) * 10)[:40], b"this is no zstd data"])
+def test_damaged_zstd_names_the_file(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "a.tsv.zst"
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r"a\.tsv\.zst: the zstd data is truncated or damaged .*; fetch it again"):
+        list(read_lines(path))
 
 
 @pytest.mark.parametrize("keep", [5, 200])

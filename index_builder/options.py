@@ -1,0 +1,54 @@
+"""The options of ``dpr-index``, each with its help text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Index = Annotated[Path, typer.Argument(metavar="INDEX", help="Folder of the index.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+Corpus = Annotated[
+    list[str],
+    typer.Option(
+        metavar="SOURCE",
+        help="A .jsonl, .tsv or .parquet file (.gz, .zst allowed), a folder of such files, or kind:PATH; repeatable.",
+    ),
+]
+Precision = Annotated[str, typer.Option(help="Arithmetic of the encoder: auto, fp32 or bf16.")]
+Backend = Annotated[
+    str, typer.Option(help="What runs the encoder: auto (OpenVINO on a CPU, if there), torch, openvino.")
+]
+MovedEncoder = Annotated[
+    str | None, typer.Option(metavar="NAME_OR_DIR", help="Where the index's encoder is now, if it moved.")
+]
+
+Output = Annotated[Path, typer.Option(metavar="INDEX", help="Folder of the index; created where there is none.")]
+EncoderName = Annotated[str, typer.Option(metavar="NAME_OR_DIR", help="The encoder of passages and questions.")]
+NoDense = Annotated[bool, typer.Option("--no-dense", help="Build a sparse index only, without an encoder.")]
+Vectors = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="Vectors of the passages, made elsewhere: .npy, or FILE.parquet:COLUMN."),
+]
+AnalyzerName = Annotated[str, typer.Option(metavar="NAME", help="What makes terms of a text.")]
+DenseKind = Annotated[
+    str,
+    typer.Option(metavar="KIND", help="flat (exact), hnsw, ivf-fp16, ivf-sq8, ivf-pq, or auto: see --target-recall."),
+]
+DenseParameter = Annotated[
+    list[str] | None, typer.Option(metavar="NAME=NUMBER", help="A parameter of the dense kind; repeatable.")
+]
+TargetRecall = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SHARE", help="Choose by measuring the search (auto: and the kind) that finds so much."
+    ),
+]
+BM25Variant = Annotated[str, typer.Option(metavar="NAME", help="okapi or lucene.")]
+K1 = Annotated[float, typer.Option(min=0.0, help="BM25: how slowly a repeated term saturates.")]
+B = Annotated[float, typer.Option(min=0.0, max=1.0, help="BM25: how much a passage's length counts.")]
+ChunkTokens = Annotated[int | None, typer.Option(min=1, help="Cut documents into passages of at most so many tokens.")]
+OverlapTokens = Annotated[int, typer.Option(min=0, help="Tokens that a passage shares with the one before.")]

@@ -1,0 +1,79 @@
+"""What the user is told of a generation, as a table or as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich import box, filesize
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from dpr.console import print_json
+from dpr.store.manifest import Manifest
+
+
+def summary(manifest: Manifest) -> dict[str, object]:
+    """Return what a user wants to know of a generation, by name."""
+    encoder, dense, made = manifest.encoder, manifest.dense, manifest.provenance
+    return {
+        "generation": manifest.name,
+        "created_utc": made.created_utc,
+        "passages": manifest.passages,
+        "segments": len(manifest.segments),
+        "deleted": manifest.rows - manifest.passages,
+        "duplicates_skipped": sum(source.duplicates for source in made.sources),
+        "terms": manifest.terms,
+        "analyzer": manifest.analyzer.name,
+        "encoder": encoder.name if encoder else None,
+        "dimension": encoder.dimension if encoder else None,
+        "dense_kind": dense.kind if dense else None,
+        "dense_recall": dense.recall if dense else None,
+        "size_bytes": manifest.size_bytes,
+        "seconds": dict(made.seconds),
+    }
+
+
+def show(result: Mapping[str, object], as_json: bool) -> None:
+    """Print a result as a table, or as JSON."""
+    if as_json:
+        print_json(result)
+        return
+    table = Table(show_header=False)
+    for name, value in result.items():
+        if isinstance(value, Mapping):
+            for part, detail in value.items():
+                table.add_row(f"{_words(name)}: {part}", escape(_cell(name, detail)))
+        else:
+            table.add_row(_words(name), escape(_cell(name, value)))
+    Console().print(table)
+
+
+def generations_table(manifests: Sequence[Manifest], published: str) -> Table:
+    """Return a table of generations, the published one marked."""
+    table = Table(box=box.SIMPLE, caption="* published", caption_justify="left")
+    for heading in ("generation", "created (UTC)", "passages", "encoder", "dense", "size"):
+        table.add_column(heading, no_wrap=heading != "encoder", overflow="fold")
+    for manifest in manifests:
+        table.add_row(
+            f"{manifest.name} *" if manifest.name == published else manifest.name,
+            manifest.provenance.created_utc[:16].replace("T", " "),
+            f"{manifest.passages:,}",
+            escape(Path(manifest.encoder.name).name) if manifest.encoder else "none",
+            manifest.dense.kind if manifest.dense else "none",
+            filesize.decimal(manifest.size_bytes),
+        )
+    return table
+
+
+def _words(name: str) -> str:
+    return name.removesuffix("_bytes").removesuffix("_utc").replace("_", " ")
+
+
+def _cell(name: str, value: object) -> str:
+    if value is None:
+        return "none"
+    if name == "size_bytes" and isinstance(value, int):
+        return filesize.decimal(value)
+    return f"{value:,}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
