@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,26 @@ from pathlib import Path
 
 UNFINISHED = ".building-"
 """Begins the name of every file and folder that is still being written."""
+
+
+def reserve(path: Path) -> None:
+    """Claim the disk space of a file's whole length, so that writing to its mapped pages cannot fail.
+
+    Raises:
+        OSError: there is not so much.
+    """
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        size = os.fstat(descriptor).st_size
+        if size:
+            os.posix_fallocate(descriptor, 0, size)
+    finally:
+        os.close(descriptor)
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Tell whether an error says that there is no space left; FAISS says so in words alone."""
+    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in str(error)
 
 
 def sync(path: Path) -> None:

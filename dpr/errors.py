@@ -10,6 +10,7 @@
     │   └── GeneratorTimeoutError          it did not reply in time
     ├── IndexFormatError                   an index that is absent, damaged, or made for something else
     ├── IndexLockedError                   another process is writing this index
+    ├── DiskFullError                      there is no space left for what is being written
     └── MissingDependencyError             an optional package is not installed
 
 A message is one sentence with the value, the cause and the remedy.
@@ -72,6 +73,10 @@ class IndexFormatError(DPRError):
 
 class IndexLockedError(DPRError):
     """Another process is writing this index."""
+
+
+class DiskFullError(DPRError):
+    """There is no space left for what is being written."""
 
 
 class MissingDependencyError(DPRError):

@@ -43,9 +43,7 @@ DenseParameter = Annotated[
 ]
 TargetRecall = Annotated[
     float | None,
-    typer.Option(
-        metavar="SHARE", help="Choose by measuring the search (auto: and the kind) that finds so much."
-    ),
+    typer.Option(metavar="SHARE", help="Choose by measuring the search (auto: and the kind) that finds so much."),
 ]
 BM25Variant = Annotated[str, typer.Option(metavar="NAME", help="okapi or lucene.")]
 K1 = Annotated[float, typer.Option(min=0.0, help="BM25: how slowly a repeated term saturates.")]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dpr.durable import reserve
 from dpr.sparse.counts import FILES, TermCounts, file_of
 from dpr.sparse.vocabulary import Vocabulary
 from dpr.types import IntArray
@@ -84,7 +85,10 @@ def _placed(source: int, vocabulary: Vocabulary) -> Iterator[tuple[str, int, int
 
 
 def _created(folder: Path, name: str, indptr: IntArray) -> npt.NDArray[Any]:
-    return np.lib.format.open_memmap(file_of(folder, name), mode="w+", dtype=FILES[name], shape=(int(indptr[-1]),))
+    path = file_of(folder, name)
+    created = np.lib.format.open_memmap(path, mode="w+", dtype=FILES[name], shape=(int(indptr[-1]),))
+    reserve(path)
+    return created
 
 
 def _write_postings(

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from dpr.durable import reserve
 from dpr.errors import IndexFormatError
 from dpr.types import FloatArray
 
@@ -17,8 +18,14 @@ RankArray = npt.NDArray[np.int32]
 
 
 def create_vectors(path: Path, passages: int, dimension: int) -> np.memmap[Any, np.dtype[np.float32]]:
-    """Create a vectors file of shape (``passages``, ``dimension``), writable; call ``flush`` when it is filled."""
-    return np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(passages, dimension))
+    """Create a vectors file of shape (``passages``, ``dimension``), writable; call ``flush`` when it is filled.
+
+    Raises:
+        OSError: the disk has no space for it.
+    """
+    vectors = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(passages, dimension))
+    reserve(path)
+    return vectors
 
 
 def open_writable_vectors(path: Path, passages: int, dimension: int) -> np.memmap[Any, np.dtype[np.float32]]:

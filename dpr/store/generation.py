@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dpr.durable import UNFINISHED, make_folder, rename, sync, sync_tree, write_atomically
-from dpr.errors import ConfigError, IndexFormatError
+from dpr.durable import UNFINISHED, is_disk_full, make_folder, rename, sync, sync_tree, write_atomically
+from dpr.errors import ConfigError, DiskFullError, IndexFormatError
 from dpr.store.journal import Journal
 from dpr.store.layout import (
     GenerationFiles,
@@ -205,11 +205,12 @@ def draft_generation(root: Path, build: str) -> Iterator[GenerationDraft]:
     Raises:
         ConfigError: ``root`` is a file, or a folder that holds something else than an index.
         IndexLockedError: another process is writing the index.
+        DiskFullError: there is no space left for what is written in the block; what is finished of it is kept.
     """
     layout = IndexLayout(root)
     _refuse_other_content(layout)
     make_folder(root)
-    with writer_lock(layout.lock):
+    with _telling_of_a_full_disk(root), writer_lock(layout.lock):
         draft = _next_draft(layout, build)
         _remove_leftovers(layout, draft)
         if draft.published is None:
@@ -219,6 +220,19 @@ def draft_generation(root: Path, build: str) -> Iterator[GenerationDraft]:
         finally:
             if not len(draft.journal):
                 draft.discard()
+
+
+@contextmanager
+def _telling_of_a_full_disk(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        if not is_disk_full(error):
+            raise
+        raise DiskFullError(
+            f"there is no space left on the disk of {root}; free some and run the same command again: it goes on from "
+            "what is finished, and what was published before is as it was"
+        ) from error
 
 
 def _finish_publication(layout: IndexLayout) -> Journal | None:

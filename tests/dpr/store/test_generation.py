@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dpr.errors import ConfigError, IndexFormatError, IndexLockedError
+from dpr.errors import ConfigError, DiskFullError, IndexFormatError, IndexLockedError
 from dpr.store.generation import (
     GenerationDraft,
     draft_generation,
@@ -47,6 +48,11 @@ def fill(draft: GenerationDraft) -> Manifest:
 def fail_after(work: Callable[..., object], *arguments: object) -> None:
     work(*arguments)
     raise OSError("the disk is full")
+
+
+def fail_with(error: Exception, draft: GenerationDraft) -> None:
+    fill(draft)
+    raise error
 
 
 class Killed(BaseException):
@@ -133,6 +139,23 @@ def test_killed_before_any_rename_the_old_generation_serves_and_the_next_build_c
     kept |= {f"generations/{manifest.name}.json" for manifest in read_all(tmp_path)} | {"CURRENT"}
     assert set(content(tmp_path)) == kept
     assert not [path for path in tmp_path.rglob("*") if path.is_dir() and not any(path.iterdir())]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.ENOSPC, "full"), RuntimeError("write error in dense.faiss: 0 != 8 (No space left on device)")],
+)
+def test_a_full_disk_is_one_sentence_and_keeps_what_is_finished(tmp_path: Path, error: Exception) -> None:
+    publish(tmp_path, "first")
+    before = content(tmp_path)
+    with (
+        pytest.raises(DiskFullError, match=r"no space left on the disk of .*; free some and run the same"),
+        draft_generation(tmp_path, "build") as draft,
+    ):
+        fail_with(error, draft)
+    assert {name: data for name, data in content(tmp_path).items() if name in before} == before
+    with draft_generation(tmp_path, "build") as draft:
+        assert draft.journal["all"] == "of it"
 
 
 @pytest.mark.parametrize("crash", range(2, 6))
