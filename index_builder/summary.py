@@ -24,6 +24,10 @@ def summary(manifest: Manifest) -> dict[str, object]:
         "segments": len(manifest.segments),
         "deleted": manifest.rows - manifest.passages,
         "duplicates_skipped": sum(source.duplicates for source in made.sources),
+        "sources": {
+            source.source: {"passages": source.passages, "duplicates_skipped": source.duplicates}
+            for source in made.sources
+        },
         "terms": manifest.terms,
         "analyzer": manifest.analyzer.name,
         "encoder": encoder.name if encoder else None,
@@ -76,4 +80,6 @@ def _cell(name: str, value: object) -> str:
         return "none"
     if name == "size_bytes" and isinstance(value, int):
         return filesize.decimal(value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{_cell(part, number)} {_words(part)}" for part, number in value.items())
     return f"{value:,}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)

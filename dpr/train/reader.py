@@ -29,7 +29,7 @@ from dpr.train.reader_features import make_features
 from dpr.train.reader_network import make_network
 from dpr.train.reader_settings import ReaderTraining
 from dpr.train.reader_step import ReaderStepper, epoch_rows
-from dpr.train.reader_teacher import OPINIONS, ask_teachers, read_opinions, save_opinions
+from dpr.train.reader_teacher import ask_teachers, forget_opinions, kept_opinions
 from dpr.train.record import run_facts, write_record
 from dpr.train.train import base_hash
 from dpr.types import Example, Progress, no_progress
@@ -100,11 +100,9 @@ def _train(
     lengths = [len(feature.window) for feature in features]
     output.mkdir(parents=True, exist_ok=True)
     run = _run_identity(training, config, sources, held_out, teachers)
-    if teachers and processes.is_main and read_opinions(output / OPINIONS, run) is None:
-        save_opinions(output / OPINIONS, ask_teachers(teachers, features, shown, config, progress), run)
-    processes.wait()
-    opinions = read_opinions(output / OPINIONS, run) if teachers else None
-    stepper = ReaderStepper(network, features, tokenizer.pad_token_id, training, precision, processes, opinions or {})
+    ask = partial(ask_teachers, teachers, features, shown, config, progress)
+    opinions = kept_opinions(output, run, processes, ask) if teachers else {}
+    stepper = ReaderStepper(network, features, tokenizer.pad_token_id, training, precision, processes, opinions)
     batches_of = partial(epoch_rows, lengths, training.batch_tokens, training.seed)
     reader = ExtractiveReader("training", torch_compute(network, precision), tokenizer, config)
     measure = partial(_measure, reader, network, held_out) if held_out else None
@@ -119,7 +117,7 @@ def _train(
         "negatives": len(shown) - len(examples),
         "windows": len(features),
         "teachers": list(teachers),
-        "taught_windows": len(opinions or {}),
+        "taught_windows": len(opinions),
         "processes": processes.count,
         "seconds": round(time.monotonic() - began, 1),
         "run": run,
@@ -129,7 +127,7 @@ def _train(
     if processes.is_main:
         save_reader_model(output, network, tokenizer, config)
         write_record(output, record)
-        (output / OPINIONS).unlink(missing_ok=True)
+        forget_opinions(output)
     processes.wait()
     return record
 

@@ -5,7 +5,7 @@ Several readers are surer together than each alone, and where a label tells one 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,11 +18,11 @@ from dpr.models.tokens import length_sorted_batches
 from dpr.reader.model import ReaderConfig
 from dpr.reader.reader import load_windows_reader
 from dpr.reader.windows import Window, pad_windows
+from dpr.train.distributed import Processes
 from dpr.train.reader_features import Feature, make_features
 from dpr.types import Example, FloatArray, Progress
 
-OPINIONS = "opinions.safetensors"
-
+_FILE = "opinions"
 _WINDOWS_AT_A_TIME = 2048
 
 
@@ -42,19 +42,44 @@ def key_of(window: Window) -> bytes:
     return window.ids.tobytes()
 
 
+def kept_opinions(
+    folder: Path, run: str, processes: Processes, ask: Callable[[int, int], dict[bytes, Opinion]]
+) -> dict[bytes, Opinion]:
+    """Return the opinions of a run, which are asked for once and kept in its folder.
+
+    Each process asks, with its rank and their count, for its part, and then reads all parts.
+    """
+    stamp = f"{run} of {processes.count}"
+    paths = [folder / f"{_FILE}-{rank}.safetensors" for rank in range(processes.count)]
+    if read_opinions(paths[processes.rank], stamp) is None:
+        save_opinions(paths[processes.rank], ask(processes.rank, processes.count), stamp)
+    processes.wait()
+    return {key: opinion for path in paths for key, opinion in (read_opinions(path, stamp) or {}).items()}
+
+
+def forget_opinions(folder: Path) -> None:
+    """Remove what `kept_opinions` kept."""
+    for path in folder.glob(f"{_FILE}-*.safetensors"):
+        path.unlink()
+
+
 def ask_teachers(
     teachers: Sequence[str],
     features: Sequence[Feature],
     examples: Sequence[Example],
     config: ReaderConfig,
     progress: Progress,
+    part: int = 0,
+    parts: int = 1,
 ) -> dict[bytes, Opinion]:
     """Return the mean of the teachers' opinions of each window, for those windows that a teacher cuts as we do.
+
+    Of ``parts`` parts of the windows, one is asked about.
 
     Raises:
         ModelError: a teacher cannot be loaded.
     """
-    asked = {key_of(feature.window) for feature in features}
+    asked = set(sorted({key_of(feature.window) for feature in features})[part::parts])
     sums: dict[bytes, tuple[int, FloatArray]] = {}
     for number, name in enumerate(teachers):
         teacher = load_windows_reader(name)
@@ -82,7 +107,7 @@ def save_opinions(path: Path, opinions: Opinions, run: str) -> None:
     """Write the opinions that a run asked for."""
     keys = sorted(opinions)
     arrays = {
-        name: np.concatenate([getattr(opinions[key], name) for key in keys]).astype(np.float16)
+        name: np.concatenate([[], *(getattr(opinions[key], name) for key in keys)]).astype(np.float16)
         for name in Opinion._fields
     }
     arrays["keys"] = np.frombuffer(b"".join(keys), dtype=np.int64)
@@ -99,8 +124,8 @@ def read_opinions(path: Path, run: str) -> dict[bytes, Opinion] | None:
         if (file.metadata() or {}).get("run") != run:
             return None
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-    cuts = np.cumsum(arrays["lengths"])[:-1]
-    keys, starts, ends = (np.split(arrays[name], cuts) for name in ("keys", *Opinion._fields))
+    cuts = np.cumsum(arrays["lengths"])
+    keys, starts, ends = (np.split(arrays[name], cuts)[:-1] for name in ("keys", *Opinion._fields))
     return {
         key.tobytes(): Opinion(start.astype(np.float32), end.astype(np.float32))
         for key, start, end in zip(keys, starts, ends, strict=True)
@@ -114,9 +139,9 @@ def _distinct(examples: Iterable[Example]) -> list[Example]:
 
 def _shares(logits: FloatArray, window: Window) -> FloatArray:
     """Return the softmax of padded logits over a window's passage and [CLS], (T,)."""
-    own = logits[: len(window)].astype(np.float64)
     allowed = window.spans[:, 0] >= 0
     allowed[0] = True
-    shares = np.where(allowed, np.exp(own - own[allowed].max()), 0.0)
-    result: FloatArray = (shares / shares.sum()).astype(np.float32)
-    return result
+    own = logits[: len(window)][allowed].astype(np.float64)
+    shares = np.zeros(len(window), dtype=np.float32)
+    shares[allowed] = np.exp(own - own.max()) / np.exp(own - own.max()).sum()
+    return shares

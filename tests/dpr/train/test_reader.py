@@ -152,7 +152,7 @@ def test_a_reader_learns_from_a_teacher_alone(tiny_checkpoint: Path, tmp_path: P
     reader = load_reader(tmp_path / "taught", precision="fp32")
     [reading] = reader.read([Candidates("name ?", (Passage("p", "x the name is park ."),), (0.0,))])
     assert reading.answers[0].text.startswith("park")
-    assert not (tmp_path / "taught" / "opinions.safetensors").exists()
+    assert not list((tmp_path / "taught").glob("opinions*"))
 
 
 def test_a_killed_run_keeps_the_opinions(tiny_checkpoint: Path, tmp_path: Path, tiny_reader: Path) -> None:

@@ -9,9 +9,18 @@ from dpr.models.checkpoint import load_tokenizer
 from dpr.reader.model import ReaderConfig
 from dpr.reader.reader import load_windows_reader
 from dpr.reader.windows import pad_windows
+from dpr.train.distributed import Processes
 from dpr.train.reader_features import Feature, make_features
 from dpr.train.reader_step import targets
-from dpr.train.reader_teacher import Opinion, ask_teachers, key_of, read_opinions, save_opinions
+from dpr.train.reader_teacher import (
+    Opinion,
+    ask_teachers,
+    forget_opinions,
+    kept_opinions,
+    key_of,
+    read_opinions,
+    save_opinions,
+)
 from dpr.types import Example, Passage, Question, no_progress
 from tests.tiny_models import make_reader
 
@@ -79,6 +88,27 @@ def test_opinions_are_kept_for_their_run(tmp_path: Path) -> None:
         np.testing.assert_array_equal(np.stack(read[key]), np.stack(opinion))
     assert read_opinions(tmp_path / "opinions", "another run") is None
     assert read_opinions(tmp_path / "nowhere", "run") is None
+    save_opinions(tmp_path / "none", {}, "run")
+    assert read_opinions(tmp_path / "none", "run") == {}
+
+
+def ask_nobody(part: int, parts: int) -> dict[bytes, Opinion]:
+    raise AssertionError(f"part {part} of {parts} is there already")
+
+
+def test_the_parts_of_several_processes_are_the_whole(
+    features: list[Feature], tiny_reader: Path, tmp_path: Path
+) -> None:
+    def ask(part: int, parts: int) -> dict[bytes, Opinion]:
+        return ask_teachers([str(tiny_reader)], features, EXAMPLES, CONFIG, no_progress, part, parts)
+
+    whole = kept_opinions(tmp_path, "run", Processes(), ask)
+    first, second = ask(0, 2), ask(1, 2)
+    assert not first.keys() & second.keys()
+    assert first.keys() | second.keys() == whole.keys()
+    assert kept_opinions(tmp_path, "run", Processes(), ask_nobody).keys() == whole.keys()
+    forget_opinions(tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_targets_are_the_label_and_the_share_of_the_opinion(features: list[Feature]) -> None:
