@@ -17,6 +17,7 @@ from dpr.errors import ConfigError, DataError
 from dpr.store.generation import publish_again, read_all, read_current, remove_generations
 from dpr.text.registry import analyzer as analyzer_by_name
 from dpr.types import Analyzer, Encoder
+from index_builder.estimate_command import estimate_command
 from index_builder.options import (
     K1,
     AnalyzerName,
@@ -37,6 +38,7 @@ from index_builder.options import (
     Precision,
     TargetRecall,
     Vectors,
+    parse_parameters,
 )
 from index_builder.summary import generations_table, show, summary
 
@@ -192,24 +194,12 @@ def list_command(index: Index, as_json: Json = False) -> None:
         Console().print(generations_table(manifests, published))
 
 
+app.command("estimate")(estimate_command)
+
+
 def main() -> None:
     """Run the command line."""
     run(app)
-
-
-def parse_parameters(settings: Sequence[str]) -> dict[str, int]:
-    """Return the parameters that were given as ``NAME=NUMBER``.
-
-    Raises:
-        ConfigError: one of them has another form.
-    """
-    parameters = {}
-    for setting in settings:
-        name, _, number = setting.partition("=")
-        if not name or not number.isdecimal():
-            raise ConfigError(f"{setting!r} is no parameter of a dense kind; write NAME=NUMBER, such as ef_search=128")
-        parameters[name] = int(number)
-    return parameters
 
 
 def _change(

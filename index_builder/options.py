@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from dpr.errors import ConfigError
 
 Index = Annotated[Path, typer.Argument(metavar="INDEX", help="Folder of the index.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -50,3 +53,18 @@ K1 = Annotated[float, typer.Option(min=0.0, help="BM25: how slowly a repeated te
 B = Annotated[float, typer.Option(min=0.0, max=1.0, help="BM25: how much a passage's length counts.")]
 ChunkTokens = Annotated[int | None, typer.Option(min=1, help="Cut documents into passages of at most so many tokens.")]
 OverlapTokens = Annotated[int, typer.Option(min=0, help="Tokens that a passage shares with the one before.")]
+
+
+def parse_parameters(settings: Sequence[str]) -> dict[str, int]:
+    """Return the parameters that were given as ``NAME=NUMBER``.
+
+    Raises:
+        ConfigError: one of them has another form.
+    """
+    parameters = {}
+    for setting in settings:
+        name, _, number = setting.partition("=")
+        if not name or not number.isdecimal():
+            raise ConfigError(f"{setting!r} is no parameter of a dense kind; write NAME=NUMBER, such as ef_search=128")
+        parameters[name] = int(number)
+    return parameters

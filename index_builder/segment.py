@@ -12,8 +12,9 @@ from dpr.store.manifest import DenseRecord, SegmentRecord, SourceRecord
 from dpr.store.passages import PassageStore
 from dpr.types import Analyzer, Encoder, Progress
 from index_builder.corpus import Chunking, Known, token_counter, write_corpus
-from index_builder.dense import EXACT_KIND, build_dense
+from index_builder.dense import CHOSEN_KIND, EXACT_KIND, build_dense
 from index_builder.encode import EncodeRunner, encode_locally, write_vectors
+from index_builder.estimate import refuse_what_cannot_fit
 from index_builder.sparse import count_terms
 from index_builder.steps import Steps
 
@@ -90,11 +91,13 @@ def _write_vectors(
     encoder = plan.encoder
     if encoder is None:
         return None
+    is_small = len(passages) < plan.exact_below
+    kind, parameters = (EXACT_KIND, {}) if is_small else (plan.dense_kind, plan.dense_parameters)
+    if kind != CHOSEN_KIND:
+        refuse_what_cannot_fit(kind, parameters, len(passages), encoder.dimension)
     with step.timed("encode"):
         write_vectors(passages, encoder, draft, plan.run, progress)
     vectors = open_vectors(draft.segment.vectors, len(passages), encoder.dimension)
-    is_small = len(passages) < plan.exact_below
-    kind, parameters = (EXACT_KIND, {}) if is_small else (plan.dense_kind, plan.dense_parameters)
     target = None if is_small else plan.target_recall
     return step(
         "dense", DenseRecord, lambda: build_dense(kind, parameters, vectors, draft.segment.dense, progress, target)

@@ -12,6 +12,7 @@ import typer
 from dpr.errors import ConfigError
 from dpr.types import Encoder, FloatArray, Passage, Progress, no_progress
 from index_builder import cli
+from index_builder.options import parse_parameters
 from tests.fakes import HashEncoder
 from tests.small_index import content, write_jsonl
 
@@ -183,11 +184,11 @@ def test_a_missing_option_is_wrong_usage(run: Any, source: str) -> None:
 @pytest.mark.parametrize("setting", ["m", "m=", "=3", "m=x", "m=-1"])
 def test_a_parameter_of_another_form_is_refused(setting: str) -> None:
     with pytest.raises(ConfigError, match="write NAME=NUMBER"):
-        cli.parse_parameters([setting])
+        parse_parameters([setting])
 
 
 def test_parameters_are_numbers_by_name() -> None:
-    assert cli.parse_parameters(["m=16", "ef_search=64"]) == {"m": 16, "ef_search": 64}
+    assert parse_parameters(["m=16", "ef_search=64"]) == {"m": 16, "ef_search": 64}
 
 
 def test_every_option_is_in_the_guide() -> None:

@@ -1,0 +1,105 @@
+"""``dpr-index estimate``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich import filesize
+from rich.console import Console
+from rich.table import Table
+
+from dpr.config import DEFAULT_ENCODER
+from dpr.console import print_json, show_progress
+from dpr.text.registry import analyzer as analyzer_by_name
+from index_builder.options import (
+    AnalyzerName,
+    Backend,
+    Corpus,
+    DenseKind,
+    DenseParameter,
+    EncoderName,
+    Json,
+    NoDense,
+    Precision,
+    parse_parameters,
+)
+
+if TYPE_CHECKING:
+    from index_builder.estimate import Estimate
+
+
+def estimate_command(
+    corpus: Corpus,
+    encoder: EncoderName = DEFAULT_ENCODER,
+    no_dense: NoDense = False,
+    precision: Precision = "auto",
+    backend: Backend = "auto",
+    analyzer: AnalyzerName = "ko-en",
+    dense_kind: DenseKind = "flat",
+    dense_parameter: DenseParameter = None,
+    passages: Annotated[
+        int | None, typer.Option(min=1, help="Of so many passages like these, where the sources are only a part.")
+    ] = None,
+    dimension: Annotated[
+        int | None, typer.Option(min=1, help="For vectors of so many numbers, in place of those of an encoder.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Tell what an index of SOURCEs would take on this machine: disk, memory and time; nothing is built."""
+    from dpr.models.encoders import load_encoder
+    from index_builder.estimate import estimate, measure_speeds
+    from index_builder.survey import survey
+
+    parameters = parse_parameters(dense_parameter or [])
+    loaded = None if no_dense or dimension else load_encoder(encoder, precision, backend)
+    with show_progress() as progress:
+        found = survey(corpus, analyzer_by_name(analyzer), loaded, progress)
+    width = None if no_dense else dimension or found.dimension
+    told = estimate(found, dense_kind, parameters, measure_speeds(width, parameters), passages, width)
+    if as_json:
+        print_json({**_facts(told), "disk_bytes": dict(told.disk), "seconds": dict(told.seconds)})
+    else:
+        Console().print(_table(told))
+
+
+def _facts(told: Estimate) -> dict[str, int | None]:
+    return {
+        "passages": told.passages,
+        "dimension": told.dimension,
+        "index_bytes": sum(told.disk.values()),
+        "building_disk_bytes": told.building_disk,
+        "building_memory_bytes": told.building_memory,
+        "serving_memory_bytes": told.serving_memory,
+    }
+
+
+def _table(told: Estimate) -> Table:
+    table = Table(show_header=False)
+    for name, value in _facts(told).items():
+        table.add_row(name.removesuffix("_bytes").replace("_", " "), _cell(name, value))
+    for name, size in told.disk.items():
+        table.add_row(f"disk: {name}", filesize.decimal(size))
+    for name, seconds in _with_total(told.seconds).items():
+        table.add_row(f"time: {name}", _duration(seconds))
+    if told.dimension and "encode" not in told.seconds:
+        table.add_row("time: encode", "not known without the encoder")
+    return table
+
+
+def _with_total(seconds: Mapping[str, float]) -> dict[str, float]:
+    return {**seconds, "all": sum(seconds.values())}
+
+
+def _cell(name: str, value: int | None) -> str:
+    if value is None:
+        return "none"
+    return filesize.decimal(value) if name.endswith("_bytes") else f"{value:,}"
+
+
+def _duration(seconds: float) -> str:
+    """Return a time as a user would say it: ``12.3 s``, ``4 min``, ``7.5 h``."""
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,126 @@
+"""What a corpus is like, and how fast this machine works on it: counted over all passages, measured on some."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from math import log2
+from typing import TypeVar
+
+from dpr.data.passages import read_corpus
+from dpr.errors import DataError
+from dpr.types import Analyzer, Encoder, Passage, Progress, no_progress
+from index_builder.sparse import indexed_text
+
+ANALYSED = 2000
+"""Passages whose terms are made."""
+
+ENCODED = 256
+"""Passages that are encoded: for a BERT base on a CPU, some ten seconds."""
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """A corpus, and the speed of this machine.
+
+    Attributes:
+        passages: how many there are.
+        text_bytes: of id, title, text and document id of a passage, on average.
+        terms: terms of a passage, on average, repeats included.
+        postings: different terms of a passage, on average.
+        vocabulary: different terms of the passages that were analysed.
+        growth: how the vocabulary grows: with the passages to this power (Heaps' law).
+        term_bytes: of a term, on average.
+        analysed: how many passages that is.
+        read_per_s: passages read a second.
+        analysed_per_s: passages analysed a second.
+        encoded_per_s: passages encoded a second; None without an encoder.
+        dimension: of their vectors; None without an encoder.
+    """
+
+    passages: int
+    text_bytes: float
+    terms: float
+    postings: float
+    vocabulary: int
+    growth: float
+    term_bytes: float
+    analysed: int
+    read_per_s: float
+    analysed_per_s: float
+    encoded_per_s: float | None
+    dimension: int | None
+
+    def vocabulary_of(self, passages: int) -> float:
+        """Return how many different terms so many passages have."""
+        return float(self.vocabulary * (passages / self.analysed) ** self.growth)
+
+
+def survey(
+    sources: Sequence[str], analyzer: Analyzer, encoder: Encoder | None, progress: Progress = no_progress
+) -> Survey:
+    """Read the sources whole, analyse and encode some of their passages.
+
+    Raises:
+        DataError: a source cannot be used.
+    """
+    if not sources:
+        raise DataError("there is no source to look at; name at least one")
+    began = time.perf_counter()
+    passages, text_bytes, sample = _read(read_corpus(sources), progress)
+    read_s = time.perf_counter() - began
+    next(iter(analyzer.batch([indexed_text(sample[0])])))  # loads what it needs
+    terms, analysed_s = _timed(lambda: list(analyzer.batch(map(indexed_text, sample))))
+    half = len({term for text in terms[: len(terms) // 2] for term in text})
+    vocabulary = {term for text in terms for term in text}
+    encoded_per_s = None
+    if encoder is not None:
+        some = sample[:ENCODED]
+        encoder.encode_passages(some[:8])
+        _, encoded_s = _timed(lambda: encoder.encode_passages(some))
+        encoded_per_s = len(some) / encoded_s
+    return Survey(
+        passages=passages,
+        text_bytes=text_bytes / passages,
+        terms=sum(map(len, terms)) / len(terms),
+        postings=sum(len(set(text)) for text in terms) / len(terms),
+        vocabulary=len(vocabulary),
+        growth=log2(len(vocabulary) / half) if half else 1.0,
+        term_bytes=sum(len(term.encode()) for term in vocabulary) / max(1, len(vocabulary)),
+        analysed=len(sample),
+        read_per_s=passages / read_s,
+        analysed_per_s=len(sample) / analysed_s,
+        encoded_per_s=encoded_per_s,
+        dimension=encoder.dimension if encoder else None,
+    )
+
+
+def _read(corpus: Iterable[Passage], progress: Progress) -> tuple[int, int, list[Passage]]:
+    """Return the number of passages, the bytes of their texts, and some of them, each as likely as any other."""
+    chance = random.Random(1)  # noqa: S311 - sampling, not secrets
+    sample: list[Passage] = []
+    count = text_bytes = 0
+    for passage in corpus:
+        texts = (passage.id, passage.title, passage.text, passage.document_id)
+        text_bytes += sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
+        place = count if count < ANALYSED else chance.randrange(count + 1)
+        if place < len(sample):
+            sample[place] = passage
+        elif place < ANALYSED:
+            sample.append(passage)
+        count += 1
+        if count % 10_000 == 0:
+            progress("survey", count, None)
+    progress("survey", count, count)
+    chance.shuffle(sample)
+    return count, text_bytes, sample
+
+
+def _timed(work: Callable[[], Result]) -> tuple[Result, float]:
+    began = time.perf_counter()
+    result = work()
+    return result, time.perf_counter() - began

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dpr.dense.kinds import KINDS
+from dpr.errors import ConfigError, DataError
+from dpr.store.generation import read_current
+from dpr.types import Passage
+from index_builder.estimate import Speeds, dense_memory, disk_of, estimate, measure_speeds, refuse_what_cannot_fit
+from index_builder.survey import Survey, survey
+from tests.fakes import HashEncoder, WordAnalyzer
+from tests.small_index import small_index, write_jsonl
+
+SPEEDS = Speeds(operations=1e11, hashed=1e9, inserted=1000, graph_size=3000)
+
+
+def zipf_passages(count: int, first: int = 0) -> list[Passage]:
+    random = np.random.default_rng(first + 1)
+    shares = 1 / np.arange(1, 20_001)
+    words = random.choice(20_000, (count, 40), p=shares / shares.sum())
+    return [
+        Passage(f"p{first + row}", " ".join(f"w{word}" for word in line), f"title {row % 9}")
+        for row, line in enumerate(words.tolist())
+    ]
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> Survey:
+    source = write_jsonl(tmp_path_factory.mktemp("survey") / "part.jsonl", zipf_passages(2500))
+    return survey([source], WordAnalyzer(), HashEncoder())
+
+
+def test_a_survey_counts_all_and_measures_some(found: Survey) -> None:
+    assert (found.passages, found.analysed, found.dimension) == (2500, 2000, 32)
+    assert found.terms == pytest.approx(42, abs=0.1)
+    assert 25 < found.postings < 42
+    assert 0.4 < found.growth < 0.9
+    assert found.encoded_per_s is not None
+    assert min(found.read_per_s, found.analysed_per_s, found.encoded_per_s) > 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_disk_is_that_of_a_real_build_within_a_fifth(kind: str, found: Survey, tmp_path: Path) -> None:
+    """From 2,500 passages to 6,000: the whole, and each kind of file that is large."""
+    small_index(tmp_path / "index", zipf_passages(6000, first=7), dense_kind=kind)
+    manifest = read_current(tmp_path / "index")
+    real = {
+        "passages": sum(record.size_bytes for name, record in manifest.files.items() if name.endswith(".arrow")),
+        "vectors": sum(record.size_bytes for name, record in manifest.files.items() if "vectors" in name),
+        "dense": sum(record.size_bytes for name, record in manifest.files.items() if "dense" in name),
+    }
+    real["sparse"] = manifest.size_bytes - sum(real.values())
+    told = disk_of(found, 6000, 32, kind, {})
+    assert {name: size for name, size in told.items() if size} == pytest.approx(
+        {name: size for name, size in real.items() if size}, rel=0.2
+    )
+
+
+def test_an_index_without_vectors_takes_none(found: Survey) -> None:
+    told = estimate(found, "flat", {}, SPEEDS, passages=10_000, dimension=None)
+    assert told.dimension == 32
+    sparse = estimate(replace(found, dimension=None, encoded_per_s=None), "flat", {}, SPEEDS)
+    assert sparse.disk.keys() == {"passages", "sparse"}
+    assert "encode" not in sparse.seconds
+
+
+def test_time_grows_with_the_passages(found: Survey) -> None:
+    small, large = (estimate(found, "hnsw", {}, SPEEDS, passages=count) for count in (10_000, 1_000_000))
+    assert large.seconds["encode"] == pytest.approx(100 * small.seconds["encode"], rel=0.01)
+    assert 100 < large.seconds["dense"] / small.seconds["dense"] < 200
+    assert large.building_memory > small.building_memory
+
+
+def test_the_time_of_an_unknown_encoder_is_not_told(found: Survey) -> None:
+    told = estimate(found, "flat", {}, SPEEDS, passages=21_000_000, dimension=768)
+    assert "encode" not in told.seconds
+    assert told.disk["vectors"] == 21_000_000 * 768 * 4
+
+
+def test_what_cannot_fit_is_refused() -> None:
+    refuse_what_cannot_fit("flat", {}, 10**12, 768)
+    refuse_what_cannot_fit("hnsw", {}, 1000, 768)
+    with pytest.raises(ConfigError, match=r"'hnsw' over 1,000,000,000 vectors of 768 numbers takes .* GiB of memory"):
+        refuse_what_cannot_fit("hnsw", {}, 10**9, 768)
+    assert dense_memory("ivf-pq", {}, 10**6, 384) < dense_memory("hnsw", {}, 10**6, 384) / 2
+
+
+def test_this_machine_does_something_in_a_second() -> None:
+    speeds = measure_speeds(32, {"m": 8})
+    assert min(speeds.operations, speeds.hashed, speeds.inserted) > 0
+
+
+def test_nothing_to_look_at_is_refused(found: Survey) -> None:
+    with pytest.raises(DataError, match="no source to look at"):
+        survey([], WordAnalyzer(), None)
+    with pytest.raises(ConfigError, match="unknown kind of vector index 'annoy'"):
+        estimate(found, "annoy", {}, SPEEDS)
