@@ -36,6 +36,8 @@ class ReaderConfig:
     ``added_rows_scale`` multiplies the rows of WordPieces that were added to the base's: those that retrieval trained
     may be so long that a token's place and neighbours do not show beside its word.
 
+    ``types_alike`` gives question and passage the same token type, for a reader that was trained without types.
+
     ``trim_particles`` takes the particle off the end of a Korean answer, see `dpr.reader.particles`.
 
     The probability of an answer is σ((``calibration_margin`` - margin) / ``calibration_temperature``); a temperature of
@@ -52,6 +54,7 @@ class ReaderConfig:
     calibration_margin: float = 0.0
     calibration_temperature: float | None = None
     added_rows_scale: float = 1.0
+    types_alike: bool = False
     trim_particles: bool = False
 
     def __post_init__(self) -> None:
@@ -73,9 +76,9 @@ class ReaderConfig:
         if temperature is not None and not 0 < temperature < float("inf"):
             raise ConfigError(f"calibration_temperature is {temperature}; it must be a number above 0")
 
-    def with_rows_as_they_are(self) -> ReaderConfig:
-        """Return the configuration for a model whose added rows have their scale already."""
-        return replace(self, added_rows_scale=1.0)
+    def with_weights_as_they_are(self) -> ReaderConfig:
+        """Return the configuration for a model whose embeddings have been changed as this one says already."""
+        return replace(self, added_rows_scale=1.0, types_alike=False)
 
     def probability(self, margin: float) -> float | None:
         """Return the probability of an answer, from its margin; None where the reader was not calibrated."""
@@ -139,10 +142,12 @@ class ReaderNetwork(nn.Module):
         if self.match is not None:
             words = self.model.get_input_embeddings()(inputs.pop("input_ids"))  # (W, T, D)
             inputs["inputs_embeds"] = words + inputs.pop("matches").unsqueeze(-1) * self.match
+        # an adapter's layers are in the model itself; peft's own forward would drop the token types
+        model = self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
         if self.relevance is None:
-            output = self.model(**inputs)
+            output = model(**inputs)
             return Logits(output.start_logits, output.end_logits, None)
-        output = self.model(**inputs, output_hidden_states=True)
+        output = model(**inputs, output_hidden_states=True)
         first = output.hidden_states[-1][:, 0]  # (W, D)
         return Logits(output.start_logits, output.end_logits, self.relevance(first).squeeze(-1))
 
@@ -170,6 +175,8 @@ def load_reader_model(directory: Path) -> tuple[ReaderNetwork, Any, ReaderConfig
     config = load_config(ReaderConfig, overrides=read_json(saved) if saved.is_file() else {})
     model = load_model(AutoModelForQuestionAnswering, directory)
     scale_added_rows(model, directory, config.added_rows_scale)
+    if config.types_alike:
+        make_types_alike(model)
     network = ReaderNetwork(model)
     load_parts(network, directory)
     return network.eval(), load_tokenizer(directory), config
@@ -180,6 +187,13 @@ def scale_added_rows(model: Any, directory: Path, scale: float) -> None:
     if scale != 1.0:
         known = int(read_json(base_of(directory) / "config.json")["vocab_size"])
         model.get_input_embeddings().weight.data[known:] *= scale
+
+
+def make_types_alike(model: Any) -> None:
+    """Give all token types the embedding of the first."""
+    for name, weight in model.named_parameters():
+        if name.endswith("token_type_embeddings.weight"):
+            weight.data[:] = weight.data[0]
 
 
 def load_parts(network: ReaderNetwork, directory: Path) -> None:

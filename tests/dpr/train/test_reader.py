@@ -9,10 +9,11 @@ import torch
 from safetensors.torch import load_file
 
 from dpr.errors import ConfigError, DataError, ModelError
-from dpr.reader.model import ReaderConfig
+from dpr.reader.model import ReaderConfig, load_reader_model
 from dpr.reader.reader import load_reader
 from dpr.train.batches import Source
 from dpr.train.reader import train_reader
+from dpr.train.reader_network import make_network
 from dpr.train.reader_settings import ReaderTraining
 from dpr.types import Candidates, Example, Passage, Question
 
@@ -85,6 +86,24 @@ def test_an_adapter_is_small_and_names_its_base(tiny_checkpoint: Path, tmp_path:
     assert saved["base_model_name_or_path"] == str(tiny_checkpoint)
     assert not (tmp_path / "model.safetensors").exists()
     assert load_reader(tmp_path, precision="fp32").config == CONFIG
+
+
+def test_an_adapter_reads_as_it_did_in_training(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    settings = training(tiny_checkpoint, epochs=2, lora_rank=4, match_vector=True, relevance_head=True)
+    train_reader(sources(), tmp_path, settings, CONFIG)
+    trained = make_network(replace(settings, start_from=str(tmp_path))).eval()
+    saved, _, _ = load_reader_model(tmp_path)
+    ids = torch.tensor([[2, 7, 8, 3, 9, 7, 10, 3]])
+    types = (torch.arange(8) > 3).long()[None]
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "matches": (ids == 7).long() * types}
+    for network in (trained, saved):
+        logits = network(**inputs, token_type_ids=types)
+        untyped = network(**inputs, token_type_ids=torch.zeros_like(types))
+        assert not torch.allclose(logits.starts, untyped.starts)
+    for ours, theirs in zip(
+        trained(**inputs, token_type_ids=types), saved(**inputs, token_type_ids=types), strict=True
+    ):
+        assert torch.allclose(ours, theirs, atol=1e-5)
 
 
 def test_a_state_of_other_settings_is_refused(tiny_checkpoint: Path, tmp_path: Path) -> None:
