@@ -24,7 +24,7 @@ _PAIR = "dpr-mini-ko-en"
 DEFAULT_ENCODER = _PAIR if (BUNDLED_MODELS / _PAIR).is_dir() else DEFAULT_BASE
 """The bundled pair; in an installed package, which has none, its base."""
 
-DEFAULT_READER = BUNDLED_MODELS / "reader-mini-en"
+DEFAULT_READER = BUNDLED_MODELS / "reader-mini-ko-en"
 
 
 Config = TypeVar("Config", bound="DataclassInstance")

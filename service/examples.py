@@ -105,7 +105,7 @@ INFO: dict[str, Any] = {
     "retriever_default": "hybrid",
     "fusion_default": FUSION,
     "fusions": {"rrf": "a passage absent from a list gets nothing from it"},
-    "reader": "reader-mini-en",
+    "reader": "reader-mini-ko-en",
     "generator": None,
     "limits": {
         "question_characters": 1_000,

@@ -13,7 +13,9 @@ from dpr.cli.options import JsonOption, show
 
 
 def average_command(
-    encoder: Annotated[list[str], typer.Option(metavar="NAME_OR_DIR", help="An encoder pair; two or more.")],
+    encoder: Annotated[
+        list[str], typer.Option(metavar="NAME_OR_DIR", help="An encoder pair, or a reader; two or more.")
+    ],
     output: Annotated[Path, typer.Option(metavar="DIR", help="Folder of their mean.")],
     share: Annotated[
         list[float] | None, typer.Option(metavar="NUMBER", help="How much each counts, once per --encoder; else alike.")
@@ -21,6 +23,12 @@ def average_command(
     as_json: JsonOption = False,
 ) -> None:
     """Average the weights of several trainings of one start."""
-    from dpr.models.average import average
+    from dpr.models.average import ENCODER, Form, average
+    from dpr.models.checkpoint import base_of, resolve
+    from dpr.reader.export import export_reader
+    from dpr.reader.model import CONFIG_FILE
 
-    show(average(encoder, share or [], output, shlex.join(["dpr", *sys.argv[1:]])), as_json)
+    reader = Form(lambda name, folder: export_reader(name, folder, "as-is"), lambda name: (base_of(resolve(name)),))
+    are_readers = all((Path(name) / CONFIG_FILE).is_file() for name in encoder)
+    command = shlex.join(["dpr", *sys.argv[1:]])
+    show(average(encoder, share or [], output, command, reader if are_readers else ENCODER), as_json)

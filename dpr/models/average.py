@@ -1,4 +1,4 @@
-"""The mean of several trainings' weights: one encoder, often better than each of them.
+"""The mean of several trainings' weights: one encoder, or reader, often better than each of them.
 
 Trainings of one start end in one basin, and the mean of their weights lies nearer its middle (Wortsman et al. 2022,
 "Model soups: averaging weights of multiple fine-tuned models improves accuracy without increasing inference time"). A
@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import safe_open
@@ -25,7 +26,27 @@ from dpr.models.encoders import locate_towers
 from dpr.models.export import RECORD, export
 
 
-def average(names: Sequence[str], shares: Sequence[float], output: Path, command: str = "") -> dict[str, object]:
+def _tower_bases(name: str) -> tuple[Path, ...]:
+    return tuple(base_of(tower) for tower in locate_towers(name)[:2])
+
+
+class Form(NamedTuple):
+    """What is averaged: how one is copied to a folder as it is, and which bases it stands on."""
+
+    copy: Callable[[str, Path], object]
+    bases_of: Callable[[str], tuple[Path, ...]]
+
+
+ENCODER = Form(partial(export, form="as-is"), _tower_bases)
+
+
+def average(
+    names: Sequence[str],
+    shares: Sequence[float],
+    output: Path,
+    command: str = "",
+    form: Form = ENCODER,
+) -> dict[str, object]:
     """Write the weighted mean of some encoders to another folder, and return what was done.
 
     Args:
@@ -33,6 +54,7 @@ def average(names: Sequence[str], shares: Sequence[float], output: Path, command
         shares: how much each counts, above 0; they need not add up to 1. Empty: all alike.
         output: the folder to write. What is no weight (tokenizer, lengths) is the last encoder's.
         command: what the record says it was made by.
+        form: what they are, if no encoders.
 
     Raises:
         ConfigError: there are fewer than two encoders, not one share for each, or the output is one of them.
@@ -46,11 +68,11 @@ def average(names: Sequence[str], shares: Sequence[float], output: Path, command
     if output.resolve() in {Path(name).resolve() for name in names}:
         raise ConfigError(f"the output {output} is one of the encoders itself; choose another folder")
     portions = [share / sum(shares) for share in shares]
-    bases = {tuple(base_of(tower) for tower in locate_towers(name)[:2]) for name in names}
+    bases = {form.bases_of(name) for name in names}
     with TemporaryDirectory() as scratch:
         parts = [Path(scratch) / str(number) for number in range(len(names))]
         for name, part in zip(names, parts, strict=True):
-            export(name, part, "as-is")
+            form.copy(name, part)
         files = [{path.relative_to(part) for path in part.rglob("*.safetensors")} for part in parts]
         if any(one != files[-1] for one in files) or (
             len(bases) > 1 and any("adapter" in str(one) for one in files[-1])

@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner, Result
 
 from dpr.cli import app
 from dpr.errors import ConfigError, DataError, DPRError
+from dpr.reader.reader import load_reader
 from dpr.text.registry import analyzer
 from index_builder.build import BuildOptions, build
+from tests.tiny_models import make_reader
 
 RUNNER = CliRunner(env={"COLUMNS": "140"})
 
@@ -136,8 +140,8 @@ def test_bad_input_is_one_sentence_and_changes_nothing(
 
 
 def test_a_reader_that_is_no_folder_cannot_be_tuned(english: str) -> None:
-    with pytest.raises(ConfigError, match="reader-mini-en is no folder"):
-        call("tune-reader", "--reader", "reader-mini-en", "--data", english, "--negatives")
+    with pytest.raises(ConfigError, match="reader-mini-ko-en is no folder"):
+        call("tune-reader", "--reader", "reader-mini-ko-en", "--data", english, "--negatives")
 
 
 def test_export_writes_a_reader_or_a_pair_but_not_both(tiny_reader: Path, tmp_path: Path) -> None:
@@ -146,3 +150,16 @@ def test_export_writes_a_reader_or_a_pair_but_not_both(tiny_reader: Path, tmp_pa
     assert (tmp_path / "whole" / "reader.json").is_file()
     with pytest.raises(ConfigError, match="either --encoder or --reader"):
         call("export", "--reader", tiny_reader, "--encoder", tiny_reader, "--output", tmp_path / "x")
+
+
+def test_average_takes_readers_too(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    readers = [make_reader(tiny_checkpoint, tmp_path / name, parts=True) for name in ("first", "second")]
+    parts = load_file(readers[1] / "reader.safetensors")
+    save_file({name: part + 1 for name, part in parts.items()}, readers[1] / "reader.safetensors")
+    parsed(
+        "average", "--encoder", readers[0], "--encoder", readers[1], "--share", 3, "--share", 1,
+        "--output", tmp_path / "mean",
+    )  # fmt: skip
+    mean = load_file(tmp_path / "mean" / "reader.safetensors")
+    assert all(torch.allclose(mean[name], part + 0.25) for name, part in parts.items())
+    assert load_reader(tmp_path / "mean", "fp32").config == load_reader(readers[0], "fp32").config
