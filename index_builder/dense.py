@@ -27,7 +27,7 @@ CANDIDATES = ("hnsw", "ivf-sq8")
 """Kinds that are built and measured where one is to be chosen."""
 
 ALWAYS_EXACT = 20_000
-"""Passages below which none is: an exact search takes a millisecond or two."""
+"""Passages below which none is: an exact search takes a few milliseconds."""
 
 
 def build_dense(
