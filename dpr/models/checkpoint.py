@@ -149,6 +149,18 @@ def load_tokenizer(directory: Path) -> Any:
     return tokenizer
 
 
+def save_tokenizer(tokenizer: Any, directory: Path) -> None:
+    """Write a tokenizer so that both transformers 4 and 5 read it: 4 does not know the class name that 5 writes."""
+    tokenizer.save_pretrained(directory)
+    path = directory / "tokenizer_config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    if config.get("tokenizer_class") == "TokenizersBackend":
+        config["tokenizer_class"] = "PreTrainedTokenizerFast"
+    for name in ("backend", "is_local", "local_files_only"):  # how it was loaded here
+        config.pop(name, None)
+    path.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
 def _tokenizer_home(directory: Path) -> Path:
     own = (directory / "tokenizer.json").is_file() or (directory / "vocab.txt").is_file()
     base = None if own else next_base(directory)

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from dpr.errors import ConfigError
 from dpr.models.adapters import ROWS_FILE, read_rows, write_rows
-from dpr.models.checkpoint import base_of, load_model, load_tokenizer
+from dpr.models.checkpoint import base_of, load_model, load_tokenizer, save_tokenizer
 from dpr.models.dpr_checkpoint import tower_class
 from dpr.models.encoders import locate_towers
 from dpr.models.sentence_transformers import read_head, write_sentence_transformers_files
@@ -62,7 +62,7 @@ def export(name: str, output: Path, form: str = "whole", dtype: str = "fp32") ->
 def _write_whole(directory: Path, folder: Path, config: EncoderConfig, dtype: torch.dtype) -> None:
     model: Any = load_model(tower_class(directory), directory)
     model.to(dtype).save_pretrained(folder)
-    load_tokenizer(directory).save_pretrained(folder)
+    save_tokenizer(load_tokenizer(directory), folder)
     write_sentence_transformers_files(folder, config, hidden_dimension(model), read_head(directory))
 
 

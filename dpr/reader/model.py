@@ -16,7 +16,7 @@ from torch import nn
 from dpr.config import load_config
 from dpr.durable import write_atomically
 from dpr.errors import ConfigError, ModelError
-from dpr.models.checkpoint import base_of, load_model, load_tokenizer, read_json
+from dpr.models.checkpoint import base_of, load_model, load_tokenizer, read_json, save_tokenizer
 from dpr.reader.windows import SPECIAL_TOKENS
 
 CONFIG_FILE, PARTS_FILE = "reader.json", "reader.safetensors"
@@ -224,7 +224,7 @@ def save_reader_model(directory: Path, network: ReaderNetwork, tokenizer: Any, c
     options = {"save_embedding_layers": False} if hasattr(network.model, "peft_config") else {}
     network.model.save_pretrained(directory, **options)
     if not (directory / "adapter_config.json").is_file():  # an adapter uses its base's tokenizer
-        tokenizer.save_pretrained(directory)
+        save_tokenizer(tokenizer, directory)
     parts = {name: part.contiguous() for name, part in network.state_dict().items() if not name.startswith("model.")}
     if parts:
         save_file(parts, directory / PARTS_FILE)

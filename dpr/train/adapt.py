@@ -19,7 +19,7 @@ from dpr.durable import write_atomically
 from dpr.errors import ConfigError
 from dpr.models.adapters import write_rows
 from dpr.models.backends import choose_device
-from dpr.models.checkpoint import base_of, content_hash, load_model, load_tokenizer, resolve
+from dpr.models.checkpoint import base_of, content_hash, load_model, load_tokenizer, resolve, save_tokenizer
 from dpr.text.korean import shared_morphemes
 from dpr.train.adaptation import Adaptation
 from dpr.train.masked_loop import MaskedLoop
@@ -72,7 +72,7 @@ def adapt(texts: Texts, output: Path, settings: Adaptation, progress: Progress =
     if settings.max_steps == 0 and base_of(base) == base:
         rows = model.get_input_embeddings().weight[-len(pieces) :]
         write_rows(output, rows, settings.base)
-        tokenizer.save_pretrained(output)
+        save_tokenizer(tokenizer, output)
     else:
         _save(model, tokenizer, base, output)
     summary = identity | {
@@ -175,7 +175,7 @@ def _run_identity(identity: Mapping[str, object], sources: Mapping[str, SeenText
 
 def _save(model: Any, tokenizer: Any, base: Path, output: Path) -> None:
     model.save_pretrained(output)
-    tokenizer.save_pretrained(output)
+    save_tokenizer(tokenizer, output)
     if not (base / "modules.json").is_file():
         return
     for name in _SENTENCE_TRANSFORMERS:

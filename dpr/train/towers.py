@@ -23,6 +23,7 @@ from dpr.models.checkpoint import (
     load_tokenizer,
     quiet_transformers,
     resolve,
+    save_tokenizer,
 )
 from dpr.models.dpr_checkpoint import tower_class
 from dpr.models.encoders import check_sketch, fit_lengths, locate_towers
@@ -202,5 +203,5 @@ def _save_tower(tower: Tower, tokenizer: Any, base: str, folder: Path) -> None:
             write_rows(folder, module.rows, base)
     else:
         model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    save_tokenizer(tokenizer, folder)
     write_sentence_transformers_files(folder, tower.config, hidden_dimension(model), tower.head)

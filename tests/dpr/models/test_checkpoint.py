@@ -14,7 +14,15 @@ from dpr.config import BUNDLED_MODELS, DEFAULT_READER
 from dpr.errors import ModelError
 from dpr.models import checkpoint
 from dpr.models.adapters import write_rows
-from dpr.models.checkpoint import OFFLINE_BASE, base_of, content_hash, load_model, load_tokenizer, resolve
+from dpr.models.checkpoint import (
+    OFFLINE_BASE,
+    base_of,
+    content_hash,
+    load_model,
+    load_tokenizer,
+    resolve,
+    save_tokenizer,
+)
 
 
 def test_the_offline_base_comes_from_its_package() -> None:
@@ -142,3 +150,13 @@ def test_models_that_are_shipped_together_find_each_other(tiny_checkpoint: Path,
     adapted.save_pretrained(str(tmp_path / "reader"), save_embedding_layers=False)
     assert base_of(tmp_path / "reader") == tmp_path / "pair" / "question"
     assert load_model(AutoModel, tmp_path / "reader")
+
+
+def test_a_saved_tokenizer_names_a_class_that_older_transformers_know_too(tmp_path: Path) -> None:
+    tokenizer = load_tokenizer(resolve(DEFAULT_READER))  # of the class that only transformers 5 has
+    tokenizer.save_pretrained(tmp_path)
+    save_tokenizer(load_tokenizer(tmp_path), tmp_path)
+    config = json.loads((tmp_path / "tokenizer_config.json").read_text(encoding="utf-8"))
+    assert config["tokenizer_class"] == "PreTrainedTokenizerFast"
+    text = "백록담은 어디에 있나? Where is it?"
+    assert dict(load_tokenizer(tmp_path)(text)) == dict(tokenizer(text))
