@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TypedDict
 
+from dpr.data.passages import read_examples
 from dpr.errors import ConfigError
 from dpr.store.generation import draft_generation
 from dpr.store.manifest import FORMAT_VERSION, EncoderRecord, Manifest, Provenance, SourceRecord
@@ -21,6 +22,7 @@ from index_builder.corpus import file_stamp, source_stamp
 from index_builder.dense import EXACT_KIND, check_dense
 from index_builder.encode import EncodeRunner, encode_locally
 from index_builder.generation import Making, Member, publish_generation
+from index_builder.recall import PROBES, spread
 from index_builder.segment import SegmentPlan, write_segment
 from index_builder.sparse import check_bm25, weights_records
 from index_builder.steps import Steps
@@ -49,7 +51,8 @@ class Dated(TypedDict):
 class BuildOptions:
     """What to index, and how; without ``chunk_tokens``, passages are indexed as the sources give them.
 
-    ``vectors`` are those of the passages, where they were made elsewhere: see `GivenVectors`.
+    ``vectors`` are those of the passages, where they were made elsewhere: see `GivenVectors`. The ``target_recall`` is
+    measured by passages and by the questions of the sources ``questions``.
     """
 
     sources: tuple[str, ...]
@@ -57,6 +60,7 @@ class BuildOptions:
     dense_kind: str = EXACT_KIND
     dense_parameters: Mapping[str, int] = field(default_factory=dict)
     target_recall: float | None = None
+    questions: tuple[str, ...] = ()
     vectors: str | None = None
     bm25_variant: str = "okapi"
     k1: float = 1.2
@@ -69,6 +73,10 @@ class BuildOptions:
         if not self.sources:
             raise ConfigError("there is no source to index; name at least one")
         check_dense(self.dense_kind, self.dense_parameters, self.target_recall)
+        if self.questions and self.target_recall is None:
+            raise ConfigError(
+                "questions are given, but no recall that a search is to reach by them; give target_recall"
+            )
         check_bm25(self.bm25_variant, self.k1, self.b)
         if self.chunk_tokens is None and self.overlap_tokens:
             raise ConfigError(f"overlap_tokens is {self.overlap_tokens}, but nothing is cut; give chunk_tokens too")
@@ -98,7 +106,8 @@ def build(
         ModelError: the encoder gave something that is no vector.
         IndexFormatError: what was built failed its verification.
     """
-    identity = build_identity(options, encoder, analyzer)
+    questions = _read_questions(options.questions)
+    identity = build_identity(options, encoder, analyzer, questions)
     given = GivenVectors(options.vectors) if options.vectors and encoder else None
     with draft_generation(options.output, identity) as draft:
         if draft.published is not None:
@@ -114,6 +123,7 @@ def build(
             options.overlap_tokens,
             given or run,
             target_recall=options.target_recall,
+            questions=questions,
         )
         record, corpus = write_segment(plan, draft, step, progress)
         making = Making(
@@ -126,7 +136,9 @@ def build(
         return publish_generation(draft, [Member(record, draft.segment)], making, {}, step, progress)
 
 
-def build_identity(options: BuildOptions, encoder: Encoder | None, analyzer: Analyzer) -> str:
+def build_identity(
+    options: BuildOptions, encoder: Encoder | None, analyzer: Analyzer, questions: Sequence[str] = ()
+) -> str:
     """Return what tells builds apart: only one of the same options, files and models goes on where another stopped.
 
     A file is told by its name, size and time of change. The arithmetic of the encoder is no difference.
@@ -139,11 +151,18 @@ def build_identity(options: BuildOptions, encoder: Encoder | None, analyzer: Ana
         "format": FORMAT_VERSION,
         "options": chosen,
         "files": [source_stamp(source) for source in options.sources],
+        "questions": questions,
         "vectors": file_stamp(GivenVectors(options.vectors).path) if options.vectors else None,
         "encoder": [encoder.fingerprint, encoder.dimension] if encoder else None,
         "analyzer": [analyzer.name, analyzer.version],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _read_questions(sources: Sequence[str]) -> list[str]:
+    """Return as many questions of the sources as recall is measured by, evenly spread over them."""
+    texts = [example.question.text for source in sources for example in read_examples(source)]
+    return [texts[place] for place in spread(len(texts), PROBES)] if texts else []
 
 
 def provenance_of(

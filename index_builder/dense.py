@@ -37,11 +37,13 @@ def build_dense(
     path: Path,
     progress: Progress = no_progress,
     target_recall: float | None = None,
+    questions: FloatArray | None = None,
 ) -> DenseRecord:
     """Build the index of a kind over vectors (P, D) into ``path`` and return its record for the manifest.
 
     With a ``target_recall``, the parameters of the search are the fastest measured ones that reach it, at 10 and at
-    100; ``auto`` chooses the kind so, too. Where none reaches it the search is exact.
+    100, for passages and for the vectors of ``questions`` (Q, D); ``auto`` chooses the kind so, too. Where none reaches
+    it the search is exact.
     """
     progress("dense", 0, len(vectors))
     if kind == CHOSEN_KIND and len(vectors) < ALWAYS_EXACT:
@@ -53,16 +55,15 @@ def build_dense(
         recall = Probes(vectors).recall(KINDS[kind].open(vectors, path, parameters))[10]
         record = DenseRecord(kind, {**KINDS[kind].defaults, **parameters}, recall)
     else:
-        record = _chosen(kind, parameters, vectors, path, target_recall)
+        record = _chosen(kind, parameters, vectors, path, target_recall, Probes(vectors, questions))
     progress("dense", len(vectors), len(vectors))
     return record
 
 
 def _chosen(
-    kind: str, parameters: Mapping[str, int], vectors: FloatArray, path: Path, target_recall: float
+    kind: str, parameters: Mapping[str, int], vectors: FloatArray, path: Path, target_recall: float, probes: Probes
 ) -> DenseRecord:
     """Build the kind, or each candidate for it, beside ``path``; leave the file of the fastest there."""
-    probes = Probes(vectors)
     exact = probes.point(EXACT_KIND, FlatIndex(vectors), {})
     curve: list[CurvePoint] = [exact]
     kinds = CANDIDATES if kind == CHOSEN_KIND else (kind,)

@@ -48,6 +48,10 @@ TargetRecall = Annotated[
     float | None,
     typer.Option(metavar="SHARE", help="Choose by measuring the search (auto: and the kind) that finds so much."),
 ]
+Questions = Annotated[
+    list[str] | None,
+    typer.Option(metavar="SOURCE", help="kind:PATH of questions that --target-recall is to hold for, too; repeatable."),
+]
 BM25Variant = Annotated[str, typer.Option(metavar="NAME", help="okapi or lucene.")]
 K1 = Annotated[float, typer.Option(min=0.0, help="BM25: how slowly a repeated term saturates.")]
 B = Annotated[float, typer.Option(min=0.0, max=1.0, help="BM25: how much a passage's length counts.")]

@@ -1,4 +1,4 @@
-"""How much of the exact result a vector index finds, and how long it takes, measured on its own passages."""
+"""How much of the exact result a vector index finds, and how long it takes, by passages and questions."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from dpr.dense.faiss_index import FlatIndex
 from dpr.dense.kinds import KINDS, Parameters
 from dpr.store.manifest import CurvePoint
 from dpr.types import FloatArray, IntArray, VectorIndex
 
+BoolArray = npt.NDArray[np.bool_]
+
 PROBES = 200
-"""Passages whose vectors are the questions: the builder has no others."""
+"""Passages whose vectors are asked, and as many questions, where there are some."""
 
 DEPTHS = (10, 100)
 """How many of the nearest other passages are looked for."""
@@ -24,40 +27,61 @@ TIMED = 50
 
 
 class Probes:
-    """Passages, evenly spread, and the exact nearest others of each."""
+    """Passages, evenly spread, and the exact nearest others of each; and questions (Q, D), with their nearest.
 
-    def __init__(self, vectors: FloatArray) -> None:
-        self._vectors = vectors
-        self._own = np.array(spread(len(vectors), PROBES))
-        self._wanted = self._others(FlatIndex(vectors))
+    Questions are further from all passages than these are from each other, and what is nearest to them is harder to
+    find: recall measured by passages alone says little of them.
+    """
+
+    def __init__(self, vectors: FloatArray, questions: FloatArray | None = None) -> None:
+        own = np.array(spread(len(vectors), PROBES))
+        self._passages = len(own)
+        self._asked: FloatArray = vectors[own]
+        self._own: IntArray = own
+        if questions is not None:
+            self._asked = np.concatenate([self._asked, questions])
+            self._own = np.concatenate([own, np.full(len(questions), -1)])
+        self._wanted = self._nearest(FlatIndex(vectors), DEPTHS[-1])
 
     def recall(self, index: VectorIndex) -> dict[int, float]:
-        """Return the mean share of the nearest others that an index finds, by how many are looked for."""
-        return self._shares(self._others(index))
+        """Return the mean share of the passages' nearest others that an index finds, by how many are looked for."""
+        return {depth: shares[0] for depth, shares in self._shares(index).items()}
 
     def point(self, kind: str, index: VectorIndex, parameters: Parameters) -> CurvePoint:
         """Return what an index finds at parameters of the search, and how long a question takes."""
-        shares = self.recall(index)
+        shares = self._shares(index)
+        timed = self._asked[-TIMED:]
         began = time.perf_counter()
-        for row in self._own[:TIMED]:
-            index.search(self._vectors[row : row + 1], DEPTHS[-1])
-        milliseconds = (time.perf_counter() - began) / min(TIMED, len(self._own)) * 1000
-        return CurvePoint(kind, parameters, shares[10], shares[100], round(milliseconds, 3))
+        for row in range(len(timed)):
+            index.search(timed[row : row + 1], DEPTHS[-1])
+        milliseconds = round((time.perf_counter() - began) / len(timed) * 1000, 3)
+        (at_10, question_at_10), (at_100, question_at_100) = (shares[depth] for depth in DEPTHS)
+        return CurvePoint(kind, parameters, at_10, at_100, milliseconds, question_at_10, question_at_100)
 
-    def _others(self, index: VectorIndex) -> IntArray:
-        """Return the rows that an index finds nearest to each probe, without the probe itself, (probes, 100)."""
-        found = index.search(self._vectors[self._own], DEPTHS[-1] + 1).rows
+    def _nearest(self, index: VectorIndex, depth: int) -> IntArray:
+        """Return the rows that an index finds nearest to each probe, without the probe itself, (probes, depth)."""
+        found = index.search(self._asked, depth + 1).rows
         is_own = found == self._own[:, np.newaxis]
         order = np.argsort(is_own, axis=1, kind="stable")  # the probe itself, where it was found, comes last
         return np.take_along_axis(np.where(is_own, -1, found), order, axis=1)[:, :-1]
 
-    def _shares(self, found: IntArray) -> dict[int, float]:
+    def _shares(self, index: VectorIndex) -> dict[int, tuple[float, float | None]]:
+        """Return the mean shares of the nearest that are found, of passages and of questions, by how many are sought.
+
+        Each depth is a search of its own: one for more rows goes further, and so finds more of the first ten.
+        """
         shares = {}
         for depth in DEPTHS:
-            wanted = self._wanted[:, :depth]
-            is_found = (wanted[:, :, np.newaxis] == found[:, np.newaxis, :depth]).any(axis=2)
-            shares[depth] = float(is_found[wanted >= 0].mean()) if (wanted >= 0).any() else 1.0
+            wanted, found = self._wanted[:, :depth], self._nearest(index, depth)
+            is_found = (wanted[:, :, np.newaxis] == found[:, np.newaxis, :]).any(axis=2)
+            passages, questions = slice(self._passages), slice(self._passages, None)
+            of_questions = _mean(is_found[questions], wanted[questions]) if len(wanted) > self._passages else None
+            shares[depth] = _mean(is_found[passages], wanted[passages]), of_questions
         return shares
+
+
+def _mean(is_found: BoolArray, wanted: IntArray) -> float:
+    return float(is_found[wanted >= 0].mean()) if (wanted >= 0).any() else 1.0
 
 
 def measured_curve(
@@ -75,8 +99,9 @@ def measured_curve(
 
 
 def least_recall(point: CurvePoint) -> float:
-    """Return the lower of a point's recalls."""
-    return min(point.recall_at_10, point.recall_at_100)
+    """Return the lowest of a point's recalls."""
+    recalls = (point.recall_at_10, point.recall_at_100, point.question_recall_at_10, point.question_recall_at_100)
+    return min(recall for recall in recalls if recall is not None)
 
 
 def spread(total: int, count: int) -> list[int]:

@@ -23,7 +23,8 @@ from index_builder.steps import Steps
 class SegmentPlan:
     """What a segment is made of, and how; without ``chunk_tokens``, passages are as the sources give them.
 
-    Below ``exact_below`` passages, its vectors are searched exactly, whatever the ``dense_kind``.
+    Below ``exact_below`` passages, its vectors are searched exactly, whatever the ``dense_kind``. The ``target_recall``
+    is to hold for the ``questions`` too.
     """
 
     sources: Sequence[str]
@@ -36,6 +37,7 @@ class SegmentPlan:
     run: EncodeRunner = encode_locally
     exact_below: int = 0
     target_recall: float | None = None
+    questions: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,9 @@ def _write_vectors(
         write_vectors(passages, encoder, draft, plan.run, progress)
     vectors = open_vectors(draft.segment.vectors, len(passages), encoder.dimension)
     target = None if is_small else plan.target_recall
-    return step(
-        "dense", DenseRecord, lambda: build_dense(kind, parameters, vectors, draft.segment.dense, progress, target)
-    )
+
+    def make() -> DenseRecord:
+        questions = encoder.encode_questions(plan.questions) if target and plan.questions else None
+        return build_dense(kind, parameters, vectors, draft.segment.dense, progress, target, questions)
+
+    return step("dense", DenseRecord, make)

@@ -34,6 +34,7 @@ class SegmentParts:
         weights: its posting weights, (postings,), by retriever name.
         vectors: its passage vectors, (P, D).
         vector_index: the search over its vectors.
+        vector_index_with_deleted: the same, which finds deleted passages too.
     """
 
     def __init__(
@@ -51,7 +52,8 @@ class SegmentParts:
             for name in manifest.weights
         }
         self.vectors = Lazy(partial(self._open_vectors, files, manifest.encoder))
-        self.vector_index = Lazy(partial(self._open_vector_index, files))
+        self.vector_index = Lazy(partial(self._open_vector_index, files, id_rank))
+        self.vector_index_with_deleted = Lazy(partial(self._open_vector_index, files, None))
 
     def sparse(self, name: str) -> SparseSegment:
         """Return what the sparse engine searches by the weights of a name."""
@@ -62,7 +64,7 @@ class SegmentParts:
             raise RequestError("the index has no vectors; rebuild it without --no-dense", "retriever")
         return open_vectors(files.vectors, self.record.passages, encoder.dimension)
 
-    def _open_vector_index(self, files: SegmentFiles) -> VectorIndex:
+    def _open_vector_index(self, files: SegmentFiles, id_rank: RankArray | None) -> VectorIndex:
         dense = self.record.dense
         if dense is None:
             raise RequestError("the index has no vectors; rebuild it without --no-dense", "retriever")
@@ -71,7 +73,7 @@ class SegmentParts:
                 f"the index has vectors of the kind {dense.kind!r}, but this program knows {', '.join(KINDS)}; "
                 "rebuild with dpr-index build"
             )
-        return KINDS[dense.kind].open(self.vectors(), files.dense, dense.parameters, self.id_rank)
+        return KINDS[dense.kind].open(self.vectors(), files.dense, dense.parameters, id_rank)
 
 
 class IndexParts:

@@ -40,7 +40,8 @@ class EncoderRecord:
 class CurvePoint:
     """What was measured of a vector index at some parameters.
 
-    The mean shares of the exact 10 and 100 nearest passages that it finds, and the time of one question alone.
+    The mean shares of the exact 10 and 100 nearest that it finds, for passages and, where the build was given some, for
+    questions; and the time of one alone.
     """
 
     kind: str
@@ -48,6 +49,8 @@ class CurvePoint:
     recall_at_10: float
     recall_at_100: float
     milliseconds: float
+    question_recall_at_10: float | None = None
+    question_recall_at_100: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +58,8 @@ class DenseRecord:
     """The kind of vector index and its parameters.
 
     ``recall`` is measured at the build for a kind that approximates: the mean share of the exact ten nearest
-    passages that it finds, None for an exact kind. ``curve`` is what kind and parameters were chosen from, where the
-    build was given a recall to reach.
+    others of a passage that it finds, None for an exact kind. ``curve`` is what kind and parameters were chosen from,
+    where the build was given a recall to reach.
     """
 
     kind: str

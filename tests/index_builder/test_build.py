@@ -84,6 +84,20 @@ def test_each_dense_kind_is_served(tmp_path: Path, kind: str) -> None:
     assert found[0].passage_id == "paris"
 
 
+def test_a_recall_is_reached_for_questions_too(tmp_path: Path) -> None:
+    pairs = tmp_path / "pairs.tsv"
+    pairs.write_text(
+        "Where is Rome?\tRome is the capital of Italy\nWhat is kimchi?\tkimchi is a dish\n", encoding="utf-8"
+    )
+    asked: dict[str, Any] = {"dense_kind": "hnsw", "target_recall": 0.9, "questions": (f"pairs:{pairs}",)}
+    dense = small_index(tmp_path / "index", **asked).dense
+    assert dense is not None
+    assert {point.question_recall_at_10 for point in dense.curve} == {1.0}
+    assert read_all(tmp_path / "index")[0].dense == dense
+    with pytest.raises(DataError, match="is not a source of questions"):
+        small_index(tmp_path / "index", **{**asked, "questions": (str(pairs),)})
+
+
 def test_without_an_encoder_there_are_no_vectors(tmp_path: Path) -> None:
     manifest = small_index(tmp_path / "index", encoder=None)
     assert (manifest.encoder, manifest.dense) == (None, None)
@@ -138,6 +152,7 @@ def test_what_fails_its_verification_is_neither_published_nor_gone_on_with(
         ({"dense_parameters": {"m": 16}}, "'flat' has no parameter 'm'"),
         ({"b": 2.0}, "b is 2.0"),
         ({"bm25_variant": "plus"}, "unknown BM25 variant 'plus'"),
+        ({"questions": ("pairs:held-out.tsv",)}, "no recall that a search is to reach"),
         ({"overlap_tokens": 5}, "overlap_tokens is 5, but nothing is cut"),
         ({"chunk_tokens": 5, "overlap_tokens": 5}, "overlap_tokens is 5; choose 0 or more, and fewer than the 5"),
         ({"chunk_tokens": 5, "overlap_tokens": -1}, "overlap_tokens is -1"),

@@ -9,7 +9,7 @@ from dpr.dense.kinds import KINDS
 from dpr.errors import ConfigError
 from dpr.types import FloatArray
 from index_builder.dense import build_dense, check_dense
-from index_builder.recall import Probes
+from index_builder.recall import Probes, least_recall
 
 
 @pytest.fixture
@@ -51,6 +51,15 @@ def test_a_search_is_chosen_that_reaches_the_recall(kind: str, many: FloatArray,
         point for point in record.curve if point.kind == kind and min(point.recall_at_10, point.recall_at_100) >= 0.9
     ]
     assert min(reaching, key=lambda point: point.milliseconds) in chosen
+
+
+def test_a_search_is_wide_enough_for_questions_too(many: FloatArray, tmp_path: Path) -> None:
+    away = np.random.default_rng(1).standard_normal((50, 16)).astype(np.float32) - many.mean(axis=0) * 50
+    record = build_dense("ivf-sq8", {}, many, tmp_path / "dense.faiss", target_recall=0.9, questions=away)
+    [*narrower, chosen] = [point for point in record.curve if point.kind == "ivf-sq8"]
+    assert min(chosen.question_recall_at_10 or 0, chosen.question_recall_at_100 or 0) >= 0.9
+    assert all(least_recall(point) < 0.9 for point in narrower)
+    assert record.recall == chosen.recall_at_10
 
 
 def test_the_kind_is_chosen_too(many: FloatArray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from dpr.dense.exact import ExactIndex
 from dpr.types import FloatArray, TopK
-from index_builder.recall import Probes, spread
+from index_builder.recall import Probes, least_recall, spread
 
 
 @pytest.fixture
@@ -54,3 +54,13 @@ def test_a_point_says_what_was_measured(vectors: FloatArray) -> None:
 )
 def test_spread(total: int, count: int, rows: list[int]) -> None:
     assert spread(total, count) == rows
+
+
+def test_questions_are_measured_beside_the_passages(vectors: FloatArray) -> None:
+    questions = np.random.default_rng(1).standard_normal((7, 16)).astype(np.float32)
+    exact = Probes(vectors, questions).point("flat", ExactIndex(vectors), {})
+    assert (exact.question_recall_at_10, exact.question_recall_at_100) == (1.0, 1.0)
+    half = Probes(vectors, questions).point("half", Half(vectors), {})
+    assert half.question_recall_at_10 == pytest.approx(0.6)  # no passage of its own is among the six
+    assert half.recall_at_10 == pytest.approx(0.5)
+    assert least_recall(half) == half.recall_at_100 == pytest.approx(0.05)

@@ -62,7 +62,7 @@ def test_a_sound_index_passes_every_check(published: Path) -> None:
     assert verification.generation == "000001"
     names = [check.name for check in verification.checks]
     assert names == [
-        "checksums", "passages", "ids", "counts", "weights", "sparse probes", "vectors", "dense probes",
+        "checksums", "passages", "ids", "counts", "weights", "sparse probes", "vectors", "dense probes", "dense recall",
     ]  # fmt: skip
     assert all(check.detail for check in verification.checks)
 
@@ -176,6 +176,20 @@ def test_a_graph_of_other_vectors_is_found(tmp_path: Path) -> None:
     KINDS["hnsw"].build(others, segment(root) / "dense.faiss", {})
     record_again(root)
     with pytest.raises(IndexFormatError, match=r"the hnsw index does not find .+ by their own vectors"):
+        verified(root)
+
+
+def test_a_recall_that_fell_is_found(tmp_path: Path) -> None:
+    """The passages themselves are found, but few of those beside them."""
+    root = tmp_path / "index"
+    many = [Passage(f"p{number}", f"{number} {number + 1} {number + 2}") for number in range(1000)]
+    small_index(root, many, dense_kind="ivf-sq8", dense_parameters={"nlist": 16, "nprobe": 16})
+    path = root / "generations" / "000001.json"
+    (record,) = json.loads(path.read_text(encoding="utf-8"))["segments"]
+    assert record["dense"]["recall"] > 0.99
+    record["dense"]["parameters"]["nprobe"] = 1
+    record_again(root, segments=[record])
+    with pytest.raises(IndexFormatError, match=r"the ivf-sq8 index finds \d\d\.\d% of the nearest, once \d+\.\d%"):
         verified(root)
 
 
