@@ -4,7 +4,8 @@
 
 The corpus is synthetic (`benchmarks.synthetic`). Each step is a process of its own, whose greatest resident memory is
 its peak: mapped files count as far as they were read. Questions are asked one by one; the search that is to have a
-recall of 0.95 is chosen at the build by other questions.
+recall of 0.95 is chosen at the build by other questions. What ``dpr-index estimate`` would have said stands beside what
+the build took; it knows nothing of the measurements by which a search is chosen.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +30,15 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.machine import describe_machine
-from benchmarks.synthetic import TermVectors, make_questions, write_corpus
+from benchmarks.synthetic import DIMENSION, TermVectors, make_questions, write_corpus
 from dpr.dense.faiss_index import FlatIndex
 from dpr.search.open import OpenIndex, open_index
 from dpr.store.generation import read_current
 from dpr.text.registry import analyzer
 from dpr.types import FloatArray, IntArray
 from index_builder.build import BuildOptions, build
+from index_builder.estimate import estimate, measure_speeds
+from index_builder.survey import survey
 from index_builder.update import add
 
 Report = dict[str, Any]
@@ -81,7 +86,7 @@ def measure_size(folder: Path, passages: int, kinds: Sequence[str], console: Con
     for kind in kinds:
         index = folder / kind
         report[kind] = {}
-        for step in ("build", "ask", "add", "reopen"):
+        for step in ("estimate", "build", "ask", "add", "reopen"):
             chosen = more if step == "add" else corpus
             report[kind][step] = run_step(step, "--index", index, "--corpus", chosen, "--kind", kind)
             console.print(f"{passages:,} {kind} {step}: {json.dumps(report[kind][step])}")
@@ -100,8 +105,22 @@ def run_step(step: str, *arguments: object) -> Report:
     return result
 
 
+def estimate_step(options: argparse.Namespace) -> Report:
+    found = survey([str(options.corpus)], analyzer("words"), TermVectors())
+    told = estimate(found, options.kind, {}, measure_speeds(DIMENSION, {}))
+    return {
+        "bytes": sum(told.disk.values()),
+        "peak_anonymous_gib": told.building_memory / 2**30,
+        "seconds": sum(told.seconds.values()),
+        "steps": dict(told.seconds),
+    }
+
+
 def build_step(options: argparse.Namespace) -> Report:
+    encoder = TermVectors()
     began = time.perf_counter()
+    anonymous = AnonymousPeak()
+    anonymous.start()
     held_out = options.corpus.with_name("questions.tsv")
     held_out.write_text("".join(f"{question}\tnone\n" for question in make_questions(2 * QUESTIONS)[QUESTIONS:]))
     choice = BuildOptions(
@@ -112,7 +131,7 @@ def build_step(options: argparse.Namespace) -> Report:
         questions=(f"pairs:{held_out}",),
         bm25_variant="lucene",
     )
-    manifest = build(choice, TermVectors(), analyzer("words"))
+    manifest = build(choice, encoder, analyzer("words"))
     dense = manifest.dense
     return {
         "seconds": time.perf_counter() - began,
@@ -120,6 +139,8 @@ def build_step(options: argparse.Namespace) -> Report:
         "bytes": manifest.size_bytes,
         "parameters": dict(dense.parameters) if dense else {},
         "kind": dense.kind if dense else "",
+        "curve": [asdict(point) for point in dense.curve] if dense else [],
+        "peak_anonymous_gib": anonymous.most / 2**30,
         **peak(),
     }
 
@@ -210,6 +231,7 @@ def bm25s_step(options: argparse.Namespace) -> Report:
 
 
 STEPS: Mapping[str, Callable[[argparse.Namespace], Report]] = {
+    "estimate": estimate_step,
     "build": build_step,
     "ask": ask_step,
     "add": add_step,
@@ -237,6 +259,21 @@ def share_found(found: IntArray, wanted: IntArray) -> float:
     return float(np.mean(shares))
 
 
+class AnonymousPeak(threading.Thread):
+    """Looks ten times a second how much memory this process has that is no mapped file."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.most = 0
+
+    def run(self) -> None:
+        while True:
+            lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+            [size] = [int(line.split()[1]) for line in lines if line.startswith("RssAnon:")]
+            self.most = max(self.most, size * 1024)
+            time.sleep(0.1)
+
+
 def peak() -> Report:
     """Return the greatest memory that this process had."""
     return {"peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}
@@ -248,24 +285,27 @@ def write_report(path: Path, report: Report) -> None:
 
 
 def print_table(console: Console, report: Report) -> None:
-    table = Table(
-        "passages", "kind", "build s", "peak GiB", "open s", "BM25 ms", "dense ms", "recall@10", "add 1,000 s"
-    )
+    table = Table("passages", "kind", "build s", "GiB", "open s", "BM25 ms", "dense ms", "recall", "add 1,000 s")
+    told = Table("passages", "kind", "disk", "memory", "time", title="Estimate, as a share of what the build took")
     for passages, size in report["sizes"].items():
         for kind, of_kind in size.items():
-            if "build" in of_kind:
-                ask = of_kind["ask"]
-                numbers = (
-                    f"{of_kind['build']['seconds']:.0f}",
-                    f"{of_kind['build']['peak_gib']:.1f}",
-                    f"{of_kind['reopen']['open_s']:.3f}",
-                    f"{ask['bm25_ms']['p50']:.2f}",
-                    f"{ask['dense_ms']['p50']:.2f}",
-                    f"{ask['recall_at_10']:.3f}",
-                    f"{of_kind['add']['seconds']:.1f}",
-                )
-                table.add_row(f"{int(passages):,}", kind, *numbers)
+            if "build" not in of_kind:
+                continue
+            ask, build_ = of_kind["ask"], of_kind["build"]
+            numbers = (
+                f"{build_['seconds']:.0f}",
+                f"{build_['peak_gib']:.1f}",
+                f"{of_kind['reopen']['open_s']:.3f}",
+                f"{ask['bm25_ms']['p50']:.2f}",
+                f"{ask['dense_ms']['p50']:.2f}",
+                f"{ask['recall_at_10']:.3f}",
+                f"{of_kind['add']['seconds']:.1f}",
+            )
+            table.add_row(f"{int(passages):,}", kind, *numbers)
+            shares = [of_kind["estimate"][what] / build_[what] for what in ("bytes", "peak_anonymous_gib", "seconds")]
+            told.add_row(f"{int(passages):,}", kind, *(f"{share:.2f}" for share in shares))
     console.print(table)
+    console.print(told)
 
 
 if __name__ == "__main__":

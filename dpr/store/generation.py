@@ -265,20 +265,27 @@ def _next_draft(layout: IndexLayout, build: str) -> GenerationDraft:
 
 
 def _make_current(layout: IndexLayout, number: int) -> None:
-    write_atomically(layout.current, f"{generation_name(number)}\n")
+    name = generation_name(number)
+    write_atomically(layout.current, f"{name} {_check_of(name)}\n")
+
+
+def _check_of(name: str) -> str:
+    """Return what stands beside a generation's name in CURRENT, so that a flipped bit does not name another one."""
+    return hashlib.sha256(name.encode()).hexdigest()[:8]
 
 
 def _current_number(root: Path) -> int:
     current = IndexLayout(root).current
     try:
-        name = current.read_text(encoding="utf-8").strip()
+        text = current.read_text(encoding="utf-8").strip()
     except (FileNotFoundError, NotADirectoryError):
         cause = "holds no published index" if root.is_dir() else "is not there"
         raise IndexFormatError(f"{root} {cause}; build an index there with dpr-index build --output {root}") from None
     except UnicodeDecodeError:
-        name = "something that is not text"
-    if not is_generation_name(name):
-        raise IndexFormatError(f"{current} names no generation but {name!r}; rebuild with dpr-index build")
+        text = "something that is not text"
+    name, _, check = text.partition(" ")
+    if not is_generation_name(name) or check not in ("", _check_of(name)):  # "": written before there was one
+        raise IndexFormatError(f"{current} names no generation but {text!r}; rebuild with dpr-index build")
     return int(name)
 
 

@@ -1,6 +1,6 @@
 """Where everything lies in an index: the one place that knows the file names.
 
-    INDEX/CURRENT                          the name of the published generation
+    INDEX/CURRENT                          the name of the published generation, and a check of it
     INDEX/.lock                            held while a process writes
     INDEX/.building-journal                what an unfinished build has finished
     INDEX/generations/000001.json          manifest

@@ -93,7 +93,7 @@ def test_what_is_published_is_read(tmp_path: Path) -> None:
     root = tmp_path / "some" / "index"
     manifest = publish(root)
     assert read_current(root) == manifest
-    assert (root / "CURRENT").read_text() == "000001\n"
+    assert (root / "CURRENT").read_text() == "000001 a7fda0b6\n"
     assert set(manifest.files) == {
         f"segments/{manifest.segments[0].id}/passages.arrow",
         f"segments/{manifest.segments[0].id}/counts/rows.npy",
@@ -280,7 +280,7 @@ def test_no_folder_no_index_and_a_broken_current_are_told_apart(tmp_path: Path) 
         read_current(tmp_path / "absent")
     with pytest.raises(IndexFormatError, match="holds no published index; build an index there"):
         read_current(tmp_path)
-    for damage in (b"", b"latest\n", b"\xff\xfe"):
+    for damage in (b"", b"latest\n", b"\xff\xfe", b"000002 a7fda0b6\n"):
         (tmp_path / "CURRENT").write_bytes(damage)
         with pytest.raises(IndexFormatError, match="CURRENT names no generation but"):
             read_current(tmp_path)
