@@ -107,12 +107,18 @@ def read_gold(reader: Reader, examples: Sequence[Example], progress: Progress = 
 
 
 def score_readings(
-    readings: Sequence[Reading], examples: Sequence[Example], rule: str, has_answer: BoolArray | None = None
+    readings: Sequence[Reading],
+    examples: Sequence[Example],
+    rule: str,
+    has_answer: BoolArray | None = None,
+    best_has_answer: BoolArray | None = None,
 ) -> ReaderScores:
     """Score the readings of questions.
 
     The SQuAD 2.0 rule takes the reader's word for "no answer"; the others score its best span whatever it says.
     ``has_answer``, (Q,), tells which questions are answered by what was read; by default those that are not impossible.
+    ``best_has_answer``, (Q,), tells the same of the passage of the best answer, whose probability is judged by it; by
+    default it is the only passage.
 
     Raises:
         DataError: there are no questions.
@@ -131,7 +137,7 @@ def score_readings(
         rule=rule,
         exact_match=exact_match,
         f1=np.array([official.f1(*pair) for pair in pairs]),
-        no_answer=_no_answer(readings, answerable),
+        no_answer=_no_answer(readings, answerable, answerable if best_has_answer is None else best_has_answer),
         curve=risk_coverage(confidence, quality),
     )
 
@@ -142,7 +148,7 @@ def prediction(reading: Reading, rule: AnswerRule) -> str:
     return "" if silent or not reading.answers else reading.answers[0].text
 
 
-def _no_answer(readings: Sequence[Reading], has_answer: BoolArray) -> NoAnswer | None:
+def _no_answer(readings: Sequence[Reading], has_answer: BoolArray, best_has_answer: BoolArray) -> NoAnswer | None:
     if has_answer.all():
         return None
     is_silent = np.array([not reading.is_answered for reading in readings])
@@ -150,12 +156,13 @@ def _no_answer(readings: Sequence[Reading], has_answer: BoolArray) -> NoAnswer |
     probabilities = [reading.probability for reading in readings]
     known = [0.0 if probability is None else probability for probability in probabilities]
     is_calibrated = any(probability is not None for probability in probabilities)
+    error = expected_calibration_error(np.array(known), best_has_answer) if is_calibrated else None
     return NoAnswer(
         questions=int((~has_answer).sum()),
         precision=right / max(1, int(is_silent.sum())),
         recall=right / int((~has_answer).sum()),
         accuracy=float((is_silent != has_answer).mean()),
-        expected_calibration_error=expected_calibration_error(np.array(known), has_answer) if is_calibrated else None,
+        expected_calibration_error=error,
     )
 
 

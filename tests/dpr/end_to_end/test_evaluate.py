@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,20 @@ def test_each_depth_is_judged_on_its_own(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "answers-3.json").read_text(encoding="utf-8")) == dict.fromkeys("abc", "Rome")
     assert json.loads((tmp_path / "answers-1.json").read_text(encoding="utf-8")) == dict.fromkeys("abc", "")
     assert (tmp_path / "risk-coverage.png").stat().st_size > 1000
+
+
+class SureReader(LastWordReader):
+    """Is sure that the last passage answers the question."""
+
+    def _read(self, passage: Passage, count: int) -> Reading:
+        return replace(super()._read(passage, count), probability=1.0)
+
+
+def test_a_probability_is_judged_by_the_passage_of_the_best_answer(tmp_path: Path) -> None:
+    _, results = evaluate(Index(), SureReader(), EXAMPLES, [1, 2, 3], "squad-2.0", tmp_path, "bm25")
+    assert [results[k].answer_recall for k in (1, 2, 3)] == pytest.approx([0, 1 / 3, 2 / 3])
+    errors = [results[k].metrics()["expected_calibration_error"] for k in (1, 2, 3)]
+    assert errors == pytest.approx([1, 2 / 3, 2 / 3])  # at 3, the second passage answers a question, unnoticed
 
 
 def test_the_answers_are_those_that_the_rule_judged(tmp_path: Path) -> None:
