@@ -1,4 +1,12 @@
-"""A synthetic corpus of any size: texts of Zipf terms about subjects, and vectors that are derived from the terms."""
+"""A synthetic corpus of any size: texts of Zipf terms about subjects, and vectors that are derived from the terms.
+
+The vectors are about as hard to search as real ones. Over 12,000 of either (all-MiniLM-L6-v2 over passages and questions
+of SQuAD, QED and SQuADShifts), the first 32 of 384 principal components have 44 % of the variance (real: 43 %), a
+question's local intrinsic dimension is 19 (19.5), its 1st, 10th and 100th nearest have cosines of .65, .53 and .39 (.59,
+.43, .26); HNSW with ef_search 16 finds 94.6 % of its nearest ten (95.9 %), product codes in 32 of 256 lists 93.6 %
+(96.0 %). A sum of independent random vectors, without the map of `TermVectors`, is nothing like it: intrinsic dimension
+105, and 31 % with that HNSW.
+"""
 
 from __future__ import annotations
 
@@ -24,20 +32,32 @@ STOP_WORDS = 100
 """Most frequent terms, in no question: an analyzer knows them."""
 
 DIMENSION = 384
+LATENT = 16
+"""Numbers that a text's vector is a function of."""
+
+CURVATURE = 1.5
+"""How far that function is from a linear one."""
+
 _CHUNK = 50_000
 
 
 class TermVectors:
-    """An encoder without a model: the normalized sum of a random vector for each term, the rarer the longer."""
+    """An encoder without a model: sines of the direction of a sum of random latent vectors, one for each term.
+
+    The rarer a term, the longer is its latent vector.
+    """
 
     name = "term-vectors"
-    fingerprint = "term-vectors-1"
+    fingerprint = "term-vectors-2"
     dimension = DIMENSION
 
     def __init__(self) -> None:
-        drawn = np.random.default_rng(7).standard_normal((VOCABULARY, DIMENSION)).astype(np.float32)
+        random = np.random.default_rng(7)
+        drawn = random.standard_normal((VOCABULARY, LATENT)).astype(np.float32)
         rarity = np.log1p(np.arange(1, VOCABULARY + 1, dtype=np.float32))
-        self._vectors = drawn * rarity[:, np.newaxis] / np.float32(np.sqrt(DIMENSION))
+        self._latent = drawn * rarity[:, np.newaxis]
+        self._lift = (random.standard_normal((LATENT, DIMENSION)) * CURVATURE).astype(np.float32)
+        self._phases = random.uniform(0, 2 * np.pi, DIMENSION).astype(np.float32)
 
     def encode_questions(self, questions: Sequence[str]) -> FloatArray:
         """Return the vectors of questions, (Q, D)."""
@@ -55,9 +75,12 @@ class TermVectors:
         counts = sparse.csr_matrix(
             (np.ones(ends[-1], dtype=np.float32), np.concatenate(numbers), ends), (len(texts), VOCABULARY)
         )
-        vectors: FloatArray = counts @ self._vectors
-        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        return vectors
+        return _normalized(np.sin(_normalized(counts @ self._latent) @ self._lift + self._phases))
+
+
+def _normalized(vectors: FloatArray) -> FloatArray:
+    normalized: FloatArray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return normalized
 
 
 def write_corpus(path: Path, passages: int, first: int = 0) -> None:
