@@ -1,11 +1,11 @@
 """A synthetic corpus of any size: texts of Zipf terms about subjects, and vectors that are derived from the terms.
 
-The vectors are about as hard to search as real ones. Over 12,000 of either (all-MiniLM-L6-v2 over passages and questions
-of SQuAD, QED and SQuADShifts), the first 32 of 384 principal components have 44 % of the variance (real: 43 %), a
-question's local intrinsic dimension is 19 (19.5), its 1st, 10th and 100th nearest have cosines of .65, .53 and .39 (.59,
-.43, .26); HNSW with ef_search 16 finds 94.6 % of its nearest ten (95.9 %), product codes in 32 of 256 lists 93.6 %
-(96.0 %). A sum of independent random vectors, without the map of `TermVectors`, is nothing like it: intrinsic dimension
-105, and 31 % with that HNSW.
+The vectors are about as hard to search as real ones. Over 12,000 of either (all-MiniLM-L6-v2 over passages and
+questions of SQuAD, QED and SQuADShifts), the first 32 of 384 principal components have 44 % of the variance (real: 43
+%), a question's local intrinsic dimension is 19 (19.5), and its 1st, 10th and 100th nearest have cosines of .65, .53
+and .39 (.59, .43, .26); HNSW with ef_search 16 finds 94.6 % of its nearest ten (95.9 %), product codes in 32 of 256
+lists 93.6 % (96.0 %). A sum of independent random vectors, without the map of `TermVectors`, is nothing like it:
+intrinsic dimension 105, and 31 % with that HNSW.
 """
 
 from __future__ import annotations
