@@ -31,8 +31,13 @@ ALIKE_BYTES = 90
 TERM_BYTES = 120
 """Of memory for each different term of a block while its passages are counted."""
 
-POSTING_S = 1e-7
-"""Seconds for each posting: merged, weighed by two schemes, checked."""
+POSTING_S = 3e-7
+"""Seconds for each posting: counted, merged, weighed by two schemes, checked."""
+
+CACHED_GRAPH = 100_000
+"""Vectors above which a step along a graph waits for memory, and takes longer with the graph to the following power."""
+
+GRAPH_POWER = 0.23
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +221,7 @@ def _dense_seconds(kind: str, parameters: Parameters, passages: int, dimension: 
         return 0.0
     if kind == "hnsw":  # an insertion takes as many steps as the logarithm of the graph
         slower = math.log(max(2, passages)) / math.log(speeds.graph_size)
+        slower *= max(1.0, passages / CACHED_GRAPH) ** GRAPH_POWER
         return passages / speeds.inserted * slower
     lists = _lists(chosen, passages)
     learned = min(passages, TRAINING_PER_LIST * lists)
