@@ -221,7 +221,7 @@ def _dense_seconds(kind: str, parameters: Parameters, passages: int, dimension: 
         return 0.0
     if kind == "hnsw":  # an insertion takes as many steps as the logarithm of the graph
         slower = math.log(max(2, passages)) / math.log(speeds.graph_size)
-        slower *= max(1.0, passages / CACHED_GRAPH) ** GRAPH_POWER
+        slower *= math.pow(max(1.0, passages / CACHED_GRAPH), GRAPH_POWER)
         return passages / speeds.inserted * slower
     lists = _lists(chosen, passages)
     learned = min(passages, TRAINING_PER_LIST * lists)

@@ -73,9 +73,11 @@ def survey(
     began = time.perf_counter()
     passages, text_bytes, sample = _read(read_corpus(sources), progress)
     read_s = time.perf_counter() - began
-    next(iter(analyzer.batch([indexed_text(sample[0])])))  # loads what it needs
-    terms, analysed_s = _timed(lambda: list(analyzer.batch(map(indexed_text, sample))))
-    half = len({term for text in terms[: len(terms) // 2] for term in text})
+    texts, middle = list(map(indexed_text, sample)), len(sample) // 2
+    first = list(analyzer.batch(texts[:middle]))  # not timed: it loads what the analyzer needs
+    rest, analysed_s = _timed(lambda: list(analyzer.batch(texts[middle:])))
+    terms = [*first, *rest]
+    half = len({term for text in first for term in text})
     vocabulary = {term for text in terms for term in text}
     encoded_per_s = None
     if encoder is not None:
@@ -93,7 +95,7 @@ def survey(
         term_bytes=sum(len(term.encode()) for term in vocabulary) / max(1, len(vocabulary)),
         analysed=len(sample),
         read_per_s=passages / read_s,
-        analysed_per_s=len(sample) / analysed_s,
+        analysed_per_s=len(rest) / analysed_s,
         encoded_per_s=encoded_per_s,
         dimension=encoder.dimension if encoder else None,
     )

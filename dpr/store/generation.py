@@ -17,6 +17,7 @@ from pathlib import Path
 
 from dpr.durable import UNFINISHED, is_disk_full, make_folder, rename, sync, sync_tree, write_atomically
 from dpr.errors import ConfigError, DiskFullError, IndexFormatError
+from dpr.store.current import current_number, write_current
 from dpr.store.journal import Journal
 from dpr.store.layout import (
     GenerationFiles,
@@ -39,7 +40,7 @@ def read_current(root: Path) -> Manifest:
     Raises:
         IndexFormatError: there is no published generation, or its manifest cannot be used.
     """
-    return Manifest.read(IndexLayout(root).manifest(_current_number(root)))
+    return Manifest.read(IndexLayout(root).manifest(current_number(root)))
 
 
 def read_all(root: Path) -> list[Manifest]:
@@ -50,7 +51,7 @@ def read_all(root: Path) -> list[Manifest]:
     Raises:
         IndexFormatError: ``root`` is not an index.
     """
-    _current_number(root)
+    current_number(root)
     return list(_usable(IndexLayout(root)).values())
 
 
@@ -117,7 +118,7 @@ class GenerationDraft:
             else:  # a generation may have no segment of its own
                 draft.rmdir()
         write_atomically(self._layout.manifest(self.number), manifest.to_json())
-        _make_current(self._layout, self.number)
+        write_current(self._layout, self.number)
         self.journal.remove()
 
     def discard(self) -> None:
@@ -148,11 +149,11 @@ def publish_again(root: Path, number: int) -> Manifest:
         IndexLockedError: another process is writing the index.
     """
     layout = IndexLayout(root)
-    _current_number(root)
+    current_number(root)
     with writer_lock(layout.lock):
         _finish_publication(layout)
         manifest = _manifest_on_disk(layout, number)
-        _make_current(layout, number)
+        write_current(layout, number)
     return manifest
 
 
@@ -168,7 +169,7 @@ def remove_generations(root: Path, keep: int) -> list[str]:
         IndexLockedError: another process is writing the index.
     """
     layout = IndexLayout(root)
-    _current_number(root)
+    current_number(root)
     with writer_lock(layout.lock):
         unfinished = _finish_publication(layout)
         published = read_current(root).generation
@@ -242,7 +243,7 @@ def _finish_publication(layout: IndexLayout) -> Journal | None:
     """
     left = Journal.read(layout.journal)
     if left is not None and left.generation in layout.published_numbers():
-        _make_current(layout, left.generation)
+        write_current(layout, left.generation)
         left.remove()
     return left
 
@@ -262,31 +263,6 @@ def _next_draft(layout: IndexLayout, build: str) -> GenerationDraft:
             logger.warning("%s: what another build, of other options, sources or models, left is removed", layout.root)
         left = Journal.start(layout.journal, build, number)
     return GenerationDraft(layout, left)
-
-
-def _make_current(layout: IndexLayout, number: int) -> None:
-    name = generation_name(number)
-    write_atomically(layout.current, f"{name} {_check_of(name)}\n")
-
-
-def _check_of(name: str) -> str:
-    """Return what stands beside a generation's name in CURRENT, so that a flipped bit does not name another one."""
-    return hashlib.sha256(name.encode()).hexdigest()[:8]
-
-
-def _current_number(root: Path) -> int:
-    current = IndexLayout(root).current
-    try:
-        text = current.read_text(encoding="utf-8").strip()
-    except (FileNotFoundError, NotADirectoryError):
-        cause = "holds no published index" if root.is_dir() else "is not there"
-        raise IndexFormatError(f"{root} {cause}; build an index there with dpr-index build --output {root}") from None
-    except UnicodeDecodeError:
-        text = "something that is not text"
-    name, _, check = text.partition(" ")
-    if not is_generation_name(name) or check not in ("", _check_of(name)):  # "": written before there was one
-        raise IndexFormatError(f"{current} names no generation but {text!r}; rebuild with dpr-index build")
-    return int(name)
 
 
 def _refuse_other_content(layout: IndexLayout) -> None:

@@ -69,10 +69,14 @@ def test_an_index_without_vectors_takes_none(found: Survey) -> None:
 
 
 def test_time_grows_with_the_passages(found: Survey) -> None:
-    small, large = (estimate(found, "hnsw", {}, SPEEDS, passages=count) for count in (10_000, 1_000_000))
-    assert large.seconds["encode"] == pytest.approx(100 * small.seconds["encode"], rel=0.01)
-    assert 100 < large.seconds["dense"] / small.seconds["dense"] < 200
-    assert large.building_memory > small.building_memory
+    """A graph of a million took 20.5 times as long as one of a hundred thousand (benchmarks/results/scale.json)."""
+    counts = (10_000, 100_000, 1_000_000)
+    of_known_speed = replace(found, encoded_per_s=1000.0)
+    small, middle, large = (estimate(of_known_speed, "hnsw", {}, SPEEDS, passages=count) for count in counts)
+    assert [each.seconds["encode"] for each in (small, middle, large)] == [10, 100, 1000]
+    assert middle.seconds["dense"] / small.seconds["dense"] == pytest.approx(12.5, rel=0.05)
+    assert large.seconds["dense"] / middle.seconds["dense"] == pytest.approx(20.5, rel=0.05)
+    assert large.building_memory > middle.building_memory > small.building_memory
 
 
 def test_the_time_of_an_unknown_encoder_is_not_told(found: Survey) -> None:
