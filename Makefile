@@ -42,13 +42,13 @@ format: setup ## Format and fix what can be fixed
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: setup ## Measure speed against peers (an hour; DATA=squad:FILE, KOREAN=korquad:FILE for all of it; writes benchmarks/results)
+bench: setup ## Measure speed against peers (minutes to hours; DATA=, KOREAN=, PASSAGES= for more; writes benchmarks/results)
 	@$(BIN)/python -m benchmarks.sparse
-	@$(BIN)/python -m benchmarks.scale
 	@$(if $(DATA),$(BIN)/python -m benchmarks.train --data $(DATA))
 	@$(if $(DATA),$(BIN)/python -m benchmarks.encode --data $(DATA))
 	@$(if $(DATA),$(BIN)/python -m benchmarks.reader --data $(DATA))
 	@$(if $(KOREAN),$(BIN)/python -m benchmarks.analysis --data $(KOREAN))
+	@$(if $(PASSAGES),$(BIN)/python -m benchmarks.scale --passages $(PASSAGES))
 
 lock: ## Resolve the newest versions anew into requirements.lock
 	@rm -rf .lock-venv && $(PYTHON) -m venv .lock-venv

@@ -173,12 +173,13 @@ def add_step(options: argparse.Namespace) -> Report:
 
 def reopen_step(options: argparse.Namespace) -> Report:
     encoder = TermVectors()
+    with options.corpus.open(encoding="utf-8") as file:
+        text = json.loads(next(file))["text"]
     began = time.perf_counter()
     index = open_index(options.index, encoder, analyzer=analyzer("words"))
     for part in (index.parts.vector_index, index.parts.sparse_indexes["bm25"]):
         part()
     opened = time.perf_counter() - began
-    text = json.loads(options.corpus.read_text(encoding="utf-8").splitlines()[0])["text"]
     hits = index.retriever("hybrid").search([text], K)
     return {
         "open_s": opened,

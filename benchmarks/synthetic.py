@@ -104,15 +104,15 @@ def _passages(first: int, count: int) -> Iterator[IntArray]:
     """Yield the terms of passages, by their ranks; a passage's depend on its own number alone."""
     bounds = np.cumsum(1 / np.arange(1, VOCABULARY + 1))
     bounds /= bounds[-1]
-    for start in range(first, first + count, _CHUNK):
-        random = np.random.default_rng([1, start // _CHUNK])
-        size = min(_CHUNK, first + count - start)
-        drawn = np.searchsorted(bounds, random.random((_CHUNK, TERMS)))[:size]
-        subjects = random.integers(0, SUBJECTS, _CHUNK)[:size]
+    for chunk in range(first // _CHUNK, -(-(first + count) // _CHUNK)):
+        random = np.random.default_rng([1, chunk])
+        drawn = np.searchsorted(bounds, random.random((_CHUNK, TERMS)))
+        subjects = random.integers(0, SUBJECTS, _CHUNK)
         # a subject has its own order of the terms: the same law, other terms in front
-        is_own = random.random((_CHUNK, TERMS))[:size] < SUBJECT_SHARE
+        is_own = random.random((_CHUNK, TERMS)) < SUBJECT_SHARE
         own = (drawn * np.int64(7919) + subjects[:, np.newaxis] * np.int64(104_729)) % VOCABULARY
-        yield from np.where(is_own, own, drawn)
+        start = max(first - chunk * _CHUNK, 0)
+        yield from np.where(is_own, own, drawn)[start : first + count - chunk * _CHUNK]
 
 
 def _text(numbers: IntArray) -> str:

@@ -52,7 +52,7 @@ def build_dense(
         record = DenseRecord(kind, parameters)
     elif target_recall is None:
         KINDS[kind].build(vectors, path, parameters)
-        recall = Probes(vectors).recall(KINDS[kind].open(vectors, path, parameters))[10]
+        recall = Probes(vectors).recall_at(10, KINDS[kind].open(vectors, path, parameters))
         record = DenseRecord(kind, {**KINDS[kind].defaults, **parameters}, recall)
     else:
         record = _chosen(kind, parameters, vectors, path, target_recall, Probes(vectors, questions))
@@ -100,6 +100,10 @@ def check_dense(kind: str, parameters: Mapping[str, int], target_recall: float |
         if target_recall is None or parameters:
             raise ConfigError("the dense kind 'auto' takes a target_recall, and no parameters; give such as 0.99")
         return
+    if kind == EXACT_KIND and target_recall is not None:
+        raise ConfigError(
+            "the dense kind 'flat' finds all, and a target_recall chooses how to search another; name one"
+        )
     if kind not in KINDS:
         raise ConfigError(f"unknown kind of vector index {kind!r}; choose {', '.join(KINDS)} or {CHOSEN_KIND}")
     with TemporaryDirectory() as folder:

@@ -43,19 +43,18 @@ class Probes:
             self._own = np.concatenate([own, np.full(len(questions), -1)])
         self._wanted = self._nearest(FlatIndex(vectors), DEPTHS[-1])
 
-    def recall(self, index: VectorIndex) -> dict[int, float]:
-        """Return the mean share of the passages' nearest others that an index finds, by how many are looked for."""
-        return {depth: shares[0] for depth, shares in self._shares(index).items()}
+    def recall_at(self, depth: int, index: VectorIndex) -> float:
+        """Return the mean share of the passages' nearest others that an index finds, of so many as ``depth``."""
+        return self._shares(index, depth)[0]
 
     def point(self, kind: str, index: VectorIndex, parameters: Parameters) -> CurvePoint:
         """Return what an index finds at parameters of the search, and how long a question takes."""
-        shares = self._shares(index)
+        (at_10, question_at_10), (at_100, question_at_100) = (self._shares(index, depth) for depth in DEPTHS)
         timed = self._asked[-TIMED:]
         began = time.perf_counter()
         for row in range(len(timed)):
             index.search(timed[row : row + 1], DEPTHS[-1])
         milliseconds = round((time.perf_counter() - began) / len(timed) * 1000, 3)
-        (at_10, question_at_10), (at_100, question_at_100) = (shares[depth] for depth in DEPTHS)
         return CurvePoint(kind, parameters, at_10, at_100, milliseconds, question_at_10, question_at_100)
 
     def _nearest(self, index: VectorIndex, depth: int) -> IntArray:
@@ -65,19 +64,16 @@ class Probes:
         order = np.argsort(is_own, axis=1, kind="stable")  # the probe itself, where it was found, comes last
         return np.take_along_axis(np.where(is_own, -1, found), order, axis=1)[:, :-1]
 
-    def _shares(self, index: VectorIndex) -> dict[int, tuple[float, float | None]]:
-        """Return the mean shares of the nearest that are found, of passages and of questions, by how many are sought.
+    def _shares(self, index: VectorIndex, depth: int) -> tuple[float, float | None]:
+        """Return the mean shares of the nearest ``depth`` that are found, of passages and, if any, of questions.
 
         Each depth is a search of its own: one for more rows goes further, and so finds more of the first ten.
         """
-        shares = {}
-        for depth in DEPTHS:
-            wanted, found = self._wanted[:, :depth], self._nearest(index, depth)
-            is_found = (wanted[:, :, np.newaxis] == found[:, np.newaxis, :]).any(axis=2)
-            passages, questions = slice(self._passages), slice(self._passages, None)
-            of_questions = _mean(is_found[questions], wanted[questions]) if len(wanted) > self._passages else None
-            shares[depth] = _mean(is_found[passages], wanted[passages]), of_questions
-        return shares
+        wanted, found = self._wanted[:, :depth], self._nearest(index, depth)
+        is_found = (wanted[:, :, np.newaxis] == found[:, np.newaxis, :]).any(axis=2)
+        passages, questions = slice(self._passages), slice(self._passages, None)
+        of_questions = _mean(is_found[questions], wanted[questions]) if len(wanted) > self._passages else None
+        return _mean(is_found[passages], wanted[passages]), of_questions
 
 
 def _mean(is_found: BoolArray, wanted: IntArray) -> float:

@@ -73,10 +73,11 @@ def survey(
     began = time.perf_counter()
     passages, text_bytes, sample = _read(read_corpus(sources), progress)
     read_s = time.perf_counter() - began
-    texts, middle = list(map(indexed_text, sample)), len(sample) // 2
+    texts, middle = list(map(indexed_text, sample)), (len(sample) + 1) // 2
     first = list(analyzer.batch(texts[:middle]))  # not timed: it loads what the analyzer needs
-    rest, analysed_s = _timed(lambda: list(analyzer.batch(texts[middle:])))
-    terms = [*first, *rest]
+    timed = texts[middle:] or texts
+    rest, analysed_s = _timed(lambda: list(analyzer.batch(timed)))
+    terms = [*first, *rest][: len(texts)]
     half = len({term for text in first for term in text})
     vocabulary = {term for text in terms for term in text}
     encoded_per_s = None

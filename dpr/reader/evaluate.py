@@ -19,16 +19,12 @@ _QUESTIONS_AT_ONCE = 64
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """How "no answer" was used, in shares: of those said, how many were right; of those due, how many were said.
-
-    ``expected_calibration_error`` is that of the probability of an answer; None for a reader without one.
-    """
+    """How "no answer" was used, in shares: of those said, how many were right; of those due, how many were said."""
 
     questions: int
     precision: float
     recall: float
     accuracy: float
-    expected_calibration_error: float | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +32,9 @@ class ReaderScores:
     """What a reader achieved on Q questions, by an official rule.
 
     ``exact_match`` and ``f1`` are each question's, (Q,), from 0 to 1. ``no_answer`` is None where every question has an
-    answer. ``curve`` is the risk of its answers by the margin.
+    answer. ``curve`` is the risk of its answers by the margin. ``expected_calibration_error`` is that of the
+    probability that the passage of the best answer has one; None for a reader without a probability, or where all of
+    them have.
     """
 
     rule: str
@@ -44,6 +42,7 @@ class ReaderScores:
     f1: Values
     no_answer: NoAnswer | None
     curve: RiskCoverage
+    expected_calibration_error: float | None = None
 
     def metrics(self) -> dict[str, float]:
         """Return the means by name, as shares."""
@@ -54,8 +53,8 @@ class ReaderScores:
                 "no_answer_recall": self.no_answer.recall,
                 "no_answer_accuracy": self.no_answer.accuracy,
             }
-            if self.no_answer.expected_calibration_error is not None:
-                means["expected_calibration_error"] = self.no_answer.expected_calibration_error
+        if self.expected_calibration_error is not None:
+            means["expected_calibration_error"] = self.expected_calibration_error
         return means | {"area_under_risk_coverage": self.curve.area}
 
 
@@ -137,8 +136,9 @@ def score_readings(
         rule=rule,
         exact_match=exact_match,
         f1=np.array([official.f1(*pair) for pair in pairs]),
-        no_answer=_no_answer(readings, answerable, answerable if best_has_answer is None else best_has_answer),
+        no_answer=_no_answer(readings, answerable),
         curve=risk_coverage(confidence, quality),
+        expected_calibration_error=_error(readings, answerable if best_has_answer is None else best_has_answer),
     )
 
 
@@ -148,22 +148,25 @@ def prediction(reading: Reading, rule: AnswerRule) -> str:
     return "" if silent or not reading.answers else reading.answers[0].text
 
 
-def _no_answer(readings: Sequence[Reading], has_answer: BoolArray, best_has_answer: BoolArray) -> NoAnswer | None:
+def _no_answer(readings: Sequence[Reading], has_answer: BoolArray) -> NoAnswer | None:
     if has_answer.all():
         return None
     is_silent = np.array([not reading.is_answered for reading in readings])
     right = int((is_silent & ~has_answer).sum())
-    probabilities = [reading.probability for reading in readings]
-    known = [0.0 if probability is None else probability for probability in probabilities]
-    is_calibrated = any(probability is not None for probability in probabilities)
-    error = expected_calibration_error(np.array(known), best_has_answer) if is_calibrated else None
     return NoAnswer(
         questions=int((~has_answer).sum()),
         precision=right / max(1, int(is_silent.sum())),
         recall=right / int((~has_answer).sum()),
         accuracy=float((is_silent != has_answer).mean()),
-        expected_calibration_error=error,
     )
+
+
+def _error(readings: Sequence[Reading], best_has_answer: BoolArray) -> float | None:
+    probabilities = [reading.probability for reading in readings]
+    if best_has_answer.all() or all(probability is None for probability in probabilities):
+        return None
+    known = [0.0 if probability is None else probability for probability in probabilities]  # None: nothing was read
+    return expected_calibration_error(np.array(known), best_has_answer)
 
 
 def fit_readings(

@@ -13,7 +13,7 @@ from dpr.errors import IndexFormatError
 from dpr.store.layout import generation_name
 from dpr.store.records import RecordError, decode
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """Raised whenever an older program would read a newer index wrongly."""
 
 _HASH = "sha256"

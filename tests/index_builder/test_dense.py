@@ -43,7 +43,8 @@ def test_a_search_is_chosen_that_reaches_the_recall(kind: str, many: FloatArray,
     record = build_dense(kind, {}, many, tmp_path / "dense.faiss", target_recall=0.9)
     assert record.kind == kind
     assert [path.name for path in tmp_path.iterdir()] == ["dense.faiss"]
-    measured = Probes(many).recall(KINDS[kind].open(many, tmp_path / "dense.faiss", record.parameters))
+    index = KINDS[kind].open(many, tmp_path / "dense.faiss", record.parameters)
+    measured = {depth: Probes(many).recall_at(depth, index) for depth in (10, 100)}
     assert min(measured.values()) >= 0.9
     chosen = [point for point in record.curve if point.parameters.items() <= record.parameters.items()]
     assert [point.recall_at_10 for point in chosen if point.kind == kind] == [record.recall] == [measured[10]]
@@ -98,6 +99,11 @@ def test_what_cannot_reach_the_recall_is_not_taken(
 def test_what_cannot_be_built_is_refused_at_once(kind: str, parameters: dict[str, int], cause: str) -> None:
     with pytest.raises(ConfigError, match=cause):
         check_dense(kind, parameters)
+
+
+def test_an_exact_kind_has_no_recall_to_choose() -> None:
+    with pytest.raises(ConfigError, match="'flat' finds all"):
+        check_dense("flat", {}, 0.9)
 
 
 @pytest.mark.parametrize("target", [0.0, 1.5])

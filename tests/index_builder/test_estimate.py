@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,6 +43,23 @@ def test_a_survey_counts_all_and_measures_some(found: Survey) -> None:
     assert 0.4 < found.growth < 0.9
     assert found.encoded_per_s is not None
     assert min(found.read_per_s, found.analysed_per_s, found.encoded_per_s) > 0
+
+
+class SlowToStart(WordAnalyzer):
+    """Loads something when it is first asked."""
+
+    def batch(self, texts: Iterable[str]) -> Iterator[list[str]]:
+        if not hasattr(self, "loaded"):
+            time.sleep(0.3)
+            self.loaded = True
+        return super().batch(texts)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_what_is_loaded_once_is_not_counted_for_each_passage(count: int, tmp_path: Path) -> None:
+    found = survey([write_jsonl(tmp_path / "few.jsonl", zipf_passages(count))], SlowToStart(), None)
+    assert found.analysed == count
+    assert found.analysed_per_s > count / 0.2
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -59,7 +59,7 @@ def test_squad_2_takes_the_readers_word_for_no_answer() -> None:
     scores = evaluate_reader(ScriptedReader(SCRIPT), EXAMPLES, "squad-2.0")
     assert scores.exact_match.tolist() == [1, 0, 0, 1]  # q3 is answered though impossible
     assert scores.f1.tolist() == [1, 0.5, 0, 1]
-    assert scores.no_answer == NoAnswer(2, precision=1.0, recall=0.5, accuracy=0.75, expected_calibration_error=None)
+    assert scores.no_answer == NoAnswer(2, precision=1.0, recall=0.5, accuracy=0.75)
 
 
 def test_the_curve_is_that_of_answers_given_to_the_surest_questions() -> None:
@@ -70,7 +70,7 @@ def test_the_curve_is_that_of_answers_given_to_the_surest_questions() -> None:
 def test_what_was_read_may_tell_which_questions_have_an_answer() -> None:
     readings = read_gold(ScriptedReader(SCRIPT), EXAMPLES)
     scores = score_readings(readings, EXAMPLES, "squad-1.1", np.array([True, False, False, True]))
-    assert scores.no_answer == NoAnswer(2, precision=0.0, recall=0.0, accuracy=0.25, expected_calibration_error=None)
+    assert scores.no_answer == NoAnswer(2, precision=0.0, recall=0.0, accuracy=0.25)
 
 
 def test_a_calibrated_reader_is_judged_by_its_probabilities() -> None:
@@ -78,9 +78,13 @@ def test_a_calibrated_reader_is_judged_by_its_probabilities() -> None:
         rejudged(reading, 0.0, Calibration(0.0, 1e-3)) for reading in read_gold(ScriptedReader(SCRIPT), EXAMPLES)
     ]
     assert [reading.probability for reading in readings] == pytest.approx([1, 1, 1, 0])
-    no_answer = score_readings(readings, EXAMPLES, "squad-2.0").no_answer
-    assert no_answer is not None
-    assert no_answer.expected_calibration_error == pytest.approx(0.25)  # q3, surely answered, has no answer
+    scores = score_readings(readings, EXAMPLES, "squad-2.0")
+    assert scores.expected_calibration_error == pytest.approx(0.25)  # q3, surely answered, has no answer
+    here, elsewhere = np.array([True] * 4), np.array([True, False, False, True])
+    scores = score_readings(readings, EXAMPLES, "squad-2.0", here, elsewhere)
+    assert scores.no_answer is None
+    assert scores.expected_calibration_error == pytest.approx(0.75)  # q2 and q3 surely, and q4 not
+    assert score_readings(readings, EXAMPLES, "squad-2.0", here).expected_calibration_error is None
 
 
 def test_the_best_threshold_is_found_by_trying_them_all() -> None:
