@@ -150,12 +150,14 @@ def load_tokenizer(directory: Path) -> Any:
 
 
 def save_tokenizer(tokenizer: Any, directory: Path) -> None:
-    """Write a tokenizer so that both transformers 4 and 5 read it: 4 does not know the class name that 5 writes."""
+    """Write a tokenizer so that both transformers 4 and 5 read it: 4 does not know two of the names that 5 writes."""
     tokenizer.save_pretrained(directory)
     path = directory / "tokenizer_config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
     if config.get("tokenizer_class") == "TokenizersBackend":
         config["tokenizer_class"] = "PreTrainedTokenizerFast"
+    if isinstance(config.get("extra_special_tokens"), list):  # to 4, these are a mapping
+        config["additional_special_tokens"] = config.pop("extra_special_tokens")
     for name in ("backend", "is_local", "local_files_only"):  # how it was loaded here
         config.pop(name, None)
     path.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -154,9 +154,15 @@ def test_models_that_are_shipped_together_find_each_other(tiny_checkpoint: Path,
 
 def test_a_saved_tokenizer_names_a_class_that_older_transformers_know_too(tmp_path: Path) -> None:
     tokenizer = load_tokenizer(resolve(DEFAULT_READER))  # of the class that only transformers 5 has
-    tokenizer.save_pretrained(tmp_path)
-    save_tokenizer(load_tokenizer(tmp_path), tmp_path)
+    tokenizer.add_special_tokens({"additional_special_tokens": ["[E1]", "[E2]"]})
+    save_tokenizer(tokenizer, tmp_path)
     config = json.loads((tmp_path / "tokenizer_config.json").read_text(encoding="utf-8"))
     assert config["tokenizer_class"] == "PreTrainedTokenizerFast"
-    text = "백록담은 어디에 있나? Where is it?"
-    assert dict(load_tokenizer(tmp_path)(text)) == dict(tokenizer(text))
+    assert config["additional_special_tokens"] == ["[E1]", "[E2]"]
+    assert "extra_special_tokens" not in config
+    text = "백록담은 [E1] 어디에 있나? Where is it?"
+    read = load_tokenizer(tmp_path)
+    assert dict(read(text)) == dict(tokenizer(text))
+    assert read.decode(read(text)["input_ids"], skip_special_tokens=True) == tokenizer.decode(
+        tokenizer(text)["input_ids"], skip_special_tokens=True
+    )
