@@ -34,6 +34,7 @@ def summary(manifest: Manifest) -> dict[str, object]:
         "dimension": encoder.dimension if encoder else None,
         "dense_kind": dense.kind if dense else None,
         "dense_recall": dense.recall if dense else None,
+        "dense_question_recall": dense.question_recall if dense else None,
         "size_bytes": manifest.size_bytes,
         "seconds": dict(made.seconds),
     }

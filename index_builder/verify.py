@@ -53,20 +53,22 @@ def verify_index(root: Path, analyzer: Analyzer | None = None, progress: Progres
     """
     parts = open_index(root, analyzer=analyzer).parts
     files = _check_files(root, parts.manifest, progress)
-    checks = (files, *verify_parts(parts, progress))
-    if parts.manifest.encoder is not None:
-        checks = (*checks, Check("dense recall", _check_recall(parts)))
-    return Verification(parts.manifest.name, checks)
+    return Verification(parts.manifest.name, (files, *verify_parts(parts, progress, with_recall=True)))
 
 
-def verify_parts(parts: IndexParts, progress: Progress = no_progress) -> tuple[Check, ...]:
+def verify_parts(parts: IndexParts, progress: Progress = no_progress, with_recall: bool = False) -> tuple[Check, ...]:
     """Check that the parts of a generation agree with each other and that searches find what is there.
+
+    ``with_recall``, also that kinds that approximate find as much as when they were built: an exact search over all
+    vectors, which a change of some passages does not ask for.
 
     Raises:
         IndexFormatError: at the first check that fails.
     """
     has_vectors = parts.manifest.encoder is not None
     checks = SPARSE_CHECKS | (DENSE_CHECKS if has_vectors else {})
+    if has_vectors and with_recall:
+        checks = checks | {"dense recall": _check_recall}
     passed: list[Check] = []
     for name, check in checks.items():
         progress("verify", len(passed), len(checks))
@@ -205,10 +207,7 @@ def _check_vectors_find_their_passages(parts: IndexParts) -> str:
 
 
 def _check_recall(parts: IndexParts) -> str:
-    """A kind that approximates finds as much of the exact result as when it was built, deleted passages included.
-
-    That takes an exact search over all vectors, which a change of some passages does not ask for.
-    """
+    """A kind that approximates finds as much of the exact result as when it was built, deleted passages included."""
     shares = []
     for segment in parts.segments:
         dense = segment.record.dense

@@ -67,6 +67,14 @@ class DenseRecord:
     recall: float | None = None
     curve: tuple[CurvePoint, ...] = ()
 
+    @property
+    def question_recall(self) -> float | None:
+        """Return the same of questions, where the build was given some."""
+        chosen = (point for point in self.curve if point.kind == self.kind)
+        return next(
+            (one.question_recall_at_10 for one in chosen if one.parameters.items() <= self.parameters.items()), None
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class SegmentRecord:

@@ -79,7 +79,7 @@ def test_a_reader_of_the_old_generation_goes_on_reading_it(tmp_path: Path) -> No
 def test_each_dense_kind_is_served(tmp_path: Path, kind: str) -> None:
     manifest = small_index(tmp_path / "index", dense_kind=kind)
     assert manifest.dense is not None
-    assert manifest.dense.kind == kind
+    assert (manifest.dense.kind, manifest.dense.question_recall) == (kind, None)
     (found,) = open_index(tmp_path / "index", encoder=HashEncoder()).retriever("dense").search(["capital of France"], 1)
     assert found[0].passage_id == "paris"
 
@@ -93,6 +93,7 @@ def test_a_recall_is_reached_for_questions_too(tmp_path: Path) -> None:
     dense = small_index(tmp_path / "index", **asked).dense
     assert dense is not None
     assert {point.question_recall_at_10 for point in dense.curve} == {1.0}
+    assert dense.question_recall == 1.0
     assert read_all(tmp_path / "index")[0].dense == dense
     with pytest.raises(DataError, match="is not a source of questions"):
         small_index(tmp_path / "index", **{**asked, "questions": (str(pairs),)})

@@ -67,9 +67,9 @@ def test_twenty_random_kills_lose_and_double_nothing(tiny_checkpoint: Path, tmp_
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.communicate()
-            kills += 1
             layout = IndexLayout(root)
             if layout.journal.exists() or not layout.current.exists():
+                kills += 1
                 continue  # else it was killed when all was done, and the same command would be the next build
         else:
             finish(process)
