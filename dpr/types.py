@@ -150,6 +150,18 @@ class Reading:
     note: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class EncoderOptions:
+    """How an encoder is used, where not as its files say; None: as they say.
+
+    A prompt stands before every question, or passage. Of a vector its first ``dimension`` numbers are kept.
+    """
+
+    question_prompt: str | None = None
+    passage_prompt: str | None = None
+    dimension: int | None = None
+
+
 class Encoder(Protocol):
     """BERT_q and BERT_p: questions and passages to vectors of one space."""
 
@@ -159,11 +171,19 @@ class Encoder(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Hash of all that shapes the vectors: weights, tokenizer, pooling, lengths."""
+        """Hash of all that shapes the vectors: weights, tokenizer, pooling, prompts, lengths."""
 
     @property
     def dimension(self) -> int:
         """Length of a vector."""
+
+    @property
+    def question_prompt(self) -> str:
+        """What stands before every question."""
+
+    @property
+    def passage_prompt(self) -> str:
+        """What stands before every passage."""
 
     def encode_questions(self, questions: Sequence[str]) -> FloatArray:
         """Return the vectors of questions, (Q, D)."""

@@ -128,7 +128,7 @@ def build(
         record, corpus = write_segment(plan, draft, step, progress)
         making = Making(
             weights_records(options.bm25_variant, options.k1, options.b),
-            EncoderRecord(encoder.name, encoder.fingerprint, encoder.dimension) if encoder else None,
+            EncoderRecord.of(encoder) if encoder else None,
             provenance_of(options.command, corpus.sources, options.chunk_tokens, options.overlap_tokens),
             encoder,
             analyzer,

@@ -31,6 +31,17 @@ MovedEncoder = Annotated[
 
 Output = Annotated[Path, typer.Option(metavar="INDEX", help="Folder of the index; created where there is none.")]
 EncoderName = Annotated[str, typer.Option(metavar="NAME_OR_DIR", help="The encoder of passages and questions.")]
+QuestionPrompt = Annotated[
+    str | None,
+    typer.Option(metavar="TEXT", help="What stands before every question, in place of what the encoder records."),
+]
+PassagePrompt = Annotated[
+    str | None,
+    typer.Option(metavar="TEXT", help="What stands before every passage, in place of what the encoder records."),
+]
+Dimension = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Keep the first N numbers of a vector (Matryoshka encoders).")
+]
 NoDense = Annotated[bool, typer.Option("--no-dense", help="Build a sparse index only, without an encoder.")]
 Vectors = Annotated[
     str | None,

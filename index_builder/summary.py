@@ -32,6 +32,8 @@ def summary(manifest: Manifest) -> dict[str, object]:
         "analyzer": manifest.analyzer.name,
         "encoder": encoder.name if encoder else None,
         "dimension": encoder.dimension if encoder else None,
+        "question_prompt": (encoder.question_prompt or None) if encoder else None,
+        "passage_prompt": (encoder.passage_prompt or None) if encoder else None,
         "dense_kind": dense.kind if dense else None,
         "dense_recall": dense.recall if dense else None,
         "dense_question_recall": dense.question_recall if dense else None,

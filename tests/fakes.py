@@ -15,6 +15,8 @@ class HashEncoder:
 
     name = "hash-encoder"
     dimension = 32
+    question_prompt = ""
+    passage_prompt = ""
 
     def __init__(self, fingerprint: str = "hash-1") -> None:
         self.fingerprint = fingerprint

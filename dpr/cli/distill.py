@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dpr.cli.options import BaseOption, ConfigOption, JsonOption, ValidateOption, show
+from dpr.cli.options import (
+    BaseOption,
+    ConfigOption,
+    JsonOption,
+    PassagePromptOption,
+    QuestionPromptOption,
+    ValidateOption,
+    show,
+)
 from dpr.config import load_config
 from dpr.console import show_progress
 
@@ -49,6 +57,8 @@ def distill_command(
     data: QuestionsOption = None,
     validate: ValidateOption = None,
     base: BaseOption = None,
+    question_prompt: QuestionPromptOption = None,
+    passage_prompt: PassagePromptOption = None,
     config: ConfigOption = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the material.")] = None,
     max_steps: Annotated[int | None, typer.Option(help="Stop after so many steps; 0: after the epochs.")] = None,

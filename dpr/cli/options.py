@@ -50,6 +50,18 @@ ValidateOption = Annotated[
 BaseOption = Annotated[
     str | None, typer.Option(metavar="NAME_OR_DIR", help=f"The encoder to start from. [default: {DEFAULT_BASE}]")
 ]
+QuestionPromptOption = Annotated[
+    str | None,
+    typer.Option(
+        "--question-prompt", metavar="TEXT", help="What stands before every question. [default: the encoder's own]"
+    ),
+]
+PassagePromptOption = Annotated[
+    str | None,
+    typer.Option(
+        "--passage-prompt", metavar="TEXT", help="What stands before every passage. [default: the encoder's own]"
+    ),
+]
 ConfigOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="TOML file of settings; options here win over it.")
 ]

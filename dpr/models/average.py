@@ -22,8 +22,8 @@ from safetensors.torch import load_file, save_file
 
 from dpr.errors import ConfigError, ModelError
 from dpr.models.checkpoint import base_of, read_json
-from dpr.models.encoders import locate_towers
 from dpr.models.export import RECORD, export
+from dpr.models.locate import locate_towers
 
 
 def _tower_bases(name: str) -> tuple[Path, ...]:

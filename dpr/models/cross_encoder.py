@@ -15,6 +15,7 @@ import torch
 from dpr.errors import ModelError
 from dpr.models.backends import choose_device, choose_precision
 from dpr.models.checkpoint import content_hash, load_model, load_tokenizer, resolve
+from dpr.models.positions import longest_input
 from dpr.models.tokens import length_sorted_batches
 from dpr.models.tower_compute import BATCH_TOKENS
 from dpr.types import FloatArray, Passage
@@ -32,7 +33,7 @@ class CrossEncoder:
         self.precision = precision
         self._model = model
         self._tokenizer = tokenizer
-        self._max_tokens = min(MAX_TOKENS, int(getattr(model.config, "max_position_embeddings", MAX_TOKENS)))
+        self._max_tokens = min(MAX_TOKENS, longest_input(model) or MAX_TOKENS)
 
     def score(self, questions: Sequence[str], passages: Sequence[Passage]) -> FloatArray:
         """Return the logit of each question with the passage at the same place, (N,); higher is more relevant.
@@ -81,6 +82,6 @@ def load_cross_encoder(name: str | Path, precision: str = "auto") -> CrossEncode
         name=str(name),
         fingerprint=content_hash(directory)[:32],
         model=model.to(device),
-        tokenizer=load_tokenizer(directory),
+        tokenizer=load_tokenizer(directory, model),
         precision=choose_precision(precision, device),
     )

@@ -20,24 +20,42 @@ Tokens = list[int]
 """One text as the model sees it, special tokens included."""
 
 
-def tokenize_questions(tokenizer: Any, questions: Sequence[str], max_tokens: int) -> list[Tokens]:
-    """Return questions as ``[CLS] question [SEP]``, cut to ``max_tokens``."""
-    return _tokenize(tokenizer, list(questions), None, max_tokens)
+def tokenize_questions(tokenizer: Any, questions: Sequence[str], max_tokens: int, prompt: str = "") -> list[Tokens]:
+    """Return questions, each after the prompt, as ``[CLS] question [SEP]``, cut to ``max_tokens``."""
+    return _tokenize(tokenizer, [prompt + question for question in questions], None, max_tokens)
 
 
-def tokenize_passages(tokenizer: Any, passages: Sequence[Passage], max_tokens: int) -> list[Tokens]:
-    """Return passages as ``[CLS] title [SEP] text [SEP]`` (without a title, as a question is), the text cut."""
+def tokenize_passages(tokenizer: Any, passages: Sequence[Passage], max_tokens: int, prompt: str = "") -> list[Tokens]:
+    """Return passages as ``[CLS] title [SEP] text [SEP]`` (without a title, as a question is), the text cut.
+
+    The prompt stands before the title. A tokenizer that puts nothing between two texts gets them with a blank.
+    """
     titled = [index for index, passage in enumerate(passages) if passage.title]
     plain = [index for index, passage in enumerate(passages) if not passage.title]
     tokens: dict[int, Tokens] = {}
     if titled:
-        titles = [clip(tokenizer, passages[index].title, max_tokens // 2) for index in titled]
+        titles = [_title(tokenizer, prompt, passages[index].title, max_tokens) for index in titled]
         texts = [passages[index].text for index in titled]
-        tokens.update(zip(titled, _tokenize(tokenizer, titles, texts, max_tokens), strict=True))
+        if _joins_pairs(tokenizer):
+            ids = _tokenize(tokenizer, titles, texts, max_tokens)
+        else:
+            joined = [f"{title} {text}" for title, text in zip(titles, texts, strict=True)]
+            ids = _tokenize(tokenizer, joined, None, max_tokens)
+        tokens.update(zip(titled, ids, strict=True))
     if plain:
-        texts = [passages[index].text for index in plain]
+        texts = [prompt + passages[index].text for index in plain]
         tokens.update(zip(plain, _tokenize(tokenizer, texts, None, max_tokens), strict=True))
     return [tokens[index] for index in range(len(passages))]
+
+
+def _title(tokenizer: Any, prompt: str, title: str, max_tokens: int) -> str:
+    """Return a title after the prompt: at most half of the tokens, and with the prompt no more than leave one."""
+    longest = max_tokens - int(tokenizer.num_special_tokens_to_add(pair=True)) - 1
+    return clip(tokenizer, prompt + clip(tokenizer, title, max_tokens // 2), longest)
+
+
+def _joins_pairs(tokenizer: Any) -> bool:
+    return bool(tokenizer.num_special_tokens_to_add(pair=True) > tokenizer.num_special_tokens_to_add(pair=False))
 
 
 def clip(tokenizer: Any, text: str, max_tokens: int) -> str:

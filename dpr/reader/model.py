@@ -17,6 +17,7 @@ from dpr.config import load_config
 from dpr.durable import write_atomically
 from dpr.errors import ConfigError, ModelError
 from dpr.models.checkpoint import base_of, load_model, load_tokenizer, read_json, save_tokenizer
+from dpr.models.positions import longest_input
 from dpr.reader.windows import SPECIAL_TOKENS
 
 CONFIG_FILE, PARTS_FILE = "reader.json", "reader.safetensors"
@@ -89,7 +90,7 @@ class ReaderConfig:
 
 def fit_config(config: ReaderConfig, model: Any) -> ReaderConfig:
     """Return the configuration with windows that the model's positions can hold, in the same proportions."""
-    longest = int(getattr(model.config, "max_position_embeddings", config.max_tokens))
+    longest = longest_input(model) or config.max_tokens
     if longest >= config.max_tokens:
         return config
     share = longest / config.max_tokens
@@ -179,7 +180,7 @@ def load_reader_model(directory: Path) -> tuple[ReaderNetwork, Any, ReaderConfig
         make_types_alike(model)
     network = ReaderNetwork(model)
     load_parts(network, directory)
-    return network.eval(), load_tokenizer(directory), config
+    return network.eval(), load_tokenizer(directory, model), config
 
 
 def scale_added_rows(model: Any, directory: Path, scale: float) -> None:

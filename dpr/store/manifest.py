@@ -12,8 +12,9 @@ from typing import Any
 from dpr.errors import IndexFormatError
 from dpr.store.layout import generation_name
 from dpr.store.records import RecordError, decode
+from dpr.types import Encoder, EncoderOptions
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 """Raised whenever an older program would read a newer index wrongly."""
 
 _HASH = "sha256"
@@ -29,11 +30,25 @@ class FileRecord:
 
 @dataclass(frozen=True, slots=True)
 class EncoderRecord:
-    """The encoder that made the vectors, and that must encode the questions."""
+    """The encoder that made the vectors, and that must encode the questions; with the prompts that it was used with."""
 
     name: str
     fingerprint: str
     dimension: int
+    question_prompt: str = ""
+    passage_prompt: str = ""
+
+    @classmethod
+    def of(cls, encoder: Encoder) -> EncoderRecord:
+        """Return what is recorded of an encoder."""
+        return cls(
+            encoder.name, encoder.fingerprint, encoder.dimension, encoder.question_prompt, encoder.passage_prompt
+        )
+
+    @property
+    def options(self) -> EncoderOptions:
+        """How to load the encoder so that it is used as it was."""
+        return EncoderOptions(self.question_prompt, self.passage_prompt, self.dimension)
 
 
 @dataclass(frozen=True, slots=True)

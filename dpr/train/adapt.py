@@ -20,6 +20,8 @@ from dpr.errors import ConfigError
 from dpr.models.adapters import write_rows
 from dpr.models.backends import choose_device
 from dpr.models.checkpoint import base_of, content_hash, load_model, load_tokenizer, resolve, save_tokenizer
+from dpr.models.positions import longest_input
+from dpr.models.soundness import check_vocabulary
 from dpr.text.korean import shared_morphemes
 from dpr.train.adaptation import Adaptation
 from dpr.train.masked_loop import MaskedLoop
@@ -35,7 +37,7 @@ __all__ = ["Adaptation", "adapt"]
 _SPECIAL_TOKENS = 2
 _SENTENCE_TRANSFORMERS = (
     "modules.json",
-    "sentence_bert_config.json",
+    "sentence_*_config.json",
     "config_sentence_transformers.json",
     "lexical_sketch.py",
 )
@@ -65,6 +67,7 @@ def adapt(texts: Texts, output: Path, settings: Adaptation, progress: Progress =
     old.backend_tokenizer.no_padding()
     tokenizer, pieces = _extend(old, sources, settings, progress)
     model = _make_model(base, settings)
+    check_vocabulary(old, model, base)
     resize_embeddings(model, old, tokenizer, settings.initialization, settings.noise, settings.seed)
     output.mkdir(parents=True, exist_ok=True)
     identity = {"training": asdict(settings), "base_sha256": content_hash(base)}
@@ -118,9 +121,11 @@ def _make_model(base: Path, settings: Adaptation) -> Any:
     torch.manual_seed(settings.seed)
     auto_class = AutoModel if settings.max_steps == 0 else AutoModelForMaskedLM
     model = load_model(auto_class, base, new_head=True)
-    longest = int(getattr(model.config, "max_position_embeddings", settings.max_tokens))
+    longest = longest_input(model) or settings.max_tokens
     if settings.max_tokens > longest:
-        raise ConfigError(f"max_tokens is {settings.max_tokens}, but {settings.base} has {longest} positions; lower it")
+        raise ConfigError(
+            f"max_tokens is {settings.max_tokens}, but {settings.base} reads at most {longest} tokens; lower it"
+        )
     for module in model.modules():
         if isinstance(module, nn.Dropout):  # the configuration keeps the base's, for those who train on
             module.p = settings.dropout
@@ -178,9 +183,9 @@ def _save(model: Any, tokenizer: Any, base: Path, output: Path) -> None:
     save_tokenizer(tokenizer, output)
     if not (base / "modules.json").is_file():
         return
-    for name in _SENTENCE_TRANSFORMERS:
-        if (base / name).is_file():
-            shutil.copyfile(base / name, output / name)
+    for pattern in _SENTENCE_TRANSFORMERS:
+        for path in base.glob(pattern):
+            shutil.copyfile(path, output / path.name)
     modules = json.loads((base / "modules.json").read_text(encoding="utf-8"))
     for path in (module["path"] for module in modules if module["path"]):
         if (base / path).is_dir():

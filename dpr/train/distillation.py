@@ -36,6 +36,8 @@ class Distillation(Schedule):
     normalize: bool | None = None
     question_tokens: int | None = None
     passage_tokens: int | None = None
+    question_prompt: str | None = None
+    passage_prompt: str | None = None
 
     batch_size: int = 64
     questions_per_passage: int = 2

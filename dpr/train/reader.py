@@ -90,8 +90,8 @@ def _train(
     torch.manual_seed(training.seed)
     device = choose_device()
     precision = choose_precision(training.precision, device)
-    tokenizer = load_tokenizer(resolve(training.base))
     network = make_network(training).to(device).train()
+    tokenizer = load_tokenizer(resolve(training.base), network.model)
     scale = training.added_rows_scale if training.lora_rank else 1.0  # whole weights are saved with it
     config = replace(fit_config(config, network.model), added_rows_scale=scale)
     examples = [example for source in sources for example in _weighed(source, training.seed)]

@@ -82,6 +82,8 @@ def refuse_below(settings: object, name: str, least: int) -> None:
 class Training(Schedule):
     """Settings of a run; lengths count special tokens, None takes the base's own. `Schedule` has the rest.
 
+    A prompt stands before every question, or passage, and is saved with the encoder.
+
     Batches: a step sees ``batch_size`` questions, at most ``questions_per_passage`` of which share a passage, and
     ``hard_negatives`` further passages for each question that has some. Passages of one document are hard negatives of
     each other: ``document_passages`` of them come into a batch together. ``separate_sources`` fills a batch from one
@@ -108,6 +110,8 @@ class Training(Schedule):
     normalize: bool | None = None
     question_tokens: int | None = None
     passage_tokens: int | None = None
+    question_prompt: str | None = None
+    passage_prompt: str | None = None
     sketch_dimension: int = 0
 
     batch_size: int = 128

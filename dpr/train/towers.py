@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,16 @@ from dpr.models.checkpoint import (
     save_tokenizer,
 )
 from dpr.models.dpr_checkpoint import tower_class
-from dpr.models.encoders import check_sketch, fit_lengths, locate_towers
+from dpr.models.encoders import check_sketch, check_use, fit_lengths
+from dpr.models.head import Head
 from dpr.models.lexical_sketch import LexicalSketch
+from dpr.models.locate import locate_towers
 from dpr.models.sentence_transformers import read_head, write_sentence_transformers_files
 from dpr.models.tokens import Tokens
-from dpr.models.tower import EncoderConfig, Head, Tower, hidden_dimension
+from dpr.models.tower import EncoderConfig, Tower, hidden_dimension
 from dpr.train.lexical import piece_rarity
 from dpr.train.settings import Training
+from dpr.types import EncoderOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +79,17 @@ def make_towers(training: Training) -> Towers:
         ModelError: the base cannot be loaded, or holds an adapter of another rank.
         ConfigError: a length or a pooling is not possible.
     """
-    question_dir, passage_dir, config = locate_towers(training.base)
+    options = EncoderOptions(training.question_prompt, training.passage_prompt)
+    question_dir, passage_dir, config = locate_towers(training.base, options)
     config = _configured(config, training)
     question = _trainable(question_dir, config, training)
     if training.shared and passage_dir != question_dir:
         raise ConfigError(f"{training.base} has two different towers, which cannot be shared; train them separately")
     passage = question if training.shared else _trainable(passage_dir, config, training)
-    tokenizers = load_tokenizer(question_dir), load_tokenizer(passage_dir)
-    check_sketch(question, tokenizers[0], question_dir)
-    check_sketch(passage, tokenizers[1], passage_dir)
+    tokenizers = load_tokenizer(question_dir, question.model), load_tokenizer(passage_dir, passage.model)
+    for tower, tokenizer, directory in zip((question, passage), tokenizers, (question_dir, passage_dir), strict=True):
+        check_sketch(tower, tokenizer, directory)
+        check_use(tower, tokenizer, directory)
     bases = _root_name(question_dir, training), _root_name(passage_dir, training)
     extension = read_rows(question_dir)
     added = 0 if extension is None else len(extension[0])
@@ -103,10 +108,10 @@ def add_sketches(towers: Towers, dimension: int, passages: Collection[Tokens]) -
                 f"sketch_dimension is {dimension}, but the base's is {tower.sketch.dimension}; leave it out"
             )
         if tower.sketch is None:
-            if tower.projection is not None:
+            if len(tower.head):
                 raise ConfigError(
-                    f"sketch_dimension {dimension}: the base has a linear map after its pooling, which a sketch must "
-                    "come before; train the encoder from before its whitening"
+                    f"sketch_dimension {dimension}: the base has a {type(tower.head[0]).__name__} after its pooling, "
+                    "which a sketch must come before; train the encoder from before its whitening"
                 )
             rarity = torch.from_numpy(piece_rarity(passages, len(tokenizer)))
             rarity[tokenizer.all_special_ids] = 0
@@ -116,14 +121,16 @@ def add_sketches(towers: Towers, dimension: int, passages: Collection[Tokens]) -
 def _trainable_head(directory: Path) -> Head:
     """Return a base's head; the learned part of its sketch is trained further."""
     head = read_head(directory)
-    if head.sketch:
-        head.sketch.importance.requires_grad_()
+    for module in head:
+        if isinstance(module, LexicalSketch):
+            module.importance.requires_grad_()
     return head
 
 
 def _configured(config: EncoderConfig, training: Training) -> EncoderConfig:
     """Return how the base is used, with what the settings say instead."""
-    return EncoderConfig(
+    return replace(
+        config,
         pooling=training.pooling or config.pooling,
         normalize=config.normalize if training.normalize is None else training.normalize,
         question_tokens=training.question_tokens or config.question_tokens,
@@ -204,4 +211,4 @@ def _save_tower(tower: Tower, tokenizer: Any, base: str, folder: Path) -> None:
     else:
         model.save_pretrained(folder)
     save_tokenizer(tokenizer, folder)
-    write_sentence_transformers_files(folder, tower.config, hidden_dimension(model), tower.head)
+    write_sentence_transformers_files(folder, tower.config, hidden_dimension(model), tuple(tower.head))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,6 +21,7 @@ from dpr.errors import ConfigError, ModelError
 from dpr.models.checkpoint import read_json
 from dpr.models.encoders import DualEncoder, load_encoder
 from dpr.models.export import RECORD, export
+from dpr.models.head import IDENTITY, Dense, Head
 from dpr.models.sentence_transformers import read_head, write_sentence_transformers_files
 from dpr.models.tower import hidden_dimension
 from dpr.train.batches import Source, check_sources
@@ -68,6 +68,10 @@ def whiten(
     if output.resolve() == Path(name).resolve():
         raise ConfigError(f"the output {output} is the encoder itself; choose another folder")
     encoder = load_encoder(name)
+    if encoder.config.dimension is not None:
+        raise ConfigError(
+            f"{name} keeps {encoder.config.dimension} numbers of a vector, and whitening needs all; export it with more"
+        )
     covariances = [
         np.cov(vectors, rowvar=False) for one in sources for vectors in _vectors(encoder, one, limit, progress)
     ]
@@ -76,8 +80,7 @@ def whiten(
     for role, tower in zip(("question", "passage"), (encoder.question_tower, encoder.passage_tower), strict=True):
         folder = output / role
         if folder.is_dir():
-            head = read_head(folder)
-            head = replace(head, projection=_after(head.projection, matrix))
+            head = _with_map(read_head(folder), matrix)
             write_sentence_transformers_files(folder, encoder.config, hidden_dimension(tower.model), head)
     spent: dict[str, object] = {
         "command": command,
@@ -117,6 +120,13 @@ def _vectors(encoder: DualEncoder, source: Source, limit: int, progress: Progres
 
 def _evenly(items: Sequence[T], limit: int) -> Sequence[T]:
     return items[:: -(-len(items) // limit)]
+
+
+def _with_map(head: Head, matrix: FloatArray) -> Head:
+    """Return a head with the linear map ``matrix``, (D, D), after it; a linear map at its end becomes one with it."""
+    last = head[-1] if head else None
+    before = last.linear if isinstance(last, Dense) and last.activation_name == IDENTITY else None
+    return (*(head[:-1] if before else head), Dense(_after(before, matrix)))
 
 
 def _after(before: nn.Linear | None, matrix: FloatArray) -> nn.Linear:

@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from dpr.errors import ConfigError
-from dpr.types import Encoder, FloatArray, Passage, Progress, no_progress
+from dpr.types import Encoder, EncoderOptions, FloatArray, Passage, Progress, no_progress
 from index_builder import cli
 from index_builder.options import parse_parameters
 from tests.fakes import HashEncoder
@@ -19,7 +19,7 @@ from tests.small_index import content, write_jsonl
 
 @pytest.fixture(autouse=True)
 def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(name: str, precision: str, _backend: str) -> Encoder:
+    def load(name: str, precision: str, _backend: str, _options: EncoderOptions) -> Encoder:
         return HashEncoder(f"{name} in {precision}")
 
     monkeypatch.setattr(cli, "_load_encoder", load)

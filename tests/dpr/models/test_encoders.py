@@ -11,8 +11,10 @@ from transformers import AutoModel, BertConfig, BertModel
 
 from dpr.errors import ConfigError, ModelError
 from dpr.models.checkpoint import load_tokenizer
-from dpr.models.encoders import DualEncoder, detect_config, load_encoder
-from dpr.models.tower import EncoderConfig, cls_pooling, mean_pooling
+from dpr.models.encoders import DualEncoder, load_encoder
+from dpr.models.locate import detect_config
+from dpr.models.pooling import cls_pooling, mean_pooling
+from dpr.models.tower import EncoderConfig
 from dpr.types import Passage
 
 PASSAGES = [
@@ -103,10 +105,14 @@ def test_towers_of_different_widths_are_refused(tiny_checkpoint: Path, tmp_path:
         load_encoder(f"{tiny_checkpoint},{wide}")
 
 
+MODULES = {"Transformer": "", "Pooling": "1_Pooling"}
+
+
 def test_sentence_transformers_settings_are_read(tmp_path: Path) -> None:
+    modules = [{"type": f"sentence_transformers.models.{name}", "path": path} for name, path in MODULES.items()]
     (tmp_path / "1_Pooling").mkdir()
     (tmp_path / "1_Pooling" / "config.json").write_text('{"pooling_mode_cls_token": true}', encoding="utf-8")
-    (tmp_path / "modules.json").write_text('[{"type": "models.Transformer"}]', encoding="utf-8")
+    (tmp_path / "modules.json").write_text(json.dumps(modules), encoding="utf-8")
     (tmp_path / "sentence_bert_config.json").write_text('{"max_seq_length": 48}', encoding="utf-8")
     assert detect_config(tmp_path) == EncoderConfig("cls", normalize=False, question_tokens=48, passage_tokens=48)
 
@@ -118,6 +124,6 @@ def test_bad_settings_are_refused(tiny_checkpoint: Path, tmp_path: Path) -> None
     (tmp_path / "encoder.json").write_text('{"poolling": "mean"}', encoding="utf-8")
     with pytest.raises(ConfigError, match="unknown setting 'poolling'"):
         load_encoder(tmp_path)
-    (tmp_path / "encoder.json").write_text('{"pooling": "max"}', encoding="utf-8")
-    with pytest.raises(ConfigError, match="unknown pooling 'max'"):
+    (tmp_path / "encoder.json").write_text('{"pooling": "cls+min"}', encoding="utf-8")
+    with pytest.raises(ConfigError, match="unknown pooling 'min'"):
         load_encoder(tmp_path)

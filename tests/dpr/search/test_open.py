@@ -14,7 +14,7 @@ from dpr.errors import IndexFormatError, RequestError
 from dpr.search.fusion import Fusion
 from dpr.search.open import OpenIndex, open_index
 from dpr.store.manifest import signed
-from dpr.types import Encoder, Passage
+from dpr.types import Encoder, EncoderOptions, Passage
 from tests.fakes import HashEncoder, WordAnalyzer
 from tests.small_index import PASSAGES, small_index
 
@@ -152,7 +152,7 @@ def test_the_encoder_is_loaded_by_name_when_dense_is_first_asked_for(
 ) -> None:
     names: list[str] = []
 
-    def load(name: str) -> Encoder:
+    def load(name: str, _options: EncoderOptions) -> Encoder:
         names.append(name)
         return HashEncoder()
 
@@ -166,7 +166,7 @@ def test_the_encoder_is_loaded_by_name_when_dense_is_first_asked_for(
 
 
 def test_a_loaded_encoder_that_changed_is_refused(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts_module, "_load_encoder", {"hash-encoder": HashEncoder("hash-2")}.__getitem__)
+    monkeypatch.setattr(parts_module, "_load_encoder", lambda *_: HashEncoder("hash-2"))
     with pytest.raises(IndexFormatError, match="hash-2"):
         open_index(published).retriever("dense")
 

@@ -14,8 +14,9 @@ from dpr.config import DEFAULT_BASE, load_config
 from dpr.errors import ConfigError, DataError, ModelError
 from dpr.models.adapters import read_rows
 from dpr.models.checkpoint import load_model, load_tokenizer, resolve
-from dpr.models.encoders import detect_config, load_encoder
+from dpr.models.encoders import load_encoder
 from dpr.models.export import export
+from dpr.models.locate import detect_config
 from dpr.train.adapt import Adaptation, adapt
 
 WORDS = ["sun rises east", "moon sets west", "star shines north"]

@@ -9,6 +9,7 @@ import pytest
 from dpr.data.passages import read_examples
 from dpr.errors import ConfigError, DataError, ModelError
 from dpr.models.encoders import load_encoder
+from dpr.models.head import Dense
 from dpr.train.batches import Source
 from dpr.train.settings import Training
 from dpr.train.train import train
@@ -66,8 +67,9 @@ def test_the_written_pair_gives_the_mapped_vectors(
     assert (tmp_path / "even" / "question" / "adapter_config.json").exists() == bool(lora_rank)
     assert after.fingerprint != before.fingerprint
     questions = [example.question.text for example in sources[0].examples]
-    assert after.question_tower.projection is not None
-    mapped = before.encode_questions(questions) @ after.question_tower.projection.weight.numpy().T
+    [projection] = after.question_tower.head
+    assert isinstance(projection, Dense)
+    mapped = before.encode_questions(questions) @ projection.linear.weight.numpy().T
     mapped /= np.linalg.norm(mapped, axis=1, keepdims=True)
     found = after.encode_questions(questions)
     np.testing.assert_allclose(found, mapped, atol=1e-4)
