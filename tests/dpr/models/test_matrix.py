@@ -39,13 +39,13 @@ def save(base: Path, folder: Path, *after: nn.Module, mode: Any = "mean", **opti
     """Save a base with a pooling and the modules after it, as the installed sentence-transformers does."""
     torch.manual_seed(0)
     modules = [Transformer(str(base), max_seq_length=options.pop("length", None)), Pooling(32, mode), *after]
-    SentenceTransformer(modules=modules, device="cpu", **options).save(str(folder))
+    SentenceTransformer(modules=modules, device="cpu", **options).save(str(folder), create_model_card=False)
     return folder
 
 
 def library_vectors(folder: Path) -> tuple[FloatArray, FloatArray]:
     """Return what the library gives for questions and passages, one at a time."""
-    library = SentenceTransformer(str(folder), device="cpu")
+    library = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
     questions = np.stack([library.encode_query(text) for text in QUESTIONS])
     return questions, np.stack([library.encode_document(text) for text in PASSAGES])
 
@@ -62,6 +62,11 @@ def assert_same(ours: tuple[Any, Any], library: tuple[Any, Any]) -> None:
         lengths = np.linalg.norm(mine, axis=1), np.linalg.norm(theirs, axis=1)
         assert ((mine * theirs).sum(1) / (lengths[0] * lengths[1])).min() >= 0.9999
         np.testing.assert_allclose(*lengths, rtol=1e-3)
+
+
+def normalized(vectors: FloatArray) -> FloatArray:
+    result: FloatArray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return result
 
 
 def edit_json(path: Path, **changes: object) -> None:
@@ -149,7 +154,7 @@ def test_recorded_prompts(tiny_checkpoint: Path, tmp_path: Path, prompts: Mappin
 def test_a_prompt_that_the_library_passes_over_is_used(tiny_checkpoint: Path, tmp_path: Path, name: str) -> None:
     """It saves an empty prompt for ``document`` beside this one, and then takes that."""
     folder = save(tiny_checkpoint, tmp_path, Normalize(), prompts={"query": "query: ", name: "passage: "})
-    library = SentenceTransformer(str(folder), device="cpu")
+    library = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
     expected = np.stack([library.encode(text, prompt_name=name) for text in PASSAGES])
     assert_same(our_vectors(folder), (library_vectors(folder)[0], expected))
 
@@ -159,7 +164,7 @@ def test_prompts_of_ones_own(tiny_checkpoint: Path, tmp_path: Path) -> None:
     other = save(tiny_checkpoint, tmp_path / "other", Normalize(), prompts={"query": "", "document": "text: "})
     options = EncoderOptions(question_prompt="", passage_prompt="text: ")
     assert_same(our_vectors(folder, options=options), library_vectors(other))
-    recorded, changed = load_encoder(folder), load_encoder(folder, options=options)
+    recorded, changed = (load_encoder(folder, backend="torch", options=how) for how in (EncoderOptions(), options))
     assert recorded.fingerprint != changed.fingerprint
     assert (changed.question_prompt, changed.passage_prompt) == ("", "text: ")
 
@@ -167,7 +172,7 @@ def test_prompts_of_ones_own(tiny_checkpoint: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("length", [16, 100, 400])
 def test_recorded_lengths(tiny_checkpoint: Path, tmp_path: Path, length: int) -> None:
     folder = save(tiny_checkpoint, tmp_path, length=length)
-    encoder = load_encoder(folder)
+    encoder = load_encoder(folder, backend="torch")
     assert encoder.config.question_tokens == encoder.config.passage_tokens == min(length, 128)
     if length <= 128:  # the library fails beyond the model's positions
         assert_same(our_vectors(folder), library_vectors(folder))
@@ -190,10 +195,10 @@ def test_vectors_are_cut_as_recorded_or_as_told(tiny_checkpoint: Path, tmp_path:
     assert_same(our_vectors(folder), library_vectors(folder))
     whole = save(tiny_checkpoint, tmp_path / "whole", Normalize())
     library = library_vectors(whole)
-    cut = tuple(vectors[:, :8] / np.linalg.norm(vectors[:, :8], axis=1, keepdims=True) for vectors in library)
+    questions, passages = (normalized(vectors[:, :8]) for vectors in library)
     for backend in ("torch", "openvino"):
         ours = our_vectors(whole, backend, EncoderOptions(dimension=8))
-        assert_same(ours, (cut[0], cut[1]))
+        assert_same(ours, (questions, passages))
 
 
 def roberta_like(name: str) -> transformers.PreTrainedModel:
@@ -254,12 +259,13 @@ def decoder_tokenizer() -> transformers.PreTrainedTokenizerFast:
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     pieces = {piece: number for number, piece in enumerate(["<end>", *letters, *(f"piece {n}" for n in range(330))])}
     tokenizer = Tokenizer(models.BPE(pieces, []))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore[assignment]
-    tokenizer.post_processor = processors.TemplateProcessing(  # type: ignore[assignment]
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.post_processor = processors.TemplateProcessing(
         single="$A <end>", pair="$A <end> $B <end>", special_tokens=[("<end>", 0)]
     )
+    special = {"eos_token": "<end>", "pad_token": "<end>"}
     return transformers.PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token="<end>", pad_token="<end>", padding_side="left", model_max_length=96
+        tokenizer_object=tokenizer, padding_side="left", model_max_length=96, **special
     )
 
 
@@ -273,7 +279,5 @@ def test_each_decoder(decoder_tokenizer: transformers.PreTrainedTokenizerFast, t
     if name == "Mistral":
         assert_same(our_vectors(folder, "openvino"), library_vectors(folder))
     if name == "Qwen3 with its head":  # without modules: pooled by the last token, as the library does
-        plain = [
-            vectors / np.linalg.norm(vectors, axis=1, keepdims=True) for vectors in library_vectors(tmp_path / "base")
-        ]
-        assert_same(our_vectors(tmp_path / "base"), (plain[0], plain[1]))
+        questions, passages = (normalized(vectors) for vectors in library_vectors(tmp_path / "base"))
+        assert_same(our_vectors(tmp_path / "base"), (questions, passages))
