@@ -16,8 +16,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-
 from dpr.config import BUNDLED_MODELS
 from dpr.errors import ModelError
 from dpr.models.adapters import ROWS_FILE, adapter_weights, append_rows, merge_adapter, read_rows
@@ -35,16 +33,6 @@ _OFFLINE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d
 _HUB_FILES = ["*.json", "*.txt", "*.safetensors", "*.model", "*_Dense/*.bin", "*_LayerNorm/*.bin"]
 _OLD_HUB_FILES = ["pytorch_model*.bin"]
 _ONLY_HERE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-_LOADING_ERRORS = (
-    OSError,
-    ValueError,
-    RuntimeError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    ImportError,
-    SafetensorError,
-)
 _CONTENT_SUFFIXES = {".json", ".txt", ".safetensors", ".model", ".bin"}
 
 
@@ -115,7 +103,9 @@ def load_model(auto_class: Any, directory: Path, new_head: bool = False) -> Any:
     try:
         with quiet_transformers():
             model, missing = _load(auto_class, directory)
-    except _LOADING_ERRORS as error:
+    except ModelError:
+        raise
+    except Exception as error:  # libraries and damaged files fail in many ways
         raise ModelError(f"{directory} cannot be loaded as {auto_class.__name__}: {first_line(error)}") from error
     if missing and not new_head:
         raise ModelError(

@@ -5,6 +5,7 @@ Any Hugging Face sequence classifier with one logit is one: MonoBERT (Nogueira &
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,10 @@ class CrossEncoder:
         self.precision = precision
         self._model = model
         self._tokenizer = tokenizer
+        self._takes_types = (
+            "token_type_ids" in inspect.signature(model.forward).parameters
+            and getattr(model.config, "type_vocab_size", 2) > 1
+        )
         self._max_tokens = min(MAX_TOKENS, longest_input(model) or MAX_TOKENS)
 
     def score(self, questions: Sequence[str], passages: Sequence[Passage]) -> FloatArray:
@@ -45,6 +50,8 @@ class CrossEncoder:
         texts = [f"{passage.title} {passage.text}".strip() for passage in passages]
         encoded = self._tokenizer(list(questions), texts, truncation="longest_first", max_length=self._max_tokens)
         columns: dict[str, list[list[int]]] = dict(encoded)
+        if not self._takes_types:
+            columns.pop("token_type_ids", None)
         device = self._model.device
         scores = np.empty(len(texts), dtype=np.float32)
         is_lower = self.precision != torch.float32

@@ -41,7 +41,8 @@ def locate_towers(
         question_name, passage_name = (part.strip() for part in name.split(",", 1))
         question_dir, passage_dir = resolve(question_name), resolve(passage_name)
         refuse_swapped(question_dir, passage_dir)
-        config = _paired(name, detect_config(question_dir, question_name), detect_config(passage_dir, passage_name))
+        towers = (question_dir, question_name), (passage_dir, passage_name)
+        config = _paired(name, *(detect_config(*tower, options) for tower in towers))
     else:
         directory = resolve(name)
         question_dir = passage_dir = directory
@@ -75,6 +76,7 @@ def detect_config(
         ModelError: a file cannot be read, or says something that is not done here.
     """
     names = [name, directory.name, base_name(directory) or ""]
+    names += [part for part in directory.parts if part.startswith("models--")]  # the hub's folder of it
     if not is_sentence_transformers(directory):
         directory = base_of(directory)
     saved = read_json(directory / "config.json") if (directory / "config.json").is_file() else {}
@@ -89,7 +91,7 @@ def detect_config(
         config = read_config(directory, config)
     if config.question_prompt or config.passage_prompt or None not in (options.question_prompt, options.passage_prompt):
         return config
-    family = known_family([*names, str(saved.get("_name_or_path") or ""), *directory.parts[-3:-2]])
+    family = known_family([*names, str(saved.get("_name_or_path") or "")])
     if family is None:
         return config
     logger.warning(

@@ -164,6 +164,14 @@ def with_a_dense_of_another_model(folder: Path) -> None:
 
 
 SETTINGS, BERT = "config_sentence_transformers.json", "sentence_bert_config.json"
+
+
+def with_pickled_code(folder: Path) -> None:
+    with_a_dense_of()(folder)
+    (folder / "2_Dense" / "model.safetensors").unlink()
+    torch.save({"linear.weight": Path("a class, which is code")}, folder / "2_Dense" / "pytorch_model.bin")
+
+
 ENCODER_REFUSALS: dict[str, tuple[Callable[[Path], object], str]] = {
     **{
         name: (listing(name), f"lists sentence_transformers.models.{name} in 2_{name}")
@@ -188,6 +196,7 @@ ENCODER_REFUSALS: dict[str, tuple[Callable[[Path], object], str]] = {
     "dense of tokens": (with_a_dense_of(module_input_name="token_embeddings"), "for other embeddings than a text's"),
     "dense of another model": (with_a_dense_of_another_model, "takes vectors of 64 numbers and gets 32"),
     "damaged dense": (with_a_dense_of(out_features=8), "cannot be read as a Dense"),
+    "pickled code": (with_pickled_code, "cannot be read as a Dense"),
     "splade": (setting(SETTINGS, model_type="SparseEncoder"), "is a SparseEncoder"),
     "distance": (setting(SETTINGS, similarity_fn_name="euclidean"), "compares vectors by euclidean distance"),
     "chat template": (setting(BERT, modality_config={"message": {"method": "forward"}}), "sets modality_config"),
