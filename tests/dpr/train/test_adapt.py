@@ -196,7 +196,7 @@ def test_settings_come_from_a_file(tmp_path: Path) -> None:
         ({"max_tokens": 4}, "a window needs at least 8"),
         ({"initialization": "zero"}, "unknown initialization 'zero'"),
         ({"script": "klingon", "vocabulary_size": 5}, "unknown script 'klingon'"),
-        ({"max_tokens": 512}, "has 128 positions"),
+        ({"max_tokens": 512}, "reads at most 128 tokens"),
         ({"precision": "fp16"}, "needs a scaled loss"),
     ],
 )

@@ -243,7 +243,7 @@ def test_cut_passages_are_told(
         ({"sketch_dimension": 100}, "sketch_dimension is 100; choose 0 or a multiple of 64"),
         ({"swap_pieces": True}, "has no added WordPieces to swap"),
         ({"metric": "accuracy"}, "unknown metric 'accuracy'; choose mrr, recall@1"),
-        ({"pooling": "max"}, "unknown pooling 'max'"),
+        ({"pooling": "min"}, "unknown pooling 'min'"),
     ],
 )
 def test_impossible_settings_are_refused(
