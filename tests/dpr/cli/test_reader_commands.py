@@ -150,6 +150,16 @@ def test_export_writes_a_reader_or_a_pair_but_not_both(tiny_reader: Path, tmp_pa
     assert (tmp_path / "whole" / "reader.json").is_file()
     with pytest.raises(ConfigError, match="either --encoder or --reader"):
         call("export", "--reader", tiny_reader, "--encoder", tiny_reader, "--output", tmp_path / "x")
+    with pytest.raises(ConfigError, match="prompts or a dimension to an encoder"):
+        call("export", "--reader", tiny_reader, "--question-prompt", "query: ", "--output", tmp_path / "x")
+
+
+def test_export_records_prompts_and_dimension(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    prompts = "--question-prompt", "query: ", "--passage-prompt", "passage: "
+    parsed("export", "--encoder", tiny_checkpoint, *prompts, "--dimension", "8", "--output", tmp_path / "pair")
+    recorded = json.loads((tmp_path / "pair" / "encoder.json").read_text(encoding="utf-8"))
+    assert (recorded["question_prompt"], recorded["passage_prompt"]) == ("query: ", "passage: ")
+    assert recorded["dimension"] == 8
 
 
 def test_average_takes_readers_too(tiny_checkpoint: Path, tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 
 from dpr.models.checkpoint import load_tokenizer
 from dpr.models.tokens import (
@@ -46,6 +48,27 @@ def test_a_long_title_leaves_room_for_the_text(tokenizer: Any) -> None:
     [tokens] = tokenize_passages(tokenizer, [Passage("1", "x" * 100, "a" * 100)], 32)
     assert len(tokens) == 32
     assert tokens.index(SEP) < 20
+
+
+def test_a_prompt_stands_before_the_title_or_else_the_text(tokenizer: Any) -> None:
+    passages = [Passage("1", "xy", "ab"), Passage("2", "xy")]
+    prompted = [Passage("1", "xy", "p: ab"), Passage("2", "p: xy")]
+    assert tokenize_passages(tokenizer, passages, 16, "p: ") == tokenize_passages(tokenizer, prompted, 16)
+    assert tokenize_questions(tokenizer, ["xy"], 16, "p: ") == tokenize_questions(tokenizer, ["p: xy"], 16)
+
+
+@pytest.mark.parametrize("max_tokens", [8, 12, 32])
+def test_a_prompt_and_a_long_title_leave_a_token_of_the_text(tokenizer: Any, max_tokens: int) -> None:
+    [tokens] = tokenize_passages(tokenizer, [Passage("1", "x" * 100, "a" * 100)], max_tokens, "a prompt: ")
+    assert len(tokens) == max_tokens
+    assert tokens[tokens.index(SEP) + 1] != SEP
+
+
+def test_a_tokenizer_without_a_separator_gets_title_and_text_as_one_text() -> None:
+    words = Tokenizer(models.WordLevel({"?": 0, "ab": 1, "xy": 2, "p:": 3}, "?"))
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words)
+    assert tokenize_passages(tokenizer, [Passage("1", "xy", "ab")], 16, "p: ") == [[3, 1, 2]]
 
 
 def test_clip_keeps_the_first_tokens_and_whole_short_texts(tokenizer: Any) -> None:
