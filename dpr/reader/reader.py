@@ -33,7 +33,8 @@ class ExtractiveReader:
     def read(self, batch: Sequence[Candidates], n_best: int = 1) -> list[Reading]:
         """Return, for each question, at most ``n_best`` answers over all its passages.
 
-        The windows of all passages of all questions are computed together. No two answers of a passage overlap.
+        The windows of all passages of all questions are computed together. No two answers of a question have characters
+        of a document in common.
         """
         return [verdict(item, found, self.config, n_best) for item, found in zip(batch, self.spans(batch), strict=True)]
 
