@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -138,7 +138,8 @@ class Reading:
 
     ``text`` is what a generative reader wrote, in which ``[n]`` stands for the n-th passage, and ``cited`` the ids of
     the passages it stands by, in the order of their first citation; both are empty for an extractive reading. ``note``
-    is one sentence on what is unusual: why another reader answered, or what is wrong with the text.
+    says what is unusual: why another reader answered, what is wrong with the text, or how much of the question was not
+    read.
     """
 
     answers: tuple[Answer, ...] = ()
@@ -150,6 +151,28 @@ class Reading:
     note: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class TokensRead:
+    """How much of a question a model reads: the first ``read`` of its ``total`` tokens, special tokens not counted."""
+
+    read: int
+    total: int
+
+    def note(self, model: str) -> str:
+        """Return a sentence on what the model did not read, empty where it read all."""
+        if self.read >= self.total:
+            return ""
+        return f"the {model} read the first {self.read:,} of {self.total:,} tokens of the question"
+
+
+@runtime_checkable
+class ReadsTokens(Protocol):
+    """An encoder, a retriever or a reader that knows how much of a question it reads."""
+
+    def tokens_read(self, question: str) -> TokensRead | None:
+        """Return how much of a question is read; None where no model reads it."""
+
+
 class Encoder(Protocol):
     """BERT_q and BERT_p: questions and passages to vectors of one space."""
 
@@ -159,7 +182,7 @@ class Encoder(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Hash of all that shapes the vectors: weights, tokenizer, pooling, lengths."""
+        """Hash of all that shapes the vectors of passages: weights, tokenizer, pooling, their length."""
 
     @property
     def dimension(self) -> int:

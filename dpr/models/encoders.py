@@ -39,7 +39,7 @@ from dpr.models.sentence_transformers import read_head
 from dpr.models.tokens import Tokens, count_tokens, tokenize_passages, tokenize_questions
 from dpr.models.tower import EncoderConfig, Tower
 from dpr.models.tower_compute import TowerCompute, openvino_compute, torch_compute
-from dpr.types import FloatArray, Passage, Progress, no_progress
+from dpr.types import FloatArray, Passage, Progress, TokensRead, no_progress
 
 PASSAGES_AT_A_TIME = 2048
 """Passages that are sorted by length together, while the next ones are made tokens of."""
@@ -94,6 +94,12 @@ class DualEncoder:
 
     def _passage_tokens(self, passages: Sequence[Passage]) -> list[Tokens]:
         return tokenize_passages(self._passage_tokenizer, passages, self.config.passage_tokens)
+
+    def tokens_read(self, question: str) -> TokensRead:
+        """Return how many of a question's tokens BERT_q reads."""
+        special = int(self._question_tokenizer.num_special_tokens_to_add())
+        total = count_tokens(self._question_tokenizer, question)
+        return TokensRead(min(total, self.config.question_tokens - special), total)
 
     def count_tokens(self, text: str) -> int:
         """Return the number of tokens that BERT_p makes of a text, special tokens not counted."""
@@ -212,5 +218,7 @@ def fit_lengths(config: EncoderConfig, model: Any) -> EncoderConfig:
 
 
 def _fingerprint(question_dir: Path, passage_dir: Path, config: EncoderConfig) -> str:
-    parts = [content_hash(question_dir), content_hash(passage_dir), json.dumps(asdict(config), sort_keys=True)]
+    shaping = asdict(config)
+    del shaping["question_tokens"]  # how much of a question is read changes no passage's vector
+    parts = [content_hash(question_dir), content_hash(passage_dir), json.dumps(shaping, sort_keys=True)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]

@@ -42,8 +42,6 @@ def tokenize_passages(tokenizer: Any, passages: Sequence[Passage], max_tokens: i
 
 def clip(tokenizer: Any, text: str, max_tokens: int) -> str:
     """Cut a text after its first ``max_tokens`` tokens, special tokens not counted."""
-    if len(text) <= max_tokens:  # a token has at least one character
-        return text
     offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)["offset_mapping"]
     return text if len(offsets) <= max_tokens else text[: offsets[max_tokens - 1][1]]
 

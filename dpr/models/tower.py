@@ -34,11 +34,14 @@ def hidden_dimension(model: Any) -> int:
 
 @dataclass(frozen=True, slots=True)
 class EncoderConfig:
-    """How token states become a vector, and how much of a text is seen; lengths count special tokens."""
+    """How token states become a vector, and how much of a text is seen; lengths count special tokens.
+
+    A model whose positions hold less sees less, see ``dpr.models.encoders.fit_lengths``.
+    """
 
     pooling: str = "mean"
     normalize: bool = True
-    question_tokens: int = 64
+    question_tokens: int = 512
     passage_tokens: int = 256
 
     def __post_init__(self) -> None:

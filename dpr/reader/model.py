@@ -17,7 +17,7 @@ from dpr.config import load_config
 from dpr.durable import write_atomically
 from dpr.errors import ConfigError, ModelError
 from dpr.models.checkpoint import base_of, load_model, load_tokenizer, read_json, save_tokenizer
-from dpr.reader.windows import SPECIAL_TOKENS
+from dpr.reader.windows import SPECIAL_TOKENS, WindowSize
 
 CONFIG_FILE, PARTS_FILE = "reader.json", "reader.safetensors"
 
@@ -27,7 +27,8 @@ class ReaderConfig:
     """How passages are cut into windows, spans ranked, and answers doubted.
 
     Windows have ``max_tokens``, of which neighbours share ``stride``: no less than an answer may have, so that each
-    span is whole in one of them.
+    span is whole in one of them. That is so for questions of up to ``question_tokens``; longer ones get longer windows,
+    see `window`.
 
     An answer's score is span score - null score + ``retrieval_weight`` · z + ``relevance_weight`` · r, in logits: z is
     the retrieval score standardized over the question's passages, r the logit of the relevance head. A question is
@@ -76,6 +77,23 @@ class ReaderConfig:
         if temperature is not None and not 0 < temperature < float("inf"):
             raise ConfigError(f"calibration_temperature is {temperature}; it must be a number above 0")
 
+    def longest_question(self, positions: int) -> int:
+        """Return how many tokens of a question are read by a model of so many positions: two answers still fit."""
+        return max(self.question_tokens, positions - SPECIAL_TOKENS - 2 * self.max_answer_tokens)
+
+    def window(self, question_tokens: int, positions: int) -> WindowSize:
+        """Return the window for a question of so many tokens, by a model of so many positions.
+
+        A longer question gets a longer window, so that as much of the passage stays in it, until the positions end.
+        From there on the passage has less room, and neighbours share half of it, but as much as an answer may have.
+        """
+        if question_tokens <= self.question_tokens:
+            return WindowSize(self.max_tokens, self.stride, self.question_tokens)
+        read = min(question_tokens, self.longest_question(positions))
+        tokens = min(positions, self.max_tokens + read - self.question_tokens)
+        room = tokens - read - SPECIAL_TOKENS
+        return WindowSize(tokens, min(self.stride, max(self.max_answer_tokens - 1, room // 2)), read)
+
     def with_weights_as_they_are(self) -> ReaderConfig:
         """Return the configuration for a model whose embeddings have been changed as this one says already."""
         return replace(self, added_rows_scale=1.0, types_alike=False)
@@ -89,7 +107,7 @@ class ReaderConfig:
 
 def fit_config(config: ReaderConfig, model: Any) -> ReaderConfig:
     """Return the configuration with windows that the model's positions can hold, in the same proportions."""
-    longest = int(getattr(model.config, "max_position_embeddings", config.max_tokens))
+    longest = positions_of(model) or config.max_tokens
     if longest >= config.max_tokens:
         return config
     share = longest / config.max_tokens
@@ -101,6 +119,19 @@ def fit_config(config: ReaderConfig, model: Any) -> ReaderConfig:
         question_tokens=int(config.question_tokens * share),
         max_answer_tokens=min(config.max_answer_tokens, stride + 1),
     )
+
+
+def positions_of(model: Any) -> int | None:
+    """Return how many tokens a model's positions hold, None where it does not say.
+
+    RoBERTa and its like number positions from behind that of the padding: their 514 hold 512 tokens.
+    """
+    longest = int(getattr(model.config, "max_position_embeddings", 0) or 0)
+    if longest <= 0:
+        return None
+    tables = (module for name, module in model.named_modules() if name.endswith("position_embeddings"))
+    padding = next((getattr(table, "padding_idx", None) for table in tables), None)
+    return longest if padding is None else longest - padding - 1
 
 
 class Logits(NamedTuple):

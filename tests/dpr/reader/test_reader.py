@@ -108,13 +108,14 @@ def letter_logits(inputs: Inputs) -> WindowLogits:
     return WindowLogits(starts, ends, np.zeros(len(ids), dtype=np.float32))
 
 
-def letter_reader(tokenizer: Any, max_tokens: int) -> ExtractiveReader:
+def letter_reader(tokenizer: Any, max_tokens: int, positions: int | None = None) -> ExtractiveReader:
     config = ReaderConfig(max_tokens, stride=12, question_tokens=16, max_answer_tokens=8)
     return ExtractiveReader(
         "letters",
         Compute(letter_logits, 256, input_names=("input_ids", "attention_mask", "token_type_ids")),
         tokenizer,
         config,
+        positions,
     )
 
 
@@ -127,6 +128,29 @@ def test_many_windows_read_as_one_long_window(tokenizer: Any, text: str) -> None
     item = candidates("who?", text)
     parts, whole = (letter_reader(tokenizer, size).read([item], n_best=5) for size in (48, 1000))
     assert parts == whole
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(LETTERS, st.integers(17, 100))
+def test_windows_with_a_long_question_read_as_one_long_window(tokenizer: Any, text: str, length: int) -> None:
+    item = candidates("q" * length, text)
+    parts, whole = (letter_reader(tokenizer, 48, positions).read([item], n_best=5)[0] for positions in (96, 1000))
+    assert parts.answers == whole.answers
+    read = 96 - 4 - 2 * 8
+    cut = f"the reader read the first {read} of {length} tokens of the question"
+    assert (parts.note, whole.note) == (cut if length > read else "", "")
+
+
+def test_the_end_of_a_long_question_is_read(reader: ExtractiveReader) -> None:
+    start = "i have one more thing to ask " * 2
+    texts = ("the king was here in may", "the queen came home in june")
+    long = [reader.read([candidates(f"{start}{end}", *texts)])[0] for end in ("who was it", "when was it")]
+    assert long[0].no_answer_score != long[1].no_answer_score
+    together = reader.read([candidates(f"{start}who was it", *texts), candidates("who was it", *texts)])
+    assert together[0].answers[0].start == long[0].answers[0].start
+    assert together[1].no_answer_score == pytest.approx(
+        reader.read([candidates("who was it", *texts)])[0].no_answer_score, abs=1e-4
+    )
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
