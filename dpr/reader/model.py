@@ -27,8 +27,8 @@ class ReaderConfig:
     """How passages are cut into windows, spans ranked, and answers doubted.
 
     Windows have ``max_tokens``, of which neighbours share ``stride``: no less than an answer may have, so that each
-    span is whole in one of them. That is so for questions of up to ``question_tokens``; longer ones get longer windows,
-    see `window`.
+    span is whole in one of them. That is so for questions of up to ``question_tokens``, about as long as a reader's
+    training questions; longer ones get longer windows, see `window`, and are also read by the sentence that asks.
 
     An answer's score is span score - null score + ``retrieval_weight`` · z + ``relevance_weight`` · r, in logits: z is
     the retrieval score standardized over the question's passages, r the logit of the relevance head. A question is

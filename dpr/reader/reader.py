@@ -14,6 +14,7 @@ from dpr.models.checkpoint import content_hash, resolve
 from dpr.models.tokens import count_tokens, length_sorted_batches
 from dpr.reader.compute import Compute, openvino_compute, torch_compute
 from dpr.reader.decode import Decoded
+from dpr.reader.long_questions import asking_sentence, surer
 from dpr.reader.merge import PassageSpans, Weights, rank_answers
 from dpr.reader.model import ReaderConfig, fit_config, load_reader_model, positions_of
 from dpr.reader.particles import without_particle
@@ -45,21 +46,38 @@ class ExtractiveReader:
         readings = [
             verdict(item, found, self.config, n_best) for item, found in zip(batch, self.spans(batch), strict=True)
         ]
-        return [
-            replace(reading, note=self.tokens_read(item.question).note("reader"))
-            for item, reading in zip(batch, readings, strict=True)
-        ]
+        return [replace(reading, note=self._note(item.question)) for item, reading in zip(batch, readings, strict=True)]
 
     def tokens_read(self, question: str) -> TokensRead:
         """Return how many of a question's tokens are in its windows."""
         total = count_tokens(self._tokenizer, question)
         return TokensRead(min(total, self.config.longest_question(self._positions)), total)
 
+    def _note(self, question: str) -> str:
+        note = self.tokens_read(question).note("reader")
+        return f"{note}, and the sentence that asks" if note and self._asking_sentence(question) else note
+
     def spans(self, batch: Sequence[Candidates]) -> list[list[PassageSpans]]:
-        """Return what is found in each passage of each question, before passages are compared."""
+        """Return what is found in each passage of each question, before passages are compared.
+
+        Each passage is also read with the sentence of a long question that asks; the surer reading of the two counts.
+        """
         pairs = [(item.question, passage.text) for item in batch for passage in item.passages]
         found = iter(self._read_pairs(pairs))
-        return [[next(found) for _ in item.passages] for item in batch]
+        spans = [[next(found) for _ in item.passages] for item in batch]
+        asking = {row: sentence for row, item in enumerate(batch) if (sentence := self._asking_sentence(item.question))}
+        pairs = [(sentence, passage.text) for row, sentence in asking.items() for passage in batch[row].passages]
+        again = iter(self._read_pairs(pairs))
+        for row in asking:
+            spans[row] = [surer(first, next(again)) for first in spans[row]]
+        return spans
+
+    def _asking_sentence(self, question: str) -> str:
+        """Return the sentence that a long question is also read by; empty for a short one, or one of one sentence."""
+        if count_tokens(self._tokenizer, question) <= self.config.question_tokens:
+            return ""
+        sentence = asking_sentence(question)
+        return "" if sentence == question.strip() else sentence
 
     def _read_pairs(self, pairs: Sequence[tuple[str, str]]) -> list[PassageSpans]:
         if not pairs:
