@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 Progress = Callable[[str, int, int | None], None]
 """Called with a stage's name, the units done so far and their total (None: unknown)."""
@@ -193,6 +194,25 @@ class Encoder(Protocol):
 
     def encode_passages(self, passages: Sequence[Passage], progress: Progress = no_progress) -> FloatArray:
         """Return the vectors of passages, (P, D), in the order given."""
+
+
+class EncodedPassages(NamedTuple):
+    """The vectors of P passages, (P, D), and which of them are longer than the encoder reads, (P,); None: not known."""
+
+    vectors: FloatArray
+    is_cut: BoolArray | None
+
+
+@runtime_checkable
+class MeasuresPassages(Protocol):
+    """An encoder that knows which passages are longer than it reads."""
+
+    @property
+    def passage_tokens(self) -> int:
+        """How many tokens of a passage it reads, special tokens included."""
+
+    def encode_and_measure(self, passages: Sequence[Passage], progress: Progress = no_progress) -> EncodedPassages:
+        """Return the vectors of passages in the order given, and which of them were cut."""
 
 
 class Analyzer(Protocol):

@@ -17,7 +17,7 @@ from dpr.data.passages import read_examples
 from dpr.errors import ConfigError
 from dpr.store.generation import draft_generation
 from dpr.store.manifest import FORMAT_VERSION, EncoderRecord, Manifest, Provenance, SourceRecord
-from dpr.types import Analyzer, Encoder, Progress, no_progress
+from dpr.types import Analyzer, Encoder, MeasuresPassages, Progress, no_progress
 from index_builder.corpus import file_stamp, source_stamp
 from index_builder.dense import EXACT_KIND, check_dense
 from index_builder.encode import EncodeRunner, encode_locally
@@ -128,12 +128,17 @@ def build(
         record, corpus = write_segment(plan, draft, step, progress)
         making = Making(
             weights_records(options.bm25_variant, options.k1, options.b),
-            EncoderRecord(encoder.name, encoder.fingerprint, encoder.dimension) if encoder else None,
+            _encoder_record(encoder) if encoder else None,
             provenance_of(options.command, corpus.sources, options.chunk_tokens, options.overlap_tokens),
             encoder,
             analyzer,
         )
         return publish_generation(draft, [Member(record, draft.segment)], making, {}, step, progress)
+
+
+def _encoder_record(encoder: Encoder) -> EncoderRecord:
+    tokens = encoder.passage_tokens if isinstance(encoder, MeasuresPassages) else None
+    return EncoderRecord(encoder.name, encoder.fingerprint, encoder.dimension, tokens)
 
 
 def build_identity(

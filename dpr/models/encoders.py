@@ -36,10 +36,10 @@ from dpr.models.checkpoint import (
 from dpr.models.dpr_checkpoint import DPR_CONFIG, is_dpr_checkpoint, refuse_swapped, tower_class
 from dpr.models.embed import ahead, embed
 from dpr.models.sentence_transformers import read_head
-from dpr.models.tokens import Tokens, count_tokens, tokenize_passages, tokenize_questions
+from dpr.models.tokens import Tokens, count_tokens, tokenize_and_measure, tokenize_questions
 from dpr.models.tower import EncoderConfig, Tower
 from dpr.models.tower_compute import TowerCompute, openvino_compute, torch_compute
-from dpr.types import FloatArray, Passage, Progress, TokensRead, no_progress
+from dpr.types import EncodedPassages, FloatArray, Passage, Progress, TokensRead, no_progress
 
 PASSAGES_AT_A_TIME = 2048
 """Passages that are sorted by length together, while the next ones are made tokens of."""
@@ -82,18 +82,30 @@ class DualEncoder:
 
     def encode_passages(self, passages: Sequence[Passage], progress: Progress = no_progress) -> FloatArray:
         """Return the vectors of passages, (P, D), in the order given."""
+        return self.encode_and_measure(passages, progress).vectors
+
+    @property
+    def passage_tokens(self) -> int:
+        """How many tokens of a passage BERT_p reads, special tokens included."""
+        return self.config.passage_tokens
+
+    def encode_and_measure(self, passages: Sequence[Passage], progress: Progress = no_progress) -> EncodedPassages:
+        """Return the vectors of passages in the order given, and which of them are longer than BERT_p reads."""
+        is_cut = np.zeros(len(passages), dtype=np.bool_)
         vectors: FloatArray = np.empty((len(passages), self.dimension), dtype=np.float32)
         parts = [passages[start : start + PASSAGES_AT_A_TIME] for start in range(0, len(passages), PASSAGES_AT_A_TIME)]
         done = 0
-        for tokens in ahead(self._passage_tokens, parts):
+        for measured in ahead(self._measured_tokens, parts):
             report = partial(_report, progress, done, len(passages))
+            tokens = [tokens for tokens, _ in measured]
             part = embed(self._passage_compute, tokens, self._passage_tokenizer.pad_token_id, report)
             vectors[done : done + len(part)] = part
+            is_cut[done : done + len(part)] = [was_cut for _, was_cut in measured]
             done += len(part)
-        return vectors
+        return EncodedPassages(vectors, is_cut)
 
-    def _passage_tokens(self, passages: Sequence[Passage]) -> list[Tokens]:
-        return tokenize_passages(self._passage_tokenizer, passages, self.config.passage_tokens)
+    def _measured_tokens(self, passages: Sequence[Passage]) -> list[tuple[Tokens, bool]]:
+        return tokenize_and_measure(self._passage_tokenizer, passages, self.config.passage_tokens)
 
     def tokens_read(self, question: str) -> TokensRead:
         """Return how many of a question's tokens BERT_q reads."""

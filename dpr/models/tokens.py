@@ -22,22 +22,29 @@ Tokens = list[int]
 
 def tokenize_questions(tokenizer: Any, questions: Sequence[str], max_tokens: int) -> list[Tokens]:
     """Return questions as ``[CLS] question [SEP]``, cut to ``max_tokens``."""
-    return _tokenize(tokenizer, list(questions), None, max_tokens)
+    return [tokens for tokens, _ in _tokenize(tokenizer, list(questions), None, max_tokens)]
 
 
 def tokenize_passages(tokenizer: Any, passages: Sequence[Passage], max_tokens: int) -> list[Tokens]:
     """Return passages as ``[CLS] title [SEP] text [SEP]`` (without a title, as a question is), the text cut."""
+    return [tokens for tokens, _ in tokenize_and_measure(tokenizer, passages, max_tokens)]
+
+
+def tokenize_and_measure(tokenizer: Any, passages: Sequence[Passage], max_tokens: int) -> list[tuple[Tokens, bool]]:
+    """Return what `tokenize_passages` does, and whether some of the passage's title or text was cut."""
     titled = [index for index, passage in enumerate(passages) if passage.title]
     plain = [index for index, passage in enumerate(passages) if not passage.title]
-    tokens: dict[int, Tokens] = {}
+    measured: dict[int, tuple[Tokens, bool]] = {}
     if titled:
         titles = [clip(tokenizer, passages[index].title, max_tokens // 2) for index in titled]
         texts = [passages[index].text for index in titled]
-        tokens.update(zip(titled, _tokenize(tokenizer, titles, texts, max_tokens), strict=True))
+        found = _tokenize(tokenizer, titles, texts, max_tokens)
+        for index, title, (tokens, is_cut) in zip(titled, titles, found, strict=True):
+            measured[index] = tokens, is_cut or title != passages[index].title
     if plain:
         texts = [passages[index].text for index in plain]
-        tokens.update(zip(plain, _tokenize(tokenizer, texts, None, max_tokens), strict=True))
-    return [tokens[index] for index in range(len(passages))]
+        measured.update(zip(plain, _tokenize(tokenizer, texts, None, max_tokens), strict=True))
+    return [measured[index] for index in range(len(passages))]
 
 
 def clip(tokenizer: Any, text: str, max_tokens: int) -> str:
@@ -76,14 +83,15 @@ def pad(tokens: Sequence[Tokens], pad_id: int) -> Batch:
     }
 
 
-def _tokenize(tokenizer: Any, texts: list[str], pairs: list[str] | None, max_tokens: int) -> list[Tokens]:
+def _tokenize(tokenizer: Any, texts: list[str], pairs: list[str] | None, max_tokens: int) -> list[tuple[Tokens, bool]]:
+    """Return the tokens of each text, or pair, and whether it has more of them."""
     if not texts:
         return []
-    encoded: dict[str, list[Tokens]] = tokenizer(
+    encoded = tokenizer(
         texts,
         pairs,
         truncation="longest_first" if pairs is None else "only_second",
         max_length=max_tokens,
         return_attention_mask=False,
     )
-    return encoded["input_ids"]
+    return [(encoding.ids, bool(encoding.overflowing)) for encoding in encoded.encodings]

@@ -29,11 +29,15 @@ class FileRecord:
 
 @dataclass(frozen=True, slots=True)
 class EncoderRecord:
-    """The encoder that made the vectors, and that must encode the questions."""
+    """The encoder that made the vectors, and that must encode the questions.
+
+    ``passage_tokens`` is how many tokens of a passage it read; None where it did not say.
+    """
 
     name: str
     fingerprint: str
     dimension: int
+    passage_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,8 @@ class SegmentRecord:
     """A segment; a row of the generation counts through its segments in order, deleted passages included.
 
     ``passages``, ``terms`` and ``postings`` are what its files hold, ``deleted`` how many of the passages this
-    generation does not have; ``dense`` is None without vectors.
+    generation does not have; ``dense`` is None without vectors. ``cut`` tells how many passages, deleted ones included,
+    are longer than the encoder read; None where nobody counted.
     """
 
     id: str
@@ -90,6 +95,7 @@ class SegmentRecord:
     postings: int
     deleted: int = 0
     dense: DenseRecord | None = None
+    cut: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
