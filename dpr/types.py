@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 Progress = Callable[[str, int, int | None], None]
 """Called with a stage's name, the units done so far and their total (None: unknown)."""
@@ -138,7 +139,8 @@ class Reading:
 
     ``text`` is what a generative reader wrote, in which ``[n]`` stands for the n-th passage, and ``cited`` the ids of
     the passages it stands by, in the order of their first citation; both are empty for an extractive reading. ``note``
-    is one sentence on what is unusual: why another reader answered, or what is wrong with the text.
+    says what is unusual: why another reader answered, what is wrong with the text, or how much of the question was not
+    read.
     """
 
     answers: tuple[Answer, ...] = ()
@@ -162,6 +164,28 @@ class EncoderOptions:
     dimension: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class TokensRead:
+    """How much of a question a model reads: the first ``read`` of its ``total`` tokens, special tokens not counted."""
+
+    read: int
+    total: int
+
+    def note(self, model: str) -> str:
+        """Return a sentence on what the model did not read, empty where it read all."""
+        if self.read >= self.total:
+            return ""
+        return f"the {model} read the first {self.read:,} of {self.total:,} tokens of the question"
+
+
+@runtime_checkable
+class ReadsTokens(Protocol):
+    """An encoder, a retriever or a reader that knows how much of a question it reads."""
+
+    def tokens_read(self, question: str) -> TokensRead | None:
+        """Return how much of a question is read; None where no model reads it."""
+
+
 class Encoder(Protocol):
     """BERT_q and BERT_p: questions and passages to vectors of one space."""
 
@@ -171,7 +195,7 @@ class Encoder(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Hash of all that shapes the vectors: weights, tokenizer, pooling, prompts, lengths."""
+        """Hash of all that shapes the vectors of passages: weights, tokenizer, pooling, prompts, their length."""
 
     @property
     def dimension(self) -> int:
@@ -190,6 +214,25 @@ class Encoder(Protocol):
 
     def encode_passages(self, passages: Sequence[Passage], progress: Progress = no_progress) -> FloatArray:
         """Return the vectors of passages, (P, D), in the order given."""
+
+
+class EncodedPassages(NamedTuple):
+    """The vectors of P passages, (P, D), and which of them are longer than the encoder reads, (P,); None: not known."""
+
+    vectors: FloatArray
+    is_cut: BoolArray | None
+
+
+@runtime_checkable
+class MeasuresPassages(Protocol):
+    """An encoder that knows which passages are longer than it reads."""
+
+    @property
+    def passage_tokens(self) -> int:
+        """How many tokens of a passage it reads, special tokens included."""
+
+    def encode_and_measure(self, passages: Sequence[Passage], progress: Progress = no_progress) -> EncodedPassages:
+        """Return the vectors of passages in the order given, and which of them were cut."""
 
 
 class Analyzer(Protocol):

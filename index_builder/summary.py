@@ -39,7 +39,28 @@ def summary(manifest: Manifest) -> dict[str, object]:
         "dense_question_recall": dense.question_recall if dense else None,
         "size_bytes": manifest.size_bytes,
         "seconds": dict(made.seconds),
+        "cut_passages": cut_passages(manifest),
+        "note": cut_note(manifest),
     }
+
+
+def cut_passages(manifest: Manifest) -> int | None:
+    """Return how many passages, deleted ones included, are longer than the encoder read; None where nobody counted."""
+    counted = [segment.cut for segment in manifest.segments if segment.cut is not None]
+    return sum(counted) if counted else None
+
+
+def cut_note(manifest: Manifest) -> str | None:
+    """Return a sentence on passages that are longer than the encoder read, None where there are none."""
+    cut, encoder = cut_passages(manifest), manifest.encoder
+    if not cut or encoder is None or encoder.passage_tokens is None:
+        return None
+    counted = sum(segment.passages for segment in manifest.segments if segment.cut is not None)
+    tokens = encoder.passage_tokens
+    return (
+        f"{cut:,} of {counted:,} passages are longer than the {tokens} tokens that the encoder reads; chunk them "
+        f"(--chunk-tokens {tokens * 4 // 5})"
+    )
 
 
 def show(result: Mapping[str, object], as_json: bool) -> None:

@@ -35,7 +35,7 @@ RETRIEVE_RESPONSE: dict[str, Any] = {
     "retriever": "hybrid",
     "fusion": FUSION,
     "timings": {"retrieve_ms": 6.1, "total_ms": 6.4},
-    "results": [{"question": "Who created Hangul?", "hits": [HIT]}],
+    "results": [{"question": "Who created Hangul?", "hits": [HIT], "note": None}],
 }
 
 QUERY_RESPONSE: dict[str, Any] = {

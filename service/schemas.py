@@ -118,6 +118,9 @@ class RetrieveResult(Model):
 
     question: str
     hits: list[HitOut]
+    note: str | None = Field(
+        description="What is unusual: how many tokens of the question the encoder did not read; null where nothing is."
+    )
 
 
 class AnswerOut(Model):
@@ -154,7 +157,8 @@ class QueryResult(RetrieveResult):
     )
     cited: list[str] = Field(description="The ids of the passages that the text cites, in order.")
     note: str | None = Field(
-        description="What is unusual: why the reader answered instead of the generator, or what its text lacks."
+        description="What is unusual: how many tokens of the question encoder and reader did not read, why the reader "
+        "answered instead of the generator, or what its text lacks; null where nothing is."
     )
 
 

@@ -24,10 +24,10 @@ from dpr.models.embed import ahead, embed
 from dpr.models.locate import locate_towers
 from dpr.models.positions import longest_input
 from dpr.models.sentence_transformers import UNLIMITED, read_head
-from dpr.models.tokens import Tokens, count_tokens, pad, tokenize_passages, tokenize_questions
+from dpr.models.tokens import Tokens, count_tokens, pad, tokenize_and_measure, tokenize_questions
 from dpr.models.tower import EncoderConfig, Tower
 from dpr.models.tower_compute import TowerCompute, openvino_compute, torch_compute
-from dpr.types import EncoderOptions, FloatArray, Passage, Progress, no_progress
+from dpr.types import EncodedPassages, EncoderOptions, FloatArray, Passage, Progress, TokensRead, no_progress
 
 PASSAGES_AT_A_TIME = 2048
 """Passages that are sorted by length together, while the next ones are made tokens of."""
@@ -81,19 +81,39 @@ class DualEncoder:
 
     def encode_passages(self, passages: Sequence[Passage], progress: Progress = no_progress) -> FloatArray:
         """Return the vectors of passages, (P, D), in the order given."""
+        return self.encode_and_measure(passages, progress).vectors
+
+    @property
+    def passage_tokens(self) -> int:
+        """How many tokens of a passage BERT_p reads, special tokens included."""
+        return self.config.passage_tokens
+
+    def encode_and_measure(self, passages: Sequence[Passage], progress: Progress = no_progress) -> EncodedPassages:
+        """Return the vectors of passages in the order given, and which of them are longer than BERT_p reads."""
+        is_cut = np.zeros(len(passages), dtype=np.bool_)
         vectors: FloatArray = np.empty((len(passages), self.dimension), dtype=np.float32)
         parts = [passages[start : start + PASSAGES_AT_A_TIME] for start in range(0, len(passages), PASSAGES_AT_A_TIME)]
         done = 0
-        for tokens in ahead(self._passage_tokens, parts):
+        for measured in ahead(self._measured_tokens, parts):
             report = partial(_report, progress, done, len(passages))
+            tokens = [tokens for tokens, _ in measured]
             part = embed(self._passage_compute, tokens, self._passage_tokenizer.pad_token_id, report)
             vectors[done : done + len(part)] = part
+            is_cut[done : done + len(part)] = [was_cut for _, was_cut in measured]
             done += len(part)
-        return vectors
+        return EncodedPassages(vectors, is_cut)
 
-    def _passage_tokens(self, passages: Sequence[Passage]) -> list[Tokens]:
+    def _measured_tokens(self, passages: Sequence[Passage]) -> list[tuple[Tokens, bool]]:
         config = self.config
-        return tokenize_passages(self._passage_tokenizer, passages, config.passage_tokens, config.passage_prompt)
+        return tokenize_and_measure(self._passage_tokenizer, passages, config.passage_tokens, config.passage_prompt)
+
+    def tokens_read(self, question: str) -> TokensRead:
+        """Return how many of a question's tokens BERT_q reads."""
+        tokenizer = self._question_tokenizer
+        special = int(tokenizer.num_special_tokens_to_add())
+        prompt = count_tokens(tokenizer, self.config.question_prompt)
+        total = count_tokens(tokenizer, question)
+        return TokensRead(min(total, self.config.question_tokens - special - prompt), total)
 
     def count_tokens(self, text: str) -> int:
         """Return the number of tokens that BERT_p makes of a text, special tokens not counted."""
@@ -238,5 +258,7 @@ def fit_lengths(config: EncoderConfig, model: Any) -> EncoderConfig:
 
 
 def _fingerprint(question_dir: Path, passage_dir: Path, config: EncoderConfig) -> str:
-    parts = [content_hash(question_dir), content_hash(passage_dir), json.dumps(asdict(config), sort_keys=True)]
+    shaping = asdict(config)
+    del shaping["question_tokens"]  # how much of a question is read changes no passage's vector
+    parts = [content_hash(question_dir), content_hash(passage_dir), json.dumps(shaping, sort_keys=True)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]

@@ -22,7 +22,8 @@ Tokens = list[int]
 
 def tokenize_questions(tokenizer: Any, questions: Sequence[str], max_tokens: int, prompt: str = "") -> list[Tokens]:
     """Return questions, each after the prompt, as ``[CLS] question [SEP]``, cut to ``max_tokens``."""
-    return _tokenize(tokenizer, [prompt + question for question in questions], None, max_tokens)
+    prompted = [prompt + question for question in questions]
+    return [tokens for tokens, _ in _tokenize(tokenizer, prompted, None, max_tokens)]
 
 
 def tokenize_passages(tokenizer: Any, passages: Sequence[Passage], max_tokens: int, prompt: str = "") -> list[Tokens]:
@@ -30,22 +31,30 @@ def tokenize_passages(tokenizer: Any, passages: Sequence[Passage], max_tokens: i
 
     The prompt stands before the title. A tokenizer that puts nothing between two texts gets them with a blank.
     """
+    return [tokens for tokens, _ in tokenize_and_measure(tokenizer, passages, max_tokens, prompt)]
+
+
+def tokenize_and_measure(
+    tokenizer: Any, passages: Sequence[Passage], max_tokens: int, prompt: str = ""
+) -> list[tuple[Tokens, bool]]:
+    """Return what `tokenize_passages` does, and whether some of the passage's title or text was cut."""
     titled = [index for index, passage in enumerate(passages) if passage.title]
     plain = [index for index, passage in enumerate(passages) if not passage.title]
-    tokens: dict[int, Tokens] = {}
+    measured: dict[int, tuple[Tokens, bool]] = {}
     if titled:
         titles = [_title(tokenizer, prompt, passages[index].title, max_tokens) for index in titled]
         texts = [passages[index].text for index in titled]
         if _joins_pairs(tokenizer):
-            ids = _tokenize(tokenizer, titles, texts, max_tokens)
+            encoded = _tokenize(tokenizer, titles, texts, max_tokens)
         else:
             joined = [f"{title} {text}" for title, text in zip(titles, texts, strict=True)]
-            ids = _tokenize(tokenizer, joined, None, max_tokens)
-        tokens.update(zip(titled, ids, strict=True))
+            encoded = _tokenize(tokenizer, joined, None, max_tokens)
+        for index, title, (tokens, is_cut) in zip(titled, titles, encoded, strict=True):
+            measured[index] = tokens, is_cut or title != prompt + passages[index].title
     if plain:
         texts = [prompt + passages[index].text for index in plain]
-        tokens.update(zip(plain, _tokenize(tokenizer, texts, None, max_tokens), strict=True))
-    return [tokens[index] for index in range(len(passages))]
+        measured.update(zip(plain, _tokenize(tokenizer, texts, None, max_tokens), strict=True))
+    return [measured[index] for index in range(len(passages))]
 
 
 def _title(tokenizer: Any, prompt: str, title: str, max_tokens: int) -> str:
@@ -60,8 +69,6 @@ def _joins_pairs(tokenizer: Any) -> bool:
 
 def clip(tokenizer: Any, text: str, max_tokens: int) -> str:
     """Cut a text after its first ``max_tokens`` tokens, special tokens not counted."""
-    if len(text) <= max_tokens:  # a token has at least one character
-        return text
     offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)["offset_mapping"]
     return text if len(offsets) <= max_tokens else text[: offsets[max_tokens - 1][1]]
 
@@ -96,14 +103,15 @@ def pad(tokens: Sequence[Tokens], pad_id: int) -> Batch:
     }
 
 
-def _tokenize(tokenizer: Any, texts: list[str], pairs: list[str] | None, max_tokens: int) -> list[Tokens]:
+def _tokenize(tokenizer: Any, texts: list[str], pairs: list[str] | None, max_tokens: int) -> list[tuple[Tokens, bool]]:
+    """Return the tokens of each text, or pair, and whether it has more of them."""
     if not texts:
         return []
-    encoded: dict[str, list[Tokens]] = tokenizer(
+    encoded = tokenizer(
         texts,
         pairs,
         truncation="longest_first" if pairs is None else "only_second",
         max_length=max_tokens,
         return_attention_mask=False,
     )
-    return encoded["input_ids"]
+    return [(encoding.ids, bool(encoding.overflowing)) for encoding in encoded.encodings]

@@ -24,13 +24,14 @@ def hidden_dimension(model: Any) -> int:
 class EncoderConfig:
     """How a text is presented, how token states become a vector, and how much of a text is seen.
 
-    A prompt stands before every question, or passage. Lengths count special tokens, and the prompt. ``pooling`` may be
-    several modes joined by ``+``. ``dimension`` keeps the first numbers of a vector only; None keeps all.
+    A prompt stands before every question, or passage. Lengths count special tokens, and the prompt; a model whose
+    positions hold less sees less, see ``dpr.models.encoders.fit_lengths``. ``pooling`` may be several modes joined by
+    ``+``. ``dimension`` keeps the first numbers of a vector only; None keeps all.
     """
 
     pooling: str = "mean"
     normalize: bool = True
-    question_tokens: int = 64
+    question_tokens: int = 512
     passage_tokens: int = 256
     question_prompt: str = ""
     passage_prompt: str = ""

@@ -18,7 +18,7 @@ from dpr.durable import write_atomically
 from dpr.errors import ConfigError, ModelError
 from dpr.models.checkpoint import base_of, load_model, load_tokenizer, read_json, save_tokenizer
 from dpr.models.positions import longest_input
-from dpr.reader.windows import SPECIAL_TOKENS
+from dpr.reader.windows import SPECIAL_TOKENS, WindowSize
 
 CONFIG_FILE, PARTS_FILE = "reader.json", "reader.safetensors"
 
@@ -28,7 +28,8 @@ class ReaderConfig:
     """How passages are cut into windows, spans ranked, and answers doubted.
 
     Windows have ``max_tokens``, of which neighbours share ``stride``: no less than an answer may have, so that each
-    span is whole in one of them.
+    span is whole in one of them. That is so for questions of up to ``question_tokens``, about as long as a reader's
+    training questions; longer ones get longer windows, see `window`, and are also read by the sentence that asks.
 
     An answer's score is span score - null score + ``retrieval_weight`` · z + ``relevance_weight`` · r, in logits: z is
     the retrieval score standardized over the question's passages, r the logit of the relevance head. A question is
@@ -76,6 +77,23 @@ class ReaderConfig:
         temperature = self.calibration_temperature
         if temperature is not None and not 0 < temperature < float("inf"):
             raise ConfigError(f"calibration_temperature is {temperature}; it must be a number above 0")
+
+    def longest_question(self, positions: int) -> int:
+        """Return how many tokens of a question are read by a model of so many positions: two answers still fit."""
+        return max(self.question_tokens, positions - SPECIAL_TOKENS - 2 * self.max_answer_tokens)
+
+    def window(self, question_tokens: int, positions: int) -> WindowSize:
+        """Return the window for a question of so many tokens, by a model of so many positions.
+
+        A longer question gets a longer window, so that as much of the passage stays in it, until the positions end.
+        From there on the passage has less room, and neighbours share half of it, but as much as an answer may have.
+        """
+        if question_tokens <= self.question_tokens:
+            return WindowSize(self.max_tokens, self.stride, self.question_tokens)
+        read = min(question_tokens, self.longest_question(positions))
+        tokens = min(positions, self.max_tokens + read - self.question_tokens)
+        room = tokens - read - SPECIAL_TOKENS
+        return WindowSize(tokens, min(self.stride, max(self.max_answer_tokens - 1, room // 2)), read)
 
     def with_weights_as_they_are(self) -> ReaderConfig:
         """Return the configuration for a model whose embeddings have been changed as this one says already."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,6 +13,14 @@ from dpr.types import IntArray
 
 SPECIAL_TOKENS = 4
 """At most this many special tokens join a question and a passage (RoBERTa's ``<s> q </s></s> p </s>``)."""
+
+
+class WindowSize(NamedTuple):
+    """How many tokens a window has, how many neighbours share, and how many of the question are in each."""
+
+    max_tokens: int
+    stride: int
+    question_tokens: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,8 +49,9 @@ def make_windows(
     question_tokens: int,
 ) -> list[list[Window]]:
     """Return the windows of each (question, passage): neighbours share ``stride`` tokens of the passage."""
+    clipped = {question: clip(tokenizer, question, question_tokens) for question in {pair[0] for pair in pairs}}
     encoded = tokenizer(
-        [clip(tokenizer, question, question_tokens) for question, _ in pairs],
+        [clipped[question] for question, _ in pairs],
         [text for _, text in pairs],
         truncation="only_second",
         max_length=max_tokens,

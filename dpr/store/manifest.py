@@ -12,7 +12,7 @@ from typing import Any
 from dpr.errors import IndexFormatError
 from dpr.store.layout import generation_name
 from dpr.store.records import RecordError, decode
-from dpr.types import Encoder, EncoderOptions
+from dpr.types import Encoder, EncoderOptions, MeasuresPassages
 
 FORMAT_VERSION = 5
 """Raised whenever an older program would read a newer index wrongly."""
@@ -30,20 +30,24 @@ class FileRecord:
 
 @dataclass(frozen=True, slots=True)
 class EncoderRecord:
-    """The encoder that made the vectors, and that must encode the questions; with the prompts that it was used with."""
+    """The encoder that made the vectors, and that must encode the questions, with the prompts that it was used with.
+
+    ``passage_tokens`` is how many tokens of a passage it read; None where it did not say.
+    """
 
     name: str
     fingerprint: str
     dimension: int
     question_prompt: str = ""
     passage_prompt: str = ""
+    passage_tokens: int | None = None
 
     @classmethod
     def of(cls, encoder: Encoder) -> EncoderRecord:
         """Return what is recorded of an encoder."""
-        return cls(
-            encoder.name, encoder.fingerprint, encoder.dimension, encoder.question_prompt, encoder.passage_prompt
-        )
+        tokens = encoder.passage_tokens if isinstance(encoder, MeasuresPassages) else None
+        prompts = encoder.question_prompt, encoder.passage_prompt
+        return cls(encoder.name, encoder.fingerprint, encoder.dimension, *prompts, tokens)
 
     @property
     def options(self) -> EncoderOptions:
@@ -96,7 +100,8 @@ class SegmentRecord:
     """A segment; a row of the generation counts through its segments in order, deleted passages included.
 
     ``passages``, ``terms`` and ``postings`` are what its files hold, ``deleted`` how many of the passages this
-    generation does not have; ``dense`` is None without vectors.
+    generation does not have; ``dense`` is None without vectors. ``cut`` tells how many passages, deleted ones included,
+    are longer than the encoder read; None where nobody counted.
     """
 
     id: str
@@ -105,6 +110,7 @@ class SegmentRecord:
     postings: int
     deleted: int = 0
     dense: DenseRecord | None = None
+    cut: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from dpr.models.encoders import DualEncoder, load_encoder
 from dpr.models.locate import detect_config
 from dpr.models.pooling import cls_pooling, mean_pooling
 from dpr.models.tower import EncoderConfig
-from dpr.types import Passage
+from dpr.types import Passage, TokensRead
 
 PASSAGES = [
     Passage("1", "a short one"),
@@ -88,10 +88,31 @@ def test_separate_towers_from_one_directory_or_two_names(tiny_checkpoint: Path, 
     encoder = load_encoder(pair, precision="fp32")
     same = ["abc"], [Passage("1", "abc")]
     assert not np.allclose(encoder.encode_questions(same[0]), encoder.encode_passages(same[1]), atol=1e-3)
-    assert encoder.config == EncoderConfig("cls", False, 64, 128)  # cut to the model's 128 positions
+    assert encoder.config == EncoderConfig("cls", False, 128, 128)  # cut to the model's 128 positions
     named = load_encoder(f"{question},{passage}", precision="fp32")
     assert named.fingerprint != encoder.fingerprint  # other pooling
     assert named.question_tower is not named.passage_tower
+
+
+def test_the_end_of_a_question_shapes_its_vector_until_the_positions_end(encoder: DualEncoder) -> None:
+    start = "ab " * 50  # 100 tokens of 128, less the special ones
+    ends = [f"{start}{end}" for end in ("cd", "ef")]
+    vectors = encoder.encode_questions(ends)
+    assert not np.allclose(vectors[0], vectors[1], atol=1e-4)
+    assert encoder.tokens_read(ends[0]) == TokensRead(102, 102)
+    assert encoder.tokens_read(ends[0]).note("encoder") == ""
+    longer = encoder.tokens_read(start + "x" * 100)
+    assert longer == TokensRead(126, 200)
+    assert longer.note("encoder") == "the encoder read the first 126 of 200 tokens of the question"
+
+
+def test_a_longer_reach_into_questions_leaves_an_index_valid(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_checkpoint, tmp_path / "question")
+    fingerprints = []
+    for lengths in ({"question_tokens": 20}, {"question_tokens": 40}, {"passage_tokens": 40}):
+        (tmp_path / "encoder.json").write_text(json.dumps(lengths), encoding="utf-8")
+        fingerprints.append(load_encoder(tmp_path, precision="fp32").fingerprint)
+    assert fingerprints[0] == fingerprints[1] != fingerprints[2]
 
 
 def test_shared_weights_encode_a_question_as_an_untitled_passage(encoder: DualEncoder) -> None:

@@ -17,6 +17,7 @@ from dpr.models.tokens import (
     count_tokens,
     length_sorted_batches,
     pad,
+    tokenize_and_measure,
     tokenize_passages,
     tokenize_questions,
 )
@@ -42,6 +43,16 @@ def test_a_passage_is_title_and_text_in_the_order_given(tokenizer: Any) -> None:
     assert [first.count(SEP), second.count(SEP), third.count(SEP)] == [2, 1, 2]
     assert second == tokenize_questions(tokenizer, ["xy"], 16)[0]
     assert first[:4] == third[:4]
+
+
+def test_a_passage_is_measured_as_it_is_made_tokens_of(tokenizer: Any) -> None:
+    passages = [
+        Passage("fits", "x" * 6), Passage("long", "x" * 7), Passage("titled", "x" * 3, "ab"),
+        Passage("too long with its title", "x" * 4, "ab"), Passage("long title", "x", "abcde"), Passage("empty", ""),
+    ]  # fmt: skip
+    measured = tokenize_and_measure(tokenizer, passages, 8)
+    assert [is_cut for _, is_cut in measured] == [False, True, False, True, True, False]
+    assert [tokens for tokens, _ in measured] == tokenize_passages(tokenizer, passages, 8)
 
 
 def test_a_long_title_leaves_room_for_the_text(tokenizer: Any) -> None:

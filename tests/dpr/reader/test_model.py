@@ -5,11 +5,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import save_file
+from transformers import RobertaConfig, RobertaForQuestionAnswering
 
 from dpr.errors import ConfigError, ModelError
 from dpr.models.adapters import write_rows
 from dpr.models.checkpoint import load_model
+from dpr.models.positions import longest_input
 from dpr.reader.model import (
     ReaderConfig,
     fit_config,
@@ -29,6 +33,40 @@ def test_windows_fit_the_models_positions_and_answers_their_stride(tiny_reader: 
     assert fit_config(
         ReaderConfig(max_tokens=60, stride=20, question_tokens=12, max_answer_tokens=5), network.model
     ) == (ReaderConfig(max_tokens=60, stride=20, question_tokens=12, max_answer_tokens=5))
+
+
+@given(
+    st.integers(1, 40), st.integers(0, 60), st.integers(1, 100), st.integers(1, 200), st.integers(0, 400),
+    st.integers(0, 900),
+)  # fmt: skip
+def test_a_window_has_room_for_a_question_of_any_length(
+    answer: int, more: int, question: int, room: int, more_positions: int, asked: int
+) -> None:
+    stride = answer - 1 + more
+    config = ReaderConfig(question + 5 + stride + room, stride, question, max_answer_tokens=answer)
+    positions = config.max_tokens + more_positions
+    size = config.window(asked, positions)
+    if asked <= question:
+        assert size == (config.max_tokens, stride, question)
+    assert size.max_tokens <= positions
+    assert answer - 1 <= size.stride <= stride
+    new_tokens = size.max_tokens - size.question_tokens - 4 - size.stride
+    assert new_tokens >= min(answer, room)
+    assert size.question_tokens == min(max(asked, question), config.longest_question(positions))
+    assert config.longest_question(positions) >= positions - 4 - 2 * answer
+
+
+def test_positions_are_those_that_hold_tokens(tiny_reader: Path) -> None:
+    network, _, _ = load_reader_model(tiny_reader)
+    assert longest_input(network.model) == 128
+    roberta = RobertaForQuestionAnswering(
+        RobertaConfig(vocab_size=9, hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8,
+                      max_position_embeddings=50, pad_token_id=1)
+    )  # fmt: skip
+    assert longest_input(roberta) == 48
+    roberta(torch.full((1, 48), 5))
+    with pytest.raises((IndexError, RuntimeError)):
+        roberta(torch.full((1, 49), 5))
 
 
 def test_a_probability_falls_with_the_margin() -> None:
