@@ -17,6 +17,7 @@ from dpr.models.backends import choose_device, choose_precision
 from dpr.models.checkpoint import content_hash, load_model, load_tokenizer, resolve
 from dpr.models.tokens import length_sorted_batches
 from dpr.models.tower_compute import BATCH_TOKENS
+from dpr.text.normalize import fold_forms
 from dpr.types import FloatArray, Passage
 
 MAX_TOKENS = 512
@@ -41,8 +42,9 @@ class CrossEncoder:
         """
         if not questions:
             return np.empty(0, dtype=np.float32)
-        texts = [f"{passage.title} {passage.text}".strip() for passage in passages]
-        encoded = self._tokenizer(list(questions), texts, truncation="longest_first", max_length=self._max_tokens)
+        texts = [fold_forms(f"{passage.title} {passage.text}".strip()) for passage in passages]
+        plain_questions = [fold_forms(question) for question in questions]
+        encoded = self._tokenizer(plain_questions, texts, truncation="longest_first", max_length=self._max_tokens)
         columns: dict[str, list[list[int]]] = dict(encoded)
         device = self._model.device
         scores = np.empty(len(texts), dtype=np.float32)

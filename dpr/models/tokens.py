@@ -1,5 +1,8 @@
 """Texts to token ids: one place for lengths and special tokens, for training, indexing and serving alike.
 
+A model reads text in its plain form: full-width letters, enclosed numbers and the like are folded here
+(`dpr.text.normalize.fold_forms`), so that a question in one form finds a passage in another.
+
 A title and a text are one pair, ``[CLS] title [SEP] text [SEP]``, all of segment 0 as in the original DPR code:
 encoders trained on single texts, the offline base among them, have never seen segment 1.
 """
@@ -11,6 +14,7 @@ from typing import Any
 
 import torch
 
+from dpr.text.normalize import fold_forms
 from dpr.types import Passage
 
 Batch = dict[str, torch.Tensor]
@@ -41,7 +45,8 @@ def tokenize_passages(tokenizer: Any, passages: Sequence[Passage], max_tokens: i
 
 
 def clip(tokenizer: Any, text: str, max_tokens: int) -> str:
-    """Cut a text after its first ``max_tokens`` tokens, special tokens not counted."""
+    """Return a text's plain form, cut after its first ``max_tokens`` tokens; special tokens are not counted."""
+    text = fold_forms(text)
     if len(text) <= max_tokens:  # a token has at least one character
         return text
     offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)["offset_mapping"]
@@ -50,7 +55,7 @@ def clip(tokenizer: Any, text: str, max_tokens: int) -> str:
 
 def count_tokens(tokenizer: Any, text: str) -> int:
     """Return a text's number of tokens, special tokens not counted."""
-    return len(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+    return len(tokenizer(fold_forms(text), add_special_tokens=False, verbose=False)["input_ids"])
 
 
 def length_sorted_batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
@@ -82,8 +87,8 @@ def _tokenize(tokenizer: Any, texts: list[str], pairs: list[str] | None, max_tok
     if not texts:
         return []
     encoded: dict[str, list[Tokens]] = tokenizer(
-        texts,
-        pairs,
+        [fold_forms(text) for text in texts],
+        pairs if pairs is None else [fold_forms(text) for text in pairs],
         truncation="longest_first" if pairs is None else "only_second",
         max_length=max_tokens,
         return_attention_mask=False,

@@ -13,8 +13,8 @@ from dpr.errors import IndexFormatError
 from dpr.store.layout import generation_name
 from dpr.store.records import RecordError, decode
 
-FORMAT_VERSION = 4
-"""Raised whenever an older program would read a newer index wrongly."""
+FORMAT_VERSION = 5
+"""Raised whenever an older program would read a newer index wrongly, or when encoders read a text in another form."""
 
 _HASH = "sha256"
 
