@@ -109,7 +109,9 @@ class FoldedText:
         """Fold a text."""
         if original.isascii() or not _has_forms(original):
             return cls(original)
-        pieces, starts, ends = [], [], []
+        pieces: list[str] = []
+        starts: list[int] = []
+        ends: list[int] = []
         for plain, start, end in _pieces(original):
             pieces.append(plain)
             if len(plain) == end - start and plain == original[start:end]:
