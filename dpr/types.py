@@ -235,6 +235,21 @@ class MeasuresPassages(Protocol):
         """Return the vectors of passages in the order given, and which of them were cut."""
 
 
+@dataclass(frozen=True, slots=True)
+class QuestionWords:
+    """A question as its terms, and as words that passages may write otherwise.
+
+    Attributes:
+        terms: its terms, repeats included.
+        pairs: the terms of two neighbouring words, and the term of the two joined: ``data``, ``base``, ``databas``.
+        words: the words that may be two words in a passage, by their terms.
+    """
+
+    terms: list[str]
+    pairs: tuple[tuple[str, str, str], ...] = ()
+    words: Mapping[str, str] = field(default_factory=dict)
+
+
 class Analyzer(Protocol):
     """Text to the terms that a sparse index counts."""
 
@@ -247,10 +262,16 @@ class Analyzer(Protocol):
         """Changes whenever the terms of some text change; recorded in an index."""
 
     def terms(self, text: str) -> list[str]:
-        """Return a text's terms, in order, repeats included."""
+        """Return a passage's terms, in any order, repeats included."""
 
     def batch(self, texts: Iterable[str]) -> Iterator[list[str]]:
-        """Yield the terms of each text, in order; may work ahead and in parallel."""
+        """Yield the terms of each passage, in order; may work ahead and in parallel."""
+
+    def questions(self, texts: Iterable[str]) -> Iterator[QuestionWords]:
+        """Yield each question as it is looked up, in order; may work ahead and in parallel."""
+
+    def halves(self, word: str) -> list[tuple[str, ...]]:
+        """Return the terms of each two words that a word could be made of; none, where it is not to be parted."""
 
 
 class VectorIndex(Protocol):
@@ -265,6 +286,9 @@ class SparseIndex(Protocol):
 
     def search(self, questions: Sequence[Sequence[str]], k: int) -> TopK:
         """Return the k best rows for each question, given as its terms."""
+
+    def frequencies(self, terms: Sequence[str]) -> IntArray:
+        """Return the number of passages that have each term, (terms,)."""
 
 
 class Retriever(Protocol):

@@ -62,7 +62,7 @@ class BuildOptions:
     target_recall: float | None = None
     questions: tuple[str, ...] = ()
     vectors: str | None = None
-    bm25_variant: str = "okapi"
+    bm25_variant: str = "lucene"
     k1: float = 1.2
     b: float = 0.75
     chunk_tokens: int | None = None

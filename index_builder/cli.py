@@ -71,7 +71,7 @@ def build_command(
     dense_parameter: DenseParameter = None,
     target_recall: TargetRecall = None,
     questions: Questions = None,
-    bm25_variant: BM25Variant = "okapi",
+    bm25_variant: BM25Variant = "lucene",
     k1: K1 = 1.2,
     b: B = 0.75,
     chunk_tokens: ChunkTokens = None,

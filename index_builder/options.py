@@ -63,7 +63,7 @@ Questions = Annotated[
     list[str] | None,
     typer.Option(metavar="SOURCE", help="kind:PATH of questions that --target-recall is to hold for, too; repeatable."),
 ]
-BM25Variant = Annotated[str, typer.Option(metavar="NAME", help="okapi or lucene.")]
+BM25Variant = Annotated[str, typer.Option(metavar="NAME", help="lucene or okapi.")]
 K1 = Annotated[float, typer.Option(min=0.0, help="BM25: how slowly a repeated term saturates.")]
 B = Annotated[float, typer.Option(min=0.0, max=1.0, help="BM25: how much a passage's length counts.")]
 ChunkTokens = Annotated[int | None, typer.Option(min=1, help="Cut documents into passages of at most so many tokens.")]

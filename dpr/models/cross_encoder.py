@@ -19,6 +19,7 @@ from dpr.models.checkpoint import content_hash, load_model, load_tokenizer, reso
 from dpr.models.positions import longest_input
 from dpr.models.tokens import length_sorted_batches
 from dpr.models.tower_compute import BATCH_TOKENS
+from dpr.text.normalize import fold_forms
 from dpr.types import FloatArray, Passage
 
 MAX_TOKENS = 512
@@ -47,8 +48,9 @@ class CrossEncoder:
         """
         if not questions:
             return np.empty(0, dtype=np.float32)
-        texts = [f"{passage.title} {passage.text}".strip() for passage in passages]
-        encoded = self._tokenizer(list(questions), texts, truncation="longest_first", max_length=self._max_tokens)
+        texts = [fold_forms(f"{passage.title} {passage.text}".strip()) for passage in passages]
+        plain_questions = [fold_forms(question) for question in questions]
+        encoded = self._tokenizer(plain_questions, texts, truncation="longest_first", max_length=self._max_tokens)
         columns: dict[str, list[list[int]]] = dict(encoded)
         if not self._takes_types:
             columns.pop("token_type_ids", None)

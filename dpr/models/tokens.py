@@ -1,5 +1,8 @@
 """Texts to token ids: one place for lengths and special tokens, for training, indexing and serving alike.
 
+A model reads text in its plain form: full-width letters, enclosed numbers and the like are folded here
+(`dpr.text.normalize.fold_forms`), so that a question in one form finds a passage in another.
+
 A title and a text are one pair, ``[CLS] title [SEP] text [SEP]``, all of segment 0 as in the original DPR code:
 encoders trained on single texts, the offline base among them, have never seen segment 1.
 """
@@ -11,6 +14,7 @@ from typing import Any
 
 import torch
 
+from dpr.text.normalize import fold_forms
 from dpr.types import Passage
 
 Batch = dict[str, torch.Tensor]
@@ -50,7 +54,7 @@ def tokenize_and_measure(
             joined = [f"{title} {text}" for title, text in zip(titles, texts, strict=True)]
             encoded = _tokenize(tokenizer, joined, None, max_tokens)
         for index, title, (tokens, is_cut) in zip(titled, titles, encoded, strict=True):
-            measured[index] = tokens, is_cut or title != prompt + passages[index].title
+            measured[index] = tokens, is_cut or title != fold_forms(prompt + passages[index].title)
     if plain:
         texts = [prompt + passages[index].text for index in plain]
         measured.update(zip(plain, _tokenize(tokenizer, texts, None, max_tokens), strict=True))
@@ -68,14 +72,15 @@ def _joins_pairs(tokenizer: Any) -> bool:
 
 
 def clip(tokenizer: Any, text: str, max_tokens: int) -> str:
-    """Cut a text after its first ``max_tokens`` tokens, special tokens not counted."""
+    """Return a text's plain form, cut after its first ``max_tokens`` tokens; special tokens are not counted."""
+    text = fold_forms(text)
     offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)["offset_mapping"]
     return text if len(offsets) <= max_tokens else text[: offsets[max_tokens - 1][1]]
 
 
 def count_tokens(tokenizer: Any, text: str) -> int:
     """Return a text's number of tokens, special tokens not counted."""
-    return len(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+    return len(tokenizer(fold_forms(text), add_special_tokens=False, verbose=False)["input_ids"])
 
 
 def length_sorted_batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
@@ -108,8 +113,8 @@ def _tokenize(tokenizer: Any, texts: list[str], pairs: list[str] | None, max_tok
     if not texts:
         return []
     encoded = tokenizer(
-        texts,
-        pairs,
+        [fold_forms(text) for text in texts],
+        pairs if pairs is None else [fold_forms(text) for text in pairs],
         truncation="longest_first" if pairs is None else "only_second",
         max_length=max_tokens,
         return_attention_mask=False,

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dpr.models.tokens import clip
+from dpr.text.normalize import FoldedText
 from dpr.types import IntArray
 
 SPECIAL_TOKENS = 4
@@ -48,11 +49,15 @@ def make_windows(
     stride: int,
     question_tokens: int,
 ) -> list[list[Window]]:
-    """Return the windows of each (question, passage): neighbours share ``stride`` tokens of the passage."""
+    """Return the windows of each (question, passage): neighbours share ``stride`` tokens of the passage.
+
+    The tokens are those of the plain form of both (`FoldedText`), their spans those of the passage as it is stored.
+    """
     clipped = {question: clip(tokenizer, question, question_tokens) for question in {pair[0] for pair in pairs}}
+    passages = [FoldedText.of(text) for _, text in pairs]
     encoded = tokenizer(
         [clipped[question] for question, _ in pairs],
-        [text for _, text in pairs],
+        [passage.text for passage in passages],
         truncation="only_second",
         max_length=max_tokens,
         stride=stride,
@@ -63,6 +68,7 @@ def make_windows(
     windows: list[list[Window]] = [[] for _ in pairs]
     for number, pair in enumerate(encoded["overflow_to_sample_mapping"]):
         spans = np.array(encoded["offset_mapping"][number], dtype=np.int64).reshape(-1, 2)
+        spans = passages[pair].original_spans(spans)
         spans[[source != 1 for source in encoded.sequence_ids(number)]] = -1
         ids, types = (np.array(encoded[name][number], dtype=np.int64) for name in ("input_ids", "token_type_ids"))
         windows[pair].append(Window(ids, types, _matches(ids, spans), spans))

@@ -15,7 +15,7 @@ from dpr.store.records import RecordError, decode
 from dpr.types import Encoder, EncoderOptions, MeasuresPassages
 
 FORMAT_VERSION = 5
-"""Raised whenever an older program would read a newer index wrongly."""
+"""Raised whenever an older program would read a newer index wrongly, or when encoders read a text in another form."""
 
 _HASH = "sha256"
 

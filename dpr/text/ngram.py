@@ -6,6 +6,18 @@ from collections.abc import Iterable, Iterator
 
 from dpr.text.normalize import normalize
 from dpr.text.scripts import Runs, bigrams, ideograph_terms, runs_of
+from dpr.text.spellings import as_they_are, halves_of, spelled
+from dpr.types import QuestionWords
+
+_PARTICLES = frozenset(
+    " ".join(
+        (
+            "은 는 이 가 을 를 의 에 도 와 과 만 로 랑 야 아 께",
+            "에서 에게 으로 까지 부터 에는 에도 에선 와는 과는 하고 이란 이다 이라 라는 이나 처럼 보다",
+        )
+    ).split()
+)
+"""What may follow a noun of one syllable: particles, and forms of the copula."""
 
 
 def hangul_bigrams(runs: Runs) -> list[str]:
@@ -13,17 +25,31 @@ def hangul_bigrams(runs: Runs) -> list[str]:
     return [pair for run in runs.hangul for pair in bigrams(run)]
 
 
+def lone_syllables(runs: Runs) -> list[str]:
+    """Return the first syllable of each Hangul run that is one syllable and a particle: ``곰`` of ``곰은``."""
+    return [run[0] for run in runs.hangul if run[1:] in _PARTICLES]
+
+
 class BigramAnalyzer:
     """Bigrams of Hangul and of ideographs, and the words of other scripts; no stop words, no stems, no language."""
 
     name = "ngram"
-    version = "1"
+    version = "2"
 
     def terms(self, text: str) -> list[str]:
         """Return a text's terms: those of its Hangul, then of its words, then of its ideographs."""
         runs = runs_of(normalize(text))
-        return [*hangul_bigrams(runs), *runs.words, *ideograph_terms(runs)]
+        return [*hangul_bigrams(runs), *runs.words, *runs.compounds, *ideograph_terms(runs)]
 
     def batch(self, texts: Iterable[str]) -> Iterator[list[str]]:
         """Yield the terms of each text, in order."""
         return map(self.terms, texts)
+
+    def questions(self, texts: Iterable[str]) -> Iterator[QuestionWords]:
+        """Yield each question's terms, with other spellings of its words, in order."""
+        for text in map(normalize, texts):
+            yield spelled(self.terms(text), text, runs_of(text).words, as_they_are)
+
+    def halves(self, word: str) -> list[tuple[str, ...]]:
+        """Return each two words that a word could be made of."""
+        return halves_of(word)

@@ -107,3 +107,13 @@ def test_batches_hold_every_text_once_within_the_budget(lengths: Sequence[int], 
         assert len(batch) == 1 or longest * len(batch) <= budget
     firsts = [lengths[batch[0]] for batch in batches]
     assert firsts == sorted(firsts, reverse=True)
+
+
+def test_full_width_and_enclosed_forms_are_read_as_the_plain_ones(tokenizer: Any) -> None:
+    forms, plain = "ａｂｃ ① ﬁ", "abc 1 fi"
+    assert tokenize_questions(tokenizer, [forms], 32) == tokenize_questions(tokenizer, [plain], 32)
+    titled = [Passage("1", text, text) for text in (forms, plain)]
+    first, second = tokenize_passages(tokenizer, titled, 32)
+    assert first == second
+    assert count_tokens(tokenizer, forms) == count_tokens(tokenizer, plain)
+    assert clip(tokenizer, "ａｂｃｄ", 2) == "ab"

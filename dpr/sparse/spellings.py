@@ -1,0 +1,41 @@
+"""Which spelling of a question's words counts: the one that passages have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from dpr.types import QuestionWords, SparseIndex
+
+Halves = Callable[[str], list[tuple[str, ...]]]
+
+
+def as_passages_spell(questions: Sequence[QuestionWords], index: SparseIndex, halves: Halves) -> list[list[str]]:
+    """Return each question's terms, with those of other spellings that the passages of an index have.
+
+    Two words also count as one where at least as many passages have it as have the rarer of the two. A word that no
+    passage has also counts as two, those of which the rarer one has the most passages.
+    """
+    pairs = {pair for question in questions for pair in question.pairs}
+    words = {item for question in questions for item in question.words.items()}
+    frequency = _frequencies(index, [term for pair in pairs for term in pair] + [term for term, _ in words])
+    joined = {pair for pair in pairs if frequency[pair[2]] >= max(1, min(frequency[pair[0]], frequency[pair[1]]))}
+    parted = {term: halves(word) for term, word in words if not frequency[term]}
+    frequency |= _frequencies(index, [term for both in parted.values() for pair in both for term in pair])
+
+    def of_passages(halves: tuple[str, ...]) -> int:
+        return min((frequency[half] for half in halves), default=0)
+
+    best = {term: max(both, key=of_passages) for term, both in parted.items() if any(map(of_passages, both))}
+    return [
+        [
+            *question.terms,
+            *(pair[2] for pair in question.pairs if pair in joined),
+            *(half for term in question.words for half in best.get(term, ())),
+        ]
+        for question in questions
+    ]
+
+
+def _frequencies(index: SparseIndex, terms: Iterable[str]) -> dict[str, int]:
+    different = list(dict.fromkeys(terms))
+    return dict(zip(different, index.frequencies(different).tolist(), strict=True))
