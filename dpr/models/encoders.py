@@ -50,7 +50,7 @@ class DualEncoder:
         self.question_tower, self.passage_tower = towers
         self._question_compute, self._passage_compute = computes
         self._question_tokenizer, self._passage_tokenizer = tokenizers
-        self.config = replace(self.question_tower.config, passage_tokens=self.passage_tower.config.passage_tokens)
+        self.config = _joint_config(*towers)
         self.precision = precision
 
     @property
@@ -152,9 +152,7 @@ def load_encoder(
     question_compute = _compute(question, question_dir, arithmetic, chosen)
     return DualEncoder(
         name=str(name),
-        fingerprint=_fingerprint(
-            question_dir, passage_dir, replace(question.config, passage_tokens=passage.config.passage_tokens)
-        ),
+        fingerprint=_fingerprint(question_dir, passage_dir, _joint_config(question, passage)),
         towers=(question, passage),
         computes=(
             question_compute,
@@ -255,6 +253,11 @@ def fit_lengths(config: EncoderConfig, model: Any) -> EncoderConfig:
         passage_tokens=min(config.passage_tokens, longest),
         question_tokens=min(config.question_tokens, longest),
     )
+
+
+def _joint_config(question: Tower, passage: Tower) -> EncoderConfig:
+    """Return how two towers are used, the length of passages being what BERT_p has positions for."""
+    return replace(question.config, passage_tokens=passage.config.passage_tokens)
 
 
 def _fingerprint(question_dir: Path, passage_dir: Path, config: EncoderConfig) -> str:
