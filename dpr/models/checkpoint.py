@@ -83,6 +83,7 @@ def next_base(directory: Path) -> Path | None:
 def load_model(auto_class: Any, directory: Path, new_head: bool = False) -> Any:
     """Load a checkpoint, or an adapter merged into its base, as a model of ``auto_class`` in fp32 and eval mode.
 
+    All its weights can be trained, those that an adapter was merged into too: who freezes some says so.
     ``new_head`` allows the checkpoint to lack the head of ``auto_class``, which then starts from random weights.
 
     Raises:
@@ -98,7 +99,7 @@ def load_model(auto_class: Any, directory: Path, new_head: bool = False) -> Any:
             f"{directory} has no weights for {missing[0]} and so is no {auto_class.__name__}; "
             "give a model that was trained for this"
         )
-    return model.float().eval()
+    return model.float().eval().requires_grad_()  # merging leaves the base's weights frozen
 
 
 def _load(auto_class: Any, directory: Path) -> tuple[Any, list[str]]:

@@ -7,7 +7,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,14 @@ from dpr.errors import ConfigError
 from dpr.models.adapters import write_rows
 from dpr.models.backends import choose_device
 from dpr.models.checkpoint import base_of, content_hash, load_model, load_tokenizer, resolve, save_tokenizer
+from dpr.models.pair import question_encoder
 from dpr.text.korean import shared_morphemes
 from dpr.train.adaptation import Adaptation
 from dpr.train.masked_loop import MaskedLoop
 from dpr.train.masking import masking_of
 from dpr.train.seen_texts import SeenTexts, Texts, all_texts, by_source
 from dpr.train.token_windows import TokenWindows, read_windows
+from dpr.train.trainable import count_trainable
 from dpr.train.vocabulary import extend_vocabulary, resize_embeddings
 from dpr.train.wordpieces import no_bounds
 from dpr.types import Progress, no_progress
@@ -56,6 +58,7 @@ def adapt(texts: Texts, output: Path, settings: Adaptation, progress: Progress =
         ModelError: the base cannot be loaded, the loss is not finite, or ``output`` holds another run's state.
     """
     started = time.monotonic()
+    settings = replace(settings, base=question_encoder(settings.base))
     base = resolve(settings.base)
     if output.resolve() == base.resolve():
         raise ConfigError(f"the output {output} is the base itself; choose another folder")
@@ -139,12 +142,14 @@ def _train(
     """Train the model on the texts as far as is asked; return what the summary says of that."""
     if settings.max_steps == 0:
         return {"steps": 0}
+    counts = count_trainable(model, [model], settings.base)
     windows = read_windows(tokenizer, all_texts(sources), settings.max_tokens - _SPECIAL_TOKENS, progress)
     run = _run_identity(identity, sources, tokenizer)
     loop = _loop(model, tokenizer, windows, settings)
     before = loop.evaluate()
     after = loop.run(output, run, progress)
     return {
+        **counts,
         "steps": len(loop.batches),
         "windows": len(windows),
         "tokens": len(windows.tokens),

@@ -30,6 +30,7 @@ from dpr.train.settings import Training
 from dpr.train.step import Temperature
 from dpr.train.towers import make_towers
 from dpr.train.train import base_hash
+from dpr.train.trainable import count_trainable
 from dpr.train.validation import HeldOut
 from dpr.train.vector_objective import VectorObjective
 from dpr.types import Example, Progress, no_progress
@@ -80,11 +81,13 @@ def distill(
     stepper = DistillStepper(towers, objective, training, precision)
     temperature = Temperature(training, towers.question.config.normalize).to(device)
     module = nn.ModuleDict({"towers": towers.module(), "temperature": temperature})
+    counts = count_trainable(module, [tower.model for tower in towers.both], settings.base)
     measure = partial(validation.measure, towers.both, towers.tokenizers, precision) if validation else None
     loop = Loop(module, stepper, objective.batches, measure, training, precision, Processes())
     standing, last = loop.run(output, run, progress)
     record: dict[str, object] = {
         **run_facts(command, precision, standing, last),
+        **counts,
         **origin,
         "seconds": round(time.monotonic() - began, 1),
         "run": run,

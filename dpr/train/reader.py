@@ -17,6 +17,7 @@ from torch import nn
 from dpr.errors import DataError
 from dpr.models.backends import choose_device, choose_precision
 from dpr.models.checkpoint import content_hash, load_tokenizer, resolve
+from dpr.models.pair import question_encoder
 from dpr.reader.compute import torch_compute
 from dpr.reader.evaluate import evaluate_reader
 from dpr.reader.model import ReaderConfig, fit_config, save_reader_model
@@ -32,6 +33,7 @@ from dpr.train.reader_step import ReaderStepper, epoch_rows
 from dpr.train.reader_teacher import ask_teachers, forget_opinions, kept_opinions
 from dpr.train.record import run_facts, write_record
 from dpr.train.train import base_hash
+from dpr.train.trainable import count_trainable
 from dpr.types import Example, Progress, no_progress
 
 logger = logging.getLogger(__name__)
@@ -87,11 +89,13 @@ def _train(
     progress: Progress,
     command: str,
 ) -> dict[str, object]:
+    training = replace(training, base=question_encoder(training.base))
     torch.manual_seed(training.seed)
     device = choose_device()
     precision = choose_precision(training.precision, device)
     tokenizer = load_tokenizer(resolve(training.base))
     network = make_network(training).to(device).train()
+    counts = count_trainable(network, [network.model], training.base)
     scale = training.added_rows_scale if training.lora_rank else 1.0  # whole weights are saved with it
     config = replace(fit_config(config, network.model), added_rows_scale=scale)
     examples = [example for source in sources for example in _weighed(source, training.seed)]
@@ -111,6 +115,7 @@ def _train(
     standing, last = loop.run(output, run, progress)
     record: dict[str, object] = {
         **run_facts(command, precision, standing, last),
+        **counts,
         "training": asdict(training),
         "base_sha256": base_hash(training.base),
         "sources": {source.name: _described(source) for source in sources},

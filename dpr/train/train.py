@@ -15,7 +15,8 @@ import torch
 from torch import nn
 
 from dpr.models.backends import choose_device, choose_precision
-from dpr.models.checkpoint import content_hash, resolve
+from dpr.models.checkpoint import content_hash
+from dpr.models.pair import encoder_directories
 from dpr.train.batches import Batching, Source, check_sources, epoch_batches
 from dpr.train.distributed import Processes, join_processes, leave_processes
 from dpr.train.encoding import TokenCache
@@ -24,6 +25,7 @@ from dpr.train.record import run_facts, write_record
 from dpr.train.settings import Training
 from dpr.train.step import Stepper, Temperature
 from dpr.train.towers import add_sketches, make_towers
+from dpr.train.trainable import count_trainable
 from dpr.train.validation import HeldOut
 from dpr.types import Example, Progress, no_progress
 
@@ -88,11 +90,13 @@ def _train(
     began = time.monotonic()
     batches_of = partial(epoch_batches, sources, Batching.of(training))
     module = nn.ModuleDict({"towers": towers.module(), "temperature": temperature})
+    counts = count_trainable(module, [tower.model for tower in towers.both], training.base)
     measure = partial(held_out.measure, towers.both, towers.tokenizers, precision) if held_out else None
     loop = Loop(module, stepper, batches_of, measure, training, precision, processes)
     standing, last = loop.run(output, run, progress)
     record: dict[str, object] = {
         **run_facts(command, precision, standing, last),
+        **counts,
         "training": asdict(training),
         "base_sha256": base_hash(training.base),
         "sources": {source.name: describe_source(source) for source in sources},
@@ -143,8 +147,8 @@ def _source_hash(source: Source) -> str:
 
 
 def base_hash(base: str) -> list[str]:
-    """Return the content hash of a base, or of the two that a name joins."""
-    return [content_hash(resolve(part.strip())) for part in base.split(",")]
+    """Return the content hash of a base, or of each encoder of a pair."""
+    return [content_hash(directory) for directory in encoder_directories(base)]
 
 
 def _run_identity(training: Training, sources: Sequence[Source], held_out: HeldOut | None) -> str:
