@@ -43,7 +43,7 @@ train "$output.third" last --start-from "$output.second" \
     --validate "$squad@40:" --validate "$korquad@100:120"
 
 # What the last training forgot of the second, their mean has.
-dpr average --encoder "$output.second" --share 0.25 --encoder "$output.third" --share 0.75 --output "$output"
+dpr average --encoder "$output.second" --share 0.25 --encoder "$output.third" --share 0.75 --output "$output" --overwrite
 
 # Threshold, probability and weights, on the held-out articles; the index holds all 44 SQuAD articles.
 dpr-index build --corpus "$squad" --encoder dpr-mini-ko-en --output "$output.index"

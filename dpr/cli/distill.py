@@ -14,6 +14,7 @@ from dpr.cli.options import (
     BaseOption,
     ConfigOption,
     JsonOption,
+    OverwriteOption,
     PassagePromptOption,
     QuestionPromptOption,
     ValidateOption,
@@ -65,6 +66,7 @@ def distill_command(
     batch_size: Annotated[int | None, typer.Option(help="Texts, or questions, in a batch.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of new weights and of the order.")] = None,
+    overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Teach a student the vectors or the scores of a teacher."""
@@ -86,7 +88,7 @@ def distill_command(
     held_out = [example for source in validate or () for example in read_examples(source)]
     command = shlex.join(["dpr", *sys.argv[1:]])
     with show_progress() as progress:
-        record = distill(material, output, settings, held_out, progress, command)
+        record = distill(material, output, settings, held_out, progress, command, overwrite)
     show(record, as_json)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dpr.cli.options import JsonOption, PassagePromptOption, QuestionPromptOption, show
+from dpr.cli.options import JsonOption, OverwriteOption, PassagePromptOption, QuestionPromptOption, show
 from dpr.errors import ConfigError
 from dpr.types import EncoderOptions
 
@@ -27,6 +27,7 @@ def export_command(
     dimension: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Keep the first N numbers of the encoder's vectors.")
     ] = None,
+    overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write a pair or a reader as whole Hugging Face checkpoints, or its adapters in less space."""
@@ -35,9 +36,9 @@ def export_command(
 
     options = EncoderOptions(question_prompt, passage_prompt, dimension)
     if encoder is not None and reader is None:
-        written = export(encoder, output, form, dtype, options)
+        written = export(encoder, output, form, dtype, options, overwrite)
     elif reader is not None and encoder is None and options == EncoderOptions():
-        written = export_reader(reader, output, form, dtype)
+        written = export_reader(reader, output, form, dtype, overwrite)
     else:
         raise ConfigError(
             "dpr export writes one model; give either --encoder or --reader, and prompts or a dimension to an encoder"

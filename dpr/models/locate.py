@@ -19,6 +19,7 @@ from dpr.config import load_config
 from dpr.errors import ModelError
 from dpr.models.checkpoint import base_name, base_of, read_json, resolve
 from dpr.models.dpr_checkpoint import DPR_CONFIG, is_dpr_checkpoint, refuse_swapped
+from dpr.models.pair import split_name
 from dpr.models.prompts import known_family
 from dpr.models.sentence_transformers import is_sentence_transformers, pools_prompts, read_config, recorded_length
 from dpr.models.tower import EncoderConfig
@@ -37,8 +38,9 @@ def locate_towers(
         ModelError: the name is no encoder, or its two towers are not used alike.
         ConfigError: an option or a value of ``encoder.json`` is not possible.
     """
-    if "," in name and not Path(name).exists():
-        question_name, passage_name = (part.strip() for part in name.split(",", 1))
+    first, *others = split_name(name)
+    if others:
+        question_name, passage_name = first, others[0]
         question_dir, passage_dir = resolve(question_name), resolve(passage_name)
         refuse_swapped(question_dir, passage_dir)
         towers = (question_dir, question_name), (passage_dir, passage_name)

@@ -44,7 +44,7 @@ class Distillation(Schedule):
     document_passages: int = 8
     hard_negatives: int = 7
     separate_sources: bool = True
-    gradient_cache: bool = False
+    gradient_cache: bool | None = None
 
     temperature: float | None = None
     teacher_temperature: float | None = None

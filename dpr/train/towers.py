@@ -30,6 +30,7 @@ from dpr.models.encoders import check_sketch, check_use, fit_lengths
 from dpr.models.head import Head
 from dpr.models.lexical_sketch import LexicalSketch
 from dpr.models.locate import locate_towers
+from dpr.models.pair import PAIR_CONFIG, split_name
 from dpr.models.sentence_transformers import read_head, write_sentence_transformers_files
 from dpr.models.tokens import Tokens
 from dpr.models.tower import EncoderConfig, Tower, hidden_dimension
@@ -82,15 +83,15 @@ def make_towers(training: Training) -> Towers:
     options = EncoderOptions(training.question_prompt, training.passage_prompt)
     question_dir, passage_dir, config = locate_towers(training.base, options)
     config = _configured(config, training)
-    question = _trainable(question_dir, config, training)
+    question = _trainable(question_dir, config, training, 0)
     if training.shared and passage_dir != question_dir:
         raise ConfigError(f"{training.base} has two different towers, which cannot be shared; train them separately")
-    passage = question if training.shared else _trainable(passage_dir, config, training)
+    passage = question if training.shared else _trainable(passage_dir, config, training, 1)
     tokenizers = load_tokenizer(question_dir, question.model), load_tokenizer(passage_dir, passage.model)
     for tower, tokenizer, directory in zip((question, passage), tokenizers, (question_dir, passage_dir), strict=True):
         check_sketch(tower, tokenizer, directory)
         check_use(tower, tokenizer, directory)
-    bases = _root_name(question_dir, training), _root_name(passage_dir, training)
+    bases = _root_name(question_dir, training, 0), _root_name(passage_dir, training, 1)
     extension = read_rows(question_dir)
     added = 0 if extension is None else len(extension[0])
     return Towers(question, passage, tokenizers, bases, range(len(tokenizers[0]) - added, len(tokenizers[0])))
@@ -138,10 +139,10 @@ def _configured(config: EncoderConfig, training: Training) -> EncoderConfig:
     )
 
 
-def _trainable(directory: Path, config: EncoderConfig, training: Training) -> Tower:
+def _trainable(directory: Path, config: EncoderConfig, training: Training, role: int) -> Tower:
     auto_class = tower_class(directory)
     if training.lora_rank:
-        model = _with_adapter(load_model(auto_class, base_of(directory)), directory, training)
+        model = _with_adapter(load_model(auto_class, base_of(directory)), directory, training, role)
     else:
         model = load_model(auto_class, directory)
     for name, weight in model.named_parameters():
@@ -156,7 +157,7 @@ def _trainable(directory: Path, config: EncoderConfig, training: Training) -> To
     return Tower(model, fit_lengths(config, model), _trainable_head(directory)).train()
 
 
-def _with_adapter(model: Any, directory: Path, training: Training) -> Any:
+def _with_adapter(model: Any, directory: Path, training: Training, role: int) -> Any:
     """Freeze a base and put a new adapter on it, or the directory's own to train it further."""
     from peft import PeftModel
 
@@ -174,7 +175,7 @@ def _with_adapter(model: Any, directory: Path, training: Training) -> Any:
         if rank != training.lora_rank:
             raise ModelError(f"{directory} has an adapter of rank {rank}; train it with lora_rank {rank}, or merge it")
     else:
-        name = _root_name(directory, training)
+        name = _root_name(directory, training, role)
         with quiet_transformers():
             adapted = add_lora(model, training.lora_rank, training.lora_alpha, name, exclude_modules=r".*pooler.*")
     for module in _extended(adapted):
@@ -186,12 +187,14 @@ def _extended(model: nn.Module) -> Iterator[ExtendedEmbedding]:
     return (module for module in model.modules() if isinstance(module, ExtendedEmbedding))
 
 
-def _root_name(directory: Path, training: Training) -> str:
-    """Return the name of the whole weights that a tower builds on, as the user or the adapter gave it."""
+def _root_name(directory: Path, training: Training, role: int) -> str:
+    """Return the name of the whole weights that an encoder builds on, as the user or the adapter gave it."""
     name = base_name(directory)
     if name is not None:
         return _root_name_of(name)
-    return str(directory) if (Path(training.base) / "encoder.json").is_file() else training.base
+    given = split_name(training.base)
+    is_pair = (directory.parent / PAIR_CONFIG).is_file() and resolve(given[0]) != directory
+    return str(directory) if is_pair else given[-1 if role else 0]
 
 
 def _root_name_of(name: str) -> str:

@@ -22,6 +22,7 @@ from dpr.models.checkpoint import read_json
 from dpr.models.encoders import DualEncoder, load_encoder
 from dpr.models.export import RECORD, export
 from dpr.models.head import IDENTITY, Dense, Head
+from dpr.models.output import check_output
 from dpr.models.sentence_transformers import read_head, write_sentence_transformers_files
 from dpr.models.tower import hidden_dimension
 from dpr.train.batches import Source, check_sources
@@ -42,6 +43,7 @@ def whiten(
     limit: int = 2000,
     command: str = "",
     progress: Progress = no_progress,
+    overwrite: bool = False,
 ) -> dict[str, object]:
     """Write an encoder with a whitening map after its pooling to another folder, and return what was done.
 
@@ -56,17 +58,18 @@ def whiten(
         limit: at most so many questions, and passages, of each source.
         command: what the record says it was made by.
         progress: told how many passages of a source are encoded.
+        overwrite: whether a model that the output holds may be replaced.
 
     Raises:
         DataError: there are no questions with passages.
-        ConfigError: the power is out of range, there are too few texts, or the output is the encoder itself.
+        ConfigError: the power is out of range, there are too few texts, or the output is the encoder itself or its
+            base, or holds a model and not ``overwrite``.
         ModelError: the encoder cannot be loaded.
     """
     if not 0 < power <= 1 or limit < 2:
         raise ConfigError(f"power {power} and limit {limit}: give a power above 0 up to 1, and a limit of at least 2")
     check_sources(sources)
-    if output.resolve() == Path(name).resolve():
-        raise ConfigError(f"the output {output} is the encoder itself; choose another folder")
+    check_output(output, [name], overwrite)
     encoder = load_encoder(name)
     if encoder.config.dimension is not None:
         raise ConfigError(
@@ -76,7 +79,7 @@ def whiten(
         np.cov(vectors, rowvar=False) for one in sources for vectors in _vectors(encoder, one, limit, progress)
     ]
     matrix = whitening_matrix(np.mean(covariances, axis=0), power)
-    written = export(name, output, "as-is")
+    written = export(name, output, "as-is", overwrite=overwrite)
     for role, tower in zip(("question", "passage"), (encoder.question_tower, encoder.passage_tower), strict=True):
         folder = output / role
         if folder.is_dir():

@@ -113,7 +113,7 @@ def test_a_state_of_other_settings_is_refused(tiny_checkpoint: Path, tmp_path: P
 
     with pytest.raises(KilledError):
         train_reader(sources(), tmp_path, training(tiny_checkpoint), CONFIG, progress=kill)
-    with pytest.raises(ModelError, match="other settings or data"):
+    with pytest.raises(ConfigError, match="holds the state of a run with other settings or data"):
         train_reader(sources(), tmp_path, training(tiny_checkpoint, seed=2), CONFIG)
 
 

@@ -152,7 +152,7 @@ def test_a_state_of_other_settings_is_refused(training: Training, sources: list[
 
     with pytest.raises(Killed):
         train(sources, tmp_path, training, progress=kill)
-    with pytest.raises(ModelError, match=r"state.safetensors belongs to a run with other settings or data"):
+    with pytest.raises(ConfigError, match="holds the state of a run with other settings or data"):
         train(sources, tmp_path, replace(training, learning_rate=2e-3))
 
 

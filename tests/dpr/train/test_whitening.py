@@ -100,7 +100,7 @@ def test_what_cannot_be_whitened_is_refused(tiny_checkpoint: Path, sources: list
         whiten(str(tiny_checkpoint), sources, tmp_path / "new", power=0.0)
     with pytest.raises(DataError, match="there is nothing to train on"):
         whiten(str(tiny_checkpoint), [], tmp_path / "new")
-    with pytest.raises(ConfigError, match="is the encoder itself; choose another folder"):
+    with pytest.raises(ConfigError, match=r"is the folder of .* itself"):
         whiten(str(tiny_checkpoint), sources, tiny_checkpoint)
     one = Source("one", [Example(Question("1", "Why?"), (Passage("p", "Because."),))])
     with pytest.raises(ConfigError, match="one: whitening needs at least 2 questions and 2 passages"):
