@@ -134,8 +134,9 @@ class Reading:
     """A reader's verdict on one question: its best answers, best first, and whether it stands by none of them.
 
     ``no_answer_score`` is SQuAD 2.0's difference of null score and span score, of the best answer and in its passage;
-    above the reader's threshold, ``is_answered`` is false. ``probability`` is the calibrated one that this passage
-    answers the question; None where the reader was not calibrated, or read nothing.
+    above the reader's threshold, ``is_answered`` is false. ``probability`` is the calibrated one that the best answer
+    is right, or nearly so; None where the reader was not calibrated, or read nothing. ``evidence`` is what it is made
+    of, by name.
 
     ``text`` is what a generative reader wrote, in which ``[n]`` stands for the n-th passage, and ``cited`` the ids of
     the passages it stands by, in the order of their first citation; both are empty for an extractive reading. ``note``
@@ -150,6 +151,7 @@ class Reading:
     text: str = ""
     cited: tuple[str, ...] = ()
     note: str = ""
+    evidence: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

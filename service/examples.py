@@ -47,7 +47,7 @@ QUERY_RESPONSE: dict[str, Any] = {
             "hits": [HIT],
             "is_answered": True,
             "no_answer_score": -9.3,
-            "probability": 0.94,
+            "probability": 0.84,
             "answers": [
                 {
                     "text": "King Sejong",

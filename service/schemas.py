@@ -146,7 +146,8 @@ class QueryResult(RetrieveResult):
         description="Null score less best span score; null where no reader gave one. Higher is less answered."
     )
     probability: float | None = Field(
-        description="That the passage of the best answer answers the question; null where the reader is not calibrated."
+        description="That the best answer is right, or nearly so; null where the reader is not calibrated, nothing was "
+        "read, or a generator wrote."
     )
     answers: list[AnswerOut]
     evidence: list[PassageOut] = Field(

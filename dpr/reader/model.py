@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
-from dataclasses import asdict, dataclass, replace
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,9 +19,15 @@ from dpr.durable import write_atomically
 from dpr.errors import ConfigError, ModelError
 from dpr.models.checkpoint import base_of, load_model, load_tokenizer, read_json, save_tokenizer
 from dpr.models.positions import longest_input
+from dpr.reader.probability import RULES, Calibration, Evidence, calibration_for
 from dpr.reader.windows import SPECIAL_TOKENS, WindowSize
+from dpr.store.records import RecordError, decode
 
 CONFIG_FILE, PARTS_FILE = "reader.json", "reader.safetensors"
+
+_FORMER_CALIBRATION = ("calibration_temperature", "calibration_margin")
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +49,8 @@ class ReaderConfig:
 
     ``trim_particles`` takes the particle off the end of a Korean answer, see `dpr.reader.particles`.
 
-    The probability of an answer is σ((``calibration_margin`` - margin) / ``calibration_temperature``); a temperature of
-    None says that this reader was not calibrated.
+    ``calibration`` gives the probability that the best answer is right, by the script of the question, see
+    `dpr.reader.probability`; a reader without one gives none.
     """
 
     max_tokens: int = 384
@@ -53,11 +60,10 @@ class ReaderConfig:
     null_threshold: float = 0.0
     retrieval_weight: float = 2.0
     relevance_weight: float = 0.0
-    calibration_margin: float = 0.0
-    calibration_temperature: float | None = None
     added_rows_scale: float = 1.0
     types_alike: bool = False
     trim_particles: bool = False
+    calibration: Mapping[str, Calibration] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.max_answer_tokens < 1 or self.question_tokens < 1:
@@ -74,9 +80,8 @@ class ReaderConfig:
             )
         if not 0 < self.added_rows_scale < float("inf"):
             raise ConfigError(f"added_rows_scale is {self.added_rows_scale}; it must be a number above 0")
-        temperature = self.calibration_temperature
-        if temperature is not None and not 0 < temperature < float("inf"):
-            raise ConfigError(f"calibration_temperature is {temperature}; it must be a number above 0")
+        if unknown := sorted(set(self.calibration) - set(RULES)):
+            raise ConfigError(f"calibration is for the script {unknown[0]!r}; choose {' or '.join(RULES)}")
 
     def longest_question(self, positions: int) -> int:
         """Return how many tokens of a question are read by a model of so many positions: two answers still fit."""
@@ -99,11 +104,10 @@ class ReaderConfig:
         """Return the configuration for a model whose embeddings have been changed as this one says already."""
         return replace(self, added_rows_scale=1.0, types_alike=False)
 
-    def probability(self, margin: float) -> float | None:
-        """Return the probability of an answer, from its margin; None where the reader was not calibrated."""
-        if self.calibration_temperature is None:
-            return None
-        return 1 / (1 + math.exp(min(700.0, (margin - self.calibration_margin) / self.calibration_temperature)))
+    def probability(self, question: str, evidence: Evidence) -> float | None:
+        """Return the probability that a best answer is right; None where the reader was not calibrated."""
+        calibration = calibration_for(question, self.calibration)
+        return None if calibration is None else calibration.probability(evidence)
 
 
 def fit_config(config: ReaderConfig, model: Any) -> ReaderConfig:
@@ -190,8 +194,7 @@ def load_reader_model(directory: Path) -> tuple[ReaderNetwork, Any, ReaderConfig
     """
     from transformers import AutoModelForQuestionAnswering
 
-    saved = directory / CONFIG_FILE
-    config = load_config(ReaderConfig, overrides=read_json(saved) if saved.is_file() else {})
+    config = read_reader_config(directory)
     model = load_model(AutoModelForQuestionAnswering, directory)
     scale_added_rows(model, directory, config.added_rows_scale)
     if config.types_alike:
@@ -199,6 +202,36 @@ def load_reader_model(directory: Path) -> tuple[ReaderNetwork, Any, ReaderConfig
     network = ReaderNetwork(model)
     load_parts(network, directory)
     return network.eval(), load_tokenizer(directory, model), config
+
+
+def read_reader_config(directory: Path) -> ReaderConfig:
+    """Return what ``reader.json`` says; the defaults where there is none.
+
+    Until decision 0018 a calibration was of another probability, that the passage has an answer; it is left out.
+
+    Raises:
+        ConfigError: it has an unknown or impossible value.
+    """
+    path = directory / CONFIG_FILE
+    values = read_json(path) if path.is_file() else {}
+    former = [values.pop(name, None) for name in _FORMER_CALIBRATION]
+    calibration = values.pop("calibration", {})
+    if former[0] is not None and not calibration:
+        logger.warning(
+            "%s was calibrated for the probability that a passage has an answer, not that the answer is right, so it "
+            "gives none; run dpr tune-reader with --index and --questions",
+            directory,
+        )
+    config = load_config(ReaderConfig, overrides=values)
+    try:
+        return replace(config, calibration=decode(_Calibrations, {"by_script": calibration}).by_script)
+    except RecordError as error:
+        raise ConfigError(f"{path} has a calibration that cannot be used ({error}); tune the reader again") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Calibrations:
+    by_script: Mapping[str, Calibration]
 
 
 def scale_added_rows(model: Any, directory: Path, scale: float) -> None:

@@ -19,6 +19,7 @@ from dpr.reader.long_questions import asking_sentence, surer
 from dpr.reader.merge import PassageSpans, Weights, rank_answers
 from dpr.reader.model import ReaderConfig, fit_config, load_reader_model
 from dpr.reader.particles import without_particle
+from dpr.reader.probability import evidence_of
 from dpr.reader.windows import Window, make_windows, pad_windows
 from dpr.types import Candidates, Reading, TokensRead
 
@@ -125,11 +126,18 @@ def verdict(item: Candidates, found: Sequence[PassageSpans], config: ReaderConfi
     answers = rank_answers(item, found, weights, n_best)
     if not answers:
         return Reading()
+    evidence = evidence_of(item, found, answers[0])
     if config.trim_particles:
         texts = {passage.id: passage.text for passage in item.passages}
         answers = [without_particle(answer, texts[answer.passage_id]) for answer in answers]
     margin = answers[0].null_score - answers[0].span_score
-    return Reading(tuple(answers), margin <= config.null_threshold, margin, config.probability(margin))
+    return Reading(
+        tuple(answers),
+        margin <= config.null_threshold,
+        margin,
+        config.probability(item.question, evidence),
+        evidence=evidence,
+    )
 
 
 def load_reader(

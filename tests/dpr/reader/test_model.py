@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from transformers import RobertaConfig, RobertaForQuestionAnswering
 
+from dpr.config import DEFAULT_READER
 from dpr.errors import ConfigError, ModelError
 from dpr.models.adapters import write_rows
 from dpr.models.checkpoint import load_model
@@ -19,9 +22,12 @@ from dpr.reader.model import (
     fit_config,
     load_reader_model,
     make_match,
+    read_reader_config,
+    save_reader_config,
     save_reader_model,
     scale_added_rows,
 )
+from dpr.reader.probability import Calibration
 from tests.tiny_models import make_reader
 
 
@@ -69,13 +75,39 @@ def test_positions_are_those_that_hold_tokens(tiny_reader: Path) -> None:
         roberta(torch.full((1, 49), 5))
 
 
-def test_a_probability_falls_with_the_margin() -> None:
-    config = ReaderConfig(calibration_margin=-2.0, calibration_temperature=1.5)
-    assert config.probability(-2.0) == pytest.approx(0.5)
-    assert config.probability(-5.0) == pytest.approx(1 / (1 + 2.718281828 ** (-2)))
-    assert config.probability(1e9) == pytest.approx(0.0)
-    assert config.probability(-1e9) == 1.0
-    assert ReaderConfig().probability(0.0) is None
+def test_calibrations_are_kept_by_script(tiny_reader: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_reader, tmp_path / "reader")
+    config = replace(
+        read_reader_config(tmp_path / "reader"),
+        calibration={
+            "hangul": Calibration(-1.5, {"margin": 0.5}),
+            "other": Calibration(0.5, {"margin": 1.0, "share": 2.0}),
+        },
+    )
+    save_reader_config(tmp_path / "reader", config)
+    assert read_reader_config(tmp_path / "reader") == config
+    assert config.probability("누구?", {"margin": 3.0}) == pytest.approx(0.5)
+    assert config.probability("who?", {"margin": -1.5, "share": 0.5}) == pytest.approx(0.5)
+    assert ReaderConfig().probability("who?", {"margin": 3.0}) is None
+
+
+def test_a_calibration_of_the_former_probability_is_left_out_and_told(
+    tiny_reader: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(tiny_reader, tmp_path / "reader")
+    path = tmp_path / "reader" / "reader.json"
+    former = json.loads(path.read_text(encoding="utf-8")) | {"calibration_margin": -4.1, "calibration_temperature": 2.6}
+    del former["calibration"]
+    path.write_text(json.dumps(former), encoding="utf-8")
+    config = read_reader_config(tmp_path / "reader")
+    assert config == read_reader_config(tiny_reader)
+    assert "so it gives none; run dpr tune-reader" in caplog.text
+    assert config.probability("who?", {"margin": 3.0}) is None
+    caplog.clear()
+    former |= {"calibration_margin": 0.0, "calibration_temperature": None}
+    path.write_text(json.dumps(former), encoding="utf-8")
+    read_reader_config(tmp_path / "reader")
+    assert caplog.text == ""
 
 
 def test_a_relevance_head_is_kept_with_its_reader(tiny_checkpoint: Path, tmp_path: Path) -> None:
@@ -141,13 +173,17 @@ def test_only_added_rows_are_scaled(tiny_checkpoint: Path, tmp_path: Path) -> No
     [
         ({"max_answer_tokens": 0}, "at least 1"),
         ({"stride": 20}, "max_answer_tokens 30 is more than the 20 tokens"),
-        ({"calibration_temperature": 0.0}, "calibration_temperature is 0.0"),
+        ({"calibration": {"latin": {"intercept": 0.0, "weights": {"margin": 1.0}}}}, "for the script 'latin'"),
+        ({"calibration": {"other": {"intercept": 0.0, "weights": {"length": 1.0}}}}, "a weight of 'length'"),
+        ({"calibration": {"other": {"intercept": 0.0, "weights": {"margin": -1.0}}}}, "weights not below 0"),
+        ({"calibration": {"other": {"weights": {"margin": 1.0}}}}, "intercept is missing"),
+        ({"calibration": 3}, "not an object"),
         ({"added_rows_scale": -1.0}, "added_rows_scale is -1.0"),
         ({"temperature": 1.0}, "unknown setting 'temperature'"),
     ],
 )
 def test_an_impossible_configuration_is_refused(
-    values: dict[str, float], message: str, tiny_reader: Path, tmp_path: Path
+    values: dict[str, object], message: str, tiny_reader: Path, tmp_path: Path
 ) -> None:
     for path in tiny_reader.iterdir():
         (tmp_path / path.name).symlink_to(path)
@@ -155,3 +191,14 @@ def test_an_impossible_configuration_is_refused(
     (tmp_path / "reader.json").write_text(json.dumps(values), encoding="utf-8")
     with pytest.raises(ConfigError, match=message):
         load_reader_model(tmp_path)
+
+
+def test_the_bundled_reader_is_calibrated_for_both_scripts() -> None:
+    config = read_reader_config(DEFAULT_READER)
+    assert config.calibration.keys() == {"hangul", "other"}
+    sure = {"margin": 18.0, "share": -0.05}
+    korean, english = (config.probability(question, sure) for question in ("누가 세웠나?", "Who built it?"))
+    assert korean is not None
+    assert english is not None
+    assert 0.5 < korean < 1
+    assert 0.8 < english < 1
