@@ -16,6 +16,7 @@ from dpr.data.passages import read_examples
 from dpr.errors import ModelError
 from dpr.models.checkpoint import load_model, resolve
 from dpr.models.encoders import load_encoder
+from dpr.models.head import Dense
 from dpr.models.lexical_sketch import LexicalSketch
 from dpr.models.pair import encoder_directories, question_encoder
 from dpr.reader.model import load_reader_model
@@ -101,7 +102,7 @@ def expected(names: Iterable[str], lora_rank: int, trains_rows: bool = True) -> 
     """Tell of each weight whether it is to move: all but poolers and whitening, or what LoRA and added rows change."""
 
     def moves(name: str) -> bool:
-        if "pooler" in name or "projection" in name:
+        if "pooler" in name or "head.0.linear" in name:
             return False
         is_linear = "encoder.layer" in name and "LayerNorm" not in name and name.endswith("weight")
         return not lora_rank or is_linear or "importance" in name or (trains_rows and name == "added rows")
@@ -272,4 +273,5 @@ def test_the_forms_are_what_they_are_called(bases: dict[str, str]) -> None:
     assert len(encoder_directories(bases["pair"])) == len(encoder_directories(bases["QUESTION,PASSAGE"])) == 2
     sketch = load_encoder(bases["sketch pair"], "fp32", "torch").question_tower.sketch
     assert isinstance(sketch, LexicalSketch)
-    assert load_encoder(bases["even pair"], "fp32", "torch").question_tower.projection is not None
+    [whitening] = load_encoder(bases["even pair"], "fp32", "torch").question_tower.head
+    assert isinstance(whitening, Dense)
