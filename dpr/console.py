@@ -61,7 +61,7 @@ def show_log(console: Console) -> Iterator[None]:
 
 @contextmanager
 def show_progress() -> Iterator[Progress]:
-    """Draw one bar on stderr for each stage that the yielded callback is told of, and log lines above the bars."""
+    """Draw one bar on stderr for each stage that the yielded callback reports, and log lines above the bars."""
     console = Console(stderr=True)
     bars = rich_progress.Progress(
         rich_progress.TextColumn("{task.description}"),

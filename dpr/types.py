@@ -206,11 +206,11 @@ class Encoder(Protocol):
 
     @property
     def question_prompt(self) -> str:
-        """What stands before every question."""
+        """Text put before every question."""
 
     @property
     def passage_prompt(self) -> str:
-        """What stands before every passage."""
+        """Text put before every passage."""
 
     def encode_questions(self, questions: Sequence[str]) -> FloatArray:
         """Return the vectors of questions, (Q, D)."""

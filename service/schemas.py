@@ -119,7 +119,7 @@ class RetrieveResult(Model):
     question: str
     hits: list[HitOut]
     note: str | None = Field(
-        description="What is unusual: how much of the question the encoder did not read; null where nothing is."
+        description="What is unusual: how much of the question the encoder did not read; null otherwise."
     )
 
 
@@ -159,7 +159,7 @@ class QueryResult(RetrieveResult):
     cited: list[str] = Field(description="The ids of the passages that the text cites, in order.")
     note: str | None = Field(
         description="What is unusual: how much of the question encoder and reader did not read, why the reader "
-        "answered instead of the generator, or what its text lacks; null where nothing is."
+        "answered instead of the generator, or what its text lacks; null otherwise."
     )
 
 

@@ -49,8 +49,8 @@ def tower_class(directory: Path) -> Any:
     Raises:
         ModelError: the model has an encoder and a decoder, and is no T5.
     """
-    if (known := _CLASSES.get(_architecture(directory))) is not None:
-        return known
+    if (original := _CLASSES.get(_architecture(directory))) is not None:
+        return original
     path = base_of(directory) / "config.json"
     config = read_json(path) if path.is_file() else {}
     if (encoder := _ENCODERS.get(config.get("model_type", ""))) is not None:

@@ -65,12 +65,12 @@ class DualEncoder:
 
     @property
     def question_prompt(self) -> str:
-        """What stands before every question."""
+        """Text put before every question."""
         return self.config.question_prompt
 
     @property
     def passage_prompt(self) -> str:
-        """What stands before every passage."""
+        """Text put before every passage."""
         return self.config.passage_prompt
 
     def encode_questions(self, questions: Sequence[str]) -> FloatArray:

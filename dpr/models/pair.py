@@ -21,7 +21,7 @@ def split_name(name: str) -> list[str]:
 
 
 def question_encoder(name: str) -> str:
-    """Return the name of a pair's question encoder, and log that it is used; any other name is returned as it is.
+    """Return the name of a pair's question encoder, and log that it is used; any other name is returned unchanged.
 
     Raises:
         ModelError: the name is no model.

@@ -135,7 +135,7 @@ def read_head(directory: Path) -> Head:
 def recorded_length(directory: Path) -> int:
     """Return how many tokens of a text a directory says are read, special tokens included.
 
-    The model's positions may be fewer, and decide where nothing is recorded.
+    The model's positions may be fewer, and are the limit where none is recorded.
     """
     settings = _transformer_settings(directory)
     length = settings.get("max_seq_length") or _arguments(settings, "processor").get("model_max_length")

@@ -76,7 +76,7 @@ def frequencies_of(
     """
     numbers = np.array([vocabulary.lookup(terms) for vocabulary in vocabularies], dtype=np.int64)
     numbers = numbers.reshape(len(vocabularies), len(terms))
-    known = np.zeros(len(terms), dtype=np.int64)
+    document_frequencies = np.zeros(len(terms), dtype=np.int64)
     for of_vocabulary, in_vocabulary in zip(frequencies, numbers, strict=True):
-        known[in_vocabulary >= 0] = of_vocabulary[in_vocabulary[in_vocabulary >= 0]]
-    return numbers, known
+        document_frequencies[in_vocabulary >= 0] = of_vocabulary[in_vocabulary[in_vocabulary >= 0]]
+    return numbers, document_frequencies

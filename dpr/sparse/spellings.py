@@ -19,13 +19,13 @@ def as_passages_spell(questions: Sequence[QuestionWords], index: SparseIndex, ha
     words = {item for question in questions for item in question.words.items()}
     frequency = _frequencies(index, [term for pair in pairs for term in pair] + [term for term, _ in words])
     joined = {pair for pair in pairs if frequency[pair[2]] >= max(1, min(frequency[pair[0]], frequency[pair[1]]))}
-    parted = {term: halves(word) for term, word in words if not frequency[term]}
-    frequency |= _frequencies(index, [term for both in parted.values() for pair in both for term in pair])
+    splits = {term: halves(word) for term, word in words if not frequency[term]}
+    frequency |= _frequencies(index, [term for ways in splits.values() for way in ways for term in way])
 
     def of_passages(halves: tuple[str, ...]) -> int:
         return min((frequency[half] for half in halves), default=0)
 
-    best = {term: max(both, key=of_passages) for term, both in parted.items() if any(map(of_passages, both))}
+    best = {term: max(ways, key=of_passages) for term, ways in splits.items() if any(map(of_passages, ways))}
     return [
         [
             *question.terms,

@@ -86,12 +86,12 @@ class EnglishWords:
         is_empty = not has_other_terms and len(stop_words) == len(runs.words)
         words = [word for word in runs.words if word not in STOP_WORDS]
         if names:
-            kept = self.names(names) + (self.names(names) + self.stems(names) if is_empty else [])
+            stop_terms = self.names(names) + (self.names(names) + self.stems(names) if is_empty else [])
         elif is_few_words or is_empty:
-            kept, words = self.stems(stop_words) + 2 * self.names(told_by_case(runs)), runs.words
+            stop_terms, words = self.stems(stop_words) + 2 * self.names(told_by_case(runs)), runs.words
         else:
-            kept = []
-        return spelled([*self._content(runs), *kept], text, words, self.stems)
+            stop_terms = []
+        return spelled([*self._content(runs), *stop_terms], text, words, self.stems)
 
     def halves(self, word: str) -> list[tuple[str, ...]]:
         """Return the stems of each way to split a word in two, stop words left out."""

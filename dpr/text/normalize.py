@@ -58,7 +58,7 @@ _KEYBOARD_SIGNS = str.maketrans(
 
 
 def normalize(text: str) -> str:
-    """Return the text as terms are made of it: `fold_forms`, then Unicode's form NFKC, without invisible characters.
+    """Return the form that terms are made from: `fold_forms`, then Unicode's NFKC, without invisible characters.
 
     Typographic apostrophes and hyphens become those of the keyboard; halves of surrogate pairs, which no UTF-8 text
     holds, become question marks.
@@ -82,10 +82,10 @@ def fold(word: str) -> str:
 
 
 def fold_forms(text: str) -> str:
-    """Return the text as a model reads it: letters, digits and signs in their plain width and form, composed (NFC).
+    """Return the form that a model reads: letters, digits and signs in their plain width and form, composed (NFC).
 
     ``２００４ ㎞ ① ㈜`` becomes ``2004 km 1 (주)``. Ordinary text, with its case, punctuation, superscripts, fractions
-    and emoji, is returned as it is.
+    and emoji, is returned unchanged.
     """
     if text.isascii() or not _has_forms(text):
         return text
@@ -173,7 +173,7 @@ def _syllables(letters: str, start: int) -> Iterator[tuple[str, int, int]]:
 
 
 def _lone_letter(text: str) -> str:
-    """Return the letter that stands alone for a single conjoining one; anything else as it is."""
+    """Return the letter that stands alone for a single conjoining one; anything else unchanged."""
     if len(text) != 1 or ord(text) not in _CONJOINING:
         return text
     name = re.sub("CHOSEONG|JUNGSEONG|JONGSEONG", "LETTER", unicodedata.name(text))
