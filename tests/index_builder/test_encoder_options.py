@@ -1,4 +1,4 @@
-"""Prompts and dimension: given once, at the build, they hold for all that is done with the index later."""
+"""Prompts and dimension: the build records them, and every later use of the index follows them."""
 
 from __future__ import annotations
 

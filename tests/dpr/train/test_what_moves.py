@@ -99,7 +99,7 @@ KNOWN_ROWS = 5 + 2 * (94 + 200)
 
 
 def expected(names: Iterable[str], lora_rank: int, trains_rows: bool = True) -> dict[str, bool]:
-    """Tell of each weight whether it is to move: all but poolers and whitening, or what LoRA and added rows change."""
+    """Tell of each weight whether it should move: all but poolers and whitening, or what LoRA and added rows change."""
 
     def moves(name: str) -> bool:
         if "pooler" in name or "head.0.linear" in name:
