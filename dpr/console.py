@@ -34,7 +34,7 @@ class RateColumn(rich_progress.ProgressColumn):
 
 
 class _LogLines(logging.Handler):
-    """Writes log lines above the bars, each as it is, in whole."""
+    """Prints each log line above the progress bars, unchanged and without a cut."""
 
     def __init__(self, console: Console, level: int) -> None:
         super().__init__(level)
@@ -46,7 +46,7 @@ class _LogLines(logging.Handler):
 
 @contextmanager
 def show_log(console: Console) -> Iterator[None]:
-    """Show what this program logs of its course; of several processes, the first alone tells it."""
+    """Print what ``dpr`` logs, from INFO on; of several processes, all but the first print errors only."""
     is_main = os.environ.get("RANK", "0") == "0"
     program = logging.getLogger("dpr")
     lines, level = _LogLines(console, logging.INFO if is_main else logging.ERROR), program.level
@@ -61,7 +61,7 @@ def show_log(console: Console) -> Iterator[None]:
 
 @contextmanager
 def show_progress() -> Iterator[Progress]:
-    """Draw one bar on stderr for each stage that the yielded callback is told of, and log lines above the bars."""
+    """Draw one bar on stderr for each stage that the yielded callback reports, and log lines above the bars."""
     console = Console(stderr=True)
     bars = rich_progress.Progress(
         rich_progress.TextColumn("{task.description}"),

@@ -107,7 +107,7 @@ class OpenQA:
         return chosen.search(questions, k) if questions else []
 
     def note(self, question: str, retriever: str = "hybrid") -> str:
-        """Return a sentence on what the encoder of a retriever does not read of a question, empty where it reads all.
+        """Return a sentence on how much of a question the retriever's encoder reads; empty where it reads all of it.
 
         Raises:
             RequestError: the index has no such retriever.

@@ -19,6 +19,7 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
+DoubleArray = npt.NDArray[np.float64]
 
 Progress = Callable[[str, int, int | None], None]
 """Called with a stage's name, the units done so far and their total (None: unknown)."""
@@ -134,14 +135,14 @@ class Reading:
     """A reader's verdict on one question: its best answers, best first, and whether it stands by none of them.
 
     ``no_answer_score`` is SQuAD 2.0's difference of null score and span score, of the best answer and in its passage;
-    above the reader's threshold, ``is_answered`` is false. ``probability`` is the calibrated one that the best answer
-    is right, or nearly so; None where the reader was not calibrated, or read nothing. ``evidence`` is what it is made
-    of, by name.
+    above the reader's threshold, ``is_answered`` is false. ``probability`` is the calibrated probability that the best
+    answer is right or nearly right; None where the reader was not calibrated, or read nothing. ``evidence`` has the
+    features that the probability is computed from, by name.
 
     ``text`` is what a generative reader wrote, in which ``[n]`` stands for the n-th passage, and ``cited`` the ids of
     the passages it stands by, in the order of their first citation; both are empty for an extractive reading. ``note``
     says what is unusual: why another reader answered, what is wrong with the text, or how much of the question was not
-    read.
+    read; empty where nothing is.
     """
 
     answers: tuple[Answer, ...] = ()
@@ -156,9 +157,9 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class EncoderOptions:
-    """How an encoder is used, where not as its files say; None: as they say.
+    """Options that override what an encoder's files say; None keeps what they say.
 
-    A prompt stands before every question, or passage. Of a vector its first ``dimension`` numbers are kept.
+    A prompt is put before every question, or passage. Vectors are cut to their first ``dimension`` numbers.
     """
 
     question_prompt: str | None = None
@@ -168,7 +169,7 @@ class EncoderOptions:
 
 @dataclass(frozen=True, slots=True)
 class TokensRead:
-    """How much of a question a model reads: the first ``read`` of its ``total`` tokens, special tokens not counted."""
+    """A model reads the first ``read`` of the ``total`` tokens of a question; special tokens are not counted."""
 
     read: int
     total: int
@@ -185,7 +186,7 @@ class ReadsTokens(Protocol):
     """An encoder, a retriever or a reader that knows how much of a question it reads."""
 
     def tokens_read(self, question: str) -> TokensRead | None:
-        """Return how much of a question is read; None where no model reads it."""
+        """Return how many tokens of a question are read; None where no model reads it."""
 
 
 class Encoder(Protocol):
@@ -205,11 +206,11 @@ class Encoder(Protocol):
 
     @property
     def question_prompt(self) -> str:
-        """What stands before every question."""
+        """Text put before every question."""
 
     @property
     def passage_prompt(self) -> str:
-        """What stands before every passage."""
+        """Text put before every passage."""
 
     def encode_questions(self, questions: Sequence[str]) -> FloatArray:
         """Return the vectors of questions, (Q, D)."""
@@ -239,12 +240,12 @@ class MeasuresPassages(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class QuestionWords:
-    """A question as its terms, and as words that passages may write otherwise.
+    """The terms of a question, and those of its words that passages may spell in another way.
 
     Attributes:
-        terms: its terms, repeats included.
-        pairs: the terms of two neighbouring words, and the term of the two joined: ``data``, ``base``, ``databas``.
-        words: the words that may be two words in a passage, by their terms.
+        terms: the question's terms, repeats included.
+        pairs: the terms of two neighbouring words, and the term of the joined word: ``data``, ``base``, ``databas``.
+        words: the words that a passage may write as two words, by their terms.
     """
 
     terms: list[str]
@@ -270,10 +271,10 @@ class Analyzer(Protocol):
         """Yield the terms of each passage, in order; may work ahead and in parallel."""
 
     def questions(self, texts: Iterable[str]) -> Iterator[QuestionWords]:
-        """Yield each question as it is looked up, in order; may work ahead and in parallel."""
+        """Yield the terms and spellings of each question, in order; may work ahead and in parallel."""
 
     def halves(self, word: str) -> list[tuple[str, ...]]:
-        """Return the terms of each two words that a word could be made of; none, where it is not to be parted."""
+        """Return the terms of each way to split a word in two; empty where the analyzer splits no words."""
 
 
 class VectorIndex(Protocol):

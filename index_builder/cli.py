@@ -97,8 +97,8 @@ def build_command(
         command=_command(),
     )
     terms = analyzer_by_name(analyzer)
-    how = EncoderOptions(question_prompt, passage_prompt, dimension)
-    towers = None if no_dense else _load_encoder(encoder, precision, backend, how)
+    encoder_options = EncoderOptions(question_prompt, passage_prompt, dimension)
+    towers = None if no_dense else _load_encoder(encoder, precision, backend, encoder_options)
     with show_progress() as progress:
         manifest = build(options, towers, terms, progress)
     show(summary(manifest), as_json)

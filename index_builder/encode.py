@@ -33,14 +33,14 @@ class EncodeRunner(Protocol):
     def __call__(
         self, passages: PassageStore, shards: Sequence[IntArray], encoder: Encoder, progress: Progress
     ) -> Iterator[tuple[int, EncodedPassages]]:
-        """Yield the number of each shard and what the encoder made of its rows, in any order, as they are finished.
+        """Yield the number of each shard and the encoded passages of its rows, in any order, as they are finished.
 
         ``progress`` is told how many passages of all these shards are done, as stage ``encode``.
         """
 
 
 def encode(encoder: Encoder, passages: Sequence[Passage], progress: Progress = no_progress) -> EncodedPassages:
-    """Return the vectors of passages and, if the encoder tells, which of them are longer than it reads."""
+    """Return the vectors of passages and, if the encoder measures it, which of them are longer than it reads."""
     if isinstance(encoder, MeasuresPassages):
         return encoder.encode_and_measure(passages, progress)
     return EncodedPassages(encoder.encode_passages(passages, progress), None)
@@ -108,7 +108,7 @@ def write_vectors(
 def cut_passages(draft: GenerationDraft) -> int | None:
     """Return how many passages of a draft's segment are longer than the encoder reads; None where it is not known.
 
-    Each shard noted it in the journal when it was encoded, whichever process did that.
+    The journal has the number for each shard, whichever process encoded it.
     """
     shards = takewhile(draft.journal.__contains__, map(_piece, count()))
     cut = [draft.journal[shard] for shard in shards]

@@ -33,11 +33,11 @@ Output = Annotated[Path, typer.Option(metavar="INDEX", help="Folder of the index
 EncoderName = Annotated[str, typer.Option(metavar="NAME_OR_DIR", help="The encoder of passages and questions.")]
 QuestionPrompt = Annotated[
     str | None,
-    typer.Option(metavar="TEXT", help="What stands before every question, in place of what the encoder records."),
+    typer.Option(metavar="TEXT", help="Text to put before every question. [default: the encoder's own]"),
 ]
 PassagePrompt = Annotated[
     str | None,
-    typer.Option(metavar="TEXT", help="What stands before every passage, in place of what the encoder records."),
+    typer.Option(metavar="TEXT", help="Text to put before every passage. [default: the encoder's own]"),
 ]
 Dimension = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Keep the first N numbers of a vector (Matryoshka encoders).")

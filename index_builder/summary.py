@@ -45,13 +45,13 @@ def summary(manifest: Manifest) -> dict[str, object]:
 
 
 def cut_passages(manifest: Manifest) -> int | None:
-    """Return how many passages, deleted ones included, are longer than the encoder read; None where nobody counted."""
+    """Return how many passages, deleted ones included, are longer than the encoder reads; None if not counted."""
     counted = [segment.cut for segment in manifest.segments if segment.cut is not None]
     return sum(counted) if counted else None
 
 
 def cut_note(manifest: Manifest) -> str | None:
-    """Return a sentence on passages that are longer than the encoder read, None where there are none."""
+    """Return a sentence on passages that are longer than the encoder reads; None where there are none."""
     cut, encoder = cut_passages(manifest), manifest.encoder
     if not cut or encoder is None or encoder.passage_tokens is None:
         return None

@@ -41,7 +41,7 @@ class Survey:
         analysed_per_s: passages analysed a second.
         encoded_per_s: passages encoded a second; None without an encoder.
         dimension: of their vectors; None without an encoder.
-        cut: the share of passages that are longer than the encoder reads; None where that is not known.
+        cut: share of passages that are longer than the encoder reads; None where it is not known.
     """
 
     passages: int

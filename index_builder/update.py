@@ -227,7 +227,9 @@ def _write_compacted(current: Current, draft: GenerationDraft, progress: Progres
         len(merged.vocabulary),
         len(merged.rows),
         dense=dense,
-        cut=sum(cut) if len(cut) == len(records) else None,  # which of the deleted ones were cut is not recorded
+        cut=sum(cut)
+        if len(cut) == len(records)
+        else None,  # of deleted passages it is not recorded whether they were cut
     )
 
 

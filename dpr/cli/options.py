@@ -53,13 +53,13 @@ BaseOption = Annotated[
 QuestionPromptOption = Annotated[
     str | None,
     typer.Option(
-        "--question-prompt", metavar="TEXT", help="What stands before every question. [default: the encoder's own]"
+        "--question-prompt", metavar="TEXT", help="Text to put before every question. [default: the encoder's own]"
     ),
 ]
 PassagePromptOption = Annotated[
     str | None,
     typer.Option(
-        "--passage-prompt", metavar="TEXT", help="What stands before every passage. [default: the encoder's own]"
+        "--passage-prompt", metavar="TEXT", help="Text to put before every passage. [default: the encoder's own]"
     ),
 ]
 ConfigOption = Annotated[
@@ -70,7 +70,7 @@ BackendOption = Annotated[
     typer.Option("--backend", help="What runs the reader: auto (OpenVINO on a CPU, if there), torch, openvino."),
 ]
 OverwriteOption = Annotated[
-    bool, typer.Option("--overwrite", help="Replace the model that the output folder holds, or give up its run.")
+    bool, typer.Option("--overwrite", help="Replace the model, or discard the unfinished run, in the output folder.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 

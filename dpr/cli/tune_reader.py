@@ -79,10 +79,10 @@ def tune_reader_command(
             searched = open_index(index, encoder_name=encoder)
             asked = retrieve(searched, examples, retriever, k, fused, progress)
             asked += ask_of_others(searched, examples, absent_share, retriever, k, fused, progress)
-            found = read_retrieved(opened, asked, progress)
+            spans = read_retrieved(opened, asked, progress)
             if weights:
                 rule = rule_of(questions, examples)
-                opened.config, record["weights"] = tune_weights(opened.config, asked, found, rule)
-            opened.config, record["probability"] = tune_probability(opened.config, asked, found)
+                opened.config, record["weights"] = tune_weights(opened.config, asked, spans, rule)
+            opened.config, record["probability"] = tune_probability(opened.config, asked, spans)
     store(reader, opened.config, record)
     show({**record, "config": asdict(opened.config)}, as_json)

@@ -16,7 +16,7 @@ from dpr.types import Candidates, Example, IntArray, Passage, Progress, Retrieve
 BATCH_QUESTIONS = 64
 
 DEPTH = 100
-"""Passages from which those of a question's own documents are taken out."""
+"""Passages to retrieve, of which those of a question's own documents are then left out."""
 
 
 class PassageRows(Protocol):
@@ -95,14 +95,14 @@ def ask_of_others(
 ) -> Asked:
     """Return a share of the questions with the k best passages of other documents than their own.
 
-    It is as if the index lacked these: what users ask is not always in it. The passages come from the ``DEPTH`` that
-    the retriever finds, and no answer to these questions is right.
+    It is as if the index lacked these documents: users also ask what an index does not hold. The passages come from
+    the ``DEPTH`` best ones, and no answer to these questions is right.
 
     Raises:
         RequestError: the index has no such retriever.
     """
-    wanted = round(share * len(examples))
-    chosen = [examples[place * len(examples) // wanted] for place in range(wanted)]
+    count = round(share * len(examples))
+    chosen = [examples[number * len(examples) // count] for number in range(count)]
     if not chosen:
         return Asked([], [])
     asked = retrieve(index, chosen, retriever, max(k, DEPTH), fusion, progress)
@@ -114,12 +114,12 @@ def ask_of_others(
 
 def _of_others(item: Candidates, example: Example, k: int) -> Candidates:
     own = {passage.document_id or passage.id for passage in example.positives}
-    kept = [
+    others = [
         (passage, score)
         for passage, score in zip(item.passages, item.scores, strict=True)
         if (passage.document_id or passage.id) not in own
     ][:k]
-    return replace(item, passages=tuple(passage for passage, _ in kept), scores=tuple(score for _, score in kept))
+    return replace(item, passages=tuple(passage for passage, _ in others), scores=tuple(score for _, score in others))
 
 
 def article_groups(examples: Sequence[Example]) -> IntArray:

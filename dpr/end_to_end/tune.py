@@ -31,7 +31,7 @@ SILENCE_RULE = "squad-2.0"
 """The rule by which thresholds are chosen: the one that scores "no answer"."""
 
 FOLDS = 4
-"""Parts of the articles, each judged by what is fitted on the others, when a probability is measured."""
+"""A probability is judged in so many parts of the articles, each by a fit on the other parts."""
 
 Chosen = tuple[ReaderConfig, dict[str, object]]
 """A configuration, and what a record says of how it was chosen."""
@@ -68,7 +68,7 @@ def tune_no_answer(
 def read_retrieved(
     reader: ExtractiveReader, asked: Asked, progress: Progress = no_progress
 ) -> list[list[PassageSpans]]:
-    """Return what the reader finds in the passages that were retrieved for each question."""
+    """Return the best spans of the passages that were retrieved for each question."""
     found: list[list[PassageSpans]] = []
     for first in range(0, len(asked.candidates), BATCH_QUESTIONS):
         found += reader.spans(asked.candidates[first : first + BATCH_QUESTIONS])
@@ -99,8 +99,8 @@ def tune_weights(config: ReaderConfig, asked: Asked, found: Sequence[Sequence[Pa
 def tune_probability(config: ReaderConfig, asked: Asked, found: Sequence[Sequence[PassageSpans]]) -> Chosen:
     """Choose the calibrations of the probability that the best answer over the retrieved passages is right.
 
-    The record says how true the probabilities of these questions are, each by what was fitted on the articles of the
-    other folds; nothing, where all questions are of one article.
+    The record says how well the probabilities are calibrated, each fitted on the articles of the other folds; it does
+    not where all questions are of one article.
     """
     readings = [verdict(item, spans, config, 1) for item, spans in zip(asked.candidates, found, strict=True)]
     calibrated = replace(config, calibration=fit_probability(readings, asked.examples))
@@ -116,15 +116,15 @@ def tune_probability(config: ReaderConfig, asked: Asked, found: Sequence[Sequenc
 def store(directory: Path, config: ReaderConfig, record: Mapping[str, object]) -> None:
     """Store a reader's configuration in its directory, and beside it how it was chosen.
 
-    What the record of an earlier choice says of other things stays in it, with the command that chose them.
+    What an earlier command chose, and this one did not, stays in the record, with that command.
     """
     path = directory / RECORD
     former = read_json(path) if path.is_file() else {}
-    kept = {
+    earlier = {
         name: {"command": former.get("command"), **former[name]}
         for name in ("no_answer", "weights", "probability")
         if isinstance(former.get(name), dict) and name not in record
     }
     save_reader_config(directory, config)
-    text = json.dumps({**kept, **record, "config": asdict(config)}, ensure_ascii=False, indent=2)
+    text = json.dumps({**earlier, **record, "config": asdict(config)}, ensure_ascii=False, indent=2)
     write_atomically(path, text + "\n")

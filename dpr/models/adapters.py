@@ -80,11 +80,11 @@ def append_rows(model: Any, rows: torch.Tensor) -> None:
     """
     old = model.get_input_embeddings()
     _refuse_width(old, rows)
-    known = len(old.weight)
+    old_count = len(old.weight)
     # a head that is tied to the word embeddings grows with them
-    model.resize_token_embeddings(known + len(rows), mean_resizing=False)
+    model.resize_token_embeddings(old_count + len(rows), mean_resizing=False)
     with torch.no_grad():
-        model.get_input_embeddings().weight[known:] = rows
+        model.get_input_embeddings().weight[old_count:] = rows
 
 
 def train_rows(model: Any, rows: torch.Tensor) -> None:

@@ -61,7 +61,7 @@ def average(
 
     Raises:
         ConfigError: there are fewer than two encoders, not one share for each, or the output is one of them or of their
-            bases, or holds a model and not ``overwrite``.
+            bases, or holds a model and ``overwrite`` is not set.
         ModelError: an encoder cannot be loaded, or differs from the others in form.
     """
     shares = shares or [1.0] * len(names)

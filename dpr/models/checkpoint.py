@@ -94,7 +94,8 @@ def next_base(directory: Path) -> Path | None:
 def load_model(auto_class: Any, directory: Path, new_head: bool = False) -> Any:
     """Load a checkpoint, or an adapter merged into its base, as a model of ``auto_class`` in fp32 and eval mode.
 
-    All its weights can be trained, those that an adapter was merged into too: who freezes some says so.
+    All its weights require gradients, also those that an adapter was merged into; callers freeze what they do not
+    train.
     ``new_head`` allows the checkpoint to lack the head of ``auto_class``, which then starts from random weights.
 
     Raises:
@@ -152,10 +153,10 @@ def quiet_transformers() -> Iterator[None]:
 
 
 def load_tokenizer(directory: Path, model: Any = None) -> Any:
-    """Load a fast tokenizer; an adapter without one uses its base's. ``model`` is that whose ids it gives.
+    """Load a fast tokenizer; an adapter without one uses its base's. It must fit ``model``, where one is given.
 
     Raises:
-        ModelError: there is none, it cannot be loaded, or it is another model's.
+        ModelError: there is none, it cannot be loaded, or its vocabulary is another model's.
     """
     from transformers import AutoTokenizer
 
@@ -179,7 +180,7 @@ def load_tokenizer(directory: Path, model: Any = None) -> Any:
 
 
 def _lower_case(tokenizer: Any) -> None:
-    """Let a tokenizer lower-case texts before all else, as a sentence-transformers directory may ask for."""
+    """Let a tokenizer lower-case texts first, as the settings of a sentence-transformers directory may say."""
     from tokenizers.normalizers import Lowercase, Sequence
 
     steps = [] if tokenizer.normalizer is None else [tokenizer.normalizer]

@@ -47,18 +47,18 @@ def tower_class(directory: Path) -> Any:
     """Return the class whose ``from_pretrained`` loads a tower's BERT, for `load_model`; of a T5, its encoder.
 
     Raises:
-        ModelError: it is another model of encoder and decoder.
+        ModelError: the model has an encoder and a decoder, and is no T5.
     """
-    if (known := _CLASSES.get(_architecture(directory))) is not None:
-        return known
+    if (original := _CLASSES.get(_architecture(directory))) is not None:
+        return original
     path = base_of(directory) / "config.json"
     config = read_json(path) if path.is_file() else {}
     if (encoder := _ENCODERS.get(config.get("model_type", ""))) is not None:
         return getattr(transformers, encoder)
     if config.get("is_encoder_decoder"):
         raise ModelError(
-            f"{directory} is a {config.get('model_type')} of encoder and decoder, which is not read here; "
-            f"choose another encoder ({', '.join(_ENCODERS)} are read)"
+            f"{directory} is a {config.get('model_type')} of encoder and decoder, which is not supported; "
+            f"choose another encoder ({', '.join(_ENCODERS)} are supported)"
         )
     return AutoModel
 

@@ -1,4 +1,4 @@
-"""BERT_q and BERT_p behind the Encoder protocol: separate or shared weights, pooled and prompted as they were made."""
+"""BERT_q and BERT_p behind the Encoder protocol: separate or shared weights, with the pooling and prompts on record."""
 
 from __future__ import annotations
 
@@ -65,12 +65,12 @@ class DualEncoder:
 
     @property
     def question_prompt(self) -> str:
-        """What stands before every question."""
+        """Text put before every question."""
         return self.config.question_prompt
 
     @property
     def passage_prompt(self) -> str:
-        """What stands before every passage."""
+        """Text put before every passage."""
         return self.config.passage_prompt
 
     def encode_questions(self, questions: Sequence[str]) -> FloatArray:
@@ -131,7 +131,7 @@ def load_encoder(
     Raises:
         ModelError: a tower cannot be loaded, used or converted for the backend, or the two towers do not belong
             together.
-        ConfigError: the precision, the backend, an option, or a value of ``encoder.json``, is not possible.
+        ConfigError: the precision, the backend, an option, or a value of ``encoder.json`` is not valid.
     """
     question_dir, passage_dir, config = locate_towers(str(name), options)
     device = choose_device()
@@ -177,7 +177,7 @@ def check_sketch(tower: Tower, tokenizer: Any, directory: Path) -> None:
 
 
 def check_use(tower: Tower, tokenizer: Any, directory: Path) -> None:
-    """Encode two texts, to refuse a tower that is not run here as its library runs it.
+    """Encode two texts, and refuse an encoder whose vectors are not those of its library.
 
     Raises:
         ModelError: the model fails, gives no states of tokens, needs token types or depends on padding, or a prompt
@@ -204,7 +204,7 @@ def check_use(tower: Tower, tokenizer: Any, directory: Path) -> None:
 
 
 def _unlike_its_library(tower: Tower, tokenizer: Any) -> str:
-    """Return in which way a tower's vectors are not those of its library; empty where they are."""
+    """Return how the vectors of a tower differ from those of its library; empty where no difference shows."""
     encoded = tokenizer(["a", "a b c d e"])
     device = next(tower.parameters()).device
     short, both = (
@@ -256,12 +256,12 @@ def fit_lengths(config: EncoderConfig, model: Any) -> EncoderConfig:
 
 
 def _joint_config(question: Tower, passage: Tower) -> EncoderConfig:
-    """Return how two towers are used, the length of passages being what BERT_p has positions for."""
+    """Return the configuration of two towers: BERT_q's, with the length of passages that BERT_p has positions for."""
     return replace(question.config, passage_tokens=passage.config.passage_tokens)
 
 
 def _fingerprint(question_dir: Path, passage_dir: Path, config: EncoderConfig) -> str:
     shaping = asdict(config)
-    del shaping["question_tokens"]  # how much of a question is read changes no passage's vector
+    del shaping["question_tokens"]  # it changes no passage's vector
     parts = [content_hash(question_dir), content_hash(passage_dir), json.dumps(shaping, sort_keys=True)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]

@@ -18,6 +18,7 @@ from dpr.models.checkpoint import base_of, load_model, load_tokenizer, save_toke
 from dpr.models.dpr_checkpoint import tower_class
 from dpr.models.locate import locate_towers
 from dpr.models.output import check_output, clear_model
+from dpr.models.pair import PAIR_CONFIG
 from dpr.models.sentence_transformers import read_head, write_prompts, write_sentence_transformers_files
 from dpr.models.tower import EncoderConfig, Tower, hidden_dimension
 from dpr.types import EncoderOptions
@@ -40,11 +41,11 @@ def export(
     ``whole`` merges adapters and added word embeddings into their base, so that ``AutoModel.from_pretrained`` and
     sentence-transformers open each tower by itself. ``as-is`` keeps adapters adapters. ``dtype`` is that of the weights
     on disk; they are loaded as fp32 here whatever it is. ``int8`` is for added word embeddings; their adapter has fp16
-    beside them. The ``options`` are recorded in what is written.
+    beside them. The ``options`` are recorded in the files.
 
     Raises:
         ConfigError: the form, an option or the dtype is not known, the output is the encoder itself or its base, or it
-            holds a model and not ``overwrite``.
+            holds a model and ``overwrite`` is not set.
         ModelError: the encoder cannot be loaded.
     """
     if form not in FORMS or dtype not in DTYPES:
@@ -52,11 +53,11 @@ def export(
     question, passage, config = locate_towers(name, options)
     if dtype == "int8" and (form == "whole" or read_rows(question) is None):
         raise ConfigError("dtype 'int8' is for word embeddings added to an adapter, in form 'as-is'; choose fp16")
-    pair = question.parent if (question.parent / "encoder.json").is_file() else Path(name)
+    pair = question.parent if (question.parent / PAIR_CONFIG).is_file() else Path(name)
     check_output(output, [name], overwrite)
     output.mkdir(parents=True, exist_ok=True)
     clear_model(output)
-    (output / "encoder.json").write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
+    (output / PAIR_CONFIG).write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
     towers = {"question": question} | ({} if passage == question else {"passage": passage})
     for role, directory in towers.items():
         if form == "whole" or base_of(directory) == directory:
@@ -75,7 +76,7 @@ def _write_whole(directory: Path, folder: Path, config: EncoderConfig, dtype: to
     model.to(dtype).save_pretrained(folder)
     save_tokenizer(load_tokenizer(directory), folder)
     head = read_head(directory)
-    config = Tower(model, config, head).config  # refuses what does not fit
+    config = Tower(model, config, head).config  # raises where the options do not fit
     write_sentence_transformers_files(folder, config, hidden_dimension(model), head)
 
 

@@ -1,6 +1,6 @@
-"""What may come after the pooling: modules as sentence-transformers has them, from features to features.
+"""The modules after the pooling, as sentence-transformers has them: each maps features to features.
 
-A module changes the entry ``sentence_embedding`` of the features, (N, D). Each reads and writes the files of the
+A module changes the entry ``sentence_embedding`` of the features, (N, D). It reads and writes the files of the
 sentence-transformers module of its name. A sketch of the words (`dpr.models.lexical_sketch`) is one, too.
 """
 
@@ -23,8 +23,8 @@ Features = dict[str, torch.Tensor]
 Head = tuple[nn.Module, ...]
 
 ACTIVATIONS = {
-    f"torch.nn.modules.{place}": module
-    for place, module in {
+    f"torch.nn.modules.{path}": module
+    for path, module in {
         "linear.Identity": nn.Identity,
         "activation.Tanh": nn.Tanh,
         "activation.ReLU": nn.ReLU,
@@ -70,21 +70,21 @@ class Dense(nn.Module):
         """Read a module from a folder.
 
         Raises:
-            ModelError: it does more than a linear map and a known activation.
+            ModelError: the module does more than a linear map and a known activation.
         """
         config = read_json(Path(folder) / "config.json")
         activation = config.get("activation_function", TANH)
         if activation not in ACTIVATIONS:
             known = ", ".join(name.rpartition(".")[2] for name in ACTIVATIONS)
             raise ModelError(
-                f"{folder} has the activation {activation!r}, which is not applied here ({known} are); "
+                f"{folder} has the activation {activation!r}, which is not supported ({known} are); "
                 "choose another encoder"
             )
         names = {config.get("module_input_name"), config.get("module_output_name")}
         if config.get("use_residual") or names - {None, "sentence_embedding"}:
             raise ModelError(
                 f"{folder} is a Dense module with a residual or for other embeddings than a text's, which is not "
-                "applied here; choose another encoder"
+                "supported; choose another encoder"
             )
         linear = nn.Linear(config["in_features"], config["out_features"], bias=config.get("bias", True))
         linear.load_state_dict(_read_weights(Path(folder), "linear."))
@@ -131,7 +131,7 @@ class Normalize(nn.Module):
         """Read a module from a folder, which need not exist.
 
         Raises:
-            ModelError: it normalizes something else than a text's embedding.
+            ModelError: the module normalizes something else than a text's embedding.
         """
         path = Path(folder) / "config.json"
         config = read_json(path) if path.is_file() else {}
@@ -146,11 +146,11 @@ MODULES: dict[str, Any] = {
     "LexicalSketch": LexicalSketch,
     "Normalize": Normalize,
 }
-"""By their names in ``modules.json``; Dropout, which does nothing in use, is passed over."""
+"""Modules by their names in ``modules.json``; Dropout, which does nothing at inference, is skipped."""
 
 
 def head_dimension(dimension: int, head: Sequence[nn.Module]) -> int:
-    """Return the length of a vector after a head, from that before it, D.
+    """Return the length of the vectors that a head gives for vectors of ``dimension`` numbers.
 
     Raises:
         ModelError: a module is made for vectors of another length.

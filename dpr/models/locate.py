@@ -19,7 +19,7 @@ from dpr.config import load_config
 from dpr.errors import ModelError
 from dpr.models.checkpoint import base_name, base_of, read_json, resolve
 from dpr.models.dpr_checkpoint import DPR_CONFIG, is_dpr_checkpoint, refuse_swapped
-from dpr.models.pair import split_name
+from dpr.models.pair import PAIR_CONFIG, split_name
 from dpr.models.prompts import known_family
 from dpr.models.sentence_transformers import is_sentence_transformers, pools_prompts, read_config, recorded_length
 from dpr.models.tower import EncoderConfig
@@ -36,7 +36,7 @@ def locate_towers(
 
     Raises:
         ModelError: the name is no encoder, or its two towers are not used alike.
-        ConfigError: an option or a value of ``encoder.json`` is not possible.
+        ConfigError: an option or a value of ``encoder.json`` is not valid.
     """
     first, *others = split_name(name)
     if others:
@@ -48,18 +48,18 @@ def locate_towers(
     else:
         directory = resolve(name)
         question_dir = passage_dir = directory
-        if (directory / "encoder.json").is_file():
-            config = load_config(EncoderConfig, overrides=read_json(directory / "encoder.json"))
+        if (directory / PAIR_CONFIG).is_file():
+            config = load_config(EncoderConfig, overrides=read_json(directory / PAIR_CONFIG))
             question_dir = resolve(directory / "question")
             passage_dir = resolve(directory / "passage") if (directory / "passage").exists() else question_dir
         else:
             config = detect_config(directory, name, options)
     config = replace(config, **{key: value for key, value in asdict(options).items() if value is not None})
-    for prompt, place in ((config.question_prompt, question_dir), (config.passage_prompt, passage_dir)):
-        if prompt and not pools_prompts(place):
+    for prompt, encoder_dir in ((config.question_prompt, question_dir), (config.passage_prompt, passage_dir)):
+        if prompt and not pools_prompts(encoder_dir):
             raise ModelError(
-                f"{place} leaves the tokens of its prompt out when it pools (include_prompt: false), which is not done "
-                "here; choose another encoder, or give empty prompts"
+                f"{encoder_dir} leaves the tokens of its prompt out when it pools (include_prompt: false), which is "
+                "not supported; choose another encoder, or give empty prompts"
             )
     return question_dir, passage_dir, config
 
@@ -69,16 +69,16 @@ def detect_config(
     name: str = "",
     options: EncoderOptions = EncoderOptions(),  # noqa: B008 - frozen
 ) -> EncoderConfig:
-    """Return how a single tower is used: as a sentence-transformers directory says, else as that package would.
+    """Return the configuration of one tower: what its sentence-transformers files say, else that package's defaults.
 
     A tower of a well-known family that records no prompts gets those of `dpr.models.prompts`, unless ``options`` say
-    otherwise. ``name`` is what the caller calls it.
+    otherwise. ``name`` is the name that the caller gave.
 
     Raises:
-        ModelError: a file cannot be read, or says something that is not done here.
+        ModelError: a file cannot be read, or asks for something that is not supported.
     """
     names = [name, directory.name, base_name(directory) or ""]
-    names += [part for part in directory.parts if part.startswith("models--")]  # the hub's folder of it
+    names += [part for part in directory.parts if part.startswith("models--")]  # its folder in the hub's cache
     if not is_sentence_transformers(directory):
         directory = base_of(directory)
     saved = read_json(directory / "config.json") if (directory / "config.json").is_file() else {}
@@ -108,7 +108,7 @@ def detect_config(
 
 
 def _paired(name: str, question: EncoderConfig, passage: EncoderConfig) -> EncoderConfig:
-    """Return how two towers of one pair are used, each with its own prompt and length."""
+    """Return the configuration of a pair of towers, each with its own prompt and length."""
     for key in ("pooling", "normalize", "dimension"):
         if getattr(question, key) != getattr(passage, key):
             raise ModelError(

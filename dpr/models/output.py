@@ -1,4 +1,4 @@
-"""The folder that a command writes a model to: none that it reads, and none that holds a model, unless told to."""
+"""The folder that a command writes a model to: never one that it reads, and one with a model only to overwrite it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ SIGNS = (
     "vocabulary.safetensors", "model.safetensors", "adapter_model.safetensors", "state.safetensors",
     "pytorch_model.bin",
 )  # fmt: skip
-"""Files by which a folder is known to hold a model, or a run that is not finished."""
+"""A folder with one of these files holds a model, or an unfinished run."""
 
 _FILES = (
     *SIGNS, "best.safetensors", "reader.safetensors", "model-*.safetensors", "*.index.json", "pytorch_model-*.bin",
-    "generation_config.json", "sentence_bert_config.json", "config_sentence_transformers.json", "lexical_sketch.py",
+    "generation_config.json", "sentence_*_config.json", "config_sentence_transformers.json", "lexical_sketch.py",
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt",
     "vocab.json", "merges.txt", "*.model", "tuning.json", "fusion.json", "log.jsonl", "unfinished.json",
 )  # fmt: skip
@@ -26,15 +26,15 @@ _FOLDERS = ("question", "passage", "tensorboard", "[0-9]_*")
 
 
 def check_output(output: Path, reads: Iterable[str], overwrite: bool = False) -> None:
-    """Refuse a folder to write a model to that is one of those read, or holds a model already.
+    """Refuse an output folder that belongs to a model that the command reads, or that holds a model already.
 
     Args:
-        output: the folder, which need not be there.
-        reads: names of the models that the command reads: a base, a teacher, what is exported.
-        overwrite: whether a model in the folder may be replaced; never one that is read.
+        output: the folder, which need not exist.
+        reads: names of the models that the command reads: a base, a teacher, the model to export.
+        overwrite: whether a model in the folder may be replaced; a model that is read never is.
 
     Raises:
-        ConfigError: it is refused.
+        ConfigError: the folder is refused.
         ModelError: one of the names is no model.
     """
     refuse_source(output, reads)
@@ -45,10 +45,10 @@ def check_output(output: Path, reads: Iterable[str], overwrite: bool = False) ->
 
 
 def refuse_source(output: Path, reads: Iterable[str]) -> None:
-    """Refuse a folder to write to that one of the models read is in, or a base of theirs, or that is no folder.
+    """Refuse an output that is a file, or a folder of one of the models that are read or of their bases.
 
     Raises:
-        ConfigError: it is refused.
+        ConfigError: the output is refused.
         ModelError: one of the names is no model.
     """
     if output.exists() and not output.is_dir():
@@ -59,12 +59,12 @@ def refuse_source(output: Path, reads: Iterable[str]) -> None:
 
 
 def held_model(folder: Path) -> str | None:
-    """Return a file that shows that a folder holds a model, or None."""
+    """Return the name of a file by which a folder holds a model; None where it holds none."""
     return next((sign for sign in SIGNS if (folder / sign).is_file()), None)
 
 
 def clear_model(folder: Path) -> None:
-    """Remove the files and folders that a model, and the run that made it, consist of; leave all others."""
+    """Remove the files and folders of a model and of the run that made it; leave all others."""
     for pattern in _FILES:
         for path in folder.glob(pattern):
             path.unlink()

@@ -21,7 +21,7 @@ def split_name(name: str) -> list[str]:
 
 
 def question_encoder(name: str) -> str:
-    """Return the name of one model: of a pair its question encoder, which is logged; any other name as it is.
+    """Return the name of a pair's question encoder, and log that it is used; any other name is returned unchanged.
 
     Raises:
         ModelError: the name is no model.
@@ -39,7 +39,7 @@ def question_encoder(name: str) -> str:
 
 
 def encoder_directories(name: str) -> tuple[Path, ...]:
-    """Return the directories with the weights that a name stands for: one, or those of questions and of passages.
+    """Return the directories of the encoders that a name stands for: one, or those of questions and of passages.
 
     Raises:
         ModelError: the name is no model.
@@ -52,7 +52,7 @@ def encoder_directories(name: str) -> tuple[Path, ...]:
 
 
 def all_directories(name: str) -> set[Path]:
-    """Return every directory that a model is made of, resolved: its pair's, its encoders', and those of their bases.
+    """Return the resolved directories of a model: its own, its pair's, its encoders', and those of their bases.
 
     Raises:
         ModelError: the name, or that of a base, is no model.

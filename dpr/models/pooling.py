@@ -1,4 +1,4 @@
-"""Token states to one vector a text, by the modes that sentence-transformers has; padding stands at the right.
+"""Pooling: from token states to one vector for each text, by the modes of sentence-transformers; padding is right.
 
 Several modes joined by ``+``, such as ``cls+mean``, are concatenated in their order.
 """
@@ -51,7 +51,7 @@ POOLINGS = {
     "weightedmean": weighted_mean_pooling,
     "lasttoken": last_token_pooling,
 }
-"""In the order in which sentence-transformers concatenates several that are given as switches."""
+"""In the order in which sentence-transformers concatenates several modes of its older configuration."""
 
 
 def pooling_modes(pooling: str) -> list[str]:

@@ -1,7 +1,7 @@
 """The small files by which the sentence-transformers package opens a tower with the right pooling, prompts and lengths.
 
-They are read in every form in which that package has saved them, and refused where a folder does more than is done
-here. They are written in the older form, which all its releases read. A sketch of the words is a module of our own,
+They are read in every form in which that package has saved them; a folder that asks for what is not supported here is
+refused. They are written in the older form, which all releases read. A sketch of the words is a module of our own,
 whose source lies beside it (`dpr.models.lexical_sketch`); that package loads it with ``trust_remote_code=True``.
 """
 
@@ -26,7 +26,7 @@ _PACKAGE = "sentence_transformers.models"
 _SKETCH = "lexical_sketch.LexicalSketch"
 
 UNLIMITED = 1_000_000
-"""Tokens of a text where nothing is recorded; the model's positions may be fewer."""
+"""The length in tokens where none is recorded; the model's positions may be fewer."""
 
 MODULES_FILE, SETTINGS_FILE = "modules.json", "config_sentence_transformers.json"
 _TRANSFORMER_FILES = tuple(
@@ -51,7 +51,7 @@ _HARMLESS = {
     "processor": {"use_fast", "padding_side", "model_max_length"},
     "config": {"use_cache"},
 }
-"""Arguments of a Transformer module that change no vector, or are read here; any other is refused."""
+"""Arguments of a Transformer module that change no vector, or are read elsewhere here; any other is refused."""
 
 _PLAIN_TEXT = {"text": {"method": "forward", "method_output_name": "last_hidden_state"}}
 _IGNORED = {"transformer_task", "module_output_name", "unpad_inputs", "cache_dir", "max_seq_length", "do_lower_case"}
@@ -69,7 +69,7 @@ def read_config(directory: Path, config: EncoderConfig) -> EncoderConfig:
     """Return ``config`` with what a sentence-transformers directory says of pooling, prompts and lengths.
 
     Raises:
-        ModelError: a file cannot be read, or says something that is not done here.
+        ModelError: a file cannot be read, or asks for something that is not supported.
     """
     modules = _modules(directory)
     settings = _optional_json(directory / SETTINGS_FILE)
@@ -120,7 +120,7 @@ def read_head(directory: Path) -> Head:
     """Return what a sentence-transformers directory, or an adapter's base, puts between pooling and normalization.
 
     Raises:
-        ModelError: there is a module that is not applied here, or its weights cannot be read.
+        ModelError: a module is not supported, or its weights cannot be read.
     """
     if not is_sentence_transformers(directory):
         directory = base_of(directory)
@@ -135,7 +135,7 @@ def read_head(directory: Path) -> Head:
 def recorded_length(directory: Path) -> int:
     """Return how many tokens of a text a directory says are read, special tokens included.
 
-    The model's positions may be fewer, and decide where nothing is recorded.
+    The model's positions may be fewer, and are the limit where none is recorded.
     """
     settings = _transformer_settings(directory)
     length = settings.get("max_seq_length") or _arguments(settings, "processor").get("model_max_length")
@@ -151,15 +151,15 @@ def _read_pooling(folder: Path) -> str:
         modes = [mode for mode, switch in _SWITCHES.items() if config.get(switch)] or ["mean"]
     modes = [modes] if isinstance(modes, str) else modes
     if unknown := [mode for mode in modes if mode not in POOLINGS]:
-        raise ModelError(f"{folder} pools by {unknown[0]!r}, which is not done here; choose another encoder")
+        raise ModelError(f"{folder} pools by {unknown[0]!r}, which is not supported; choose another encoder")
     return "+".join(modes)
 
 
 def _transformer_settings(directory: Path) -> dict[str, Any]:
-    """Return what a directory says of its Transformer module.
+    """Return the settings of a directory's Transformer module.
 
     Raises:
-        ModelError: the module does something that is not done here.
+        ModelError: a setting asks for something that is not supported.
     """
     settings = next(filter(None, (_optional_json(directory / name) for name in _TRANSFORMER_FILES)), {})
     refused = {
@@ -173,21 +173,21 @@ def _transformer_settings(directory: Path) -> dict[str, Any]:
         refused["transformer_task"] = settings["transformer_task"]
     if settings.get("processing_kwargs"):
         refused["processing_kwargs"] = settings["processing_kwargs"]
-    for place, harmless in _HARMLESS.items():
-        arguments = _arguments(settings, place)
+    for section, harmless in _HARMLESS.items():
+        arguments = _arguments(settings, section)
         refused |= {name: arguments[name] for name in arguments.keys() - harmless - {"trust_remote_code"}}
     if refused:
         name, value = next(iter(refused.items()))
         raise ModelError(
-            f"{directory} sets {name} to {json.dumps(value)} for its model, which is not done here; "
+            f"{directory} sets {name} to {json.dumps(value)} for its model, which is not supported; "
             "choose another encoder"
         )
     return settings
 
 
-def _arguments(settings: Mapping[str, Any], place: str) -> dict[str, Any]:
-    older = {"model": "model_args", "processor": "tokenizer_args", "config": "config_args"}[place]
-    return {**(settings.get(older) or {}), **(settings.get(f"{place}_kwargs") or {})}
+def _arguments(settings: Mapping[str, Any], section: str) -> dict[str, Any]:
+    older = {"model": "model_args", "processor": "tokenizer_args", "config": "config_args"}[section]
+    return {**(settings.get(older) or {}), **(settings.get(f"{section}_kwargs") or {})}
 
 
 def _modules(directory: Path) -> list[tuple[str, str]]:
@@ -202,10 +202,10 @@ def _modules(directory: Path) -> list[tuple[str, str]]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path} cannot be read as a list of modules: {first_line(error)}") from error
     kinds = [kind.rpartition(".")[2] for kind, _ in entries]
-    for place, (kind, folder) in enumerate(entries):
-        expected = {0: ("Transformer",), 1: ("Pooling",)}.get(place, (*MODULES, "Dropout"))
+    for index, (kind, folder) in enumerate(entries):
+        expected = {0: ("Transformer",), 1: ("Pooling",)}.get(index, (*MODULES, "Dropout"))
         is_own = kind.startswith("sentence_transformers.") or kind == _SKETCH
-        if not is_own or kinds[place] not in expected or (folder and place == 0) or ".." in Path(folder).parts:
+        if not is_own or kinds[index] not in expected or (folder and index == 0) or ".." in Path(folder).parts:
             raise ModelError(
                 f"{path} lists {kind} in {folder or 'the folder itself'} where {' or '.join(expected)} can be read; "
                 "choose another encoder"
@@ -260,7 +260,7 @@ def write_prompts(folder: Path, config: EncoderConfig) -> None:
 
 
 def _pooling_config(pooling: str, dimension: int) -> dict[str, object]:
-    """Return a pooling in the older form, which has no order of several modes, or else in the newer one."""
+    """Return a pooling in the older form, or in the newer one where several modes are in another order than there."""
     modes = pooling_modes(pooling)
     if modes == [mode for mode in _SWITCHES if mode in modes]:
         return {"word_embedding_dimension": dimension, **{_SWITCHES[mode]: mode in modes for mode in _SWITCHES}}

@@ -1,4 +1,4 @@
-"""What a model's folder must have before a library opens it: each lack is one sentence, and no code in it is run."""
+"""Checks of a model's folder before a library opens it; no code in the folder is ever run."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model", "*.tikt
 
 
 def check_checkpoint(directory: Path, config: Mapping[str, Any]) -> None:
-    """Refuse whole weights that cannot be loaded, or would need code that lies beside them; ``config`` is theirs.
+    """Refuse a checkpoint that cannot be loaded, or needs the code in its folder; ``config`` is its ``config.json``.
 
     Raises:
-        ModelError: the folder has remote code, a model type that is not known, quantized weights, or none.
+        ModelError: the folder needs its own code, or has an unknown model type, quantized weights, or no weights.
     """
     check_no_remote_code(directory, config)
     if config.get("quantization_config"):
         method = config["quantization_config"].get("quant_method", "some method")
         raise ModelError(
-            f"{directory} has weights that are quantized ({method}), which are not read here; "
-            "give the model they were made from"
+            f"{directory} has weights that are quantized ({method}), which are not supported; "
+            "give the model that was quantized"
         )
     if any(any(directory.glob(pattern)) for pattern in _WEIGHTS):
         return
@@ -49,7 +49,7 @@ def check_no_remote_code(directory: Path, config: Mapping[str, Any]) -> None:
     """Refuse a model whose type only the code in its folder knows; that code is never run.
 
     Raises:
-        ModelError: the model is of such a type, or of one that the installed library does not know.
+        ModelError: the model is of such a type, or of one that the installed transformers does not know.
     """
     from transformers import __version__
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
@@ -74,10 +74,10 @@ def has_vocabulary(directory: Path) -> bool:
 
 
 def check_tokenizer_files(directory: Path) -> None:
-    """Refuse a folder without a vocabulary, for which the library would make up an empty one.
+    """Refuse a folder without a vocabulary, for which transformers would make up an empty one.
 
     Raises:
-        ModelError: there is none.
+        ModelError: there is no vocabulary.
     """
     if not has_vocabulary(directory):
         raise ModelError(
@@ -90,7 +90,7 @@ def check_vocabulary(tokenizer: Any, model: Any, directory: Path) -> None:
     """Refuse a tokenizer that is not the model's: ids beyond its word embeddings, or far fewer than it has.
 
     Raises:
-        ModelError: it is not.
+        ModelError: the tokenizer is another model's.
     """
     rows = len(model.get_input_embeddings().weight)
     highest = max(tokenizer.get_vocab().values())

@@ -1,6 +1,6 @@
 """Texts to token ids: one place for lengths and special tokens, for training, indexing and serving alike.
 
-A model reads text in its plain form: full-width letters, enclosed numbers and the like are folded here
+A model reads text in its plain form: full-width letters, enclosed numbers and other forms are folded here
 (`dpr.text.normalize.fold_forms`), so that a question in one form finds a passage in another.
 
 A title and a text are one pair, ``[CLS] title [SEP] text [SEP]``, all of segment 0 as in the original DPR code:
@@ -33,7 +33,7 @@ def tokenize_questions(tokenizer: Any, questions: Sequence[str], max_tokens: int
 def tokenize_passages(tokenizer: Any, passages: Sequence[Passage], max_tokens: int, prompt: str = "") -> list[Tokens]:
     """Return passages as ``[CLS] title [SEP] text [SEP]`` (without a title, as a question is), the text cut.
 
-    The prompt stands before the title. A tokenizer that puts nothing between two texts gets them with a blank.
+    The prompt is put before the title. Where a tokenizer puts nothing between two texts, a blank joins them.
     """
     return [tokens for tokens, _ in tokenize_and_measure(tokenizer, passages, max_tokens, prompt)]
 
@@ -41,7 +41,7 @@ def tokenize_passages(tokenizer: Any, passages: Sequence[Passage], max_tokens: i
 def tokenize_and_measure(
     tokenizer: Any, passages: Sequence[Passage], max_tokens: int, prompt: str = ""
 ) -> list[tuple[Tokens, bool]]:
-    """Return what `tokenize_passages` does, and whether some of the passage's title or text was cut."""
+    """Return the tokens of `tokenize_passages`, each with whether the passage's title or text was cut."""
     titled = [index for index, passage in enumerate(passages) if passage.title]
     plain = [index for index, passage in enumerate(passages) if not passage.title]
     measured: dict[int, tuple[Tokens, bool]] = {}
@@ -62,7 +62,7 @@ def tokenize_and_measure(
 
 
 def _title(tokenizer: Any, prompt: str, title: str, max_tokens: int) -> str:
-    """Return a title after the prompt: at most half of the tokens, and with the prompt no more than leave one."""
+    """Return the prompt and the title: the title has at most half of the tokens, and one token is left for the text."""
     longest = max_tokens - int(tokenizer.num_special_tokens_to_add(pair=True)) - 1
     return clip(tokenizer, prompt + clip(tokenizer, title, max_tokens // 2), longest)
 
@@ -109,7 +109,7 @@ def pad(tokens: Sequence[Tokens], pad_id: int) -> Batch:
 
 
 def _tokenize(tokenizer: Any, texts: list[str], pairs: list[str] | None, max_tokens: int) -> list[tuple[Tokens, bool]]:
-    """Return the tokens of each text, or pair, and whether it has more of them."""
+    """Return the tokens of each text, or pair of texts, and whether it was cut."""
     if not texts:
         return []
     encoded = tokenizer(

@@ -24,9 +24,9 @@ def hidden_dimension(model: Any) -> int:
 class EncoderConfig:
     """How a text is presented, how token states become a vector, and how much of a text is seen.
 
-    A prompt stands before every question, or passage. Lengths count special tokens, and the prompt; a model whose
-    positions hold less sees less, see ``dpr.models.encoders.fit_lengths``. ``pooling`` may be several modes joined by
-    ``+``. ``dimension`` keeps the first numbers of a vector only; None keeps all.
+    A prompt is put before every question, or passage. Lengths count special tokens, and the prompt; a model with fewer
+    positions reads less, see ``dpr.models.encoders.fit_lengths``. ``pooling`` may be several modes joined by ``+``.
+    Vectors are cut to their first ``dimension`` numbers; None keeps all.
     """
 
     pooling: str = "mean"
@@ -50,11 +50,11 @@ class Tower(nn.Module):
     """One language model with its pooling and its head."""
 
     def __init__(self, model: Any, config: EncoderConfig, head: Head = ()) -> None:
-        """Put the parts together.
+        """Join a model with its pooling and its head.
 
         Raises:
-            ModelError: a module of the head is made for vectors of another length.
-            ConfigError: the vectors are to be cut to more numbers than they have.
+            ModelError: a module of the head takes vectors of another length.
+            ConfigError: ``config.dimension`` is more than the vectors have.
         """
         super().__init__()
         self.model = model

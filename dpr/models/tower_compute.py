@@ -53,7 +53,7 @@ def torch_compute(tower: Tower, precision: torch.dtype) -> TowerCompute:
 
 
 def _has_windows(config: Any) -> bool:
-    """Tell whether a model's tokens attend to near ones only, in some layers."""
+    """Tell whether some layers of a model have sliding-window attention."""
     text = config.get_text_config()
     return bool(getattr(text, "sliding_window", None) or getattr(text, "local_attention", None))
 
@@ -66,7 +66,7 @@ def openvino_compute(tower: Tower, precision: torch.dtype, cache_key: str | None
         MissingDependencyError: the extra ``openvino`` is not installed.
         ModelError: the tower cannot be converted.
     """
-    if _has_windows(tower.model.config):  # whose fused attention OpenVINO makes NaN of where a row is all padding
+    if _has_windows(tower.model.config):  # OpenVINO's fused attention gives NaN where a whole window is padding
         tower.model.set_attn_implementation("eager")
     example = {name: torch.ones((2, 8), dtype=torch.int64) for name in ("input_ids", "attention_mask")}
     model = compile_openvino(tower.eval(), example, precision, cache_key)

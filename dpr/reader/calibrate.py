@@ -1,4 +1,4 @@
-"""When to answer, and how true a probability is: the null threshold and the calibration error; numpy only.
+"""When to answer, and how well a probability is calibrated: null threshold and calibration error; numpy only.
 
 A question's *margin* is its null score less its best span score (SQuAD 2.0, Rajpurkar et al. 2018): the lower, the
 surer is the reader of its answer.
@@ -9,13 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from dpr.errors import DataError
 from dpr.evaluation.answers import ANSWER_RULES
-from dpr.types import BoolArray, Example, Reading
-
-DoubleArray = npt.NDArray[np.float64]
+from dpr.types import BoolArray, DoubleArray, Example, Reading
 
 BINS = 15
 

@@ -21,7 +21,7 @@ _QUESTIONS_AT_ONCE = 64
 logger = logging.getLogger(__name__)
 
 SURE = 0.9
-"""A probability from which on an answer is taken for right."""
+"""Answers with at least this probability count as sure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,11 +164,11 @@ def _no_answer(readings: Sequence[Reading], has_answer: BoolArray) -> NoAnswer |
 
 
 def score_probabilities(readings: Sequence[Reading], examples: Sequence[Example]) -> dict[str, float]:
-    """Return how true the probabilities are; nothing for a reader that gives none.
+    """Return how well the probabilities are calibrated; empty for a reader that gives none.
 
     ``expected_calibration_error``; ``sure``, the share of questions whose probability is at least ``SURE``, and
-    ``wrong_when_sure``, the share of wrong answers among these (absent where there is none). Where there are questions
-    of several scripts, the same of each, as ``sure_hangul`` and ``sure_other``.
+    ``wrong_when_sure``, the share of wrong answers among these (absent where there are none). Where there are questions
+    of both scripts, the same for each, as ``sure_hangul`` and ``sure_other``.
     """
     if all(reading.probability is None for reading in readings):
         return {}
@@ -195,7 +195,7 @@ def _score_probabilities(probabilities: Values, right: BoolArray) -> dict[str, f
 def fit_probability(readings: Sequence[Reading], examples: Sequence[Example]) -> dict[str, Calibration]:
     """Return the calibrations for the readings of questions, see `fit_calibrations`.
 
-    There are none, as a warning tells, where all answers are right, or none is.
+    Where all answers are right, or none is, there are none, and a warning is logged.
     """
     read = [(reading, example) for reading, example in zip(readings, examples, strict=True) if reading.answers]
     questions = [example.question.text for _, example in read]

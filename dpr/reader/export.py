@@ -27,7 +27,7 @@ def export_reader(
 
     Raises:
         ConfigError: the form or the dtype is not known or not for readers, the output is the reader itself or its base,
-            or it holds a model and not ``overwrite``.
+            or it holds a model and ``overwrite`` is not set.
         ModelError: the reader cannot be loaded.
     """
     if form not in FORMS or dtype not in DTYPES or dtype == "int8":

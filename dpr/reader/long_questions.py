@@ -1,4 +1,4 @@
-"""The sentence of a long question that asks, which a reader of short questions reads better than the whole."""
+"""The asking sentence of a long question, which a reader of short questions reads better than the whole question."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def asking_sentence(question: str) -> str:
 
 
 def surer(first: PassageSpans, second: PassageSpans) -> PassageSpans:
-    """Return which of two readings of a passage has the best span further above its null score."""
+    """Return the one of two readings of a passage whose best span is further above its null score."""
     return max(first, second, key=_lead)
 
 

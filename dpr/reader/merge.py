@@ -61,7 +61,7 @@ def rank_answers(item: Candidates, found: Sequence[PassageSpans], weights: Weigh
     """Return at most ``n_best`` answers over all passages, best first.
 
     No two of them share a character of a document: where passages are overlapping chunks of one, the better answer
-    stays, and the next one takes the place of the other.
+    stays, and the other is left out.
 
     Args:
         item: the question, its passages and their retrieval scores.
@@ -91,10 +91,10 @@ def rank_answers(item: Candidates, found: Sequence[PassageSpans], weights: Weigh
 
 
 def share_characters(passage: Passage, start: int, end: int, other: Passage, answer: Answer) -> bool:
-    """Tell whether a span of a passage and an answer in another one have characters of their document in common.
+    """Tell whether a span of one passage and an answer in another share characters of their document.
 
-    Passages are taken for parts of one document where their texts agree: not every source says where a passage starts.
-    A passage without a document is a document of its own.
+    Passages of one document are compared by their offsets in it where their texts agree there: not every source says
+    where a passage starts. A passage without a document is a document of its own.
     """
     if (passage.document_id, passage.document_id or passage.id) != (other.document_id, other.document_id or other.id):
         return False

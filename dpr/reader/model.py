@@ -35,8 +35,8 @@ class ReaderConfig:
     """How passages are cut into windows, spans ranked, and answers doubted.
 
     Windows have ``max_tokens``, of which neighbours share ``stride``: no less than an answer may have, so that each
-    span is whole in one of them. That is so for questions of up to ``question_tokens``, about as long as a reader's
-    training questions; longer ones get longer windows, see `window`, and are also read by the sentence that asks.
+    span is whole in one of them. That holds for questions of up to ``question_tokens``, about as long as a reader's
+    training questions; longer ones get longer windows, see `window`, and are also read by their asking sentence.
 
     An answer's score is span score - null score + ``retrieval_weight`` · z + ``relevance_weight`` · r, in logits: z is
     the retrieval score standardized over the question's passages, r the logit of the relevance head. A question is
@@ -84,14 +84,14 @@ class ReaderConfig:
             raise ConfigError(f"calibration is for the script {unknown[0]!r}; choose {' or '.join(RULES)}")
 
     def longest_question(self, positions: int) -> int:
-        """Return how many tokens of a question are read by a model of so many positions: two answers still fit."""
+        """Return how many tokens of a question a model of so many positions reads: room for two answers is left."""
         return max(self.question_tokens, positions - SPECIAL_TOKENS - 2 * self.max_answer_tokens)
 
     def window(self, question_tokens: int, positions: int) -> WindowSize:
         """Return the window for a question of so many tokens, by a model of so many positions.
 
         A longer question gets a longer window, so that as much of the passage stays in it, until the positions end.
-        From there on the passage has less room, and neighbours share half of it, but as much as an answer may have.
+        Beyond that the passage has less room, and neighbours share half of it, but no less than an answer may need.
         """
         if question_tokens <= self.question_tokens:
             return WindowSize(self.max_tokens, self.stride, self.question_tokens)
@@ -207,7 +207,7 @@ def load_reader_model(directory: Path) -> tuple[ReaderNetwork, Any, ReaderConfig
 def read_reader_config(directory: Path) -> ReaderConfig:
     """Return what ``reader.json`` says; the defaults where there is none.
 
-    Until decision 0018 a calibration was of another probability, that the passage has an answer; it is left out.
+    The calibration of an older reader, for the probability that a passage has an answer, is left out (decision 0018).
 
     Raises:
         ConfigError: it has an unknown or impossible value.

@@ -1,9 +1,9 @@
-"""The probability that a question's best answer is right, from what is known when the answer is given; numpy only.
+"""The probability that a question's best answer is right, from the reader's scores; numpy only.
 
-Right is an answer that equals a gold one or nearly so: an F1 of at least ``NEAR`` by the rule of the question's script,
-over the characters of KorQuAD's definition where the question has Hangul, else over the words of SQuAD's. The
-probability is a logistic function of the `evidence_of` the answer, fitted for each script on questions whose passages a
-retriever found (Platt 1999; the method of Kamath, Jia and Liang 2020, section 4.2, with fewer features).
+An answer is right if it equals a gold answer or nearly so: if its F1 is at least ``NEAR`` by the rule of the question's
+script, over characters by KorQuAD's definition where the question has Hangul, else over words by SQuAD's. The
+probability is a logistic function of the `evidence_of` the answer, fitted for each script on questions whose passages
+a retriever found (Platt 1999; the method of Kamath, Jia and Liang 2020, section 4.2, with fewer features).
 """
 
 from __future__ import annotations
@@ -13,26 +13,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from dpr.errors import ConfigError, DataError
 from dpr.evaluation.answers import ANSWER_RULES
 from dpr.reader.merge import PassageSpans
 from dpr.text.scripts import has_hangul
-from dpr.types import Answer, BoolArray, Candidates, Reading
-
-DoubleArray = npt.NDArray[np.float64]
+from dpr.types import Answer, BoolArray, Candidates, DoubleArray, Reading
 
 HANGUL, OTHER = "hangul", "other"
 RULES = {HANGUL: "korquad-1.0", OTHER: "squad-1.1"}
 """The rule by which an answer is right, by the script of its question."""
 
 NEAR = 0.8
+"""The least F1 of an answer that is nearly right."""
+
 FEATURES = ("margin", "share")
-"""What speaks for an answer, the more the better: see `evidence_of`."""
+"""Numbers that rise with the chance that an answer is right, see `evidence_of`."""
 
 LEAST_QUESTIONS = 50
-"""Questions of a script below which it gets no calibration of its own."""
+"""A script with fewer questions gets no calibration of its own."""
 
 _SPANS = 20
 _RIDGE = 1.0
@@ -43,18 +42,18 @@ Evidence = Mapping[str, float]
 
 
 def script_of(question: str) -> str:
-    """Return ``hangul`` for a question with a syllable of it, else ``other``."""
+    """Return ``hangul`` for a question with a syllable of Hangul, else ``other``."""
     return HANGUL if has_hangul(question) else OTHER
 
 
 def is_right(question: str, answer: str, golds: Sequence[str]) -> bool:
-    """Tell whether an answer is right or nearly so; without gold answers, none is."""
+    """Tell whether an answer is right or nearly right; without gold answers, none is."""
     rule = ANSWER_RULES[RULES[script_of(question)]]
     return bool(golds) and max(rule.exact_match(answer, golds), rule.f1(answer, golds)) >= NEAR
 
 
 def are_right(readings: Sequence[Reading], questions: Sequence[str], golds: Sequence[Sequence[str]]) -> BoolArray:
-    """Tell of each reading whether its best answer is right, (Q,); where there is no answer, it is not."""
+    """Tell whether the best answer of each reading is right, (Q,); a reading without an answer is not."""
     return np.array(
         [
             bool(reading.answers) and is_right(question, reading.answers[0].text, answers)
@@ -65,7 +64,7 @@ def are_right(readings: Sequence[Reading], questions: Sequence[str], golds: Sequ
 
 
 def evidence_of(item: Candidates, found: Sequence[PassageSpans], best: Answer) -> Evidence:
-    """Return what speaks for the best answer over passages.
+    """Return the `FEATURES` of the best answer over passages.
 
     ``margin`` is its span score less its null score. ``share`` is the logarithm of its part of the probability of the
     20 best spans of its passage: how sure its two ends are.
@@ -91,28 +90,28 @@ class Calibration:
             raise ConfigError("the numbers of a calibration must be finite, and its weights not below 0; tune it again")
 
     def probability(self, evidence: Evidence) -> float:
-        """Return a probability, above 0 and below 1, that does not fall when any feature rises."""
+        """Return the probability, above 0 and below 1; it does not fall when any feature rises."""
         logit = self.intercept + sum(weight * evidence[name] for name, weight in self.weights.items())
         return 1 / (1 + math.exp(-min(_MOST_LOGIT, max(-_MOST_LOGIT, logit))))
 
 
 def calibration_for(question: str, calibrations: Mapping[str, Calibration]) -> Calibration | None:
-    """Return the calibration for a question's script, else the one that there is; None where there is none."""
+    """Return the calibration for a question's script, else that of the other script; None where there is neither."""
     return calibrations.get(script_of(question)) or next(iter(calibrations.values()), None)
 
 
 def fit_calibrations(
     questions: Sequence[str], evidence: Sequence[Evidence], right: BoolArray
 ) -> dict[str, Calibration]:
-    """Return the calibration of each script that has enough questions; of all together, where none has.
+    """Return the calibration of each script that has enough questions; if none has, one of all questions together.
 
     Args:
         questions: Q questions that have an answer.
-        evidence: what speaks for each one's best answer.
-        right: whether that is right, (Q,).
+        evidence: the features of each best answer.
+        right: whether the best answer is right, (Q,).
 
     Raises:
-        DataError: all answers are right, or none is, or nothing speaks for those that are.
+        DataError: all answers are right, or none is, or no feature is higher for the right ones.
     """
     scripts = [script_of(question) for question in questions]
     fitted = {}
@@ -127,10 +126,10 @@ def fit_calibrations(
 
 
 def fit_calibration(evidence: Sequence[Evidence], right: BoolArray) -> Calibration:
-    """Return the calibration of greatest likelihood with a ridge, without features that would count against an answer.
+    """Return the calibration of greatest likelihood with a ridge; features whose weight would be negative are left out.
 
     Raises:
-        DataError: all answers are right, or none is, or nothing speaks for those that are.
+        DataError: all answers are right, or none is, or no feature is higher for the right ones.
     """
     if right.all() or not right.any():
         kind = "every answer is right" if len(right) and right.all() else "no answer is right"

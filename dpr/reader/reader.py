@@ -27,7 +27,7 @@ from dpr.types import Candidates, Reading, TokensRead
 class ExtractiveReader:
     """Start and end heads over windows of (question, passage); see ``ReaderConfig`` for its rules.
 
-    ``positions`` is how many tokens a window may have for the sake of a long question; by default no more than others.
+    ``positions`` is the most tokens that a window with a long question may have; by default ``max_tokens``.
     """
 
     def __init__(
@@ -42,8 +42,8 @@ class ExtractiveReader:
     def read(self, batch: Sequence[Candidates], n_best: int = 1) -> list[Reading]:
         """Return, for each question, at most ``n_best`` answers over all its passages.
 
-        The windows of all passages of all questions are computed together. No two answers of a question have characters
-        of a document in common.
+        The windows of all passages of all questions are computed together. No two answers of a question share
+        characters of a document.
         """
         readings = [
             verdict(item, found, self.config, n_best) for item, found in zip(batch, self.spans(batch), strict=True)
@@ -60,9 +60,9 @@ class ExtractiveReader:
         return f"{note}, and the sentence that asks" if note and self._asking_sentence(question) else note
 
     def spans(self, batch: Sequence[Candidates]) -> list[list[PassageSpans]]:
-        """Return what is found in each passage of each question, before passages are compared.
+        """Return the best spans of each passage of each question, before passages are compared.
 
-        Each passage is also read with the sentence of a long question that asks; the surer reading of the two counts.
+        For a long question each passage is also read with its asking sentence; the surer of the two readings counts.
         """
         pairs = [(item.question, passage.text) for item in batch for passage in item.passages]
         found = iter(self._read_pairs(pairs))
@@ -75,7 +75,7 @@ class ExtractiveReader:
         return spans
 
     def _asking_sentence(self, question: str) -> str:
-        """Return the sentence that a long question is also read by; empty for a short one, or one of one sentence."""
+        """Return the asking sentence of a long question; empty for a short question, or one of a single sentence."""
         if count_tokens(self._tokenizer, question) <= self.config.question_tokens:
             return ""
         sentence = asking_sentence(question)

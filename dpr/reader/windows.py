@@ -17,7 +17,7 @@ SPECIAL_TOKENS = 4
 
 
 class WindowSize(NamedTuple):
-    """How many tokens a window has, how many neighbours share, and how many of the question are in each."""
+    """How many tokens a window has, how many two neighbours share, and how many of the question are in each."""
 
     max_tokens: int
     stride: int
@@ -51,7 +51,7 @@ def make_windows(
 ) -> list[list[Window]]:
     """Return the windows of each (question, passage): neighbours share ``stride`` tokens of the passage.
 
-    The tokens are those of the plain form of both (`FoldedText`), their spans those of the passage as it is stored.
+    Questions and passages are tokenized in their plain form (`FoldedText`); spans are those of the stored passage.
     """
     clipped = {question: clip(tokenizer, question, question_tokens) for question in {pair[0] for pair in pairs}}
     passages = [FoldedText.of(text) for _, text in pairs]

@@ -26,7 +26,7 @@ class DenseRetriever:
         return self._index.search(self._encoder.encode_questions(questions), k)
 
     def tokens_read(self, question: str) -> TokensRead | None:
-        """Return how much of a question the encoder reads; None where it does not say."""
+        """Return how many tokens of a question the encoder reads; None where it does not say."""
         return self._encoder.tokens_read(question) if isinstance(self._encoder, ReadsTokens) else None
 
     def search(self, questions: Sequence[str], k: int) -> list[list[Hit]]:

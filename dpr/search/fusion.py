@@ -61,8 +61,8 @@ def _minmax(listed: Listed, _constant: float) -> Doubles:
 def _zscore(listed: Listed, _constant: float) -> Doubles:
     """(s − mean) / standard deviation over the question's candidates; 0 for all where their scores are equal.
 
-    Of two candidates that is 1 and −1, whatever their scores: two lists that disagree would cancel out. It is
-    multiplied, there, by how far the lower score is below the higher one, as a share of the greater magnitude.
+    Two candidates always get 1 and −1, so that two lists that disagree would cancel out. Their z-scores are therefore
+    multiplied by the gap between the two scores, as a share of the greater magnitude.
     """
     count = np.maximum(listed.exists.sum(axis=1, keepdims=True), 1)
     mean = np.where(listed.exists, listed.scores, 0.0).sum(axis=1, keepdims=True) / count

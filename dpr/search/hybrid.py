@@ -58,7 +58,7 @@ class HybridRetriever:
         self._passage_id = next(iter(sources.values())).passage_id
 
     def tokens_read(self, question: str) -> TokensRead | None:
-        """Return how much of a question the source with an encoder reads; None where there is none that says it."""
+        """Return how many tokens of a question the source with an encoder reads; None where no source says it."""
         sources = (source for source in self._sources.values() if isinstance(source, ReadsTokens))
         return next((source.tokens_read(question) for source in sources), None)
 

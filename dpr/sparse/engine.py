@@ -127,7 +127,7 @@ class SparseEngine:
         return found[0] if found else no_hits(len(questions), k)
 
     def frequencies(self, terms: Sequence[str]) -> IntArray:
-        """Return the number of passages of the collection that have each term, (terms,)."""
+        """Return the document frequency of each term in the whole collection, (terms,)."""
         return frequencies_of(
             terms,
             [segment.counts.vocabulary for segment in self._segments],

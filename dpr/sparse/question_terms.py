@@ -69,14 +69,14 @@ class QuestionTerms:
 def frequencies_of(
     terms: Sequence[str], vocabularies: Sequence[Vocabulary], frequencies: Sequence[IntArray]
 ) -> tuple[IntArray, IntArray]:
-    """Return the number of each term in each of S vocabularies, (S, terms), -1 where it is not in there.
+    """Return the number of each term in each of S vocabularies, (S, terms), and its document frequency, (terms,).
 
-    Beside them, in how many passages of the whole collection each comes, (terms,); ``frequencies`` tells it for the
-    terms of each vocabulary.
+    The number is -1 where a vocabulary lacks the term. ``frequencies`` has the document frequencies in the whole
+    collection for the terms of each vocabulary.
     """
     numbers = np.array([vocabulary.lookup(terms) for vocabulary in vocabularies], dtype=np.int64)
     numbers = numbers.reshape(len(vocabularies), len(terms))
-    known = np.zeros(len(terms), dtype=np.int64)
+    document_frequencies = np.zeros(len(terms), dtype=np.int64)
     for of_vocabulary, in_vocabulary in zip(frequencies, numbers, strict=True):
-        known[in_vocabulary >= 0] = of_vocabulary[in_vocabulary[in_vocabulary >= 0]]
-    return numbers, known
+        document_frequencies[in_vocabulary >= 0] = of_vocabulary[in_vocabulary[in_vocabulary >= 0]]
+    return numbers, document_frequencies

@@ -63,7 +63,7 @@ class RankBM25Engine:
         return top
 
     def frequencies(self, terms: Sequence[str]) -> IntArray:
-        """Return the number of passages that have each term, (terms,)."""
+        """Return the document frequency of each term, (terms,)."""
         return frequencies_of(terms, [self._counts.vocabulary], [self._counts.document_frequencies])[1]
 
     def _scores(self, terms: Sequence[int]) -> FloatArray:

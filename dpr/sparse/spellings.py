@@ -1,4 +1,4 @@
-"""Which spelling of a question's words counts: the one that passages have."""
+"""Adds to a question the spellings of its words that passages have."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ Halves = Callable[[str], list[tuple[str, ...]]]
 
 
 def as_passages_spell(questions: Sequence[QuestionWords], index: SparseIndex, halves: Halves) -> list[list[str]]:
-    """Return each question's terms, with those of other spellings that the passages of an index have.
+    """Return each question's terms, with the terms of other spellings that the passages of an index have.
 
-    Two words also count as one where at least as many passages have it as have the rarer of the two. A word that no
-    passage has also counts as two, those of which the rarer one has the most passages.
+    Two neighbouring words also count as one where at least as many passages have the joined word as have the rarer of
+    the two. A word that no passage has also counts as two words: the split whose rarer word is in the most passages.
     """
     pairs = {pair for question in questions for pair in question.pairs}
     words = {item for question in questions for item in question.words.items()}
     frequency = _frequencies(index, [term for pair in pairs for term in pair] + [term for term, _ in words])
     joined = {pair for pair in pairs if frequency[pair[2]] >= max(1, min(frequency[pair[0]], frequency[pair[1]]))}
-    parted = {term: halves(word) for term, word in words if not frequency[term]}
-    frequency |= _frequencies(index, [term for both in parted.values() for pair in both for term in pair])
+    splits = {term: halves(word) for term, word in words if not frequency[term]}
+    frequency |= _frequencies(index, [term for ways in splits.values() for way in ways for term in way])
 
     def of_passages(halves: tuple[str, ...]) -> int:
         return min((frequency[half] for half in halves), default=0)
 
-    best = {term: max(both, key=of_passages) for term, both in parted.items() if any(map(of_passages, both))}
+    best = {term: max(ways, key=of_passages) for term, ways in splits.items() if any(map(of_passages, ways))}
     return [
         [
             *question.terms,

@@ -15,7 +15,7 @@ from dpr.store.records import RecordError, decode
 from dpr.types import Encoder, EncoderOptions, MeasuresPassages
 
 FORMAT_VERSION = 5
-"""Raised whenever an older program would read a newer index wrongly, or when encoders read a text in another form."""
+"""Raised whenever an older program would read a newer index wrongly, or when encoders get texts in another form."""
 
 _HASH = "sha256"
 
@@ -30,9 +30,9 @@ class FileRecord:
 
 @dataclass(frozen=True, slots=True)
 class EncoderRecord:
-    """The encoder that made the vectors, and that must encode the questions, with the prompts that it was used with.
+    """The encoder that made the vectors, with its prompts; the same one must encode the questions.
 
-    ``passage_tokens`` is how many tokens of a passage it read; None where it did not say.
+    ``passage_tokens`` is how many tokens of a passage it reads; None where it does not say.
     """
 
     name: str
@@ -51,7 +51,7 @@ class EncoderRecord:
 
     @property
     def options(self) -> EncoderOptions:
-        """How to load the encoder so that it is used as it was."""
+        """The options to load the encoder with, so that it gives the same vectors again."""
         return EncoderOptions(self.question_prompt, self.passage_prompt, self.dimension)
 
 
@@ -101,7 +101,7 @@ class SegmentRecord:
 
     ``passages``, ``terms`` and ``postings`` are what its files hold, ``deleted`` how many of the passages this
     generation does not have; ``dense`` is None without vectors. ``cut`` tells how many passages, deleted ones included,
-    are longer than the encoder read; None where nobody counted.
+    are longer than the encoder reads; None where they were not counted.
     """
 
     id: str

@@ -1,8 +1,8 @@
-"""What is written in one piece of words, digits and signs: ``wi-fi``, ``GPT-4``, ``SM-G991N``, ``C++``, ``$100``.
+"""Compounds of words, digits and signs without a blank: ``wi-fi``, ``GPT-4``, ``SM-G991N``, ``C++``, ``$100``.
 
-The same thing is written apart, joined or with another sign, so a compound gives its units (letters, or a number),
-each word between signs that has both, and all of it joined. Signs go, but for those between digits: ``wi-fi`` is
-``wifi``, and ``1/2`` is not ``12``. A sign at an edge that makes another thing of a word is one more term: ``c++``.
+People write a compound apart, joined or with another sign. Its terms are therefore its units (letters, or a number),
+each word between signs that has letters and digits, and the whole joined. Signs are dropped, except between digits:
+``wi-fi`` is ``wifi``, and ``1/2`` is not ``12``. A sign at an edge that changes the word gives one more term: ``c++``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dpr.text.normalize import fold
 
 
 def compound_pattern(letters: str) -> str:
-    """Return the pattern of a word or a compound of some letters and digits, a class of characters."""
+    """Return the pattern of a word or a compound; ``letters`` is the class of the characters of words."""
     connected = (
         r"(?:://|[-_./&+@:·*]|'(?![sS](?!\w))|(?<=\d),(?=\d{3}(?!\d)))"  # the s of a possessive is no part of it
     )
@@ -26,9 +26,9 @@ _UNIT = re.compile(r"(?<!\d\.)\d+\.\d+(?!\.?\d)|\d+|[^\W\d_]+")
 
 
 def compound_terms(compound: str) -> tuple[list[str], list[str]]:
-    """Return the folded units of a compound, and its other terms, of which there may be none.
+    """Return the folded units of a compound, and its other terms, if any.
 
-    The commas of thousands are no signs: ``1,234.5`` is the unit ``1234.5``.
+    Commas of thousands are dropped: ``1,234.5`` is the unit ``1234.5``.
     """
     compound = compound.replace(",", "")
     matches = list(_UNIT.finditer(compound))

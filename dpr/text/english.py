@@ -1,9 +1,9 @@
 """English words: without endings (Snowball's English stemmer), and without those that carry no meaning of their own.
 
-A stop word may be a name: The Who, IT, Take That, vitamin A. Where a passage writes one with a capital within a
-sentence, or in capitals, it has the term ``WHO``; a capital where a sentence begins tells nothing, and gives ``who``.
-A question drops its stop words but for names, unless nothing else is left or it is a few words. US, which is no
-stop word, is told from us in the same way.
+A stop word may be a name: The Who, IT, Take That, vitamin A. A passage that writes one with a capital within a
+sentence, or in capitals, has the term ``WHO``. At the beginning of a sentence a capital tells nothing, and the term is
+``who``. A question drops its stop words except names, unless nothing else is left or it has only a few words. US,
+which is no stop word, is told from us in the same way.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ STOP_WORDS = frozenset(
 
 
 _TOLD_BY_CASE = STOP_WORDS | {"us"}
-"""Words that are another word in capitals, or with a capital within a sentence."""
+"""Words that mean something else in capitals, or with a capital within a sentence."""
 
 _CAPITALISED = re.compile(r"(?<![\w'.&-])[A-Z][A-Za-z]*(?![.&-]\w)")
 _SENTENCE_START = re.compile(r"""[.!?:;\n"“‘(\[][\s"'“‘(\[]*\Z""")
@@ -68,33 +68,33 @@ class EnglishStems(threading.local):
 
 
 class EnglishWords:
-    """What becomes of the words of normalized texts, of the passages' and of the questions'."""
+    """Terms of the English words of normalized passages and questions."""
 
     def __init__(self) -> None:
         self.stems = EnglishStems()
 
     def of_passage(self, text: str, runs: Runs) -> list[str]:
         """Return the terms of a passage's words: stems, and the stop words that may be names."""
-        begins, names = _told_by_case(text, runs)
+        begins, names = _stop_words_and_names(text, runs)
         return [*self._content(runs), *self.stems(begins), *self.names(names)]
 
     def of_question(self, text: str, runs: Runs, has_other_terms: bool) -> QuestionWords:
-        """Return a question's words; ``has_other_terms`` tells whether it has some in other scripts."""
-        _, names = _told_by_case(text, runs)
+        """Return a question's words; ``has_other_terms`` tells whether it has terms of other scripts."""
+        _, names = _stop_words_and_names(text, runs)
         stop_words = [word for word in runs.words if word in STOP_WORDS]
         is_few_words = len(runs.words) <= FEW_WORDS and "?" not in text
         is_empty = not has_other_terms and len(stop_words) == len(runs.words)
         words = [word for word in runs.words if word not in STOP_WORDS]
         if names:
-            kept = self.names(names) + (self.names(names) + self.stems(names) if is_empty else [])
+            stop_terms = self.names(names) + (self.names(names) + self.stems(names) if is_empty else [])
         elif is_few_words or is_empty:
-            kept, words = self.stems(stop_words) + 2 * self.names(told_by_case(runs)), runs.words
+            stop_terms, words = self.stems(stop_words) + 2 * self.names(told_by_case(runs)), runs.words
         else:
-            kept = []
-        return spelled([*self._content(runs), *kept], text, words, self.stems)
+            stop_terms = []
+        return spelled([*self._content(runs), *stop_terms], text, words, self.stems)
 
     def halves(self, word: str) -> list[tuple[str, ...]]:
-        """Return the terms of each two words that a word could be made of, but for stop words."""
+        """Return the stems of each way to split a word in two, stop words left out."""
         return [
             tuple(self.stems([half for half in halves if half not in STOP_WORDS]))
             for halves in halves_of(word)
@@ -110,14 +110,14 @@ class EnglishWords:
 
 
 def told_by_case(runs: Runs) -> list[str]:
-    """Return the words of a text whose case tells what they are, with acronyms that points divide: ``U.S.``."""
+    """Return the words that mean something else in capitals, among them acronyms with points: ``U.S.``."""
     return [word for word in (*runs.words, *runs.compounds) if word in _TOLD_BY_CASE]
 
 
-def _told_by_case(text: str, runs: Runs) -> tuple[list[str], list[str]]:
-    """Return a text's stop words that begin a sentence with a capital, and those words whose capital makes them names.
+def _stop_words_and_names(text: str, runs: Runs) -> tuple[list[str], list[str]]:
+    """Return a text's stop words that begin a sentence with a capital, and the words whose capital makes them names.
 
-    Where the text has no small letters, or no capitals, case tells nothing: all of its stop words are of the first.
+    In a text without small letters, or without capitals, case tells nothing: all of its stop words are returned first.
     """
     if text.islower() or text.isupper():
         return [word for word in runs.words if word in STOP_WORDS], []
@@ -160,5 +160,5 @@ class EnglishAnalyzer:
             yield replace(words, terms=[*words.terms, *others])
 
     def halves(self, word: str) -> list[tuple[str, ...]]:
-        """Return the stems of each two words that a word could be made of."""
+        """Return the stems of each way to split a word in two."""
         return self._words.halves(word)

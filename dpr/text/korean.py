@@ -31,7 +31,7 @@ CONTENT_TAGS = frozenset({"NNG", "NNP", "NR", "XR", "VV", "VA"})
 """Nouns, proper nouns, numerals, roots, verbs and adjectives, as Kiwi tags them."""
 
 WORD_TAGS = CONTENT_TAGS | {"NP", "NNB", "MM", "IC"}
-"""Pronouns, dependent nouns, determiners and exclamations as well: any of them may be a name."""
+"""Content, pronouns, dependent nouns, determiners and exclamations: any of them may be a name."""
 
 _ENDING_TAGS = ("J", "E", "VCP", "XSV", "XSA")
 """Particles, endings, the copula, and what makes verbs of nouns, as Kiwi tags them."""
@@ -70,7 +70,7 @@ class Morphemes:
         return [form for piece in _pieces(text) for form in _tagged(kiwi.tokenize(piece), tags)]
 
     def batch(self, texts: Iterable[str], tags: Tags = CONTENT_TAGS) -> Iterator[list[str]]:
-        """Yield the same of each normalized text, in order; Kiwi's own threads work some texts ahead."""
+        """Yield the morphemes with some tags of each normalized text, in order; Kiwi works some texts ahead."""
         counts: deque[int] = deque()
 
         def pieces() -> Iterator[str]:
@@ -151,7 +151,7 @@ def _bounds(tokens: Iterable[Token]) -> Iterator[int]:
 
 
 class Rules(Protocol):
-    """What becomes of a normalized text, given those of its morphemes that have one of some tags."""
+    """How an analyzer makes terms of a normalized text and its morphemes with some tags."""
 
     @property
     def tags(self) -> Tags:
@@ -161,14 +161,14 @@ class Rules(Protocol):
         """Return a passage's terms."""
 
     def question(self, text: str, morphemes: list[str]) -> QuestionWords:
-        """Return a question as it is looked up."""
+        """Return a question's terms and spellings."""
 
     def halves(self, word: str) -> list[tuple[str, ...]]:
-        """Return the terms of each two words that a word could be made of."""
+        """Return the terms of each way to split a word in two."""
 
 
 class MorphemeAnalyzer:
-    """An analyzer that takes Hangul from Kiwi and leaves to its rules what becomes of it and of the other scripts."""
+    """An analyzer that takes morphemes of Hangul from Kiwi; its rules make terms of them and of the other scripts."""
 
     def __init__(self, name: str, version: str, rules: Rules, morphemes: Morphemes) -> None:
         self.name = name
@@ -186,11 +186,11 @@ class MorphemeAnalyzer:
         return (self._rules.terms(text, morphemes) for text, morphemes in self._analysed(texts))
 
     def questions(self, texts: Iterable[str]) -> Iterator[QuestionWords]:
-        """Yield each question as it is looked up, in order; Kiwi works ahead here, too."""
+        """Yield the terms and spellings of each question, in order; Kiwi works ahead here, too."""
         return (self._rules.question(text, morphemes) for text, morphemes in self._analysed(texts))
 
     def halves(self, word: str) -> list[tuple[str, ...]]:
-        """Return the terms of each two words that a word could be made of."""
+        """Return the terms of each way to split a word in two."""
         return self._rules.halves(word)
 
     def _analysed(self, texts: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
@@ -215,7 +215,7 @@ class MorphemeAnalyzer:
 
 
 class KoreanRules:
-    """How ``korean`` combines: morphemes, the words of other scripts, ideographs by twos."""
+    """The terms of ``korean``: morphemes, the words of other scripts, bigrams of ideographs."""
 
     tags = WORD_TAGS
 
@@ -224,14 +224,14 @@ class KoreanRules:
         return self._terms(runs_of(text), morphemes)
 
     def question(self, text: str, morphemes: list[str]) -> QuestionWords:
-        """Return a normalized question; a few words are terms as typed, too: Kiwi knows a name by its context."""
+        """Return a normalized question; a few words also count as typed, since Kiwi knows a name by its context."""
         runs = runs_of(text)
         typed = runs.hangul if len(runs.hangul) <= FEW_WORDS and "?" not in text else []
         terms = [*self._terms(runs, morphemes), *(run for run in typed if run not in morphemes)]
         return spelled(terms, text, [*runs.words, *typed], as_they_are)
 
     def halves(self, word: str) -> list[tuple[str, ...]]:
-        """Return each two words that a word could be made of."""
+        """Return each way to split a word in two."""
         return halves_of(word)
 
     def _terms(self, runs: Runs, morphemes: list[str]) -> list[str]:

@@ -18,7 +18,7 @@ VERSION = f"{REVISION}+english-{english.VERSION}+korean-{korean.VERSION}"
 
 
 class KoreanEnglishRules:
-    """How ``ko-en`` combines: content morphemes and bigrams of Hangul, English stems, ideographs by twos."""
+    """The terms of ``ko-en``: content morphemes and bigrams of Hangul, English stems, bigrams of ideographs."""
 
     tags = korean.CONTENT_TAGS
 
@@ -42,7 +42,7 @@ class KoreanEnglishRules:
         return replace(words, terms=[*words.terms, *others])
 
     def halves(self, word: str) -> list[tuple[str, ...]]:
-        """Return the stems of each two words that a word could be made of."""
+        """Return the stems of each way to split a word in two."""
         return self._words.halves(word)
 
     def _mixed(self, runs: Runs, morphemes: list[str]) -> list[str]:

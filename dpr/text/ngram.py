@@ -51,5 +51,5 @@ class BigramAnalyzer:
             yield spelled(self.terms(text), text, runs_of(text).words, as_they_are)
 
     def halves(self, word: str) -> list[tuple[str, ...]]:
-        """Return each two words that a word could be made of."""
+        """Return each way to split a word in two."""
         return halves_of(word)

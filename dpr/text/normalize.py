@@ -1,7 +1,7 @@
 """One form for text that reads the same: width, composition, enclosure, invisible characters, case, accents.
 
-Two degrees: `fold_forms` is for models, which know punctuation, superscripts and case; it leaves ordinary text as it
-is. `normalize` is for terms and goes further.
+`fold_forms` is for models, which know punctuation, superscripts and case; it leaves ordinary text unchanged.
+`normalize` is for terms, and goes further.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _FORM_BLOCKS = (
 # A class of single characters beyond the first plane would be slow, ranges are not.
 _BEYOND_THE_PLANE = "\U0001d400-\U0001d7ff\U0001ee00-\U0001eeff\U0001f100-\U0001f2ff\U0002f800-\U0002fa1f"
 
-# They divide, to a program, a word that the eye sees whole. A joiner within an emoji or in Persian has a meaning.
+# To a program they divide a word that a reader sees whole. A joiner within an emoji or in Persian has a meaning.
 _INVISIBLE = "\u00ad\u034f\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff"
 _WORD_LETTERS = "0-9A-Za-z\u00c0-\u024f\u1100-\u11ff\uac00-\ud7a3"
 _JOINER = f"(?<=[{_WORD_LETTERS}])[\u200c\u200d](?=[{_WORD_LETTERS}])"
@@ -58,7 +58,7 @@ _KEYBOARD_SIGNS = str.maketrans(
 
 
 def normalize(text: str) -> str:
-    """Return the text as terms are made of it: `fold_forms`, then Unicode's form NFKC, without invisible characters.
+    """Return the form that terms are made from: `fold_forms`, then Unicode's NFKC, without invisible characters.
 
     Typographic apostrophes and hyphens become those of the keyboard; halves of surrogate pairs, which no UTF-8 text
     holds, become question marks.
@@ -82,10 +82,10 @@ def fold(word: str) -> str:
 
 
 def fold_forms(text: str) -> str:
-    """Return the text as a model reads it: letters, digits and signs in their plain width and form, composed (NFC).
+    """Return the form that a model reads: letters, digits and signs in their plain width and form, composed (NFC).
 
     ``２００４ ㎞ ① ㈜`` becomes ``2004 km 1 (주)``. Ordinary text, with its case, punctuation, superscripts, fractions
-    and emoji, is returned as it is.
+    and emoji, is returned unchanged.
     """
     if text.isascii() or not _has_forms(text):
         return text
@@ -94,10 +94,10 @@ def fold_forms(text: str) -> str:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoldedText:
-    """A text after `fold_forms`, with the way back to the characters that it was made of.
+    """A text after `fold_forms`, with the offsets of its characters in the original.
 
-    ``starts`` and ``ends`` (N,) tell, for each character of ``text``, the characters of the original that it comes
-    from; None where nothing was folded.
+    ``starts`` and ``ends``, (N,), are the span of the original that each character of ``text`` comes from; None where
+    nothing was folded.
     """
 
     text: str
@@ -123,9 +123,9 @@ class FoldedText:
         return cls("".join(pieces), np.array(starts, dtype=np.int64), np.array(ends, dtype=np.int64))
 
     def original_spans(self, spans: IntArray) -> IntArray:
-        """Return spans of the original for spans [start, end) of the folded text, (S, 2); a form is never cut.
+        """Return spans of the original, (S, 2), for spans [start, end) of the folded text, (S, 2).
 
-        An empty span stays empty.
+        A form is never cut, and an empty span stays empty.
         """
         if self.starts is None or self.ends is None or not len(spans):
             return spans
@@ -142,7 +142,7 @@ def _has_forms(text: str) -> bool:
 
 
 def _pieces(text: str) -> Iterator[tuple[str, int, int]]:
-    """Yield the folded text piece by piece, each with the span that it comes from."""
+    """Yield the folded text in pieces, each with the span that it comes from."""
     forms, end = _forms(), 0
     for match in forms.cell.finditer(text):
         if match.start() > end:
@@ -173,7 +173,7 @@ def _syllables(letters: str, start: int) -> Iterator[tuple[str, int, int]]:
 
 
 def _lone_letter(text: str) -> str:
-    """Return the letter that stands alone for a single conjoining one; anything else as it is."""
+    """Return the letter that stands alone for a single conjoining one; anything else unchanged."""
     if len(text) != 1 or ord(text) not in _CONJOINING:
         return text
     name = re.sub("CHOSEONG|JUNGSEONG|JONGSEONG", "LETTER", unicodedata.name(text))
@@ -185,7 +185,7 @@ def _lone_letter(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Forms:
-    """What is folded into what, the characters without one of which nothing is, and what is folded as a whole."""
+    """The plain form of each character, the characters that need folding, and the pattern of one fold."""
 
     plain: dict[int, str]
     signs: frozenset[str]
@@ -194,7 +194,7 @@ class _Forms:
 
 @cache
 def _forms() -> _Forms:
-    """Return the table of forms, made of Python's Unicode data when the first text needs it (0.1 s)."""
+    """Return the table of forms; it is made from Python's Unicode data when the first text needs it (0.1 s)."""
     plain = {code: _plain(chr(code)) for block in _FORM_BLOCKS for code in block}
     plain |= {0x2010: "-", 0x2011: "-"}  # the hyphens that look like the one of the keyboard
     plain |= dict.fromkeys((code for code in plain if _ALL_INVISIBLE.match(chr(code))), "")
@@ -213,7 +213,7 @@ def _forms() -> _Forms:
 
 
 def _plain(character: str) -> str:
-    """Return what a character is a form of; itself where it is none, or one that a model tells from the plain one."""
+    """Return the plain form of a character; the character itself where it has none, or where models know both."""
     if "\u3131" <= character <= "\u318e":
         return character
     decomposition = unicodedata.decomposition(character).split()

@@ -45,7 +45,7 @@ class Runs:
 def runs_of(text: str) -> Runs:
     """Split a normalized text into runs of Hangul, of ideographs and kana, and into the words of all other scripts.
 
-    A decimal number is one word; letters and digits that touch are two, and so is what a sign divides.
+    A decimal number is one word; letters and digits that touch are two words, and so are letters that a sign divides.
     """
     runs = Runs([], [], [], [])
     is_ascii = text.isascii()
@@ -60,7 +60,7 @@ def runs_of(text: str) -> Runs:
 
 
 def _divide(piece: str, runs: Runs) -> None:
-    """Add the runs of a text without blanks to those of a whole one."""
+    """Add the runs of a piece of text without blanks to ``runs``."""
     for match in _RUN.finditer(piece):
         run = match[0]
         if match.lastgroup == "hangul":
@@ -76,7 +76,7 @@ def _divide(piece: str, runs: Runs) -> None:
 
 
 def neighbours_of(text: str) -> list[tuple[str, str]]:
-    """Return the folded words of a normalized text that stand side by side, but for those of Hangul and ideographs."""
+    """Return the pairs of neighbouring words of a normalized text, folded; not those of Hangul and ideographs."""
     return [(fold(left), fold(right)) for left, right in _NEIGHBOURS.findall(text)]
 
 

@@ -30,5 +30,5 @@ class WordAnalyzer:
         return (QuestionWords(self.terms(text)) for text in texts)
 
     def halves(self, word: str) -> list[tuple[str, ...]]:  # noqa: ARG002
-        """Return none: a word is only ever itself."""
+        """Return none: this analyzer splits no words."""
         return []

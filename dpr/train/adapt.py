@@ -24,7 +24,7 @@ from dpr.models.checkpoint import base_of, content_hash, load_model, load_tokeni
 from dpr.models.lexical_sketch import LexicalSketch
 from dpr.models.pair import question_encoder
 from dpr.models.positions import longest_input
-from dpr.models.sentence_transformers import read_head
+from dpr.models.sentence_transformers import MODULES_FILE, is_sentence_transformers, read_head
 from dpr.models.soundness import check_vocabulary
 from dpr.text.korean import shared_morphemes
 from dpr.train.adaptation import Adaptation
@@ -45,7 +45,7 @@ __all__ = ["Adaptation", "adapt"]
 
 _SPECIAL_TOKENS = 2
 _SENTENCE_TRANSFORMERS = (
-    "modules.json",
+    MODULES_FILE,
     "sentence_*_config.json",
     "config_sentence_transformers.json",
     "lexical_sketch.py",
@@ -60,14 +60,14 @@ def adapt(
     The checkpoint has whole weights, the tokenizer, ``training.json`` (this summary and the new pieces) and, where the
     base is a sentence-transformers folder, its pooling. Without training (``max_steps`` 0) it holds no more than the
     tokenizer and the new rows of word embeddings, see `dpr.models.adapters`, and the name of its base. A run that was
-    killed goes on from its last checkpoint when it is called again with the same arguments, to the same weights; one
-    that ``output`` holds finished is not taken again, unless ``overwrite``. Each step is a line in
-    ``output/log.jsonl``. Of a pair as the base, its question encoder is taken. Texts are read more than once.
+    killed goes on from its last checkpoint when it is called again with the same arguments, to the same weights. A run
+    that ``output`` holds finished is not repeated, unless ``overwrite`` is set. Each step is a line in
+    ``output/log.jsonl``. If the base is a pair, its question encoder is adapted. Texts are read more than once.
 
     Raises:
         DataError: there is no text, or none in the script whose vocabulary is to be learned.
         ConfigError: a setting does not fit the base, a step does not fit in memory, or ``output`` is the base, or holds
-            another model or run and not ``overwrite``.
+            another model or run and ``overwrite`` is not set.
         ModelError: the base cannot be loaded or is frozen, or the loss is not finite.
     """
     started = time.monotonic()
@@ -190,7 +190,7 @@ def _loop(model: Any, tokenizer: Any, windows: TokenWindows, settings: Adaptatio
 
 
 def _run_identity(identity: Mapping[str, object], sources: Mapping[str, SeenTexts]) -> str:
-    """Read all texts, and return what tells runs of other texts, settings, or makers of vocabularies apart."""
+    """Read all texts, and return a hash of them, of the settings and of the libraries that learn a vocabulary."""
     learners = [version(name) for name in ("tokenizers", "kiwipiepy")]
     digest = hashlib.sha256(json.dumps([identity, learners], sort_keys=True).encode())
     for _ in all_texts(sources):
@@ -212,12 +212,12 @@ def _refuse_new_pieces_under_a_sketch(base: Path, settings: Adaptation) -> None:
 def _save(model: Any, tokenizer: Any, base: Path, output: Path) -> None:
     model.save_pretrained(output)
     save_tokenizer(tokenizer, output)
-    if not (base / "modules.json").is_file():
+    if not is_sentence_transformers(base):
         return
     for pattern in _SENTENCE_TRANSFORMERS:
         for path in base.glob(pattern):
             shutil.copyfile(path, output / path.name)
-    modules = json.loads((base / "modules.json").read_text(encoding="utf-8"))
+    modules = json.loads((base / MODULES_FILE).read_text(encoding="utf-8"))
     for path in (module["path"] for module in modules if module["path"]):
         if (base / path).is_dir():
             shutil.copytree(base / path, output / path, dirs_exist_ok=True)

@@ -58,14 +58,14 @@ def distill(
 
     What the teacher says is computed first and kept in ``output``. A run that was killed, then or later, goes on when
     it is called again with the same arguments, to the same weights. Without ``held_out`` the last weights are kept,
-    else those that did best on these questions. A run that ``output`` holds finished is not taken again, unless
-    ``overwrite``.
+    else those that did best on these questions. A run that ``output`` holds finished is not repeated, unless
+    ``overwrite`` is set.
 
     Raises:
         DataError: a source is empty, or a question has no passage.
         ModelError: teacher or base cannot be loaded, the base is frozen, or the loss is not finite.
         ConfigError: a setting does not fit the base, the teacher or the material, a step does not fit in memory, or
-            ``output`` is a model that is read, or holds another model or run and not ``overwrite``.
+            ``output`` is a model that is read, or holds another model or run and ``overwrite`` is not set.
     """
     _refuse_several_processes()
     material.check(settings.objective)
@@ -106,7 +106,7 @@ def _learn(
     progress: Progress,
     command: str,
 ) -> dict[str, object]:
-    """Take the student's steps, leave the best weights in it, and return what the record says of the run."""
+    """Train the student, load its best weights, and return the facts for the record."""
     device = choose_device()
     precision = choose_precision(training.precision, device)
     stepper = DistillStepper(towers, objective, training, precision)

@@ -18,8 +18,8 @@ from dpr.train.towers import Towers
 
 B = TypeVar("B")
 
-_BATCHES_LOOKED_AT = 200
-"""Batches whose texts are made tokens of beforehand, to find out how much memory a step takes."""
+_MEASURED_BATCHES = 200
+"""At most so many batches are tokenized before the first step, to measure how much memory a step takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,8 @@ class DistillStepper(Generic[B]):
         self._chunk_tokens = training.chunk_tokens or CHUNK_TOKENS[self.device.type]
 
     def memory(self, batches: Sequence[B]) -> StepMemory:
-        """Return what a step takes that sees one of some batches, of which a few hundred are looked at."""
-        tasks = [self._objective.task(batch) for batch in batches[:: -(-len(batches) // _BATCHES_LOOKED_AT)]]
+        """Return the memory that a step takes for the largest of some batches; see ``_MEASURED_BATCHES``."""
+        tasks = [self._objective.task(batch) for batch in batches[:: -(-len(batches) // _MEASURED_BATCHES)]]
         texts = [(task.questions, task.passages) for task in tasks]
         return encoder_memory(self._towers, texts, self._chunk_tokens, self._autocast)
 

@@ -57,7 +57,7 @@ class MaskedLoop:
         self._optimizer = make_optimizer(model, settings.learning_rate, settings.weight_decay)
 
     def memory(self) -> StepMemory:
-        """Return what a step takes: its whole batch goes through the model at once."""
+        """Return the memory that a step takes: its whole batch goes through the model at once."""
         longest = max((window for batch in self.batches for window in batch), key=lambda window: self._lengths[window])
         tokens = int(self._lengths[longest])
         self._model.train()

@@ -1,8 +1,8 @@
-"""What a training step takes of memory, and whether it is there: measured on a few rows, before the first step.
+"""The memory that a training step takes, measured on a few rows before the first step, and the memory that is free.
 
-A forward pass keeps activations for the backward pass, as many for each row of tokens; the hooks that autograd has for
-saved tensors count them. From two rows and from four follows what any number takes. The rows are as long as the longest
-text, so that attention, which grows with the square of the length, is not underestimated.
+A forward pass keeps activations for the backward pass; autograd's hooks for saved tensors count their bytes. The bytes
+are linear in the number of rows, so two rows and four rows tell them for any number. The rows are as long as the
+longest text, so that attention, which grows with the square of the length, is not underestimated.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from dpr.train.towers import Towers
 logger = logging.getLogger(__name__)
 
 SHARES = {"cpu": 1 / 4, "cuda": 0.8}
-"""How much of the free memory a step may take without the gradient cache: others use a machine's memory, too."""
+"""Share of the free memory that a step may take without the gradient cache; other programs use memory, too."""
 
 OVERHEAD = 1.5
-"""What a step takes, as a multiple of the activations it keeps: gradients of activations that pass by, and what the
-allocator holds on to. 1.4 was measured for a batch of 4.4 GB (docs/decisions/0015-training-memory.md)."""
+"""Memory of a step as a multiple of the activations that it keeps: it also needs room for gradients of activations,
+and the allocator keeps some. 1.4 was measured for a batch of 4.4 GB (docs/decisions/0015-training-memory.md)."""
 
 FEW, MORE = 2, 4
-"""Rows of the two measurements; a single row would take other paths through the kernels."""
+"""Rows of the two measurements; for a single row, some kernels take another path."""
 
 _MOMENTS = 3
 """A gradient and AdamW's two moments for each trained weight."""
@@ -50,7 +50,7 @@ _NO_LIMIT = 2**60
 
 @dataclass(frozen=True, slots=True)
 class SavedBytes:
-    """What a forward pass of rows of ``tokens`` tokens keeps: ``fixed`` bytes and ``per_row`` for each row."""
+    """Bytes that a forward pass over rows of ``tokens`` tokens keeps: ``fixed``, and ``per_row`` for each row."""
 
     fixed: int
     per_row: int
@@ -71,12 +71,12 @@ class StepMemory:
 
     @property
     def cached(self) -> int:
-        """What a step takes with the gradient cache, or chunk by chunk."""
+        """Bytes that a step takes with the gradient cache, or chunk by chunk."""
         return self.weights + int(OVERHEAD * self.chunk)
 
     @property
     def plain(self) -> int:
-        """What a step takes without it."""
+        """Bytes that a step takes without it."""
         return self.weights + int(OVERHEAD * self.batch)
 
 
@@ -88,14 +88,14 @@ class MemoryPlan:
     sentence: str
 
     def described(self) -> dict[str, object]:
-        """Return what a record says of it."""
+        """Return the entries for the record of the run."""
         return {"gradient_cache": self.gradient_cache, "memory": self.sentence}
 
 
 def saved_bytes(forward: Callable[[], torch.Tensor], module: nn.Module) -> int:
     """Return the bytes of the tensors that a forward pass keeps for its backward pass, weights not counted.
 
-    The random numbers that it draws are drawn again by what comes next.
+    The state of the random number generators is restored afterwards.
     """
     weights = {tensor.untyped_storage().data_ptr() for tensor in (*module.parameters(), *module.buffers())}
     sizes: dict[int, int] = {}
@@ -113,7 +113,7 @@ def saved_bytes(forward: Callable[[], torch.Tensor], module: nn.Module) -> int:
 
 
 def measure_saved(forward: Callable[[int], torch.Tensor], tokens: int, module: nn.Module) -> SavedBytes:
-    """Return what ``forward``, of a number of rows of ``tokens`` tokens each, keeps for its backward pass."""
+    """Return the bytes that ``forward`` keeps; it takes a number of rows, of ``tokens`` tokens each."""
     few, more = (saved_bytes(partial(forward, rows), module) for rows in (FEW, MORE))
     per_row = max(0, more - few) // (MORE - FEW)
     return SavedBytes(max(0, few - FEW * per_row), per_row, tokens)
@@ -131,7 +131,7 @@ def encoder_memory(
     chunk_tokens: int,
     autocast: Callable[[], AbstractContextManager[Any]],
 ) -> StepMemory:
-    """Return what a step takes that encodes some batches' questions and passages, one of the two perhaps none."""
+    """Return the memory of a step over the largest of some batches: tokens of questions and of passages, or of one."""
     of_batches = [0] * len(batches)
     chunk = 0
     for role, tower in enumerate(towers.both):
@@ -158,10 +158,10 @@ def _encode_rows(
 
 
 def free_memory(device: torch.device, processes: int = 1) -> int:
-    """Return the bytes that one of some processes can still take: on a GPU its own, else a share of the machine's.
+    """Return the bytes that each of some processes can still take: on a GPU its own, else a share of the machine's.
 
-    Of a machine it is the least of what is available, what the control group of the process leaves and what its
-    address space does (``ulimit -v``).
+    A machine has the least of its available memory, of what the process's control groups leave, and of what its
+    address space leaves (``ulimit -v``).
     """
     if device.type == "cuda":
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
@@ -175,7 +175,7 @@ def free_memory(device: torch.device, processes: int = 1) -> int:
 
 
 def _free_of_groups(membership: Path, root: Path) -> Iterator[int]:
-    """Yield what each control group that the process is in leaves, those above it too."""
+    """Yield the bytes that each control group of the process, and each group above it, leaves."""
     if not membership.is_file():
         return
     for line in membership.read_text(encoding="utf-8").splitlines():
@@ -195,7 +195,7 @@ def _free_of_groups(membership: Path, root: Path) -> Iterator[int]:
 
 
 def _free_of_group(group: Path, limit: str, used: str) -> int | None:
-    """Return what a control group leaves, its page cache counted as free; None where it has no limit."""
+    """Return the bytes that a control group leaves, page cache counted as free; None where it has no limit."""
     most = (group / limit).read_text(encoding="utf-8").strip()
     if most == "max" or int(most) > _NO_LIMIT:
         return None
@@ -209,7 +209,7 @@ def plan_run(
 ) -> MemoryPlan:
     """Decide whether a run uses the gradient cache, log why, and note it in the run's folder.
 
-    Several processes decide alike, by the one that needs most and the one that has least. See `plan_memory`.
+    Several processes decide alike: by the process that needs most, and the one that has least. See `plan_memory`.
     """
     memory = StepMemory(*(max(processes.sizes(size)) for size in (memory.weights, memory.chunk, memory.batch)))
     free = min(processes.sizes(free_memory(device, processes.count)))
@@ -224,10 +224,10 @@ def plan_memory(memory: StepMemory, free: int, share: float, wanted: bool | None
 
     Args:
         memory: what a step takes.
-        free: the bytes that there are.
-        share: how much of them a batch may take.
-        wanted: what the settings say; None: whatever fits.
-        before: what a run that goes on did before it was killed, which it has to go on with; None for a new run.
+        free: bytes of free memory.
+        share: share of them that a batch may take.
+        wanted: the setting; None lets the memory decide.
+        before: the choice of a run that goes on after a kill, which it keeps; None for a new run.
 
     Raises:
         ConfigError: not even one chunk fits, or the settings forbid the gradient cache and the batch does not fit.
@@ -256,7 +256,7 @@ def check_step(
     processes: Processes,
     remedy: str = "lower chunk_tokens, or train an adapter (lora_rank)",
 ) -> str:
-    """Return a sentence on what a step takes that goes through the model chunk by chunk, and what is free; log it.
+    """Return, and log, a sentence on the memory of a step that goes chunk by chunk, and on what is free.
 
     Raises:
         ConfigError: it does not fit; the message ends with the remedy.
@@ -267,7 +267,7 @@ def check_step(
 
 
 def check_memory(needed: int, free: int, remedy: str) -> str:
-    """Return a sentence on what a step takes and what is free.
+    """Return a sentence on the memory that a step takes, and on what is free.
 
     Raises:
         ConfigError: it does not fit; the message ends with the remedy.

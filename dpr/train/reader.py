@@ -66,14 +66,14 @@ def train_reader(
     A run that was killed goes on from its last checkpoint when it is called again with the same arguments, to the same
     weights. Under ``torchrun`` the processes share each batch. The mean opinion of ``teachers``, readers by directory
     or hub name, is a part of the targets. Without ``held_out`` the last weights are kept, else those that did best on
-    these questions: by the mean of the sets' F1 or exact match. Of a pair as the base, its question encoder is taken. A
-    run that ``output`` holds finished is not taken again, unless ``overwrite``.
+    these questions: by the mean of the sets' F1 or exact match. If the base is a pair, its question encoder is used. A
+    run that ``output`` holds finished is not repeated, unless ``overwrite`` is set.
 
     Raises:
         DataError: there are no questions, or an answer lacks its offset.
         ModelError: the base cannot be loaded or is frozen, or the loss is not finite.
         ConfigError: a step does not fit in memory, or ``output`` is a model that is read, or holds another model or run
-            and not ``overwrite``.
+            and ``overwrite`` is not set.
     """
     if not any(source.examples for source in sources):
         raise DataError("there are no training questions; name a data set with questions and answers")

@@ -109,7 +109,7 @@ class ReaderStepper:
         self._chunk_tokens = training.chunk_tokens or CHUNK_TOKENS[self.device.type]
 
     def memory(self) -> StepMemory:
-        """Return what a step takes: its batch goes through the model chunk by chunk, backward too."""
+        """Return the memory that a step takes: forward and backward pass go chunk by chunk."""
         longest = max(self._features, key=lambda feature: len(feature.window))
         tokens = len(longest.window)
 

@@ -23,7 +23,7 @@ STATE, BEST, MARK = "state.safetensors", "best.safetensors", "unfinished.json"
 
 
 class RunFolder:
-    """The output folder of one run, which ``run`` tells from runs of other settings or data."""
+    """The output folder of a run; ``run`` is a hash of its settings, data and base."""
 
     def __init__(self, output: Path, run: str, overwrite: bool, processes: Processes) -> None:
         self.path = output
@@ -32,13 +32,13 @@ class RunFolder:
         self._processes = processes
 
     def finished(self, reads: Iterable[str]) -> dict[str, Any] | None:
-        """Return the record of this run if the folder holds it finished, else None: then the run may begin, or go on.
+        """Return the record of this run if the folder holds it finished; None if the run may begin or go on.
 
         Args:
             reads: the names of the models that the run reads.
 
         Raises:
-            ConfigError: the folder is one of a model that is read, or holds another model or another run's state.
+            ConfigError: the folder belongs to a model that the run reads, or holds another model or run.
         """
         refuse_source(self.path, reads)
         if self._overwrite:
@@ -58,7 +58,7 @@ class RunFolder:
         return None
 
     def begin(self) -> None:
-        """Mark the folder as this run's, after clearing away what another one left; log how much of it is there."""
+        """Mark the folder as this run's, after removing what another run left."""
         if not self._processes.is_main:
             return
         mark = self._mark()
@@ -75,7 +75,7 @@ class RunFolder:
         return mark.get("gradient_cache") if mark is not None and mark["run"] == self.run else None
 
     def note_gradient_cache(self, is_used: bool) -> None:
-        """Take down whether this run uses the gradient cache, so that it goes on alike after a kill."""
+        """Record whether this run uses the gradient cache, so that it keeps the choice after a kill."""
         if self._processes.is_main:
             self._write({"run": self.run, "gradient_cache": is_used})
 
@@ -95,7 +95,7 @@ class RunFolder:
         return read_json(path) if path.is_file() else None
 
     def _record(self) -> dict[str, Any] | None:
-        """Return the record of this run; a copy of it, as ``dpr export`` makes one, lacks the log of its steps."""
+        """Return the record of this run, no copy: ``dpr export`` copies the record, but not the log of its steps."""
         path = self.path / RECORD
         record = read_json(path) if path.is_file() else {}
         is_own = (self.path / LOG).is_file() or record.get("steps") == 0

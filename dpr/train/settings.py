@@ -82,7 +82,7 @@ def refuse_below(settings: object, name: str, least: int) -> None:
 class Training(Schedule):
     """Settings of a run; lengths count special tokens, None takes the base's own. `Schedule` has the rest.
 
-    A prompt stands before every question, or passage, and is saved with the encoder.
+    A prompt is put before every question, or passage, and is saved with the encoder.
 
     Batches: a step sees ``batch_size`` questions, at most ``questions_per_passage`` of which share a passage, and
     ``hard_negatives`` further passages for each question that has some. Passages of one document are hard negatives of

@@ -88,7 +88,7 @@ class Stepper:
         )
 
     def memory(self, batches: Sequence[Batch]) -> StepMemory:
-        """Return what a step takes that sees one of some batches, of which this process encodes its part."""
+        """Return the memory that a step takes for the largest of some batches; this process encodes a part of each."""
         parts = [part_of(batch, self._processes.rank, self._processes.count) for batch in batches]
         texts = [(self._tokens.questions(part), self._tokens.passages(part)) for part in parts]
         return encoder_memory(self._towers, texts, self._chunk_tokens, self._autocast)

@@ -67,7 +67,7 @@ class Towers:
         """Write ``encoder.json`` and a Hugging Face checkpoint, or an adapter, for each tower."""
         config = self.question.config
         output.mkdir(parents=True, exist_ok=True)
-        (output / "encoder.json").write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
+        (output / PAIR_CONFIG).write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
         roles = ("question",) if self.is_shared else ("question", "passage")
         for role, tower, tokenizer, base in zip(roles, self.both, self.tokenizers, self.bases, strict=False):
             _save_tower(tower, tokenizer, base, output / role)
@@ -192,9 +192,9 @@ def _root_name(directory: Path, training: Training, role: int) -> str:
     name = base_name(directory)
     if name is not None:
         return _root_name_of(name)
-    given = split_name(training.base)
-    is_pair = (directory.parent / PAIR_CONFIG).is_file() and resolve(given[0]) != directory
-    return str(directory) if is_pair else given[-1 if role else 0]
+    names = split_name(training.base)
+    is_pair = (directory.parent / PAIR_CONFIG).is_file() and resolve(names[0]) != directory
+    return str(directory) if is_pair else names[-1 if role else 0]
 
 
 def _root_name_of(name: str) -> str:

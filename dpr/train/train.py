@@ -49,13 +49,13 @@ def train(
     A run that was killed goes on from its last checkpoint when it is called again with the same arguments, to the same
     weights (with several processes only without dropout: the random numbers of the first alone are saved). Under
     ``torchrun`` the processes share each batch. Without ``held_out`` the last weights are kept, else those that did
-    best on these questions. A run that ``output`` holds finished is not taken again, unless ``overwrite``.
+    best on these questions. A run that ``output`` holds finished is not repeated, unless ``overwrite`` is set.
 
     Raises:
         DataError: there is nothing to train on, or a question has no passage.
         ModelError: the base cannot be loaded or is frozen, or the loss is not finite.
         ConfigError: a setting does not fit the base, a step does not fit in memory, or ``output`` is the base, or holds
-            another model or run and not ``overwrite``.
+            another model or run and ``overwrite`` is not set.
     """
     check_sources(sources)
     validation = HeldOut.of(held_out) if held_out else None

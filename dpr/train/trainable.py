@@ -1,4 +1,4 @@
-"""How many weights a training moves, and that the encoder's are among them."""
+"""The number of weights that a training moves; a training that would move none of an encoder is refused."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ logger = logging.getLogger(__name__)
 
 
 def count_trainable(module: nn.Module, models: Iterable[Any], base: str) -> dict[str, int]:
-    """Return the number of parameters that a training moves, and of all, as a record has them; log both.
+    """Return, and log, the number of parameters that a training moves, and of all, by their names in the record.
 
     Args:
         module: all that is trained, heads included.
-        models: the Hugging Face models within it, or peft's on top of one; the encoder of each is to move.
+        models: the Hugging Face models within it, or peft's around one; the encoder of each must move.
         base: the name of the base, for the message.
 
     Raises:
-        ModelError: nothing can move, or only what is put on top of an encoder.
+        ModelError: no parameter can move, or only those of a head.
     """
     trainable, everything = _trainable(module), sum(weight.numel() for weight in module.parameters())
     if not all(_trainable(_encoder_of(model)) for model in models):

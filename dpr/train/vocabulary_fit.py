@@ -1,7 +1,7 @@
 """Whether a tokenizer's vocabulary suits the texts: how many pieces it makes of a character, script by script.
 
-A vocabulary that has words of a script needs about a quarter of a piece for a letter, and two thirds of one for a
-syllable of Hangul; one that has not spells words out, letter by letter or in bytes, or does not know them at all. The
+A vocabulary with words of a script needs about a quarter of a piece for a letter, and two thirds of one for a syllable
+of Hangul. A vocabulary without them spells words out, letter by letter or in bytes, or does not know them at all. The
 model then sees a fraction of a text, in pieces that mean nothing to it.
 """
 
@@ -13,18 +13,16 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
-from dpr.train.batches import Source
+from dpr.train.batches import Source, evenly
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 _EDGES = re.compile(r"(?<!\w)[^\w\s]+|[^\w\s]+(?!\w)")  # signs before and after a word, not within
 
 TEXTS, CHARACTERS = 400, 500
-"""So many texts are looked at, and so many characters of each."""
+"""Number of texts that are split, and of characters of each."""
 
 LIMITS = {"HANGUL": 1.0, "CJK": 1.5, "HIRAGANA": 1.5, "KATAKANA": 1.5}
 """Pieces a character above which a script is split badly: a syllable or an ideograph is much of a word by itself."""
@@ -36,15 +34,15 @@ UNKNOWN_LIMIT = 0.1
 """Share of the characters in words that the vocabulary does not know, above which it does not know the script."""
 
 _UNSPACED = {"CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR"}
-"""Scripts without blanks between words: of a run of theirs, the unknown pieces are lost, and not all of it."""
+"""Scripts without blanks between words: an unknown piece loses itself only, not the whole run."""
 
 _LEAST_SHARE = 0.1
-"""A script with fewer of the characters is no language of the texts."""
+"""Scripts with a smaller share of the characters are ignored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """How a tokenizer splits the words of a script: its pieces for a known character, and the share of unknown ones."""
+    """How a tokenizer splits the words of a script: pieces for a known character, and share of unknown characters."""
 
     script: str
     pieces_per_character: float
@@ -52,7 +50,7 @@ class Split:
 
     @property
     def is_bad(self) -> bool:
-        """Whether the script is spelled out, or not known."""
+        """Whether the words of the script are spelled out, or unknown."""
         return self.pieces_per_character > self.limit or self.unknown > UNKNOWN_LIMIT
 
     @property
@@ -93,16 +91,11 @@ def warn_of_splits(tokenizer: Any, texts: Iterable[str], base: str) -> None:
 
 
 def texts_of(sources: Sequence[Source]) -> list[str]:
-    """Return texts from all over some training sets, as many questions as passages."""
+    """Return a sample of the texts of training sets, as many questions as passages."""
     share = max(1, TEXTS // (2 * len(sources)))
     drawn = [example for source in sources for example in evenly(source.examples, share)]
     passages = [passage.text for example in drawn for passage in example.positives[:1]]
     return [*(example.question.text for example in drawn), *passages]
-
-
-def evenly(items: Sequence[T], limit: int) -> Sequence[T]:
-    """Return at most so many items, from the whole length of a sequence."""
-    return items[:: -(-len(items) // limit)] if items else items
 
 
 def _script_of(word: str) -> str:

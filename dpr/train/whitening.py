@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -25,11 +24,9 @@ from dpr.models.head import IDENTITY, Dense, Head
 from dpr.models.output import check_output
 from dpr.models.sentence_transformers import read_head, write_sentence_transformers_files
 from dpr.models.tower import hidden_dimension
-from dpr.train.batches import Source, check_sources
+from dpr.train.batches import Source, check_sources, evenly
 from dpr.train.train import describe_source
 from dpr.types import FloatArray, Passage, Progress, no_progress
-
-T = TypeVar("T")
 
 FLOOR = 0.01
 """Added to each direction's variance, as a share of their mean: directions of no variance stay small."""
@@ -63,7 +60,7 @@ def whiten(
     Raises:
         DataError: there are no questions with passages.
         ConfigError: the power is out of range, there are too few texts, or the output is the encoder itself or its
-            base, or holds a model and not ``overwrite``.
+            base, or holds a model and ``overwrite`` is not set.
         ModelError: the encoder cannot be loaded.
     """
     if not 0 < power <= 1 or limit < 2:
@@ -117,16 +114,12 @@ def _vectors(encoder: DualEncoder, source: Source, limit: int, progress: Progres
         passages.setdefault(example.positives[0].id, example.positives[0])
     if min(len(questions), len(passages)) < 2:
         raise ConfigError(f"{source.name}: whitening needs at least 2 questions and 2 passages; give more data")
-    yield encoder.encode_questions(_evenly(questions, limit))
-    yield encoder.encode_passages(_evenly(list(passages.values()), limit), progress)
-
-
-def _evenly(items: Sequence[T], limit: int) -> Sequence[T]:
-    return items[:: -(-len(items) // limit)]
+    yield encoder.encode_questions(evenly(questions, limit))
+    yield encoder.encode_passages(evenly(list(passages.values()), limit), progress)
 
 
 def _with_map(head: Head, matrix: FloatArray) -> Head:
-    """Return a head with the linear map ``matrix``, (D, D), after it; a linear map at its end becomes one with it."""
+    """Return a head followed by the linear map ``matrix``, (D, D); a linear map at the head's end is merged with it."""
     last = head[-1] if head else None
     before = last.linear if isinstance(last, Dense) and last.activation_name == IDENTITY else None
     return (*(head[:-1] if before else head), Dense(_after(before, matrix)))

@@ -1,4 +1,4 @@
-"""Prompts and dimension: given once, at the build, they hold for all that is done with the index later."""
+"""Prompts and dimension: the build records them, and every later use of the index follows them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_the_vectors_are_those_of_prompted_texts(index: Path, tiny_checkpoint: P
     np.testing.assert_allclose(vectors, expected, atol=1e-5)
 
 
-def test_questions_are_prompted_without_being_told_again(index: Path, tiny_checkpoint: Path) -> None:
+def test_questions_get_the_recorded_prompt(index: Path, tiny_checkpoint: Path) -> None:
     encoder = open_index(index).parts.encoder()
     plain = load_encoder(tiny_checkpoint, options=EncoderOptions(dimension=16))
     np.testing.assert_allclose(encoder.encode_questions(["Who?"]), plain.encode_questions(["ask: Who?"]), atol=1e-4)

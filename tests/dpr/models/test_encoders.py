@@ -106,7 +106,7 @@ def test_the_end_of_a_question_shapes_its_vector_until_the_positions_end(encoder
     assert longer.note("encoder") == "the encoder read the first 126 of 200 tokens of the question"
 
 
-def test_a_longer_reach_into_questions_leaves_an_index_valid(tiny_checkpoint: Path, tmp_path: Path) -> None:
+def test_reading_more_of_a_question_leaves_an_index_valid(tiny_checkpoint: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny_checkpoint, tmp_path / "question")
     fingerprints = []
     for lengths in ({"question_tokens": 20}, {"question_tokens": 40}, {"passage_tokens": 40}):

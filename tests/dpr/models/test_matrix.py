@@ -151,7 +151,7 @@ def test_recorded_prompts(tiny_checkpoint: Path, tmp_path: Path, prompts: Mappin
 
 
 @pytest.mark.parametrize("name", ["passage", "corpus"])
-def test_a_prompt_that_the_library_passes_over_is_used(tiny_checkpoint: Path, tmp_path: Path, name: str) -> None:
+def test_a_recorded_prompt_that_the_library_ignores_is_used(tiny_checkpoint: Path, tmp_path: Path, name: str) -> None:
     """It saves an empty prompt for ``document`` beside this one, and then takes that."""
     folder = save(tiny_checkpoint, tmp_path, Normalize(), prompts={"query": "query: ", name: "passage: "})
     library = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
@@ -159,7 +159,7 @@ def test_a_prompt_that_the_library_passes_over_is_used(tiny_checkpoint: Path, tm
     assert_same(our_vectors(folder), (library_vectors(folder)[0], expected))
 
 
-def test_prompts_of_ones_own(tiny_checkpoint: Path, tmp_path: Path) -> None:
+def test_prompts_of_the_options_win(tiny_checkpoint: Path, tmp_path: Path) -> None:
     folder = save(tiny_checkpoint, tmp_path / "saved", Normalize(), prompts={"query": "query: "})
     other = save(tiny_checkpoint, tmp_path / "other", Normalize(), prompts={"query": "", "document": "text: "})
     options = EncoderOptions(question_prompt="", passage_prompt="text: ")
@@ -190,7 +190,9 @@ def test_the_older_files_of_lengths_and_lower_casing(tiny_checkpoint: Path, tmp_
     assert_same(our_vectors(folder), library_vectors(folder))
 
 
-def test_vectors_are_cut_as_recorded_or_as_told(tiny_checkpoint: Path, tmp_path: Path) -> None:
+def test_vectors_are_cut_to_the_recorded_dimension_or_that_of_the_options(
+    tiny_checkpoint: Path, tmp_path: Path
+) -> None:
     folder = save(tiny_checkpoint, tmp_path / "saved", truncate_dim=8)
     assert_same(our_vectors(folder), library_vectors(folder))
     whole = save(tiny_checkpoint, tmp_path / "whole", Normalize())

@@ -42,7 +42,7 @@ def test_no_model_that_is_read_is_overwritten(tiny_checkpoint: Path, tmp_path: P
                 check_output(output, [str(tmp_path / name)], overwrite=True)
 
 
-def test_clearing_leaves_what_is_not_the_model_s(tiny_checkpoint: Path, tmp_path: Path) -> None:
+def test_clearing_leaves_files_that_are_no_part_of_a_model(tiny_checkpoint: Path, tmp_path: Path) -> None:
     export(str(tiny_checkpoint), tmp_path)
     kept = [tmp_path / "notes.txt", tmp_path / "teacher-1.npy", tmp_path / "data" / "train.json"]
     kept[2].parent.mkdir()
@@ -54,7 +54,7 @@ def test_clearing_leaves_what_is_not_the_model_s(tiny_checkpoint: Path, tmp_path
     assert (tiny_checkpoint / "config.json").is_file()
 
 
-def test_what_is_replaced_leaves_nothing_behind(tiny_checkpoint: Path, tmp_path: Path) -> None:
+def test_a_replaced_model_leaves_nothing_behind(tiny_checkpoint: Path, tmp_path: Path) -> None:
     other = make_bert(tiny_checkpoint, tmp_path / "other", seed=4)
     export(f"{tiny_checkpoint},{other}", tmp_path / "copy")
     with pytest.raises(ConfigError, match="holds a model already"):

@@ -63,7 +63,7 @@ def e5(tiny_checkpoint: Path, tmp_path: Path) -> Path:
     return shutil.copytree(tiny_checkpoint, tmp_path / "e5-small-v2")
 
 
-def test_a_familys_prompts_are_used_and_said(e5: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_familys_prompts_are_used_and_logged(e5: Path, caplog: pytest.LogCaptureFixture) -> None:
     config = detect_config(e5)
     assert (config.question_prompt, config.passage_prompt) == ("query: ", "passage: ")
     assert len(caplog.messages) == 1

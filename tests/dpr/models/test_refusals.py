@@ -99,13 +99,13 @@ REFUSALS: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
-def test_every_loader_opens_what_is_sound(loader_and_folder: tuple[Callable[[Path], object], Path]) -> None:
+def test_every_loader_opens_a_sound_folder(loader_and_folder: tuple[Callable[[Path], object], Path]) -> None:
     load, folder = loader_and_folder
     assert load(folder) is not None
 
 
 @pytest.mark.parametrize("name", REFUSALS)
-def test_what_no_library_should_open_is_refused_by_every_loader(
+def test_every_loader_refuses_what_no_library_should_open(
     loader_and_folder: tuple[Callable[[Path], object], Path], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     load, folder = loader_and_folder
@@ -209,7 +209,7 @@ ENCODER_REFUSALS: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("name", ENCODER_REFUSALS)
-def test_what_an_encoder_does_beyond_what_is_done_here_is_refused(saved: Path, name: str) -> None:
+def test_an_encoder_with_an_unsupported_setting_is_refused(saved: Path, name: str) -> None:
     damage, sentence = ENCODER_REFUSALS[name]
     damage(saved)
     with pytest.raises(DPRError, match=sentence) as refusal:

@@ -45,7 +45,7 @@ def test_a_passage_is_title_and_text_in_the_order_given(tokenizer: Any) -> None:
     assert first[:4] == third[:4]
 
 
-def test_a_passage_is_measured_as_it_is_made_tokens_of(tokenizer: Any) -> None:
+def test_a_passage_that_was_cut_is_told_from_one_that_was_not(tokenizer: Any) -> None:
     passages = [
         Passage("fits", "x" * 6), Passage("long", "x" * 7), Passage("titled", "x" * 3, "ab"),
         Passage("too long with its title", "x" * 4, "ab"), Passage("long title", "x", "abcde"), Passage("empty", ""),

@@ -91,7 +91,7 @@ def test_calibrations_are_kept_by_script(tiny_reader: Path, tmp_path: Path) -> N
     assert ReaderConfig().probability("who?", {"margin": 3.0}) is None
 
 
-def test_a_calibration_of_the_former_probability_is_left_out_and_told(
+def test_a_calibration_of_the_former_probability_is_left_out_with_a_warning(
     tiny_reader: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     shutil.copytree(tiny_reader, tmp_path / "reader")

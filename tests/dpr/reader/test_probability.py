@@ -1,4 +1,4 @@
-"""The probability that an answer is right: found again where it is known, and true to what it says."""
+"""The probability that an answer is right: a fit recovers a known one, and it equals the frequency."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def drawn(truth: Calibration, count: int, seed: int = 5) -> tuple[list[dict[str,
     return evidence, random.random(count) < np.array([truth.probability(row) for row in evidence])
 
 
-def test_a_calibration_is_found_again() -> None:
+def test_a_fit_recovers_the_calibration_of_its_data() -> None:
     truth = Calibration(-0.5, {"margin": 0.4, "share": 0.8})
     found = fit_calibration(*drawn(truth, 20_000))
     assert found.intercept == pytest.approx(truth.intercept, abs=0.15)
@@ -65,7 +65,7 @@ def test_a_probability_is_a_number_that_does_not_fall_as_evidence_rises(
         assert calibration.probability({**evidence, name: evidence[name] + more}) >= probability
 
 
-def test_what_counts_against_an_answer_is_left_out() -> None:
+def test_a_feature_that_counts_against_an_answer_is_left_out() -> None:
     random = np.random.default_rng(3)
     margins = random.normal(0, 3, 400)
     right = random.random(400) < 1 / (1 + np.exp(-margins))

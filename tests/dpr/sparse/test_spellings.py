@@ -1,4 +1,4 @@
-"""A word that a person types finds the passage that has it, however either of them writes it."""
+"""A word finds the passage that has it, whichever spelling the question and the passage have."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_the_passage_with_the_typed_word_is_first(typed: str, passage: str) -> N
         ("GPT4", "GPT-4는 모델이다."),
     ],
 )
-def test_so_it_is_by_morphemes_alone(typed: str, passage: str) -> None:
+def test_morphemes_alone_find_it_too(typed: str, passage: str) -> None:
     assert search(typed, (*OTHERS, passage), "korean")[:1] == [len(OTHERS)]
 
 

@@ -1,4 +1,4 @@
-"""Training from encoders of others: how they are used is kept, and saved with what is trained."""
+"""Training from encoders of others: their pooling, prompts and head are kept, and saved with the result."""
 
 from __future__ import annotations
 

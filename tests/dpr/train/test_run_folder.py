@@ -46,7 +46,7 @@ def kill(sources: list[Source], output: Path, training: Training, step: int, **o
         train(sources, output, training, progress=at, **options)
 
 
-def test_a_finished_run_is_not_taken_again(
+def test_a_finished_run_is_not_repeated(
     sources: list[Source], training: Training, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     record = train(sources, tmp_path, training)
@@ -82,7 +82,7 @@ def test_a_base_of_other_weights_is_another_run(
         train(sources, tmp_path / "pair", based)
 
 
-def test_resuming_is_said_and_so_is_starting_anew(
+def test_the_log_says_whether_a_run_resumes_or_starts_anew(
     sources: list[Source], training: Training, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -98,7 +98,7 @@ def test_resuming_is_said_and_so_is_starting_anew(
     assert not (tmp_path / STATE).exists()
 
 
-def test_another_run_s_state_is_given_up_only_when_told(
+def test_another_run_s_state_is_discarded_only_with_overwrite(
     sources: list[Source], training: Training, tmp_path: Path
 ) -> None:
     kill(sources, tmp_path, training, 3)
@@ -109,7 +109,9 @@ def test_another_run_s_state_is_given_up_only_when_told(
     assert train(sources, tmp_path, other, overwrite=True)["steps"] == 3
 
 
-def test_a_run_that_left_nothing_is_no_hindrance(sources: list[Source], training: Training, tmp_path: Path) -> None:
+def test_a_run_that_left_no_state_does_not_block_another(
+    sources: list[Source], training: Training, tmp_path: Path
+) -> None:
     kill(sources, tmp_path, training, 1)
     assert train(sources, tmp_path, replace(training, seed=2))["steps"] == 3
 
@@ -133,7 +135,7 @@ def test_the_base_is_never_the_output(sources: list[Source], training: Training,
             train(sources, tmp_path / "pair", replace(training, base=str(tmp_path / name)), overwrite=True)
 
 
-def test_a_mark_of_this_run_alone_tells_its_gradient_cache(tmp_path: Path) -> None:
+def test_only_this_run_s_mark_records_its_gradient_cache(tmp_path: Path) -> None:
     one, other = (RunFolder(tmp_path, run, overwrite=False, processes=Processes()) for run in ("one", "other"))
     noted = [one.gradient_cache]
     one.begin()

@@ -32,7 +32,7 @@ def texts(demo_files: tuple[Path, Path]) -> dict[str, list[str]]:
         (PAIR, "english", False), (PAIR, "korean", False), (PAIR, "decomposed", False),
     ],
 )  # fmt: skip
-def test_a_vocabulary_without_words_of_the_language_is_told(
+def test_a_vocabulary_without_words_of_the_language_is_warned_of(
     base: str, language: str, is_bad: bool, texts: dict[str, list[str]], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
@@ -43,7 +43,7 @@ def test_a_vocabulary_without_words_of_the_language_is_told(
         assert "dpr adapt --vocabulary-size" in caplog.messages[0]
 
 
-def test_what_is_measured() -> None:
+def test_pieces_and_unknown_characters_are_counted() -> None:
     tokenizer = load_tokenizer(resolve(OFFLINE_BASE))
     [latin] = splits(tokenizer, ["The cat (and the dog) sat, 1848."])
     assert (latin.script, latin.pieces_per_character, latin.unknown) == ("LATIN", 6 / 18, 0.0)

@@ -1,4 +1,4 @@
-"""Whatever a training starts from, what is to move moves, and nothing else: every tensor is compared with its start."""
+"""Each training moves the weights that it should, and no others, from every form of base: all tensors are compared."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ KNOWN_ROWS = 5 + 2 * (94 + 200)
 
 
 def expected(names: Iterable[str], lora_rank: int, trains_rows: bool = True) -> dict[str, bool]:
-    """Tell of each weight whether it is to move: all but poolers and whitening, or what LoRA and added rows change."""
+    """Tell of each weight whether it should move: all but poolers and whitening, or what LoRA and added rows change."""
 
     def moves(name: str) -> bool:
         if "pooler" in name or "head.0.linear" in name:
@@ -209,7 +209,7 @@ def test_distillation_moves_what_is_to_move(
     check_encoders(bases[form], tmp_path / "student", lora_rank, is_shared)
 
 
-def test_a_training_of_one_model_says_that_it_takes_a_pair_s_question_encoder(
+def test_a_training_of_one_model_logs_that_it_uses_a_pair_s_question_encoder(
     bases: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
@@ -266,7 +266,7 @@ def test_a_frozen_encoder_stops_each_training_before_its_first_step(
     assert not list(tmp_path.glob("*/log.jsonl"))
 
 
-def test_the_forms_are_what_they_are_called(bases: dict[str, str]) -> None:
+def test_each_form_of_base_is_what_its_name_says(bases: dict[str, str]) -> None:
     assert list(bases) == [*SINGLES, *PAIRS]
     assert (Path(bases["adapter"]) / "adapter_config.json").is_file()
     assert (Path(bases["extended adapter"]) / "vocabulary.safetensors").is_file()
