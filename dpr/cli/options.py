@@ -70,7 +70,7 @@ BackendOption = Annotated[
     typer.Option("--backend", help="What runs the reader: auto (OpenVINO on a CPU, if there), torch, openvino."),
 ]
 OverwriteOption = Annotated[
-    bool, typer.Option("--overwrite", help="Replace the model, or discard the unfinished run, in the output folder.")
+    bool, typer.Option("--overwrite", help="Replace the model, or discard another run's state, in the output folder.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 

@@ -15,15 +15,16 @@ import torch
 
 from dpr.errors import ModelError
 from dpr.models.backends import choose_device, choose_precision
-from dpr.models.checkpoint import content_hash, load_model, load_tokenizer, resolve
+from dpr.models.checkpoint import content_hash, load_model, load_tokenizer, read_json, resolve
 from dpr.models.positions import longest_input
+from dpr.models.sentence_transformers import SETTINGS_FILE
 from dpr.models.tokens import length_sorted_batches
 from dpr.models.tower_compute import BATCH_TOKENS
 from dpr.text.normalize import fold_forms
 from dpr.types import FloatArray, Passage
 
 MAX_TOKENS = 512
-"""Longest pair that is read whole, where the model has the positions for it."""
+"""Longest pair that is read whole, where the model has positions for it and its tokenizer records no fewer."""
 
 
 class CrossEncoder:
@@ -39,7 +40,7 @@ class CrossEncoder:
             "token_type_ids" in inspect.signature(model.forward).parameters
             and getattr(model.config, "type_vocab_size", 2) > 1
         )
-        self._max_tokens = min(MAX_TOKENS, longest_input(model) or MAX_TOKENS)
+        self._max_tokens = min(MAX_TOKENS, longest_input(model) or MAX_TOKENS, tokenizer.model_max_length)
 
     def score(self, questions: Sequence[str], passages: Sequence[Passage]) -> FloatArray:
         """Return the logit of each question with the passage at the same place, (N,); higher is more relevant.
@@ -74,7 +75,7 @@ def load_cross_encoder(name: str | Path, precision: str = "auto") -> CrossEncode
     """Load a cross-encoder by directory or hub name.
 
     Raises:
-        ModelError: it cannot be loaded, or is no sequence classifier of one logit.
+        ModelError: it cannot be loaded, is no sequence classifier of one logit, or needs a prompt.
         ConfigError: the precision is not known.
     """
     from transformers import AutoModelForSequenceClassification
@@ -85,6 +86,11 @@ def load_cross_encoder(name: str | Path, precision: str = "auto") -> CrossEncode
         raise ModelError(
             f"{name} has {model.config.num_labels} labels where a cross-encoder has one score; "
             "give a model that was trained to rank passages"
+        )
+    settings = read_json(directory / SETTINGS_FILE) if (directory / SETTINGS_FILE).is_file() else {}
+    if prompt := (settings.get("prompts") or {}).get(settings.get("default_prompt_name")):
+        raise ModelError(
+            f"{name} puts the prompt {prompt!r} before a pair, which is not done here; choose another model"
         )
     device = choose_device()
     return CrossEncoder(

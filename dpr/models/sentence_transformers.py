@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,8 @@ def read_config(directory: Path, config: EncoderConfig) -> EncoderConfig:
             "save it with a Normalize module to get the same order",
             directory,
         )
-    prompts = {name: str(text) for name, text in (settings.get("prompts") or {}).items() if text}
+    recorded = settings.get("prompts") or {}
+    prompts = {name: str(text) for name, text in recorded.items() if text}
     if prompts and not prompts.keys() & {*_QUESTION_PROMPTS, *_PASSAGE_PROMPTS}:
         logger.warning(
             "%s records prompts for %s and none for queries or documents; choose among them with --question-prompt "
@@ -103,10 +104,30 @@ def read_config(directory: Path, config: EncoderConfig) -> EncoderConfig:
         normalize=is_normalized,
         question_tokens=settings_of_model.get("query_length") or length,
         passage_tokens=settings_of_model.get("document_length") or length,
-        question_prompt=next((prompts[name] for name in _QUESTION_PROMPTS if name in prompts), ""),
-        passage_prompt=next((prompts[name] for name in _PASSAGE_PROMPTS if name in prompts), ""),
+        question_prompt=_recorded_prompt(directory, recorded, _QUESTION_PROMPTS),
+        passage_prompt=_recorded_prompt(directory, recorded, _PASSAGE_PROMPTS),
         dimension=settings.get("truncate_dim"),
     )
+
+
+def _recorded_prompt(directory: Path, recorded: Mapping[str, str], names: Sequence[str]) -> str:
+    """Return the first prompt that is recorded under one of some names and is not empty, else an empty one.
+
+    That package writes an empty ``query`` and ``document`` beside a ``question`` or ``passage``, and takes these.
+    """
+    name = next((name for name in names if recorded.get(name)), None)
+    if name is None:
+        return ""
+    if empty := [other for other in names[: names.index(name)] if other in recorded]:
+        logger.warning(
+            "%s records the prompt %r for %r and an empty one for %r, which sentence-transformers 5 and later take; "
+            "using the former (--question-prompt and --passage-prompt choose another, or an empty one)",
+            directory,
+            recorded[name],
+            name,
+            empty[0],
+        )
+    return str(recorded[name])
 
 
 def pools_prompts(directory: Path) -> bool:

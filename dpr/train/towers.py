@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -37,6 +38,8 @@ from dpr.models.tower import EncoderConfig, Tower, hidden_dimension
 from dpr.train.lexical import piece_rarity
 from dpr.train.settings import Training
 from dpr.types import EncoderOptions
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +123,13 @@ def add_sketches(towers: Towers, dimension: int, passages: Collection[Tokens]) -
 
 
 def _trainable_head(directory: Path) -> Head:
-    """Return a base's head; the learned part of its sketch is trained further."""
+    """Return a base's head; the learned part of its sketch is trained further, all else stays, which is logged."""
     head = read_head(directory)
     for module in head:
         if isinstance(module, LexicalSketch):
             module.importance.requires_grad_()
+        elif any(True for _ in module.parameters()):
+            logger.info("the %s after the pooling of %s is not trained", type(module).__name__, directory)
     return head
 
 

@@ -79,9 +79,9 @@ def warn_of_splits(tokenizer: Any, texts: Iterable[str], base: str) -> None:
     for split in splits(tokenizer, texts):
         if split.is_bad:
             logger.warning(
-                "the vocabulary of %s makes %.1f pieces of a %s character and does not know %.0f %% of them, where one "
-                "with words of that script makes at most %.1f; choose a base that knows the script, or add WordPieces "
-                "(dpr adapt --vocabulary-size)",
+                "the vocabulary of %s makes %.1f pieces of a %s character (of which it does not know %.0f %%), "
+                "where one with words of that script makes at most %.1f; choose a base that knows the script, or add "
+                "WordPieces (dpr adapt --vocabulary-size)",
                 base,
                 split.pieces_per_character,
                 split.script if split.script == "CJK" else split.script.capitalize(),

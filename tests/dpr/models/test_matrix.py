@@ -151,12 +151,15 @@ def test_recorded_prompts(tiny_checkpoint: Path, tmp_path: Path, prompts: Mappin
 
 
 @pytest.mark.parametrize("name", ["passage", "corpus"])
-def test_a_recorded_prompt_that_the_library_ignores_is_used(tiny_checkpoint: Path, tmp_path: Path, name: str) -> None:
+def test_a_recorded_prompt_that_the_library_ignores_is_used_and_logged(
+    tiny_checkpoint: Path, tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """It saves an empty prompt for ``document`` beside this one, and then takes that."""
     folder = save(tiny_checkpoint, tmp_path, Normalize(), prompts={"query": "query: ", name: "passage: "})
     library = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
     expected = np.stack([library.encode(text, prompt_name=name) for text in PASSAGES])
     assert_same(our_vectors(folder), (library_vectors(folder)[0], expected))
+    assert f"the prompt 'passage: ' for '{name}' and an empty one for 'document'" in caplog.text
 
 
 def test_prompts_of_the_options_win(tiny_checkpoint: Path, tmp_path: Path) -> None:
