@@ -2,8 +2,8 @@
 
 A stop word may be a name: The Who, IT, Take That, vitamin A. Where a passage writes one with a capital within a
 sentence, or in capitals, it has the term ``WHO``; a capital where a sentence begins tells nothing, and gives ``who``.
-A question drops its stop words but for names, unless nothing else is left or it is a few words. US, which is no
-stop word, is told from us in the same way.
+A question drops its stop words but for names, unless nothing else is left or it is a few words. Its names have both
+terms: a passage may begin with one. US, which is no stop word, is told from us in the same way.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from importlib.metadata import version
 import Stemmer
 
 from dpr.text.normalize import normalize
-from dpr.text.scripts import Runs, ideograph_terms, runs_of
+from dpr.text.scripts import LETTERS, Runs, ideograph_terms, runs_of
 from dpr.text.spellings import FEW_WORDS, halves_of, spelled
 from dpr.types import QuestionWords
 
@@ -51,7 +51,13 @@ STOP_WORDS = frozenset(
 _TOLD_BY_CASE = STOP_WORDS | {"us"}
 """Words that are another word in capitals, or with a capital within a sentence."""
 
-_CAPITALISED = re.compile(r"(?<![\w'.&-])[A-Z][A-Za-z]*(?![.&-]\w)")
+# A hyphen joins what is a word of its own only in capitals: IT-based, but not vitamin-A.
+_SIGNED = f"(?:{LETTERS}|_)"
+_BEFORE, _AFTER = f"(?<!{_SIGNED})(?<!{_SIGNED}')(?<![.&])", f"(?!{_SIGNED}|[+#]|[.&]{_SIGNED}"
+_CAPITALISED = re.compile(f"{_BEFORE}(?:(?<!-)[A-Z][A-Za-z]*{_AFTER}|-{_SIGNED})|[A-Z][A-Z]+{_AFTER}))")
+_ALONE = re.compile(
+    f"{_BEFORE}(?:(?<!-)[a-z]+{_AFTER}|-{_SIGNED})|[a-z][a-z]+{_AFTER}))(?!'(?!s(?!{_SIGNED})){_SIGNED})"
+)
 _SENTENCE_START = re.compile(r"""[.!?:;\n"“‘(\[][\s"'“‘(\[]*\Z""")
 
 
@@ -86,9 +92,10 @@ class EnglishWords:
         is_empty = not has_other_terms and len(stop_words) == len(runs.words)
         words = [word for word in runs.words if word not in STOP_WORDS]
         if names:
-            kept = self.names(names) + (self.names(names) + self.stems(names) if is_empty else [])
+            kept = self.names(names) + self.stems(names) + (self.names(names) if is_empty else [])
         elif is_few_words or is_empty:
-            kept, words = self.stems(stop_words) + 2 * self.names(told_by_case(runs)), runs.words
+            alone = [word for word in stop_words if word in _standing_alone(text)]
+            kept, words = self.stems(alone) + 2 * self.names(told_by_case(text, runs)), runs.words
         else:
             kept = []
         return spelled([*self._content(runs), *kept], text, words, self.stems)
@@ -109,9 +116,19 @@ class EnglishWords:
         return self.stems([word for word in runs.words if word not in STOP_WORDS] + runs.compounds)
 
 
-def told_by_case(runs: Runs) -> list[str]:
-    """Return the words of a text whose case tells what they are, with acronyms that points divide: ``U.S.``."""
-    return [word for word in (*runs.words, *runs.compounds) if word in _TOLD_BY_CASE]
+def told_by_case(text: str, runs: Runs) -> list[str]:
+    """Return the words of a normalized text whose case tells what they are, with acronyms that points divide: ``U.S.``.
+
+    The letters of ``AT&T`` and ``3D`` are no words.
+    """
+    alone = _standing_alone(text)
+    words = [word for word in runs.words if word in alone]
+    return [word for word in (*words, *runs.compounds) if word in _TOLD_BY_CASE]
+
+
+def _standing_alone(text: str) -> frozenset[str]:
+    """Return the words of a normalized text that are not a part of a compound."""
+    return frozenset(_ALONE.findall(text.lower()))
 
 
 def _told_by_case(text: str, runs: Runs) -> tuple[list[str], list[str]]:
