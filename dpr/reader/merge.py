@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dpr.reader.spans import standardize
+from dpr.text.normalize import fold_forms
 from dpr.types import Answer, Candidates, FloatArray, IntArray, Passage
 
 _JOINERS = "\u200d\ufe0e\ufe0f"  # between and after the parts of an emoji
@@ -116,20 +117,25 @@ def passage_bonuses(item: Candidates, found: Sequence[PassageSpans], weights: We
 
 
 def whole_characters(text: str, start: int, end: int) -> tuple[int, int]:
-    """Return a span, less white space at its ends, that cuts no character as a human sees it.
+    """Return a span, less white space and invisible characters at its ends, that cuts no character as a human sees it.
 
     A tokenizer may part a letter from its combining marks, an emoji from its modifiers, or a Hangul syllable that is
     written in single letters.
     """
-    while start < end and text[start].isspace():
+    while start < end and _is_blank(text[start]):
         start += 1
-    while end > start and text[end - 1].isspace():
+    while end > start and _is_blank(text[end - 1]):
         end -= 1
     while 0 < start < end and _continues(text, start):
         start -= 1
     while start < end < len(text) and _continues(text, end):
         end += 1
     return start, end
+
+
+def _is_blank(letter: str) -> bool:
+    """Tell whether a model reads nothing, or white space, for a character."""
+    return not fold_forms(letter).strip()
 
 
 def _continues(text: str, place: int) -> bool:

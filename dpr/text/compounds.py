@@ -14,9 +14,7 @@ from dpr.text.normalize import fold
 
 def compound_pattern(letters: str) -> str:
     """Return the pattern of a word or a compound; ``letters`` is the class of the characters of words."""
-    connected = (
-        r"(?:://|[-_./&+@:·*]|'(?![sS](?!\w))|(?<=\d),(?=\d{3}(?!\d)))"  # the s of a possessive is no part of it
-    )
+    connected = r"(?:[-_./&+@:·*]|'(?![sS](?!\w))|(?<=\d),(?=\d{3}(?!\d)))"  # the s of a possessive is no part of it
     before = r"""(?:(?<![^\s(\[{"'])(?:[.@#](?=[^\W\d_])|[-@#$€£¥₩](?=\d)))?"""
     after = rf"(?:(?<=[^\W\d_])(?:\+\+|[+#](?!{letters}))|(?<=\d)[%$€£¥₩](?!{letters}))?"
     return f"{before}{letters}+(?:{connected}{letters}+)*{after}"

@@ -2,8 +2,8 @@
 
 A stop word may be a name: The Who, IT, Take That, vitamin A. A passage that writes one with a capital within a
 sentence, or in capitals, has the term ``WHO``. At the beginning of a sentence a capital tells nothing, and the term is
-``who``. A question drops its stop words except names, unless nothing else is left or it has only a few words. US,
-which is no stop word, is told from us in the same way.
+``who``. A question drops its stop words except names, unless nothing else is left or it has only a few words. Its names
+have both terms: a passage may begin with one. US, which is no stop word, is told from us in the same way.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from importlib.metadata import version
 import Stemmer
 
 from dpr.text.normalize import normalize
-from dpr.text.scripts import Runs, ideograph_terms, runs_of
+from dpr.text.scripts import LETTERS, Runs, ideograph_terms, runs_of
 from dpr.text.spellings import FEW_WORDS, halves_of, spelled
 from dpr.types import QuestionWords
 
@@ -51,7 +51,13 @@ STOP_WORDS = frozenset(
 _TOLD_BY_CASE = STOP_WORDS | {"us"}
 """Words that mean something else in capitals, or with a capital within a sentence."""
 
-_CAPITALISED = re.compile(r"(?<![\w'.&-])[A-Z][A-Za-z]*(?![.&-]\w)")
+# A hyphen joins what is a word of its own only in capitals: IT-based, but not vitamin-A.
+_SIGNED = f"(?:{LETTERS}|_)"
+_BEFORE, _AFTER = f"(?<!{_SIGNED})(?<!{_SIGNED}')(?<![.&])", f"(?!{_SIGNED}|[+#]|[.&]{_SIGNED}"
+_CAPITALISED = re.compile(f"{_BEFORE}(?:(?<!-)[A-Z][A-Za-z]*{_AFTER}|-{_SIGNED})|[A-Z][A-Z]+{_AFTER}))")
+_ALONE = re.compile(
+    f"{_BEFORE}(?:(?<!-)[a-z]+{_AFTER}|-{_SIGNED})|[a-z][a-z]+{_AFTER}))(?!'(?!s(?!{_SIGNED})){_SIGNED})"
+)
 _SENTENCE_START = re.compile(r"""[.!?:;\n"“‘(\[][\s"'“‘(\[]*\Z""")
 
 
@@ -86,9 +92,10 @@ class EnglishWords:
         is_empty = not has_other_terms and len(stop_words) == len(runs.words)
         words = [word for word in runs.words if word not in STOP_WORDS]
         if names:
-            stop_terms = self.names(names) + (self.names(names) + self.stems(names) if is_empty else [])
+            stop_terms = self.names(names) + self.stems(names) + (self.names(names) if is_empty else [])
         elif is_few_words or is_empty:
-            stop_terms, words = self.stems(stop_words) + 2 * self.names(told_by_case(runs)), runs.words
+            alone = [word for word in stop_words if word in _standing_alone(text)]
+            stop_terms, words = self.stems(alone) + 2 * self.names(told_by_case(text, runs)), runs.words
         else:
             stop_terms = []
         return spelled([*self._content(runs), *stop_terms], text, words, self.stems)
@@ -109,9 +116,19 @@ class EnglishWords:
         return self.stems([word for word in runs.words if word not in STOP_WORDS] + runs.compounds)
 
 
-def told_by_case(runs: Runs) -> list[str]:
-    """Return the words that mean something else in capitals, among them acronyms with points: ``U.S.``."""
-    return [word for word in (*runs.words, *runs.compounds) if word in _TOLD_BY_CASE]
+def told_by_case(text: str, runs: Runs) -> list[str]:
+    """Return a normalized text's words that mean something else in capitals, among them acronyms: ``U.S.``.
+
+    The letters of ``AT&T`` and ``3D`` are no words.
+    """
+    alone = _standing_alone(text)
+    words = [word for word in runs.words if word in alone]
+    return [word for word in (*words, *runs.compounds) if word in _TOLD_BY_CASE]
+
+
+def _standing_alone(text: str) -> frozenset[str]:
+    """Return the words of a normalized text that are not a part of a compound."""
+    return frozenset(_ALONE.findall(text.lower()))
 
 
 def _stop_words_and_names(text: str, runs: Runs) -> tuple[list[str], list[str]]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from dpr.text import english, korean
 from dpr.text.english import EnglishWords, told_by_case
-from dpr.text.ngram import hangul_bigrams, lone_syllables
+from dpr.text.ngram import hangul_bigrams, joining_bigrams, lone_syllables
 from dpr.text.scripts import Runs, ideograph_terms, runs_of
 from dpr.text.spellings import spelled
 from dpr.types import QuestionWords
@@ -29,14 +29,15 @@ class KoreanEnglishRules:
         """Return the terms of a normalized passage with these content morphemes."""
         runs = runs_of(text)
         if runs.hangul:
-            return self._mixed(runs, morphemes)
+            return self._mixed(text, runs, morphemes)
         return [*self._words.of_passage(text, runs), *ideograph_terms(runs)]
 
     def question(self, text: str, morphemes: list[str]) -> QuestionWords:
         """Return a normalized question with these content morphemes."""
         runs = runs_of(text)
         if runs.hangul:
-            return spelled(self._mixed(runs, morphemes), text, runs.words, self._words.stems)
+            words = spelled(self._mixed(text, runs, morphemes), text, runs.words, self._words.stems)
+            return replace(words, pairs=(*words.pairs, *joining_bigrams(text)))
         others = ideograph_terms(runs)
         words = self._words.of_question(text, runs, bool(others))
         return replace(words, terms=[*words.terms, *others])
@@ -45,11 +46,11 @@ class KoreanEnglishRules:
         """Return the stems of each way to split a word in two."""
         return self._words.halves(word)
 
-    def _mixed(self, runs: Runs, morphemes: list[str]) -> list[str]:
+    def _mixed(self, text: str, runs: Runs, morphemes: list[str]) -> list[str]:
         # Within Korean, IT and Who are names. A Hangul noun counts twice, as a morpheme and as a bigram; a name or a
         # year beside it has to weigh as much.
         words = self._words.stems(runs.words)
-        names = self._words.names(told_by_case(runs))
+        names = self._words.names(told_by_case(text, runs))
         compounds = self._words.stems(runs.compounds)
         hangul = [*morphemes, *hangul_bigrams(runs), *lone_syllables(runs)]
         return [*hangul, *words, *words, *names, *compounds, *ideograph_terms(runs)]

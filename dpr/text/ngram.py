@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from dpr.text.normalize import normalize
-from dpr.text.scripts import Runs, bigrams, ideograph_terms, runs_of
+from dpr.text.scripts import HANGUL, Runs, bigrams, ideograph_terms, runs_of
 from dpr.text.spellings import as_they_are, halves_of, spelled
 from dpr.types import QuestionWords
 
@@ -19,10 +21,20 @@ _PARTICLES = frozenset(
 )
 """What may follow a noun of one syllable: particles, and forms of the copula."""
 
+_GAP = re.compile(f"([{HANGUL}]{{1,2}})\\s+(?=([{HANGUL}]{{1,2}}))")
+
 
 def hangul_bigrams(runs: Runs) -> list[str]:
     """Return each two neighbouring syllables of each Hangul run; a syllable that stands alone is a term itself."""
     return [pair for run in runs.hangul for pair in bigrams(run)]
+
+
+def joining_bigrams(text: str) -> tuple[tuple[str, str, str], ...]:
+    """Return, for each two Hangul runs of a normalized text that blanks divide, the bigrams at the gap and across it.
+
+    ``카카오 톡`` gives ``카오``, ``톡`` and ``오톡``, which only passages have that write it as one word.
+    """
+    return tuple((left, right, left[-1] + right[0]) for left, right in _GAP.findall(text))
 
 
 def lone_syllables(runs: Runs) -> list[str]:
@@ -48,7 +60,8 @@ class BigramAnalyzer:
     def questions(self, texts: Iterable[str]) -> Iterator[QuestionWords]:
         """Yield each question's terms, with other spellings of its words, in order."""
         for text in map(normalize, texts):
-            yield spelled(self.terms(text), text, runs_of(text).words, as_they_are)
+            words = spelled(self.terms(text), text, runs_of(text).words, as_they_are)
+            yield replace(words, pairs=(*words.pairs, *joining_bigrams(text)))
 
     def halves(self, word: str) -> list[tuple[str, ...]]:
         """Return each way to split a word in two."""

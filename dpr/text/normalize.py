@@ -53,15 +53,16 @@ _COMPATIBLE = re.compile(rf"[^{_LONE_LETTERS}]+")
 _KEYBOARD_SIGNS = str.maketrans(
     dict.fromkeys("\u02b9\u02bb\u02bc\u2018\u2019\u201b\u2032\u055a`\u00b4", "'")
     | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2043\u2212\u02d7", "-")
-    | {"\u2044": "/"}
+    | {"\u2044": "/", "\u266f": "#"}
 )
+_POINT_BETWEEN_DIGITS = re.compile(r"(?<=\d)[·\u2022\u2027\u2219\u22c5\u30fb\u318d](?=\d)")
 
 
 def normalize(text: str) -> str:
     """Return the form that terms are made from: `fold_forms`, then Unicode's NFKC, without invisible characters.
 
-    Typographic apostrophes and hyphens become those of the keyboard; halves of surrogate pairs, which no UTF-8 text
-    holds, become question marks.
+    Typographic apostrophes and hyphens become those of the keyboard, and a raised point between digits (``3·1운동``) a
+    point; halves of surrogate pairs, which no UTF-8 text holds, become question marks.
     """
     if text.isascii():
         return text
@@ -69,7 +70,7 @@ def normalize(text: str) -> str:
     text = fold_forms(_ALL_INVISIBLE.sub("", text))
     if not unicodedata.is_normalized("NFKC", text):
         text = _COMPATIBLE.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
-    return text.translate(_KEYBOARD_SIGNS)
+    return _POINT_BETWEEN_DIGITS.sub(".", text.translate(_KEYBOARD_SIGNS))
 
 
 def fold(word: str) -> str:

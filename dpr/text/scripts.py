@@ -11,18 +11,19 @@ from dpr.text.normalize import fold, normalize
 HANGUL = "\uac00-\ud7a3"
 _IDEOGRAPHS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 
-_LETTERS = rf"[^\W_{HANGUL}{_IDEOGRAPHS}]"
+LETTERS = rf"[^\W_{HANGUL}{_IDEOGRAPHS}]"
+"""The letters and digits of all other scripts, as a class of characters."""
 
 _RUN = re.compile(
     rf"(?P<hangul>[{HANGUL}]+)"
     rf"|(?P<ideographs>[{_IDEOGRAPHS}]+)"
-    rf"|(?P<words>{compound_pattern(_LETTERS)})"
+    rf"|(?P<words>{compound_pattern(LETTERS)})"
 )
 
 _OPENING = "([{\"'"
 _CLOSING = ".,;:!?)]}\"'"
 
-_NEIGHBOURS = re.compile(rf"(?<!{_LETTERS})({_LETTERS}+)\s+(?=({_LETTERS}+))")
+_NEIGHBOURS = re.compile(rf"(?<!{LETTERS})({LETTERS}+)(?:\s+|-)(?=({LETTERS}+))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def _divide(piece: str, runs: Runs) -> None:
 
 
 def neighbours_of(text: str) -> list[tuple[str, str]]:
-    """Return the pairs of neighbouring words of a normalized text, folded; not those of Hangul and ideographs."""
+    """Return the folded word pairs of a normalized text with a blank or a hyphen between; no Hangul, no ideographs."""
     return [(fold(left), fold(right)) for left, right in _NEIGHBOURS.findall(text)]
 
 

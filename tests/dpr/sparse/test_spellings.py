@@ -93,6 +93,36 @@ def search(typed: str, texts: tuple[str, ...], name: str = "ko-en") -> list[int]
     return [row for row in engine.search(questions, len(texts)).rows[0].tolist() if row >= 0]
 
 
+RIVALS = [
+    ("R&D", "R&D takes a tenth of sales.", "The letter R and vitamin D."),
+    ("AT&T", "AT&T sells phones.", "Live At the T junction."),
+    ("3D", "A 3D printer.", "A blue printer, 3 of them, and vitamin D."),
+    ("Q&A", "The Q&A took long.", "Vitamin A and a Q."),
+    ("Ph.D.", "A Ph.D. takes years.", "The ph of vitamin D."),
+    ("A4 paper", "Print it on A4 paper.", "A paper on vitamin A, 4 pages."),
+    ("IT", "Some IT-based work.", "They did it, and it was fine."),
+    ("US", "A non-US firm.", "Let us go."),
+    ("the who", "She sang 'The Who' songs.", "The man who took the bus."),
+    ("Who wrote It?", "It is a horror novel.", "A comedy of manners."),
+    ("Who is Will Smith?", "Will Smith acts in films.", "Smith is an actor."),
+    ("e-mail", "Send an email soon.", "Send a mail soon."),
+    ("wi fi", "The wifi is very weak.", "The fi is weak."),
+    ("KF 94", "Wear KF-94 masks there.", "94 masks KF."),
+    ("iPhone 15", "Then the iPhone15 came out.", "15 new iphones."),
+    ("c♯", "C# runs on it.", "C is a letter."),
+    ("x.org/a_b", "See https://x.org/a_b for more of it.", "x org a b"),
+    ("3·1운동", "3.1운동이 온 나라에서 일어났다.", "3월 1일에 운동을 했다."),
+    ("3.1운동", "3ㆍ1운동이 온 나라에서 일어났다.", "3월 1일에 운동을 했다."),
+    ("카카오 톡", "카카오톡은 메신저이다.", "톡톡 튀는 카카오 콩이다."),
+    ("R&D 투자", "회사가 R&D에 투자한다.", "R 회사가 비타민 D에 투자한다."),
+]
+
+
+@pytest.mark.parametrize(("typed", "passage", "rival"), RIVALS)
+def test_it_is_before_a_passage_that_has_the_parts(typed: str, passage: str, rival: str) -> None:
+    assert search(typed, (*OTHERS, rival, passage))[:1] == [len(OTHERS) + 1]
+
+
 @pytest.mark.parametrize(("typed", "passage"), TYPED)
 def test_the_passage_with_the_typed_word_is_first(typed: str, passage: str) -> None:
     assert search(typed, (*OTHERS, passage))[:1] == [len(OTHERS)]
@@ -129,7 +159,7 @@ def test_another_spelling_counts_where_the_passages_have_it(kind: str) -> None:
     ]
     assert as_passages_spell(questions, index, halves.__getitem__) == [
         ["super", "bowl"],  # more passages have the two than have it as one word
-        ["you", "tube", "youtube"],
+        ["you", "tube", "youtube", "youtube"],
         ["bowlsuper", "bowl", "super"],
         ["none"],
     ]

@@ -52,5 +52,10 @@ def test_no_letter_or_digit_is_lost(text: str) -> None:
     assert all(fold(character) in fold(kept) for character in text if character.isalnum())
 
 
-def test_neighbours_are_words_with_a_blank_between_them() -> None:
-    assert neighbours_of("Data base, wi-fi GPT 4 한글 漢字") == [("data", "base"), ("fi", "gpt"), ("gpt", "4")]
+def test_neighbours_are_words_with_a_blank_or_a_hyphen_between_them() -> None:
+    assert neighbours_of("Data base, wi-fi GPT 4 한글 漢字") == [
+        ("data", "base"),
+        ("wi", "fi"),
+        ("fi", "gpt"),
+        ("gpt", "4"),
+    ]
