@@ -224,7 +224,8 @@ def write_model(weights: Weights, rows: Sequence[int], folder: Path) -> None:
             array = weights.plain(short)
             plain[name] = array.reshape(-1, width) if short in ("emb.pos", "emb.type") else array
         elif short == "emb.word":
-            packed[name] = tuple(part[list(rows)] for part in weights.packed(short, height))
+            scales, codes = weights.packed(short, height)
+            packed[name] = scales[list(rows)], codes[list(rows)]
         else:
             packed[name] = weights.packed(short, height)
     write_packed(folder, packed, plain)

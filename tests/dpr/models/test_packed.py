@@ -16,7 +16,8 @@ from dpr.models.packed import BLOCK, PACKED_FILE, pack, read_packed, unpack, wri
 
 
 def test_a_block_is_laid_out_as_in_q4_0() -> None:
-    codes = np.arange(16, dtype=np.uint8) | (15 - np.arange(16, dtype=np.uint8)) << 4
+    low = np.arange(16, dtype=np.uint8)
+    codes = (low | (15 - low) << 4).astype(np.uint8)
     numbers = unpack(np.array([[0.5]], dtype=np.float16), codes[None])
     assert numbers[0, :16].tolist() == [0.5 * (code - 8) for code in range(16)]
     assert numbers[0, 16:].tolist() == [0.5 * (15 - code - 8) for code in range(16)]
