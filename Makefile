@@ -6,6 +6,9 @@ STAMP  := $(VENV)/.installed
 # On a machine without a GPU, a smaller torch: make setup PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 
+# Tests run in a process for each core, so that one thread in each is enough.
+ONE_THREAD := OMP_NUM_THREADS=1
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-all check format bench lock clean
 
@@ -26,7 +29,7 @@ demo: setup ## Index the demo corpus, start the service, ask five questions (ONC
 	@$(BIN)/python examples/demo/run.py $(if $(ONCE),--once)
 
 test: setup ## Run the fast tests: offline, CPU only
-	@$(BIN)/python -m pytest
+	@$(ONE_THREAD) $(BIN)/python -m pytest -n auto --dist worksteal
 
 test-all: setup ## Run the slow tests too
 	@$(BIN)/python -m pytest -m 'not (gpu or browser or ray or milvus)'

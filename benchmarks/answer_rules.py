@@ -138,7 +138,9 @@ def retrieved_pairs(
     terms = analyzer("ko-en")
     counts = TermCounts.build(terms.batch(f"{passage.title} {passage.text}" for passage in passages))
     engine = SparseEngine([SparseSegment.alone(counts, k1=1.2, b=0.75)])
-    found = engine.search(list(terms.batch(example.question.text for example in examples)), count)
+    found = engine.search(
+        [question.terms for question in terms.questions(example.question.text for example in examples)], count
+    )
     for example, rows in zip(examples, found.rows.tolist(), strict=True):
         for row in rows:
             if row >= 0 and passages[row].id != example.positives[0].id:

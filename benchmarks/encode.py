@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.machine import describe_machine, spread
-from dpr.config import DEFAULT_BASE
+from dpr.config import OFFLINE_BASE
 from dpr.data.passages import read_passages
 from dpr.types import FloatArray, Passage
 
@@ -82,7 +82,7 @@ def main() -> None:
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, metavar="SOURCE", help="passages, or kind:PATH of questions")
-    parser.add_argument("--encoder", default=DEFAULT_BASE, help="a checkpoint that sentence-transformers can load, too")
+    parser.add_argument("--encoder", default=OFFLINE_BASE, help="a checkpoint that sentence-transformers can load, too")
     parser.add_argument("--passages", type=int, default=1024)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="one round of few texts, and no file: does it run at all?")

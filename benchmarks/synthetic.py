@@ -50,6 +50,8 @@ class TermVectors:
     name = "term-vectors"
     fingerprint = "term-vectors-2"
     dimension = DIMENSION
+    question_prompt = ""
+    passage_prompt = ""
 
     def __init__(self) -> None:
         random = np.random.default_rng(7)

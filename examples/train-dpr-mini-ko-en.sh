@@ -54,7 +54,7 @@ torchrun --nproc-per-node "$processes" -m dpr train --config "$second" --base "$
     --data "dpr:$output/reviews-2.json" --data-weight 0.4 \
     --data "squad:$data/squad/train-v1.1-44-articles.json" --data-weight 2.5 \
     --data "qed:$data/qed/nq-train-qed.jsonl" --data-weight 0.5
-dpr average --encoder "$output/first" --share 0.4 --encoder "$output/second" --share 0.6 --output "$output/mean"
+dpr average --encoder "$output/first" --share 0.4 --encoder "$output/second" --share 0.6 --output "$output/mean" --overwrite
 torchrun --nproc-per-node "$processes" -m dpr train --config "$third" --base "$output/mean" \
     --output "$output/third" \
     --data "$korquad@:100" --data-weight 1 \
@@ -64,10 +64,10 @@ torchrun --nproc-per-node "$processes" -m dpr train --config "$third" --base "$o
     --data "squad:$data/squad/train-v1.1-44-articles.json" --data-weight 0.9 \
     --data "qed:$data/qed/nq-train-qed.jsonl" --data-weight 0.12
 unset OMP_NUM_THREADS
-dpr whiten --encoder "$output/third" --output "$output/even" --power 0.5 \
+dpr whiten --encoder "$output/third" --output "$output/even" --overwrite --power 0.5 \
     --data "$korquad@:100" --data "$boolq/train.tsv" \
     --data "squad:$data/squad/train-v1.1-44-articles.json" --data "qed:$data/qed/nq-train-qed.jsonl"
-dpr export --encoder "$output/even" --output "$output/pair" --form as-is --dtype int8
+dpr export --encoder "$output/even" --output "$output/pair" --overwrite --form as-is --dtype int8
 
 # Fusion weights for both scripts, on questions that no training saw.
 shifts=squad:$data/squadshifts

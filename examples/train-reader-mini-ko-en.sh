@@ -43,12 +43,17 @@ train "$output.third" last --start-from "$output.second" \
     --validate "$squad@40:" --validate "$korquad@100:120"
 
 # What the last training forgot of the second, their mean has.
-dpr average --encoder "$output.second" --share 0.25 --encoder "$output.third" --share 0.75 --output "$output"
+dpr average --encoder "$output.second" --share 0.25 --encoder "$output.third" --share 0.75 --output "$output" --overwrite
 
-# Threshold, probability and weights, on the held-out articles; the index holds all 44 SQuAD articles.
+# Threshold and weights, on the held-out articles; the index holds all 44 SQuAD articles.
 dpr-index build --corpus "$squad" --encoder dpr-mini-ko-en --output "$output.index"
 dpr tune-reader --reader "$output" --data "$squad@40:" --data "$korquad@100:120" --negatives \
     --index "$output.index" --questions "$squad@40:" --k 10
+
+# The probability that an answer is right, in both languages; this index holds KorQuAD's articles, too.
+dpr-index build --corpus "$squad" --corpus "$korquad" --encoder dpr-mini-ko-en --output "$output.both.index"
+dpr tune-reader --reader "$output" --no-weights --index "$output.both.index" \
+    --questions "$squad@40:" --questions "$korquad@100:120" --k 10
 
 dpr evaluate-reader --reader "$output" --data "squad:$data/squad/dev-v1.1.json"
 dpr evaluate-reader --reader "$output" --data "squad:$data/squad/dev-v2.0.json"

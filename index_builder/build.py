@@ -62,7 +62,7 @@ class BuildOptions:
     target_recall: float | None = None
     questions: tuple[str, ...] = ()
     vectors: str | None = None
-    bm25_variant: str = "okapi"
+    bm25_variant: str = "lucene"
     k1: float = 1.2
     b: float = 0.75
     chunk_tokens: int | None = None
@@ -128,7 +128,7 @@ def build(
         record, corpus = write_segment(plan, draft, step, progress)
         making = Making(
             weights_records(options.bm25_variant, options.k1, options.b),
-            EncoderRecord(encoder.name, encoder.fingerprint, encoder.dimension) if encoder else None,
+            EncoderRecord.of(encoder) if encoder else None,
             provenance_of(options.command, corpus.sources, options.chunk_tokens, options.overlap_tokens),
             encoder,
             analyzer,

@@ -16,7 +16,7 @@ from dpr.console import print_json, run, show_progress
 from dpr.errors import ConfigError, DataError
 from dpr.store.generation import publish_again, read_all, read_current, remove_generations
 from dpr.text.registry import analyzer as analyzer_by_name
-from dpr.types import Analyzer, Encoder
+from dpr.types import Analyzer, Encoder, EncoderOptions
 from index_builder.estimate_command import estimate_command
 from index_builder.options import (
     K1,
@@ -28,6 +28,7 @@ from index_builder.options import (
     Corpus,
     DenseKind,
     DenseParameter,
+    Dimension,
     EncoderName,
     Index,
     Json,
@@ -35,7 +36,9 @@ from index_builder.options import (
     NoDense,
     Output,
     OverlapTokens,
+    PassagePrompt,
     Precision,
+    QuestionPrompt,
     Questions,
     TargetRecall,
     Vectors,
@@ -56,6 +59,9 @@ def build_command(
     corpus: Corpus,
     output: Output,
     encoder: EncoderName = DEFAULT_ENCODER,
+    question_prompt: QuestionPrompt = None,
+    passage_prompt: PassagePrompt = None,
+    dimension: Dimension = None,
     no_dense: NoDense = False,
     vectors: Vectors = None,
     precision: Precision = "auto",
@@ -65,7 +71,7 @@ def build_command(
     dense_parameter: DenseParameter = None,
     target_recall: TargetRecall = None,
     questions: Questions = None,
-    bm25_variant: BM25Variant = "okapi",
+    bm25_variant: BM25Variant = "lucene",
     k1: K1 = 1.2,
     b: B = 0.75,
     chunk_tokens: ChunkTokens = None,
@@ -91,7 +97,8 @@ def build_command(
         command=_command(),
     )
     terms = analyzer_by_name(analyzer)
-    towers = None if no_dense else _load_encoder(encoder, precision, backend)
+    encoder_options = EncoderOptions(question_prompt, passage_prompt, dimension)
+    towers = None if no_dense else _load_encoder(encoder, precision, backend, encoder_options)
     with show_progress() as progress:
         manifest = build(options, towers, terms, progress)
     show(summary(manifest), as_json)
@@ -218,7 +225,7 @@ def _change(
     from index_builder.update import add
 
     recorded = read_current(index).encoder
-    towers = None if recorded is None else _load_encoder(encoder or recorded.name, precision, backend)
+    towers = None if recorded is None else _load_encoder(encoder or recorded.name, precision, backend, recorded.options)
     with show_progress() as progress:
         manifest = add(index, corpus, towers, _analyzer_of(index), progress, replaces=replaces, command=_command())
     show(summary(manifest), as_json)
@@ -239,7 +246,7 @@ def _lines(path: Path) -> list[str]:
         raise DataError.at(path, None, f"cannot be read as a list of ids ({error})") from error
 
 
-def _load_encoder(name: str, precision: str, backend: str) -> Encoder:
+def _load_encoder(name: str, precision: str, backend: str, options: EncoderOptions) -> Encoder:
     from dpr.models.encoders import load_encoder
 
-    return load_encoder(name, precision, backend)
+    return load_encoder(name, precision, backend, options)

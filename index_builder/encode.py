@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import count, takewhile
 from typing import Protocol
 
 import numpy as np
@@ -11,7 +12,16 @@ from dpr.errors import ModelError
 from dpr.store.arrays import create_vectors, open_writable_vectors
 from dpr.store.generation import GenerationDraft
 from dpr.store.passages import PassageStore
-from dpr.types import Encoder, FloatArray, IntArray, Progress, no_progress
+from dpr.types import (
+    EncodedPassages,
+    Encoder,
+    FloatArray,
+    IntArray,
+    MeasuresPassages,
+    Passage,
+    Progress,
+    no_progress,
+)
 
 SHARD_PASSAGES = 4096
 """Passages of a shard: what a build that is killed may have to encode again, and what is sorted by length together."""
@@ -22,16 +32,23 @@ class EncodeRunner(Protocol):
 
     def __call__(
         self, passages: PassageStore, shards: Sequence[IntArray], encoder: Encoder, progress: Progress
-    ) -> Iterator[tuple[int, FloatArray]]:
-        """Yield the number of each shard and the vectors of its rows, in any order, as they are finished.
+    ) -> Iterator[tuple[int, EncodedPassages]]:
+        """Yield the number of each shard and the encoded passages of its rows, in any order, as they are finished.
 
         ``progress`` is told how many passages of all these shards are done, as stage ``encode``.
         """
 
 
+def encode(encoder: Encoder, passages: Sequence[Passage], progress: Progress = no_progress) -> EncodedPassages:
+    """Return the vectors of passages and, if the encoder measures it, which of them are longer than it reads."""
+    if isinstance(encoder, MeasuresPassages):
+        return encoder.encode_and_measure(passages, progress)
+    return EncodedPassages(encoder.encode_passages(passages, progress), None)
+
+
 def encode_locally(
     passages: PassageStore, shards: Sequence[IntArray], encoder: Encoder, progress: Progress = no_progress
-) -> Iterator[tuple[int, FloatArray]]:
+) -> Iterator[tuple[int, EncodedPassages]]:
     """Run the encoder in this process; an ``EncodeRunner``."""
     before, total = 0, sum(map(len, shards))
 
@@ -39,7 +56,7 @@ def encode_locally(
         progress("encode", before + done, total)
 
     for number, rows in enumerate(shards):
-        yield number, encoder.encode_passages(passages.get(rows.tolist()), report)
+        yield number, encode(encoder, passages.get(rows.tolist()), report)
         before += len(rows)
 
 
@@ -61,6 +78,7 @@ def write_vectors(
     path, shape = draft.segment.vectors, (len(passages), encoder.dimension)
     alike = passages.first_alike()
     unique = np.flatnonzero(alike == np.arange(len(alike)))
+    copies = np.bincount(alike, minlength=len(alike))
     shards = [unique[start : start + shard_passages] for start in range(0, len(unique), shard_passages)]
     left = [number for number in range(len(shards)) if _piece(number) not in draft.journal]
     goes_on = len(left) < len(shards) and path.is_file()
@@ -73,10 +91,11 @@ def write_vectors(
 
     for place, encoded in run(passages, [shards[number] for number in left], encoder, report):
         rows = shards[left[place]]
-        _refuse_bad_vectors(encoded, (len(rows), encoder.dimension), encoder.name)
-        vectors[rows] = encoded
+        _refuse_bad_vectors(encoded.vectors, (len(rows), encoder.dimension), encoder.name)
+        vectors[rows] = encoded.vectors
         vectors.flush()
-        draft.finish(_piece(left[place]), None, path)
+        cut = None if encoded.is_cut is None else int(copies[rows[encoded.is_cut]].sum())
+        draft.finish(_piece(left[place]), cut, path)
     repeats = np.flatnonzero(alike != np.arange(len(alike)))
     for start in range(0, len(repeats), shard_passages):
         rows = repeats[start : start + shard_passages]
@@ -84,6 +103,16 @@ def write_vectors(
     vectors.flush()
     progress("encode", len(unique), len(unique))
     return len(unique)
+
+
+def cut_passages(draft: GenerationDraft) -> int | None:
+    """Return how many passages of a draft's segment are longer than the encoder reads; None where it is not known.
+
+    The journal has the number for each shard, whichever process encoded it.
+    """
+    shards = takewhile(draft.journal.__contains__, map(_piece, count()))
+    cut = [draft.journal[shard] for shard in shards]
+    return None if None in cut else sum(cut)
 
 
 def _piece(shard: int) -> str:

@@ -59,9 +59,11 @@ def estimate_command(
     width = None if no_dense else dimension or found.dimension
     told = estimate(found, dense_kind, parameters, measure_speeds(width, parameters), passages, width)
     if as_json:
-        print_json({**_facts(told), "disk_bytes": dict(told.disk), "seconds": dict(told.seconds)})
+        print_json(
+            {**_facts(told), "cut_share": found.cut, "disk_bytes": dict(told.disk), "seconds": dict(told.seconds)}
+        )
     else:
-        Console().print(_table(told))
+        Console().print(_table(told, found.cut))
 
 
 def _facts(told: Estimate) -> dict[str, int | None]:
@@ -75,10 +77,12 @@ def _facts(told: Estimate) -> dict[str, int | None]:
     }
 
 
-def _table(told: Estimate) -> Table:
+def _table(told: Estimate, cut: float | None) -> Table:
     table = Table(show_header=False)
     for name, value in _facts(told).items():
         table.add_row(name.removesuffix("_bytes").replace("_", " "), _cell(name, value))
+    if cut is not None:
+        table.add_row("passages longer than the encoder reads", f"{cut:.0%}")
     for name, size in told.disk.items():
         table.add_row(f"disk: {name}", filesize.decimal(size))
     for name, seconds in _with_total(told.seconds).items():

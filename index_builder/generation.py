@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from dpr.durable import make_folder
 from dpr.errors import IndexFormatError
@@ -28,11 +27,9 @@ from dpr.store.manifest import (
     WeightsRecord,
 )
 from dpr.store.passages import PassageStore
-from dpr.types import Analyzer, Encoder, Progress
+from dpr.types import Analyzer, BoolArray, Encoder, Progress
 from index_builder.steps import Steps
 from index_builder.verify import verify_parts
-
-BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -31,6 +31,17 @@ MovedEncoder = Annotated[
 
 Output = Annotated[Path, typer.Option(metavar="INDEX", help="Folder of the index; created where there is none.")]
 EncoderName = Annotated[str, typer.Option(metavar="NAME_OR_DIR", help="The encoder of passages and questions.")]
+QuestionPrompt = Annotated[
+    str | None,
+    typer.Option(metavar="TEXT", help="Text to put before every question. [default: the encoder's own]"),
+]
+PassagePrompt = Annotated[
+    str | None,
+    typer.Option(metavar="TEXT", help="Text to put before every passage. [default: the encoder's own]"),
+]
+Dimension = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Keep the first N numbers of a vector (Matryoshka encoders).")
+]
 NoDense = Annotated[bool, typer.Option("--no-dense", help="Build a sparse index only, without an encoder.")]
 Vectors = Annotated[
     str | None,
@@ -52,7 +63,7 @@ Questions = Annotated[
     list[str] | None,
     typer.Option(metavar="SOURCE", help="kind:PATH of questions that --target-recall is to hold for, too; repeatable."),
 ]
-BM25Variant = Annotated[str, typer.Option(metavar="NAME", help="okapi or lucene.")]
+BM25Variant = Annotated[str, typer.Option(metavar="NAME", help="lucene or okapi.")]
 K1 = Annotated[float, typer.Option(min=0.0, help="BM25: how slowly a repeated term saturates.")]
 B = Annotated[float, typer.Option(min=0.0, max=1.0, help="BM25: how much a passage's length counts.")]
 ChunkTokens = Annotated[int | None, typer.Option(min=1, help="Cut documents into passages of at most so many tokens.")]

@@ -7,14 +7,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from dpr.dense.faiss_index import FlatIndex
 from dpr.dense.kinds import KINDS, Parameters
 from dpr.store.manifest import CurvePoint
-from dpr.types import FloatArray, IntArray, VectorIndex
-
-BoolArray = npt.NDArray[np.bool_]
+from dpr.types import BoolArray, FloatArray, IntArray, VectorIndex
 
 PROBES = 200
 """Passages whose vectors are asked, and as many questions, where there are some."""

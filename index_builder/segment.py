@@ -13,7 +13,7 @@ from dpr.store.passages import PassageStore
 from dpr.types import Analyzer, Encoder, Progress
 from index_builder.corpus import Chunking, Known, token_counter, write_corpus
 from index_builder.dense import CHOSEN_KIND, EXACT_KIND, build_dense
-from index_builder.encode import EncodeRunner, encode_locally, write_vectors
+from index_builder.encode import EncodeRunner, cut_passages, encode_locally, write_vectors
 from index_builder.estimate import refuse_what_cannot_fit
 from index_builder.sparse import count_terms
 from index_builder.steps import Steps
@@ -76,6 +76,7 @@ def write_segment(
             terms=len(counts.vocabulary),
             postings=len(counts.rows),
             dense=_write_vectors(plan, draft, passages, step, progress),
+            cut=cut_passages(draft) if plan.encoder else None,
         ),
         corpus,
     )

@@ -16,7 +16,7 @@ from dpr.store.manifest import WeightsRecord
 from dpr.store.passages import PassageStore
 from dpr.types import Analyzer, Passage, Progress, no_progress
 
-BM25_VARIANTS = {"okapi": "bm25", "lucene": "bm25-lucene"}
+BM25_VARIANTS = {"lucene": "bm25-lucene", "okapi": "bm25"}
 """What a user calls a BM25 formula, and its scheme; either is searched as ``bm25``."""
 
 BLOCK_PASSAGES = 65536

@@ -32,12 +32,35 @@ def summary(manifest: Manifest) -> dict[str, object]:
         "analyzer": manifest.analyzer.name,
         "encoder": encoder.name if encoder else None,
         "dimension": encoder.dimension if encoder else None,
+        "question_prompt": (encoder.question_prompt or None) if encoder else None,
+        "passage_prompt": (encoder.passage_prompt or None) if encoder else None,
         "dense_kind": dense.kind if dense else None,
         "dense_recall": dense.recall if dense else None,
         "dense_question_recall": dense.question_recall if dense else None,
         "size_bytes": manifest.size_bytes,
         "seconds": dict(made.seconds),
+        "cut_passages": cut_passages(manifest),
+        "note": cut_note(manifest),
     }
+
+
+def cut_passages(manifest: Manifest) -> int | None:
+    """Return how many passages, deleted ones included, are longer than the encoder reads; None if not counted."""
+    counted = [segment.cut for segment in manifest.segments if segment.cut is not None]
+    return sum(counted) if counted else None
+
+
+def cut_note(manifest: Manifest) -> str | None:
+    """Return a sentence on passages that are longer than the encoder reads; None where there are none."""
+    cut, encoder = cut_passages(manifest), manifest.encoder
+    if not cut or encoder is None or encoder.passage_tokens is None:
+        return None
+    counted = sum(segment.passages for segment in manifest.segments if segment.cut is not None)
+    tokens = encoder.passage_tokens
+    return (
+        f"{cut:,} of {counted:,} passages are longer than the {tokens} tokens that the encoder reads; chunk them "
+        f"(--chunk-tokens {tokens * 4 // 5})"
+    )
 
 
 def show(result: Mapping[str, object], as_json: bool) -> None:

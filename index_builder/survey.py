@@ -12,6 +12,7 @@ from typing import TypeVar
 from dpr.data.passages import read_corpus
 from dpr.errors import DataError
 from dpr.types import Analyzer, Encoder, Passage, Progress, no_progress
+from index_builder.encode import encode
 from index_builder.sparse import indexed_text
 
 ANALYSED = 2000
@@ -40,6 +41,7 @@ class Survey:
         analysed_per_s: passages analysed a second.
         encoded_per_s: passages encoded a second; None without an encoder.
         dimension: of their vectors; None without an encoder.
+        cut: share of passages that are longer than the encoder reads; None where it is not known.
     """
 
     passages: int
@@ -54,6 +56,7 @@ class Survey:
     analysed_per_s: float
     encoded_per_s: float | None
     dimension: int | None
+    cut: float | None = None
 
     def vocabulary_of(self, passages: int) -> float:
         """Return how many different terms so many passages have."""
@@ -80,12 +83,13 @@ def survey(
     terms = [*first, *rest][: len(texts)]
     half = len({term for text in first for term in text})
     vocabulary = {term for text in terms for term in text}
-    encoded_per_s = None
+    encoded_per_s = cut = None
     if encoder is not None:
         some = sample[:ENCODED]
         encoder.encode_passages(some[:8])
-        _, encoded_s = _timed(lambda: encoder.encode_passages(some))
+        encoded, encoded_s = _timed(lambda: encode(encoder, some))
         encoded_per_s = len(some) / encoded_s
+        cut = None if encoded.is_cut is None else float(encoded.is_cut.mean())
     return Survey(
         passages=passages,
         text_bytes=text_bytes / passages,
@@ -99,6 +103,7 @@ def survey(
         analysed_per_s=len(rest) / analysed_s,
         encoded_per_s=encoded_per_s,
         dimension=encoder.dimension if encoder else None,
+        cut=cut,
     )
 
 

@@ -219,7 +219,18 @@ def _write_compacted(current: Current, draft: GenerationDraft, progress: Progres
                 progress("compact", done, len(passages))
         vectors.flush()
         dense = build_dense(manifest.dense.kind, manifest.dense.parameters, vectors, draft.segment.dense, progress)
-    return SegmentRecord(draft.segment_id, len(passages), len(merged.vocabulary), len(merged.rows), dense=dense)
+    records = [member.record for member in current.members]
+    cut = [record.cut for record in records if record.cut is not None and not record.deleted]
+    return SegmentRecord(
+        draft.segment_id,
+        len(passages),
+        len(merged.vocabulary),
+        len(merged.rows),
+        dense=dense,
+        cut=sum(cut)
+        if len(cut) == len(records)
+        else None,  # of deleted passages it is not recorded whether they were cut
+    )
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from dpr.errors import DataError
 from dpr.store.passages import PassageStore
-from dpr.types import Encoder, FloatArray, IntArray, Progress, no_progress
+from dpr.types import EncodedPassages, Encoder, FloatArray, IntArray, Progress, no_progress
 from index_builder.recall import spread
 
 PROBES = 8
@@ -57,8 +57,8 @@ class GivenVectors:
 
     def __call__(
         self, passages: PassageStore, shards: Sequence[IntArray], encoder: Encoder, progress: Progress = no_progress
-    ) -> Iterator[tuple[int, FloatArray]]:
-        """Yield the number of each shard and the vectors of its rows.
+    ) -> Iterator[tuple[int, EncodedPassages]]:
+        """Yield the number of each shard and the vectors of its rows; which passages were cut is not known.
 
         Raises:
             DataError: the vectors are not as many as the passages, or not such as the encoder gives.
@@ -75,7 +75,7 @@ class GivenVectors:
         self._check(self._rows(self._blocks(), [probes]), passages, probes, encoder)
         total, done = sum(map(len, shards)), 0
         for number, vectors in enumerate(self._rows(self._blocks(), shards)):
-            yield number, vectors
+            yield number, EncodedPassages(vectors, None)
             done += len(vectors)
             progress("encode", done, total)
 

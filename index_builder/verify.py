@@ -7,18 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from dpr.errors import IndexFormatError
 from dpr.search.open import open_index
 from dpr.search.parts import IndexParts, SegmentParts
 from dpr.store.manifest import Manifest, check_contents
-from dpr.types import Analyzer, FloatArray, IntArray, Progress, TopK, no_progress
+from dpr.types import Analyzer, BoolArray, FloatArray, IntArray, Progress, TopK, no_progress
 from index_builder.dense import EXACT_KIND
 from index_builder.recall import Probes, spread
 from index_builder.sparse import indexed_text
-
-BoolArray = npt.NDArray[np.bool_]
 
 PROBES = 8
 PROBE_DEPTH = 10

@@ -173,7 +173,7 @@ def _encoder(settings: Settings) -> Encoder | None:
         return None
     from dpr.models.encoders import load_encoder
 
-    return load_encoder(settings.encoder or recorded.name, settings.precision, settings.backend)
+    return load_encoder(settings.encoder or recorded.name, settings.precision, settings.backend, recorded.options)
 
 
 def _reader(settings: Settings) -> Reader:

@@ -35,7 +35,7 @@ RETRIEVE_RESPONSE: dict[str, Any] = {
     "retriever": "hybrid",
     "fusion": FUSION,
     "timings": {"retrieve_ms": 6.1, "total_ms": 6.4},
-    "results": [{"question": "Who created Hangul?", "hits": [HIT]}],
+    "results": [{"question": "Who created Hangul?", "hits": [HIT], "note": None}],
 }
 
 QUERY_RESPONSE: dict[str, Any] = {
@@ -47,7 +47,7 @@ QUERY_RESPONSE: dict[str, Any] = {
             "hits": [HIT],
             "is_answered": True,
             "no_answer_score": -9.3,
-            "probability": 0.94,
+            "probability": 0.84,
             "answers": [
                 {
                     "text": "King Sejong",

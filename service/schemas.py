@@ -118,6 +118,9 @@ class RetrieveResult(Model):
 
     question: str
     hits: list[HitOut]
+    note: str | None = Field(
+        description="What is unusual: how much of the question the encoder did not read; null otherwise."
+    )
 
 
 class AnswerOut(Model):
@@ -143,7 +146,8 @@ class QueryResult(RetrieveResult):
         description="Null score less best span score; null where no reader gave one. Higher is less answered."
     )
     probability: float | None = Field(
-        description="That the passage of the best answer answers the question; null where the reader is not calibrated."
+        description="Probability that the best answer is right or nearly right; null where the reader is not "
+        "calibrated, nothing was read, or a generator wrote the answer."
     )
     answers: list[AnswerOut]
     evidence: list[PassageOut] = Field(
@@ -154,7 +158,8 @@ class QueryResult(RetrieveResult):
     )
     cited: list[str] = Field(description="The ids of the passages that the text cites, in order.")
     note: str | None = Field(
-        description="What is unusual: why the reader answered instead of the generator, or what its text lacks."
+        description="What is unusual: how much of the question encoder and reader did not read, why the reader "
+        "answered instead of the generator, or what its text lacks; null otherwise."
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from dpr.types import FloatArray, Passage, Progress, no_progress
+from dpr.types import FloatArray, Passage, Progress, QuestionWords, no_progress
 
 
 class HashEncoder:
@@ -15,6 +15,8 @@ class HashEncoder:
 
     name = "hash-encoder"
     dimension = 32
+    question_prompt = ""
+    passage_prompt = ""
 
     def __init__(self, fingerprint: str = "hash-1") -> None:
         self.fingerprint = fingerprint
@@ -45,3 +47,9 @@ class WordAnalyzer:
 
     def batch(self, texts: Iterable[str]) -> Iterator[list[str]]:
         return map(self.terms, texts)
+
+    def questions(self, texts: Iterable[str]) -> Iterator[QuestionWords]:
+        return (QuestionWords(self.terms(text)) for text in texts)
+
+    def halves(self, word: str) -> list[tuple[str, ...]]:
+        return []

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from dpr.cli.options import JsonOption, show
-from dpr.config import DEFAULT_BASE, load_config
+from dpr.cli.options import JsonOption, OverwriteOption, show
+from dpr.config import DEFAULT_ENCODER, load_config
 from dpr.console import show_progress
 
 
@@ -19,7 +19,7 @@ def adapt_command(
     ],
     output: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the base; an interrupted run goes on in it.")],
     base: Annotated[
-        str | None, typer.Option(metavar="NAME_OR_DIR", help=f"The BERT to start from. [default: {DEFAULT_BASE}]")
+        str | None, typer.Option(metavar="NAME_OR_DIR", help=f"The BERT to start from. [default: {DEFAULT_ENCODER}]")
     ] = None,
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="TOML file of settings; options here win over it.")
@@ -40,6 +40,7 @@ def adapt_command(
     ] = None,
     precision: Annotated[str | None, typer.Option(help="Arithmetic: auto, fp32 or bf16.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of new weights, order and masks.")] = None,
+    overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Prepare a base for a language or a domain: new WordPieces, then training to guess masked words of plain text."""
@@ -61,5 +62,5 @@ def adapt_command(
     }
     settings = load_config(Adaptation, config, options)
     with show_progress() as progress:
-        summary = adapt({source: PlainText(source) for source in text}, output, settings, progress)
+        summary = adapt({source: PlainText(source) for source in text}, output, settings, progress, overwrite)
     show(summary, as_json)

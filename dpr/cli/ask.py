@@ -132,7 +132,7 @@ def _show(answered: Answered) -> None:
         return
     passages = {passage.id: passage for passage in answered.passages}
     if reading.probability is not None:
-        console.print(f"probability of an answer: {reading.probability:.0%}", highlight=False)
+        console.print(f"probability that the best answer is right: {reading.probability:.0%}", highlight=False)
     for answer in reading.answers:
         console.print(f"[b green]{escape(answer.text)}[/b green]  (score {answer.score:.2f})")
         console.print(f"  {_marked(passages[answer.passage_id], answer)}")

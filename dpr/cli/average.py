@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from dpr.cli.options import JsonOption, show
+from dpr.cli.options import JsonOption, OverwriteOption, show
 
 
 def average_command(
@@ -20,6 +20,7 @@ def average_command(
     share: Annotated[
         list[float] | None, typer.Option(metavar="NUMBER", help="How much each counts, once per --encoder; else alike.")
     ] = None,
+    overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Average the weights of several trainings of one start."""
@@ -31,4 +32,4 @@ def average_command(
     reader = Form(lambda name, folder: export_reader(name, folder, "as-is"), lambda name: (base_of(resolve(name)),))
     are_readers = all((Path(name) / CONFIG_FILE).is_file() for name in encoder)
     command = shlex.join(["dpr", *sys.argv[1:]])
-    show(average(encoder, share or [], output, command, reader if are_readers else ENCODER), as_json)
+    show(average(encoder, share or [], output, command, reader if are_readers else ENCODER, overwrite), as_json)

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dpr.cli.options import BaseOption, ConfigOption, JsonOption, ValidateOption, show
+from dpr.cli.options import (
+    BaseOption,
+    ConfigOption,
+    JsonOption,
+    OverwriteOption,
+    PassagePromptOption,
+    QuestionPromptOption,
+    ValidateOption,
+    show,
+)
 from dpr.config import load_config
 from dpr.console import show_progress
 
@@ -49,12 +58,15 @@ def distill_command(
     data: QuestionsOption = None,
     validate: ValidateOption = None,
     base: BaseOption = None,
+    question_prompt: QuestionPromptOption = None,
+    passage_prompt: PassagePromptOption = None,
     config: ConfigOption = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the material.")] = None,
     max_steps: Annotated[int | None, typer.Option(help="Stop after so many steps; 0: after the epochs.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Texts, or questions, in a batch.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of new weights and of the order.")] = None,
+    overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Teach a student the vectors or the scores of a teacher."""
@@ -76,7 +88,7 @@ def distill_command(
     held_out = [example for source in validate or () for example in read_examples(source)]
     command = shlex.join(["dpr", *sys.argv[1:]])
     with show_progress() as progress:
-        record = distill(material, output, settings, held_out, progress, command)
+        record = distill(material, output, settings, held_out, progress, command, overwrite)
     show(record, as_json)
 
 

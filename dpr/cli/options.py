@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from dpr.config import DEFAULT_BASE
+from dpr.config import DEFAULT_ENCODER
 from dpr.console import print_json
 from dpr.errors import ConfigError
 
@@ -48,7 +48,19 @@ ValidateOption = Annotated[
     typer.Option(metavar="SOURCE", help="kind:PATH of held-out questions to choose the weights by; repeatable."),
 ]
 BaseOption = Annotated[
-    str | None, typer.Option(metavar="NAME_OR_DIR", help=f"The encoder to start from. [default: {DEFAULT_BASE}]")
+    str | None, typer.Option(metavar="NAME_OR_DIR", help=f"The encoder to start from. [default: {DEFAULT_ENCODER}]")
+]
+QuestionPromptOption = Annotated[
+    str | None,
+    typer.Option(
+        "--question-prompt", metavar="TEXT", help="Text to put before every question. [default: the encoder's own]"
+    ),
+]
+PassagePromptOption = Annotated[
+    str | None,
+    typer.Option(
+        "--passage-prompt", metavar="TEXT", help="Text to put before every passage. [default: the encoder's own]"
+    ),
 ]
 ConfigOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="TOML file of settings; options here win over it.")
@@ -56,6 +68,9 @@ ConfigOption = Annotated[
 BackendOption = Annotated[
     str,
     typer.Option("--backend", help="What runs the reader: auto (OpenVINO on a CPU, if there), torch, openvino."),
+]
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Replace the model, or discard another run's state, in the output folder.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 

@@ -35,8 +35,9 @@ def rule_of(sources: Sequence[str], examples: Sequence[Example]) -> str:
 def show_metrics(title: str, columns: Mapping[str, Mapping[str, float]], times: Mapping[str, float]) -> None:
     """Print the metrics of systems, in per cent, and the median milliseconds of a question, one column for each."""
     table = Table("", *columns, box=SIMPLE_HEAD, pad_edge=False)
-    for name in next(iter(columns.values())):
-        table.add_row(name.replace("_", " "), *(f"{100 * metrics[name]:.2f}" for metrics in columns.values()))
+    for name in dict.fromkeys(name for metrics in columns.values() for name in metrics):
+        cells = (f"{100 * metrics[name]:.2f}" if name in metrics else "" for metrics in columns.values())
+        table.add_row(name.replace("_", " "), *cells)
     if times:
         table.add_row("ms per question, p50", *(f"{times[name]:.0f}" for name in columns))
     console = Console()

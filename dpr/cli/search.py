@@ -42,6 +42,8 @@ def search_command(
     pipeline = OpenQA(open_index(index, encoder_name=encoder), reader=None)
     [hits] = pipeline.retrieve([question], retriever, k, fused)
     passages = pipeline.passages(hits)
+    if note := pipeline.note(question, retriever):
+        typer.echo(f"note: {note}", err=True)
     if as_json:
         print_json([{**asdict(hit), "passage": asdict(passage)} for hit, passage in zip(hits, passages, strict=True)])
         return

@@ -17,6 +17,9 @@ from dpr.cli.options import (
     DataOption,
     DataWeightOption,
     JsonOption,
+    OverwriteOption,
+    PassagePromptOption,
+    QuestionPromptOption,
     ValidateOption,
     show,
     sources_of,
@@ -46,6 +49,8 @@ def train_command(
     data_weight: DataWeightOption = None,
     validate: ValidateOption = None,
     base: BaseOption = None,
+    question_prompt: QuestionPromptOption = None,
+    passage_prompt: PassagePromptOption = None,
     config: ConfigOption = None,
     shared: SharedOption = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data.")] = None,
@@ -60,6 +65,7 @@ def train_command(
     lora_rank: Annotated[int | None, typer.Option(help="Rank of the LoRA adapters; 0 trains all weights.")] = None,
     precision: Annotated[str | None, typer.Option(help="Arithmetic: auto, fp32, bf16 or fp16.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of new weights and of the order.")] = None,
+    overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train BERT_q and BERT_p with in-batch negatives on questions and their passages."""
@@ -73,7 +79,9 @@ def train_command(
     held_out = [example for source in validate or () for example in read_examples(source)]
     command = shlex.join(["dpr", *sys.argv[1:]])
     with show_progress() as progress:
-        record = train(sources_of(data, data_weight, _examples), output, training, held_out, progress, command)
+        record = train(
+            sources_of(data, data_weight, _examples), output, training, held_out, progress, command, overwrite
+        )
     if os.environ.get("RANK", "0") == "0":  # one of several processes speaks for all
         show(record, as_json)
 

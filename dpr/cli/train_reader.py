@@ -17,6 +17,7 @@ from dpr.cli.options import (
     DataOption,
     DataWeightOption,
     JsonOption,
+    OverwriteOption,
     ValidateOption,
     show,
     sources_of,
@@ -64,6 +65,7 @@ def train_reader_command(
     ] = None,
     precision: Annotated[str | None, typer.Option(help="Arithmetic: auto, fp32, bf16 or fp16.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, order and negatives.")] = None,
+    overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train an MRC reader on questions with answer offsets."""
@@ -77,7 +79,7 @@ def train_reader_command(
     command = shlex.join(["dpr", *sys.argv[1:]])
     with show_progress() as progress:
         sources = sources_of(data, data_weight, labelled_examples)
-        record = train_reader(sources, output, training, None, held_out, teacher or (), progress, command)
+        record = train_reader(sources, output, training, None, held_out, teacher or (), progress, command, overwrite)
     if os.environ.get("RANK", "0") == "0":  # one of several processes speaks for all
         show(record, as_json)
 

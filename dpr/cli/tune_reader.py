@@ -18,7 +18,15 @@ from dpr.errors import ConfigError
 
 GoldOption = Annotated[
     list[str] | None,
-    typer.Option("--data", metavar="SOURCE", help="kind:PATH of questions for threshold and probability; repeatable."),
+    typer.Option("--data", metavar="SOURCE", help="kind:PATH of questions for the threshold; repeatable."),
+]
+
+WeightsOption = Annotated[
+    bool, typer.Option(help="Fit the weights of retrieval score and relevance head, not the probability alone.")
+]
+AbsentShareOption = Annotated[
+    float,
+    typer.Option(min=0, max=1, help="Share of questions that are also asked as if the index lacked their documents."),
 ]
 
 
@@ -31,20 +39,22 @@ def tune_reader_command(
         typer.Option(help="Choose the threshold at which such a share of the answers is right, not that of best F1."),
     ] = None,
     index: Annotated[
-        Path | None, typer.Option(metavar="INDEX", help="Index to fit the weight of the retrieval score on.")
+        Path | None, typer.Option(metavar="INDEX", help="Index to fit the weights and the probability on.")
     ] = None,
     questions: Annotated[
         list[str] | None, typer.Option(metavar="SOURCE", help="kind:PATH of questions to the index; repeatable.")
     ] = None,
+    weights: WeightsOption = True,
     retriever: RetrieverOption = "hybrid",
     k: Annotated[int, typer.Option(help="How many passages of the index to read.")] = 10,
+    absent_share: AbsentShareOption = 0.25,
     fusion_file: FusionFileOption = None,
     encoder: EncoderOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Choose a reader's threshold, probability and weights on held-out questions, and store them in it."""
-    from dpr.end_to_end.asked import retrieve
-    from dpr.end_to_end.tune import store, tune_no_answer, tune_weights
+    from dpr.end_to_end.asked import ask_of_others, retrieve
+    from dpr.end_to_end.tune import read_retrieved, store, tune_no_answer, tune_probability, tune_weights
     from dpr.reader.reader import load_reader
     from dpr.search.open import open_index
 
@@ -66,7 +76,13 @@ def tune_reader_command(
         if index is not None and questions:
             examples = [example for source in questions for example in labelled_examples(source)]
             fused = fusion_of(None, None, fusion_file)
-            asked = retrieve(open_index(index, encoder_name=encoder), examples, retriever, k, fused, progress)
-            opened.config, record["weights"] = tune_weights(opened, asked, rule_of(questions, examples), progress)
+            searched = open_index(index, encoder_name=encoder)
+            asked = retrieve(searched, examples, retriever, k, fused, progress)
+            asked += ask_of_others(searched, examples, absent_share, retriever, k, fused, progress)
+            spans = read_retrieved(opened, asked, progress)
+            if weights:
+                rule = rule_of(questions, examples)
+                opened.config, record["weights"] = tune_weights(opened.config, asked, spans, rule)
+            opened.config, record["probability"] = tune_probability(opened.config, asked, spans)
     store(reader, opened.config, record)
     show({**record, "config": asdict(opened.config)}, as_json)

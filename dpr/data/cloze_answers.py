@@ -110,10 +110,6 @@ def ask_for_phrase(
     return AskedPhrase(" ".join(parts) + "?", answer, start)
 
 
-def _barer(word: str, bare: float, choice: random.Random) -> str:
-    return PARTICLE.sub("", word) if choice.random() < bare else word
-
-
 def _noun(phrase: str) -> str | None:
     """Return a phrase as an answer, a Korean one without its particle; None for what is no name, noun or number."""
     answer = _NOUN_PARTICLE.sub("", phrase)

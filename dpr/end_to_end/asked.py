@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +14,9 @@ from dpr.search.fusion import Fusion
 from dpr.types import Candidates, Example, IntArray, Passage, Progress, Retriever, no_progress
 
 BATCH_QUESTIONS = 64
+
+DEPTH = 100
+"""Passages to retrieve, of which those of a question's own documents are then left out."""
 
 
 class PassageRows(Protocol):
@@ -45,6 +48,10 @@ class Asked:
     examples: Sequence[Example]
     candidates: Sequence[Candidates]
 
+    def __add__(self, others: Asked) -> Asked:
+        """Return these questions and others after them."""
+        return Asked([*self.examples, *others.examples], [*self.candidates, *others.candidates])
+
     def at(self, k: int) -> list[Candidates]:
         """Return the questions with their first k passages."""
         return [first_passages(item, k) for item in self.candidates]
@@ -75,6 +82,44 @@ def retrieve(
             candidates.append(Candidates(text, passages, tuple(hit.score for hit in hits)))
         progress(f"search {retriever}", len(candidates), len(examples))
     return Asked(examples, candidates)
+
+
+def ask_of_others(
+    index: ReadableIndex,
+    examples: Sequence[Example],
+    share: float,
+    retriever: str,
+    k: int,
+    fusion: Fusion | None = None,
+    progress: Progress = no_progress,
+) -> Asked:
+    """Return a share of the questions with the k best passages of other documents than their own.
+
+    It is as if the index lacked these documents: users also ask what an index does not hold. The passages come from
+    the ``DEPTH`` best ones, and no answer to these questions is right.
+
+    Raises:
+        RequestError: the index has no such retriever.
+    """
+    count = round(share * len(examples))
+    chosen = [examples[number * len(examples) // count] for number in range(count)]
+    if not chosen:
+        return Asked([], [])
+    asked = retrieve(index, chosen, retriever, max(k, DEPTH), fusion, progress)
+    return Asked(
+        [replace(example, question=replace(example.question, answers=()), is_impossible=True) for example in chosen],
+        [_of_others(item, example, k) for item, example in zip(asked.candidates, chosen, strict=True)],
+    )
+
+
+def _of_others(item: Candidates, example: Example, k: int) -> Candidates:
+    own = {passage.document_id or passage.id for passage in example.positives}
+    others = [
+        (passage, score)
+        for passage, score in zip(item.passages, item.scores, strict=True)
+        if (passage.document_id or passage.id) not in own
+    ][:k]
+    return replace(item, passages=tuple(passage for passage, _ in others), scores=tuple(score for _, score in others))
 
 
 def article_groups(examples: Sequence[Example]) -> IntArray:

@@ -169,15 +169,7 @@ def _judge(asked: Asked, k: int, read: _Readings, rule: str, single_ms: Values) 
         )
         for holds in (has_korean_answer, has_answer)
     )
-    holding = [
-        any(
-            passage.id == answer.passage_id and has_korean_answer(example.question.answers, passage.text)
-            for answer in reading.answers[:1]
-            for passage in item.passages
-        )
-        for (item, example), reading in zip(pairs, read.readings, strict=True)
-    ]
-    scores = score_readings(read.readings, asked.examples, rule, held, np.array(holding))
+    scores = score_readings(read.readings, asked.examples, rule, held)
     groups = article_groups(asked.examples)
     intervals = {"exact_match": mean_interval(scores.exact_match, groups), "f1": mean_interval(scores.f1, groups)}
     gain = None

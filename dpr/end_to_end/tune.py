@@ -10,17 +10,28 @@ from pathlib import Path
 from dpr.durable import write_atomically
 from dpr.end_to_end.asked import BATCH_QUESTIONS, Asked, article_groups
 from dpr.evaluation.compare import compare
-from dpr.reader.calibrate import threshold_for_precision
-from dpr.reader.evaluate import check_rule, fit_readings, read_gold, rejudged, score_readings
+from dpr.models.checkpoint import read_json
+from dpr.reader.calibrate import best_threshold, threshold_for_precision
+from dpr.reader.evaluate import (
+    check_rule,
+    cross_fitted,
+    fit_probability,
+    read_gold,
+    score_probabilities,
+    score_readings,
+)
 from dpr.reader.fit import fit_weights
 from dpr.reader.merge import PassageSpans
 from dpr.reader.model import ReaderConfig, save_reader_config
-from dpr.reader.reader import ExtractiveReader
+from dpr.reader.reader import ExtractiveReader, verdict
 from dpr.types import Example, Progress, no_progress
 
 RECORD = "tuning.json"
 SILENCE_RULE = "squad-2.0"
 """The rule by which thresholds are chosen: the one that scores "no answer"."""
+
+FOLDS = 4
+"""A probability is judged in so many parts of the articles, each by a fit on the other parts."""
 
 Chosen = tuple[ReaderConfig, dict[str, object]]
 """A configuration, and what a record says of how it was chosen."""
@@ -32,43 +43,48 @@ def tune_no_answer(
     precision: float | None = None,
     progress: Progress = no_progress,
 ) -> Chosen:
-    """Choose the null threshold and the calibration over gold passages.
+    """Choose the null threshold over gold passages.
 
     The threshold is that of best F1 or, where ``precision`` is given, the one that answers most questions while such a
     share of the answers is exactly right.
 
     Raises:
-        DataError: there are no questions of both kinds, or no threshold gives as precise answers.
+        DataError: there are no questions, or no threshold gives as precise answers.
     """
     readings = read_gold(reader, examples, progress)
-    threshold, calibration = fit_readings(readings, examples, SILENCE_RULE)
-    if precision is not None:
+    if precision is None:
+        threshold = best_threshold(readings, examples, SILENCE_RULE)
+    else:
         threshold = threshold_for_precision(readings, examples, precision, SILENCE_RULE)
-    config = replace(
-        reader.config,
-        null_threshold=threshold,
-        calibration_margin=calibration.margin,
-        calibration_temperature=calibration.temperature,
+    judged = score_readings(
+        [replace(reading, is_answered=reading.no_answer_score <= threshold) for reading in readings],
+        examples,
+        SILENCE_RULE,
     )
-    judged = score_readings([rejudged(item, threshold, calibration) for item in readings], examples, SILENCE_RULE)
+    config = replace(reader.config, null_threshold=threshold)
     return config, {"questions": len(examples), "precision": precision, "on_these_questions": judged.metrics()}
 
 
-def tune_weights(reader: ExtractiveReader, asked: Asked, rule: str, progress: Progress = no_progress) -> Chosen:
+def read_retrieved(
+    reader: ExtractiveReader, asked: Asked, progress: Progress = no_progress
+) -> list[list[PassageSpans]]:
+    """Return the best spans of the passages that were retrieved for each question."""
+    found: list[list[PassageSpans]] = []
+    for first in range(0, len(asked.candidates), BATCH_QUESTIONS):
+        found += reader.spans(asked.candidates[first : first + BATCH_QUESTIONS])
+        progress("read", len(found), len(asked.candidates))
+    return found
+
+
+def tune_weights(config: ReaderConfig, asked: Asked, found: Sequence[Sequence[PassageSpans]], rule: str) -> Chosen:
     """Choose the weights of retrieval score and relevance head for the passages that were found, see `fit_weights`.
 
     Raises:
         DataError: no question has a gold answer and a passage to read.
     """
-    found: list[list[PassageSpans]] = []
-    for first in range(0, len(asked.candidates), BATCH_QUESTIONS):
-        found += reader.spans(asked.candidates[first : first + BATCH_QUESTIONS])
-        progress("read", len(found), len(asked.candidates))
     golds = [example.question.answers for example in asked.examples]
     fitted = fit_weights(asked.candidates, found, golds, check_rule(rule))
-    config = replace(
-        reader.config, retrieval_weight=fitted.weights.retrieval, relevance_weight=fitted.weights.relevance
-    )
+    config = replace(config, retrieval_weight=fitted.weights.retrieval, relevance_weight=fitted.weights.relevance)
     fitted_on = [example for example, is_fitted in zip(asked.examples, fitted.is_fitted, strict=True) if is_fitted]
     gain = compare(fitted.reader_only_f1, fitted.f1, article_groups(fitted_on))
     record = {
@@ -80,8 +96,35 @@ def tune_weights(reader: ExtractiveReader, asked: Asked, rule: str, progress: Pr
     return config, record
 
 
+def tune_probability(config: ReaderConfig, asked: Asked, found: Sequence[Sequence[PassageSpans]]) -> Chosen:
+    """Choose the calibrations of the probability that the best answer over the retrieved passages is right.
+
+    The record says how well the probabilities are calibrated, each fitted on the articles of the other folds; it does
+    not where all questions are of one article.
+    """
+    readings = [verdict(item, spans, config, 1) for item, spans in zip(asked.candidates, found, strict=True)]
+    calibrated = replace(config, calibration=fit_probability(readings, asked.examples))
+    folds = min(FOLDS, 1 + int(article_groups(asked.examples).max()))
+    judged = cross_fitted(readings, asked.examples, folds) if folds > 1 else []
+    return calibrated, {
+        "questions": len(asked.examples),
+        "folds": folds,
+        **(score_probabilities(judged, asked.examples) if judged else {}),
+    }
+
+
 def store(directory: Path, config: ReaderConfig, record: Mapping[str, object]) -> None:
-    """Store a reader's configuration in its directory, and beside it how it was chosen."""
+    """Store a reader's configuration in its directory, and beside it how it was chosen.
+
+    What an earlier command chose, and this one did not, stays in the record, with that command.
+    """
+    path = directory / RECORD
+    former = read_json(path) if path.is_file() else {}
+    earlier = {
+        name: {"command": former.get("command"), **former[name]}
+        for name in ("no_answer", "weights", "probability")
+        if isinstance(former.get(name), dict) and name not in record
+    }
     save_reader_config(directory, config)
-    text = json.dumps({**record, "config": asdict(config)}, ensure_ascii=False, indent=2)
-    write_atomically(directory / RECORD, text + "\n")
+    text = json.dumps({**earlier, **record, "config": asdict(config)}, ensure_ascii=False, indent=2)
+    write_atomically(path, text + "\n")

@@ -80,10 +80,11 @@ def append_rows(model: Any, rows: torch.Tensor) -> None:
     """
     old = model.get_input_embeddings()
     _refuse_width(old, rows)
-    new = nn.Embedding(len(old.weight) + len(rows), old.embedding_dim, padding_idx=old.padding_idx)
-    new.weight.data = torch.cat([old.weight.data, rows])
-    model.set_input_embeddings(new)
-    model.config.vocab_size = new.num_embeddings
+    old_count = len(old.weight)
+    # a head that is tied to the word embeddings grows with them
+    model.resize_token_embeddings(old_count + len(rows), mean_resizing=False)
+    with torch.no_grad():
+        model.get_input_embeddings().weight[old_count:] = rows
 
 
 def train_rows(model: Any, rows: torch.Tensor) -> None:

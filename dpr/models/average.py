@@ -22,8 +22,9 @@ from safetensors.torch import load_file, save_file
 
 from dpr.errors import ConfigError, ModelError
 from dpr.models.checkpoint import base_of, read_json
-from dpr.models.encoders import locate_towers
 from dpr.models.export import RECORD, export
+from dpr.models.locate import locate_towers
+from dpr.models.output import check_output, clear_model
 
 
 def _tower_bases(name: str) -> tuple[Path, ...]:
@@ -46,6 +47,7 @@ def average(
     output: Path,
     command: str = "",
     form: Form = ENCODER,
+    overwrite: bool = False,
 ) -> dict[str, object]:
     """Write the weighted mean of some encoders to another folder, and return what was done.
 
@@ -55,9 +57,11 @@ def average(
         output: the folder to write. What is no weight (tokenizer, lengths) is the last encoder's.
         command: what the record says it was made by.
         form: what they are, if no encoders.
+        overwrite: whether a model that the output holds may be replaced.
 
     Raises:
-        ConfigError: there are fewer than two encoders, not one share for each, or the output is one of them.
+        ConfigError: there are fewer than two encoders, not one share for each, or the output is one of them or of their
+            bases, or holds a model and ``overwrite`` is not set.
         ModelError: an encoder cannot be loaded, or differs from the others in form.
     """
     shares = shares or [1.0] * len(names)
@@ -65,8 +69,7 @@ def average(
         raise ConfigError(
             f"{len(names)} encoders and the shares {list(shares)}: give two or more, each a share above 0"
         )
-    if output.resolve() in {Path(name).resolve() for name in names}:
-        raise ConfigError(f"the output {output} is one of the encoders itself; choose another folder")
+    check_output(output, names, overwrite)
     portions = [share / sum(shares) for share in shares]
     bases = {form.bases_of(name) for name in names}
     with TemporaryDirectory() as scratch:
@@ -82,6 +85,7 @@ def average(
             )
         for file in files[-1]:
             _average([part / file for part in parts], portions)
+        clear_model(output)
         shutil.copytree(parts[-1], output, dirs_exist_ok=True)
         described = {
             name: {"share": portion, "training": _record(part)}

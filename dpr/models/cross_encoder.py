@@ -5,6 +5,7 @@ Any Hugging Face sequence classifier with one logit is one: MonoBERT (Nogueira &
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,16 @@ import torch
 
 from dpr.errors import ModelError
 from dpr.models.backends import choose_device, choose_precision
-from dpr.models.checkpoint import content_hash, load_model, load_tokenizer, resolve
+from dpr.models.checkpoint import content_hash, load_model, load_tokenizer, read_json, resolve
+from dpr.models.positions import longest_input
+from dpr.models.sentence_transformers import SETTINGS_FILE
 from dpr.models.tokens import length_sorted_batches
 from dpr.models.tower_compute import BATCH_TOKENS
+from dpr.text.normalize import fold_forms
 from dpr.types import FloatArray, Passage
 
 MAX_TOKENS = 512
-"""Longest pair that is read whole, where the model has the positions for it."""
+"""Longest pair that is read whole, where the model has positions for it and its tokenizer records no fewer."""
 
 
 class CrossEncoder:
@@ -32,7 +36,11 @@ class CrossEncoder:
         self.precision = precision
         self._model = model
         self._tokenizer = tokenizer
-        self._max_tokens = min(MAX_TOKENS, int(getattr(model.config, "max_position_embeddings", MAX_TOKENS)))
+        self._takes_types = (
+            "token_type_ids" in inspect.signature(model.forward).parameters
+            and getattr(model.config, "type_vocab_size", 2) > 1
+        )
+        self._max_tokens = min(MAX_TOKENS, longest_input(model) or MAX_TOKENS, tokenizer.model_max_length)
 
     def score(self, questions: Sequence[str], passages: Sequence[Passage]) -> FloatArray:
         """Return the logit of each question with the passage at the same place, (N,); higher is more relevant.
@@ -41,9 +49,12 @@ class CrossEncoder:
         """
         if not questions:
             return np.empty(0, dtype=np.float32)
-        texts = [f"{passage.title} {passage.text}".strip() for passage in passages]
-        encoded = self._tokenizer(list(questions), texts, truncation="longest_first", max_length=self._max_tokens)
+        texts = [fold_forms(f"{passage.title} {passage.text}".strip()) for passage in passages]
+        plain_questions = [fold_forms(question) for question in questions]
+        encoded = self._tokenizer(plain_questions, texts, truncation="longest_first", max_length=self._max_tokens)
         columns: dict[str, list[list[int]]] = dict(encoded)
+        if not self._takes_types:
+            columns.pop("token_type_ids", None)
         device = self._model.device
         scores = np.empty(len(texts), dtype=np.float32)
         is_lower = self.precision != torch.float32
@@ -64,7 +75,7 @@ def load_cross_encoder(name: str | Path, precision: str = "auto") -> CrossEncode
     """Load a cross-encoder by directory or hub name.
 
     Raises:
-        ModelError: it cannot be loaded, or is no sequence classifier of one logit.
+        ModelError: it cannot be loaded, is no sequence classifier of one logit, or needs a prompt.
         ConfigError: the precision is not known.
     """
     from transformers import AutoModelForSequenceClassification
@@ -76,11 +87,16 @@ def load_cross_encoder(name: str | Path, precision: str = "auto") -> CrossEncode
             f"{name} has {model.config.num_labels} labels where a cross-encoder has one score; "
             "give a model that was trained to rank passages"
         )
+    settings = read_json(directory / SETTINGS_FILE) if (directory / SETTINGS_FILE).is_file() else {}
+    if prompt := (settings.get("prompts") or {}).get(settings.get("default_prompt_name")):
+        raise ModelError(
+            f"{name} puts the prompt {prompt!r} before a pair, which is not done here; choose another model"
+        )
     device = choose_device()
     return CrossEncoder(
         name=str(name),
         fingerprint=content_hash(directory)[:32],
         model=model.to(device),
-        tokenizer=load_tokenizer(directory),
+        tokenizer=load_tokenizer(directory, model),
         precision=choose_precision(precision, device),
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import transformers
 from torch import nn
 from transformers import AutoModel, BertConfig, BertModel, DPRContextEncoder, DPRQuestionEncoder
 
@@ -43,8 +44,23 @@ def refuse_swapped(question_dir: Path, passage_dir: Path) -> None:
 
 
 def tower_class(directory: Path) -> Any:
-    """Return the class whose ``from_pretrained`` loads a tower's BERT, for `load_model`."""
-    return _CLASSES.get(_architecture(directory), AutoModel)
+    """Return the class whose ``from_pretrained`` loads a tower's BERT, for `load_model`; of a T5, its encoder.
+
+    Raises:
+        ModelError: the model has an encoder and a decoder, and is no T5.
+    """
+    if (original := _CLASSES.get(_architecture(directory))) is not None:
+        return original
+    path = base_of(directory) / "config.json"
+    config = read_json(path) if path.is_file() else {}
+    if (encoder := _ENCODERS.get(config.get("model_type", ""))) is not None:
+        return getattr(transformers, encoder)
+    if config.get("is_encoder_decoder"):
+        raise ModelError(
+            f"{directory} is a {config.get('model_type')} of encoder and decoder, which is not supported; "
+            f"choose another encoder ({', '.join(_ENCODERS)} are supported)"
+        )
+    return AutoModel
 
 
 class ProjectedBert(BertModel):
@@ -80,6 +96,15 @@ class _OriginalTower:
         bert.load_state_dict({name.removeprefix("bert_model."): weight for name, weight in state.items()})
         return bert, loading
 
+
+_ENCODERS = {
+    "t5": "T5EncoderModel",
+    "mt5": "MT5EncoderModel",
+    "umt5": "UMT5EncoderModel",
+    "longt5": "LongT5EncoderModel",
+    "switch_transformers": "SwitchTransformersEncoderModel",
+}
+"""Classes of the encoder alone, by the model type of encoder and decoder."""
 
 _CLASSES: dict[str, Any] = {
     _QUESTION: _OriginalTower(DPRQuestionEncoder),

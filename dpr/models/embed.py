@@ -23,11 +23,14 @@ Result = TypeVar("Result")
 def embed(compute: TowerCompute, tokens: Sequence[Tokens], pad_id: int, progress: Progress = no_progress) -> FloatArray:
     """Return the vectors of tokenized texts, (N, D) float32, in the order given.
 
-    ``progress`` is told the number of texts done after each batch, as stage ``encode``.
+    A text without a token, which an empty text is to a tokenizer that adds none, has a vector of zeros, as
+    sentence-transformers gives it. ``progress`` is told the number of texts done after each batch, as stage ``encode``.
     """
-    vectors: FloatArray = np.empty((len(tokens), compute.dimension), dtype=np.float32)
-    done, started = 0, deque[tuple[list[int], Started]]()
-    for batch in length_sorted_batches([len(item) for item in tokens], compute.batch_tokens):
+    vectors: FloatArray = np.zeros((len(tokens), compute.dimension), dtype=np.float32)
+    filled = [index for index, item in enumerate(tokens) if item]
+    done, started = len(tokens) - len(filled), deque[tuple[list[int], Started]]()
+    for places in length_sorted_batches([len(tokens[index]) for index in filled], compute.batch_tokens):
+        batch = [filled[place] for place in places]
         started.append((batch, compute.start(pad([tokens[index] for index in batch], pad_id))))
         if len(started) == BATCHES_AHEAD:
             done += _finish(*started.popleft(), vectors)

@@ -1,17 +1,9 @@
-"""BERT_q and BERT_p behind the Encoder protocol: separate or shared weights, mean or [CLS] pooling.
-
-On disk an encoder is one of:
-
-* a Hugging Face or sentence-transformers checkpoint (or an adapter): one tower for questions and passages; an original
-  DPR checkpoint (`dpr.models.dpr_checkpoint`) is one too, though made for one of the two roles;
-* a directory with ``encoder.json`` and the towers ``question/`` and ``passage/`` (or only ``question/``: shared).
-
-A name may also be ``QUESTION,PASSAGE``: two directories or hub names.
-"""
+"""BERT_q and BERT_p behind the Encoder protocol: separate or shared weights, with the pooling and prompts on record."""
 
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -21,25 +13,21 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
-from dpr.config import DEFAULT_ENCODER, load_config
+from dpr.config import DEFAULT_ENCODER
 from dpr.errors import ModelError
 from dpr.models.backends import choose_backend, choose_device, choose_precision
-from dpr.models.checkpoint import (
-    base_of,
-    content_hash,
-    load_model,
-    load_tokenizer,
-    read_json,
-    resolve,
-)
-from dpr.models.dpr_checkpoint import DPR_CONFIG, is_dpr_checkpoint, refuse_swapped, tower_class
+from dpr.models.checkpoint import content_hash, first_line, load_model, load_tokenizer
+from dpr.models.dpr_checkpoint import tower_class
 from dpr.models.embed import ahead, embed
-from dpr.models.sentence_transformers import read_head
-from dpr.models.tokens import Tokens, count_tokens, tokenize_passages, tokenize_questions
+from dpr.models.locate import locate_towers
+from dpr.models.positions import longest_input
+from dpr.models.sentence_transformers import UNLIMITED, read_head
+from dpr.models.tokens import Tokens, count_tokens, pad, tokenize_and_measure, tokenize_questions
 from dpr.models.tower import EncoderConfig, Tower
 from dpr.models.tower_compute import TowerCompute, openvino_compute, torch_compute
-from dpr.types import FloatArray, Passage, Progress, no_progress
+from dpr.types import EncodedPassages, EncoderOptions, FloatArray, Passage, Progress, TokensRead, no_progress
 
 PASSAGES_AT_A_TIME = 2048
 """Passages that are sorted by length together, while the next ones are made tokens of."""
@@ -62,7 +50,7 @@ class DualEncoder:
         self.question_tower, self.passage_tower = towers
         self._question_compute, self._passage_compute = computes
         self._question_tokenizer, self._passage_tokenizer = tokenizers
-        self.config = self.question_tower.config
+        self.config = _joint_config(*towers)
         self.precision = precision
 
     @property
@@ -75,39 +63,77 @@ class DualEncoder:
         """Length of a vector."""
         return self.passage_tower.dimension
 
+    @property
+    def question_prompt(self) -> str:
+        """Text put before every question."""
+        return self.config.question_prompt
+
+    @property
+    def passage_prompt(self) -> str:
+        """Text put before every passage."""
+        return self.config.passage_prompt
+
     def encode_questions(self, questions: Sequence[str]) -> FloatArray:
         """Return the vectors of questions, (Q, D)."""
-        tokens = tokenize_questions(self._question_tokenizer, questions, self.config.question_tokens)
+        config = self.config
+        tokens = tokenize_questions(self._question_tokenizer, questions, config.question_tokens, config.question_prompt)
         return embed(self._question_compute, tokens, self._question_tokenizer.pad_token_id)
 
     def encode_passages(self, passages: Sequence[Passage], progress: Progress = no_progress) -> FloatArray:
         """Return the vectors of passages, (P, D), in the order given."""
+        return self.encode_and_measure(passages, progress).vectors
+
+    @property
+    def passage_tokens(self) -> int:
+        """How many tokens of a passage BERT_p reads, special tokens included."""
+        return self.config.passage_tokens
+
+    def encode_and_measure(self, passages: Sequence[Passage], progress: Progress = no_progress) -> EncodedPassages:
+        """Return the vectors of passages in the order given, and which of them are longer than BERT_p reads."""
+        is_cut = np.zeros(len(passages), dtype=np.bool_)
         vectors: FloatArray = np.empty((len(passages), self.dimension), dtype=np.float32)
         parts = [passages[start : start + PASSAGES_AT_A_TIME] for start in range(0, len(passages), PASSAGES_AT_A_TIME)]
         done = 0
-        for tokens in ahead(self._passage_tokens, parts):
+        for measured in ahead(self._measured_tokens, parts):
             report = partial(_report, progress, done, len(passages))
+            tokens = [tokens for tokens, _ in measured]
             part = embed(self._passage_compute, tokens, self._passage_tokenizer.pad_token_id, report)
             vectors[done : done + len(part)] = part
+            is_cut[done : done + len(part)] = [was_cut for _, was_cut in measured]
             done += len(part)
-        return vectors
+        return EncodedPassages(vectors, is_cut)
 
-    def _passage_tokens(self, passages: Sequence[Passage]) -> list[Tokens]:
-        return tokenize_passages(self._passage_tokenizer, passages, self.config.passage_tokens)
+    def _measured_tokens(self, passages: Sequence[Passage]) -> list[tuple[Tokens, bool]]:
+        config = self.config
+        return tokenize_and_measure(self._passage_tokenizer, passages, config.passage_tokens, config.passage_prompt)
+
+    def tokens_read(self, question: str) -> TokensRead:
+        """Return how many of a question's tokens BERT_q reads."""
+        tokenizer = self._question_tokenizer
+        special = int(tokenizer.num_special_tokens_to_add())
+        prompt = count_tokens(tokenizer, self.config.question_prompt)
+        total = count_tokens(tokenizer, question)
+        return TokensRead(min(total, self.config.question_tokens - special - prompt), total)
 
     def count_tokens(self, text: str) -> int:
         """Return the number of tokens that BERT_p makes of a text, special tokens not counted."""
         return count_tokens(self._passage_tokenizer, text)
 
 
-def load_encoder(name: str | Path = DEFAULT_ENCODER, precision: str = "auto", backend: str = "auto") -> DualEncoder:
+def load_encoder(
+    name: str | Path = DEFAULT_ENCODER,
+    precision: str = "auto",
+    backend: str = "auto",
+    options: EncoderOptions = EncoderOptions(),  # noqa: B008 - frozen
+) -> DualEncoder:
     """Load BERT_q and BERT_p by directory, hub name or ``QUESTION,PASSAGE``.
 
     Raises:
-        ModelError: a tower cannot be loaded or converted for the backend, or the two towers' dimensions differ.
-        ConfigError: the precision, the backend, or a value of ``encoder.json``, is not known.
+        ModelError: a tower cannot be loaded, used or converted for the backend, or the two towers do not belong
+            together.
+        ConfigError: the precision, the backend, an option, or a value of ``encoder.json`` is not valid.
     """
-    question_dir, passage_dir, config = locate_towers(str(name))
+    question_dir, passage_dir, config = locate_towers(str(name), options)
     device = choose_device()
     arithmetic, chosen = choose_precision(precision, device), choose_backend(backend, device)
     question = _load_tower(question_dir, config, device)
@@ -117,14 +143,16 @@ def load_encoder(name: str | Path = DEFAULT_ENCODER, precision: str = "auto", ba
             f"{name}: BERT_q gives vectors of {question.dimension} numbers and BERT_p of {passage.dimension}; "
             "give two towers of one pair"
         )
-    question_tokenizer = load_tokenizer(question_dir)
-    passage_tokenizer = question_tokenizer if passage is question else load_tokenizer(passage_dir)
+    question_tokenizer = load_tokenizer(question_dir, question.model)
+    passage_tokenizer = question_tokenizer if passage is question else load_tokenizer(passage_dir, passage.model)
     check_sketch(question, question_tokenizer, question_dir)
     check_sketch(passage, passage_tokenizer, passage_dir)
+    check_use(question, question_tokenizer, question_dir)
+    check_use(passage, passage_tokenizer, passage_dir)
     question_compute = _compute(question, question_dir, arithmetic, chosen)
     return DualEncoder(
         name=str(name),
-        fingerprint=_fingerprint(question_dir, passage_dir, question.config),
+        fingerprint=_fingerprint(question_dir, passage_dir, _joint_config(question, passage)),
         towers=(question, passage),
         computes=(
             question_compute,
@@ -148,48 +176,64 @@ def check_sketch(tower: Tower, tokenizer: Any, directory: Path) -> None:
         )
 
 
-def locate_towers(name: str) -> tuple[Path, Path, EncoderConfig]:
-    """Return the directories of BERT_q and BERT_p, equal where they are shared, and how they are used.
+def check_use(tower: Tower, tokenizer: Any, directory: Path) -> None:
+    """Encode two texts, and refuse an encoder whose vectors are not those of its library.
 
     Raises:
-        ModelError: the name is no encoder.
-        ConfigError: a value of ``encoder.json`` is not known.
+        ModelError: the model fails, gives no states of tokens, needs token types or depends on padding, or a prompt
+            leaves no room for a text.
     """
-    if "," in name and not Path(name).exists():
-        question_dir, passage_dir = (resolve(part.strip()) for part in name.split(",", 1))
-        refuse_swapped(question_dir, passage_dir)
-        return question_dir, passage_dir, detect_config(question_dir)
-    directory = resolve(name)
-    if not (directory / "encoder.json").is_file():
-        return directory, directory, detect_config(directory)
-    config = load_config(EncoderConfig, overrides=read_json(directory / "encoder.json"))
-    question_dir = resolve(directory / "question")
-    passage_dir = directory / "passage"
-    return question_dir, resolve(passage_dir) if passage_dir.exists() else question_dir, config
+    config = tower.config
+    for prompt, length in (
+        (config.question_prompt, config.question_tokens),
+        (config.passage_prompt, config.passage_tokens),
+    ):
+        if prompt and count_tokens(tokenizer, prompt) + tokenizer.num_special_tokens_to_add() >= length:
+            raise ModelError(f"the prompt {prompt!r} fills the {length} tokens that {directory} reads; shorten it")
+    was_training = tower.model.training
+    try:
+        with torch.inference_mode():
+            cause = _unlike_its_library(tower.eval(), tokenizer)
+    except (RuntimeError, ValueError, LookupError, TypeError, AttributeError, NotImplementedError) as error:
+        cause = first_line(error)
+    finally:
+        tower.train(was_training)
+    if cause:
+        name = type(tower.model).__name__
+        raise ModelError(f"{directory} cannot be used as an encoder of texts ({name}: {cause}); choose another encoder")
 
 
-def detect_config(directory: Path) -> EncoderConfig:
-    """Read pooling, normalization and length from a sentence-transformers directory; else the defaults."""
-    if not (directory / "modules.json").is_file():
-        directory = base_of(directory)
-    config = DPR_CONFIG if is_dpr_checkpoint(directory) else EncoderConfig()
-    pooling, modules, lengths = (
-        directory / name for name in ("1_Pooling/config.json", "modules.json", "sentence_bert_config.json")
+def _unlike_its_library(tower: Tower, tokenizer: Any) -> str:
+    """Return how the vectors of a tower differ from those of its library; empty where no difference shows."""
+    encoded = tokenizer(["a", "a b c d e"])
+    device = next(tower.parameters()).device
+    short, both = (
+        {name: tensor.to(device) for name, tensor in pad(encoded["input_ids"][:count], tokenizer.pad_token_id).items()}
+        for count in (1, 2)
     )
-    if pooling.is_file() and read_json(pooling).get("pooling_mode_cls_token"):
-        config = replace(config, pooling="cls")
-    if modules.is_file():
-        config = replace(config, normalize="Normalize" in modules.read_text(encoding="utf-8"))
-    if lengths.is_file() and (length := read_json(lengths).get("max_seq_length")):
-        config = replace(config, passage_tokens=length, question_tokens=min(config.question_tokens, length))
-    return config
+    alone = tower(**short)
+    if alone.shape != (1, tower.dimension):
+        return f"its vectors have {alone.shape[-1]} numbers where its configuration says {tower.dimension}"
+    if not _is_close(tower(**both)[:1], alone):
+        return "its vectors depend on padding"
+    types = encoded.get("token_type_ids")
+    if types is not None and "token_type_ids" in inspect.signature(tower.model.forward).parameters:
+        plain = tower.model(**short).last_hidden_state
+        typed = tower.model(**short, token_type_ids=torch.tensor(types[:1], device=device)).last_hidden_state
+        if not _is_close(typed, plain):
+            return "its vectors depend on token types, which are not passed on here"
+    return ""
+
+
+def _is_close(first: torch.Tensor, second: torch.Tensor) -> bool:
+    return bool(nn.functional.cosine_similarity(first.float(), second.float(), dim=-1).min() > 0.999)
 
 
 def _compute(tower: Tower, directory: Path, precision: torch.dtype, backend: str) -> TowerCompute:
     if backend == "torch":
         return torch_compute(tower, precision)
-    pooling = json.dumps([tower.config.pooling, tower.config.normalize])
-    return openvino_compute(tower, precision, f"{content_hash(directory)} {pooling}")
+    use = json.dumps([tower.config.pooling, tower.config.normalize, tower.config.dimension])
+    return openvino_compute(tower, precision, f"{content_hash(directory)} {use}")
 
 
 def _report(progress: Progress, before: int, total: int, stage: str, done: int, _part: int | None) -> None:
@@ -198,12 +242,12 @@ def _report(progress: Progress, before: int, total: int, stage: str, done: int, 
 
 def _load_tower(directory: Path, config: EncoderConfig, device: torch.device) -> Tower:
     model = load_model(tower_class(directory), directory)
-    return Tower(model, fit_lengths(config, model), read_head(directory)).to(device)
+    return Tower(model, fit_lengths(config, model), read_head(directory)).eval().to(device)
 
 
 def fit_lengths(config: EncoderConfig, model: Any) -> EncoderConfig:
     """Return the configuration with lengths that the model's positions can hold."""
-    longest = int(getattr(model.config, "max_position_embeddings", config.passage_tokens))
+    longest = longest_input(model) or UNLIMITED
     return replace(
         config,
         passage_tokens=min(config.passage_tokens, longest),
@@ -211,6 +255,13 @@ def fit_lengths(config: EncoderConfig, model: Any) -> EncoderConfig:
     )
 
 
+def _joint_config(question: Tower, passage: Tower) -> EncoderConfig:
+    """Return the configuration of two towers: BERT_q's, with the length of passages that BERT_p has positions for."""
+    return replace(question.config, passage_tokens=passage.config.passage_tokens)
+
+
 def _fingerprint(question_dir: Path, passage_dir: Path, config: EncoderConfig) -> str:
-    parts = [content_hash(question_dir), content_hash(passage_dir), json.dumps(asdict(config), sort_keys=True)]
+    shaping = asdict(config)
+    del shaping["question_tokens"]  # it changes no passage's vector
+    parts = [content_hash(question_dir), content_hash(passage_dir), json.dumps(shaping, sort_keys=True)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]

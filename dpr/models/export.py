@@ -16,43 +16,55 @@ from dpr.errors import ConfigError
 from dpr.models.adapters import ROWS_FILE, read_rows, write_rows
 from dpr.models.checkpoint import base_of, load_model, load_tokenizer, save_tokenizer
 from dpr.models.dpr_checkpoint import tower_class
-from dpr.models.encoders import locate_towers
-from dpr.models.sentence_transformers import read_head, write_sentence_transformers_files
-from dpr.models.tower import EncoderConfig, hidden_dimension
+from dpr.models.locate import locate_towers
+from dpr.models.output import check_output, clear_model
+from dpr.models.pair import PAIR_CONFIG
+from dpr.models.sentence_transformers import read_head, write_prompts, write_sentence_transformers_files
+from dpr.models.tower import EncoderConfig, Tower, hidden_dimension
+from dpr.types import EncoderOptions
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, "int8": torch.int8}
 FORMS = ("whole", "as-is")
 RECORD = "training.json"
 
 
-def export(name: str, output: Path, form: str = "whole", dtype: str = "fp32") -> dict[str, object]:
+def export(
+    name: str,
+    output: Path,
+    form: str = "whole",
+    dtype: str = "fp32",
+    options: EncoderOptions = EncoderOptions(),  # noqa: B008 - frozen
+    overwrite: bool = False,
+) -> dict[str, object]:
     """Write an encoder to another folder and return what was written.
 
     ``whole`` merges adapters and added word embeddings into their base, so that ``AutoModel.from_pretrained`` and
     sentence-transformers open each tower by itself. ``as-is`` keeps adapters adapters. ``dtype`` is that of the weights
     on disk; they are loaded as fp32 here whatever it is. ``int8`` is for added word embeddings; their adapter has fp16
-    beside them.
+    beside them. The ``options`` are recorded in the files.
 
     Raises:
-        ConfigError: the form or the dtype is not known, or the output is the encoder itself.
+        ConfigError: the form, an option or the dtype is not known, the output is the encoder itself or its base, or it
+            holds a model and ``overwrite`` is not set.
         ModelError: the encoder cannot be loaded.
     """
     if form not in FORMS or dtype not in DTYPES:
         raise ConfigError(f"form {form!r} and dtype {dtype!r}: choose {' or '.join(FORMS)}, and {', '.join(DTYPES)}")
-    question, passage, config = locate_towers(name)
+    question, passage, config = locate_towers(name, options)
     if dtype == "int8" and (form == "whole" or read_rows(question) is None):
         raise ConfigError("dtype 'int8' is for word embeddings added to an adapter, in form 'as-is'; choose fp16")
-    pair = question.parent if (question.parent / "encoder.json").is_file() else Path(name)
-    if output.resolve() in {question.resolve(), passage.resolve(), pair.resolve()}:
-        raise ConfigError(f"the output {output} is the encoder itself; choose another folder")
+    pair = question.parent if (question.parent / PAIR_CONFIG).is_file() else Path(name)
+    check_output(output, [name], overwrite)
     output.mkdir(parents=True, exist_ok=True)
-    (output / "encoder.json").write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
+    clear_model(output)
+    (output / PAIR_CONFIG).write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
     towers = {"question": question} | ({} if passage == question else {"passage": passage})
     for role, directory in towers.items():
         if form == "whole" or base_of(directory) == directory:
             _write_whole(directory, output / role, config, DTYPES[dtype])
         else:
             _copy(directory, output / role, DTYPES[dtype])
+            write_prompts(output / role, config)
     if (pair / RECORD).is_file():
         shutil.copyfile(pair / RECORD, output / RECORD)
     size = sum(path.stat().st_size for path in output.rglob("*") if path.is_file())
@@ -63,7 +75,9 @@ def _write_whole(directory: Path, folder: Path, config: EncoderConfig, dtype: to
     model: Any = load_model(tower_class(directory), directory)
     model.to(dtype).save_pretrained(folder)
     save_tokenizer(load_tokenizer(directory), folder)
-    write_sentence_transformers_files(folder, config, hidden_dimension(model), read_head(directory))
+    head = read_head(directory)
+    config = Tower(model, config, head).config  # raises where the options do not fit
+    write_sentence_transformers_files(folder, config, hidden_dimension(model), head)
 
 
 def _copy(directory: Path, folder: Path, dtype: torch.dtype) -> None:

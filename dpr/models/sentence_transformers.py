@@ -1,131 +1,296 @@
-"""The small files by which the sentence-transformers package opens a tower with the right pooling and lengths.
+"""The small files by which the sentence-transformers package opens a tower with the right pooling, prompts and lengths.
 
-A linear map of the pooled vectors has the form that it has there, a ``Dense`` module without activation. A sketch of
-the words is a module of our own, whose source lies beside it (`dpr.models.lexical_sketch`); that package loads it with
-``trust_remote_code=True``.
+They are read in every form in which that package has saved them; a folder that asks for what is not supported here is
+refused. They are written in the older form, which all releases read. A sketch of the words is a module of our own,
+whose source lies beside it (`dpr.models.lexical_sketch`); that package loads it with ``trust_remote_code=True``.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import nn
+from typing import Any
 
 from dpr.errors import ModelError
 from dpr.models import lexical_sketch
 from dpr.models.checkpoint import base_of, first_line, read_json
-from dpr.models.lexical_sketch import LexicalSketch
-from dpr.models.tower import EncoderConfig, Head
+from dpr.models.head import MODULES, Head, Normalize
+from dpr.models.pooling import POOLINGS, pooling_modes
+from dpr.models.tower import EncoderConfig
 
 _PACKAGE = "sentence_transformers.models"
-_IDENTITY = "torch.nn.modules.linear.Identity"
 _SKETCH = "lexical_sketch.LexicalSketch"
 
+UNLIMITED = 1_000_000
+"""The length in tokens where none is recorded; the model's positions may be fewer."""
 
-def write_sentence_transformers_files(
-    folder: Path,
-    config: EncoderConfig,
-    dimension: int,
-    head: Head = Head(),  # noqa: B008 - frozen
-) -> None:
+MODULES_FILE, SETTINGS_FILE = "modules.json", "config_sentence_transformers.json"
+_TRANSFORMER_FILES = tuple(
+    f"sentence_{name}_config.json"
+    for name in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
+)
+_QUESTION_PROMPTS, _PASSAGE_PROMPTS = ("query", "question"), ("document", "passage", "corpus")
+_SIMILARITIES = ("cosine", "dot")
+
+_SWITCHES = {
+    "cls": "pooling_mode_cls_token",
+    "max": "pooling_mode_max_tokens",
+    "mean": "pooling_mode_mean_tokens",
+    "mean_sqrt_len_tokens": "pooling_mode_mean_sqrt_len_tokens",
+    "weightedmean": "pooling_mode_weightedmean_tokens",
+    "lasttoken": "pooling_mode_lasttoken",
+}
+"""The older form of a pooling mode."""
+
+_HARMLESS = {
+    "model": {"dtype", "torch_dtype", "attn_implementation", "add_pooling_layer", "use_safetensors"},
+    "processor": {"use_fast", "padding_side", "model_max_length"},
+    "config": {"use_cache"},
+}
+"""Arguments of a Transformer module that change no vector, or are read elsewhere here; any other is refused."""
+
+_PLAIN_TEXT = {"text": {"method": "forward", "method_output_name": "last_hidden_state"}}
+_IGNORED = {"transformer_task", "module_output_name", "unpad_inputs", "cache_dir", "max_seq_length", "do_lower_case"}
+_LENGTHS = {"query_length", "document_length"}
+
+logger = logging.getLogger(__name__)
+
+
+def is_sentence_transformers(directory: Path) -> bool:
+    """Tell whether a directory was saved by the sentence-transformers package, or in its form."""
+    return (directory / MODULES_FILE).is_file()
+
+
+def read_config(directory: Path, config: EncoderConfig) -> EncoderConfig:
+    """Return ``config`` with what a sentence-transformers directory says of pooling, prompts and lengths.
+
+    Raises:
+        ModelError: a file cannot be read, or asks for something that is not supported.
+    """
+    modules = _modules(directory)
+    settings = _optional_json(directory / SETTINGS_FILE)
+    kind, similarity = settings.get("model_type"), settings.get("similarity_fn_name")
+    if kind not in (None, "SentenceTransformer"):
+        raise ModelError(f"{directory} is a {kind}, which gives no vectors of texts; choose another encoder")
+    if similarity not in (None, *_SIMILARITIES):
+        raise ModelError(
+            f"{directory} compares vectors by {similarity} distance, and an index here by inner product; "
+            "choose another encoder"
+        )
+    is_normalized = modules[-1][0] == "Normalize"
+    if similarity == "cosine" and not is_normalized:
+        logger.warning(
+            "%s compares vectors by cosine but does not normalize them, and an index compares by inner product; "
+            "save it with a Normalize module to get the same order",
+            directory,
+        )
+    recorded = settings.get("prompts") or {}
+    prompts = {name: str(text) for name, text in recorded.items() if text}
+    if prompts and not prompts.keys() & {*_QUESTION_PROMPTS, *_PASSAGE_PROMPTS}:
+        logger.warning(
+            "%s records prompts for %s and none for queries or documents; choose among them with --question-prompt "
+            "and --passage-prompt",
+            directory,
+            ", ".join(prompts),
+        )
+    settings_of_model, length = _transformer_settings(directory), recorded_length(directory)
+    return replace(
+        config,
+        pooling=_read_pooling(directory / modules[1][1]),
+        normalize=is_normalized,
+        question_tokens=settings_of_model.get("query_length") or length,
+        passage_tokens=settings_of_model.get("document_length") or length,
+        question_prompt=_recorded_prompt(directory, recorded, _QUESTION_PROMPTS),
+        passage_prompt=_recorded_prompt(directory, recorded, _PASSAGE_PROMPTS),
+        dimension=settings.get("truncate_dim"),
+    )
+
+
+def _recorded_prompt(directory: Path, recorded: Mapping[str, str], names: Sequence[str]) -> str:
+    """Return the first prompt that is recorded under one of some names and is not empty, else an empty one.
+
+    That package writes an empty ``query`` and ``document`` beside a ``question`` or ``passage``, and takes these.
+    """
+    name = next((name for name in names if recorded.get(name)), None)
+    if name is None:
+        return ""
+    if empty := [other for other in names[: names.index(name)] if other in recorded]:
+        logger.warning(
+            "%s records the prompt %r for %r and an empty one for %r, which sentence-transformers 5 and later take; "
+            "using the former (--question-prompt and --passage-prompt choose another, or an empty one)",
+            directory,
+            recorded[name],
+            name,
+            empty[0],
+        )
+    return str(recorded[name])
+
+
+def pools_prompts(directory: Path) -> bool:
+    """Tell whether the tokens of a prompt are pooled with those of the text."""
+    if not is_sentence_transformers(directory):
+        return True
+    return bool(read_json(directory / _modules(directory)[1][1] / "config.json").get("include_prompt", True))
+
+
+def read_head(directory: Path) -> Head:
+    """Return what a sentence-transformers directory, or an adapter's base, puts between pooling and normalization.
+
+    Raises:
+        ModelError: a module is not supported, or its weights cannot be read.
+    """
+    if not is_sentence_transformers(directory):
+        directory = base_of(directory)
+        if not is_sentence_transformers(directory):
+            return ()
+    modules = _modules(directory)[2:]
+    if modules and modules[-1][0] == "Normalize":  # the configuration says so
+        modules = modules[:-1]
+    return tuple(_read_module(kind, directory / path) for kind, path in modules)
+
+
+def recorded_length(directory: Path) -> int:
+    """Return how many tokens of a text a directory says are read, special tokens included.
+
+    The model's positions may be fewer, and are the limit where none is recorded.
+    """
+    settings = _transformer_settings(directory)
+    length = settings.get("max_seq_length") or _arguments(settings, "processor").get("model_max_length")
+    if length is None:
+        length = _optional_json(directory / "tokenizer_config.json").get("model_max_length")
+    return min(int(length), UNLIMITED) if length else UNLIMITED
+
+
+def _read_pooling(folder: Path) -> str:
+    config = read_json(folder / "config.json")
+    modes = config.get("pooling_mode")
+    if modes is None:
+        modes = [mode for mode, switch in _SWITCHES.items() if config.get(switch)] or ["mean"]
+    modes = [modes] if isinstance(modes, str) else modes
+    if unknown := [mode for mode in modes if mode not in POOLINGS]:
+        raise ModelError(f"{folder} pools by {unknown[0]!r}, which is not supported; choose another encoder")
+    return "+".join(modes)
+
+
+def _transformer_settings(directory: Path) -> dict[str, Any]:
+    """Return the settings of a directory's Transformer module.
+
+    Raises:
+        ModelError: a setting asks for something that is not supported.
+    """
+    settings = next(filter(None, (_optional_json(directory / name) for name in _TRANSFORMER_FILES)), {})
+    refused = {
+        name: value
+        for name, value in settings.items()
+        if value and name not in _IGNORED | _LENGTHS and not name.endswith(("_args", "_kwargs"))
+    }
+    if refused.get("modality_config") == _PLAIN_TEXT:
+        del refused["modality_config"]
+    if settings.get("transformer_task", "feature-extraction") != "feature-extraction":
+        refused["transformer_task"] = settings["transformer_task"]
+    if settings.get("processing_kwargs"):
+        refused["processing_kwargs"] = settings["processing_kwargs"]
+    for section, harmless in _HARMLESS.items():
+        arguments = _arguments(settings, section)
+        refused |= {name: arguments[name] for name in arguments.keys() - harmless - {"trust_remote_code"}}
+    if refused:
+        name, value = next(iter(refused.items()))
+        raise ModelError(
+            f"{directory} sets {name} to {json.dumps(value)} for its model, which is not supported; "
+            "choose another encoder"
+        )
+    return settings
+
+
+def _arguments(settings: Mapping[str, Any], section: str) -> dict[str, Any]:
+    older = {"model": "model_args", "processor": "tokenizer_args", "config": "config_args"}[section]
+    return {**(settings.get(older) or {}), **(settings.get(f"{section}_kwargs") or {})}
+
+
+def _modules(directory: Path) -> list[tuple[str, str]]:
+    """Return the kind and the folder of each module: Transformer, Pooling, and those of the head in their order.
+
+    Raises:
+        ModelError: the list cannot be read, or has another module.
+    """
+    path = directory / MODULES_FILE
+    try:
+        entries = [(str(entry["type"]), str(entry["path"])) for entry in json.loads(path.read_text(encoding="utf-8"))]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path} cannot be read as a list of modules: {first_line(error)}") from error
+    kinds = [kind.rpartition(".")[2] for kind, _ in entries]
+    for index, (kind, folder) in enumerate(entries):
+        expected = {0: ("Transformer",), 1: ("Pooling",)}.get(index, (*MODULES, "Dropout"))
+        is_own = kind.startswith("sentence_transformers.") or kind == _SKETCH
+        if not is_own or kinds[index] not in expected or (folder and index == 0) or ".." in Path(folder).parts:
+            raise ModelError(
+                f"{path} lists {kind} in {folder or 'the folder itself'} where {' or '.join(expected)} can be read; "
+                "choose another encoder"
+            )
+    if len(entries) < 2:
+        raise ModelError(f"{path} lists no Pooling, so that it gives no vectors of texts; choose another encoder")
+    return [(kind, folder) for kind, (_, folder) in zip(kinds, entries, strict=True) if kind != "Dropout"]
+
+
+def _read_module(kind: str, folder: Path) -> Any:
+    try:
+        return MODULES[kind].load(str(folder)).requires_grad_(requires_grad=False)
+    except ModelError:
+        raise
+    except Exception as error:  # a file of weights fails in as many ways as it can be damaged
+        raise ModelError(f"{folder} cannot be read as a {kind} ({first_line(error)}); save the model again") from error
+
+
+def write_sentence_transformers_files(folder: Path, config: EncoderConfig, dimension: int, head: Head = ()) -> None:
     """Write ``modules.json`` and what it names beside a Hugging Face checkpoint whose states are ``dimension`` wide."""
-    kinds = [f"{_PACKAGE}.Transformer", f"{_PACKAGE}.Pooling"]
-    kinds += [_SKETCH] if head.sketch else []
-    kinds += [f"{_PACKAGE}.Dense"] if head.projection else []
-    kinds += [f"{_PACKAGE}.Normalize"] if config.normalize else []
-    paths = ["", *(f"{number}_{kind.rpartition('.')[2]}" for number, kind in enumerate(kinds) if number)]
+    modules: list[Any] = [*head, *([Normalize()] if config.normalize else [])]
+    names = ["Transformer", "Pooling", *(type(module).__name__ for module in modules)]
+    kinds = [_SKETCH if name == "LexicalSketch" else f"{_PACKAGE}.{name}" for name in names]
+    paths = ["", *(f"{number}_{name}" for number, name in enumerate(names) if number)]
     listed = [
         {"idx": number, "name": str(number), "path": path, "type": kind}
         for number, (kind, path) in enumerate(zip(kinds, paths, strict=True))
     ]
-    pooling = {
-        "word_embedding_dimension": dimension,
-        "pooling_mode_cls_token": config.pooling == "cls",
-        "pooling_mode_mean_tokens": config.pooling == "mean",
-    }
-    for kind in ("Pooling", "LexicalSketch", "Dense", "Normalize"):
+    for kind in ("Pooling", *MODULES):
         for stale in folder.glob(f"[0-9]_{kind}"):
             shutil.rmtree(stale)
     for path in paths:
         (folder / path).mkdir(exist_ok=True)
-    _write(folder / "modules.json", listed)
-    _write(folder / "1_Pooling" / "config.json", pooling)
+    _write(folder / MODULES_FILE, listed)
+    _write(folder / "1_Pooling" / "config.json", _pooling_config(config.pooling, dimension))
     _write(folder / "sentence_bert_config.json", {"max_seq_length": config.passage_tokens, "do_lower_case": False})
-    if head.sketch:
-        head.sketch.save(str(folder / paths[kinds.index(_SKETCH)]))
+    write_prompts(folder, config)
+    for path, module in zip(paths[2:], modules, strict=True):
+        module.save(str(folder / path))
+    if _SKETCH in kinds:
         shutil.copyfile(lexical_sketch.__file__, folder / f"{_SKETCH.partition('.')[0]}.py")
-    if head.projection:
-        _write_projection(folder / paths[kinds.index(f"{_PACKAGE}.Dense")], head.projection)
 
 
-def read_head(directory: Path) -> Head:
-    """Return what a sentence-transformers directory, or an adapter's base, puts after its pooling.
-
-    Raises:
-        ModelError: there is more than a sketch and a linear map, or their weights cannot be read.
-    """
-    if not (directory / "modules.json").is_file():
-        directory = base_of(directory)
-    modules = _modules(directory / "modules.json")
-    sketches = [directory / path for kind, path in modules if kind.endswith(".LexicalSketch")]
-    maps = [directory / path for kind, path in modules if kind.endswith(".Dense")]
-    if max(len(sketches), len(maps)) > 1:
-        raise ModelError(
-            f"{directory} has more after its pooling than a sketch and a linear map; choose another encoder"
-        )
-    return Head(_read_sketch(sketches[0]) if sketches else None, _read_projection(maps[0]) if maps else None)
-
-
-def _read_sketch(folder: Path) -> LexicalSketch:
-    try:
-        return LexicalSketch.load(str(folder)).requires_grad_(requires_grad=False)
-    except (OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{folder} cannot be read as a sketch ({first_line(error)}); save the model again") from error
-
-
-def _read_projection(folder: Path) -> nn.Linear:
-    config = read_json(folder / "config.json")
-    if config.get("activation_function") != _IDENTITY:
-        raise ModelError(
-            f"{folder} has an activation after its linear map, which is not applied here; choose another encoder"
-        )
-    path = folder / "model.safetensors"
-    try:
-        projection = nn.Linear(config["in_features"], config["out_features"], bias=config.get("bias", True))
-        weights = {name.removeprefix("linear."): weight.float() for name, weight in load_file(path).items()}
-        projection.load_state_dict(weights)
-    except (OSError, SafetensorError, RuntimeError, KeyError, TypeError) as error:
-        raise ModelError(
-            f"{path} cannot be read as a linear map ({first_line(error)}); save the model again"
-        ) from error
-    return projection.requires_grad_(requires_grad=False)
-
-
-def _modules(path: Path) -> list[tuple[str, str]]:
-    """Return the type and the folder of each module of a sentence-transformers directory; none where it is no such."""
-    if not path.is_file():
-        return []
-    try:
-        return [(module["type"], module["path"]) for module in json.loads(path.read_text(encoding="utf-8"))]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{path} cannot be read as a list of modules: {first_line(error)}") from error
-
-
-def _write_projection(folder: Path, projection: nn.Linear) -> None:
-    config = {
-        "in_features": projection.in_features,
-        "out_features": projection.out_features,
-        "bias": projection.bias is not None,
-        "activation_function": _IDENTITY,
+def write_prompts(folder: Path, config: EncoderConfig) -> None:
+    """Write the prompts, and how vectors are cut and compared, beside a checkpoint."""
+    settings: dict[str, object] = {
+        "prompts": {"query": config.question_prompt, "document": config.passage_prompt},
+        "default_prompt_name": None,
+        "similarity_fn_name": "cosine" if config.normalize else "dot",
     }
-    _write(folder / "config.json", config)
-    weights = {f"linear.{name}": weight.contiguous() for name, weight in projection.state_dict().items()}
-    save_file(weights, folder / "model.safetensors")
+    _write(folder / SETTINGS_FILE, settings | ({"truncate_dim": config.dimension} if config.dimension else {}))
+
+
+def _pooling_config(pooling: str, dimension: int) -> dict[str, object]:
+    """Return a pooling in the older form, or in the newer one where several modes are in another order than there."""
+    modes = pooling_modes(pooling)
+    if modes == [mode for mode in _SWITCHES if mode in modes]:
+        return {"word_embedding_dimension": dimension, **{_SWITCHES[mode]: mode in modes for mode in _SWITCHES}}
+    return {"word_embedding_dimension": dimension, "pooling_mode": modes}
+
+
+def _optional_json(path: Path) -> dict[str, Any]:
+    return read_json(path) if path.is_file() else {}
 
 
 def _write(path: Path, value: object) -> None:
-    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

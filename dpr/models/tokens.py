@@ -1,5 +1,8 @@
 """Texts to token ids: one place for lengths and special tokens, for training, indexing and serving alike.
 
+A model reads text in its plain form: full-width letters, enclosed numbers and other forms are folded here
+(`dpr.text.normalize.fold_forms`), so that a question in one form finds a passage in another.
+
 A title and a text are one pair, ``[CLS] title [SEP] text [SEP]``, all of segment 0 as in the original DPR code:
 encoders trained on single texts, the offline base among them, have never seen segment 1.
 """
@@ -11,6 +14,7 @@ from typing import Any
 
 import torch
 
+from dpr.text.normalize import fold_forms
 from dpr.types import Passage
 
 Batch = dict[str, torch.Tensor]
@@ -20,37 +24,63 @@ Tokens = list[int]
 """One text as the model sees it, special tokens included."""
 
 
-def tokenize_questions(tokenizer: Any, questions: Sequence[str], max_tokens: int) -> list[Tokens]:
-    """Return questions as ``[CLS] question [SEP]``, cut to ``max_tokens``."""
-    return _tokenize(tokenizer, list(questions), None, max_tokens)
+def tokenize_questions(tokenizer: Any, questions: Sequence[str], max_tokens: int, prompt: str = "") -> list[Tokens]:
+    """Return questions, each after the prompt, as ``[CLS] question [SEP]``, cut to ``max_tokens``."""
+    prompted = [prompt + question for question in questions]
+    return [tokens for tokens, _ in _tokenize(tokenizer, prompted, None, max_tokens)]
 
 
-def tokenize_passages(tokenizer: Any, passages: Sequence[Passage], max_tokens: int) -> list[Tokens]:
-    """Return passages as ``[CLS] title [SEP] text [SEP]`` (without a title, as a question is), the text cut."""
+def tokenize_passages(tokenizer: Any, passages: Sequence[Passage], max_tokens: int, prompt: str = "") -> list[Tokens]:
+    """Return passages as ``[CLS] title [SEP] text [SEP]`` (without a title, as a question is), the text cut.
+
+    The prompt is put before the title. Where a tokenizer puts nothing between two texts, a blank joins them.
+    """
+    return [tokens for tokens, _ in tokenize_and_measure(tokenizer, passages, max_tokens, prompt)]
+
+
+def tokenize_and_measure(
+    tokenizer: Any, passages: Sequence[Passage], max_tokens: int, prompt: str = ""
+) -> list[tuple[Tokens, bool]]:
+    """Return the tokens of `tokenize_passages`, each with whether the passage's title or text was cut."""
     titled = [index for index, passage in enumerate(passages) if passage.title]
     plain = [index for index, passage in enumerate(passages) if not passage.title]
-    tokens: dict[int, Tokens] = {}
+    measured: dict[int, tuple[Tokens, bool]] = {}
     if titled:
-        titles = [clip(tokenizer, passages[index].title, max_tokens // 2) for index in titled]
+        titles = [_title(tokenizer, prompt, passages[index].title, max_tokens) for index in titled]
         texts = [passages[index].text for index in titled]
-        tokens.update(zip(titled, _tokenize(tokenizer, titles, texts, max_tokens), strict=True))
+        if _joins_pairs(tokenizer):
+            encoded = _tokenize(tokenizer, titles, texts, max_tokens)
+        else:
+            joined = [f"{title} {text}" for title, text in zip(titles, texts, strict=True)]
+            encoded = _tokenize(tokenizer, joined, None, max_tokens)
+        for index, title, (tokens, is_cut) in zip(titled, titles, encoded, strict=True):
+            measured[index] = tokens, is_cut or title != fold_forms(prompt + passages[index].title)
     if plain:
-        texts = [passages[index].text for index in plain]
-        tokens.update(zip(plain, _tokenize(tokenizer, texts, None, max_tokens), strict=True))
-    return [tokens[index] for index in range(len(passages))]
+        texts = [prompt + passages[index].text for index in plain]
+        measured.update(zip(plain, _tokenize(tokenizer, texts, None, max_tokens), strict=True))
+    return [measured[index] for index in range(len(passages))]
+
+
+def _title(tokenizer: Any, prompt: str, title: str, max_tokens: int) -> str:
+    """Return the prompt and the title: the title has at most half of the tokens, and one token is left for the text."""
+    longest = max_tokens - int(tokenizer.num_special_tokens_to_add(pair=True)) - 1
+    return clip(tokenizer, prompt + clip(tokenizer, title, max_tokens // 2), longest)
+
+
+def _joins_pairs(tokenizer: Any) -> bool:
+    return bool(tokenizer.num_special_tokens_to_add(pair=True) > tokenizer.num_special_tokens_to_add(pair=False))
 
 
 def clip(tokenizer: Any, text: str, max_tokens: int) -> str:
-    """Cut a text after its first ``max_tokens`` tokens, special tokens not counted."""
-    if len(text) <= max_tokens:  # a token has at least one character
-        return text
+    """Return a text's plain form, cut after its first ``max_tokens`` tokens; special tokens are not counted."""
+    text = fold_forms(text)
     offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)["offset_mapping"]
     return text if len(offsets) <= max_tokens else text[: offsets[max_tokens - 1][1]]
 
 
 def count_tokens(tokenizer: Any, text: str) -> int:
     """Return a text's number of tokens, special tokens not counted."""
-    return len(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+    return len(tokenizer(fold_forms(text), add_special_tokens=False, verbose=False)["input_ids"])
 
 
 def length_sorted_batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
@@ -78,14 +108,15 @@ def pad(tokens: Sequence[Tokens], pad_id: int) -> Batch:
     }
 
 
-def _tokenize(tokenizer: Any, texts: list[str], pairs: list[str] | None, max_tokens: int) -> list[Tokens]:
+def _tokenize(tokenizer: Any, texts: list[str], pairs: list[str] | None, max_tokens: int) -> list[tuple[Tokens, bool]]:
+    """Return the tokens of each text, or pair of texts, and whether it was cut."""
     if not texts:
         return []
-    encoded: dict[str, list[Tokens]] = tokenizer(
-        texts,
-        pairs,
+    encoded = tokenizer(
+        [fold_forms(text) for text in texts],
+        pairs if pairs is None else [fold_forms(text) for text in pairs],
         truncation="longest_first" if pairs is None else "only_second",
         max_length=max_tokens,
         return_attention_mask=False,
     )
-    return encoded["input_ids"]
+    return [(encoding.ids, bool(encoding.overflowing)) for encoding in encoded.encodings]

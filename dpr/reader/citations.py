@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from dpr.reader.merge import share_characters
 from dpr.reader.prompt import NO_ANSWER
 from dpr.text.scripts import HANGUL
 from dpr.types import Answer, Passage, Reading
@@ -69,15 +70,15 @@ class _Numbers:
 
 
 def _spans(text: str, passages: Sequence[Passage]) -> Iterator[Answer]:
-    """Yield where the phrases of a text stand in its cited passages, each once, none overlapping another."""
-    taken: list[Answer] = []
+    """Yield where the phrases of a text stand in its cited passages, each once, no two over the same characters."""
+    taken: list[tuple[Passage, Answer]] = []
     for phrase in _phrases(text):
         for passage in passages:
             start = _find(phrase, passage.text)
             if start >= 0:
                 answer = Answer(phrase, passage.id, start, start + len(phrase), 0.0, 0.0, 0.0)
-                if not any(_overlap(answer, other) for other in taken):
-                    taken.append(answer)
+                if not any(share_characters(passage, answer.start, answer.end, *other) for other in taken):
+                    taken.append((passage, answer))
                     yield answer
                 break
 
@@ -106,7 +107,3 @@ def _is_one_word(left: str, right: str) -> bool:
     return (
         left.isalnum() and right.isalnum() and not re.match(f"[{HANGUL}]", left) and not re.match(f"[{HANGUL}]", right)
     )
-
-
-def _overlap(first: Answer, second: Answer) -> bool:
-    return first.passage_id == second.passage_id and first.start < second.end and second.start < first.end

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -11,10 +12,16 @@ from dpr.errors import ConfigError, DataError
 from dpr.evaluation.answers import ANSWER_RULES, AnswerRule
 from dpr.evaluation.metrics import Values
 from dpr.evaluation.risk import RiskCoverage, risk_coverage
-from dpr.reader.calibrate import BoolArray, Calibration, best_threshold, calibrate, expected_calibration_error
-from dpr.types import Candidates, Example, Progress, Reader, Reading, no_progress
+from dpr.reader.calibrate import best_threshold, expected_calibration_error
+from dpr.reader.probability import Calibration, are_right, calibration_for, fit_calibrations, script_of
+from dpr.types import BoolArray, Candidates, Example, Progress, Reader, Reading, no_progress
 
 _QUESTIONS_AT_ONCE = 64
+
+logger = logging.getLogger(__name__)
+
+SURE = 0.9
+"""Answers with at least this probability count as sure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +39,8 @@ class ReaderScores:
     """What a reader achieved on Q questions, by an official rule.
 
     ``exact_match`` and ``f1`` are each question's, (Q,), from 0 to 1. ``no_answer`` is None where every question has an
-    answer. ``curve`` is the risk of its answers by the margin. ``expected_calibration_error`` is that of the
-    probability that the passage of the best answer has one; None for a reader without a probability, or where all of
-    them have.
+    answer. ``curve`` is the risk of its answers by the margin. ``probabilities`` are the `score_probabilities`, empty
+    for a reader without a probability.
     """
 
     rule: str
@@ -42,7 +48,7 @@ class ReaderScores:
     f1: Values
     no_answer: NoAnswer | None
     curve: RiskCoverage
-    expected_calibration_error: float | None = None
+    probabilities: Mapping[str, float] = field(default_factory=dict)
 
     def metrics(self) -> dict[str, float]:
         """Return the means by name, as shares."""
@@ -53,9 +59,7 @@ class ReaderScores:
                 "no_answer_recall": self.no_answer.recall,
                 "no_answer_accuracy": self.no_answer.accuracy,
             }
-        if self.expected_calibration_error is not None:
-            means["expected_calibration_error"] = self.expected_calibration_error
-        return means | {"area_under_risk_coverage": self.curve.area}
+        return means | dict(self.probabilities) | {"area_under_risk_coverage": self.curve.area}
 
 
 def choose_rule(examples: Sequence[Example], is_korean: bool = False) -> str:
@@ -110,14 +114,12 @@ def score_readings(
     examples: Sequence[Example],
     rule: str,
     has_answer: BoolArray | None = None,
-    best_has_answer: BoolArray | None = None,
 ) -> ReaderScores:
     """Score the readings of questions.
 
     The SQuAD 2.0 rule takes the reader's word for "no answer"; the others score its best span whatever it says.
     ``has_answer``, (Q,), tells which questions are answered by what was read; by default those that are not impossible.
-    ``best_has_answer``, (Q,), tells the same of the passage of the best answer, whose probability is judged by it; by
-    default it is the only passage.
+    Probabilities are judged by whether the best answer is right, see `dpr.reader.probability`, whatever the rule.
 
     Raises:
         DataError: there are no questions.
@@ -138,7 +140,7 @@ def score_readings(
         f1=np.array([official.f1(*pair) for pair in pairs]),
         no_answer=_no_answer(readings, answerable),
         curve=risk_coverage(confidence, quality),
-        expected_calibration_error=_error(readings, answerable if best_has_answer is None else best_has_answer),
+        probabilities=score_probabilities(readings, examples),
     )
 
 
@@ -161,35 +163,48 @@ def _no_answer(readings: Sequence[Reading], has_answer: BoolArray) -> NoAnswer |
     )
 
 
-def _error(readings: Sequence[Reading], best_has_answer: BoolArray) -> float | None:
-    probabilities = [reading.probability for reading in readings]
-    if best_has_answer.all() or all(probability is None for probability in probabilities):
-        return None
-    known = [0.0 if probability is None else probability for probability in probabilities]  # None: nothing was read
-    return expected_calibration_error(np.array(known), best_has_answer)
+def score_probabilities(readings: Sequence[Reading], examples: Sequence[Example]) -> dict[str, float]:
+    """Return how well the probabilities are calibrated; empty for a reader that gives none.
 
-
-def fit_readings(
-    readings: Sequence[Reading], examples: Sequence[Example], rule: str = "squad-2.0"
-) -> tuple[float, Calibration]:
-    """Return the null threshold of best F1, and the calibration of the probability, for the readings of questions.
-
-    Raises:
-        DataError: there are no questions of both kinds, see `calibrate`.
+    ``expected_calibration_error``; ``sure``, the share of questions whose probability is at least ``SURE``, and
+    ``wrong_when_sure``, the share of wrong answers among these (absent where there are none). Where there are questions
+    of both scripts, the same for each, as ``sure_hangul`` and ``sure_other``.
     """
-    margins, has_answer = margins_of(readings, examples)
-    return best_threshold(readings, examples, rule), calibrate(margins, has_answer)
+    if all(reading.probability is None for reading in readings):
+        return {}
+    probabilities = np.array([reading.probability or 0.0 for reading in readings])  # None: nothing was read
+    questions = [example.question for example in examples]
+    right = are_right(readings, [question.text for question in questions], [question.answers for question in questions])
+    scripts = np.array([script_of(question.text) for question in questions])
+    scores = _score_probabilities(probabilities, right)
+    for script in sorted(set(scripts.tolist())) if len(set(scripts.tolist())) > 1 else ():
+        of_script = _score_probabilities(probabilities[scripts == script], right[scripts == script])
+        scores |= {f"{name}_{script}": value for name, value in of_script.items()}
+    return scores
 
 
-def margins_of(readings: Sequence[Reading], examples: Sequence[Example]) -> tuple[Values, BoolArray]:
-    """Return the margins of the questions that anything was read for, and whether they have an answer."""
-    read = [
-        (reading.no_answer_score, not example.is_impossible)
-        for reading, example in zip(readings, examples, strict=True)
-        if reading.answers
-    ]
-    margins, has_answer = zip(*read, strict=True) if read else ((), ())
-    return np.array(margins, dtype=np.float64), np.array(has_answer, dtype=np.bool_)
+def _score_probabilities(probabilities: Values, right: BoolArray) -> dict[str, float]:
+    is_sure = probabilities >= SURE
+    scores = {
+        "expected_calibration_error": expected_calibration_error(probabilities, right),
+        "sure": float(is_sure.mean()),
+    }
+    return scores | ({"wrong_when_sure": float(1 - right[is_sure].mean())} if is_sure.any() else {})
+
+
+def fit_probability(readings: Sequence[Reading], examples: Sequence[Example]) -> dict[str, Calibration]:
+    """Return the calibrations for the readings of questions, see `fit_calibrations`.
+
+    Where all answers are right, or none is, there are none, and a warning is logged.
+    """
+    read = [(reading, example) for reading, example in zip(readings, examples, strict=True) if reading.answers]
+    questions = [example.question.text for _, example in read]
+    right = are_right([reading for reading, _ in read], questions, [example.question.answers for _, example in read])
+    try:
+        return fit_calibrations(questions, [reading.evidence for reading, _ in read], right)
+    except DataError as error:
+        logger.warning("the reader gets no probability: %s", error)
+        return {}
 
 
 def cross_fitted(
@@ -202,7 +217,7 @@ def cross_fitted(
 
     Raises:
         ConfigError: there are fewer than two folds.
-        DataError: there are fewer articles than folds, or a part lacks questions of both kinds.
+        DataError: there are fewer articles than folds.
     """
     if folds < 2:
         raise ConfigError(f"folds is {folds}; give at least 2, or 0 for no cross-fitting")
@@ -214,19 +229,17 @@ def cross_fitted(
     judged = list(readings)
     for fold in range(folds):
         others = [number for number, place in enumerate(places) if place != fold]
-        threshold, calibration = fit_readings(
-            [readings[number] for number in others], [examples[number] for number in others], rule
-        )
+        fitted_on = [readings[number] for number in others], [examples[number] for number in others]
+        threshold, calibrations = best_threshold(*fitted_on, rule), fit_probability(*fitted_on)
         for number, place in enumerate(places):
             if place == fold:
-                judged[number] = rejudged(readings[number], threshold, calibration)
+                judged[number] = _rejudged(examples[number].question.text, readings[number], threshold, calibrations)
     return judged
 
 
-def rejudged(reading: Reading, threshold: float, calibration: Calibration) -> Reading:
-    """Return a reading by another threshold and calibration."""
+def _rejudged(question: str, reading: Reading, threshold: float, calibrations: Mapping[str, Calibration]) -> Reading:
     if not reading.answers:
         return reading
-    margin = reading.no_answer_score
-    [probability] = calibration.probabilities(np.array([margin])).tolist()
-    return replace(reading, is_answered=margin <= threshold, probability=probability)
+    calibration = calibration_for(question, calibrations)
+    probability = None if calibration is None else calibration.probability(reading.evidence)
+    return replace(reading, is_answered=reading.no_answer_score <= threshold, probability=probability)

@@ -10,12 +10,15 @@ import torch
 from dpr.errors import ConfigError
 from dpr.models.checkpoint import is_adapter, resolve
 from dpr.models.export import DTYPES, FORMS, convert_weights
+from dpr.models.output import check_output, clear_model
 from dpr.reader.model import load_reader_model, save_reader_model
 
 _RECORDS = ("training.json", "tuning.json", "README.md")
 
 
-def export_reader(name: str, output: Path, form: str = "whole", dtype: str = "fp32") -> dict[str, object]:
+def export_reader(
+    name: str, output: Path, form: str = "whole", dtype: str = "fp32", overwrite: bool = False
+) -> dict[str, object]:
     """Write a reader to another folder and return what was written.
 
     ``whole`` merges adapters and added word embeddings into their base, so that ``AutoModelForQuestionAnswering`` opens
@@ -23,16 +26,17 @@ def export_reader(name: str, output: Path, form: str = "whole", dtype: str = "fp
     adapter. ``dtype`` is that of the weights on disk.
 
     Raises:
-        ConfigError: the form or the dtype is not known or not for readers, or the output is the reader itself.
+        ConfigError: the form or the dtype is not known or not for readers, the output is the reader itself or its base,
+            or it holds a model and ``overwrite`` is not set.
         ModelError: the reader cannot be loaded.
     """
     if form not in FORMS or dtype not in DTYPES or dtype == "int8":
         dtypes = ", ".join(sorted(set(DTYPES) - {"int8"}))
         raise ConfigError(f"form {form!r} and dtype {dtype!r}: choose {' or '.join(FORMS)}, and {dtypes} for a reader")
     directory = resolve(name)
-    if output.resolve() == directory.resolve():
-        raise ConfigError(f"the output {output} is the reader itself; choose another folder")
+    check_output(output, [name], overwrite)
     output.mkdir(parents=True, exist_ok=True)
+    clear_model(output)
     if form == "as-is" and is_adapter(directory):
         shutil.copytree(directory, output, dirs_exist_ok=True, ignore=shutil.ignore_patterns("state.*", "best.*"))
         convert_weights(output / "adapter_model.safetensors", DTYPES[dtype])

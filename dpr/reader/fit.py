@@ -10,10 +10,9 @@ import numpy as np
 from dpr.errors import DataError
 from dpr.evaluation.answers import AnswerRule
 from dpr.evaluation.metrics import Values
-from dpr.reader.calibrate import BoolArray
 from dpr.reader.merge import PassageSpans, Weights, rank_answers
 from dpr.reader.spans import standardize
-from dpr.types import Candidates, FloatArray
+from dpr.types import BoolArray, Candidates, FloatArray
 
 RETRIEVAL_WEIGHTS = tuple(np.arange(0, 8.01, 0.25).tolist())
 RELEVANCE_WEIGHTS = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0)

@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 MAX_PROMPT_CHARACTERS = 12_000
 CONCURRENCY = 8
+FELL_BACK = "the extractive reader answers instead"
 CUT_OFF = "the generator's text was cut off at its limit of tokens"
 
 
@@ -133,7 +134,7 @@ class GenerativeReader:
             logger.warning("the reader %s answers instead: %s", self.fallback.name, error)
         readings = self.fallback.read(batch, n_best)
         return [
-            replace(reading, note=f"the extractive reader answers instead: {error}")
+            replace(reading, note="; ".join(filter(None, (f"{FELL_BACK}: {error}", reading.note))))
             for reading, error in zip(readings, errors, strict=True)
         ]
 

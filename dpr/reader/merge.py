@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dpr.reader.spans import standardize
+from dpr.text.normalize import fold_forms
 from dpr.types import Answer, Candidates, FloatArray, IntArray, Passage
 
 _JOINERS = "\u200d\ufe0e\ufe0f"  # between and after the parts of an emoji
@@ -58,7 +59,10 @@ def merge_windows(starts: IntArray, ends: IntArray, scores: FloatArray) -> tuple
 
 
 def rank_answers(item: Candidates, found: Sequence[PassageSpans], weights: Weights, n_best: int) -> list[Answer]:
-    """Return at most ``n_best`` answers over all passages, best first; those of one passage do not overlap.
+    """Return at most ``n_best`` answers over all passages, best first.
+
+    No two of them share a character of a document: where passages are overlapping chunks of one, the better answer
+    stays, and the other is left out.
 
     Args:
         item: the question, its passages and their retrieval scores.
@@ -66,13 +70,42 @@ def rank_answers(item: Candidates, found: Sequence[PassageSpans], weights: Weigh
         weights: see `Weights`.
         n_best: how many answers are wanted.
     """
-    bonuses = passage_bonuses(item, found, weights)
-    answers = [
-        _answer(passage, start, end, score, spans.null_score, bonus)
-        for passage, spans, bonus in zip(item.passages, found, bonuses.tolist(), strict=True)
-        for start, end, score in _without_overlaps(passage.text, spans, n_best)
+    bonuses = passage_bonuses(item, found, weights).tolist()
+    scored = [
+        (span_score - spans.null_score + bonus, passage.id, start, end, number, span_score)
+        for number, (passage, spans, bonus) in enumerate(zip(item.passages, found, bonuses, strict=True))
+        for start, end, span_score in zip(
+            spans.starts.tolist(), spans.ends.tolist(), spans.scores.tolist(), strict=True
+        )
     ]
-    return sorted(answers, key=lambda answer: (-answer.score, answer.passage_id, answer.start))[:n_best]
+    scored.sort(key=lambda span: (-span[0], *span[1:4]))
+    ranked: list[tuple[Passage, Answer]] = []
+    for score, passage_id, start, end, number, span_score in scored:
+        if len(ranked) == n_best:
+            break
+        passage = item.passages[number]
+        start, end = whole_characters(passage.text, start, end)
+        if start < end and not any(share_characters(passage, start, end, *other) for other in ranked):
+            text, null_score = passage.text[start:end], found[number].null_score
+            ranked.append((passage, Answer(text, passage_id, start, end, score, span_score, null_score)))
+    return [answer for _, answer in ranked]
+
+
+def share_characters(passage: Passage, start: int, end: int, other: Passage, answer: Answer) -> bool:
+    """Tell whether a span of one passage and an answer in another share characters of their document.
+
+    Passages of one document are compared by their offsets in it where their texts agree there: not every source says
+    where a passage starts. A passage without a document is a document of its own.
+    """
+    if (passage.document_id, passage.document_id or passage.id) != (other.document_id, other.document_id or other.id):
+        return False
+    if min(passage.start + end, other.start + answer.end) <= max(passage.start + start, other.start + answer.start):
+        return False
+    first, last = max(passage.start, other.start), min(passage.end, other.end)
+    return (
+        passage.text[first - passage.start : last - passage.start]
+        == (other.text[first - other.start : last - other.start])
+    )
 
 
 def passage_bonuses(item: Candidates, found: Sequence[PassageSpans], weights: Weights) -> FloatArray:
@@ -84,14 +117,14 @@ def passage_bonuses(item: Candidates, found: Sequence[PassageSpans], weights: We
 
 
 def whole_characters(text: str, start: int, end: int) -> tuple[int, int]:
-    """Return a span, less white space at its ends, that cuts no character as a human sees it.
+    """Return a span, less white space and invisible characters at its ends, that cuts no character as a human sees it.
 
     A tokenizer may part a letter from its combining marks, an emoji from its modifiers, or a Hangul syllable that is
     written in single letters.
     """
-    while start < end and text[start].isspace():
+    while start < end and _is_blank(text[start]):
         start += 1
-    while end > start and text[end - 1].isspace():
+    while end > start and _is_blank(text[end - 1]):
         end -= 1
     while 0 < start < end and _continues(text, start):
         start -= 1
@@ -100,32 +133,14 @@ def whole_characters(text: str, start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
+def _is_blank(letter: str) -> bool:
+    """Tell whether a model reads nothing, or white space, for a character."""
+    return not fold_forms(letter).strip()
+
+
 def _continues(text: str, place: int) -> bool:
     """Tell whether the code point at a place belongs to the one before it."""
     letter = text[place]
     if unicodedata.category(letter)[0] == "M" or letter in _JOINERS or text[place - 1] == _JOINERS[0]:
         return True
     return ord(letter) in _CONJOINING
-
-
-def _without_overlaps(text: str, spans: PassageSpans, count: int) -> list[tuple[int, int, float]]:
-    kept: list[tuple[int, int, float]] = []
-    for start, end, score in zip(spans.starts.tolist(), spans.ends.tolist(), spans.scores.tolist(), strict=True):
-        if len(kept) == count:
-            break
-        start, end = whole_characters(text, start, end)
-        if start < end and all(end <= other_start or other_end <= start for other_start, other_end, _ in kept):
-            kept.append((start, end, score))
-    return kept
-
-
-def _answer(passage: Passage, start: int, end: int, span_score: float, null_score: float, bonus: float) -> Answer:
-    return Answer(
-        text=passage.text[start:end],
-        passage_id=passage.id,
-        start=start,
-        end=end,
-        score=span_score - null_score + bonus,
-        span_score=span_score,
-        null_score=null_score,
-    )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
-from dataclasses import asdict, dataclass, replace
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,9 +18,16 @@ from dpr.config import load_config
 from dpr.durable import write_atomically
 from dpr.errors import ConfigError, ModelError
 from dpr.models.checkpoint import base_of, load_model, load_tokenizer, read_json, save_tokenizer
-from dpr.reader.windows import SPECIAL_TOKENS
+from dpr.models.positions import longest_input
+from dpr.reader.probability import RULES, Calibration, Evidence, calibration_for
+from dpr.reader.windows import SPECIAL_TOKENS, WindowSize
+from dpr.store.records import RecordError, decode
 
 CONFIG_FILE, PARTS_FILE = "reader.json", "reader.safetensors"
+
+_FORMER_CALIBRATION = ("calibration_temperature", "calibration_margin")
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +35,8 @@ class ReaderConfig:
     """How passages are cut into windows, spans ranked, and answers doubted.
 
     Windows have ``max_tokens``, of which neighbours share ``stride``: no less than an answer may have, so that each
-    span is whole in one of them.
+    span is whole in one of them. That holds for questions of up to ``question_tokens``, about as long as a reader's
+    training questions; longer ones get longer windows, see `window`, and are also read by their asking sentence.
 
     An answer's score is span score - null score + ``retrieval_weight`` · z + ``relevance_weight`` · r, in logits: z is
     the retrieval score standardized over the question's passages, r the logit of the relevance head. A question is
@@ -40,8 +49,8 @@ class ReaderConfig:
 
     ``trim_particles`` takes the particle off the end of a Korean answer, see `dpr.reader.particles`.
 
-    The probability of an answer is σ((``calibration_margin`` - margin) / ``calibration_temperature``); a temperature of
-    None says that this reader was not calibrated.
+    ``calibration`` gives the probability that the best answer is right, by the script of the question, see
+    `dpr.reader.probability`; a reader without one gives none.
     """
 
     max_tokens: int = 384
@@ -51,11 +60,10 @@ class ReaderConfig:
     null_threshold: float = 0.0
     retrieval_weight: float = 2.0
     relevance_weight: float = 0.0
-    calibration_margin: float = 0.0
-    calibration_temperature: float | None = None
     added_rows_scale: float = 1.0
     types_alike: bool = False
     trim_particles: bool = False
+    calibration: Mapping[str, Calibration] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.max_answer_tokens < 1 or self.question_tokens < 1:
@@ -72,24 +80,39 @@ class ReaderConfig:
             )
         if not 0 < self.added_rows_scale < float("inf"):
             raise ConfigError(f"added_rows_scale is {self.added_rows_scale}; it must be a number above 0")
-        temperature = self.calibration_temperature
-        if temperature is not None and not 0 < temperature < float("inf"):
-            raise ConfigError(f"calibration_temperature is {temperature}; it must be a number above 0")
+        if unknown := sorted(set(self.calibration) - set(RULES)):
+            raise ConfigError(f"calibration is for the script {unknown[0]!r}; choose {' or '.join(RULES)}")
+
+    def longest_question(self, positions: int) -> int:
+        """Return how many tokens of a question a model of so many positions reads: room for two answers is left."""
+        return max(self.question_tokens, positions - SPECIAL_TOKENS - 2 * self.max_answer_tokens)
+
+    def window(self, question_tokens: int, positions: int) -> WindowSize:
+        """Return the window for a question of so many tokens, by a model of so many positions.
+
+        A longer question gets a longer window, so that as much of the passage stays in it, until the positions end.
+        Beyond that the passage has less room, and neighbours share half of it, but no less than an answer may need.
+        """
+        if question_tokens <= self.question_tokens:
+            return WindowSize(self.max_tokens, self.stride, self.question_tokens)
+        read = min(question_tokens, self.longest_question(positions))
+        tokens = min(positions, self.max_tokens + read - self.question_tokens)
+        room = tokens - read - SPECIAL_TOKENS
+        return WindowSize(tokens, min(self.stride, max(self.max_answer_tokens - 1, room // 2)), read)
 
     def with_weights_as_they_are(self) -> ReaderConfig:
         """Return the configuration for a model whose embeddings have been changed as this one says already."""
         return replace(self, added_rows_scale=1.0, types_alike=False)
 
-    def probability(self, margin: float) -> float | None:
-        """Return the probability of an answer, from its margin; None where the reader was not calibrated."""
-        if self.calibration_temperature is None:
-            return None
-        return 1 / (1 + math.exp(min(700.0, (margin - self.calibration_margin) / self.calibration_temperature)))
+    def probability(self, question: str, evidence: Evidence) -> float | None:
+        """Return the probability that a best answer is right; None where the reader was not calibrated."""
+        calibration = calibration_for(question, self.calibration)
+        return None if calibration is None else calibration.probability(evidence)
 
 
 def fit_config(config: ReaderConfig, model: Any) -> ReaderConfig:
     """Return the configuration with windows that the model's positions can hold, in the same proportions."""
-    longest = int(getattr(model.config, "max_position_embeddings", config.max_tokens))
+    longest = longest_input(model) or config.max_tokens
     if longest >= config.max_tokens:
         return config
     share = longest / config.max_tokens
@@ -171,15 +194,44 @@ def load_reader_model(directory: Path) -> tuple[ReaderNetwork, Any, ReaderConfig
     """
     from transformers import AutoModelForQuestionAnswering
 
-    saved = directory / CONFIG_FILE
-    config = load_config(ReaderConfig, overrides=read_json(saved) if saved.is_file() else {})
+    config = read_reader_config(directory)
     model = load_model(AutoModelForQuestionAnswering, directory)
     scale_added_rows(model, directory, config.added_rows_scale)
     if config.types_alike:
         make_types_alike(model)
     network = ReaderNetwork(model)
     load_parts(network, directory)
-    return network.eval(), load_tokenizer(directory), config
+    return network.eval(), load_tokenizer(directory, model), config
+
+
+def read_reader_config(directory: Path) -> ReaderConfig:
+    """Return what ``reader.json`` says; the defaults where there is none.
+
+    The calibration of an older reader, for the probability that a passage has an answer, is left out (decision 0018).
+
+    Raises:
+        ConfigError: it has an unknown or impossible value.
+    """
+    path = directory / CONFIG_FILE
+    values = read_json(path) if path.is_file() else {}
+    former = [values.pop(name, None) for name in _FORMER_CALIBRATION]
+    calibration = values.pop("calibration", {})
+    if former[0] is not None and not calibration:
+        logger.warning(
+            "%s was calibrated for the probability that a passage has an answer, not that the answer is right, so it "
+            "gives none; run dpr tune-reader with --index and --questions",
+            directory,
+        )
+    config = load_config(ReaderConfig, overrides=values)
+    try:
+        return replace(config, calibration=decode(_Calibrations, {"by_script": calibration}).by_script)
+    except RecordError as error:
+        raise ConfigError(f"{path} has a calibration that cannot be used ({error}); tune the reader again") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Calibrations:
+    by_script: Mapping[str, Calibration]
 
 
 def scale_added_rows(model: Any, directory: Path, scale: float) -> None:

@@ -55,6 +55,8 @@ def _found(
     engine = SparseEngine([SparseSegment.alone(counts)])
     for first in range(0, len(asked), _QUESTIONS_AT_ONCE):
         batch = asked[first : first + _QUESTIONS_AT_ONCE]
-        top = engine.search(list(terms.batch(example.question.text for example in batch)), depth)
+        top = engine.search(
+            [question.terms for question in terms.questions(example.question.text for example in batch)], depth
+        )
         for example, rows in zip(batch, top.rows, strict=True):
             yield example, [passages[row] for row in rows if row >= 0]

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from dpr.models.tokens import clip
+from dpr.text.normalize import FoldedText
 from dpr.types import IntArray
 
 SPECIAL_TOKENS = 4
 """At most this many special tokens join a question and a passage (RoBERTa's ``<s> q </s></s> p </s>``)."""
+
+
+class WindowSize(NamedTuple):
+    """How many tokens a window has, how many two neighbours share, and how many of the question are in each."""
+
+    max_tokens: int
+    stride: int
+    question_tokens: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,10 +49,15 @@ def make_windows(
     stride: int,
     question_tokens: int,
 ) -> list[list[Window]]:
-    """Return the windows of each (question, passage): neighbours share ``stride`` tokens of the passage."""
+    """Return the windows of each (question, passage): neighbours share ``stride`` tokens of the passage.
+
+    Questions and passages are tokenized in their plain form (`FoldedText`); spans are those of the stored passage.
+    """
+    clipped = {question: clip(tokenizer, question, question_tokens) for question in {pair[0] for pair in pairs}}
+    passages = [FoldedText.of(text) for _, text in pairs]
     encoded = tokenizer(
-        [clip(tokenizer, question, question_tokens) for question, _ in pairs],
-        [text for _, text in pairs],
+        [clipped[question] for question, _ in pairs],
+        [passage.text for passage in passages],
         truncation="only_second",
         max_length=max_tokens,
         stride=stride,
@@ -54,6 +68,7 @@ def make_windows(
     windows: list[list[Window]] = [[] for _ in pairs]
     for number, pair in enumerate(encoded["overflow_to_sample_mapping"]):
         spans = np.array(encoded["offset_mapping"][number], dtype=np.int64).reshape(-1, 2)
+        spans = passages[pair].original_spans(spans)
         spans[[source != 1 for source in encoded.sequence_ids(number)]] = -1
         ids, types = (np.array(encoded[name][number], dtype=np.int64) for name in ("input_ids", "token_type_ids"))
         windows[pair].append(Window(ids, types, _matches(ids, spans), spans))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dpr.search.hits import PassageId, hits_of_list, refuse_bad_k
-from dpr.types import Encoder, FloatArray, Hit, IntArray, TopK, VectorIndex
+from dpr.types import Encoder, FloatArray, Hit, IntArray, ReadsTokens, TokensRead, TopK, VectorIndex
 
 
 class DenseRetriever:
@@ -24,6 +24,10 @@ class DenseRetriever:
         if not questions:
             return no_questions(k)
         return self._index.search(self._encoder.encode_questions(questions), k)
+
+    def tokens_read(self, question: str) -> TokensRead | None:
+        """Return how many tokens of a question the encoder reads; None where it does not say."""
+        return self._encoder.tokens_read(question) if isinstance(self._encoder, ReadsTokens) else None
 
     def search(self, questions: Sequence[str], k: int) -> list[list[Hit]]:
         """Return at most k hits for each question, best first.

@@ -59,14 +59,20 @@ def _minmax(listed: Listed, _constant: float) -> Doubles:
 
 
 def _zscore(listed: Listed, _constant: float) -> Doubles:
-    """(s − mean) / standard deviation over the question's candidates; 0 for all where their scores are equal."""
+    """(s − mean) / standard deviation over the question's candidates; 0 for all where their scores are equal.
+
+    Two candidates always get 1 and −1, so that two lists that disagree would cancel out. Their z-scores are therefore
+    multiplied by the gap between the two scores, as a share of the greater magnitude.
+    """
     count = np.maximum(listed.exists.sum(axis=1, keepdims=True), 1)
     mean = np.where(listed.exists, listed.scores, 0.0).sum(axis=1, keepdims=True) / count
     deviations = np.where(listed.exists, listed.scores - mean, 0.0)
     low, high = _extremes(listed.scores, listed.exists)
     # Equal scores may leave a tiny deviation by rounding, so the spread decides whether there is one.
     deviation = np.where(high > low, np.sqrt((deviations**2).sum(axis=1, keepdims=True) / count), 0.0)
-    return _divided(deviations, deviation)
+    share = np.where(count == 2, _divided(high - low, np.maximum(np.abs(high), np.abs(low))), 1.0)  # (Q, 1)
+    values: Doubles = _divided(deviations, deviation) * share
+    return values
 
 
 def _reciprocal_rank(listed: Listed, constant: float) -> Doubles:

@@ -9,7 +9,7 @@ from dpr.errors import ConfigError, RequestError
 from dpr.search.fusion import Fusion, fuse
 from dpr.search.hits import PassageId, hits_of_fusion, refuse_bad_k
 from dpr.text.scripts import has_hangul
-from dpr.types import Hit, TopK
+from dpr.types import Hit, ReadsTokens, TokensRead, TopK
 
 DEFAULT_DEPTH = 100
 
@@ -56,6 +56,11 @@ class HybridRetriever:
         self.depth = depth
         self._sources = dict(sources)
         self._passage_id = next(iter(sources.values())).passage_id
+
+    def tokens_read(self, question: str) -> TokensRead | None:
+        """Return how many tokens of a question the source with an encoder reads; None where no source says it."""
+        sources = (source for source in self._sources.values() if isinstance(source, ReadsTokens))
+        return next((source.tokens_read(question) for source in sources), None)
 
     def search(self, questions: Sequence[str], k: int) -> list[list[Hit]]:
         """Return at most k hits for each question, best first, each with what every list said of it.

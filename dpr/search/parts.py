@@ -20,7 +20,7 @@ from dpr.store.layout import GenerationFiles, SegmentFiles
 from dpr.store.manifest import AnalyzerRecord, EncoderRecord, Manifest, SegmentRecord
 from dpr.store.passages import PassageStore
 from dpr.text.registry import analyzer as analyzer_by_name
-from dpr.types import Analyzer, Encoder, FloatArray, IntArray, SparseIndex, VectorIndex
+from dpr.types import Analyzer, Encoder, EncoderOptions, FloatArray, IntArray, SparseIndex, VectorIndex
 
 
 class SegmentParts:
@@ -128,7 +128,7 @@ class IndexParts:
         recorded = self.manifest.encoder
         if recorded is None:
             raise RequestError("the index has no vectors; rebuild it without --no-dense", "retriever")
-        encoder = given or _load_encoder(name or recorded.name)
+        encoder = given or _load_encoder(name or recorded.name, recorded.options)
         if encoder.fingerprint != recorded.fingerprint:
             raise IndexFormatError(
                 f"the index was made with the encoder {recorded.name} ({recorded.fingerprint}), but this is "
@@ -159,7 +159,7 @@ class IndexParts:
         return RankBM25Engine(self.segments[0].counts(), **parameters, id_rank=self.id_rank)
 
 
-def _load_encoder(name: str) -> Encoder:
+def _load_encoder(name: str, options: EncoderOptions) -> Encoder:
     from dpr.models.encoders import load_encoder
 
-    return load_encoder(name)
+    return load_encoder(name, options=options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dpr.search.hits import PassageId, hits_of_list, refuse_bad_k
+from dpr.sparse.spellings import as_passages_spell
 from dpr.types import Analyzer, Hit, SparseIndex, TopK
 
 
@@ -19,7 +20,8 @@ class SparseRetriever:
 
     def top_k(self, questions: Sequence[str], k: int) -> TopK:
         """Return the rows and scores of the k best passages, (Q, k)."""
-        return self._index.search(list(self._analyzer.batch(questions)), k)
+        words = list(self._analyzer.questions(questions))
+        return self._index.search(as_passages_spell(words, self._index, self._analyzer.halves), k)
 
     def search(self, questions: Sequence[str], k: int) -> list[list[Hit]]:
         """Return at most k hits for each question, best first.

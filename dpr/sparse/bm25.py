@@ -14,9 +14,8 @@ import numpy.typing as npt
 
 from dpr.sparse.collection import Collection, raw_idf
 from dpr.sparse.counts import TermCounts
-from dpr.types import FloatArray, IntArray
+from dpr.types import DoubleArray, FloatArray, IntArray
 
-DoubleArray = npt.NDArray[np.float64]
 Saturation = Callable[[DoubleArray, DoubleArray, float], DoubleArray]
 
 

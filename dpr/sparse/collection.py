@@ -10,9 +10,7 @@ import numpy.typing as npt
 
 from dpr.sparse.counts import TermCounts
 from dpr.sparse.merge import merge_vocabularies
-from dpr.types import IntArray
-
-BoolArray = npt.NDArray[np.bool_]
+from dpr.types import BoolArray, IntArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)

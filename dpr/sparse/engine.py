@@ -15,7 +15,7 @@ from dpr.errors import IndexFormatError
 from dpr.sparse import kernel
 from dpr.sparse.compiled import read_only
 from dpr.sparse.counts import TermCounts
-from dpr.sparse.question_terms import QuestionTerms
+from dpr.sparse.question_terms import QuestionTerms, frequencies_of
 from dpr.sparse.scheme import scheme_of
 from dpr.topk import merge_top_k, no_hits
 from dpr.types import FloatArray, IntArray, TopK
@@ -125,6 +125,14 @@ class SparseEngine:
         if len(found) > 1:
             return merge_top_k(found, [postings.id_rank for postings in self._postings])
         return found[0] if found else no_hits(len(questions), k)
+
+    def frequencies(self, terms: Sequence[str]) -> IntArray:
+        """Return the document frequency of each term in the whole collection, (terms,)."""
+        return frequencies_of(
+            terms,
+            [segment.counts.vocabulary for segment in self._segments],
+            [segment.frequencies for segment in self._segments],
+        )[1]
 
     def _scores_of_thread(self, postings: kernel.Postings) -> FloatArray:
         """Return this thread's working memory: getting it from the system anew costs half a search of rare terms."""

@@ -46,11 +46,7 @@ class QuestionTerms:
         place_of = {term: place for place, term in enumerate(different)}
         lengths = np.fromiter(map(len, questions), dtype=np.int64, count=len(questions))
         places = np.fromiter(map(place_of.__getitem__, chain.from_iterable(questions)), np.int64, lengths.sum())
-        numbers = np.array([vocabulary.lookup(different) for vocabulary in vocabularies], dtype=np.int64)
-        numbers = numbers.reshape(len(vocabularies), len(different))
-        known = np.zeros(len(different), dtype=np.int64)
-        for of_vocabulary, found in zip(frequencies, numbers, strict=True):
-            known[found >= 0] = of_vocabulary[found[found >= 0]]
+        numbers, known = frequencies_of(different, vocabularies, frequencies)
 
         size = max(1, len(different))
         keys, repeats = np.unique(np.repeat(np.arange(len(questions)), lengths) * size + places, return_counts=True)
@@ -68,3 +64,19 @@ class QuestionTerms:
     def owners(self) -> IntArray:
         """The question of each term, int64."""
         return np.repeat(np.arange(len(self)), np.diff(self.starts))
+
+
+def frequencies_of(
+    terms: Sequence[str], vocabularies: Sequence[Vocabulary], frequencies: Sequence[IntArray]
+) -> tuple[IntArray, IntArray]:
+    """Return the number of each term in each of S vocabularies, (S, terms), and its document frequency, (terms,).
+
+    The number is -1 where a vocabulary lacks the term. ``frequencies`` has the document frequencies in the whole
+    collection for the terms of each vocabulary.
+    """
+    numbers = np.array([vocabulary.lookup(terms) for vocabulary in vocabularies], dtype=np.int64)
+    numbers = numbers.reshape(len(vocabularies), len(terms))
+    document_frequencies = np.zeros(len(terms), dtype=np.int64)
+    for of_vocabulary, in_vocabulary in zip(frequencies, numbers, strict=True):
+        document_frequencies[in_vocabulary >= 0] = of_vocabulary[in_vocabulary[in_vocabulary >= 0]]
+    return numbers, document_frequencies

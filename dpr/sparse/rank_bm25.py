@@ -9,6 +9,7 @@ from rank_bm25 import BM25Okapi
 
 from dpr.sparse.counts import TermCounts
 from dpr.sparse.engine import RankArray, rank_of_rows
+from dpr.sparse.question_terms import frequencies_of
 from dpr.topk import no_hits
 from dpr.types import FloatArray, IntArray, TopK
 
@@ -60,6 +61,10 @@ class RankBM25Engine:
                 top.rows[place, : len(best)] = best
                 top.scores[place, : len(best)] = scores[best]
         return top
+
+    def frequencies(self, terms: Sequence[str]) -> IntArray:
+        """Return the document frequency of each term, (terms,)."""
+        return frequencies_of(terms, [self._counts.vocabulary], [self._counts.document_frequencies])[1]
 
     def _scores(self, terms: Sequence[int]) -> FloatArray:
         with np.errstate(invalid="ignore"):  # b = 1 makes 0 / 0 of an empty passage, which is no hit

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from dpr.sparse.collection import Collection
 from dpr.sparse.counts import TermCounts
 from dpr.sparse.question_terms import QuestionTerms
-from dpr.types import FloatArray, IntArray
-
-DoubleArray = npt.NDArray[np.float64]
+from dpr.types import DoubleArray, FloatArray, IntArray
 
 
 def smooth_idf(frequencies: IntArray, passages: int) -> DoubleArray:

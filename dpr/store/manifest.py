@@ -12,9 +12,10 @@ from typing import Any
 from dpr.errors import IndexFormatError
 from dpr.store.layout import generation_name
 from dpr.store.records import RecordError, decode
+from dpr.types import Encoder, EncoderOptions, MeasuresPassages
 
-FORMAT_VERSION = 4
-"""Raised whenever an older program would read a newer index wrongly."""
+FORMAT_VERSION = 5
+"""Raised whenever an older program would read a newer index wrongly, or when encoders get texts in another form."""
 
 _HASH = "sha256"
 
@@ -29,11 +30,29 @@ class FileRecord:
 
 @dataclass(frozen=True, slots=True)
 class EncoderRecord:
-    """The encoder that made the vectors, and that must encode the questions."""
+    """The encoder that made the vectors, with its prompts; the same one must encode the questions.
+
+    ``passage_tokens`` is how many tokens of a passage it reads; None where it does not say.
+    """
 
     name: str
     fingerprint: str
     dimension: int
+    question_prompt: str = ""
+    passage_prompt: str = ""
+    passage_tokens: int | None = None
+
+    @classmethod
+    def of(cls, encoder: Encoder) -> EncoderRecord:
+        """Return what is recorded of an encoder."""
+        tokens = encoder.passage_tokens if isinstance(encoder, MeasuresPassages) else None
+        prompts = encoder.question_prompt, encoder.passage_prompt
+        return cls(encoder.name, encoder.fingerprint, encoder.dimension, *prompts, tokens)
+
+    @property
+    def options(self) -> EncoderOptions:
+        """The options to load the encoder with, so that it gives the same vectors again."""
+        return EncoderOptions(self.question_prompt, self.passage_prompt, self.dimension)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +100,8 @@ class SegmentRecord:
     """A segment; a row of the generation counts through its segments in order, deleted passages included.
 
     ``passages``, ``terms`` and ``postings`` are what its files hold, ``deleted`` how many of the passages this
-    generation does not have; ``dense`` is None without vectors.
+    generation does not have; ``dense`` is None without vectors. ``cut`` tells how many passages, deleted ones included,
+    are longer than the encoder reads; None where they were not counted.
     """
 
     id: str
@@ -90,6 +110,7 @@ class SegmentRecord:
     postings: int
     deleted: int = 0
     dense: DenseRecord | None = None
+    cut: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,26 +6,32 @@ import os
 import re
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.metadata import version
 from itertools import chain
+from typing import Protocol
 
 from kiwipiepy import Kiwi, Token
 
+from dpr.text.ngram import lone_syllables
 from dpr.text.normalize import normalize
 from dpr.text.scripts import HANGUL, Runs, ideograph_terms, runs_of
+from dpr.text.spellings import FEW_WORDS, as_they_are, halves_of, spelled
+from dpr.types import QuestionWords
 
-Combine = Callable[[Runs, list[str]], list[str]]
-"""Makes a text's terms of its runs by script and its content morphemes."""
+Tags = frozenset[str]
 
-REVISION = 1
+REVISION = 2
 """Raised whenever the terms of some text change, here or in what this module builds on."""
 
 VERSION = f"{REVISION}+kiwipiepy-{version('kiwipiepy')}+kiwipiepy_model-{version('kiwipiepy_model')}"
 
-_CONTENT_TAGS = frozenset({"NNG", "NNP", "NR", "XR", "VV", "VA"})
+CONTENT_TAGS = frozenset({"NNG", "NNP", "NR", "XR", "VV", "VA"})
 """Nouns, proper nouns, numerals, roots, verbs and adjectives, as Kiwi tags them."""
+
+WORD_TAGS = CONTENT_TAGS | {"NP", "NNB", "MM", "IC"}
+"""Content, pronouns, dependent nouns, determiners and exclamations: any of them may be a name."""
 
 _ENDING_TAGS = ("J", "E", "VCP", "XSV", "XSA")
 """Particles, endings, the copula, and what makes verbs of nouns, as Kiwi tags them."""
@@ -56,15 +62,15 @@ class Morphemes:
         self._kiwi: Kiwi | None = None
         self._loading = threading.Lock()
 
-    def __call__(self, text: str) -> list[str]:
-        """Return the content morphemes of a normalized text, in order."""
+    def __call__(self, text: str, tags: Tags = CONTENT_TAGS) -> list[str]:
+        """Return the morphemes with some tags of a normalized text, in order."""
         if not has_hangul(text):
             return []
         kiwi = self._loaded()
-        return [form for piece in _pieces(text) for form in _content(kiwi.tokenize(piece))]
+        return [form for piece in _pieces(text) for form in _tagged(kiwi.tokenize(piece), tags)]
 
-    def batch(self, texts: Iterable[str]) -> Iterator[list[str]]:
-        """Yield the content morphemes of each normalized text, in order; Kiwi's own threads work some texts ahead."""
+    def batch(self, texts: Iterable[str], tags: Tags = CONTENT_TAGS) -> Iterator[list[str]]:
+        """Yield the morphemes with some tags of each normalized text, in order; Kiwi works some texts ahead."""
         counts: deque[int] = deque()
 
         def pieces() -> Iterator[str]:
@@ -75,9 +81,9 @@ class Morphemes:
 
         analysed = self._loaded().tokenize(pieces())
         for tokens in analysed:
-            forms = _content(tokens)
+            forms = _tagged(tokens, tags)
             for _ in range(counts.popleft() - 1):
-                forms += _content(next(analysed))
+                forms += _tagged(next(analysed), tags)
             yield forms
 
     def bounds(self, text: str) -> list[int]:
@@ -129,11 +135,9 @@ def _pieces(text: str) -> list[str]:
     return [text] if len(text) <= _LONGEST_PIECE else _PIECE.findall(text)
 
 
-def _content(tokens: Iterable[Token]) -> list[str]:
-    """Return the forms with a Hangul syllable that are tagged as content; ``VA-I`` is an irregular ``VA``."""
-    return [
-        token.form.lower() for token in tokens if token.tag.split("-")[0] in _CONTENT_TAGS and has_hangul(token.form)
-    ]
+def _tagged(tokens: Iterable[Token], tags: Tags) -> list[str]:
+    """Return the forms with a Hangul syllable that have one of some tags; ``VA-I`` is an irregular ``VA``."""
+    return [token.form.lower() for token in tokens if token.tag.split("-")[0] in tags and has_hangul(token.form)]
 
 
 def _bounds(tokens: Iterable[Token]) -> Iterator[int]:
@@ -146,30 +150,59 @@ def _bounds(tokens: Iterable[Token]) -> Iterator[int]:
         end, was_ending = token.start + token.len, is_ending
 
 
-class MorphemeAnalyzer:
-    """An analyzer that takes Hangul from Kiwi and leaves to ``combine`` what becomes of it and of the other scripts."""
+class Rules(Protocol):
+    """How an analyzer makes terms of a normalized text and its morphemes with some tags."""
 
-    def __init__(self, name: str, version: str, combine: Combine, morphemes: Morphemes) -> None:
+    @property
+    def tags(self) -> Tags:
+        """The tags of the morphemes."""
+
+    def terms(self, text: str, morphemes: list[str]) -> list[str]:
+        """Return a passage's terms."""
+
+    def question(self, text: str, morphemes: list[str]) -> QuestionWords:
+        """Return a question's terms and spellings."""
+
+    def halves(self, word: str) -> list[tuple[str, ...]]:
+        """Return the terms of each way to split a word in two."""
+
+
+class MorphemeAnalyzer:
+    """An analyzer that takes morphemes of Hangul from Kiwi; its rules make terms of them and of the other scripts."""
+
+    def __init__(self, name: str, version: str, rules: Rules, morphemes: Morphemes) -> None:
         self.name = name
         self.version = version
-        self._combine = combine
+        self._rules = rules
         self._morphemes = morphemes
 
     def terms(self, text: str) -> list[str]:
-        """Return a text's terms, grouped by script."""
+        """Return a passage's terms, grouped by script."""
         text = normalize(text)
-        return self._combine(runs_of(text), self._morphemes(text))
+        return self._rules.terms(text, self._morphemes(text, self._rules.tags))
 
     def batch(self, texts: Iterable[str]) -> Iterator[list[str]]:
-        """Yield the terms of each text, in order; from the first Hangul on, Kiwi works some dozens of texts ahead."""
+        """Yield the terms of each passage, in order; from the first Hangul on, Kiwi works some dozens ahead."""
+        return (self._rules.terms(text, morphemes) for text, morphemes in self._analysed(texts))
+
+    def questions(self, texts: Iterable[str]) -> Iterator[QuestionWords]:
+        """Yield the terms and spellings of each question, in order; Kiwi works ahead here, too."""
+        return (self._rules.question(text, morphemes) for text, morphemes in self._analysed(texts))
+
+    def halves(self, word: str) -> list[tuple[str, ...]]:
+        """Return the terms of each way to split a word in two."""
+        return self._rules.halves(word)
+
+    def _analysed(self, texts: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+        """Yield each text, normalized, with its morphemes."""
         normalized = map(normalize, texts)
         for text in normalized:
             if has_hangul(text):
                 yield from self._ahead(chain([text], normalized))
                 return
-            yield self._combine(runs_of(text), [])
+            yield text, []
 
-    def _ahead(self, texts: Iterable[str]) -> Iterator[list[str]]:
+    def _ahead(self, texts: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
         pending: deque[str] = deque()
 
         def remembered() -> Iterator[str]:
@@ -177,10 +210,29 @@ class MorphemeAnalyzer:
                 pending.append(text)
                 yield text
 
-        for morphemes in self._morphemes.batch(remembered()):
-            yield self._combine(runs_of(pending.popleft()), morphemes)
+        for morphemes in self._morphemes.batch(remembered(), self._rules.tags):
+            yield pending.popleft(), morphemes
 
 
-def korean_terms(runs: Runs, morphemes: list[str]) -> list[str]:
-    """Combine as ``korean`` does: content morphemes, the words of other scripts, ideographs by twos."""
-    return [*morphemes, *runs.words, *ideograph_terms(runs)]
+class KoreanRules:
+    """The terms of ``korean``: morphemes, the words of other scripts, bigrams of ideographs."""
+
+    tags = WORD_TAGS
+
+    def terms(self, text: str, morphemes: list[str]) -> list[str]:
+        """Return the terms of a normalized passage with these morphemes."""
+        return self._terms(runs_of(text), morphemes)
+
+    def question(self, text: str, morphemes: list[str]) -> QuestionWords:
+        """Return a normalized question; a few words also count as typed, since Kiwi knows a name by its context."""
+        runs = runs_of(text)
+        typed = runs.hangul if len(runs.hangul) <= FEW_WORDS and "?" not in text else []
+        terms = [*self._terms(runs, morphemes), *(run for run in typed if run not in morphemes)]
+        return spelled(terms, text, [*runs.words, *typed], as_they_are)
+
+    def halves(self, word: str) -> list[tuple[str, ...]]:
+        """Return each way to split a word in two."""
+        return halves_of(word)
+
+    def _terms(self, runs: Runs, morphemes: list[str]) -> list[str]:
+        return [*morphemes, *lone_syllables(runs), *runs.words, *runs.compounds, *ideograph_terms(runs)]

@@ -2,27 +2,55 @@
 
 from __future__ import annotations
 
-from dpr.text import english, korean
-from dpr.text.english import EnglishStems
-from dpr.text.korean import Combine
-from dpr.text.ngram import hangul_bigrams
-from dpr.text.scripts import Runs, ideograph_terms
+from dataclasses import replace
 
-REVISION = 1
+from dpr.text import english, korean
+from dpr.text.english import EnglishWords, told_by_case
+from dpr.text.ngram import hangul_bigrams, joining_bigrams, lone_syllables
+from dpr.text.scripts import Runs, ideograph_terms, runs_of
+from dpr.text.spellings import spelled
+from dpr.types import QuestionWords
+
+REVISION = 2
 """Raised whenever the terms of some text change by what is done here."""
 
 VERSION = f"{REVISION}+english-{english.VERSION}+korean-{korean.VERSION}"
 
 
-def korean_english_terms(stems: EnglishStems) -> Combine:
-    """Return how ``ko-en`` combines: content morphemes and bigrams of Hangul, English stems, ideographs by twos."""
+class KoreanEnglishRules:
+    """The terms of ``ko-en``: content morphemes and bigrams of Hangul, English stems, bigrams of ideographs."""
 
-    def combine(runs: Runs, morphemes: list[str]) -> list[str]:
-        if not runs.hangul:
-            return [*stems.content(runs.words), *ideograph_terms(runs)]
+    tags = korean.CONTENT_TAGS
+
+    def __init__(self) -> None:
+        self._words = EnglishWords()
+
+    def terms(self, text: str, morphemes: list[str]) -> list[str]:
+        """Return the terms of a normalized passage with these content morphemes."""
+        runs = runs_of(text)
+        if runs.hangul:
+            return self._mixed(text, runs, morphemes)
+        return [*self._words.of_passage(text, runs), *ideograph_terms(runs)]
+
+    def question(self, text: str, morphemes: list[str]) -> QuestionWords:
+        """Return a normalized question with these content morphemes."""
+        runs = runs_of(text)
+        if runs.hangul:
+            words = spelled(self._mixed(text, runs, morphemes), text, runs.words, self._words.stems)
+            return replace(words, pairs=(*words.pairs, *joining_bigrams(text)))
+        others = ideograph_terms(runs)
+        words = self._words.of_question(text, runs, bool(others))
+        return replace(words, terms=[*words.terms, *others])
+
+    def halves(self, word: str) -> list[tuple[str, ...]]:
+        """Return the stems of each way to split a word in two."""
+        return self._words.halves(word)
+
+    def _mixed(self, text: str, runs: Runs, morphemes: list[str]) -> list[str]:
         # Within Korean, IT and Who are names. A Hangul noun counts twice, as a morpheme and as a bigram; a name or a
         # year beside it has to weigh as much.
-        words = stems.all(runs.words)
-        return [*morphemes, *hangul_bigrams(runs), *words, *words, *ideograph_terms(runs)]
-
-    return combine
+        words = self._words.stems(runs.words)
+        names = self._words.names(told_by_case(text, runs))
+        compounds = self._words.stems(runs.compounds)
+        hangul = [*morphemes, *hangul_bigrams(runs), *lone_syllables(runs)]
+        return [*hangul, *words, *words, *names, *compounds, *ideograph_terms(runs)]

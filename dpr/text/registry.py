@@ -24,17 +24,16 @@ def analyzer(name: str) -> Analyzer:
 
 
 def _korean_english() -> Analyzer:
-    from dpr.text.english import EnglishStems
     from dpr.text.korean import MorphemeAnalyzer, shared_morphemes
-    from dpr.text.korean_english import VERSION, korean_english_terms
+    from dpr.text.korean_english import VERSION, KoreanEnglishRules
 
-    return MorphemeAnalyzer("ko-en", VERSION, korean_english_terms(EnglishStems()), shared_morphemes())
+    return MorphemeAnalyzer("ko-en", VERSION, KoreanEnglishRules(), shared_morphemes())
 
 
 def _korean() -> Analyzer:
-    from dpr.text.korean import VERSION, MorphemeAnalyzer, korean_terms, shared_morphemes
+    from dpr.text.korean import VERSION, KoreanRules, MorphemeAnalyzer, shared_morphemes
 
-    return MorphemeAnalyzer("korean", VERSION, korean_terms, shared_morphemes())
+    return MorphemeAnalyzer("korean", VERSION, KoreanRules(), shared_morphemes())
 
 
 def _english() -> Analyzer:

@@ -5,45 +5,80 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from dpr.text.compounds import compound_pattern, compound_terms
 from dpr.text.normalize import fold, normalize
 
 HANGUL = "\uac00-\ud7a3"
 _IDEOGRAPHS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 
+LETTERS = rf"[^\W_{HANGUL}{_IDEOGRAPHS}]"
+"""The letters and digits of all other scripts, as a class of characters."""
+
 _RUN = re.compile(
-    rf"""
-      (?P<hangul> [{HANGUL}]+ )
-    | (?P<ideographs> [{_IDEOGRAPHS}]+ )
-    | (?P<words> \d{{1,3}}(?:,\d{{3}})+(?:\.\d+)?(?!\d) | \d+\.\d+ | [^\W_{HANGUL}{_IDEOGRAPHS}]+ )
-    """,
-    re.VERBOSE,
+    rf"(?P<hangul>[{HANGUL}]+)"
+    rf"|(?P<ideographs>[{_IDEOGRAPHS}]+)"
+    rf"|(?P<words>{compound_pattern(LETTERS)})"
 )
+
+_OPENING = "([{\"'"
+_CLOSING = ".,;:!?)]}\"'"
+
+_NEIGHBOURS = re.compile(rf"(?<!{LETTERS})({LETTERS}+)(?:\s+|-)(?=({LETTERS}+))")
 
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """The runs of a text by script, each kind in order; ``words`` are folded, their thousands without commas."""
+    """The runs of a text by script, each kind in order.
+
+    Attributes:
+        hangul: runs of Hangul.
+        ideographs: runs of Hanja, kanji and kana.
+        words: the words of all other scripts, folded; of a compound, its units.
+        compounds: the other terms of compounds: ``gpt4`` beside the units ``gpt`` and ``4``.
+    """
 
     hangul: list[str]
     ideographs: list[str]
     words: list[str]
+    compounds: list[str]
 
 
 def runs_of(text: str) -> Runs:
     """Split a normalized text into runs of Hangul, of ideographs and kana, and into the words of all other scripts.
 
-    A decimal number is one word; anything that is neither letter nor digit divides.
+    A decimal number is one word; letters and digits that touch are two words, and so are letters that a sign divides.
     """
-    runs = Runs([], [], [])
-    for match in _RUN.finditer(text):
-        run = match[0]
-        if match.lastgroup == "words":
-            runs.words.append(fold(run).replace(",", ""))
-        elif match.lastgroup == "hangul":
-            runs.hangul.append(run)
+    runs = Runs([], [], [], [])
+    is_ascii = text.isascii()
+    for piece in (text.lower() if is_ascii else text).split():
+        # Most pieces are plain words, which need no pattern.
+        word = piece if piece.isalpha() else piece.lstrip(_OPENING).rstrip(_CLOSING)
+        if word.isalpha() and (is_ascii or word.isascii()):
+            runs.words.append(word if is_ascii else word.lower())
         else:
-            runs.ideographs.append(run)
+            _divide(piece, runs)
     return runs
+
+
+def _divide(piece: str, runs: Runs) -> None:
+    """Add the runs of a piece of text without blanks to ``runs``."""
+    for match in _RUN.finditer(piece):
+        run = match[0]
+        if match.lastgroup == "hangul":
+            runs.hangul.append(run)
+        elif match.lastgroup == "ideographs":
+            runs.ideographs.append(run)
+        elif run.isalpha() or run.isdecimal():
+            runs.words.append(fold(run))
+        else:
+            units, others = compound_terms(run)
+            runs.words.extend(units)
+            runs.compounds.extend(others)
+
+
+def neighbours_of(text: str) -> list[tuple[str, str]]:
+    """Return the folded word pairs of a normalized text with a blank or a hyphen between; no Hangul, no ideographs."""
+    return [(fold(left), fold(right)) for left, right in _NEIGHBOURS.findall(text)]
 
 
 def has_hangul(text: str) -> bool:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from dpr.text.normalize import fold, normalize
+from dpr.types import QuestionWords
 
 _WORD = re.compile(r"[^\W_]+")
 
@@ -14,7 +15,7 @@ class WordAnalyzer:
     """Every word of every script, whole: ``KBS는`` is one."""
 
     name = "words"
-    version = "1"
+    version = "2"
 
     def terms(self, text: str) -> list[str]:
         """Return a text's words, in order."""
@@ -23,3 +24,11 @@ class WordAnalyzer:
     def batch(self, texts: Iterable[str]) -> Iterator[list[str]]:
         """Yield the words of each text, in order."""
         return map(self.terms, texts)
+
+    def questions(self, texts: Iterable[str]) -> Iterator[QuestionWords]:
+        """Yield the words of each question, in order."""
+        return (QuestionWords(self.terms(text)) for text in texts)
+
+    def halves(self, word: str) -> list[tuple[str, ...]]:  # noqa: ARG002
+        """Return none: this analyzer splits no words."""
+        return []

@@ -7,26 +7,37 @@ import json
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from dpr.durable import write_atomically
+from dpr.config import OFFLINE_BASE
 from dpr.errors import ConfigError
 from dpr.models.adapters import write_rows
 from dpr.models.backends import choose_device
 from dpr.models.checkpoint import base_of, content_hash, load_model, load_tokenizer, resolve, save_tokenizer
+from dpr.models.lexical_sketch import LexicalSketch
+from dpr.models.pair import question_encoder
+from dpr.models.positions import longest_input
+from dpr.models.sentence_transformers import MODULES_FILE, is_sentence_transformers, read_head
+from dpr.models.soundness import check_vocabulary
 from dpr.text.korean import shared_morphemes
 from dpr.train.adaptation import Adaptation
+from dpr.train.distributed import Processes
 from dpr.train.masked_loop import MaskedLoop
 from dpr.train.masking import masking_of
+from dpr.train.memory import check_step
+from dpr.train.run_folder import RunFolder
 from dpr.train.seen_texts import SeenTexts, Texts, all_texts, by_source
 from dpr.train.token_windows import TokenWindows, read_windows
+from dpr.train.trainable import count_trainable
 from dpr.train.vocabulary import extend_vocabulary, resize_embeddings
+from dpr.train.vocabulary_fit import TEXTS, warn_of_splits
 from dpr.train.wordpieces import no_bounds
 from dpr.types import Progress, no_progress
 
@@ -34,41 +45,52 @@ __all__ = ["Adaptation", "adapt"]
 
 _SPECIAL_TOKENS = 2
 _SENTENCE_TRANSFORMERS = (
-    "modules.json",
-    "sentence_bert_config.json",
+    MODULES_FILE,
+    "sentence_*_config.json",
     "config_sentence_transformers.json",
     "lexical_sketch.py",
 )
 
 
-def adapt(texts: Texts, output: Path, settings: Adaptation, progress: Progress = no_progress) -> dict[str, object]:
+def adapt(
+    texts: Texts, output: Path, settings: Adaptation, progress: Progress = no_progress, overwrite: bool = False
+) -> dict[str, object]:
     """Adapt a base to texts and save it to ``output`` as a Hugging Face checkpoint; return a summary of the run.
 
     The checkpoint has whole weights, the tokenizer, ``training.json`` (this summary and the new pieces) and, where the
     base is a sentence-transformers folder, its pooling. Without training (``max_steps`` 0) it holds no more than the
     tokenizer and the new rows of word embeddings, see `dpr.models.adapters`, and the name of its base. A run that was
-    killed goes on from its last checkpoint when it is called again with the same arguments, to the same weights. Each
-    step is a line in ``output/log.jsonl``. Texts are read twice where a vocabulary is learned.
+    killed goes on from its last checkpoint when it is called again with the same arguments, to the same weights. A run
+    that ``output`` holds finished is not repeated, unless ``overwrite`` is set. Each step is a line in
+    ``output/log.jsonl``. If the base is a pair, its question encoder is adapted. Texts are read more than once.
 
     Raises:
         DataError: there is no text, or none in the script whose vocabulary is to be learned.
-        ConfigError: a setting does not fit the base, or ``output`` is the base.
-        ModelError: the base cannot be loaded, the loss is not finite, or ``output`` holds another run's state.
+        ConfigError: a setting does not fit the base, a step does not fit in memory, or ``output`` is the base, or holds
+            another model or run and ``overwrite`` is not set.
+        ModelError: the base cannot be loaded or is frozen, or the loss is not finite.
     """
     started = time.monotonic()
+    settings = replace(settings, base=question_encoder(settings.base))
     base = resolve(settings.base)
-    if output.resolve() == base.resolve():
-        raise ConfigError(f"the output {output} is the base itself; choose another folder")
     sources = by_source(texts)
+    identity = {"training": asdict(settings), "base_sha256": content_hash(base)}
+    folder = RunFolder(output, _run_identity(identity, sources), overwrite, Processes())
+    finished = folder.finished([settings.base])
+    if finished is not None:
+        return finished
+    _refuse_new_pieces_under_a_sketch(base, settings)
     old = load_tokenizer(base)
     old.backend_tokenizer.no_truncation()
     old.backend_tokenizer.no_padding()
     tokenizer, pieces = _extend(old, sources, settings, progress)
+    every = max(1, sum(source.seen.texts for source in sources.values()) // TEXTS)
+    warn_of_splits(tokenizer, islice(all_texts(sources), 0, None, every), settings.base)
     model = _make_model(base, settings)
+    check_vocabulary(old, model, base)
     resize_embeddings(model, old, tokenizer, settings.initialization, settings.noise, settings.seed)
-    output.mkdir(parents=True, exist_ok=True)
-    identity = {"training": asdict(settings), "base_sha256": content_hash(base)}
-    trained = _train(model, tokenizer, sources, output, settings, identity, progress)
+    folder.begin()
+    trained = _train(model, tokenizer, sources, folder, settings, progress)
     if settings.max_steps == 0 and base_of(base) == base:
         rows = model.get_input_embeddings().weight[-len(pieces) :]
         write_rows(output, rows, settings.base)
@@ -79,12 +101,11 @@ def adapt(texts: Texts, output: Path, settings: Adaptation, progress: Progress =
         "sources": {name: asdict(source.seen) for name, source in sources.items()},
         "vocabulary": {"before": len(old), "added": len(pieces), "after": len(tokenizer)},
         **trained,
+        "run": folder.run,
         "seconds": round(time.monotonic() - started, 1),
         "versions": {name: version(name) for name in ("torch", "transformers", "tokenizers")},
     }
-    record = json.dumps(summary | {"pieces": pieces}, indent=2, ensure_ascii=False)
-    write_atomically(output / "training.json", record + "\n")
-    (output / "state.safetensors").unlink(missing_ok=True)
+    folder.finish(summary | {"pieces": pieces})
     return summary
 
 
@@ -118,9 +139,11 @@ def _make_model(base: Path, settings: Adaptation) -> Any:
     torch.manual_seed(settings.seed)
     auto_class = AutoModel if settings.max_steps == 0 else AutoModelForMaskedLM
     model = load_model(auto_class, base, new_head=True)
-    longest = int(getattr(model.config, "max_position_embeddings", settings.max_tokens))
+    longest = longest_input(model) or settings.max_tokens
     if settings.max_tokens > longest:
-        raise ConfigError(f"max_tokens is {settings.max_tokens}, but {settings.base} has {longest} positions; lower it")
+        raise ConfigError(
+            f"max_tokens is {settings.max_tokens}, but {settings.base} reads at most {longest} tokens; lower it"
+        )
     for module in model.modules():
         if isinstance(module, nn.Dropout):  # the configuration keeps the base's, for those who train on
             module.p = settings.dropout
@@ -131,26 +154,27 @@ def _train(
     model: Any,
     tokenizer: Any,
     sources: Mapping[str, SeenTexts],
-    output: Path,
+    folder: RunFolder,
     settings: Adaptation,
-    identity: Mapping[str, object],
     progress: Progress,
 ) -> dict[str, object]:
     """Train the model on the texts as far as is asked; return what the summary says of that."""
     if settings.max_steps == 0:
         return {"steps": 0}
+    counts = count_trainable(model, [model], settings.base)
     windows = read_windows(tokenizer, all_texts(sources), settings.max_tokens - _SPECIAL_TOKENS, progress)
-    run = _run_identity(identity, sources, tokenizer)
     loop = _loop(model, tokenizer, windows, settings)
+    memory = check_step(loop.memory(), model.device, Processes(), "lower batch_tokens or max_tokens")
     before = loop.evaluate()
-    after = loop.run(output, run, progress)
+    after = loop.run(folder.path, folder.run, progress)
     return {
+        **counts,
+        "memory": memory,
         "steps": len(loop.batches),
         "windows": len(windows),
         "tokens": len(windows.tokens),
         "before": before,
         "after": after,
-        "run": run,
     }
 
 
@@ -165,23 +189,35 @@ def _loop(model: Any, tokenizer: Any, windows: TokenWindows, settings: Adaptatio
     return MaskedLoop(model, tokenizer, masking, windows, settings)
 
 
-def _run_identity(identity: Mapping[str, object], sources: Mapping[str, SeenTexts], tokenizer: Any) -> str:
-    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode())
+def _run_identity(identity: Mapping[str, object], sources: Mapping[str, SeenTexts]) -> str:
+    """Read all texts, and return a hash of them, of the settings and of the libraries that learn a vocabulary."""
+    learners = [version(name) for name in ("tokenizers", "kiwipiepy")]
+    digest = hashlib.sha256(json.dumps([identity, learners], sort_keys=True).encode())
+    for _ in all_texts(sources):
+        pass
     for source in sources.values():
         digest.update(source.seen.sha256.encode())
-    digest.update(tokenizer.backend_tokenizer.to_str().encode())
     return digest.hexdigest()[:16]
+
+
+def _refuse_new_pieces_under_a_sketch(base: Path, settings: Adaptation) -> None:
+    has_sketch = any(isinstance(module, LexicalSketch) for module in read_head(base))
+    if settings.vocabulary_size is not None and has_sketch:
+        raise ConfigError(
+            f"{settings.base} has a sketch of its WordPieces, which no further ones can be added to; leave "
+            f"vocabulary_size out, or choose a base without a sketch, such as {OFFLINE_BASE}"
+        )
 
 
 def _save(model: Any, tokenizer: Any, base: Path, output: Path) -> None:
     model.save_pretrained(output)
     save_tokenizer(tokenizer, output)
-    if not (base / "modules.json").is_file():
+    if not is_sentence_transformers(base):
         return
-    for name in _SENTENCE_TRANSFORMERS:
-        if (base / name).is_file():
-            shutil.copyfile(base / name, output / name)
-    modules = json.loads((base / "modules.json").read_text(encoding="utf-8"))
+    for pattern in _SENTENCE_TRANSFORMERS:
+        for path in base.glob(pattern):
+            shutil.copyfile(path, output / path.name)
+    modules = json.loads((base / MODULES_FILE).read_text(encoding="utf-8"))
     for path in (module["path"] for module in modules if module["path"]):
         if (base / path).is_dir():
             shutil.copytree(base / path, output / path, dirs_exist_ok=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from dpr.config import DEFAULT_BASE
+from dpr.config import DEFAULT_ENCODER
 from dpr.errors import ConfigError
 
 
@@ -30,7 +30,7 @@ class Adaptation:
     measured.
     """
 
-    base: str = DEFAULT_BASE
+    base: str = DEFAULT_ENCODER
 
     vocabulary_size: int | None = None
     script: str = "hangul"

@@ -9,10 +9,13 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from hashlib import blake2b
+from typing import TypeVar
 
 from dpr.errors import DataError
 from dpr.train.settings import Training
 from dpr.types import Example, Passage
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,11 @@ class Batching:
 def passage_number(passage_id: str) -> int:
     """Return a passage id as a number of 63 bits, the same in every process."""
     return int.from_bytes(blake2b(passage_id.encode(), digest_size=8).digest(), "big") >> 1
+
+
+def evenly(items: Sequence[T], limit: int) -> Sequence[T]:
+    """Return at most ``limit`` items, taken at even steps from the whole length of a sequence."""
+    return items[:: -(-len(items) // limit)] if items else items
 
 
 def check_sources(sources: Sequence[Source]) -> None:

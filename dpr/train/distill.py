@@ -24,14 +24,18 @@ from dpr.train.distillation import Distillation
 from dpr.train.distributed import Processes
 from dpr.train.loop import Loop
 from dpr.train.material import Material
-from dpr.train.record import run_facts, write_record
+from dpr.train.memory import plan_run
+from dpr.train.record import run_facts
+from dpr.train.run_folder import RunFolder
 from dpr.train.score_objective import ScoreObjective
 from dpr.train.settings import Training
 from dpr.train.step import Temperature
-from dpr.train.towers import make_towers
+from dpr.train.towers import Towers, make_towers
 from dpr.train.train import base_hash
+from dpr.train.trainable import count_trainable
 from dpr.train.validation import HeldOut
 from dpr.train.vector_objective import VectorObjective
+from dpr.train.vocabulary_fit import warn_of_splits
 from dpr.types import Example, Progress, no_progress
 
 _OBJECTIVES: Mapping[str, Callable[..., Objective[Any]]] = {
@@ -48,52 +52,71 @@ def distill(
     held_out: Sequence[Example] = (),
     progress: Progress = no_progress,
     command: str = "",
+    overwrite: bool = False,
 ) -> dict[str, object]:
     """Teach a student, save it to ``output``, and return how it went.
 
     What the teacher says is computed first and kept in ``output``. A run that was killed, then or later, goes on when
     it is called again with the same arguments, to the same weights. Without ``held_out`` the last weights are kept,
-    else those that did best on these questions.
+    else those that did best on these questions. A run that ``output`` holds finished is not repeated, unless
+    ``overwrite`` is set.
 
     Raises:
         DataError: a source is empty, or a question has no passage.
-        ModelError: teacher or base cannot be loaded, the loss is not finite, or ``output`` holds another run's state.
-        ConfigError: a setting does not fit the base, the teacher or the material.
+        ModelError: teacher or base cannot be loaded, the base is frozen, or the loss is not finite.
+        ConfigError: a setting does not fit the base, the teacher or the material, a step does not fit in memory, or
+            ``output`` is a model that is read, or holds another model or run and ``overwrite`` is not set.
     """
-    began = time.monotonic()
     _refuse_several_processes()
     material.check(settings.objective)
     validation = HeldOut.of(held_out) if held_out else None
-    device = choose_device()
-    precision = choose_precision(settings.precision, device)
     teacher = _load_teacher(settings)
+    origin = _origin(material, settings, teacher)
+    folder = RunFolder(output, _run_identity(origin, validation), overwrite, Processes())
+    finished = folder.finished([settings.base, settings.teacher or settings.cross_encoder])
+    if finished is not None:
+        return finished
+    began = time.monotonic()
     training = _student_settings(settings, teacher)
     torch.manual_seed(training.seed)
     towers = make_towers(training)
+    warn_of_splits(towers.tokenizers[1], material.sample(), settings.base)
     for tower in towers.both:
-        tower.to(device)
-    output.mkdir(parents=True, exist_ok=True)
-    objective = _OBJECTIVES[settings.objective](material, teacher, towers, settings, output, progress)
-    origin = _origin(material, settings, teacher)
-    del teacher  # its memory is the student's now
-    run = _run_identity(origin, validation)
-    stepper = DistillStepper(towers, objective, training, precision)
-    temperature = Temperature(training, towers.question.config.normalize).to(device)
+        tower.to(choose_device())
+    temperature = Temperature(training, towers.question.config.normalize).to(choose_device())
     module = nn.ModuleDict({"towers": towers.module(), "temperature": temperature})
-    measure = partial(validation.measure, towers.both, towers.tokenizers, precision) if validation else None
-    loop = Loop(module, stepper, objective.batches, measure, training, precision, Processes())
-    standing, last = loop.run(output, run, progress)
-    record: dict[str, object] = {
-        **run_facts(command, precision, standing, last),
-        **origin,
-        "seconds": round(time.monotonic() - began, 1),
-        "run": run,
-    }
-    if measure is not None:
-        record["validation"] = measure()
+    counts = count_trainable(module, [tower.model for tower in towers.both], settings.base)
+    folder.begin()
+    objective = _OBJECTIVES[settings.objective](material, teacher, towers, settings, output, progress)
+    del teacher  # its memory is the student's now
+    facts = _learn(objective, towers, module, training, folder, validation, progress, command)
+    record = {**facts, **counts, **origin, "seconds": round(time.monotonic() - began, 1), "run": folder.run}
     towers.save(output)
-    write_record(output, record)
+    folder.finish(record)
     return record
+
+
+def _learn(
+    objective: Objective[Any],
+    towers: Towers,
+    module: nn.Module,
+    training: Training,
+    folder: RunFolder,
+    held_out: HeldOut | None,
+    progress: Progress,
+    command: str,
+) -> dict[str, object]:
+    """Train the student, load its best weights, and return the facts for the record."""
+    device = choose_device()
+    precision = choose_precision(training.precision, device)
+    stepper = DistillStepper(towers, objective, training, precision)
+    measure = partial(held_out.measure, towers.both, towers.tokenizers, precision) if held_out else None
+    loop = Loop(module, stepper, objective.batches, measure, training, precision, Processes())
+    plan = plan_run(stepper.memory(objective.batches(0)), device, training.gradient_cache, folder, Processes())
+    stepper.gradient_cache = plan.gradient_cache
+    standing, last = loop.run(folder.path, folder.run, progress)
+    validation = {} if measure is None else {"validation": measure()}
+    return {**run_facts(command, precision, standing, last), **plan.described(), **validation}
 
 
 def _refuse_several_processes() -> None:

@@ -11,11 +11,15 @@ import torch
 from dpr.models.tokens import Tokens
 from dpr.train.encoding import CHUNK_TOKENS, Chunks
 from dpr.train.gradcache import cached_backward, plain_backward
+from dpr.train.memory import StepMemory, encoder_memory
 from dpr.train.settings import Training
 from dpr.train.step import StepResult, refuse_bad_loss
 from dpr.train.towers import Towers
 
 B = TypeVar("B")
+
+_MEASURED_BATCHES = 200
+"""At most so many batches are tokenized before the first step, to measure how much memory a step takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +56,15 @@ class DistillStepper(Generic[B]):
         self._towers = towers
         self._objective = objective
         self._precision = precision
-        self._is_cached = training.gradient_cache
+        self.gradient_cache = bool(training.gradient_cache)
         self.device = next(towers.question.parameters()).device
         self._chunk_tokens = training.chunk_tokens or CHUNK_TOKENS[self.device.type]
+
+    def memory(self, batches: Sequence[B]) -> StepMemory:
+        """Return the memory that a step takes for the largest of some batches; see ``_MEASURED_BATCHES``."""
+        tasks = [self._objective.task(batch) for batch in batches[:: -(-len(batches) // _MEASURED_BATCHES)]]
+        texts = [(task.questions, task.passages) for task in tasks]
+        return encoder_memory(self._towers, texts, self._chunk_tokens, self._autocast)
 
     def backward(self, batches: Sequence[B], scaler: torch.amp.GradScaler | None = None) -> StepResult:
         """Add the gradient of the mean loss of some batches to the weights.
@@ -85,7 +95,7 @@ class DistillStepper(Generic[B]):
                 return task.losses(restored.get(0, nothing), restored.get(1, nothing)).sum() * factor
 
         chunks = [part.encodes(self._autocast()) for part in parts.values()]
-        if self._is_cached:
+        if self.gradient_cache:
             scaled = cached_backward(chunks, loss_of)
         else:
             with self._autocast():  # weights are cast once for all chunks

@@ -36,13 +36,15 @@ class Distillation(Schedule):
     normalize: bool | None = None
     question_tokens: int | None = None
     passage_tokens: int | None = None
+    question_prompt: str | None = None
+    passage_prompt: str | None = None
 
     batch_size: int = 64
     questions_per_passage: int = 2
     document_passages: int = 8
     hard_negatives: int = 7
     separate_sources: bool = True
-    gradient_cache: bool = False
+    gradient_cache: bool | None = None
 
     temperature: float | None = None
     teacher_temperature: float | None = None

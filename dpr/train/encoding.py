@@ -25,12 +25,11 @@ class TokenCache:
         question_tokenizer, passage_tokenizer = tokenizers
         texts = list(dict.fromkeys(example.question.text for source in sources for example in source.examples))
         passages = list({passage.id: passage for passage in _passages(sources)}.values())
-        questions = tokenize_questions(question_tokenizer, texts, config.question_tokens)
+        questions = tokenize_questions(question_tokenizer, texts, config.question_tokens, config.question_prompt)
         self._questions = dict(zip(texts, questions, strict=True))
         ids = [passage.id for passage in passages]
-        self._passages = dict(
-            zip(ids, tokenize_passages(passage_tokenizer, passages, config.passage_tokens), strict=True)
-        )
+        tokens = tokenize_passages(passage_tokenizer, passages, config.passage_tokens, config.passage_prompt)
+        self._passages = dict(zip(ids, tokens, strict=True))
         self.cut_passages = sum(len(tokens) >= config.passage_tokens for tokens in self._passages.values())
         self.question_count, self.passage_count = len(texts), len(passages)
 

@@ -7,10 +7,12 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dpr.durable import write_atomically
-from dpr.train.step import StepResult
+
+if TYPE_CHECKING:
+    from dpr.train.step import StepResult
 
 LOG = "log.jsonl"
 

@@ -18,13 +18,12 @@ from dpr.models.optimization import make_optimizer, set_learning_rate, warmup_th
 from dpr.models.resume import load_state, load_weights, save_state, save_weights
 from dpr.train.distributed import Processes
 from dpr.train.log import RunLog
+from dpr.train.run_folder import BEST, STATE
 from dpr.train.settings import Schedule
 from dpr.train.step import BadLossError, StepResult
 from dpr.types import Progress
 
 logger = logging.getLogger(__name__)
-
-STATE, BEST = "state.safetensors", "best.safetensors"
 
 B = TypeVar("B")
 B_contra = TypeVar("B_contra", contravariant=True)

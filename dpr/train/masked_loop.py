@@ -23,6 +23,8 @@ from dpr.models.tokens import length_sorted_batches, pad
 from dpr.train.adaptation import Adaptation
 from dpr.train.log import LOG, read_log
 from dpr.train.masking import Masking
+from dpr.train.memory import StepMemory, measure_saved, weight_bytes
+from dpr.train.run_folder import STATE
 from dpr.train.token_windows import TokenWindows
 from dpr.types import IntArray, Progress
 
@@ -54,13 +56,26 @@ class MaskedLoop:
         self.batches = self._all_batches(trained)
         self._optimizer = make_optimizer(model, settings.learning_rate, settings.weight_decay)
 
+    def memory(self) -> StepMemory:
+        """Return the memory that a step takes: its whole batch goes through the model at once."""
+        longest = max((window for batch in self.batches for window in batch), key=lambda window: self._lengths[window])
+        tokens = int(self._lengths[longest])
+        self._model.train()
+        saved = measure_saved(
+            lambda rows: nn.functional.cross_entropy(*self._guess([longest] * rows, [self._settings.seed])),
+            tokens,
+            self._model,
+        )
+        batch = max(len(windows) * int(self._lengths[windows].max()) for windows in self.batches)
+        return StepMemory(weight_bytes(self._model), saved.of(batch), saved.of(batch))
+
     def run(self, output: Path, run: str, progress: Progress) -> dict[str, float]:
         """Take all steps that the saved state has not taken; return the last losses.
 
         Raises:
             ModelError: the loss is not finite, or the state in ``output`` is another run's.
         """
-        state, log_path = output / "state.safetensors", output / LOG
+        state, log_path = output / STATE, output / LOG
         done, _ = load_state(state, self._model, self._optimizer, run)
         entries = _kept_log(log_path, done)
         if done:

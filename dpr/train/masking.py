@@ -6,11 +6,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from dpr.types import IntArray
-
-BoolArray = npt.NDArray[np.bool_]
+from dpr.types import BoolArray, IntArray
 
 MASKED = 0.8
 REPLACED = 0.1

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 from dpr.data.parallel import SentencePair
 from dpr.errors import ConfigError, DataError
-from dpr.train.batches import Source
+from dpr.train.batches import Source, evenly
 from dpr.train.seen_texts import SeenTexts
 from dpr.train.teacher import PASSAGE, QUESTION, RoleText
 from dpr.train.train import describe_source
+from dpr.train.vocabulary_fit import TEXTS, texts_of
 from dpr.types import Passage
 
 _KINDS = {
@@ -84,6 +85,14 @@ class Material:
             for name, rows in self.pairs.items()
         }
         return {**texts, **pairs, **{source.name: describe_source(source) for source in self.sources}}
+
+    def sample(self) -> list[str]:
+        """Return a sample of the texts, about as many of each source."""
+        share = max(1, TEXTS // (2 * (len(self.texts) + len(self.pairs) + 1)))
+        texts = [passage.text for rows in self.texts.values() for passage in evenly(rows, share)]
+        pairs = [pair for rows in self.pairs.values() for pair in evenly(rows, share)]
+        sentences = [sentence for pair in pairs for sentence in (pair.source, pair.target)]
+        return [*texts, *sentences, *(texts_of(self.sources) if self.sources else [])]
 
     def imitations(self, plain_roles: Sequence[int]) -> list[Imitation]:
         """Return the texts to learn, each once; plain texts and sentences are learned in each of ``plain_roles``."""

@@ -17,6 +17,7 @@ from torch import nn
 from dpr.errors import DataError
 from dpr.models.backends import choose_device, choose_precision
 from dpr.models.checkpoint import content_hash, load_tokenizer, resolve
+from dpr.models.pair import question_encoder
 from dpr.reader.compute import torch_compute
 from dpr.reader.evaluate import evaluate_reader
 from dpr.reader.model import ReaderConfig, fit_config, save_reader_model
@@ -25,13 +26,17 @@ from dpr.reader.reader import ExtractiveReader
 from dpr.train.batches import Source
 from dpr.train.distributed import Processes, join_processes, leave_processes
 from dpr.train.loop import Loop
+from dpr.train.memory import check_step
 from dpr.train.reader_features import make_features
 from dpr.train.reader_network import make_network
 from dpr.train.reader_settings import ReaderTraining
 from dpr.train.reader_step import ReaderStepper, epoch_rows
 from dpr.train.reader_teacher import ask_teachers, forget_opinions, kept_opinions
-from dpr.train.record import run_facts, write_record
+from dpr.train.record import run_facts
+from dpr.train.run_folder import RunFolder
 from dpr.train.train import base_hash
+from dpr.train.trainable import count_trainable
+from dpr.train.vocabulary_fit import texts_of, warn_of_splits
 from dpr.types import Example, Progress, no_progress
 
 logger = logging.getLogger(__name__)
@@ -54,31 +59,41 @@ def train_reader(
     teachers: Sequence[str] = (),
     progress: Progress = no_progress,
     command: str = "",
+    overwrite: bool = False,
 ) -> dict[str, object]:
     """Train a reader, save it to ``output``, and return how it went.
 
     A run that was killed goes on from its last checkpoint when it is called again with the same arguments, to the same
     weights. Under ``torchrun`` the processes share each batch. The mean opinion of ``teachers``, readers by directory
     or hub name, is a part of the targets. Without ``held_out`` the last weights are kept, else those that did best on
-    these questions: by the mean of the sets' F1 or exact match.
+    these questions: by the mean of the sets' F1 or exact match. If the base is a pair, its question encoder is used. A
+    run that ``output`` holds finished is not repeated, unless ``overwrite`` is set.
 
     Raises:
         DataError: there are no questions, or an answer lacks its offset.
-        ModelError: the base cannot be loaded, the loss is not finite, or ``output`` holds another run's state.
+        ModelError: the base cannot be loaded or is frozen, or the loss is not finite.
+        ConfigError: a step does not fit in memory, or ``output`` is a model that is read, or holds another model or run
+            and ``overwrite`` is not set.
     """
     if not any(source.examples for source in sources):
         raise DataError("there are no training questions; name a data set with questions and answers")
     processes = join_processes()
     try:
-        held = (held_out, teachers)
-        return _train(sources, output, training, config or ReaderConfig(), *held, processes, progress, command)
+        training = replace(training, base=question_encoder(training.base))
+        config = config or ReaderConfig()
+        run = _run_identity(training, config, sources, held_out, teachers)
+        folder = RunFolder(output, run, overwrite, processes)
+        finished = folder.finished([training.base, *teachers, *filter(None, [training.start_from])])
+        if finished is not None:
+            return finished
+        return _train(sources, folder, training, config, held_out, teachers, processes, progress, command)
     finally:
         leave_processes()
 
 
 def _train(
     sources: Sequence[Source],
-    output: Path,
+    folder: RunFolder,
     training: ReaderTraining,
     config: ReaderConfig,
     held_out: Sequence[ReadingSet],
@@ -90,27 +105,31 @@ def _train(
     torch.manual_seed(training.seed)
     device = choose_device()
     precision = choose_precision(training.precision, device)
-    tokenizer = load_tokenizer(resolve(training.base))
     network = make_network(training).to(device).train()
+    tokenizer = load_tokenizer(resolve(training.base), network.model)
+    warn_of_splits(tokenizer, texts_of(sources), training.base)
+    counts = count_trainable(network, [network.model], training.base)
     scale = training.added_rows_scale if training.lora_rank else 1.0  # whole weights are saved with it
     config = replace(fit_config(config, network.model), added_rows_scale=scale)
     examples = [example for source in sources for example in _weighed(source, training.seed)]
     shown = add_negatives(examples, training.negative_share, training.negative_depth, training.seed)
     features = list(make_features(tokenizer, shown, config))
     lengths = [len(feature.window) for feature in features]
-    output.mkdir(parents=True, exist_ok=True)
-    run = _run_identity(training, config, sources, held_out, teachers)
+    folder.begin()
     ask = partial(ask_teachers, teachers, features, shown, config, progress)
-    opinions = kept_opinions(output, run, processes, ask) if teachers else {}
+    opinions = kept_opinions(folder.path, folder.run, processes, ask) if teachers else {}
     stepper = ReaderStepper(network, features, tokenizer.pad_token_id, training, precision, processes, opinions)
     batches_of = partial(epoch_rows, lengths, training.batch_tokens, training.seed)
     reader = ExtractiveReader("training", torch_compute(network, precision), tokenizer, config)
     measure = partial(_measure, reader, network, held_out) if held_out else None
     began = time.monotonic()
     loop = Loop(network, stepper, batches_of, measure, training, precision, processes)
-    standing, last = loop.run(output, run, progress)
+    memory = check_step(stepper.memory(), device, processes)
+    standing, last = loop.run(folder.path, folder.run, progress)
     record: dict[str, object] = {
         **run_facts(command, precision, standing, last),
+        **counts,
+        "memory": memory,
         "training": asdict(training),
         "base_sha256": base_hash(training.base),
         "sources": {source.name: _described(source) for source in sources},
@@ -120,14 +139,14 @@ def _train(
         "taught_windows": len(opinions),
         "processes": processes.count,
         "seconds": round(time.monotonic() - began, 1),
-        "run": run,
+        "run": folder.run,
     }
     if measure is not None:
         record["validation"] = measure()
     if processes.is_main:
-        save_reader_model(output, network, tokenizer, config)
-        write_record(output, record)
-        forget_opinions(output)
+        save_reader_model(folder.path, network, tokenizer, config)
+        folder.finish(record)
+        forget_opinions(folder.path)
     processes.wait()
     return record
 
@@ -169,7 +188,7 @@ def _run_identity(
     teachers: Sequence[str],
 ) -> str:
     """Return what tells runs with other settings or data apart; how often a state is saved is no difference."""
-    settings = [asdict(replace(training, checkpoint_steps=1)), asdict(config)]
+    settings = [asdict(replace(training, checkpoint_steps=1)), asdict(config), base_hash(training.base)]
     parts = [(source.name, source.weight, _source_hash(source)) for source in sources]
     digest = hashlib.sha256(json.dumps([settings, parts], sort_keys=True).encode())
     for part in held_out:

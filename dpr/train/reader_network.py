@@ -12,7 +12,7 @@ from torch import nn
 from dpr.errors import ModelError
 from dpr.models.adapters import add_lora
 from dpr.models.backends import choose_device
-from dpr.models.checkpoint import first_line, is_adapter, load_model, resolve
+from dpr.models.checkpoint import first_line, is_adapter, load_model, quiet_transformers, resolve
 from dpr.reader.model import ReaderNetwork, load_parts, make_match, make_relevance_head, scale_added_rows
 from dpr.train.reader_settings import ReaderTraining
 
@@ -44,7 +44,8 @@ def make_network(training: ReaderTraining) -> ReaderNetwork:
 
 def _adapted(model: Any, training: ReaderTraining) -> Any:
     options = {"task_type": "QUESTION_ANS", "modules_to_save": ["qa_outputs"]}
-    return add_lora(model, training.lora_rank, training.lora_alpha, training.base, **options)
+    with quiet_transformers():
+        return add_lora(model, training.lora_rank, training.lora_alpha, training.base, **options)
 
 
 def _start_from(network: ReaderNetwork, directory: Path) -> None:

@@ -14,6 +14,7 @@ from dpr.reader.model import Logits, ReaderNetwork
 from dpr.reader.windows import pad_windows
 from dpr.train.distributed import Processes
 from dpr.train.encoding import CHUNK_TOKENS
+from dpr.train.memory import StepMemory, measure_saved, weight_bytes
 from dpr.train.reader_features import Feature
 from dpr.train.reader_settings import ReaderTraining
 from dpr.train.reader_teacher import Opinions, key_of
@@ -105,6 +106,20 @@ class ReaderStepper:
         self._processes = processes
         self._opinions = opinions
         self.device = network.device
+        self._chunk_tokens = training.chunk_tokens or CHUNK_TOKENS[self.device.type]
+
+    def memory(self) -> StepMemory:
+        """Return the memory that a step takes: forward and backward pass go chunk by chunk."""
+        longest = max(self._features, key=lambda feature: len(feature.window))
+        tokens = len(longest.window)
+
+        def loss_of(rows: int) -> torch.Tensor:
+            with self._autocast():
+                return self._losses([longest] * rows).sum()
+
+        saved = measure_saved(loss_of, tokens, self._network)
+        chunk = saved.of(max(tokens, min(self._chunk_tokens, self._training.batch_tokens)))
+        return StepMemory(weight_bytes(self._network), chunk, chunk)
 
     def backward(self, batches: Sequence[Rows], scaler: torch.amp.GradScaler | None = None) -> StepResult:
         """Add the gradient of the mean loss of all windows of some batches to the weights of this process.
@@ -116,7 +131,7 @@ class ReaderStepper:
         """
         features = [self._features[row] for batch in batches for row in batch]
         total = torch.zeros(())
-        with torch.autocast(self.device.type, self._precision, enabled=self._precision != torch.float32):
+        with self._autocast():
             for chunk in self._own_chunks(features):
                 loss = self._losses(chunk).sum() / len(features)
                 (scaler.scale(loss) if scaler else loss).backward()
@@ -131,9 +146,11 @@ class ReaderStepper:
         """Return this process's windows of a batch, of all lengths, in chunks of like length."""
         longest_first = sorted(features, key=lambda feature: -len(feature.window))
         own = longest_first[self._processes.rank :: self._processes.count]
-        budget = self._training.chunk_tokens or CHUNK_TOKENS[self.device.type]
         lengths = [len(feature.window) for feature in own]
-        return [[own[place] for place in chunk] for chunk in length_sorted_batches(lengths, budget)]
+        return [[own[place] for place in chunk] for chunk in length_sorted_batches(lengths, self._chunk_tokens)]
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, self._precision, enabled=self._precision != torch.float32)
 
     def _losses(self, chunk: Sequence[Feature]) -> torch.Tensor:
         inputs = pad_windows([feature.window for feature in chunk], self._pad_id, self._network.input_names)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from dpr.config import DEFAULT_BASE
+from dpr.config import DEFAULT_ENCODER
 from dpr.errors import ConfigError
 
 
@@ -25,7 +25,7 @@ class Schedule:
     ``patience`` validations in a row without a better one (0: never).
     """
 
-    base: str = DEFAULT_BASE
+    base: str = DEFAULT_ENCODER
 
     epochs: int = 1
     max_steps: int = 0
@@ -82,11 +82,14 @@ def refuse_below(settings: object, name: str, least: int) -> None:
 class Training(Schedule):
     """Settings of a run; lengths count special tokens, None takes the base's own. `Schedule` has the rest.
 
+    A prompt is put before every question, or passage, and is saved with the encoder.
+
     Batches: a step sees ``batch_size`` questions, at most ``questions_per_passage`` of which share a passage, and
     ``hard_negatives`` further passages for each question that has some. Passages of one document are hard negatives of
     each other: ``document_passages`` of them come into a batch together. ``separate_sources`` fills a batch from one
     data set where it can: negatives of the same kind are harder, too. ``gradient_cache`` encodes each chunk twice so
-    that only one is in memory. ``accumulation_steps`` batches are averaged before a step; that adds no negatives.
+    that only one is in memory; None does so where a batch would take too much (`dpr.train.memory`).
+    ``accumulation_steps`` batches are averaged before a step; that adds no negatives.
 
     Loss: ``temperature`` None is 0.05 for normalized vectors and 1 for raw inner products; ``learn_temperature`` trains
     it. ``symmetric`` adds the loss of finding the question by its passage. ``lexical_share`` of the loss is the
@@ -108,6 +111,8 @@ class Training(Schedule):
     normalize: bool | None = None
     question_tokens: int | None = None
     passage_tokens: int | None = None
+    question_prompt: str | None = None
+    passage_prompt: str | None = None
     sketch_dimension: int = 0
 
     batch_size: int = 128
@@ -115,7 +120,7 @@ class Training(Schedule):
     document_passages: int = 8
     hard_negatives: int = 1
     separate_sources: bool = True
-    gradient_cache: bool = False
+    gradient_cache: bool | None = None
 
     temperature: float | None = None
     learn_temperature: bool = False

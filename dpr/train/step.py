@@ -18,6 +18,7 @@ from dpr.train.encoding import CHUNK_TOKENS, Chunks, TokenCache
 from dpr.train.gradcache import cached_backward, plain_backward
 from dpr.train.lexical import LexicalTeacher
 from dpr.train.loss import in_batch_loss, same_passage_mask
+from dpr.train.memory import StepMemory, encoder_memory
 from dpr.train.settings import Training
 from dpr.train.swapping import swap_table
 from dpr.train.towers import Towers
@@ -78,11 +79,19 @@ class Stepper:
         self._precision = precision
         self._processes = processes
         self.device = next(towers.question.parameters()).device
+        self.gradient_cache = bool(training.gradient_cache)
+        self._chunk_tokens = training.chunk_tokens or CHUNK_TOKENS[self.device.type]
         if training.swap_pieces and not towers.added_pieces:
             raise ConfigError(f"{training.base} has no added WordPieces to swap (swap_pieces); dpr adapt adds some")
         self._teacher = (
             LexicalTeacher(tokens.every_passage(), len(towers.tokenizers[1])) if training.lexical_share else None
         )
+
+    def memory(self, batches: Sequence[Batch]) -> StepMemory:
+        """Return the memory that a step takes for the largest of some batches; this process encodes a part of each."""
+        parts = [part_of(batch, self._processes.rank, self._processes.count) for batch in batches]
+        texts = [(self._tokens.questions(part), self._tokens.passages(part)) for part in parts]
+        return encoder_memory(self._towers, texts, self._chunk_tokens, self._autocast)
 
     def backward(self, batches: Sequence[Batch], scaler: torch.amp.GradScaler | None = None) -> StepResult:
         """Add the gradient of the mean loss of some batches to the weights of this process.
@@ -110,7 +119,7 @@ class Stepper:
             return losses.sum() * factor
 
         chunks = [questions.encodes(self._autocast()), passages.encodes(self._autocast())]
-        if self._training.gradient_cache:
+        if self.gradient_cache:
             scaled = cached_backward(chunks, loss_of)
         else:
             with self._autocast():  # weights are cast once for all chunks
@@ -137,9 +146,8 @@ class Stepper:
         return self._teacher.scores(self._tokens.questions(batch), everywhere).to(self.device)
 
     def _chunks(self, role: int, tokens: list[list[int]]) -> Chunks:
-        budget = self._training.chunk_tokens or CHUNK_TOKENS[self.device.type]
         pad_id = self._towers.tokenizers[role].pad_token_id
-        return Chunks(self._towers.both[role], tokens, pad_id, budget)
+        return Chunks(self._towers.both[role], tokens, pad_id, self._chunk_tokens)
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, self._precision, enabled=self._precision != torch.float32)

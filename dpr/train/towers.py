@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Collection, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,19 @@ from dpr.models.checkpoint import (
     save_tokenizer,
 )
 from dpr.models.dpr_checkpoint import tower_class
-from dpr.models.encoders import check_sketch, fit_lengths, locate_towers
+from dpr.models.encoders import check_sketch, check_use, fit_lengths
+from dpr.models.head import Head
 from dpr.models.lexical_sketch import LexicalSketch
+from dpr.models.locate import locate_towers
+from dpr.models.pair import PAIR_CONFIG, split_name
 from dpr.models.sentence_transformers import read_head, write_sentence_transformers_files
 from dpr.models.tokens import Tokens
-from dpr.models.tower import EncoderConfig, Head, Tower, hidden_dimension
+from dpr.models.tower import EncoderConfig, Tower, hidden_dimension
 from dpr.train.lexical import piece_rarity
 from dpr.train.settings import Training
+from dpr.types import EncoderOptions
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +70,7 @@ class Towers:
         """Write ``encoder.json`` and a Hugging Face checkpoint, or an adapter, for each tower."""
         config = self.question.config
         output.mkdir(parents=True, exist_ok=True)
-        (output / "encoder.json").write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
+        (output / PAIR_CONFIG).write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
         roles = ("question",) if self.is_shared else ("question", "passage")
         for role, tower, tokenizer, base in zip(roles, self.both, self.tokenizers, self.bases, strict=False):
             _save_tower(tower, tokenizer, base, output / role)
@@ -76,16 +83,18 @@ def make_towers(training: Training) -> Towers:
         ModelError: the base cannot be loaded, or holds an adapter of another rank.
         ConfigError: a length or a pooling is not possible.
     """
-    question_dir, passage_dir, config = locate_towers(training.base)
+    options = EncoderOptions(training.question_prompt, training.passage_prompt)
+    question_dir, passage_dir, config = locate_towers(training.base, options)
     config = _configured(config, training)
-    question = _trainable(question_dir, config, training)
+    question = _trainable(question_dir, config, training, 0)
     if training.shared and passage_dir != question_dir:
         raise ConfigError(f"{training.base} has two different towers, which cannot be shared; train them separately")
-    passage = question if training.shared else _trainable(passage_dir, config, training)
-    tokenizers = load_tokenizer(question_dir), load_tokenizer(passage_dir)
-    check_sketch(question, tokenizers[0], question_dir)
-    check_sketch(passage, tokenizers[1], passage_dir)
-    bases = _root_name(question_dir, training), _root_name(passage_dir, training)
+    passage = question if training.shared else _trainable(passage_dir, config, training, 1)
+    tokenizers = load_tokenizer(question_dir, question.model), load_tokenizer(passage_dir, passage.model)
+    for tower, tokenizer, directory in zip((question, passage), tokenizers, (question_dir, passage_dir), strict=True):
+        check_sketch(tower, tokenizer, directory)
+        check_use(tower, tokenizer, directory)
+    bases = _root_name(question_dir, training, 0), _root_name(passage_dir, training, 1)
     extension = read_rows(question_dir)
     added = 0 if extension is None else len(extension[0])
     return Towers(question, passage, tokenizers, bases, range(len(tokenizers[0]) - added, len(tokenizers[0])))
@@ -103,10 +112,10 @@ def add_sketches(towers: Towers, dimension: int, passages: Collection[Tokens]) -
                 f"sketch_dimension is {dimension}, but the base's is {tower.sketch.dimension}; leave it out"
             )
         if tower.sketch is None:
-            if tower.projection is not None:
+            if len(tower.head):
                 raise ConfigError(
-                    f"sketch_dimension {dimension}: the base has a linear map after its pooling, which a sketch must "
-                    "come before; train the encoder from before its whitening"
+                    f"sketch_dimension {dimension}: the base has a {type(tower.head[0]).__name__} after its pooling, "
+                    "which a sketch must come before; train the encoder from before its whitening"
                 )
             rarity = torch.from_numpy(piece_rarity(passages, len(tokenizer)))
             rarity[tokenizer.all_special_ids] = 0
@@ -114,16 +123,20 @@ def add_sketches(towers: Towers, dimension: int, passages: Collection[Tokens]) -
 
 
 def _trainable_head(directory: Path) -> Head:
-    """Return a base's head; the learned part of its sketch is trained further."""
+    """Return a base's head; the learned part of its sketch is trained further, all else stays, which is logged."""
     head = read_head(directory)
-    if head.sketch:
-        head.sketch.importance.requires_grad_()
+    for module in head:
+        if isinstance(module, LexicalSketch):
+            module.importance.requires_grad_()
+        elif any(True for _ in module.parameters()):
+            logger.info("the %s after the pooling of %s is not trained", type(module).__name__, directory)
     return head
 
 
 def _configured(config: EncoderConfig, training: Training) -> EncoderConfig:
     """Return how the base is used, with what the settings say instead."""
-    return EncoderConfig(
+    return replace(
+        config,
         pooling=training.pooling or config.pooling,
         normalize=config.normalize if training.normalize is None else training.normalize,
         question_tokens=training.question_tokens or config.question_tokens,
@@ -131,10 +144,10 @@ def _configured(config: EncoderConfig, training: Training) -> EncoderConfig:
     )
 
 
-def _trainable(directory: Path, config: EncoderConfig, training: Training) -> Tower:
+def _trainable(directory: Path, config: EncoderConfig, training: Training, role: int) -> Tower:
     auto_class = tower_class(directory)
     if training.lora_rank:
-        model = _with_adapter(load_model(auto_class, base_of(directory)), directory, training)
+        model = _with_adapter(load_model(auto_class, base_of(directory)), directory, training, role)
     else:
         model = load_model(auto_class, directory)
     for name, weight in model.named_parameters():
@@ -149,7 +162,7 @@ def _trainable(directory: Path, config: EncoderConfig, training: Training) -> To
     return Tower(model, fit_lengths(config, model), _trainable_head(directory)).train()
 
 
-def _with_adapter(model: Any, directory: Path, training: Training) -> Any:
+def _with_adapter(model: Any, directory: Path, training: Training, role: int) -> Any:
     """Freeze a base and put a new adapter on it, or the directory's own to train it further."""
     from peft import PeftModel
 
@@ -167,7 +180,7 @@ def _with_adapter(model: Any, directory: Path, training: Training) -> Any:
         if rank != training.lora_rank:
             raise ModelError(f"{directory} has an adapter of rank {rank}; train it with lora_rank {rank}, or merge it")
     else:
-        name = _root_name(directory, training)
+        name = _root_name(directory, training, role)
         with quiet_transformers():
             adapted = add_lora(model, training.lora_rank, training.lora_alpha, name, exclude_modules=r".*pooler.*")
     for module in _extended(adapted):
@@ -179,12 +192,14 @@ def _extended(model: nn.Module) -> Iterator[ExtendedEmbedding]:
     return (module for module in model.modules() if isinstance(module, ExtendedEmbedding))
 
 
-def _root_name(directory: Path, training: Training) -> str:
-    """Return the name of the whole weights that a tower builds on, as the user or the adapter gave it."""
+def _root_name(directory: Path, training: Training, role: int) -> str:
+    """Return the name of the whole weights that an encoder builds on, as the user or the adapter gave it."""
     name = base_name(directory)
     if name is not None:
         return _root_name_of(name)
-    return str(directory) if (Path(training.base) / "encoder.json").is_file() else training.base
+    names = split_name(training.base)
+    is_pair = (directory.parent / PAIR_CONFIG).is_file() and resolve(names[0]) != directory
+    return str(directory) if is_pair else names[-1 if role else 0]
 
 
 def _root_name_of(name: str) -> str:
@@ -204,4 +219,4 @@ def _save_tower(tower: Tower, tokenizer: Any, base: str, folder: Path) -> None:
     else:
         model.save_pretrained(folder)
     save_tokenizer(tokenizer, folder)
-    write_sentence_transformers_files(folder, tower.config, hidden_dimension(model), tower.head)
+    write_sentence_transformers_files(folder, tower.config, hidden_dimension(model), tuple(tower.head))

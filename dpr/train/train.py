@@ -15,16 +15,21 @@ import torch
 from torch import nn
 
 from dpr.models.backends import choose_device, choose_precision
-from dpr.models.checkpoint import content_hash, resolve
+from dpr.models.checkpoint import content_hash
+from dpr.models.pair import encoder_directories
 from dpr.train.batches import Batching, Source, check_sources, epoch_batches
 from dpr.train.distributed import Processes, join_processes, leave_processes
 from dpr.train.encoding import TokenCache
 from dpr.train.loop import Loop
-from dpr.train.record import run_facts, write_record
+from dpr.train.memory import plan_run
+from dpr.train.record import run_facts
+from dpr.train.run_folder import RunFolder
 from dpr.train.settings import Training
 from dpr.train.step import Stepper, Temperature
 from dpr.train.towers import add_sketches, make_towers
+from dpr.train.trainable import count_trainable
 from dpr.train.validation import HeldOut
+from dpr.train.vocabulary_fit import texts_of, warn_of_splits
 from dpr.types import Example, Progress, no_progress
 
 logger = logging.getLogger(__name__)
@@ -37,31 +42,38 @@ def train(
     held_out: Sequence[Example] = (),
     progress: Progress = no_progress,
     command: str = "",
+    overwrite: bool = False,
 ) -> dict[str, object]:
     """Train BERT_q and BERT_p, save them to ``output``, and return how it went.
 
     A run that was killed goes on from its last checkpoint when it is called again with the same arguments, to the same
     weights (with several processes only without dropout: the random numbers of the first alone are saved). Under
     ``torchrun`` the processes share each batch. Without ``held_out`` the last weights are kept, else those that did
-    best on these questions.
+    best on these questions. A run that ``output`` holds finished is not repeated, unless ``overwrite`` is set.
 
     Raises:
         DataError: there is nothing to train on, or a question has no passage.
-        ModelError: the base cannot be loaded, the loss is not finite, or ``output`` holds another run's state.
-        ConfigError: a setting does not fit the base.
+        ModelError: the base cannot be loaded or is frozen, or the loss is not finite.
+        ConfigError: a setting does not fit the base, a step does not fit in memory, or ``output`` is the base, or holds
+            another model or run and ``overwrite`` is not set.
     """
     check_sources(sources)
     validation = HeldOut.of(held_out) if held_out else None
     processes = join_processes()
     try:
-        return _train(sources, output, training, validation, processes, progress, command)
+        run = _run_identity(training, sources, validation)
+        folder = RunFolder(output, run, overwrite, processes)
+        finished = folder.finished([training.base])
+        if finished is not None:
+            return finished
+        return _train(sources, folder, training, validation, processes, progress, command)
     finally:
         leave_processes()
 
 
 def _train(
     sources: Sequence[Source],
-    output: Path,
+    folder: RunFolder,
     training: Training,
     held_out: HeldOut | None,
     processes: Processes,
@@ -76,23 +88,28 @@ def _train(
     if training.sketch_dimension:
         add_sketches(towers, training.sketch_dimension, tokens.every_passage())
     _warn(training, tokens, towers.question.config.passage_tokens)
+    warn_of_splits(towers.tokenizers[1], texts_of(sources), training.base)
     for tower in towers.both:
         tower.to(device)
     if training.compile:
         for tower in towers.both:
             tower.model.compile(dynamic=True)
     temperature = Temperature(training, towers.question.config.normalize).to(device)
-    output.mkdir(parents=True, exist_ok=True)
-    run = _run_identity(training, sources, held_out)
     stepper = Stepper(towers, temperature, tokens, training, precision, processes)
     began = time.monotonic()
     batches_of = partial(epoch_batches, sources, Batching.of(training))
     module = nn.ModuleDict({"towers": towers.module(), "temperature": temperature})
+    counts = count_trainable(module, [tower.model for tower in towers.both], training.base)
     measure = partial(held_out.measure, towers.both, towers.tokenizers, precision) if held_out else None
     loop = Loop(module, stepper, batches_of, measure, training, precision, processes)
-    standing, last = loop.run(output, run, progress)
+    folder.begin()
+    plan = plan_run(stepper.memory(batches_of(0)), device, training.gradient_cache, folder, processes)
+    stepper.gradient_cache = plan.gradient_cache
+    standing, last = loop.run(folder.path, folder.run, progress)
     record: dict[str, object] = {
         **run_facts(command, precision, standing, last),
+        **counts,
+        **plan.described(),
         "training": asdict(training),
         "base_sha256": base_hash(training.base),
         "sources": {source.name: describe_source(source) for source in sources},
@@ -101,13 +118,13 @@ def _train(
         "cut_passages": tokens.cut_passages,
         "temperature": round(1 / float(temperature()), 6),
         "seconds": round(time.monotonic() - began, 1),
-        "run": run,
+        "run": folder.run,
     }
     if measure is not None:
         record["validation"] = measure()
     if processes.is_main:
-        towers.save(output)
-        write_record(output, record)
+        towers.save(folder.path)
+        folder.finish(record)
     processes.wait()
     return record
 
@@ -143,14 +160,15 @@ def _source_hash(source: Source) -> str:
 
 
 def base_hash(base: str) -> list[str]:
-    """Return the content hash of a base, or of the two that a name joins."""
-    return [content_hash(resolve(part.strip())) for part in base.split(",")]
+    """Return the content hash of a base, or of each encoder of a pair."""
+    return [content_hash(directory) for directory in encoder_directories(base)]
 
 
 def _run_identity(training: Training, sources: Sequence[Source], held_out: HeldOut | None) -> str:
     """Return what tells runs with other settings or data apart; how often a state is saved is no difference."""
     settings = asdict(replace(training, checkpoint_steps=1))
-    parts = [settings, [(source.name, source.weight, _source_hash(source)) for source in sources]]
+    described = [(source.name, source.weight, _source_hash(source)) for source in sources]
+    parts = [settings, base_hash(training.base), described]
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
     if held_out is not None:
         digest.update("\n".join(held_out.questions).encode())

@@ -72,8 +72,8 @@ class HeldOut:
         """Return `rank_metrics` of two towers."""
         question_tower, passage_tower = towers
         config = question_tower.config
-        questions = tokenize_questions(tokenizers[0], self.questions, config.question_tokens)
-        passages = tokenize_passages(tokenizers[1], self.passages, config.passage_tokens)
+        questions = tokenize_questions(tokenizers[0], self.questions, config.question_tokens, config.question_prompt)
+        passages = tokenize_passages(tokenizers[1], self.passages, config.passage_tokens, config.passage_prompt)
         for tower in towers:
             tower.eval()
         question_vectors = embed(torch_compute(question_tower, precision), questions, tokenizers[0].pad_token_id)

@@ -73,10 +73,16 @@ class VectorObjective:
 
         return Task(
             questions=tokenize_questions(
-                tokenizers[QUESTION], [self._learned[place].text for place in questions], config.question_tokens
+                tokenizers[QUESTION],
+                [self._learned[place].text for place in questions],
+                config.question_tokens,
+                config.question_prompt,
             ),
             passages=tokenize_passages(
-                tokenizers[PASSAGE], [self._learned[place].passage for place in passages], config.passage_tokens
+                tokenizers[PASSAGE],
+                [self._learned[place].passage for place in passages],
+                config.passage_tokens,
+                config.passage_prompt,
             ),
             losses=losses,
             ids=tuple(self._learned[place].id for place in places),

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -22,13 +20,13 @@ from dpr.errors import ConfigError, ModelError
 from dpr.models.checkpoint import read_json
 from dpr.models.encoders import DualEncoder, load_encoder
 from dpr.models.export import RECORD, export
+from dpr.models.head import IDENTITY, Dense, Head
+from dpr.models.output import check_output
 from dpr.models.sentence_transformers import read_head, write_sentence_transformers_files
 from dpr.models.tower import hidden_dimension
-from dpr.train.batches import Source, check_sources
+from dpr.train.batches import Source, check_sources, evenly
 from dpr.train.train import describe_source
 from dpr.types import FloatArray, Passage, Progress, no_progress
-
-T = TypeVar("T")
 
 FLOOR = 0.01
 """Added to each direction's variance, as a share of their mean: directions of no variance stay small."""
@@ -42,6 +40,7 @@ def whiten(
     limit: int = 2000,
     command: str = "",
     progress: Progress = no_progress,
+    overwrite: bool = False,
 ) -> dict[str, object]:
     """Write an encoder with a whitening map after its pooling to another folder, and return what was done.
 
@@ -56,28 +55,32 @@ def whiten(
         limit: at most so many questions, and passages, of each source.
         command: what the record says it was made by.
         progress: told how many passages of a source are encoded.
+        overwrite: whether a model that the output holds may be replaced.
 
     Raises:
         DataError: there are no questions with passages.
-        ConfigError: the power is out of range, there are too few texts, or the output is the encoder itself.
+        ConfigError: the power is out of range, there are too few texts, or the output is the encoder itself or its
+            base, or holds a model and ``overwrite`` is not set.
         ModelError: the encoder cannot be loaded.
     """
     if not 0 < power <= 1 or limit < 2:
         raise ConfigError(f"power {power} and limit {limit}: give a power above 0 up to 1, and a limit of at least 2")
     check_sources(sources)
-    if output.resolve() == Path(name).resolve():
-        raise ConfigError(f"the output {output} is the encoder itself; choose another folder")
+    check_output(output, [name], overwrite)
     encoder = load_encoder(name)
+    if encoder.config.dimension is not None:
+        raise ConfigError(
+            f"{name} keeps {encoder.config.dimension} numbers of a vector, and whitening needs all; export it with more"
+        )
     covariances = [
         np.cov(vectors, rowvar=False) for one in sources for vectors in _vectors(encoder, one, limit, progress)
     ]
     matrix = whitening_matrix(np.mean(covariances, axis=0), power)
-    written = export(name, output, "as-is")
+    written = export(name, output, "as-is", overwrite=overwrite)
     for role, tower in zip(("question", "passage"), (encoder.question_tower, encoder.passage_tower), strict=True):
         folder = output / role
         if folder.is_dir():
-            head = read_head(folder)
-            head = replace(head, projection=_after(head.projection, matrix))
+            head = _with_map(read_head(folder), matrix)
             write_sentence_transformers_files(folder, encoder.config, hidden_dimension(tower.model), head)
     spent: dict[str, object] = {
         "command": command,
@@ -111,12 +114,15 @@ def _vectors(encoder: DualEncoder, source: Source, limit: int, progress: Progres
         passages.setdefault(example.positives[0].id, example.positives[0])
     if min(len(questions), len(passages)) < 2:
         raise ConfigError(f"{source.name}: whitening needs at least 2 questions and 2 passages; give more data")
-    yield encoder.encode_questions(_evenly(questions, limit))
-    yield encoder.encode_passages(_evenly(list(passages.values()), limit), progress)
+    yield encoder.encode_questions(evenly(questions, limit))
+    yield encoder.encode_passages(evenly(list(passages.values()), limit), progress)
 
 
-def _evenly(items: Sequence[T], limit: int) -> Sequence[T]:
-    return items[:: -(-len(items) // limit)]
+def _with_map(head: Head, matrix: FloatArray) -> Head:
+    """Return a head followed by the linear map ``matrix``, (D, D); a linear map at the head's end is merged with it."""
+    last = head[-1] if head else None
+    before = last.linear if isinstance(last, Dense) and last.activation_name == IDENTITY else None
+    return (*(head[:-1] if before else head), Dense(_after(before, matrix)))
 
 
 def _after(before: nn.Linear | None, matrix: FloatArray) -> nn.Linear:

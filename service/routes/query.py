@@ -89,7 +89,9 @@ def _retrieve(qa: OpenQA, request: RetrieveRequest, retriever: RetrieverName, fu
     found = qa.retrieve(request.batch, retriever, request.k, fusion)
     retrieved = time.perf_counter()
     results = [
-        RetrieveResult(question=question, hits=_hits(hits, qa.passages(hits)))
+        RetrieveResult(
+            question=question, hits=_hits(hits, qa.passages(hits)), note=qa.note(question, retriever) or None
+        )
         for question, hits in zip(request.batch, found, strict=True)
     ]
     timings = RetrieveTimings(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dpr.config import load_config
+from dpr.config import DEFAULT_ENCODER, load_config
 from dpr.errors import ConfigError
 
 
@@ -46,3 +46,19 @@ def test_nothing_unknown_or_mistyped_passes(tmp_path: Path, text: str, message: 
 def test_an_absent_file_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="does not exist; check its path"):
         load_config(Settings, tmp_path / "none.toml")
+
+
+def test_one_encoder_is_what_everything_starts_from() -> None:
+    from inspect import signature
+
+    from dpr.models.encoders import load_encoder
+    from dpr.train.adaptation import Adaptation
+    from dpr.train.distillation import Distillation
+    from dpr.train.reader_settings import ReaderTraining
+    from dpr.train.settings import Training
+    from index_builder.cli import build_command
+
+    bases = [Training().base, ReaderTraining().base, Adaptation().base, Distillation(teacher="any").base]
+    assert set(bases) == {DEFAULT_ENCODER}
+    assert signature(load_encoder).parameters["name"].default == DEFAULT_ENCODER
+    assert signature(build_command).parameters["encoder"].default == DEFAULT_ENCODER

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from dpr.errors import RequestError
 from dpr.pipeline import MAX_QUESTION_CHARACTERS, OpenQA, broken_rule
 from dpr.search.fusion import Fusion
 from dpr.search.open import OpenIndex, open_index
-from dpr.types import Answer, Candidates, FloatArray, Reading
+from dpr.types import Answer, Candidates, FloatArray, Reading, TokensRead
 from index_builder.build import BuildOptions, build
 from tests.fakes import HashEncoder, WordAnalyzer
 
@@ -119,6 +120,30 @@ def test_an_answer_is_a_span_of_a_retrieved_passage(qa: OpenQA) -> None:
     texts = {passage.id: passage.text for passage in result.passages}
     assert all(texts[answer.passage_id][answer.start : answer.end] == answer.text for answer in result.reading.answers)
     assert result.generation == "000001"
+
+
+class ShortSighted(HashEncoder):
+    """Reads three words of a question."""
+
+    def tokens_read(self, question: str) -> TokensRead:
+        return TokensRead(min(3, len(question.split())), len(question.split()))
+
+
+class NotingReader(FirstWordReader):
+    def read(self, batch: Sequence[Candidates], n_best: int = 1) -> list[Reading]:
+        return [replace(reading, note="the reader says so") for reading in super().read(batch, n_best)]
+
+
+def test_what_is_not_read_of_a_question_is_noted(index_folder: Path, reader: FirstWordReader) -> None:
+    index = open_index(index_folder, encoder=ShortSighted(), analyzer=WordAnalyzer())
+    long, short = "the han river through seoul", "the moon"
+    note = "the encoder read the first 3 of 5 tokens of the question"
+    for name, expected in (("dense", note), ("hybrid", note), ("bm25", "")):
+        answered = OpenQA(index, reader).answer([long, short], name)
+        assert [result.reading.note for result in answered] == [expected, ""]
+        assert [OpenQA(index, None).note(question, name) for question in (long, short)] == [expected, ""]
+    [result] = OpenQA(index, NotingReader()).answer([long])
+    assert result.reading.note == f"{note}; the reader says so"
 
 
 def test_a_question_without_hits_is_not_read(qa: OpenQA, reader: FirstWordReader) -> None:

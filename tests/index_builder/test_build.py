@@ -39,7 +39,7 @@ def test_the_manifest_tells_what_was_built_and_how(tmp_path: Path) -> None:
         32,
     )
     assert (manifest.analyzer.name, manifest.analyzer.version) == ("words", "1")
-    assert dict(manifest.weights["bm25"].parameters) == {"k1": 0.9, "b": 0.4, "epsilon": 0.25}
+    assert dict(manifest.weights["bm25"].parameters) == {"k1": 0.9, "b": 0.4}
     made = manifest.provenance
     assert (made.sources[0].passages, made.sources[0].duplicates) == (6, 1)
     assert made.command == "dpr-index build …"

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import typer
 
 from dpr.errors import ConfigError
-from dpr.types import Encoder, FloatArray, Passage, Progress, no_progress
+from dpr.types import EncodedPassages, Encoder, EncoderOptions, FloatArray, Passage, Progress, no_progress
 from index_builder import cli
 from index_builder.options import parse_parameters
 from tests.fakes import HashEncoder
@@ -19,7 +20,7 @@ from tests.small_index import content, write_jsonl
 
 @pytest.fixture(autouse=True)
 def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(name: str, precision: str, _backend: str) -> Encoder:
+    def load(name: str, precision: str, _backend: str, _options: EncoderOptions) -> Encoder:
         return HashEncoder(f"{name} in {precision}")
 
     monkeypatch.setattr(cli, "_load_encoder", load)
@@ -120,6 +121,41 @@ def test_an_index_is_changed_and_looked_after(
     assert result("prune", index, "--keep", "1") == {"published": "000004", "removed": ["000001", "000002", "000003"]}
     assert result("verify", index)["is_sound"]
     assert run("add", index, "--corpus", changed)[0] == 2
+
+
+class ShortSighted(HashEncoder):
+    passage_tokens = 30
+
+    def encode_and_measure(self, passages: Sequence[Passage], progress: Progress = no_progress) -> EncodedPassages:
+        is_cut = np.array([len(passage.text) > self.passage_tokens for passage in passages])
+        return EncodedPassages(self.encode_passages(passages, progress), is_cut)
+
+
+def test_the_summary_says_how_many_passages_are_longer_than_the_encoder_reads(
+    run: Any, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told(*arguments: str) -> tuple[int | None, str | None]:
+        code, out, _ = run(*arguments, "--json")
+        assert code == 0
+        return json.loads(out)["cut_passages"], json.loads(out)["note"]
+
+    def note(cut: int, passages: int) -> str:
+        return (
+            f"{cut} of {passages} passages are longer than the 30 tokens that the encoder reads; chunk them "
+            "(--chunk-tokens 24)"
+        )
+
+    index, more = str(tmp_path / "index"), write_jsonl(tmp_path / "more.jsonl", [Passage("long", "word " * 9)])
+    build = ("build", "--corpus", source, "--output", index, "--analyzer", "words")
+    assert told(*build) == (None, None)
+    monkeypatch.setattr(cli, "_load_encoder", lambda *_: ShortSighted())
+    assert told(*build) == (2, note(2, 6))
+    assert told("add", index, "--corpus", more) == (3, note(3, 7))
+    assert told("compact", index) == (3, note(3, 7))
+    table = run("build", "--corpus", source, "--corpus", more, *build[3:])[1]
+    assert note(3, 7).replace(" ", "") in "".join(table.replace("│", "").split())
+    assert told("delete", index, "--id", "long") == (3, note(3, 7))  # as they were written
+    assert told("compact", index) == (None, None)
 
 
 def test_no_dense_loads_no_encoder(run: Any, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,8 @@ from dpr.errors import ModelError
 from dpr.store.arrays import open_vectors
 from dpr.store.generation import GenerationDraft, draft_generation
 from dpr.store.passages import PassageStore, write_passages
-from dpr.types import FloatArray, Passage, Progress, no_progress
-from index_builder.encode import write_vectors
+from dpr.types import EncodedPassages, FloatArray, Passage, Progress, no_progress
+from index_builder.encode import cut_passages, write_vectors
 from tests.fakes import HashEncoder
 
 
@@ -97,6 +97,39 @@ def test_finished_shards_are_not_encoded_again(passages: PassageStore, tmp_path:
     write(again)
     assert again.sizes == [5]
     assert reports == [("encode", 25, 25), ("encode", 25, 25)]
+
+
+class Measuring(HashEncoder):
+    """Reads six characters of a passage."""
+
+    passage_tokens = 6
+
+    def encode_and_measure(self, passages: Sequence[Passage], progress: Progress = no_progress) -> EncodedPassages:
+        is_cut = np.array([len(passage.text) > self.passage_tokens for passage in passages])
+        return EncodedPassages(self.encode_passages(passages, progress), is_cut)
+
+
+def test_longer_passages_are_counted_with_their_copies_whoever_encoded_them(tmp_path: Path) -> None:
+    class Stopping(Measuring):
+        def encode_and_measure(self, passages: Sequence[Passage], progress: Progress = no_progress) -> EncodedPassages:
+            if "third shard" in passages[0].text:
+                raise KeyboardInterrupt
+            return super().encode_and_measure(passages, progress)
+
+    texts = ["short", "too long", "too long", "brief", "too long", "even longer", "third shard", "end"]
+    write_passages(tmp_path / "passages.arrow", (Passage(f"p{n}", text) for n, text in enumerate(texts)))
+    passages = PassageStore.open(tmp_path / "passages.arrow")
+    with (
+        pytest.raises(KeyboardInterrupt),
+        draft_generation(tmp_path / "index", "build") as draft,
+    ):
+        write_vectors(passages, Stopping(), draft, shard_passages=2)
+    with draft_generation(tmp_path / "index", "build") as draft:
+        write_vectors(passages, Measuring(), draft, shard_passages=2)
+        assert cut_passages(draft) == sum(len(text) > 6 for text in texts) == 5
+    with draft_generation(tmp_path / "other", "build") as draft:
+        write_vectors(passages, HashEncoder(), draft)
+        assert cut_passages(draft) is None
 
 
 @pytest.mark.parametrize(

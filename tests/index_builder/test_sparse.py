@@ -79,7 +79,7 @@ def test_the_records_name_the_scheme(variant: str, scheme: str, parameters: dict
 @pytest.mark.parametrize(
     ("variant", "k1", "b", "cause"),
     [
-        ("bm25l", 1.2, 0.75, "unknown BM25 variant 'bm25l'; choose okapi or lucene"),
+        ("bm25l", 1.2, 0.75, "unknown BM25 variant 'bm25l'; choose lucene or okapi"),
         ("okapi", -1.0, 0.75, "k1 is -1"),
         ("lucene", 1.2, 1.5, "b is 1.5"),
     ],

@@ -14,7 +14,7 @@ from dpr.pipeline import OpenQA
 from dpr.search.fusion import Fusion
 from dpr.search.open import OpenIndex
 from dpr.store.manifest import AnalyzerRecord, DenseRecord, EncoderRecord
-from dpr.types import Answer, Candidates, Hit, ListScore, Passage, Reader, Reading
+from dpr.types import Answer, Candidates, Hit, ListScore, Passage, Reader, Reading, TokensRead
 from service.app import create_app
 from service.engine import Engine
 from service.settings import Settings
@@ -46,6 +46,11 @@ class FakeRetriever:
 
     def search(self, questions: Sequence[str], k: int) -> list[list[Hit]]:
         return [self._hits(question)[:k] for question in questions]
+
+    def tokens_read(self, question: str) -> TokensRead:
+        """Read five words."""
+        total = len(question.split())
+        return TokensRead(min(5, total), total)
 
     def _hits(self, question: str) -> list[Hit]:
         words = set(question.casefold().replace("?", "").split())

@@ -110,6 +110,15 @@ def test_a_question_without_hits_is_not_answered(client: TestClient) -> None:
     }
 
 
+@pytest.mark.parametrize("path", ["/v1/retrieve", "/v1/query"])
+def test_what_is_not_read_of_a_question_is_noted(client: TestClient, path: str) -> None:
+    results = ask(client, path, questions=["who was it that created hangul", "who created hangul"])["results"]
+    assert [result["note"] for result in results] == [
+        "the encoder read the first 5 of 6 tokens of the question",
+        None,
+    ]
+
+
 def test_times_add_up(client: TestClient) -> None:
     retrieve = ask(client, "/v1/retrieve", question="hangul")["timings"]
     query = ask(client, "/v1/query", question="hangul")["timings"]

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner, Result
 
 from dpr.cli import app
+from dpr.cli.questions import show_metrics
 from dpr.errors import ConfigError, DataError, DPRError
 from dpr.reader.reader import load_reader
 from dpr.text.registry import analyzer
@@ -80,9 +81,12 @@ def test_evaluate_reader_prints_and_writes_the_same(tiny_reader: Path, english: 
     assert "no answer recall" in call(*arguments).stdout
 
 
-def test_cross_fitting_gives_an_uncalibrated_reader_probabilities(tiny_reader: Path, english: str) -> None:
+def test_cross_fitting_needs_right_answers_for_probabilities(
+    tiny_reader: Path, english: str, caplog: pytest.LogCaptureFixture
+) -> None:
     report = parsed("evaluate-reader", "--reader", tiny_reader, "--data", english, "--negatives", "--folds", "2")
-    assert 0 <= report["systems"]["reader"]["metrics"]["expected_calibration_error"]["value"] <= 1
+    assert "expected_calibration_error" not in report["systems"]["reader"]["metrics"]
+    assert "the reader gets no probability: no answer is right" in caplog.text
     assert report["folds"] == 2
 
 
@@ -94,15 +98,19 @@ def test_tune_reader_stores_what_it_chose(tiny_reader: Path, index: Path, englis
     )  # fmt: skip
     stored = json.loads((tmp_path / "reader" / "reader.json").read_text(encoding="utf-8"))
     assert tuned["config"] == stored
-    assert stored["calibration_temperature"] > 0
+    assert stored["calibration"] == {}  # it is never right
     assert stored["null_threshold"] < 1e9
     assert tuned["weights"]["gain"]["value"] == pytest.approx(
         tuned["weights"]["f1"] - tuned["weights"]["reader_only_f1"]
     )
     record = json.loads((tmp_path / "reader" / "tuning.json").read_text(encoding="utf-8"))
     assert record["command"].startswith("dpr")
-    measured = parsed("evaluate-reader", "--reader", tmp_path / "reader", "--data", english, "--negatives")
-    assert "expected_calibration_error" in measured["systems"]["reader"]["metrics"]
+    again = ("tune-reader", "--reader", tmp_path / "reader", "--index", index, "--questions", english, "--no-weights")
+    alone = parsed(*again, "--retriever", "bm25", "--k", "1", "--absent-share", "0")
+    assert tuned["probability"]["questions"] == 1.25 * alone["probability"]["questions"] > 0
+    kept = json.loads((tmp_path / "reader" / "tuning.json").read_text(encoding="utf-8"))
+    assert kept["weights"] == {"command": record["command"], **record["weights"]}
+    assert kept["no_answer"]["command"] == record["command"]
 
 
 def test_evaluate_judges_every_depth(tiny_reader: Path, index: Path, english: str, tmp_path: Path) -> None:
@@ -150,6 +158,16 @@ def test_export_writes_a_reader_or_a_pair_but_not_both(tiny_reader: Path, tmp_pa
     assert (tmp_path / "whole" / "reader.json").is_file()
     with pytest.raises(ConfigError, match="either --encoder or --reader"):
         call("export", "--reader", tiny_reader, "--encoder", tiny_reader, "--output", tmp_path / "x")
+    with pytest.raises(ConfigError, match="prompts or a dimension to an encoder"):
+        call("export", "--reader", tiny_reader, "--question-prompt", "query: ", "--output", tmp_path / "x")
+
+
+def test_export_records_prompts_and_dimension(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    prompts = "--question-prompt", "query: ", "--passage-prompt", "passage: "
+    parsed("export", "--encoder", tiny_checkpoint, *prompts, "--dimension", "8", "--output", tmp_path / "pair")
+    recorded = json.loads((tmp_path / "pair" / "encoder.json").read_text(encoding="utf-8"))
+    assert (recorded["question_prompt"], recorded["passage_prompt"]) == ("query: ", "passage: ")
+    assert recorded["dimension"] == 8
 
 
 def test_average_takes_readers_too(tiny_checkpoint: Path, tmp_path: Path) -> None:
@@ -163,3 +181,10 @@ def test_average_takes_readers_too(tiny_checkpoint: Path, tmp_path: Path) -> Non
     mean = load_file(tmp_path / "mean" / "reader.safetensors")
     assert all(torch.allclose(mean[name], part + 0.25) for name, part in parts.items())
     assert load_reader(tmp_path / "mean", "fp32").config == load_reader(readers[0], "fp32").config
+
+
+def test_a_number_that_one_depth_lacks_is_left_blank(capsys: pytest.CaptureFixture[str]) -> None:
+    show_metrics("title", {"k=1": {"f1": 0.5}, "k=5": {"f1": 0.75, "wrong_when_sure": 0.125}}, {})
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["f1", "50.00", "75.00"] in lines
+    assert ["wrong", "when", "sure", "12.50"] in lines

@@ -38,9 +38,9 @@ def as_parquet() -> bytes:
     ("name", "content"),
     [
         ("a.jsonl", as_jsonl()),
-        ("a.jsonl.gz", gzip.compress(as_jsonl())),
+        ("a.jsonl.gz", gzip.compress(as_jsonl(), mtime=0)),
         ("A.TSV", as_tsv()),
-        ("a.tsv.gz", gzip.compress(as_tsv())),
+        ("a.tsv.gz", gzip.compress(as_tsv(), mtime=0)),
         ("a.parquet", as_parquet()),
     ],
 )

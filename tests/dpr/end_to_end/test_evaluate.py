@@ -95,11 +95,11 @@ class SureReader(LastWordReader):
         return replace(super()._read(passage, count), probability=1.0)
 
 
-def test_a_probability_is_judged_by_the_passage_of_the_best_answer(tmp_path: Path) -> None:
+def test_a_probability_is_judged_by_the_best_answer(tmp_path: Path) -> None:
     _, results = evaluate(Index(), SureReader(), EXAMPLES, [1, 2, 3], "squad-2.0", tmp_path, "bm25")
     assert [results[k].answer_recall for k in (1, 2, 3)] == pytest.approx([0, 1 / 3, 2 / 3])
     errors = [results[k].metrics()["expected_calibration_error"] for k in (1, 2, 3)]
-    assert errors == pytest.approx([1, 2 / 3, 2 / 3])  # at 3, the second passage answers a question, unnoticed
+    assert errors == pytest.approx([1, 1, 2 / 3])  # at 2, the last word of the right passage is a wrong answer
 
 
 def test_the_answers_are_those_that_the_rule_judged(tmp_path: Path) -> None:

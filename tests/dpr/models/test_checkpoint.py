@@ -10,12 +10,11 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModel, AutoModelForQuestionAnswering
 
-from dpr.config import BUNDLED_MODELS, DEFAULT_READER
+from dpr.config import BUNDLED_MODELS, DEFAULT_READER, OFFLINE_BASE
 from dpr.errors import ModelError
 from dpr.models import checkpoint
 from dpr.models.adapters import write_rows
 from dpr.models.checkpoint import (
-    OFFLINE_BASE,
     base_of,
     content_hash,
     load_model,

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from sentence_transformers import CrossEncoder
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from dpr.errors import ModelError
@@ -40,3 +42,23 @@ def test_a_model_of_several_labels_or_none_is_refused(tiny_checkpoint: Path, tmp
         load_cross_encoder(folder)
     with pytest.raises(ModelError, match=r"has no weights for classifier\.\w+ and so is no AutoModelForSequenceCl"):
         load_cross_encoder(tiny_checkpoint)
+
+
+def test_a_recorded_length_cuts_pairs_as_the_library_does(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    make_cross_encoder(tiny_checkpoint, tmp_path / "plain")
+    CrossEncoder(str(tmp_path / "plain"), device="cpu", max_length=20).save_pretrained(str(tmp_path / "saved"))
+    library = CrossEncoder(str(tmp_path / "saved"), device="cpu")
+    pairs = list(zip(QUESTIONS, ["The tower In 1887, in Paris.", "Nobody " * 60, "She did."], strict=True))
+    expected = library.predict(pairs, activation_fn=torch.nn.Identity())
+    scores = load_cross_encoder(tmp_path / "saved", "fp32").score(QUESTIONS, PASSAGES)
+    np.testing.assert_allclose(scores, expected, atol=1e-5)
+    whole = load_cross_encoder(tmp_path / "plain", "fp32").score(QUESTIONS, PASSAGES)
+    assert abs(scores - whole)[1] > 1e-4
+
+
+def test_a_cross_encoder_with_a_prompt_is_refused(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    folder = make_cross_encoder(tiny_checkpoint, tmp_path)
+    settings = {"prompts": {"rank": "Rank it: "}, "default_prompt_name": "rank"}
+    (folder / "config_sentence_transformers.json").write_text(json.dumps(settings), encoding="utf-8")
+    with pytest.raises(ModelError, match="puts the prompt 'Rank it: ' before a pair, which is not done here"):
+        load_cross_encoder(folder)

@@ -54,6 +54,14 @@ def test_no_texts_are_an_empty_matrix() -> None:
     assert embed(summing([], []), [], 0).shape == (0, 1)
 
 
+@pytest.mark.parametrize("tokens", [[[], []], [[1, 2], [], [3]]])
+def test_texts_without_tokens_are_zeros_and_leave_the_others_alone(tokens: list[list[int]]) -> None:
+    seen: list[int] = []
+    vectors = embed(summing([], []), tokens, 0, lambda _stage, done, _total: seen.append(done))
+    assert vectors[:, 0].tolist() == [sum(item) for item in tokens]
+    assert seen[-1:] == ([3] if len(tokens) == 3 else [])
+
+
 def test_the_next_item_is_worked_on_in_a_thread_while_one_is_used() -> None:
     second_began = threading.Event()
 

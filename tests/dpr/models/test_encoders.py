@@ -11,9 +11,11 @@ from transformers import AutoModel, BertConfig, BertModel
 
 from dpr.errors import ConfigError, ModelError
 from dpr.models.checkpoint import load_tokenizer
-from dpr.models.encoders import DualEncoder, detect_config, load_encoder
-from dpr.models.tower import EncoderConfig, cls_pooling, mean_pooling
-from dpr.types import Passage
+from dpr.models.encoders import DualEncoder, load_encoder
+from dpr.models.locate import detect_config
+from dpr.models.pooling import cls_pooling, mean_pooling
+from dpr.models.tower import EncoderConfig
+from dpr.types import Passage, TokensRead
 
 PASSAGES = [
     Passage("1", "a short one"),
@@ -86,10 +88,31 @@ def test_separate_towers_from_one_directory_or_two_names(tiny_checkpoint: Path, 
     encoder = load_encoder(pair, precision="fp32")
     same = ["abc"], [Passage("1", "abc")]
     assert not np.allclose(encoder.encode_questions(same[0]), encoder.encode_passages(same[1]), atol=1e-3)
-    assert encoder.config == EncoderConfig("cls", False, 64, 128)  # cut to the model's 128 positions
+    assert encoder.config == EncoderConfig("cls", False, 128, 128)  # cut to the model's 128 positions
     named = load_encoder(f"{question},{passage}", precision="fp32")
     assert named.fingerprint != encoder.fingerprint  # other pooling
     assert named.question_tower is not named.passage_tower
+
+
+def test_the_end_of_a_question_shapes_its_vector_until_the_positions_end(encoder: DualEncoder) -> None:
+    start = "ab " * 50  # 100 tokens of 128, less the special ones
+    ends = [f"{start}{end}" for end in ("cd", "ef")]
+    vectors = encoder.encode_questions(ends)
+    assert not np.allclose(vectors[0], vectors[1], atol=1e-4)
+    assert encoder.tokens_read(ends[0]) == TokensRead(102, 102)
+    assert encoder.tokens_read(ends[0]).note("encoder") == ""
+    longer = encoder.tokens_read(start + "x" * 100)
+    assert longer == TokensRead(126, 200)
+    assert longer.note("encoder") == "the encoder read the first 126 of 200 tokens of the question"
+
+
+def test_reading_more_of_a_question_leaves_an_index_valid(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_checkpoint, tmp_path / "question")
+    fingerprints = []
+    for lengths in ({"question_tokens": 20}, {"question_tokens": 40}, {"passage_tokens": 40}):
+        (tmp_path / "encoder.json").write_text(json.dumps(lengths), encoding="utf-8")
+        fingerprints.append(load_encoder(tmp_path, precision="fp32").fingerprint)
+    assert fingerprints[0] == fingerprints[1] != fingerprints[2]
 
 
 def test_shared_weights_encode_a_question_as_an_untitled_passage(encoder: DualEncoder) -> None:
@@ -103,10 +126,14 @@ def test_towers_of_different_widths_are_refused(tiny_checkpoint: Path, tmp_path:
         load_encoder(f"{tiny_checkpoint},{wide}")
 
 
+MODULES = {"Transformer": "", "Pooling": "1_Pooling"}
+
+
 def test_sentence_transformers_settings_are_read(tmp_path: Path) -> None:
+    modules = [{"type": f"sentence_transformers.models.{name}", "path": path} for name, path in MODULES.items()]
     (tmp_path / "1_Pooling").mkdir()
     (tmp_path / "1_Pooling" / "config.json").write_text('{"pooling_mode_cls_token": true}', encoding="utf-8")
-    (tmp_path / "modules.json").write_text('[{"type": "models.Transformer"}]', encoding="utf-8")
+    (tmp_path / "modules.json").write_text(json.dumps(modules), encoding="utf-8")
     (tmp_path / "sentence_bert_config.json").write_text('{"max_seq_length": 48}', encoding="utf-8")
     assert detect_config(tmp_path) == EncoderConfig("cls", normalize=False, question_tokens=48, passage_tokens=48)
 
@@ -118,6 +145,6 @@ def test_bad_settings_are_refused(tiny_checkpoint: Path, tmp_path: Path) -> None
     (tmp_path / "encoder.json").write_text('{"poolling": "mean"}', encoding="utf-8")
     with pytest.raises(ConfigError, match="unknown setting 'poolling'"):
         load_encoder(tmp_path)
-    (tmp_path / "encoder.json").write_text('{"pooling": "max"}', encoding="utf-8")
-    with pytest.raises(ConfigError, match="unknown pooling 'max'"):
+    (tmp_path / "encoder.json").write_text('{"pooling": "cls+min"}', encoding="utf-8")
+    with pytest.raises(ConfigError, match="unknown pooling 'min'"):
         load_encoder(tmp_path)

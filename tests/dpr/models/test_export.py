@@ -73,5 +73,5 @@ def test_what_cannot_be_written_is_refused(adapter: Path, tmp_path: Path) -> Non
         export(str(adapter), tmp_path, "small")
     with pytest.raises(ConfigError, match="'int8' is for word embeddings added to an adapter, in form 'as-is'"):
         export(str(adapter), tmp_path, "as-is", "int8")
-    with pytest.raises(ConfigError, match="is the encoder itself; choose another folder"):
+    with pytest.raises(ConfigError, match=r"is the folder of .* itself"):
         export(str(adapter), adapter)

@@ -13,9 +13,10 @@ from dpr.errors import ModelError
 from dpr.models.checkpoint import content_hash
 from dpr.models.encoders import load_encoder
 from dpr.models.export import export
+from dpr.models.head import Dense
 from dpr.models.lexical_sketch import LexicalSketch
 from dpr.models.sentence_transformers import read_head, write_sentence_transformers_files
-from dpr.models.tower import EncoderConfig, Head
+from dpr.models.tower import EncoderConfig
 
 TEXTS = ["Who?", "누가 한글을 만들었나?", "Why was the observatory built?"]
 
@@ -26,7 +27,7 @@ def projected(tiny_checkpoint: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "projected"
     shutil.copytree(tiny_checkpoint, folder)
     torch.manual_seed(0)
-    write_sentence_transformers_files(folder, EncoderConfig(), 32, Head(projection=nn.Linear(32, 16)))
+    write_sentence_transformers_files(folder, EncoderConfig(), 32, (Dense(nn.Linear(32, 16)),))
     return folder
 
 
@@ -38,7 +39,7 @@ def sketching(tiny_checkpoint: Path, tmp_path: Path) -> Path:
     torch.manual_seed(0)
     sketch = LexicalSketch(torch.rand(len((folder / "vocab.txt").read_text(encoding="utf-8").split())), 32, 64)
     nn.init.normal_(sketch.importance.weight)
-    write_sentence_transformers_files(folder, EncoderConfig(), 32, Head(sketch, nn.Linear(96, 16)))
+    write_sentence_transformers_files(folder, EncoderConfig(), 32, (sketch, Dense(nn.Linear(96, 16))))
     return folder
 
 
@@ -56,23 +57,23 @@ def test_a_sketch_is_part_of_what_a_model_is_and_is_exported(sketching: Path, tm
     before, after = load_encoder(sketching, "fp32"), load_encoder(tmp_path / "whole", "fp32")
     np.testing.assert_allclose(after.encode_questions(TEXTS), before.encode_questions(TEXTS), atol=1e-5)
     hash_before = content_hash(sketching)
-    sketch = read_head(sketching).sketch
-    assert sketch is not None
+    sketch = read_head(sketching)[0]
+    assert isinstance(sketch, LexicalSketch)
     sketch.rarity += 1
-    write_sentence_transformers_files(sketching, EncoderConfig(), 32, Head(sketch))
+    write_sentence_transformers_files(sketching, EncoderConfig(), 32, (sketch,))
     assert content_hash(sketching) != hash_before
     assert not (sketching / "3_Dense").exists()
 
 
 def test_a_damaged_sketch_is_refused(sketching: Path) -> None:
     (sketching / "2_LexicalSketch" / "config.json").write_text('{"states": 32}', encoding="utf-8")
-    with pytest.raises(ModelError, match="cannot be read as a sketch"):
+    with pytest.raises(ModelError, match="cannot be read as a LexicalSketch"):
         read_head(sketching)
 
 
 def test_a_sketch_for_fewer_pieces_is_refused(sketching: Path) -> None:
     sketch = LexicalSketch(torch.ones(100), 32, 64)
-    write_sentence_transformers_files(sketching, EncoderConfig(), 32, Head(sketch))
+    write_sentence_transformers_files(sketching, EncoderConfig(), 32, (sketch,))
     with pytest.raises(ModelError, match="has a sketch of 100 WordPieces and a vocabulary of 593"):
         load_encoder(sketching)
 
@@ -107,19 +108,19 @@ def test_export_keeps_the_map(projected: Path, tmp_path: Path) -> None:
 def test_the_map_is_part_of_what_a_model_is(projected: Path) -> None:
     before = content_hash(projected)
     torch.manual_seed(1)
-    write_sentence_transformers_files(projected, EncoderConfig(), 32, Head(projection=nn.Linear(32, 16)))
+    write_sentence_transformers_files(projected, EncoderConfig(), 32, (Dense(nn.Linear(32, 16)),))
     assert content_hash(projected) != before
 
 
 def test_a_map_that_cannot_be_used_is_refused(projected: Path) -> None:
     config = json.loads((projected / "2_Dense" / "config.json").read_text(encoding="utf-8"))
-    curved = {**config, "activation_function": "torch.nn.modules.activation.Tanh"}
+    curved = {**config, "activation_function": "torch.nn.modules.activation.PReLU"}
     (projected / "2_Dense" / "config.json").write_text(json.dumps(curved), encoding="utf-8")
-    with pytest.raises(ModelError, match="has an activation after its linear map"):
+    with pytest.raises(ModelError, match=r"has the activation 'torch\.nn\.modules\.activation\.PReLU', which is not"):
         read_head(projected)
     (projected / "2_Dense" / "config.json").write_text(json.dumps(config), encoding="utf-8")
     (projected / "2_Dense" / "model.safetensors").write_bytes(b"no safetensors")
-    with pytest.raises(ModelError, match="cannot be read as a linear map"):
+    with pytest.raises(ModelError, match="cannot be read as a Dense"):
         read_head(projected)
     (projected / "modules.json").write_text('[{"idx": 0}]', encoding="utf-8")
     with pytest.raises(ModelError, match="cannot be read as a list of modules"):

@@ -8,6 +8,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 
 from dpr.models.checkpoint import load_tokenizer
 from dpr.models.tokens import (
@@ -15,6 +17,7 @@ from dpr.models.tokens import (
     count_tokens,
     length_sorted_batches,
     pad,
+    tokenize_and_measure,
     tokenize_passages,
     tokenize_questions,
 )
@@ -42,10 +45,41 @@ def test_a_passage_is_title_and_text_in_the_order_given(tokenizer: Any) -> None:
     assert first[:4] == third[:4]
 
 
+def test_a_passage_that_was_cut_is_told_from_one_that_was_not(tokenizer: Any) -> None:
+    passages = [
+        Passage("fits", "x" * 6), Passage("long", "x" * 7), Passage("titled", "x" * 3, "ab"),
+        Passage("too long with its title", "x" * 4, "ab"), Passage("long title", "x", "abcde"), Passage("empty", ""),
+    ]  # fmt: skip
+    measured = tokenize_and_measure(tokenizer, passages, 8)
+    assert [is_cut for _, is_cut in measured] == [False, True, False, True, True, False]
+    assert [tokens for tokens, _ in measured] == tokenize_passages(tokenizer, passages, 8)
+
+
 def test_a_long_title_leaves_room_for_the_text(tokenizer: Any) -> None:
     [tokens] = tokenize_passages(tokenizer, [Passage("1", "x" * 100, "a" * 100)], 32)
     assert len(tokens) == 32
     assert tokens.index(SEP) < 20
+
+
+def test_a_prompt_stands_before_the_title_or_else_the_text(tokenizer: Any) -> None:
+    passages = [Passage("1", "xy", "ab"), Passage("2", "xy")]
+    prompted = [Passage("1", "xy", "p: ab"), Passage("2", "p: xy")]
+    assert tokenize_passages(tokenizer, passages, 16, "p: ") == tokenize_passages(tokenizer, prompted, 16)
+    assert tokenize_questions(tokenizer, ["xy"], 16, "p: ") == tokenize_questions(tokenizer, ["p: xy"], 16)
+
+
+@pytest.mark.parametrize("max_tokens", [8, 12, 32])
+def test_a_prompt_and_a_long_title_leave_a_token_of_the_text(tokenizer: Any, max_tokens: int) -> None:
+    [tokens] = tokenize_passages(tokenizer, [Passage("1", "x" * 100, "a" * 100)], max_tokens, "a prompt: ")
+    assert len(tokens) == max_tokens
+    assert tokens[tokens.index(SEP) + 1] != SEP
+
+
+def test_a_tokenizer_without_a_separator_gets_title_and_text_as_one_text() -> None:
+    words = Tokenizer(models.WordLevel({"?": 0, "ab": 1, "xy": 2, "p:": 3}, "?"))
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words)
+    assert tokenize_passages(tokenizer, [Passage("1", "xy", "ab")], 16, "p: ") == [[3, 1, 2]]
 
 
 def test_clip_keeps_the_first_tokens_and_whole_short_texts(tokenizer: Any) -> None:
@@ -73,3 +107,13 @@ def test_batches_hold_every_text_once_within_the_budget(lengths: Sequence[int], 
         assert len(batch) == 1 or longest * len(batch) <= budget
     firsts = [lengths[batch[0]] for batch in batches]
     assert firsts == sorted(firsts, reverse=True)
+
+
+def test_full_width_and_enclosed_forms_are_read_as_the_plain_ones(tokenizer: Any) -> None:
+    forms, plain = "ａｂｃ ① ﬁ", "abc 1 fi"
+    assert tokenize_questions(tokenizer, [forms], 32) == tokenize_questions(tokenizer, [plain], 32)
+    titled = [Passage("1", text, text) for text in (forms, plain)]
+    first, second = tokenize_passages(tokenizer, titled, 32)
+    assert first == second
+    assert count_tokens(tokenizer, forms) == count_tokens(tokenizer, plain)
+    assert clip(tokenizer, "ａｂｃｄ", 2) == "ab"

@@ -10,9 +10,10 @@ from transformers import BertModel
 
 from dpr.errors import ConfigError
 from dpr.models.encoders import load_encoder
+from dpr.models.head import Dense, Head
 from dpr.models.lexical_sketch import LexicalSketch
 from dpr.models.tokens import Batch
-from dpr.models.tower import EncoderConfig, Head, Tower
+from dpr.models.tower import EncoderConfig, Tower
 from dpr.models.tower_compute import openvino_compute, torch_compute
 
 HEADS = ["none", "sketch", "projection", "sketch and projection"]
@@ -30,7 +31,8 @@ def head(name: str) -> Head:
     sketch = LexicalSketch(torch.rand(1000), 32, 64) if "sketch" in name else None
     if sketch:
         nn.init.normal_(sketch.importance.weight)
-    return Head(sketch, nn.Linear(96 if sketch else 32, 16) if "projection" in name else None)
+    projection = Dense(nn.Linear(96 if sketch else 32, 16)) if "projection" in name else None
+    return tuple(module for module in (sketch, projection) if module is not None)
 
 
 @pytest.mark.parametrize(

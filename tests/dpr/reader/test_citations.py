@@ -51,6 +51,15 @@ def test_spans_are_words_that_stand_in_a_cited_passage(
     assert reading.note == ""
 
 
+def test_spans_of_overlapping_chunks_share_no_characters() -> None:
+    chunks = (
+        Passage("d#0", "The lighthouse was built by Agnes Whitcombe", document_id="d"),
+        Passage("d#1", "built by Agnes Whitcombe in 1848.", document_id="d", start=19),
+    )
+    reading = read_reply('"The lighthouse was built by Agnes Whitcombe", "Agnes Whitcombe in 1848" [1][2]', chunks, 5)
+    assert [(answer.passage_id, answer.start) for answer in reading.answers] == [("d#0", 0)]
+
+
 def test_there_are_at_most_n_best_spans() -> None:
     assert len(read_reply('"Neil" "Moon" "1969" [1]', PASSAGES, n_best=2).answers) == 2
 

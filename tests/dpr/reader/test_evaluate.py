@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 
 from dpr.errors import ConfigError, DataError
-from dpr.reader.calibrate import Calibration, best_threshold
+from dpr.reader.calibrate import best_threshold
 from dpr.reader.evaluate import (
     NoAnswer,
     choose_rule,
     cross_fitted,
     evaluate_reader,
-    fit_readings,
+    fit_probability,
     read_gold,
-    rejudged,
+    score_probabilities,
     score_readings,
 )
 from dpr.types import Answer, Candidates, Example, Passage, Question, Reading
@@ -35,7 +35,7 @@ class ScriptedReader:
 
     def _reading(self, text: str, margin: float) -> Reading:
         answer = Answer(text, "p", 0, len(text), -margin, 0.0, margin)
-        return Reading((answer,), margin <= self.threshold, margin)
+        return Reading((answer,), margin <= self.threshold, margin, evidence={"margin": -margin, "share": 0.0})
 
 
 def example(number: int, *answers: str) -> Example:
@@ -73,18 +73,39 @@ def test_what_was_read_may_tell_which_questions_have_an_answer() -> None:
     assert scores.no_answer == NoAnswer(2, precision=0.0, recall=0.0, accuracy=0.25)
 
 
-def test_a_calibrated_reader_is_judged_by_its_probabilities() -> None:
+def test_probabilities_are_judged_by_whether_the_best_answer_is_right() -> None:
+    examples = [example(1, "Seoul"), example(2, "the Han River"), example(3), question("4", "한강은 어디?", "서울")]
     readings = [
-        rejudged(reading, 0.0, Calibration(0.0, 1e-3)) for reading in read_gold(ScriptedReader(SCRIPT), EXAMPLES)
+        answer("seoul", 0.95),  # right
+        answer("Han Riverside", 0.5),  # an F1 of a half
+        answer("wrong", 0.94),  # there is no answer
+        answer("서울은", 1.0),  # an F1 of 0.8 over characters
     ]
-    assert [reading.probability for reading in readings] == pytest.approx([1, 1, 1, 0])
-    scores = score_readings(readings, EXAMPLES, "squad-2.0")
-    assert scores.expected_calibration_error == pytest.approx(0.25)  # q3, surely answered, has no answer
-    here, elsewhere = np.array([True] * 4), np.array([True, False, False, True])
-    scores = score_readings(readings, EXAMPLES, "squad-2.0", here, elsewhere)
-    assert scores.no_answer is None
-    assert scores.expected_calibration_error == pytest.approx(0.75)  # q2 and q3 surely, and q4 not
-    assert score_readings(readings, EXAMPLES, "squad-2.0", here).expected_calibration_error is None
+    scores = score_readings(readings, examples, "squad-2.0")
+    assert scores.probabilities == pytest.approx(
+        {
+            "expected_calibration_error": (abs(0.95 + 0.94 + 1 - 2) + 0.5) / 4,
+            "sure": 0.75,
+            "wrong_when_sure": 1 / 3,
+            "expected_calibration_error_hangul": 0.0,
+            "sure_hangul": 1.0,
+            "wrong_when_sure_hangul": 0.0,
+            "expected_calibration_error_other": (abs(0.95 + 0.94 - 1) + 0.5) / 3,
+            "sure_other": 2 / 3,
+            "wrong_when_sure_other": 0.5,
+        }
+    )
+    assert scores.metrics().items() >= scores.probabilities.items()
+    assert "wrong_when_sure" not in score_probabilities([answer("seoul", 0.2), Reading()], examples[:2])
+    assert score_probabilities([answer("seoul", None)], examples[:1]) == {}
+
+
+def answer(text: str, probability: float | None) -> Reading:
+    return Reading((Answer(text, "p", 0, len(text), 1.0, 1.0, 0.0),), True, -1.0, probability)
+
+
+def question(name: str, text: str, *answers: str) -> Example:
+    return Example(Question(name, text, answers), (Passage(name, "text"),))
 
 
 def test_the_best_threshold_is_found_by_trying_them_all() -> None:
@@ -108,10 +129,8 @@ def test_cross_fitting_judges_each_article_by_the_others() -> None:
     readings = read_gold(ScriptedReader(margins, threshold=-100), examples)
     judged = cross_fitted(readings, examples, folds=2)
     assert [reading.is_answered for reading in judged] == [True, False, False, False]  # up to -8 for a, -9 for b
-    others = [fit_readings(readings[part::2], examples[part::2])[1] for part in (1, 0)]
-    expected = [
-        others[number % 2].probabilities(np.array([margin]))[0] for number, (_, margin) in enumerate(margins.values())
-    ]
+    others = [fit_probability(readings[part::2], examples[part::2])["other"] for part in (1, 0)]
+    expected = [others[number % 2].probability(reading.evidence) for number, reading in enumerate(readings)]
     assert [reading.probability for reading in judged] == pytest.approx(expected)
 
 

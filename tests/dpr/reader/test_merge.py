@@ -11,6 +11,10 @@ from hypothesis import strategies as st
 from dpr.reader.merge import PassageSpans, Weights, merge_windows, rank_answers, whole_characters
 from dpr.types import Candidates, Passage
 
+BLANK = "".join(
+    chr(code) for code in range(0x10000) if chr(code).isspace() or code in (0xAD, 0x34F, 0x180E, 0xFEFF)
+) + "".join(map(chr, (0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2060, 0x2065), *range(0x2066, 0x206A))))
+
 SPAN = st.tuples(st.integers(0, 6), st.integers(1, 4), st.integers(-5, 5))
 
 
@@ -69,6 +73,59 @@ def test_answers_of_one_passage_do_not_overlap_but_those_of_two_may() -> None:
     assert [(answer.passage_id, answer.text) for answer in answers] == [("p0", "01234"), ("p0", "678"), ("p1", "123")]
 
 
+DOCUMENT = "abcdefghijklmnop"
+CHUNK = st.tuples(st.integers(0, 8), st.integers(4, 8), st.lists(SPAN, max_size=4))
+
+
+@given(st.lists(CHUNK, min_size=1, max_size=4), st.integers(1, 6))
+def test_the_n_best_answers_never_share_characters_of_a_document(
+    chunks: list[tuple[int, int, list[tuple[int, int, int]]]], n_best: int
+) -> None:
+    passages = tuple(
+        Passage(f"d#{number}", DOCUMENT[start : start + length], document_id="d", start=start)
+        for number, (start, length, _) in enumerate(chunks)
+    )
+    found = [
+        spans(*((start, min(start + length, len(passage.text)), score) for start, length, score in of_chunk
+                if start < len(passage.text)))
+        for passage, (_, _, of_chunk) in zip(passages, chunks, strict=True)
+    ]  # fmt: skip
+    answers = rank_answers(Candidates("q?", passages, (0.0,) * len(passages)), found, Weights(), n_best)
+    expected: list[tuple[float, set[int]]] = []
+    every = sorted(
+        (-float(score), passage.id, start, end, passage.start)
+        for passage, of_passage in zip(passages, found, strict=True)
+        for start, end, score in zip(of_passage.starts, of_passage.ends, of_passage.scores, strict=True)
+    )
+    for negative, _, start, end, offset in every:
+        characters = set(range(offset + start, offset + end))
+        if all(characters.isdisjoint(others) for _, others in expected):
+            expected.append((-negative, characters))
+    starts = {passage.id: passage.start for passage in passages}
+    assert [
+        (answer.score, {starts[answer.passage_id] + place for place in range(answer.start, answer.end)})
+        for answer in answers
+    ] == expected[:n_best]
+
+
+def test_the_same_text_elsewhere_is_another_answer() -> None:
+    text = "built by Agnes in 1848"
+    elsewhere = [
+        (Passage("a", text), Passage("b", text)),  # no documents
+        (Passage("a", text, document_id="x"), Passage("b", text, document_id="y")),
+        (Passage("a", text, document_id="x"), Passage("b", text, document_id="x", start=100)),
+        (Passage("x", text), Passage("b", text, document_id="x")),
+        # a source that says the document and not the offsets
+        (Passage("a", "in May, 1848", document_id="x"), Passage("b", "in June, 1848", document_id="x")),
+    ]
+    for passages in elsewhere:
+        item = Candidates("q?", passages, (0.0, 0.0))
+        assert len(rank_answers(item, [spans((0, 5, 2.0)), spans((0, 5, 1.0))], Weights(), 5)) == 2, passages
+    copies = (Passage("a", text, document_id="x"), Passage("b", text, document_id="x"))
+    answers = rank_answers(Candidates("q?", copies, (0.0, 0.0)), [spans((0, 5, 1.0)), spans((0, 8, 2.0))], Weights(), 5)
+    assert [(answer.passage_id, answer.text) for answer in answers] == [("b", "built by")]
+
+
 def test_equal_answers_are_ordered_by_passage_and_place() -> None:
     found = [spans((4, 6, 1.0), (0, 2, 1.0)), spans((0, 2, 1.0))]
     answers = rank_answers(question("aabbcc", "aa"), found, Weights(), 5)
@@ -85,6 +142,9 @@ def test_equal_answers_are_ordered_by_passage_and_place() -> None:
         (unicodedata.normalize("NFD", "서울"), 0, 4, unicodedata.normalize("NFD", "서울")),  # the last consonant
         (" the end ", 0, 9, "the end"),
         ("שלום\u05b8 x", 0, 4, "שלום\u05b8"),  # a Hebrew vowel point
+        ("14\u00a0pounds\u200b.", 0, 10, "14\u00a0pounds"),
+        ("by \u202aAda\u202c\u3000in", 2, 9, "Ada"),
+        ("\u200b \u00ad", 0, 3, ""),
     ],
 )
 def test_a_span_cuts_no_character(text: str, start: int, end: int, whole: str) -> None:
@@ -93,9 +153,9 @@ def test_a_span_cuts_no_character(text: str, start: int, end: int, whole: str) -
 
 
 @given(st.text(max_size=12), st.integers(0, 12), st.integers(0, 12))
-def test_a_whole_span_covers_what_was_not_white(text: str, start: int, end: int) -> None:
+def test_a_whole_span_covers_what_can_be_seen(text: str, start: int, end: int) -> None:
     start, end = min(start, len(text)), min(end, len(text))
     first, last = whole_characters(text, start, end)
     assert 0 <= first <= max(last, first) <= len(text)
-    assert text[start:end].strip() in text[first:last]
+    assert text[start:end].strip(BLANK) in text[first:last]
     assert whole_characters(text, first, last) == (first, last) or not text[first:last]

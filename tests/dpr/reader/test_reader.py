@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from dpr.errors import ConfigError, ModelError
 from dpr.models.checkpoint import load_tokenizer
 from dpr.reader.compute import Compute, Inputs, WindowLogits
+from dpr.reader.long_questions import asking_sentence
 from dpr.reader.model import ReaderConfig, save_reader_config
 from dpr.reader.reader import ExtractiveReader, load_reader
 from dpr.types import Candidates, Passage
@@ -108,13 +109,14 @@ def letter_logits(inputs: Inputs) -> WindowLogits:
     return WindowLogits(starts, ends, np.zeros(len(ids), dtype=np.float32))
 
 
-def letter_reader(tokenizer: Any, max_tokens: int) -> ExtractiveReader:
+def letter_reader(tokenizer: Any, max_tokens: int, positions: int | None = None) -> ExtractiveReader:
     config = ReaderConfig(max_tokens, stride=12, question_tokens=16, max_answer_tokens=8)
     return ExtractiveReader(
         "letters",
         Compute(letter_logits, 256, input_names=("input_ids", "attention_mask", "token_type_ids")),
         tokenizer,
         config,
+        positions,
     )
 
 
@@ -127,6 +129,63 @@ def test_many_windows_read_as_one_long_window(tokenizer: Any, text: str) -> None
     item = candidates("who?", text)
     parts, whole = (letter_reader(tokenizer, size).read([item], n_best=5) for size in (48, 1000))
     assert parts == whole
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(LETTERS, st.integers(17, 100))
+def test_windows_with_a_long_question_read_as_one_long_window(tokenizer: Any, text: str, length: int) -> None:
+    item = candidates("q" * length, text)
+    parts, whole = (letter_reader(tokenizer, 48, positions).read([item], n_best=5)[0] for positions in (96, 1000))
+    assert parts.answers == whole.answers
+    read = 96 - 4 - 2 * 8
+    cut = f"the reader read the first {read} of {length} tokens of the question"
+    assert (parts.note, whole.note) == (cut if length > read else "", "")
+
+
+def test_a_long_question_is_also_read_by_the_sentence_that_asks(
+    reader: ExtractiveReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = ("the king was here in may", "a queen came home in june")
+    long = candidates("We came to the coast by car last week. Who was it?", *texts)
+    short = candidates("Who was it?", *texts)
+    surest, others, again = reader.spans([long, short, long])
+    monkeypatch.setattr("dpr.reader.reader.asking_sentence", str)
+    [whole] = reader.spans([long])
+    leads = [[float(spans.scores[0]) - spans.null_score for spans in found] for found in (surest, others, whole, again)]
+    assert leads[0] == pytest.approx([max(pair) for pair in zip(leads[1], leads[2], strict=True)], abs=1e-4)
+    assert leads[0] == pytest.approx(leads[3], abs=1e-4)
+    assert leads[1] != pytest.approx(leads[2], abs=1e-2)
+    monkeypatch.undo()
+    [reading] = reader.read([candidates("word " * 40 + ". Who was it?", *texts)])
+    assert reading.note.endswith("tokens of the question, and the sentence that asks")
+
+
+@pytest.mark.parametrize(
+    ("question", "sentence"),
+    [
+        ("I read the pages. Who built it?", "Who built it?"),
+        ("Who built it? Thank you for your patience.", "Who built it?"),
+        ("안내문을 읽었습니다. 등대는 누가 세웠나요？ 감사합니다.", "등대는 누가 세웠나요？"),
+        ("I read the pages. Tell me who built it", "Tell me who built it"),
+        ('She asked: "Who was it?" I did not know.', 'She asked: "Who was it?"'),
+        ("who built it", "who built it"),
+        (" ", " "),
+    ],
+)
+def test_the_sentence_that_asks(question: str, sentence: str) -> None:
+    assert asking_sentence(question) == sentence
+
+
+def test_the_end_of_a_long_question_is_read(reader: ExtractiveReader) -> None:
+    start = "i have one more thing to ask " * 2
+    texts = ("the king was here in may", "the queen came home in june")
+    long = [reader.read([candidates(f"{start}{end}", *texts)])[0] for end in ("who was it", "when was it")]
+    assert long[0].no_answer_score != long[1].no_answer_score
+    together = reader.read([candidates(f"{start}who was it", *texts), candidates("who was it", *texts)])
+    assert together[0].answers[0].start == long[0].answers[0].start
+    assert together[1].no_answer_score == pytest.approx(
+        reader.read([candidates("who was it", *texts)])[0].no_answer_score, abs=1e-4
+    )
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])

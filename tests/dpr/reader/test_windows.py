@@ -26,6 +26,17 @@ def test_a_short_passage_is_one_window_with_its_characters(tokenizer: Any) -> No
     assert (window.spans[:4] == -1).all()
 
 
+def test_folded_forms_are_read_as_plain_text_and_keep_the_spans_of_the_stored_one(tokenizer: Any) -> None:
+    [[forms]], [[plain]] = (
+        make_windows(tokenizer, [(question, text)], 32, 4, 8)
+        for question, text in (("ａｂ", "ｃ ㎞\u00adｄ ﬁ"), ("ab", "c kmd fi"))
+    )
+    assert forms.ids.tolist() == plain.ids.tolist()
+    assert forms.matches.tolist() == plain.matches.tolist()
+    spans = [tuple(span) for span in forms.spans.tolist() if span[0] >= 0]
+    assert spans == [(0, 1), (2, 4), (2, 4), (4, 5), (6, 7), (6, 7)]
+
+
 def test_windows_overlap_by_the_stride_and_cover_the_passage(tokenizer: Any) -> None:
     text = "x" * 90
     [windows] = make_windows(tokenizer, [("ab", text)], 32, 8, 8)

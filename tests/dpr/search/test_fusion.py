@@ -92,6 +92,13 @@ def test_the_only_passage_that_shares_a_term_is_not_overlooked() -> None:
     assert ranking(lists, Fusion("zscore"))[0] == 2
 
 
+def test_two_candidates_on_which_the_lists_disagree_are_ranked_by_how_far_apart_they_are() -> None:
+    near, far = {0: 0.64, 1: 0.61}, {1: 0.4, 0: 0.1}
+    assert ranking({"dense": near, "bm25": far}, Fusion("zscore"))[0] == 1
+    assert ranking({"dense": far, "bm25": near}, Fusion("zscore"))[0] == 1
+    assert set(totals({"dense": {0: 0.5, 1: 0.5}, "bm25": {0: 2.0, 1: 2.0}}, Fusion("zscore")).values()) == {0.0}
+
+
 def test_every_method_states_its_missing_rule() -> None:
     assert set(MISSING_RULES) == set(METHODS)
     assert "lowest" in Fusion("zscore").missing_rule

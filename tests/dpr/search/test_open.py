@@ -14,7 +14,7 @@ from dpr.errors import IndexFormatError, RequestError
 from dpr.search.fusion import Fusion
 from dpr.search.open import OpenIndex, open_index
 from dpr.store.manifest import signed
-from dpr.types import Encoder, Passage
+from dpr.types import Encoder, EncoderOptions, Passage
 from tests.fakes import HashEncoder, WordAnalyzer
 from tests.small_index import PASSAGES, small_index
 
@@ -117,16 +117,53 @@ def test_a_sparse_index_says_that_it_has_no_vectors(tmp_path: Path, name: str) -
         index.retriever(name)
 
 
-def test_the_lucene_variant_is_searched_as_bm25(tmp_path: Path, published: Path) -> None:
-    small_index(tmp_path / "index", bm25_variant="lucene")
+@pytest.mark.parametrize("variant", ["okapi", "lucene"])
+def test_rank_bm25_is_okapi_whatever_the_variant_of_bm25(tmp_path: Path, variant: str) -> None:
+    small_index(tmp_path / "index", bm25_variant=variant)
     index = opened(tmp_path / "index")
     assert index.names == ALL
-    assert index.manifest.weights["bm25"].scheme == "bm25-lucene"
-    question = ["capital of France"]
-    (lucene,), (okapi,) = (item.retriever("bm25").search(question, 3) for item in (index, opened(published)))
-    assert lucene[0].passage_id == okapi[0].passage_id == "paris"
-    assert lucene[0].score != pytest.approx(okapi[0].score)
-    assert index.retriever("rank-bm25").search(question, 1)[0][0].score == pytest.approx(okapi[0].score, abs=1e-4)
+    (okapi,) = index.retriever("rank-bm25").search(["capital of France"], 3)
+    (bm25,) = index.retriever("bm25").search(["capital of France"], 3)
+    assert bm25[0].passage_id == okapi[0].passage_id == "paris"
+    assert (bm25[0].score == pytest.approx(okapi[0].score, abs=1e-4)) is (variant == "okapi")
+
+
+TWO = ("Mars is red and Mars rovers drive on Mars", "Venus and Mars are planets")
+TEN = (
+    "tent pole bag list",
+    "tent care for rain, tent drying and tent folding",
+    "tent pole warranty",
+    "tent pole lamp",
+    "tent pole fault codes",
+    "stove repair",
+    "tent storage in winter",
+    "pole colour options",
+    "tent recycling point",
+    "tent swap service",
+)
+
+
+@pytest.mark.parametrize(
+    ("texts", "question", "best"),
+    [
+        (TWO, "Mars rovers", ["0"]),
+        (TWO, "Mars planets", ["1"]),
+        (TEN, "tent pole", ["2", "3", "0", "4"]),
+        (TEN, "pole", ["2", "3", "7", "0", "4"]),
+        (("tent",), "tent", ["0"]),
+        (("tent", "tent", "pole"), "tent pole", ["2", "0", "1"]),
+        (("the of", "tent", "tent stove"), "tent", ["1", "2"]),
+    ],
+)
+def test_the_default_bm25_ranks_right_in_small_corpora(
+    tmp_path: Path, texts: tuple[str, ...], question: str, best: list[str]
+) -> None:
+    passages = [Passage(str(number), text, "") for number, text in enumerate(texts)]
+    small_index(tmp_path / "index", passages)
+    assert open_index(tmp_path / "index").manifest.weights["bm25"].scheme == "bm25-lucene"
+    (hits,) = opened(tmp_path / "index").retriever("bm25").search([question], 10)
+    assert [hit.passage_id for hit in hits][: len(best)] == best
+    assert all(hit.score > 0 for hit in hits)
 
 
 def test_another_encoder_is_refused_when_it_is_given(published: Path) -> None:
@@ -152,7 +189,7 @@ def test_the_encoder_is_loaded_by_name_when_dense_is_first_asked_for(
 ) -> None:
     names: list[str] = []
 
-    def load(name: str) -> Encoder:
+    def load(name: str, _options: EncoderOptions) -> Encoder:
         names.append(name)
         return HashEncoder()
 
@@ -166,7 +203,7 @@ def test_the_encoder_is_loaded_by_name_when_dense_is_first_asked_for(
 
 
 def test_a_loaded_encoder_that_changed_is_refused(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts_module, "_load_encoder", {"hash-encoder": HashEncoder("hash-2")}.__getitem__)
+    monkeypatch.setattr(parts_module, "_load_encoder", lambda *_: HashEncoder("hash-2"))
     with pytest.raises(IndexFormatError, match="hash-2"):
         open_index(published).retriever("dense")
 

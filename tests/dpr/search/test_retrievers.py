@@ -58,6 +58,9 @@ class SharedTerms:
             scores[number] = [len(document.intersection(terms)) for document in self.documents]
         return best(scores, scores > 0, k)
 
+    def frequencies(self, terms: Sequence[str]) -> IntArray:
+        return np.array([sum(term in document for document in self.documents) for term in terms], dtype=np.int64)
+
 
 def passage_id(row: int) -> str:
     return PASSAGES[row].id

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from dpr.text.korean import MorphemeAnalyzer, Morphemes, korean_terms, shared_morphemes
+from dpr.text.korean import KoreanRules, MorphemeAnalyzer, Morphemes, shared_morphemes
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_bounds_of_a_long_text_are_those_of_its_parts(morphemes: Morphemes) -> N
 
 def test_kiwi_is_not_loaded_before_the_first_hangul() -> None:
     morphemes = Morphemes()
-    analyzer = MorphemeAnalyzer("korean", "1", korean_terms, morphemes)
+    analyzer = MorphemeAnalyzer("korean", "1", KoreanRules(), morphemes)
     assert analyzer.terms("no Korean") == ["no", "korean"]
     assert list(analyzer.batch(["not", "here"])) == [["not"], ["here"]]
     assert morphemes._kiwi is None
@@ -84,9 +84,9 @@ def test_a_batch_looks_ahead_only_so_far(morphemes: Morphemes) -> None:
             taken += 1
             yield f"{number}번째 문서"
 
-    analyzer = MorphemeAnalyzer("korean", "1", korean_terms, morphemes)
+    analyzer = MorphemeAnalyzer("korean", "1", KoreanRules(), morphemes)
     batch = analyzer.batch(texts())
-    assert [next(batch) for _ in range(3)][2] == ["문서", "2"]
+    assert [next(batch) for _ in range(3)][2] == ["번", "문서", "2"]
     assert taken < 500
 
 

@@ -11,3 +11,7 @@ def test_hangul_by_twos_and_other_words_whole() -> None:
 def test_a_noun_is_found_within_what_is_glued_to_it() -> None:
     analyzer = BigramAnalyzer()
     assert set(analyzer.terms("서울")) <= set(analyzer.terms("남서울에서는"))
+
+
+def test_letters_and_digits_that_touch_are_two_words_and_one() -> None:
+    assert BigramAnalyzer().terms("GPT-4") == BigramAnalyzer().terms("GPT4") == ["gpt", "4", "gpt4"]

@@ -10,12 +10,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dpr.config import DEFAULT_BASE, load_config
+from dpr.config import OFFLINE_BASE, load_config
 from dpr.errors import ConfigError, DataError, ModelError
 from dpr.models.adapters import read_rows
 from dpr.models.checkpoint import load_model, load_tokenizer, resolve
-from dpr.models.encoders import detect_config, load_encoder
+from dpr.models.encoders import load_encoder
 from dpr.models.export import export
+from dpr.models.locate import detect_config
 from dpr.train.adapt import Adaptation, adapt
 
 WORDS = ["sun rises east", "moon sets west", "star shines north"]
@@ -88,7 +89,7 @@ def test_a_state_of_other_texts_is_refused(tiny_checkpoint: Path, tmp_path: Path
     made = settings(tiny_checkpoint, max_steps=8)
     with pytest.raises(KilledError):
         adapt(texts(), tmp_path, made, kill_at(5))  # type: ignore[arg-type]
-    with pytest.raises(ModelError, match="other settings or data"):
+    with pytest.raises(ConfigError, match="holds the state of a run with other settings or data"):
         adapt([*texts(), "one more"], tmp_path, made)
 
 
@@ -96,7 +97,11 @@ def test_the_vocabulary_alone_is_saved_as_rows_on_the_base(tiny_checkpoint: Path
     from transformers import AutoModel
 
     korean = ["대한민국의 수도는 서울이다"] * 3
-    summary = adapt({"a": texts(), "b": korean}, tmp_path, settings(tiny_checkpoint, vocabulary_size=300, max_steps=0))
+    made = settings(tiny_checkpoint, vocabulary_size=300, max_steps=0)
+    summary = adapt({"a": texts(), "b": korean}, tmp_path, made)
+    assert adapt({"a": texts(), "b": korean}, tmp_path, made)["run"] == summary["run"], "it is finished"
+    with pytest.raises(ConfigError, match="holds a model already"):
+        adapt({"a": texts(), "b": korean}, tmp_path, replace(made, noise=0.2))
     vocabulary = summary["vocabulary"]
     assert isinstance(vocabulary, dict)
     assert not (tmp_path / "model.safetensors").exists()
@@ -153,10 +158,10 @@ def test_a_sentence_transformers_base_stays_one(tmp_path: Path) -> None:
     from sentence_transformers import SentenceTransformer
 
     texts_of_both = ["대한민국의 수도는 서울이다", "the capital of Korea is Seoul"] * 3
-    adapt(texts_of_both, tmp_path / "base", Adaptation(vocabulary_size=300, max_steps=0))
+    adapt(texts_of_both, tmp_path / "base", Adaptation(OFFLINE_BASE, vocabulary_size=300, max_steps=0))
     export(str(tmp_path / "base"), tmp_path / "whole")
     whole = tmp_path / "whole" / "question"
-    base = resolve(DEFAULT_BASE)
+    base = resolve(OFFLINE_BASE)
     assert detect_config(tmp_path / "base") == detect_config(whole) == detect_config(base)
     before, after = (SentenceTransformer(str(folder), device="cpu") for folder in (base, whole))
     english, korean = texts_of_both[1], texts_of_both[0]
@@ -195,7 +200,7 @@ def test_settings_come_from_a_file(tmp_path: Path) -> None:
         ({"max_tokens": 4}, "a window needs at least 8"),
         ({"initialization": "zero"}, "unknown initialization 'zero'"),
         ({"script": "klingon", "vocabulary_size": 5}, "unknown script 'klingon'"),
-        ({"max_tokens": 512}, "has 128 positions"),
+        ({"max_tokens": 512}, "reads at most 128 tokens"),
         ({"precision": "fp16"}, "needs a scaled loss"),
     ],
 )
@@ -212,10 +217,15 @@ def test_bad_texts_and_bases_are_one_sentence(tiny_checkpoint: Path, tmp_path: P
             adapt([], tmp_path, settings(tiny_checkpoint, vocabulary_size=size))
     with pytest.raises(DataError, match="has two tokens that the base knows"):
         adapt(["x", "漢字"], tmp_path, settings(tiny_checkpoint))
-    with pytest.raises(ConfigError, match="is the base itself"):
+    with pytest.raises(ConfigError, match=r"is the folder of .* itself"):
         adapt(texts(), tiny_checkpoint, settings(tiny_checkpoint))
 
 
 def test_a_loss_that_is_no_number_names_step_and_texts(tiny_checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"the loss became \w+ at step \d+, on texts \d+, .*; lower the learning rate"):
         adapt(texts(), tmp_path, settings(tiny_checkpoint, learning_rate=1e30, max_steps=20))
+
+
+def test_no_pieces_are_added_under_a_sketch(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"question has a sketch of its WordPieces.*such as sentence-t"):
+        adapt(["text"], tmp_path, Adaptation("dpr-mini-ko-en", vocabulary_size=300))

@@ -177,7 +177,7 @@ def test_a_state_of_other_texts_is_refused(settings: Distillation, texts: list[P
     settings = replace(settings, batch_size=2)
     with pytest.raises(Killed):
         distill(Material({"texts": texts}), tmp_path, settings, progress=kill)
-    with pytest.raises(ModelError, match=r"state.safetensors belongs to a run with other settings or data"):
+    with pytest.raises(ConfigError, match="holds the state of a run with other settings or data"):
         distill(Material({"texts": texts[1:]}), tmp_path, settings)
 
 

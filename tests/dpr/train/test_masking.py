@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dpr.train.masking import BoolArray, Masking, choose, corrupt, masking_of
-from dpr.types import IntArray
+from dpr.train.masking import Masking, choose, corrupt, masking_of
+from dpr.types import BoolArray, IntArray
 
 SIZE = 200
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"{'##' * (row % 3 > 0)}p{row}" for row in range(5, SIZE))]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,6 +56,13 @@ def test_a_trained_reader_finds_the_answer(tiny_checkpoint: Path, tmp_path: Path
     assert reading.answers[0].text.startswith("park")
     assert json.loads((tmp_path / "training.json").read_text(encoding="utf-8"))["run"] == summary["run"]
     assert not (tmp_path / "state.safetensors").exists()
+
+
+def test_an_adapter_is_made_without_a_warning_of_the_libraries(tiny_checkpoint: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        network = make_network(training(tiny_checkpoint, lora_rank=2))
+    assert network.model.peft_config["default"].r == 2
 
 
 class KilledError(Exception):
@@ -113,7 +121,7 @@ def test_a_state_of_other_settings_is_refused(tiny_checkpoint: Path, tmp_path: P
 
     with pytest.raises(KilledError):
         train_reader(sources(), tmp_path, training(tiny_checkpoint), CONFIG, progress=kill)
-    with pytest.raises(ModelError, match="other settings or data"):
+    with pytest.raises(ConfigError, match="holds the state of a run with other settings or data"):
         train_reader(sources(), tmp_path, training(tiny_checkpoint, seed=2), CONFIG)
 
 

@@ -50,7 +50,7 @@ def test_an_opinion_is_the_mean_of_the_teachers_shares(
         window = feature.window
         expected = np.zeros((2, len(window)))
         for name in teachers:
-            compute, _, _ = load_windows_reader(name)
+            compute = load_windows_reader(name).compute
             said = compute.logits(pad_windows([window], 0, compute.input_names))
             inside = window.spans[:, 0] >= 0
             inside[0] = True

@@ -118,7 +118,7 @@ def test_a_sketch_is_trained_saved_and_trained_further(
 def test_a_sketch_comes_before_whitening(tiny_checkpoint: Path, sources: list[Source], tmp_path: Path) -> None:
     whiten(str(tiny_checkpoint), sources, tmp_path / "even")
     training = replace(settings(tmp_path / "even", 0, shared=True), sketch_dimension=64)
-    with pytest.raises(ConfigError, match="a linear map after its pooling, which a sketch must come before"):
+    with pytest.raises(ConfigError, match="a Dense after its pooling, which a sketch must come before"):
         train(sources, tmp_path / "pair", training)
 
 

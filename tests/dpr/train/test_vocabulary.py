@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dpr.config import DEFAULT_BASE
+from dpr.config import OFFLINE_BASE
 from dpr.data.plain_text import PlainText
 from dpr.errors import ConfigError, DataError, ModelError
 from dpr.models.checkpoint import load_model, load_tokenizer, resolve
@@ -25,7 +25,7 @@ KOREAN = [
 
 @pytest.fixture(scope="module")
 def old() -> Any:
-    tokenizer = load_tokenizer(resolve(DEFAULT_BASE))
+    tokenizer = load_tokenizer(resolve(OFFLINE_BASE))
     tokenizer.backend_tokenizer.no_truncation()
     tokenizer.backend_tokenizer.no_padding()
     return tokenizer
@@ -43,7 +43,7 @@ def new(extended: tuple[Any, list[str]], tmp_path_factory: pytest.TempPathFactor
 
     folder = tmp_path_factory.mktemp("tokenizer")
     extended[0].save_pretrained(folder)
-    AutoConfig.from_pretrained(resolve(DEFAULT_BASE)).save_pretrained(folder)
+    AutoConfig.from_pretrained(resolve(OFFLINE_BASE)).save_pretrained(folder)
     return AutoTokenizer.from_pretrained(folder)
 
 
@@ -165,7 +165,7 @@ def test_new_rows_are_the_mean_of_the_old_pieces_rows(old: Any, extended: tuple[
     from transformers import AutoModel
 
     tokenizer, added = extended
-    model = load_model(AutoModel, resolve(DEFAULT_BASE))
+    model = load_model(AutoModel, resolve(OFFLINE_BASE))
     before = model.get_input_embeddings().weight.detach().clone()
     assert resize_embeddings(model, old, tokenizer, noise=0.0) == len(added)
     after = model.get_input_embeddings().weight.detach()
@@ -183,7 +183,7 @@ def test_noise_and_mean_initialization(old: Any, extended: tuple[Any, list[str]]
 
     rows = []
     for seed in (1, 1, 2):
-        model = load_model(AutoModel, resolve(DEFAULT_BASE))
+        model = load_model(AutoModel, resolve(OFFLINE_BASE))
         resize_embeddings(model, old, extended[0], "mean", noise=0.1, seed=seed)
         rows.append(model.get_input_embeddings().weight.detach())
     assert torch.equal(rows[0], rows[1])

@@ -1,0 +1,188 @@
+"""The modules after the pooling, as sentence-transformers has them: each maps features to features.
+
+A module changes the entry ``sentence_embedding`` of the features, (N, D). It reads and writes the files of the
+sentence-transformers module of its name. A sketch of the words (`dpr.models.lexical_sketch`) is one, too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from dpr.errors import ModelError
+from dpr.models.checkpoint import read_json
+from dpr.models.lexical_sketch import LexicalSketch
+
+Features = dict[str, torch.Tensor]
+Head = tuple[nn.Module, ...]
+
+ACTIVATIONS = {
+    f"torch.nn.modules.{path}": module
+    for path, module in {
+        "linear.Identity": nn.Identity,
+        "activation.Tanh": nn.Tanh,
+        "activation.ReLU": nn.ReLU,
+        "activation.GELU": nn.GELU,
+        "activation.SiLU": nn.SiLU,
+        "activation.Sigmoid": nn.Sigmoid,
+        "activation.LeakyReLU": nn.LeakyReLU,
+        "activation.ELU": nn.ELU,
+        "activation.Mish": nn.Mish,
+        "activation.Softplus": nn.Softplus,
+    }.items()
+}
+IDENTITY, TANH = "torch.nn.modules.linear.Identity", "torch.nn.modules.activation.Tanh"
+
+
+class Dense(nn.Module):
+    """A linear map with an activation after it."""
+
+    def __init__(self, linear: nn.Linear, activation: str = IDENTITY) -> None:
+        super().__init__()
+        self.linear = linear
+        self.activation_name = activation
+        self.activation = ACTIVATIONS[activation]()
+
+    def forward(self, features: Features) -> Features:
+        """Return the features with the embedding (N, D) mapped to (N, O), in fp32."""
+        embedding = features["sentence_embedding"]
+        with torch.autocast(embedding.device.type, enabled=False):
+            return {**features, "sentence_embedding": self.activation(self.linear(embedding.float()))}
+
+    def save(self, folder: str) -> None:
+        """Write the module to a folder."""
+        config = {
+            "in_features": self.linear.in_features,
+            "out_features": self.linear.out_features,
+            "bias": self.linear.bias is not None,
+            "activation_function": self.activation_name,
+        }
+        _write(Path(folder), config, {f"linear.{name}": weight for name, weight in self.linear.state_dict().items()})
+
+    @classmethod
+    def load(cls, folder: str) -> Dense:
+        """Read a module from a folder.
+
+        Raises:
+            ModelError: the module does more than a linear map and a known activation.
+        """
+        config = read_json(Path(folder) / "config.json")
+        activation = config.get("activation_function", TANH)
+        if activation not in ACTIVATIONS:
+            known = ", ".join(name.rpartition(".")[2] for name in ACTIVATIONS)
+            raise ModelError(
+                f"{folder} has the activation {activation!r}, which is not supported ({known} are); "
+                "choose another encoder"
+            )
+        names = {config.get("module_input_name"), config.get("module_output_name")}
+        if config.get("use_residual") or names - {None, "sentence_embedding"}:
+            raise ModelError(
+                f"{folder} is a Dense module with a residual or for other embeddings than a text's, which is not "
+                "supported; choose another encoder"
+            )
+        linear = nn.Linear(config["in_features"], config["out_features"], bias=config.get("bias", True))
+        linear.load_state_dict(_read_weights(Path(folder), "linear."))
+        return cls(linear, activation)
+
+
+class LayerNorm(nn.Module):
+    """A layer normalization with weights."""
+
+    def __init__(self, norm: nn.LayerNorm) -> None:
+        super().__init__()
+        self.norm = norm
+
+    def forward(self, features: Features) -> Features:
+        """Return the features with the embedding (N, D) normalized."""
+        return {**features, "sentence_embedding": self.norm(features["sentence_embedding"].float())}
+
+    def save(self, folder: str) -> None:
+        """Write the module to a folder."""
+        weights = {f"norm.{name}": weight for name, weight in self.norm.state_dict().items()}
+        _write(Path(folder), {"dimension": self.norm.normalized_shape[0]}, weights)
+
+    @classmethod
+    def load(cls, folder: str) -> LayerNorm:
+        """Read a module from a folder."""
+        norm = nn.LayerNorm(read_json(Path(folder) / "config.json")["dimension"])
+        norm.load_state_dict(_read_weights(Path(folder), "norm."))
+        return cls(norm)
+
+
+class Normalize(nn.Module):
+    """The embedding at length 1."""
+
+    def forward(self, features: Features) -> Features:
+        """Return the features with the embedding (N, D) at length 1."""
+        embedding = nn.functional.normalize(features["sentence_embedding"], dim=-1)
+        return {**features, "sentence_embedding": embedding}
+
+    def save(self, folder: str) -> None:
+        """Write nothing: the module has no settings."""
+
+    @classmethod
+    def load(cls, folder: str) -> Normalize:
+        """Read a module from a folder, which need not exist.
+
+        Raises:
+            ModelError: the module normalizes something else than a text's embedding.
+        """
+        path = Path(folder) / "config.json"
+        config = read_json(path) if path.is_file() else {}
+        if set(config.values()) - {"sentence_embedding"}:
+            raise ModelError(f"{folder} normalizes other embeddings than a text's; choose another encoder")
+        return cls()
+
+
+MODULES: dict[str, Any] = {
+    "Dense": Dense,
+    "LayerNorm": LayerNorm,
+    "LexicalSketch": LexicalSketch,
+    "Normalize": Normalize,
+}
+"""Modules by their names in ``modules.json``; Dropout, which does nothing at inference, is skipped."""
+
+
+def head_dimension(dimension: int, head: Sequence[nn.Module]) -> int:
+    """Return the length of the vectors that a head gives for vectors of ``dimension`` numbers.
+
+    Raises:
+        ModelError: a module is made for vectors of another length.
+    """
+    for module in head:
+        takes, gives = _widths(module, dimension)
+        if takes != dimension:
+            raise ModelError(
+                f"a {type(module).__name__} after the pooling takes vectors of {takes} numbers and gets {dimension}; "
+                "the files are of two models, and one of them must be saved again"
+            )
+        dimension = gives
+    return dimension
+
+
+def _widths(module: nn.Module, dimension: int) -> tuple[int, int]:
+    """Return the length of the vectors that a module takes and of those that it gives for vectors of D numbers."""
+    if isinstance(module, Dense):
+        return module.linear.in_features, module.linear.out_features
+    if isinstance(module, LayerNorm):
+        return module.norm.normalized_shape[0], module.norm.normalized_shape[0]
+    return dimension, dimension + (module.dimension if isinstance(module, LexicalSketch) else 0)
+
+
+def _read_weights(folder: Path, prefix: str) -> dict[str, torch.Tensor]:
+    """Return a module's weights, of either file, as fp32."""
+    old = folder / "pytorch_model.bin"
+    path = folder / "model.safetensors"
+    weights = load_file(path) if path.is_file() or not old.is_file() else torch.load(old, "cpu", weights_only=True)
+    return {name.removeprefix(prefix): weight.float() for name, weight in weights.items()}
+
+
+def _write(folder: Path, config: dict[str, object], weights: dict[str, torch.Tensor]) -> None:
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    save_file({name: weight.contiguous() for name, weight in weights.items()}, folder / "model.safetensors")

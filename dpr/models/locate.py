@@ -1,0 +1,118 @@
+"""Where BERT_q and BERT_p lie, and how they are used.
+
+On disk an encoder is one of:
+
+* a Hugging Face or sentence-transformers checkpoint (or an adapter): one tower for questions and passages; an original
+  DPR checkpoint (`dpr.models.dpr_checkpoint`) is one too, though made for one of the two roles;
+* a directory with ``encoder.json`` and the towers ``question/`` and ``passage/`` (or only ``question/``: shared).
+
+A name may also be ``QUESTION,PASSAGE``: two directories or hub names.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from dpr.config import load_config
+from dpr.errors import ModelError
+from dpr.models.checkpoint import base_name, base_of, read_json, resolve
+from dpr.models.dpr_checkpoint import DPR_CONFIG, is_dpr_checkpoint, refuse_swapped
+from dpr.models.pair import PAIR_CONFIG, split_name
+from dpr.models.prompts import known_family
+from dpr.models.sentence_transformers import is_sentence_transformers, pools_prompts, read_config, recorded_length
+from dpr.models.tower import EncoderConfig
+from dpr.types import EncoderOptions
+
+logger = logging.getLogger(__name__)
+
+
+def locate_towers(
+    name: str,
+    options: EncoderOptions = EncoderOptions(),  # noqa: B008 - frozen
+) -> tuple[Path, Path, EncoderConfig]:
+    """Return the directories of BERT_q and BERT_p, equal where they are shared, and how they are used.
+
+    Raises:
+        ModelError: the name is no encoder, or its two towers are not used alike.
+        ConfigError: an option or a value of ``encoder.json`` is not valid.
+    """
+    first, *others = split_name(name)
+    if others:
+        question_name, passage_name = first, others[0]
+        question_dir, passage_dir = resolve(question_name), resolve(passage_name)
+        refuse_swapped(question_dir, passage_dir)
+        towers = (question_dir, question_name), (passage_dir, passage_name)
+        config = _paired(name, *(detect_config(*tower, options) for tower in towers))
+    else:
+        directory = resolve(name)
+        question_dir = passage_dir = directory
+        if (directory / PAIR_CONFIG).is_file():
+            config = load_config(EncoderConfig, overrides=read_json(directory / PAIR_CONFIG))
+            question_dir = resolve(directory / "question")
+            passage_dir = resolve(directory / "passage") if (directory / "passage").exists() else question_dir
+        else:
+            config = detect_config(directory, name, options)
+    config = replace(config, **{key: value for key, value in asdict(options).items() if value is not None})
+    for prompt, encoder_dir in ((config.question_prompt, question_dir), (config.passage_prompt, passage_dir)):
+        if prompt and not pools_prompts(encoder_dir):
+            raise ModelError(
+                f"{encoder_dir} leaves the tokens of its prompt out when it pools (include_prompt: false), which is "
+                "not supported; choose another encoder, or give empty prompts"
+            )
+    return question_dir, passage_dir, config
+
+
+def detect_config(
+    directory: Path,
+    name: str = "",
+    options: EncoderOptions = EncoderOptions(),  # noqa: B008 - frozen
+) -> EncoderConfig:
+    """Return the configuration of one tower: what its sentence-transformers files say, else that package's defaults.
+
+    A tower of a well-known family that records no prompts gets those of `dpr.models.prompts`, unless ``options`` say
+    otherwise. ``name`` is the name that the caller gave.
+
+    Raises:
+        ModelError: a file cannot be read, or asks for something that is not supported.
+    """
+    names = [name, directory.name, base_name(directory) or ""]
+    names += [part for part in directory.parts if part.startswith("models--")]  # its folder in the hub's cache
+    if not is_sentence_transformers(directory):
+        directory = base_of(directory)
+    saved = read_json(directory / "config.json") if (directory / "config.json").is_file() else {}
+    if is_dpr_checkpoint(directory):
+        config = DPR_CONFIG
+    else:
+        length = recorded_length(directory)
+        is_causal = next(iter(saved.get("architectures") or ()), "").endswith("ForCausalLM")
+        pooling = "lasttoken" if is_causal and saved.get("is_causal", True) else "mean"
+        config = EncoderConfig(pooling=pooling, question_tokens=length, passage_tokens=length)
+    if is_sentence_transformers(directory):
+        config = read_config(directory, config)
+    if config.question_prompt or config.passage_prompt or None not in (options.question_prompt, options.passage_prompt):
+        return config
+    family = known_family([*names, str(saved.get("_name_or_path") or "")])
+    if family is None:
+        return config
+    logger.warning(
+        "%s records no prompts; using those of %s: %r for questions, %r for passages (--question-prompt and "
+        "--passage-prompt choose others)",
+        name or directory,
+        family.name,
+        family.question_prompt,
+        family.passage_prompt,
+    )
+    return replace(config, question_prompt=family.question_prompt, passage_prompt=family.passage_prompt)
+
+
+def _paired(name: str, question: EncoderConfig, passage: EncoderConfig) -> EncoderConfig:
+    """Return the configuration of a pair of towers, each with its own prompt and length."""
+    for key in ("pooling", "normalize", "dimension"):
+        if getattr(question, key) != getattr(passage, key):
+            raise ModelError(
+                f"{name}: the question encoder has {key} {getattr(question, key)!r} and the passage encoder "
+                f"{getattr(passage, key)!r}; give two encoders of one pair"
+            )
+    return replace(question, passage_prompt=passage.passage_prompt, passage_tokens=passage.passage_tokens)

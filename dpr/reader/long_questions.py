@@ -1,0 +1,26 @@
+"""The asking sentence of a long question, which a reader of short questions reads better than the whole question."""
+
+from __future__ import annotations
+
+import re
+
+from dpr.data.sentences import sentence_spans
+from dpr.reader.merge import PassageSpans
+
+_ASKS = re.compile(r"[?？]\W*$")
+
+
+def asking_sentence(question: str) -> str:
+    """Return the last sentence of a question that ends in a question mark; the last one where none does."""
+    sentences = [question[start:end] for start, end in sentence_spans(question)]
+    asking = [sentence for sentence in sentences if _ASKS.search(sentence)]
+    return (asking or sentences or [question])[-1]
+
+
+def surer(first: PassageSpans, second: PassageSpans) -> PassageSpans:
+    """Return the one of two readings of a passage whose best span is further above its null score."""
+    return max(first, second, key=_lead)
+
+
+def _lead(spans: PassageSpans) -> float:
+    return float(spans.scores[0]) - spans.null_score if len(spans.scores) else -float("inf")

@@ -1,0 +1,48 @@
+"""Adds to a question the spellings of its words that passages have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from dpr.types import QuestionWords, SparseIndex
+
+Halves = Callable[[str], list[tuple[str, ...]]]
+
+
+def as_passages_spell(questions: Sequence[QuestionWords], index: SparseIndex, halves: Halves) -> list[list[str]]:
+    """Return each question's terms, with the terms of other spellings that the passages of an index have.
+
+    Two words also count as one, with the weight of both, where at least as many passages have the joined word as have
+    the rarer of the two; of letters beside a number, one passage is enough. A word that no passage has also counts as
+    two words: the split whose rarer word is in the most passages.
+    """
+    pairs = {pair for question in questions for pair in question.pairs}
+    words = {item for question in questions for item in question.words.items()}
+    frequency = _frequencies(index, [term for pair in pairs for term in pair] + [term for term, _ in words])
+    joined = {pair for pair in pairs if frequency[pair[2]] >= _least_frequency(pair, frequency)}
+    splits = {term: halves(word) for term, word in words if not frequency[term]}
+    frequency |= _frequencies(index, [term for ways in splits.values() for way in ways for term in way])
+
+    def of_passages(halves: tuple[str, ...]) -> int:
+        return min((frequency[half] for half in halves), default=0)
+
+    best = {term: max(ways, key=of_passages) for term, ways in splits.items() if any(map(of_passages, ways))}
+    return [
+        [
+            *question.terms,
+            *(term for pair in question.pairs if pair in joined for term in 2 * (pair[2],)),
+            *(half for term in question.words for half in best.get(term, ())),
+        ]
+        for question in questions
+    ]
+
+
+def _least_frequency(pair: tuple[str, str, str], frequency: Mapping[str, int]) -> int:
+    """Return how many passages must have two words as one."""
+    left, right, _ = pair
+    return 1 if left.isdigit() != right.isdigit() else max(1, min(frequency[left], frequency[right]))
+
+
+def _frequencies(index: SparseIndex, terms: Iterable[str]) -> dict[str, int]:
+    different = list(dict.fromkeys(terms))
+    return dict(zip(different, index.frequencies(different).tolist(), strict=True))
