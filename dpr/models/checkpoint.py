@@ -16,9 +16,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from dpr.config import BUNDLED_MODELS, OFFLINE_BASE
 from dpr.errors import ModelError
 from dpr.models.adapters import ROWS_FILE, adapter_weights, append_rows, merge_adapter, read_rows
+from dpr.models.packed import PACKED_FILE, read_packed
 from dpr.models.soundness import (
     check_checkpoint,
     check_no_remote_code,
@@ -121,7 +124,7 @@ def _load(auto_class: Any, directory: Path) -> tuple[Any, list[str]]:
     base = next_base(directory)
     if base is None:
         check_checkpoint(directory, read_json(directory / "config.json"))
-        model, loading = auto_class.from_pretrained(directory, output_loading_info=True, **_ONLY_HERE)
+        model, loading = _from_files(auto_class, directory)
         model.config.use_cache = False  # nothing is generated
         # a pooler is used by no encoder and no reader here
         return model, [key for key in loading["missing_keys"] if "pooler" not in key]
@@ -133,6 +136,25 @@ def _load(auto_class: Any, directory: Path) -> tuple[Any, list[str]]:
         return model, missing
     brought = adapter_weights(directory)
     return merge_adapter(model, directory, brought), [key for key in missing if key not in brought]
+
+
+def _from_files(auto_class: Any, directory: Path) -> tuple[Any, dict[str, Any]]:
+    """Return a model of whole weights, and what the library says of loading it; 4-bit weights are unpacked first."""
+    if not (directory / PACKED_FILE).is_file():
+        loaded: tuple[Any, dict[str, Any]] = auto_class.from_pretrained(
+            directory, output_loading_info=True, **_ONLY_HERE
+        )
+        return loaded
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(directory, **_ONLY_HERE)
+    config.name_or_path = str(directory)  # an adapter trained on it names its base by this
+    with torch.device("meta"):
+        model_class = type(auto_class.from_config(config))
+    model, loading = model_class.from_pretrained(
+        None, config=config, state_dict=read_packed(directory), output_loading_info=True
+    )
+    return model, loading
 
 
 @contextmanager

@@ -17,7 +17,8 @@ SIGNS = (
 """A folder with one of these files holds a model, or an unfinished run."""
 
 _FILES = (
-    *SIGNS, "best.safetensors", "reader.safetensors", "model-*.safetensors", "*.index.json", "pytorch_model-*.bin",
+    *SIGNS, "best.safetensors", "packed.safetensors", "reader.safetensors", "model-*.safetensors",
+    "*.index.json", "pytorch_model-*.bin",
     "generation_config.json", "sentence_*_config.json", "config_sentence_transformers.json", "lexical_sketch.py",
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt",
     "vocab.json", "merges.txt", "*.model", "tuning.json", "fusion.json", "log.jsonl", "unfinished.json",

@@ -1,0 +1,87 @@
+"""Weights in 4 bits: ``packed.safetensors``, a quarter of fp16's size, unpacked to fp32 when a model is loaded.
+
+A matrix is stored in blocks of 32 numbers of a row, GGUF's Q4_0: one fp16 scale d for a block, and for each of its
+numbers four bits c, which stand for d · (c - 8). ``NAME.scales`` (R, C/32) holds the scales and ``NAME.codes``
+(R, C/2) the bits: byte j of a block holds number j in its low half and number j + 16 in its high half. Tensors that are
+not packed lie beside them under their own names.
+
+The values are those of the 4-bit file that they were taken from, bit by bit; packing other weights rounds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from dpr.errors import ModelError
+
+PACKED_FILE = "packed.safetensors"
+BLOCK = 32
+_SCALES, _CODES = ".scales", ".codes"
+_ZERO = 8
+"""The code of the number 0."""
+
+Array = npt.NDArray[np.generic]
+
+
+def pack(weights: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.uint8]]:
+    """Return a matrix (R, C) as scales (R, C/32) and codes (R, C/2): the number of largest magnitude gets code 0.
+
+    Numbers that come of `unpack` are packed to the same scales and codes, unless a block never had the code 0.
+    """
+    blocks = weights.reshape(len(weights), -1, BLOCK)
+    largest = np.take_along_axis(blocks, np.abs(blocks).argmax(2, keepdims=True), 2)  # (R, C/32, 1), with its sign
+    scales = (largest / -_ZERO).astype(np.float16)
+    divisors = np.where(scales == 0, 1, scales).astype(np.float32)
+    codes = np.clip(np.round(blocks / divisors) + _ZERO, 0, 15).astype(np.uint8)
+    low, high = codes[..., : BLOCK // 2], codes[..., BLOCK // 2 :]
+    return scales[..., 0], (low | high << 4).reshape(len(weights), -1)
+
+
+def unpack(scales: npt.NDArray[np.float16], codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Return the matrix (R, C) of scales (R, C/32) and codes (R, C/2)."""
+    rows, blocks = scales.shape
+    halves = codes.reshape(rows, blocks, BLOCK // 2)
+    numbers = np.concatenate([halves & 15, halves >> 4], axis=2).astype(np.float32)  # (R, C/32, 32)
+    numbers -= _ZERO
+    numbers *= scales[..., None].astype(np.float32)
+    return numbers.reshape(rows, blocks * BLOCK)
+
+
+def write_packed(
+    folder: Path,
+    packed: Mapping[str, tuple[npt.NDArray[np.float16], npt.NDArray[np.uint8]]],
+    plain: Mapping[str, Array],
+) -> None:
+    """Write ``packed.safetensors``: matrices as scales and codes, and tensors as they are."""
+    tensors: dict[str, Array] = dict(plain)
+    for name, (scales, codes) in packed.items():
+        tensors |= {name + _SCALES: np.ascontiguousarray(scales), name + _CODES: np.ascontiguousarray(codes)}
+    save_file(tensors, folder / PACKED_FILE, {"format": "pt"})
+
+
+def read_packed(folder: Path) -> dict[str, torch.Tensor]:
+    """Return the weights of ``packed.safetensors`` by name, fp32.
+
+    Raises:
+        ModelError: the file is damaged, or lacks the scales or codes of a matrix.
+    """
+    path = folder / PACKED_FILE
+    try:
+        tensors = load_file(path)
+        state = {}
+        for name, tensor in tensors.items():
+            if name.endswith(_CODES):
+                matrix = name.removesuffix(_CODES)
+                state[matrix] = torch.from_numpy(unpack(tensors[matrix + _SCALES], tensor))
+            elif not name.endswith(_SCALES):
+                state[name] = torch.from_numpy(tensor.astype(np.float32))
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read as packed weights ({error}); copy the model again") from error
+    return state
