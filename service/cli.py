@@ -84,6 +84,7 @@ def _log(settings: Settings) -> None:
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
+    logging.getLogger("faiss").setLevel(logging.WARNING)  # it tells which of its builds it tries
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs whole addresses, and those may hold a key
     if settings.log_level == "info":
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # its start and stop are told by our own lines

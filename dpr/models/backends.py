@@ -29,7 +29,7 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
         slower = torch.float16 if device.type == "cuda" else torch.float32
         return torch.bfloat16 if _has_fast_bf16(device) else slower
     if name not in PRECISIONS:
-        raise ConfigError(f"unknown precision {name!r}; choose auto, {' or '.join(PRECISIONS)}")
+        raise ConfigError(f"unknown precision {name!r}; choose auto, {', '.join(PRECISIONS)}")
     if name == "fp16" and device.type == "cpu":
         raise ConfigError("precision 'fp16' is for GPUs; choose auto, fp32 or bf16 on a CPU")
     return PRECISIONS[name]

@@ -123,6 +123,11 @@ def _load(auto_class: Any, directory: Path) -> tuple[Any, list[str]]:
     """Return a model with its added rows and adapter merged in, its base's before, and what weights it lacks."""
     base = next_base(directory)
     if base is None:
+        if (directory / "encoder.json").is_file():
+            raise ModelError(
+                f"{directory} is a pair of encoders, and so is no {auto_class.__name__}; "
+                "give a model that was trained for this"
+            )
         check_checkpoint(directory, read_json(directory / "config.json"))
         model, loading = _from_files(auto_class, directory)
         model.config.use_cache = False  # nothing is generated

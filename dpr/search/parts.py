@@ -9,7 +9,7 @@ import numpy as np
 
 from dpr.dense.kinds import KINDS
 from dpr.dense.segments import SegmentedIndex
-from dpr.errors import IndexFormatError, RequestError
+from dpr.errors import ConfigError, IndexFormatError, ModelError, RequestError
 from dpr.search.lazy import Lazy
 from dpr.sparse.counts import TermCounts
 from dpr.sparse.engine import SparseEngine, SparseSegment
@@ -128,7 +128,7 @@ class IndexParts:
         recorded = self.manifest.encoder
         if recorded is None:
             raise RequestError("the index has no vectors; rebuild it without --no-dense", "retriever")
-        encoder = given or _load_encoder(name or recorded.name, recorded.options)
+        encoder = given or _load_recorded(recorded, name)
         if encoder.fingerprint != recorded.fingerprint:
             raise IndexFormatError(
                 f"the index was made with the encoder {recorded.name} ({recorded.fingerprint}), but this is "
@@ -157,6 +157,21 @@ class IndexParts:
     def _make_rank_bm25(self) -> SparseIndex:
         parameters = {**SCHEMES["bm25"].defaults, **self.manifest.weights["bm25"].parameters}
         return RankBM25Engine(self.segments[0].counts(), **parameters, id_rank=self.id_rank)
+
+
+def _load_recorded(recorded: EncoderRecord, name: str | None) -> Encoder:
+    """Load an index's encoder by the name that it was recorded with, or by the one that it has now."""
+    try:
+        return _load_encoder(name or recorded.name, recorded.options)
+    except ConfigError as error:  # vectors of another length
+        raise IndexFormatError(
+            f"the index was made with the encoder {recorded.name} ({recorded.fingerprint}), and {name} cannot take its "
+            f"place ({error}); use the former, or rebuild with dpr-index build"
+        ) from error
+    except ModelError as error:
+        if name is not None:
+            raise
+        raise ModelError(f"{error} (the index was made with this encoder; --encoder says where it is now)") from error
 
 
 def _load_encoder(name: str, options: EncoderOptions) -> Encoder:

@@ -93,7 +93,11 @@ class Loop(Generic[B]):
         sizes = [len(self._groups(epoch)) for epoch in range(settings.epochs)]
         self._epoch_ends = list(itertools.accumulate(sizes))
         self.steps = self._epoch_ends[-1]
-        if settings.max_steps:
+        if settings.max_steps > self.steps > 0:
+            logger.info(
+                "max_steps is %d, but the run ends after its epochs, at step %d", settings.max_steps, self.steps
+            )
+        elif settings.max_steps:
             self.steps = min(self.steps, settings.max_steps)
         if not self.steps:
             raise DataError("there is not one batch to train on; give more data")

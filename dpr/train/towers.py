@@ -87,6 +87,9 @@ def make_towers(training: Training) -> Towers:
     question_dir, passage_dir, config = locate_towers(training.base, options)
     config = _configured(config, training)
     question = _trainable(question_dir, config, training, 0)
+    for module in question.head:
+        if any(True for _ in module.parameters()) and not isinstance(module, LexicalSketch):
+            logger.info("the %s after the pooling of %s is not trained", type(module).__name__, training.base)
     if training.shared and passage_dir != question_dir:
         raise ConfigError(f"{training.base} has two different towers, which cannot be shared; train them separately")
     passage = question if training.shared else _trainable(passage_dir, config, training, 1)
@@ -123,13 +126,11 @@ def add_sketches(towers: Towers, dimension: int, passages: Collection[Tokens]) -
 
 
 def _trainable_head(directory: Path) -> Head:
-    """Return a base's head; the learned part of its sketch is trained further, all else stays, which is logged."""
+    """Return a base's head; the learned part of its sketch is trained further, all else stays."""
     head = read_head(directory)
     for module in head:
         if isinstance(module, LexicalSketch):
             module.importance.requires_grad_()
-        elif any(True for _ in module.parameters()):
-            logger.info("the %s after the pooling of %s is not trained", type(module).__name__, directory)
     return head
 
 

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from dpr.errors import DPRError, ModelError
 from dpr.models.cross_encoder import load_cross_encoder
 from dpr.models.encoders import load_encoder
+from dpr.models.export import export
 from dpr.reader.reader import load_reader
 from dpr.train.settings import Training
 from dpr.train.towers import make_towers
@@ -267,3 +268,9 @@ def test_a_model_whose_vectors_need_token_types_or_depend_on_padding_is_refused(
     transformers.FunnelModel(pooled).save_pretrained(tmp_path / "funnel")
     with pytest.raises(ModelError, match="FunnelModel: its vectors depend on padding"):
         load_encoder(tmp_path / "funnel")
+
+
+def test_a_pair_is_no_reader(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    export(str(tiny_checkpoint), tmp_path / "pair")
+    with pytest.raises(ModelError, match="is a pair of encoders, and so is no AutoModelForQuestionAnswering"):
+        load_reader(tmp_path / "pair")

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 import dpr.search.parts as parts_module
-from dpr.errors import IndexFormatError, RequestError
+from dpr.errors import IndexFormatError, ModelError, RequestError
 from dpr.search.fusion import Fusion
 from dpr.search.open import OpenIndex, open_index
 from dpr.store.manifest import signed
 from dpr.types import Encoder, EncoderOptions, Passage
 from tests.fakes import HashEncoder, WordAnalyzer
 from tests.small_index import PASSAGES, small_index
+from tests.tiny_models import make_bert
 
 ALL = ("dense", "bm25", "tfidf", "rank-bm25", "hybrid")
 
@@ -205,6 +206,20 @@ def test_the_encoder_is_loaded_by_name_when_dense_is_first_asked_for(
 def test_a_loaded_encoder_that_changed_is_refused(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parts_module, "_load_encoder", lambda *_: HashEncoder("hash-2"))
     with pytest.raises(IndexFormatError, match="hash-2"):
+        open_index(published).retriever("dense")
+
+
+def test_an_encoder_of_shorter_vectors_is_refused_as_another_encoder(
+    published: Path, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    shorter = make_bert(tiny_checkpoint, tmp_path / "shorter", 0, hidden_size=16)
+    index = open_index(published, encoder_name=str(shorter))
+    with pytest.raises(IndexFormatError, match=r"was made with the encoder hash-encoder .* cannot take its place"):
+        index.retriever("dense")
+
+
+def test_an_encoder_that_moved_is_asked_for(published: Path) -> None:
+    with pytest.raises(ModelError, match="made with this encoder; --encoder says where it is now"):
         open_index(published).retriever("dense")
 
 
