@@ -146,10 +146,8 @@ def _load(auto_class: Any, directory: Path) -> tuple[Any, list[str]]:
 def _from_files(auto_class: Any, directory: Path) -> tuple[Any, dict[str, Any]]:
     """Return a model of whole weights, and what the library says of loading it; 4-bit weights are unpacked first."""
     if not (directory / PACKED_FILE).is_file():
-        loaded: tuple[Any, dict[str, Any]] = auto_class.from_pretrained(
-            directory, output_loading_info=True, **_ONLY_HERE
-        )
-        return loaded
+        model, loading = auto_class.from_pretrained(directory, output_loading_info=True, **_ONLY_HERE)
+        return model, loading
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(directory, **_ONLY_HERE)
