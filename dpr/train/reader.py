@@ -18,6 +18,7 @@ from dpr.errors import DataError
 from dpr.models.backends import choose_device, choose_precision
 from dpr.models.checkpoint import content_hash, load_tokenizer, resolve
 from dpr.models.pair import question_encoder
+from dpr.reader.altered import alter_questions
 from dpr.reader.compute import torch_compute
 from dpr.reader.evaluate import evaluate_reader
 from dpr.reader.model import ReaderConfig, fit_config, save_reader_model
@@ -113,6 +114,7 @@ def _train(
     config = replace(fit_config(config, network.model), added_rows_scale=scale)
     examples = [example for source in sources for example in _weighed(source, training.seed)]
     shown = add_negatives(examples, training.negative_share, training.negative_depth, training.seed)
+    shown += alter_questions(examples, training.altered_share, training.seed)
     features = list(make_features(tokenizer, shown, config))
     lengths = [len(feature.window) for feature in features]
     folder.begin()

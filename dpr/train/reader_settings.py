@@ -16,7 +16,9 @@ class ReaderTraining(Schedule):
     A step sees ``batch_tokens`` padded tokens, in windows of like length.
 
     ``negative_share`` of the questions are also shown a passage without their answer, one of the ``negative_depth``
-    that BM25 finds best, so that scores of several passages compare. ``relevance_head`` adds one number to the model,
+    that BM25 finds best, so that scores of several passages compare. ``altered_share`` of them are also asked of their
+    own passage with a name exchanged for another, so that the reader learns what only seems to be answered
+    (`dpr.reader.altered`). ``relevance_head`` adds one number to the model,
     read at [CLS]: whether the window holds the answer. Its loss counts ``relevance_weight`` times that of the span.
 
     ``match_vector`` adds a trained vector to the passage's tokens that also stand in the question.
@@ -35,6 +37,7 @@ class ReaderTraining(Schedule):
     batch_tokens: int = 6144
     negative_share: float = 0.25
     negative_depth: int = 10
+    altered_share: float = 0.0
     relevance_head: bool = False
     relevance_weight: float = 0.5
     match_vector: bool = False
@@ -48,9 +51,8 @@ class ReaderTraining(Schedule):
         super().__post_init__()
         for name in ("batch_tokens", "negative_depth"):
             refuse_below(self, name, 1)
-        if not 0 <= self.negative_share <= 1:
-            raise ConfigError(f"negative_share is {self.negative_share}; it is a share, from 0 to 1")
-        if not 0 <= self.teacher_share <= 1:
-            raise ConfigError(f"teacher_share is {self.teacher_share}; it is a share, from 0 to 1")
+        for name in ("negative_share", "altered_share", "teacher_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it is a share, from 0 to 1")
         if not 0 <= self.relevance_weight < float("inf"):
             raise ConfigError(f"relevance_weight is {self.relevance_weight}; choose 0 or more, such as 0.5")
