@@ -58,7 +58,7 @@ def alter_questions(examples: Sequence[Example], share: float, seed: int) -> lis
     """Return a share of the questions, each with one name exchanged, so that its passage no longer answers it.
 
     The name stands in the passage, and is no part of the answer. The other name is of the same kind, from a question
-    and passage of the same document, and does not stand in this passage. A question for which there is none is left out.
+    and passage of the same document, and does not stand in this passage. A question without one is left out.
     """
     chooser = random.Random(seed)  # noqa: S311 - sampling, not secrets
     drawn = [example for example in examples if chooser.random() < share and example.question.answers]
