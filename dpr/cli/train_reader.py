@@ -55,6 +55,9 @@ def train_reader_command(
     negative_share: Annotated[
         float | None, typer.Option(help="Share of questions also shown a passage without their answer.")
     ] = None,
+    altered_share: Annotated[
+        float | None, typer.Option(help="Share of questions also asked with a name exchanged for another.")
+    ] = None,
     relevance_head: Annotated[
         bool | None,
         typer.Option("--relevance-head/--no-relevance-head", help="Train a head that tells if a passage answers."),
