@@ -10,7 +10,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModel, AutoModelForQuestionAnswering
 
-from dpr.config import BUNDLED_MODELS, DEFAULT_READER, OFFLINE_BASE
+from dpr.config import BUNDLED_MODELS, DEFAULT_ENCODER, OFFLINE_BASE
 from dpr.errors import ModelError
 from dpr.models import checkpoint
 from dpr.models.adapters import write_rows
@@ -31,7 +31,7 @@ def test_the_offline_base_comes_from_its_package() -> None:
 
 def test_a_bundled_model_is_found_by_its_name_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert resolve(DEFAULT_READER.name) == DEFAULT_READER
+    assert resolve(DEFAULT_ENCODER) == BUNDLED_MODELS / DEFAULT_ENCODER
 
 
 def test_a_damaged_offline_base_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,16 +130,14 @@ def _lora(target: str, **options: Any) -> LoraConfig:
     return LoraConfig(r=2, target_modules=[target], init_lora_weights=False, **options)
 
 
-@pytest.mark.parametrize("name", ["dpr-mini-ko-en/question", "dpr-mini-ko-en/../dpr-mini-ko-en/question"])
-def test_a_tower_of_a_bundled_pair_is_found_by_its_name(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_encoder_of_a_bundled_pair_is_found_by_its_name(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    if ".." in name:
-        with pytest.raises(ModelError):
-            resolve(name)
-    else:
-        assert resolve(name) == BUNDLED_MODELS / name
+    monkeypatch.setattr(checkpoint, "BUNDLED_MODELS", tmp_path)
+    shutil.copytree(tiny_checkpoint, tmp_path / "pair" / "question")
+    assert resolve("pair/question") == tmp_path / "pair" / "question"
+    with pytest.raises(ModelError):
+        resolve("pair/../pair/question")
 
 
 def test_models_that_are_shipped_together_find_each_other(tiny_checkpoint: Path, tmp_path: Path) -> None:
@@ -152,7 +150,7 @@ def test_models_that_are_shipped_together_find_each_other(tiny_checkpoint: Path,
 
 
 def test_a_saved_tokenizer_names_a_class_that_older_transformers_know_too(tmp_path: Path) -> None:
-    tokenizer = load_tokenizer(resolve(DEFAULT_READER))  # of the class that only transformers 5 has
+    tokenizer = load_tokenizer(resolve(DEFAULT_ENCODER))
     tokenizer.add_special_tokens({"additional_special_tokens": ["[E1]", "[E2]"]})
     save_tokenizer(tokenizer, tmp_path)
     config = json.loads((tmp_path / "tokenizer_config.json").read_text(encoding="utf-8"))

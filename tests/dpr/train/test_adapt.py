@@ -224,8 +224,3 @@ def test_bad_texts_and_bases_are_one_sentence(tiny_checkpoint: Path, tmp_path: P
 def test_a_loss_that_is_no_number_names_step_and_texts(tiny_checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"the loss became \w+ at step \d+, on texts \d+, .*; lower the learning rate"):
         adapt(texts(), tmp_path, settings(tiny_checkpoint, learning_rate=1e30, max_steps=20))
-
-
-def test_no_pieces_are_added_under_a_sketch(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"question has a sketch of its WordPieces.*such as sentence-t"):
-        adapt(["text"], tmp_path, Adaptation("dpr-mini-ko-en", vocabulary_size=300))

@@ -210,11 +210,14 @@ def test_distillation_moves_what_is_to_move(
 
 
 def test_a_training_of_one_model_logs_that_it_uses_a_pair_s_question_encoder(
-    bases: dict[str, str], caplog: pytest.LogCaptureFixture
+    bases: dict[str, str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    bundled = Path(bases["pair"])
+    for module in ("checkpoint", "pair"):
+        monkeypatch.setattr(f"dpr.models.{module}.BUNDLED_MODELS", bundled.parent)
     with caplog.at_level(logging.INFO):
         assert question_encoder(bases["pair"]) == f"{bases['pair']}/question"
-        assert question_encoder("dpr-mini-ko-en") == "dpr-mini-ko-en/question"
+        assert question_encoder(bundled.name) == f"{bundled.name}/question"
         assert question_encoder(bases["whole"]) == bases["whole"]
     assert len(caplog.messages) == 2
     assert "is a pair; this training takes its question encoder" in caplog.text
