@@ -126,7 +126,6 @@ class Training(Schedule):
     learn_temperature: bool = False
     symmetric: bool = False
     lexical_share: float = 0.0
-    swap_pieces: bool = False
 
     compile: bool = False
 

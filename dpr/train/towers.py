@@ -44,13 +44,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Towers:
-    """The pair, its tokenizers, the names of the bases that adapters are saved with, and the added WordPieces' ids."""
+    """The pair, its tokenizers, and the names of the bases that adapters are saved with."""
 
     question: Tower
     passage: Tower
     tokenizers: tuple[Any, Any]
     bases: tuple[str, str]
-    added_pieces: range = range(0)
 
     @property
     def is_shared(self) -> bool:
@@ -98,9 +97,7 @@ def make_towers(training: Training) -> Towers:
         check_sketch(tower, tokenizer, directory)
         check_use(tower, tokenizer, directory)
     bases = _root_name(question_dir, training, 0), _root_name(passage_dir, training, 1)
-    extension = read_rows(question_dir)
-    added = 0 if extension is None else len(extension[0])
-    return Towers(question, passage, tokenizers, bases, range(len(tokenizers[0]) - added, len(tokenizers[0])))
+    return Towers(question, passage, tokenizers, bases)
 
 
 def add_sketches(towers: Towers, dimension: int, passages: Collection[Tokens]) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from dpr.data.passages import read_examples
-from dpr.errors import ConfigError, ModelError
+from dpr.errors import ModelError
 from dpr.models.adapters import write_rows
 from dpr.models.checkpoint import load_tokenizer
 from dpr.models.encoders import load_encoder
@@ -17,7 +17,6 @@ from dpr.train.batches import Source
 from dpr.train.settings import Training
 from dpr.train.towers import make_towers
 from dpr.train.train import train
-from dpr.train.whitening import whiten
 from dpr.types import Passage
 
 ADDED = ["세종대왕", "##께서는"]
@@ -84,45 +83,7 @@ def test_an_adapter_and_its_rows_are_small_and_name_their_base(
         train(sources, tmp_path / "other", settings(tmp_path, 8, shared=True))
 
 
-@pytest.mark.parametrize("lora_rank", [0, 4])
-def test_added_pieces_can_swap_places(lora_rank: int, extended: Path, sources: list[Source], tmp_path: Path) -> None:
-    training = replace(settings(extended, lora_rank, shared=True), swap_pieces=True, checkpoint_steps=1)
-    assert make_towers(training).added_pieces == range(len(load_tokenizer(extended)) - 2, len(load_tokenizer(extended)))
-    once = train(sources, tmp_path / "once", training)
-    assert train(sources, tmp_path / "again", training)["last_loss"] == once["last_loss"]
-
-
-@pytest.mark.parametrize("lora_rank", [0, 4])
-def test_a_sketch_is_trained_saved_and_trained_further(
-    lora_rank: int, extended: Path, sources: list[Source], tmp_path: Path
-) -> None:
-    training = replace(settings(extended, lora_rank, shared=False), sketch_dimension=64)
-    train(sources, tmp_path / "pair", training)
-    train(sources, tmp_path / "further", replace(training, base=str(tmp_path / "pair"), sketch_dimension=0))
-    with pytest.raises(ConfigError, match="sketch_dimension is 128, but the base's is 64"):
-        train(sources, tmp_path / "wider", replace(training, base=str(tmp_path / "pair"), sketch_dimension=128))
-    first, further = (load_encoder(tmp_path / name, "fp32") for name in ("pair", "further"))
-    assert first.dimension == further.dimension == 32 + 64
-    for before, after in zip(*((one.question_tower, one.passage_tower) for one in (first, further)), strict=True):
-        assert before.sketch is not None
-        assert after.sketch is not None
-        torch.testing.assert_close(before.sketch.rarity, after.sketch.rarity)
-        assert 0 < before.sketch.importance.weight.abs().sum() != after.sketch.importance.weight.abs().sum()
-    assert first.question_tower.sketch is not None
-    rarity = first.question_tower.sketch.rarity.tolist()
-    rare, absent = rarity[len(rarity) - 2], rarity[299]
-    special = rarity[load_tokenizer(extended).cls_token_id]
-    assert absent > rare > special == 0
-
-
-def test_a_sketch_comes_before_whitening(tiny_checkpoint: Path, sources: list[Source], tmp_path: Path) -> None:
-    whiten(str(tiny_checkpoint), sources, tmp_path / "even")
-    training = replace(settings(tmp_path / "even", 0, shared=True), sketch_dimension=64)
-    with pytest.raises(ConfigError, match="a Dense after its pooling, which a sketch must come before"):
-        train(sources, tmp_path / "pair", training)
-
-
-def test_other_libraries_open_each_tower(extended: Path, sources: list[Source], tmp_path: Path) -> None:
+def test_other_libraries_open_each_tower(tiny_checkpoint: Path, sources: list[Source], tmp_path: Path) -> None:
     from sentence_transformers import SentenceTransformer
     from transformers import AutoModel
 
