@@ -16,15 +16,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from dpr.config import OFFLINE_BASE
 from dpr.errors import ConfigError
 from dpr.models.adapters import write_rows
 from dpr.models.backends import choose_device
 from dpr.models.checkpoint import base_of, content_hash, load_model, load_tokenizer, resolve, save_tokenizer
-from dpr.models.lexical_sketch import LexicalSketch
 from dpr.models.pair import question_encoder
 from dpr.models.positions import longest_input
-from dpr.models.sentence_transformers import MODULES_FILE, is_sentence_transformers, read_head
+from dpr.models.sentence_transformers import MODULES_FILE, is_sentence_transformers
 from dpr.models.soundness import check_vocabulary
 from dpr.text.korean import shared_morphemes
 from dpr.train.adaptation import Adaptation
@@ -44,12 +42,7 @@ from dpr.types import Progress, no_progress
 __all__ = ["Adaptation", "adapt"]
 
 _SPECIAL_TOKENS = 2
-_SENTENCE_TRANSFORMERS = (
-    MODULES_FILE,
-    "sentence_*_config.json",
-    "config_sentence_transformers.json",
-    "lexical_sketch.py",
-)
+_SENTENCE_TRANSFORMERS = (MODULES_FILE, "sentence_*_config.json", "config_sentence_transformers.json")
 
 
 def adapt(
@@ -79,7 +72,6 @@ def adapt(
     finished = folder.finished([settings.base])
     if finished is not None:
         return finished
-    _refuse_new_pieces_under_a_sketch(base, settings)
     old = load_tokenizer(base)
     old.backend_tokenizer.no_truncation()
     old.backend_tokenizer.no_padding()
@@ -198,15 +190,6 @@ def _run_identity(identity: Mapping[str, object], sources: Mapping[str, SeenText
     for source in sources.values():
         digest.update(source.seen.sha256.encode())
     return digest.hexdigest()[:16]
-
-
-def _refuse_new_pieces_under_a_sketch(base: Path, settings: Adaptation) -> None:
-    has_sketch = any(isinstance(module, LexicalSketch) for module in read_head(base))
-    if settings.vocabulary_size is not None and has_sketch:
-        raise ConfigError(
-            f"{settings.base} has a sketch of its WordPieces, which no further ones can be added to; leave "
-            f"vocabulary_size out, or choose a base without a sketch, such as {OFFLINE_BASE}"
-        )
 
 
 def _save(model: Any, tokenizer: Any, base: Path, output: Path) -> None:

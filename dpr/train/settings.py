@@ -96,13 +96,6 @@ class Training(Schedule):
     divergence from BM25's scores of the batch's passages, counted in WordPieces: exact matches of rare words are what a
     small training set teaches least.
 
-    ``swap_pieces`` lets a share of the added WordPieces swap places in each batch, in questions and passages alike, so
-    that words never trained on are compared as well.
-
-    ``sketch_dimension`` numbers, a multiple of 64, come to a vector: a random projection of the text's WordPieces,
-    weighted by their rarity in the training sets' passages and by what is learned of their importance
-    (`dpr.models.lexical_sketch`). 0 adds none; a base that has such a sketch keeps it.
-
     Weights: ``shared`` trains one BERT for both roles.
     """
 
@@ -113,7 +106,6 @@ class Training(Schedule):
     passage_tokens: int | None = None
     question_prompt: str | None = None
     passage_prompt: str | None = None
-    sketch_dimension: int = 0
 
     batch_size: int = 128
     questions_per_passage: int = 2
@@ -138,5 +130,3 @@ class Training(Schedule):
             raise ConfigError(f"temperature is {self.temperature}; choose a number above 0, such as 0.05")
         if not 0 <= self.lexical_share < 1:
             raise ConfigError(f"lexical_share is {self.lexical_share}; choose a share from 0 up to but not including 1")
-        if self.sketch_dimension % 64 or self.sketch_dimension < 0:
-            raise ConfigError(f"sketch_dimension is {self.sketch_dimension}; choose 0 or a multiple of 64")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from dpr.errors import ConfigError, ModelError
@@ -27,15 +26,11 @@ from dpr.models.checkpoint import (
     save_tokenizer,
 )
 from dpr.models.dpr_checkpoint import tower_class
-from dpr.models.encoders import check_sketch, check_use, fit_lengths
-from dpr.models.head import Head
-from dpr.models.lexical_sketch import LexicalSketch
+from dpr.models.encoders import check_use, fit_lengths
 from dpr.models.locate import locate_towers
 from dpr.models.pair import PAIR_CONFIG, split_name
 from dpr.models.sentence_transformers import read_head, write_sentence_transformers_files
-from dpr.models.tokens import Tokens
 from dpr.models.tower import EncoderConfig, Tower, hidden_dimension
-from dpr.train.lexical import piece_rarity
 from dpr.train.settings import Training
 from dpr.types import EncoderOptions
 
@@ -87,48 +82,16 @@ def make_towers(training: Training) -> Towers:
     config = _configured(config, training)
     question = _trainable(question_dir, config, training, 0)
     for module in question.head:
-        if any(True for _ in module.parameters()) and not isinstance(module, LexicalSketch):
+        if any(True for _ in module.parameters()):
             logger.info("the %s after the pooling of %s is not trained", type(module).__name__, training.base)
     if training.shared and passage_dir != question_dir:
         raise ConfigError(f"{training.base} has two different towers, which cannot be shared; train them separately")
     passage = question if training.shared else _trainable(passage_dir, config, training, 1)
     tokenizers = load_tokenizer(question_dir, question.model), load_tokenizer(passage_dir, passage.model)
     for tower, tokenizer, directory in zip((question, passage), tokenizers, (question_dir, passage_dir), strict=True):
-        check_sketch(tower, tokenizer, directory)
         check_use(tower, tokenizer, directory)
     bases = _root_name(question_dir, training, 0), _root_name(passage_dir, training, 1)
     return Towers(question, passage, tokenizers, bases)
-
-
-def add_sketches(towers: Towers, dimension: int, passages: Collection[Tokens]) -> None:
-    """Give towers that have none a sketch of the words, (S,) numbers, with the rarity of WordPieces in ``passages``.
-
-    Raises:
-        ConfigError: a tower has a sketch of another size, or a linear map, whose columns a new one would not fit.
-    """
-    for tower, tokenizer in zip(towers.both, towers.tokenizers, strict=True):
-        if tower.sketch is not None and tower.sketch.dimension != dimension:
-            raise ConfigError(
-                f"sketch_dimension is {dimension}, but the base's is {tower.sketch.dimension}; leave it out"
-            )
-        if tower.sketch is None:
-            if len(tower.head):
-                raise ConfigError(
-                    f"sketch_dimension {dimension}: the base has a {type(tower.head[0]).__name__} after its pooling, "
-                    "which a sketch must come before; train the encoder from before its whitening"
-                )
-            rarity = torch.from_numpy(piece_rarity(passages, len(tokenizer)))
-            rarity[tokenizer.all_special_ids] = 0
-            tower.append_sketch(LexicalSketch(rarity, hidden_dimension(tower.model), dimension))
-
-
-def _trainable_head(directory: Path) -> Head:
-    """Return a base's head; the learned part of its sketch is trained further, all else stays."""
-    head = read_head(directory)
-    for module in head:
-        if isinstance(module, LexicalSketch):
-            module.importance.requires_grad_()
-    return head
 
 
 def _configured(config: EncoderConfig, training: Training) -> EncoderConfig:
@@ -157,7 +120,7 @@ def _trainable(directory: Path, config: EncoderConfig, training: Training, role:
     model.config.attention_probs_dropout_prob = training.dropout
     if choose_device().type == "cpu":  # with its backward pass, a third faster there than the fused kernel
         model.set_attn_implementation("eager")
-    return Tower(model, fit_lengths(config, model), _trainable_head(directory)).train()
+    return Tower(model, fit_lengths(config, model), read_head(directory)).train()
 
 
 def _with_adapter(model: Any, directory: Path, training: Training, role: int) -> Any:
