@@ -80,7 +80,7 @@ def adapt(
     warn_of_splits(tokenizer, islice(all_texts(sources), 0, None, every), settings.base)
     model = _make_model(base, settings)
     check_vocabulary(old, model, base)
-    resize_embeddings(model, old, tokenizer, settings.initialization, settings.noise, settings.seed)
+    resize_embeddings(model, old, tokenizer)
     folder.begin()
     trained = _train(model, tokenizer, sources, folder, settings, progress)
     if settings.max_steps == 0 and base_of(base) == base:

@@ -15,8 +15,7 @@ class Schedule:
     """What every training here has in common: how long, how fast, in which arithmetic, and which weights are kept.
 
     A step sees ``accumulation_steps`` batches, averaged. The model sees chunks of ``chunk_tokens`` padded tokens (0:
-    what suits the device). ``rows_factor`` multiplies the learning rate of the rows of added WordPieces, which are to
-    move further.
+    what suits the device).
 
     Weights: ``lora_rank`` 0 trains all weights, above that a LoRA adapter. ``dropout`` is off: in a few epochs it
     gained nothing here, and on a CPU it takes a quarter of the time.
@@ -33,7 +32,6 @@ class Schedule:
     chunk_tokens: int = 0
 
     learning_rate: float = 5e-5
-    rows_factor: float = 1.0
     warmup_share: float = 0.1
     weight_decay: float = 0.01
     max_grad_norm: float = 1.0
@@ -59,8 +57,6 @@ class Schedule:
             refuse_below(self, name, 0)
         if not 0 < self.learning_rate < math.inf:
             raise ConfigError(f"learning_rate is {self.learning_rate}; choose a number above 0, such as 5e-5")
-        if not 0 < self.rows_factor < math.inf:
-            raise ConfigError(f"rows_factor is {self.rows_factor}; choose a number above 0, such as 3")
         if not 0 <= self.warmup_share < 1 or not 0 <= self.dropout < 1:
             raise ConfigError("warmup_share and dropout are shares, from 0 up to but not including 1")
         if self.metric not in self.metrics:

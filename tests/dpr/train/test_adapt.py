@@ -101,7 +101,7 @@ def test_the_vocabulary_alone_is_saved_as_rows_on_the_base(tiny_checkpoint: Path
     summary = adapt({"a": texts(), "b": korean}, tmp_path, made)
     assert adapt({"a": texts(), "b": korean}, tmp_path, made)["run"] == summary["run"], "it is finished"
     with pytest.raises(ConfigError, match="holds a model already"):
-        adapt({"a": texts(), "b": korean}, tmp_path, replace(made, noise=0.2))
+        adapt({"a": texts(), "b": korean}, tmp_path, replace(made, min_frequency=2))
     vocabulary = summary["vocabulary"]
     assert isinstance(vocabulary, dict)
     assert not (tmp_path / "model.safetensors").exists()
@@ -198,7 +198,6 @@ def test_settings_come_from_a_file(tmp_path: Path) -> None:
         ({"mask_share": 1.0}, "mask_share is 1.0"),
         ({"dropout": 1.0}, "are shares"),
         ({"max_tokens": 4}, "a window needs at least 8"),
-        ({"initialization": "zero"}, "unknown initialization 'zero'"),
         ({"script": "klingon", "vocabulary_size": 5}, "unknown script 'klingon'"),
         ({"max_tokens": 512}, "reads at most 128 tokens"),
         ({"precision": "fp16"}, "needs a scaled loss"),
