@@ -45,18 +45,14 @@ def make_cross_encoder(tiny_checkpoint: Path, folder: Path, labels: int = 1) -> 
     return _saved(BertForSequenceClassification(config), tiny_checkpoint, folder)
 
 
-def make_reader(tiny_checkpoint: Path, folder: Path, parts: bool = False) -> Path:
-    """Save an MRC reader, perhaps with relevance head and match vector, that answers whatever it is asked."""
+def make_reader(tiny_checkpoint: Path, folder: Path, relevance_head: bool = False) -> Path:
+    """Save an MRC reader, perhaps with a relevance head, that answers whatever it is asked."""
     from dpr.models.checkpoint import load_tokenizer
-    from dpr.reader.model import ReaderConfig, ReaderNetwork, make_match, make_relevance_head, save_reader_model
+    from dpr.reader.model import ReaderConfig, ReaderNetwork, make_relevance_head, save_reader_model
 
     torch.manual_seed(3)
     model = BertForQuestionAnswering(BertConfig.from_pretrained(tiny_checkpoint, initializer_range=0.3))
-    network = ReaderNetwork(model)
-    if parts:
-        match = make_match(model)
-        torch.nn.init.normal_(match, std=0.3)
-        network = ReaderNetwork(model, make_relevance_head(model), match)
+    network = ReaderNetwork(model, make_relevance_head(model) if relevance_head else None)
     config = ReaderConfig(64, 16, 16, max_answer_tokens=12, null_threshold=1e9)
     save_reader_model(folder, network, load_tokenizer(tiny_checkpoint), config)
     return folder

@@ -171,7 +171,7 @@ def test_export_records_prompts_and_dimension(tiny_checkpoint: Path, tmp_path: P
 
 
 def test_average_takes_readers_too(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    readers = [make_reader(tiny_checkpoint, tmp_path / name, parts=True) for name in ("first", "second")]
+    readers = [make_reader(tiny_checkpoint, tmp_path / name, relevance_head=True) for name in ("first", "second")]
     parts = load_file(readers[1] / "reader.safetensors")
     save_file({name: part + 1 for name, part in parts.items()}, readers[1] / "reader.safetensors")
     parsed(
