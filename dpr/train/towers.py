@@ -1,10 +1,9 @@
-"""BERT_q and BERT_p while they are trained: whole weights, or LoRA and added word embeddings on a frozen base."""
+"""BERT_q and BERT_p while they are trained: whole weights, or LoRA on a frozen base."""
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,15 +11,15 @@ from typing import Any
 from torch import nn
 
 from dpr.errors import ConfigError, ModelError
-from dpr.models.adapters import ExtendedEmbedding, add_lora, fold_lora, read_rows, train_rows, write_rows
+from dpr.models.adapters import add_lora, fold_lora
 from dpr.models.backends import choose_device
 from dpr.models.checkpoint import (
     base_name,
-    base_of,
     first_line,
     is_adapter,
     load_model,
     load_tokenizer,
+    next_base,
     quiet_transformers,
     resolve,
     save_tokenizer,
@@ -90,7 +89,7 @@ def make_towers(training: Training) -> Towers:
     tokenizers = load_tokenizer(question_dir, question.model), load_tokenizer(passage_dir, passage.model)
     for tower, tokenizer, directory in zip((question, passage), tokenizers, (question_dir, passage_dir), strict=True):
         check_use(tower, tokenizer, directory)
-    bases = _root_name(question_dir, training, 0), _root_name(passage_dir, training, 1)
+    bases = _adapted_base(question_dir, training, 0), _adapted_base(passage_dir, training, 1)
     return Towers(question, passage, tokenizers, bases)
 
 
@@ -108,7 +107,7 @@ def _configured(config: EncoderConfig, training: Training) -> EncoderConfig:
 def _trainable(directory: Path, config: EncoderConfig, training: Training, role: int) -> Tower:
     auto_class = tower_class(directory)
     if training.lora_rank:
-        model = _with_adapter(load_model(auto_class, base_of(directory)), directory, training, role)
+        model = _with_adapter(load_model(auto_class, next_base(directory) or directory), directory, training, role)
     else:
         model = load_model(auto_class, directory)
     for name, weight in model.named_parameters():
@@ -127,9 +126,6 @@ def _with_adapter(model: Any, directory: Path, training: Training, role: int) ->
     """Freeze a base and put a new adapter on it, or the directory's own to train it further."""
     from peft import PeftModel
 
-    extension = read_rows(directory)
-    if extension is not None:
-        train_rows(model, extension[0])
     if is_adapter(directory):
         try:
             with quiet_transformers():
@@ -141,42 +137,26 @@ def _with_adapter(model: Any, directory: Path, training: Training, role: int) ->
         if rank != training.lora_rank:
             raise ModelError(f"{directory} has an adapter of rank {rank}; train it with lora_rank {rank}, or merge it")
     else:
-        name = _root_name(directory, training, role)
+        name = _adapted_base(directory, training, role)
         with quiet_transformers():
             adapted = add_lora(model, training.lora_rank, training.lora_alpha, name, exclude_modules=r".*pooler.*")
-    for module in _extended(adapted):
-        module.rows.requires_grad_()
     return adapted
 
 
-def _extended(model: nn.Module) -> Iterator[ExtendedEmbedding]:
-    return (module for module in model.modules() if isinstance(module, ExtendedEmbedding))
-
-
-def _root_name(directory: Path, training: Training, role: int) -> str:
-    """Return the name of the whole weights that an encoder builds on, as the user or the adapter gave it."""
-    name = base_name(directory)
-    if name is not None:
-        return _root_name_of(name)
+def _adapted_base(directory: Path, training: Training, role: int) -> str:
+    """Return the name of the base that an encoder's adapter belongs to, as the user or the adapter gave it."""
     names = split_name(training.base)
     is_pair = (directory.parent / PAIR_CONFIG).is_file() and resolve(names[0]) != directory
-    return str(directory) if is_pair else names[-1 if role else 0]
-
-
-def _root_name_of(name: str) -> str:
-    inner = base_name(resolve(name))
-    return name if inner is None else _root_name_of(inner)
+    return base_name(directory) or (str(directory) if is_pair else names[-1 if role else 0])
 
 
 def _save_tower(tower: Tower, tokenizer: Any, base: str, folder: Path) -> None:
     model = tower.model
     if hasattr(model, "peft_config"):
         model.peft_config["default"].base_model_name_or_path = base
-        # its embeddings are saved below, and as rows only
+        # where peft is to find out whether word embeddings changed, it asks the hub for the base
         model.save_pretrained(folder, save_embedding_layers=False)
         (folder / "README.md").unlink(missing_ok=True)  # an empty model card of peft's
-        for module in _extended(model):
-            write_rows(folder, module.rows, base)
     else:
         model.save_pretrained(folder)
     save_tokenizer(tokenizer, folder)

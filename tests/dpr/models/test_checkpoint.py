@@ -13,7 +13,6 @@ from transformers import AutoModel, AutoModelForQuestionAnswering
 from dpr.config import BUNDLED_MODELS, DEFAULT_ENCODER, OFFLINE_BASE
 from dpr.errors import ModelError
 from dpr.models import checkpoint
-from dpr.models.adapters import write_rows
 from dpr.models.checkpoint import (
     base_of,
     content_hash,
@@ -98,18 +97,16 @@ def test_an_adapter_that_names_no_base_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_adapter_may_stand_on_another(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    """A reader's adapter on an encoder's tower, which is an adapter with added rows itself."""
+    """A reader's adapter on an encoder's tower, which is an adapter itself."""
     torch.manual_seed(0)
     tower = get_peft_model(load_model(AutoModel, tiny_checkpoint), _lora("query"))
     tower.peft_config["default"].base_model_name_or_path = str(tiny_checkpoint)
     tower.save_pretrained(str(tmp_path / "tower"))
-    write_rows(tmp_path / "tower", torch.randn(3, 32), str(tiny_checkpoint))
     on_top = load_model(AutoModelForQuestionAnswering, tmp_path / "tower", new_head=True)
-    assert on_top.config.vocab_size == load_model(AutoModel, tmp_path / "tower").config.vocab_size
     reader = get_peft_model(on_top, _lora("value", task_type="QUESTION_ANS", modules_to_save=["qa_outputs"]))
     reader.peft_config["default"].base_model_name_or_path = str(tmp_path / "tower")
     reader.save_pretrained(str(tmp_path / "reader"), save_embedding_layers=False)
-    inputs = torch.tensor([[2, 7, on_top.config.vocab_size - 1, 3]])  # with an added WordPiece
+    inputs = torch.tensor([[2, 7, 8, 3]])
     with torch.inference_mode():
         expected = reader.eval()(inputs)
         merged = load_model(AutoModelForQuestionAnswering, tmp_path / "reader")(inputs)
