@@ -55,7 +55,7 @@ CMD ["--help"]
 FROM runtime AS service
 
 ENV DPR_INDEX=/index \
-    DPR_READER=/models/reader-mini-ko-en \
+    DPR_READER=/models/reader-small-ko-en \
     DPR_HOST=0.0.0.0 \
     DPR_PORT=8000
 EXPOSE 8000

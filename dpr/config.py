@@ -19,13 +19,13 @@ OFFLINE_BASE = "sentence-transformers/all-MiniLM-L6-v2"
 BUNDLED_MODELS = Path(__file__).resolve().parent.parent / "models"
 """The small models of a source checkout; absent from an installed package."""
 
-_PAIR = "dpr-mini-ko-en"
+_ENCODER = "e5-small-ko-en"
 
-DEFAULT_ENCODER = _PAIR if (BUNDLED_MODELS / _PAIR).is_dir() else OFFLINE_BASE
-"""What indexes are built with and every training starts from: the bundled pair; in an installed package, which has
+DEFAULT_ENCODER = _ENCODER if (BUNDLED_MODELS / _ENCODER).is_dir() else OFFLINE_BASE
+"""What indexes are built with and every training starts from: the bundled encoder; in an installed package, which has
 none, the English encoder."""
 
-DEFAULT_READER = BUNDLED_MODELS / "reader-mini-ko-en"
+DEFAULT_READER = BUNDLED_MODELS / "reader-small-ko-en"
 
 
 Config = TypeVar("Config", bound="DataclassInstance")

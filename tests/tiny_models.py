@@ -18,26 +18,6 @@ def make_bert(tiny_checkpoint: Path, folder: Path, seed: int, **changes: Any) ->
     return _saved(BertModel(config), tiny_checkpoint, folder)
 
 
-ADDED_PIECES = ["세종대왕", "##께서는"]
-
-
-def make_extended(tiny_checkpoint: Path, folder: Path) -> Path:
-    """Save two more WordPieces, with rows of their own, on the tiny base."""
-    from transformers import BertTokenizer
-
-    from dpr.models.adapters import write_rows
-    from dpr.models.checkpoint import load_tokenizer
-
-    folder.mkdir()
-    vocabulary = load_tokenizer(tiny_checkpoint).get_vocab()
-    for piece in ADDED_PIECES:
-        vocabulary[piece] = len(vocabulary)
-    BertTokenizer(vocab=vocabulary, do_lower_case=True, strip_accents=False).save_pretrained(folder)
-    torch.manual_seed(5)
-    write_rows(folder, torch.randn(len(ADDED_PIECES), 32), str(tiny_checkpoint))
-    return folder
-
-
 def make_cross_encoder(tiny_checkpoint: Path, folder: Path, labels: int = 1) -> Path:
     """Save a sequence classifier whose scores differ a good deal from pair to pair."""
     config = BertConfig.from_pretrained(tiny_checkpoint, num_labels=labels, initializer_range=0.3)
@@ -45,18 +25,14 @@ def make_cross_encoder(tiny_checkpoint: Path, folder: Path, labels: int = 1) -> 
     return _saved(BertForSequenceClassification(config), tiny_checkpoint, folder)
 
 
-def make_reader(tiny_checkpoint: Path, folder: Path, parts: bool = False) -> Path:
-    """Save an MRC reader, perhaps with relevance head and match vector, that answers whatever it is asked."""
+def make_reader(tiny_checkpoint: Path, folder: Path, relevance_head: bool = False) -> Path:
+    """Save an MRC reader, perhaps with a relevance head, that answers whatever it is asked."""
     from dpr.models.checkpoint import load_tokenizer
-    from dpr.reader.model import ReaderConfig, ReaderNetwork, make_match, make_relevance_head, save_reader_model
+    from dpr.reader.model import ReaderConfig, ReaderNetwork, make_relevance_head, save_reader_model
 
     torch.manual_seed(3)
     model = BertForQuestionAnswering(BertConfig.from_pretrained(tiny_checkpoint, initializer_range=0.3))
-    network = ReaderNetwork(model)
-    if parts:
-        match = make_match(model)
-        torch.nn.init.normal_(match, std=0.3)
-        network = ReaderNetwork(model, make_relevance_head(model), match)
+    network = ReaderNetwork(model, make_relevance_head(model) if relevance_head else None)
     config = ReaderConfig(64, 16, 16, max_answer_tokens=12, null_threshold=1e9)
     save_reader_model(folder, network, load_tokenizer(tiny_checkpoint), config)
     return folder

@@ -19,9 +19,7 @@ def export_command(
     form: Annotated[
         str, typer.Option(help="whole: adapters merged, for other libraries; as-is: adapters stay adapters.")
     ] = "whole",
-    dtype: Annotated[
-        str, typer.Option(help="Numbers on disk: fp32, fp16, bf16; int8: added word embeddings in a byte.")
-    ] = "fp32",
+    dtype: Annotated[str, typer.Option(help="Numbers on disk: fp32, fp16 or bf16.")] = "fp32",
     question_prompt: QuestionPromptOption = None,
     passage_prompt: PassagePromptOption = None,
     dimension: Annotated[

@@ -62,10 +62,6 @@ def train_reader_command(
         bool | None,
         typer.Option("--relevance-head/--no-relevance-head", help="Train a head that tells if a passage answers."),
     ] = None,
-    match_vector: Annotated[
-        bool | None,
-        typer.Option("--match-vector/--no-match-vector", help="Mark the passage's tokens that stand in the question."),
-    ] = None,
     precision: Annotated[str | None, typer.Option(help="Arithmetic: auto, fp32, bf16 or fp16.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, order and negatives.")] = None,
     overwrite: OverwriteOption = False,

@@ -1,9 +1,4 @@
-"""Small trained parts on a base that stays as it is: LoRA matrices, and the rows of added WordPieces.
-
-An adapter's directory holds peft's own files. Where the vocabulary was extended it also holds the tokenizer and
-``vocabulary.safetensors``: the added rows of the word embeddings, ``rows`` (N, D), with the name of the base. A
-directory with the rows alone is a base too.
-"""
+"""Small trained matrices on a base that stays as it is: LoRA adapters, in peft's own files."""
 
 from __future__ import annotations
 
@@ -12,98 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import safe_open
 from torch import nn
 from torch.nn import functional
 
-from dpr.errors import ModelError
-
-ROWS_FILE = "vocabulary.safetensors"
 _PEFT_PREFIX = "base_model.model."
-
-
-class ExtendedEmbedding(nn.Module):
-    """Word embeddings of a base that stay as they are, and further rows that are trained."""
-
-    def __init__(self, base: nn.Embedding, rows: torch.Tensor) -> None:
-        super().__init__()
-        self.base = base.requires_grad_(requires_grad=False)
-        self.rows = nn.Parameter(rows.clone())
-
-    @property
-    def weight(self) -> torch.Tensor:
-        """All rows, (V + N, D)."""
-        return torch.cat([self.base.weight, self.rows])
-
-    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
-        """Return the rows of token ids, (…, D), without a copy of the whole matrix."""
-        known = len(self.base.weight)
-        is_added = input_ids >= known
-        old = self.base(input_ids.clamp(max=known - 1))
-        new = functional.embedding((input_ids - known).clamp(min=0), self.rows)
-        return torch.where(is_added.unsqueeze(-1), new, old)
-
-
-def read_rows(directory: Path) -> tuple[torch.Tensor, str] | None:
-    """Return a directory's added rows, (N, D) fp32, and the name of their base; None where there are none."""
-    path = directory / ROWS_FILE
-    if not path.is_file():
-        return None
-    try:
-        with safe_open(path, framework="pt") as file:
-            scales = file.get_tensor("scales") if "scales" in file.keys() else 1.0  # noqa: SIM118 - no mapping
-            return file.get_tensor("rows").float() * scales, file.metadata()["base"]
-    except (SafetensorError, KeyError, TypeError) as error:
-        raise ModelError(f"{path} cannot be read as added word embeddings ({error}); save the model again") from error
-
-
-def write_rows(directory: Path, rows: torch.Tensor, base: str, dtype: torch.dtype = torch.float32) -> None:
-    """Write the added rows of word embeddings, (N, D), and the name of the base that they are added to.
-
-    As int8 a row is written as whole numbers up to 127, with what they are multiplied by: a quarter of the space, and
-    a cosine above 0.9999 with the row itself.
-    """
-    tensors = {"rows": rows.detach()}
-    if dtype == torch.int8:
-        scales = tensors["rows"].abs().amax(1, keepdim=True).clamp(min=1e-12) / 127  # (N, 1)
-        tensors = {"rows": (tensors["rows"] / scales).round(), "scales": scales}
-    tensors["rows"] = tensors["rows"].to(dtype).contiguous()
-    save_file(tensors, directory / ROWS_FILE, {"base": base})
-
-
-def append_rows(model: Any, rows: torch.Tensor) -> None:
-    """Give a model the added rows as part of its word embeddings.
-
-    Raises:
-        ModelError: the rows have another width than the model.
-    """
-    old = model.get_input_embeddings()
-    _refuse_width(old, rows)
-    old_count = len(old.weight)
-    # a head that is tied to the word embeddings grows with them
-    model.resize_token_embeddings(old_count + len(rows), mean_resizing=False)
-    with torch.no_grad():
-        model.get_input_embeddings().weight[old_count:] = rows
-
-
-def train_rows(model: Any, rows: torch.Tensor) -> None:
-    """Give a model the added rows as the only word embeddings that are trained.
-
-    Raises:
-        ModelError: the rows have another width than the model.
-    """
-    old = model.get_input_embeddings()
-    _refuse_width(old, rows)
-    model.set_input_embeddings(ExtendedEmbedding(old, rows))
-
-
-def _refuse_width(old: nn.Embedding, rows: torch.Tensor) -> None:
-    if rows.shape[1] != old.embedding_dim:
-        raise ModelError(
-            f"the added word embeddings have {rows.shape[1]} numbers each and the base's {old.embedding_dim}; "
-            "they were made for another base"
-        )
 
 
 def adapter_weights(directory: Path) -> set[str]:

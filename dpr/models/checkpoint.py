@@ -20,7 +20,8 @@ import torch
 
 from dpr.config import BUNDLED_MODELS, OFFLINE_BASE
 from dpr.errors import ModelError
-from dpr.models.adapters import ROWS_FILE, adapter_weights, append_rows, merge_adapter, read_rows
+from dpr.models.adapters import adapter_weights, merge_adapter
+from dpr.models.former import refuse_former_name, refuse_former_parts
 from dpr.models.packed import PACKED_FILE, read_packed
 from dpr.models.soundness import (
     check_checkpoint,
@@ -42,7 +43,8 @@ def resolve(name: str | Path) -> Path:
     """Return the local directory of a model.
 
     Raises:
-        ModelError: the name is neither a directory with a model nor a repository that can be had from the hub.
+        ModelError: the name is neither a directory with a model nor a repository that can be had from the hub, or the
+            model holds a part that is no longer read.
     """
     directory = Path(name)
     if directory.is_dir():
@@ -51,6 +53,7 @@ def resolve(name: str | Path) -> Path:
         return _checked(BUNDLED_MODELS / directory)
     if str(name) == OFFLINE_BASE and (bundled := _offline_base()) is not None:
         return bundled
+    refuse_former_name(str(name))
     return _from_hub(str(name))
 
 
@@ -60,14 +63,13 @@ def is_adapter(directory: Path) -> bool:
 
 
 def base_name(directory: Path) -> str | None:
-    """Return the name of the base that an adapter, or added word embeddings, belong to; None for whole weights."""
-    if is_adapter(directory):
-        base = read_json(directory / "adapter_config.json").get("base_model_name_or_path")
-        if not base:
-            raise ModelError(f"{directory}/adapter_config.json names no base_model_name_or_path; save it again")
-        return str(base)
-    extension = read_rows(directory)
-    return extension[1] if extension else None
+    """Return the name of the base that an adapter belongs to; None for whole weights."""
+    if not is_adapter(directory):
+        return None
+    base = read_json(directory / "adapter_config.json").get("base_model_name_or_path")
+    if not base:
+        raise ModelError(f"{directory}/adapter_config.json names no base_model_name_or_path; save it again")
+    return str(base)
 
 
 def base_of(directory: Path) -> Path:
@@ -86,7 +88,7 @@ def next_base(directory: Path) -> Path | None:
         return None
     beside = directory.parent / name
     try:
-        base = beside if not Path(name).is_absolute() and beside.is_dir() else resolve(name)
+        base = _checked(beside) if not Path(name).is_absolute() and beside.is_dir() else resolve(name)
     except ModelError as error:
         raise ModelError(f"{directory} needs its base {name}, which cannot be had: {error}") from error
     if base.resolve() == directory.resolve():
@@ -120,7 +122,7 @@ def load_model(auto_class: Any, directory: Path, new_head: bool = False) -> Any:
 
 
 def _load(auto_class: Any, directory: Path) -> tuple[Any, list[str]]:
-    """Return a model with its added rows and adapter merged in, its base's before, and what weights it lacks."""
+    """Return a model with its adapter merged in, its base's before, and what weights it lacks."""
     base = next_base(directory)
     if base is None:
         if (directory / "encoder.json").is_file():
@@ -134,11 +136,6 @@ def _load(auto_class: Any, directory: Path) -> tuple[Any, list[str]]:
         # a pooler is used by no encoder and no reader here
         return model, [key for key in loading["missing_keys"] if "pooler" not in key]
     model, missing = _load(auto_class, base)
-    extension = read_rows(directory)
-    if extension is not None:
-        append_rows(model, extension[0])
-    if not is_adapter(directory):
-        return model, missing
     brought = adapter_weights(directory)
     return merge_adapter(model, directory, brought), [key for key in missing if key not in brought]
 
@@ -281,7 +278,8 @@ def first_line(error: BaseException) -> str:
 
 
 def _checked(directory: Path) -> Path:
-    markers = ("config.json", "adapter_config.json", "encoder.json", "modules.json", ROWS_FILE)
+    refuse_former_parts(directory)
+    markers = ("config.json", "adapter_config.json", "encoder.json", "modules.json")
     if not any((directory / marker).is_file() for marker in markers):
         raise ModelError(f"{directory} is not a model directory: it has none of {', '.join(markers)}")
     return directory

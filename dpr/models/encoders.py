@@ -145,8 +145,6 @@ def load_encoder(
         )
     question_tokenizer = load_tokenizer(question_dir, question.model)
     passage_tokenizer = question_tokenizer if passage is question else load_tokenizer(passage_dir, passage.model)
-    check_sketch(question, question_tokenizer, question_dir)
-    check_sketch(passage, passage_tokenizer, passage_dir)
     check_use(question, question_tokenizer, question_dir)
     check_use(passage, passage_tokenizer, passage_dir)
     question_compute = _compute(question, question_dir, arithmetic, chosen)
@@ -161,19 +159,6 @@ def load_encoder(
         tokenizers=(question_tokenizer, passage_tokenizer),
         precision=arithmetic,
     )
-
-
-def check_sketch(tower: Tower, tokenizer: Any, directory: Path) -> None:
-    """Refuse a tower whose sketch was made for fewer WordPieces than its tokenizer has.
-
-    Raises:
-        ModelError: pieces were added after the sketch.
-    """
-    if tower.sketch is not None and len(tower.sketch.rarity) < len(tokenizer):
-        raise ModelError(
-            f"{directory} has a sketch of {len(tower.sketch.rarity)} WordPieces and a vocabulary of {len(tokenizer)}; "
-            "add WordPieces to a base first, and train it with sketch_dimension then"
-        )
 
 
 def check_use(tower: Tower, tokenizer: Any, directory: Path) -> None:

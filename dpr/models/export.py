@@ -13,7 +13,6 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from dpr.errors import ConfigError
-from dpr.models.adapters import ROWS_FILE, read_rows, write_rows
 from dpr.models.checkpoint import base_of, load_model, load_tokenizer, save_tokenizer
 from dpr.models.dpr_checkpoint import tower_class
 from dpr.models.locate import locate_towers
@@ -23,7 +22,7 @@ from dpr.models.sentence_transformers import read_head, write_prompts, write_sen
 from dpr.models.tower import EncoderConfig, Tower, hidden_dimension
 from dpr.types import EncoderOptions
 
-DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, "int8": torch.int8}
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 FORMS = ("whole", "as-is")
 RECORD = "training.json"
 
@@ -38,21 +37,17 @@ def export(
 ) -> dict[str, object]:
     """Write an encoder to another folder and return what was written.
 
-    ``whole`` merges adapters and added word embeddings into their base, so that ``AutoModel.from_pretrained`` and
-    sentence-transformers open each tower by itself. ``as-is`` keeps adapters adapters. ``dtype`` is that of the weights
-    on disk; they are loaded as fp32 here whatever it is. ``int8`` is for added word embeddings; their adapter has fp16
-    beside them. The ``options`` are recorded in the files.
+    ``whole`` merges adapters into their base, so that ``AutoModel.from_pretrained`` and sentence-transformers open each
+    tower by itself. ``as-is`` keeps adapters adapters. ``dtype`` is that of the weights on disk; they are loaded as
+    fp32 here whatever it is. The ``options`` are recorded in the files.
 
     Raises:
         ConfigError: the form, an option or the dtype is not known, the output is the encoder itself or its base, or it
             holds a model and ``overwrite`` is not set.
         ModelError: the encoder cannot be loaded.
     """
-    if form not in FORMS or dtype not in DTYPES:
-        raise ConfigError(f"form {form!r} and dtype {dtype!r}: choose {' or '.join(FORMS)}, and {', '.join(DTYPES)}")
+    check_form(form, dtype)
     question, passage, config = locate_towers(name, options)
-    if dtype == "int8" and (form == "whole" or read_rows(question) is None):
-        raise ConfigError("dtype 'int8' is for word embeddings added to an adapter, in form 'as-is'; choose fp16")
     pair = question.parent if (question.parent / PAIR_CONFIG).is_file() else Path(name)
     check_output(output, [name], overwrite)
     output.mkdir(parents=True, exist_ok=True)
@@ -71,6 +66,16 @@ def export(
     return {"output": str(output), "towers": len(towers), "form": form, "dtype": dtype, "size_bytes": size}
 
 
+def check_form(form: str, dtype: str) -> None:
+    """Refuse a form or a type of numbers that is not known.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if form not in FORMS or dtype not in DTYPES:
+        raise ConfigError(f"form {form!r} and dtype {dtype!r}: choose {' or '.join(FORMS)}, and {', '.join(DTYPES)}")
+
+
 def _write_whole(directory: Path, folder: Path, config: EncoderConfig, dtype: torch.dtype) -> None:
     model: Any = load_model(tower_class(directory), directory)
     model.to(dtype).save_pretrained(folder)
@@ -81,14 +86,10 @@ def _write_whole(directory: Path, folder: Path, config: EncoderConfig, dtype: to
 
 
 def _copy(directory: Path, folder: Path, dtype: torch.dtype) -> None:
-    """Copy an adapter with its rows and tokenizer, its weights in another dtype."""
+    """Copy an adapter with its tokenizer, its weights in another dtype."""
     shutil.copytree(directory, folder, dirs_exist_ok=True)
-    extension = read_rows(directory)
-    if extension is not None:
-        write_rows(folder, *extension, dtype)
     for path in (*folder.glob("*.safetensors"), *folder.glob("*_Dense/*.safetensors")):
-        if path.name != ROWS_FILE:
-            convert_weights(path, torch.float16 if dtype == torch.int8 else dtype)
+        convert_weights(path, dtype)
 
 
 def convert_weights(path: Path, dtype: torch.dtype) -> None:

@@ -1,7 +1,7 @@
 """The modules after the pooling, as sentence-transformers has them: each maps features to features.
 
 A module changes the entry ``sentence_embedding`` of the features, (N, D). It reads and writes the files of the
-sentence-transformers module of its name. A sketch of the words (`dpr.models.lexical_sketch`) is one, too.
+sentence-transformers module of its name.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from torch import nn
 
 from dpr.errors import ModelError
 from dpr.models.checkpoint import read_json
-from dpr.models.lexical_sketch import LexicalSketch
 
 Features = dict[str, torch.Tensor]
 Head = tuple[nn.Module, ...]
@@ -140,12 +139,7 @@ class Normalize(nn.Module):
         return cls()
 
 
-MODULES: dict[str, Any] = {
-    "Dense": Dense,
-    "LayerNorm": LayerNorm,
-    "LexicalSketch": LexicalSketch,
-    "Normalize": Normalize,
-}
+MODULES: dict[str, Any] = {"Dense": Dense, "LayerNorm": LayerNorm, "Normalize": Normalize}
 """Modules by their names in ``modules.json``; Dropout, which does nothing at inference, is skipped."""
 
 
@@ -172,7 +166,7 @@ def _widths(module: nn.Module, dimension: int) -> tuple[int, int]:
         return module.linear.in_features, module.linear.out_features
     if isinstance(module, LayerNorm):
         return module.norm.normalized_shape[0], module.norm.normalized_shape[0]
-    return dimension, dimension + (module.dimension if isinstance(module, LexicalSketch) else 0)
+    return dimension, dimension
 
 
 def _read_weights(folder: Path, prefix: str) -> dict[str, torch.Tensor]:

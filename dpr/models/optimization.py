@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import nn
 
 
-def make_optimizer(
-    model: nn.Module, learning_rate: float, weight_decay: float, factors: Mapping[str, float] | None = None
-) -> torch.optim.AdamW:
-    """Return AdamW over the weights that are trained; biases, LayerNorms and single numbers do not decay.
-
-    ``factors`` gives weights whose name ends so a learning rate of their own, as a multiple of the common one.
-    """
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, weight in model.named_parameters():
-        if weight.requires_grad:
-            factor = next((factor for ending, factor in (factors or {}).items() if name.endswith(ending)), 1.0)
-            groups.setdefault((weight_decay if weight.ndim > 1 else 0.0, factor), []).append(weight)
-    described = [
-        {"params": weights, "weight_decay": decay, "factor": factor} for (decay, factor), weights in groups.items()
+def make_optimizer(model: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
+    """Return AdamW over the weights that are trained; biases, LayerNorms and single numbers do not decay."""
+    trained = [weight for weight in model.parameters() if weight.requires_grad]
+    groups = [
+        {"params": [weight for weight in trained if weight.ndim > 1], "weight_decay": weight_decay},
+        {"params": [weight for weight in trained if weight.ndim <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(described, lr=learning_rate, fused=True)
+    return torch.optim.AdamW([group for group in groups if group["params"]], lr=learning_rate, fused=True)
 
 
 def warmup_then_linear(step: int, steps: int, warmup_share: float) -> float:
@@ -35,6 +25,6 @@ def warmup_then_linear(step: int, steps: int, warmup_share: float) -> float:
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Give all of an optimizer's weights one learning rate, times the factor that they were made with."""
+    """Give all of an optimizer's weights one learning rate."""
     for group in optimizer.param_groups:
-        group["lr"] = rate * group.get("factor", 1.0)
+        group["lr"] = rate

@@ -19,7 +19,7 @@ SIGNS = (
 _FILES = (
     *SIGNS, "best.safetensors", "packed.safetensors", "reader.safetensors", "model-*.safetensors",
     "*.index.json", "pytorch_model-*.bin",
-    "generation_config.json", "sentence_*_config.json", "config_sentence_transformers.json", "lexical_sketch.py",
+    "generation_config.json", "sentence_*_config.json", "config_sentence_transformers.json",
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt",
     "vocab.json", "merges.txt", "*.model", "tuning.json", "fusion.json", "log.jsonl", "unfinished.json",
 )  # fmt: skip

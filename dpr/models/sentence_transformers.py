@@ -1,8 +1,7 @@
 """The small files by which the sentence-transformers package opens a tower with the right pooling, prompts and lengths.
 
 They are read in every form in which that package has saved them; a folder that asks for what is not supported here is
-refused. They are written in the older form, which all releases read. A sketch of the words is a module of our own,
-whose source lies beside it (`dpr.models.lexical_sketch`); that package loads it with ``trust_remote_code=True``.
+refused. They are written in the older form, which all releases read.
 """
 
 from __future__ import annotations
@@ -16,14 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from dpr.errors import ModelError
-from dpr.models import lexical_sketch
 from dpr.models.checkpoint import base_of, first_line, read_json
 from dpr.models.head import MODULES, Head, Normalize
 from dpr.models.pooling import POOLINGS, pooling_modes
 from dpr.models.tower import EncoderConfig
 
 _PACKAGE = "sentence_transformers.models"
-_SKETCH = "lexical_sketch.LexicalSketch"
 
 UNLIMITED = 1_000_000
 """The length in tokens where none is recorded; the model's positions may be fewer."""
@@ -225,7 +222,7 @@ def _modules(directory: Path) -> list[tuple[str, str]]:
     kinds = [kind.rpartition(".")[2] for kind, _ in entries]
     for index, (kind, folder) in enumerate(entries):
         expected = {0: ("Transformer",), 1: ("Pooling",)}.get(index, (*MODULES, "Dropout"))
-        is_own = kind.startswith("sentence_transformers.") or kind == _SKETCH
+        is_own = kind.startswith("sentence_transformers.")
         if not is_own or kinds[index] not in expected or (folder and index == 0) or ".." in Path(folder).parts:
             raise ModelError(
                 f"{path} lists {kind} in {folder or 'the folder itself'} where {' or '.join(expected)} can be read; "
@@ -249,11 +246,10 @@ def write_sentence_transformers_files(folder: Path, config: EncoderConfig, dimen
     """Write ``modules.json`` and what it names beside a Hugging Face checkpoint whose states are ``dimension`` wide."""
     modules: list[Any] = [*head, *([Normalize()] if config.normalize else [])]
     names = ["Transformer", "Pooling", *(type(module).__name__ for module in modules)]
-    kinds = [_SKETCH if name == "LexicalSketch" else f"{_PACKAGE}.{name}" for name in names]
     paths = ["", *(f"{number}_{name}" for number, name in enumerate(names) if number)]
     listed = [
-        {"idx": number, "name": str(number), "path": path, "type": kind}
-        for number, (kind, path) in enumerate(zip(kinds, paths, strict=True))
+        {"idx": number, "name": str(number), "path": path, "type": f"{_PACKAGE}.{name}"}
+        for number, (name, path) in enumerate(zip(names, paths, strict=True))
     ]
     for kind in ("Pooling", *MODULES):
         for stale in folder.glob(f"[0-9]_{kind}"):
@@ -266,8 +262,6 @@ def write_sentence_transformers_files(folder: Path, config: EncoderConfig, dimen
     write_prompts(folder, config)
     for path, module in zip(paths[2:], modules, strict=True):
         module.save(str(folder / path))
-    if _SKETCH in kinds:
-        shutil.copyfile(lexical_sketch.__file__, folder / f"{_SKETCH.partition('.')[0]}.py")
 
 
 def write_prompts(folder: Path, config: EncoderConfig) -> None:

@@ -10,7 +10,6 @@ from torch import nn
 
 from dpr.errors import ConfigError
 from dpr.models.head import Features, Head, head_dimension
-from dpr.models.lexical_sketch import LexicalSketch
 from dpr.models.pooling import POOLINGS, pool, pooling_modes
 
 
@@ -79,15 +78,6 @@ class Tower(nn.Module):
     def dimension(self) -> int:
         """Length of a vector."""
         return self.config.dimension or self.full_dimension
-
-    @property
-    def sketch(self) -> LexicalSketch | None:
-        """The sketch of the text's words, if vectors have one."""
-        return next((module for module in self.head if isinstance(module, LexicalSketch)), None)
-
-    def append_sketch(self, sketch: LexicalSketch) -> None:
-        """Let vectors have a sketch of the text's words from now on."""
-        self.head.append(sketch)
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Return vectors (N, D) of token ids (N, T)."""

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import torch
 
-from dpr.errors import ConfigError
 from dpr.models.checkpoint import is_adapter, resolve
-from dpr.models.export import DTYPES, FORMS, convert_weights
+from dpr.models.export import DTYPES, check_form, convert_weights
 from dpr.models.output import check_output, clear_model
 from dpr.reader.model import load_reader_model, save_reader_model
 
@@ -21,18 +20,15 @@ def export_reader(
 ) -> dict[str, object]:
     """Write a reader to another folder and return what was written.
 
-    ``whole`` merges adapters and added word embeddings into their base, so that ``AutoModelForQuestionAnswering`` opens
-    it by itself, but for a relevance head and a match vector, which only we read. ``as-is`` keeps an adapter an
-    adapter. ``dtype`` is that of the weights on disk.
+    ``whole`` merges adapters into their base, so that ``AutoModelForQuestionAnswering`` opens it by itself, but for a
+    relevance head, which only we read. ``as-is`` keeps an adapter an adapter. ``dtype`` is that of the weights on disk.
 
     Raises:
-        ConfigError: the form or the dtype is not known or not for readers, the output is the reader itself or its base,
-            or it holds a model and ``overwrite`` is not set.
+        ConfigError: the form or the dtype is not known, the output is the reader itself or its base, or it holds a
+            model and ``overwrite`` is not set.
         ModelError: the reader cannot be loaded.
     """
-    if form not in FORMS or dtype not in DTYPES or dtype == "int8":
-        dtypes = ", ".join(sorted(set(DTYPES) - {"int8"}))
-        raise ConfigError(f"form {form!r} and dtype {dtype!r}: choose {' or '.join(FORMS)}, and {dtypes} for a reader")
+    check_form(form, dtype)
     directory = resolve(name)
     check_output(output, [name], overwrite)
     output.mkdir(parents=True, exist_ok=True)

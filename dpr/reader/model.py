@@ -17,7 +17,7 @@ from torch import nn
 from dpr.config import load_config
 from dpr.durable import write_atomically
 from dpr.errors import ConfigError, ModelError
-from dpr.models.checkpoint import base_of, load_model, load_tokenizer, read_json, save_tokenizer
+from dpr.models.checkpoint import load_model, load_tokenizer, read_json, save_tokenizer
 from dpr.models.positions import longest_input
 from dpr.reader.probability import RULES, Calibration, Evidence, calibration_for
 from dpr.reader.windows import SPECIAL_TOKENS, WindowSize
@@ -42,9 +42,6 @@ class ReaderConfig:
     the retrieval score standardized over the question's passages, r the logit of the relevance head. A question is
     answered while null score - span score of its best answer, the margin, stays at or below ``null_threshold``.
 
-    ``added_rows_scale`` multiplies the rows of WordPieces that were added to the base's: those that retrieval trained
-    may be so long that a token's place and neighbours do not show beside its word.
-
     ``types_alike`` gives question and passage the same token type, for a reader that was trained without types.
 
     ``trim_particles`` takes the particle off the end of a Korean answer, see `dpr.reader.particles`.
@@ -60,7 +57,6 @@ class ReaderConfig:
     null_threshold: float = 0.0
     retrieval_weight: float = 2.0
     relevance_weight: float = 0.0
-    added_rows_scale: float = 1.0
     types_alike: bool = False
     trim_particles: bool = False
     calibration: Mapping[str, Calibration] = field(default_factory=dict)
@@ -78,8 +74,6 @@ class ReaderConfig:
                 f"max_answer_tokens {self.max_answer_tokens} is more than the {self.stride} tokens that windows share "
                 "(stride), so that an answer could be cut; make the stride as large"
             )
-        if not 0 < self.added_rows_scale < float("inf"):
-            raise ConfigError(f"added_rows_scale is {self.added_rows_scale}; it must be a number above 0")
         if unknown := sorted(set(self.calibration) - set(RULES)):
             raise ConfigError(f"calibration is for the script {unknown[0]!r}; choose {' or '.join(RULES)}")
 
@@ -102,7 +96,7 @@ class ReaderConfig:
 
     def with_weights_as_they_are(self) -> ReaderConfig:
         """Return the configuration for a model whose embeddings have been changed as this one says already."""
-        return replace(self, added_rows_scale=1.0, types_alike=False)
+        return replace(self, types_alike=False)
 
     def probability(self, question: str, evidence: Evidence) -> float | None:
         """Return the probability that a best answer is right; None where the reader was not calibrated."""
@@ -135,18 +129,15 @@ class Logits(NamedTuple):
 
 
 class ReaderNetwork(nn.Module):
-    """A Hugging Face question-answering model, and perhaps parts of ours.
+    """A Hugging Face question-answering model, and perhaps a head of ours.
 
-    ``relevance`` is a head at [CLS] that tells if the window has the answer. ``match``, (D,), is added to the word
-    embeddings of the passage's tokens that also stand in the question (the exact match of Chen et al. 2017, section
-    3.2): a small model need not find out by itself where the question's words are.
+    ``relevance`` is a head at [CLS] that tells if the window has the answer.
     """
 
-    def __init__(self, model: Any, relevance: nn.Linear | None = None, match: nn.Parameter | None = None) -> None:
+    def __init__(self, model: Any, relevance: nn.Linear | None = None) -> None:
         super().__init__()
         self.model = model
         self.relevance = relevance
-        self.match = match
 
     @property
     def device(self) -> torch.device:
@@ -158,13 +149,10 @@ class ReaderNetwork(nn.Module):
     def input_names(self) -> tuple[str, ...]:
         """What it takes of a batch of windows; types, where the model tells a question from a passage by them."""
         types = ("token_type_ids",) if getattr(self.model.config, "type_vocab_size", 0) > 1 else ()
-        return ("input_ids", "attention_mask", *types, *(("matches",) if self.match is not None else ()))
+        return ("input_ids", "attention_mask", *types)
 
     def forward(self, **inputs: torch.Tensor) -> Logits:
         """Return the logits of windows (W, T)."""
-        if self.match is not None:
-            words = self.model.get_input_embeddings()(inputs.pop("input_ids"))  # (W, T, D)
-            inputs["inputs_embeds"] = words + inputs.pop("matches").unsqueeze(-1) * self.match
         # an adapter's layers are in the model itself; peft's own forward would drop the token types
         model = self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
         if self.relevance is None:
@@ -180,11 +168,6 @@ def make_relevance_head(model: Any) -> nn.Linear:
     return nn.Linear(model.config.hidden_size, 1)
 
 
-def make_match(model: Any) -> nn.Parameter:
-    """Return a match vector for a model that says nothing yet."""
-    return nn.Parameter(torch.zeros(model.config.hidden_size))
-
-
 def load_reader_model(directory: Path) -> tuple[ReaderNetwork, Any, ReaderConfig]:
     """Return the model (fp32, eval mode), its tokenizer and how to use them.
 
@@ -196,7 +179,6 @@ def load_reader_model(directory: Path) -> tuple[ReaderNetwork, Any, ReaderConfig
 
     config = read_reader_config(directory)
     model = load_model(AutoModelForQuestionAnswering, directory)
-    scale_added_rows(model, directory, config.added_rows_scale)
     if config.types_alike:
         make_types_alike(model)
     network = ReaderNetwork(model)
@@ -207,7 +189,8 @@ def load_reader_model(directory: Path) -> tuple[ReaderNetwork, Any, ReaderConfig
 def read_reader_config(directory: Path) -> ReaderConfig:
     """Return what ``reader.json`` says; the defaults where there is none.
 
-    The calibration of an older reader, for the probability that a passage has an answer, is left out (decision 0018).
+    The calibration of an older reader, for the probability that a passage has an answer, is left out (decision 0018),
+    and so is a scale of 1 for added word embeddings, which does nothing.
 
     Raises:
         ConfigError: it has an unknown or impossible value.
@@ -215,6 +198,8 @@ def read_reader_config(directory: Path) -> ReaderConfig:
     path = directory / CONFIG_FILE
     values = read_json(path) if path.is_file() else {}
     former = [values.pop(name, None) for name in _FORMER_CALIBRATION]
+    if values.get("added_rows_scale") == 1.0:
+        del values["added_rows_scale"]
     calibration = values.pop("calibration", {})
     if former[0] is not None and not calibration:
         logger.warning(
@@ -232,13 +217,6 @@ def read_reader_config(directory: Path) -> ReaderConfig:
 @dataclass(frozen=True, slots=True)
 class _Calibrations:
     by_script: Mapping[str, Calibration]
-
-
-def scale_added_rows(model: Any, directory: Path, scale: float) -> None:
-    """Multiply the rows of WordPieces that a model directory adds to its base's; those of the base stay."""
-    if scale != 1.0:
-        known = int(read_json(base_of(directory) / "config.json")["vocab_size"])
-        model.get_input_embeddings().weight.data[known:] *= scale
 
 
 def make_types_alike(model: Any) -> None:
@@ -261,8 +239,6 @@ def load_parts(network: ReaderNetwork, directory: Path) -> None:
         parts = load_file(path)
         if "relevance.weight" in parts:
             network.relevance = network.relevance or make_relevance_head(network.model)
-        if "match" in parts and network.match is None:
-            network.match = make_match(network.model)
         unknown = network.load_state_dict(parts, strict=False).unexpected_keys
     except (SafetensorError, RuntimeError) as error:
         raise ModelError(f"{path} cannot be read as parts of a reader ({error}); save the reader again") from error

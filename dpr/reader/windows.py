@@ -28,14 +28,12 @@ class WindowSize(NamedTuple):
 class Window:
     """``[CLS] question [SEP] part of the passage [SEP]``.
 
-    ``ids``, ``type_ids`` and ``matches`` are (T,): a match, 1, is a token of the passage that also stands in the
-    question, else 0. ``spans`` (T, 2) holds each token's start and end characters in the passage, -1 for tokens that
-    are not of it.
+    ``ids`` and ``type_ids`` are (T,). ``spans`` (T, 2) holds each token's start and end characters in the passage, -1
+    for tokens that are not of it.
     """
 
     ids: IntArray
     type_ids: IntArray
-    matches: IntArray
     spans: IntArray
 
     def __len__(self) -> int:
@@ -71,13 +69,8 @@ def make_windows(
         spans = passages[pair].original_spans(spans)
         spans[[source != 1 for source in encoded.sequence_ids(number)]] = -1
         ids, types = (np.array(encoded[name][number], dtype=np.int64) for name in ("input_ids", "token_type_ids"))
-        windows[pair].append(Window(ids, types, _matches(ids, spans), spans))
+        windows[pair].append(Window(ids, types, spans))
     return windows
-
-
-def _matches(ids: IntArray, spans: IntArray) -> IntArray:
-    is_passage = spans[:, 0] >= 0
-    return (is_passage & np.isin(ids, ids[~is_passage])).astype(np.int64)
 
 
 def pad_windows(windows: Sequence[Window], pad_id: int, names: Collection[str]) -> dict[str, IntArray]:
@@ -86,7 +79,6 @@ def pad_windows(windows: Sequence[Window], pad_id: int, names: Collection[str]) 
         "input_ids": ([window.ids for window in windows], pad_id),
         "attention_mask": ([np.ones(len(window), dtype=np.int64) for window in windows], 0),
         "token_type_ids": ([window.type_ids for window in windows], 0),
-        "matches": ([window.matches for window in windows], 0),
     }
     return {name: _padded(*inputs[name]) for name in names}
 

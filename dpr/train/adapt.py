@@ -16,15 +16,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from dpr.config import OFFLINE_BASE
 from dpr.errors import ConfigError
-from dpr.models.adapters import write_rows
 from dpr.models.backends import choose_device
-from dpr.models.checkpoint import base_of, content_hash, load_model, load_tokenizer, resolve, save_tokenizer
-from dpr.models.lexical_sketch import LexicalSketch
+from dpr.models.checkpoint import content_hash, load_model, load_tokenizer, resolve, save_tokenizer
 from dpr.models.pair import question_encoder
 from dpr.models.positions import longest_input
-from dpr.models.sentence_transformers import MODULES_FILE, is_sentence_transformers, read_head
+from dpr.models.sentence_transformers import MODULES_FILE, is_sentence_transformers
 from dpr.models.soundness import check_vocabulary
 from dpr.text.korean import shared_morphemes
 from dpr.train.adaptation import Adaptation
@@ -44,12 +41,7 @@ from dpr.types import Progress, no_progress
 __all__ = ["Adaptation", "adapt"]
 
 _SPECIAL_TOKENS = 2
-_SENTENCE_TRANSFORMERS = (
-    MODULES_FILE,
-    "sentence_*_config.json",
-    "config_sentence_transformers.json",
-    "lexical_sketch.py",
-)
+_SENTENCE_TRANSFORMERS = (MODULES_FILE, "sentence_*_config.json", "config_sentence_transformers.json")
 
 
 def adapt(
@@ -58,11 +50,10 @@ def adapt(
     """Adapt a base to texts and save it to ``output`` as a Hugging Face checkpoint; return a summary of the run.
 
     The checkpoint has whole weights, the tokenizer, ``training.json`` (this summary and the new pieces) and, where the
-    base is a sentence-transformers folder, its pooling. Without training (``max_steps`` 0) it holds no more than the
-    tokenizer and the new rows of word embeddings, see `dpr.models.adapters`, and the name of its base. A run that was
-    killed goes on from its last checkpoint when it is called again with the same arguments, to the same weights. A run
-    that ``output`` holds finished is not repeated, unless ``overwrite`` is set. Each step is a line in
-    ``output/log.jsonl``. If the base is a pair, its question encoder is adapted. Texts are read more than once.
+    base is a sentence-transformers folder, its pooling. A run that was killed goes on from its last checkpoint when it
+    is called again with the same arguments, to the same weights. A run that ``output`` holds finished is not repeated,
+    unless ``overwrite`` is set. Each step is a line in ``output/log.jsonl``. If the base is a pair, its question
+    encoder is adapted. Texts are read more than once.
 
     Raises:
         DataError: there is no text, or none in the script whose vocabulary is to be learned.
@@ -79,7 +70,6 @@ def adapt(
     finished = folder.finished([settings.base])
     if finished is not None:
         return finished
-    _refuse_new_pieces_under_a_sketch(base, settings)
     old = load_tokenizer(base)
     old.backend_tokenizer.no_truncation()
     old.backend_tokenizer.no_padding()
@@ -88,15 +78,10 @@ def adapt(
     warn_of_splits(tokenizer, islice(all_texts(sources), 0, None, every), settings.base)
     model = _make_model(base, settings)
     check_vocabulary(old, model, base)
-    resize_embeddings(model, old, tokenizer, settings.initialization, settings.noise, settings.seed)
+    resize_embeddings(model, old, tokenizer)
     folder.begin()
     trained = _train(model, tokenizer, sources, folder, settings, progress)
-    if settings.max_steps == 0 and base_of(base) == base:
-        rows = model.get_input_embeddings().weight[-len(pieces) :]
-        write_rows(output, rows, settings.base)
-        save_tokenizer(tokenizer, output)
-    else:
-        _save(model, tokenizer, base, output)
+    _save(model, tokenizer, base, output)
     summary = identity | {
         "sources": {name: asdict(source.seen) for name, source in sources.items()},
         "vocabulary": {"before": len(old), "added": len(pieces), "after": len(tokenizer)},
@@ -133,12 +118,11 @@ def _told(texts: Iterable[str], progress: Progress) -> Iterator[str]:
 
 
 def _make_model(base: Path, settings: Adaptation) -> Any:
-    """Load the base; to be trained, with a head whose decoder is tied to the word embeddings, new if it has none."""
-    from transformers import AutoModel, AutoModelForMaskedLM
+    """Load the base with a head whose decoder is tied to the word embeddings, new if it has none."""
+    from transformers import AutoModelForMaskedLM
 
     torch.manual_seed(settings.seed)
-    auto_class = AutoModel if settings.max_steps == 0 else AutoModelForMaskedLM
-    model = load_model(auto_class, base, new_head=True)
+    model = load_model(AutoModelForMaskedLM, base, new_head=True)
     longest = longest_input(model) or settings.max_tokens
     if settings.max_tokens > longest:
         raise ConfigError(
@@ -198,15 +182,6 @@ def _run_identity(identity: Mapping[str, object], sources: Mapping[str, SeenText
     for source in sources.values():
         digest.update(source.seen.sha256.encode())
     return digest.hexdigest()[:16]
-
-
-def _refuse_new_pieces_under_a_sketch(base: Path, settings: Adaptation) -> None:
-    has_sketch = any(isinstance(module, LexicalSketch) for module in read_head(base))
-    if settings.vocabulary_size is not None and has_sketch:
-        raise ConfigError(
-            f"{settings.base} has a sketch of its WordPieces, which no further ones can be added to; leave "
-            f"vocabulary_size out, or choose a base without a sketch, such as {OFFLINE_BASE}"
-        )
 
 
 def _save(model: Any, tokenizer: Any, base: Path, output: Path) -> None:

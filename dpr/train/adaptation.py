@@ -16,9 +16,6 @@ class Adaptation:
     Vocabulary: ``vocabulary_size`` is the number of new WordPieces, None for none; ``script`` whose, ``characters`` how
     many of a single character at most, ``min_frequency`` how often one must come. With ``morphemes``, no Hangul piece
     is learned across a morpheme's bounds, which Kiwi finds in the texts: ``사건`` and ``##의``, not ``사건의``.
-    ``initialization`` makes their rows from the old ``pieces`` that they are spelled with, or from the ``mean`` of all,
-    plus ``noise`` standard deviations of the old rows. Noise of 4 lets a base tell new words apart before it is
-    trained: its layers pass on what is large.
 
     Training: ``max_steps`` None is ``epochs`` passes over the texts, 0 no training, another number just so many steps,
     going over the texts as often as it takes. ``batch_tokens`` are padded tokens in one step, ``max_tokens`` those of a
@@ -37,8 +34,6 @@ class Adaptation:
     morphemes: bool = True
     characters: int = 2500
     min_frequency: int = 3
-    initialization: str = "pieces"
-    noise: float = 0.1
 
     epochs: int = 1
     max_steps: int | None = None
@@ -68,8 +63,6 @@ class Adaptation:
             value = getattr(self, name)
             if value is not None and value < 0:
                 raise ConfigError(f"{name} is {value}; it must not be negative")
-        if not 0 <= self.noise < math.inf:
-            raise ConfigError(f"noise is {self.noise}; choose 0 or more, such as 0.1")
         if self.max_tokens < 8:
             raise ConfigError(f"max_tokens is {self.max_tokens}; a window needs at least 8")
         if not 0 < self.learning_rate < math.inf:

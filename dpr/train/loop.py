@@ -85,9 +85,7 @@ class Loop(Generic[B]):
         self._measure = measure
         self._settings = settings
         self._processes = processes
-        self._optimizer = make_optimizer(
-            module, settings.learning_rate, settings.weight_decay, {".rows": settings.rows_factor}
-        )
+        self._optimizer = make_optimizer(module, settings.learning_rate, settings.weight_decay)
         uses_scaler = precision == torch.float16
         self._scaler = torch.amp.GradScaler(stepper.device.type) if uses_scaler else None
         sizes = [len(self._groups(epoch)) for epoch in range(settings.epochs)]

@@ -110,8 +110,7 @@ def _train(
     tokenizer = load_tokenizer(resolve(training.base), network.model)
     warn_of_splits(tokenizer, texts_of(sources), training.base)
     counts = count_trainable(network, [network.model], training.base)
-    scale = training.added_rows_scale if training.lora_rank else 1.0  # whole weights are saved with it
-    config = replace(fit_config(config, network.model), added_rows_scale=scale)
+    config = fit_config(config, network.model)
     examples = [example for source in sources for example in _weighed(source, training.seed)]
     shown = add_negatives(examples, training.negative_share, training.negative_depth, training.seed)
     shown += alter_questions(examples, training.altered_share, training.seed)

@@ -13,7 +13,7 @@ from dpr.errors import ModelError
 from dpr.models.adapters import add_lora
 from dpr.models.backends import choose_device
 from dpr.models.checkpoint import first_line, is_adapter, load_model, quiet_transformers, resolve
-from dpr.reader.model import ReaderNetwork, load_parts, make_match, make_relevance_head, scale_added_rows
+from dpr.reader.model import ReaderNetwork, load_parts, make_relevance_head
 from dpr.train.reader_settings import ReaderTraining
 
 
@@ -25,9 +25,7 @@ def make_network(training: ReaderTraining) -> ReaderNetwork:
     """
     from transformers import AutoModelForQuestionAnswering
 
-    base = resolve(training.base)
-    model = load_model(AutoModelForQuestionAnswering, base, new_head=True)
-    scale_added_rows(model, base, training.added_rows_scale)
+    model = load_model(AutoModelForQuestionAnswering, resolve(training.base), new_head=True)
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = training.dropout
@@ -35,8 +33,7 @@ def make_network(training: ReaderTraining) -> ReaderNetwork:
     if choose_device().type == "cpu":  # with its backward pass, a third faster there than the fused kernel
         model.set_attn_implementation("eager")
     relevance = make_relevance_head(model) if training.relevance_head else None
-    match = make_match(model) if training.match_vector else None
-    network = ReaderNetwork(_adapted(model, training) if training.lora_rank else model, relevance, match)
+    network = ReaderNetwork(_adapted(model, training) if training.lora_rank else model, relevance)
     if training.start_from:
         _start_from(network, resolve(training.start_from))
     return network

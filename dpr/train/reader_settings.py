@@ -21,12 +21,8 @@ class ReaderTraining(Schedule):
     (`dpr.reader.altered`). ``relevance_head`` adds one number to the model,
     read at [CLS]: whether the window holds the answer. Its loss counts ``relevance_weight`` times that of the span.
 
-    ``match_vector`` adds a trained vector to the passage's tokens that also stand in the question.
-
     ``start_from`` is a reader of the same base and rank whose weights the training goes on from; parts that it lacks
     start untrained. Where there are teachers, ``teacher_share`` of the span's loss is that of their opinion.
-
-    ``added_rows_scale`` multiplies the rows of WordPieces that were added to the base's, see `ReaderConfig`.
     """
 
     epochs: int = 2
@@ -40,10 +36,8 @@ class ReaderTraining(Schedule):
     altered_share: float = 0.0
     relevance_head: bool = False
     relevance_weight: float = 0.5
-    match_vector: bool = False
     start_from: str = ""
     teacher_share: float = 0.5
-    added_rows_scale: float = 1.0
 
     metrics: ClassVar[tuple[str, ...]] = ("f1", "exact_match")
 

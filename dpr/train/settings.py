@@ -15,8 +15,7 @@ class Schedule:
     """What every training here has in common: how long, how fast, in which arithmetic, and which weights are kept.
 
     A step sees ``accumulation_steps`` batches, averaged. The model sees chunks of ``chunk_tokens`` padded tokens (0:
-    what suits the device). ``rows_factor`` multiplies the learning rate of the rows of added WordPieces, which are to
-    move further.
+    what suits the device).
 
     Weights: ``lora_rank`` 0 trains all weights, above that a LoRA adapter. ``dropout`` is off: in a few epochs it
     gained nothing here, and on a CPU it takes a quarter of the time.
@@ -33,7 +32,6 @@ class Schedule:
     chunk_tokens: int = 0
 
     learning_rate: float = 5e-5
-    rows_factor: float = 1.0
     warmup_share: float = 0.1
     weight_decay: float = 0.01
     max_grad_norm: float = 1.0
@@ -59,8 +57,6 @@ class Schedule:
             refuse_below(self, name, 0)
         if not 0 < self.learning_rate < math.inf:
             raise ConfigError(f"learning_rate is {self.learning_rate}; choose a number above 0, such as 5e-5")
-        if not 0 < self.rows_factor < math.inf:
-            raise ConfigError(f"rows_factor is {self.rows_factor}; choose a number above 0, such as 3")
         if not 0 <= self.warmup_share < 1 or not 0 <= self.dropout < 1:
             raise ConfigError("warmup_share and dropout are shares, from 0 up to but not including 1")
         if self.metric not in self.metrics:
@@ -96,13 +92,6 @@ class Training(Schedule):
     divergence from BM25's scores of the batch's passages, counted in WordPieces: exact matches of rare words are what a
     small training set teaches least.
 
-    ``swap_pieces`` lets a share of the added WordPieces swap places in each batch, in questions and passages alike, so
-    that words never trained on are compared as well.
-
-    ``sketch_dimension`` numbers, a multiple of 64, come to a vector: a random projection of the text's WordPieces,
-    weighted by their rarity in the training sets' passages and by what is learned of their importance
-    (`dpr.models.lexical_sketch`). 0 adds none; a base that has such a sketch keeps it.
-
     Weights: ``shared`` trains one BERT for both roles.
     """
 
@@ -113,7 +102,6 @@ class Training(Schedule):
     passage_tokens: int | None = None
     question_prompt: str | None = None
     passage_prompt: str | None = None
-    sketch_dimension: int = 0
 
     batch_size: int = 128
     questions_per_passage: int = 2
@@ -126,7 +114,6 @@ class Training(Schedule):
     learn_temperature: bool = False
     symmetric: bool = False
     lexical_share: float = 0.0
-    swap_pieces: bool = False
 
     compile: bool = False
 
@@ -139,5 +126,3 @@ class Training(Schedule):
             raise ConfigError(f"temperature is {self.temperature}; choose a number above 0, such as 0.05")
         if not 0 <= self.lexical_share < 1:
             raise ConfigError(f"lexical_share is {self.lexical_share}; choose a share from 0 up to but not including 1")
-        if self.sketch_dimension % 64 or self.sketch_dimension < 0:
-            raise ConfigError(f"sketch_dimension is {self.sketch_dimension}; choose 0 or a multiple of 64")

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from dpr.errors import ConfigError, ModelError
-from dpr.models.tokens import Tokens
+from dpr.errors import ModelError
 from dpr.train.batches import Batch, part_of
 from dpr.train.distillation_loss import score_loss
 from dpr.train.distributed import Processes
@@ -20,7 +19,6 @@ from dpr.train.lexical import LexicalTeacher
 from dpr.train.loss import in_batch_loss, same_passage_mask
 from dpr.train.memory import StepMemory, encoder_memory
 from dpr.train.settings import Training
-from dpr.train.swapping import swap_table
 from dpr.train.towers import Towers
 
 NO_GOLD = -1
@@ -81,8 +79,6 @@ class Stepper:
         self.device = next(towers.question.parameters()).device
         self.gradient_cache = bool(training.gradient_cache)
         self._chunk_tokens = training.chunk_tokens or CHUNK_TOKENS[self.device.type]
-        if training.swap_pieces and not towers.added_pieces:
-            raise ConfigError(f"{training.base} has no added WordPieces to swap (swap_pieces); dpr adapt adds some")
         self._teacher = (
             LexicalTeacher(tokens.every_passage(), len(towers.tokenizers[1])) if training.lexical_share else None
         )
@@ -108,8 +104,8 @@ class Stepper:
 
     def _one(self, whole: Batch, share: float, scaler: torch.amp.GradScaler | None) -> StepResult:
         batch = part_of(whole, self._processes.rank, self._processes.count)
-        shown = self._shown(whole, (self._tokens.questions(batch), self._tokens.passages(batch)))
-        questions, passages = (self._chunks(role, tokens) for role, tokens in enumerate(shown))
+        questions = self._chunks(0, self._tokens.questions(batch))
+        passages = self._chunks(1, self._tokens.passages(batch))
         targets = targets_of(batch, self._processes, self.device)
         taught = self._taught(whole, batch)
         factor = share / len(whole.questions) * (scaler.get_scale() if scaler else 1.0)
@@ -129,13 +125,6 @@ class Stepper:
         refuse_bad_loss(loss, "questions", ids, is_scaled=scaler is not None)
         counted = (~targets.excluded).sum(1).float().mean() - 1
         return StepResult(loss, float(counted), len(whole.questions))
-
-    def _shown(self, whole: Batch, tokens: tuple[list[Tokens], ...]) -> tuple[list[Tokens], ...]:
-        """Return the tokens that the towers see instead of those of the texts."""
-        if not self._training.swap_pieces:
-            return tokens
-        table = swap_table(whole, self._tokens.passages(whole), self._towers.added_pieces)
-        return tuple([table[text].tolist() for text in part] for part in tokens)
 
     def _taught(self, whole: Batch, batch: Batch) -> torch.Tensor | None:
         """Return the teacher's scores of the passages of all processes for the questions of this one, (Q, P)."""

@@ -26,7 +26,7 @@ from dpr.train.record import run_facts
 from dpr.train.run_folder import RunFolder
 from dpr.train.settings import Training
 from dpr.train.step import Stepper, Temperature
-from dpr.train.towers import add_sketches, make_towers
+from dpr.train.towers import make_towers
 from dpr.train.trainable import count_trainable
 from dpr.train.validation import HeldOut
 from dpr.train.vocabulary_fit import texts_of, warn_of_splits
@@ -85,8 +85,6 @@ def _train(
     precision = choose_precision(training.precision, device)
     towers = make_towers(training)
     tokens = TokenCache(towers.tokenizers, towers.question.config, sources)
-    if training.sketch_dimension:
-        add_sketches(towers, training.sketch_dimension, tokens.every_passage())
     _warn(training, tokens, towers.question.config.passage_tokens)
     warn_of_splits(towers.tokenizers[1], texts_of(sources), training.base)
     for tower in towers.both:

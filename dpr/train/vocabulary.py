@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from tokenizers import Regex, Tokenizer, normalizers
 
-from dpr.errors import ConfigError, DataError, ModelError
+from dpr.errors import DataError, ModelError
 from dpr.train.wordpieces import PREFIX, Bounds, PieceCounts, learn_pieces, no_bounds
 
 SYLLABLE_END = "\ue000"
@@ -29,8 +29,6 @@ _VOWELS = [chr(code) for code in range(0x1161, 0x1176)]
 _FINALS = [chr(code) for code in range(0x11A8, 0x11C3)]
 _LONE_LETTERS = [chr(code) for code in range(0x3131, 0x3164)]
 _OPEN_SYLLABLE = "(?<=[\u1160-\u11a7])(?![\u1160-\u11ff])"
-
-INITIALIZATIONS = ("pieces", "mean")
 
 
 def extend_vocabulary(
@@ -67,39 +65,23 @@ def extend_vocabulary(
     return _rebuild(tokenizer, old, normalizer, pieces), [added[stored] for stored in pieces]
 
 
-def resize_embeddings(
-    model: Any,
-    old_tokenizer: Any,
-    new_tokenizer: Any,
-    initialization: str = "pieces",
-    noise: float = 0.1,
-    seed: int = 1,
-) -> int:
+def resize_embeddings(model: Any, old_tokenizer: Any, new_tokenizer: Any) -> int:
     """Give a model the rows of word embeddings for the new tokenizer's pieces; return how many are new.
 
-    With ``pieces``, a new row is the mean of the rows of the pieces that the old tokenizer made of it (for Hangul, its
-    letters); with ``mean``, and for what the old one did not know at all, the mean of all rows. ``noise`` is the
-    standard deviation of what is added, in units of that of the old rows.
-
-    Raises:
-        ConfigError: the initialization is not known.
+    A new row is the mean of the rows of the pieces that the old tokenizer made of it (for Hangul, its letters); for
+    what the old one did not know at all, the mean of all rows.
     """
-    if initialization not in INITIALIZATIONS:
-        raise ConfigError(f"unknown initialization {initialization!r}; choose {' or '.join(INITIALIZATIONS)}")
     old_size, new_size = len(old_tokenizer), len(new_tokenizer)
     old = model.get_input_embeddings().weight.detach()[:old_size].clone().float()  # (V, D)
     vocabulary = {piece: row for piece, row in old_tokenizer.get_vocab().items() if row < old_size}
     if model.get_input_embeddings().weight.shape[0] < new_size:
         model.resize_token_embeddings(new_size, mean_resizing=False)
-    random = torch.Generator().manual_seed(seed)
-    rows = torch.randn((new_size - old_size, old.shape[1]), generator=random) * (noise * old.std(0).cpu())
-    everything = old.mean(0).cpu()
-    for number, piece in enumerate(new_tokenizer.convert_ids_to_tokens(range(old_size, new_size))):
-        parts = list(_parts(piece, vocabulary)) if initialization == "pieces" else []
-        rows[number] += old[parts].mean(0).cpu() if parts else everything
+    everything = old.mean(0)
     weight = model.get_input_embeddings().weight
     with torch.no_grad():
-        weight[old_size:new_size] = rows.to(weight)
+        for row in range(old_size, new_size):
+            parts = list(_parts(new_tokenizer.convert_ids_to_tokens(row), vocabulary))
+            weight[row] = old[parts].mean(0) if parts else everything
     return new_size - old_size
 
 

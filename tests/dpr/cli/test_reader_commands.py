@@ -148,8 +148,8 @@ def test_bad_input_is_one_sentence_and_changes_nothing(
 
 
 def test_a_reader_that_is_no_folder_cannot_be_tuned(english: str) -> None:
-    with pytest.raises(ConfigError, match="reader-mini-ko-en is no folder"):
-        call("tune-reader", "--reader", "reader-mini-ko-en", "--data", english, "--negatives")
+    with pytest.raises(ConfigError, match="reader-small-ko-en is no folder"):
+        call("tune-reader", "--reader", "reader-small-ko-en", "--data", english, "--negatives")
 
 
 def test_export_writes_a_reader_or_a_pair_but_not_both(tiny_reader: Path, tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_export_records_prompts_and_dimension(tiny_checkpoint: Path, tmp_path: P
 
 
 def test_average_takes_readers_too(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    readers = [make_reader(tiny_checkpoint, tmp_path / name, parts=True) for name in ("first", "second")]
+    readers = [make_reader(tiny_checkpoint, tmp_path / name, relevance_head=True) for name in ("first", "second")]
     parts = load_file(readers[1] / "reader.safetensors")
     save_file({name: part + 1 for name, part in parts.items()}, readers[1] / "reader.safetensors")
     parsed(

@@ -2,58 +2,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 import torch
-from torch import nn
 
-from dpr.errors import ModelError
-from dpr.models.adapters import ROWS_FILE, ExtendedEmbedding, add_lora, read_rows, write_rows
+from dpr.models.adapters import add_lora
 from dpr.models.checkpoint import load_model
-
-
-def test_added_rows_follow_the_base_and_alone_are_trained() -> None:
-    base = nn.Embedding(5, 4, padding_idx=0)
-    rows = torch.randn(3, 4)
-    embedding = ExtendedEmbedding(base, rows)
-    ids = torch.tensor([[0, 4, 5], [7, 6, 1]])
-    assert torch.equal(embedding(ids), nn.functional.embedding(ids, embedding.weight))
-    assert torch.equal(embedding.weight[5:], rows)
-    embedding(ids).sum().backward()
-    assert embedding.base.weight.grad is None
-    assert embedding.rows.grad is not None
-    assert embedding.rows.grad.tolist() == [[1.0] * 4] * 3  # an id of the base leaves no gradient in the first row
-
-
-def test_rows_are_read_as_they_were_written(tmp_path: Path) -> None:
-    assert read_rows(tmp_path) is None
-    rows = torch.randn(3, 4)
-    write_rows(tmp_path, rows, "some/base")
-    found = read_rows(tmp_path)
-    assert found is not None
-    assert torch.equal(found[0], rows)
-    assert found[1] == "some/base"
-    write_rows(tmp_path, rows, "some/base", torch.float16)
-    halved = read_rows(tmp_path)
-    assert halved is not None
-    assert halved[0].dtype == torch.float32
-    assert torch.allclose(halved[0], rows, atol=1e-2)
-
-
-def test_rows_of_a_byte_a_number_have_nearly_the_same_direction(tmp_path: Path) -> None:
-    rows = torch.randn(50, 384) * torch.logspace(-3, 2, 50)[:, None]
-    rows[0] = 0
-    write_rows(tmp_path, rows, "some/base", torch.int8)
-    assert (tmp_path / ROWS_FILE).stat().st_size < 0.27 * rows.nbytes
-    found = read_rows(tmp_path)
-    assert found is not None
-    assert torch.cosine_similarity(found[0][1:], rows[1:]).min() > 0.9999
-    assert not found[0][0].any()
-
-
-def test_damaged_rows_are_refused(tmp_path: Path) -> None:
-    (tmp_path / ROWS_FILE).write_bytes(b"no safetensors")
-    with pytest.raises(ModelError, match=r"cannot be read as added word embeddings .* save the model again"):
-        read_rows(tmp_path)
 
 
 def test_folded_lora_is_peft_s_function_with_its_gradients(tiny_checkpoint: Path) -> None:

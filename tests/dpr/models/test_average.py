@@ -33,10 +33,10 @@ def pairs(
     sources: list[Source],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[Path, Path]:
-    """A training and one that goes on from it, both with a sketch."""
+    """A training and one that goes on from it, of one form."""
     folder = tmp_path_factory.mktemp("pairs")
     first = Training(base=str(tiny_checkpoint), batch_size=8, max_steps=2, learning_rate=1e-2, precision="fp32")
-    first = replace(first, lora_rank=request.param, sketch_dimension=64)
+    first = replace(first, lora_rank=request.param)
     train(sources, folder / "first", first)
     train(sources, folder / "second", replace(first, base=str(folder / "first")))
     return folder / "first", folder / "second"

@@ -8,17 +8,17 @@ from torch import nn
 from dpr.models.optimization import make_optimizer, set_learning_rate, warmup_then_linear
 
 
-def test_biases_do_not_decay_and_named_weights_have_their_own_rate() -> None:
+def test_biases_do_not_decay_and_all_weights_have_one_rate() -> None:
     model = nn.ModuleDict({"a": nn.Linear(2, 2), "b": nn.Linear(2, 2), "frozen": nn.Linear(2, 2)})
     model["frozen"].requires_grad_(requires_grad=False)
-    optimizer = make_optimizer(model, 1e-3, 0.1, {"b.weight": 3.0})
+    optimizer = make_optimizer(model, 1e-3, 0.1)
     set_learning_rate(optimizer, 0.5)
     found = {
         id(weight): (group["weight_decay"], group["lr"])
         for group in optimizer.param_groups
         for weight in group["params"]
     }
-    expected = {"a.weight": (0.1, 0.5), "a.bias": (0.0, 0.5), "b.weight": (0.1, 1.5), "b.bias": (0.0, 0.5)}
+    expected = {"a.weight": (0.1, 0.5), "a.bias": (0.0, 0.5), "b.weight": (0.1, 0.5), "b.bias": (0.0, 0.5)}
     assert found == {id(weight): expected[name] for name, weight in model.named_parameters() if name in expected}
 
 

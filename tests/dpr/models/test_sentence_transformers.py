@@ -14,7 +14,6 @@ from dpr.models.checkpoint import content_hash
 from dpr.models.encoders import load_encoder
 from dpr.models.export import export
 from dpr.models.head import Dense
-from dpr.models.lexical_sketch import LexicalSketch
 from dpr.models.sentence_transformers import read_head, write_sentence_transformers_files
 from dpr.models.tower import EncoderConfig
 
@@ -29,53 +28,6 @@ def projected(tiny_checkpoint: Path, tmp_path: Path) -> Path:
     torch.manual_seed(0)
     write_sentence_transformers_files(folder, EncoderConfig(), 32, (Dense(nn.Linear(32, 16)),))
     return folder
-
-
-@pytest.fixture
-def sketching(tiny_checkpoint: Path, tmp_path: Path) -> Path:
-    """The tiny checkpoint with a sketch of 64 numbers, and a linear map from both halves to 16."""
-    folder = tmp_path / "sketching"
-    shutil.copytree(tiny_checkpoint, folder)
-    torch.manual_seed(0)
-    sketch = LexicalSketch(torch.rand(len((folder / "vocab.txt").read_text(encoding="utf-8").split())), 32, 64)
-    nn.init.normal_(sketch.importance.weight)
-    write_sentence_transformers_files(folder, EncoderConfig(), 32, (sketch, Dense(nn.Linear(96, 16))))
-    return folder
-
-
-def test_a_sketch_is_applied_as_sentence_transformers_does(sketching: Path) -> None:
-    from sentence_transformers import SentenceTransformer
-
-    encoder = load_encoder(sketching, "fp32")
-    theirs = SentenceTransformer(str(sketching), device="cpu", trust_remote_code=True).encode(TEXTS)
-    assert encoder.dimension == 16
-    np.testing.assert_allclose(encoder.encode_questions(TEXTS), theirs, atol=1e-5)
-
-
-def test_a_sketch_is_part_of_what_a_model_is_and_is_exported(sketching: Path, tmp_path: Path) -> None:
-    export(str(sketching), tmp_path / "whole")
-    before, after = load_encoder(sketching, "fp32"), load_encoder(tmp_path / "whole", "fp32")
-    np.testing.assert_allclose(after.encode_questions(TEXTS), before.encode_questions(TEXTS), atol=1e-5)
-    hash_before = content_hash(sketching)
-    sketch = read_head(sketching)[0]
-    assert isinstance(sketch, LexicalSketch)
-    sketch.rarity += 1
-    write_sentence_transformers_files(sketching, EncoderConfig(), 32, (sketch,))
-    assert content_hash(sketching) != hash_before
-    assert not (sketching / "3_Dense").exists()
-
-
-def test_a_damaged_sketch_is_refused(sketching: Path) -> None:
-    (sketching / "2_LexicalSketch" / "config.json").write_text('{"states": 32}', encoding="utf-8")
-    with pytest.raises(ModelError, match="cannot be read as a LexicalSketch"):
-        read_head(sketching)
-
-
-def test_a_sketch_for_fewer_pieces_is_refused(sketching: Path) -> None:
-    sketch = LexicalSketch(torch.ones(100), 32, 64)
-    write_sentence_transformers_files(sketching, EncoderConfig(), 32, (sketch,))
-    with pytest.raises(ModelError, match="has a sketch of 100 WordPieces and a vocabulary of 593"):
-        load_encoder(sketching)
 
 
 def test_a_linear_map_is_applied_as_sentence_transformers_does(projected: Path) -> None:

@@ -10,13 +10,10 @@ from transformers import BertModel
 
 from dpr.errors import ConfigError
 from dpr.models.encoders import load_encoder
-from dpr.models.head import Dense, Head
-from dpr.models.lexical_sketch import LexicalSketch
+from dpr.models.head import Dense
 from dpr.models.tokens import Batch
 from dpr.models.tower import EncoderConfig, Tower
 from dpr.models.tower_compute import openvino_compute, torch_compute
-
-HEADS = ["none", "sketch", "projection", "sketch and projection"]
 
 
 def batch(seed: int, count: int, width: int) -> Batch:
@@ -26,21 +23,14 @@ def batch(seed: int, count: int, width: int) -> Batch:
     return {"input_ids": torch.from_numpy(random.integers(5, 200, (count, width))) * mask, "attention_mask": mask}
 
 
-def head(name: str) -> Head:
-    torch.manual_seed(0)
-    sketch = LexicalSketch(torch.rand(1000), 32, 64) if "sketch" in name else None
-    if sketch:
-        nn.init.normal_(sketch.importance.weight)
-    projection = Dense(nn.Linear(96 if sketch else 32, 16)) if "projection" in name else None
-    return tuple(module for module in (sketch, projection) if module is not None)
-
-
 @pytest.mark.parametrize(
-    ("name", "config"),
-    [(name, EncoderConfig()) for name in HEADS] + [("none", EncoderConfig(pooling="cls", normalize=False))],
+    ("is_projected", "config"),
+    [(False, EncoderConfig()), (True, EncoderConfig()), (False, EncoderConfig(pooling="cls", normalize=False))],
 )
-def test_openvino_computes_what_torch_does(tiny_checkpoint: Path, name: str, config: EncoderConfig) -> None:
-    tower = Tower(BertModel.from_pretrained(tiny_checkpoint), config, head(name)).eval()
+def test_openvino_computes_what_torch_does(tiny_checkpoint: Path, is_projected: bool, config: EncoderConfig) -> None:
+    torch.manual_seed(0)
+    head = (Dense(nn.Linear(32, 16)),) if is_projected else ()
+    tower = Tower(BertModel.from_pretrained(tiny_checkpoint), config, head).eval()
     by_torch, by_openvino = torch_compute(tower, torch.float32), openvino_compute(tower, torch.float32)
     for seed, (count, width) in enumerate([(1, 4), (3, 40), (2, 17)]):
         inputs = batch(seed, count, width)

@@ -22,15 +22,14 @@ def windows(seed: int, count: int, width: int) -> Inputs:
         "input_ids": random.integers(5, 200, (count, width)),
         "attention_mask": (np.arange(width) < lengths[:, None]).astype(np.int64),
         "token_type_ids": random.integers(0, 2, (count, width)),
-        "matches": random.integers(0, 2, (count, width)),
     }
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["plain", "with parts"])
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "with a relevance head"])
 def network(
     request: pytest.FixtureRequest, tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> ReaderNetwork:
-    folder = make_reader(tiny_checkpoint, tmp_path_factory.mktemp("compute") / "reader", parts=request.param)
+    folder = make_reader(tiny_checkpoint, tmp_path_factory.mktemp("compute") / "reader", relevance_head=request.param)
     network, _, _ = load_reader_model(folder)
     assert load_tokenizer(folder)
     return network

@@ -14,18 +14,13 @@ from transformers import RobertaConfig, RobertaForQuestionAnswering
 
 from dpr.config import DEFAULT_READER
 from dpr.errors import ConfigError, ModelError
-from dpr.models.adapters import write_rows
-from dpr.models.checkpoint import load_model
 from dpr.models.positions import longest_input
 from dpr.reader.model import (
     ReaderConfig,
     fit_config,
     load_reader_model,
-    make_match,
     read_reader_config,
     save_reader_config,
-    save_reader_model,
-    scale_added_rows,
 )
 from dpr.reader.probability import Calibration
 from tests.tiny_models import make_reader
@@ -111,10 +106,9 @@ def test_a_calibration_of_the_former_probability_is_left_out_with_a_warning(
 
 
 def test_a_relevance_head_is_kept_with_its_reader(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    make_reader(tiny_checkpoint, tmp_path / "reader", parts=True)
+    make_reader(tiny_checkpoint, tmp_path / "reader", relevance_head=True)
     network, _, _ = load_reader_model(tmp_path / "reader")
-    inputs = {"input_ids": torch.tensor([[2, 7, 8, 3]]), "attention_mask": torch.ones((1, 4), dtype=torch.int64)}
-    logits = network(**inputs, matches=torch.zeros((1, 4), dtype=torch.int64))
+    logits = network(input_ids=torch.tensor([[2, 7, 8, 3]]), attention_mask=torch.ones((1, 4), dtype=torch.int64))
     assert logits.relevance is not None
     assert logits.relevance.shape == (1,)
     (tmp_path / "reader" / "reader.safetensors").write_bytes(b"torn")
@@ -123,22 +117,6 @@ def test_a_relevance_head_is_kept_with_its_reader(tiny_checkpoint: Path, tmp_pat
     save_file({"later": torch.zeros(2)}, tmp_path / "reader" / "reader.safetensors")
     with pytest.raises(ModelError, match="unknown part 'later'"):
         load_reader_model(tmp_path / "reader")
-
-
-def test_a_match_vector_is_kept_and_marks_matches_alone(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    network, tokenizer, config = load_reader_model(make_reader(tiny_checkpoint, tmp_path / "plain"))
-    assert "matches" not in network.input_names
-    network.match = make_match(network.model)
-    ids, mask = torch.tensor([[2, 7, 8, 3]]), torch.ones((1, 4), dtype=torch.int64)
-    plain = network.model(input_ids=ids, attention_mask=mask).start_logits
-    unmarked = torch.zeros_like(ids)
-    assert torch.equal(network(input_ids=ids, attention_mask=mask, matches=unmarked + 1).starts, plain)
-    network.match.data += 1.0
-    save_reader_model(tmp_path / "reader", network, tokenizer, config)
-    loaded, _, _ = load_reader_model(tmp_path / "reader")
-    assert "matches" in loaded.input_names
-    assert torch.equal(loaded(input_ids=ids, attention_mask=mask, matches=unmarked).starts, plain)
-    assert not torch.equal(loaded(input_ids=ids, attention_mask=mask, matches=unmarked + 1).starts, plain)
 
 
 def test_types_may_be_alike(tiny_checkpoint: Path, tmp_path: Path) -> None:
@@ -156,18 +134,6 @@ def test_types_may_be_alike(tiny_checkpoint: Path, tmp_path: Path) -> None:
     assert not config.with_weights_as_they_are().types_alike
 
 
-def test_only_added_rows_are_scaled(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    from transformers import AutoModel
-
-    write_rows(tmp_path, torch.ones(3, 32), str(tiny_checkpoint))
-    model = load_model(AutoModel, tmp_path)
-    before = model.get_input_embeddings().weight.data.clone()
-    scale_added_rows(model, tmp_path, 0.25)
-    after = model.get_input_embeddings().weight.data
-    assert torch.equal(after[:-3], before[:-3])
-    assert torch.equal(after[-3:], torch.full((3, 32), 0.25))
-
-
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -178,7 +144,7 @@ def test_only_added_rows_are_scaled(tiny_checkpoint: Path, tmp_path: Path) -> No
         ({"calibration": {"other": {"intercept": 0.0, "weights": {"margin": -1.0}}}}, "weights not below 0"),
         ({"calibration": {"other": {"weights": {"margin": 1.0}}}}, "intercept is missing"),
         ({"calibration": 3}, "not an object"),
-        ({"added_rows_scale": -1.0}, "added_rows_scale is -1.0"),
+        ({"added_rows_scale": 0.25}, "unknown setting 'added_rows_scale'"),
         ({"temperature": 1.0}, "unknown setting 'temperature'"),
     ],
 )

@@ -32,7 +32,6 @@ def test_folded_forms_are_read_as_plain_text_and_keep_the_spans_of_the_stored_on
         for question, text in (("ａｂ", "ｃ ㎞\u00adｄ ﬁ"), ("ab", "c kmd fi"))
     )
     assert forms.ids.tolist() == plain.ids.tolist()
-    assert forms.matches.tolist() == plain.matches.tolist()
     spans = [tuple(span) for span in forms.spans.tolist() if span[0] >= 0]
     assert spans == [(0, 1), (2, 4), (2, 4), (4, 5), (6, 7), (6, 7)]
 
@@ -69,13 +68,3 @@ def test_padding_reaches_the_longest_window(tokenizer: Any) -> None:
     assert batch["attention_mask"].sum(1).tolist() == [5, 9]
     assert batch["input_ids"].shape == batch["token_type_ids"].shape == (2, 9)
     assert list(pad_windows(grouped[0], 0, ["input_ids"])) == ["input_ids"]
-
-
-def test_a_match_is_a_passages_token_that_stands_in_the_question(tokenizer: Any) -> None:
-    [[window]] = make_windows(tokenizer, [("kim ?", "x kim y kim")], 32, 4, 8)
-    places = window.spans[:, 0] >= 0
-    in_question = set(window.ids[~places].tolist())
-    expected = [int(place and token in in_question) for place, token in zip(places, window.ids.tolist(), strict=True)]
-    assert window.matches.tolist() == expected
-    assert 0 < window.matches.sum() < places.sum()
-    assert pad_windows([window], 0, ["matches"])["matches"].tolist() == [expected]

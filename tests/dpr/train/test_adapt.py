@@ -12,7 +12,6 @@ from safetensors.torch import load_file
 
 from dpr.config import OFFLINE_BASE, load_config
 from dpr.errors import ConfigError, DataError, ModelError
-from dpr.models.adapters import read_rows
 from dpr.models.checkpoint import load_model, load_tokenizer, resolve
 from dpr.models.encoders import load_encoder
 from dpr.models.export import export
@@ -93,7 +92,7 @@ def test_a_state_of_other_texts_is_refused(tiny_checkpoint: Path, tmp_path: Path
         adapt([*texts(), "one more"], tmp_path, made)
 
 
-def test_the_vocabulary_alone_is_saved_as_rows_on_the_base(tiny_checkpoint: Path, tmp_path: Path) -> None:
+def test_the_vocabulary_alone_can_be_adapted(tiny_checkpoint: Path, tmp_path: Path) -> None:
     from transformers import AutoModel
 
     korean = ["대한민국의 수도는 서울이다"] * 3
@@ -101,16 +100,13 @@ def test_the_vocabulary_alone_is_saved_as_rows_on_the_base(tiny_checkpoint: Path
     summary = adapt({"a": texts(), "b": korean}, tmp_path, made)
     assert adapt({"a": texts(), "b": korean}, tmp_path, made)["run"] == summary["run"], "it is finished"
     with pytest.raises(ConfigError, match="holds a model already"):
-        adapt({"a": texts(), "b": korean}, tmp_path, replace(made, noise=0.2))
+        adapt({"a": texts(), "b": korean}, tmp_path, replace(made, min_frequency=2))
     vocabulary = summary["vocabulary"]
     assert isinstance(vocabulary, dict)
-    assert not (tmp_path / "model.safetensors").exists()
-    found = read_rows(tmp_path)
-    assert found is not None
-    assert (len(found[0]), found[1]) == (vocabulary["added"], str(tiny_checkpoint))
     before, after = (load_model(AutoModel, folder) for folder in (tiny_checkpoint, tmp_path))
-    known = before.get_input_embeddings().weight
-    assert torch.equal(after.get_input_embeddings().weight, torch.cat([known, found[0]]))
+    grown = dict(after.named_parameters())
+    for name, weight in before.named_parameters():
+        assert "pooler" in name or torch.equal(grown[name][: len(weight)], weight)
     assert after.config.vocab_size == vocabulary["after"] == vocabulary["before"] + vocabulary["added"]
     record = json.loads((tmp_path / "training.json").read_text(encoding="utf-8"))
     assert "대한민국" in {piece[:4] for piece in record["pieces"]}
@@ -198,7 +194,6 @@ def test_settings_come_from_a_file(tmp_path: Path) -> None:
         ({"mask_share": 1.0}, "mask_share is 1.0"),
         ({"dropout": 1.0}, "are shares"),
         ({"max_tokens": 4}, "a window needs at least 8"),
-        ({"initialization": "zero"}, "unknown initialization 'zero'"),
         ({"script": "klingon", "vocabulary_size": 5}, "unknown script 'klingon'"),
         ({"max_tokens": 512}, "reads at most 128 tokens"),
         ({"precision": "fp16"}, "needs a scaled loss"),
@@ -224,8 +219,3 @@ def test_bad_texts_and_bases_are_one_sentence(tiny_checkpoint: Path, tmp_path: P
 def test_a_loss_that_is_no_number_names_step_and_texts(tiny_checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"the loss became \w+ at step \d+, on texts \d+, .*; lower the learning rate"):
         adapt(texts(), tmp_path, settings(tiny_checkpoint, learning_rate=1e30, max_steps=20))
-
-
-def test_no_pieces_are_added_under_a_sketch(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"question has a sketch of its WordPieces.*such as sentence-t"):
-        adapt(["text"], tmp_path, Adaptation("dpr-mini-ko-en", vocabulary_size=300))

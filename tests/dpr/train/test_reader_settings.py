@@ -1,21 +1,10 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from dpr.config import load_config
 from dpr.errors import ConfigError
 from dpr.train.reader_settings import ReaderTraining
-
-EXAMPLES = Path(__file__).resolve().parents[3] / "examples" / "reader-mini-ko-en"
-
-
-@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.stem)
-def test_the_bundled_readers_recipe_can_be_read(path: Path) -> None:
-    script = EXAMPLES.with_name("train-reader-mini-ko-en.sh").read_text(encoding="utf-8")
-    assert load_config(ReaderTraining, path).lora_alpha == 64
-    assert f" {path.stem} " in script
 
 
 @pytest.mark.parametrize("name", ["negative_share", "altered_share", "teacher_share"])

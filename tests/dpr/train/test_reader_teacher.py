@@ -43,7 +43,7 @@ def features(tiny_checkpoint: Path) -> list[Feature]:
 def test_an_opinion_is_the_mean_of_the_teachers_shares(
     features: list[Feature], tiny_checkpoint: Path, tiny_reader: Path, tmp_path: Path
 ) -> None:
-    teachers = [str(tiny_reader), str(make_reader(tiny_checkpoint, tmp_path / "other", parts=True))]
+    teachers = [str(tiny_reader), str(make_reader(tiny_checkpoint, tmp_path / "other", relevance_head=True))]
     opinions = ask_teachers(teachers, features, EXAMPLES, CONFIG, no_progress)
     assert opinions.keys() == {key_of(feature.window) for feature in features}
     for feature in features:

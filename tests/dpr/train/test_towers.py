@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,38 +10,19 @@ import pytest
 import torch
 
 from dpr.data.passages import read_examples
-from dpr.errors import ConfigError, ModelError
-from dpr.models.adapters import write_rows
+from dpr.errors import ModelError
 from dpr.models.checkpoint import load_tokenizer
 from dpr.models.encoders import load_encoder
 from dpr.train.batches import Source
 from dpr.train.settings import Training
 from dpr.train.towers import make_towers
 from dpr.train.train import train
-from dpr.train.whitening import whiten
 from dpr.types import Passage
-
-ADDED = ["세종대왕", "##께서는"]
 
 
 @pytest.fixture(scope="module")
 def sources(demo_files: tuple[Path, Path]) -> list[Source]:
     return [Source("korean", list(read_examples(f"korquad:{demo_files[1]}@:2")))]
-
-
-@pytest.fixture(scope="module")
-def extended(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny base with two more WordPieces."""
-    from transformers import BertTokenizer
-
-    folder = tmp_path_factory.mktemp("extended")
-    vocabulary = load_tokenizer(tiny_checkpoint).get_vocab()
-    for piece in ADDED:
-        vocabulary[piece] = len(vocabulary)
-    BertTokenizer(vocab=vocabulary, do_lower_case=True, strip_accents=False).save_pretrained(folder)
-    torch.manual_seed(5)
-    write_rows(folder, torch.randn(len(ADDED), 32), str(tiny_checkpoint))
-    return folder
 
 
 def settings(base: Path, lora_rank: int, shared: bool) -> Training:
@@ -51,15 +33,14 @@ def settings(base: Path, lora_rank: int, shared: bool) -> Training:
 @pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize("lora_rank", [0, 4])
 def test_every_form_is_saved_as_it_was_in_memory(
-    lora_rank: int, shared: bool, extended: Path, sources: list[Source], tmp_path: Path
+    lora_rank: int, shared: bool, tiny_checkpoint: Path, sources: list[Source], tmp_path: Path
 ) -> None:
-    train(sources, tmp_path / "pair", settings(extended, lora_rank, shared))
+    train(sources, tmp_path / "pair", settings(tiny_checkpoint, lora_rank, shared))
     encoder = load_encoder(tmp_path / "pair", "fp32")
     assert (encoder.question_tower is encoder.passage_tower) == shared
     assert (tmp_path / "pair" / "passage").exists() != shared
     tokenizer = load_tokenizer(tmp_path / "pair" / "question")
-    assert tokenizer.tokenize("세종대왕께서는") == ADDED
-    before = load_encoder(extended, "fp32").encode_questions(["세종대왕께서는", "Who?"])
+    before = load_encoder(tiny_checkpoint, "fp32").encode_questions(["세종대왕께서는", "Who?"])
     after = encoder.encode_questions(["세종대왕께서는", "Who?"])
     assert np.abs(before - after).max() > 1e-3
     again = make_towers(settings(tmp_path / "pair", lora_rank, shared))
@@ -68,15 +49,12 @@ def test_every_form_is_saved_as_it_was_in_memory(
     assert vector.detach().numpy() == pytest.approx(after[:1], abs=1e-5)
 
 
-def test_an_adapter_and_its_rows_are_small_and_name_their_base(
-    extended: Path, tiny_checkpoint: Path, sources: list[Source], tmp_path: Path
-) -> None:
-    train(sources, tmp_path, settings(extended, 4, shared=True))
+def test_an_adapter_is_small_and_names_its_base(tiny_checkpoint: Path, sources: list[Source], tmp_path: Path) -> None:
+    train(sources, tmp_path, settings(tiny_checkpoint, 4, shared=True))
     adapter = tmp_path / "question"
     config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
     assert config["base_model_name_or_path"] == str(tiny_checkpoint)
     assert not (adapter / "model.safetensors").exists()
-    assert (adapter / "vocabulary.safetensors").stat().st_size < 1000
     train(sources, tmp_path / "more", settings(tmp_path, 4, shared=True))
     config = json.loads((tmp_path / "more" / "question" / "adapter_config.json").read_text(encoding="utf-8"))
     assert config["base_model_name_or_path"] == str(tiny_checkpoint)
@@ -84,49 +62,11 @@ def test_an_adapter_and_its_rows_are_small_and_name_their_base(
         train(sources, tmp_path / "other", settings(tmp_path, 8, shared=True))
 
 
-@pytest.mark.parametrize("lora_rank", [0, 4])
-def test_added_pieces_can_swap_places(lora_rank: int, extended: Path, sources: list[Source], tmp_path: Path) -> None:
-    training = replace(settings(extended, lora_rank, shared=True), swap_pieces=True, checkpoint_steps=1)
-    assert make_towers(training).added_pieces == range(len(load_tokenizer(extended)) - 2, len(load_tokenizer(extended)))
-    once = train(sources, tmp_path / "once", training)
-    assert train(sources, tmp_path / "again", training)["last_loss"] == once["last_loss"]
-
-
-@pytest.mark.parametrize("lora_rank", [0, 4])
-def test_a_sketch_is_trained_saved_and_trained_further(
-    lora_rank: int, extended: Path, sources: list[Source], tmp_path: Path
-) -> None:
-    training = replace(settings(extended, lora_rank, shared=False), sketch_dimension=64)
-    train(sources, tmp_path / "pair", training)
-    train(sources, tmp_path / "further", replace(training, base=str(tmp_path / "pair"), sketch_dimension=0))
-    with pytest.raises(ConfigError, match="sketch_dimension is 128, but the base's is 64"):
-        train(sources, tmp_path / "wider", replace(training, base=str(tmp_path / "pair"), sketch_dimension=128))
-    first, further = (load_encoder(tmp_path / name, "fp32") for name in ("pair", "further"))
-    assert first.dimension == further.dimension == 32 + 64
-    for before, after in zip(*((one.question_tower, one.passage_tower) for one in (first, further)), strict=True):
-        assert before.sketch is not None
-        assert after.sketch is not None
-        torch.testing.assert_close(before.sketch.rarity, after.sketch.rarity)
-        assert 0 < before.sketch.importance.weight.abs().sum() != after.sketch.importance.weight.abs().sum()
-    assert first.question_tower.sketch is not None
-    rarity = first.question_tower.sketch.rarity.tolist()
-    rare, absent = rarity[len(rarity) - 2], rarity[299]
-    special = rarity[load_tokenizer(extended).cls_token_id]
-    assert absent > rare > special == 0
-
-
-def test_a_sketch_comes_before_whitening(tiny_checkpoint: Path, sources: list[Source], tmp_path: Path) -> None:
-    whiten(str(tiny_checkpoint), sources, tmp_path / "even")
-    training = replace(settings(tmp_path / "even", 0, shared=True), sketch_dimension=64)
-    with pytest.raises(ConfigError, match="a Dense after its pooling, which a sketch must come before"):
-        train(sources, tmp_path / "pair", training)
-
-
-def test_other_libraries_open_each_tower(extended: Path, sources: list[Source], tmp_path: Path) -> None:
+def test_other_libraries_open_each_tower(tiny_checkpoint: Path, sources: list[Source], tmp_path: Path) -> None:
     from sentence_transformers import SentenceTransformer
     from transformers import AutoModel
 
-    train(sources, tmp_path, replace(settings(extended, 0, shared=False), passage_tokens=32))
+    train(sources, tmp_path, replace(settings(tiny_checkpoint, 0, shared=False), passage_tokens=32))
     encoder = load_encoder(tmp_path, "fp32")
     model = AutoModel.from_pretrained(tmp_path / "question")
     assert model.config.vocab_size == len(load_tokenizer(tmp_path / "question"))
@@ -135,11 +75,19 @@ def test_other_libraries_open_each_tower(extended: Path, sources: list[Source], 
     assert theirs == pytest.approx(encoder.encode_passages([passage]), abs=1e-5)
 
 
-def test_rows_for_another_base_are_refused(extended: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
-    for path in extended.iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    write_rows(tmp_path, torch.randn(2, 16), str(tiny_checkpoint))
-    with pytest.raises(ModelError, match="16 numbers each and the base's 32; they were made for another base"):
-        make_towers(settings(tmp_path, 4, shared=True))
-    with pytest.raises(ModelError, match="made for another base"):
-        load_encoder(tmp_path)
+def test_an_adapter_on_another_is_trained_with_that_one_below_it(
+    tiny_checkpoint: Path, sources: list[Source], tmp_path: Path
+) -> None:
+    """The weights that a training starts from are those that the encoder reads with."""
+    train(sources, tmp_path / "first", settings(tiny_checkpoint, 4, shared=True))
+    below, upper = tmp_path / "first" / "question", tmp_path / "upper"
+    shutil.copytree(below, upper)
+    described = json.loads((upper / "adapter_config.json").read_text(encoding="utf-8"))
+    described["base_model_name_or_path"] = str(below)
+    (upper / "adapter_config.json").write_text(json.dumps(described), encoding="utf-8")
+    towers = make_towers(settings(upper, 4, shared=True))
+    ids = torch.tensor([load_tokenizer(upper)("Who?")["input_ids"]])
+    vector = towers.question(ids, torch.ones_like(ids)).detach().numpy()
+    assert vector == pytest.approx(load_encoder(upper, "fp32").encode_questions(["Who?"]), abs=1e-5)
+    assert np.abs(vector - load_encoder(below, "fp32").encode_questions(["Who?"])).max() > 1e-3
+    assert towers.bases == (str(below), str(below))

@@ -240,8 +240,6 @@ def test_cut_passages_are_told(
         ({"temperature": -1.0}, "temperature is -1.0"),
         ({"warmup_share": 1.0}, "warmup_share and dropout are shares"),
         ({"lexical_share": 1.0}, "lexical_share is 1.0; choose a share"),
-        ({"sketch_dimension": 100}, "sketch_dimension is 100; choose 0 or a multiple of 64"),
-        ({"swap_pieces": True}, "has no added WordPieces to swap"),
         ({"metric": "accuracy"}, "unknown metric 'accuracy'; choose mrr, recall@1"),
         ({"pooling": "min"}, "unknown pooling 'min'"),
     ],

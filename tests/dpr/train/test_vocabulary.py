@@ -167,7 +167,7 @@ def test_new_rows_are_the_mean_of_the_old_pieces_rows(old: Any, extended: tuple[
     tokenizer, added = extended
     model = load_model(AutoModel, resolve(OFFLINE_BASE))
     before = model.get_input_embeddings().weight.detach().clone()
-    assert resize_embeddings(model, old, tokenizer, noise=0.0) == len(added)
+    assert resize_embeddings(model, old, tokenizer) == len(added)
     after = model.get_input_embeddings().weight.detach()
     assert torch.equal(after[: len(old)], before)
     assert model.config.vocab_size == len(after) == len(tokenizer)
@@ -176,23 +176,6 @@ def test_new_rows_are_the_mean_of_the_old_pieces_rows(old: Any, extended: tuple[
     assert torch.allclose(after[row], before[letters].mean(0), atol=1e-6)
     # ᄁ is a letter that the base does not know
     assert torch.allclose(after[len(old) + added.index("ᄁ")], before.mean(0), atol=1e-5)
-
-
-def test_noise_and_mean_initialization(old: Any, extended: tuple[Any, list[str]]) -> None:
-    from transformers import AutoModel
-
-    rows = []
-    for seed in (1, 1, 2):
-        model = load_model(AutoModel, resolve(OFFLINE_BASE))
-        resize_embeddings(model, old, extended[0], "mean", noise=0.1, seed=seed)
-        rows.append(model.get_input_embeddings().weight.detach())
-    assert torch.equal(rows[0], rows[1])
-    assert not torch.equal(rows[0], rows[2])
-    size = len(old)
-    deviation = (rows[0][size:] - rows[0][:size].mean(0)) / rows[0][:size].std(0)
-    assert deviation.std().item() == pytest.approx(0.1, rel=0.05)
-    with pytest.raises(ConfigError, match="unknown initialization 'zero'"):
-        resize_embeddings(model, old, extended[0], "zero")
 
 
 def test_bad_input_is_one_sentence(old: Any) -> None:

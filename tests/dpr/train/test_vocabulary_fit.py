@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from dpr.config import BUNDLED_MODELS, OFFLINE_BASE
+from dpr.config import DEFAULT_ENCODER, OFFLINE_BASE
 from dpr.data.passages import read_examples
 from dpr.models.checkpoint import load_tokenizer, resolve
 from dpr.train.batches import Source
 from dpr.train.vocabulary_fit import splits, texts_of, warn_of_splits
 
-PAIR = str(BUNDLED_MODELS / "dpr-mini-ko-en" / "question")
 GERMAN = "Die Würde des Menschen ist unantastbar; sie zu achten ist Verpflichtung aller staatlichen Gewalt."
 RUSSIAN = "Все люди рождаются свободными и равными в своём достоинстве и правах."
 
@@ -29,7 +28,7 @@ def texts(demo_files: tuple[Path, Path]) -> dict[str, list[str]]:
     [
         (OFFLINE_BASE, "english", False), (OFFLINE_BASE, "korean", True), (OFFLINE_BASE, "decomposed", True),
         (OFFLINE_BASE, "german", False), (OFFLINE_BASE, "russian", True),
-        (PAIR, "english", False), (PAIR, "korean", False), (PAIR, "decomposed", False),
+        (DEFAULT_ENCODER, "english", False), (DEFAULT_ENCODER, "korean", False), (DEFAULT_ENCODER, "decomposed", False),
     ],
 )  # fmt: skip
 def test_a_vocabulary_without_words_of_the_language_is_warned_of(

@@ -17,7 +17,6 @@ from dpr.errors import ModelError
 from dpr.models.checkpoint import load_model, resolve
 from dpr.models.encoders import load_encoder
 from dpr.models.head import Dense
-from dpr.models.lexical_sketch import LexicalSketch
 from dpr.models.pair import encoder_directories, question_encoder
 from dpr.reader.model import load_reader_model
 from dpr.train.adapt import Adaptation, adapt
@@ -32,11 +31,11 @@ from dpr.train.train import train
 from dpr.train.trainable import count_trainable
 from dpr.train.whitening import whiten
 from dpr.types import Example
-from tests.tiny_models import ADDED_PIECES, make_bert, make_extended
+from tests.tiny_models import make_bert
 
 RANK = 8
-PAIRS = ["pair", "adapter pair", "extended pair", "sketch pair", "even pair", "QUESTION,PASSAGE"]
-SINGLES = ["whole", "added rows", "adapter", "extended adapter", "encoder of a pair"]
+PAIRS = ["pair", "adapter pair", "even pair", "QUESTION,PASSAGE"]
+SINGLES = ["whole", "adapter", "encoder of a pair"]
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +47,6 @@ def examples(demo_files: tuple[Path, Path]) -> list[Example]:
 def bases(tiny_checkpoint: Path, examples: list[Example], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """One base of every form, by its name."""
     root = tmp_path_factory.mktemp("bases")
-    extended = make_extended(tiny_checkpoint, root / "rows")
 
     def pair(name: str, base: Path, **changes: Any) -> Path:
         settings = Training(str(base), **{**SHORT, "max_steps": 1, **changes})
@@ -57,19 +55,14 @@ def bases(tiny_checkpoint: Path, examples: list[Example], tmp_path_factory: pyte
 
     whole = pair("whole", tiny_checkpoint)
     adapters = pair("adapters", tiny_checkpoint, lora_rank=RANK)
-    grown = pair("extended", extended, lora_rank=RANK)
     whiten(str(whole), [Source("korean", examples)], root / "even")
     other = make_bert(tiny_checkpoint, root / "other", seed=9)
     return {
         "whole": str(tiny_checkpoint),
-        "added rows": str(extended),
         "adapter": str(adapters / "question"),
-        "extended adapter": str(grown / "question"),
         "encoder of a pair": str(whole / "passage"),
         "pair": str(whole),
         "adapter pair": str(adapters),
-        "extended pair": str(grown),
-        "sketch pair": str(pair("sketch", tiny_checkpoint, sketch_dimension=64)),
         "even pair": str(root / "even"),
         "QUESTION,PASSAGE": f"{tiny_checkpoint},{other}",
     }
@@ -82,30 +75,21 @@ SHORT: dict[str, Any] = {
 
 
 def moved(before: nn.Module, after: nn.Module) -> dict[str, bool]:
-    """Tell of each weight whether it moved; added WordPieces' rows are told apart from those of the base."""
+    """Tell of each weight whether it moved."""
     ended = {name: weight for name, weight in after.named_parameters() if "qa_outputs" not in name}
     started = {name: weight for name, weight in before.named_parameters() if name in ended}
     assert started.keys() == ended.keys()
-    compared = {}
-    for name, weight in started.items():
-        known = KNOWN_ROWS if name.endswith("word_embeddings.weight") else len(weight)
-        compared[name] = not torch.equal(weight[:known], ended[name][:known])
-        if len(weight) > known:
-            compared["added rows"] = not torch.equal(weight[known:], ended[name][known:])
-    return compared
+    return {name: not torch.equal(weight, ended[name]) for name, weight in started.items()}
 
 
-KNOWN_ROWS = 5 + 2 * (94 + 200)
-
-
-def expected(names: Iterable[str], lora_rank: int, trains_rows: bool = True) -> dict[str, bool]:
-    """Tell of each weight whether it should move: all but poolers and whitening, or what LoRA and added rows change."""
+def expected(names: Iterable[str], lora_rank: int) -> dict[str, bool]:
+    """Tell of each weight whether it should move: all but poolers and whitening, or what LoRA changes."""
 
     def moves(name: str) -> bool:
         if "pooler" in name or "head.0.linear" in name:
             return False
         is_linear = "encoder.layer" in name and "LayerNorm" not in name and name.endswith("weight")
-        return not lora_rank or is_linear or "importance" in name or (trains_rows and name == "added rows")
+        return not lora_rank or is_linear
 
     return {name: moves(name) for name in names}
 
@@ -122,10 +106,8 @@ def check_encoders(base: str, output: Path, lora_rank: int, is_shared: bool) -> 
 @pytest.mark.parametrize(
     ("form", "lora_rank"),
     [
-        ("whole", 0), ("whole", RANK), ("adapter", 0), ("extended adapter", RANK), ("added rows", RANK),
-        ("encoder of a pair", 0), ("pair", 0), ("adapter pair", 0), ("adapter pair", RANK), ("extended pair", 0),
-        ("extended pair", RANK), ("sketch pair", 0), ("sketch pair", RANK), ("even pair", 0),
-        ("QUESTION,PASSAGE", RANK),
+        ("whole", 0), ("whole", RANK), ("adapter", 0), ("adapter", RANK), ("encoder of a pair", 0), ("pair", 0),
+        ("adapter pair", 0), ("adapter pair", RANK), ("even pair", 0), ("QUESTION,PASSAGE", RANK),
     ],
 )  # fmt: skip
 def test_training_encoders_moves_what_is_to_move(
@@ -140,8 +122,8 @@ def test_training_encoders_moves_what_is_to_move(
 @pytest.mark.parametrize(
     ("form", "lora_rank"),
     [
-        ("whole", 0), ("adapter", 0), ("adapter", RANK), ("added rows", 0), ("encoder of a pair", 0),
-        ("extended pair", 0), ("adapter pair", RANK), ("QUESTION,PASSAGE", 0),
+        ("whole", 0), ("adapter", 0), ("adapter", RANK), ("encoder of a pair", 0), ("adapter pair", 0),
+        ("adapter pair", RANK), ("QUESTION,PASSAGE", 0),
     ],
 )  # fmt: skip
 def test_training_a_reader_moves_what_is_to_move(
@@ -156,16 +138,16 @@ def test_training_a_reader_moves_what_is_to_move(
     record: Any = train_reader([Source("korean", examples)], tmp_path, settings)
     before = load_model(AutoModelForQuestionAnswering, resolve(question_encoder(bases[form])), new_head=True)
     compared = moved(before, load_reader_model(tmp_path)[0].model)
-    assert compared == expected(compared, lora_rank, trains_rows=False)
+    assert compared == expected(compared, lora_rank)
     whole = record["trainable_parameters"] == record["parameters"]
     assert whole == (not lora_rank)
 
 
-@pytest.mark.parametrize("form", ["whole", "adapter", "added rows", "extended pair", "QUESTION,PASSAGE"])
+@pytest.mark.parametrize("form", ["whole", "adapter", "adapter pair", "QUESTION,PASSAGE"])
 def test_adaptation_moves_every_weight(form: str, bases: dict[str, str], tmp_path: Path) -> None:
     from transformers import AutoModelForMaskedLM
 
-    texts = [f"{''.join(ADDED_PIECES).replace('#', '')} 한글을 {number} 만들었다" for number in range(20)]
+    texts = [f"한글을 {number} 만들었다" for number in range(20)]
     settings = Adaptation(bases[form], max_steps=2, batch_tokens=256, max_tokens=32, learning_rate=1e-2)
     record = adapt(texts, tmp_path, settings)
     name = question_encoder(bases[form])
@@ -180,8 +162,8 @@ def test_adaptation_moves_every_weight(form: str, bases: dict[str, str], tmp_pat
 @pytest.mark.parametrize(
     ("objective", "form", "lora_rank"),
     [
-        ("vectors", "whole", 0), ("vectors", "adapter", 0), ("vectors", "extended adapter", RANK),
-        ("parallel", "adapter pair", 0), ("scores", "extended adapter", 0), ("scores", "sketch pair", RANK),
+        ("vectors", "whole", 0), ("vectors", "adapter", 0), ("vectors", "adapter", RANK),
+        ("parallel", "adapter pair", 0), ("scores", "adapter", 0), ("scores", "even pair", RANK),
     ],
 )  # fmt: skip
 def test_distillation_moves_what_is_to_move(
@@ -210,11 +192,14 @@ def test_distillation_moves_what_is_to_move(
 
 
 def test_a_training_of_one_model_logs_that_it_uses_a_pair_s_question_encoder(
-    bases: dict[str, str], caplog: pytest.LogCaptureFixture
+    bases: dict[str, str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    bundled = Path(bases["pair"])
+    for module in ("checkpoint", "pair"):
+        monkeypatch.setattr(f"dpr.models.{module}.BUNDLED_MODELS", bundled.parent)
     with caplog.at_level(logging.INFO):
         assert question_encoder(bases["pair"]) == f"{bases['pair']}/question"
-        assert question_encoder("dpr-mini-ko-en") == "dpr-mini-ko-en/question"
+        assert question_encoder(bundled.name) == f"{bundled.name}/question"
         assert question_encoder(bases["whole"]) == bases["whole"]
     assert len(caplog.messages) == 2
     assert "is a pair; this training takes its question encoder" in caplog.text
@@ -253,10 +238,7 @@ def test_a_frozen_encoder_stops_each_training_before_its_first_step(
     sources, base = [Source("korean", examples)], str(tiny_checkpoint)
     trainings: list[Callable[[], object]] = [
         lambda: train(sources, tmp_path / "pair", Training(base, learn_temperature=True, **SHORT)),
-        lambda: train(sources, tmp_path / "sketch", Training(base, sketch_dimension=64, **SHORT)),
-        lambda: train_reader(
-            sources, tmp_path / "reader", ReaderTraining(base, relevance_head=True, match_vector=True)
-        ),
+        lambda: train_reader(sources, tmp_path / "reader", ReaderTraining(base, relevance_head=True)),
         lambda: distill(Material(sources=sources), tmp_path / "student", Distillation(base, teacher=base, **SHORT)),
         lambda: adapt(["text"] * 9, tmp_path / "adapted", Adaptation(base, max_tokens=16)),
     ]
@@ -269,9 +251,6 @@ def test_a_frozen_encoder_stops_each_training_before_its_first_step(
 def test_each_form_of_base_is_what_its_name_says(bases: dict[str, str]) -> None:
     assert list(bases) == [*SINGLES, *PAIRS]
     assert (Path(bases["adapter"]) / "adapter_config.json").is_file()
-    assert (Path(bases["extended adapter"]) / "vocabulary.safetensors").is_file()
     assert len(encoder_directories(bases["pair"])) == len(encoder_directories(bases["QUESTION,PASSAGE"])) == 2
-    sketch = load_encoder(bases["sketch pair"], "fp32", "torch").question_tower.sketch
-    assert isinstance(sketch, LexicalSketch)
     [whitening] = load_encoder(bases["even pair"], "fp32", "torch").question_tower.head
     assert isinstance(whitening, Dense)
