@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch.nn import functional
 
 from dpr.errors import ConfigError, DataError, ModelError
@@ -73,8 +73,7 @@ def test_a_trained_cross_encoder_ranks_the_passage_first(tiny_checkpoint: Path, 
 def test_a_saved_adapter_scores_as_the_trained_model_did(tiny_checkpoint: Path, tmp_path: Path) -> None:
     base = make_bert(tiny_checkpoint, tmp_path / "base", seed=3)
     weights = {name: weight for name, weight in load_file(base / "model.safetensors").items() if "pooler" not in name}
-    torch.save(weights, base / "pytorch_model.bin")  # as a base of which only the token states were published
-    (base / "model.safetensors").unlink()
+    save_file(weights, base / "model.safetensors", {"format": "pt"})  # as a base of which only the BERT is published
     settings = training(base, lora_rank=4, max_steps=3)
     train_cross_encoder(sources(), tmp_path / "run", settings)
     saved = json.loads((tmp_path / "run" / "adapter_config.json").read_text(encoding="utf-8"))
@@ -159,9 +158,8 @@ def test_questions_without_negatives_get_what_bm25_finds_and_no_positive_of_thei
     one, other = ranked_sources([Source("a", bare[:2], 2.0), Source("b", bare[2:])])
     assert [example.negatives[0].id for example in one.examples] == ["p2", "p1"]
     assert one.weight == 2.0
-    assert [(example.question.id, [one.id for one in example.negatives]) for example in other.examples] == [
-        ("4", ["n"])
-    ]
+    [mined] = other.examples
+    assert (mined.question.id, [negative.id for negative in mined.negatives]) == ("4", ["n"])
     assert [len(example.negatives) for example in held_out_groups(examples(3), 2)] == [2, 2, 2]
 
 
