@@ -122,7 +122,7 @@ class CrossEncoderStepper:
         chunk = saved.of(max(self._group_size * tokens, self._chunk_tokens))
         return StepMemory(weight_bytes(self._model), chunk, chunk)
 
-    def backward(self, batches: Sequence[Sequence[Example]], scaler: torch.amp.GradScaler | None = None) -> StepResult:
+    def backward(self, batches: Sequence[list[Example]], scaler: torch.amp.GradScaler | None = None) -> StepResult:
         """Add the gradient of the mean loss of all questions of some batches to the weights of this process.
 
         Raises:

@@ -59,8 +59,8 @@ def test_one_encoder_is_what_everything_starts_from() -> None:
     from dpr.train.settings import Training
     from index_builder.cli import build_command
 
-    trainings = [Training(), ReaderTraining(), CrossEncoderTraining(), Adaptation(), Distillation(teacher="any")]
-    bases = [training.base for training in trainings]
+    bases = [Training().base, ReaderTraining().base, CrossEncoderTraining().base, Adaptation().base]
+    bases.append(Distillation(teacher="any").base)
     assert set(bases) == {DEFAULT_ENCODER}
     assert signature(load_encoder).parameters["name"].default == DEFAULT_ENCODER
     assert signature(build_command).parameters["encoder"].default == DEFAULT_ENCODER
