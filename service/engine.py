@@ -20,8 +20,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from threading import BoundedSemaphore, Lock
 from typing import Any, TypeVar
 
-from dpr.config import DEFAULT_READER
-from dpr.errors import ConfigError, ModelError
+from dpr.errors import ConfigError
 from dpr.pipeline import OpenQA
 from dpr.reader.generative import GenerativeReader, open_generator
 from dpr.search.open import open_index
@@ -179,6 +178,4 @@ def _encoder(settings: Settings) -> Encoder | None:
 def _reader(settings: Settings) -> Reader:
     from dpr.reader.reader import load_reader
 
-    if settings.reader == str(DEFAULT_READER) and not DEFAULT_READER.is_dir():
-        raise ModelError(f"there is no bundled reader at {DEFAULT_READER}; give --reader DIR, or --no-reader")
     return load_reader(settings.reader, settings.precision, backend=settings.backend)

@@ -18,6 +18,7 @@ from dpr.cli.inspect import inspect_command
 from dpr.cli.mine import mine_command
 from dpr.cli.search import search_command
 from dpr.cli.train import train_command
+from dpr.cli.train_cross_encoder import train_cross_encoder_command
 from dpr.cli.train_reader import train_reader_command
 from dpr.cli.tune import tune_command
 from dpr.cli.tune_reader import tune_reader_command
@@ -35,6 +36,7 @@ app.command("adapt")(adapt_command)
 app.command("mine")(mine_command)
 app.command("train")(train_command)
 app.command("distill")(distill_command)
+app.command("train-cross-encoder")(train_cross_encoder_command)
 app.command("train-reader")(train_reader_command)
 app.command("evaluate-reader")(evaluate_reader_command)
 app.command("tune-reader")(tune_reader_command)

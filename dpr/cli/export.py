@@ -16,6 +16,7 @@ def export_command(
     output: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write.")],
     encoder: Annotated[str | None, typer.Option(metavar="NAME_OR_DIR", help="The encoder pair.")] = None,
     reader: Annotated[str | None, typer.Option(metavar="NAME_OR_DIR", help="Or the reader.")] = None,
+    cross_encoder: Annotated[str | None, typer.Option(metavar="NAME_OR_DIR", help="Or the cross-encoder.")] = None,
     form: Annotated[
         str, typer.Option(help="whole: adapters merged, for other libraries; as-is: adapters stay adapters.")
     ] = "whole",
@@ -28,17 +29,20 @@ def export_command(
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a pair or a reader as whole Hugging Face checkpoints, or its adapters in less space."""
-    from dpr.models.export import export
+    """Write a pair, a reader or a cross-encoder as whole Hugging Face checkpoints, or its adapters in less space."""
+    from dpr.models.export import export, export_cross_encoder
     from dpr.reader.export import export_reader
 
     options = EncoderOptions(question_prompt, passage_prompt, dimension)
-    if encoder is not None and reader is None:
-        written = export(encoder, output, form, dtype, options, overwrite)
-    elif reader is not None and encoder is None and options == EncoderOptions():
-        written = export_reader(reader, output, form, dtype, overwrite)
-    else:
+    named = [name for name in (encoder, reader, cross_encoder) if name is not None]
+    if len(named) != 1 or (encoder is None and options != EncoderOptions()):
         raise ConfigError(
-            "dpr export writes one model; give either --encoder or --reader, and prompts or a dimension to an encoder"
+            "dpr export writes one model; give one of --encoder, --reader and --cross-encoder, and prompts or a "
+            "dimension to an encoder"
         )
+    if encoder is not None:
+        written = export(encoder, output, form, dtype, options, overwrite)
+    else:
+        write = export_reader if cross_encoder is None else export_cross_encoder
+        written = write(named[0], output, form, dtype, overwrite)
     show(written, as_json)

@@ -1,4 +1,4 @@
-"""How the reader's commands read questions, and by which rule they judge answers."""
+"""How commands read questions, and by which rule the reader's judge answers."""
 
 from __future__ import annotations
 
@@ -23,6 +23,13 @@ def labelled_examples(source: str) -> list[Example]:
     from dpr.data.passages import read_examples
 
     return [example for example in read_examples(source) if example.question.answers or example.is_impossible]
+
+
+def retrievable_examples(source: str) -> list[Example]:
+    """Read the questions of a source that have a passage to be found."""
+    from dpr.data.passages import read_examples
+
+    return [example for example in read_examples(source) if not example.is_impossible]
 
 
 def rule_of(sources: Sequence[str], examples: Sequence[Example]) -> str:

@@ -7,7 +7,7 @@ import shlex
 import sys
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -24,12 +24,9 @@ from dpr.cli.options import (
     show,
     sources_of,
 )
+from dpr.cli.questions import retrievable_examples
 from dpr.config import load_config
 from dpr.console import show_progress
-
-if TYPE_CHECKING:
-    from dpr.types import Example
-
 
 OutputOption = Annotated[
     Path, typer.Option(metavar="DIR", help="Folder of the pair; an interrupted run goes on in it.")
@@ -80,13 +77,13 @@ def train_command(
     command = shlex.join(["dpr", *sys.argv[1:]])
     with show_progress() as progress:
         record = train(
-            sources_of(data, data_weight, _examples), output, training, held_out, progress, command, overwrite
+            sources_of(data, data_weight, retrievable_examples),
+            output,
+            training,
+            held_out,
+            progress,
+            command,
+            overwrite,
         )
     if os.environ.get("RANK", "0") == "0":  # one of several processes speaks for all
         show(record, as_json)
-
-
-def _examples(source: str) -> list[Example]:
-    from dpr.data.passages import read_examples
-
-    return [example for example in read_examples(source) if not example.is_impossible]

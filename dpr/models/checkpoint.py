@@ -96,19 +96,20 @@ def next_base(directory: Path) -> Path | None:
     return base
 
 
-def load_model(auto_class: Any, directory: Path, new_head: bool = False) -> Any:
+def load_model(auto_class: Any, directory: Path, new_head: bool = False, **changes: object) -> Any:
     """Load a checkpoint, or an adapter merged into its base, as a model of ``auto_class`` in fp32 and eval mode.
 
     All its weights require gradients, also those that an adapter was merged into; callers freeze what they do not
     train.
     ``new_head`` allows the checkpoint to lack the head of ``auto_class``, which then starts from random weights.
+    ``changes`` are made to the configuration of the whole weights.
 
     Raises:
         ModelError: the files are damaged, are no such model, or lack weights.
     """
     try:
         with quiet_transformers():
-            model, missing = _load(auto_class, directory)
+            model, missing = _load(auto_class, directory, changes)
     except ModelError:
         raise
     except Exception as error:  # libraries and damaged files fail in many ways
@@ -121,7 +122,7 @@ def load_model(auto_class: Any, directory: Path, new_head: bool = False) -> Any:
     return model.float().eval().requires_grad_()  # merging leaves the base's weights frozen
 
 
-def _load(auto_class: Any, directory: Path) -> tuple[Any, list[str]]:
+def _load(auto_class: Any, directory: Path, changes: dict[str, object]) -> tuple[Any, list[str]]:
     """Return a model with its adapter merged in, its base's before, and what weights it lacks."""
     base = next_base(directory)
     if base is None:
@@ -131,23 +132,23 @@ def _load(auto_class: Any, directory: Path) -> tuple[Any, list[str]]:
                 "give a model that was trained for this"
             )
         check_checkpoint(directory, read_json(directory / "config.json"))
-        model, loading = _from_files(auto_class, directory)
+        model, loading = _from_files(auto_class, directory, changes)
         model.config.use_cache = False  # nothing is generated
-        # a pooler is used by no encoder and no reader here
-        return model, [key for key in loading["missing_keys"] if "pooler" not in key]
-    model, missing = _load(auto_class, base)
+        has_pooler = "SequenceClassification" in auto_class.__name__  # no encoder and no reader here uses one
+        return model, [key for key in loading["missing_keys"] if has_pooler or "pooler" not in key]
+    model, missing = _load(auto_class, base, changes)
     brought = adapter_weights(directory)
     return merge_adapter(model, directory, brought), [key for key in missing if key not in brought]
 
 
-def _from_files(auto_class: Any, directory: Path) -> tuple[Any, dict[str, Any]]:
+def _from_files(auto_class: Any, directory: Path, changes: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """Return a model of whole weights, and what the library says of loading it; 4-bit weights are unpacked first."""
     if not (directory / PACKED_FILE).is_file():
-        model, loading = auto_class.from_pretrained(directory, output_loading_info=True, **_ONLY_HERE)
+        model, loading = auto_class.from_pretrained(directory, output_loading_info=True, **_ONLY_HERE, **changes)
         return model, loading
     from transformers import AutoConfig
 
-    config = AutoConfig.from_pretrained(directory, **_ONLY_HERE)
+    config = AutoConfig.from_pretrained(directory, **_ONLY_HERE, **changes)
     config.name_or_path = str(directory)  # an adapter trained on it names its base by this
     with torch.device("meta"):
         model_class = type(auto_class.from_config(config))

@@ -15,7 +15,7 @@ import torch
 
 from dpr.errors import ModelError
 from dpr.models.backends import choose_device, choose_precision
-from dpr.models.checkpoint import content_hash, load_model, load_tokenizer, read_json, resolve
+from dpr.models.checkpoint import content_hash, is_adapter, load_model, load_tokenizer, read_json, resolve
 from dpr.models.positions import longest_input
 from dpr.models.sentence_transformers import SETTINGS_FILE
 from dpr.models.tokens import length_sorted_batches
@@ -26,6 +26,44 @@ from dpr.types import FloatArray, Passage
 MAX_TOKENS = 512
 """Longest pair that is read whole, where the model has positions for it and its tokenizer records no fewer."""
 
+ONE_LOGIT: dict[str, Any] = {"num_labels": 1}
+"""The configuration of a sequence classifier that scores pairs."""
+
+Columns = dict[str, list[list[int]]]
+"""The inputs of a model by name, each a list of N rows, of as many numbers as the pair has tokens."""
+
+
+class PairTokenizer:
+    """Questions with passages as a model of pairs reads them: one way in training and in scoring.
+
+    A passage's title is read before its text; what is too long is cut from the longer of question and passage.
+    """
+
+    def __init__(self, tokenizer: Any, model: Any) -> None:
+        self._tokenizer = tokenizer
+        self._max_tokens = min(MAX_TOKENS, longest_input(model) or MAX_TOKENS, tokenizer.model_max_length)
+        takes_types = "token_type_ids" in inspect.signature(model.forward).parameters
+        self._takes_types = takes_types and getattr(model.config, "type_vocab_size", 2) > 1
+
+    def columns(self, questions: Sequence[str], passages: Sequence[Passage]) -> Columns:
+        """Return the model's inputs of each question with the passage at the same place, not padded."""
+        texts = [fold_forms(f"{passage.title} {passage.text}".strip()) for passage in passages]
+        plain_questions = [fold_forms(question) for question in questions]
+        encoded = self._tokenizer(plain_questions, texts, truncation="longest_first", max_length=self._max_tokens)
+        columns: Columns = dict(encoded)
+        if not self._takes_types:
+            columns.pop("token_type_ids", None)
+        return columns
+
+    def inputs(self, columns: Columns, rows: Sequence[int], device: torch.device) -> dict[str, torch.Tensor]:
+        """Return some rows of the columns as tensors, each (B, longest)."""
+        return {name: self._padded(name, [column[row] for row in rows]).to(device) for name, column in columns.items()}
+
+    def _padded(self, name: str, rows: Sequence[list[int]]) -> torch.Tensor:
+        fill = self._tokenizer.pad_token_id if name == "input_ids" else 0
+        width = max(map(len, rows))
+        return torch.tensor([row + [fill] * (width - len(row)) for row in rows])
+
 
 class CrossEncoder:
     """A sequence classifier of one logit, ready to score."""
@@ -35,58 +73,35 @@ class CrossEncoder:
         self.fingerprint = fingerprint
         self.precision = precision
         self._model = model
-        self._tokenizer = tokenizer
-        self._takes_types = (
-            "token_type_ids" in inspect.signature(model.forward).parameters
-            and getattr(model.config, "type_vocab_size", 2) > 1
-        )
-        self._max_tokens = min(MAX_TOKENS, longest_input(model) or MAX_TOKENS, tokenizer.model_max_length)
+        self._pairs = PairTokenizer(tokenizer, model)
 
     def score(self, questions: Sequence[str], passages: Sequence[Passage]) -> FloatArray:
         """Return the logit of each question with the passage at the same place, (N,); higher is more relevant.
 
-        The passage's title is read before its text; what is too long is cut from the longer of the two.
+        See `PairTokenizer` for what is read of a pair.
         """
+        scores = np.empty(len(questions), dtype=np.float32)
         if not questions:
-            return np.empty(0, dtype=np.float32)
-        texts = [fold_forms(f"{passage.title} {passage.text}".strip()) for passage in passages]
-        plain_questions = [fold_forms(question) for question in questions]
-        encoded = self._tokenizer(plain_questions, texts, truncation="longest_first", max_length=self._max_tokens)
-        columns: dict[str, list[list[int]]] = dict(encoded)
-        if not self._takes_types:
-            columns.pop("token_type_ids", None)
+            return scores
+        columns = self._pairs.columns(questions, passages)
         device = self._model.device
-        scores = np.empty(len(texts), dtype=np.float32)
         is_lower = self.precision != torch.float32
         with torch.inference_mode(), torch.autocast(device.type, self.precision, enabled=is_lower):
             for rows in length_sorted_batches([len(ids) for ids in columns["input_ids"]], BATCH_TOKENS[device.type]):
-                inputs = {name: self._padded(name, [column[row] for row in rows]) for name, column in columns.items()}
-                logits = self._model(**{name: tensor.to(device) for name, tensor in inputs.items()}).logits  # (B, 1)
+                logits = self._model(**self._pairs.inputs(columns, rows, device)).logits  # (B, 1)
                 scores[rows] = logits[:, 0].float().cpu().numpy()
         return scores
 
-    def _padded(self, name: str, rows: Sequence[list[int]]) -> torch.Tensor:
-        fill = self._tokenizer.pad_token_id if name == "input_ids" else 0
-        width = max(map(len, rows))
-        return torch.tensor([row + [fill] * (width - len(row)) for row in rows])
-
 
 def load_cross_encoder(name: str | Path, precision: str = "auto") -> CrossEncoder:
-    """Load a cross-encoder by directory or hub name.
+    """Load a cross-encoder by directory or hub name; an adapter of `dpr train-cross-encoder` is merged into its base.
 
     Raises:
         ModelError: it cannot be loaded, is no sequence classifier of one logit, or needs a prompt.
         ConfigError: the precision is not known.
     """
-    from transformers import AutoModelForSequenceClassification
-
     directory = resolve(name)
-    model = load_model(AutoModelForSequenceClassification, directory)
-    if model.config.num_labels != 1:
-        raise ModelError(
-            f"{name} has {model.config.num_labels} labels where a cross-encoder has one score; "
-            "give a model that was trained to rank passages"
-        )
+    model = load_classifier(directory)
     settings = read_json(directory / SETTINGS_FILE) if (directory / SETTINGS_FILE).is_file() else {}
     if prompt := (settings.get("prompts") or {}).get(settings.get("default_prompt_name")):
         raise ModelError(
@@ -100,3 +115,21 @@ def load_cross_encoder(name: str | Path, precision: str = "auto") -> CrossEncode
         tokenizer=load_tokenizer(directory, model),
         precision=choose_precision(precision, device),
     )
+
+
+def load_classifier(directory: Path) -> Any:
+    """Load a sequence classifier of one logit; an adapter's head is its own, since its base may have none.
+
+    Raises:
+        ModelError: it cannot be loaded, or has another number of labels.
+    """
+    from transformers import AutoModelForSequenceClassification
+
+    options = ONE_LOGIT if is_adapter(directory) else {}
+    model = load_model(AutoModelForSequenceClassification, directory, **options)
+    if model.config.num_labels != 1:
+        raise ModelError(
+            f"{directory} has {model.config.num_labels} labels where a cross-encoder has one score; "
+            "give a model that was trained to rank passages"
+        )
+    return model

@@ -1,4 +1,4 @@
-"""An encoder pair written anew: whole weights for other libraries, or an adapter in half the space."""
+"""An encoder pair or a cross-encoder written anew: whole weights for other libraries, or adapters in half the space."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from dpr.errors import ConfigError
-from dpr.models.checkpoint import base_of, load_model, load_tokenizer, save_tokenizer
+from dpr.models.checkpoint import base_of, is_adapter, load_model, load_tokenizer, resolve, save_tokenizer
+from dpr.models.cross_encoder import load_classifier
 from dpr.models.dpr_checkpoint import tower_class
 from dpr.models.locate import locate_towers
 from dpr.models.output import check_output, clear_model
@@ -74,6 +75,35 @@ def check_form(form: str, dtype: str) -> None:
     """
     if form not in FORMS or dtype not in DTYPES:
         raise ConfigError(f"form {form!r} and dtype {dtype!r}: choose {' or '.join(FORMS)}, and {', '.join(DTYPES)}")
+
+
+def export_cross_encoder(
+    name: str, output: Path, form: str = "whole", dtype: str = "fp32", overwrite: bool = False
+) -> dict[str, object]:
+    """Write a cross-encoder to another folder and return what was written; form and dtype are those of `export`.
+
+    Raises:
+        ConfigError: the form or the dtype is not known, the output is the model itself or its base, or it holds a model
+            and ``overwrite`` is not set.
+        ModelError: it cannot be loaded, or is no cross-encoder.
+    """
+    check_form(form, dtype)
+    directory = resolve(name)
+    model = load_classifier(directory)
+    check_output(output, [name], overwrite)
+    output.mkdir(parents=True, exist_ok=True)
+    clear_model(output)
+    if form == "as-is" and is_adapter(directory):
+        for file in ("adapter_config.json", "adapter_model.safetensors"):
+            shutil.copyfile(directory / file, output / file)
+        convert_weights(output / "adapter_model.safetensors", DTYPES[dtype])
+    else:
+        model.to(DTYPES[dtype]).save_pretrained(output)
+        save_tokenizer(load_tokenizer(directory), output)
+    if (directory / RECORD).is_file():
+        shutil.copyfile(directory / RECORD, output / RECORD)
+    size = sum(path.stat().st_size for path in output.rglob("*") if path.is_file())
+    return {"output": str(output), "form": form, "dtype": dtype, "size_bytes": size}
 
 
 def _write_whole(directory: Path, folder: Path, config: EncoderConfig, dtype: torch.dtype) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from dpr.evaluation.answers import has_korean_answer
@@ -24,9 +24,7 @@ def add_negatives(examples: Sequence[Example], share: float, depth: int, seed: i
     """
     chooser = random.Random(seed)  # noqa: S311 - sampling, not secrets
     chosen = [example for example in examples if chooser.random() < share and example.question.answers]
-    positives: dict[str, set[str]] = {}
-    for example in examples:
-        positives.setdefault(example.question.text, set()).update(passage.text for passage in example.positives)
+    positives = _positive_texts(examples)
     unmined = [example for example in chosen if not example.negatives]
     found = {example.question.id: passages for example, passages in _found(unmined, examples, depth)}
     negatives = []
@@ -37,6 +35,36 @@ def add_negatives(examples: Sequence[Example], share: float, depth: int, seed: i
             question = replace(example.question, answers=())
             negatives.append(Example(question, (chooser.choice(others),), is_impossible=True))
     return [*examples, *negatives]
+
+
+def with_negatives(examples: Sequence[Example], depth: int) -> list[Example]:
+    """Return the examples, those without negatives with what BM25 finds for them; some may find none.
+
+    Looked at are the ``depth`` best passages of all examples, as in `add_negatives`. Negatives that an example has
+    (``dpr mine``) stay, but for those that have the text of a positive of the question.
+    """
+    positives = _positive_texts(examples)
+    searched = _found([example for example in examples if not example.negatives], examples, depth)
+    near = (
+        tuple(passage for passage in passages if _is_negative(passage, example, positives[example.question.text]))
+        for example, passages in searched
+    )
+    return [
+        replace(example, negatives=_own_negatives(example, positives) if example.negatives else next(near))
+        for example in examples
+    ]
+
+
+def _own_negatives(example: Example, positives: Mapping[str, set[str]]) -> tuple[Passage, ...]:
+    return tuple(passage for passage in example.negatives if passage.text not in positives[example.question.text])
+
+
+def _positive_texts(examples: Sequence[Example]) -> dict[str, set[str]]:
+    """Return the texts of the positives of each question, in all examples."""
+    positives: dict[str, set[str]] = {}
+    for example in examples:
+        positives.setdefault(example.question.text, set()).update(passage.text for passage in example.positives)
+    return positives
 
 
 def _is_negative(passage: Passage, example: Example, positives: set[str]) -> bool:

@@ -96,7 +96,7 @@ def epoch_batches(sources: Sequence[Source], batching: Batching, epoch: int) -> 
     negatives and is left out.
     """
     shuffle = random.Random(batching.seed * 1_000_003 + epoch)  # noqa: S311 - sampling, not secrets
-    pools = [_sampled(source, shuffle) for source in sources]
+    pools = [sampled(source, shuffle) for source in sources]
     if not batching.separate_sources:
         pools = [[example for pool in pools for example in pool]]
     batches: list[Batch] = []
@@ -108,7 +108,7 @@ def epoch_batches(sources: Sequence[Source], batching: Batching, epoch: int) -> 
     return [batch for batch in batches if len(batch.passages) > 1]
 
 
-def _sampled(source: Source, shuffle: random.Random) -> list[Example]:
+def sampled(source: Source, shuffle: random.Random) -> list[Example]:
     """Return every example as often as the weight says; of a broken part, a random share."""
     whole, part = divmod(source.weight, 1)
     taken = list(source.examples) * int(whole)

@@ -112,7 +112,8 @@ def _learn(
     stepper = DistillStepper(towers, objective, training, precision)
     measure = partial(held_out.measure, towers.both, towers.tokenizers, precision) if held_out else None
     loop = Loop(module, stepper, objective.batches, measure, training, precision, Processes())
-    plan = plan_run(stepper.memory(objective.batches(0)), device, training.gradient_cache, folder, Processes())
+    first_batches = objective.batches(0)[: loop.steps * training.accumulation_steps]  # a teacher scored no others
+    plan = plan_run(stepper.memory(first_batches), device, training.gradient_cache, folder, Processes())
     stepper.gradient_cache = plan.gradient_cache
     standing, last = loop.run(folder.path, folder.run, progress)
     validation = {} if measure is None else {"validation": measure()}

@@ -7,14 +7,13 @@ from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import nn
 
 from dpr.errors import ModelError
 from dpr.models.adapters import add_lora
-from dpr.models.backends import choose_device
 from dpr.models.checkpoint import first_line, is_adapter, load_model, quiet_transformers, resolve
 from dpr.reader.model import ReaderNetwork, load_parts, make_relevance_head
 from dpr.train.reader_settings import ReaderTraining
+from dpr.train.trainable import set_up_model
 
 
 def make_network(training: ReaderTraining) -> ReaderNetwork:
@@ -26,12 +25,7 @@ def make_network(training: ReaderTraining) -> ReaderNetwork:
     from transformers import AutoModelForQuestionAnswering
 
     model = load_model(AutoModelForQuestionAnswering, resolve(training.base), new_head=True)
-    for module in model.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = training.dropout
-    model.config.attention_probs_dropout_prob = training.dropout
-    if choose_device().type == "cpu":  # with its backward pass, a third faster there than the fused kernel
-        model.set_attn_implementation("eager")
+    set_up_model(model, training.dropout)
     relevance = make_relevance_head(model) if training.relevance_head else None
     network = ReaderNetwork(_adapted(model, training) if training.lora_rank else model, relevance)
     if training.start_from:

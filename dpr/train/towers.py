@@ -12,7 +12,6 @@ from torch import nn
 
 from dpr.errors import ConfigError, ModelError
 from dpr.models.adapters import add_lora, fold_lora
-from dpr.models.backends import choose_device
 from dpr.models.checkpoint import (
     base_name,
     first_line,
@@ -31,6 +30,7 @@ from dpr.models.pair import PAIR_CONFIG, split_name
 from dpr.models.sentence_transformers import read_head, write_sentence_transformers_files
 from dpr.models.tower import EncoderConfig, Tower, hidden_dimension
 from dpr.train.settings import Training
+from dpr.train.trainable import set_up_model
 from dpr.types import EncoderOptions
 
 logger = logging.getLogger(__name__)
@@ -113,12 +113,7 @@ def _trainable(directory: Path, config: EncoderConfig, training: Training, role:
     for name, weight in model.named_parameters():
         if "pooler" in name:  # no encoder here uses it
             weight.requires_grad_(requires_grad=False)
-    for module in model.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = training.dropout
-    model.config.attention_probs_dropout_prob = training.dropout
-    if choose_device().type == "cpu":  # with its backward pass, a third faster there than the fused kernel
-        model.set_attn_implementation("eager")
+    set_up_model(model, training.dropout)
     return Tower(model, fit_lengths(config, model), read_head(directory)).train()
 
 

@@ -53,12 +53,14 @@ def test_one_encoder_is_what_everything_starts_from() -> None:
 
     from dpr.models.encoders import load_encoder
     from dpr.train.adaptation import Adaptation
+    from dpr.train.cross_encoder_settings import CrossEncoderTraining
     from dpr.train.distillation import Distillation
     from dpr.train.reader_settings import ReaderTraining
     from dpr.train.settings import Training
     from index_builder.cli import build_command
 
-    bases = [Training().base, ReaderTraining().base, Adaptation().base, Distillation(teacher="any").base]
+    bases = [Training().base, ReaderTraining().base, CrossEncoderTraining().base, Adaptation().base]
+    bases.append(Distillation(teacher="any").base)
     assert set(bases) == {DEFAULT_ENCODER}
     assert signature(load_encoder).parameters["name"].default == DEFAULT_ENCODER
     assert signature(build_command).parameters["encoder"].default == DEFAULT_ENCODER

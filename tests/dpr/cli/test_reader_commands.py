@@ -156,7 +156,7 @@ def test_export_writes_a_reader_or_a_pair_but_not_both(tiny_reader: Path, tmp_pa
     written = parsed("export", "--reader", tiny_reader, "--output", tmp_path / "whole")
     assert written["size_bytes"] > 1000
     assert (tmp_path / "whole" / "reader.json").is_file()
-    with pytest.raises(ConfigError, match="either --encoder or --reader"):
+    with pytest.raises(ConfigError, match="one of --encoder, --reader and --cross-encoder"):
         call("export", "--reader", tiny_reader, "--encoder", tiny_reader, "--output", tmp_path / "x")
     with pytest.raises(ConfigError, match="prompts or a dimension to an encoder"):
         call("export", "--reader", tiny_reader, "--question-prompt", "query: ", "--output", tmp_path / "x")

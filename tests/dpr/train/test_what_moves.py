@@ -15,12 +15,15 @@ from dpr.data.parallel import SentencePair
 from dpr.data.passages import read_examples
 from dpr.errors import ModelError
 from dpr.models.checkpoint import load_model, resolve
+from dpr.models.cross_encoder import ONE_LOGIT
 from dpr.models.encoders import load_encoder
 from dpr.models.head import Dense
 from dpr.models.pair import encoder_directories, question_encoder
 from dpr.reader.model import load_reader_model
 from dpr.train.adapt import Adaptation, adapt
 from dpr.train.batches import Source
+from dpr.train.cross_encoder import train_cross_encoder
+from dpr.train.cross_encoder_settings import CrossEncoderTraining
 from dpr.train.distill import distill
 from dpr.train.distillation import Distillation
 from dpr.train.material import Material
@@ -76,10 +79,13 @@ SHORT: dict[str, Any] = {
 
 def moved(before: nn.Module, after: nn.Module) -> dict[str, bool]:
     """Tell of each weight whether it moved."""
-    ended = {name: weight for name, weight in after.named_parameters() if "qa_outputs" not in name}
+    ended = {name: weight for name, weight in after.named_parameters() if not name.startswith(HEADS)}
     started = {name: weight for name, weight in before.named_parameters() if name in ended}
     assert started.keys() == ended.keys()
     return {name: not torch.equal(weight, ended[name]) for name, weight in started.items()}
+
+
+HEADS = ("qa_outputs", "classifier")
 
 
 def expected(names: Iterable[str], lora_rank: int) -> dict[str, bool]:
@@ -141,6 +147,32 @@ def test_training_a_reader_moves_what_is_to_move(
     assert compared == expected(compared, lora_rank)
     whole = record["trainable_parameters"] == record["parameters"]
     assert whole == (not lora_rank)
+
+
+@pytest.mark.parametrize(
+    ("form", "lora_rank"),
+    [("whole", 0), ("adapter", 0), ("encoder of a pair", 0), ("adapter pair", RANK), ("QUESTION,PASSAGE", RANK)],
+)
+def test_training_a_cross_encoder_moves_what_is_to_move(
+    form: str, lora_rank: int, bases: dict[str, str], examples: list[Example], tmp_path: Path
+) -> None:
+    from transformers import AutoModelForSequenceClassification
+
+    settings = CrossEncoderTraining(
+        bases[form], lora_rank=lora_rank, max_steps=2, batch_size=4, hard_negatives=2, learning_rate=1e-2,
+        precision="fp32",
+    )  # fmt: skip
+    record: Any = train_cross_encoder([Source("korean", examples)], tmp_path, settings)
+    base = resolve(question_encoder(bases[form]))
+    before, after = (
+        load_model(AutoModelForSequenceClassification, one, new_head=one == base, **ONE_LOGIT)
+        for one in (base, tmp_path)
+    )
+    compared = moved(before, after)
+    poolers = {name: True for name in compared if "pooler" in name}
+    assert len(poolers) == 2
+    assert compared == expected(compared, lora_rank) | poolers
+    assert (record["trainable_parameters"] == record["parameters"]) == (not lora_rank)
 
 
 @pytest.mark.parametrize("form", ["whole", "adapter", "adapter pair", "QUESTION,PASSAGE"])
@@ -233,12 +265,13 @@ def test_a_frozen_encoder_stops_each_training_before_its_first_step(
             weight.requires_grad = False
         return model
 
-    for module in ("towers", "reader_network", "adapt"):
+    for module in ("towers", "reader_network", "cross_encoder", "adapt"):
         monkeypatch.setattr(f"dpr.train.{module}.load_model", frozen)
     sources, base = [Source("korean", examples)], str(tiny_checkpoint)
     trainings: list[Callable[[], object]] = [
         lambda: train(sources, tmp_path / "pair", Training(base, learn_temperature=True, **SHORT)),
         lambda: train_reader(sources, tmp_path / "reader", ReaderTraining(base, relevance_head=True)),
+        lambda: train_cross_encoder(sources, tmp_path / "scorer", CrossEncoderTraining(base)),
         lambda: distill(Material(sources=sources), tmp_path / "student", Distillation(base, teacher=base, **SHORT)),
         lambda: adapt(["text"] * 9, tmp_path / "adapted", Adaptation(base, max_tokens=16)),
     ]

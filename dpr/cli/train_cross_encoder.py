@@ -1,0 +1,67 @@
+"""``dpr train-cross-encoder``."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dpr.cli.options import (
+    BaseOption,
+    ConfigOption,
+    DataOption,
+    DataWeightOption,
+    JsonOption,
+    OverwriteOption,
+    ValidateOption,
+    show,
+    sources_of,
+)
+from dpr.cli.questions import retrievable_examples
+from dpr.config import load_config
+from dpr.console import show_progress
+
+
+def train_cross_encoder_command(
+    data: DataOption,
+    output: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder of the cross-encoder; an interrupted run goes on in it.")
+    ],
+    data_weight: DataWeightOption = None,
+    validate: ValidateOption = None,
+    base: BaseOption = None,
+    config: ConfigOption = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the data.")] = None,
+    max_steps: Annotated[int | None, typer.Option(help="Stop after so many steps; 0: after the epochs.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Questions in a batch, over all processes.")] = None,
+    hard_negatives: Annotated[
+        int | None, typer.Option(help="Passages that each question's positive is told from.")
+    ] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
+    lora_rank: Annotated[int | None, typer.Option(help="Rank of the LoRA adapter; 0 trains all weights.")] = None,
+    precision: Annotated[str | None, typer.Option(help="Arithmetic: auto, fp32, bf16 or fp16.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of new weights, order and negatives.")] = None,
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a model that reads a question with a passage, to tell its passage from hard negatives."""
+    given = locals()  # the options that have a setting's name
+    from dpr.data.passages import read_examples
+    from dpr.train.cross_encoder import train_cross_encoder
+    from dpr.train.cross_encoder_settings import CrossEncoderTraining
+
+    names = {field.name for field in fields(CrossEncoderTraining)}
+    values = {name: value for name, value in given.items() if name in names}
+    training = load_config(CrossEncoderTraining, config, values)
+    held_out = [example for source in validate or () for example in read_examples(source)]
+    command = shlex.join(["dpr", *sys.argv[1:]])
+    with show_progress() as progress:
+        sources = sources_of(data, data_weight, retrievable_examples)
+        record = train_cross_encoder(sources, output, training, held_out, progress, command, overwrite)
+    if os.environ.get("RANK", "0") == "0":  # one of several processes speaks for all
+        show(record, as_json)
