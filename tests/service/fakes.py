@@ -13,6 +13,7 @@ from dpr.errors import RequestError
 from dpr.pipeline import OpenQA
 from dpr.search.fusion import Fusion
 from dpr.search.open import OpenIndex
+from dpr.search.record import DEFAULT_FUSION
 from dpr.store.manifest import AnalyzerRecord, DenseRecord, EncoderRecord
 from dpr.types import Answer, Candidates, Hit, ListScore, Passage, Reader, Reading, TokensRead
 from service.app import create_app
@@ -78,6 +79,7 @@ class FakeIndex:
     manifest = FakeManifest()
     passages = FakePassages()
     names = ("dense", "bm25", "hybrid")
+    fusion = DEFAULT_FUSION
 
     def retriever(self, name: str, fusion: Fusion | None = None) -> FakeRetriever:
         if name not in self.names:

@@ -12,7 +12,6 @@ from dpr.errors import ConfigError
 from dpr.models import lexical_sketch
 from dpr.models.encoders import DualEncoder, load_encoder
 from dpr.models.export import export
-from dpr.search.tuned import read_fusion
 from dpr.train.validation import HeldOut, gold_ranks
 
 PAIR = BUNDLED_MODELS / "dpr-mini-ko-en"
@@ -45,12 +44,6 @@ def test_an_export_by_its_name_keeps_how_it_was_trained(tmp_path: Path) -> None:
     assert (tmp_path / "copy" / "training.json").read_bytes() == (PAIR / "training.json").read_bytes()
     with pytest.raises(ConfigError, match=r"is the folder of .* itself"):
         export(PAIR.name, PAIR)
-
-
-def test_its_fusion_weights_are_by_script() -> None:
-    fusion = read_fusion(PAIR / "fusion.json")
-    assert fusion.hangul is not None
-    assert fusion.weights != fusion.hangul.weights
 
 
 def test_the_source_beside_its_weights_is_that_of_the_project() -> None:
