@@ -6,7 +6,7 @@
 #   examples/train-dpr-mini-ko-en.sh DATA OUTPUT [SETTINGS]
 #
 # DATA holds squad/, squadshifts/, qed/, korquad/, kobest-boolq/ and korean-text/ as published. Trained on are KorQuAD's
-# first 100 articles; the last 20 are only read at the end, to measure, and the 20 between fit the Korean fusion weights.
+# first 100 articles; the last 20 are only read at the end, to measure, and the 20 between fit the fusion weights.
 # SETTINGS, for all trainings, are examples/dpr-mini-ko-en.toml, -second.toml and -third.toml unless given; -gpu.toml is for
 # a GPU, with a sketch from the first training on.
 set -euo pipefail
@@ -69,21 +69,21 @@ dpr whiten --encoder "$output/third" --output "$output/even" --overwrite --power
     --data "squad:$data/squad/train-v1.1-44-articles.json" --data "qed:$data/qed/nq-train-qed.jsonl"
 dpr export --encoder "$output/even" --output "$output/pair" --overwrite --form as-is --dtype int8
 
-# Fusion weights for both scripts, on questions that no training saw.
+# Fusion weights, on questions that no training saw.
 shifts=squad:$data/squadshifts
 pool=(--corpus "$korquad" --corpus "$boolq/train.tsv" --corpus "$boolq/dev.tsv" --corpus "$boolq/test.tsv")
 dpr-index build --encoder "$output/pair" --output "$output/index-both" "${pool[@]}" \
     --corpus "$shifts/reddit_v1.0.json" --corpus "$shifts/amazon_reviews_v1.0.json"
-dpr tune --index "$output/index-both" --by-script --output "$output/pair/fusion.json" \
+dpr tune --index "$output/index-both" --output "$output/pair/fusion.json" \
     --questions "$korquad@100:120" \
     --questions "$shifts/reddit_v1.0.json" --questions "$shifts/amazon_reviews_v1.0.json"
 
 # Korean over all passages of KorQuAD and BoolQ; English over those of SQuAD dev.
 dpr-index build --encoder "$output/pair" --output "$output/index-ko" "${pool[@]}"
 dpr-index build --encoder "$output/pair" --output "$output/index-en" --corpus "$dev"
-dpr benchmark --index "$output/index-ko" --questions "$korquad@-20:" --fusion-file "$output/pair/fusion.json" \
+dpr benchmark --index "$output/index-ko" --questions "$korquad@-20:" \
     --retrievers bm25,dense,hybrid --output "$output/report-ko"
-dpr benchmark --index "$output/index-en" --questions "$dev" --fusion-file "$output/pair/fusion.json" \
+dpr benchmark --index "$output/index-en" --questions "$dev" \
     --retrievers bm25,dense,hybrid --output "$output/report-en"
 for report in "$output/report-ko" "$output/report-en"; do
     dpr compare --qrels "$report/qrels.trec" --metric recall@1 --metric recall@20 \

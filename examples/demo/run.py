@@ -30,7 +30,6 @@ from rich.text import Text
 HERE = Path(__file__).resolve().parent
 INDEX = HERE.parent.parent / ".demo" / "index"
 CORPUS = (HERE / "english.json", HERE / "korean.json")
-FUSION = HERE.parent.parent / "models" / "dpr-mini-ko-en" / "fusion.json"
 
 QUESTIONS = (
     "Who was the first person to set foot on the Moon?",
@@ -71,7 +70,7 @@ def serving() -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     port = free_port()
     address = f"http://{HOST}:{port}"
     command = [installed("dpr-serve"), "--index", str(INDEX), "--host", HOST, "--port", str(port)]
-    command += ["--fusion-file", str(FUSION), "--log-level", "warning"]
+    command += ["--log-level", "warning"]
     console.rule("Serve")
     console.print(f"$ {shlex.join(command)}", style="dim", soft_wrap=True, highlight=False)
     server = subprocess.Popen(command)
