@@ -99,6 +99,7 @@ def test_a_question_without_hits_is_not_answered(client: TestClient) -> None:
     assert result == {
         "question": "zebra",
         "hits": [],
+        "weighing": None,
         "is_answered": False,
         "no_answer_score": None,
         "probability": None,
