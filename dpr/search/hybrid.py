@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from dpr.errors import ConfigError, RequestError
+from dpr.measured import ReadsTokens, TokensRead
 from dpr.search.fusion import Fusion, fuse
 from dpr.search.hits import PassageId, hits_of_fusion, refuse_bad_k
-from dpr.types import DoubleArray, Hit, ReadsTokens, TokensRead, TopK
+from dpr.types import DoubleArray, Hit, TopK
 
 DEFAULT_DEPTH = 100
 

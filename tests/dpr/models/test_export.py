@@ -57,9 +57,11 @@ def test_adapters_stay_adapters_in_half_the_space(adapter: Path, tmp_path: Path)
 def test_added_rows_take_a_byte_a_number(tiny_checkpoint: Path, adapter: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
     shutil.copytree(adapter, tmp_path / "grown")
+    (tmp_path / "grown" / "fusion.json").write_text("{}", encoding="utf-8")  # what lies beside a pair goes with it
     for role in ("question", "passage"):
         write_rows(tmp_path / "grown" / role, torch.randn(2, 32), str(tiny_checkpoint))
     export(str(tmp_path / "grown"), tmp_path / "small", "as-is", "int8")
+    assert (tmp_path / "small" / "fusion.json").is_file()
     before, after = read_rows(tmp_path / "grown" / "question"), read_rows(tmp_path / "small" / "question")
     assert before is not None
     assert after is not None
