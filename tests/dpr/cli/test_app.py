@@ -141,7 +141,7 @@ def test_benchmark_prints_a_table_and_writes_the_report(
     index: Path, demo_files: tuple[Path, Path], tmp_path: Path
 ) -> None:
     arguments = "benchmark", "--index", str(index), "--questions", f"squad:{demo_files[0]}", "--k", "1,5"
-    result = call(*arguments, "--retrievers", "dense,hybrid", "--output", str(tmp_path))
+    result = call(*arguments, "--retrievers", "bm25,hybrid", "--output", str(tmp_path))
     assert "hybrid" in result.stdout
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert report["systems"]["bm25"]["metrics"]["recall@5"]["value"] > 0.9
