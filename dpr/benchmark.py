@@ -40,6 +40,10 @@ class SearchableIndex(Protocol):
     def passages(self) -> PassagePool:
         """The passages that are searched."""
 
+    @property
+    def fusion(self) -> Fusion:
+        """How ``hybrid`` fuses where it is not told."""
+
     def retriever(self, name: str, fusion: Fusion | None = None) -> Retriever:
         """Return a retriever by its name; a fusion goes to ``hybrid`` alone."""
 
@@ -64,7 +68,7 @@ def benchmark(
         retrievers: names of the index's retrievers, in the order of the report.
         ks: depths of recall@k; max(ks), and at least 10, hits are asked for.
         output: the folder to write into, made where it is absent.
-        fusion: how ``hybrid`` fuses; None for the default.
+        fusion: how ``hybrid`` fuses; None for the index's own.
         progress: told of every batch of questions.
         source: where the questions come from, for the report.
         command: the command line, for the report.
@@ -92,7 +96,7 @@ def benchmark(
         curves[name] = recall_curve(ranked, judged.qrels, depth)
     pool = Pool(len(index.passages), index.generation)
     asked = QuestionSet(source, len(judged.questions), judged.gold_missing, judged.left_out)
-    report = Report(systems, pool, asked, depth, _fusion_used(retrievers, fusion), command)
+    report = Report(systems, pool, asked, depth, _fusion_used(retrievers, fusion or index.fusion), command)
     draw_recall(output / "recall.png", curves, ks, f"{asked.count:,} questions, {pool.passages:,} passages")
     write_report(output / "report.json", report)
     return report
@@ -110,15 +114,10 @@ def _open(index: SearchableIndex, names: Sequence[str], fusion: Fusion | None) -
     return {name: index.retriever(name, fusion if name == FUSED else None) for name in names}
 
 
-def _fusion_used(names: Sequence[str], fusion: Fusion | None) -> FusionUsed | None:
+def _fusion_used(names: Sequence[str], fusion: Fusion) -> FusionUsed | None:
     if FUSED not in names:
         return None
-    return _used(fusion or Fusion())
-
-
-def _used(fusion: Fusion) -> FusionUsed:
-    hangul = _used(fusion.hangul) if fusion.hangul else None
-    return FusionUsed(fusion.method, fusion.weights, fusion.rrf_constant, fusion.missing_rule, hangul)
+    return FusionUsed(fusion.method, fusion.weights, fusion.rrf_constant, fusion.missing_rule, fusion.coverage_power)
 
 
 def _measure(

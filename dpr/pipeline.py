@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dpr.errors import RequestError
-from dpr.types import Candidates, Hit, Passage, Reader, Reading, ReadsTokens
+from dpr.measured import ReadsTokens
+from dpr.types import Candidates, Hit, Passage, Reader, Reading
 
 if TYPE_CHECKING:
     from dpr.search.fusion import Fusion

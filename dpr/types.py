@@ -94,14 +94,29 @@ class ListScore:
 
 
 @dataclass(frozen=True, slots=True)
+class Weighing:
+    """How much each list counted for a question, and why.
+
+    ``coverage`` is the share of the question that a list's best hit covers, 0 to 1, for the lists that measure it.
+    """
+
+    weights: Mapping[str, float]
+    coverage: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
-    """One retrieved passage, with its rank and score in every list that was asked."""
+    """One retrieved passage, with its rank and score in every list that was asked.
+
+    ``weighing`` is that of the question where lists were fused; all hits of a question have the same.
+    """
 
     row: int
     passage_id: str
     rank: int
     score: float
     lists: Mapping[str, ListScore]
+    weighing: Weighing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,28 +180,6 @@ class EncoderOptions:
     question_prompt: str | None = None
     passage_prompt: str | None = None
     dimension: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TokensRead:
-    """A model reads the first ``read`` of the ``total`` tokens of a question; special tokens are not counted."""
-
-    read: int
-    total: int
-
-    def note(self, model: str) -> str:
-        """Return a sentence on what the model did not read, empty where it read all."""
-        if self.read >= self.total:
-            return ""
-        return f"the {model} read the first {self.read:,} of {self.total:,} tokens of the question"
-
-
-@runtime_checkable
-class ReadsTokens(Protocol):
-    """An encoder, a retriever or a reader that knows how much of a question it reads."""
-
-    def tokens_read(self, question: str) -> TokensRead | None:
-        """Return how many tokens of a question are read; None where no model reads it."""
 
 
 class Encoder(Protocol):
@@ -292,6 +285,9 @@ class SparseIndex(Protocol):
 
     def frequencies(self, terms: Sequence[str]) -> IntArray:
         """Return the number of passages that have each term, (terms,)."""
+
+    def coverage(self, questions: Sequence[Sequence[str]], rows: IntArray) -> DoubleArray:
+        """Return how much of each question, given as its terms, the passage of its row covers, (Q,)."""
 
 
 class Retriever(Protocol):

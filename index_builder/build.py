@@ -15,6 +15,7 @@ from typing import TypedDict
 
 from dpr.data.passages import read_examples
 from dpr.errors import ConfigError
+from dpr.search.record import fusion_of_encoder, record_of
 from dpr.store.generation import draft_generation
 from dpr.store.manifest import FORMAT_VERSION, EncoderRecord, Manifest, Provenance, SourceRecord
 from dpr.types import Analyzer, Encoder, Progress, no_progress
@@ -106,6 +107,7 @@ def build(
         ModelError: the encoder gave something that is no vector.
         IndexFormatError: what was built failed its verification.
     """
+    fusion = fusion_of_encoder(encoder.name) if encoder else None
     questions = _read_questions(options.questions)
     identity = build_identity(options, encoder, analyzer, questions)
     given = GivenVectors(options.vectors) if options.vectors and encoder else None
@@ -132,6 +134,7 @@ def build(
             provenance_of(options.command, corpus.sources, options.chunk_tokens, options.overlap_tokens),
             encoder,
             analyzer,
+            record_of(fusion) if fusion else None,
         )
         return publish_generation(draft, [Member(record, draft.segment)], making, {}, step, progress)
 

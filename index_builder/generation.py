@@ -21,6 +21,7 @@ from dpr.store.manifest import (
     AnalyzerRecord,
     EncoderRecord,
     FileRecord,
+    FusionRecord,
     Manifest,
     Provenance,
     SegmentRecord,
@@ -45,7 +46,7 @@ class Member:
 class Making:
     """What a generation is made with: how postings are weighed, whose vectors and terms they are, how it came about.
 
-    Without an ``encoder`` at hand, what ``encoder_record`` names made the vectors.
+    Without an ``encoder`` at hand, what ``encoder_record`` names made the vectors. ``fusion`` is what searches fuse by.
     """
 
     weights: Mapping[str, WeightsRecord]
@@ -53,6 +54,7 @@ class Making:
     provenance: Provenance
     encoder: Encoder | None
     analyzer: Analyzer
+    fusion: FusionRecord | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ def publish_generation(
         weights=making.weights,
         files={**kept_files, **files},
         provenance=making.provenance,
+        fusion=making.fusion,
     )
     with step.timed("verify"):
         segments = [member.files for member in members]

@@ -37,6 +37,7 @@ def summary(manifest: Manifest) -> dict[str, object]:
         "dense_kind": dense.kind if dense else None,
         "dense_recall": dense.recall if dense else None,
         "dense_question_recall": dense.question_recall if dense else None,
+        "fusion_weights": dict(manifest.fusion.weights) if manifest.fusion else None,
         "size_bytes": manifest.size_bytes,
         "seconds": dict(made.seconds),
         "cut_passages": cut_passages(manifest),

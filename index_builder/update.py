@@ -139,6 +139,7 @@ def add(
             provenance_of(command, corpus.sources, made.chunk_tokens, made.overlap_tokens),
             encoder,
             analyzer,
+            before.fusion,
         )
         members = [*members, Member(record, draft.segment)]
         return publish_generation(draft, members, making, current.kept_files(members), step, progress)
@@ -169,7 +170,7 @@ def delete(
         members = current.without(rows)
         if not members:
             raise DataError("nothing would be left of the index; delete its folder instead")
-        making = Making(before.weights, before.encoder, provenance_of(command, ()), None, analyzer)
+        making = Making(before.weights, before.encoder, provenance_of(command, ()), None, analyzer, before.fusion)
         return publish_generation(draft, members, making, current.kept_files(members), step, progress)
 
 
@@ -191,7 +192,7 @@ def compact(root: Path, analyzer: Analyzer, progress: Progress = no_progress, *,
         current, step = Current.read(root), Steps(draft)
         record = step("segment", SegmentRecord, lambda: _write_compacted(current, draft, progress))
         provenance = replace(before.provenance, command=command, **dated())
-        making = Making(before.weights, before.encoder, provenance, None, analyzer)
+        making = Making(before.weights, before.encoder, provenance, None, analyzer, before.fusion)
         return publish_generation(draft, [Member(record, draft.segment)], making, {}, step, progress)
 
 

@@ -9,9 +9,9 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from dpr import __version__
+from dpr.search.record import read_fusion
 from service.engine import Engine
 from service.errors import install_error_handlers
-from service.fusion import default_fusion
 from service.middleware import BodyLimitMiddleware, RequestIdMiddleware
 from service.routes import ops, query
 from service.settings import Settings
@@ -36,7 +36,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
         DataError: the settings' file of fusion weights cannot be read, or is not for the lists that are fused.
     """
     engine = engine or Engine.of(settings)
-    fusion = default_fusion(settings.fusion_file)
+    fusion = read_fusion(settings.fusion_file) if settings.fusion_file else None
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

@@ -42,7 +42,7 @@ def serve(
         str | None, typer.Option(help="Retriever of requests that name none. [default: hybrid]")
     ] = None,
     fusion_file: Annotated[
-        Path | None, typer.Option(help="How hybrid fuses, as dpr tune wrote it. [default: equal weights]")
+        Path | None, typer.Option(help="How hybrid fuses, as dpr tune wrote it. [default: the index's own]")
     ] = None,
     max_in_flight: Annotated[int | None, typer.Option(help="Requests computed or waiting. [default: 32]")] = None,
     retry_after_s: Annotated[int | None, typer.Option(help="Retry-After of a 503, seconds. [default: 1]")] = None,

@@ -19,10 +19,12 @@ async def _settings(request: Request) -> Settings:
     return cast("Settings", request.app.state.settings)
 
 
-async def _fusion(request: Request) -> Fusion:
-    return cast("Fusion", request.app.state.fusion)
+async def _fusion(request: Request, engine: EngineOf) -> Fusion:
+    own = cast("Fusion | None", request.app.state.fusion)
+    return own or engine.ready().index.fusion
 
 
 EngineOf = Annotated[Engine, Depends(_engine)]
 SettingsOf = Annotated[Settings, Depends(_settings)]
 DefaultFusion = Annotated[Fusion, Depends(_fusion)]
+"""How ``hybrid`` fuses for a request that does not say: by the server's file, else as the index has on record."""

@@ -25,17 +25,19 @@ HIT: dict[str, Any] = {
 
 FUSION: dict[str, Any] = {
     "method": "zscore",
-    "weights": {"dense": 0.5, "bm25": 0.5},
+    "weights": {"dense": 0.25, "bm25": 0.75},
+    "coverage_power": 2.0,
     "missing_rule": "a passage absent from a list takes the lowest value that the list gave",
-    "hangul": None,
 }
+
+WEIGHING: dict[str, Any] = {"weights": {"dense": 0.42, "bm25": 0.58}, "coverage": {"bm25": 0.68}}
 
 RETRIEVE_RESPONSE: dict[str, Any] = {
     "generation": "000001",
     "retriever": "hybrid",
     "fusion": FUSION,
     "timings": {"retrieve_ms": 6.1, "total_ms": 6.4},
-    "results": [{"question": "Who created Hangul?", "hits": [HIT], "note": None}],
+    "results": [{"question": "Who created Hangul?", "hits": [HIT], "weighing": WEIGHING, "note": None}],
 }
 
 QUERY_RESPONSE: dict[str, Any] = {
@@ -45,6 +47,7 @@ QUERY_RESPONSE: dict[str, Any] = {
         {
             "question": "Who created Hangul?",
             "hits": [HIT],
+            "weighing": WEIGHING,
             "is_answered": True,
             "no_answer_score": -9.3,
             "probability": 0.84,

@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
 from typing import cast
 
-from dpr.errors import DataError, RequestError
+from dpr.errors import RequestError
 from dpr.search.fusion import Fusion
-from dpr.search.open import HYBRID_LISTS
-from dpr.search.tuned import read_fusion
-from service.schemas import FusionMethod, FusionOut, RetrieveRequest
+from dpr.search.record import HYBRID_LISTS
+from dpr.types import Hit
+from service.schemas import FusionMethod, FusionOut, RetrieveRequest, WeighingOut
 from service.settings import RetrieverName
-
-
-def default_fusion(file: Path | None) -> Fusion:
-    """Return the fusion of requests that name none: that of a file of ``dpr tune``, or z-scores of equal weights.
-
-    Raises:
-        DataError: the file cannot be read, or its weights are not for the lists that ``hybrid`` fuses.
-    """
-    if file is None:
-        return Fusion()
-    fusion = read_fusion(file)
-    try:
-        fusion.weights_for(HYBRID_LISTS)
-    except RequestError as error:
-        raise DataError.at(file, None, str(error)) from None
-    return fusion
 
 
 def fusion_of(request: RetrieveRequest, retriever: RetrieverName, default: Fusion) -> Fusion | None:
     """Return how to fuse for a request, None for a retriever of one list, which refuses to be told.
 
-    A request that names a method or weights gets just these: weights that were fitted for another method, or beside
-    the ones given, would be neither's.
+    A request that names a method or weights gets just these, the same for every question: weights that were fitted for
+    another method, or beside the ones given, would be neither's.
 
     Raises:
         RequestError: the retriever fuses nothing, or the weights are for other lists than it fuses.
@@ -56,6 +40,12 @@ def fusion_out(fusion: Fusion) -> FusionOut:
     return FusionOut(
         method=cast("FusionMethod", fusion.method),
         weights=fusion.weights_for(HYBRID_LISTS),
+        coverage_power=fusion.coverage_power,
         missing_rule=fusion.missing_rule,
-        hangul=fusion_out(fusion.hangul) if fusion.hangul else None,
     )
+
+
+def weighing_out(hits: Sequence[Hit]) -> WeighingOut | None:
+    """Return what a response says of how much each list counted for a question; None for one list, or no hits."""
+    weighing = hits[0].weighing if hits else None
+    return WeighingOut.model_validate(weighing) if weighing else None

@@ -113,11 +113,23 @@ class HitOut(Model):
     lists: dict[str, ListScoreOut]
 
 
+class WeighingOut(Model):
+    """How much each list counted for a question."""
+
+    weights: dict[str, float]
+    coverage: dict[str, float] = Field(
+        description="The share of the question, 0 to 1, that the best hit of a list covers, where the list measures it."
+    )
+
+
 class RetrieveResult(Model):
     """One question's passages, best first."""
 
     question: str
     hits: list[HitOut]
+    weighing: WeighingOut | None = Field(
+        description="How much each list counted for this question; null for a single list, and without hits."
+    )
     note: str | None = Field(
         description="What is unusual: how much of the question the encoder did not read; null otherwise."
     )
@@ -168,10 +180,10 @@ class FusionOut(Model):
 
     method: FusionMethod
     weights: dict[str, float]
-    missing_rule: str = Field(description="What a list adds for a passage that it does not hold.")
-    hangul: FusionOut | None = Field(
-        None, description="How they were for questions with Hangul; null where that is no other way."
+    coverage_power: float = Field(
+        description="How strongly a question's weights follow the share of it that a list covers; 0: not at all."
     )
+    missing_rule: str = Field(description="What a list adds for a passage that it does not hold.")
 
 
 class RetrieveTimings(Model):

@@ -49,7 +49,7 @@ class Settings(BaseSettings):
     log_level: LogLevel = Field("info", description="Least severe message that is logged.")
     retriever_default: RetrieverName = Field("hybrid", description="Retriever of a request that names none.")
     fusion_file: Path | None = Field(
-        None, description="File of dpr tune: how hybrid fuses for a request that does not say."
+        None, description="File of dpr tune: how hybrid fuses for a request that does not say, in place of the index's."
     )
     max_in_flight: int = Field(32, ge=1, le=10_000, description="Requests computed or waiting; one more gets 503.")
     retry_after_s: int = Field(1, ge=1, le=3_600, description="Retry-After of a 503, seconds.")

@@ -76,7 +76,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JS
 
 
 def fusion_of(method: str | None, weights: list[str] | None, file: Path | None = None) -> Fusion | None:
-    """Return the fusion that the options ask for; None: the default.
+    """Return the fusion that the options ask for, weights just as they say; None: that of the index.
 
     Raises:
         ConfigError: a weight is not ``LIST=NUMBER``, or a file is given beside the other options.
@@ -84,7 +84,7 @@ def fusion_of(method: str | None, weights: list[str] | None, file: Path | None =
         RequestError: see `Fusion`.
     """
     from dpr.search.fusion import Fusion
-    from dpr.search.tuned import read_fusion
+    from dpr.search.record import read_fusion
 
     if file is not None:
         if method is not None or weights:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -21,6 +21,9 @@ from dpr.cli.options import (
     fusion_of,
 )
 from dpr.console import print_json
+
+if TYPE_CHECKING:
+    from dpr.types import Weighing
 
 
 def search_command(
@@ -55,7 +58,19 @@ def search_command(
         table.add_row(
             str(hit.rank), f"{hit.score:.3f}", lists, f"[b]{escape(passage.title)}[/b] {escape(passage.text)}"
         )
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    if hits and hits[0].weighing is not None:
+        console.print(_told(hits[0].weighing), highlight=False)
+
+
+def _told(weighing: Weighing) -> str:
+    """Return how much each list counted, and why."""
+    weights = ", ".join(f"{name} {weight:.2f}" for name, weight in weighing.weights.items())
+    shares = ", ".join(
+        f"{name} covers {100 * share:.0f} % of the question" for name, share in weighing.coverage.items()
+    )
+    return f"weights: {weights}" + (f" ({shares})" if shares else "")
 
 
 def _place(rank: int | None) -> str:

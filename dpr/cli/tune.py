@@ -14,6 +14,7 @@ from rich.table import Table
 
 from dpr.cli.options import EncoderOption, IndexOption, JsonOption
 from dpr.console import print_json, show_progress
+from dpr.errors import ConfigError
 
 if TYPE_CHECKING:
     from dpr.evaluation.compare import Difference
@@ -35,50 +36,49 @@ def tune_command(
     metric: Annotated[str, typer.Option(metavar="NAME@K", help="What to maximize, such as recall@1.")] = "mrr@10",
     method: Annotated[str, typer.Option(help="How to fuse: zscore, minmax, raw or rrf.")] = "zscore",
     folds: Annotated[int, typer.Option(help="Parts of the questions for the cross-validated gain; 0: none.")] = 5,
-    by_script: Annotated[
-        bool, typer.Option("--by-script", help="Fit questions with Hangul and all others separately.")
-    ] = False,
     output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="JSON file for the weights, for --fusion-file.")
+        Path | None,
+        typer.Option(metavar="FILE", help="JSON file for the weights: fusion.json of the encoder, or a --fusion-file."),
     ] = None,
+    save: Annotated[
+        bool, typer.Option("--save", help="Record the weights in the index: the default of every search of it.")
+    ] = False,
     encoder: EncoderOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find the fusion weights that suit an index and its questions."""
     from dpr.data.passages import read_examples
     from dpr.search.open import open_index
-    from dpr.search.tune import tune, tune_by_script
-    from dpr.search.tuned import TunedByScript, write_tuned
+    from dpr.search.record import save_fusion, write_fusion
+    from dpr.search.tune import is_hybrid, tune
 
     opened = open_index(index, encoder_name=encoder)
     examples = (example for source in questions for example in read_examples(source))
     lists = [name.strip() for name in retriever.split(",") if name.strip()]
-    fit = tune_by_script if by_script else tune
+    if (output is not None or save) and not is_hybrid(lists):
+        raise ConfigError(
+            f"--retriever {retriever} names other lists than dense and bm25, which hybrid fuses; leave --output and "
+            "--save out"
+        )
     with show_progress() as progress:
-        tuned = fit(opened, examples, lists, metric, method, folds, progress, source=", ".join(questions))
+        tuned = tune(opened, examples, lists, metric, method, folds, progress, source=", ".join(questions))
     if output is not None:
-        write_tuned(output, tuned, shlex.join(["dpr", *sys.argv[1:]]))
+        write_fusion(output, tuned.fusion, tuned.summary(shlex.join(["dpr", *sys.argv[1:]])))
+    if save:
+        save_fusion(index, tuned.fusion)
     if as_json:
         print_json(tuned.as_json())
         return
-    if isinstance(tuned, TunedByScript):
-        _show(tuned.hangul, "with Hangul ")
-        _show(tuned.default, "without Hangul ")
-    else:
-        _show(tuned)
-
-
-def _show(tuned: Tuned, kind: str = "") -> None:
     console = Console()
-    console.print(_curve(tuned, kind))
-    console.print(f"chosen: [b]{tuned.arguments or _weights(tuned)}[/b]", highlight=False)
+    console.print(_curve(tuned))
+    console.print(f"chosen: [b]{_weights(tuned)}[/b]", highlight=False)
     if tuned.held_out:
         console.print(_sentence(tuned.held_out, tuned.objective, tuned.questions.count), highlight=False)
 
 
-def _curve(tuned: Tuned, kind: str) -> Table:
+def _curve(tuned: Tuned) -> Table:
     metrics = list(tuned.chosen.metrics)
-    asked = f"{tuned.questions.count:,} questions {kind}on {tuned.documents:,} documents"
+    asked = f"{tuned.questions.count:,} questions on {tuned.documents:,} documents"
     table = Table(
         *(*tuned.chosen.weights, *metrics, ""),
         box=SIMPLE_HEAD,
@@ -112,7 +112,7 @@ def _sentence(held_out: HeldOut, objective: str, questions: int) -> str:
     return (
         f"On questions that the weights were not fitted to ({held_out.folds} folds by document of {questions:,} "
         f"questions), {objective} is {100 * held_out.value:.2f}: {_gain(held_out.over_list)} against the best single "
-        f"list, {_gain(held_out.over_equal)} against equal weights."
+        f"list, {_gain(held_out.over_default)} against the default weights."
     )
 
 

@@ -100,7 +100,7 @@ def evaluate(
         rule: the official rule that answers are judged by, see ``ANSWER_RULES``.
         output: the folder to write into, made where it is absent.
         retriever: the name of the index's retriever.
-        fusion: how ``hybrid`` fuses; None for the default.
+        fusion: how ``hybrid`` fuses; None for the index's own.
         progress: told of every batch of questions.
         source: where the questions come from, for the report.
         command: the command line, for the report.

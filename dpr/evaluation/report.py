@@ -78,18 +78,14 @@ class QuestionSet:
 class FusionUsed:
     """How the hybrid system was fused, and what a list said of a passage that it did not hold.
 
-    ``hangul`` is how the questions with Hangul were, where that was another way.
+    ``coverage_power`` is how strongly a question's weights followed the share of it that a list covers.
     """
 
     method: str
     weights: Mapping[str, float] | None
     rrf_constant: float
     missing_rule: str
-    hangul: FusionUsed | None = None
-
-    def as_json(self) -> dict[str, object]:
-        """Return the fusion as JSON values."""
-        return {**_fields(self), "hangul": self.hangul.as_json() if self.hangul else None}
+    coverage_power: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +106,7 @@ class Report:
             "pool": _fields(self.pool),
             "questions": _fields(self.questions),
             "depth": self.depth,
-            "fusion": self.fusion.as_json() if self.fusion else None,
+            "fusion": _fields(self.fusion) if self.fusion else None,
             "command": self.command,
             "versions": versions(),
             "machine": machine(),

@@ -26,6 +26,8 @@ from dpr.types import EncoderOptions
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 FORMS = ("whole", "as-is")
 RECORD = "training.json"
+FUSION = "fusion.json"
+"""Beside the pair: how it was trained, and how its scores and BM25's are fused."""
 
 
 def export(
@@ -61,8 +63,9 @@ def export(
         else:
             _copy(directory, output / role, DTYPES[dtype])
             write_prompts(output / role, config)
-    if (pair / RECORD).is_file():
-        shutil.copyfile(pair / RECORD, output / RECORD)
+    for name in (RECORD, FUSION):
+        if (pair / name).is_file():
+            shutil.copyfile(pair / name, output / name)
     size = sum(path.stat().st_size for path in output.rglob("*") if path.is_file())
     return {"output": str(output), "towers": len(towers), "form": form, "dtype": dtype, "size_bytes": size}
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dpr.config import DEFAULT_READER
+from dpr.measured import TokensRead
 from dpr.models.backends import choose_backend, choose_device, choose_precision
 from dpr.models.checkpoint import content_hash, resolve
 from dpr.models.positions import longest_input
@@ -21,7 +22,7 @@ from dpr.reader.model import ReaderConfig, fit_config, load_reader_model
 from dpr.reader.particles import without_particle
 from dpr.reader.probability import evidence_of
 from dpr.reader.windows import Window, make_windows, pad_windows
-from dpr.types import Candidates, Reading, TokensRead
+from dpr.types import Candidates, Reading
 
 
 class ExtractiveReader:

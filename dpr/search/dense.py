@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from dpr.measured import ReadsTokens, TokensRead
 from dpr.search.hits import PassageId, hits_of_list, refuse_bad_k
-from dpr.types import Encoder, FloatArray, Hit, IntArray, ReadsTokens, TokensRead, TopK, VectorIndex
+from dpr.types import Encoder, FloatArray, Hit, IntArray, TopK, VectorIndex
 
 
 class DenseRetriever:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
 from dpr.errors import RequestError
+from dpr.search.weighing import weigh
 from dpr.types import FloatArray, IntArray, TopK
 
 Doubles = npt.NDArray[np.float64]
@@ -113,25 +115,27 @@ MISSING_RULES: dict[str, str] = {name: method.missing_rule for name, method in M
 class Fusion:
     """How to fuse: a method of `METHODS`, a weight for each list (None: equal, summing to 1), and RRF's constant.
 
-    ``hangul`` is how questions with Hangul are fused, where that is another way: an encoder that knows one language
-    better deserves another weight in each. `fuse` sees no questions and leaves it to its caller.
+    ``coverage_power`` is how strongly a list's weight follows the share of a question that it knows: see
+    `dpr.search.weighing`. At 0, all questions have the same weights.
 
     Raises:
-        RequestError: the method is unknown, a weight is negative or not finite or all are 0, the constant is negative
-            or not finite; ``field`` says which.
+        RequestError: the method is unknown, a weight is negative or not finite or all are 0, the constant or the power
+            is negative or not finite; ``field`` says which.
     """
 
     method: str = "zscore"
     weights: Mapping[str, float] | None = None
     rrf_constant: float = RRF_CONSTANT
-    hangul: Fusion | None = None
+    coverage_power: float = 0.0
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             known = ", ".join(METHODS)
             raise RequestError(f"unknown fusion method {self.method!r}: choose from {known}", field="fusion")
-        if not (math.isfinite(self.rrf_constant) and self.rrf_constant >= 0):
-            raise RequestError(f"rrf_constant is {self.rrf_constant}: it must be 0 or more", field="rrf_constant")
+        for name in ("rrf_constant", "coverage_power"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise RequestError(f"{name} is {value}: it must be 0 or more", field=name)
         if self.weights is not None:
             _refuse_bad_weights(self.weights)
 
@@ -141,14 +145,12 @@ class Fusion:
         return MISSING_RULES[self.method]
 
     def weights_for(self, lists: Iterable[str]) -> dict[str, float]:
-        """Return the weight of each list; those for Hangul are checked as well.
+        """Return the weight of each list.
 
         Raises:
             RequestError: there is no list, or the weights name other lists than these.
         """
         names = list(lists)
-        if self.hangul is not None:
-            self.hangul.weights_for(names)
         if not names:
             raise RequestError("there is no result list to fuse: ask at least one retriever", field="fusion")
         if self.weights is None:
@@ -182,29 +184,41 @@ class FusedList:
 
 @dataclass(frozen=True, slots=True)
 class Fused:
-    """The best fused rows: ``rows`` (Q, k) padded with -1, ``scores`` (Q, k) padded with -inf, and each list's part."""
+    """The best fused rows: ``rows`` (Q, k) padded with -1, ``scores`` (Q, k) padded with -inf, and each list's part.
+
+    ``weights`` (Q,) are those of each list for each question.
+    """
 
     rows: IntArray
     scores: Doubles
     lists: dict[str, FusedList]
+    weights: dict[str, Doubles]
 
 
-def fuse(lists: Mapping[str, TopK], k: int, fusion: Fusion, passage_id: Callable[[int], str]) -> Fused:
+def fuse(
+    lists: Mapping[str, TopK],
+    k: int,
+    fusion: Fusion,
+    passage_id: Callable[[int], str],
+    coverage: Mapping[str, Doubles] = MappingProxyType({}),
+) -> Fused:
     """Fuse result lists of the same Q questions and keep the k best passages of each.
 
     Args:
         lists: for each list's name its rows and scores, (Q, d) with a depth d of its own, best first.
         k: at most this many passages are kept for each question.
-        fusion: method, weights and constant.
+        fusion: method, weights, constant and power.
         passage_id: the id of a row, asked only where fused scores are equal: ties are ordered by it.
+        coverage: how much of each question a list covers, (Q,), for the lists that measure it.
 
     Raises:
         RequestError: see `Fusion.weights_for`.
     """
-    weights = fusion.weights_for(lists)
+    given_weights = fusion.weights_for(lists)
     # Sums of three or more floats depend on their order, so it is the names' and not the mapping's.
     names = sorted(lists)
     candidates, slots = _candidates([lists[name] for name in names])
+    weights = weigh(given_weights, coverage, fusion.coverage_power, len(candidates))
     parts = {
         name: _part(lists[name], slot, candidates >= 0, weights[name], fusion)
         for name, slot in zip(names, slots, strict=True)
@@ -212,7 +226,7 @@ def fuse(lists: Mapping[str, TopK], k: int, fusion: Fusion, passage_id: Callable
     total = np.where(candidates >= 0, sum(part.contributions for part in parts.values()), -np.inf)
     best = _best(total, candidates, k, passage_id)  # (Q, k) slots
     taken = {name: _take(parts[name], best) for name in lists}
-    return Fused(np.take_along_axis(candidates, best, 1), np.take_along_axis(total, best, 1), taken)
+    return Fused(np.take_along_axis(candidates, best, 1), np.take_along_axis(total, best, 1), taken, weights)
 
 
 def _candidates(lists: list[TopK]) -> tuple[IntArray, list[IntArray]]:
@@ -229,8 +243,8 @@ def _candidates(lists: list[TopK]) -> tuple[IntArray, list[IntArray]]:
     return candidates, np.split(slots, np.cumsum([top.rows.shape[1] for top in lists])[:-1], axis=1)
 
 
-def _part(top: TopK, slots: IntArray, exists: Mask, weight: float, fusion: Fusion) -> FusedList:
-    """Lay a list out over the candidates and weigh its values, (Q, C)."""
+def _part(top: TopK, slots: IntArray, exists: Mask, weights: Doubles, fusion: Fusion) -> FusedList:
+    """Lay a list out over the candidates and weigh its values, (Q, C), by each question's weight, (Q,)."""
     held = top.rows >= 0
     place = np.nonzero(held)[0], slots[held]
     ranks = np.zeros(exists.shape, dtype=np.int64)
@@ -238,7 +252,7 @@ def _part(top: TopK, slots: IntArray, exists: Mask, weight: float, fusion: Fusio
     scores = np.repeat(_missing_score(top.scores, held), exists.shape[1], axis=1)
     scores[place] = top.scores[held]
     values = METHODS[fusion.method].values(Listed(ranks, scores, exists), fusion.rrf_constant)
-    return FusedList(ranks, np.where(ranks > 0, scores, np.nan), weight * values)
+    return FusedList(ranks, np.where(ranks > 0, scores, np.nan), weights[:, None] * values)
 
 
 def _missing_score(scores: FloatArray, held: Mask) -> Doubles:

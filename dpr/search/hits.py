@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from dpr.errors import RequestError
 from dpr.search.fusion import Fused, FusedList
-from dpr.types import Hit, ListScore, TopK
+from dpr.types import DoubleArray, Hit, ListScore, TopK, Weighing
 
 PassageId = Callable[[int], str]
 """The id of a row, such as ``PassageStore.id`` or the ``__getitem__`` of a list of ids."""
@@ -30,17 +30,31 @@ def hits_of_list(name: str, top: TopK, passage_id: PassageId) -> list[list[Hit]]
     ]
 
 
-def hits_of_fusion(fused: Fused, passage_id: PassageId) -> list[list[Hit]]:
-    """Return the fused hits, each with what every list said of it."""
+def hits_of_fusion(fused: Fused, coverage: Mapping[str, DoubleArray], passage_id: PassageId) -> list[list[Hit]]:
+    """Return the fused hits, each with what every list said of it, and how much each list counted."""
     lists = {name: _list_scores(part) for name, part in fused.lists.items()}
-    return [
-        [
-            Hit(row, passage_id(row), place + 1, score, {name: parts[question][place] for name, parts in lists.items()})
-            for place, (row, score) in enumerate(zip(rows, scores, strict=True))
-            if row >= 0
-        ]
-        for question, (rows, scores) in enumerate(zip(fused.rows.tolist(), fused.scores.tolist(), strict=True))
-    ]
+    found: list[list[Hit]] = []
+    for question, (rows, scores) in enumerate(zip(fused.rows.tolist(), fused.scores.tolist(), strict=True)):
+        weighing = Weighing(_of_question(fused.weights, question), _of_question(coverage, question))
+        found.append(
+            [
+                Hit(
+                    row,
+                    passage_id(row),
+                    place + 1,
+                    score,
+                    {name: lists[name][question][place] for name in lists},
+                    weighing,
+                )
+                for place, (row, score) in enumerate(zip(rows, scores, strict=True))
+                if row >= 0
+            ]
+        )
+    return found
+
+
+def _of_question(values: Mapping[str, DoubleArray], question: int) -> dict[str, float]:
+    return {name: float(of_list[question]) for name, of_list in values.items()}
 
 
 def _list_scores(part: FusedList) -> list[list[ListScore]]:

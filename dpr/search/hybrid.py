@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 from dpr.errors import ConfigError, RequestError
+from dpr.measured import ReadsTokens, TokensRead
 from dpr.search.fusion import Fusion, fuse
 from dpr.search.hits import PassageId, hits_of_fusion, refuse_bad_k
-from dpr.text.scripts import has_hangul
-from dpr.types import Hit, ReadsTokens, TokensRead, TopK
+from dpr.types import DoubleArray, Hit, TopK
 
 DEFAULT_DEPTH = 100
 
@@ -25,12 +25,27 @@ class CandidateSource(Protocol):
         """Return the rows and scores of the k best passages, (Q, k)."""
 
 
+@runtime_checkable
+class MeasuresCoverage(Protocol):
+    """A source that knows how much of a question its best hit covers."""
+
+    def top_k_and_coverage(self, questions: Sequence[str], k: int) -> tuple[TopK, DoubleArray]:
+        """Return the k best passages, (Q, k), and how much of each question its best one covers, (Q,)."""
+
+
+def candidates_of(source: CandidateSource, questions: Sequence[str], k: int) -> tuple[TopK, DoubleArray | None]:
+    """Return the k best passages, (Q, k), and the coverage of each question, (Q,), where the source measures it."""
+    if isinstance(source, MeasuresCoverage):
+        return source.top_k_and_coverage(questions, k)
+    return source.top_k(questions, k), None
+
+
 class HybridRetriever:
     """Fuses the candidates of retrievers over one index.
 
     Each source gives ``depth`` candidates whatever k is asked for, so that a passage's fused score, and with it the
-    first hits, do not depend on how many of them are wanted. Where the fusion has a way of its own for Hangul, each
-    question of a batch is fused by its script.
+    first hits, do not depend on how many of them are wanted. Each question of a batch has weights of its own, where the
+    fusion follows coverage.
     """
 
     def __init__(
@@ -71,20 +86,10 @@ class HybridRetriever:
         refuse_bad_k(k)
         if k > self.depth:
             raise RequestError(f"k is {k}: a hybrid of {self.depth} candidates a list gives at most {self.depth}", "k")
-        lists = {name: source.top_k(questions, self.depth) for name, source in self._sources.items()}
-        found: list[list[Hit]] = [[] for _ in questions]
-        for fusion, places in _by_fusion(self.fusion, questions):
-            part = {name: TopK(top.rows[places], top.scores[places]) for name, top in lists.items()}
-            hits = hits_of_fusion(fuse(part, k, fusion, self._passage_id), self._passage_id)
-            for place, of_question in zip(places, hits, strict=True):
-                found[place] = of_question
-        return found
-
-
-def _by_fusion(fusion: Fusion, questions: Sequence[str]) -> Iterator[tuple[Fusion, list[int]]]:
-    """Yield each fusion that some of the questions are to be fused by, and their places."""
-    in_hangul = [fusion.hangul is not None and has_hangul(question) for question in questions]
-    for way, wanted in ((fusion, False), (fusion.hangul, True)):
-        places = [place for place, has in enumerate(in_hangul) if has == wanted]
-        if way is not None and places:
-            yield way, places
+        lists, coverage = {}, {}
+        for name, source in self._sources.items():
+            lists[name], share = candidates_of(source, questions, self.depth)
+            if share is not None:
+                coverage[name] = share
+        fused = fuse(lists, k, self.fusion, self._passage_id, coverage)
+        return hits_of_fusion(fused, coverage, self._passage_id)

@@ -5,21 +5,19 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from dpr.errors import RequestError
+from dpr.errors import IndexFormatError, RequestError
 from dpr.search.dense import DenseRetriever
 from dpr.search.fusion import Fusion
 from dpr.search.hybrid import HybridRetriever
 from dpr.search.lazy import Lazy
 from dpr.search.parts import IndexParts
+from dpr.search.record import DEFAULT_FUSION, HYBRID_LISTS, fusion_of
 from dpr.search.sparse import SparseRetriever
 from dpr.store.generation import read_current
 from dpr.store.layout import IndexLayout
 from dpr.store.manifest import Manifest, check_sizes
 from dpr.store.passages import PassageStore
 from dpr.types import Analyzer, Encoder, Retriever
-
-HYBRID_LISTS = ("dense", "bm25")
-"""The lists that the hybrid retriever fuses."""
 
 
 def open_index(
@@ -49,17 +47,27 @@ def open_index(
 
 
 class OpenIndex:
-    """One generation of an index, opened; any number of threads may ask it for retrievers."""
+    """One generation of an index, opened; any number of threads may ask it for retrievers.
+
+    Attributes:
+        names: the retrievers that it has.
+        fusion: how ``hybrid`` fuses where it is not told: as the index has on record, else by `DEFAULT_FUSION`.
+    """
 
     def __init__(self, parts: IndexParts) -> None:
-        """Serve the retrievers that the parts are enough for."""
+        """Serve the retrievers that the parts are enough for.
+
+        Raises:
+            IndexFormatError: the fusion on record is none that this program knows.
+        """
         self.parts = parts
         has_vectors = parts.manifest.encoder is not None
         self._sources: dict[str, Lazy[DenseRetriever | SparseRetriever]] = {
             **({"dense": Lazy(self._dense)} if has_vectors else {}),
             **{name: Lazy(partial(self._sparse, name)) for name in parts.sparse_indexes},
         }
-        self._hybrid = Lazy(partial(self._fused, Fusion()))
+        self.fusion = _recorded_fusion(parts.manifest)
+        self._hybrid = Lazy(partial(self._fused, self.fusion))
         self.names = (*self._sources, "hybrid") if has_vectors else tuple(self._sources)
 
     @property
@@ -109,3 +117,15 @@ class OpenIndex:
         if name in ("dense", "hybrid"):
             return f"this index has no vectors for the retriever {name!r}; choose from {known}, or build it with them"
         return f"unknown retriever {name!r}; choose from {known}"
+
+
+def _recorded_fusion(manifest: Manifest) -> Fusion:
+    if manifest.fusion is None:
+        return DEFAULT_FUSION
+    try:
+        return fusion_of(manifest.fusion)
+    except RequestError as error:
+        raise IndexFormatError(
+            f"the index has a fusion on record that this program cannot use ({error}); rebuild with dpr-index build, "
+            "or use the program that wrote it"
+        ) from None

@@ -1,12 +1,12 @@
-"""Which of many fusion weights to use: of those that are as good as the best, the nearest to equal, in plain numpy.
+"""Which fusion weights to use: of those that are as good as the best, the nearest to the default, in plain numpy.
 
 The weights that happen to be best on some questions are a fluke in part: the curve is flat around its top, and its
 highest point moves when a few questions change, and further when they are asked of other documents. So the choice is
-on the plateau, the weights around the best that are worse by no more than one standard error, and there the simplest,
-which for a fusion is equal weights or what comes nearest: the rule by which Breiman et al. (1984, section 3.4.3) choose
+on the plateau, the weights around the best that are worse by no more than one standard error, and there what needs
+no questions, the default weights, or what comes nearest: the rule by which Breiman et al. (1984, section 3.4.3) choose
 the size of a tree. The standard error is that of the difference from the best on the same questions. The fewer the
-questions, the wider the plateau, and the nearer the choice to equal weights. Where equal weights are not on it and a
-list alone is the best of all, nothing speaks for fusing, and the choice is that list.
+questions, the wider the plateau, and the nearer the choice to the default. Where the default is not on it and a list
+alone is the best of all, nothing speaks for fusing, and the choice is that list.
 
 Arrays of values are (W, Q): for each of W points of a grid of weights, the objective of each of Q questions. Questions
 come in groups (a document's), which are the units of evidence.
@@ -14,6 +14,7 @@ come in groups (a document's), which are the units of evidence.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,7 +47,9 @@ class Choice:
     chosen: int
 
 
-def choose(grid: IntArray, values: Values, ties: Values, groups: IntArray) -> Choice:
+def choose(
+    grid: IntArray, values: Values, ties: Values, groups: IntArray, default: Sequence[float] | None = None
+) -> Choice:
     """Choose a point of the grid.
 
     Args:
@@ -54,21 +57,24 @@ def choose(grid: IntArray, values: Values, ties: Values, groups: IntArray) -> Ch
         values: the objective, (W, Q).
         ties: decides between points of equal objective, (W, Q).
         groups: for each question the number of its group, (Q,).
+        default: the weights (L,) that need no questions; equal ones unless given.
     """
     means = values.mean(axis=1)
     best = int(np.lexsort([ties.mean(axis=1), means])[-1])
     behind = values[best] - values
     plateau = np.flatnonzero(_connected(grid, means[best] - means <= _standard_errors(behind, groups), best))
-    distances = _from_equal(grid)[plateau]
+    from_default = _from_default(grid, default)
+    distances = from_default[plateau]
     chosen = plateau[np.lexsort([-means[plateau], distances.round(9)])[0]]
-    if (grid[best] > 0).sum() == 1 and distances.min() > _from_equal(grid).min():
+    if (grid[best] > 0).sum() == 1 and distances.min() > from_default.min():
         chosen = best
     return Choice(best, tuple(plateau.tolist()), int(chosen))
 
 
-def _from_equal(grid: IntArray) -> Values:
-    """Return how far each point is from equal weights, (W,), as the square of the distance in steps."""
-    distances: Values = ((grid - grid[0].sum() / grid.shape[1]) ** 2).sum(axis=1)
+def _from_default(grid: IntArray, default: Sequence[float] | None) -> Values:
+    """Return how far each point is from the default weights, (W,), as the square of the distance in steps."""
+    weights = np.ones(grid.shape[1]) if default is None else np.asarray(default)
+    distances: Values = ((grid - grid[0].sum() * weights / weights.sum()) ** 2).sum(axis=1)
     return distances
 
 
@@ -105,16 +111,23 @@ class HeldOut:
     """What the choice is worth on questions that it was not made on.
 
     ``value`` is the mean objective with weights that were chosen without the question's own fold, ``over_list`` the
-    gain over the single list that was best there, ``over_equal`` that over (the grid's nearest to) equal weights.
+    gain over the single list that was best there, ``over_default`` that over (the grid's nearest to) the default.
     """
 
     folds: int
     value: float
     over_list: Difference
-    over_equal: Difference
+    over_default: Difference
 
 
-def cross_validate(grid: IntArray, values: Values, ties: Values, groups: IntArray, folds: int) -> HeldOut | None:
+def cross_validate(
+    grid: IntArray,
+    values: Values,
+    ties: Values,
+    groups: IntArray,
+    folds: int,
+    default: Sequence[float] | None = None,
+) -> HeldOut | None:
     """Choose on all folds but one and measure on that one, for each of them; None for fewer than two groups or folds.
 
     No group is in two folds. The arguments are those of `choose`; there are at most as many folds as groups.
@@ -124,14 +137,14 @@ def cross_validate(grid: IntArray, values: Values, ties: Values, groups: IntArra
         return None
     fold_of = _fold_of(groups, folds)
     alone = np.flatnonzero((grid > 0).sum(axis=1) == 1)
-    equal = int(_from_equal(grid).argmin())
+    unfitted = int(_from_default(grid, default).argmin())
     fused, single = np.empty(values.shape[1]), np.empty(values.shape[1])
     for fold in range(folds):
         inside, outside = fold_of == fold, fold_of != fold
-        choice = choose(grid, values[:, outside], ties[:, outside], groups[outside])
+        choice = choose(grid, values[:, outside], ties[:, outside], groups[outside], default)
         fused[inside] = values[choice.chosen, inside]
         single[inside] = values[alone[values[alone][:, outside].mean(axis=1).argmax()], inside]
-    return HeldOut(folds, float(fused.mean()), compare(single, fused, groups), compare(values[equal], fused, groups))
+    return HeldOut(folds, float(fused.mean()), compare(single, fused, groups), compare(values[unfitted], fused, groups))
 
 
 def _fold_of(groups: IntArray, folds: int) -> IntArray:

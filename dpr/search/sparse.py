@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dpr.search.hits import PassageId, hits_of_list, refuse_bad_k
 from dpr.sparse.spellings import as_passages_spell
-from dpr.types import Analyzer, Hit, SparseIndex, TopK
+from dpr.types import Analyzer, DoubleArray, Hit, SparseIndex, TopK
 
 
 class SparseRetriever:
@@ -20,8 +20,13 @@ class SparseRetriever:
 
     def top_k(self, questions: Sequence[str], k: int) -> TopK:
         """Return the rows and scores of the k best passages, (Q, k)."""
-        words = list(self._analyzer.questions(questions))
-        return self._index.search(as_passages_spell(words, self._index, self._analyzer.halves), k)
+        return self._index.search(self._terms(questions), k)
+
+    def top_k_and_coverage(self, questions: Sequence[str], k: int) -> tuple[TopK, DoubleArray]:
+        """Return the k best passages, (Q, k), and how much of each question its best one covers, (Q,)."""
+        terms = self._terms(questions)
+        top = self._index.search(terms, k)
+        return top, self._index.coverage(terms, top.rows[:, 0])
 
     def search(self, questions: Sequence[str], k: int) -> list[list[Hit]]:
         """Return at most k hits for each question, best first.
@@ -31,3 +36,7 @@ class SparseRetriever:
         """
         refuse_bad_k(k)
         return hits_of_list(self.name, self.top_k(questions, k), self.passage_id)
+
+    def _terms(self, questions: Sequence[str]) -> list[list[str]]:
+        words = list(self._analyzer.questions(questions))
+        return as_passages_spell(words, self._index, self._analyzer.halves)

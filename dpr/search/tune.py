@@ -1,4 +1,4 @@
-"""Fusion weights fitted to questions with known passages, for all of them or by script.
+"""Fusion weights fitted to questions with known passages.
 
 Each list is retrieved once; every point of a grid of weights is then fused by `dpr.search.fusion` itself, so that the
 numbers are those that a search with these weights gives. What is done with the curve is `dpr.search.plateau`.
@@ -11,27 +11,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dpr.errors import DataError, RequestError
+from dpr.errors import RequestError
 from dpr.evaluation.gold import judge_questions
 from dpr.evaluation.metrics import Judged, Values, parse_metric
 from dpr.evaluation.report import QuestionSet
 from dpr.search.dense import DenseRetriever
 from dpr.search.fusion import Fusion, fuse
-from dpr.search.hybrid import DEFAULT_DEPTH, CandidateSource
-from dpr.search.open import HYBRID_LISTS, OpenIndex
+from dpr.search.hybrid import DEFAULT_DEPTH, CandidateSource, candidates_of
+from dpr.search.open import OpenIndex
 from dpr.search.plateau import choose, cross_validate, weight_grid
+from dpr.search.record import DEFAULT_FUSION, HYBRID_LISTS
 from dpr.search.sparse import SparseRetriever
-from dpr.search.tuned import DEFAULT, HANGUL, Point, Tuned, TunedByScript
-from dpr.text.scripts import has_hangul
-from dpr.types import Example, IntArray, Progress, Question, TopK, no_progress
+from dpr.search.tuned import Point, Tuned
+from dpr.types import DoubleArray, Example, IntArray, Progress, Question, TopK, no_progress
 
 OBJECTIVE = "mrr@10"
 TIE_BREAKS = ("recall@1", "mrr@10")
 SHOWN_METRICS = ("recall@1", "recall@20", "mrr@10")
 MAX_LISTS = 3
 FOLDS = 5
-MIN_QUESTIONS = 30
-"""So many questions of each script, at least: below it the standard error, which the choice rests on, says little."""
 BATCH_QUESTIONS = 256
 
 
@@ -46,7 +44,7 @@ def tune(
     *,
     source: str = "",
 ) -> Tuned:
-    """Find the weights that fuse an index's lists best for questions.
+    """Find the weights that fuse an index's lists best for questions, following coverage as the default fusion does.
 
     Args:
         index: the open index.
@@ -74,61 +72,29 @@ def tune(
     grid = weight_grid(len(lists))
     weights = [dict(zip(lists, point, strict=True)) for point in (grid / grid[0].sum()).round(9).tolist()]
     found = {name: _retrieve(name, sources[name], judged.questions, progress) for name in lists}
-    values = _curve(found, [Fusion(method, each) for each in weights], metrics, gold, index.passages.id, progress)
+    fusions = [Fusion(method, each, coverage_power=DEFAULT_FUSION.coverage_power) for each in weights]
+    values = _curve(found, fusions, metrics, gold, index.passages.id, progress)
+    default = [DEFAULT_FUSION.weights_for(HYBRID_LISTS)[name] for name in lists] if is_hybrid(lists) else None
     decisive = values[objective], values[next(name for name in TIE_BREAKS if name != objective)]
     return Tuned(
         method,
+        DEFAULT_FUSION.coverage_power,
         objective,
         tuple(
             Point(each, {name: float(values[name][number].mean()) for name in metrics})
             for number, each in enumerate(weights)
         ),
-        choose(grid, *decisive, documents),
-        cross_validate(grid, *decisive, documents, folds),
+        choose(grid, *decisive, documents, default),
+        cross_validate(grid, *decisive, documents, folds, default),
         QuestionSet(source, len(judged.questions), judged.gold_missing, judged.left_out),
         len(np.unique(documents)),
         index.generation,
     )
 
 
-def tune_by_script(
-    index: OpenIndex,
-    examples: Iterable[Example],
-    lists: Sequence[str] = HYBRID_LISTS,
-    objective: str = OBJECTIVE,
-    method: str = Fusion().method,
-    folds: int = FOLDS,
-    progress: Progress = no_progress,
-    *,
-    source: str = "",
-) -> TunedByScript:
-    """Do what `tune` does, for the questions with Hangul and for all others, each on its own.
-
-    Raises:
-        DataError: one of the two has fewer than `MIN_QUESTIONS` questions to judge.
-        ConfigError, RequestError, DataError: see `tune`.
-    """
-    parts: dict[str, list[Example]] = {HANGUL: [], DEFAULT: []}
-    for example in examples:
-        parts[HANGUL if has_hangul(example.question.text) else DEFAULT].append(example)
-    with_hangul, without = (sum(map(_can_be_judged, part)) for part in parts.values())
-    if min(with_hangul, without) < MIN_QUESTIONS:
-        raise DataError(
-            f"there are {with_hangul} questions with Hangul and {without} without to fit weights to: give at least "
-            f"{MIN_QUESTIONS} of each, or fit the same weights for all"
-        )
-
-    def fitted(name: str) -> Tuned:
-        def told(stage: str, done: int, total: int | None) -> None:
-            progress(f"{name}: {stage}", done, total)
-
-        return tune(index, parts[name], lists, objective, method, folds, told, source=source)
-
-    return TunedByScript(fitted(HANGUL), fitted(DEFAULT))
-
-
-def _can_be_judged(example: Example) -> bool:
-    return bool(example.positives) and not example.is_impossible
+def is_hybrid(lists: Sequence[str]) -> bool:
+    """Tell whether these are the lists that ``hybrid`` fuses, in any order."""
+    return sorted(lists) == sorted(HYBRID_LISTS)
 
 
 def _sources(index: OpenIndex, names: Sequence[str], method: str) -> dict[str, CandidateSource]:
@@ -191,16 +157,27 @@ def _batches(count: int) -> Iterator[slice]:
     return (slice(start, min(start + BATCH_QUESTIONS, count)) for start in range(0, count, BATCH_QUESTIONS))
 
 
-def _retrieve(name: str, source: CandidateSource, questions: Sequence[Question], progress: Progress) -> TopK:
-    found = []
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """What a list found for Q questions, and how much of each it covers, (Q,), where it measures that."""
+
+    top: TopK
+    coverage: DoubleArray | None
+
+
+def _retrieve(name: str, source: CandidateSource, questions: Sequence[Question], progress: Progress) -> Retrieved:
+    found, shares = [], []
     for batch in _batches(len(questions)):
-        found.append(source.top_k([question.text for question in questions[batch]], DEFAULT_DEPTH))
+        top, coverage = candidates_of(source, [question.text for question in questions[batch]], DEFAULT_DEPTH)
+        found.append(top)
+        shares += [] if coverage is None else [coverage]
         progress(f"retrieve {name}", batch.stop, len(questions))
-    return TopK(np.concatenate([top.rows for top in found]), np.concatenate([top.scores for top in found]))
+    whole = TopK(np.concatenate([top.rows for top in found]), np.concatenate([top.scores for top in found]))
+    return Retrieved(whole, np.concatenate(shares) if shares else None)
 
 
 def _curve(
-    lists: Mapping[str, TopK],
+    lists: Mapping[str, Retrieved],
     fusions: Sequence[Fusion],
     names: Sequence[str],
     gold: Gold,
@@ -213,8 +190,9 @@ def _curve(
     values = {name: np.empty((len(fusions), len(gold.rows))) for name in names}
     for number, fusion in enumerate(fusions):
         for batch in _batches(len(gold.rows)):
-            part = {name: TopK(top.rows[batch], top.scores[batch]) for name, top in lists.items()}
-            judged = gold.judge(fuse(part, deepest, fusion, passage_id).rows, batch)
+            part = {name: TopK(each.top.rows[batch], each.top.scores[batch]) for name, each in lists.items()}
+            coverage = {name: each.coverage[batch] for name, each in lists.items() if each.coverage is not None}
+            judged = gold.judge(fuse(part, deepest, fusion, passage_id, coverage).rows, batch)
             for name, (metric, k) in metrics.items():
                 values[name][number, batch] = metric(judged, k)
         progress("fuse", number + 1, len(fusions))

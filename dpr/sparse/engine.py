@@ -15,10 +15,11 @@ from dpr.errors import IndexFormatError
 from dpr.sparse import kernel
 from dpr.sparse.compiled import read_only
 from dpr.sparse.counts import TermCounts
+from dpr.sparse.coverage import coverage
 from dpr.sparse.question_terms import QuestionTerms, frequencies_of
 from dpr.sparse.scheme import scheme_of
 from dpr.topk import merge_top_k, no_hits
-from dpr.types import FloatArray, IntArray, TopK
+from dpr.types import DoubleArray, FloatArray, IntArray, TopK
 
 RankArray = npt.NDArray[np.int32]
 
@@ -133,6 +134,11 @@ class SparseEngine:
             [segment.counts.vocabulary for segment in self._segments],
             [segment.frequencies for segment in self._segments],
         )[1]
+
+    def coverage(self, questions: Sequence[Sequence[str]], rows: IntArray) -> DoubleArray:
+        """Return how much of each question, given as its terms, the passage of its row covers, (Q,)."""
+        counts, frequencies = [part.counts for part in self._segments], [part.frequencies for part in self._segments]
+        return coverage(questions, rows, counts, frequencies, self._passages)
 
     def _scores_of_thread(self, postings: kernel.Postings) -> FloatArray:
         """Return this thread's working memory: getting it from the system anew costs half a search of rare terms."""

@@ -8,10 +8,11 @@ import numpy as np
 from rank_bm25 import BM25Okapi
 
 from dpr.sparse.counts import TermCounts
+from dpr.sparse.coverage import coverage
 from dpr.sparse.engine import RankArray, rank_of_rows
 from dpr.sparse.question_terms import frequencies_of
 from dpr.topk import no_hits
-from dpr.types import FloatArray, IntArray, TopK
+from dpr.types import DoubleArray, FloatArray, IntArray, TopK
 
 
 class RankBM25Engine:
@@ -65,6 +66,11 @@ class RankBM25Engine:
     def frequencies(self, terms: Sequence[str]) -> IntArray:
         """Return the document frequency of each term, (terms,)."""
         return frequencies_of(terms, [self._counts.vocabulary], [self._counts.document_frequencies])[1]
+
+    def coverage(self, questions: Sequence[Sequence[str]], rows: IntArray) -> DoubleArray:
+        """Return how much of each question, given as its terms, the passage of its row covers, (Q,)."""
+        counts = self._counts
+        return coverage(questions, rows, [counts], [counts.document_frequencies], len(counts.lengths))
 
     def _scores(self, terms: Sequence[int]) -> FloatArray:
         with np.errstate(invalid="ignore"):  # b = 1 makes 0 / 0 of an empty passage, which is no hit

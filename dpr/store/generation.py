@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -154,6 +154,22 @@ def publish_again(root: Path, number: int) -> Manifest:
         _finish_publication(layout)
         manifest = _manifest_on_disk(layout, number)
         write_current(layout, number)
+    return manifest
+
+
+def rewrite_current(root: Path, change: Callable[[Manifest], Manifest]) -> Manifest:
+    """Replace the manifest of the published generation in one step; return the new one. No other file may change.
+
+    Raises:
+        IndexFormatError: there is no published generation, or its manifest cannot be used.
+        IndexLockedError: another process is writing the index.
+    """
+    layout = IndexLayout(root)
+    current_number(root)
+    with writer_lock(layout.lock):
+        _finish_publication(layout)
+        manifest = change(read_current(root))
+        write_atomically(layout.manifest(manifest.generation), manifest.to_json())
     return manifest
 
 

@@ -130,6 +130,16 @@ class WeightsRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class FusionRecord:
+    """How ``hybrid`` fuses where it is not told: the method, each list's weight, and how it follows coverage."""
+
+    method: str
+    weights: Mapping[str, float]
+    coverage_power: float
+    rrf_constant: float
+
+
+@dataclass(frozen=True, slots=True)
 class SourceRecord:
     """What one source gave: passages indexed, and passages skipped because they were there already."""
 
@@ -155,7 +165,8 @@ class Provenance:
 class Manifest:
     """One generation of an index. ``files`` are named relative to the index, with ``/``; weights by retriever.
 
-    ``passages`` are those that are not deleted, ``terms`` the different ones that these have.
+    ``passages`` are those that are not deleted, ``terms`` the different ones that these have. ``fusion`` is None where
+    neither the encoder brought one nor any was fitted to the index.
     """
 
     format_version: int
@@ -168,6 +179,7 @@ class Manifest:
     weights: Mapping[str, WeightsRecord]
     files: Mapping[str, FileRecord]
     provenance: Provenance
+    fusion: FusionRecord | None = None
 
     @property
     def name(self) -> str:

@@ -18,7 +18,7 @@ from dpr.types import Answer, Hit, Passage
 from service import examples
 from service.deps import DefaultFusion, EngineOf, SettingsOf
 from service.errors import NoReaderError
-from service.fusion import fusion_of, fusion_out
+from service.fusion import fusion_of, fusion_out, weighing_out
 from service.routes.documented import documented
 from service.schemas import (
     AnswerOut,
@@ -90,7 +90,10 @@ def _retrieve(qa: OpenQA, request: RetrieveRequest, retriever: RetrieverName, fu
     retrieved = time.perf_counter()
     results = [
         RetrieveResult(
-            question=question, hits=_hits(hits, qa.passages(hits)), note=qa.note(question, retriever) or None
+            question=question,
+            hits=_hits(hits, qa.passages(hits)),
+            weighing=weighing_out(hits),
+            note=qa.note(question, retriever) or None,
         )
         for question, hits in zip(request.batch, found, strict=True)
     ]
@@ -129,6 +132,7 @@ def _query_result(answered: Answered) -> QueryResult:
     return QueryResult(
         question=answered.question,
         hits=_hits(answered.hits, answered.passages),
+        weighing=weighing_out(answered.hits),
         is_answered=reading.is_answered,
         no_answer_score=reading.no_answer_score if math.isfinite(reading.no_answer_score) else None,
         probability=reading.probability,

@@ -58,6 +58,7 @@ class Index:
 
     generation = "000007"
     passages = Pool()
+    fusion = Fusion("zscore", {"dense": 0.2, "bm25": 0.8}, coverage_power=2.0)
 
     def __init__(self) -> None:
         self.opened = {
@@ -135,16 +136,15 @@ def test_the_fusion_goes_to_hybrid_alone_and_into_the_report(tmp_path: Path) -> 
     assert report.fusion is not None
     assert (report.fusion.method, report.fusion.weights) == ("rrf", {"dense": 0.3, "bm25": 0.7})
     assert "nothing" in report.fusion.missing_rule
-    assert report.fusion.hangul is None
+    assert report.fusion.coverage_power == 0
 
 
-def test_a_fusion_by_script_is_told_in_the_report(tmp_path: Path) -> None:
-    hangul = Fusion("zscore", {"dense": 0.1, "bm25": 0.9})
-    benchmark(Index(), examples(), ["hybrid"], [1], tmp_path, Fusion("rrf", {"dense": 0.3, "bm25": 0.7}, hangul=hangul))
+def test_without_a_fusion_the_report_tells_that_of_the_index(tmp_path: Path) -> None:
+    index = Index()
+    benchmark(index, examples(), ["hybrid"], [1], tmp_path)
+    assert index.fusions == {"hybrid": None}
     fusion = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["fusion"]
-    assert (fusion["method"], fusion["weights"]) == ("rrf", {"dense": 0.3, "bm25": 0.7})
-    assert (fusion["hangul"]["method"], fusion["hangul"]["weights"]) == ("zscore", {"dense": 0.1, "bm25": 0.9})
-    assert fusion["hangul"]["hangul"] is None
+    assert (fusion["method"], fusion["weights"], fusion["coverage_power"]) == ("zscore", {"dense": 0.2, "bm25": 0.8}, 2)
 
 
 def test_missing_gold_passages_are_misses_and_are_counted(tmp_path: Path) -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from dpr.errors import RequestError
+from dpr.measured import TokensRead
 from dpr.pipeline import MAX_QUESTION_CHARACTERS, OpenQA, broken_rule
 from dpr.search.fusion import Fusion
 from dpr.search.open import OpenIndex, open_index
-from dpr.types import Answer, Candidates, FloatArray, Reading, TokensRead
+from dpr.types import Answer, Candidates, FloatArray, Reading
 from index_builder.build import BuildOptions, build
 from tests.fakes import HashEncoder, WordAnalyzer
 

@@ -10,11 +10,13 @@ from typing import Any, cast
 from starlette.testclient import TestClient
 
 from dpr.errors import RequestError
+from dpr.measured import TokensRead
 from dpr.pipeline import OpenQA
 from dpr.search.fusion import Fusion
 from dpr.search.open import OpenIndex
+from dpr.search.record import DEFAULT_FUSION
 from dpr.store.manifest import AnalyzerRecord, DenseRecord, EncoderRecord
-from dpr.types import Answer, Candidates, Hit, ListScore, Passage, Reader, Reading, TokensRead
+from dpr.types import Answer, Candidates, Hit, ListScore, Passage, Reader, Reading
 from service.app import create_app
 from service.engine import Engine
 from service.settings import Settings
@@ -78,6 +80,7 @@ class FakeIndex:
     manifest = FakeManifest()
     passages = FakePassages()
     names = ("dense", "bm25", "hybrid")
+    fusion = DEFAULT_FUSION
 
     def retriever(self, name: str, fusion: Fusion | None = None) -> FakeRetriever:
         if name not in self.names:

@@ -58,7 +58,7 @@ def test_a_batch_keeps_its_order(client: TestClient) -> None:
 def test_the_fusion_and_its_missing_rule_are_told(client: TestClient, method: str) -> None:
     weights = {"dense": 0.25, "bm25": 0.75}
     fusion = ask(client, "/v1/retrieve", question="hangul", fusion=method, weights=weights)["fusion"]
-    assert fusion == {"method": method, "weights": weights, "missing_rule": MISSING_RULES[method], "hangul": None}
+    assert fusion == {"method": method, "weights": weights, "coverage_power": 0, "missing_rule": MISSING_RULES[method]}
 
 
 def test_a_single_list_has_no_fusion(client: TestClient) -> None:
@@ -99,6 +99,7 @@ def test_a_question_without_hits_is_not_answered(client: TestClient) -> None:
     assert result == {
         "question": "zebra",
         "hits": [],
+        "weighing": None,
         "is_answered": False,
         "no_answer_score": None,
         "probability": None,

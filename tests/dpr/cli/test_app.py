@@ -10,6 +10,8 @@ from typer.testing import CliRunner, Result
 from dpr.cli import app
 from dpr.errors import ConfigError, DataError, DPRError, RequestError
 from dpr.models.encoders import load_encoder
+from dpr.search.fusion import Fusion
+from dpr.search.record import write_fusion
 from dpr.text.registry import analyzer
 from index_builder.build import BuildOptions, build
 
@@ -70,32 +72,43 @@ def test_weights_and_methods_of_fusion_reach_the_search(index: Path) -> None:
 
 @pytest.fixture
 def fusion_file(tmp_path: Path) -> Path:
-    """Ranks of BM25 alone, but for questions with Hangul those of the encoder alone."""
-    ranks = {"method": "rrf", "rrf_constant": 60}
-    parts = {
-        "hangul": {**ranks, "weights": {"dense": 1, "bm25": 0}},
-        "default": {**ranks, "weights": {"dense": 0, "bm25": 1}},
-    }
+    """Ranks of the encoder alone."""
     path = tmp_path / "fusion.json"
-    path.write_text(json.dumps(parts), encoding="utf-8")
+    write_fusion(path, Fusion("rrf", {"dense": 1.0, "bm25": 0.0}), {})
     return path
 
 
-@pytest.mark.parametrize(("question", "decisive"), [("water clock", "bm25"), ("물시계 water clock", "dense")])
-def test_a_fusion_file_chooses_by_the_script_of_a_question(
-    index: Path, reader: Path, fusion_file: Path, question: str, decisive: str
+def test_search_tells_how_much_each_list_counted_and_why(index: Path) -> None:
+    question = "물시계 water clock"
+    hits = parsed(call("search", question, "--index", str(index), "--json"))
+    weighing = hits[0]["weighing"]
+    share = weighing["coverage"]["bm25"]
+    known = 0.75 * share**2
+    assert 0 < share <= 1
+    assert weighing["weights"] == {
+        "dense": pytest.approx(0.25 / (0.25 + known)),
+        "bm25": pytest.approx(known / (0.25 + known)),
+    }
+    printed = call("search", question, "--index", str(index)).stdout
+    assert f"bm25 {weighing['weights']['bm25']:.2f} (bm25 covers {100 * share:.0f} % of the question)" in printed
+
+
+def test_a_file_wins_over_the_index_and_options_say_the_weights_of_every_question(
+    index: Path, reader: Path, fusion_file: Path
 ) -> None:
-    arguments = question, "--index", str(index), "--fusion-file", str(fusion_file), "--k", "3", "--json"
-    hits = parsed(call("search", *arguments))
-    assert [hit["lists"][decisive]["rank"] for hit in hits] == [1, 2, 3]
-    answered = parsed(call("ask", *arguments, "--reader", str(reader)))
+    arguments = "물시계 water clock", "--index", str(index), "--k", "3", "--json"
+    hits = parsed(call("search", *arguments, "--fusion-file", str(fusion_file)))
+    assert [hit["lists"]["dense"]["rank"] for hit in hits] == [1, 2, 3]
+    answered = parsed(call("ask", *arguments, "--fusion-file", str(fusion_file), "--reader", str(reader)))
     assert [passage["id"] for passage in answered["passages"]] == [hit["passage_id"] for hit in hits]
+    given = parsed(call("search", *arguments, "--weight", "dense=0.3", "--weight", "bm25=0.7"))
+    assert given[0]["weighing"]["weights"] == {"dense": 0.3, "bm25": 0.7}
 
 
 def test_a_benchmark_reports_the_fusion_of_a_file(
     index: Path, demo_files: tuple[Path, Path], fusion_file: Path, tmp_path: Path
 ) -> None:
-    arguments = "--questions", f"squad:{demo_files[0]}@:2", "--retrievers", "bm25,hybrid"
+    arguments = "--questions", f"squad:{demo_files[0]}@:2", "--retrievers", "dense,hybrid"
     report = parsed(
         call(
             "benchmark",
@@ -109,12 +122,9 @@ def test_a_benchmark_reports_the_fusion_of_a_file(
             "--json",
         )
     )
-    assert (report["fusion"]["weights"], report["fusion"]["hangul"]["weights"]) == (
-        {"dense": 0, "bm25": 1},
-        {"dense": 1, "bm25": 0},
-    )
-    bm25, hybrid = (report["systems"][name]["metrics"]["mrr@10"] for name in ("bm25", "hybrid"))
-    assert bm25 == hybrid
+    assert (report["fusion"]["method"], report["fusion"]["weights"]) == ("rrf", {"dense": 1, "bm25": 0})
+    dense, hybrid = (report["systems"][name]["metrics"]["mrr@10"] for name in ("dense", "hybrid"))
+    assert dense == hybrid
 
 
 def test_ask_shows_the_answer_in_its_passage(index: Path, reader: Path) -> None:

@@ -11,8 +11,10 @@ import typer
 from typer.testing import CliRunner, Result
 
 from dpr.cli.tune import tune_command
-from dpr.errors import DataError, DPRError, RequestError
-from dpr.search.tuned import read_fusion
+from dpr.errors import ConfigError, DataError, DPRError, RequestError
+from dpr.search.fusion import Fusion
+from dpr.search.open import open_index
+from dpr.search.record import DEFAULT_FUSION, read_fusion
 from dpr.text.registry import analyzer
 from index_builder.build import BuildOptions, build
 from tests.fakes import HashEncoder
@@ -59,7 +61,8 @@ def test_it_prints_the_curve_the_choice_and_its_worth(index: Path, sources: tupl
     assert [float(row[0]) for row in rows] == pytest.approx([number / 20 for number in range(21)])
     assert rows[0][5:7] == ["bm25", "alone"] or rows[0][5:6] == ["bm25"]
     assert printed.count("chosen") == 2  # in the table and below it
-    assert "chosen: --weight dense=" in printed
+    assert "chosen: dense " in printed
+    assert "against the default weights" in " ".join(printed.split())
     assert "against the best single list" in " ".join(printed.split())
 
 
@@ -70,33 +73,26 @@ def test_the_file_holds_the_weights_and_where_they_come_from(
     arguments = "--questions", sources[0], "--questions", sources[1], "--metric", "recall@1", "--method", "minmax"
     found = parsed(index, *arguments, "--folds", "0", "--output", str(path))
     written = json.loads(path.read_text(encoding="utf-8"))
-    assert {**found, "command": written["command"]} == written
+    assert set(written) == {"method", "weights", "coverage_power", "rrf_constant", "fitted"}
+    assert set(written["fitted"]) == {"objective", "metrics", "questions", "documents", "command"}
+    assert len(path.read_bytes()) < 1_500
     assert (found["objective"], found["method"], found["held_out"]) == ("recall@1", "minmax", None)
-    assert found["arguments"].startswith("--fusion minmax --weight dense=")
-    assert found["questions"]["source"] == ", ".join(sources)
+    assert (len(found["curve"]), found["questions"]["source"]) == (21, ", ".join(sources))
     assert found["questions"]["count"] == sum(
         parsed(index, "--questions", source, "--folds", "0")["questions"]["count"] for source in sources
     )
-    assert read_fusion(path).weights == found["weights"]
+    assert read_fusion(path) == Fusion("minmax", found["weights"], coverage_power=2.0)
 
 
-def test_each_script_can_have_weights_of_its_own(
-    index: Path, sources: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("dpr.search.tune.MIN_QUESTIONS", 3)
-    path = tmp_path / "fusion.json"
-    both = "--questions", sources[0], "--questions", sources[1], "--folds", "0", "--by-script"
-    printed = call(index, *both, "--output", str(path)).stdout
-    assert printed.count("chosen: --weight dense=") == 2
-    assert "questions with Hangul on" in printed
-    assert "questions without Hangul on" in printed
-    found = parsed(index, *both)
-    for name, source in (("default", sources[0]), ("hangul", sources[1])):
-        alone = parsed(index, "--questions", source, "--folds", "0")
-        assert found[name]["weights"] == alone["weights"]
-    fusion = read_fusion(path)
-    assert fusion.hangul is not None
-    assert (fusion.weights, fusion.hangul.weights) == (found["default"]["weights"], found["hangul"]["weights"])
+def test_save_makes_the_weights_the_default_of_the_index(index: Path, sources: tuple[str, str]) -> None:
+    assert open_index(index).fusion == DEFAULT_FUSION
+    before = {path: path.read_bytes() for path in index.rglob("*") if path.is_file() and path.name != ".lock"}
+    found = parsed(index, "--questions", sources[0], "--method", "minmax", "--folds", "0", "--save")
+    opened = open_index(index)
+    assert opened.fusion == Fusion("minmax", found["weights"], coverage_power=2.0)
+    assert opened.retriever("hybrid").search(["clock"], 1)[0][0].weighing is not None
+    changed = {path.name for path in before if path.read_bytes() != before[path]}
+    assert changed == {"000001.json"}
 
 
 def test_of_three_lists_the_remarkable_points_are_shown(index: Path, sources: tuple[str, str]) -> None:
@@ -114,5 +110,6 @@ def test_bad_input_is_one_sentence(index: Path, sources: tuple[str, str]) -> Non
         call(index, "--questions", "questions.jsonl")
     with pytest.raises(DataError, match="occurs twice"):
         call(index, "--questions", sources[0], "--questions", sources[0])
-    with pytest.raises(DataError, match=r"there are 0 questions with Hangul and .* or fit the same weights for all"):
-        call(index, "--questions", sources[0], "--by-script")
+    for option in (("--save",), ("--output", "fusion.json")):
+        with pytest.raises(ConfigError, match="--retriever bm25,tfidf names other lists than dense and bm25"):
+            call(index, "--questions", sources[0], "--retriever", "bm25,tfidf", *option)

@@ -10,12 +10,13 @@ import torch
 from transformers import AutoModel, BertConfig, BertModel
 
 from dpr.errors import ConfigError, ModelError
+from dpr.measured import TokensRead
 from dpr.models.checkpoint import load_tokenizer
 from dpr.models.encoders import DualEncoder, load_encoder
 from dpr.models.locate import detect_config
 from dpr.models.pooling import cls_pooling, mean_pooling
 from dpr.models.tower import EncoderConfig
-from dpr.types import Passage, TokensRead
+from dpr.types import Passage
 
 PASSAGES = [
     Passage("1", "a short one"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,10 @@ def test_whole_weights_give_the_same_vectors_and_open_elsewhere(adapter: Path, t
 
 
 def test_adapters_stay_adapters_in_half_the_space(adapter: Path, tmp_path: Path) -> None:
-    export(str(adapter), tmp_path / "small", "as-is", "fp16")
+    shutil.copytree(adapter, tmp_path / "fitted")
+    (tmp_path / "fitted" / "fusion.json").write_text("{}", encoding="utf-8")  # what lies beside a pair goes with it
+    export(str(tmp_path / "fitted"), tmp_path / "small", "as-is", "fp16")
+    assert (tmp_path / "small" / "fusion.json").is_file()
     before, after = (
         folder / "question" / "adapter_model.safetensors" for folder in (adapter, tmp_path / "small")
     )  # fmt: skip

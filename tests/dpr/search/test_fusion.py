@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 import pytest
@@ -228,6 +228,7 @@ class Refused:
     method: str = "zscore"
     weights: dict[str, float] | None = None
     constant: float = 60.0
+    power: float = 0.0
 
 
 @pytest.mark.parametrize(
@@ -241,11 +242,13 @@ class Refused:
         (Refused(weights={"dense": 1.0, "splade": 1.0}), "weights", "weights are given for dense, splade: give one"),
         (Refused(weights={"dense": 1.0}), "weights", "weights are given for dense: give one for each of dense, bm25"),
         (Refused("rrf", constant=-1.0), "rrf_constant", "rrf_constant is -1.0: it must be 0 or more"),
+        (Refused(power=-0.5), "coverage_power", "coverage_power is -0.5: it must be 0 or more"),
+        (Refused(power=float("inf")), "coverage_power", "coverage_power is inf: it must be 0 or more"),
     ],
 )
 def test_a_bad_fusion_is_refused(arguments: Refused, field: str, sentence: str) -> None:
     with pytest.raises(RequestError, match=sentence) as caught:
-        fuse_one({"dense": {}, "bm25": {}}, Fusion(arguments.method, arguments.weights, arguments.constant))
+        fuse_one({"dense": {}, "bm25": {}}, Fusion(*astuple(arguments)))
     assert caught.value.field == field
 
 

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from dpr.errors import IndexFormatError, ModelError, RequestError
 from dpr.search.fusion import Fusion
 from dpr.search.open import OpenIndex, open_index
 from dpr.store.manifest import signed
-from dpr.types import Encoder, EncoderOptions, Passage
+from dpr.types import Encoder, EncoderOptions, FloatArray, Passage
 from tests.fakes import HashEncoder, WordAnalyzer
 from tests.small_index import PASSAGES, small_index
 from tests.tiny_models import make_bert
@@ -79,6 +80,36 @@ def test_a_fusion_of_the_callers_own_is_used(published: Path) -> None:
     (hits,) = index.retriever("hybrid", fusion).search(["capital of France"], k=1)
     assert hits[0].score == pytest.approx(1 / 61)
     assert index.retriever("hybrid").search(["capital of France"], k=1)[0][0].score != hits[0].score
+
+
+class Bilingual(HashEncoder):
+    """An encoder that knows the English for some Korean words."""
+
+    def encode_questions(self, questions: Sequence[str]) -> FloatArray:
+        english = {"강": "river", "바다": "sea", "도시": "city"}
+        return super().encode_questions(
+            [" ".join(english.get(word, word) for word in text.split()) for text in questions]
+        )
+
+
+def test_the_default_hybrid_leaves_a_question_to_the_list_that_knows_its_words(tmp_path: Path) -> None:
+    """Of a Korean question BM25 knows but the year, which stands in another passage; of a code it knows all."""
+    words = ["mountain", "clock", "music", "engine", "winter", "harbour", "printing", "silk", "bridge", "market"]
+    passages = [
+        Passage(f"p{number}", f"{first} {second}") for number, (first, second) in enumerate(permutations(words, 2))
+    ]
+    gold = Passage("gold", "river sea city")
+    year, code = Passage("year", "bridge market 1997"), Passage("code", "engine ab-1234")
+    small_index(tmp_path / "index", [*passages, gold, year, code])
+    index = open_index(tmp_path / "index", encoder=Bilingual(), analyzer=WordAnalyzer())
+
+    def first_of(question: str, fusion: Fusion | None = None) -> str:
+        return index.retriever("hybrid", fusion).search([question], 1)[0][0].passage_id
+
+    constant = Fusion(weights={"dense": 0.25, "bm25": 0.75})
+    assert first_of("1997 강 바다 도시") == "gold"
+    assert first_of("1997 강 바다 도시", constant) == "year"
+    assert first_of("ab-1234") == "code"
 
 
 def test_a_retriever_is_made_once_for_all_threads(published: Path) -> None:

@@ -49,6 +49,13 @@ def test_of_a_flat_top_the_nearest_to_equal_weights_is_chosen_and_not_the_highes
     assert (choice.best, choice.plateau, choice.chosen) == (first + 3, tuple(range(first, first + 5)), chosen)
 
 
+@pytest.mark.parametrize(("first", "chosen"), [(8, 12), (12, 15), (3, 7), (16, 16)])
+def test_weights_of_its_own_may_take_the_place_of_equal_ones(first: int, chosen: int) -> None:
+    means = [0.5] * first + [0.9, 0.9, 0.9, 0.901, 0.9] + [0.5] * (16 - first)
+    choice = choose(GRID, curve(means, 0.1), np.zeros((21, 200)), each_alone(200), (3.0, 1.0))
+    assert choice.chosen == chosen
+
+
 def test_a_plateau_ends_where_the_curve_falls_however_good_what_lies_beyond() -> None:
     means = [0.9, 0.9, 0.5, *[0.4] * 15, 0.9, 0.901, 0.9]
     choice = choose(GRID, curve(means, 0.1), np.zeros((21, 200)), each_alone(200))
@@ -114,7 +121,7 @@ def test_cross_validation_finds_a_gain_that_is_there() -> None:
     assert held_out.value == pytest.approx(0.9, abs=0.02)
     assert held_out.over_list.mean == pytest.approx(0.1, abs=0.02)  # the last point, one list alone, has 0.8
     assert held_out.over_list.interval.low > 0.05
-    assert held_out.over_equal.mean == pytest.approx(0.1, abs=0.02)
+    assert held_out.over_default.mean == pytest.approx(0.1, abs=0.02)
 
 
 def test_cross_validation_is_not_fooled_by_chance() -> None:
@@ -125,7 +132,7 @@ def test_cross_validation_is_not_fooled_by_chance() -> None:
         fitted.append(values.mean(axis=1).max() - values[10].mean())
         found = cross_validate(GRID, values, np.zeros(values.shape), each_alone(200), 5)
         assert found is not None
-        held_out.append(found.over_equal.mean)
+        held_out.append(found.over_default.mean)
     assert np.mean(fitted) > 0.05
     assert abs(np.mean(held_out)) < 0.015
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +12,7 @@ from dpr.search.dense import DenseRetriever
 from dpr.search.fusion import MISSING_RULES, Fusion
 from dpr.search.hybrid import CandidateSource, HybridRetriever
 from dpr.search.sparse import SparseRetriever
-from dpr.types import FloatArray, IntArray, Passage, Retriever, TopK
+from dpr.types import DoubleArray, FloatArray, IntArray, Passage, Retriever, TopK
 from tests.fakes import HashEncoder, WordAnalyzer
 
 PASSAGES = [
@@ -60,6 +58,13 @@ class SharedTerms:
 
     def frequencies(self, terms: Sequence[str]) -> IntArray:
         return np.array([sum(term in document for document in self.documents) for term in terms], dtype=np.int64)
+
+    def coverage(self, questions: Sequence[Sequence[str]], rows: IntArray) -> DoubleArray:
+        """Return the share of the different terms that a passage has, each with the same weight."""
+        pairs = zip(questions, rows.tolist(), strict=True)
+        return np.array(
+            [len(set(terms) & self.documents[row]) / len(set(terms)) if row >= 0 else 0 for terms, row in pairs]
+        )
 
 
 def passage_id(row: int) -> str:
@@ -157,26 +162,24 @@ def test_hybrid_states_its_missing_rule() -> None:
     assert hybrid().fusion.missing_rule == MISSING_RULES["zscore"]
 
 
-DENSE_ALONE, BM25_ALONE = Fusion(weights={"dense": 1.0, "bm25": 0.0}), Fusion("rrf", {"dense": 0.0, "bm25": 1.0})
-
-
-def test_hybrid_fuses_each_question_of_a_batch_by_its_script() -> None:
+def test_hybrid_weighs_each_question_of_a_batch_by_what_bm25_covers_of_it() -> None:
     sources: dict[str, CandidateSource] = {"dense": dense(), "bm25": sparse()}
-    mixed = HybridRetriever(sources, replace(BM25_ALONE, hangul=DENSE_ALONE), depth=4)
-    korean = unicodedata.normalize("NFD", "서울 a cat")
-    asked = ["dog ran", korean, "cat", "서울"]
-    found = mixed.search(asked, 4)
-    for question, hits in zip(asked, found, strict=True):
-        fusion = BM25_ALONE if question.isascii() else DENSE_ALONE
-        assert hits == HybridRetriever(sources, fusion, depth=4).search([question], 4)[0]
-    assert mixed.search([], 4) == []
-    assert [len(hits) for hits in mixed.search(["서울", korean], 2)] == [2, 2]
+    noticing = HybridRetriever(sources, Fusion(weights={"dense": 0.4, "bm25": 0.6}, coverage_power=2.0), depth=4)
+    asked = ["dog ran", "서울 a cat", "who ate the cat", "nothing of this"]
+    for question, share, hits in zip(asked, (1.0, 1 / 3, 1 / 2, 0.0), noticing.search(asked, 4), strict=True):
+        weighing = hits[0].weighing
+        assert weighing is not None
+        assert weighing.coverage == {"bm25": pytest.approx(share)}
+        known = 0.6 * share**2
+        weights = {"dense": 0.4 / (0.4 + known), "bm25": known / (0.4 + known)}
+        assert weighing.weights == {name: pytest.approx(weight) for name, weight in weights.items()}
+        constant = HybridRetriever(sources, Fusion(weights=weights), depth=4).search([question], 4)[0]
+        assert [hit.row for hit in constant] == [hit.row for hit in hits]
+        assert [hit.score for hit in constant] == pytest.approx([hit.score for hit in hits])
 
 
-def test_hybrid_refuses_weights_for_hangul_of_other_lists() -> None:
-    hangul = Fusion(weights={"tfidf": 1.0})
-    with pytest.raises(RequestError, match="weights are given for tfidf: give one for each of dense, bm25"):
-        HybridRetriever({"dense": dense(), "bm25": sparse()}, Fusion(hangul=hangul))
+def test_the_hits_of_a_single_list_have_no_weighing() -> None:
+    assert [hit.weighing for hit in sparse().search(["cat"], 2)[0]] == [None, None]
 
 
 def test_hybrid_refuses_more_hits_than_candidates() -> None:

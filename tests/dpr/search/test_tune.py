@@ -1,9 +1,7 @@
-"""Tuning: its numbers are those of real searches, its file brings the fusion back, its refusals say what to do."""
+"""Tuning: its numbers are those of real searches, its refusals say what to do."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +10,8 @@ from dpr.benchmark import benchmark
 from dpr.errors import ConfigError, DataError, RequestError
 from dpr.search.fusion import METHODS, Fusion
 from dpr.search.open import OpenIndex, open_index
-from dpr.search.tune import MIN_QUESTIONS, tune, tune_by_script
-from dpr.search.tuned import read_fusion, write_tuned
+from dpr.search.record import DEFAULT_FUSION
+from dpr.search.tune import tune
 from dpr.types import Example, Passage, Question
 from tests.fakes import HashEncoder, WordAnalyzer
 from tests.small_index import PASSAGES, small_index
@@ -57,7 +55,8 @@ def test_every_point_is_what_a_search_with_its_weights_gives(index: OpenIndex, t
     tuned = tune(index, questions(), method=method)
     assert len(tuned.curve) == 21
     for point in (tuned.curve[0], tuned.curve[7], tuned.curve[20]):
-        report = benchmark(index, questions(), ["hybrid"], [1, 20], tmp_path, Fusion(method, point.weights))
+        fusion = Fusion(method, point.weights, coverage_power=DEFAULT_FUSION.coverage_power)
+        report = benchmark(index, questions(), ["hybrid"], [1, 20], tmp_path, fusion)
         measured = report.systems["hybrid"].metrics
         assert point.metrics == {name: pytest.approx(measured[name]) for name in ("mrr@10", "recall@1", "recall@20")}
     assert len({point.metrics["mrr@10"] for point in tuned.curve}) > 2
@@ -71,12 +70,11 @@ def test_the_ends_of_the_curve_are_the_lists_alone(index: OpenIndex, tmp_path: P
         assert point.metrics["recall@1"] == pytest.approx(alone[name].metrics["recall@1"])
 
 
-def test_the_choice_becomes_a_fusion_and_arguments(index: OpenIndex) -> None:
+def test_the_choice_becomes_a_fusion_that_follows_coverage(index: OpenIndex) -> None:
     tuned = tune(index, questions(), objective="recall@1", method="rrf")
     weights = tuned.chosen.weights
     assert sum(weights.values()) == pytest.approx(1.0)
-    assert tuned.fusion == Fusion("rrf", weights)
-    assert tuned.arguments == f"--fusion rrf --weight dense={weights['dense']:g} --weight bm25={weights['bm25']:g}"
+    assert tuned.fusion == Fusion("rrf", weights, coverage_power=2.0)
     assert max(point.metrics["recall@1"] for point in tuned.curve) == tuned.curve[tuned.choice.best].metrics["recall@1"]
     assert index.retriever("hybrid", tuned.fusion).search(["river king"], 3)
 
@@ -85,7 +83,6 @@ def test_three_lists_make_a_triangle_of_weights(index: OpenIndex) -> None:
     tuned = tune(index, questions(), lists=("dense", "bm25", "tfidf"), folds=2)
     assert len(tuned.curve) == 231
     assert all(sum(point.weights.values()) == pytest.approx(1.0) for point in tuned.curve)
-    assert tuned.arguments == ""  # hybrid fuses dense and bm25 alone
 
 
 def test_documents_are_the_units_of_evidence(index: OpenIndex) -> None:
@@ -115,7 +112,8 @@ def test_graded_passages_reach_ndcg(index: OpenIndex, tmp_path: Path) -> None:
     ]
     tuned = tune(index, graded, objective="ndcg@10")
     point = tuned.curve[8]
-    report = benchmark(index, graded, ["hybrid"], [20], tmp_path, Fusion(weights=point.weights))
+    fusion = Fusion(weights=point.weights, coverage_power=DEFAULT_FUSION.coverage_power)
+    report = benchmark(index, graded, ["hybrid"], [20], tmp_path, fusion)
     for name in ("ndcg@10", "recall@20", "mrr@10"):
         assert point.metrics[name] == pytest.approx(report.systems["hybrid"].metrics[name])
 
@@ -124,84 +122,6 @@ def test_progress_tells_of_questions_and_points(index: OpenIndex) -> None:
     seen: dict[str, tuple[int, int | None]] = {}
     tune(index, questions(), progress=lambda stage, done, total: seen.update({stage: (done, total)}))
     assert seen == {"retrieve dense": (30, 30), "retrieve bm25": (30, 30), "fuse": (21, 21)}
-
-
-def test_the_file_brings_the_fusion_back(index: OpenIndex, tmp_path: Path) -> None:
-    tuned = tune(index, questions(), method="minmax", source="squad:dev.json")
-    path = tmp_path / "new" / "fusion.json"
-    write_tuned(path, tuned, "dpr tune …")
-    assert read_fusion(path) == tuned.fusion
-    found = json.loads(path.read_text(encoding="utf-8"))
-    assert (found["generation"], found["questions"]["source"], found["command"]) == (
-        "000001",
-        "squad:dev.json",
-        "dpr tune …",
-    )
-    assert [point["on_plateau"] for point in found["curve"]].count(True) == len(tuned.choice.plateau)
-    assert found["held_out"]["over_list"]["interval"].keys() == {"low", "high"}
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"method": "zscore", "rrf_constant": 60, "weights": {"bm25": "x"}}'])
-def test_another_file_is_refused(tmp_path: Path, text: str) -> None:
-    (tmp_path / "fusion.json").write_text(text, encoding="utf-8")
-    with pytest.raises(DataError, match="not a file of dpr tune --output"):
-        read_fusion(tmp_path / "fusion.json")
-    with pytest.raises(DataError, match="there is no such file"):
-        read_fusion(tmp_path / "absent.json")
-
-
-def test_values_out_of_range_in_a_file_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "fusion.json"
-    path.write_text('{"method": "zscore", "rrf_constant": 60, "weights": {"bm25": -1}}', encoding="utf-8")
-    with pytest.raises(DataError, match=r"fusion\.json: the weight of 'bm25' is -1"):
-        read_fusion(path)
-
-
-def korean_questions() -> list[Example]:
-    """Return questions in Hangul that BM25 cannot find, each with the words of its passage for the encoder."""
-    return [
-        Example(Question(f"k{number}", f"어디에 {passage.text.split()[0]} {passage.text}"), (passage,))
-        for number, passage in enumerate(corpus())
-    ]
-
-
-def test_each_script_gets_the_weights_that_suit_it(index: OpenIndex, tmp_path: Path) -> None:
-    english = [
-        Example(Question(f"e{number}", passage.text.split()[-1]), (passage,)) for number, passage in enumerate(corpus())
-    ]
-    seen: set[str] = set()
-    mixed = [example for pair in zip(english, korean_questions(), strict=True) for example in pair]
-    tuned = tune_by_script(index, mixed, folds=2, progress=lambda stage, *_: seen.add(stage), source="both")
-    assert tuned.hangul.chosen == tune(index, korean_questions()).chosen
-    assert tuned.default.chosen == tune(index, english).chosen
-    assert tuned.hangul.chosen != tuned.default.chosen
-    assert tuned.fusion == replace(tuned.default.fusion, hangul=tuned.hangul.fusion)
-    assert {"hangul: retrieve bm25", "default: fuse"} <= seen
-
-    path = tmp_path / "fusion.json"
-    write_tuned(path, tuned, "dpr tune …")
-    assert read_fusion(path) == tuned.fusion
-    found = json.loads(path.read_text(encoding="utf-8"))
-    assert set(found) == {"hangul", "default", "command"}
-    assert (found["hangul"]["questions"]["count"], found["default"]["questions"]["source"]) == (60, "both")
-
-
-def test_a_file_by_script_without_one_of_them_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "fusion.json"
-    part = {"method": "zscore", "rrf_constant": 60, "weights": {"dense": 0.5, "bm25": 0.5}}
-    path.write_text(json.dumps({"hangul": part}), encoding="utf-8")
-    with pytest.raises(DataError, match="not a file of dpr tune --output"):
-        read_fusion(path)
-    path.write_text(json.dumps({"hangul": {**part, "method": "magic"}, "default": part}), encoding="utf-8")
-    with pytest.raises(DataError, match="unknown fusion method 'magic'"):
-        read_fusion(path)
-
-
-def test_too_few_questions_of_one_script_are_refused(index: OpenIndex) -> None:
-    impossible = [replace(example, is_impossible=True) for example in korean_questions()]
-    few = [*questions(), *korean_questions()[: MIN_QUESTIONS - 1], *impossible[MIN_QUESTIONS:]]
-    with pytest.raises(DataError, match=r"there are 29 questions with Hangul and 30 without .* at least 30 of each"):
-        tune_by_script(index, few)
 
 
 @pytest.mark.parametrize(
@@ -219,6 +139,14 @@ def test_lists_that_cannot_be_fused_are_refused(index: OpenIndex, lists: tuple[s
     with pytest.raises(RequestError, match=message) as caught:
         tune(index, questions(), lists)
     assert caught.value.field == "retriever"
+
+
+def test_few_questions_leave_the_default_weights(index: OpenIndex) -> None:
+    few = tune(index, questions()[:3], folds=0)
+    near = {point: few.curve[point].weights for point in few.choice.plateau}
+    assert few.chosen.weights in near.values()
+    distance = {point: abs(weights["bm25"] - 0.75) for point, weights in near.items()}
+    assert distance[few.choice.chosen] == min(distance.values())
 
 
 def test_settings_that_make_no_sense_are_refused(index: OpenIndex) -> None:

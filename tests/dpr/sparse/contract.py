@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -70,6 +71,35 @@ class SparseIndexContract:
         index = self.build(random_documents(80, 12))
         with_unknown = index.search([["t1", "unheard", "t2", "unheard"]], 20)
         assert with_unknown.rows.tolist() == index.search([["t1", "t2"]], 20).rows.tolist()
+
+    def test_coverage_is_the_share_of_the_terms_weight_that_a_passage_has(self) -> None:
+        index = self.build(DOCUMENTS)
+
+        def idf(passages: int) -> float:
+            return math.log(1 + (7 - passages + 0.5) / (passages + 0.5))
+
+        questions = [
+            ["cat", "dog"],
+            ["cat", "dog", "dog"],
+            ["cat", "unheard"],
+            ["unheard"],
+            [],
+            ["수도", "서울"],
+            ["cat"],
+        ]
+        rows = np.array([0, 0, 4, 3, 3, 5, -1])
+        shares = [idf(3) / (idf(3) + idf(1))] * 2 + [idf(3) / (idf(3) + idf(0)), 0, 0, 1, 0]
+        assert index.coverage(questions, rows).tolist() == pytest.approx(shares)
+        assert index.coverage([], np.array([], dtype=np.int64)).shape == (0,)
+
+    def test_a_passage_with_every_term_covers_all_and_the_order_of_terms_is_nothing(self) -> None:
+        documents = [document for document in random_documents(60, 20) if document]
+        index = self.build(documents)
+        rows = np.arange(len(documents))
+        assert index.coverage(documents, rows).tolist() == [1.0] * len(documents)
+        asked = [[*document, "unheard", "t1"] for document in documents]
+        backwards = [terms[::-1] for terms in asked]
+        assert index.coverage(asked, rows).tolist() == index.coverage(backwards, rows).tolist()
 
     def test_no_questions_have_no_result(self) -> None:
         assert self.build(DOCUMENTS).search([], 3).rows.shape == (0, 3)

@@ -1,0 +1,98 @@
+"""A fusion on record: in an index, and in a file of its encoder's folder, from where a build takes it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from dpr.config import BUNDLED_MODELS
+from dpr.durable import write_atomically
+from dpr.errors import DataError, RequestError
+from dpr.search.fusion import Fusion
+from dpr.store.generation import rewrite_current
+from dpr.store.manifest import FusionRecord
+from dpr.store.records import RecordError, decode
+
+HYBRID_LISTS = ("dense", "bm25")
+"""The lists that the hybrid retriever fuses."""
+
+DEFAULT_FUSION = Fusion("zscore", {"dense": 0.25, "bm25": 0.75}, coverage_power=2.0)
+"""How it fuses them where nothing else is on record: docs/decisions/0021-fusion-that-notices.md."""
+
+FILE_NAME = "fusion.json"
+"""The file in an encoder's folder."""
+
+
+def fusion_of(record: FusionRecord) -> Fusion:
+    """Return the fusion of dense and BM25 that a record tells.
+
+    Raises:
+        RequestError: a value is out of range, or the weights are for other lists.
+    """
+    fusion = Fusion(record.method, record.weights, record.rrf_constant, record.coverage_power)
+    fusion.weights_for(HYBRID_LISTS)
+    return fusion
+
+
+def record_of(fusion: Fusion) -> FusionRecord:
+    """Return the record of a fusion of dense and BM25.
+
+    Raises:
+        RequestError: the weights are for other lists.
+    """
+    weights = fusion.weights_for(HYBRID_LISTS)
+    return FusionRecord(fusion.method, weights, fusion.coverage_power, fusion.rrf_constant)
+
+
+def write_fusion(path: Path, fusion: Fusion, fitted: Mapping[str, object]) -> None:
+    """Write a fusion as JSON, and what it was fitted to.
+
+    Raises:
+        RequestError: the weights are for other lists than dense and BM25.
+    """
+    document = {**asdict(record_of(fusion)), "fitted": fitted}
+    write_atomically(path, json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+
+
+def read_fusion(path: Path) -> Fusion:
+    """Read the fusion of a file that `write_fusion` wrote.
+
+    Raises:
+        DataError: there is no such file, it is not of this form, or a value is out of range.
+    """
+    if not path.is_file():
+        raise DataError.at(path, None, "there is no such file; dpr tune --output writes one")
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(document, dict):
+            document.pop("fitted", None)
+        return fusion_of(decode(FusionRecord, document))
+    except RequestError as error:
+        raise DataError.at(path, None, str(error)) from None
+    except (RecordError, ValueError) as error:
+        raise DataError.at(path, None, f"it is not a file of dpr tune --output ({error}); write it anew") from None
+
+
+def fusion_of_encoder(name: str) -> Fusion | None:
+    """Return the fusion in an encoder's folder; None where there is none, or the encoder is not a folder.
+
+    Raises:
+        DataError: the file cannot be used.
+    """
+    folders = (folder for folder in (Path(name), BUNDLED_MODELS / name) if folder.is_dir())
+    path = next(folders, Path(name)) / FILE_NAME
+    return read_fusion(path) if path.is_file() else None
+
+
+def save_fusion(root: Path, fusion: Fusion) -> None:
+    """Record a fusion in the published generation of an index; a search that opens it from now on fuses so.
+
+    Raises:
+        RequestError: the weights are for other lists than dense and BM25.
+        IndexFormatError: there is no published index.
+        IndexLockedError: another process is writing the index.
+    """
+    record = record_of(fusion)
+    rewrite_current(root, lambda manifest: replace(manifest, fusion=record))
