@@ -6,11 +6,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from dpr.data.passages import read_corpus, read_examples
 from dpr.types import Answer, Example, Passage, Question, Reading
 from examples import measure
+from examples.demo import run as demo
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSAGE = Passage("p", "한라산의 높이는 1,947미터이다.", "한라산")
@@ -47,9 +50,9 @@ def test_languages_are_judged_apart() -> None:
 
 
 def test_any_passage_of_the_gold_article_will_do() -> None:
-    crossing = list(measure.read_examples(measure.CROSS_LANGUAGE))
+    crossing = list(read_examples(measure.CROSS_LANGUAGE))
     siblings: dict[str, list[str]] = {}
-    for passage in measure.read_corpus(measure.DEMO):
+    for passage in read_corpus(measure.DEMO):
         siblings.setdefault(passage.document_id, []).append(passage.id)
     last_passages = {item.question.id: siblings[item.positives[0].document_id][-1:] for item in crossing}
     report = measure.article_figures({"last": last_passages, "none": {}}, crossing)
@@ -71,23 +74,33 @@ def test_a_limited_sample_is_spread_over_all() -> None:
 
 
 def test_a_result_of_the_service_becomes_a_reading() -> None:
-    answer = {"text": "a", "passage_id": "p", "start": 0, "end": 1, "score": 2.0, "span_score": 3.0, "null_score": 1.0}
+    answer: dict[str, Any] = {
+        "text": "a",
+        "passage_id": "p",
+        "start": 0,
+        "end": 1,
+        "score": 2.0,
+        "span_score": 3.0,
+        "null_score": 1.0,
+    }
     result = {"answers": [{**answer, "document_id": "d"}], "is_answered": True, "no_answer_score": None}
     assert measure.reading_of({**result, "probability": 0.5}) == Reading((Answer(**answer),), True, probability=0.5)
 
 
 def test_a_failing_command_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measure.demo, "installed", lambda _: "false")
-    monkeypatch.setattr(measure.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 2))
-    with pytest.raises(measure.demo.DemoError, match="dpr-index ended with exit code 2"):
+    monkeypatch.setattr(demo, "installed", lambda _: "false")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 2))
+    with pytest.raises(demo.DemoError, match="dpr-index ended with exit code 2"):
         measure.command("dpr-index", "build")
 
 
 @pytest.mark.slow
-def test_a_measurement_with_few_questions() -> None:
-    command = [sys.executable, "-m", "examples.measure", "--limit", "4", "--json"]
+def test_a_measurement_with_few_questions(tiny_checkpoint: Path, tiny_reader: Path) -> None:
+    models = ["--encoder", str(tiny_checkpoint), "--reader", str(tiny_reader)]
+    command = [sys.executable, "-m", "examples.measure", *models, "--limit", "4", "--json"]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=280)
     assert ended.returncode == 0, ended.stderr
     report = json.loads(ended.stdout)
     assert set(report) == {"business pages", *measure.DIRECTIONS, "demo over HTTP"}
     assert set(report["business pages"]) == set(measure.RETRIEVERS)
+    assert set(report["demo over HTTP"]) == set(measure.LANGUAGES)
