@@ -10,7 +10,7 @@ PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 ONE_THREAD := OMP_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check format bench lock clean
+.PHONY: help setup demo measure test test-all check format bench lock clean
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ $(STAMP): pyproject.toml requirements.lock
 
 demo: setup ## Index the demo corpus, start the service, ask five questions (ONCE=1: then stop)
 	@$(BIN)/python examples/demo/run.py $(if $(ONCE),--once)
+
+measure: setup ## Measure the defaults on the example corpora (ENCODER=, READER= for others; minutes)
+	@$(BIN)/python -m examples.measure $(if $(ENCODER),--encoder $(ENCODER)) $(if $(READER),--reader $(READER))
 
 test: setup ## Run the fast tests: offline, CPU only
 	@$(ONE_THREAD) $(BIN)/python -m pytest -n auto --dist worksteal

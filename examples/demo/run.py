@@ -17,7 +17,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -65,15 +65,15 @@ def build_index() -> None:
 
 
 @contextmanager
-def serving() -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """Start the server; yield it and its address once it is ready; end it."""
+def serving(index: Path = INDEX, options: Sequence[str] = ()) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """Serve an index with options of ``dpr-serve``; yield the server and its address once it is ready; end it."""
     port = free_port()
     address = f"http://{HOST}:{port}"
-    command = [installed("dpr-serve"), "--index", str(INDEX), "--host", HOST, "--port", str(port)]
-    command += ["--log-level", "warning"]
+    command = [installed("dpr-serve"), "--index", str(index), "--host", HOST, "--port", str(port)]
+    command += [*options, "--log-level", "warning"]
     console.rule("Serve")
     console.print(f"$ {shlex.join(command)}", style="dim", soft_wrap=True, highlight=False)
-    server = subprocess.Popen(command)
+    server = subprocess.Popen(command, stdout=sys.stderr)
     try:
         wait_until_ready(server, address)
         yield server, address
