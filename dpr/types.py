@@ -21,6 +21,12 @@ IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 DoubleArray = npt.NDArray[np.float64]
 
+WindowArray = npt.NDArray[np.int32]
+"""What each vector of a segment is of, (V, 3): a passage's row, and the start and the end in its text.
+
+The vectors of a passage stand together, in the order of the passages, and of their windows.
+"""
+
 Progress = Callable[[str, int, int | None], None]
 """Called with a stage's name, the units done so far and their total (None: unknown)."""
 
@@ -74,10 +80,15 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class TopK:
-    """The best rows for each of Q questions: ``rows`` (Q, k) padded with -1, ``scores`` (Q, k) padded with -inf."""
+    """The best rows for each of Q questions: ``rows`` (Q, k) padded with -1, ``scores`` (Q, k) padded with -inf.
+
+    ``windows`` (Q, k, 2) are the start and the end, in characters, of the window that gave a passage its score; -1 for
+    a passage that is not in windows. It is None where no passage is.
+    """
 
     rows: IntArray
     scores: FloatArray
+    windows: IntArray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,23 +105,41 @@ class ListScore:
 
 
 @dataclass(frozen=True, slots=True)
+class PassageWindow:
+    """The part ``passage.text[start:end]`` of a long passage, which has a vector of its own."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
-    """One retrieved passage, with its rank and score in every list that was asked."""
+    """One retrieved passage, with its rank and score in every list that was asked.
+
+    ``window`` is the part of a long passage that the dense list matched; None for a passage of one vector, and where
+    the dense list does not hold the passage.
+    """
 
     row: int
     passage_id: str
     rank: int
     score: float
     lists: Mapping[str, ListScore]
+    window: PassageWindow | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """What a reader reads: a question, its retrieved passages and their retrieval scores, best first."""
+    """What a reader reads: a question, its retrieved passages and their retrieval scores, best first.
+
+    ``windows`` are the parts of long passages that the dense list matched: one for each passage, or none at all. A
+    reader that cannot read a passage whole begins there.
+    """
 
     question: str
     passages: tuple[Passage, ...]
     scores: tuple[float, ...]
+    windows: tuple[PassageWindow | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +198,13 @@ class EncoderOptions:
 
 @dataclass(frozen=True, slots=True)
 class TokensRead:
-    """A model reads the first ``read`` of the ``total`` tokens of a question; special tokens are not counted."""
+    """A model reads the first ``read`` of the ``total`` tokens of a text; special tokens are not counted."""
 
     read: int
     total: int
 
     def note(self, model: str) -> str:
-        """Return a sentence on what the model did not read, empty where it read all."""
+        """Return a sentence on what the model did not read of a question, empty where it read all."""
         if self.read >= self.total:
             return ""
         return f"the {model} read the first {self.read:,} of {self.total:,} tokens of the question"
@@ -236,6 +265,17 @@ class MeasuresPassages(Protocol):
 
     def encode_and_measure(self, passages: Sequence[Passage], progress: Progress = no_progress) -> EncodedPassages:
         """Return the vectors of passages in the order given, and which of them were cut."""
+
+
+@runtime_checkable
+class MeasuresTexts(Protocol):
+    """An encoder that knows how many tokens a passage's text has, and how many of them it reads."""
+
+    def text_tokens(self, passages: Sequence[Passage]) -> list[TokensRead]:
+        """Return for each passage how many of its text's tokens are read, after its prompt and its title."""
+
+    def count_tokens(self, text: str) -> int:
+        """Return a text's number of tokens, special tokens not counted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from dpr.store.manifest import (
     Provenance,
     SegmentRecord,
     WeightsRecord,
+    WindowRule,
 )
 from dpr.store.passages import PassageStore
 from dpr.types import Analyzer, BoolArray, Encoder, Progress
@@ -53,6 +54,7 @@ class Making:
     provenance: Provenance
     encoder: Encoder | None
     analyzer: Analyzer
+    windows: WindowRule | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ def publish_generation(
         weights=making.weights,
         files={**kept_files, **files},
         provenance=making.provenance,
+        windows=making.windows,
     )
     with step.timed("verify"):
         segments = [member.files for member in members]

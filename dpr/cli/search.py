@@ -21,6 +21,7 @@ from dpr.cli.options import (
     fusion_of,
 )
 from dpr.console import print_json
+from dpr.types import Passage, PassageWindow
 
 
 def search_command(
@@ -52,10 +53,16 @@ def search_command(
         lists = "\n".join(
             f"{name}: {_place(entry.rank)} → {entry.contribution:+.3f}" for name, entry in hit.lists.items()
         )
-        table.add_row(
-            str(hit.rank), f"{hit.score:.3f}", lists, f"[b]{escape(passage.title)}[/b] {escape(passage.text)}"
-        )
+        table.add_row(str(hit.rank), f"{hit.score:.3f}", lists, _marked(passage, hit.window))
     Console().print(table)
+
+
+def _marked(passage: Passage, window: PassageWindow | None) -> str:
+    """Return a passage with its title in bold; of a long one, the window that matched, with its place."""
+    title = f"[b]{escape(passage.title)}[/b]"
+    if window is None:
+        return f"{title} {escape(passage.text)}"
+    return f"{title} [dim]\\[{window.start}:{window.end}][/dim] {escape(passage.text[window.start : window.end])}"
 
 
 def _place(rank: int | None) -> str:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from dpr.errors import ConfigError, RequestError
 from dpr.search.fusion import Fusion, fuse
-from dpr.search.hits import PassageId, hits_of_fusion, refuse_bad_k
+from dpr.search.hits import PassageId, hits_of_fusion, refuse_bad_k, with_windows
 from dpr.text.scripts import has_hangul
 from dpr.types import Hit, ReadsTokens, TokensRead, TopK
 
@@ -78,7 +78,7 @@ class HybridRetriever:
             hits = hits_of_fusion(fuse(part, k, fusion, self._passage_id), self._passage_id)
             for place, of_question in zip(places, hits, strict=True):
                 found[place] = of_question
-        return found
+        return with_windows(found, lists.values())
 
 
 def _by_fusion(fusion: Fusion, questions: Sequence[str]) -> Iterator[tuple[Fusion, list[int]]]:

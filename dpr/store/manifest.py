@@ -9,13 +9,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from dpr.errors import IndexFormatError
+from dpr.errors import ConfigError, IndexFormatError
 from dpr.store.layout import generation_name
 from dpr.store.records import RecordError, decode
 from dpr.types import Encoder, EncoderOptions, MeasuresPassages
 
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 """Raised whenever an older program would read a newer index wrongly, or when encoders get texts in another form."""
+
+SLACK = 1.25
+"""A passage of up to so many times the tokens of a window stays one vector."""
+
+LEAST_WINDOW = 8
+"""Tokens of text below which a window is not worth a vector."""
 
 _HASH = "sha256"
 
@@ -96,12 +102,34 @@ class DenseRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class WindowRule:
+    """How long passages get several vectors: windows of ``tokens`` each, ``overlap`` of them also in the one before.
+
+    A passage is long if its text has more than `SLACK` times ``tokens``, or more than the encoder reads of it. A window
+    has as many tokens as the encoder reads beside the title, if that is fewer.
+    """
+
+    tokens: int = 200
+    overlap: int = 50
+
+    def __post_init__(self) -> None:
+        if self.tokens < LEAST_WINDOW:
+            raise ConfigError(f"a window of {self.tokens} tokens says too little; choose at least {LEAST_WINDOW}")
+        if not 0 <= self.overlap < self.tokens:
+            raise ConfigError(
+                f"the overlap of windows is {self.overlap} tokens; choose 0 or more, and fewer than the {self.tokens} "
+                "of a window"
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class SegmentRecord:
     """A segment; a row of the generation counts through its segments in order, deleted passages included.
 
     ``passages``, ``terms`` and ``postings`` are what its files hold, ``deleted`` how many of the passages this
     generation does not have; ``dense`` is None without vectors. ``cut`` tells how many passages, deleted ones included,
-    are longer than the encoder reads; None where they were not counted.
+    are longer than the encoder reads; None where they were not counted. ``vectors`` is how many its passages have: more
+    than one each where long ones are in windows, none without an encoder.
     """
 
     id: str
@@ -111,6 +139,12 @@ class SegmentRecord:
     deleted: int = 0
     dense: DenseRecord | None = None
     cut: int | None = None
+    vectors: int = 0
+
+    @property
+    def has_windows(self) -> bool:
+        """Tell whether a passage of the segment has several vectors."""
+        return self.vectors > self.passages
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +189,8 @@ class Provenance:
 class Manifest:
     """One generation of an index. ``files`` are named relative to the index, with ``/``; weights by retriever.
 
-    ``passages`` are those that are not deleted, ``terms`` the different ones that these have.
+    ``passages`` are those that are not deleted, ``terms`` the different ones that these have. ``windows`` is how long
+    passages are encoded, also those that are added; None: each passage is one vector.
     """
 
     format_version: int
@@ -168,6 +203,7 @@ class Manifest:
     weights: Mapping[str, WeightsRecord]
     files: Mapping[str, FileRecord]
     provenance: Provenance
+    windows: WindowRule | None = None
 
     @property
     def name(self) -> str:
@@ -178,6 +214,11 @@ class Manifest:
     def rows(self) -> int:
         """The number of passages in all segments, deleted ones included."""
         return sum(segment.passages for segment in self.segments)
+
+    @property
+    def vectors(self) -> int:
+        """The number of vectors in all segments, those of deleted passages included."""
+        return sum(segment.vectors for segment in self.segments)
 
     @property
     def dense(self) -> DenseRecord | None:

@@ -141,8 +141,8 @@ def test_the_summary_says_how_many_passages_are_longer_than_the_encoder_reads(
 
     def note(cut: int, passages: int) -> str:
         return (
-            f"{cut} of {passages} passages are longer than the 30 tokens that the encoder reads; chunk them "
-            "(--chunk-tokens 24)"
+            f"{cut} of {passages} passages are longer than the 30 tokens that the encoder reads; shorten "
+            "their titles, or chunk them (--chunk-tokens 24)"
         )
 
     index, more = str(tmp_path / "index"), write_jsonl(tmp_path / "more.jsonl", [Passage("long", "word " * 9)])
