@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +20,6 @@ FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 DoubleArray = npt.NDArray[np.float64]
-
-WindowArray = npt.NDArray[np.int32]
-"""What each vector of a segment is of, (V, 3): a passage's row, and the start and the end in its text.
-
-The vectors of a passage stand together, in the order of the passages, and of their windows.
-"""
 
 Progress = Callable[[str, int, int | None], None]
 """Called with a stage's name, the units done so far and their total (None: unknown)."""
@@ -82,8 +76,7 @@ class Example:
 class TopK:
     """The best rows for each of Q questions: ``rows`` (Q, k) padded with -1, ``scores`` (Q, k) padded with -inf.
 
-    ``windows`` (Q, k, 2) are the start and the end, in characters, of the window that gave a passage its score; -1 for
-    a passage that is not in windows. It is None where no passage is.
+    ``windows`` (Q, k, 2): start and end of the window that gave a passage its score, -1 for one that has no windows.
     """
 
     rows: IntArray
@@ -116,8 +109,7 @@ class PassageWindow:
 class Hit:
     """One retrieved passage, with its rank and score in every list that was asked.
 
-    ``window`` is the part of a long passage that the dense list matched; None for a passage of one vector, and where
-    the dense list does not hold the passage.
+    ``window`` is the part of a long passage that the dense list matched; None where it matched none.
     """
 
     row: int
@@ -132,8 +124,7 @@ class Hit:
 class Candidates:
     """What a reader reads: a question, its retrieved passages and their retrieval scores, best first.
 
-    ``windows`` are the parts of long passages that the dense list matched: one for each passage, or none at all. A
-    reader that cannot read a passage whole begins there.
+    ``windows`` are the hits' windows, or none at all; a reader that cannot read a passage whole begins there.
     """
 
     question: str
@@ -246,36 +237,6 @@ class Encoder(Protocol):
 
     def encode_passages(self, passages: Sequence[Passage], progress: Progress = no_progress) -> FloatArray:
         """Return the vectors of passages, (P, D), in the order given."""
-
-
-class EncodedPassages(NamedTuple):
-    """The vectors of P passages, (P, D), and which of them are longer than the encoder reads, (P,); None: not known."""
-
-    vectors: FloatArray
-    is_cut: BoolArray | None
-
-
-@runtime_checkable
-class MeasuresPassages(Protocol):
-    """An encoder that knows which passages are longer than it reads."""
-
-    @property
-    def passage_tokens(self) -> int:
-        """How many tokens of a passage it reads, special tokens included."""
-
-    def encode_and_measure(self, passages: Sequence[Passage], progress: Progress = no_progress) -> EncodedPassages:
-        """Return the vectors of passages in the order given, and which of them were cut."""
-
-
-@runtime_checkable
-class MeasuresTexts(Protocol):
-    """An encoder that knows how many tokens a passage's text has, and how many of them it reads."""
-
-    def text_tokens(self, passages: Sequence[Passage]) -> list[TokensRead]:
-        """Return for each passage how many of its text's tokens are read, after its prompt and its title."""
-
-    def count_tokens(self, text: str) -> int:
-        """Return a text's number of tokens, special tokens not counted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ from typing import TypedDict
 from dpr.data.passages import read_examples
 from dpr.errors import ConfigError
 from dpr.store.generation import draft_generation
-from dpr.store.manifest import FORMAT_VERSION, EncoderRecord, Manifest, Provenance, SourceRecord, WindowRule
+from dpr.store.manifest import FORMAT_VERSION, EncoderRecord, Manifest, Provenance, SourceRecord
+from dpr.store.windows import WindowRule
 from dpr.types import Analyzer, Encoder, Progress, no_progress
 from index_builder.corpus import file_stamp, source_stamp
 from index_builder.dense import EXACT_KIND, check_dense

@@ -9,21 +9,12 @@ from typing import Protocol
 import numpy as np
 
 from dpr.errors import ModelError
+from dpr.measured import EncodedPassages, MeasuresPassages
 from dpr.store.arrays import create_vectors, open_writable_vectors
 from dpr.store.generation import GenerationDraft
 from dpr.store.passages import PassageStore
-from dpr.store.windows import EncodedTexts, WindowTexts
-from dpr.types import (
-    EncodedPassages,
-    Encoder,
-    FloatArray,
-    IntArray,
-    MeasuresPassages,
-    Passage,
-    Progress,
-    WindowArray,
-    no_progress,
-)
+from dpr.store.windows import EncodedTexts, WindowArray, WindowTexts
+from dpr.types import Encoder, FloatArray, IntArray, Passage, Progress, no_progress
 
 SHARD_PASSAGES = 4096
 """Passages, or windows, of a shard: what a build that is killed may have to encode again, and sorts by length."""

@@ -25,9 +25,9 @@ from dpr.store.manifest import (
     Provenance,
     SegmentRecord,
     WeightsRecord,
-    WindowRule,
 )
 from dpr.store.passages import PassageStore
+from dpr.store.windows import WindowRule
 from dpr.types import Analyzer, BoolArray, Encoder, Progress
 from index_builder.steps import Steps
 from index_builder.verify import verify_parts

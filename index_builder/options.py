@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from dpr.errors import ConfigError
-from dpr.store.manifest import WindowRule
+from dpr.store.windows import WindowRule
 
 Index = Annotated[Path, typer.Argument(metavar="INDEX", help="Folder of the index.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

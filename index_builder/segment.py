@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from dpr.errors import DataError
 from dpr.store.arrays import open_vectors
 from dpr.store.generation import GenerationDraft
-from dpr.store.manifest import DenseRecord, SegmentRecord, SourceRecord, WindowRule
+from dpr.store.manifest import DenseRecord, SegmentRecord, SourceRecord
 from dpr.store.passages import PassageStore
-from dpr.store.windows import open_windows
+from dpr.store.windows import WindowRule, open_windows
 from dpr.types import Analyzer, Encoder, Progress
 from index_builder.corpus import Chunking, Known, token_counter, write_corpus
 from index_builder.dense import CHOSEN_KIND, EXACT_KIND, build_dense

@@ -13,7 +13,7 @@ import numpy as np
 
 from dpr.data.passages import read_corpus
 from dpr.errors import DataError
-from dpr.store.manifest import WindowRule
+from dpr.store.windows import WindowRule
 from dpr.types import Analyzer, Encoder, Passage, Progress, no_progress
 from index_builder.encode import encode
 from index_builder.sparse import indexed_text

@@ -25,8 +25,8 @@ from dpr.store.generation import GenerationDraft, draft_generation, read_current
 from dpr.store.layout import IndexLayout, SegmentFiles
 from dpr.store.manifest import DenseRecord, FileRecord, Manifest, SegmentRecord
 from dpr.store.passages import PassageStore, write_passages
-from dpr.store.windows import open_windows
-from dpr.types import Analyzer, Encoder, FloatArray, Passage, Progress, WindowArray, no_progress
+from dpr.store.windows import WindowArray, open_windows
+from dpr.types import Analyzer, Encoder, FloatArray, Passage, Progress, no_progress
 from index_builder.build import dated, provenance_of
 from index_builder.corpus import source_stamp
 from index_builder.dense import EXACT_KIND, build_dense

@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dpr.errors import DataError
+from dpr.measured import EncodedPassages
 from dpr.store.windows import EncodedTexts
-from dpr.types import EncodedPassages, Encoder, FloatArray, IntArray, Progress, no_progress
+from dpr.types import Encoder, FloatArray, IntArray, Progress, no_progress
 from index_builder.recall import spread
 
 PROBES = 8

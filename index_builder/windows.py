@@ -11,20 +11,11 @@ import numpy as np
 from dpr.data.chunk import chunk_spans
 from dpr.data.sentences import Span
 from dpr.errors import ConfigError
+from dpr.measured import MeasuresPassages, MeasuresTexts
 from dpr.store.arrays import save_array
-from dpr.store.manifest import LEAST_WINDOW, SLACK, WindowRule
 from dpr.store.passages import PassageStore
-from dpr.types import (
-    Encoder,
-    IntArray,
-    MeasuresPassages,
-    MeasuresTexts,
-    Passage,
-    Progress,
-    TokensRead,
-    WindowArray,
-    no_progress,
-)
+from dpr.store.windows import LEAST_WINDOW, SLACK, WindowArray, WindowRule
+from dpr.types import Encoder, IntArray, Passage, Progress, TokensRead, no_progress
 from index_builder.corpus import count_words, token_counter
 
 PASSAGES_AT_A_TIME = 2048

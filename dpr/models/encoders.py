@@ -17,6 +17,7 @@ from torch import nn
 
 from dpr.config import DEFAULT_ENCODER
 from dpr.errors import ModelError
+from dpr.measured import EncodedPassages
 from dpr.models.backends import choose_backend, choose_device, choose_precision
 from dpr.models.checkpoint import content_hash, first_line, load_model, load_tokenizer
 from dpr.models.dpr_checkpoint import tower_class
@@ -27,7 +28,7 @@ from dpr.models.sentence_transformers import UNLIMITED, read_head
 from dpr.models.tokens import Tokens, count_tokens, pad, text_tokens, tokenize_and_measure, tokenize_questions
 from dpr.models.tower import EncoderConfig, Tower
 from dpr.models.tower_compute import TowerCompute, openvino_compute, torch_compute
-from dpr.types import EncodedPassages, EncoderOptions, FloatArray, Passage, Progress, TokensRead, no_progress
+from dpr.types import EncoderOptions, FloatArray, Passage, Progress, TokensRead, no_progress
 
 PASSAGES_AT_A_TIME = 2048
 """Passages that are sorted by length together, while the next ones are made tokens of."""

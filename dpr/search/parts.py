@@ -20,9 +20,9 @@ from dpr.store.arrays import RankArray, open_array, open_vectors
 from dpr.store.layout import GenerationFiles, SegmentFiles
 from dpr.store.manifest import AnalyzerRecord, EncoderRecord, Manifest, SegmentRecord
 from dpr.store.passages import PassageStore
-from dpr.store.windows import open_windows
+from dpr.store.windows import WindowArray, open_windows
 from dpr.text.registry import analyzer as analyzer_by_name
-from dpr.types import Analyzer, Encoder, EncoderOptions, FloatArray, IntArray, SparseIndex, VectorIndex, WindowArray
+from dpr.types import Analyzer, Encoder, EncoderOptions, FloatArray, IntArray, SparseIndex, VectorIndex
 
 
 class SegmentParts:

@@ -9,19 +9,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from dpr.errors import ConfigError, IndexFormatError
+from dpr.errors import IndexFormatError
+from dpr.measured import MeasuresPassages
 from dpr.store.layout import generation_name
 from dpr.store.records import RecordError, decode
-from dpr.types import Encoder, EncoderOptions, MeasuresPassages
+from dpr.store.windows import WindowRule
+from dpr.types import Encoder, EncoderOptions
 
 FORMAT_VERSION = 6
 """Raised whenever an older program would read a newer index wrongly, or when encoders get texts in another form."""
-
-SLACK = 1.25
-"""A passage of up to so many times the tokens of a window stays one vector."""
-
-LEAST_WINDOW = 8
-"""Tokens of text below which a window is not worth a vector."""
 
 _HASH = "sha256"
 
@@ -99,27 +95,6 @@ class DenseRecord:
         return next(
             (one.question_recall_at_10 for one in chosen if one.parameters.items() <= self.parameters.items()), None
         )
-
-
-@dataclass(frozen=True, slots=True)
-class WindowRule:
-    """How long passages get several vectors: windows of ``tokens`` each, ``overlap`` of them also in the one before.
-
-    A passage is long if its text has more than `SLACK` times ``tokens``, or more than the encoder reads of it. A window
-    has as many tokens as the encoder reads beside the title, if that is fewer.
-    """
-
-    tokens: int = 200
-    overlap: int = 50
-
-    def __post_init__(self) -> None:
-        if self.tokens < LEAST_WINDOW:
-            raise ConfigError(f"a window of {self.tokens} tokens says too little; choose at least {LEAST_WINDOW}")
-        if not 0 <= self.overlap < self.tokens:
-            raise ConfigError(
-                f"the overlap of windows is {self.overlap} tokens; choose 0 or more, and fewer than the {self.tokens} "
-                "of a window"
-            )
 
 
 @dataclass(frozen=True, slots=True)

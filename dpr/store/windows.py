@@ -1,18 +1,53 @@
-"""The texts that vectors are of: passages, or the windows of long ones."""
+"""The texts that vectors are of: passages, or the windows of long ones, and which passages are long."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
+from dpr.errors import ConfigError
 from dpr.store.arrays import open_array
 from dpr.store.passages import PassageStore, first_alike
-from dpr.types import IntArray, Passage, WindowArray
+from dpr.types import IntArray, Passage
+
+WindowArray = npt.NDArray[np.int32]
+"""What each vector of a segment is of, (V, 3): a passage's row, and the start and the end in its text.
+
+The vectors of a passage stand together, in the order of the passages, and of their windows.
+"""
+
+SLACK = 1.25
+"""A passage of up to so many times the tokens of a window stays one vector."""
+
+LEAST_WINDOW = 8
+"""Tokens of text below which a window is not worth a vector."""
+
+
+@dataclass(frozen=True, slots=True)
+class WindowRule:
+    """How long passages get several vectors: windows of ``tokens`` each, ``overlap`` of them also in the one before.
+
+    A passage is long if its text has more than `SLACK` times ``tokens``, or more than the encoder reads of it. A window
+    has as many tokens as the encoder reads beside the title, if that is fewer.
+    """
+
+    tokens: int = 200
+    overlap: int = 50
+
+    def __post_init__(self) -> None:
+        if self.tokens < LEAST_WINDOW:
+            raise ConfigError(f"a window of {self.tokens} tokens says too little; choose at least {LEAST_WINDOW}")
+        if not 0 <= self.overlap < self.tokens:
+            raise ConfigError(
+                f"the overlap of windows is {self.overlap} tokens; choose 0 or more, and fewer than the {self.tokens} "
+                "of a window"
+            )
 
 
 class EncodedTexts(Protocol):

@@ -11,7 +11,7 @@ from dpr.data.chunk import chunk_spans
 from dpr.data.sentences import Span
 from dpr.models.tokens import count_tokens, text_tokens
 from dpr.models.tower import EncoderConfig
-from dpr.store.manifest import LEAST_WINDOW
+from dpr.store.windows import LEAST_WINDOW
 from dpr.train.batches import Source
 from dpr.types import Example, Passage
 

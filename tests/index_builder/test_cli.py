@@ -11,7 +11,8 @@ import pytest
 import typer
 
 from dpr.errors import ConfigError
-from dpr.types import EncodedPassages, Encoder, EncoderOptions, FloatArray, Passage, Progress, no_progress
+from dpr.measured import EncodedPassages
+from dpr.types import Encoder, EncoderOptions, FloatArray, Passage, Progress, no_progress
 from index_builder import cli
 from index_builder.options import parse_parameters
 from tests.fakes import HashEncoder

@@ -19,7 +19,7 @@ from dpr.errors import DataError, IndexFormatError
 from dpr.search.open import open_index
 from dpr.store.generation import publish_again, read_all, read_current, remove_generations
 from dpr.store.journal import Journal
-from dpr.store.manifest import WindowRule
+from dpr.store.windows import WindowRule
 from dpr.types import Passage
 from index_builder.update import add, compact, delete
 from index_builder.verify import verify_index

@@ -13,10 +13,12 @@ import pytest
 from dpr.data.chunk import chunk_spans
 from dpr.dense.kinds import KINDS
 from dpr.errors import ConfigError, IndexFormatError
+from dpr.measured import EncodedPassages
 from dpr.search.open import open_index
 from dpr.store.generation import read_current
-from dpr.store.manifest import Manifest, WindowRule, signed
-from dpr.types import EncodedPassages, FloatArray, Hit, Passage, PassageWindow, Progress, TokensRead, no_progress
+from dpr.store.manifest import Manifest, signed
+from dpr.store.windows import WindowRule
+from dpr.types import FloatArray, Hit, Passage, PassageWindow, Progress, TokensRead, no_progress
 from index_builder import cli
 from index_builder.build import BuildOptions, build
 from index_builder.estimate import disk_of

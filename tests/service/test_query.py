@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from dpr.pipeline import OpenQA
 from dpr.search.fusion import MISSING_RULES
 from dpr.search.open import open_index
-from dpr.store.manifest import WindowRule
+from dpr.store.windows import WindowRule
 from dpr.types import Passage
 from tests.fakes import HashEncoder, WordAnalyzer
 from tests.service.fakes import DOCUMENT, PASSAGES, FakeReader, fake_qa, serving

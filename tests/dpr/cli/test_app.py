@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 from dpr.cli import app
 from dpr.errors import ConfigError, DataError, DPRError, RequestError
 from dpr.models.encoders import load_encoder
-from dpr.store.manifest import WindowRule
+from dpr.store.windows import WindowRule
 from dpr.text.registry import analyzer
 from dpr.types import Passage
 from index_builder.build import BuildOptions, build

@@ -1,0 +1,38 @@
+"""What an encoder may tell of passages beside their vectors: how long they are, and how much of them it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol, runtime_checkable
+
+from dpr.types import BoolArray, FloatArray, Passage, Progress, TokensRead, no_progress
+
+
+class EncodedPassages(NamedTuple):
+    """The vectors of P passages, (P, D), and which of them are longer than the encoder reads, (P,); None: not known."""
+
+    vectors: FloatArray
+    is_cut: BoolArray | None
+
+
+@runtime_checkable
+class MeasuresPassages(Protocol):
+    """An encoder that knows which passages are longer than it reads."""
+
+    @property
+    def passage_tokens(self) -> int:
+        """How many tokens of a passage it reads, special tokens included."""
+
+    def encode_and_measure(self, passages: Sequence[Passage], progress: Progress = no_progress) -> EncodedPassages:
+        """Return the vectors of passages in the order given, and which of them were cut."""
+
+
+@runtime_checkable
+class MeasuresTexts(Protocol):
+    """An encoder that knows how many tokens a passage's text has, and how many of them it reads."""
+
+    def text_tokens(self, passages: Sequence[Passage]) -> list[TokensRead]:
+        """Return for each passage how many of its text's tokens are read, after its prompt and its title."""
+
+    def count_tokens(self, text: str) -> int:
+        """Return a text's number of tokens, special tokens not counted."""
