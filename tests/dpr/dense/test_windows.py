@@ -33,16 +33,17 @@ def best_passages(vectors: FloatArray, windows: WindowArray, id_rank: IntArray, 
     scored = []
     for row in range(len(id_rank)):
         of_passage = np.flatnonzero(windows[:, 0] == row)
-        scores = np.float32([np.dot(vectors[place].astype(float), question.astype(float)) for place in of_passage])
+        products = [np.dot(vectors[place].astype(float), question.astype(float)) for place in of_passage]
+        scores = np.array(products, dtype=np.float32)
         if id_rank[row] >= 0:
             place = of_passage[scores.argmax()]
             span = windows[place, 1:] if len(of_passage) > 1 else [-1, -1]
             scored.append((-scores.max(), int(id_rank[row]), row, span))
     scored = sorted(scored, key=lambda item: item[:2])[:k]
-    rows, scores, spans = np.full(k, -1), np.full(k, -np.inf, np.float32), np.full((k, 2), -1)
+    rows, best, spans = np.full(k, -1), np.full(k, -np.inf, dtype=np.float32), np.full((k, 2), -1)
     for rank, (score, _, row, span) in enumerate(scored):
-        rows[rank], scores[rank], spans[rank] = row, -score, span
-    return TopK(rows, scores, spans)
+        rows[rank], best[rank], spans[rank] = row, -score, span
+    return TopK(rows, best, spans)
 
 
 def check(found: TopK, vectors: FloatArray, windows: WindowArray, id_rank: IntArray, questions: FloatArray) -> None:
