@@ -170,7 +170,13 @@ def _read(
     readings = [Reading()] * len(questions)
     readable = [place for place, texts in enumerate(passages) if texts]
     batch = [
-        Candidates(questions[place], passages[place], tuple(hit.score for hit in hits[place])) for place in readable
+        Candidates(
+            questions[place],
+            passages[place],
+            tuple(hit.score for hit in hits[place]),
+            tuple(hit.window for hit in hits[place]),
+        )
+        for place in readable
     ]
     for place, reading in zip(readable, reader.read(batch, n_best) if batch else [], strict=True):
         readings[place] = reading

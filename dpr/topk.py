@@ -41,4 +41,8 @@ def merge_top_k(parts: Sequence[TopK], ranks: Sequence[npt.NDArray[np.integer[An
     scores = np.concatenate([part.scores for part in parts], axis=1)  # (Q, S * k)
     order = np.lexsort((np.concatenate(of_hits, axis=1), -scores), axis=1)[:, : parts[0].rows.shape[1]]
     found = np.concatenate(rows, axis=1)
-    return TopK(np.take_along_axis(found, order, axis=1), np.take_along_axis(scores, order, axis=1))
+    windows = None
+    if any(part.windows is not None for part in parts):
+        spans = [np.full((*part.rows.shape, 2), -1) if part.windows is None else part.windows for part in parts]
+        windows = np.take_along_axis(np.concatenate(spans, axis=1), order[:, :, np.newaxis], axis=1)
+    return TopK(np.take_along_axis(found, order, axis=1), np.take_along_axis(scores, order, axis=1), windows)

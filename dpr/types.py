@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -74,10 +74,14 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class TopK:
-    """The best rows for each of Q questions: ``rows`` (Q, k) padded with -1, ``scores`` (Q, k) padded with -inf."""
+    """The best rows for each of Q questions: ``rows`` (Q, k) padded with -1, ``scores`` (Q, k) padded with -inf.
+
+    ``windows`` (Q, k, 2): start and end of the window that gave a passage its score, -1 for one that has no windows.
+    """
 
     rows: IntArray
     scores: FloatArray
+    windows: IntArray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +109,19 @@ class Weighing:
 
 
 @dataclass(frozen=True, slots=True)
+class PassageWindow:
+    """The part ``passage.text[start:end]`` of a long passage, which has a vector of its own."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """One retrieved passage, with its rank and score in every list that was asked.
 
-    ``weighing`` is that of the question where lists were fused; all hits of a question have the same.
+    ``weighing`` is that of the question where lists were fused; all hits of a question have the same. ``window`` is the
+    part of a long passage that the dense list matched; None where it matched none.
     """
 
     row: int
@@ -117,15 +130,20 @@ class Hit:
     score: float
     lists: Mapping[str, ListScore]
     weighing: Weighing | None = None
+    window: PassageWindow | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """What a reader reads: a question, its retrieved passages and their retrieval scores, best first."""
+    """What a reader reads: a question, its retrieved passages and their retrieval scores, best first.
+
+    ``windows`` are the hits' windows, or none at all; a reader that cannot read a passage whole begins there.
+    """
 
     question: str
     passages: tuple[Passage, ...]
     scores: tuple[float, ...]
+    windows: tuple[PassageWindow | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,25 +228,6 @@ class Encoder(Protocol):
 
     def encode_passages(self, passages: Sequence[Passage], progress: Progress = no_progress) -> FloatArray:
         """Return the vectors of passages, (P, D), in the order given."""
-
-
-class EncodedPassages(NamedTuple):
-    """The vectors of P passages, (P, D), and which of them are longer than the encoder reads, (P,); None: not known."""
-
-    vectors: FloatArray
-    is_cut: BoolArray | None
-
-
-@runtime_checkable
-class MeasuresPassages(Protocol):
-    """An encoder that knows which passages are longer than it reads."""
-
-    @property
-    def passage_tokens(self) -> int:
-        """How many tokens of a passage it reads, special tokens included."""
-
-    def encode_and_measure(self, passages: Sequence[Passage], progress: Progress = no_progress) -> EncodedPassages:
-        """Return the vectors of passages in the order given, and which of them were cut."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from dpr.errors import ConfigError
 from dpr.search.record import fusion_of_encoder, record_of
 from dpr.store.generation import draft_generation
 from dpr.store.manifest import FORMAT_VERSION, EncoderRecord, Manifest, Provenance, SourceRecord
+from dpr.store.windows import WindowRule
 from dpr.types import Analyzer, Encoder, Progress, no_progress
 from index_builder.corpus import file_stamp, source_stamp
 from index_builder.dense import EXACT_KIND, check_dense
@@ -28,6 +29,7 @@ from index_builder.segment import SegmentPlan, write_segment
 from index_builder.sparse import check_bm25, weights_records
 from index_builder.steps import Steps
 from index_builder.vectors import GivenVectors
+from index_builder.windows import check_windows
 
 RECORDED_LIBRARIES = (
     "dense-passage-retrieval",
@@ -53,7 +55,8 @@ class BuildOptions:
     """What to index, and how; without ``chunk_tokens``, passages are indexed as the sources give them.
 
     ``vectors`` are those of the passages, where they were made elsewhere: see `GivenVectors`. The ``target_recall`` is
-    measured by passages and by the questions of the sources ``questions``.
+    measured by passages and by the questions of the sources ``questions``. Long passages are encoded in ``windows``;
+    None: each passage is one vector, as it is where ``vectors`` are given.
     """
 
     sources: tuple[str, ...]
@@ -68,6 +71,7 @@ class BuildOptions:
     b: float = 0.75
     chunk_tokens: int | None = None
     overlap_tokens: int = 0
+    windows: WindowRule | None = WindowRule()  # noqa: RUF009 - frozen
     command: str = ""
 
     def __post_init__(self) -> None:
@@ -81,6 +85,8 @@ class BuildOptions:
         check_bm25(self.bm25_variant, self.k1, self.b)
         if self.chunk_tokens is None and self.overlap_tokens:
             raise ConfigError(f"overlap_tokens is {self.overlap_tokens}, but nothing is cut; give chunk_tokens too")
+        if self.vectors is not None and self.windows not in (None, WindowRule()):
+            raise ConfigError("vectors are given, one for each passage, and windows; leave the windows out")
         if self.chunk_tokens is not None and self.vectors is not None:
             raise ConfigError("vectors are given, and documents to be cut; give the passages as they were encoded")
         if self.chunk_tokens is not None and not 0 <= self.overlap_tokens < self.chunk_tokens:
@@ -111,6 +117,9 @@ def build(
     questions = _read_questions(options.questions)
     identity = build_identity(options, encoder, analyzer, questions)
     given = GivenVectors(options.vectors) if options.vectors and encoder else None
+    windows = options.windows if encoder and not given else None
+    if encoder and windows:
+        check_windows(windows, encoder)
     with draft_generation(options.output, identity) as draft:
         if draft.published is not None:
             return draft.published
@@ -126,6 +135,7 @@ def build(
             given or run,
             target_recall=options.target_recall,
             questions=questions,
+            windows=windows,
         )
         record, corpus = write_segment(plan, draft, step, progress)
         making = Making(
@@ -134,6 +144,7 @@ def build(
             provenance_of(options.command, corpus.sources, options.chunk_tokens, options.overlap_tokens),
             encoder,
             analyzer,
+            windows,
             record_of(fusion) if fusion else None,
         )
         return publish_generation(draft, [Member(record, draft.segment)], making, {}, step, progress)

@@ -42,7 +42,11 @@ from index_builder.options import (
     Questions,
     TargetRecall,
     Vectors,
+    WindowOverlap,
+    Windows,
+    WindowTokens,
     parse_parameters,
+    parse_windows,
 )
 from index_builder.summary import generations_table, show, summary
 
@@ -76,6 +80,9 @@ def build_command(
     b: B = 0.75,
     chunk_tokens: ChunkTokens = None,
     overlap_tokens: OverlapTokens = 0,
+    windows: Windows = "on",
+    window_tokens: WindowTokens = None,
+    window_overlap: WindowOverlap = None,
     as_json: Json = False,
 ) -> None:
     """Index a corpus and publish it as the next generation of INDEX, whole or not at all."""
@@ -94,6 +101,7 @@ def build_command(
         b=b,
         chunk_tokens=chunk_tokens,
         overlap_tokens=overlap_tokens,
+        windows=parse_windows(windows, window_tokens, window_overlap),
         command=_command(),
     )
     terms = analyzer_by_name(analyzer)

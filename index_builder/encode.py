@@ -9,29 +9,22 @@ from typing import Protocol
 import numpy as np
 
 from dpr.errors import ModelError
+from dpr.measured import EncodedPassages, MeasuresPassages
 from dpr.store.arrays import create_vectors, open_writable_vectors
 from dpr.store.generation import GenerationDraft
 from dpr.store.passages import PassageStore
-from dpr.types import (
-    EncodedPassages,
-    Encoder,
-    FloatArray,
-    IntArray,
-    MeasuresPassages,
-    Passage,
-    Progress,
-    no_progress,
-)
+from dpr.store.windows import EncodedTexts, WindowArray, WindowTexts
+from dpr.types import Encoder, FloatArray, IntArray, Passage, Progress, no_progress
 
 SHARD_PASSAGES = 4096
-"""Passages of a shard: what a build that is killed may have to encode again, and what is sorted by length together."""
+"""Passages, or windows, of a shard: what a build that is killed may have to encode again, and sorts by length."""
 
 
 class EncodeRunner(Protocol):
-    """Where and how an encoder is run over the passages of an index."""
+    """Where and how an encoder is run over the passages of an index, or their windows."""
 
     def __call__(
-        self, passages: PassageStore, shards: Sequence[IntArray], encoder: Encoder, progress: Progress
+        self, passages: EncodedTexts, shards: Sequence[IntArray], encoder: Encoder, progress: Progress
     ) -> Iterator[tuple[int, EncodedPassages]]:
         """Yield the number of each shard and the encoded passages of its rows, in any order, as they are finished.
 
@@ -47,7 +40,7 @@ def encode(encoder: Encoder, passages: Sequence[Passage], progress: Progress = n
 
 
 def encode_locally(
-    passages: PassageStore, shards: Sequence[IntArray], encoder: Encoder, progress: Progress = no_progress
+    passages: EncodedTexts, shards: Sequence[IntArray], encoder: Encoder, progress: Progress = no_progress
 ) -> Iterator[tuple[int, EncodedPassages]]:
     """Run the encoder in this process; an ``EncodeRunner``."""
     before, total = 0, sum(map(len, shards))
@@ -67,18 +60,22 @@ def write_vectors(
     run: EncodeRunner = encode_locally,
     progress: Progress = no_progress,
     shard_passages: int = SHARD_PASSAGES,
+    windows: WindowArray | None = None,
 ) -> int:
-    """Write the vectors of all passages into a draft's segment; return how many passages were encoded for it.
+    """Write the vectors of all passages into a draft's segment; return how many texts were encoded for it.
 
-    Passages of equal title and text are encoded once. Shards that the draft's journal names are left as they are.
+    With ``windows`` (V, 3) the texts are these, and not the passages. Texts of equal title and content are encoded
+    once. Shards that the draft's journal names are left as they are.
 
     Raises:
         ModelError: the encoder gave something else than one finite vector for each passage.
     """
-    path, shape = draft.segment.vectors, (len(passages), encoder.dimension)
-    alike = passages.first_alike()
+    texts: EncodedTexts = passages if windows is None else WindowTexts(passages, windows)
+    path, shape = draft.segment.vectors, (len(texts), encoder.dimension)
+    alike = texts.first_alike()
     unique = np.flatnonzero(alike == np.arange(len(alike)))
-    copies = np.bincount(alike, minlength=len(alike))
+    first = slice(None) if windows is None else np.unique(windows[:, 0], return_index=True)[1]
+    copies = np.bincount(alike[first], minlength=len(alike))  # passages that begin so
     shards = [unique[start : start + shard_passages] for start in range(0, len(unique), shard_passages)]
     left = [number for number in range(len(shards)) if _piece(number) not in draft.journal]
     goes_on = len(left) < len(shards) and path.is_file()
@@ -89,7 +86,7 @@ def write_vectors(
     def report(stage: str, done: int, _total: int | None) -> None:
         progress(stage, finished + done, len(unique))
 
-    for place, encoded in run(passages, [shards[number] for number in left], encoder, report):
+    for place, encoded in run(texts, [shards[number] for number in left], encoder, report):
         rows = shards[left[place]]
         _refuse_bad_vectors(encoded.vectors, (len(rows), encoder.dimension), encoder.name)
         vectors[rows] = encoded.vectors

@@ -25,6 +25,9 @@ ROW_BYTES = 40
 ID_BYTES = 130
 """Of memory for each passage while the corpus is read: hashes of its id and its content."""
 
+WINDOW_BYTES = 12
+"""Of a window: the row of its passage, its start and its end."""
+
 ALIKE_BYTES = 90
 """Of memory for each passage while those of equal content are found."""
 
@@ -63,6 +66,7 @@ class Estimate:
     """
 
     passages: int
+    vectors: int | None
     dimension: int | None
     disk: Mapping[str, int]
     building_disk: int
@@ -93,6 +97,7 @@ def estimate(
         ConfigError: the kind is unknown.
     """
     total, width = passages or found.passages, dimension or found.dimension
+    vectors = round(total * found.vectors)
     disk = disk_of(found, total, width, kind, parameters)
     blocks = total * found.postings * 8
     base = psutil.Process().memory_info().rss
@@ -101,13 +106,14 @@ def estimate(
         "terms": min(total, BLOCK_PASSAGES) * found.terms * 8
         + found.vocabulary_of(min(total, BLOCK_PASSAGES)) * TERM_BYTES
         + found.vocabulary_of(total) * 24,
-        "encode": total * ALIKE_BYTES if width else 0,
-        "dense": dense_memory(kind, parameters, total, width) if width else 0,
+        "encode": vectors * ALIKE_BYTES if width else 0,
+        "dense": dense_memory(kind, parameters, vectors, width) if width else 0,
     }
     walked = disk.get("vectors", 0) if kind in ("flat", "hnsw") else 0
     read_again = walked + disk.get("dense", 0) + disk["sparse"] // 2
     return Estimate(
         passages=total,
+        vectors=vectors if width else None,
         dimension=width,
         disk=disk,
         building_disk=round(max(sum(disk.values()), disk["passages"] + disk["sparse"] + blocks)),
@@ -126,12 +132,13 @@ def disk_of(found: Survey, passages: int, dimension: int | None, kind: str, para
         "sparse": postings * 16 + terms * (24 + found.term_bytes) + passages * 8,
     }
     if dimension:
-        sizes["vectors"] = passages * dimension * 4
-        sizes["dense"] = dense_bytes(kind, parameters, passages, dimension)
+        vectors = round(passages * found.vectors)
+        sizes["vectors"] = vectors * dimension * 4 + (vectors * WINDOW_BYTES if vectors > passages else 0)
+        sizes["dense"] = dense_bytes(kind, parameters, vectors, dimension)
     return {name: round(size) for name, size in sizes.items()}
 
 
-def dense_bytes(kind: str, parameters: Parameters, passages: int, dimension: int) -> float:
+def dense_bytes(kind: str, parameters: Parameters, vectors: int, dimension: int) -> float:
     """Return the bytes of a vector index beside the vectors.
 
     Raises:
@@ -143,31 +150,31 @@ def dense_bytes(kind: str, parameters: Parameters, passages: int, dimension: int
     if kind == "flat":
         return 0
     if kind == "hnsw":
-        return passages * _graph_bytes(chosen)
-    return passages * (_code_bytes(kind, chosen, dimension) + 8) + _lists(chosen, passages) * (dimension * 4 + 8)
+        return vectors * _graph_bytes(chosen)
+    return vectors * (_code_bytes(kind, chosen, dimension) + 8) + _lists(chosen, vectors) * (dimension * 4 + 8)
 
 
-def dense_memory(kind: str, parameters: Parameters, passages: int, dimension: int) -> float:
+def dense_memory(kind: str, parameters: Parameters, vectors: int, dimension: int) -> float:
     """Return the memory that building a vector index takes: codes or graph, and the vectors that are learned from."""
     chosen = {**KINDS[kind].defaults, **parameters}
     if kind == "flat":
         return 0
     if kind == "hnsw":
-        return passages * (dimension * 4 + _graph_bytes(chosen))
-    learned = min(passages, max(TRAINING_PER_LIST * _lists(chosen, passages), LEAST_TRAINING))
-    return learned * dimension * 8 + dense_bytes(kind, parameters, passages, dimension)
+        return vectors * (dimension * 4 + _graph_bytes(chosen))
+    learned = min(vectors, max(TRAINING_PER_LIST * _lists(chosen, vectors), LEAST_TRAINING))
+    return learned * dimension * 8 + dense_bytes(kind, parameters, vectors, dimension)
 
 
-def refuse_what_cannot_fit(kind: str, parameters: Parameters, passages: int, dimension: int) -> None:
+def refuse_what_cannot_fit(kind: str, parameters: Parameters, vectors: int, dimension: int) -> None:
     """Refuse to build a vector index that this machine has no memory for.
 
     Raises:
         ConfigError: it takes more than there is.
     """
-    needed, free = dense_memory(kind, parameters, passages, dimension), psutil.virtual_memory().available
+    needed, free = dense_memory(kind, parameters, vectors, dimension), psutil.virtual_memory().available
     if needed > free:
         raise ConfigError(
-            f"building the dense kind {kind!r} over {passages:,} vectors of {dimension} numbers takes "
+            f"building the dense kind {kind!r} over {vectors:,} vectors of {dimension} numbers takes "
             f"{needed / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} GiB are free; choose a smaller kind, such as "
             "ivf-pq"
         )
@@ -211,21 +218,21 @@ def _seconds(
     if dimension:
         if found.encoded_per_s is not None and dimension == found.dimension:
             seconds["encode"] = passages / found.encoded_per_s
-        seconds["dense"] = _dense_seconds(kind, parameters, passages, dimension, speeds)
+        seconds["dense"] = _dense_seconds(kind, parameters, round(passages * found.vectors), dimension, speeds)
     return {name: round(value, 1) for name, value in seconds.items()}
 
 
-def _dense_seconds(kind: str, parameters: Parameters, passages: int, dimension: int, speeds: Speeds) -> float:
+def _dense_seconds(kind: str, parameters: Parameters, vectors: int, dimension: int, speeds: Speeds) -> float:
     chosen = {**KINDS[kind].defaults, **parameters}
     if kind == "flat":
         return 0.0
     if kind == "hnsw":  # an insertion takes as many steps as the logarithm of the graph
-        slower = math.log(max(2, passages)) / math.log(speeds.graph_size)
-        slower *= math.pow(max(1.0, passages / CACHED_GRAPH), GRAPH_POWER)
-        return passages / speeds.inserted * slower
-    lists = _lists(chosen, passages)
-    learned = min(passages, TRAINING_PER_LIST * lists)
-    return (TRAINING_ROUNDS * learned + passages) * lists * dimension * 2 / speeds.operations
+        slower = math.log(max(2, vectors)) / math.log(speeds.graph_size)
+        slower *= math.pow(max(1.0, vectors / CACHED_GRAPH), GRAPH_POWER)
+        return vectors / speeds.inserted * slower
+    lists = _lists(chosen, vectors)
+    learned = min(vectors, TRAINING_PER_LIST * lists)
+    return (TRAINING_ROUNDS * learned + vectors) * lists * dimension * 2 / speeds.operations
 
 
 def _graph_bytes(chosen: Parameters) -> float:
@@ -238,5 +245,5 @@ def _code_bytes(kind: str, chosen: Parameters, dimension: int) -> float:
     return {"ivf-fp16": 2 * dimension, "ivf-sq8": dimension, "ivf-pq": parts / 2}[kind]
 
 
-def _lists(chosen: Parameters, passages: int) -> int:
-    return max(1, min(chosen["nlist"] or round(4 * math.sqrt(passages)), passages))
+def _lists(chosen: Parameters, vectors: int) -> int:
+    return max(1, min(chosen["nlist"] or round(4 * math.sqrt(vectors)), vectors))

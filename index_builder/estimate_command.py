@@ -23,7 +23,11 @@ from index_builder.options import (
     Json,
     NoDense,
     Precision,
+    WindowOverlap,
+    Windows,
+    WindowTokens,
     parse_parameters,
+    parse_windows,
 )
 
 if TYPE_CHECKING:
@@ -45,17 +49,24 @@ def estimate_command(
     dimension: Annotated[
         int | None, typer.Option(min=1, help="For vectors of so many numbers, in place of those of an encoder.")
     ] = None,
+    windows: Windows = "on",
+    window_tokens: WindowTokens = None,
+    window_overlap: WindowOverlap = None,
     as_json: Json = False,
 ) -> None:
     """Tell what an index of SOURCEs would take on this machine: disk, memory and time; nothing is built."""
     from dpr.models.encoders import load_encoder
     from index_builder.estimate import estimate, measure_speeds
     from index_builder.survey import survey
+    from index_builder.windows import check_windows
 
     parameters = parse_parameters(dense_parameter or [])
+    rule = parse_windows(windows, window_tokens, window_overlap)
     loaded = None if no_dense or dimension else load_encoder(encoder, precision, backend)
+    if loaded and rule:
+        check_windows(rule, loaded)
     with show_progress() as progress:
-        found = survey(corpus, analyzer_by_name(analyzer), loaded, progress)
+        found = survey(corpus, analyzer_by_name(analyzer), loaded, progress, rule)
     width = None if no_dense else dimension or found.dimension
     told = estimate(found, dense_kind, parameters, measure_speeds(width, parameters), passages, width)
     if as_json:
@@ -66,9 +77,11 @@ def estimate_command(
         Console().print(_table(told, found.cut))
 
 
-def _facts(told: Estimate) -> dict[str, int | None]:
+def _facts(told: Estimate) -> dict[str, float | None]:
     return {
         "passages": told.passages,
+        "vectors": told.vectors,
+        "vectors_per_passage": None if told.vectors is None else round(told.vectors / told.passages, 2),
         "dimension": told.dimension,
         "index_bytes": sum(told.disk.values()),
         "building_disk_bytes": told.building_disk,
@@ -96,10 +109,10 @@ def _with_total(seconds: Mapping[str, float]) -> dict[str, float]:
     return {**seconds, "all": sum(seconds.values())}
 
 
-def _cell(name: str, value: int | None) -> str:
+def _cell(name: str, value: float | None) -> str:
     if value is None:
         return "none"
-    return filesize.decimal(value) if name.endswith("_bytes") else f"{value:,}"
+    return filesize.decimal(int(value)) if name.endswith("_bytes") else f"{value:,}"
 
 
 def _duration(seconds: float) -> str:

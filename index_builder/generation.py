@@ -28,6 +28,7 @@ from dpr.store.manifest import (
     WeightsRecord,
 )
 from dpr.store.passages import PassageStore
+from dpr.store.windows import WindowRule
 from dpr.types import Analyzer, BoolArray, Encoder, Progress
 from index_builder.steps import Steps
 from index_builder.verify import verify_parts
@@ -54,6 +55,7 @@ class Making:
     provenance: Provenance
     encoder: Encoder | None
     analyzer: Analyzer
+    windows: WindowRule | None
     fusion: FusionRecord | None
 
 
@@ -97,6 +99,7 @@ def publish_generation(
         weights=making.weights,
         files={**kept_files, **files},
         provenance=making.provenance,
+        windows=making.windows,
         fusion=making.fusion,
     )
     with step.timed("verify"):

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from dpr.errors import ConfigError
+from dpr.store.windows import WindowRule
 
 Index = Annotated[Path, typer.Argument(metavar="INDEX", help="Folder of the index.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -68,6 +69,34 @@ K1 = Annotated[float, typer.Option(min=0.0, help="BM25: how slowly a repeated te
 B = Annotated[float, typer.Option(min=0.0, max=1.0, help="BM25: how much a passage's length counts.")]
 ChunkTokens = Annotated[int | None, typer.Option(min=1, help="Cut documents into passages of at most so many tokens.")]
 OverlapTokens = Annotated[int, typer.Option(min=0, help="Tokens that a passage shares with the one before.")]
+Windows = Annotated[
+    str,
+    typer.Option(metavar="on|off", help="Whether long passages are encoded in windows; off: only their beginning is."),
+]
+WindowTokens = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Tokens of a window; a passage is long with 1.25 times as many. [default: 200]"),
+]
+WindowOverlap = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Tokens of a window that are also in the one before. [default: a quarter]"),
+]
+
+
+def parse_windows(choice: str, tokens: int | None, overlap: int | None) -> WindowRule | None:
+    """Return the rule for windows that was chosen; None where there are to be none.
+
+    Raises:
+        ConfigError: the choice is unknown, a number is out of range, or one is given for no windows.
+    """
+    if choice not in ("on", "off"):
+        raise ConfigError(f"--windows is {choice!r}; choose on or off")
+    if choice == "off":
+        if tokens is not None or overlap is not None:
+            raise ConfigError("--windows is off, and their size is given; leave --window-tokens and -overlap out")
+        return None
+    size = WindowRule().tokens if tokens is None else tokens
+    return WindowRule(size, size // 4 if overlap is None else overlap)
 
 
 def parse_parameters(settings: Sequence[str]) -> dict[str, int]:

@@ -21,6 +21,10 @@ def summary(manifest: Manifest) -> dict[str, object]:
         "generation": manifest.name,
         "created_utc": made.created_utc,
         "passages": manifest.passages,
+        "vectors": manifest.vectors or None,
+        "vectors_per_passage": round(manifest.vectors / manifest.rows, 2) if manifest.vectors else None,
+        "window_tokens": manifest.windows.tokens if manifest.windows else None,
+        "window_overlap": manifest.windows.overlap if manifest.windows else None,
         "segments": len(manifest.segments),
         "deleted": manifest.rows - manifest.passages,
         "duplicates_skipped": sum(source.duplicates for source in made.sources),
@@ -58,9 +62,10 @@ def cut_note(manifest: Manifest) -> str | None:
         return None
     counted = sum(segment.passages for segment in manifest.segments if segment.cut is not None)
     tokens = encoder.passage_tokens
+    remedy = "shorten their titles" if manifest.windows else "leave --windows on"
     return (
-        f"{cut:,} of {counted:,} passages are longer than the {tokens} tokens that the encoder reads; chunk them "
-        f"(--chunk-tokens {tokens * 4 // 5})"
+        f"{cut:,} of {counted:,} passages are longer than the {tokens} tokens that the encoder reads; {remedy}, or "
+        f"chunk them (--chunk-tokens {tokens * 4 // 5})"
     )
 
 

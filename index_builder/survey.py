@@ -5,15 +5,19 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log2
 from typing import TypeVar
 
+import numpy as np
+
 from dpr.data.passages import read_corpus
 from dpr.errors import DataError
+from dpr.store.windows import WindowRule
 from dpr.types import Analyzer, Encoder, Passage, Progress, no_progress
 from index_builder.encode import encode
 from index_builder.sparse import indexed_text
+from index_builder.windows import window_spans
 
 ANALYSED = 2000
 """Passages whose terms are made."""
@@ -42,6 +46,7 @@ class Survey:
         encoded_per_s: passages encoded a second; None without an encoder.
         dimension: of their vectors; None without an encoder.
         cut: share of passages that are longer than the encoder reads; None where it is not known.
+        vectors: of a passage, on average: more than one where long passages are in windows.
     """
 
     passages: int
@@ -57,6 +62,7 @@ class Survey:
     encoded_per_s: float | None
     dimension: int | None
     cut: float | None = None
+    vectors: float = 1.0
 
     def vocabulary_of(self, passages: int) -> float:
         """Return how many different terms so many passages have."""
@@ -64,9 +70,13 @@ class Survey:
 
 
 def survey(
-    sources: Sequence[str], analyzer: Analyzer, encoder: Encoder | None, progress: Progress = no_progress
+    sources: Sequence[str],
+    analyzer: Analyzer,
+    encoder: Encoder | None,
+    progress: Progress = no_progress,
+    windows: WindowRule | None = None,
 ) -> Survey:
-    """Read the sources whole, analyse and encode some of their passages.
+    """Read the sources whole, analyse and encode some of their passages, long ones in ``windows``.
 
     Raises:
         DataError: a source cannot be used.
@@ -84,12 +94,14 @@ def survey(
     half = len({term for text in first for term in text})
     vocabulary = {term for text in terms for term in text}
     encoded_per_s = cut = None
+    parts = _in_windows(sample, windows, encoder)
     if encoder is not None:
-        some = sample[:ENCODED]
-        encoder.encode_passages(some[:8])
-        encoded, encoded_s = _timed(lambda: encode(encoder, some))
+        some = parts[:ENCODED]
+        encoder.encode_passages([part for of_passage in some[:8] for part in of_passage])
+        encoded, encoded_s = _timed(lambda: encode(encoder, [part for of_passage in some for part in of_passage]))
         encoded_per_s = len(some) / encoded_s
-        cut = None if encoded.is_cut is None else float(encoded.is_cut.mean())
+        firsts = np.cumsum([0, *map(len, some[:-1])])
+        cut = None if encoded.is_cut is None else float(encoded.is_cut[firsts].mean())
     return Survey(
         passages=passages,
         text_bytes=text_bytes / passages,
@@ -104,7 +116,20 @@ def survey(
         encoded_per_s=encoded_per_s,
         dimension=encoder.dimension if encoder else None,
         cut=cut,
+        vectors=sum(map(len, parts)) / len(parts),
     )
+
+
+def _in_windows(
+    passages: Sequence[Passage], windows: WindowRule | None, encoder: Encoder | None
+) -> list[list[Passage]]:
+    """Return the windows of each passage, or the passage itself."""
+    if windows is None:
+        return [[passage] for passage in passages]
+    return [
+        [replace(passage, text=passage.text[start:end]) for start, end in spans]
+        for passage, spans in zip(passages, window_spans(passages, windows, encoder), strict=True)
+    ]
 
 
 def _read(corpus: Iterable[Passage], progress: Progress) -> tuple[int, int, list[Passage]]:

@@ -20,12 +20,13 @@ from dpr.errors import ConfigError, DataError, IndexLockedError
 from dpr.search.open import open_index
 from dpr.sparse.counts import TermCounts
 from dpr.sparse.merge import merge_counts, without
-from dpr.store.arrays import create_vectors, open_array, open_vectors
+from dpr.store.arrays import create_vectors, open_array, open_vectors, save_array
 from dpr.store.generation import GenerationDraft, draft_generation, read_current
-from dpr.store.layout import IndexLayout
+from dpr.store.layout import IndexLayout, SegmentFiles
 from dpr.store.manifest import DenseRecord, FileRecord, Manifest, SegmentRecord
 from dpr.store.passages import PassageStore, write_passages
-from dpr.types import Analyzer, Encoder, Passage, Progress, no_progress
+from dpr.store.windows import WindowArray, open_windows
+from dpr.types import Analyzer, Encoder, FloatArray, Passage, Progress, no_progress
 from index_builder.build import dated, provenance_of
 from index_builder.corpus import source_stamp
 from index_builder.dense import EXACT_KIND, build_dense
@@ -35,7 +36,7 @@ from index_builder.segment import SegmentPlan, write_segment
 from index_builder.steps import Steps
 
 SMALL_SEGMENT = 50_000
-"""Passages below which a segment is searched exactly, whatever the kind of the others: that is fast enough."""
+"""Vectors below which a segment is searched exactly, whatever the kind of the others: that is fast enough."""
 
 VECTORS_AT_A_TIME = 65536
 
@@ -131,6 +132,7 @@ def add(
             made.overlap_tokens,
             run,
             exact_below=SMALL_SEGMENT,
+            windows=before.windows,
         )
         record, corpus = write_segment(plan, draft, step, progress, current.passages.without(replaced))
         making = Making(
@@ -139,6 +141,7 @@ def add(
             provenance_of(command, corpus.sources, made.chunk_tokens, made.overlap_tokens),
             encoder,
             analyzer,
+            before.windows,
             before.fusion,
         )
         members = [*members, Member(record, draft.segment)]
@@ -170,7 +173,9 @@ def delete(
         members = current.without(rows)
         if not members:
             raise DataError("nothing would be left of the index; delete its folder instead")
-        making = Making(before.weights, before.encoder, provenance_of(command, ()), None, analyzer, before.fusion)
+        made = before.provenance
+        provenance = provenance_of(command, (), made.chunk_tokens, made.overlap_tokens)
+        making = Making(before.weights, before.encoder, provenance, None, analyzer, before.windows, before.fusion)
         return publish_generation(draft, members, making, current.kept_files(members), step, progress)
 
 
@@ -192,7 +197,7 @@ def compact(root: Path, analyzer: Analyzer, progress: Progress = no_progress, *,
         current, step = Current.read(root), Steps(draft)
         record = step("segment", SegmentRecord, lambda: _write_compacted(current, draft, progress))
         provenance = replace(before.provenance, command=command, **dated())
-        making = Making(before.weights, before.encoder, provenance, None, analyzer, before.fusion)
+        making = Making(before.weights, before.encoder, provenance, None, analyzer, before.windows, before.fusion)
         return publish_generation(draft, [Member(record, draft.segment)], making, {}, step, progress)
 
 
@@ -206,19 +211,9 @@ def _write_compacted(current: Current, draft: GenerationDraft, progress: Progres
         for part, member in zip(counts, current.members, strict=True)
     ]
     merged = merge_counts(alive, draft.segment.counts)
-    dense = None
+    dense = vectors = None
     if manifest.encoder is not None and manifest.dense is not None:
-        vectors = create_vectors(draft.segment.vectors, len(passages), manifest.encoder.dimension)
-        done = 0
-        for member in current.members:
-            source = open_vectors(member.files.vectors, member.record.passages, manifest.encoder.dimension)
-            kept = np.arange(len(source)) if member.is_deleted is None else np.flatnonzero(~member.is_deleted)
-            for start in range(0, len(kept), VECTORS_AT_A_TIME):
-                rows = kept[start : start + VECTORS_AT_A_TIME]
-                vectors[done : done + len(rows)] = source[rows]
-                done += len(rows)
-                progress("compact", done, len(passages))
-        vectors.flush()
+        vectors = _write_kept_vectors(current.members, draft.segment, manifest.encoder.dimension, progress)
         dense = build_dense(manifest.dense.kind, manifest.dense.parameters, vectors, draft.segment.dense, progress)
     records = [member.record for member in current.members]
     cut = [record.cut for record in records if record.cut is not None and not record.deleted]
@@ -231,7 +226,47 @@ def _write_compacted(current: Current, draft: GenerationDraft, progress: Progres
         cut=sum(cut)
         if len(cut) == len(records)
         else None,  # of deleted passages it is not recorded whether they were cut
+        vectors=0 if vectors is None else len(vectors),
     )
+
+
+def _write_kept_vectors(
+    members: Sequence[Member], files: SegmentFiles, dimension: int, progress: Progress
+) -> FloatArray:
+    """Write the vectors of the passages that are not deleted, and what they are of; return them, (V, D)."""
+    windows = [_windows_of(member) for member in members]
+    kept = [
+        np.arange(len(of_member)) if member.is_deleted is None else np.flatnonzero(~member.is_deleted[of_member[:, 0]])
+        for member, of_member in zip(members, windows, strict=True)
+    ]
+    total, done, passages = sum(map(len, kept)), 0, 0
+    vectors = create_vectors(files.vectors, total, dimension)
+    kept_windows: WindowArray = np.empty((total, 3), dtype=np.int32)
+    for member, of_member, rows in zip(members, windows, kept, strict=True):
+        source = open_vectors(member.files.vectors, member.record.vectors, dimension)
+        owners, new_owners = np.unique(of_member[rows, 0], return_inverse=True)
+        kept_windows[done : done + len(rows)] = of_member[rows]
+        kept_windows[done : done + len(rows), 0] = passages + new_owners
+        passages += len(owners)
+        for start in range(0, len(rows), VECTORS_AT_A_TIME):
+            part = rows[start : start + VECTORS_AT_A_TIME]
+            vectors[done : done + len(part)] = source[part]
+            done += len(part)
+            progress("compact", done, total)
+    vectors.flush()
+    if total > passages:
+        save_array(files.windows, kept_windows)
+    return vectors
+
+
+def _windows_of(member: Member) -> WindowArray:
+    """Return what each vector of a segment is of, (V, 3)."""
+    record = member.record
+    if record.has_windows:
+        return open_windows(member.files.windows, record.vectors)
+    ends = PassageStore.open(member.files.passages).text_lengths()
+    rows = np.arange(record.passages, dtype=np.int32)
+    return np.stack([rows, np.zeros_like(rows), ends], axis=1)
 
 
 @contextmanager

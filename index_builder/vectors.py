@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dpr.errors import DataError
-from dpr.store.passages import PassageStore
-from dpr.types import EncodedPassages, Encoder, FloatArray, IntArray, Progress, no_progress
+from dpr.measured import EncodedPassages
+from dpr.store.windows import EncodedTexts
+from dpr.types import Encoder, FloatArray, IntArray, Progress, no_progress
 from index_builder.recall import spread
 
 PROBES = 8
@@ -56,7 +57,7 @@ class GivenVectors:
             raise DataError.at(self.path, None, f"has an array of shape {self._shape}; vectors are rows of a matrix")
 
     def __call__(
-        self, passages: PassageStore, shards: Sequence[IntArray], encoder: Encoder, progress: Progress = no_progress
+        self, passages: EncodedTexts, shards: Sequence[IntArray], encoder: Encoder, progress: Progress = no_progress
     ) -> Iterator[tuple[int, EncodedPassages]]:
         """Yield the number of each shard and the vectors of its rows; which passages were cut is not known.
 
@@ -93,7 +94,7 @@ class GivenVectors:
                     first, block = next(blocks)
             yield np.concatenate(parts)
 
-    def _check(self, found: Iterator[FloatArray], passages: PassageStore, rows: IntArray, encoder: Encoder) -> None:
+    def _check(self, found: Iterator[FloatArray], passages: EncodedTexts, rows: IntArray, encoder: Encoder) -> None:
         given, ours = (
             next(found).astype(np.float64),
             encoder.encode_passages(passages.get(rows.tolist())).astype(np.float64),

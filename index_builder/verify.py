@@ -12,6 +12,7 @@ from dpr.errors import IndexFormatError
 from dpr.search.open import open_index
 from dpr.search.parts import IndexParts, SegmentParts
 from dpr.store.manifest import Manifest, check_contents
+from dpr.store.passages import PassageStore
 from dpr.types import Analyzer, BoolArray, FloatArray, IntArray, Progress, TopK, no_progress
 from index_builder.dense import EXACT_KIND
 from index_builder.recall import Probes, spread
@@ -183,7 +184,34 @@ def _check_vectors(parts: IndexParts) -> str:
         vectors = segment.vectors()
         for start in range(0, len(vectors), VECTORS_AT_A_TIME):
             _require(bool(np.isfinite(vectors[start : start + VECTORS_AT_A_TIME]).all()), "a vector is not finite")
-    return f"{parts.manifest.rows:,} vectors of {parts.segments[0].vectors().shape[1]} numbers"
+    return f"{parts.manifest.vectors:,} vectors of {parts.segments[0].vectors().shape[1]} numbers"
+
+
+def _check_windows(parts: IndexParts) -> str:
+    """Each passage has a vector; the windows of a long one follow each other from its start to its end."""
+    long_passages = 0
+    for segment in parts.segments:
+        windows, record = segment.windows(), segment.record
+        if windows is None:
+            _require(record.vectors == record.passages, "there are fewer vectors than passages")
+            continue
+        rows, first, counts = np.unique(windows[:, 0], return_index=True, return_counts=True)
+        _require(
+            np.array_equal(rows, np.arange(record.passages)) and bool((np.diff(windows[:, 0]) >= 0).all()),
+            "windows.npy does not give each passage its vectors, in the order of the passages",
+        )
+        is_follower = np.ones(len(windows), dtype=np.bool_)
+        is_follower[first] = False
+        starts, ends = windows[:, 1], windows[:, 2]
+        steps_on = (np.diff(starts) > 0) & (np.diff(ends) > 0)
+        _require(
+            bool((starts >= 0).all() and (starts <= ends).all() and steps_on[is_follower[1:]].all()),
+            "the windows of a passage do not follow each other",
+        )
+        lengths = PassageStore.open(segment.files.passages).text_lengths()
+        _require(bool((ends <= lengths[windows[:, 0]]).all()), "a window ends after its passage")
+        long_passages += int((counts > 1).sum())
+    return f"{long_passages:,} passages in windows"
 
 
 def _check_vectors_find_their_passages(parts: IndexParts) -> str:
@@ -194,13 +222,19 @@ def _check_vectors_find_their_passages(parts: IndexParts) -> str:
     alive = parts.passages.alive
     probes = alive[spread(len(alive), PROBES)].astype(np.int64)
     places = [(segment, row - first) for row in probes.tolist() for segment, first in [_segment_of(parts, row)]]
-    vectors = np.stack([segment.vectors()[row] for segment, row in places])  # (probes, D)
+    vectors = np.stack([segment.vectors()[_first_vector(segment, row)] for segment, row in places])  # (probes, D)
     found = _found(parts.vector_index().search(vectors, PROBE_DEPTH), probes, np.square(vectors).sum(axis=1))
     kind = parts.manifest.dense.kind if parts.manifest.dense else EXACT_KIND
     allowed = 0 if kind == EXACT_KIND else len(probes) // 2
     missed = [parts.passages.id(int(row)) for row in probes[~found]]
     _require(len(missed) <= allowed, f"the {kind} index does not find {', '.join(missed)} by their own vectors")
     return f"{found.sum()} of {len(probes)} passages"
+
+
+def _first_vector(segment: SegmentParts, row: int) -> int:
+    """Return the place of a passage's vector in its segment, or of the first of its windows."""
+    windows = segment.windows()
+    return row if windows is None else int(np.searchsorted(windows[:, 0], row))
 
 
 def _check_recall(parts: IndexParts) -> str:
@@ -241,5 +275,6 @@ SPARSE_CHECKS: dict[str, Callable[[IndexParts], str]] = {
 
 DENSE_CHECKS: dict[str, Callable[[IndexParts], str]] = {
     "vectors": _check_vectors,
+    "windows": _check_windows,
     "dense probes": _check_vectors_find_their_passages,
 }

@@ -21,6 +21,7 @@ HIT: dict[str, Any] = {
         "dense": {"rank": 2, "score": 0.61, "contribution": 0.7},
         "bm25": {"rank": 1, "score": 11.4, "contribution": 0.92},
     },
+    "window": None,
 }
 
 FUSION: dict[str, Any] = {

@@ -104,6 +104,13 @@ class ListScoreOut(Model):
     contribution: float = Field(description="What the list added to the hit's score.")
 
 
+class WindowOut(Model):
+    """A part of a passage; ``start`` and ``end`` are its offsets in the passage's text, in characters."""
+
+    start: int
+    end: int
+
+
 class HitOut(Model):
     """A retrieved passage with its rank and score in every list that was asked."""
 
@@ -111,6 +118,9 @@ class HitOut(Model):
     score: float
     passage: PassageOut
     lists: dict[str, ListScoreOut]
+    window: WindowOut | None = Field(
+        None, description="The part of a long passage that the dense list matched; null where there is none."
+    )
 
 
 class WeighingOut(Model):

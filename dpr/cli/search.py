@@ -21,6 +21,7 @@ from dpr.cli.options import (
     fusion_of,
 )
 from dpr.console import print_json
+from dpr.types import Passage, PassageWindow
 
 if TYPE_CHECKING:
     from dpr.types import Weighing
@@ -55,9 +56,7 @@ def search_command(
         lists = "\n".join(
             f"{name}: {_place(entry.rank)} → {entry.contribution:+.3f}" for name, entry in hit.lists.items()
         )
-        table.add_row(
-            str(hit.rank), f"{hit.score:.3f}", lists, f"[b]{escape(passage.title)}[/b] {escape(passage.text)}"
-        )
+        table.add_row(str(hit.rank), f"{hit.score:.3f}", lists, _marked(passage, hit.window))
     console = Console()
     console.print(table)
     if hits and hits[0].weighing is not None:
@@ -71,6 +70,14 @@ def _told(weighing: Weighing) -> str:
         f"{name} covers {100 * share:.0f} % of the question" for name, share in weighing.coverage.items()
     )
     return f"weights: {weights}" + (f" ({shares})" if shares else "")
+
+
+def _marked(passage: Passage, window: PassageWindow | None) -> str:
+    """Return a passage with its title in bold; of a long one, the window that matched, with its place."""
+    title = f"[b]{escape(passage.title)}[/b]"
+    if window is None:
+        return f"{title} {escape(passage.text)}"
+    return f"{title} [dim]\\[{window.start}:{window.end}][/dim] {escape(passage.text[window.start : window.end])}"
 
 
 def _place(rank: int | None) -> str:

@@ -28,14 +28,23 @@ def chunk(document: Passage, max_tokens: int, overlap_tokens: int, count_tokens:
     Raises:
         ConfigError: the overlap is not below the budget, or one character alone is over the budget.
     """
-    if not 0 <= overlap_tokens < max_tokens:
-        raise ConfigError(f"an overlap of {overlap_tokens} tokens needs a budget above it; it is {max_tokens} tokens")
     text = document.text
-    units = list(_units(text, max_tokens, count_tokens))
     return [
         Passage(f"{document.id}#{number}", text[start:end], document.title, document.id, start)
-        for number, (start, end) in enumerate(_packed(text, units, max_tokens, overlap_tokens, count_tokens))
+        for number, (start, end) in enumerate(chunk_spans(text, max_tokens, overlap_tokens, count_tokens))
     ]
+
+
+def chunk_spans(text: str, max_tokens: int, overlap_tokens: int, count_tokens: CountTokens) -> list[Span]:
+    """Return where the passages that `chunk` cuts a text into start and end.
+
+    Raises:
+        ConfigError: the overlap is not below the budget, or one character alone is over the budget.
+    """
+    if not 0 <= overlap_tokens < max_tokens:
+        raise ConfigError(f"an overlap of {overlap_tokens} tokens needs a budget above it; it is {max_tokens} tokens")
+    units = list(_units(text, max_tokens, count_tokens))
+    return list(_packed(text, units, max_tokens, overlap_tokens, count_tokens))
 
 
 def _units(text: str, max_tokens: int, count_tokens: CountTokens) -> Iterator[Span]:

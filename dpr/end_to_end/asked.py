@@ -79,7 +79,8 @@ def retrieve(
         texts = [example.question.text for example in examples[first : first + BATCH_QUESTIONS]]
         for text, hits in zip(texts, opened.search(texts, k), strict=True):
             passages = tuple(index.passages.get([hit.row for hit in hits]))
-            candidates.append(Candidates(text, passages, tuple(hit.score for hit in hits)))
+            scores, windows = tuple(hit.score for hit in hits), tuple(hit.window for hit in hits)
+            candidates.append(Candidates(text, passages, scores, windows))
         progress(f"search {retriever}", len(candidates), len(examples))
     return Asked(examples, candidates)
 

@@ -185,7 +185,8 @@ def _single_ms(index: ReadableIndex, retriever: Retriever, reader: Reader, quest
         began = time.perf_counter()
         [hits] = retriever.search([question], k)
         passages = tuple(index.passages.get([hit.row for hit in hits]))
-        reader.read([Candidates(question, passages, tuple(hit.score for hit in hits))])
+        scores, windows = tuple(hit.score for hit in hits), tuple(hit.window for hit in hits)
+        reader.read([Candidates(question, passages, scores, windows)])
         took.append(1000 * (time.perf_counter() - began))
     return np.array(took)
 

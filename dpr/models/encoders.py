@@ -17,7 +17,7 @@ from torch import nn
 
 from dpr.config import DEFAULT_ENCODER
 from dpr.errors import ModelError
-from dpr.measured import TokensRead
+from dpr.measured import EncodedPassages, TokensRead
 from dpr.models.backends import choose_backend, choose_device, choose_precision
 from dpr.models.checkpoint import content_hash, first_line, load_model, load_tokenizer
 from dpr.models.dpr_checkpoint import tower_class
@@ -25,10 +25,10 @@ from dpr.models.embed import ahead, embed
 from dpr.models.locate import locate_towers
 from dpr.models.positions import longest_input
 from dpr.models.sentence_transformers import UNLIMITED, read_head
-from dpr.models.tokens import Tokens, count_tokens, pad, tokenize_and_measure, tokenize_questions
+from dpr.models.tokens import Tokens, count_tokens, pad, text_tokens, tokenize_and_measure, tokenize_questions
 from dpr.models.tower import EncoderConfig, Tower
 from dpr.models.tower_compute import TowerCompute, openvino_compute, torch_compute
-from dpr.types import EncodedPassages, EncoderOptions, FloatArray, Passage, Progress, no_progress
+from dpr.types import EncoderOptions, FloatArray, Passage, Progress, no_progress
 
 PASSAGES_AT_A_TIME = 2048
 """Passages that are sorted by length together, while the next ones are made tokens of."""
@@ -115,6 +115,11 @@ class DualEncoder:
         prompt = count_tokens(tokenizer, self.config.question_prompt)
         total = count_tokens(tokenizer, question)
         return TokensRead(min(total, self.config.question_tokens - special - prompt), total)
+
+    def text_tokens(self, passages: Sequence[Passage]) -> list[TokensRead]:
+        """Return for each passage how many of its text's tokens BERT_p reads, after its prompt and its title."""
+        config = self.config
+        return text_tokens(self._passage_tokenizer, passages, config.passage_tokens, config.passage_prompt)
 
     def count_tokens(self, text: str) -> int:
         """Return the number of tokens that BERT_p makes of a text, special tokens not counted."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from dpr.measured import TokensRead
 from dpr.text.normalize import fold_forms
 from dpr.types import Passage
 
@@ -81,6 +82,38 @@ def clip(tokenizer: Any, text: str, max_tokens: int) -> str:
 def count_tokens(tokenizer: Any, text: str) -> int:
     """Return a text's number of tokens, special tokens not counted."""
     return len(tokenizer(fold_forms(text), add_special_tokens=False, verbose=False)["input_ids"])
+
+
+def text_tokens(tokenizer: Any, passages: Sequence[Passage], max_tokens: int, prompt: str = "") -> list[TokensRead]:
+    """Return how many of the tokens of each passage's text `tokenize_passages` keeps."""
+    heads = list(dict.fromkeys(passage.title for passage in passages))
+    room_after = dict(zip(heads, _rooms(tokenizer, heads, max_tokens, prompt), strict=True))
+    totals = _counts(tokenizer, [passage.text for passage in passages])
+    return [
+        TokensRead(min(total, room_after[passage.title]), total)
+        for passage, total in zip(passages, totals, strict=True)
+    ]
+
+
+def _rooms(tokenizer: Any, titles: Sequence[str], max_tokens: int, prompt: str) -> list[int]:
+    """Return how many tokens of a text fit after the prompt and each title.
+
+    Where no special token parts them from the text, one token is kept for the joint.
+    """
+    heads = [_title(tokenizer, prompt, title, max_tokens) if title else prompt for title in titles]
+    is_pair = [bool(title) and _joins_pairs(tokenizer) for title in titles]
+    return [
+        max_tokens - int(tokenizer.num_special_tokens_to_add(pair=pair)) - count - int(count > 0 and not pair)
+        for pair, count in zip(is_pair, _counts(tokenizer, heads), strict=True)
+    ]
+
+
+def _counts(tokenizer: Any, texts: Sequence[str]) -> list[int]:
+    """Return the number of tokens of each text, special tokens not counted."""
+    if not texts:
+        return []
+    encoded = tokenizer([fold_forms(text) for text in texts], add_special_tokens=False, verbose=False)
+    return [len(encoding.ids) for encoding in encoded.encodings]
 
 
 def length_sorted_batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -50,7 +49,8 @@ class Prompt:
 def make_prompt(candidates: Candidates, max_characters: int) -> Prompt:
     """Write the rules, as many passages as fit, best first, and the whole question, in at most ``max_characters``.
 
-    The first passage that does not fit is cut, and those after it are left out.
+    The first passage that does not fit is cut, to what begins with its window or with its beginning, and those after it
+    are left out.
 
     Raises:
         RequestError: the question leaves no room for a passage.
@@ -58,7 +58,7 @@ def make_prompt(candidates: Candidates, max_characters: int) -> Prompt:
     language = "Korean" if has_hangul(candidates.question) else "the language of the question"
     rules = RULES.format(language=language, no_answer=NO_ANSWER)
     asked = f"Question: {candidates.question}"
-    blocks = _blocks(candidates.passages, max_characters - len(rules) - len(asked))
+    blocks = _blocks(candidates, max_characters - len(rules) - len(asked))
     if not blocks:
         raise RequestError(
             f"a question of {len(candidates.question):,} characters leaves no room for a passage in a prompt of "
@@ -69,14 +69,16 @@ def make_prompt(candidates: Candidates, max_characters: int) -> Prompt:
     return Prompt(messages, candidates.passages[: len(blocks)])
 
 
-def _blocks(passages: Sequence[Passage], room: int) -> list[str]:
+def _blocks(candidates: Candidates, room: int) -> list[str]:
     blocks: list[str] = []
-    for number, passage in enumerate(passages, start=1):
+    windows = candidates.windows or (None,) * len(candidates.passages)
+    for number, (passage, window) in enumerate(zip(candidates.passages, windows, strict=True), start=1):
         block = _block(number, passage, passage.text)
         if len(block) > room:
             kept = len(passage.text) - (len(block) - room)
+            start = min(window.start, len(passage.text) - kept) if window else 0
             if kept >= MIN_PASSAGE_CHARACTERS:
-                blocks.append(_block(number, passage, passage.text[:kept]))
+                blocks.append(_block(number, passage, passage.text[start : start + kept]))
             break
         blocks.append(block)
         room -= len(block)

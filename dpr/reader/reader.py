@@ -114,7 +114,7 @@ class ExtractiveReader:
 
 def first_passages(item: Candidates, count: int) -> Candidates:
     """Return a question with its first passages."""
-    return replace(item, passages=item.passages[:count], scores=item.scores[:count])
+    return replace(item, passages=item.passages[:count], scores=item.scores[:count], windows=item.windows[:count])
 
 
 def verdict(item: Candidates, found: Sequence[PassageSpans], config: ReaderConfig, n_best: int) -> Reading:

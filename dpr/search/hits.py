@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from dpr.errors import RequestError
 from dpr.search.fusion import Fused, FusedList
-from dpr.types import DoubleArray, Hit, ListScore, TopK, Weighing
+from dpr.types import DoubleArray, Hit, ListScore, PassageWindow, TopK, Weighing
 
 PassageId = Callable[[int], str]
 """The id of a row, such as ``PassageStore.id`` or the ``__getitem__`` of a list of ids."""
@@ -20,13 +21,28 @@ def refuse_bad_k(k: int) -> None:
 
 def hits_of_list(name: str, top: TopK, passage_id: PassageId) -> list[list[Hit]]:
     """Return the hits of one list; a list's score is all of its hits' score."""
-    return [
+    hits = [
         [
             Hit(row, passage_id(row), rank, score, {name: ListScore(rank, score, score)})
             for rank, (row, score) in enumerate(zip(rows, scores, strict=True), start=1)
             if row >= 0
         ]
         for rows, scores in zip(top.rows.tolist(), top.scores.tolist(), strict=True)
+    ]
+    return with_windows(hits, [top])
+
+
+def with_windows(hits: Sequence[Sequence[Hit]], lists: Iterable[TopK]) -> list[list[Hit]]:
+    """Return the hits of each question, each with the window that a list matched in it."""
+    matched: list[dict[int, PassageWindow]] = [{} for _ in hits]
+    for top in lists:
+        if top.windows is None:
+            continue
+        for windows, rows, spans in zip(matched, top.rows.tolist(), top.windows.tolist(), strict=True):
+            windows.update((row, PassageWindow(*span)) for row, span in zip(rows, spans, strict=True) if span[0] >= 0)
+    return [
+        [replace(hit, window=windows[hit.row]) if hit.row in windows else hit for hit in of_question]
+        for of_question, windows in zip(hits, matched, strict=True)
     ]
 
 

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 from dpr.errors import ConfigError, RequestError
 from dpr.measured import ReadsTokens, TokensRead
 from dpr.search.fusion import Fusion, fuse
-from dpr.search.hits import PassageId, hits_of_fusion, refuse_bad_k
+from dpr.search.hits import PassageId, hits_of_fusion, refuse_bad_k, with_windows
 from dpr.types import DoubleArray, Hit, TopK
 
 DEFAULT_DEPTH = 100
@@ -92,4 +92,4 @@ class HybridRetriever:
             if share is not None:
                 coverage[name] = share
         fused = fuse(lists, k, self.fusion, self._passage_id, coverage)
-        return hits_of_fusion(fused, coverage, self._passage_id)
+        return with_windows(hits_of_fusion(fused, coverage, self._passage_id), lists.values())

@@ -9,6 +9,7 @@ import numpy as np
 
 from dpr.dense.kinds import KINDS
 from dpr.dense.segments import SegmentedIndex
+from dpr.dense.windows import WindowedIndex, window_ranks
 from dpr.errors import ConfigError, IndexFormatError, ModelError, RequestError
 from dpr.search.lazy import Lazy
 from dpr.sparse.counts import TermCounts
@@ -19,6 +20,7 @@ from dpr.store.arrays import RankArray, open_array, open_vectors
 from dpr.store.layout import GenerationFiles, SegmentFiles
 from dpr.store.manifest import AnalyzerRecord, EncoderRecord, Manifest, SegmentRecord
 from dpr.store.passages import PassageStore
+from dpr.store.windows import WindowArray, open_windows
 from dpr.text.registry import analyzer as analyzer_by_name
 from dpr.types import Analyzer, Encoder, EncoderOptions, FloatArray, IntArray, SparseIndex, VectorIndex
 
@@ -28,13 +30,15 @@ class SegmentParts:
 
     Attributes:
         record: what the manifest says of it.
+        files: where its files lie.
         id_rank: the place of each of its rows' ids among the sorted ids of the generation, (P,) int32; -1: deleted.
         counts: its vocabulary and term counts.
         frequencies: in how many passages of the generation each of its terms comes, (T,).
         weights: its posting weights, (postings,), by retriever name.
-        vectors: its passage vectors, (P, D).
-        vector_index: the search over its vectors.
-        vector_index_with_deleted: the same, which finds deleted passages too.
+        vectors: the vectors of its passages and windows, (V, D).
+        windows: what each vector is of, (V, 3); None where each passage has one vector.
+        vector_index: the search for passages.
+        vector_index_with_deleted: the search over the vectors, which finds those of deleted passages too.
     """
 
     def __init__(
@@ -42,6 +46,7 @@ class SegmentParts:
     ) -> None:
         """Open the files of a segment, and what the generation's ``own`` files say of it."""
         self.record = record
+        self.files = files
         self.id_rank = id_rank
         self.counts = Lazy(partial(TermCounts.open, files.counts))
         self.frequencies: Lazy[IntArray] = Lazy(
@@ -52,7 +57,8 @@ class SegmentParts:
             for name in manifest.weights
         }
         self.vectors = Lazy(partial(self._open_vectors, files, manifest.encoder))
-        self.vector_index = Lazy(partial(self._open_vector_index, files, id_rank))
+        self.windows: Lazy[WindowArray | None] = Lazy(partial(self._open_windows, files))
+        self.vector_index = Lazy(partial(self._open_passage_index, files))
         self.vector_index_with_deleted = Lazy(partial(self._open_vector_index, files, None))
 
     def sparse(self, name: str) -> SparseSegment:
@@ -62,9 +68,18 @@ class SegmentParts:
     def _open_vectors(self, files: SegmentFiles, encoder: EncoderRecord | None) -> FloatArray:
         if encoder is None:
             raise RequestError("the index has no vectors; rebuild it without --no-dense", "retriever")
-        return open_vectors(files.vectors, self.record.passages, encoder.dimension)
+        return open_vectors(files.vectors, self.record.vectors, encoder.dimension)
 
-    def _open_vector_index(self, files: SegmentFiles, id_rank: RankArray | None) -> VectorIndex:
+    def _open_windows(self, files: SegmentFiles) -> WindowArray | None:
+        return open_windows(files.windows, self.record.vectors) if self.record.has_windows else None
+
+    def _open_passage_index(self, files: SegmentFiles) -> VectorIndex:
+        windows = self.windows()
+        if windows is None:
+            return self._open_vector_index(files, self.id_rank)
+        return WindowedIndex(self._open_vector_index(files, window_ranks(self.id_rank, windows)), windows)
+
+    def _open_vector_index(self, files: SegmentFiles, ranks: RankArray | IntArray | None) -> VectorIndex:
         dense = self.record.dense
         if dense is None:
             raise RequestError("the index has no vectors; rebuild it without --no-dense", "retriever")
@@ -73,7 +88,7 @@ class SegmentParts:
                 f"the index has vectors of the kind {dense.kind!r}, but this program knows {', '.join(KINDS)}; "
                 "rebuild with dpr-index build"
             )
-        return KINDS[dense.kind].open(self.vectors(), files.dense, dense.parameters, id_rank)
+        return KINDS[dense.kind].open(self.vectors(), files.dense, dense.parameters, ranks)
 
 
 class IndexParts:

@@ -10,7 +10,10 @@
         <segment>/bm25.npy  tfidf.npy      one weight for each posting of the segment
     INDEX/segments/<id>/                   immutable: what depends on its own passages alone
         passages.arrow                     id, text, title, source document and offset
-        vectors.npy                        one row for each passage (absent from a sparse-only index)
+        vectors.npy                        one row for each passage, or each window of a long one (absent from a
+                                           sparse-only index)
+        windows.npy                        each vector's passage, and its start and end in the text; absent where each
+                                           passage has one vector
         dense.faiss                        absent for the flat kind, which searches the vectors
         counts/                            vocabulary and term counts
 
@@ -57,8 +60,13 @@ class SegmentFiles:
 
     @property
     def vectors(self) -> Path:
-        """Passage vectors, (P, D) float32."""
+        """Vectors of passages and windows, (V, D) float32."""
         return self.folder / "vectors.npy"
+
+    @property
+    def windows(self) -> Path:
+        """Row of the passage, and start and end in its text, of each vector, (V, 3) int32, if V is above P."""
+        return self.folder / "windows.npy"
 
     @property
     def dense(self) -> Path:

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from dpr.errors import IndexFormatError
+from dpr.measured import MeasuresPassages
 from dpr.store.layout import generation_name
 from dpr.store.records import RecordError, decode
-from dpr.types import Encoder, EncoderOptions, MeasuresPassages
+from dpr.store.windows import WindowRule
+from dpr.types import Encoder, EncoderOptions
 
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 """Raised whenever an older program would read a newer index wrongly, or when encoders get texts in another form."""
 
 _HASH = "sha256"
@@ -101,7 +103,8 @@ class SegmentRecord:
 
     ``passages``, ``terms`` and ``postings`` are what its files hold, ``deleted`` how many of the passages this
     generation does not have; ``dense`` is None without vectors. ``cut`` tells how many passages, deleted ones included,
-    are longer than the encoder reads; None where they were not counted.
+    are longer than the encoder reads; None where they were not counted. ``vectors`` is how many its passages have: more
+    than one each where long ones are in windows, none without an encoder.
     """
 
     id: str
@@ -111,6 +114,12 @@ class SegmentRecord:
     deleted: int = 0
     dense: DenseRecord | None = None
     cut: int | None = None
+    vectors: int = 0
+
+    @property
+    def has_windows(self) -> bool:
+        """Tell whether a passage of the segment has several vectors."""
+        return self.vectors > self.passages
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +174,9 @@ class Provenance:
 class Manifest:
     """One generation of an index. ``files`` are named relative to the index, with ``/``; weights by retriever.
 
-    ``passages`` are those that are not deleted, ``terms`` the different ones that these have. ``fusion`` is None where
-    neither the encoder brought one nor any was fitted to the index.
+    ``passages`` are those that are not deleted, ``terms`` the different ones that these have. ``windows`` is how long
+    passages are encoded, also those that are added; None: each passage is one vector. ``fusion`` is None where neither
+    the encoder brought one nor any was fitted to the index.
     """
 
     format_version: int
@@ -179,6 +189,7 @@ class Manifest:
     weights: Mapping[str, WeightsRecord]
     files: Mapping[str, FileRecord]
     provenance: Provenance
+    windows: WindowRule | None = None
     fusion: FusionRecord | None = None
 
     @property
@@ -190,6 +201,11 @@ class Manifest:
     def rows(self) -> int:
         """The number of passages in all segments, deleted ones included."""
         return sum(segment.passages for segment in self.segments)
+
+    @property
+    def vectors(self) -> int:
+        """The number of vectors in all segments, those of deleted passages included."""
+        return sum(segment.vectors for segment in self.segments)
 
     @property
     def dense(self) -> DenseRecord | None:

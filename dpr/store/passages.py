@@ -142,16 +142,19 @@ class PassageStore:
         id_rank[left] = np.arange(len(left), dtype=np.int32)
         return PassageStore(self._batches, id_rank)
 
+    def text_lengths(self) -> npt.NDArray[np.int32]:
+        """Return the number of characters of each row's text, (P,)."""
+        lengths = [compute.utf8_length(columns[1]).to_numpy(zero_copy_only=False) for columns in self._columns]
+        return np.concatenate(lengths).astype(np.int32) if lengths else np.zeros(0, dtype=np.int32)
+
     def first_alike(self) -> IntArray:
         """Return the first row whose passage has the same title and the same text, for each row, (P,)."""
-        digests = np.empty(self.row_count, dtype=f"S{_DIGEST_BYTES}")
-        row = 0
-        for columns in self._columns:
-            for title, text in zip(columns[2].to_pylist(), columns[1].to_pylist(), strict=True):
-                digests[row] = _digest(title, text)
-                row += 1
-        _, first, group = np.unique(digests, return_index=True, return_inverse=True)
-        return first[group].astype(np.int64)
+        contents = (
+            content
+            for columns in self._columns
+            for content in zip(columns[2].to_pylist(), columns[1].to_pylist(), strict=True)
+        )
+        return first_alike(contents, self.row_count)
 
     def rank_ids(self, is_deleted: npt.NDArray[np.bool_] | None = None) -> RankArray:
         """Return the place of each row's id among all ids in code-point order, (P,) int32, from 0.
@@ -176,6 +179,16 @@ class PassageStore:
             raise IndexError(f"row {row} is outside of the {self.row_count} passages")
         batch = bisect_right(self._ends, row)
         return self._columns[batch], row - (self._ends[batch - 1] if batch else 0)
+
+
+def first_alike(contents: Iterable[tuple[str, str]], count: int) -> IntArray:
+    """Return the first row of the same title and text, for each of ``count`` rows of titles and texts."""
+    digests = np.empty(count, dtype=f"S{_DIGEST_BYTES}")
+    for row, (title, text) in enumerate(contents):
+        digests[row] = _digest(title, text)
+    _, first, group = np.unique(digests, return_index=True, return_inverse=True)
+    rows: IntArray = first[group].astype(np.int64)
+    return rows
 
 
 def _digest(title: str, text: str) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from dpr.train.distillation import Distillation
 from dpr.train.distillation_loss import score_loss
 from dpr.train.distributed import Processes
 from dpr.train.encoding import TokenCache
+from dpr.train.long_passages import with_answer_windows
 from dpr.train.loss import in_batch_loss
 from dpr.train.material import Material
 from dpr.train.step import default_temperature, targets_of
@@ -42,6 +44,8 @@ class ScoreObjective:
         progress: Progress,
     ) -> None:
         check_sources(material.sources)
+        windowed = with_answer_windows(material.sources, towers.tokenizers[1], towers.question.config)
+        material = replace(material, sources=windowed.sources)
         self._sources = material.sources
         self._batching = Batching.of(settings.training())
         self._tokens = TokenCache(towers.tokenizers, towers.question.config, material.sources)

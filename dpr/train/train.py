@@ -20,6 +20,7 @@ from dpr.models.pair import encoder_directories
 from dpr.train.batches import Batching, Source, check_sources, epoch_batches
 from dpr.train.distributed import Processes, join_processes, leave_processes
 from dpr.train.encoding import TokenCache
+from dpr.train.long_passages import with_answer_windows
 from dpr.train.loop import Loop
 from dpr.train.memory import plan_run
 from dpr.train.record import run_facts
@@ -84,8 +85,9 @@ def _train(
     device = choose_device()
     precision = choose_precision(training.precision, device)
     towers = make_towers(training)
-    tokens = TokenCache(towers.tokenizers, towers.question.config, sources)
-    _warn(training, tokens, towers.question.config.passage_tokens)
+    windowed = with_answer_windows(sources, towers.tokenizers[1], towers.question.config)
+    tokens = TokenCache(towers.tokenizers, towers.question.config, windowed.sources)
+    _warn(training, tokens, towers.question.config.passage_tokens, windowed.windows)
     warn_of_splits(towers.tokenizers[1], texts_of(sources), training.base)
     for tower in towers.both:
         tower.to(device)
@@ -95,7 +97,7 @@ def _train(
     temperature = Temperature(training, towers.question.config.normalize).to(device)
     stepper = Stepper(towers, temperature, tokens, training, precision, processes)
     began = time.monotonic()
-    batches_of = partial(epoch_batches, sources, Batching.of(training))
+    batches_of = partial(epoch_batches, windowed.sources, Batching.of(training))
     module = nn.ModuleDict({"towers": towers.module(), "temperature": temperature})
     counts = count_trainable(module, [tower.model for tower in towers.both], training.base)
     measure = partial(held_out.measure, towers.both, towers.tokenizers, precision) if held_out else None
@@ -114,6 +116,7 @@ def _train(
         "processes": processes.count,
         "negatives": last.negatives,
         "cut_passages": tokens.cut_passages,
+        "answer_windows": windowed.windows,
         "temperature": round(1 / float(temperature()), 6),
         "seconds": round(time.monotonic() - began, 1),
         "run": folder.run,
@@ -127,7 +130,7 @@ def _train(
     return record
 
 
-def _warn(training: Training, tokens: TokenCache, passage_tokens: int) -> None:
+def _warn(training: Training, tokens: TokenCache, passage_tokens: int, windows: int) -> None:
     if training.accumulation_steps > 1:
         logger.warning(
             "accumulation_steps %d averages %d batches before a step; it adds no negatives: each question is told "
@@ -137,10 +140,12 @@ def _warn(training: Training, tokens: TokenCache, passage_tokens: int) -> None:
         )
     if tokens.cut_passages:
         logger.warning(
-            "%d of %d passages are longer than passage_tokens %d and are cut; chunk them or raise passage_tokens",
+            "%d of %d passages are longer than passage_tokens %d and are cut: to %d windows that hold an answer, the "
+            "others to their beginning; chunk them or raise passage_tokens",
             tokens.cut_passages,
-            tokens.passage_count,
+            tokens.passage_count - windows,
             passage_tokens,
+            windows,
         )
 
 

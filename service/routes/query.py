@@ -33,6 +33,7 @@ from service.schemas import (
     RetrieveResponse,
     RetrieveResult,
     RetrieveTimings,
+    WindowOut,
 )
 from service.settings import RetrieverName
 
@@ -151,6 +152,7 @@ def _hits(hits: Sequence[Hit], passages: Sequence[Passage]) -> list[HitOut]:
             score=hit.score,
             passage=PassageOut.model_validate(passage),
             lists={name: ListScoreOut.model_validate(part) for name, part in hit.lists.items()},
+            window=WindowOut.model_validate(hit.window) if hit.window else None,
         )
         for hit, passage in zip(hits, passages, strict=True)
     ]

@@ -43,7 +43,7 @@ def test_the_manifest_tells_what_was_built_and_how(tmp_path: Path) -> None:
     made = manifest.provenance
     assert (made.sources[0].passages, made.sources[0].duplicates) == (6, 1)
     assert made.command == "dpr-index build …"
-    assert set(made.seconds) == {"corpus", "terms", "weights", "encode", "dense", "seal", "verify"}
+    assert set(made.seconds) == {"corpus", "terms", "weights", "windows", "encode", "dense", "seal", "verify"}
     assert {"python", "numpy", "pyarrow", "faiss-cpu"} <= set(made.versions)
     assert made.created_utc.endswith("Z")
 
@@ -171,5 +171,5 @@ def test_stages_are_reported_in_order_and_to_their_end(tmp_path: Path) -> None:
     source = str(root.with_suffix(".jsonl"))
     build(BuildOptions((source,), root), HashEncoder(), WordAnalyzer(), lambda *report: reports.append(report))
     last = {stage: (done, total) for stage, done, total in reports}
-    assert list(last) == ["corpus", "terms", "encode", "dense", "weights", "seal", "verify"]
+    assert list(last) == ["corpus", "terms", "windows", "encode", "dense", "weights", "seal", "verify"]
     assert all(done == total for done, total in last.values())

@@ -11,7 +11,8 @@ import pytest
 import typer
 
 from dpr.errors import ConfigError
-from dpr.types import EncodedPassages, Encoder, EncoderOptions, FloatArray, Passage, Progress, no_progress
+from dpr.measured import EncodedPassages
+from dpr.types import Encoder, EncoderOptions, FloatArray, Passage, Progress, no_progress
 from index_builder import cli
 from index_builder.options import parse_parameters
 from tests.fakes import HashEncoder
@@ -141,8 +142,8 @@ def test_the_summary_says_how_many_passages_are_longer_than_the_encoder_reads(
 
     def note(cut: int, passages: int) -> str:
         return (
-            f"{cut} of {passages} passages are longer than the 30 tokens that the encoder reads; chunk them "
-            "(--chunk-tokens 24)"
+            f"{cut} of {passages} passages are longer than the 30 tokens that the encoder reads; shorten "
+            "their titles, or chunk them (--chunk-tokens 24)"
         )
 
     index, more = str(tmp_path / "index"), write_jsonl(tmp_path / "more.jsonl", [Passage("long", "word " * 9)])

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from dpr.errors import ModelError
+from dpr.measured import EncodedPassages
 from dpr.store.arrays import open_vectors
 from dpr.store.generation import GenerationDraft, draft_generation
 from dpr.store.passages import PassageStore, write_passages
-from dpr.types import EncodedPassages, FloatArray, Passage, Progress, no_progress
+from dpr.types import FloatArray, Passage, Progress, no_progress
 from index_builder.encode import cut_passages, write_vectors
 from tests.fakes import HashEncoder
 

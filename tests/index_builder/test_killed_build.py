@@ -18,10 +18,10 @@ from index_builder.verify import verify_index
 from tests.fakes import HashEncoder, WordAnalyzer
 from tests.small_index import PASSAGES, content, small_index
 
-STAGES = ("corpus", "terms", "encode", "dense", "weights", "seal", "verify")
+STAGES = ("corpus", "terms", "windows", "encode", "dense", "weights", "seal", "verify")
 RENAMES = ("journal", "segment", "generation", "manifest", "CURRENT")
-JOURNAL = 10
-"""Lines that the journal gets: corpus, three blocks of terms, all terms, three shards of vectors, dense, weights."""
+JOURNAL = 11
+"""Lines of the journal: corpus, three blocks of terms, all terms, windows, three shards of vectors, dense, weights."""
 
 # Importing and compiling take seconds, so one process does both, and a fork of it is killed at each point. A fork has
 # none of its parent's threads, so the libraries are told to have none.

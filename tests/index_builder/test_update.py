@@ -19,6 +19,7 @@ from dpr.errors import DataError, IndexFormatError
 from dpr.search.open import open_index
 from dpr.store.generation import publish_again, read_all, read_current, remove_generations
 from dpr.store.journal import Journal
+from dpr.store.windows import WindowRule
 from dpr.types import Passage
 from index_builder.update import add, compact, delete
 from index_builder.verify import verify_index
@@ -201,13 +202,15 @@ class Updates(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.folder.cleanup()
 
-    texts = st.lists(st.sampled_from(WORDS), min_size=1, max_size=6).map(" ".join)
+    short = st.lists(st.sampled_from(WORDS), min_size=1, max_size=6)
+    long = st.lists(st.sampled_from(WORDS), min_size=11, max_size=30)  # in windows
+    texts = st.one_of(short, short, long).map(" ".join)
     new = st.dictionaries(st.sampled_from([f"p{number}" for number in range(9)]), texts, min_size=1, max_size=4)
 
     @initialize(content=new)
     def build(self, content: dict[str, str]) -> None:
         self.passages = {name: Passage(name, text) for name, text in content.items()}
-        small_index(self.root, self.passages.values())
+        small_index(self.root, self.passages.values(), windows=WindowRule(8, 2))
 
     @rule(content=new)
     def upsert(self, content: dict[str, str]) -> None:
@@ -259,7 +262,7 @@ class Updates(RuleBasedStateMachine):
             return
         self.fresh_builds += 1
         other = Path(self.folder.name) / f"fresh-{self.fresh_builds}"
-        small_index(other, self.passages.values())
+        small_index(other, self.passages.values(), windows=WindowRule(8, 2))
         assert ranked(self.root) == ranked(other)
 
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+from dpr.pipeline import OpenQA
 from dpr.search.fusion import MISSING_RULES
+from dpr.search.open import open_index
+from dpr.store.windows import WindowRule
+from dpr.types import Passage
+from tests.fakes import HashEncoder, WordAnalyzer
 from tests.service.fakes import DOCUMENT, PASSAGES, FakeReader, fake_qa, serving
+from tests.small_index import small_index
 
 
 def ask(client: TestClient, path: str, **body: object) -> dict[str, Any]:
@@ -43,8 +50,22 @@ def test_a_hit_has_its_passage_and_every_list(client: TestClient) -> None:
                 "dense": {"rank": None, "score": None, "contribution": 0.0},
                 "bm25": {"rank": 1, "score": 2.0, "contribution": 2.0},
             },
+            "window": None,
         }
     ]
+
+
+def test_a_hit_says_which_window_of_a_long_passage_matched(tmp_path: Path) -> None:
+    text = " ".join(f"w{number}" for number in range(30))
+    small_index(tmp_path / "index", [Passage("long", text), Passage("short", "w29")], windows=WindowRule(8, 2))
+    opened = open_index(tmp_path / "index", encoder=HashEncoder(), analyzer=WordAnalyzer())
+    with serving(lambda: OpenQA(opened, FakeReader())) as client:
+        for path in ("/v1/retrieve", "/v1/query"):
+            [result] = ask(client, path, question="w12 w13 w14", k=2)["results"]
+            window = {hit["passage"]["id"]: hit["window"] for hit in result["hits"]}
+            assert "w12 w13 w14" in text[window["long"]["start"] : window["long"]["end"]]
+            assert len(text[window["long"]["start"] : window["long"]["end"]].split()) == 8
+            assert window["short"] is None
 
 
 def test_a_batch_keeps_its_order(client: TestClient) -> None:

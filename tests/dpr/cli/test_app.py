@@ -12,8 +12,11 @@ from dpr.errors import ConfigError, DataError, DPRError, RequestError
 from dpr.models.encoders import load_encoder
 from dpr.search.fusion import Fusion
 from dpr.search.record import write_fusion
+from dpr.store.windows import WindowRule
 from dpr.text.registry import analyzer
+from dpr.types import Passage
 from index_builder.build import BuildOptions, build
+from tests.small_index import write_jsonl
 
 RUNNER = CliRunner()
 
@@ -62,6 +65,21 @@ def test_search_tells_what_each_list_says(index: Path) -> None:
         assert sum(entry["contribution"] for entry in hit["lists"].values()) == pytest.approx(hit["score"], abs=1e-5)
     sparse = call("search", question, "--index", str(index), "--retriever", "bm25", "--k", "1").stdout
     assert "Jagyeongnu" in sparse
+
+
+def test_search_shows_the_window_of_a_long_passage(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    words = " ".join(f"a b c number {place}" for place in range(30))
+    source = write_jsonl(tmp_path / "corpus.jsonl", [Passage("long", words, "title"), Passage("short", "a b c")])
+    options = BuildOptions(sources=(source,), output=tmp_path / "index", windows=WindowRule(16, 4))
+    build(options, load_encoder(tiny_checkpoint), analyzer("english"))
+    search = "search", "number 12", "--index", str(tmp_path / "index"), "--retriever", "dense"
+    hits = {hit["passage_id"]: hit for hit in parsed(call(*search, "--json"))}
+    window = hits["long"]["window"]
+    assert 0 <= window["start"] < window["end"] <= len(words)
+    assert hits["short"]["window"] is None
+    shown = call(*search).stdout
+    assert f"[{window['start']}:{window['end']}]" in shown
+    assert shown.count("number") < 30
 
 
 def test_weights_and_methods_of_fusion_reach_the_search(index: Path) -> None:

@@ -17,6 +17,7 @@ from dpr.models.tokens import (
     count_tokens,
     length_sorted_batches,
     pad,
+    text_tokens,
     tokenize_and_measure,
     tokenize_passages,
     tokenize_questions,
@@ -117,3 +118,16 @@ def test_full_width_and_enclosed_forms_are_read_as_the_plain_ones(tokenizer: Any
     assert first == second
     assert count_tokens(tokenizer, forms) == count_tokens(tokenizer, plain)
     assert clip(tokenizer, "ａｂｃｄ", 2) == "ab"
+
+
+@pytest.mark.parametrize("prompt", ["", "p: "])
+@pytest.mark.parametrize("title", ["", "a b", "t " * 40])
+def test_the_tokens_of_a_text_that_are_read_fit_beside_prompt_and_title(
+    prompt: str, title: str, tokenizer: Any
+) -> None:
+    [read] = text_tokens(tokenizer, [Passage("1", "x " * 100, title)], 32, prompt)
+    assert read.total == 100
+    fitting, too_long = (Passage("1", "x " * count, title) for count in (read.read, read.read + 2))
+    head = len(tokenize_passages(tokenizer, [Passage("1", "", title)], 32, prompt)[0])
+    assert len(tokenize_passages(tokenizer, [fitting], 32, prompt)[0]) == head + read.read <= 32
+    assert tokenize_and_measure(tokenizer, [too_long], 32, prompt)[0][1]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from dpr.errors import RequestError
 from dpr.reader.prompt import MIN_PASSAGE_CHARACTERS, make_prompt
-from dpr.types import Candidates, Passage
+from dpr.types import Candidates, Passage, PassageWindow
 
 
 def candidates(question: str, *passages: Passage) -> Candidates:
@@ -51,6 +53,19 @@ def test_a_prompt_keeps_to_its_budget_and_keeps_the_best_passages(budget: int) -
     assert prompt.passages == PASSAGES[: len(prompt.passages)]
     assert all(passage.text in shown for passage in prompt.passages[:-1])
     assert PASSAGES[len(prompt.passages) - 1].text[:MIN_PASSAGE_CHARACTERS] in shown
+
+
+@pytest.mark.parametrize(("start", "shown_from"), [(0, 0), (300, 300), (2_950, 2_500)])
+def test_a_passage_that_is_cut_begins_with_its_window(start: int, shown_from: int) -> None:
+    text = "".join(f"{number:09d} " for number in range(300))
+    item = replace(candidates("?", Passage("p", text)), windows=(PassageWindow(start, start + 50),))
+    budget = length(item, 10_000) - 2_500
+    assert f"<passage>\n[1]\n{text[shown_from : shown_from + 500]}\n</passage>" in shown(item, budget)
+    assert shown(item, 10_000) == shown(replace(item, windows=()), 10_000)
+
+
+def shown(item: Candidates, budget: int) -> str:
+    return make_prompt(item, budget).messages[1]["content"]
 
 
 def test_a_question_that_leaves_no_room_is_refused() -> None:

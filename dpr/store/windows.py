@@ -1,0 +1,107 @@
+"""The texts that vectors are of: passages, or the windows of long ones, and which passages are long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from dpr.errors import ConfigError
+from dpr.store.arrays import open_array
+from dpr.store.passages import PassageStore, first_alike
+from dpr.types import IntArray, Passage
+
+WindowArray = npt.NDArray[np.int32]
+"""What each vector of a segment is of, (V, 3): a passage's row, and the start and the end in its text.
+
+The vectors of a passage stand together, in the order of the passages, and of their windows.
+"""
+
+SLACK = 1.25
+"""A passage of up to so many times the tokens of a window stays one vector."""
+
+LEAST_WINDOW = 8
+"""Tokens of text below which a window is not worth a vector."""
+
+
+@dataclass(frozen=True, slots=True)
+class WindowRule:
+    """How long passages get several vectors: windows of ``tokens`` each, ``overlap`` of them also in the one before.
+
+    A passage is long if its text has more than `SLACK` times ``tokens``, or more than the encoder reads of it. A window
+    has as many tokens as the encoder reads beside the title, if that is fewer.
+    """
+
+    tokens: int = 200
+    overlap: int = 50
+
+    def __post_init__(self) -> None:
+        if self.tokens < LEAST_WINDOW:
+            raise ConfigError(f"a window of {self.tokens} tokens says too little; choose at least {LEAST_WINDOW}")
+        if not 0 <= self.overlap < self.tokens:
+            raise ConfigError(
+                f"the overlap of windows is {self.overlap} tokens; choose 0 or more, and fewer than the {self.tokens} "
+                "of a window"
+            )
+
+
+class EncodedTexts(Protocol):
+    """The texts that the vectors of a segment are of, in their order."""
+
+    def __len__(self) -> int:
+        """Return how many vectors they have."""
+
+    def get(self, rows: Sequence[int]) -> list[Passage]:
+        """Return what some vectors are of."""
+
+    def id(self, row: int) -> str:
+        """Return the id of the passage that a vector is of."""
+
+    def first_alike(self) -> IntArray:
+        """Return the first vector whose text has the same title and the same text, for each vector, (V,)."""
+
+
+class WindowTexts:
+    """The windows of passages, each with the id and the title of its passage; `EncodedTexts`."""
+
+    def __init__(self, passages: PassageStore, windows: WindowArray) -> None:
+        """Serve windows (V, 3) of passages, none of which is deleted."""
+        self._passages = passages
+        self._windows = windows
+
+    def __len__(self) -> int:
+        """Return the number of windows."""
+        return len(self._windows)
+
+    def get(self, rows: Sequence[int]) -> list[Passage]:
+        """Return some windows, in the order given."""
+        return list(self._read(self._windows[rows]))
+
+    def id(self, row: int) -> str:
+        """Return the id of the passage that a window is of."""
+        return self._passages.id(int(self._windows[row, 0]))
+
+    def first_alike(self) -> IntArray:
+        """Return the first window of the same title and the same text, for each window, (V,)."""
+        texts = self._read(self._windows)
+        return first_alike(((window.title, window.text) for window in texts), len(self))
+
+    def _read(self, windows: WindowArray) -> Iterator[Passage]:
+        for row, of_passage in groupby(windows.tolist(), key=lambda window: int(window[0])):
+            passage = self._passages[row]
+            for _, start, end in of_passage:
+                yield replace(passage, text=passage.text[start:end], start=passage.start + start)
+
+
+def open_windows(path: Path, vectors: int) -> WindowArray:
+    """Map the windows of a segment, (V, 3) int32, read-only.
+
+    Raises:
+        IndexFormatError: the file is absent, damaged, or of another shape or type.
+    """
+    return open_array(path, np.int32, (vectors, 3))

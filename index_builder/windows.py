@@ -1,0 +1,104 @@
+"""Which passages are long, and where their windows start and end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dpr.data.chunk import chunk_spans
+from dpr.data.sentences import Span
+from dpr.errors import ConfigError
+from dpr.measured import MeasuresPassages, MeasuresTexts, TokensRead
+from dpr.store.arrays import save_array
+from dpr.store.passages import PassageStore
+from dpr.store.windows import LEAST_WINDOW, SLACK, WindowArray, WindowRule
+from dpr.types import Encoder, IntArray, Passage, Progress, no_progress
+from index_builder.corpus import count_words, token_counter
+
+PASSAGES_AT_A_TIME = 2048
+"""Passages whose tokens are counted together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """How many vectors the passages of a segment have."""
+
+    vectors: int
+
+
+def check_windows(rule: WindowRule, encoder: Encoder) -> None:
+    """Refuse windows that were asked for and that the encoder cannot read; the default ones fit any encoder.
+
+    Raises:
+        ConfigError: a window is longer than the encoder reads.
+    """
+    if rule == WindowRule() or not isinstance(encoder, MeasuresPassages):
+        return
+    if rule.tokens > encoder.passage_tokens:
+        raise ConfigError(
+            f"a window of {rule.tokens} tokens is longer than the {encoder.passage_tokens} that {encoder.name} reads; "
+            f"choose at most {encoder.passage_tokens}"
+        )
+
+
+def window_spans(passages: Sequence[Passage], rule: WindowRule, encoder: Encoder | None) -> Iterator[list[Span]]:
+    """Yield the windows of each passage, as start and end in its text; a passage that is not long is one window.
+
+    Tokens are the encoder's, or words for one that does not count them.
+    """
+    count_tokens = token_counter(encoder)
+    for passage, tokens in zip(passages, _tokens_read(passages, encoder), strict=True):
+        budget = min(rule.tokens, tokens.read)
+        is_long = tokens.total > SLACK * rule.tokens or tokens.read < tokens.total
+        if not is_long or budget < LEAST_WINDOW:
+            yield [(0, len(passage.text))]
+        else:
+            yield chunk_spans(passage.text, budget, rule.overlap * budget // rule.tokens, count_tokens)
+
+
+def write_windows(
+    passages: PassageStore, rule: WindowRule, encoder: Encoder, path: Path, progress: Progress = no_progress
+) -> Vectors:
+    """Write what each vector of a segment is of, (V, 3), if a passage has several; return how many vectors there are.
+
+    Raises:
+        ConfigError: a character alone has more tokens than a window.
+    """
+    total = len(passages)
+    ends = np.zeros(total, dtype=np.int32)  # of passages that are not long
+    several: list[WindowArray] = []
+    for first in range(0, total, PASSAGES_AT_A_TIME):
+        progress("windows", first, total)
+        block = passages.get(range(first, min(first + PASSAGES_AT_A_TIME, total)))
+        for row, spans in enumerate(window_spans(block, rule, encoder), start=first):
+            ends[row] = spans[-1][1]
+            if len(spans) > 1:
+                several.append(np.array([(row, *span) for span in spans], dtype=np.int32))
+    progress("windows", total, total)
+    if not several:
+        return Vectors(total)
+    windows = _joined(ends, several)
+    save_array(path, windows)
+    return Vectors(len(windows))
+
+
+def _joined(ends: WindowArray, several: Sequence[WindowArray]) -> WindowArray:
+    """Return the windows of all passages in their order: those in ``several``, and one for each other passage."""
+    counts: IntArray = np.ones(len(ends), dtype=np.int64)
+    counts[[windows[0, 0] for windows in several]] = [len(windows) for windows in several]
+    owners = np.repeat(np.arange(len(ends), dtype=np.int32), counts)
+    joined = np.stack([owners, np.zeros_like(owners), ends[owners]], axis=1)
+    joined[counts[owners] > 1] = np.concatenate(several)
+    return joined
+
+
+def _tokens_read(passages: Sequence[Passage], encoder: Encoder | None) -> list[TokensRead]:
+    return encoder.text_tokens(passages) if isinstance(encoder, MeasuresTexts) else list(map(_words_read, passages))
+
+
+def _words_read(passage: Passage) -> TokensRead:
+    words = count_words(passage.text)
+    return TokensRead(words, words)
