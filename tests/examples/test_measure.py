@@ -97,7 +97,7 @@ def test_a_failing_command_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.slow
 def test_a_measurement_with_few_questions(tiny_checkpoint: Path, tiny_reader: Path) -> None:
     models = ["--encoder", str(tiny_checkpoint), "--reader", str(tiny_reader)]
-    command = [sys.executable, "-m", "examples.measure", *models, "--limit", "4", "--json"]
+    command = [sys.executable, "-m", "examples.measure", *models, "--limit", "8", "--json"]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=280)
     assert ended.returncode == 0, ended.stderr
     report = json.loads(ended.stdout)
