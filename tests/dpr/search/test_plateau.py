@@ -141,9 +141,9 @@ def test_no_group_is_fitted_and_measured_at_once(monkeypatch: pytest.MonkeyPatch
     groups = np.repeat(np.arange(7), [9, 1, 1, 3, 1, 4, 2])
     fitted: list[set[int]] = []
 
-    def spy(grid: IntArray, values: Values, ties: Values, groups: IntArray) -> object:
+    def spy(grid: IntArray, values: Values, ties: Values, groups: IntArray, default: None) -> object:
         fitted.append(set(groups.tolist()))
-        return choose(grid, values, ties, groups)
+        return choose(grid, values, ties, groups, default)
 
     monkeypatch.setattr("dpr.search.plateau.choose", spy)
     cross_validate(GRID, curve([0.5] * 21, 1.0, 21), np.zeros((21, 21)), groups, 3)
