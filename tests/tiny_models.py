@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from transformers import BertConfig, BertForQuestionAnswering, BertForSequenceClassification, BertModel
 
 
@@ -36,6 +37,21 @@ def make_reader(tiny_checkpoint: Path, folder: Path, relevance_head: bool = Fals
     config = ReaderConfig(64, 16, 16, max_answer_tokens=12, null_threshold=1e9)
     save_reader_model(folder, network, load_tokenizer(tiny_checkpoint), config)
     return folder
+
+
+def add_dense(pair: Path, output: Path) -> Path:
+    """Copy a pair, and give each of its encoders a linear map after the pooling."""
+    from dpr.models.encoders import load_encoder
+    from dpr.models.head import Dense
+    from dpr.models.sentence_transformers import write_sentence_transformers_files
+
+    shutil.copytree(pair, output)
+    encoder = load_encoder(pair, "fp32", "torch")
+    for role in ("question", "passage"):
+        torch.manual_seed(5)
+        linear = nn.Linear(encoder.dimension, encoder.dimension).requires_grad_(requires_grad=False)
+        write_sentence_transformers_files(output / role, encoder.config, encoder.dimension, (Dense(linear),))
+    return output
 
 
 def _saved(model: Any, tiny_checkpoint: Path, folder: Path) -> Path:

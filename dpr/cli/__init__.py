@@ -22,7 +22,6 @@ from dpr.cli.train_cross_encoder import train_cross_encoder_command
 from dpr.cli.train_reader import train_reader_command
 from dpr.cli.tune import tune_command
 from dpr.cli.tune_reader import tune_reader_command
-from dpr.cli.whiten import whiten_command
 from dpr.console import run
 
 app = typer.Typer(
@@ -42,7 +41,6 @@ app.command("evaluate-reader")(evaluate_reader_command)
 app.command("tune-reader")(tune_reader_command)
 app.command("evaluate")(evaluate_command)
 app.command("average")(average_command)
-app.command("whiten")(whiten_command)
 app.command("export")(export_command)
 app.command("inspect")(inspect_command)
 app.command("benchmark")(benchmark_command)

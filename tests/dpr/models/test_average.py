@@ -16,7 +16,7 @@ from dpr.models.encoders import load_encoder
 from dpr.train.batches import Source
 from dpr.train.settings import Training
 from dpr.train.train import train
-from dpr.train.whitening import whiten
+from tests.tiny_models import add_dense
 
 TEXTS = ["Who?", "누가 한글을 만들었나?"]
 
@@ -66,14 +66,12 @@ def test_the_mean_of_one_with_itself_is_that_one(pairs: tuple[Path, Path], tmp_p
     np.testing.assert_allclose(after.encode_questions(TEXTS), before.encode_questions(TEXTS), atol=1e-6)
 
 
-def test_unlike_encoders_are_refused(
-    pairs: tuple[Path, Path], tiny_checkpoint: Path, sources: list[Source], tmp_path: Path
-) -> None:
+def test_unlike_encoders_are_refused(pairs: tuple[Path, Path], tiny_checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="they differ in form or base"):
         average([str(tiny_checkpoint), str(pairs[0])], [], tmp_path / "mean")
-    whiten(str(pairs[0]), sources, tmp_path / "even")
+    dense = add_dense(pairs[0], tmp_path / "dense")
     with pytest.raises(ModelError, match="they differ in form or base"):
-        average([str(pairs[0]), str(tmp_path / "even")], [], tmp_path / "mean")
+        average([str(pairs[0]), str(dense)], [], tmp_path / "mean")
     assert not (tmp_path / "mean").exists()
 
 

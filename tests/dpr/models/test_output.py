@@ -12,9 +12,6 @@ from dpr.models.average import average
 from dpr.models.encoders import load_encoder
 from dpr.models.export import export
 from dpr.models.output import SIGNS, check_output, clear_model
-from dpr.train.batches import Source
-from dpr.train.whitening import whiten
-from dpr.types import Example, Passage, Question
 from tests.tiny_models import make_bert
 
 
@@ -66,9 +63,6 @@ def test_a_replaced_model_leaves_nothing_behind(tiny_checkpoint: Path, tmp_path:
 
 def test_every_command_that_derives_a_model_refuses(tiny_checkpoint: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny_checkpoint, tmp_path / "held")
-    examples = [Example(Question(n, f"{n}?"), (Passage(f"p{n}", f"{n}."),)) for n in "abc"]
-    with pytest.raises(ConfigError, match="holds a model already"):
-        whiten(str(tiny_checkpoint), [Source("some", examples)], tmp_path / "held")
     with pytest.raises(ConfigError, match="holds a model already"):
         average([str(tiny_checkpoint)] * 2, [], tmp_path / "held")
     average([str(tiny_checkpoint)] * 2, [], tmp_path / "held", overwrite=True)

@@ -14,14 +14,12 @@ from sentence_transformers.sentence_transformer.modules import Dense, Normalize,
 from torch import nn
 
 from dpr.data.passages import read_examples
-from dpr.errors import ConfigError
 from dpr.models.encoders import load_encoder
 from dpr.models.export import export
 from dpr.train.batches import Source
 from dpr.train.settings import Training
 from dpr.train.train import train
-from dpr.train.whitening import whiten
-from dpr.types import EncoderOptions, Passage
+from dpr.types import Passage
 
 TEXTS = ["Who?", "누가 한글을 만들었나?"]
 
@@ -68,12 +66,3 @@ def test_prompts_of_the_settings_win_and_are_saved(base: Path, sources: list[Sou
     train(sources, tmp_path / "pair", settings)
     encoder = load_encoder(tmp_path / "pair", backend="torch")
     assert (encoder.question_prompt, encoder.passage_prompt) == ("", "p: ")
-
-
-def test_whitening_comes_after_an_activation(base: Path, sources: list[Source], tmp_path: Path) -> None:
-    whiten(str(base), sources, tmp_path / "even")
-    names = [type(module).__name__ for module in load_encoder(tmp_path / "even", backend="torch").question_tower.head]
-    assert names == ["Dense", "Dense"]
-    export(str(base), tmp_path / "cut", options=EncoderOptions(dimension=8))
-    with pytest.raises(ConfigError, match="keeps 8 numbers of a vector, and whitening needs all"):
-        whiten(str(tmp_path / "cut"), sources, tmp_path / "uneven")

@@ -32,12 +32,11 @@ from dpr.train.reader_settings import ReaderTraining
 from dpr.train.settings import Training
 from dpr.train.train import train
 from dpr.train.trainable import count_trainable
-from dpr.train.whitening import whiten
 from dpr.types import Example
-from tests.tiny_models import make_bert
+from tests.tiny_models import add_dense, make_bert
 
 RANK = 8
-PAIRS = ["pair", "adapter pair", "even pair", "QUESTION,PASSAGE"]
+PAIRS = ["pair", "adapter pair", "pair with a Dense", "QUESTION,PASSAGE"]
 SINGLES = ["whole", "adapter", "encoder of a pair"]
 
 
@@ -58,7 +57,6 @@ def bases(tiny_checkpoint: Path, examples: list[Example], tmp_path_factory: pyte
 
     whole = pair("whole", tiny_checkpoint)
     adapters = pair("adapters", tiny_checkpoint, lora_rank=RANK)
-    whiten(str(whole), [Source("korean", examples)], root / "even")
     other = make_bert(tiny_checkpoint, root / "other", seed=9)
     return {
         "whole": str(tiny_checkpoint),
@@ -66,7 +64,7 @@ def bases(tiny_checkpoint: Path, examples: list[Example], tmp_path_factory: pyte
         "encoder of a pair": str(whole / "passage"),
         "pair": str(whole),
         "adapter pair": str(adapters),
-        "even pair": str(root / "even"),
+        "pair with a Dense": str(add_dense(whole, root / "dense")),
         "QUESTION,PASSAGE": f"{tiny_checkpoint},{other}",
     }
 
@@ -89,7 +87,7 @@ HEADS = ("qa_outputs", "classifier")
 
 
 def expected(names: Iterable[str], lora_rank: int) -> dict[str, bool]:
-    """Tell of each weight whether it should move: all but poolers and whitening, or what LoRA changes."""
+    """Tell of each weight whether it should move: all but poolers and what follows them, or what LoRA changes."""
 
     def moves(name: str) -> bool:
         if "pooler" in name or "head.0.linear" in name:
@@ -113,7 +111,7 @@ def check_encoders(base: str, output: Path, lora_rank: int, is_shared: bool) -> 
     ("form", "lora_rank"),
     [
         ("whole", 0), ("whole", RANK), ("adapter", 0), ("adapter", RANK), ("encoder of a pair", 0), ("pair", 0),
-        ("adapter pair", 0), ("adapter pair", RANK), ("even pair", 0), ("QUESTION,PASSAGE", RANK),
+        ("adapter pair", 0), ("adapter pair", RANK), ("pair with a Dense", 0), ("QUESTION,PASSAGE", RANK),
     ],
 )  # fmt: skip
 def test_training_encoders_moves_what_is_to_move(
@@ -195,7 +193,7 @@ def test_adaptation_moves_every_weight(form: str, bases: dict[str, str], tmp_pat
     ("objective", "form", "lora_rank"),
     [
         ("vectors", "whole", 0), ("vectors", "adapter", 0), ("vectors", "adapter", RANK),
-        ("parallel", "adapter pair", 0), ("scores", "adapter", 0), ("scores", "even pair", RANK),
+        ("parallel", "adapter pair", 0), ("scores", "adapter", 0), ("scores", "pair with a Dense", RANK),
     ],
 )  # fmt: skip
 def test_distillation_moves_what_is_to_move(
@@ -285,5 +283,5 @@ def test_each_form_of_base_is_what_its_name_says(bases: dict[str, str]) -> None:
     assert list(bases) == [*SINGLES, *PAIRS]
     assert (Path(bases["adapter"]) / "adapter_config.json").is_file()
     assert len(encoder_directories(bases["pair"])) == len(encoder_directories(bases["QUESTION,PASSAGE"])) == 2
-    [whitening] = load_encoder(bases["even pair"], "fp32", "torch").question_tower.head
-    assert isinstance(whitening, Dense)
+    [module] = load_encoder(bases["pair with a Dense"], "fp32", "torch").question_tower.head
+    assert isinstance(module, Dense)
