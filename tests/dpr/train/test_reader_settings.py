@@ -1,10 +1,19 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from dpr.config import load_config
 from dpr.errors import ConfigError
 from dpr.train.reader_settings import ReaderTraining
+
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
+
+
+def test_the_bundled_readers_recipe_can_be_read() -> None:
+    settings = load_config(ReaderTraining, EXAMPLES / "reader-small-ko-en.toml")
+    assert (settings.base, settings.lora_alpha, settings.relevance_head) == ("e5-small-ko-en", 64, True)
 
 
 @pytest.mark.parametrize("name", ["negative_share", "altered_share", "teacher_share"])
