@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Train, tune and measure models/reader-small-ko-en. Some eighty minutes on two CPU cores with bf16 arithmetic.
+# Train, tune and measure models/reader-small-ko-en. Some two and a half hours on two CPU cores with bf16 arithmetic.
 #
 #   examples/train-reader-small-ko-en.sh DATA OUTPUT
 #
@@ -22,6 +22,9 @@ processes=$(python -c 'import torch; print(torch.cuda.device_count() or 2)')
     --data "squad:$data/squadshifts/reddit_v1.0.json" --data-weight 0.1 \
     --data "squad:$data/squadshifts/amazon_reviews_v1.0.json" --data-weight 0.1 \
     --validate "$squad@40:" --validate "$korquad@100:120"
+
+# Korean answers lose their particle, which is worth 6.8 points of exact match on the articles to choose by.
+sed -i 's/"trim_particles": false/"trim_particles": true/' "$output/reader.json"
 
 # Threshold, weights and probability, on the held-out articles, over an index of all articles of both.
 dpr-index build --corpus "$squad" --corpus "$korquad" --output "$output.index"
