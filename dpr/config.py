@@ -19,8 +19,11 @@ OFFLINE_BASE = "sentence-transformers/all-MiniLM-L6-v2"
 BUNDLED_MODELS = Path(__file__).resolve().parent / "bundled"
 """The small models that come with the package; in a checkout, a link to ``models/``."""
 
-DEFAULT_ENCODER = "e5-small-ko-en"
-"""What indexes are built with and every training starts from: the bundled encoder."""
+DEFAULT_BASE = "e5-small-ko-en"
+"""What every training starts from."""
+
+DEFAULT_ENCODER = "dpr-small-ko-en"
+"""What indexes are built with: the bundled pair, trained from the default base."""
 
 DEFAULT_READER = BUNDLED_MODELS / "reader-small-ko-en"
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dpr.cli.options import JsonOption, OverwriteOption, show
-from dpr.config import DEFAULT_ENCODER, load_config
+from dpr.config import DEFAULT_BASE, load_config
 from dpr.console import show_progress
 
 
@@ -19,7 +19,7 @@ def adapt_command(
     ],
     output: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the base; an interrupted run goes on in it.")],
     base: Annotated[
-        str | None, typer.Option(metavar="NAME_OR_DIR", help=f"The BERT to start from. [default: {DEFAULT_ENCODER}]")
+        str | None, typer.Option(metavar="NAME_OR_DIR", help=f"The BERT to start from. [default: {DEFAULT_BASE}]")
     ] = None,
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="TOML file of settings; options here win over it.")

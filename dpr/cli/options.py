@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from dpr.config import DEFAULT_ENCODER
+from dpr.config import DEFAULT_BASE
 from dpr.console import print_json
 from dpr.errors import ConfigError
 
@@ -48,7 +48,7 @@ ValidateOption = Annotated[
     typer.Option(metavar="SOURCE", help="kind:PATH of held-out questions to choose the weights by; repeatable."),
 ]
 BaseOption = Annotated[
-    str | None, typer.Option(metavar="NAME_OR_DIR", help=f"The encoder to start from. [default: {DEFAULT_ENCODER}]")
+    str | None, typer.Option(metavar="NAME_OR_DIR", help=f"The encoder to start from. [default: {DEFAULT_BASE}]")
 ]
 QuestionPromptOption = Annotated[
     str | None,

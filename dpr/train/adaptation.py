@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from dpr.config import DEFAULT_ENCODER
+from dpr.config import DEFAULT_BASE
 from dpr.errors import ConfigError
 
 
@@ -27,7 +27,7 @@ class Adaptation:
     measured.
     """
 
-    base: str = DEFAULT_ENCODER
+    base: str = DEFAULT_BASE
 
     vocabulary_size: int | None = None
     script: str = "hangul"

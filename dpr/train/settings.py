@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from dpr.config import DEFAULT_ENCODER
+from dpr.config import DEFAULT_BASE
 from dpr.errors import ConfigError
 
 
@@ -24,7 +24,7 @@ class Schedule:
     ``patience`` validations in a row without a better one (0: never).
     """
 
-    base: str = DEFAULT_ENCODER
+    base: str = DEFAULT_BASE
 
     epochs: int = 1
     max_steps: int = 0

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dpr.config import DEFAULT_ENCODER, load_config
+from dpr.config import DEFAULT_BASE, DEFAULT_ENCODER, load_config
 from dpr.errors import ConfigError
 
 
@@ -61,6 +61,6 @@ def test_one_encoder_is_what_everything_starts_from() -> None:
 
     bases = [Training().base, ReaderTraining().base, CrossEncoderTraining().base, Adaptation().base]
     bases.append(Distillation(teacher="any").base)
-    assert set(bases) == {DEFAULT_ENCODER}
+    assert set(bases) == {DEFAULT_BASE}
     assert signature(load_encoder).parameters["name"].default == DEFAULT_ENCODER
     assert signature(build_command).parameters["encoder"].default == DEFAULT_ENCODER

@@ -1,4 +1,4 @@
-"""The bundled encoder: it is the default, and what it does in either language."""
+"""The bundled pair and its base: which is the default of what, and what they do in either language."""
 
 from __future__ import annotations
 
@@ -6,27 +6,36 @@ from pathlib import Path
 
 import pytest
 
-from dpr.config import BUNDLED_MODELS, DEFAULT_ENCODER
+from dpr.config import BUNDLED_MODELS, DEFAULT_BASE, DEFAULT_ENCODER
 from dpr.data.passages import read_examples
 from dpr.errors import ConfigError
 from dpr.models.encoders import DualEncoder, load_encoder
 from dpr.models.export import export
+from dpr.train.settings import Training
 from dpr.train.validation import HeldOut, gold_ranks
 
 
-@pytest.fixture(scope="module")
-def encoder() -> DualEncoder:
-    return load_encoder(precision="fp32", backend="torch")
+@pytest.fixture(scope="module", params=[DEFAULT_ENCODER, DEFAULT_BASE])
+def encoder(request: pytest.FixtureRequest) -> DualEncoder:
+    return load_encoder(request.param, precision="fp32", backend="torch")
 
 
-def test_it_is_the_default_with_its_prompts(encoder: DualEncoder) -> None:
-    assert encoder.name == DEFAULT_ENCODER == "e5-small-ko-en"
+def test_their_names_prompts_and_lengths(encoder: DualEncoder) -> None:
+    assert encoder.name in ("dpr-small-ko-en", "e5-small-ko-en")
     assert encoder.dimension == 384
     assert (encoder.question_prompt, encoder.passage_prompt) == ("query: ", "passage: ")
+    assert (encoder.config.question_tokens, encoder.config.passage_tokens) == (512, 512)
+
+
+def test_an_index_is_built_with_the_pair_and_a_training_starts_from_the_base() -> None:
+    encoder = load_encoder(precision="fp32", backend="torch")
+    assert encoder.name == DEFAULT_ENCODER
+    assert encoder.question_tower is not encoder.passage_tower
+    assert Training().base == DEFAULT_BASE
 
 
 @pytest.mark.parametrize("language", [0, 1], ids=["english", "korean"])
-def test_it_finds_most_passages_of_the_demo_first(
+def test_they_find_most_passages_of_the_demo_first(
     language: int, encoder: DualEncoder, demo_files: tuple[Path, Path]
 ) -> None:
     examples = [one for one in read_examples(f"squad:{demo_files[language]}") if not one.is_impossible]
@@ -37,6 +46,7 @@ def test_it_finds_most_passages_of_the_demo_first(
     assert (ranks == 1).mean() > 0.8
 
 
-def test_its_folder_is_not_overwritten() -> None:
+@pytest.mark.parametrize("name", [DEFAULT_ENCODER, DEFAULT_BASE])
+def test_their_folders_are_not_overwritten(name: str) -> None:
     with pytest.raises(ConfigError, match=r"is the folder of .* itself"):
-        export(DEFAULT_ENCODER, BUNDLED_MODELS / DEFAULT_ENCODER)
+        export(name, BUNDLED_MODELS / name)

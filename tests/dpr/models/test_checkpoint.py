@@ -10,7 +10,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModel, AutoModelForQuestionAnswering
 
-from dpr.config import BUNDLED_MODELS, DEFAULT_ENCODER, OFFLINE_BASE
+from dpr.config import BUNDLED_MODELS, DEFAULT_BASE, DEFAULT_ENCODER, OFFLINE_BASE
 from dpr.errors import ModelError
 from dpr.models import checkpoint
 from dpr.models.checkpoint import (
@@ -28,9 +28,12 @@ def test_the_offline_base_comes_from_its_package() -> None:
     assert (directory / "model.safetensors").is_file()
 
 
-def test_a_bundled_model_is_found_by_its_name_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", [DEFAULT_BASE, DEFAULT_ENCODER])
+def test_a_bundled_model_is_found_by_its_name_from_anywhere(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    assert resolve(DEFAULT_ENCODER) == BUNDLED_MODELS / DEFAULT_ENCODER
+    assert resolve(name) == BUNDLED_MODELS / name
 
 
 def test_a_damaged_offline_base_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +150,7 @@ def test_models_that_are_shipped_together_find_each_other(tiny_checkpoint: Path,
 
 
 def test_a_saved_tokenizer_names_a_class_that_older_transformers_know_too(tmp_path: Path) -> None:
-    tokenizer = load_tokenizer(resolve(DEFAULT_ENCODER))
+    tokenizer = load_tokenizer(resolve(DEFAULT_BASE))
     tokenizer.add_special_tokens({"additional_special_tokens": ["[E1]", "[E2]"]})
     save_tokenizer(tokenizer, tmp_path)
     config = json.loads((tmp_path / "tokenizer_config.json").read_text(encoding="utf-8"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dpr.config import DEFAULT_ENCODER, OFFLINE_BASE
+from dpr.config import DEFAULT_BASE, OFFLINE_BASE
 from dpr.data.passages import read_examples
 from dpr.models.checkpoint import load_tokenizer, resolve
 from dpr.train.batches import Source
@@ -28,7 +28,7 @@ def texts(demo_files: tuple[Path, Path]) -> dict[str, list[str]]:
     [
         (OFFLINE_BASE, "english", False), (OFFLINE_BASE, "korean", True), (OFFLINE_BASE, "decomposed", True),
         (OFFLINE_BASE, "german", False), (OFFLINE_BASE, "russian", True),
-        (DEFAULT_ENCODER, "english", False), (DEFAULT_ENCODER, "korean", False), (DEFAULT_ENCODER, "decomposed", False),
+        (DEFAULT_BASE, "english", False), (DEFAULT_BASE, "korean", False), (DEFAULT_BASE, "decomposed", False),
     ],
 )  # fmt: skip
 def test_a_vocabulary_without_words_of_the_language_is_warned_of(
