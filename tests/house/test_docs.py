@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from dpr.cli import app as dpr_app
 from index_builder.cli import app as index_app
@@ -43,6 +44,17 @@ def test_there_are_commands_to_check() -> None:
 def test_every_command_and_option_is_documented(command: str, flag: str) -> None:
     assert re.search(rf"\b{re.escape(command)}\b", DOCS), f"no page names the command {command}"
     assert re.search(rf"(?<![\w-]){re.escape(flag)}(?![\w-])", DOCS), f"no page names {flag} of {command}"
+
+
+@pytest.mark.parametrize("program", APPS)
+def test_help_shows_every_word_of_its_options(program: str) -> None:
+    """In rich's markup, ``[default: …]`` is a tag, and would not be printed."""
+    app, runner = APPS[program], CliRunner(env={"COLUMNS": "400", "TERM": "dumb"})
+    command = get_command(app)
+    for name, sub in (getattr(command, "commands", None) or {"": command}).items():
+        shown = " ".join(runner.invoke(app, [*name.split(), "--help"]).output.replace("│", " ").split())
+        for parameter in sub.params:
+            assert str(getattr(parameter, "help", None) or "") in shown, f"{program} {name} {parameter.name}"
 
 
 @pytest.mark.parametrize("setting", sorted(Settings.model_fields))
