@@ -1,7 +1,7 @@
 """Measure the project at its defaults on the example corpora, and print one table.
 
-    python -m examples.measure                                    the bundled pair and reader
-    python -m examples.measure --encoder PAIR --reader READER     others, by name or folder
+    python -m examples.measure                                    the bundled encoder and reader
+    python -m examples.measure --encoder NAME --reader NAME         others, by name or folder
     python -m examples.measure --limit 20 --json                  20 questions for the service, the figures as JSON
 
 Business pages: the share of questions whose page comes first, and among the first five. Questions across languages: the
@@ -70,7 +70,7 @@ def main() -> int:
 
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure the project at its defaults on the example corpora.")
-    parser.add_argument("--encoder", metavar="NAME_OR_DIR", help="the pair of encoders; by default the bundled one")
+    parser.add_argument("--encoder", metavar="NAME_OR_DIR", help="the encoder; by default the bundled one")
     parser.add_argument("--reader", metavar="NAME_OR_DIR", help="the reader; by default the bundled one")
     parser.add_argument("--limit", metavar="N", type=int, help="ask the service N questions, spread over all")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON, shares from 0 to 1")

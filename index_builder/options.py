@@ -34,11 +34,11 @@ Output = Annotated[Path, typer.Option(metavar="INDEX", help="Folder of the index
 EncoderName = Annotated[str, typer.Option(metavar="NAME_OR_DIR", help="The encoder of passages and questions.")]
 QuestionPrompt = Annotated[
     str | None,
-    typer.Option(metavar="TEXT", help="Text to put before every question. [default: the encoder's own]"),
+    typer.Option(metavar="TEXT", help="Text to put before every question.", show_default="the encoder's own"),
 ]
 PassagePrompt = Annotated[
     str | None,
-    typer.Option(metavar="TEXT", help="Text to put before every passage. [default: the encoder's own]"),
+    typer.Option(metavar="TEXT", help="Text to put before every passage.", show_default="the encoder's own"),
 ]
 Dimension = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Keep the first N numbers of a vector (Matryoshka encoders).")
@@ -48,7 +48,9 @@ Vectors = Annotated[
     str | None,
     typer.Option(metavar="FILE", help="Vectors of the passages, made elsewhere: .npy, or FILE.parquet:COLUMN."),
 ]
-AnalyzerName = Annotated[str, typer.Option(metavar="NAME", help="What makes terms of a text.")]
+AnalyzerName = Annotated[
+    str, typer.Option(metavar="NAME", help="Text analyzer: ko-en, korean, english, words or ngram.")
+]
 DenseKind = Annotated[
     str,
     typer.Option(metavar="KIND", help="flat (exact), hnsw, ivf-fp16, ivf-sq8, ivf-pq, or auto: see --target-recall."),
@@ -58,7 +60,9 @@ DenseParameter = Annotated[
 ]
 TargetRecall = Annotated[
     float | None,
-    typer.Option(metavar="SHARE", help="Choose by measuring the search (auto: and the kind) that finds so much."),
+    typer.Option(
+        metavar="SHARE", help="Choose the fastest search (auto: and kind) that finds this share of the nearest."
+    ),
 ]
 Questions = Annotated[
     list[str] | None,
@@ -75,11 +79,15 @@ Windows = Annotated[
 ]
 WindowTokens = Annotated[
     int | None,
-    typer.Option(metavar="N", help="Tokens of a window; a passage is long with 1.25 times as many. [default: 200]"),
+    typer.Option(
+        metavar="N", help="Tokens of a window; a passage is long with 1.25 times as many.", show_default="200"
+    ),
 ]
 WindowOverlap = Annotated[
     int | None,
-    typer.Option(metavar="N", help="Tokens of a window that are also in the one before. [default: a quarter]"),
+    typer.Option(
+        metavar="N", help="Tokens of a window that are also in the one before.", show_default="a quarter of a window"
+    ),
 ]
 
 

@@ -19,15 +19,15 @@ def adapt_command(
     ],
     output: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the base; an interrupted run goes on in it.")],
     base: Annotated[
-        str | None, typer.Option(metavar="NAME_OR_DIR", help=f"The BERT to start from. [default: {DEFAULT_BASE}]")
+        str | None, typer.Option(metavar="NAME_OR_DIR", help="The BERT to start from.", show_default=DEFAULT_BASE)
     ] = None,
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="TOML file of settings; options here win over it.")
     ] = None,
     vocabulary_size: Annotated[
-        int | None, typer.Option(help="New WordPieces to learn from the texts. [default: none]")
+        int | None, typer.Option(help="New WordPieces to learn from the texts.", show_default="none")
     ] = None,
-    script: Annotated[str | None, typer.Option(help="Script of the new pieces. [default: hangul]")] = None,
+    script: Annotated[str | None, typer.Option(help="Script of the new pieces.", show_default="hangul")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the texts.")] = None,
     max_steps: Annotated[
         int | None, typer.Option(help="Steps to take instead of epochs; 0: only the vocabulary.")

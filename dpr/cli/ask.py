@@ -140,11 +140,11 @@ def _show(answered: Answered) -> None:
 
 def _marked(passage: Passage, answer: Answer | None) -> str:
     """Return a passage as markup, the answer in it reversed."""
-    title = f"[b]{escape(passage.title)}[/b]"
+    title = f"[b]{escape(passage.title)}:[/b] " if passage.title else ""
     if answer is None:
-        return f"{title} {escape(passage.text)}"
+        return f"{title}{escape(passage.text)}"
     before, after = escape(passage.text[: answer.start]), escape(passage.text[answer.end :])
-    return f"{title} {before}[reverse]{escape(answer.text)}[/reverse]{after}"
+    return f"{title}{before}[reverse]{escape(answer.text)}[/reverse]{after}"
 
 
 def _answered_json(answered: Answered) -> dict[str, object]:

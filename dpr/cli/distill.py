@@ -47,11 +47,11 @@ def distill_command(
         Path, typer.Option(metavar="DIR", help="Folder of the student; an interrupted run goes on in it.")
     ],
     objective: Annotated[
-        str | None, typer.Option(help="What to learn: vectors, parallel or scores. [default: vectors]")
+        str | None, typer.Option(help="What to learn: vectors, parallel or scores.", show_default="vectors")
     ] = None,
     teacher: Annotated[str | None, typer.Option(metavar="NAME_OR_DIR", help="The encoder to learn from.")] = None,
     cross_encoder: Annotated[
-        str | None, typer.Option(metavar="NAME_OR_DIR", help="Learn scores from this model of pairs instead.")
+        str | None, typer.Option(metavar="NAME_OR_DIR", help="Learn scores from this cross-encoder instead.")
     ] = None,
     text: TextsOption = None,
     parallel: ParallelOption = None,
@@ -61,7 +61,7 @@ def distill_command(
     question_prompt: QuestionPromptOption = None,
     passage_prompt: PassagePromptOption = None,
     config: ConfigOption = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the material.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the data.")] = None,
     max_steps: Annotated[int | None, typer.Option(help="Stop after so many steps; 0: after the epochs.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Texts, or questions, in a batch.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,

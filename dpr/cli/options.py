@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from dpr.config import DEFAULT_BASE
+from dpr.config import DEFAULT_BASE, DEFAULT_READER
 from dpr.console import print_json
 from dpr.errors import ConfigError
 
@@ -38,7 +38,9 @@ FusionFileOption = Annotated[
 EncoderOption = Annotated[
     str | None, typer.Option("--encoder", metavar="NAME_OR_DIR", help="Where the index's encoder is now, if it moved.")
 ]
-ReaderOption = Annotated[str, typer.Option("--reader", metavar="NAME_OR_DIR", help="The reader.")]
+ReaderOption = Annotated[
+    str, typer.Option("--reader", metavar="NAME_OR_DIR", help="The reader.", show_default=DEFAULT_READER.name)
+]
 PrecisionOption = Annotated[str, typer.Option("--precision", help="Arithmetic of the model: auto, fp32 or bf16.")]
 DataWeightOption = Annotated[
     list[float] | None, typer.Option(metavar="NUMBER", help="How often an epoch sees each question; once per --data.")
@@ -48,18 +50,24 @@ ValidateOption = Annotated[
     typer.Option(metavar="SOURCE", help="kind:PATH of held-out questions to choose the weights by; repeatable."),
 ]
 BaseOption = Annotated[
-    str | None, typer.Option(metavar="NAME_OR_DIR", help=f"The encoder to start from. [default: {DEFAULT_BASE}]")
+    str | None, typer.Option(metavar="NAME_OR_DIR", help="The encoder to start from.", show_default=DEFAULT_BASE)
 ]
 QuestionPromptOption = Annotated[
     str | None,
     typer.Option(
-        "--question-prompt", metavar="TEXT", help="Text to put before every question. [default: the encoder's own]"
+        "--question-prompt",
+        metavar="TEXT",
+        help="Text to put before every question.",
+        show_default="the encoder's own",
     ),
 ]
 PassagePromptOption = Annotated[
     str | None,
     typer.Option(
-        "--passage-prompt", metavar="TEXT", help="Text to put before every passage. [default: the encoder's own]"
+        "--passage-prompt",
+        metavar="TEXT",
+        help="Text to put before every passage.",
+        show_default="the encoder's own",
     ),
 ]
 ConfigOption = Annotated[

@@ -74,10 +74,10 @@ def _told(weighing: Weighing) -> str:
 
 def _marked(passage: Passage, window: PassageWindow | None) -> str:
     """Return a passage with its title in bold; of a long one, the window that matched, with its place."""
-    title = f"[b]{escape(passage.title)}[/b]"
+    title = f"[b]{escape(passage.title)}:[/b] " if passage.title else ""
     if window is None:
-        return f"{title} {escape(passage.text)}"
-    return f"{title} [dim]\\[{window.start}:{window.end}][/dim] {escape(passage.text[window.start : window.end])}"
+        return f"{title}{escape(passage.text)}"
+    return f"{title}[dim]\\[{window.start}:{window.end}][/dim] {escape(passage.text[window.start : window.end])}"
 
 
 def _place(rank: int | None) -> str:

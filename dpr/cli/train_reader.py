@@ -39,7 +39,7 @@ def train_reader_command(
     validate: ValidateOption = None,
     teacher: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME_OR_DIR", help="A reader whose opinion is a part of the targets; repeatable."),
+        typer.Option(metavar="NAME_OR_DIR", help="A reader whose predictions are soft labels; repeatable."),
     ] = None,
     start_from: Annotated[
         str | None,

@@ -39,7 +39,9 @@ def split_by_article(examples: Iterable[Example], train: int, dev: int, test: in
         by_article.setdefault(_article(example), []).append(example)
     articles = list(by_article.values())
     if min(train, dev, test) < 0 or train + dev + test > len(articles):
-        raise DataError(f"{train} + {dev} + {test} articles were asked for, of a data set that has {len(articles)}")
+        raise DataError(
+            f"{train} + {dev} + {test} articles were asked for, of a data set that has {len(articles)}; ask for fewer"
+        )
     taken: set[str] = set()
     test_part = _part(articles[len(articles) - test :], taken)
     dev_part = _part(articles[train : train + dev], taken)
@@ -59,14 +61,16 @@ def select_articles(examples: Iterable[Example], first: int | None, last: int | 
         by_article.setdefault(_article(example), []).append(example)
     chosen = list(by_article.values())[first:last]
     if not chosen:
-        raise DataError(f"there is no article from {first} to {last} in a data set that has {len(by_article)}")
+        raise DataError(
+            f"there is no article from {first} to {last} in a data set that has {len(by_article)}; choose others"
+        )
     for article in chosen:
         yield from article
 
 
 def _article(example: Example) -> str:
     if not example.positives:
-        raise DataError(f"question {example.question.id!r} has no passage, so it cannot be split by article")
+        raise DataError(f"question {example.question.id!r} has no passage, and articles are told by it; give it one")
     passage = example.positives[0]
     return passage.document_id or passage.title or passage.id
 

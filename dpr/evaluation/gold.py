@@ -50,7 +50,9 @@ def judge_questions(pool: PassagePool, examples: Iterable[Example]) -> JudgedQue
     given = list(examples)
     judged = [example for example in given if example.positives and not example.is_impossible]
     if not judged:
-        raise DataError(f"none of the {len(given)} questions is answerable and has a gold passage: nothing to measure")
+        raise DataError(
+            f"none of the {len(given)} questions is answerable and has a gold passage; give questions that have both"
+        )
     _refuse_repeated(example.question for example in judged)
     found = _find({positive for example in judged for positive in example.positives}, pool)
     missing = sum(not any(map(found.__contains__, example.positives)) for example in judged)

@@ -52,7 +52,7 @@ def judge(run: Run, qrels: Qrels, depth: int) -> Judged:
         DataError: there is no judged question, or the run lists a passage twice for one question.
     """
     if not qrels:
-        raise DataError("there is no judged question to average over: the qrels are empty")
+        raise DataError("there is no judged question to average over: the qrels are empty; give others")
     retrieved = np.zeros((len(qrels), depth), dtype=np.int64)
     ideal = np.zeros((len(qrels), max(map(len, qrels.values()))), dtype=np.int64)
     for number, (question, grades) in enumerate(qrels.items()):

@@ -267,9 +267,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read as JSON: {first_line(error)}") from error
+        raise ModelError(f"{path} cannot be read as JSON ({first_line(error)}); copy the model again") from error
     if not isinstance(value, dict):
-        raise ModelError(f"{path} holds a {type(value).__name__} where a JSON object is expected")
+        raise ModelError(f"{path} holds a {type(value).__name__} where a JSON object is expected; copy the model again")
     return value
 
 
@@ -282,7 +282,9 @@ def _checked(directory: Path) -> Path:
     refuse_former_parts(directory)
     markers = ("config.json", "adapter_config.json", "encoder.json", "modules.json")
     if not any((directory / marker).is_file() for marker in markers):
-        raise ModelError(f"{directory} is not a model directory: it has none of {', '.join(markers)}")
+        raise ModelError(
+            f"{directory} is not a model directory: it has none of {', '.join(markers)}; give the folder of a model"
+        )
     return directory
 
 

@@ -147,7 +147,7 @@ def load_encoder(
     if question.dimension != passage.dimension:
         raise ModelError(
             f"{name}: BERT_q gives vectors of {question.dimension} numbers and BERT_p of {passage.dimension}; "
-            "give two towers of one pair"
+            "name the question and the passage encoder of one pair"
         )
     question_tokenizer = load_tokenizer(question_dir, question.model)
     passage_tokenizer = question_tokenizer if passage is question else load_tokenizer(passage_dir, passage.model)

@@ -15,7 +15,8 @@ _PARTS = {
 }
 """What a folder holds, with the file and the bytes that show it; a scale of 1 does nothing."""
 
-_BUNDLED = {"dpr-mini-ko-en", "reader-mini-ko-en"}
+FORMER_MODELS = {"dpr-mini-ko-en", "reader-mini-ko-en"}
+"""Names of models that earlier versions bundled."""
 
 
 def refuse_former_parts(directory: Path) -> None:
@@ -39,7 +40,7 @@ def refuse_former_name(name: str) -> None:
     Raises:
         ModelError: it is one.
     """
-    if _BUNDLED & set(Path(name).parts):
+    if FORMER_MODELS & set(Path(name).parts):
         raise ModelError(
             f"the model {name} came with earlier versions, and this version no longer reads it; choose another model "
             "and rebuild the indexes that were made with it, or use the version that had it"

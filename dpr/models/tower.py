@@ -40,7 +40,10 @@ class EncoderConfig:
         if unknown := [mode for mode in pooling_modes(self.pooling) if mode not in POOLINGS]:
             raise ConfigError(f"unknown pooling {unknown[0]!r}; choose {', '.join(POOLINGS)}, or several joined by +")
         if min(self.question_tokens, self.passage_tokens) < 8:
-            raise ConfigError("question_tokens and passage_tokens must be at least 8")
+            raise ConfigError(
+                f"question_tokens is {self.question_tokens} and passage_tokens {self.passage_tokens}; "
+                "both must be at least 8"
+            )
         if self.dimension is not None and self.dimension < 1:
             raise ConfigError(f"dimension is {self.dimension}; it must be at least 1")
 

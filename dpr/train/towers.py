@@ -84,7 +84,7 @@ def make_towers(training: Training) -> Towers:
         if any(True for _ in module.parameters()):
             logger.info("the %s after the pooling of %s is not trained", type(module).__name__, training.base)
     if training.shared and passage_dir != question_dir:
-        raise ConfigError(f"{training.base} has two different towers, which cannot be shared; train them separately")
+        raise ConfigError(f"{training.base} has two different encoders, which cannot be shared; set shared to false")
     passage = question if training.shared else _trainable(passage_dir, config, training, 1)
     tokenizers = load_tokenizer(question_dir, question.model), load_tokenizer(passage_dir, passage.model)
     for tower, tokenizer, directory in zip((question, passage), tokenizers, (question_dir, passage_dir), strict=True):

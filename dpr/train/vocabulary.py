@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from tokenizers import Regex, Tokenizer, normalizers
 
+from dpr.config import OFFLINE_BASE
 from dpr.errors import DataError, ModelError
 from dpr.train.wordpieces import PREFIX, Bounds, PieceCounts, learn_pieces, no_bounds
 
@@ -92,7 +93,10 @@ def _wordpiece(tokenizer: Any) -> Tokenizer:
     described = json.loads(tokenizer.backend_tokenizer.to_str())
     kind = described["model"].get("type")
     if kind != "WordPiece" or described["model"]["continuing_subword_prefix"] != PREFIX:
-        raise ModelError(f"the tokenizer is of kind {kind}, not a WordPiece with {PREFIX}; choose a BERT as the base")
+        raise ModelError(
+            f"the base has a vocabulary of kind {kind}, and new pieces fit a WordPiece vocabulary with {PREFIX} alone; "
+            f"leave --vocabulary-size out, or choose a base such as {OFFLINE_BASE}"
+        )
     return Tokenizer.from_str(json.dumps(described | {"truncation": None, "padding": None}))
 
 

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import re
 import subprocess
+from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import typer
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from dpr.cli import app as dpr_app
+from dpr.data.cloze import Cloze
+from dpr.models.former import FORMER_MODELS
+from dpr.train.adaptation import Adaptation
+from dpr.train.cross_encoder_settings import CrossEncoderTraining
+from dpr.train.distillation import Distillation
+from dpr.train.reader_settings import ReaderTraining
+from dpr.train.settings import Training
 from index_builder.cli import app as index_app
 from service.cli import app as serve_app
 from service.settings import Settings
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "models").rglob("*.md")])
@@ -43,6 +56,42 @@ def test_there_are_commands_to_check() -> None:
 def test_every_command_and_option_is_documented(command: str, flag: str) -> None:
     assert re.search(rf"\b{re.escape(command)}\b", DOCS), f"no page names the command {command}"
     assert re.search(rf"(?<![\w-]){re.escape(flag)}(?![\w-])", DOCS), f"no page names {flag} of {command}"
+
+
+@pytest.mark.parametrize("program", APPS)
+def test_help_shows_every_word_of_its_options(program: str) -> None:
+    """In rich's markup, ``[default: …]`` is a tag, and would not be printed."""
+    app, runner = APPS[program], CliRunner(env={"COLUMNS": "400", "TERM": "dumb"})
+    command = get_command(app)
+    for name, sub in (getattr(command, "commands", None) or {"": command}).items():
+        shown = " ".join(runner.invoke(app, [*name.split(), "--help"]).output.replace("│", " ").split())
+        for parameter in sub.params:
+            assert str(getattr(parameter, "help", None) or "") in shown, f"{program} {name} {parameter.name}"
+
+
+@pytest.mark.parametrize(
+    ("settings", "page"),
+    [
+        (Training, "training"),
+        (CrossEncoderTraining, "training"),
+        (ReaderTraining, "reader"),
+        (Distillation, "distillation"),
+        (Adaptation, "adaptation"),
+        (Cloze, "cloze"),
+    ],
+)
+def test_every_setting_of_a_training_is_on_its_page(settings: type[DataclassInstance], page: str) -> None:
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    for field in fields(settings):
+        option = "--" + field.name.replace("_", "-")
+        assert f"`{field.name}`" in text or option in text, f"docs/{page}.md does not name {field.name}"
+
+
+def test_no_page_names_a_former_model() -> None:
+    for page in PAGES:
+        if page.parent.name != "decisions" and page.name not in ("CHANGELOG.md", "bugs-and-fixes.md"):
+            named = [name for name in FORMER_MODELS if name in page.read_text(encoding="utf-8")]
+            assert not named, f"{page.relative_to(ROOT)} names {named}"
 
 
 @pytest.mark.parametrize("setting", sorted(Settings.model_fields))

@@ -70,7 +70,7 @@ def test_the_text_is_printed_with_the_passages_that_it_cites(index: Path) -> Non
 
     with generator(script) as server:
         shown = ask(index, "--generator-url", server.url, "--generator-model", "tiny")
-    assert shown.splitlines() == ['"Paris" [1] [bold]', "", "  [1] Paris Paris is the capital of France"]
+    assert shown.splitlines() == ['"Paris" [1] [bold]', "", "  [1] Paris: Paris is the capital of France"]
 
 
 def test_json_has_the_text_the_citations_and_the_spans(index: Path) -> None:

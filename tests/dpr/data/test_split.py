@@ -41,7 +41,7 @@ def test_a_passage_of_two_articles_stays_with_the_later_part() -> None:
 
 @pytest.mark.parametrize("sizes", [(5, 1, 1), (-1, 1, 1)])
 def test_more_articles_than_there_are_is_an_error(sizes: tuple[int, int, int]) -> None:
-    with pytest.raises(DataError, match="articles were asked for, of a data set that has 6"):
+    with pytest.raises(DataError, match="articles were asked for, of a data set that has 6; ask for fewer"):
         split_by_article(EXAMPLES, *sizes)
 
 

@@ -43,7 +43,7 @@ def test_a_damaged_offline_base_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_directory_without_a_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="is not a model directory"):
+    with pytest.raises(ModelError, match=r"is not a model directory: .*; give the folder"):
         resolve(tmp_path)
 
 

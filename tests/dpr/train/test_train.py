@@ -267,5 +267,5 @@ def test_a_trained_pair_can_be_trained_further(
     shutil.copytree(trained[0], tmp_path / "first")
     train(sources, tmp_path / "second", replace(training, base=str(tmp_path / "first"), max_steps=1))
     assert load_encoder(tmp_path / "second").dimension == 32
-    with pytest.raises(ConfigError, match="two different towers, which cannot be shared"):
+    with pytest.raises(ConfigError, match="two different encoders, which cannot be shared; set shared to false"):
         train(sources, tmp_path / "third", replace(training, base=str(tmp_path / "first"), shared=True))
