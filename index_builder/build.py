@@ -18,7 +18,7 @@ from dpr.errors import ConfigError
 from dpr.search.record import fusion_of_encoder, record_of
 from dpr.store.generation import draft_generation
 from dpr.store.manifest import FORMAT_VERSION, EncoderRecord, Manifest, Provenance, SourceRecord
-from dpr.store.windows import WindowRule
+from dpr.store.windows import DEFAULT_WINDOWS, WindowRule
 from dpr.types import Analyzer, Encoder, Progress, no_progress
 from index_builder.corpus import file_stamp, source_stamp
 from index_builder.dense import EXACT_KIND, check_dense
@@ -71,7 +71,7 @@ class BuildOptions:
     b: float = 0.75
     chunk_tokens: int | None = None
     overlap_tokens: int = 0
-    windows: WindowRule | None = WindowRule()  # noqa: RUF009 - frozen
+    windows: WindowRule | None = DEFAULT_WINDOWS
     command: str = ""
 
     def __post_init__(self) -> None:
@@ -85,7 +85,7 @@ class BuildOptions:
         check_bm25(self.bm25_variant, self.k1, self.b)
         if self.chunk_tokens is None and self.overlap_tokens:
             raise ConfigError(f"overlap_tokens is {self.overlap_tokens}, but nothing is cut; give chunk_tokens too")
-        if self.vectors is not None and self.windows not in (None, WindowRule()):
+        if self.vectors is not None and self.asks_for_windows:
             raise ConfigError("vectors are given, one for each passage, and windows; leave the windows out")
         if self.chunk_tokens is not None and self.vectors is not None:
             raise ConfigError("vectors are given, and documents to be cut; give the passages as they were encoded")
@@ -94,6 +94,27 @@ class BuildOptions:
                 f"overlap_tokens is {self.overlap_tokens}; choose 0 or more, and fewer than the {self.chunk_tokens} "
                 "tokens of a passage"
             )
+
+    @property
+    def asks_for_windows(self) -> bool:
+        """Whether windows were chosen, and are not merely the default."""
+        return self.windows is not None and self.windows is not DEFAULT_WINDOWS
+
+    def check_without_encoder(self) -> None:
+        """Refuse what says something of vectors, for an index that has none.
+
+        Raises:
+            ConfigError: an option does.
+        """
+        is_dense = {
+            "vectors": self.vectors is not None,
+            "windows": self.asks_for_windows,
+            "dense_kind": self.dense_kind != EXACT_KIND,
+            "dense_parameters": bool(self.dense_parameters),
+            "target_recall": self.target_recall is not None,
+        }
+        if chosen := [name for name, is_chosen in is_dense.items() if is_chosen]:
+            raise ConfigError(f"an index without an encoder has no vectors, but {chosen[0]} is given; leave it out")
 
 
 def build(
@@ -113,6 +134,8 @@ def build(
         ModelError: the encoder gave something that is no vector.
         IndexFormatError: what was built failed its verification.
     """
+    if encoder is None:
+        options.check_without_encoder()
     fusion = fusion_of_encoder(encoder.name) if encoder else None
     questions = _read_questions(options.questions)
     identity = build_identity(options, encoder, analyzer, questions)
