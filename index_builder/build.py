@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import platform
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -14,10 +15,10 @@ from pathlib import Path
 from typing import TypedDict
 
 from dpr.data.passages import read_examples
-from dpr.errors import ConfigError
+from dpr.errors import ConfigError, IndexFormatError
 from dpr.search.record import fusion_of_encoder, record_of
-from dpr.store.generation import draft_generation
-from dpr.store.manifest import FORMAT_VERSION, EncoderRecord, Manifest, Provenance, SourceRecord
+from dpr.store.generation import draft_generation, read_current
+from dpr.store.manifest import FORMAT_VERSION, EncoderRecord, FusionRecord, Manifest, Provenance, SourceRecord
 from dpr.store.windows import DEFAULT_WINDOWS, WindowRule
 from dpr.types import Analyzer, Encoder, Progress, no_progress
 from index_builder.corpus import file_stamp, source_stamp
@@ -41,6 +42,8 @@ RECORDED_LIBRARIES = (
     "torch",
     "transformers",
 )
+
+logger = logging.getLogger(__name__)
 
 
 class Dated(TypedDict):
@@ -143,9 +146,11 @@ def build(
     windows = options.windows if encoder and not given else None
     if encoder and windows:
         check_windows(windows, encoder)
+    record_of_fusion = record_of(fusion) if fusion else None
     with draft_generation(options.output, identity) as draft:
         if draft.published is not None:
             return draft.published
+        _warn_of_fusion(options.output, record_of_fusion)
         step = Steps(draft)
         plan = SegmentPlan(
             options.sources,
@@ -168,7 +173,7 @@ def build(
             encoder,
             analyzer,
             windows,
-            record_of(fusion) if fusion else None,
+            record_of_fusion,
         )
         return publish_generation(draft, [Member(record, draft.segment)], making, {}, step, progress)
 
@@ -194,6 +199,21 @@ def build_identity(
         "analyzer": [analyzer.name, analyzer.version],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _warn_of_fusion(root: Path, fusion: FusionRecord | None) -> None:
+    """Warn where the published generation fuses by weights on record that the next one will not have."""
+    try:
+        before = read_current(root).fusion
+    except IndexFormatError:  # there is none, or none that can be used
+        return
+    if before is not None and before != fusion:
+        weights = ", ".join(f"{name} {weight:g}" for name, weight in before.weights.items())
+        logger.warning(
+            "the index fuses by weights on record (%s), which were fitted to what it is now; a new build does not take "
+            "them over: fit them again with dpr tune --save",
+            weights,
+        )
 
 
 def _read_questions(sources: Sequence[str]) -> list[str]:

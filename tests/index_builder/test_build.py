@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from dpr.errors import ConfigError, DataError, IndexFormatError
+from dpr.search.fusion import Fusion
 from dpr.search.open import open_index
+from dpr.search.record import save_fusion
 from dpr.store.arrays import create_vectors
 from dpr.store.generation import read_all, read_current
 from dpr.store.windows import WindowRule
@@ -98,6 +100,19 @@ def test_a_recall_is_reached_for_questions_too(tmp_path: Path) -> None:
     assert read_all(tmp_path / "index")[0].dense == dense
     with pytest.raises(DataError, match="is not a source of questions"):
         small_index(tmp_path / "index", **{**asked, "questions": (str(pairs),)})
+
+
+def test_a_new_build_says_that_it_does_not_take_fitted_weights_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = tmp_path / "index"
+    small_index(root)
+    save_fusion(root, Fusion("zscore", {"dense": 0.4, "bm25": 0.6}))
+    assert not caplog.messages
+    assert small_index(root).fusion is None
+    assert ["dense 0.4, bm25 0.6" in message for message in caplog.messages] == [True]
+    assert small_index(root).fusion is None
+    assert len(caplog.messages) == 1
 
 
 def test_without_an_encoder_there_are_no_vectors(tmp_path: Path) -> None:
