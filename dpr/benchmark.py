@@ -74,7 +74,8 @@ def benchmark(
         command: the command line, for the report.
 
     Raises:
-        RequestError: no or an unknown retriever, no k, or a k that a retriever cannot serve.
+        RequestError: no or an unknown retriever, no k, a k that a retriever cannot serve, or a fusion without
+            ``hybrid``.
         DataError: two questions share an id, none can be judged, no gold passage is in the index, or an id has white
             space.
         MissingDependencyError: matplotlib is not installed.
@@ -111,6 +112,8 @@ def _depth(ks: Sequence[int]) -> int:
 def _open(index: SearchableIndex, names: Sequence[str], fusion: Fusion | None) -> dict[str, Retriever]:
     if not names:
         raise RequestError("there is no retriever to measure: name at least one, such as bm25", field="retriever")
+    if fusion is not None and FUSED not in names:
+        raise RequestError(f"a fusion is given, but none of {', '.join(names)} fuses; leave it out, or measure {FUSED}")
     return {name: index.retriever(name, fusion if name == FUSED else None) for name in names}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import platform
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -14,11 +15,11 @@ from pathlib import Path
 from typing import TypedDict
 
 from dpr.data.passages import read_examples
-from dpr.errors import ConfigError
+from dpr.errors import ConfigError, IndexFormatError
 from dpr.search.record import fusion_of_encoder, record_of
-from dpr.store.generation import draft_generation
-from dpr.store.manifest import FORMAT_VERSION, EncoderRecord, Manifest, Provenance, SourceRecord
-from dpr.store.windows import WindowRule
+from dpr.store.generation import draft_generation, read_current
+from dpr.store.manifest import FORMAT_VERSION, EncoderRecord, FusionRecord, Manifest, Provenance, SourceRecord
+from dpr.store.windows import DEFAULT_WINDOWS, WindowRule
 from dpr.types import Analyzer, Encoder, Progress, no_progress
 from index_builder.corpus import file_stamp, source_stamp
 from index_builder.dense import EXACT_KIND, check_dense
@@ -41,6 +42,8 @@ RECORDED_LIBRARIES = (
     "torch",
     "transformers",
 )
+
+logger = logging.getLogger(__name__)
 
 
 class Dated(TypedDict):
@@ -71,7 +74,7 @@ class BuildOptions:
     b: float = 0.75
     chunk_tokens: int | None = None
     overlap_tokens: int = 0
-    windows: WindowRule | None = WindowRule()  # noqa: RUF009 - frozen
+    windows: WindowRule | None = DEFAULT_WINDOWS
     command: str = ""
 
     def __post_init__(self) -> None:
@@ -85,7 +88,7 @@ class BuildOptions:
         check_bm25(self.bm25_variant, self.k1, self.b)
         if self.chunk_tokens is None and self.overlap_tokens:
             raise ConfigError(f"overlap_tokens is {self.overlap_tokens}, but nothing is cut; give chunk_tokens too")
-        if self.vectors is not None and self.windows not in (None, WindowRule()):
+        if self.vectors is not None and self.asks_for_windows:
             raise ConfigError("vectors are given, one for each passage, and windows; leave the windows out")
         if self.chunk_tokens is not None and self.vectors is not None:
             raise ConfigError("vectors are given, and documents to be cut; give the passages as they were encoded")
@@ -94,6 +97,27 @@ class BuildOptions:
                 f"overlap_tokens is {self.overlap_tokens}; choose 0 or more, and fewer than the {self.chunk_tokens} "
                 "tokens of a passage"
             )
+
+    @property
+    def asks_for_windows(self) -> bool:
+        """Whether windows were chosen, and are not merely the default."""
+        return self.windows is not None and self.windows is not DEFAULT_WINDOWS
+
+    def check_without_encoder(self) -> None:
+        """Refuse what says something of vectors, for an index that has none.
+
+        Raises:
+            ConfigError: an option does.
+        """
+        is_dense = {
+            "vectors": self.vectors is not None,
+            "windows": self.asks_for_windows,
+            "dense_kind": self.dense_kind != EXACT_KIND,
+            "dense_parameters": bool(self.dense_parameters),
+            "target_recall": self.target_recall is not None,
+        }
+        if chosen := [name for name, is_chosen in is_dense.items() if is_chosen]:
+            raise ConfigError(f"an index without an encoder has no vectors, but {chosen[0]} is given; leave it out")
 
 
 def build(
@@ -113,6 +137,8 @@ def build(
         ModelError: the encoder gave something that is no vector.
         IndexFormatError: what was built failed its verification.
     """
+    if encoder is None:
+        options.check_without_encoder()
     fusion = fusion_of_encoder(encoder.name) if encoder else None
     questions = _read_questions(options.questions)
     identity = build_identity(options, encoder, analyzer, questions)
@@ -120,9 +146,11 @@ def build(
     windows = options.windows if encoder and not given else None
     if encoder and windows:
         check_windows(windows, encoder)
+    record_of_fusion = record_of(fusion) if fusion else None
     with draft_generation(options.output, identity) as draft:
         if draft.published is not None:
             return draft.published
+        _warn_of_fusion(options.output, record_of_fusion)
         step = Steps(draft)
         plan = SegmentPlan(
             options.sources,
@@ -145,7 +173,7 @@ def build(
             encoder,
             analyzer,
             windows,
-            record_of(fusion) if fusion else None,
+            record_of_fusion,
         )
         return publish_generation(draft, [Member(record, draft.segment)], making, {}, step, progress)
 
@@ -171,6 +199,21 @@ def build_identity(
         "analyzer": [analyzer.name, analyzer.version],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _warn_of_fusion(root: Path, fusion: FusionRecord | None) -> None:
+    """Warn where the published generation fuses by weights on record that the next one will not have."""
+    try:
+        before = read_current(root).fusion
+    except IndexFormatError:  # there is none, or none that can be used
+        return
+    if before is not None and before != fusion:
+        weights = ", ".join(f"{name} {weight:g}" for name, weight in before.weights.items())
+        logger.warning(
+            "the index fuses by weights on record (%s), which were fitted to what it is now; a new build does not take "
+            "them over: fit them again with dpr tune --save",
+            weights,
+        )
 
 
 def _read_questions(sources: Sequence[str]) -> list[str]:

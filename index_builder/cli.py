@@ -80,7 +80,7 @@ def build_command(
     b: B = 0.75,
     chunk_tokens: ChunkTokens = None,
     overlap_tokens: OverlapTokens = 0,
-    windows: Windows = "on",
+    windows: Windows = None,
     window_tokens: WindowTokens = None,
     window_overlap: WindowOverlap = None,
     as_json: Json = False,
@@ -101,11 +101,13 @@ def build_command(
         b=b,
         chunk_tokens=chunk_tokens,
         overlap_tokens=overlap_tokens,
-        windows=parse_windows(windows, window_tokens, window_overlap),
+        windows=parse_windows(windows, window_tokens, window_overlap, no_dense=no_dense, vectors=vectors),
         command=_command(),
     )
     terms = analyzer_by_name(analyzer)
     encoder_options = EncoderOptions(question_prompt, passage_prompt, dimension)
+    if no_dense and encoder_options != EncoderOptions():
+        raise ConfigError("--no-dense uses no encoder, but a prompt or a dimension is given; leave it out")
     towers = None if no_dense else _load_encoder(encoder, precision, backend, encoder_options)
     with show_progress() as progress:
         manifest = build(options, towers, terms, progress)

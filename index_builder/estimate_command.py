@@ -49,7 +49,7 @@ def estimate_command(
     dimension: Annotated[
         int | None, typer.Option(min=1, help="For vectors of so many numbers, in place of those of an encoder.")
     ] = None,
-    windows: Windows = "on",
+    windows: Windows = None,
     window_tokens: WindowTokens = None,
     window_overlap: WindowOverlap = None,
     as_json: Json = False,
@@ -61,7 +61,7 @@ def estimate_command(
     from index_builder.windows import check_windows
 
     parameters = parse_parameters(dense_parameter or [])
-    rule = parse_windows(windows, window_tokens, window_overlap)
+    rule = parse_windows(windows, window_tokens, window_overlap, no_dense=no_dense)
     loaded = None if no_dense or dimension else load_encoder(encoder, precision, backend)
     if loaded and rule:
         check_windows(rule, loaded)

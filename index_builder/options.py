@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from dpr.errors import ConfigError
-from dpr.store.windows import WindowRule
+from dpr.store.windows import DEFAULT_WINDOWS, WindowRule
 
 Index = Annotated[Path, typer.Argument(metavar="INDEX", help="Folder of the index.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -74,8 +74,11 @@ B = Annotated[float, typer.Option(min=0.0, max=1.0, help="BM25: how much a passa
 ChunkTokens = Annotated[int | None, typer.Option(min=1, help="Cut documents into passages of at most so many tokens.")]
 OverlapTokens = Annotated[int, typer.Option(min=0, help="Tokens that a passage shares with the one before.")]
 Windows = Annotated[
-    str,
-    typer.Option(metavar="on|off", help="Whether long passages are encoded in windows; off: only their beginning is."),
+    str | None,
+    typer.Option(
+        metavar="on|off",
+        help="Whether long passages are encoded in windows; off: only their beginning is. [default: on]",
+    ),
 ]
 WindowTokens = Annotated[
     int | None,
@@ -91,19 +94,28 @@ WindowOverlap = Annotated[
 ]
 
 
-def parse_windows(choice: str, tokens: int | None, overlap: int | None) -> WindowRule | None:
-    """Return the rule for windows that was chosen; None where there are to be none.
+def parse_windows(
+    choice: str | None, tokens: int | None, overlap: int | None, *, no_dense: bool = False, vectors: str | None = None
+) -> WindowRule | None:
+    """Return the rule for windows that was chosen; None where there are to be none, or can be none.
 
     Raises:
         ConfigError: the choice is unknown, a number is out of range, or one is given for no windows.
     """
-    if choice not in ("on", "off"):
+    if choice not in ("on", "off", None):
         raise ConfigError(f"--windows is {choice!r}; choose on or off")
+    if no_dense or vectors is not None:
+        if choice == "on" or tokens is not None or overlap is not None:
+            why = "--no-dense makes no vectors" if no_dense else "--vectors gives each passage its one vector"
+            raise ConfigError(f"{why}, so nothing is cut into windows; leave the options of windows out")
+        return None
     if choice == "off":
         if tokens is not None or overlap is not None:
             raise ConfigError("--windows is off, and their size is given; leave --window-tokens and -overlap out")
         return None
-    size = WindowRule().tokens if tokens is None else tokens
+    if tokens is None and overlap is None:
+        return DEFAULT_WINDOWS
+    size = DEFAULT_WINDOWS.tokens if tokens is None else tokens
     return WindowRule(size, size // 4 if overlap is None else overlap)
 
 

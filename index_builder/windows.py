@@ -14,7 +14,7 @@ from dpr.errors import ConfigError
 from dpr.measured import MeasuresPassages, MeasuresTexts, TokensRead
 from dpr.store.arrays import save_array
 from dpr.store.passages import PassageStore
-from dpr.store.windows import LEAST_WINDOW, SLACK, WindowArray, WindowRule
+from dpr.store.windows import DEFAULT_WINDOWS, LEAST_WINDOW, SLACK, WindowArray, WindowRule
 from dpr.types import Encoder, IntArray, Passage, Progress, no_progress
 from index_builder.corpus import count_words, token_counter
 
@@ -35,7 +35,7 @@ def check_windows(rule: WindowRule, encoder: Encoder) -> None:
     Raises:
         ConfigError: a window is longer than the encoder reads.
     """
-    if rule == WindowRule() or not isinstance(encoder, MeasuresPassages):
+    if rule is DEFAULT_WINDOWS or not isinstance(encoder, MeasuresPassages):
         return
     if rule.tokens > encoder.passage_tokens:
         raise ConfigError(
@@ -62,11 +62,7 @@ def window_spans(passages: Sequence[Passage], rule: WindowRule, encoder: Encoder
 def write_windows(
     passages: PassageStore, rule: WindowRule, encoder: Encoder, path: Path, progress: Progress = no_progress
 ) -> Vectors:
-    """Write what each vector of a segment is of, (V, 3), if a passage has several; return how many vectors there are.
-
-    Raises:
-        ConfigError: a character alone has more tokens than a window.
-    """
+    """Write what each vector of a segment is of, (V, 3), if passages have several; return how many there are."""
     total = len(passages)
     ends = np.zeros(total, dtype=np.int32)  # of passages that are not long
     several: list[WindowArray] = []

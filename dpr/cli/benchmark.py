@@ -19,6 +19,7 @@ from dpr.cli.options import (
     IndexOption,
     JsonOption,
     WeightOption,
+    check_output_folder,
     fusion_of,
     numbers,
 )
@@ -44,6 +45,7 @@ def benchmark_command(
     from dpr.data.passages import read_examples
     from dpr.search.open import open_index
 
+    check_output_folder(output)
     fused = fusion_of(fusion, weight, fusion_file)
     opened = open_index(index, encoder_name=encoder)
     command = shlex.join(["dpr", *sys.argv[1:]])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dpr.cli.options import JsonOption, show
+from dpr.cli.options import JsonOption, check_output_file, show
 from dpr.config import load_config
 from dpr.errors import ConfigError, DataError
 
@@ -40,6 +40,7 @@ def cloze_command(
     from dpr.data.cloze import Cloze, cloze_examples
     from dpr.data.dpr_json import write_dpr_json
 
+    check_output_file(output)
     cloze = load_config(Cloze, config, {"window": window, "questions": questions, "answers": answers, "seed": seed})
     if limit < 0:
         raise ConfigError(f"--limit is {limit}; give a number of passages, or 0 for all")

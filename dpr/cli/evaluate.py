@@ -20,6 +20,7 @@ from dpr.cli.options import (
     ReaderOption,
     RetrieverOption,
     WeightOption,
+    check_output_folder,
     fusion_of,
     numbers,
 )
@@ -55,6 +56,7 @@ def evaluate_command(
     from dpr.reader.reader import load_reader
     from dpr.search.open import open_index
 
+    check_output_folder(output)
     fused, depths = fusion_of(fusion, weight, fusion_file), numbers("--k", k)
     examples = [example for source in questions for example in labelled_examples(source)]
     opened = open_index(index, encoder_name=encoder)

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dpr.cli.options import BackendOption, DataOption, JsonOption, PrecisionOption, ReaderOption
+from dpr.cli.options import (
+    BackendOption,
+    DataOption,
+    JsonOption,
+    PrecisionOption,
+    ReaderOption,
+    check_output_folder,
+)
 from dpr.cli.questions import RuleOption, labelled_examples, rule_of, show_metrics
 from dpr.config import DEFAULT_READER
 from dpr.console import print_json, show_progress
@@ -44,6 +51,7 @@ def evaluate_reader_command(
     from dpr.reader.report import reader_report, write_reader_report
 
     if output is not None:
+        check_output_folder(output)
         require_charts()
     examples = gold_examples(data, negatives)
     chosen = rule or rule_of(data, examples)

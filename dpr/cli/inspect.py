@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from dpr.cli.options import JsonOption
+from dpr.cli.options import JsonOption, check_output_folder
 from dpr.console import print_json, show_progress
 from dpr.durable import write_atomically
 from dpr.errors import ConfigError
@@ -51,6 +51,8 @@ def inspect_command(
     from dpr.evaluation.chart import require_charts
     from dpr.train.inspection import Inspection
 
+    if output is not None:
+        check_output_folder(output)
     texts = text or []
     sample = _sample(texts, questions, count, pool)
     if output is not None and sample is not None:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from dpr.cli.options import EncoderOption, IndexOption, JsonOption, show
+from dpr.cli.options import EncoderOption, IndexOption, JsonOption, check_output_file, show
 from dpr.console import show_progress
 from dpr.errors import ConfigError
 
@@ -42,7 +42,7 @@ def mine_command(
 
     first, last = _ranks(ranks)
     options = Mining(retriever, count, first, last, max_share, keep_answers, seed)
-    _refuse_bad_output(output)
+    check_output_file(output)
     opened = open_index(index, encoder_name=encoder)
     examples = [example for source in questions for example in read_examples(source)]
     with show_progress() as progress:
@@ -72,12 +72,3 @@ def _ranks(text: str) -> tuple[int, int]:
         return int(first), int(last)
     except ValueError:
         raise ConfigError(f"--ranks {text!r} is not FIRST:LAST; write for example --ranks 1:50") from None
-
-
-def _refuse_bad_output(output: Path) -> None:
-    """Raise ConfigError for a file that could not be written, before hours of searching instead of after."""
-    if output.is_dir():
-        raise ConfigError(f"--output {output} is a folder; name a file, such as {output / 'mined.json'}")
-    above = next(folder for folder in (output.absolute().parents) if folder.exists())
-    if not above.is_dir():
-        raise ConfigError(f"--output {output} cannot be made, because {above} is a file; name another folder")

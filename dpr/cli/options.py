@@ -129,6 +129,34 @@ def sources_of(data: list[str], weights: list[float] | None, read: Callable[[str
     return [Source(name, read(name), weight) for name, weight in zip(data, weights or [1.0] * len(data), strict=True)]
 
 
+def check_output_file(output: Path) -> None:
+    """Refuse a file that could not be written, before hours of work instead of after.
+
+    Raises:
+        ConfigError: it is a folder, or cannot be made.
+    """
+    if output.is_dir():
+        raise ConfigError(f"--output {output} is a folder; name a file, such as {output / 'output.json'}")
+    _check_above(output)
+
+
+def check_output_folder(output: Path) -> None:
+    """Refuse a folder that could not be made, before hours of work instead of after.
+
+    Raises:
+        ConfigError: it is a file, or cannot be made.
+    """
+    if output.exists() and not output.is_dir():
+        raise ConfigError(f"--output {output} is a file; name a folder")
+    _check_above(output)
+
+
+def _check_above(output: Path) -> None:
+    above = next(folder for folder in output.absolute().parents if folder.exists())
+    if not above.is_dir():
+        raise ConfigError(f"--output {output} cannot be made, because {above} is a file; name another folder")
+
+
 def numbers(option: str, text: str) -> list[int]:
     """Return the whole numbers of an option, which has commas between them.
 

@@ -12,7 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from dpr.cli.options import EncoderOption, IndexOption, JsonOption
+from dpr.cli.options import EncoderOption, IndexOption, JsonOption, check_output_file
 from dpr.console import print_json, show_progress
 from dpr.errors import ConfigError
 
@@ -52,6 +52,8 @@ def tune_command(
     from dpr.search.record import save_fusion, write_fusion
     from dpr.search.tune import is_hybrid, tune
 
+    if output is not None:
+        check_output_file(output)
     opened = open_index(index, encoder_name=encoder)
     examples = (example for source in questions for example in read_examples(source))
     lists = [name.strip() for name in retriever.split(",") if name.strip()]

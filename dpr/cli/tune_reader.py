@@ -64,6 +64,10 @@ def tune_reader_command(
         raise ConfigError("there is nothing to tune on; give --data, or --index with --questions, or both")
     if (index is None) != (not questions):
         raise ConfigError("--index and --questions belong together; give both, or neither")
+    if fusion_file is not None and index is None:
+        raise ConfigError("--fusion-file says how to search an index, and there is none; give --index, or leave it out")
+    if negatives and not data:
+        raise ConfigError("--negatives adds questions to --data, which is not given; give it, or leave --negatives out")
     if precision is not None and not (data and 0 < precision <= 1):
         raise ConfigError(f"--precision is {precision:g}; give a share above 0 and up to 1, together with --data")
     opened = load_reader(reader)

@@ -29,17 +29,23 @@ def chunk(document: Passage, max_tokens: int, overlap_tokens: int, count_tokens:
         ConfigError: the overlap is not below the budget, or one character alone is over the budget.
     """
     text = document.text
+    spans = chunk_spans(text, max_tokens, overlap_tokens, count_tokens)
+    for start, end in spans:
+        if end - start == 1 and count_tokens(text[start]) > max_tokens:
+            raise ConfigError(
+                f"the character {text[start]!r} alone is over the budget of {max_tokens} tokens; raise the budget"
+            )
     return [
         Passage(f"{document.id}#{number}", text[start:end], document.title, document.id, start)
-        for number, (start, end) in enumerate(chunk_spans(text, max_tokens, overlap_tokens, count_tokens))
+        for number, (start, end) in enumerate(spans)
     ]
 
 
 def chunk_spans(text: str, max_tokens: int, overlap_tokens: int, count_tokens: CountTokens) -> list[Span]:
-    """Return where the passages that `chunk` cuts a text into start and end.
+    """Return where the passages that `chunk` cuts a text into start and end; a character over the budget is one.
 
     Raises:
-        ConfigError: the overlap is not below the budget, or one character alone is over the budget.
+        ConfigError: the overlap is not below the budget.
     """
     if not 0 <= overlap_tokens < max_tokens:
         raise ConfigError(f"an overlap of {overlap_tokens} tokens needs a budget above it; it is {max_tokens} tokens")
@@ -66,11 +72,7 @@ def _pieces(text: str, span: Span, max_tokens: int, count_tokens: CountTokens) -
 
 
 def _longest_prefix(word: str, max_tokens: int, count_tokens: CountTokens) -> int:
-    """Return how many of a word's characters fit the budget: doubling, then halving the gap, from the front."""
-    if count_tokens(word[0]) > max_tokens:
-        raise ConfigError(
-            f"the character {word[0]!r} alone is over the budget of {max_tokens} tokens; raise the budget"
-        )
+    """Return how many of a word's characters, at least one, fit the budget: doubling, then halving the gap."""
     fits, exceeds = 1, 2
     while exceeds <= len(word) and count_tokens(word[:exceeds]) <= max_tokens:
         fits, exceeds = exceeds, 2 * exceeds

@@ -9,13 +9,16 @@ from typing import Any
 import faiss
 import numpy as np
 
+from dpr.dense.exact import ExactIndex
 from dpr.dense.ordering import RankArray, checked_ordering, checked_questions, inner_products
 from dpr.errors import IndexFormatError
 from dpr.topk import no_hits
 from dpr.types import FloatArray, IntArray, TopK
 
 EFFORTS = (1, 8, 64, 512)
-"""How far to look, one after the other, for questions that fewer rows than k were found for: most may be deleted."""
+"""How far to look, one after the other, for questions that fewer rows than k were found for: most may be deleted.
+
+Where that is not enough, all vectors are compared."""
 
 
 class ApproximateIndex(ABC):
@@ -52,7 +55,17 @@ class ApproximateIndex(ABC):
                 top.rows[place, : len(best_rows)] = best_rows
                 top.scores[place, : len(best_rows)] = best_scores
             short = short[(top.rows[short, :wanted] < 0).any(axis=1)]
+        if len(short) and wanted:
+            self._search_all(asked, short, k, top)
         return top
+
+    def _search_all(self, questions: FloatArray, places: IntArray, k: int, top: TopK) -> None:
+        """Write the exact best of all rows for some questions: many equal vectors can cut a graph into parts."""
+        exact = ExactIndex(self._vectors, self._ordering.id_rank).search(questions[places], k)
+        for place, rows in zip(places, exact.rows, strict=True):
+            rows = rows[rows >= 0]
+            scores = inner_products(self._vectors, rows, questions[place])
+            top.rows[place, : len(rows)], top.scores[place, : len(rows)] = self._ordering.first(rows, scores, k)
 
     @abstractmethod
     def _propose(self, questions: FloatArray, k: int, effort: int) -> IntArray:

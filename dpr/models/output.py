@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from dpr.durable import UNFINISHED, make_folder, rename
 from dpr.errors import ConfigError
 from dpr.models.pair import all_directories
 
@@ -16,14 +18,22 @@ SIGNS = (
 )  # fmt: skip
 """A folder with one of these files holds a model, or an unfinished run."""
 
-_FILES = (
-    *SIGNS, "best.safetensors", "packed.safetensors", "reader.safetensors", "model-*.safetensors",
-    "*.index.json", "pytorch_model-*.bin",
-    "generation_config.json", "sentence_*_config.json", "config_sentence_transformers.json",
+_ADAPTER_FILES = (
+    "adapter_config.json", "adapter_model.safetensors", "reader.json", "reader.safetensors", "modules.json",
+    "sentence_*_config.json", "config_sentence_transformers.json",
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt",
-    "vocab.json", "merges.txt", "*.model", "tuning.json", "fusion.json", "log.jsonl", "unfinished.json",
+    "vocab.json", "merges.txt", "*.model", "training.json", "tuning.json",
 )  # fmt: skip
-_FOLDERS = ("question", "passage", "tensorboard", "[0-9]_*")
+"""What an adapter is used by, and the records of how it was made."""
+
+_MODULES = "[0-9]_*"
+"""The folders of what sentence-transformers does after the model."""
+
+_FILES = (
+    *SIGNS, *_ADAPTER_FILES, "best.safetensors", "packed.safetensors", "model-*.safetensors",
+    "*.index.json", "pytorch_model-*.bin", "generation_config.json", "fusion.json", "log.jsonl", "unfinished.json",
+)  # fmt: skip
+_FOLDERS = ("question", "passage", "tensorboard", _MODULES)
 
 
 def check_output(output: Path, reads: Iterable[str], overwrite: bool = False) -> None:
@@ -57,6 +67,36 @@ def refuse_source(output: Path, reads: Iterable[str]) -> None:
     for name in reads:
         if output.resolve() in all_directories(name):
             raise ConfigError(f"the output {output} is the folder of {name} itself, or of its base; choose another one")
+
+
+@contextmanager
+def replaced_model(output: Path) -> Iterator[Path]:
+    """Yield a folder to write a model to, which becomes ``output``'s when the block ends without an error.
+
+    Until then, and for good when the block raises, ``output`` is as it was: absent, or with the model that it held.
+    """
+    output = output.resolve()  # "." has no name
+    make_folder(output.parent)
+    unfinished = output.with_name(f"{UNFINISHED}{output.name}")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir()
+    try:
+        yield unfinished
+        make_folder(output)
+        clear_model(output)
+        for path in unfinished.iterdir():
+            rename(path, output / path.name)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def copy_adapter(source: Path, folder: Path) -> None:
+    """Copy an adapter without what only its training needs: the run's state, its log, the card that peft writes."""
+    for pattern in _ADAPTER_FILES:
+        for path in source.glob(pattern):
+            shutil.copyfile(path, folder / path.name)
+    for module in source.glob(_MODULES):
+        shutil.copytree(module, folder / module.name)
 
 
 def held_model(folder: Path) -> str | None:

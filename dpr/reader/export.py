@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 
 from dpr.models.checkpoint import is_adapter, resolve
-from dpr.models.export import DTYPES, check_form, convert_weights
-from dpr.models.output import check_output, clear_model
+from dpr.models.export import DTYPES, check_form, convert_weights, size_of
+from dpr.models.output import check_output, copy_adapter, replaced_model
 from dpr.reader.model import load_reader_model, save_reader_model
 
-_RECORDS = ("training.json", "tuning.json", "README.md")
+_RECORDS = ("training.json", "tuning.json")
 
 
 def export_reader(
@@ -31,14 +31,13 @@ def export_reader(
     check_form(form, dtype)
     directory = resolve(name)
     check_output(output, [name], overwrite)
-    output.mkdir(parents=True, exist_ok=True)
-    clear_model(output)
-    if form == "as-is" and is_adapter(directory):
-        shutil.copytree(directory, output, dirs_exist_ok=True, ignore=shutil.ignore_patterns("state.*", "best.*"))
-        convert_weights(output / "adapter_model.safetensors", DTYPES[dtype])
-    else:
-        _write_whole(directory, output, DTYPES[dtype])
-    size = sum(path.stat().st_size for path in output.rglob("*") if path.is_file())
+    with replaced_model(output) as folder:
+        if form == "as-is" and is_adapter(directory):
+            copy_adapter(directory, folder)
+            convert_weights(folder / "adapter_model.safetensors", DTYPES[dtype])
+        else:
+            _write_whole(directory, folder, DTYPES[dtype])
+        size = size_of(folder)
     return {"output": str(output), "form": form, "dtype": dtype, "size_bytes": size}
 
 

@@ -251,7 +251,9 @@ def save_reader_model(directory: Path, network: ReaderNetwork, tokenizer: Any, c
     # where peft is to find out whether rows were added, it asks the hub for the base
     options = {"save_embedding_layers": False} if hasattr(network.model, "peft_config") else {}
     network.model.save_pretrained(directory, **options)
-    if not (directory / "adapter_config.json").is_file():  # an adapter uses its base's tokenizer
+    if options:  # an adapter uses its base's tokenizer
+        (directory / "README.md").unlink(missing_ok=True)  # an empty model card of peft's
+    else:
         save_tokenizer(tokenizer, directory)
     parts = {name: part.contiguous() for name, part in network.state_dict().items() if not name.startswith("model.")}
     if parts:

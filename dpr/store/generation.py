@@ -12,7 +12,7 @@ import hashlib
 import logging
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dpr.durable import UNFINISHED, is_disk_full, make_folder, rename, sync, sync_tree, write_atomically
@@ -125,6 +125,8 @@ class GenerationDraft:
         """Remove what was written and not published."""
         for draft, _ in self._folders():
             shutil.rmtree(draft, ignore_errors=True)
+            with suppress(OSError):  # others are there
+                draft.parent.rmdir()
         self.journal.remove()
 
     def prepare(self) -> None:
@@ -226,7 +228,6 @@ def draft_generation(root: Path, build: str) -> Iterator[GenerationDraft]:
     """
     layout = IndexLayout(root)
     _refuse_other_content(layout)
-    make_folder(root)
     with _telling_of_a_full_disk(root), writer_lock(layout.lock):
         draft = _next_draft(layout, build)
         _remove_leftovers(layout, draft)
@@ -285,7 +286,7 @@ def _refuse_other_content(layout: IndexLayout) -> None:
     root = layout.root
     if root.exists() and not root.is_dir():
         raise ConfigError(f"{root} is a file; name a folder for the index")
-    if root.is_dir() and any(root.iterdir()) and not layout.lock.exists():
+    if root.is_dir() and any(root.iterdir()) and not (layout.lock.exists() or layout.current.exists()):
         raise ConfigError(f"{root} holds other files and no index; name an empty or a new folder for the index")
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
+from dpr.durable import make_folder
 from dpr.errors import IndexLockedError
 
 
@@ -15,18 +17,14 @@ from dpr.errors import IndexLockedError
 def writer_lock(path: Path) -> Iterator[None]:
     """Hold the lock file ``path``, which names the holder's process id while it is held.
 
+    Its folder is made where there is none. If the folder is empty in the end, all that was made is removed.
+
     Raises:
         IndexLockedError: another process holds it.
     """
-    with path.open("a+", encoding="ascii") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            holder = file.read().strip() or "unknown"
-            raise IndexLockedError(
-                f"the index {path.parent} is being written by process {holder}; wait until it ends, or stop it"
-            ) from None
+    is_new = not path.exists()
+    new_folders = [folder for folder in path.parents if not folder.exists()]  # the deepest first
+    with _locked(path) as file:
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()
@@ -34,3 +32,31 @@ def writer_lock(path: Path) -> Iterator[None]:
             yield
         finally:
             file.truncate(0)
+            if is_new and list(path.parent.iterdir()) == [path]:
+                path.unlink()
+                _remove_empty(new_folders)
+
+
+def _locked(path: Path) -> TextIO:
+    """Open and lock a file; one that its last holder has removed meanwhile is no lock, and a new one is made."""
+    while True:
+        make_folder(path.parent)
+        with suppress(FileNotFoundError), ExitStack() as stack:
+            file = stack.enter_context(path.open("a+", encoding="ascii"))
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                holder = file.read().strip() or "unknown"
+                raise IndexLockedError(
+                    f"the index {path.parent} is being written by process {holder}; wait until it ends, or stop it"
+                ) from None
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                stack.pop_all()
+                return file
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    with suppress(OSError):  # something else is in one of them by now
+        for folder in folders:
+            folder.rmdir()

@@ -50,6 +50,10 @@ class WindowRule:
             )
 
 
+DEFAULT_WINDOWS = WindowRule()
+"""The windows of those who ask for none: this very object, so that it differs from an equal rule that was asked for."""
+
+
 class EncodedTexts(Protocol):
     """The texts that the vectors of a segment are of, in their order."""
 

@@ -1,4 +1,4 @@
-"""Long positives in training: a question learns from the window that holds its answer, not from the beginning."""
+"""Long passages in training: a question learns from the window that holds its answer, not from the beginning."""
 
 from __future__ import annotations
 
@@ -35,22 +35,22 @@ def with_answer_windows(sources: Sequence[Source], tokenizer: Any, config: Encod
     passage stays, and its beginning is read.
     """
     located = [example for source in sources for example in source.examples if example.answer_starts]
-    spans_of = _long_passages([example.positives[0] for example in located], tokenizer, config)
+    spans_of = long_passages([example.positives[0] for example in located], tokenizer, config)
     used: dict[str, dict[Span, Passage]] = {passage_id: {} for passage_id in spans_of}
     for example in located:
         passage = example.positives[0]
         if passage.id in spans_of:
             span = _span_with_answer(example, spans_of[passage.id])
-            used[passage.id].setdefault(span, _window(passage, span))
+            used[passage.id].setdefault(span, window(passage, span))
 
     def cut(example: Example) -> Example:
         spans = spans_of.get(example.positives[0].id)
         if spans is None or not example.answer_starts:
             return example
         windows = used[example.positives[0].id]
-        window = windows[_span_with_answer(example, spans)]
-        others = tuple(other for other in windows.values() if other is not window)
-        return replace(example, positives=(window, *example.positives, *others), answer_starts=(), grades=())
+        chosen = windows[_span_with_answer(example, spans)]
+        others = tuple(other for other in windows.values() if other is not chosen)
+        return replace(example, positives=(chosen, *example.positives, *others), answer_starts=(), grades=())
 
     return Windowed(
         tuple(replace(source, examples=list(map(cut, source.examples))) for source in sources),
@@ -58,7 +58,7 @@ def with_answer_windows(sources: Sequence[Source], tokenizer: Any, config: Encod
     )
 
 
-def _long_passages(passages: Sequence[Passage], tokenizer: Any, config: EncoderConfig) -> dict[str, list[Span]]:
+def long_passages(passages: Sequence[Passage], tokenizer: Any, config: EncoderConfig) -> dict[str, list[Span]]:
     """Return the windows of each passage that is longer than BERT_p reads, by id."""
     different = list({passage.id: passage for passage in passages}.values())
     read = text_tokens(tokenizer, different, config.passage_tokens, config.passage_prompt)
@@ -81,7 +81,7 @@ def _span_with_answer(example: Example, spans: Sequence[Span]) -> Span:
     return max(spans, key=fitness)
 
 
-def _window(passage: Passage, span: Span) -> Passage:
+def window(passage: Passage, span: Span) -> Passage:
     """Return a window as a passage of the same document."""
     start, end = span
     return replace(

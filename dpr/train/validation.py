@@ -14,20 +14,26 @@ from dpr.models.embed import embed
 from dpr.models.tokens import tokenize_passages, tokenize_questions
 from dpr.models.tower import Tower
 from dpr.models.tower_compute import torch_compute
+from dpr.train.long_passages import long_passages, window
 from dpr.types import Example, FloatArray, IntArray, Passage
 
 
-def gold_ranks(questions: FloatArray, passages: FloatArray, golds: Sequence[Sequence[int]]) -> IntArray:
+def gold_ranks(
+    questions: FloatArray, vectors: FloatArray, golds: Sequence[Sequence[int]], first: IntArray | None = None
+) -> IntArray:
     """Return the rank of each question's best gold passage, (Q,), from 1; a tie counts against it.
 
     Args:
         questions: (Q, D).
-        passages: (P, D).
+        vectors: the passages', (P, D), or those of their windows, (V, D): a passage scores as its best window.
         golds: rows of the passages that are right for each question.
+        first: each passage's first vector, (P,), where passages have several.
     """
     ranks = np.empty(len(questions), dtype=np.int64)
     for row, gold in enumerate(golds):
-        scores = passages @ questions[row]  # (P,)
+        scores = vectors @ questions[row]  # (V,)
+        if first is not None:
+            scores = np.maximum.reduceat(scores, first)  # (P,)
         best = scores[list(gold)].max()
         scores[list(gold)] = -np.inf
         ranks[row] = 1 + np.count_nonzero(scores >= best)
@@ -69,15 +75,22 @@ class HeldOut:
     def measure(
         self, towers: tuple[Tower, Tower], tokenizers: tuple[Any, Any], precision: torch.dtype
     ) -> dict[str, float]:
-        """Return `rank_metrics` of two towers."""
+        """Return `rank_metrics` of two towers; a passage that is longer than they read counts by its best window."""
         question_tower, passage_tower = towers
         config = question_tower.config
         questions = tokenize_questions(tokenizers[0], self.questions, config.question_tokens, config.question_prompt)
-        passages = tokenize_passages(tokenizers[1], self.passages, config.passage_tokens, config.passage_prompt)
+        spans_of = long_passages(self.passages, tokenizers[1], config)
+        windows = [
+            [window(passage, span) for span in spans_of[passage.id]] if passage.id in spans_of else [passage]
+            for passage in self.passages
+        ]
+        first = np.cumsum([0, *map(len, windows[:-1])])
+        texts = [text for of_passage in windows for text in of_passage]
+        passages = tokenize_passages(tokenizers[1], texts, config.passage_tokens, config.passage_prompt)
         for tower in towers:
             tower.eval()
         question_vectors = embed(torch_compute(question_tower, precision), questions, tokenizers[0].pad_token_id)
         passage_vectors = embed(torch_compute(passage_tower, precision), passages, tokenizers[1].pad_token_id)
         for tower in towers:
             tower.train()
-        return rank_metrics(gold_ranks(question_vectors, passage_vectors, self.golds))
+        return rank_metrics(gold_ranks(question_vectors, passage_vectors, self.golds, first))

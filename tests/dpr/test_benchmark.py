@@ -175,6 +175,13 @@ def test_a_request_that_cannot_be_served_is_refused_before_any_measurement(
     assert all(size == 1 for size in index.opened["bm25"].batches)
 
 
+def test_a_fusion_of_nothing_that_is_measured_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        RequestError, match="a fusion is given, but none of bm25, dense fuses; leave it out, or measure"
+    ):
+        benchmark(Index(), examples(), ["bm25", "dense"], [1], tmp_path, Fusion("rrf"))
+
+
 def test_ids_that_a_run_file_cannot_hold_are_refused_first(tmp_path: Path) -> None:
     index = Index()
     blank = Example(Question("q 1", "find 3"), (PASSAGES[3],))

@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 
 from dpr.errors import ConfigError, DataError, IndexFormatError
+from dpr.search.fusion import Fusion
 from dpr.search.open import open_index
+from dpr.search.record import save_fusion
 from dpr.store.arrays import create_vectors
 from dpr.store.generation import read_all, read_current
+from dpr.store.windows import WindowRule
 from dpr.types import FloatArray, Hit, Passage, Progress, no_progress
 from index_builder import segment as room
 from index_builder.build import BuildOptions, build
@@ -99,6 +102,19 @@ def test_a_recall_is_reached_for_questions_too(tmp_path: Path) -> None:
         small_index(tmp_path / "index", **{**asked, "questions": (str(pairs),)})
 
 
+def test_a_new_build_says_that_it_does_not_take_fitted_weights_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = tmp_path / "index"
+    small_index(root)
+    save_fusion(root, Fusion("zscore", {"dense": 0.4, "bm25": 0.6}))
+    assert not caplog.messages
+    assert small_index(root).fusion is None
+    assert ["dense 0.4, bm25 0.6" in message for message in caplog.messages] == [True]
+    assert small_index(root).fusion is None
+    assert len(caplog.messages) == 1
+
+
 def test_without_an_encoder_there_are_no_vectors(tmp_path: Path) -> None:
     manifest = small_index(tmp_path / "index", encoder=None)
     assert (manifest.encoder, manifest.dense) == (None, None)
@@ -111,6 +127,33 @@ def test_one_passage_without_terms_is_an_index(tmp_path: Path, title: str) -> No
     index = open_index(tmp_path / "index", encoder=HashEncoder(), analyzer=WordAnalyzer())
     for name in index.names:
         assert index.retriever(name).search(["nothing of the kind"], 3)[0][:0] == []
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"vectors": "v.npy"}, "vectors"),
+        ({"windows": WindowRule()}, "windows"),
+        ({"dense_kind": "hnsw"}, "dense_kind"),
+        ({"dense_kind": "hnsw", "target_recall": 0.9}, "dense_kind"),
+    ],
+)
+def test_options_of_vectors_are_refused_where_there_are_none(
+    options: dict[str, Any], name: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=f"without an encoder has no vectors, but {name} is given; leave it out"):
+        small_index(tmp_path / "index", encoder=None, **options)
+
+
+def test_a_refused_build_leaves_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    for root in (tmp_path / "new" / "index", tmp_path / "mine"):
+        source = tmp_path / "corpus.jsonl"
+        source.write_text('{"id": "a", "text": ""}\n', encoding="utf-8")
+        with pytest.raises(DataError, match="the field 'text' is empty"):
+            build(BuildOptions((str(source),), root), HashEncoder(), WordAnalyzer())
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "corpus.jsonl", tmp_path / "mine"]
+    assert not list((tmp_path / "mine").iterdir())
 
 
 @pytest.mark.parametrize("published_before", [False, True])

@@ -85,6 +85,13 @@ def test_what_is_there_already_is_skipped_and_counted(root: Path) -> None:
     assert manifest.provenance.sources[0].duplicates == 1
 
 
+def test_an_index_copied_without_hidden_files_can_be_changed(root: Path) -> None:
+    (root / ".lock").unlink()
+    add_passages(root, [Passage("oslo", "Oslo is the capital of Norway", "Oslo")])
+    assert (root / ".lock").is_file()
+    assert delete(root, ["oslo"], WordAnalyzer()).passages == len(PASSAGES)
+
+
 def test_nothing_new_is_no_generation(root: Path) -> None:
     with pytest.raises(DataError, match="has all passages of the sources already"):
         add_passages(root, PASSAGES)

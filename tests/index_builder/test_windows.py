@@ -261,6 +261,11 @@ def options(tmp_path: Path, **changes: Any) -> BuildOptions:
         (lambda _: WindowRule(4, 1), "a window of 4 tokens says too little; choose at least 8"),
         (lambda _: WindowRule(20, 20), "the overlap of windows is 20 tokens; choose 0 or more, and fewer than the 20"),
         (lambda path: options(path, vectors="v.npy", windows=WindowRule(20, 5)), "vectors are given, one for each"),
+        (lambda path: options(path, vectors="v.npy", windows=WindowRule()), "vectors are given, one for each"),
+        (
+            lambda path: build(options(path, windows=WindowRule()), Reading(), ANALYZER),
+            "a window of 200 tokens is longer than the 12 that hash-encoder reads; choose at most 12",
+        ),
         (
             lambda path: build(options(path, windows=WindowRule(20, 5)), Reading(), ANALYZER),
             "a window of 20 tokens is longer than the 12 that hash-encoder reads; choose at most 12",
@@ -300,3 +305,29 @@ def test_the_commands_take_windows_and_tell_what_they_cost(
     assert (told["vectors"], told["vectors_per_passage"], told["window_tokens"]) == (len(MIXED), 1.0, None)
     assert command(capsys, *build_it, "--windows", "none")[2] == "--windows is 'none'; choose on or off"
     assert "leave --window-tokens" in command(capsys, *build_it, "--windows", "off", "--window-tokens", "9")[2]
+
+
+@pytest.mark.parametrize("chosen", [("--windows", "on"), ("--window-tokens", "200"), ("--window-overlap", "50")])
+@pytest.mark.parametrize(
+    ("other", "cause"),
+    [(("--vectors", "v.npy"), "--vectors gives each passage its one"), (("--no-dense",), "--no-dense makes no")],
+)
+def test_windows_of_no_vectors_are_refused_even_as_they_are_by_default(
+    chosen: tuple[str, str], other: tuple[str, ...], cause: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write_jsonl(tmp_path / "corpus.jsonl")
+    build_it = ("build", "--corpus", source, "--output", str(tmp_path / "index"))
+    assert command(capsys, *build_it, *other, *chosen)[2].startswith(cause)
+    if "--no-dense" in other:
+        assert command(capsys, "estimate", "--corpus", source, *other, *chosen)[2].startswith(cause)
+    assert not (tmp_path / "index").exists()
+
+
+def test_a_character_of_more_tokens_than_a_window_is_no_reason_to_fail() -> None:
+    class Letters(Reading):
+        def count_tokens(self, text: str) -> int:
+            return len(text) + 20 * text.count("﷽")
+
+    text = "a b ﷽ ﷽﷽ c" + " d" * 20
+    [spans] = window_spans([Passage("p", text)], WindowRule(8, 2), Letters())
+    assert [text[start:end] for start, end in spans][:4] == ["a b", "﷽", "﷽", "﷽"]

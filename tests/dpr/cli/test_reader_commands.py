@@ -132,6 +132,12 @@ def test_evaluate_judges_every_depth(tiny_reader: Path, index: Path, english: st
         (["tune-reader"], ConfigError, "nothing to tune on"),
         (["tune-reader", "--questions", "ENGLISH"], ConfigError, "belong together"),
         (["tune-reader", "--data", "ENGLISH", "--precision", "90"], ConfigError, "--precision is 90"),
+        (
+            ["tune-reader", "--data", "ENGLISH", "--fusion-file", "f.json"],
+            ConfigError,
+            "and there is none; give --index",
+        ),
+        (["tune-reader", "--index", "ix", "--questions", "ENGLISH", "--negatives"], ConfigError, "to --data, which is"),
         (["tune-reader", "--data", "ENGLISH", "--negatives", "--precision", "1"], DataError, "no threshold makes"),
         (["evaluate-reader", "--data", "ENGLISH", "--rule", "rouge"], ConfigError, "unknown answer rule"),
         (["evaluate-reader", "--data", "ENGLISH", "--folds", "99"], DataError, "cannot be dealt to 99 folds"),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from dpr.data.chunk import chunk
+from dpr.data.chunk import chunk, chunk_spans
 from dpr.errors import ConfigError
 from dpr.types import Passage
 
@@ -72,6 +72,7 @@ def test_the_overlap_is_below_the_budget(budget: int, overlap: int) -> None:
 def test_a_budget_below_one_character_is_an_error() -> None:
     with pytest.raises(ConfigError, match="the character '가' alone is over the budget of 2 tokens"):
         chunk(Passage("d", "가나"), 2, 0, lambda text: len(text.encode()))
+    assert chunk_spans("a가나", 2, 0, lambda text: len(text.encode())) == [(0, 1), (1, 2), (2, 3)]
 
 
 texts = st.text(st.sampled_from(list('ABcde가나다.?! \n\t"1😀')), max_size=150)

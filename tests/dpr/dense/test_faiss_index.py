@@ -79,6 +79,19 @@ def test_hnsw_finds_nearly_all_with_exact_scores(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.scores[is_same], wanted.scores[is_same])
 
 
+@pytest.mark.parametrize("deleted", [0, 30])
+def test_hnsw_finds_k_where_equal_vectors_cut_its_graph(deleted: int, tmp_path: Path) -> None:
+    vectors = random_vectors(60, seed=1)
+    vectors = np.concatenate((vectors, np.repeat(vectors[:1], 600, axis=0)))
+    rank = np.arange(len(vectors))
+    rank[:deleted] = -1
+    write_graph(vectors, tmp_path / "dense.faiss", m=4, ef_construction=40)
+    hnsw, flat = HNSWIndex.open(vectors, tmp_path / "dense.faiss", 16, rank), FlatIndex(vectors, rank)
+    found, wanted = (index.search(vectors[:5], len(vectors) - deleted) for index in (hnsw, flat))
+    assert (np.sort(found.rows) == np.sort(wanted.rows)).all()
+    np.testing.assert_array_equal(found.scores, wanted.scores)
+
+
 def test_hnsw_keeps_k_candidates_even_where_ef_search_is_lower(tmp_path: Path) -> None:
     vectors = clustered_vectors(400)
     write_graph(vectors, tmp_path / "dense.faiss", m=16, ef_construction=100)

@@ -47,9 +47,24 @@ def test_a_directory_without_a_model_is_refused(tmp_path: Path) -> None:
         resolve(tmp_path)
 
 
-def test_a_name_that_nobody_has_is_one_sentence() -> None:
-    with pytest.raises(ModelError, match="neither a directory nor a model"):
-        resolve("no-such-organization/no-such-model")
+@pytest.mark.parametrize(
+    ("name", "cause"),
+    [
+        ("runs/pair", "there is no folder 'runs/pair', and the Hugging Face hub gives no model of that name"),
+        ("./pair", "there is no folder './pair', and no model on the Hugging Face hub can have that name; check"),
+        ("/data/runs/pair", "there is no folder '/data/runs/pair', and no model on the Hugging Face hub can have"),
+        ("runs/pair/question", "there is no folder 'runs/pair/question', and no model on the Hugging Face hub can"),
+        ("model.safetensors", "model.safetensors is a file, and a model is a folder; give the folder"),
+    ],
+)
+def test_a_misspelt_folder_is_said_to_be_absent(
+    name: str, cause: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.safetensors").touch()
+    with pytest.raises(ModelError) as caught:
+        resolve(name)
+    assert str(caught.value).startswith(cause)
 
 
 def test_content_hash_changes_with_a_weight_and_not_with_the_place(tiny_checkpoint: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 import torch
 from transformers import AutoModelForQuestionAnswering
 
-from dpr.errors import ConfigError
+from dpr.errors import ConfigError, ModelError
 from dpr.reader.export import export_reader
 from dpr.reader.model import ReaderConfig
 from dpr.reader.reader import load_reader
@@ -16,6 +17,7 @@ from dpr.train.reader import train_reader
 from dpr.train.reader_settings import ReaderTraining
 from dpr.types import Candidates, Example, Passage, Question
 
+WHOLE = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt"}
 ITEM = Candidates("name ?", (Passage("p", "x x the name is park ."), Passage("q", "no name")), (1.0, 0.0))
 
 
@@ -50,6 +52,40 @@ def test_an_adapter_stays_an_adapter_in_half_the_space(adapter: Path, tmp_path: 
     assert after.stat().st_size < 0.75 * before.stat().st_size
     assert scores(tmp_path / "small") == pytest.approx(scores(adapter), abs=0.05)
     assert scores(tmp_path / "small") != scores(adapter)
+
+
+@pytest.mark.parametrize("form", ["as-is", "whole"])
+def test_an_export_has_what_a_reader_needs_and_nothing_of_its_training(
+    form: str, adapter: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(adapter, tmp_path / "run")
+    assert not (run / "README.md").exists()
+    for name in ("log.jsonl", "state.safetensors", "best.safetensors", "unfinished.json", "README.md", "notes.txt"):
+        (run / name).touch()
+    for folder in ("tensorboard", "checkpoint-500"):
+        (run / folder).mkdir(exist_ok=True)
+        (run / folder / "events").touch()
+    export_reader(str(run), tmp_path / "small", form)
+    beside = {"reader.json", "reader.safetensors", "training.json"}
+    weights = {"adapter_config.json", "adapter_model.safetensors"}
+    names = {path.name for path in (tmp_path / "small").iterdir()}
+    assert names == beside | (weights if form == "as-is" else names & WHOLE)
+    assert scores(tmp_path / "small") == pytest.approx(scores(adapter), abs=1e-4)
+
+
+def test_an_export_that_fails_leaves_what_was_there(adapter: Path, tmp_path: Path) -> None:
+    damaged = shutil.copytree(adapter, tmp_path / "damaged")
+    (damaged / "adapter_model.safetensors").write_bytes(b"no weights")
+    for form in ("as-is", "whole"):
+        with pytest.raises(ModelError):
+            export_reader(str(damaged), tmp_path / "small", form)
+    assert not (tmp_path / "small").exists()
+    export_reader(str(adapter), tmp_path / "small")
+    before = scores(tmp_path / "small")
+    with pytest.raises(ModelError):
+        export_reader(str(damaged), tmp_path / "small", overwrite=True)
+    assert scores(tmp_path / "small") == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["damaged", "small"]
 
 
 def test_bad_input_is_one_sentence(adapter: Path, tmp_path: Path) -> None:

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
 
 from dpr.errors import DataError
+from dpr.train.settings import Training
+from dpr.train.towers import make_towers
 from dpr.train.validation import HeldOut, gold_ranks, rank_metrics
 from dpr.types import Example, Passage, Question
 
@@ -32,3 +37,19 @@ def test_the_pool_is_what_the_questions_bring() -> None:
     assert held_out.golds == ((0,), (2, 0))
     with pytest.raises(DataError, match="no question of the validation data has a passage"):
         HeldOut.of(examples[2:])
+
+
+def test_a_passage_of_several_vectors_counts_by_the_best() -> None:
+    vectors = np.array([[0.1, 0.0], [0.9, 0.0], [0.5, 0.4], [0.2, 0.5]], dtype=np.float32)
+    ranks = gold_ranks(np.eye(2, dtype=np.float32), vectors, [(0,), (0,)], np.array([0, 2, 3]))
+    assert ranks.tolist() == [1, 3]
+
+
+def test_a_passage_longer_than_the_encoder_reads_is_found_by_its_end(tiny_checkpoint: Path) -> None:
+    training = Training(base=str(tiny_checkpoint), passage_tokens=16, question_tokens=16, shared=True)
+    towers = make_towers(training)
+    filler = "one two three . " * 10
+    passages = [Passage(name, f"{filler}{end}") for name, end in (("a", "the name is kim ."), ("b", "x y z ."))]
+    examples = [Example(Question("1", "the name is kim ."), (passages[0],), (passages[1],))]
+    measured = HeldOut.of(examples).measure(towers.both, towers.tokenizers, torch.float32)
+    assert measured["rank"] == 1  # by their beginnings the two are alike, and a tie counts against the gold passage
