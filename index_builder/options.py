@@ -77,7 +77,8 @@ Windows = Annotated[
     str | None,
     typer.Option(
         metavar="on|off",
-        help="Whether long passages are encoded in windows; off: only their beginning is. [default: on]",
+        help="Whether long passages are encoded in windows; off: only their beginning is.",
+        show_default="on",
     ),
 ]
 WindowTokens = Annotated[
