@@ -102,7 +102,7 @@ INFO: dict[str, Any] = {
     "version": "0.1.0",
     "generation": "000001",
     "passages": 48,
-    "encoder": {"name": "e5-small-ko-en", "fingerprint": "4f1d2c", "dimension": 384},
+    "encoder": {"name": "dpr-small-ko-en", "fingerprint": "4f1d2c", "dimension": 384},
     "analyzer": {"name": "ko-en", "version": "1"},
     "dense_kind": "flat",
     "retrievers": ["dense", "bm25", "tfidf", "rank-bm25", "hybrid"],

@@ -19,6 +19,7 @@ from dpr.models.checkpoint import content_hash
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ["e5-small-ko-en", "reader-small-ko-en"]
+PAIR = "dpr-small-ko-en"
 MOST_BYTES = 80_000_000
 """The package index takes no file above 100 MB."""
 
@@ -26,6 +27,7 @@ PROGRAM = """
 import json, sys
 import dpr
 from dpr.models.checkpoint import base_of, content_hash, load_tokenizer, resolve
+from dpr.models.encoders import load_encoder
 folders = [resolve(name) for name in sys.argv[1:]]
 for folder in folders:
     load_tokenizer(folder)
@@ -34,6 +36,7 @@ print(json.dumps({
     "folders": [str(folder) for folder in folders],
     "bases": [str(base_of(folder)) for folder in folders],
     "hashes": [content_hash(folder) for folder in folders],
+    "encoder": load_encoder(backend="torch").name,
 }))
 """
 
@@ -104,3 +107,4 @@ def test_an_installation_finds_the_models_and_their_bases_by_name(wheel: Path, t
     assert facts["folders"] == [*(str(bundled / name) for name in MODELS), str(adapter)]
     assert facts["bases"][1] == facts["bases"][2] == str(bundled / "e5-small-ko-en")
     assert facts["hashes"][:2] == [content_hash(BUNDLED_MODELS / name) for name in MODELS]
+    assert facts["encoder"] == PAIR

@@ -11,8 +11,11 @@ from dpr.data.passages import read_examples
 from dpr.errors import ConfigError
 from dpr.models.encoders import DualEncoder, load_encoder
 from dpr.models.export import export
+from dpr.text.scripts import has_hangul
 from dpr.train.settings import Training
 from dpr.train.validation import HeldOut, gold_ranks
+
+CROSS_LANGUAGE = Path(__file__).resolve().parents[3] / "examples" / "demo" / "cross-language.json"
 
 
 @pytest.fixture(scope="module", params=[DEFAULT_ENCODER, DEFAULT_BASE])
@@ -44,6 +47,18 @@ def test_they_find_most_passages_of_the_demo_first(
         encoder.encode_questions(held_out.questions), encoder.encode_passages(held_out.passages), held_out.golds
     )
     assert (ranks == 1).mean() > 0.8
+
+
+def test_a_korean_question_finds_its_english_passage_among_passages_of_both_languages(
+    demo_files: tuple[Path, Path],
+) -> None:
+    encoder = load_encoder(precision="fp32", backend="torch")
+    asked = [one for one in read_examples(f"squad:{CROSS_LANGUAGE}") if has_hangul(one.question.text)]
+    others = [one for path in demo_files for one in read_examples(f"squad:{path}") if one.positives][::6]
+    held_out = HeldOut.of([*asked, *others])
+    questions = encoder.encode_questions([one.question.text for one in asked])
+    ranks = gold_ranks(questions, encoder.encode_passages(held_out.passages), held_out.golds[: len(asked)])
+    assert (ranks <= 5).mean() > 0.8
 
 
 @pytest.mark.parametrize("name", [DEFAULT_ENCODER, DEFAULT_BASE])

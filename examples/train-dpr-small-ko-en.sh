@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# Train, tune and measure models/dpr-small-ko-en. Some two hours on two CPU cores with bf16 arithmetic and 24 GB of memory.
+#
+#   examples/train-dpr-small-ko-en.sh DATA OUTPUT
+#
+# DATA holds squad/, qed/, korquad/, kobest-boolq/, korean-pairs/ and korean-text/ as published. Of the 44 SQuAD articles
+# the last 4 are held out, of KorQuAD's 140 the last 40: 20 to choose by, 20 to measure on, whose passages are no negatives
+# either. SQuAD dev is only read to measure. The training goes on where it was interrupted when the script is called again.
+set -euo pipefail
+data=${1:?the folder of the data sets}
+output=${2:?the folder of the pair; indexes and training files are made beside it}
+here=$(dirname "$0")
+squad=squad:$data/squad/train-v1.1-44-articles.json
+qed=qed:$data/qed/nq-train-qed.jsonl
+boolq=$data/kobest-boolq
+korquad=korquad:$data/korquad/KorQuAD_v1.0_dev.json
+work=$output.work
+mkdir -p "$work"
+
+# Hard negatives: what the base and BM25 find together. For sentences across languages, what the base finds: mostly
+# passages in the question's own language.
+jq -c '.data |= .[:120]' "$data/korquad/KorQuAD_v1.0_dev.json" > "$work/korquad-120.json"
+python "$here/cross-language-pairs.py" --lines 6 --output "$work/docs.jsonl" "$data/korean-text/python-docs-en-ko.tsv.gz"
+python "$here/cross-language-pairs.py" --output "$work/sentences.jsonl" "$data/korean-pairs/sts-en-ko.tsv.gz"
+[ -d "$work/index" ] || dpr-index build --encoder e5-small-ko-en --output "$work/index" \
+    --corpus "korquad:$work/korquad-120.json" --corpus "boolq:$boolq/train.tsv" --corpus "$squad" --corpus "$qed"
+[ -d "$work/docs-index" ] || dpr-index build --encoder e5-small-ko-en --output "$work/docs-index" --corpus "pairs:$work/docs.jsonl"
+mine() {
+    [ -f "$work/$1.mining.json" ] || dpr mine --output "$work/$1.json" "${@:2}"
+}
+hybrid=(--index "$work/index" --retriever hybrid --count 15 --max-share 0.98)
+mine squad "${hybrid[@]}" --questions "$squad@:40"
+mine qed "${hybrid[@]}" --questions "$qed"
+mine korquad "${hybrid[@]}" --questions "korquad:$work/korquad-120.json@:100"
+mine boolq "${hybrid[@]}" --questions "boolq:$boolq/train.tsv"
+mine docs --index "$work/docs-index" --retriever dense --count 4 --ranks 1:20 --questions "pairs:$work/docs.jsonl"
+
+# The base without the direction that tells Korean from English.
+neutral() {
+    [ -d "$2" ] || python "$here/make-language-neutral.py" --encoder "$1" --output "$2" \
+        --first "korquad:$work/korquad-120.json" --first "boolq:$boolq/train.tsv" --second "$squad" --second "$qed"
+}
+neutral e5-small-ko-en "$work/base"
+
+processes=$(python -c 'import torch; print(torch.cuda.device_count() or 2)')
+OMP_NUM_THREADS=1 torchrun --nproc-per-node "$processes" -m dpr train \
+    --config "$here/dpr-small-ko-en.toml" --base "$work/base" --output "$work/pair" \
+    --data "dpr:$work/squad.json" --data-weight 0.4 \
+    --data "dpr:$work/qed.json" --data-weight 0.15 \
+    --data "dpr:$work/korquad.json" --data-weight 0.8 \
+    --data "dpr:$work/boolq.json" --data-weight 0.2 \
+    --data "dpr:$work/docs.json" --data-weight 0.15 \
+    --data "pairs:$work/sentences.jsonl" --data-weight 0.5 \
+    --validate "$squad@40:" --validate "$korquad@100:120"
+
+# Once more: the training has brought a little of the direction back.
+neutral "$work/pair" "$work/neutral"
+
+# The adapters in half the space, on the bundled base by its name; the tokenizer is the base's. They read what the base reads.
+dpr export --encoder "$work/neutral" --output "$output" --form as-is --dtype fp16
+sed -i 's/"passage_tokens": 256/"passage_tokens": 512/' "$output/encoder.json"
+for role in question passage; do
+    sed -i 's/"max_seq_length": 256/"max_seq_length": 512/' "$output/$role/sentence_bert_config.json"
+    sed -i 's#"base_model_name_or_path": "[^"]*"#"base_model_name_or_path": "e5-small-ko-en"#' "$output/$role/adapter_config.json"
+    rm "$output/$role/tokenizer.json" "$output/$role/tokenizer_config.json"
+done
+
+# Korean over KorQuAD and BoolQ, English over SQuAD dev.
+measure() {
+    dpr-index build --encoder "$output" --output "$work/$1" "${@:3}"
+    dpr benchmark --index "$work/$1" --questions "$2" --output "$work/$1-report"
+    dpr compare --qrels "$work/$1-report/qrels.trec" --run "$work/$1-report/bm25.trec" --run "$work/$1-report/hybrid.trec"
+}
+measure korean "$korquad@120:" --corpus "$korquad" \
+    --corpus "boolq:$boolq/train.tsv" --corpus "boolq:$boolq/dev.tsv" --corpus "boolq:$boolq/test.tsv"
+measure english "squad:$data/squad/dev-v1.1.json" --corpus "squad:$data/squad/dev-v1.1.json"
