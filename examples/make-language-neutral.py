@@ -43,8 +43,8 @@ def main() -> None:
     direction = mean_vector(encoder, options.first) - mean_vector(encoder, options.second)
     direction /= np.linalg.norm(direction)
     without = torch.eye(len(direction)) - torch.from_numpy(np.outer(direction, direction))
-    name = Path(options.encoder)
-    shutil.copytree(name if name.is_dir() else resolve(options.encoder), options.output)
+    is_folder = Path(options.encoder).is_dir()
+    shutil.copytree(options.encoder if is_folder else resolve(options.encoder), options.output)
     for folder in [options.output / role for role in ROLES if (options.output / role).is_dir()] or [options.output]:
         add_dense(folder, without)
 
@@ -68,7 +68,7 @@ def add_dense(folder: Path, matrix: torch.Tensor) -> None:
         dense = Dense.load(str(folder / modules[place]["path"]))
         dense.linear.weight.data = matrix @ dense.linear.weight.data
     else:
-        dense = Dense(nn.Linear(*matrix.shape, bias=False))
+        dense = Dense(nn.Linear(len(matrix), len(matrix), bias=False))
         dense.linear.weight.data = matrix
         modules.insert(place, {"path": f"{place}_Dense", "type": "sentence_transformers.models.Dense"})
         (folder / f"{place}_Dense").mkdir()
