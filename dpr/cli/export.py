@@ -21,6 +21,9 @@ def export_command(
         str, typer.Option(help="whole: adapters merged, for other libraries; as-is: adapters stay adapters.")
     ] = "whole",
     dtype: Annotated[str, typer.Option(help="Numbers on disk: fp32, fp16 or bf16.")] = "fp32",
+    lora_rank: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Lower the rank of an adapter that stays one; 0: leave it.")
+    ] = 0,
     question_prompt: QuestionPromptOption = None,
     passage_prompt: PassagePromptOption = None,
     dimension: Annotated[
@@ -41,8 +44,8 @@ def export_command(
             "dimension to an encoder"
         )
     if encoder is not None:
-        written = export(encoder, output, form, dtype, options, overwrite)
+        written = export(encoder, output, form, dtype, options, overwrite, lora_rank)
     else:
         write = export_reader if cross_encoder is None else export_cross_encoder
-        written = write(named[0], output, form, dtype, overwrite)
+        written = write(named[0], output, form, dtype, overwrite, lora_rank)
     show(written, as_json)

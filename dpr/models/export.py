@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from dpr.models.checkpoint import base_of, is_adapter, load_model, load_tokenize
 from dpr.models.cross_encoder import load_classifier
 from dpr.models.dpr_checkpoint import tower_class
 from dpr.models.locate import locate_towers
+from dpr.models.lower_rank import lower_rank
 from dpr.models.output import check_output, copy_adapter, replaced_model
 from dpr.models.pair import PAIR_CONFIG
 from dpr.models.sentence_transformers import read_head, write_prompts, write_sentence_transformers_files
@@ -37,16 +39,17 @@ def export(
     dtype: str = "fp32",
     options: EncoderOptions = EncoderOptions(),  # noqa: B008 - frozen
     overwrite: bool = False,
+    lora_rank: int = 0,
 ) -> dict[str, object]:
     """Write an encoder to another folder and return what was written.
 
     ``whole`` merges adapters into their base, so that ``AutoModel.from_pretrained`` and sentence-transformers open each
-    tower by itself. ``as-is`` keeps adapters adapters. ``dtype`` is that of the weights on disk; they are loaded as
-    fp32 here whatever it is. The ``options`` are recorded in the files.
+    tower by itself. ``as-is`` keeps adapters adapters, those of a lower ``lora_rank`` if it is not 0. ``dtype`` is that
+    of the weights on disk; they are loaded as fp32 here whatever it is. The ``options`` are recorded in the files.
 
     Raises:
-        ConfigError: the form, an option or the dtype is not known, the output is the encoder itself or its base, or it
-            holds a model and ``overwrite`` is not set.
+        ConfigError: the form, an option or the dtype is not known, there is no adapter of a higher rank, the output is
+            the encoder itself or its base, or it holds a model and ``overwrite`` is not set.
         ModelError: the encoder cannot be loaded.
     """
     check_form(form, dtype)
@@ -54,13 +57,14 @@ def export(
     pair = question.parent if (question.parent / PAIR_CONFIG).is_file() else Path(name)
     check_output(output, [name], overwrite)
     towers = {"question": question} | ({} if passage == question else {"passage": passage})
+    check_rank(lora_rank, form, towers.values())
     with replaced_model(output) as folder:
         (folder / PAIR_CONFIG).write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
         for role, directory in towers.items():
             if form == "whole" or base_of(directory) == directory:
                 _write_whole(directory, folder / role, config, DTYPES[dtype])
             else:
-                _copy(directory, folder / role, DTYPES[dtype])
+                _copy(directory, folder / role, DTYPES[dtype], lora_rank)
                 write_prompts(folder / role, config)
         for name in (RECORD, FUSION):
             if (pair / name).is_file():
@@ -84,23 +88,34 @@ def check_form(form: str, dtype: str) -> None:
         raise ConfigError(f"form {form!r} and dtype {dtype!r}: choose {' or '.join(FORMS)}, and {', '.join(DTYPES)}")
 
 
-def export_cross_encoder(
-    name: str, output: Path, form: str = "whole", dtype: str = "fp32", overwrite: bool = False
-) -> dict[str, object]:
-    """Write a cross-encoder to another folder and return what was written; form and dtype are those of `export`.
+def check_rank(lora_rank: int, form: str, directories: Iterable[Path]) -> None:
+    """Refuse to lower the rank of what is not written as an adapter.
 
     Raises:
-        ConfigError: the form or the dtype is not known, the output is the model itself or its base, or it holds a model
-            and ``overwrite`` is not set.
+        ConfigError: a rank is given, and the form is ``whole`` or a model is no adapter.
+    """
+    if lora_rank and (form == "whole" or not all(map(is_adapter, directories))):
+        raise ConfigError("--lora-rank lowers the rank of an adapter that stays one; give an adapter and --form as-is")
+
+
+def export_cross_encoder(
+    name: str, output: Path, form: str = "whole", dtype: str = "fp32", overwrite: bool = False, lora_rank: int = 0
+) -> dict[str, object]:
+    """Write a cross-encoder to another folder and return what was written; the options are those of `export`.
+
+    Raises:
+        ConfigError: the form or the dtype is not known, there is no adapter of a higher rank, the output is the model
+            itself or its base, or it holds a model and ``overwrite`` is not set.
         ModelError: it cannot be loaded, or is no cross-encoder.
     """
     check_form(form, dtype)
     directory = resolve(name)
+    check_rank(lora_rank, form, [directory])
     model = load_classifier(directory)
     check_output(output, [name], overwrite)
     with replaced_model(output) as folder:
         if form == "as-is" and is_adapter(directory):
-            _copy(directory, folder, DTYPES[dtype])
+            _copy(directory, folder, DTYPES[dtype], lora_rank)
         else:
             model.to(DTYPES[dtype]).save_pretrained(folder)
             save_tokenizer(load_tokenizer(directory), folder)
@@ -119,10 +134,12 @@ def _write_whole(directory: Path, folder: Path, config: EncoderConfig, dtype: to
     write_sentence_transformers_files(folder, config, hidden_dimension(model), head)
 
 
-def _copy(directory: Path, folder: Path, dtype: torch.dtype) -> None:
-    """Copy an adapter with its tokenizer, its weights in another dtype."""
+def _copy(directory: Path, folder: Path, dtype: torch.dtype, lora_rank: int) -> None:
+    """Copy an adapter with its tokenizer, its weights in another dtype, of a lower rank if one is given."""
     folder.mkdir(exist_ok=True)
     copy_adapter(directory, folder)
+    if lora_rank:
+        lower_rank(folder, lora_rank)
     for path in (*folder.glob("*.safetensors"), *folder.glob("*_Dense/*.safetensors")):
         convert_weights(path, dtype)
 

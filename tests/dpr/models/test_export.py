@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -53,6 +54,14 @@ def test_adapters_stay_adapters_in_half_the_space(adapter: Path, tmp_path: Path)
     assert after.stat().st_size < 0.75 * before.stat().st_size
     difference = np.abs(vectors(tmp_path / "small") - vectors(adapter)).max()
     assert 0 < difference < 1e-3
+
+
+def test_adapters_of_a_lower_rank_take_less_space(adapter: Path, tmp_path: Path) -> None:
+    written = export(str(adapter), tmp_path / "small", "as-is", lora_rank=2)
+    for path in (tmp_path / "small").glob("*/adapter_config.json"):
+        assert json.loads(path.read_text(encoding="utf-8"))["r"] == 2
+    assert written["towers"] == 2
+    assert not np.allclose(vectors(tmp_path / "small"), vectors(adapter), atol=1e-3)
 
 
 def test_what_cannot_be_written_is_refused(adapter: Path, tmp_path: Path) -> None:

@@ -54,6 +54,13 @@ def test_an_adapter_stays_an_adapter_in_half_the_space(adapter: Path, tmp_path: 
     assert scores(tmp_path / "small") != scores(adapter)
 
 
+def test_an_adapter_of_a_lower_rank_takes_less_space(adapter: Path, tmp_path: Path) -> None:
+    export_reader(str(adapter), tmp_path / "small", "as-is", lora_rank=2)
+    before, after = (folder / "adapter_model.safetensors" for folder in (adapter, tmp_path / "small"))
+    assert after.stat().st_size < 0.75 * before.stat().st_size
+    assert scores(tmp_path / "small") != scores(adapter)
+
+
 @pytest.mark.parametrize("form", ["as-is", "whole"])
 def test_an_export_has_what_a_reader_needs_and_nothing_of_its_training(
     form: str, adapter: Path, tmp_path: Path

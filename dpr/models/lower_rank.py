@@ -1,0 +1,54 @@
+"""A LoRA adapter in less space: the nearest one of a lower rank."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from dpr.errors import ConfigError, ModelError
+from dpr.models.checkpoint import read_json
+
+_DOWN, _UP = ".lora_A.weight", ".lora_B.weight"
+_PLAIN = {"peft_type": "LORA", "use_dora": False, "rank_pattern": {}, "alpha_pattern": {}, "lora_bias": False}
+"""What holds of an adapter whose every layer adds s·BA with one rank and one s; what its file does not say, holds."""
+
+
+def lower_rank(folder: Path, rank: int) -> None:
+    """Rewrite an adapter so that each layer's matrix s·BA is the nearest one of a lower rank (Eckart and Young 1936).
+
+    A trained adapter uses few of its directions much: half the rank often keeps 97 % of the squared change.
+
+    Raises:
+        ConfigError: the rank is not lower than the adapter's.
+        ModelError: the adapter is no plain LoRA.
+    """
+    config = read_json(folder / "adapter_config.json")
+    if rank >= config["r"]:
+        raise ConfigError(f"--lora-rank is {rank}, and the adapter's rank is {config['r']}; give a lower one")
+    path = folder / "adapter_model.safetensors"
+    weights = load_file(path)
+    unusual = [name for name, value in _PLAIN.items() if config.get(name, value) != value]
+    unusual += [name for name in weights if ".lora_" in name and not name.endswith((_DOWN, _UP))]
+    if unusual:
+        raise ModelError(f"{unusual[0]} of the adapter is not that of a plain LoRA, whose rank alone can be lowered")
+    scale = config["lora_alpha"] / (math.sqrt(config["r"]) if config.get("use_rslora") else config["r"])
+    for name in [name for name in weights if name.endswith(_DOWN)]:
+        up_name = name.removesuffix(_DOWN) + _UP
+        down, up = _nearest(weights[name], scale * weights[up_name].float(), rank)
+        weights |= {name: down.to(weights[name].dtype), up_name: up.to(weights[up_name].dtype)}
+    save_file(weights, path, {"format": "pt"})
+    config |= {"r": rank, "lora_alpha": rank, "use_rslora": False}
+    (folder / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+def _nearest(down: torch.Tensor, up: torch.Tensor, rank: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return A (rank, I) and B (O, rank) of the product nearest to that of ``down`` (R, I) and ``up`` (O, R)."""
+    inner, down_rest = torch.linalg.qr(down.float().T)  # (I, R), (R, R)
+    outer, up_rest = torch.linalg.qr(up)  # (O, R), (R, R)
+    left, values, right = torch.linalg.svd(up_rest @ down_rest.T)
+    roots = values[:rank].sqrt()
+    return ((roots[:, None] * right[:rank]) @ inner.T).contiguous(), (outer @ left[:, :rank] * roots).contiguous()
