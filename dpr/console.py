@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.text import Text
 
 from dpr.errors import DPRError
-from dpr.types import Progress
+from dpr.progress_lines import progress_lines
+from dpr.types import Progress, no_progress
 
 if TYPE_CHECKING:
     import typer
@@ -44,12 +45,16 @@ class _LogLines(logging.Handler):
         self._console.print(Text(self.format(record)), soft_wrap=True)
 
 
+def _is_main() -> bool:
+    """Tell whether this is the first, or the only, process of a run."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 @contextmanager
 def show_log(console: Console) -> Iterator[None]:
     """Print what ``dpr`` logs, from INFO on; of several processes, all but the first print errors only."""
-    is_main = os.environ.get("RANK", "0") == "0"
     program = logging.getLogger("dpr")
-    lines, level = _LogLines(console, logging.INFO if is_main else logging.ERROR), program.level
+    lines, level = _LogLines(console, logging.INFO if _is_main() else logging.ERROR), program.level
     program.addHandler(lines)
     program.setLevel(logging.INFO)
     try:
@@ -61,8 +66,25 @@ def show_log(console: Console) -> Iterator[None]:
 
 @contextmanager
 def show_progress() -> Iterator[Progress]:
-    """Draw one bar on stderr for each stage that the yielded callback reports, and log lines above the bars."""
+    """Show on stderr how far each stage is that the yielded callback reports, and what ``dpr`` logs.
+
+    A terminal shows a bar for each stage, with the log lines above; a file or a pipe gets plain lines, as
+    `progress_lines` writes them. Of several processes, the first shows its progress.
+    """
     console = Console(stderr=True)
+    with show_log(console):
+        if not _is_main():
+            yield no_progress
+        elif sys.stderr.isatty() and not console.is_dumb_terminal:
+            with _progress_bars(console) as report:
+                yield report
+        else:
+            with progress_lines(lambda line: console.print(Text(line), soft_wrap=True)) as report:
+                yield report
+
+
+@contextmanager
+def _progress_bars(console: Console) -> Iterator[Progress]:
     bars = rich_progress.Progress(
         rich_progress.TextColumn("{task.description}"),
         rich_progress.BarColumn(),
@@ -81,8 +103,7 @@ def show_progress() -> Iterator[Progress]:
         bars.update(stages[stage], completed=done, total=total)
 
     try:
-        with show_log(console):
-            yield report
+        yield report
     finally:
         if stages:
             bars.stop()

@@ -108,8 +108,8 @@ def build_command(
     encoder_options = EncoderOptions(question_prompt, passage_prompt, dimension)
     if no_dense and encoder_options != EncoderOptions():
         raise ConfigError("--no-dense uses no encoder, but a prompt or a dimension is given; leave it out")
-    towers = None if no_dense else _load_encoder(encoder, precision, backend, encoder_options)
     with show_progress() as progress:
+        towers = None if no_dense else _load_encoder(encoder, precision, backend, encoder_options)
         manifest = build(options, towers, terms, progress)
     show(summary(manifest), as_json)
 
@@ -235,8 +235,8 @@ def _change(
     from index_builder.update import add
 
     recorded = read_current(index).encoder
-    towers = None if recorded is None else _load_encoder(encoder or recorded.name, precision, backend, recorded.options)
     with show_progress() as progress:
+        towers = recorded and _load_encoder(encoder or recorded.name, precision, backend, recorded.options)
         manifest = add(index, corpus, towers, _analyzer_of(index), progress, replaces=replaces, command=_command())
     show(summary(manifest), as_json)
 

@@ -73,12 +73,31 @@ def test_progress_goes_to_stderr_alone(capsys: pytest.CaptureFixture[str]) -> No
     with show_progress() as progress:
         progress("corpus", 1000, None)
         progress("corpus", 1500, 1500)
+        progress("encode", 1500, 1500)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert [line.partition(",")[0] for line in err.splitlines()] == ["corpus: 1", "encode: 1"]
+
+
+def test_a_terminal_shows_bars(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    with show_progress() as progress:
+        progress("corpus", 1500, 1500)
         progress("encode", 10, 1500)
     out, err = capsys.readouterr()
     assert out == ""
-    assert "corpus" in err
     assert "1500/1500" in err
     assert "10/1500" in err
+
+
+def test_of_several_processes_the_first_shows_progress(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    with show_progress() as progress:
+        progress("train", 5, 5)
+    assert capsys.readouterr() == ("", "")
 
 
 def test_without_a_stage_nothing_is_drawn(capsys: pytest.CaptureFixture[str]) -> None:
