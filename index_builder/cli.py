@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from dpr.config import DEFAULT_ENCODER
-from dpr.console import print_json, run, show_progress
+from dpr.console import VersionOption, print_json, run, show_progress
 from dpr.errors import ConfigError, DataError
 from dpr.store.generation import publish_again, read_all, read_current, remove_generations
 from dpr.text.registry import analyzer as analyzer_by_name
@@ -56,6 +56,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def _options(version: VersionOption = False) -> None:  # its callback prints it
+    pass
 
 
 @app.command("build")
