@@ -36,9 +36,7 @@ def is_disk_full(error: BaseException) -> bool:
 
 def no_space(place: str) -> str:
     """Return the one sentence of a full disk; ``place`` says which."""
-    return (
-        f"there is no space left on {place}; free some and run the same command again: it goes on from what is finished"
-    )
+    return f"there is no space left on {place}; free some and run the same command again"
 
 
 @contextmanager

@@ -248,7 +248,9 @@ def _telling_of_a_full_disk(root: Path) -> Iterator[None]:
         if not isinstance(error, DiskFullError) and not is_disk_full(error):
             raise
         sentence = no_space(f"the disk of {root}")
-        raise DiskFullError(f"{sentence}, and what was published before is as it was") from error
+        raise DiskFullError(
+            f"{sentence}: it goes on from what is finished, and what was published before is as it was"
+        ) from error
 
 
 def _finish_publication(layout: IndexLayout) -> Journal | None:

@@ -60,7 +60,7 @@ def test_each_end_has_its_exit_code_and_at_most_one_line(
     assert capsys.readouterr() == ("", sentence)
 
 
-FULL_DISK = "; free some and run the same command again: it goes on from what is finished\n"
+FULL_DISK = "; free some and run the same command again\n"
 
 
 def caused_by(error: DPRError, cause: BaseException) -> DPRError:
