@@ -241,7 +241,9 @@ def _change(
 
     recorded = read_current(index).encoder
     with show_progress() as progress:
-        towers = recorded and _load_encoder(encoder or recorded.name, precision, backend, recorded.options)
+        towers = None
+        if recorded is not None:
+            towers = _load_encoder(encoder or recorded.name, precision, backend, recorded.options)
         manifest = add(index, corpus, towers, _analyzer_of(index), progress, replaces=replaces, command=_command())
     show(summary(manifest), as_json)
 
