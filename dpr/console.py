@@ -6,22 +6,72 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from pathlib import Path
+from typing import Annotated, NoReturn
 
+import typer
+from rich import markup as rich_markup
 from rich import progress as rich_progress
 from rich.console import Console
 from rich.text import Text
 
-from dpr.errors import DPRError
-from dpr.types import Progress
-
-if TYPE_CHECKING:
-    import typer
+from dpr import __version__
+from dpr.durable import is_disk_full, no_space
+from dpr.errors import DiskFullError, DPRError
+from dpr.progress_lines import progress_lines
+from dpr.types import Progress, no_progress
 
 INTERRUPTED = 130
 """Exit code of a command that ctrl-C ended: 128 + SIGINT."""
+
+
+_ESCAPES = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+"""Control characters above ASCII, and those that change the direction of writing, as JSON escapes them."""
+
+_PICTURES = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"} | {0x7F: "␡"}
+
+
+def visible(text: str) -> str:
+    """Return a text in which a terminal shows control characters, and does not obey them: ``␛[2J`` for a cleared one.
+
+    Line breaks and tabs stay.
+    """
+    return text.translate(_ESCAPES | _PICTURES)
+
+
+def escape(text: str) -> str:
+    """Return a text as rich's markup shows it: brackets as they are, control characters made visible."""
+    return rich_markup.escape(visible(text))
+
+
+def cell(value: object) -> str:
+    """Return a value of a result in words: numbers with separators, lists and mappings with commas between."""
+    match value:
+        case None:
+            return "none"
+        case bool():
+            return "yes" if value else "no"
+        case int() | float():
+            return f"{value:,}"
+        case Mapping():
+            return ", ".join(f"{name} {cell(part)}" for name, part in value.items()) or "none"
+        case list() | tuple():
+            return ", ".join(map(cell, value)) or "none"
+        case _:
+            return str(value)
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"dense-passage-retrieval {__version__}")
+        raise typer.Exit
+
+
+VersionOption = Annotated[
+    bool, typer.Option("--version", help="Print the version and end.", is_eager=True, callback=_print_version)
+]
 
 
 class RateColumn(rich_progress.ProgressColumn):
@@ -41,15 +91,19 @@ class _LogLines(logging.Handler):
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._console.print(Text(self.format(record)), soft_wrap=True)
+        self._console.print(Text(visible(self.format(record))), soft_wrap=True)
+
+
+def _is_main() -> bool:
+    """Tell whether this is the first, or the only, process of a run."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 @contextmanager
 def show_log(console: Console) -> Iterator[None]:
     """Print what ``dpr`` logs, from INFO on; of several processes, all but the first print errors only."""
-    is_main = os.environ.get("RANK", "0") == "0"
     program = logging.getLogger("dpr")
-    lines, level = _LogLines(console, logging.INFO if is_main else logging.ERROR), program.level
+    lines, level = _LogLines(console, logging.INFO if _is_main() else logging.ERROR), program.level
     program.addHandler(lines)
     program.setLevel(logging.INFO)
     try:
@@ -61,8 +115,25 @@ def show_log(console: Console) -> Iterator[None]:
 
 @contextmanager
 def show_progress() -> Iterator[Progress]:
-    """Draw one bar on stderr for each stage that the yielded callback reports, and log lines above the bars."""
+    """Show on stderr how far each stage is that the yielded callback reports, and what ``dpr`` logs.
+
+    A terminal shows a bar for each stage, with the log lines above; a file or a pipe gets plain lines, as
+    `progress_lines` writes them. Of several processes, the first shows its progress.
+    """
     console = Console(stderr=True)
+    with show_log(console):
+        if not _is_main():
+            yield no_progress
+        elif sys.stderr.isatty() and not console.is_dumb_terminal:
+            with _progress_bars(console) as report:
+                yield report
+        else:
+            with progress_lines(lambda line: console.print(Text(visible(line)), soft_wrap=True)) as report:
+                yield report
+
+
+@contextmanager
+def _progress_bars(console: Console) -> Iterator[Progress]:
     bars = rich_progress.Progress(
         rich_progress.TextColumn("{task.description}"),
         rich_progress.BarColumn(),
@@ -81,8 +152,7 @@ def show_progress() -> Iterator[Progress]:
         bars.update(stages[stage], completed=done, total=total)
 
     try:
-        with show_log(console):
-            yield report
+        yield report
     finally:
         if stages:
             bars.stop()
@@ -90,7 +160,7 @@ def show_progress() -> Iterator[Progress]:
 
 def print_json(value: object) -> None:
     """Print a result of dicts, lists, numbers and strings as indented JSON, Hangul as it is."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2).translate(_ESCAPES) + "\n")
     sys.stdout.flush()
 
 
@@ -105,17 +175,30 @@ def run(app: typer.Typer) -> NoReturn:
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
         app()
-    except DPRError as error:
-        _end(f"error: {error}", error.exit_code)
-    except OSError as error:
-        _end(f"error: {error}", DPRError.exit_code)
     except SystemExit as end:
         if end.code == INTERRUPTED:
             _end("interrupted; run the same command again, and it goes on from what is finished", INTERRUPTED)
         raise
+    except Exception as error:  # a full disk is met in as many classes as there are libraries
+        if is_below(error, is_disk_full) and not isinstance(error, DiskFullError):
+            _end(f"error: {no_space('a disk that this command writes to')}", DiskFullError.exit_code)
+        if isinstance(error, DPRError | OSError):
+            _end(f"error: {error}", getattr(error, "exit_code", DPRError.exit_code))
+        raise
     sys.exit(0)
 
 
+def is_below(error: BaseException | None, is_cause: Callable[[BaseException], bool]) -> bool:
+    """Tell whether an error is, or was raised from, one of a library or of Python with some cause."""
+    while error is not None and (isinstance(error, DPRError) or not is_cause(error)):
+        error = error.__cause__
+    return error is not None
+
+
 def _end(sentence: str, exit_code: int) -> NoReturn:
-    sys.stderr.write(f"{sentence}\n")
+    sys.stderr.write(f"{visible(sentence)}\n")
+    try:
+        sys.stdout.flush()
+    except OSError:  # Python would try again at its end, and say so
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # closed with the process
     sys.exit(exit_code)

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from dpr.errors import DiskFullError
+
 UNFINISHED = ".building-"
 """Begins the name of every file and folder that is still being written."""
 
@@ -30,6 +32,26 @@ def reserve(path: Path) -> None:
 def is_disk_full(error: BaseException) -> bool:
     """Tell whether an error says that there is no space left; FAISS says so in words alone."""
     return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in str(error)
+
+
+def no_space(place: str) -> str:
+    """Return the one sentence of a full disk; ``place`` says which."""
+    return f"there is no space left on {place}; free some and run the same command again"
+
+
+@contextmanager
+def naming_a_full_disk(path: Path) -> Iterator[None]:
+    """Turn whatever a library raises where ``path`` has no space left into the one sentence of a full disk.
+
+    Raises:
+        DiskFullError: there is no space left.
+    """
+    try:
+        yield
+    except Exception as error:  # each library has a class of its own for it
+        if isinstance(error, DiskFullError) or not is_disk_full(error):
+            raise
+        raise DiskFullError(no_space(f"the disk of {path}")) from error
 
 
 def sync(path: Path) -> None:
@@ -67,15 +89,19 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``, which takes its place when the block ends without an error.
 
     What stood at ``path`` before is kept until then, and for good when the block raises. Missing folders are made.
+
+    Raises:
+        DiskFullError: there is no space left.
     """
-    make_folder(path.parent)
     unfinished = path.with_name(f"{UNFINISHED}{path.name}")
-    try:
-        yield unfinished
-        sync(unfinished)
-        rename(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with naming_a_full_disk(path):
+        make_folder(path.parent)
+        try:
+            yield unfinished
+            sync(unfinished)
+            rename(unfinished, path)
+        finally:
+            unfinished.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, text: str) -> None:

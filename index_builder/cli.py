@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from dpr.config import DEFAULT_ENCODER
-from dpr.console import print_json, run, show_progress
+from dpr.console import VersionOption, print_json, run, show_progress
 from dpr.errors import ConfigError, DataError
 from dpr.store.generation import publish_again, read_all, read_current, remove_generations
 from dpr.text.registry import analyzer as analyzer_by_name
@@ -56,6 +56,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def _options(version: VersionOption = False) -> None:  # its callback prints it
+    pass
 
 
 @app.command("build")
@@ -108,8 +113,8 @@ def build_command(
     encoder_options = EncoderOptions(question_prompt, passage_prompt, dimension)
     if no_dense and encoder_options != EncoderOptions():
         raise ConfigError("--no-dense uses no encoder, but a prompt or a dimension is given; leave it out")
-    towers = None if no_dense else _load_encoder(encoder, precision, backend, encoder_options)
     with show_progress() as progress:
+        towers = None if no_dense else _load_encoder(encoder, precision, backend, encoder_options)
         manifest = build(options, towers, terms, progress)
     show(summary(manifest), as_json)
 
@@ -235,8 +240,10 @@ def _change(
     from index_builder.update import add
 
     recorded = read_current(index).encoder
-    towers = None if recorded is None else _load_encoder(encoder or recorded.name, precision, backend, recorded.options)
     with show_progress() as progress:
+        towers = None
+        if recorded is not None:
+            towers = _load_encoder(encoder or recorded.name, precision, backend, recorded.options)
         manifest = add(index, corpus, towers, _analyzer_of(index), progress, replaces=replaces, command=_command())
     show(summary(manifest), as_json)
 

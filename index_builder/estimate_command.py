@@ -62,10 +62,10 @@ def estimate_command(
 
     parameters = parse_parameters(dense_parameter or [])
     rule = parse_windows(windows, window_tokens, window_overlap, no_dense=no_dense)
-    loaded = None if no_dense or dimension else load_encoder(encoder, precision, backend)
-    if loaded and rule:
-        check_windows(rule, loaded)
     with show_progress() as progress:
+        loaded = None if no_dense or dimension else load_encoder(encoder, precision, backend)
+        if loaded and rule:
+            check_windows(rule, loaded)
         found = survey(corpus, analyzer_by_name(analyzer), loaded, progress, rule)
     width = None if no_dense else dimension or found.dimension
     told = estimate(found, dense_kind, parameters, measure_speeds(width, parameters), passages, width)

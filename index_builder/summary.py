@@ -7,10 +7,9 @@ from pathlib import Path
 
 from rich import box, filesize
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from dpr.console import print_json
+from dpr.console import cell, escape, print_json
 from dpr.store.manifest import Manifest
 
 
@@ -78,7 +77,7 @@ def show(result: Mapping[str, object], as_json: bool) -> None:
     for name, value in result.items():
         if isinstance(value, Mapping):
             for part, detail in value.items():
-                table.add_row(f"{_words(name)}: {part}", escape(_cell(name, detail)))
+                table.add_row(escape(f"{_words(name)}: {part}"), escape(_cell(name, detail)))
         else:
             table.add_row(_words(name), escape(_cell(name, value)))
     Console().print(table)
@@ -112,4 +111,4 @@ def _cell(name: str, value: object) -> str:
         return filesize.decimal(value)
     if isinstance(value, Mapping):
         return ", ".join(f"{_cell(part, number)} {_words(part)}" for part, number in value.items())
-    return f"{value:,}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+    return cell(value)

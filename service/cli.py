@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dpr.console import run
+from dpr.console import VersionOption, run
 from service.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def serve(
     ] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error. [default: info]")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the ready line as JSON.")] = False,
+    version: VersionOption = False,  # its callback prints it
 ) -> None:
     """Serve an index over HTTP: answers at /v1/query, passages at /v1/retrieve.
 
@@ -81,10 +82,11 @@ def _ready_line(address: str, qa: OpenQA, as_json: bool) -> str:
 
 
 def _log(settings: Settings) -> None:
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
+    """Log our own lines from the level of the settings on, and those of libraries from WARNING on, if not debugging."""
+    level = settings.log_level.upper()
+    libraries = level if level in ("DEBUG", "ERROR") else "WARNING"
+    logging.basicConfig(level=libraries, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    for name in ("dpr", "index_builder", "service"):
+        logging.getLogger(name).setLevel(level)
     logging.getLogger("faiss").setLevel(logging.WARNING)  # it tells which of its builds it tries
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs whole addresses, and those may hold a key
-    if settings.log_level == "info":
-        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # its start and stop are told by our own lines

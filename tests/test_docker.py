@@ -171,6 +171,12 @@ def test_compose_builds_the_index_once_by_profile(compose: dict[str, Any]) -> No
     check_arguments("dpr-index", build["command"])
 
 
+def test_own_corpora_have_the_encoder_of_the_demo(compose: dict[str, Any]) -> None:
+    """The documented command for them names none, so that of compose names none either."""
+    assert "--encoder" not in compose["services"]["build"]["command"]
+    assert "--encoder" not in (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+
+
 def test_compose_indexes_files_of_the_demo(compose: dict[str, Any]) -> None:
     build = compose["services"]["build"]
     assert "${CORPUS_DIR:-./examples/demo}:/corpus:ro" in build["volumes"]

@@ -10,7 +10,10 @@ import sys
 import tarfile
 import tomllib
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -91,11 +94,58 @@ def test_a_wheel_has_the_models_and_stays_small(wheel: Path) -> None:
     assert wheel.stat().st_size < MOST_BYTES
 
 
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that the wheel is installed in; what it depends on is that of these tests."""
+    folder = tmp_path_factory.mktemp("installed") / "site"
+    to_folder = ("--no-deps", "--no-index", "--target", str(folder))
+    run(sys.executable, "-m", "pip", "install", *to_folder, str(wheel), cwd=folder.parent)
+    return folder
+
+
+@contextmanager
+def serving(command: Path, index: Path, **variables: str) -> Iterator[str]:
+    """Serve an index on a free port; yield its address."""
+    arguments = [str(command), "--index", str(index), "--port", "0", "--json"]
+    with subprocess.Popen(arguments, cwd=index.parent, env=os.environ | variables, stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        try:
+            yield json.loads(server.stdout.readline())["address"]
+        finally:
+            server.terminate()
+
+
 @pytest.mark.slow
-def test_an_installation_finds_the_models_and_their_bases_by_name(wheel: Path, tmp_path: Path) -> None:
-    installed = tmp_path / "site"
-    to_folder = ("--no-deps", "--no-index", "--target", str(installed))
-    run(sys.executable, "-m", "pip", "install", *to_folder, str(wheel), cwd=tmp_path)
+def test_an_installation_builds_serves_and_answers_in_both_languages(installed: Path, tmp_path: Path) -> None:
+    offline = {"PYTHONPATH": str(installed), "HF_HUB_OFFLINE": "1", "HOME": str(tmp_path), "NO_PROXY": "127.0.0.1"}
+    articles = []
+    for language, title in {"english": "Chess", "korean": "제주도"}.items():
+        file = ROOT / "examples" / "demo" / f"{language}.json"
+        articles += [one for one in json.loads(file.read_text(encoding="utf-8"))["data"] if one["title"] == title]
+    assert len(articles) == 2
+    (tmp_path / "articles.json").write_text(json.dumps({"data": articles}, ensure_ascii=False), encoding="utf-8")
+    programs, index = installed / "bin", tmp_path / "index"
+    build = (str(programs / "dpr-index"), "build", "--corpus", "squad:articles.json", "--output", str(index))
+    built = json.loads(run(*build, "--json", cwd=tmp_path, **offline))
+    assert built["encoder"] == PAIR
+    answers = {
+        "Which company built the computer Deep Blue?": "IBM",
+        "한라산 정상에 있는 화구호의 이름은 무엇인가?": "백록담",
+    }
+    for question, answer in answers.items():
+        ask = (str(programs / "dpr"), "ask", question, "--index", str(index), "--json")
+        assert json.loads(run(*ask, cwd=tmp_path, **offline))["answers"][0]["text"] == answer
+    with serving(programs / "dpr-serve", index, **offline) as address:
+        for question, answer in answers.items():
+            body = json.dumps({"question": question}).encode()
+            request = Request(f"{address}/v1/query", body, {"content-type": "application/json"})  # noqa: S310
+            with urlopen(request, timeout=120) as response:  # noqa: S310  # our own server
+                [result] = json.load(response)["results"]
+            assert (result["is_answered"], result["answers"][0]["text"]) == (True, answer)
+
+
+@pytest.mark.slow
+def test_an_installation_finds_the_models_and_their_bases_by_name(installed: Path, tmp_path: Path) -> None:
     adapter = tmp_path / "adapter"
     adapter.mkdir()
     base = {"base_model_name_or_path": "e5-small-ko-en"}

@@ -22,7 +22,7 @@ from dpr.cli.train_cross_encoder import train_cross_encoder_command
 from dpr.cli.train_reader import train_reader_command
 from dpr.cli.tune import tune_command
 from dpr.cli.tune_reader import tune_reader_command
-from dpr.console import run
+from dpr.console import VersionOption, run
 
 app = typer.Typer(
     help="Open-domain question answering in Korean and English: train, measure, search, ask.",
@@ -30,6 +30,12 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def _options(version: VersionOption = False) -> None:  # its callback prints it
+    pass
+
 
 app.command("adapt")(adapt_command)
 app.command("mine")(mine_command)

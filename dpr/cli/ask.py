@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from dpr.cli.options import (
     BackendOption,
@@ -25,7 +24,7 @@ from dpr.cli.options import (
     fusion_of,
 )
 from dpr.config import DEFAULT_READER
-from dpr.console import print_json
+from dpr.console import escape, print_json, visible
 from dpr.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -34,6 +33,9 @@ if TYPE_CHECKING:
     from dpr.types import Answer, Candidates, Passage, Reader, Reading
 
 KEY_VARIABLE = "DPR_GENERATOR_KEY"
+
+SHOWN_AROUND = 300
+"""Characters of a passage that are shown on each side of an answer."""
 
 
 def ask_command(
@@ -99,7 +101,7 @@ class _Aloud:
                 reading = part
             else:
                 is_begun = True
-                console.out(part, end="", highlight=False)
+                console.out(visible(part), end="", highlight=False)
         if is_begun:
             console.print()
         return reading
@@ -139,12 +141,27 @@ def _show(answered: Answered) -> None:
 
 
 def _marked(passage: Passage, answer: Answer | None) -> str:
-    """Return a passage as markup, the answer in it reversed."""
+    """Return a passage as markup, or of a long one the part around the answer, which is reversed."""
     title = f"[b]{escape(passage.title)}:[/b] " if passage.title else ""
-    if answer is None:
-        return f"{title}{escape(passage.text)}"
-    before, after = escape(passage.text[: answer.start]), escape(passage.text[answer.end :])
-    return f"{title}{before}[reverse]{escape(answer.text)}[/reverse]{after}"
+    start, end = (0, 0) if answer is None else (answer.start, answer.end)
+    first, last = around(passage.text, start, end)
+    before = ("… " if first else "") + escape(passage.text[first:start])
+    after = escape(passage.text[end:last]) + (" …" if last < len(passage.text) else "")
+    return f"{title}{before}[reverse]{escape(passage.text[start:end])}[/reverse]{after}"
+
+
+def around(text: str, start: int, end: int) -> tuple[int, int]:
+    """Return where the part of a text begins and ends that shows its characters from ``start`` to ``end``.
+
+    It is the whole text where not much more is left out, and begins and ends between words where there are any.
+    """
+    first, last = start - SHOWN_AROUND, end + SHOWN_AROUND
+    first = 0 if first <= SHOWN_AROUND // 2 else max(first, text.find(" ", first, start) + 1)
+    if last >= len(text) - SHOWN_AROUND // 2:
+        last = len(text)
+    elif (blank := text.rfind(" ", end, last)) >= 0:
+        last = blank
+    return first, last
 
 
 def _answered_json(answered: Answered) -> dict[str, object]:

@@ -47,11 +47,10 @@ def benchmark_command(
 
     check_output_folder(output)
     fused = fusion_of(fusion, weight, fusion_file)
-    opened = open_index(index, encoder_name=encoder)
     command = shlex.join(["dpr", *sys.argv[1:]])
     with show_progress() as progress:
         report = benchmark(
-            opened,
+            open_index(index, encoder_name=encoder),
             read_examples(questions),
             [name.strip() for name in retrievers.split(",") if name.strip()],
             numbers("--k", k),

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from dpr.cli.options import JsonOption
-from dpr.console import print_json
+from dpr.console import escape, print_json
 from dpr.errors import ConfigError, DataError
 
 if TYPE_CHECKING:

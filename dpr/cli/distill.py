@@ -80,14 +80,16 @@ def distill_command(
 
     names = {field.name for field in fields(Distillation)}
     settings = load_config(Distillation, config, {name: value for name, value in given.items() if name in names})
-    material = Material(
-        texts={source: _texts(source) for source in text or ()},
-        pairs={str(path): list(read_parallel(path)) for path in parallel or ()},
-        sources=[Source(name, [one for one in read_examples(name) if not one.is_impossible]) for name in data or ()],
-    )
-    held_out = [example for source in validate or () for example in read_examples(source)]
     command = shlex.join(["dpr", *sys.argv[1:]])
     with show_progress() as progress:
+        material = Material(
+            texts={source: _texts(source) for source in text or ()},
+            pairs={str(path): list(read_parallel(path)) for path in parallel or ()},
+            sources=[
+                Source(name, [one for one in read_examples(name) if not one.is_impossible]) for name in data or ()
+            ],
+        )
+        held_out = [example for source in validate or () for example in read_examples(source)]
         record = distill(material, output, settings, held_out, progress, command, overwrite)
     show(record, as_json)
 

@@ -58,11 +58,10 @@ def evaluate_command(
 
     check_output_folder(output)
     fused, depths = fusion_of(fusion, weight, fusion_file), numbers("--k", k)
-    examples = [example for source in questions for example in labelled_examples(source)]
-    opened = open_index(index, encoder_name=encoder)
     with show_progress() as progress:
+        examples = [example for source in questions for example in labelled_examples(source)]
         report, results = evaluate(
-            opened,
+            open_index(index, encoder_name=encoder),
             load_reader(reader, precision, backend=backend),
             examples,
             depths,

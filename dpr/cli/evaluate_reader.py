@@ -53,11 +53,11 @@ def evaluate_reader_command(
     if output is not None:
         check_output_folder(output)
         require_charts()
-    examples = gold_examples(data, negatives)
-    chosen = rule or rule_of(data, examples)
-    check_rule(chosen)
-    opened = load_reader(reader, precision, backend=backend)
     with show_progress() as progress:
+        examples = gold_examples(data, negatives)
+        chosen = rule or rule_of(data, examples)
+        check_rule(chosen)
+        opened = load_reader(reader, precision, backend=backend)
         readings = read_gold(opened, examples, progress)
     if folds:
         readings = cross_fitted(readings, examples, folds)

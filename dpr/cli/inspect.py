@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from dpr.cli.options import JsonOption, check_output_folder
-from dpr.console import print_json, show_progress
+from dpr.console import escape, print_json, show_progress, visible
 from dpr.durable import write_atomically
 from dpr.errors import ConfigError
 
@@ -134,13 +133,13 @@ def _write(folder: Path, values: Mapping[str, object], inspection: Inspection | 
 def _print_tokens(tokens: Tokenized, names: Mapping[str, str]) -> None:
     console = Console(highlight=False)
     for item, seen in tokens.items():
-        console.print(Text(item, style="bold"))
+        console.print(Text(visible(item), style="bold"))
         for when, found in seen.items():
             unknown = sum(token.is_unknown for token in found)
             console.print(f"  {when} ({escape(names[when])}): {len(found)} tokens, {unknown} unknown")
             line = Text("  ")
             for token in found:
-                line.append(token.text, style="bold red" if token.is_unknown else "cyan")
+                line.append(visible(token.text), style="bold red" if token.is_unknown else "cyan")
                 line.append(f" {token.id}  ", style="dim")
             console.print(line)
 

@@ -43,9 +43,9 @@ def mine_command(
     first, last = _ranks(ranks)
     options = Mining(retriever, count, first, last, max_share, keep_answers, seed)
     check_output_file(output)
-    opened = open_index(index, encoder_name=encoder)
-    examples = [example for source in questions for example in read_examples(source)]
     with show_progress() as progress:
+        opened = open_index(index, encoder_name=encoder)
+        examples = [example for source in questions for example in read_examples(source)]
         mined = mine(opened, examples, options, progress)
         write_dpr_json(output, mined)
     summary = mined.summary.as_json()

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from dpr.config import DEFAULT_BASE, DEFAULT_READER
-from dpr.console import print_json
+from dpr.console import cell, escape, print_json
 from dpr.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -176,6 +175,16 @@ def show(values: Mapping[str, object], as_json: bool) -> None:
         print_json(dict(values))
         return
     table = Table(show_header=False)
-    for name, value in values.items():
-        table.add_row(name.replace("_", " "), escape(str(value)))
+    for name, value in _rows(values):
+        table.add_row(escape(name), escape(cell(value)))
     Console().print(table)
+
+
+def _rows(values: Mapping[str, object], above: str = "") -> Iterator[tuple[str, object]]:
+    """Yield a row for each value; those of a mapping in a mapping are named by both, such as ``training: seed``."""
+    for name, value in values.items():
+        named = f"{above}{name.replace('_', ' ')}"
+        if isinstance(value, Mapping) and value:
+            yield from _rows(value, f"{named}: ")
+        else:
+            yield named, value

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from dpr.cli.options import (
@@ -20,7 +19,7 @@ from dpr.cli.options import (
     WeightOption,
     fusion_of,
 )
-from dpr.console import print_json
+from dpr.console import escape, print_json, visible
 from dpr.types import Passage, PassageWindow
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ def search_command(
     [hits] = pipeline.retrieve([question], retriever, k, fused)
     passages = pipeline.passages(hits)
     if note := pipeline.note(question, retriever):
-        typer.echo(f"note: {note}", err=True)
+        typer.echo(f"note: {visible(note)}", err=True)
     if as_json:
         print_json([{**asdict(hit), "passage": asdict(passage)} for hit, passage in zip(hits, passages, strict=True)])
         return

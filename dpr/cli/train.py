@@ -73,9 +73,9 @@ def train_command(
 
     names = {field.name for field in fields(Training)}
     training = load_config(Training, config, {name: value for name, value in given.items() if name in names})
-    held_out = [example for source in validate or () for example in read_examples(source)]
     command = shlex.join(["dpr", *sys.argv[1:]])
     with show_progress() as progress:
+        held_out = [example for source in validate or () for example in read_examples(source)]
         record = train(
             sources_of(data, data_weight, retrievable_examples),
             output,

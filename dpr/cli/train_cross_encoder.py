@@ -58,9 +58,9 @@ def train_cross_encoder_command(
     names = {field.name for field in fields(CrossEncoderTraining)}
     values = {name: value for name, value in given.items() if name in names}
     training = load_config(CrossEncoderTraining, config, values)
-    held_out = [example for source in validate or () for example in read_examples(source)]
     command = shlex.join(["dpr", *sys.argv[1:]])
     with show_progress() as progress:
+        held_out = [example for source in validate or () for example in read_examples(source)]
         sources = sources_of(data, data_weight, retrievable_examples)
         record = train_cross_encoder(sources, output, training, held_out, progress, command, overwrite)
     if os.environ.get("RANK", "0") == "0":  # one of several processes speaks for all

@@ -74,9 +74,9 @@ def train_reader_command(
 
     names = {field.name for field in fields(ReaderTraining)}
     training = load_config(ReaderTraining, config, {name: value for name, value in given.items() if name in names})
-    held_out = [_reading_set(source) for source in validate or ()]
     command = shlex.join(["dpr", *sys.argv[1:]])
     with show_progress() as progress:
+        held_out = [_reading_set(source) for source in validate or ()]
         sources = sources_of(data, data_weight, labelled_examples)
         record = train_reader(sources, output, training, None, held_out, teacher or (), progress, command, overwrite)
     if os.environ.get("RANK", "0") == "0":  # one of several processes speaks for all

@@ -54,7 +54,6 @@ def tune_command(
 
     if output is not None:
         check_output_file(output)
-    opened = open_index(index, encoder_name=encoder)
     examples = (example for source in questions for example in read_examples(source))
     lists = [name.strip() for name in retriever.split(",") if name.strip()]
     if (output is not None or save) and not is_hybrid(lists):
@@ -63,6 +62,7 @@ def tune_command(
             "--save out"
         )
     with show_progress() as progress:
+        opened = open_index(index, encoder_name=encoder)
         tuned = tune(opened, examples, lists, metric, method, folds, progress, source=", ".join(questions))
     if output is not None:
         write_fusion(output, tuned.fusion, tuned.summary(shlex.join(["dpr", *sys.argv[1:]])))

@@ -70,9 +70,9 @@ def tune_reader_command(
         raise ConfigError("--negatives adds questions to --data, which is not given; give it, or leave --negatives out")
     if precision is not None and not (data and 0 < precision <= 1):
         raise ConfigError(f"--precision is {precision:g}; give a share above 0 and up to 1, together with --data")
-    opened = load_reader(reader)
     record: dict[str, object] = {"command": shlex.join(["dpr", *sys.argv[1:]])}
     with show_progress() as progress:
+        opened = load_reader(reader)
         if data:
             opened.config, record["no_answer"] = tune_no_answer(
                 opened, gold_examples(data, negatives), precision, progress

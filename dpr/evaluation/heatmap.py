@@ -34,7 +34,16 @@ KOREAN_FONTS = (
 MAX_ANNOTATED = 16
 """Up to so many questions, each cell shows its number."""
 
-_LABEL_WIDTH = 40
+_LABEL_COLUMNS = 40
+"""Of a line of a label; twice as many where small letters stand beside many rows."""
+
+_LABEL_LINES = 4
+"""A question of more lines is cut; ``inspection.json`` has it in full."""
+
+_LINE_HEIGHT = 1.3
+"""From one line of a label to the next, in sizes of its letters."""
+
+_POINTS_PER_INCH = 72
 _TITLE_CHARACTERS = 48
 _GOLD = "#D55E00"
 
@@ -66,7 +75,12 @@ def draw_similarities(path: Path, panels: Sequence[Panel], questions: Sequence[s
     from matplotlib.figure import Figure
 
     font = readable_font(questions)
-    side = min(10.0, max(4.2, 1.2 + 0.5 * len(questions)))
+    label_size = 10 if len(questions) <= 2 * MAX_ANNOTATED else 7
+    columns = _LABEL_COLUMNS if len(questions) <= 2 * MAX_ANNOTATED else 2 * _LABEL_COLUMNS
+    labels = _row_labels(questions, columns if font else None)
+    most_lines = max(label.count("\n") + 1 for label in labels)
+    label_inches = len(labels) * (most_lines * _LINE_HEIGHT + 0.5) * label_size / _POINTS_PER_INCH
+    side = max(4.2, min(10.0, 1.2 + 0.5 * len(questions)), label_inches)
     lowest = min(float(panel.similarities.min()) for panel in panels)
     highest = max(float(panel.similarities.max()) for panel in panels)
     width = (4.4 if font else 1.6) + (side + 0.3) * len(panels)
@@ -74,7 +88,7 @@ def draw_similarities(path: Path, panels: Sequence[Panel], questions: Sequence[s
     for number, panel in enumerate(panels):
         axes = figure.add_subplot(1, len(panels), number + 1)
         image = axes.imshow(panel.similarities, cmap="Blues", vmin=lowest, vmax=highest)
-        _label(axes, panel, _row_labels(questions, with_text=font is not None and number == 0), font)
+        _label(axes, panel, _row_labels(questions) if number else labels, font, label_size)
         _mark(axes, panel.similarities, lowest, highest)
     caption = "outlined: the question's own gold passage"
     if len(questions) <= MAX_ANNOTATED:
@@ -82,7 +96,7 @@ def draw_similarities(path: Path, panels: Sequence[Panel], questions: Sequence[s
     figure.supxlabel(caption, fontsize=9)
     figure.colorbar(image, ax=figure.axes, shrink=0.8, pad=0.01, label=measure)
     with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=150)
+        figure.savefig(temporary, format="png", dpi=150, bbox_inches="tight")  # as large as its labels need
 
 
 def number_text(value: float, decimals: int) -> str:
@@ -118,26 +132,41 @@ def _columns(text: str) -> int:
     return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
-def _in_two_lines(text: str, width: int) -> str:
-    words = text.split()
-    first: list[str] = []
-    while words and _columns(" ".join([*first, words[0]])) <= width:
-        first.append(words.pop(0))
-    return "\n".join(line for line in (" ".join(first), shortened(" ".join(words), width)) if line)
+def in_lines(text: str, width: int, most_lines: int) -> str:
+    """Return a text broken into lines of at most ``width`` (2 or more) columns; a wider word is broken, too.
+
+    What does not fit into ``most_lines`` is left out, and the last line ends with ``…``.
+    """
+    lines, words = [""], text.split()
+    while words:
+        joined = f"{lines[-1]} {words[0]}".strip()
+        if _columns(joined) <= width:
+            lines[-1] = joined
+            words.pop(0)
+        else:
+            if _columns(words[0]) > width:
+                start = f"{lines[-1]} ".lstrip()
+                length = sum(_columns(start + words[0][: count + 1]) <= width for count in range(len(words[0])))
+                lines[-1], words[0] = (start + words[0][:length]).rstrip(), words[0][length:]
+            lines.append("")
+    if len(lines) > most_lines:
+        rest = " ".join(lines[most_lines - 1 :])
+        lines = [*lines[: most_lines - 1], shortened(rest, width)]
+    return "\n".join(lines)
 
 
-def _row_labels(questions: Sequence[str], with_text: bool) -> list[str]:
+def _row_labels(questions: Sequence[str], columns: int | None = None) -> list[str]:
+    """Return each question's number, with its text in lines of so many columns, if it is to be there."""
     numbers = [str(number) for number in range(1, len(questions) + 1)]
-    if not with_text:
+    if columns is None:
         return numbers
-    fitted = _in_two_lines if len(questions) <= MAX_ANNOTATED else shortened
-    return [f"{number}. {fitted(text, _LABEL_WIDTH)}" for number, text in zip(numbers, questions, strict=True)]
+    labels = (f"{number}. {question}" for number, question in zip(numbers, questions, strict=True))
+    return [in_lines(label, columns, _LABEL_LINES) for label in labels]
 
 
-def _label(axes: Axes, panel: Panel, rows: Sequence[str], font: str | None) -> None:
+def _label(axes: Axes, panel: Panel, rows: Sequence[str], font: str | None, size: int) -> None:
     """Name the rows, the columns and the panel, with its encoder where a font can write that."""
     numbers = np.arange(len(rows))
-    size = 10 if len(rows) <= 2 * MAX_ANNOTATED else 7
     # with parse_math, a dollar sign would begin a formula
     axes.set_yticks(numbers, rows, multialignment="left", parse_math=False, family=font, fontsize=size)
     axes.set_xticks(numbers, [str(number + 1) for number in numbers], fontsize=size)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dpr.durable import UNFINISHED, write_atomically
+from dpr.errors import DiskFullError
 from dpr.models.checkpoint import file_sha256, first_line
 
 FOLDER_VARIABLE = "DPR_OPENVINO_CACHE"
@@ -68,7 +69,7 @@ def save_graph(openvino: Any, graph: Any, entry: Path) -> None:
             shutil.rmtree(entry, ignore_errors=True)
             unfinished.rename(entry)
         _remove_oldest(entry.parent)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, DiskFullError) as error:
         logger.warning(
             "the OpenVINO model cannot be kept in %s (%s) and is converted at each start; "
             "let %s name a writable folder",

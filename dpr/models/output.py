@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dpr.durable import UNFINISHED, make_folder, rename
+from dpr.durable import UNFINISHED, make_folder, naming_a_full_disk, rename
 from dpr.errors import ConfigError
 from dpr.models.pair import all_directories
 
@@ -74,20 +74,24 @@ def replaced_model(output: Path) -> Iterator[Path]:
     """Yield a folder to write a model to, which becomes ``output``'s when the block ends without an error.
 
     Until then, and for good when the block raises, ``output`` is as it was: absent, or with the model that it held.
+
+    Raises:
+        DiskFullError: there is no space left for the model.
     """
     output = output.resolve()  # "." has no name
-    make_folder(output.parent)
     unfinished = output.with_name(f"{UNFINISHED}{output.name}")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir()
-    try:
-        yield unfinished
-        make_folder(output)
-        clear_model(output)
-        for path in unfinished.iterdir():
-            rename(path, output / path.name)
-    finally:
+    with naming_a_full_disk(output):
+        make_folder(output.parent)
         shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir()
+        try:
+            yield unfinished
+            make_folder(output)
+            clear_model(output)
+            for path in unfinished.iterdir():
+                rename(path, output / path.name)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def copy_adapter(source: Path, folder: Path) -> None:

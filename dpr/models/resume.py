@@ -90,7 +90,7 @@ def _write(path: Path, tensors: Mapping[str, torch.Tensor], metadata: dict[str, 
             save_file(contiguous, unfinished, metadata)
     except (OSError, SafetensorError) as error:
         raise ModelError(
-            f"{path} cannot be written ({error}); free some space and run the same command again, "
+            f"{path} cannot be written ({error}); mend that and run the same command again, "
             "it goes on from the last state that was saved"
         ) from error
 

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import torch
 
 from dpr.models.openvino import compile_openvino
+from dpr.models.positions import longest_input
+from dpr.models.shapes import pad_to_few_shapes, pad_token_of
 from dpr.models.tokens import Batch
 from dpr.models.tower import Tower
 from dpr.types import FloatArray
@@ -70,9 +72,11 @@ def openvino_compute(tower: Tower, precision: torch.dtype, cache_key: str | None
         tower.model.set_attn_implementation("eager")
     example = {name: torch.ones((2, 8), dtype=torch.int64) for name in ("input_ids", "attention_mask")}
     model = compile_openvino(tower.eval(), example, precision, cache_key)
+    pad_id, longest = pad_token_of(tower.model.config.get_text_config()), longest_input(tower.model)
 
     def start(batch: Batch) -> Started:
-        (vectors,) = model({name: tensor.numpy() for name, tensor in batch.items()})
-        return lambda: vectors
+        inputs = {name: tensor.numpy() for name, tensor in batch.items()}
+        (vectors,) = model(pad_to_few_shapes(inputs, pad_id, longest))
+        return lambda: vectors[: len(batch["input_ids"])]
 
     return TowerCompute(start, OPENVINO_BATCH_TOKENS, tower.dimension)

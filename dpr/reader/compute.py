@@ -9,6 +9,8 @@ import numpy as np
 import torch
 
 from dpr.models.openvino import compile_openvino
+from dpr.models.positions import longest_input
+from dpr.models.shapes import pad_to_few_shapes, pad_token_of
 from dpr.models.tower_compute import BATCH_TOKENS
 from dpr.reader.model import ReaderNetwork
 from dpr.types import FloatArray, IntArray
@@ -61,9 +63,12 @@ def openvino_compute(network: ReaderNetwork, precision: torch.dtype, cache_key: 
     """
     example = {name: torch.ones((2, 8), dtype=torch.int64) for name in network.input_names}
     model = compile_openvino(network, example, precision, cache_key)
+    pad_id, longest = pad_token_of(network.model.config), longest_input(network.model)
 
     def logits(inputs: Inputs) -> WindowLogits:
-        starts, ends, *relevance = model(inputs)
-        return WindowLogits(starts, ends, relevance[0] if relevance else np.zeros(len(starts), dtype=np.float32))
+        windows, width = inputs["input_ids"].shape
+        starts, ends, *others = model(pad_to_few_shapes(inputs, pad_id, longest))
+        relevance = others[0][:windows] if others else np.zeros(windows, dtype=np.float32)
+        return WindowLogits(starts[:windows, :width], ends[:windows, :width], relevance)
 
     return Compute(logits, OPENVINO_BATCH_TOKENS, network.input_names)

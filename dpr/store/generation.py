@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from dpr.durable import UNFINISHED, is_disk_full, make_folder, rename, sync, sync_tree, write_atomically
+from dpr.durable import UNFINISHED, is_disk_full, make_folder, no_space, rename, sync, sync_tree, write_atomically
 from dpr.errors import ConfigError, DiskFullError, IndexFormatError
 from dpr.store.current import current_number, write_current
 from dpr.store.journal import Journal
@@ -244,12 +244,12 @@ def draft_generation(root: Path, build: str) -> Iterator[GenerationDraft]:
 def _telling_of_a_full_disk(root: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, RuntimeError) as error:
-        if not is_disk_full(error):
+    except (OSError, RuntimeError, DiskFullError) as error:
+        if not isinstance(error, DiskFullError) and not is_disk_full(error):
             raise
+        sentence = no_space(f"the disk of {root}")
         raise DiskFullError(
-            f"there is no space left on the disk of {root}; free some and run the same command again: it goes on from "
-            "what is finished, and what was published before is as it was"
+            f"{sentence}: it goes on from what is finished, and what was published before is as it was"
         ) from error
 
 

@@ -124,7 +124,7 @@ def show(result: dict[str, Any]) -> None:
     elif hits:
         passage = hits[0]["passage"]
         guess = f" (its best guess: {answers[0]['text']}, score {answers[0]['score']:.2f})" if answers else ""
-        body.append(f"The reader stands by no answer{guess}; the passage that fits best:\n\n", style="yellow")
+        body.append(f"The reader found no answer that it is sure of{guess}; the first passage:\n\n", style="yellow")
         body.append(f"{passage['title']}: ", style="bold").append(passage["text"])
     else:
         body.append("no passage was found", style="yellow")
@@ -156,7 +156,7 @@ def installed(command: str) -> str:
     beside = Path(sys.executable).with_name(command)
     found = str(beside) if beside.is_file() else shutil.which(command)
     if found is None:
-        raise DemoError(f"the command {command} is not installed; run: pip install '.[service,minilm]'")
+        raise DemoError(f"the command {command} is not installed; run: pip install '.[service]'")
     return found
 
 

@@ -1,15 +1,26 @@
 from __future__ import annotations
 
+import errno
 import json
+import logging
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer
+from safetensors import SafetensorError
+from typer.testing import CliRunner
 
-from dpr.console import print_json, run, show_progress
-from dpr.errors import IndexFormatError, RequestError
+from dpr import __version__
+from dpr.cli import app as dpr_app
+from dpr.console import cell, escape, print_json, run, show_progress, visible
+from dpr.errors import DataError, DPRError, IndexFormatError, ModelError, RequestError
+from index_builder.cli import app as index_app
+from service.cli import app as serve_app
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def app_that_raises(error: BaseException | None) -> typer.Typer:
@@ -49,6 +60,94 @@ def test_each_end_has_its_exit_code_and_at_most_one_line(
     assert capsys.readouterr() == ("", sentence)
 
 
+FULL_DISK = "; free some and run the same command again\n"
+
+
+def caused_by(error: DPRError, cause: BaseException) -> DPRError:
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EDQUOT, "Disk quota exceeded", "/home/report.json"),
+        SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
+        RuntimeError("write error in dense.faiss: 0 != 8 (No space left on device)"),
+        caused_by(ModelError("the state cannot be written"), OSError(errno.ENOSPC, "full")),
+    ],
+)
+def test_a_full_disk_is_the_same_sentence_whoever_meets_it(
+    error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        run(app_that_raises(error))
+    assert end.value.code == 1
+    assert capsys.readouterr().err == f"error: there is no space left on a disk that this command writes to{FULL_DISK}"
+
+
+def test_a_question_about_full_disks_is_no_full_disk(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run(app_that_raises(DataError("the question 'What does No space left on device mean?' comes twice")))
+    assert capsys.readouterr().err.startswith("error: the question 'What does")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_result_that_finds_no_space_is_one_sentence() -> None:
+    program = """
+import typer
+from dpr.console import print_json, run
+app = typer.Typer()
+@app.command()
+def command() -> None:
+    print_json({"answer": "서울"})
+run(app)
+"""
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", program], stdout=full, stderr=subprocess.PIPE, check=False, text=True, cwd=ROOT
+        )
+    assert done.stderr == f"error: there is no space left on a disk that this command writes to{FULL_DISK}"
+    assert done.returncode == 1
+
+
+CONTROLS = "a\x1b[2Jb\rc\x9bd\u202ee\x7f\x00"
+
+
+def test_control_characters_are_made_visible() -> None:
+    assert visible(CONTROLS) == "a␛[2Jb␍c\\u009bd\\u202ee␡␀"
+    assert visible("둘째 줄\n\t[b] 👩‍👩‍👧") == "둘째 줄\n\t[b] 👩‍👩‍👧"
+    assert escape("[b]\x1b") == "\\[b]␛"
+
+
+def test_an_error_and_a_log_line_do_not_obey_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run(app_that_raises(DataError(f"the passage {CONTROLS} comes twice")))
+    with show_progress():
+        logging.getLogger("dpr").info("read %s", CONTROLS)
+    assert not set("\x1b\r\x9b\u202e\x7f\x00") & set(capsys.readouterr().err)
+
+
+def test_json_escapes_what_a_terminal_obeys(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"text": CONTROLS})
+    printed = capsys.readouterr().out
+    assert not set("\x1b\r\x9b\u202e\x7f\x00") & set(printed)
+    assert json.loads(printed) == {"text": CONTROLS}
+
+
+def test_a_cell_is_in_words() -> None:
+    assert [cell(value) for value in (None, True, 12345, 0.25, "x", [], ["a", 2], {"dense": 0.25, "bm25": 1})] == [
+        "none", "yes", "12,345", "0.25", "x", "none", "a, 2", "dense 0.25, bm25 1",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", [dpr_app, index_app, serve_app])
+def test_each_command_prints_its_version(command: typer.Typer) -> None:
+    result = CliRunner().invoke(command, ["--version"])
+    assert (result.exit_code, result.stdout) == (0, f"dense-passage-retrieval {__version__}\n")
+
+
 def test_a_bug_keeps_its_traceback() -> None:
     with pytest.raises(ZeroDivisionError):
         run(app_that_raises(ZeroDivisionError()))
@@ -73,12 +172,31 @@ def test_progress_goes_to_stderr_alone(capsys: pytest.CaptureFixture[str]) -> No
     with show_progress() as progress:
         progress("corpus", 1000, None)
         progress("corpus", 1500, 1500)
+        progress("encode", 1500, 1500)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert [line.partition(",")[0] for line in err.splitlines()] == ["corpus: 1", "encode: 1"]
+
+
+def test_a_terminal_shows_bars(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    with show_progress() as progress:
+        progress("corpus", 1500, 1500)
         progress("encode", 10, 1500)
     out, err = capsys.readouterr()
     assert out == ""
-    assert "corpus" in err
     assert "1500/1500" in err
     assert "10/1500" in err
+
+
+def test_of_several_processes_the_first_shows_progress(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    with show_progress() as progress:
+        progress("train", 5, 5)
+    assert capsys.readouterr() == ("", "")
 
 
 def test_without_a_stage_nothing_is_drawn(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
+from safetensors import SafetensorError
 
 from dpr.durable import make_folder, rename, replacing, sync_tree, write_atomically
+from dpr.errors import DiskFullError
 
 
 @pytest.fixture
@@ -72,3 +75,30 @@ def test_an_error_keeps_what_was_there(tmp_path: Path) -> None:
         temporary.write_text("half\ud800", encoding="utf-8")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def write_half(path: Path, error: Exception) -> None:
+    path.write_text("half")
+    raise error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
+    ],
+)
+def test_a_full_disk_is_one_sentence_and_leaves_the_file_as_it_was(tmp_path: Path, error: Exception) -> None:
+    path = tmp_path / "report.json"
+    write_atomically(path, "before")
+    sentence = rf"there is no space left on the disk of {path}; free some and run the same command again"
+    with pytest.raises(DiskFullError, match=sentence), replacing(path) as unfinished:
+        write_half(unfinished, error)
+    assert path.read_text(encoding="utf-8") == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_another_error_stays_what_it_is(tmp_path: Path) -> None:
+    with pytest.raises(PermissionError), replacing(tmp_path / "file"):
+        raise PermissionError(errno.EACCES, "Permission denied")

@@ -51,8 +51,8 @@ def test_an_answer_is_shown_with_its_score_and_highlighted_in_its_passage(shown:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"is_answered": False}, "stands by no answer (its best guess: IBM, score 4.25)"),
-        ({"is_answered": False, "answers": [], "evidence": []}, "stands by no answer; the passage"),
+        ({"is_answered": False}, "no answer that it is sure of (its best guess: IBM, score 4.25)"),
+        ({"is_answered": False, "answers": [], "evidence": []}, "no answer that it is sure of; the first passage"),
         ({"is_answered": False, "answers": [], "evidence": [], "hits": []}, "no passage was found"),
     ],
 )

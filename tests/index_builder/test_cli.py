@@ -68,14 +68,14 @@ def test_build_verify_list_as_json(run: Any, source: str, tmp_path: Path) -> Non
     ]
 
 
-def test_tables_go_to_stdout_and_bars_to_stderr(run: Any, source: str, tmp_path: Path) -> None:
+def test_tables_go_to_stdout_and_progress_to_stderr(run: Any, source: str, tmp_path: Path) -> None:
     index = str(tmp_path / "index")
     code, out, err = run("build", "--corpus", source, "--output", index, "--analyzer", "words")
     assert code == 0
     assert "passages" in out
     assert "seconds: encode" in out
-    assert "6/6" in err
-    assert "6/6" not in out
+    assert "corpus: 6 of 6" in err
+    assert "6 of 6" not in out
     assert "000001 *" in run("list", index)[1]
     assert "sparse probes" in run("verify", index)[1]
 

@@ -6,6 +6,7 @@ import asyncio
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -99,6 +100,7 @@ def test_it_answers_and_ends_when_it_is_told_to(index: Path, number: signal.Sign
     assert process.returncode == 0
     assert "Traceback" not in errors
     assert "'/v1/retrieve' 200" in errors
+    assert not re.search(r"INFO (?!service|dpr|index_builder)", errors)  # no line of a library
 
 
 def test_a_huge_body_is_refused_over_a_real_connection(index: Path) -> None:

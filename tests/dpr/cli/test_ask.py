@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from dpr.cli import app
+from dpr.cli.ask import SHOWN_AROUND, _marked, around
 from dpr.errors import ConfigError
 from dpr.text.registry import analyzer
 from dpr.types import Answer, Candidates, Passage, Reading
@@ -94,6 +97,36 @@ def test_where_the_generator_fails_the_reader_answers(index: Path) -> None:
     assert shown.startswith("note: the extractive reader answers instead: the generator tiny at")
     assert "Paris  (score 1.00)" in shown
     assert answered["note"].endswith("(HTTP 401)")
+
+
+@pytest.mark.parametrize("place", [0, 40, 400, 1500, 1960, 1994])
+def test_of_a_long_passage_the_part_around_the_answer_is_shown(place: int) -> None:
+    text = ("한국어 and English words here. " * 100)[:2000]
+    first, last = around(text, place, place + 6)
+    assert 0 <= first <= place
+    assert place + 6 <= last <= len(text)
+    assert last - first < 1000
+    assert first == 0 or text[first - 1] == " "
+    assert last == len(text) or text[last] == " "
+
+
+def test_a_passage_that_is_not_long_is_shown_whole() -> None:
+    text = "word " * 100
+    assert around(text, 250, 254) == (0, len(text))
+    assert around("가" * 2000, 1000, 1002) == (1000 - SHOWN_AROUND, 1002 + SHOWN_AROUND)
+
+
+def test_a_long_passage_is_marked_as_cut_and_shows_its_control_characters() -> None:
+    text = "before " * 200 + "\x1b[31manswer" + " after" * 200
+    start = text.index("answer")
+    answer = Answer("answer", "id", start, start + 6, 1.0, 2.0, 1.0)
+    console = Console(record=True, width=2000, file=StringIO())
+    console.print(_marked(Passage("id", text, "\x1btitle"), answer))
+    shown = console.export_text()
+    assert shown.startswith("␛title: … before")
+    assert "␛[31manswer after" in shown
+    assert shown.endswith("after …\n")
+    assert len(shown) < 800
 
 
 @pytest.mark.parametrize(("given", "missing"), [("--generator-url", "model"), ("--generator-model", "url")])

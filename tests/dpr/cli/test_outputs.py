@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dpr.cli import app
+from dpr.cli.options import show
 from dpr.errors import ConfigError
 
 FILES = ["mine --index ix --questions squad:q.json", "tune --index ix --questions squad:q.json", "cloze --text t.txt"]
@@ -35,3 +36,13 @@ def test_an_output_that_cannot_be_written_is_refused_first(
     assert isinstance(result.exception, ConfigError)
     with pytest.raises(ConfigError, match=cause):
         raise result.exception
+
+
+def test_a_table_holds_no_python(capsys: pytest.CaptureFixture[str]) -> None:
+    training = {"seed": 13, "hard": None, "rates": [0.1, 2000], "sources": {"squad:a.json": {"questions": 12345}}}
+    show({"training": training, "is_tied": True, "nothing": {}}, as_json=False)
+    printed = capsys.readouterr().out
+    assert not set("{}'[]") & set(printed)
+    assert "training: sources: squad:a.json: questions" in printed
+    for shown in ("12,345", "0.1, 2,000", "none", "yes"):
+        assert shown in printed

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from dpr.data.passages import read_examples
-from dpr.errors import ConfigError, DataError, ModelError
+from dpr.errors import ConfigError, DataError, DiskFullError, ModelError
 from dpr.models.encoders import load_encoder
 from dpr.models.resume import save_state
 from dpr.train.batches import Source
@@ -195,7 +195,7 @@ def test_a_full_disk_leaves_the_state_before(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("dpr.train.loop.save_state", full)
-    with pytest.raises(ModelError, match=r"cannot be written .*No space left.*free some space and run"):
+    with pytest.raises(DiskFullError, match=r"no space left on the disk of .*; free some and run the same command"):
         train(sources, tmp_path, training)
     monkeypatch.undo()
     assert calls == [2, 4]

@@ -1,0 +1,54 @@
+"""Shapes of batches for a runtime that compiles for each shape, and keeps what it compiled: few, a little larger.
+
+Texts of all lengths make batches of thousands of shapes. OpenVINO's memory grows by up to a megabyte for each new one,
+and by nothing where a shape comes again: so batches are padded to a few hundred shapes, and memory levels off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from dpr.types import IntArray
+
+_LEADING_BITS = 4
+_WIDTH_STEP = 8
+
+
+def rounded_up(count: int, least_step: int = 1) -> int:
+    """Return the next number with at most four leading binary digits, which is at most an eighth more.
+
+    It is a multiple of ``least_step``, a power of two.
+    """
+    step = max(least_step, 1 << max(0, count.bit_length() - _LEADING_BITS))
+    return -(-count // step) * step
+
+
+def pad_to_few_shapes(inputs: Mapping[str, IntArray], pad_id: int, longest: int | None = None) -> dict[str, IntArray]:
+    """Return a model's inputs (N, T) with rows and columns added, as few shapes (N', T') as all batches need.
+
+    Columns are padding that the attention mask hides, rows are copies of the first one: a row of padding alone is NaN
+    to some attentions.
+
+    Args:
+        inputs: token arrays by name; ``input_ids`` are padded with ``pad_id``, all others with 0.
+        pad_id: the token of padding.
+        longest: the positions of the model, which are never exceeded; None without a limit.
+    """
+    rows, width = next(iter(inputs.values())).shape
+    all_rows, all_columns = rounded_up(rows), rounded_up(width, _WIDTH_STEP)
+    if longest is not None:
+        all_columns = max(width, min(all_columns, longest))
+    padded = {}
+    for name, array in inputs.items():
+        filler = pad_id if name == "input_ids" else 0
+        wide = np.pad(array, ((0, 0), (0, all_columns - width)), constant_values=filler)
+        padded[name] = np.concatenate([wide, wide[:1].repeat(all_rows - rows, axis=0)])
+    return padded
+
+
+def pad_token_of(config: object) -> int:
+    """Return the padding token of a model's configuration; 0 where it names none, for the mask hides it anyway."""
+    pad_id = getattr(config, "pad_token_id", None)
+    return pad_id if isinstance(pad_id, int) and pad_id >= 0 else 0

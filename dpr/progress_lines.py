@@ -1,0 +1,114 @@
+"""Progress as plain lines, for a log file, a container or a CI job: counts, rate and time left, every few seconds."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from dpr.types import Progress
+
+LINE_EVERY_S = 5.0
+"""Seconds after which there is another line, whether or not anything was finished meanwhile."""
+
+
+@dataclass(slots=True)
+class _Stage:
+    """A stage of work: its name, when it was first reported and with what count, and how far it is."""
+
+    name: str
+    began_s: float
+    first_done: int
+    done: int
+    total: int | None
+
+    def line(self, now_s: float) -> str:
+        """Return what there is to say of the stage at a time."""
+        passed_s, units = now_s - self.began_s, self.done - self.first_done
+        facts = [f"{self.done:,}" if self.total is None else f"{self.done:,} of {self.total:,}"]
+        rate = units / passed_s if passed_s else 0.0
+        if rate:
+            facts.append(f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s")
+        facts.append(f"{duration(passed_s)} so far" if self.done != self.total else f"done in {duration(passed_s)}")
+        if rate and self.total is not None and self.done < self.total:
+            facts.append(f"{duration((self.total - self.done) / rate)} left")
+        return f"{self.name}: {', '.join(facts)}"
+
+
+class ProgressLines:
+    """Turns reports of progress into lines: one for each finished stage, and one every few seconds meanwhile.
+
+    Args:
+        write: takes a line, without its end.
+        clock: seconds of a clock that only goes forward.
+    """
+
+    def __init__(self, write: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._write = write
+        self._clock = clock
+        self._line_s = self._idle_s = clock()
+        self._stage: _Stage | None = None
+        self._finished: tuple[str, int] | None = None
+        self._lock = threading.Lock()
+
+    def report(self, stage: str, done: int, total: int | None) -> None:
+        """Take down how far a stage is; a `Progress`."""
+        with self._lock:
+            if done == total and self._finished == (stage, done):
+                return
+            now_s, current = self._clock(), self._stage
+            if current is None or current.name != stage or done < current.done:
+                current = self._stage = _Stage(stage, now_s, done, done, total)
+            current.done, current.total, self._finished = done, total, None
+            if done != total:
+                self._write_if_due(now_s)
+                return
+            self._write_line(current.line(now_s), now_s)
+            self._stage, self._finished, self._idle_s = None, (stage, done), now_s
+
+    def tick(self) -> None:
+        """Write a line if the last one is too long ago: also while there is nothing to report."""
+        with self._lock:
+            self._write_if_due(self._clock())
+
+    def _write_if_due(self, now_s: float) -> None:
+        if now_s - self._line_s < LINE_EVERY_S:
+            return
+        if self._stage is not None:
+            self._write_line(self._stage.line(now_s), now_s)
+        else:
+            step = f"after {self._finished[0]}" if self._finished else "starting"
+            self._write_line(f"{step}: {duration(now_s - self._idle_s)} so far", now_s)
+
+    def _write_line(self, line: str, now_s: float) -> None:
+        self._line_s = now_s
+        self._write(line)
+
+
+@contextmanager
+def progress_lines(write: Callable[[str], None]) -> Iterator[Progress]:
+    """Write lines of the progress that the yielded callback reports; a thread sees to it that they keep coming."""
+    lines, is_over = ProgressLines(write), threading.Event()
+
+    def keep_ticking() -> None:
+        while not is_over.wait(1.0):
+            lines.tick()
+
+    ticking = threading.Thread(target=keep_ticking, name="progress", daemon=True)
+    ticking.start()
+    try:
+        yield lines.report
+    finally:
+        is_over.set()
+        ticking.join()
+
+
+def duration(seconds: float) -> str:
+    """Return a time in words for people: ``8 s``, ``3 min 20 s``, ``2 h 05 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dpr.progress_lines import LINE_EVERY_S, ProgressLines, duration
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Clock:
+    """A clock that stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def lines_and_clock() -> tuple[ProgressLines, list[str], Clock]:
+    written: list[str] = []
+    clock = Clock()
+    return ProgressLines(written.append, clock), written, clock
+
+
+def test_a_stage_has_a_line_every_few_seconds_with_counts_rate_and_time_left() -> None:
+    lines, written, clock = lines_and_clock()
+    for second in range(13):
+        clock.now_s = 100.0 + second
+        lines.report("encode", 100 + 50 * second, 1000)
+    assert written == [
+        "encode: 350 of 1,000, 50/s, 5 s so far, 13 s left",
+        "encode: 600 of 1,000, 50/s, 10 s so far, 8 s left",
+    ]
+
+
+def test_a_finished_stage_has_its_line_at_once_and_once() -> None:
+    lines, written, clock = lines_and_clock()
+    lines.report("encode", 0, 4096)
+    clock.now_s += 2
+    lines.report("encode", 4096, 4096)
+    lines.report("encode", 4096, 4096)
+    assert written == ["encode: 4,096 of 4,096, 2,048/s, done in 2 s"]
+
+
+def test_lines_keep_coming_while_nothing_is_reported() -> None:
+    lines, written, clock = lines_and_clock()
+    for _ in range(60):
+        clock.now_s += 1
+        lines.tick()
+    lines.report("dense", 0, 20000)
+    for _ in range(60):
+        clock.now_s += 1
+        lines.tick()
+    lines.report("dense", 20000, 20000)
+    for _ in range(60):
+        clock.now_s += 1
+        lines.tick()
+    assert len(written) == 3 * 60 / LINE_EVERY_S + 1  # and the one that the stage is done
+    assert written[0] == "starting: 5 s so far"
+    assert written[12] == "dense: 0 of 20,000, 5 s so far"
+    assert written[24] == "dense: 20,000 of 20,000, 333/s, done in 1 min 00 s"
+    assert written[-1] == "after dense: 1 min 00 s so far"
+
+
+def test_a_stage_that_goes_on_from_before_has_the_rate_of_this_run() -> None:
+    lines, written, clock = lines_and_clock()
+    lines.report("train", 5001, 6001)
+    clock.now_s += 10
+    lines.report("train", 5006, 6001)
+    assert written == ["train: 5,006 of 6,001, 0.5/s, 10 s so far, 33 min 10 s left"]
+
+
+def test_a_stage_without_a_total_has_a_count_and_a_rate() -> None:
+    lines, written, clock = lines_and_clock()
+    lines.report("corpus", 1000, None)
+    clock.now_s += 5
+    lines.report("corpus", 21000, None)
+    lines.report("corpus", 21500, 21500)
+    assert written == ["corpus: 21,000, 4,000/s, 5 s so far", "corpus: 21,500 of 21,500, 4,100/s, done in 5 s"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.2, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (200, "3 min 20 s"), (7500, "2 h 05 min")],
+)
+def test_a_duration_is_in_words(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def test_a_command_that_computes_in_silence_writes_lines_to_a_file(tmp_path: Path) -> None:
+    program = """
+import time
+import dpr.progress_lines
+dpr.progress_lines.LINE_EVERY_S = 0.1
+from dpr.console import show_progress
+with show_progress() as progress:
+    progress("dense", 0, 7)
+    time.sleep(2.2)
+"""
+    log = tmp_path / "log"
+    with log.open("w") as stderr:
+        subprocess.run([sys.executable, "-c", program], stderr=stderr, check=True, cwd=ROOT)
+    lines = log.read_text(encoding="utf-8").splitlines()
+    assert len(lines) >= 2
+    assert all(line.startswith("dense: 0 of 7, ") for line in lines)
+    assert "\x1b" not in log.read_text(encoding="utf-8")
