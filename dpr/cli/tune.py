@@ -55,7 +55,8 @@ def tune_command(
     if output is not None:
         check_output_file(output)
     opened = open_index(index, encoder_name=encoder)
-    examples = (example for source in questions for example in read_examples(source))
+    sources = [read_examples(source) for source in questions]
+    examples, silent = [example for source in sources for example in source], sum(one.without_text for one in sources)
     lists = [name.strip() for name in retriever.split(",") if name.strip()]
     if (output is not None or save) and not is_hybrid(lists):
         raise ConfigError(
@@ -63,7 +64,9 @@ def tune_command(
             "--save out"
         )
     with show_progress() as progress:
-        tuned = tune(opened, examples, lists, metric, method, folds, progress, source=", ".join(questions))
+        tuned = tune(
+            opened, examples, lists, metric, method, folds, progress, source=", ".join(questions), without_text=silent
+        )
     if output is not None:
         write_fusion(output, tuned.fusion, tuned.summary(shlex.join(["dpr", *sys.argv[1:]])))
     if save:
