@@ -7,7 +7,7 @@ retriever, so that any evaluation tool of the field can check the numbers.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -15,9 +15,9 @@ import numpy as np
 
 from dpr.errors import RequestError
 from dpr.evaluation.chart import draw_recall, require_charts
-from dpr.evaluation.gold import PassagePool, judge_questions
+from dpr.evaluation.gold import JudgedQuestions, PassagePool, judge_questions
 from dpr.evaluation.metrics import evaluate, recall_curve
-from dpr.evaluation.report import Cost, FusionUsed, Pool, QuestionSet, Report, System, write_report
+from dpr.evaluation.report import Cost, FusionUsed, Pool, Report, System, write_report
 from dpr.evaluation.trec import write_qrels, write_run
 from dpr.search.fusion import Fusion
 from dpr.types import Example, Hit, Progress, Question, Retriever, no_progress
@@ -58,9 +58,12 @@ def benchmark(
     progress: Progress = no_progress,
     *,
     source: str = "",
+    without_text: int = 0,
     command: str = "",
 ) -> Report:
     """Ask every retriever the same questions and write what each finds, how well and how fast.
+
+    A passage of a question's ``excluded_ids`` is left out of its hits, in the metrics and in the run files.
 
     Args:
         index: the open index.
@@ -71,13 +74,13 @@ def benchmark(
         fusion: how ``hybrid`` fuses; None for the index's own.
         progress: told of every batch of questions.
         source: where the questions come from, for the report.
+        without_text: how many questions the source judges but has no text of, for the report.
         command: the command line, for the report.
 
     Raises:
         RequestError: no or an unknown retriever, no k, a k that a retriever cannot serve, or a fusion without
             ``hybrid``.
-        DataError: two questions share an id, none can be judged, no gold passage is in the index, or an id has white
-            space.
+        DataError: two questions share an id or one has none, none can be judged, or no gold passage is in the index.
         MissingDependencyError: matplotlib is not installed.
     """
     require_charts()
@@ -86,17 +89,17 @@ def benchmark(
     judged = judge_questions(index.passages, examples)
     write_qrels(output / "qrels.trec", judged.qrels)
     for retriever in opened.values():  # the first search may compile or load; it also shows if the depth can be served
-        retriever.search([judged.questions[0].text], depth)
+        retriever.search([judged.questions[0].text], depth + judged.most_excluded)
     metrics = [*(f"recall@{k}" for k in sorted(set(ks))), *RANKED_METRICS]
     systems, curves = {}, {}
     for name, retriever in opened.items():
-        run, cost = _measure(retriever, judged.questions, depth, progress)
+        run, cost = _measure(retriever, judged, depth, progress)
         write_run(output / f"{name}.trec", run, name)
         ranked = {question: [passage for passage, _ in hits] for question, hits in run.items()}
         systems[name] = System(evaluate(ranked, judged.qrels, metrics), cost)
         curves[name] = recall_curve(ranked, judged.qrels, depth)
     pool = Pool(len(index.passages), index.generation)
-    asked = QuestionSet(source, len(judged.questions), judged.gold_missing, judged.left_out)
+    asked = judged.question_set(source, without_text)
     report = Report(systems, pool, asked, depth, _fusion_used(retrievers, fusion or index.fusion), command)
     draw_recall(output / "recall.png", curves, ks, f"{asked.count:,} questions, {pool.passages:,} passages")
     write_report(output / "report.json", report)
@@ -124,17 +127,18 @@ def _fusion_used(names: Sequence[str], fusion: Fusion) -> FusionUsed | None:
 
 
 def _measure(
-    retriever: Retriever, questions: Sequence[Question], depth: int, progress: Progress
+    retriever: Retriever, judged: JudgedQuestions, depth: int, progress: Progress
 ) -> tuple[dict[str, list[tuple[str, float]]], Cost]:
     """Search in batches for the run, then a sample of questions one by one, as a service would."""
+    questions = judged.questions
     run: dict[str, list[tuple[str, float]]] = {}
     batch_s = 0.0
     for start in range(0, len(questions), BATCH_QUESTIONS):
         batch = questions[start : start + BATCH_QUESTIONS]
-        found, elapsed_s = _timed_search(retriever, batch, depth)
+        found, elapsed_s = _timed_search(retriever, batch, depth + judged.most_excluded)
         batch_s += elapsed_s
         run |= {
-            question.id: [(hit.passage_id, hit.score) for hit in hits]
+            question.id: _without(judged.excluded.get(question.id, ()), hits)[:depth]
             for question, hits in zip(batch, found, strict=True)
         }
         progress(f"search {retriever.name}", start + len(batch), len(questions))
@@ -142,6 +146,10 @@ def _measure(
     single_ms = [1000 * _timed_search(retriever, [question], depth)[1] for question in sample]
     p50, p95 = np.percentile(single_ms, [50, 95]).tolist()
     return run, Cost(BATCH_QUESTIONS, 1000 * batch_s / len(questions), len(sample), p50, p95)
+
+
+def _without(excluded_ids: Collection[str], hits: Sequence[Hit]) -> list[tuple[str, float]]:
+    return [(hit.passage_id, hit.score) for hit in hits if hit.passage_id not in excluded_ids]
 
 
 def _timed_search(retriever: Retriever, questions: Sequence[Question], k: int) -> tuple[list[list[Hit]], float]:

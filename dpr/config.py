@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -50,7 +51,8 @@ def load_config(cls: type[Config], path: Path | None = None, overrides: Mapping[
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8-sig")  # Windows' Notepad begins a file with a byte order mark
+        return tomllib.loads(unicodedata.normalize("NFC", text))
     except FileNotFoundError:
         raise ConfigError(f"the settings file {path} does not exist; check its path") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

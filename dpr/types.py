@@ -62,6 +62,11 @@ class Example:
     passage; it is empty where the source does not say. ``grades`` are the relevance grades of the positives
     (all 1 when empty). An unanswerable question (SQuAD 2.0) has a positive passage, no answers and
     ``is_impossible``.
+
+    ``absent_positives`` are the ids and grades of relevant passages of which the data set has no text: no system can
+    find them, and metrics count them all the same. ``excluded_ids`` are passages that count neither as right nor as
+    wrong for this question and are left out of its hits: in BEIR's data sets, the question itself where it is a
+    document too.
     """
 
     question: Question
@@ -70,6 +75,8 @@ class Example:
     answer_starts: tuple[int, ...] = ()
     grades: tuple[int, ...] = ()
     is_impossible: bool = False
+    absent_positives: tuple[tuple[str, int], ...] = ()
+    excluded_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from dpr.config import DEFAULT_ENCODER
 from dpr.console import VersionOption, print_json, run, show_progress
-from dpr.errors import ConfigError, DataError
+from dpr.errors import ConfigError
 from dpr.store.generation import publish_again, read_all, read_current, remove_generations
 from dpr.text.registry import analyzer as analyzer_by_name
 from dpr.types import Analyzer, Encoder, EncoderOptions
@@ -155,9 +155,10 @@ def delete_command(
     as_json: Json = False,
 ) -> None:
     """Delete passages from INDEX by their ids, or by their documents' ids."""
+    from dpr.data.files import read_lines
     from index_builder.update import delete
 
-    names = {*(id or []), *(_lines(ids) if ids else [])}
+    names = {*(id or []), *(line.strip() for _, line in (read_lines(ids) if ids else ()))}
     if not names:
         raise ConfigError("there is nothing to delete; name passages or documents with --id or --ids")
     with show_progress() as progress:
@@ -254,13 +255,6 @@ def _analyzer_of(index: Path) -> Analyzer:
 
 def _command() -> str:
     return shlex.join(["dpr-index", *sys.argv[1:]])
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return [line for line in path.read_text(encoding="utf-8").splitlines() if line]
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError.at(path, None, f"cannot be read as a list of ids ({error})") from error
 
 
 def _load_encoder(name: str, precision: str, backend: str, options: EncoderOptions) -> Encoder:

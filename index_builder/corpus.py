@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from dpr.data.chunk import chunk
+from dpr.data.identity import composed
 from dpr.data.passages import files_of, read_corpus
 from dpr.errors import DataError
 from dpr.store.manifest import SourceRecord
@@ -87,7 +88,7 @@ def write_corpus(
     """Write the passages of all sources to one file, in order; return what each source gave.
 
     A passage (or a document to cut) that was there before with the same id and content, in the sources or among the
-    ``known`` ones, is skipped and counted.
+    ``known`` ones, is skipped and counted, and so is one of a data set that has no text.
 
     Raises:
         DataError: a source cannot be read or is empty, or an id comes again with other content.
@@ -95,7 +96,7 @@ def write_corpus(
     intake = _Intake(sources, chunking, known)
     written = write_passages(path, _reported(intake.passages(), progress))
     progress("corpus", written, written)
-    return tuple(SourceRecord(tally.source, tally.passages, tally.duplicates) for tally in intake.tallies)
+    return tuple(SourceRecord(tally.source, tally.passages, tally.duplicates, tally.empty) for tally in intake.tallies)
 
 
 @dataclass(slots=True)
@@ -103,6 +104,7 @@ class _Tally:
     source: str
     passages: int = 0
     duplicates: int = 0
+    empty: int = 0
 
 
 class _Intake:
@@ -129,15 +131,17 @@ class _Intake:
         for tally in self.tallies:
             self._current = tally
             skipped_before = self._documents.skipped + self._known_found
+            empty_before = self._documents.empty
             yield tally.source  # until the next one is asked for, all that is read is of this source
             tally.duplicates = self._documents.skipped + self._known_found - skipped_before
+            tally.empty = self._documents.empty - empty_before
 
     def _is_known(self, passage: Passage) -> bool:
         row = None if self._known is None else self._known.row_of(passage.id)
         if self._known is None or row is None:
             return False
         there = self._known[row]
-        if (there.title, there.text) != (passage.title, passage.text):
+        if (composed(there.title), composed(there.text)) != (passage.title, composed(passage.text)):
             raise DataError(
                 f"the index has a passage {passage.id!r} with another title or text; give the new one an id of its "
                 "own, or replace the old one with dpr-index upsert"

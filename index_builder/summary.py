@@ -27,8 +27,13 @@ def summary(manifest: Manifest) -> dict[str, object]:
         "segments": len(manifest.segments),
         "deleted": manifest.rows - manifest.passages,
         "duplicates_skipped": sum(source.duplicates for source in made.sources),
+        "empty_skipped": sum(source.empty for source in made.sources),
         "sources": {
-            source.source: {"passages": source.passages, "duplicates_skipped": source.duplicates}
+            source.source: {
+                "passages": source.passages,
+                "duplicates_skipped": source.duplicates,
+                "empty_skipped": source.empty,
+            }
             for source in made.sources
         },
         "terms": manifest.terms,

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dpr.data.identity import composed
 from dpr.data.passages import read_corpus
 from dpr.errors import ConfigError, DataError, IndexLockedError
 from dpr.search.open import open_index
@@ -158,6 +159,8 @@ def delete(
 ) -> Manifest:
     """Delete passages by their ids or by their documents' ids; return the manifest of the next generation.
 
+    Names are compared in NFC, as ids are stored.
+
     Raises:
         DataError: a name is that of no passage and of no document, or nothing would be left.
         IndexFormatError: there is no published index, or what was built failed its verification.
@@ -168,7 +171,7 @@ def delete(
         if draft.published is not None:
             return draft.published
         current, step = Current.read(root), Steps(draft)
-        rows = current.passages.rows_of(names).tolist()
+        rows = current.passages.rows_of({*names, *map(composed, names)}).tolist()
         _refuse_unknown(names, current.passages.get(rows))
         members = current.without(rows)
         if not members:
@@ -290,7 +293,7 @@ def _documents(sources: Sequence[str]) -> set[str]:
 
 
 def _refuse_unknown(names: Collection[str], found: Sequence[Passage]) -> None:
-    known = {name for passage in found for name in (passage.id, passage.document_id)}
-    if unknown := sorted(set(names) - known):
+    known = {composed(name) for passage in found for name in (passage.id, passage.document_id)}
+    if unknown := sorted(name for name in set(names) if composed(name) not in known):
         more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
         raise DataError(f"the index has no passage and no document {unknown[0]!r}{more}; nothing was deleted")

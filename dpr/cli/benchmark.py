@@ -49,15 +49,18 @@ def benchmark_command(
     fused = fusion_of(fusion, weight, fusion_file)
     command = shlex.join(["dpr", *sys.argv[1:]])
     with show_progress() as progress:
+        source = read_examples(questions)
+        examples = list(source)
         report = benchmark(
             open_index(index, encoder_name=encoder),
-            read_examples(questions),
+            examples,
             [name.strip() for name in retrievers.split(",") if name.strip()],
             numbers("--k", k),
             output,
             fused,
             progress,
             source=questions,
+            without_text=source.without_text,
             command=command,
         )
     if as_json:
@@ -75,4 +78,6 @@ def benchmark_command(
     for row in rows:
         table.add_row(*row)
     Console().print(table)
+    for note in report.questions.notes():
+        Console(stderr=True).print(note)
     Console(stderr=True).print(f"report, run files and recall.png are in {output}")

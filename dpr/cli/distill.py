@@ -20,6 +20,7 @@ from dpr.cli.options import (
     ValidateOption,
     show,
 )
+from dpr.cli.questions import retrievable_examples
 from dpr.config import load_config
 from dpr.console import show_progress
 
@@ -85,9 +86,7 @@ def distill_command(
         material = Material(
             texts={source: _texts(source) for source in text or ()},
             pairs={str(path): list(read_parallel(path)) for path in parallel or ()},
-            sources=[
-                Source(name, [one for one in read_examples(name) if not one.is_impossible]) for name in data or ()
-            ],
+            sources=[Source(name, retrievable_examples(name)) for name in data or ()],
         )
         held_out = [example for source in validate or () for example in read_examples(source)]
         record = distill(material, output, settings, held_out, progress, command, overwrite)

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from dpr.cli.options import EncoderOption, IndexOption, JsonOption, check_output_file, show
+from dpr.cli.questions import trainable_examples
 from dpr.console import show_progress
 from dpr.errors import ConfigError
 
@@ -35,7 +36,6 @@ def mine_command(
 ) -> None:
     """Find hard negatives for training: passages ranked high that do not answer their question."""
     from dpr.data.dpr_json import write_dpr_json
-    from dpr.data.passages import read_examples
     from dpr.durable import write_atomically
     from dpr.search.open import open_index
     from dpr.train.mining import Mining, mine
@@ -45,7 +45,7 @@ def mine_command(
     check_output_file(output)
     with show_progress() as progress:
         opened = open_index(index, encoder_name=encoder)
-        examples = [example for source in questions for example in read_examples(source)]
+        examples = [example for source in questions for example in trainable_examples(source)]
         mined = mine(opened, examples, options, progress)
         write_dpr_json(output, mined)
     summary = mined.summary.as_json()

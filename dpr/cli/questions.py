@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,8 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from dpr.types import Example
+
+logger = logging.getLogger(__name__)
 
 RuleOption = Annotated[
     str | None, typer.Option(metavar="NAME", help="squad-1.1, squad-2.0 or korquad-1.0; by default the data's own.")
@@ -27,9 +30,22 @@ def labelled_examples(source: str) -> list[Example]:
 
 def retrievable_examples(source: str) -> list[Example]:
     """Read the questions of a source that have a passage to be found."""
+    return [example for example in trainable_examples(source) if not example.is_impossible]
+
+
+def trainable_examples(source: str) -> list[Example]:
+    """Read the questions of a source, less those whose passages it judges but does not hold; these are counted."""
     from dpr.data.passages import read_examples
 
-    return [example for example in read_examples(source) if not example.is_impossible]
+    examples = list(read_examples(source))
+    usable = [example for example in examples if example.positives or not example.absent_positives]
+    if len(usable) < len(examples):
+        logger.warning(
+            "%s: %d questions are left out; the data set has none of their passages",
+            source,
+            len(examples) - len(usable),
+        )
+    return usable
 
 
 def rule_of(sources: Sequence[str], examples: Sequence[Example]) -> str:

@@ -54,7 +54,6 @@ def tune_command(
 
     if output is not None:
         check_output_file(output)
-    examples = (example for source in questions for example in read_examples(source))
     lists = [name.strip() for name in retriever.split(",") if name.strip()]
     if (output is not None or save) and not is_hybrid(lists):
         raise ConfigError(
@@ -63,7 +62,19 @@ def tune_command(
         )
     with show_progress() as progress:
         opened = open_index(index, encoder_name=encoder)
-        tuned = tune(opened, examples, lists, metric, method, folds, progress, source=", ".join(questions))
+        sources = [read_examples(source) for source in questions]
+        examples = [example for source in sources for example in source]
+        tuned = tune(
+            opened,
+            examples,
+            lists,
+            metric,
+            method,
+            folds,
+            progress,
+            source=", ".join(questions),
+            without_text=sum(source.without_text for source in sources),
+        )
     if output is not None:
         write_fusion(output, tuned.fusion, tuned.summary(shlex.join(["dpr", *sys.argv[1:]])))
     if save:

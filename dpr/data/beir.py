@@ -2,116 +2,143 @@
 
 corpus.jsonl   {"_id", "title", "text"}
 queries.jsonl  {"_id", "text"}
-qrels/*.tsv    query-id <TAB> corpus-id <TAB> score, under a header
+qrels/*.tsv    query-id <TAB> corpus-id <TAB> score, under a header; or another form that `dpr.data.qrels` reads
+
+The public data sets are read as they are distributed: documents without a word, judgements of passages and of questions
+that are not there, questions that are documents themselves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import orjson
 
-from dpr.data.files import Place, read_lines, replacing
+from dpr.data.files import Place, replacing
+from dpr.data.qrels import read_qrels
 from dpr.data.record import Record
 from dpr.data.rows import passage_of, read_jsonl
+from dpr.data.trec_ids import escape_id
 from dpr.errors import DataError
 from dpr.types import Example, Passage, Question
 
 _QRELS_HEADER = "query-id\tcorpus-id\tscore"
 
-Judgements = Mapping[str, Mapping[str, int]]
-"""For a question's id, the grade of each judged passage by its id; 0 is judged and not relevant."""
-
 
 def read_beir_corpus(path: Path) -> Iterator[tuple[Place, Passage]]:
     """Yield each passage of the folder, with its place.
 
-    BEIR's corpora hold documents that are a title alone: the title is then the text.
+    BEIR's corpora hold documents that are a title alone: the title is then the text. A document with neither is a
+    passage without text.
 
     Raises:
         DataError: a row has another form.
     """
     for record in read_jsonl(_part(_folder(path), "corpus.jsonl")):
-        if not record.optional("text", str, "").strip():
-            title = record.optional("title", str, "")
-            record = Record({**record.fields, "text": title, "title": ""}, record.place)
-        yield record.place, passage_of(record)
+        if record.optional("text", str, "").strip():
+            yield record.place, passage_of(record)
+        elif title := record.optional("title", str, "").strip():
+            yield record.place, passage_of(Record({**record.fields, "text": title, "title": ""}, record.place))
+        else:
+            yield record.place, Passage(record.identifier("_id", "id"), "")
 
 
 def read_beir(path: Path) -> Iterator[Example]:
     """Yield the judged questions, in the order of ``queries.jsonl``, with their judged passages.
 
+    A judged passage that is not in the corpus is a passage without text, and a judged question that is not in
+    ``queries.jsonl``, which comes last, one without text: see `dpr.data.examples`. The document whose id is the
+    question's own is excluded from its hits, as ``ignore_identical_ids`` of BEIR's evaluation does it, unless it is
+    judged relevant.
+
     Args:
         path: the folder, read with ``qrels/test.tsv`` (or its only other judgements), or a file of its ``qrels``.
 
     Raises:
-        DataError: a row has another form, or names a question or a passage that is not there.
+        DataError: a row has another form, or no judged question is there.
     """
     folder, qrels = _folder(path), _qrels_file(path)
     judgements = read_qrels(qrels)
     judged = {passage_id for grades in judgements.values() for passage_id in grades}
-    passages = {passage.id: passage for _, passage in read_beir_corpus(folder) if passage.id in judged}
-    seen = set()
+    passages: dict[str, Passage] = {}
+    own_documents: set[str] = set()
+    for _, passage in read_beir_corpus(folder):
+        if (column := _column_of(passage.id, judged)) is not None:
+            passages[column] = passage
+        if _column_of(passage.id, judgements) is not None:
+            own_documents.add(passage.id)
+    unread = dict.fromkeys(judgements)
     for record in read_jsonl(_part(folder, "queries.jsonl")):
-        question = Question(record.identifier("_id", "id"), record.text("text"))
-        if question.id in judgements:
-            seen.add(question.id)
-            yield _example(question, judgements[question.id], passages, qrels)
-    if missing := judgements.keys() - seen:
-        raise DataError.at(qrels, None, f"question {min(missing)!r} is judged but is not in queries.jsonl")
+        question = Question(record.identifier("_id", "id"), record.optional("text", str, ""))
+        if (column := _column_of(question.id, judgements)) is not None:
+            unread.pop(column, None)
+            yield _example(question, judgements[column], passages, own_documents)
+    if len(unread) == len(judgements):
+        cause = f"none of the {len(judgements)} judged questions is in queries.jsonl; fetch the files of one data set"
+        raise DataError.at(qrels, None, cause)
+    for column in unread:
+        yield _example(Question(column, ""), judgements[column], passages, own_documents)
 
 
-def read_qrels(path: Path) -> Judgements:
-    """Read judgements, with or without a header.
-
-    Raises:
-        DataError: a row is not question, passage and whole grade.
-    """
-    judgements: dict[str, dict[str, int]] = {}
-    for place, line in read_lines(path):
-        if place.number == 1 and line.lower().startswith("query-id"):
-            continue
-        cells = line.split("\t")
-        if len(cells) != 3 or not cells[2].strip().lstrip("-").isdecimal():
-            raise place.error(f"{line!r} is not a question id, a passage id and a whole grade with tabs between")
-        judgements.setdefault(cells[0], {})[cells[1]] = int(cells[2])
-    return judgements
+def _column_of(identity: str, judged: Collection[str]) -> str | None:
+    """Return how judgements write an id: as it is, or as TREC's columns hold it; None where they do not have it."""
+    return next((column for column in (identity, escape_id(identity)) if column in judged), None)
 
 
-def _example(question: Question, grades: Mapping[str, int], passages: Mapping[str, Passage], qrels: Path) -> Example:
-    for passage_id in grades:
-        if passage_id not in passages:
-            cause = f"passage {passage_id!r} is judged for question {question.id!r} but is not in corpus.jsonl"
-            raise DataError.at(qrels, None, cause)
-    relevant = {passage_id: grade for passage_id, grade in grades.items() if grade > 0}
+def _example(
+    question: Question, grades: Mapping[str, int], passages: Mapping[str, Passage], own_documents: Collection[str]
+) -> Example:
+    judged = [(passages.get(column, Passage(column, "")), grade) for column, grade in grades.items()]
+    positives = {passage: grade for passage, grade in judged if grade > 0}
+    is_relevant = any(passage.id == question.id for passage in positives)
     return Example(
         question,
-        positives=tuple(passages[passage_id] for passage_id in relevant),
-        negatives=tuple(passages[passage_id] for passage_id in grades if passage_id not in relevant),
-        grades=tuple(relevant.values()) if any(grade != 1 for grade in relevant.values()) else (),
+        positives=tuple(positives),
+        negatives=tuple(passage for passage, grade in judged if grade <= 0),
+        grades=tuple(positives.values()) if any(grade != 1 for grade in positives.values()) else (),
+        excluded_ids=(question.id,) if question.id in own_documents and not is_relevant else (),
     )
 
 
 def _folder(path: Path) -> Path:
-    return path.parent.parent if path.suffix == ".tsv" else path
+    """Return the folder of a data set: the path, or of a file of judgements the folder above it that has a corpus."""
+    if not path.is_file() and path.suffix != ".tsv":
+        return path
+    return next((above for above in path.parents[:2] if _part(above, "corpus.jsonl").is_file()), path.parent.parent)
 
 
 def _part(folder: Path, name: str) -> Path:
-    """Return a file of the folder, or its compressed form where only that is there."""
+    """Return a file of the folder, or its compressed form where only that is there.
+
+    Raises:
+        DataError: the folder holds data sets of its own instead, as CQADupStack's does.
+    """
     plain, compressed = folder / name, folder / f"{name}.gz"
-    return compressed if compressed.exists() and not plain.exists() else plain
+    if plain.exists():
+        return plain
+    if compressed.exists():
+        return compressed
+    if inner := sorted(file.parent.name for file in folder.glob(f"*/{name}*")):
+        cause = f"holds {len(inner)} data sets ({', '.join(inner)}); name one of them, as in beir:{folder / inner[0]}"
+        raise DataError.at(folder, None, cause)
+    return plain
 
 
 def _qrels_file(path: Path) -> Path:
-    if path.suffix == ".tsv":
+    if path.is_file() or path.suffix == ".tsv":
         return path
-    files = sorted((path / "qrels").glob("*.tsv"))
-    chosen = next((file for file in files if file.stem == "test"), files[0] if len(files) == 1 else None)
+    _part(path, "corpus.jsonl")
+    files = sorted(file for file in (path / "qrels").glob("*") if file.is_file() and not file.name.startswith("."))
+    chosen = next((file for file in files if _split(file) == "test"), files[0] if len(files) == 1 else None)
     if chosen is None:
         names = ", ".join(file.name for file in files) or "none"
         raise DataError.at(path / "qrels", None, f"there is no test.tsv (found: {names}); name one of the files itself")
     return chosen
+
+
+def _split(qrels: Path) -> str:
+    return qrels.name.partition(".")[0]
 
 
 def write_beir(folder: Path, passages: Iterable[Passage], examples: Iterable[Example], split: str = "test") -> None:
@@ -128,8 +155,12 @@ def write_beir(folder: Path, passages: Iterable[Passage], examples: Iterable[Exa
             question = example.question
             queries.write(_line({"_id": question.id, "text": question.text}))
             grades = example.grades or (1,) * len(example.positives)
-            judged = [*zip(example.positives, grades, strict=True), *((passage, 0) for passage in example.negatives)]
-            qrels.writelines(f"{question.id}\t{passage.id}\t{grade}\n" for passage, grade in judged)
+            judged = [
+                *((passage.id, grade) for passage, grade in zip(example.positives, grades, strict=True)),
+                *example.absent_positives,
+                *((passage.id, 0) for passage in example.negatives),
+            ]
+            qrels.writelines(f"{question.id}\t{passage_id}\t{grade}\n" for passage_id, grade in judged)
 
 
 def _line(fields: Mapping[str, str]) -> str:

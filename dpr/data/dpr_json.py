@@ -26,7 +26,8 @@ _NEGATIVES = ("hard_negative_ctxs", "negative_ctxs")
 def read_dpr_json(path: Path) -> Iterator[Example]:
     """Yield the file's questions, one in memory at a time; hard negatives come before the others.
 
-    A question without an id is given its number in the file; a passage without an id that of its content.
+    A question without an id is given its number in the file; a passage without an id that of its content. A context
+    may be empty: see `dpr.data.examples`.
 
     Raises:
         DataError: the file or one of its objects has another form.
@@ -50,7 +51,7 @@ def _example(record: Record, identity: str) -> Example:
 
 
 def _passage(context: Record) -> Passage:
-    text = context.text("text")
+    text = context.required("text", str)
     return Passage(
         id=context.identifier("passage_id", "psg_id") or content_id(text),
         text=text,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import unicodedata
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,12 +39,25 @@ class Place:
         return DataError.at(str(self), None, cause)
 
 
+def as_on_disk(path: Path) -> Path:
+    """Return a path as the disk writes it: a name in another Unicode form (macOS decomposes names) is the same name."""
+    if str(path).isascii() or path.exists():
+        return path
+    folder = as_on_disk(path.parent)
+    if not folder.is_dir() or not os.access(folder, os.R_OK):
+        return path
+    name = unicodedata.normalize("NFC", path.name)
+    same = (entry for entry in folder.iterdir() if unicodedata.normalize("NFC", entry.name) == name)
+    return next(same, folder / path.name)
+
+
 def open_binary(path: Path) -> BinaryIO:
     """Open a file for reading, decompressed.
 
     Raises:
         DataError: it does not exist, is a folder, or may not be read.
     """
+    path = as_on_disk(path)
     try:
         if path.suffix == ".gz":
             return cast("BinaryIO", gzip.open(path, "rb"))

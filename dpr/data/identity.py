@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from hashlib import blake2b
 
 from dpr.data.files import Place
@@ -13,14 +14,30 @@ from dpr.types import Passage
 
 def content_id(text: str) -> str:
     """Return 16 hexadecimal digits that depend on the text alone, in whatever Unicode form and file it came."""
-    return blake2b(unicodedata.normalize("NFC", text).encode("utf-8"), digest_size=8).hexdigest()
+    return blake2b(composed(text).encode("utf-8"), digest_size=8).hexdigest()
+
+
+def composed(text: str) -> str:
+    """Return a text in the one form that names and ids have here, NFC: file systems and tools write others."""
+    return unicodedata.normalize("NFC", text)
+
+
+def with_composed_names(passage: Passage) -> Passage:
+    """Return a passage whose id, title and document id are composed; the text, which offsets refer to, stays."""
+    names = passage.id, passage.title, passage.document_id
+    if all(unicodedata.is_normalized("NFC", name) for name in names):
+        return passage
+    passage_id, title, document_id = map(composed, names)
+    return replace(passage, id=passage_id, title=title, document_id=document_id)
 
 
 class UniquePassages(Iterator[Passage]):
-    """Passages without repeats; ``skipped`` counts the repeats left out so far.
+    """Passages with composed names, without repeats and without empty ones.
 
-    A passage whose id was seen with the same title and text is a repeat. One whose id was made from its text
-    (`content_id`) is a repeat whatever its title. Two hashes are kept for each passage, about 130 bytes.
+    ``skipped`` counts the repeats left out so far, ``empty`` the passages without text, which data sets do hold.
+
+    A passage whose id was seen with the same title and text, in any Unicode form, is a repeat. One whose id was made
+    from its text (`content_id`) is a repeat whatever its title. Two hashes are kept for each passage, about 130 bytes.
 
     Raises:
         DataError: while iterating, where an id was seen with another content.
@@ -28,12 +45,17 @@ class UniquePassages(Iterator[Passage]):
 
     def __init__(self, located: Iterable[tuple[Place | None, Passage]]) -> None:
         self.skipped = 0
+        self.empty = 0
         self._located = iter(located)
         self._content_of: dict[int, int] = {}
 
     def __next__(self) -> Passage:
-        for place, passage in self._located:
-            key, content = hash(passage.id), hash((passage.title, passage.text))
+        for place, read_passage in self._located:
+            if not read_passage.text.strip():
+                self.empty += 1
+                continue
+            passage = with_composed_names(read_passage)
+            key, content = hash(passage.id), hash((passage.title, composed(passage.text)))
             seen = self._content_of.get(key)
             if seen is None:
                 self._content_of[key] = content

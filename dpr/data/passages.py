@@ -15,12 +15,12 @@ from pathlib import Path
 from dpr.data.beir import read_beir, read_beir_corpus
 from dpr.data.boolq import read_boolq
 from dpr.data.dpr_json import read_dpr_json
-from dpr.data.files import Place
+from dpr.data.examples import Examples
+from dpr.data.files import Place, as_on_disk
 from dpr.data.identity import UniquePassages
 from dpr.data.pairs import read_pairs
 from dpr.data.qed import read_qed
 from dpr.data.rows import passage_of, read_rows, row_format
-from dpr.data.split import select_articles
 from dpr.data.squad import read_squad, read_squad_passages
 from dpr.errors import DataError
 from dpr.types import Example, Passage
@@ -30,7 +30,11 @@ Located = Iterator[tuple[Place, Passage]]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How to read a data set as questions and as passages; the same passage may come more than once."""
+    """How to read a data set as questions and as passages, as they are.
+
+    The same passage may come more than once, and a passage or a question without text stands for one that the data set
+    names but does not hold: `Examples` and `UniquePassages` leave these out and count them.
+    """
 
     examples: Callable[[Path], Iterator[Example]]
     passages: Callable[[Path], Located]
@@ -88,8 +92,8 @@ def read_corpus(sources: Iterable[str]) -> UniquePassages:
     return UniquePassages(located for source in sources for located in _located(source))
 
 
-def read_examples(source: str) -> Iterator[Example]:
-    """Yield the questions of ``kind:PATH`` or ``kind:PATH@FIRST:LAST`` with their labelled passages, in order.
+def read_examples(source: str) -> Examples:
+    """Return the questions of ``kind:PATH`` or ``kind:PATH@FIRST:LAST`` with their labelled passages, in order.
 
     Raises:
         DataError: the source cannot be read or holds no questions; a question cannot be read, its answers do not stand
@@ -100,8 +104,7 @@ def read_examples(source: str) -> Iterator[Example]:
     if kind is None:
         known = ", ".join(f"{name}:" for name in KINDS)
         raise DataError(f"{source}: is not a source of questions; name its kind, one of {known}")
-    examples = _distinct(kind.examples(path), path)
-    return examples if whole == source else select_articles(examples, first, last)
+    return Examples(kind.examples(path), path, None if whole == source else (first, last))
 
 
 def files_of(source: str) -> list[Path]:
@@ -128,20 +131,20 @@ def _articles(source: str) -> tuple[str, int | None, int | None]:
 
 def _parse(source: str) -> tuple[Kind | None, Path]:
     match = _KIND_AND_PATH.fullmatch(source)
-    if match is None or Path(source).exists():
-        return None, Path(source)
+    if match is None or as_on_disk(Path(source)).exists():
+        return None, as_on_disk(Path(source))
     name, path = match.groups()
     if name not in KINDS:
         raise DataError(f"{source}: unknown kind {name!r}; use one of {', '.join(KINDS)}, or the path of a file alone")
-    return KINDS[name], Path(path)
+    return KINDS[name], as_on_disk(Path(path))
 
 
 def _located(source: str) -> Located:
     kind, path = _parse(source)
     is_empty = True
-    for located in kind.passages(path) if kind else _file_passages(path):
-        is_empty = False
-        yield located
+    for place, passage in kind.passages(path) if kind else _file_passages(path):
+        is_empty = is_empty and not passage.text.strip()
+        yield place, passage
     if is_empty:
         raise DataError.at(path, None, "the corpus is empty; it holds no passage to index")
 
@@ -159,18 +162,3 @@ def _files(path: Path) -> list[Path]:
     if not files:
         raise DataError.at(path, None, "the folder holds no .jsonl, .tsv or .parquet file")
     return files
-
-
-def _distinct(examples: Iterable[Example], path: Path) -> Iterator[Example]:
-    """Pass questions on, each id once."""
-    content_of: dict[str, int] = {}
-    for example in examples:
-        identity = example.question.id
-        content = hash((example.question, example.positives))
-        if identity not in content_of:
-            content_of[identity] = content
-            yield example
-        elif content_of[identity] != content:
-            raise DataError.at(path, None, f"question id {identity!r} comes again with another question or passage")
-    if not content_of:
-        raise DataError.at(path, None, "there is no question in it")

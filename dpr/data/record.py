@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -78,7 +79,10 @@ class Record:
         return value
 
     def identifier(self, *names: str) -> str:
-        """Return the first of the fields that is there, as a string; empty where none is.
+        """Return the first of the fields that is there, as a string in NFC without blanks around it; else empty.
+
+        A number is written as a whole one: 1.0, which a spreadsheet or pandas makes of 1, is ``"1"``. A string stays
+        as it is: ``"1.0"`` may be the number of a section.
 
         Raises:
             DataError: it is neither a string nor a whole number.
@@ -87,9 +91,11 @@ class Record:
             value = self.fields.get(name)
             if value is None:
                 continue
+            if type(value) is float and value.is_integer():
+                value = int(value)
             if type(value) not in (str, int):
                 raise self.error(f"{name!r} is {type_name(value)} where a string or a whole number is expected")
-            return str(value).strip()
+            return unicodedata.normalize("NFC", str(value).strip())
         return ""
 
     def strings(self, name: str) -> tuple[str, ...]:

@@ -69,6 +69,8 @@ def select_articles(examples: Iterable[Example], first: int | None, last: int | 
 
 
 def _article(example: Example) -> str:
+    if not example.positives and example.absent_positives:
+        return example.absent_positives[0][0]
     if not example.positives:
         raise DataError(f"question {example.question.id!r} has no passage, and articles are told by it; give it one")
     passage = example.positives[0]

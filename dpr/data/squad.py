@@ -35,7 +35,7 @@ def read_squad(path: Path, prefix: str = "") -> Iterator[Example]:
 
 
 def read_squad_passages(path: Path) -> Iterator[Passage]:
-    """Yield each paragraph, also one without questions; a repeated paragraph comes again.
+    """Yield each paragraph, also one without questions or without text; a repeated paragraph comes again.
 
     Raises:
         DataError: the file has another form.
@@ -57,7 +57,7 @@ def _paragraphs(path: Path) -> Iterator[tuple[Passage, list[Record]]]:
 
 
 def _passage(article: Record, paragraph: Record, start: int) -> Passage:
-    text = paragraph.text("context")
+    text = paragraph.required("context", str)
     title = paragraph.optional("title", str, "") or article.optional("title", str, "")
     identity = content_id(text)
     # Titles come from addresses of Wikipedia, where a blank is written "_".

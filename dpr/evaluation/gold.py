@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from dpr.errors import DataError
+from dpr.evaluation.report import QuestionSet
 from dpr.types import Example, Passage, Question
 
 
@@ -28,14 +29,34 @@ class PassagePool(Protocol):
 class JudgedQuestions:
     """Questions in the order given, and their gold passages' grades by question id and by passage id of the pool.
 
-    The gold passages of ``gold_missing`` questions are all absent from the pool; ``left_out`` further questions had
-    none to find.
+    The gold passages of ``gold_missing`` questions are all absent from the pool, and ``absent_passages`` judgements are
+    of passages that are; ``left_out`` further questions had none to find. ``excluded`` has for the questions that are
+    passages of the pool themselves the ids to leave out of their hits: see ``excluded_ids`` of `Example`.
     """
 
     questions: tuple[Question, ...]
     qrels: dict[str, dict[str, int]]
     gold_missing: int
     left_out: int
+    absent_passages: int = 0
+    excluded: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def most_excluded(self) -> int:
+        """How many hits the exclusions can cost a question: so many more are to be searched."""
+        return max(map(len, self.excluded.values()), default=0)
+
+    def question_set(self, source: str, without_text: int = 0) -> QuestionSet:
+        """Return what a report says of the questions, of which ``without_text`` more had no text."""
+        return QuestionSet(
+            source,
+            len(self.questions),
+            self.gold_missing,
+            self.left_out,
+            self.absent_passages,
+            without_text,
+            len(self.excluded),
+        )
 
 
 def judge_questions(pool: PassagePool, examples: Iterable[Example]) -> JudgedQuestions:
@@ -48,14 +69,18 @@ def judge_questions(pool: PassagePool, examples: Iterable[Example]) -> JudgedQue
         DataError: two questions share an id, there is no question to judge, or no gold passage at all is found.
     """
     given = list(examples)
-    judged = [example for example in given if example.positives and not example.is_impossible]
+    judged = [
+        example for example in given if (example.positives or example.absent_positives) and not example.is_impossible
+    ]
     if not judged:
         raise DataError(
             f"none of the {len(given)} questions is answerable and has a gold passage; give questions that have both"
         )
     _refuse_repeated(example.question for example in judged)
     found = _find({positive for example in judged for positive in example.positives}, pool)
-    missing = sum(not any(map(found.__contains__, example.positives)) for example in judged)
+    qrels = {example.question.id: _grades(example, found) for example in judged}
+    absent = {question: sum(pool.row_of(name) is None for name in grades) for question, grades in qrels.items()}
+    missing = sum(absent[question] == len(grades) for question, grades in qrels.items())
     if missing == len(judged):
         raise DataError(
             f"none of the gold passages of {len(judged)} questions is among the {len(pool)} passages of the index: "
@@ -63,9 +88,15 @@ def judge_questions(pool: PassagePool, examples: Iterable[Example]) -> JudgedQue
         )
     return JudgedQuestions(
         questions=tuple(example.question for example in judged),
-        qrels={example.question.id: _grades(example, found) for example in judged},
+        qrels=qrels,
         gold_missing=missing,
         left_out=len(given) - len(judged),
+        absent_passages=sum(absent.values()),
+        excluded={
+            example.question.id: ids
+            for example in judged
+            if (ids := frozenset(name for name in example.excluded_ids if pool.row_of(name) is not None))
+        },
     )
 
 
@@ -98,4 +129,6 @@ def _grades(example: Example, found: dict[Passage, Sequence[str]]) -> dict[str, 
     for positive, grade in zip(example.positives, given, strict=True):
         for passage_id in found.get(positive, (positive.id,)):
             grades[passage_id] = max(grade, grades.get(passage_id, grade))
+    for passage_id, grade in example.absent_positives:
+        grades.setdefault(passage_id, grade)
     return grades

@@ -66,12 +66,31 @@ class QuestionSet:
 
     ``count`` questions were judged. The gold passages of ``gold_missing`` of them are not in the pool: no system
     can find them, and they count as misses. ``left_out`` had no passage to find (unanswerable, or not labelled).
+    ``absent_passages`` judgements are of passages that are not in the pool. ``without_text`` judged questions have no
+    text in the data set and were not asked. ``own_passages`` questions are passages of the pool themselves.
     """
 
     source: str
     count: int
     gold_missing: int
     left_out: int
+    absent_passages: int = 0
+    without_text: int = 0
+    own_passages: int = 0
+
+    def notes(self) -> list[str]:
+        """Return a sentence on each count that a reader of the metrics should know of."""
+        sentences = {
+            f"{self.absent_passages:,} judged passages are not in the index; they count as not found": (
+                self.absent_passages
+            ),
+            f"{self.without_text:,} judged questions have no text in the data set and are left out": self.without_text,
+            f"{self.own_passages:,} questions are passages of the index themselves: a question does not find itself, "
+            "it is left out of its hits before metrics and run files are made (ignore_identical_ids of BEIR)": (
+                self.own_passages
+            ),
+        }
+        return [sentence for sentence, count in sentences.items() if count]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +124,7 @@ class Report:
             "systems": {name: system.as_json() for name, system in self.systems.items()},
             "pool": _fields(self.pool),
             "questions": _fields(self.questions),
+            "notes": self.questions.notes(),
             "depth": self.depth,
             "fusion": _fields(self.fusion) if self.fusion else None,
             "command": self.command,

@@ -1,7 +1,7 @@
 """Runs and qrels as the text files of TREC, which every evaluation tool of the field reads.
 
 A run's line is ``question Q0 passage rank score tag``, a line of qrels ``question 0 passage grade``; the columns are
-separated by white space, so no id may hold any.
+separated by white space, so that ids are written escaped, both by the rule of `dpr.data.trec_ids`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
+from dpr.data.files import Place, read_lines
+from dpr.data.identity import composed
+from dpr.data.qrels import columns, is_number, whole_number
+from dpr.data.qrels import read_qrels as read_judgements
+from dpr.data.trec_ids import escape_id, unescape_id
 from dpr.durable import replacing
 from dpr.errors import DataError
+
+RUN_COLUMNS = (6, 5)
 
 ScoredRun = Mapping[str, Sequence[tuple[str, float]]]
 """For each question id, (passage id, score) of what was retrieved, best first."""
@@ -26,18 +33,17 @@ def write_run(path: Path, run: ScoredRun, tag: str) -> None:
     way. So a score that is not below the one before it is written as the next smaller single-precision number.
 
     Raises:
-        DataError: an id or the tag is empty or holds white space.
+        DataError: an id is empty, or the tag is or holds white space.
     """
     _refuse_blanks("tag", tag)
     _write(path, (line for question, ranked in run.items() for line in _run_lines(question, ranked, tag)))
 
 
 def _run_lines(question: str, ranked: Sequence[tuple[str, float]], tag: str) -> Iterator[str]:
-    _refuse_blanks("question id", question)
+    question_column = _column("question id", question)
     scores = _falling(np.array([score for _, score in ranked], dtype=np.float32).tolist())
     for rank, ((passage, _), score) in enumerate(zip(ranked, scores, strict=True), start=1):
-        _refuse_blanks("passage id", passage)
-        yield f"{question} Q0 {passage} {rank} {score:.9g} {tag}\n"
+        yield f"{question_column} Q0 {_column('passage id', passage)} {rank} {score:.9g} {tag}\n"
 
 
 def _falling(scores: Iterable[float]) -> Iterator[float]:
@@ -50,15 +56,25 @@ def _falling(scores: Iterable[float]) -> Iterator[float]:
 def read_run(path: Path) -> dict[str, list[tuple[str, float]]]:
     """Read a run; each question's passages come by falling score, equal scores by the rank column.
 
+    Columns may also be separated by tabs alone, and stand below a header; the last one may be missing.
+
     Raises:
-        DataError: a line does not have six columns, a rank or score is not a number, or a passage is listed twice.
+        DataError: a line has other columns, a rank or score is not a number, or a passage is listed twice.
     """
     run: dict[str, dict[str, tuple[float, int]]] = {}
-    for number, (question, _, passage, rank, score, _) in _columns(path, 6):
+    for number, (place, line) in enumerate(read_lines(path)):
+        cells = columns(line, RUN_COLUMNS)
+        if len(cells) not in RUN_COLUMNS:
+            raise place.error(
+                f"there are {len(cells)} columns where 6 are expected: question, Q0, passage, rank, score, tag"
+            )
+        if number == 0 and not is_number(cells[3]) and not is_number(cells[4]):
+            continue
+        question, passage = (unescape_id(composed(cell)) for cell in (cells[0], cells[2]))
         ranked = run.setdefault(question, {})
         if passage in ranked:
-            raise DataError.at(path, number, f"passage {passage!r} is listed twice for question {question!r}")
-        ranked[passage] = -_score(path, number, score), _integer(path, number, "rank", rank)
+            raise place.error(f"passage {passage!r} is listed twice for question {question!r}")
+        ranked[passage] = -_score(place, cells[4]), _rank(place, cells[3])
     return {
         question: [(passage, -ranked[passage][0]) for passage in sorted(ranked, key=ranked.__getitem__)]
         for question, ranked in run.items()
@@ -69,32 +85,32 @@ def write_qrels(path: Path, qrels: Mapping[str, Mapping[str, int]]) -> None:
     """Write the grades of judged passages.
 
     Raises:
-        DataError: an id is empty or holds white space.
+        DataError: an id is empty.
     """
     _write(path, _qrels_lines(qrels))
 
 
 def _qrels_lines(qrels: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
     for question, grades in qrels.items():
-        _refuse_blanks("question id", question)
+        question_column = _column("question id", question)
         for passage, grade in grades.items():
-            _refuse_blanks("passage id", passage)
-            yield f"{question} 0 {passage} {grade}\n"
+            yield f"{question_column} 0 {_column('passage id', passage)} {grade}\n"
 
 
 def read_qrels(path: Path) -> dict[str, dict[str, int]]:
-    """Read the grades of judged passages.
+    """Read the grades of judged passages, from a file of TREC's four columns or in another form of `dpr.data.qrels`.
 
     Raises:
-        DataError: a line does not have four columns, a grade is not an integer, or a passage is judged twice.
+        DataError: a line has other columns, a grade is not a whole number, or a passage is judged twice, differently.
     """
-    qrels: dict[str, dict[str, int]] = {}
-    for number, (question, _, passage, grade) in _columns(path, 4):
-        grades = qrels.setdefault(question, {})
-        if passage in grades:
-            raise DataError.at(path, number, f"passage {passage!r} is judged twice for question {question!r}")
-        grades[passage] = _integer(path, number, "grade", grade)
-    return qrels
+    return read_judgements(path, unescape_id)
+
+
+def _column(what: str, value: str) -> str:
+    """Return an id as a column holds it."""
+    if not value:
+        raise DataError(f"the {what} is empty; name it to write runs and qrels")
+    return escape_id(value)
 
 
 def _refuse_blanks(what: str, value: str) -> None:
@@ -108,37 +124,15 @@ def _write(path: Path, lines: Iterable[str]) -> None:
         file.writelines(lines)
 
 
-def _columns(path: Path, expected: int) -> Iterator[tuple[int, list[str]]]:
-    if not path.is_file():
-        raise DataError.at(path, None, "there is no such file")
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            columns = _decoded(path, number, line).split()
-            if columns and len(columns) != expected:
-                raise DataError.at(path, number, f"there are {len(columns)} columns where {expected} are expected")
-            if columns:
-                yield number, columns
+def _rank(place: Place, value: str) -> int:
+    rank = whole_number(value)
+    if rank is None:
+        raise place.error(f"the rank {value!r} is not an integer")
+    return rank
 
 
-def _decoded(path: Path, number: int, line: bytes) -> str:
-    try:
-        return line.decode("utf-8")
-    except UnicodeDecodeError:
-        raise DataError.at(path, number, "the line is not UTF-8 text") from None
-
-
-def _integer(path: Path, number: int, what: str, value: str) -> int:
-    try:
-        return int(value)
-    except ValueError:
-        raise DataError.at(path, number, f"the {what} {value!r} is not an integer") from None
-
-
-def _score(path: Path, number: int, value: str) -> float:
-    try:
-        score = float(value)
-    except ValueError:
-        score = math.nan
+def _score(place: Place, value: str) -> float:
+    score = float(value) if is_number(value) else math.nan
     if math.isnan(score):
-        raise DataError.at(path, number, f"the score {value!r} is not a number")
+        raise place.error(f"the score {value!r} is not a number")
     return score

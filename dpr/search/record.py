@@ -65,7 +65,7 @@ def read_fusion(path: Path) -> Fusion:
     if not path.is_file():
         raise DataError.at(path, None, "there is no such file; dpr tune --output writes one")
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8-sig"))
         if isinstance(document, dict):
             document.pop("fitted", None)
         return fusion_of(decode(FusionRecord, document))

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from dpr.errors import RequestError
-from dpr.evaluation.gold import judge_questions
+from dpr.evaluation.gold import JudgedQuestions, judge_questions
 from dpr.evaluation.metrics import Judged, Values, parse_metric
-from dpr.evaluation.report import QuestionSet
 from dpr.search.dense import DenseRetriever
 from dpr.search.fusion import Fusion, fuse
 from dpr.search.hybrid import DEFAULT_DEPTH, CandidateSource, candidates_of
@@ -43,18 +42,20 @@ def tune(
     progress: Progress = no_progress,
     *,
     source: str = "",
+    without_text: int = 0,
 ) -> Tuned:
     """Find the weights that fuse an index's lists best for questions, following coverage as the default fusion does.
 
     Args:
         index: the open index.
-        examples: questions with their gold passages.
+        examples: questions with their gold passages; their ``excluded_ids`` are left out of their hits.
         lists: names of two or three of the index's retrievers.
         objective: the metric to maximize; equal ones are decided by recall@1 (MRR@10 where that is the objective).
         method: how to fuse, a name of `dpr.search.fusion.METHODS`.
         folds: parts of the questions for the cross-validated estimate; 0: no estimate.
         progress: told of every batch of questions, and of every point of the curve.
         source: where the questions come from, for the record.
+        without_text: how many questions the sources judge but have no text of, for the record.
 
     Raises:
         ConfigError: the objective is not a metric.
@@ -68,7 +69,7 @@ def tune(
     sources, metrics = _sources(index, lists, method), _metrics(objective)
     judged = judge_questions(index.passages, given)
     documents = _documents(given, judged.questions)
-    gold = _gold(judged.qrels, index.passages.row_of)
+    gold = _gold(judged, index.passages.row_of)
     grid = weight_grid(len(lists))
     weights = [dict(zip(lists, point, strict=True)) for point in (grid / grid[0].sum()).round(9).tolist()]
     found = {name: _retrieve(name, sources[name], judged.questions, progress) for name in lists}
@@ -86,7 +87,7 @@ def tune(
         ),
         choose(grid, *decisive, documents, default),
         cross_validate(grid, *decisive, documents, folds, default),
-        QuestionSet(source, len(judged.questions), judged.gold_missing, judged.left_out),
+        judged.question_set(source, without_text),
         len(np.unique(documents)),
         index.generation,
     )
@@ -122,35 +123,66 @@ def _metrics(objective: str) -> list[str]:
 
 def _documents(examples: Sequence[Example], questions: Sequence[Question]) -> IntArray:
     """Number the documents of the questions' gold passages, (Q,); where there is one alone, number the questions."""
-    passage_of = {example.question.id: example.positives[0] for example in examples if example.positives}
-    passages = [passage_of[question.id] for question in questions]
-    names = [passage.document_id or passage.title or passage.id for passage in passages]
+    name_of = {example.question.id: _document(example) for example in examples}
+    names = [name_of[question.id] for question in questions]
     numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
     return np.array([numbers[name] for name in names]) if len(numbers) > 1 else np.arange(len(names))
 
 
+def _document(example: Example) -> str:
+    """Return the document of a question's first gold passage; its own id where the data set lacks all of them."""
+    if not example.positives:
+        return example.question.id
+    passage = example.positives[0]
+    return passage.document_id or passage.title or passage.id
+
+
+def _excluded(judged: JudgedQuestions, row_of: Callable[[str], int | None]) -> IntArray:
+    """Return the rows that are left out of each question's hits, (Q, E), padded with -2."""
+    rows = np.full((len(judged.questions), judged.most_excluded), -2, dtype=np.int64)
+    for number, question in enumerate(judged.questions):
+        for place, name in enumerate(judged.excluded.get(question.id, ())):
+            row = row_of(name)
+            rows[number, place] = -2 if row is None else row
+    return rows
+
+
+def _without(rows: IntArray, excluded: IntArray) -> IntArray:
+    """Return rows (Q, k) in their order, less the excluded ones (Q, E), in (Q, k - E)."""
+    is_excluded = (rows[:, :, None] == excluded[:, None, :]).any(axis=2)
+    order = np.argsort(is_excluded, axis=1, kind="stable")
+    kept: IntArray = np.take_along_axis(rows, order, axis=1)[:, : rows.shape[1] - excluded.shape[1]]
+    return kept
+
+
 @dataclass(frozen=True, slots=True)
 class Gold:
-    """The rows of the judged passages of Q questions, (Q, J), and their grades; -2 where a passage is not there."""
+    """The rows of the judged passages of Q questions, (Q, J), and their grades; -2 where a passage is not there.
+
+    ``excluded`` (Q, E) are the rows that are left out of each question's hits, padded with -2.
+    """
 
     rows: IntArray
     grades: IntArray
+    excluded: IntArray
 
     def judge(self, retrieved: IntArray, questions: slice) -> Judged:
-        """Grade the rows (Q, k) that some of the questions got."""
+        """Grade the rows (Q, k + E) that some of the questions got, the first k of those that are not excluded."""
+        retrieved = _without(retrieved, self.excluded[questions])
         rows, grades = self.rows[questions], self.grades[questions]
         matches = retrieved[:, :, None] == rows[:, None, :]  # (Q, k, J)
         return Judged((matches * grades[:, None, :]).sum(axis=2), -np.sort(-grades, axis=1))
 
 
-def _gold(qrels: Mapping[str, Mapping[str, int]], row_of: Callable[[str], int | None]) -> Gold:
+def _gold(judged_questions: JudgedQuestions, row_of: Callable[[str], int | None]) -> Gold:
+    qrels = judged_questions.qrels
     shape = len(qrels), max(map(len, qrels.values()))
     rows, grades = np.full(shape, -2, dtype=np.int64), np.zeros(shape, dtype=np.int64)
     for number, judged in enumerate(qrels.values()):
         found = [row_of(passage) for passage in judged]
         rows[number, : len(judged)] = [-2 if row is None else row for row in found]
         grades[number, : len(judged)] = list(judged.values())
-    return Gold(rows, grades.clip(min=0))
+    return Gold(rows, grades.clip(min=0), _excluded(judged_questions, row_of))
 
 
 def _batches(count: int) -> Iterator[slice]:
@@ -186,13 +218,14 @@ def _curve(
 ) -> dict[str, Values]:
     """Return each metric for every fusion and question, (W, Q)."""
     metrics = {name: parse_metric(name) for name in names}
-    deepest = max(k for _, k in metrics.values())
+    deepest = max(k for _, k in metrics.values()) + gold.excluded.shape[1]
     values = {name: np.empty((len(fusions), len(gold.rows))) for name in names}
     for number, fusion in enumerate(fusions):
         for batch in _batches(len(gold.rows)):
             part = {name: TopK(each.top.rows[batch], each.top.scores[batch]) for name, each in lists.items()}
             coverage = {name: each.coverage[batch] for name, each in lists.items() if each.coverage is not None}
-            judged = gold.judge(fuse(part, deepest, fusion, passage_id, coverage).rows, batch)
+            fused = fuse(part, deepest, fusion, passage_id, coverage)
+            judged = gold.judge(fused.rows, batch)
             for name, (metric, k) in metrics.items():
                 values[name][number, batch] = metric(judged, k)
         progress("fuse", number + 1, len(fusions))

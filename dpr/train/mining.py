@@ -2,6 +2,7 @@
 
 The hits of an index are walked in their order, or in a random one, and a hit becomes a negative unless
 
+* it is one of the question's ``excluded_ids``, such as the question itself, or
 * it is gold: a positive of the question by its id, or by its text (compared in NFC), since an index may know it under
   another id;
 * its score is above ``max_share`` of the positive's: so near, it may be a positive that nobody labelled ("TopK-PercPos"
@@ -184,7 +185,12 @@ class _Miner:
         passages = {hit.rank: self._passages[hit.row] for hit in hits}
         gold = _gold_ranks(example, passages)
         limit = self._options.limit(max((hit.score for hit in hits if hit.rank in gold), default=None))
-        window = [hit for hit in hits if self._options.first_rank <= hit.rank <= self._options.last_rank]
+        window = [
+            hit
+            for hit in hits
+            if self._options.first_rank <= hit.rank <= self._options.last_rank
+            and hit.passage_id not in example.excluded_ids
+        ]
         kept = (
             self._known.get(_text(passages[hit.rank]), passages[hit.rank])
             for hit in _in_order(window, example, self._options.seed)

@@ -10,7 +10,7 @@ import pytest
 import pytrec_eval
 
 from dpr.benchmark import SINGLE_QUESTIONS, benchmark
-from dpr.errors import DataError, MissingDependencyError, RequestError
+from dpr.errors import MissingDependencyError, RequestError
 from dpr.evaluation.trec import read_qrels, read_run
 from dpr.search.fusion import Fusion
 from dpr.types import Example, Hit, ListScore, Passage, Question, Retriever
@@ -182,12 +182,30 @@ def test_a_fusion_of_nothing_that_is_measured_is_refused(tmp_path: Path) -> None
         benchmark(Index(), examples(), ["bm25", "dense"], [1], tmp_path, Fusion("rrf"))
 
 
-def test_ids_that_a_run_file_cannot_hold_are_refused_first(tmp_path: Path) -> None:
-    index = Index()
-    blank = Example(Question("q 1", "find 3"), (PASSAGES[3],))
-    with pytest.raises(DataError, match="question id 'q 1' holds white space"):
-        benchmark(index, [blank], ["bm25"], [1], tmp_path)
-    assert index.opened["bm25"].batches == []
+def test_ids_with_white_space_are_measured_and_come_back(tmp_path: Path) -> None:
+    report = benchmark(Index(), [Example(Question("q 1", "find 3"), (PASSAGES[3],))], ["bm25"], [1], tmp_path)
+    assert report.systems["bm25"].metrics["recall@1"] == 1.0
+    assert read_run(tmp_path / "bm25.trec").keys() == read_qrels(tmp_path / "qrels.trec").keys() == {"q 1"}
+
+
+def test_a_question_does_not_find_itself_and_the_report_says_so(tmp_path: Path) -> None:
+    own = Example(Question("p00", "find 7"), (PASSAGES[7],), excluded_ids=("p00",))
+    report = benchmark(Index(), [own, *examples(1)], ["dense"], [1, 4], tmp_path)  # ranks the gold passage fourth
+    ranked = [passage for passage, _ in read_run(tmp_path / "dense.trec")["p00"]]
+    assert ranked == ["p01", "p02", "p07", *(f"p{number:02}" for number in (3, 4, 5, 6, 8, 9, 10))]
+    assert report.systems["dense"].metrics["mrr@10"] == pytest.approx((1 / 3 + 1 / 4) / 2)
+    assert report.questions.own_passages == 1
+    assert len(json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["notes"]) == 1
+
+
+def test_judgements_of_passages_that_are_nowhere_lower_recall(tmp_path: Path) -> None:
+    half = Example(Question("half", "find 3"), (PASSAGES[3],), absent_positives=(("999", 1),))
+    nothing = Example(Question("nothing", "find 4"), (), absent_positives=(("998", 1),))
+    report = benchmark(Index(), [half, nothing, *examples(2)], ["bm25"], [2], tmp_path, without_text=5)
+    assert report.systems["bm25"].metrics["recall@2"] == pytest.approx((0.5 + 0 + 1 + 1) / 4)
+    asked = report.questions
+    assert (asked.count, asked.gold_missing, asked.absent_passages, asked.without_text) == (4, 1, 2, 5)
+    assert read_qrels(tmp_path / "qrels.trec")["half"] == {"p03": 1, "999": 1}
 
 
 def test_without_matplotlib_nothing_is_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

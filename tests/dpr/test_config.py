@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,12 @@ def test_overrides_win_over_the_file_and_the_file_over_defaults(tmp_path: Path) 
     path = tmp_path / "settings.toml"
     path.write_text('name = "file"\nsteps = 20\n', encoding="utf-8")
     assert load_config(Settings, path, {"steps": 30, "rate": None, "limit": 3}) == Settings("file", 0.5, 30, 3)
+
+
+def test_a_file_of_windows_and_of_macos_is_read_alike(tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_bytes(unicodedata.normalize("NFD", '\ufeffname = "서울"\r\n').encode())
+    assert load_config(Settings, path).name == "서울"
 
 
 def test_a_whole_number_is_a_rate() -> None:

@@ -102,9 +102,9 @@ def test_an_index_is_changed_and_looked_after(
     run: Any, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cli, "_load_encoder", lambda *_: HashEncoder())
-    index, more = str(tmp_path / "index"), write_jsonl(tmp_path / "more.jsonl", [Passage("bonn", "Bonn is a city")])
-    changed = write_jsonl(tmp_path / "changed.jsonl", [Passage("bonn", "Bonn was a capital")])
-    (tmp_path / "ids.txt").write_text("rome\n\nseoul\n", encoding="utf-8")
+    index, more = str(tmp_path / "index"), write_jsonl(tmp_path / "more.jsonl", [Passage("본 bonn", "Bonn is a city")])
+    changed = write_jsonl(tmp_path / "changed.jsonl", [Passage("본 bonn", "Bonn was a capital")])
+    (tmp_path / "ids.txt").write_text("rome\r\n\r\nseoul\r\n", encoding="utf-8-sig")
 
     def result(*arguments: str) -> dict[str, Any]:
         code, out, err = run(*arguments, "--json")
@@ -176,7 +176,7 @@ def test_no_dense_loads_no_encoder(run: Any, source: str, tmp_path: Path, monkey
         ("build --corpus SOURCE --output SOURCE --analyzer words", 2, "is a file; name a folder"),
         ("add INDEX --corpus SOURCE", 1, "build an index there"),
         ("delete INDEX", 2, "name passages or documents with --id or --ids"),
-        ("delete INDEX --ids nowhere.txt", 2, "nowhere.txt: cannot be read as a list of ids"),
+        ("delete INDEX --ids nowhere.txt", 2, "nowhere.txt: no such file"),
         ("publish INDEX latest", 2, "'latest' is no generation"),
         ("verify INDEX", 1, "is not there; build an index there"),
         ("list INDEX", 1, "is not there; build an index there"),

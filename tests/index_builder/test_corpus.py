@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,20 @@ def test_one_id_with_two_contents_is_refused(tmp_path: Path) -> None:
     source = write_jsonl(tmp_path / "corpus.jsonl", [PASSAGES[0], Passage("seoul", "something else")])
     with pytest.raises(DataError, match=r"corpus\.jsonl, line 2: .*'seoul'"):
         write_corpus([source], tmp_path / "passages.arrow")
+
+
+def test_passages_of_a_data_set_without_text_are_skipped_and_counted(tmp_path: Path) -> None:
+    context = [{"title": "t", "text": "something"}, {"title": "t", "text": ""}]
+    dpr = [{"question": "q", "answers": [], "positive_ctxs": context[:1], "negative_ctxs": context[1:]}]
+    squad = {"data": [{"title": "t", "paragraphs": [{"context": "", "qas": []}, {"context": "more", "qas": []}]}]}
+    (tmp_path / "dpr.json").write_text(json.dumps(dpr))
+    (tmp_path / "squad.json").write_text(json.dumps(squad))
+    sources = [f"dpr:{tmp_path / 'dpr.json'}", f"squad:{tmp_path / 'squad.json'}"]
+    records = write_corpus(sources, tmp_path / "passages.arrow")
+    assert records == tuple(SourceRecord(source, 1, 0, empty=1) for source in sources)
+    (tmp_path / "squad.json").write_text(json.dumps({"data": [{"paragraphs": [{"context": " ", "qas": []}]}]}))
+    with pytest.raises(DataError, match=r"squad\.json: the corpus is empty"):
+        write_corpus(sources[1:], tmp_path / "passages.arrow")
 
 
 def test_an_empty_source_is_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -90,6 +91,14 @@ def test_an_index_copied_without_hidden_files_can_be_changed(root: Path) -> None
     add_passages(root, [Passage("oslo", "Oslo is the capital of Norway", "Oslo")])
     assert (root / ".lock").is_file()
     assert delete(root, ["oslo"], WordAnalyzer()).passages == len(PASSAGES)
+
+
+def test_an_id_with_blanks_is_deleted_in_any_unicode_form(root: Path) -> None:
+    name = "2024 안전 교육.pdf"
+    add_passages(root, [Passage(unicodedata.normalize("NFD", name), "text", "title")])
+    with pytest.raises(DataError, match="has all passages of the sources already"):
+        add_passages(root, [Passage(name, "text", "title")])
+    assert delete(root, [unicodedata.normalize("NFD", name)], ANALYZER).passages == len(PASSAGES)
 
 
 def test_nothing_new_is_no_generation(root: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import unicodedata
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,6 +19,15 @@ def test_lines_lose_their_ends_and_blank_ones_are_passed_over(tmp_path: Path) ->
     path = tmp_path / "a.tsv"
     path.write_bytes("\ufeff하나\r\n\n  \n둘\u2028x\n셋".encode())
     assert [(place.number, line) for place, line in read_lines(path)] == [(1, "하나"), (4, "둘\u2028x"), (5, "셋")]
+
+
+def test_a_name_in_another_unicode_form_is_the_same_file(tmp_path: Path) -> None:
+    folder = tmp_path / unicodedata.normalize("NFD", "문서")
+    folder.mkdir()
+    (folder / unicodedata.normalize("NFD", "서울.tsv")).write_text("one\n")
+    assert lines_of(tmp_path / "문서" / "서울.tsv") == ["one"]
+    with pytest.raises(DataError, match=r"부산\.tsv: no such file"):
+        lines_of(tmp_path / "문서" / "부산.tsv")
 
 
 def test_gzip_is_decompressed(tmp_path: Path) -> None:

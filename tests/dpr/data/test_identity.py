@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,4 +42,21 @@ def test_a_content_id_under_another_title_is_a_repeat() -> None:
     first = Passage(content_id("a"), "a", title="one")
     passages = unique_passages([first, Passage(content_id("a"), "a", title="two")])
     assert list(passages) == [first]
+    assert passages.skipped == 1
+
+
+def test_passages_without_text_are_left_out_and_counted() -> None:
+    passages = unique_passages([Passage("1", "a"), Passage("2", ""), Passage("3", " \n", "title")])
+    assert [passage.id for passage in passages] == ["1"]
+    assert (passages.empty, passages.skipped) == (2, 0)
+
+
+def test_passages_that_differ_in_unicode_form_alone_are_one() -> None:
+    passage = Passage("서울.pdf", "수도 서울", "서울", "문서/서울")
+    passage_id, text, title = (unicodedata.normalize("NFD", name) for name in (passage.id, passage.text, passage.title))
+    decomposed = Passage(passage_id, text, title)
+    passages = unique_passages([decomposed, passage, replace(passage, id="b")])
+    first, second = passages
+    assert (first.id, first.title, first.text) == (passage.id, passage.title, decomposed.text)
+    assert second.document_id == "문서/서울"
     assert passages.skipped == 1

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,6 +45,15 @@ def test_absent_and_null_fields_take_their_defaults() -> None:
 def test_an_identifier_is_the_first_that_is_there_as_text() -> None:
     assert Record({"_id": 12, "id": None}, PLACE).identifier("id", "_id") == "12"
     assert Record({"_id": 12, "id": " a "}, PLACE).identifier("id", "_id") == "a"
+
+
+def test_a_number_is_an_identifier_without_its_point_and_text_stays() -> None:
+    assert Record({"id": 1.0}, PLACE).identifier("id") == Record({"id": 1}, PLACE).identifier("id") == "1"
+    assert Record({"id": "1.0"}, PLACE).identifier("id") == "1.0"
+
+
+def test_identifiers_have_one_unicode_form() -> None:
+    assert Record({"id": unicodedata.normalize("NFD", "서울.pdf")}, PLACE).identifier("id") == "서울.pdf"
 
 
 @pytest.mark.parametrize(

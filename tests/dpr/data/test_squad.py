@@ -103,9 +103,11 @@ def test_a_bad_question_is_named(tmp_path: Path, fields: dict[str, object], caus
         list(read_squad(squad_file(tmp_path, question(**fields))))
 
 
-def test_an_empty_paragraph_names_its_article(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"dev\.json: article 1: the field 'context' is empty"):
-        list(read_squad(squad_file(tmp_path, paragraphs=[{"context": "", "qas": []}])))
+def test_an_empty_paragraph_is_a_passage_without_text(tmp_path: Path) -> None:
+    path = tmp_path / "dev.json"
+    path.write_text('{"data": [{"paragraphs": [{"context": "", "qas": []}, {"context": "text", "qas": []}]}]}')
+    assert [passage.text for passage in read_squad_passages(path)] == ["", "text"]
+    assert [passage.text for passage in read_passages(f"squad:{path}")] == ["text"]
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", "{", '{"data": {}}'])

@@ -33,11 +33,30 @@ def test_json_has_the_stable_names(tmp_path: Path) -> None:
     assert report["systems"]["bm25"]["metrics"]["recall@1"]["value"] == 0.79
     assert report["systems"]["dense"]["cost"]["single_ms_p95"] == 12.345
     assert report["pool"] == {"passages": 2067, "generation": "000001"}
-    assert report["questions"] == {"source": "squad:dev.json", "count": 10570, "gold_missing": 0, "left_out": 3}
+    assert report["questions"] == {
+        "source": "squad:dev.json",
+        "count": 10570,
+        "gold_missing": 0,
+        "left_out": 3,
+        "absent_passages": 0,
+        "without_text": 0,
+        "own_passages": 0,
+    }
+    assert report["notes"] == []
     assert report["fusion"]["weights"] == {"bm25": 0.5, "dense": 0.5}
     assert report["versions"]["dpr"] == dpr.__version__
     assert report["machine"]["cores"] >= 1
     assert "색인" in text
+
+
+def test_notes_say_what_a_reader_of_the_metrics_should_know() -> None:
+    questions = QuestionSet(
+        "beir:set", 5, gold_missing=1, left_out=0, absent_passages=2, without_text=3, own_passages=4
+    )
+    absent, silent, own = questions.notes()
+    assert absent == "2 judged passages are not in the index; they count as not found"
+    assert silent == "3 judged questions have no text in the data set and are left out"
+    assert own.startswith("4 questions are passages of the index themselves: a question does not find itself")
 
 
 def test_a_report_without_fusion_says_so() -> None:

@@ -199,3 +199,9 @@ def test_an_index_of_a_time_before_there_was_a_record_is_read(tmp_path: Path) ->
     del document["fusion"]
     path.write_text(json.dumps(signed(document)), encoding="utf-8")
     assert opened(root).fusion == DEFAULT_FUSION
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "fusion.json"
+    path.write_text(json.dumps(RECORD), encoding="utf-8-sig")
+    assert read_fusion(path) == FITTED

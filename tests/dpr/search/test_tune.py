@@ -104,6 +104,22 @@ def test_what_cannot_be_found_counts_and_what_cannot_be_judged_does_not(index: O
         assert after.metrics["mrr@10"] == pytest.approx(before.metrics["mrr@10"] * 30 / 31)
 
 
+def test_excluded_passages_are_left_out_as_a_benchmark_does(index: OpenIndex, tmp_path: Path) -> None:
+    found = index.retriever("bm25").search([example.question.text for example in questions()], 2)
+    second = [
+        (example.question, index.passages[hits[1].row], hits[0].passage_id)
+        for example, hits in zip(questions(), found, strict=True)
+    ]
+    excluding = [Example(question, (gold,), excluded_ids=(first,)) for question, gold, first in second]
+    tuned = tune(index, excluding, folds=0)
+    assert tuned.questions.own_passages == 30
+    for point, name in ((tuned.curve[0], "bm25"), (tuned.curve[-1], "dense")):
+        measured = benchmark(index, excluding, [name], [1], tmp_path).systems[name].metrics
+        assert point.metrics["mrr@10"] == pytest.approx(measured["mrr@10"])
+    assert tuned.curve[0].metrics["mrr@10"] == 1.0
+    assert tune(index, [Example(question, (gold,)) for question, gold, _ in second]).curve[0].metrics["mrr@10"] == 0.5
+
+
 def test_graded_passages_reach_ndcg(index: OpenIndex, tmp_path: Path) -> None:
     passages = corpus()
     graded = [

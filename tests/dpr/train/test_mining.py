@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -236,3 +237,8 @@ def test_an_unknown_retriever_is_refused() -> None:
 def test_settings_out_of_range_are_one_sentence(changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         Mining(**changes)
+
+
+def test_excluded_passages_are_no_negatives() -> None:
+    own = replace(example(), excluded_ids=("p1",))
+    assert ids(list(mine(Index(), [own], Mining(count=3)))) == [["p2", "p4", "p5"]]

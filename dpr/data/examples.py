@@ -1,0 +1,75 @@
+"""The questions of a data set, less what it names but does not hold.
+
+Data sets judge passages that their corpus lacks or holds without a word (BEIR's ArguAna and FiQA), and questions that
+they have no text of (NFCorpus). Formats are read as they are; what becomes of such rows is decided here alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from dpr.data.identity import composed, with_composed_names
+from dpr.data.split import select_articles
+from dpr.errors import DataError
+from dpr.types import Example, Question
+
+Articles = tuple[int | None, int | None]
+"""The first article and the last one, excluded; None for the first and for the end of all."""
+
+
+class Examples(Iterator[Example]):
+    """Questions with their labelled passages, each id once; ``without_text`` counts the questions left out so far.
+
+    Ids are in NFC. A positive passage without text becomes one of ``absent_positives``; a negative one is left out.
+    """
+
+    def __init__(self, examples: Iterable[Example], path: Path, articles: Articles | None = None) -> None:
+        """Give on the examples that were read from ``path``, or those of some of its articles.
+
+        Raises:
+            DataError: while iterating, there is no question, or an id comes again with another question or passage.
+        """
+        self.without_text = 0
+        distinct = self._distinct(examples, path)
+        self._examples = distinct if articles is None else select_articles(distinct, *articles)
+
+    def __next__(self) -> Example:
+        return next(self._examples)
+
+    def _distinct(self, examples: Iterable[Example], path: Path) -> Iterator[Example]:
+        content_of: dict[str, int] = {}
+        for read_example in examples:
+            if not read_example.question.text.strip():
+                self.without_text += 1
+                continue
+            example = without_empty_passages(read_example)
+            identity, content = example.question.id, hash((example.question, example.positives))
+            if identity not in content_of:
+                content_of[identity] = content
+                yield example
+            elif content_of[identity] != content:
+                raise DataError.at(path, None, f"question id {identity!r} comes again with another question or passage")
+        if not content_of:
+            raise DataError.at(path, None, "there is no question in it")
+
+
+def without_empty_passages(example: Example) -> Example:
+    """Return an example with composed ids, whose passages all have text; see `Examples`."""
+    question = example.question
+    grades = example.grades or (1,) * len(example.positives)
+    graded = list(zip(map(with_composed_names, example.positives), grades, strict=True))
+    held = [(passage, grade) for passage, grade in graded if passage.text.strip()]
+    absent = tuple((passage.id, grade) for passage, grade in graded if not passage.text.strip())
+    is_first_absent = bool(graded) and not graded[0][0].text.strip()
+    return replace(
+        example,
+        question=Question(composed(question.id), question.text, question.answers),
+        positives=tuple(passage for passage, _ in held),
+        negatives=tuple(with_composed_names(passage) for passage in example.negatives if passage.text.strip()),
+        answer_starts=() if is_first_absent else example.answer_starts,
+        grades=tuple(grade for _, grade in held) if example.grades else (),
+        absent_positives=(*example.absent_positives, *absent),
+        excluded_ids=tuple(map(composed, example.excluded_ids)),
+    )

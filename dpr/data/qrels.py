@@ -1,0 +1,95 @@
+"""Judgements (qrels) in the forms in which they are handed on, read as one.
+
+    question <TAB> passage <TAB> grade          BEIR's, mostly under a header
+    question 0 passage grade                    TREC's; the second column is not used
+
+A header may have any names. Columns are separated by tabs or, where there are none, by blanks; a grade is a whole
+number, also written ``1.0``. Only between tabs can an id hold blanks itself: TREC's four columns hold it escaped
+(`dpr.data.trec_ids`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from dpr.data.files import Place, read_lines
+from dpr.data.identity import composed
+from dpr.errors import DataError
+
+Judgements = Mapping[str, Mapping[str, int]]
+"""For a question's id, the grade of each judged passage by its id; 0 and less is judged and not relevant."""
+
+
+def read_qrels(path: Path, read_trec_id: Callable[[str], str] = str) -> dict[str, dict[str, int]]:
+    """Read judgements; ids are in NFC, without blanks around them.
+
+    Args:
+        path: the file.
+        read_trec_id: what to make of an id in one of TREC's four columns.
+
+    Raises:
+        DataError: a row has other columns, its grade is not a whole number, or a passage is judged twice, differently.
+    """
+    judgements: dict[str, dict[str, int]] = {}
+    header: tuple[Place, str, str] | None = None
+    for number, (place, line) in enumerate(read_lines(path)):
+        cells = columns(line, (3, 4))
+        if number == 0 and not is_number(cells[-1]):
+            header = place, line, composed(cells[0])
+            continue
+        question, passage, grade = _judgement(place, line, cells, read_trec_id)
+        grades = judgements.setdefault(question, {})
+        if grades.setdefault(passage, grade) != grade:
+            raise place.error(
+                f"passage {passage!r} is judged {grade} for question {question!r}, but was judged {grades[passage]} "
+                "before; keep one of the two rows"
+            )
+    if header is not None and header[2] in judgements:  # it is a row like the others
+        raise _bad_grade(*header[:2])
+    return judgements
+
+
+def _judgement(
+    place: Place, line: str, cells: Sequence[str], read_trec_id: Callable[[str], str]
+) -> tuple[str, str, int]:
+    if len(cells) not in (3, 4):
+        raise place.error(
+            f"there are {len(cells)} columns where three are expected (question, passage, grade), or TREC's four"
+        )
+    question, passage, grade = composed(cells[0]), composed(cells[-2]), whole_number(cells[-1])
+    if not question or not passage:
+        raise place.error(f"{line!r} has an empty id; name the question and the passage")
+    if grade is None:
+        raise _bad_grade(place, line)
+    return (read_trec_id(question), read_trec_id(passage), grade) if len(cells) == 4 else (question, passage, grade)
+
+
+def _bad_grade(place: Place, line: str) -> DataError:
+    return place.error(f"{line!r} is not a question id, a passage id and a whole grade")
+
+
+def columns(line: str, expected: Sequence[int]) -> list[str]:
+    """Return the columns of a line: between tabs where that gives an expected number of them, else between blanks."""
+    cells = [cell.strip() for cell in line.strip().split("\t")]
+    return cells if len(cells) in expected else line.split()
+
+
+def is_number(text: str) -> bool:
+    """Tell whether a text writes a number, be it NaN."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def whole_number(text: str) -> int | None:
+    """Return the whole number that a text writes, also as ``1.0``; None where it writes another thing."""
+    if not is_number(text):
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        number = float(text)
+        return int(number) if number.is_integer() else None

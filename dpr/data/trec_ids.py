@@ -1,0 +1,26 @@
+"""Ids in the columns of TREC's files, which white space separates.
+
+White space in an id is percent-encoded (a blank is ``%20``, U+3000 ``%E3%80%80``), and so is a ``%`` that would
+otherwise be read as the beginning of such a code, or of ``%25`` itself. All other characters stay: an id without white
+space that holds none of these codes is written as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote
+
+_WHITE_SPACE = "".join(character for character in map(chr, range(0x3001)) if character.isspace())
+_CHARACTER_OF = {"%25": "%"} | {quote(character): character for character in _WHITE_SPACE}
+_CODE = re.compile("|".join(_CHARACTER_OF))
+_TO_ESCAPE = re.compile(rf"\s|%(?={'|'.join(code[1:] for code in _CHARACTER_OF)})")
+
+
+def escape_id(identity: str) -> str:
+    """Return an id as a TREC file holds it; `unescape_id` gives the id back."""
+    return _TO_ESCAPE.sub(lambda match: quote(match[0]), identity)
+
+
+def unescape_id(column: str) -> str:
+    """Return the id that a column of a TREC file holds."""
+    return _CODE.sub(lambda match: _CHARACTER_OF[match[0]], column)
