@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from dpr.errors import DataError
-from dpr.types import Example
+from dpr.types import Example, Passage
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,11 @@ def select_articles(examples: Iterable[Example], first: int | None, last: int | 
 def _article(example: Example) -> str:
     if not example.positives:
         raise DataError(f"question {example.question.id!r} has no passage, and articles are told by it; give it one")
-    passage = example.positives[0]
+    return article_of(example.positives[0])
+
+
+def article_of(passage: Passage) -> str:
+    """Return the article that a passage is of: its document, its title, or else itself."""
     return passage.document_id or passage.title or passage.id
 
 

@@ -52,7 +52,9 @@ def test_an_identifier_is_the_first_that_is_there_as_text() -> None:
         ('{"a": ', "is not valid JSON"),
         ("[1]", "is a list where a JSON object is expected"),
         ('{"a": "\\ud800"}', "is not valid JSON"),
-        ('{"a": NaN}', "is not valid JSON"),
+        ('{"a": Infinity, "b": NaN}', "is not valid JSON"),
+        ('{"a": NaN, "b": "\\ud800"}', "is not valid JSON"),
+        ('{"a": NaN', "is not valid JSON"),
     ],
 )
 def test_what_is_not_a_json_object_is_refused(text: str, cause: str) -> None:
