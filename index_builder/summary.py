@@ -28,8 +28,13 @@ def summary(manifest: Manifest) -> dict[str, object]:
         "segments": len(manifest.segments),
         "deleted": manifest.rows - manifest.passages,
         "duplicates_skipped": sum(source.duplicates for source in made.sources),
+        "bad_rows_skipped": sum(source.bad_rows for source in made.sources),
         "sources": {
-            source.source: {"passages": source.passages, "duplicates_skipped": source.duplicates}
+            source.source: {
+                "passages": source.passages,
+                "duplicates_skipped": source.duplicates,
+                "bad_rows_skipped": source.bad_rows,
+            }
             for source in made.sources
         },
         "terms": manifest.terms,

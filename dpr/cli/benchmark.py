@@ -23,7 +23,9 @@ from dpr.cli.options import (
     fusion_of,
     numbers,
 )
+from dpr.cli.questions import EncodingOption, SkipBadRowsOption
 from dpr.console import print_json, show_progress
+from dpr.data.intake import ReadRules
 
 
 def benchmark_command(
@@ -38,6 +40,8 @@ def benchmark_command(
     weight: WeightOption = None,
     fusion_file: FusionFileOption = None,
     encoder: EncoderOption = None,
+    encoding: EncodingOption = "utf-8",
+    skip_bad_rows: SkipBadRowsOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Compare sparse, dense and hybrid retrieval on the same questions."""
@@ -52,7 +56,7 @@ def benchmark_command(
     with show_progress() as progress:
         report = benchmark(
             opened,
-            read_examples(questions),
+            read_examples(questions, ReadRules(encoding, skip_bad_rows)),
             [name.strip() for name in retrievers.split(",") if name.strip()],
             numbers("--k", k),
             output,

@@ -12,7 +12,9 @@ from typing import Annotated
 import typer
 
 from dpr.cli.options import EncoderOption, IndexOption, JsonOption, check_output_file, show
+from dpr.cli.questions import EncodingOption, SkipBadRowsOption
 from dpr.console import show_progress
+from dpr.data.intake import ReadRules
 from dpr.errors import ConfigError
 
 
@@ -31,6 +33,8 @@ def mine_command(
     keep_answers: Annotated[bool, typer.Option("--keep-answers", help="Take passages with an answer too.")] = False,
     seed: Annotated[int | None, typer.Option(help="Draw from the ranks at random; by default, the best.")] = None,
     encoder: EncoderOption = None,
+    encoding: EncodingOption = "utf-8",
+    skip_bad_rows: SkipBadRowsOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Find hard negatives for training: passages ranked high that do not answer their question."""
@@ -44,7 +48,8 @@ def mine_command(
     options = Mining(retriever, count, first, last, max_share, keep_answers, seed)
     check_output_file(output)
     opened = open_index(index, encoder_name=encoder)
-    examples = [example for source in questions for example in read_examples(source)]
+    rules = ReadRules(encoding, skip_bad_rows)
+    examples = [example for source in questions for example in read_examples(source, rules)]
     with show_progress() as progress:
         mined = mine(opened, examples, options, progress)
         write_dpr_json(output, mined)

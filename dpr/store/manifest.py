@@ -150,11 +150,12 @@ class FusionRecord:
 
 @dataclass(frozen=True, slots=True)
 class SourceRecord:
-    """What one source gave: passages indexed, and passages skipped because they were there already."""
+    """What one source gave: passages indexed, passages skipped because they were there already, bad rows left out."""
 
     source: str
     passages: int
     duplicates: int
+    bad_rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)
