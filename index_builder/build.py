@@ -14,6 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TypedDict
 
+from dpr.data.intake import UTF8_RULES, ReadRules
 from dpr.data.passages import read_examples
 from dpr.errors import ConfigError, IndexFormatError
 from dpr.search.record import fusion_of_encoder, record_of
@@ -59,7 +60,7 @@ class BuildOptions:
 
     ``vectors`` are those of the passages, where they were made elsewhere: see `GivenVectors`. The ``target_recall`` is
     measured by passages and by the questions of the sources ``questions``. Long passages are encoded in ``windows``;
-    None: each passage is one vector, as it is where ``vectors`` are given.
+    None: each passage is one vector, as it is where ``vectors`` are given. Sources are read by the ``rules``.
     """
 
     sources: tuple[str, ...]
@@ -76,6 +77,7 @@ class BuildOptions:
     overlap_tokens: int = 0
     windows: WindowRule | None = DEFAULT_WINDOWS
     command: str = ""
+    rules: ReadRules = UTF8_RULES
 
     def __post_init__(self) -> None:
         if not self.sources:
@@ -140,7 +142,7 @@ def build(
     if encoder is None:
         options.check_without_encoder()
     fusion = fusion_of_encoder(encoder.name) if encoder else None
-    questions = _read_questions(options.questions)
+    questions = _read_questions(options.questions, options.rules)
     identity = build_identity(options, encoder, analyzer, questions)
     given = GivenVectors(options.vectors) if options.vectors and encoder else None
     windows = options.windows if encoder and not given else None
@@ -164,6 +166,7 @@ def build(
             target_recall=options.target_recall,
             questions=questions,
             windows=windows,
+            rules=options.rules,
         )
         record, corpus = write_segment(plan, draft, step, progress)
         making = Making(
@@ -216,9 +219,9 @@ def _warn_of_fusion(root: Path, fusion: FusionRecord | None) -> None:
         )
 
 
-def _read_questions(sources: Sequence[str]) -> list[str]:
+def _read_questions(sources: Sequence[str], rules: ReadRules) -> list[str]:
     """Return as many questions of the sources as recall is measured by, evenly spread over them."""
-    texts = [example.question.text for source in sources for example in read_examples(source)]
+    texts = [example.question.text for source in sources for example in read_examples(source, rules)]
     return [texts[place] for place in spread(len(texts), PROBES)] if texts else []
 
 

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from dpr.config import DEFAULT_ENCODER
 from dpr.console import VersionOption, print_json, run, show_progress
+from dpr.data.intake import ReadRules
 from dpr.errors import ConfigError
 from dpr.store.generation import publish_again, read_all, read_current, remove_generations
 from dpr.text.registry import analyzer as analyzer_by_name
@@ -30,6 +31,7 @@ from index_builder.options import (
     DenseParameter,
     Dimension,
     EncoderName,
+    Encoding,
     Index,
     Json,
     MovedEncoder,
@@ -40,6 +42,7 @@ from index_builder.options import (
     Precision,
     QuestionPrompt,
     Questions,
+    SkipBadRows,
     TargetRecall,
     Vectors,
     WindowOverlap,
@@ -88,6 +91,8 @@ def build_command(
     windows: Windows = None,
     window_tokens: WindowTokens = None,
     window_overlap: WindowOverlap = None,
+    encoding: Encoding = "utf-8",
+    skip_bad_rows: SkipBadRows = False,
     as_json: Json = False,
 ) -> None:
     """Index a corpus and publish it as the next generation of INDEX, whole or not at all."""
@@ -108,6 +113,7 @@ def build_command(
         overlap_tokens=overlap_tokens,
         windows=parse_windows(windows, window_tokens, window_overlap, no_dense=no_dense, vectors=vectors),
         command=_command(),
+        rules=ReadRules(encoding, skip_bad_rows),
     )
     terms = analyzer_by_name(analyzer)
     encoder_options = EncoderOptions(question_prompt, passage_prompt, dimension)
@@ -126,10 +132,13 @@ def add_command(
     encoder: MovedEncoder = None,
     precision: Precision = "auto",
     backend: Backend = "auto",
+    encoding: Encoding = "utf-8",
+    skip_bad_rows: SkipBadRows = False,
     as_json: Json = False,
 ) -> None:
     """Add the passages of SOURCEs to INDEX; those that it has already are skipped."""
-    _change(index, corpus, encoder, precision, backend, as_json, replaces=False)
+    rules = ReadRules(encoding, skip_bad_rows)
+    _change(index, corpus, encoder, precision, backend, rules, as_json, replaces=False)
 
 
 @app.command("upsert")
@@ -139,10 +148,13 @@ def upsert_command(
     encoder: MovedEncoder = None,
     precision: Precision = "auto",
     backend: Backend = "auto",
+    encoding: Encoding = "utf-8",
+    skip_bad_rows: SkipBadRows = False,
     as_json: Json = False,
 ) -> None:
     """Add the documents of SOURCEs to INDEX, in place of all passages that it has of the same documents."""
-    _change(index, corpus, encoder, precision, backend, as_json, replaces=True)
+    rules = ReadRules(encoding, skip_bad_rows)
+    _change(index, corpus, encoder, precision, backend, rules, as_json, replaces=True)
 
 
 @app.command("delete")
@@ -234,6 +246,7 @@ def _change(
     encoder: str | None,
     precision: str,
     backend: str,
+    rules: ReadRules,
     as_json: bool,
     *,
     replaces: bool,
@@ -245,7 +258,9 @@ def _change(
         towers = None
         if recorded is not None:
             towers = _load_encoder(encoder or recorded.name, precision, backend, recorded.options)
-        manifest = add(index, corpus, towers, _analyzer_of(index), progress, replaces=replaces, command=_command())
+        manifest = add(
+            index, corpus, towers, _analyzer_of(index), progress, replaces=replaces, command=_command(), rules=rules
+        )
     show(summary(manifest), as_json)
 
 

@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 
 from dpr.data.chunk import chunk
 from dpr.data.identity import composed
+from dpr.data.intake import UTF8_RULES, BadRows, ReadRules
 from dpr.data.passages import files_of, read_corpus
 from dpr.errors import DataError
 from dpr.store.manifest import SourceRecord
@@ -84,19 +85,24 @@ def write_corpus(
     chunking: Chunking | None = None,
     progress: Progress = no_progress,
     known: Known | None = None,
+    rules: ReadRules = UTF8_RULES,
 ) -> tuple[SourceRecord, ...]:
     """Write the passages of all sources to one file, in order; return what each source gave.
 
     A passage (or a document to cut) that was there before with the same id and content, in the sources or among the
-    ``known`` ones, is skipped and counted, and so is one of a data set that has no text.
+    ``known`` ones, is skipped and counted, and so is one of a data set that has no text. Bad rows are refused together,
+    or skipped and counted, as the rules say.
 
     Raises:
         DataError: a source cannot be read or is empty, or an id comes again with other content.
     """
-    intake = _Intake(sources, chunking, known)
+    intake = _Intake(sources, chunking, known, rules)
     written = write_passages(path, _reported(intake.passages(), progress))
     progress("corpus", written, written)
-    return tuple(SourceRecord(tally.source, tally.passages, tally.duplicates, tally.empty) for tally in intake.tallies)
+    return tuple(
+        SourceRecord(tally.source, tally.passages, tally.duplicates, tally.empty, tally.bad_rows)
+        for tally in intake.tallies
+    )
 
 
 @dataclass(slots=True)
@@ -105,17 +111,21 @@ class _Tally:
     passages: int = 0
     duplicates: int = 0
     empty: int = 0
+    bad_rows: int = 0
 
 
 class _Intake:
     """Reads the sources in turn as one corpus, and counts for the one that is being read."""
 
-    def __init__(self, sources: Sequence[str], chunking: Chunking | None, known: Known | None) -> None:
+    def __init__(
+        self, sources: Sequence[str], chunking: Chunking | None, known: Known | None, rules: ReadRules
+    ) -> None:
+        self.bad_rows = BadRows(rules.skip_bad_rows)
         self.tallies = [_Tally(source) for source in sources]
         self._chunking = chunking
         self._known = known
         self._known_found = 0
-        self._documents = read_corpus(self._in_turn())
+        self._documents = read_corpus(self._in_turn(), rules, self.bad_rows)
         self._current = _Tally("")
 
     def passages(self) -> Iterator[Passage]:
@@ -131,8 +141,9 @@ class _Intake:
         for tally in self.tallies:
             self._current = tally
             skipped_before = self._documents.skipped + self._known_found
-            empty_before = self._documents.empty
+            empty_before, bad_before = self._documents.empty, self.bad_rows.count
             yield tally.source  # until the next one is asked for, all that is read is of this source
+            tally.bad_rows = self.bad_rows.count - bad_before
             tally.duplicates = self._documents.skipped + self._known_found - skipped_before
             tally.empty = self._documents.empty - empty_before
 

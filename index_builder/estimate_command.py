@@ -12,6 +12,7 @@ from rich.table import Table
 
 from dpr.config import DEFAULT_ENCODER
 from dpr.console import print_json, show_progress
+from dpr.data.intake import ReadRules
 from dpr.text.registry import analyzer as analyzer_by_name
 from index_builder.options import (
     AnalyzerName,
@@ -20,9 +21,11 @@ from index_builder.options import (
     DenseKind,
     DenseParameter,
     EncoderName,
+    Encoding,
     Json,
     NoDense,
     Precision,
+    SkipBadRows,
     WindowOverlap,
     Windows,
     WindowTokens,
@@ -52,6 +55,8 @@ def estimate_command(
     windows: Windows = None,
     window_tokens: WindowTokens = None,
     window_overlap: WindowOverlap = None,
+    encoding: Encoding = "utf-8",
+    skip_bad_rows: SkipBadRows = False,
     as_json: Json = False,
 ) -> None:
     """Tell what an index of SOURCEs would take on this machine: disk, memory and time; nothing is built."""
@@ -60,13 +65,14 @@ def estimate_command(
     from index_builder.survey import survey
     from index_builder.windows import check_windows
 
+    rules = ReadRules(encoding, skip_bad_rows)
     parameters = parse_parameters(dense_parameter or [])
     rule = parse_windows(windows, window_tokens, window_overlap, no_dense=no_dense)
     with show_progress() as progress:
         loaded = None if no_dense or dimension else load_encoder(encoder, precision, backend)
         if loaded and rule:
             check_windows(rule, loaded)
-        found = survey(corpus, analyzer_by_name(analyzer), loaded, progress, rule)
+        found = survey(corpus, analyzer_by_name(analyzer), loaded, progress, rule, rules)
     width = None if no_dense else dimension or found.dimension
     told = estimate(found, dense_kind, parameters, measure_speeds(width, parameters), passages, width)
     if as_json:

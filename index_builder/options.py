@@ -19,8 +19,15 @@ Corpus = Annotated[
     list[str],
     typer.Option(
         metavar="SOURCE",
-        help="A .jsonl, .tsv or .parquet file (.gz, .zst allowed), a folder of such files, or kind:PATH; repeatable.",
+        help="A .jsonl, .tsv, .csv or .parquet file (.gz, .zst too), a folder of such files, or kind:PATH; repeatable.",
     ),
+]
+Encoding = Annotated[
+    str,
+    typer.Option(metavar="NAME", help="Encoding of the sources: utf-8, cp949, utf-16 or another that Python knows."),
+]
+SkipBadRows = Annotated[
+    bool, typer.Option("--skip-bad-rows", help="Leave out rows that cannot be read, name some and count them.")
 ]
 Precision = Annotated[str, typer.Option(help="Arithmetic of the encoder: auto, fp32 or bf16.")]
 Backend = Annotated[

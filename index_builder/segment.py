@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from dpr.data.intake import UTF8_RULES, ReadRules
 from dpr.errors import DataError
 from dpr.store.arrays import open_vectors
 from dpr.store.generation import GenerationDraft
@@ -41,6 +42,7 @@ class SegmentPlan:
     target_recall: float | None = None
     questions: Sequence[str] = ()
     windows: WindowRule | None = None
+    rules: ReadRules = UTF8_RULES
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,9 @@ def write_segment(
     corpus = step(
         "corpus",
         Corpus,
-        lambda: Corpus(write_corpus(plan.sources, draft.segment.passages, _chunking(plan), progress, known)),
+        lambda: Corpus(
+            write_corpus(plan.sources, draft.segment.passages, _chunking(plan), progress, known, plan.rules)
+        ),
     )
     passages = PassageStore.open(draft.segment.passages)
     if not len(passages):

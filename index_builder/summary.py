@@ -28,11 +28,13 @@ def summary(manifest: Manifest) -> dict[str, object]:
         "deleted": manifest.rows - manifest.passages,
         "duplicates_skipped": sum(source.duplicates for source in made.sources),
         "empty_skipped": sum(source.empty for source in made.sources),
+        "bad_rows_skipped": sum(source.bad_rows for source in made.sources),
         "sources": {
             source.source: {
                 "passages": source.passages,
                 "duplicates_skipped": source.duplicates,
                 "empty_skipped": source.empty,
+                "bad_rows_skipped": source.bad_rows,
             }
             for source in made.sources
         },

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from dpr.data.intake import UTF8_RULES, ReadRules
 from dpr.data.passages import read_corpus
 from dpr.errors import DataError
 from dpr.store.windows import WindowRule
@@ -75,6 +76,7 @@ def survey(
     encoder: Encoder | None,
     progress: Progress = no_progress,
     windows: WindowRule | None = None,
+    rules: ReadRules = UTF8_RULES,
 ) -> Survey:
     """Read the sources whole, analyse and encode some of their passages, long ones in ``windows``.
 
@@ -84,7 +86,7 @@ def survey(
     if not sources:
         raise DataError("there is no source to look at; name at least one")
     began = time.perf_counter()
-    passages, text_bytes, sample = _read(read_corpus(sources), progress)
+    passages, text_bytes, sample = _read(read_corpus(sources, rules), progress)
     read_s = time.perf_counter() - began
     texts, middle = list(map(indexed_text, sample)), (len(sample) + 1) // 2
     first = list(analyzer.batch(texts[:middle]))  # not timed: it loads what the analyzer needs

@@ -10,12 +10,13 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from dpr.data.identity import composed
+from dpr.data.intake import UTF8_RULES, ReadRules
 from dpr.data.passages import read_corpus
 from dpr.errors import ConfigError, DataError, IndexLockedError
 from dpr.search.open import open_index
@@ -100,6 +101,7 @@ def add(
     replaces: bool = False,
     command: str = "",
     run: EncodeRunner = encode_locally,
+    rules: ReadRules = UTF8_RULES,
 ) -> Manifest:
     """Add the passages of sources to an index as the next generation; return its manifest.
 
@@ -117,11 +119,11 @@ def add(
         raise ConfigError("there is no source to add; name at least one")
     before = open_index(root, encoder, analyzer=analyzer).manifest
     made, dense = before.provenance, before.dense or DenseRecord(EXACT_KIND, {})
-    with _change(root, before, "add", [list(map(source_stamp, sources)), replaces]) as draft:
+    with _change(root, before, "add", [list(map(source_stamp, sources)), replaces, asdict(rules)]) as draft:
         if draft.published is not None:
             return draft.published
         current, step = Current.read(root), Steps(draft)
-        replaced = current.passages.rows_of(_documents(sources)).tolist() if replaces else []
+        replaced = current.passages.rows_of(_documents(sources, rules)).tolist() if replaces else []
         members = current.without(replaced)
         plan = SegmentPlan(
             sources,
@@ -134,6 +136,7 @@ def add(
             run,
             exact_below=SMALL_SEGMENT,
             windows=before.windows,
+            rules=rules,
         )
         record, corpus = write_segment(plan, draft, step, progress, current.passages.without(replaced))
         making = Making(
@@ -287,9 +290,9 @@ def _change(root: Path, before: Manifest, name: str, arguments: object) -> Itera
         yield draft
 
 
-def _documents(sources: Sequence[str]) -> set[str]:
+def _documents(sources: Sequence[str], rules: ReadRules) -> set[str]:
     """Return the id of each document of the sources; a passage without one is its own."""
-    return {passage.document_id or passage.id for passage in read_corpus(sources)}
+    return {passage.document_id or passage.id for passage in read_corpus(sources, rules)}
 
 
 def _refuse_unknown(names: Collection[str], found: Sequence[Passage]) -> None:

@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 
 from dpr.cli.options import JsonOption, OverwriteOption, show
+from dpr.cli.questions import EncodingOption, SkipBadRowsOption
 from dpr.config import DEFAULT_BASE, load_config
 from dpr.console import show_progress
+from dpr.data.intake import ReadRules
 
 
 def adapt_command(
@@ -41,6 +43,8 @@ def adapt_command(
     precision: Annotated[str | None, typer.Option(help="Arithmetic: auto, fp32 or bf16.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of new weights, order and masks.")] = None,
     overwrite: OverwriteOption = False,
+    encoding: EncodingOption = "utf-8",
+    skip_bad_rows: SkipBadRowsOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Prepare a base for a language or a domain: new WordPieces, then training to guess masked words of plain text."""
@@ -60,7 +64,8 @@ def adapt_command(
         "precision": precision,
         "seed": seed,
     }
+    rules = ReadRules(encoding, skip_bad_rows)
     settings = load_config(Adaptation, config, options)
     with show_progress() as progress:
-        summary = adapt({source: PlainText(source) for source in text}, output, settings, progress, overwrite)
+        summary = adapt({source: PlainText(source, rules) for source in text}, output, settings, progress, overwrite)
     show(summary, as_json)

@@ -23,7 +23,9 @@ from dpr.cli.options import (
     fusion_of,
     numbers,
 )
+from dpr.cli.questions import EncodingOption, SkipBadRowsOption
 from dpr.console import print_json, show_progress
+from dpr.data.intake import ReadRules
 
 
 def benchmark_command(
@@ -38,6 +40,8 @@ def benchmark_command(
     weight: WeightOption = None,
     fusion_file: FusionFileOption = None,
     encoder: EncoderOption = None,
+    encoding: EncodingOption = "utf-8",
+    skip_bad_rows: SkipBadRowsOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Compare sparse, dense and hybrid retrieval on the same questions."""
@@ -48,8 +52,9 @@ def benchmark_command(
     check_output_folder(output)
     fused = fusion_of(fusion, weight, fusion_file)
     command = shlex.join(["dpr", *sys.argv[1:]])
+    rules = ReadRules(encoding, skip_bad_rows)
     with show_progress() as progress:
-        source = read_examples(questions)
+        source = read_examples(questions, rules)
         examples = list(source)
         report = benchmark(
             open_index(index, encoder_name=encoder),

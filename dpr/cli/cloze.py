@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dpr.cli.options import JsonOption, check_output_file, show
+from dpr.cli.questions import EncodingOption, SkipBadRowsOption
 from dpr.config import load_config
+from dpr.data.intake import ReadRules
 from dpr.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ def cloze_command(
     ] = None,
     limit: Annotated[int, typer.Option(help="Take so many passages of each source; 0: all.")] = 0,
     seed: Annotated[int | None, typer.Option(help="Seed of the choice of words.")] = None,
+    encoding: EncodingOption = "utf-8",
+    skip_bad_rows: SkipBadRowsOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make question-passage pairs of plain text: some words of a sentence, and the passage that it stands in."""
@@ -44,7 +48,7 @@ def cloze_command(
     cloze = load_config(Cloze, config, {"window": window, "questions": questions, "answers": answers, "seed": seed})
     if limit < 0:
         raise ConfigError(f"--limit is {limit}; give a number of passages, or 0 for all")
-    examples = cloze_examples(_passages(text, cloze.window, limit), cloze)
+    examples = cloze_examples(_passages(text, cloze.window, limit, ReadRules(encoding, skip_bad_rows)), cloze)
     first = next(examples, None)
     if first is None:
         raise DataError(f"{', '.join(text)}: no sentence of three words or more; give running text")
@@ -52,11 +56,12 @@ def cloze_command(
     show({"questions": written, "file": str(output)}, as_json)
 
 
-def _passages(sources: list[str], window: int, limit: int) -> Iterator[Passage]:
+def _passages(sources: list[str], window: int, limit: int, rules: ReadRules) -> Iterator[Passage]:
     from dpr.data.cloze import joined_lines
-    from dpr.data.plain_text import PLAIN_ENDINGS, PlainText, passages_of
+    from dpr.data.passages import read_passages
+    from dpr.data.plain_text import PLAIN_ENDINGS, PlainText
 
     for source in sources:
         lines = source.endswith(PLAIN_ENDINGS)
-        passages = joined_lines(PlainText(source), window) if lines else passages_of(source)
+        passages = joined_lines(PlainText(source, rules), window) if lines else read_passages(source, rules)
         yield from itertools.islice(passages, limit or None)

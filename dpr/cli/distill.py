@@ -20,9 +20,10 @@ from dpr.cli.options import (
     ValidateOption,
     show,
 )
-from dpr.cli.questions import retrievable_examples
+from dpr.cli.questions import EncodingOption, SkipBadRowsOption, retrievable_examples
 from dpr.config import load_config
 from dpr.console import show_progress
+from dpr.data.intake import ReadRules
 
 if TYPE_CHECKING:
     from dpr.types import Passage
@@ -68,6 +69,8 @@ def distill_command(
     learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of new weights and of the order.")] = None,
     overwrite: OverwriteOption = False,
+    encoding: EncodingOption = "utf-8",
+    skip_bad_rows: SkipBadRowsOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Teach a student the vectors or the scores of a teacher."""
@@ -81,23 +84,25 @@ def distill_command(
 
     names = {field.name for field in fields(Distillation)}
     settings = load_config(Distillation, config, {name: value for name, value in given.items() if name in names})
+    rules = ReadRules(encoding, skip_bad_rows)
     command = shlex.join(["dpr", *sys.argv[1:]])
     with show_progress() as progress:
         material = Material(
-            texts={source: _texts(source) for source in text or ()},
-            pairs={str(path): list(read_parallel(path)) for path in parallel or ()},
-            sources=[Source(name, retrievable_examples(name)) for name in data or ()],
+            texts={source: _texts(source, rules) for source in text or ()},
+            pairs={str(path): list(read_parallel(path, rules)) for path in parallel or ()},
+            sources=[Source(name, retrievable_examples(name, rules)) for name in data or ()],
         )
-        held_out = [example for source in validate or () for example in read_examples(source)]
+        held_out = [example for source in validate or () for example in read_examples(source, rules)]
         record = distill(material, output, settings, held_out, progress, command, overwrite)
     show(record, as_json)
 
 
-def _texts(source: str) -> list[Passage]:
+def _texts(source: str, rules: ReadRules) -> list[Passage]:
     from dpr.data.identity import content_id
-    from dpr.data.plain_text import PLAIN_ENDINGS, PlainText, passages_of
+    from dpr.data.passages import read_passages
+    from dpr.data.plain_text import PLAIN_ENDINGS, PlainText
     from dpr.types import Passage
 
     if source.endswith(PLAIN_ENDINGS):
-        return [Passage(content_id(line), line) for line in PlainText(source)]
-    return list(passages_of(source))
+        return [Passage(content_id(line), line) for line in PlainText(source, rules)]
+    return list(read_passages(source, rules))

@@ -24,9 +24,10 @@ from dpr.cli.options import (
     fusion_of,
     numbers,
 )
-from dpr.cli.questions import RuleOption, labelled_examples, rule_of, show_metrics
+from dpr.cli.questions import EncodingOption, RuleOption, SkipBadRowsOption, labelled_examples, rule_of, show_metrics
 from dpr.config import DEFAULT_READER
 from dpr.console import print_json, show_progress
+from dpr.data.intake import ReadRules
 
 
 def evaluate_command(
@@ -49,6 +50,8 @@ def evaluate_command(
     encoder: EncoderOption = None,
     precision: PrecisionOption = "auto",
     backend: BackendOption = "auto",
+    encoding: EncodingOption = "utf-8",
+    skip_bad_rows: SkipBadRowsOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Measure answers end to end: retrieve k passages, read them, compare with the gold answers."""
@@ -58,8 +61,9 @@ def evaluate_command(
 
     check_output_folder(output)
     fused, depths = fusion_of(fusion, weight, fusion_file), numbers("--k", k)
+    rules = ReadRules(encoding, skip_bad_rows)
     with show_progress() as progress:
-        examples = [example for source in questions for example in labelled_examples(source)]
+        examples = [example for source in questions for example in labelled_examples(source, rules)]
         report, results = evaluate(
             open_index(index, encoder_name=encoder),
             load_reader(reader, precision, backend=backend),

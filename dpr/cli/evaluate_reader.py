@@ -17,9 +17,10 @@ from dpr.cli.options import (
     ReaderOption,
     check_output_folder,
 )
-from dpr.cli.questions import RuleOption, labelled_examples, rule_of, show_metrics
+from dpr.cli.questions import EncodingOption, RuleOption, SkipBadRowsOption, labelled_examples, rule_of, show_metrics
 from dpr.config import DEFAULT_READER
 from dpr.console import print_json, show_progress
+from dpr.data.intake import UTF8_RULES, ReadRules
 
 if TYPE_CHECKING:
     from dpr.types import Example
@@ -42,6 +43,8 @@ def evaluate_reader_command(
     ] = None,
     precision: PrecisionOption = "auto",
     backend: BackendOption = "auto",
+    encoding: EncodingOption = "utf-8",
+    skip_bad_rows: SkipBadRowsOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Measure a reader on the gold passages: exact match, F1, and when it says that there is no answer."""
@@ -53,8 +56,9 @@ def evaluate_reader_command(
     if output is not None:
         check_output_folder(output)
         require_charts()
+    rules = ReadRules(encoding, skip_bad_rows)
     with show_progress() as progress:
-        examples = gold_examples(data, negatives)
+        examples = gold_examples(data, negatives, rules)
         chosen = rule or rule_of(data, examples)
         check_rule(chosen)
         opened = load_reader(reader, precision, backend=backend)
@@ -73,9 +77,9 @@ def evaluate_reader_command(
         typer.echo(f"report.json, answers.json and risk-coverage.png are in {output}", err=True)
 
 
-def gold_examples(sources: list[str], negatives: bool) -> list[Example]:
+def gold_examples(sources: list[str], negatives: bool, rules: ReadRules = UTF8_RULES) -> list[Example]:
     """Read labelled questions and, where asked to, add each one over a passage without its answer."""
     from dpr.reader.negatives import add_negatives
 
-    examples = [example for source in sources for example in labelled_examples(source)]
+    examples = [example for source in sources for example in labelled_examples(source, rules)]
     return add_negatives(examples, share=1.0, depth=10, seed=1) if negatives else examples

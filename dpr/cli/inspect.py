@@ -15,7 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from dpr.cli.options import JsonOption, check_output_folder
+from dpr.cli.questions import EncodingOption, SkipBadRowsOption
 from dpr.console import escape, print_json, show_progress, visible
+from dpr.data.intake import ReadRules
 from dpr.durable import write_atomically
 from dpr.errors import ConfigError
 
@@ -44,6 +46,8 @@ def inspect_command(
     output: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of similarity.png and inspection.json.")
     ] = None,
+    encoding: EncodingOption = "utf-8",
+    skip_bad_rows: SkipBadRowsOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show what an encoder sees and how it judges: tokens, similarities, ranks; before and after training."""
@@ -53,7 +57,7 @@ def inspect_command(
     if output is not None:
         check_output_folder(output)
     texts = text or []
-    sample = _sample(texts, questions, count, pool)
+    sample = _sample(texts, questions, count, pool, ReadRules(encoding, skip_bad_rows))
     if output is not None and sample is not None:
         require_charts()
     names = {"before": before, "after": encoder} if before else {"after": encoder}
@@ -77,7 +81,7 @@ def inspect_command(
         Console(stderr=True).print(f"written to {output}", highlight=False)
 
 
-def _sample(texts: list[str], questions: str | None, count: int, pool: int) -> Sample | None:
+def _sample(texts: list[str], questions: str | None, count: int, pool: int, rules: ReadRules) -> Sample | None:
     from dpr.data.passages import read_examples
     from dpr.train.inspection import Sample
 
@@ -86,7 +90,7 @@ def _sample(texts: list[str], questions: str | None, count: int, pool: int) -> S
     if not all(item.strip() for item in texts):
         raise ConfigError("a --text is empty; give it some letters")
     if questions is not None:
-        return Sample.of_examples(read_examples(questions), count, pool)
+        return Sample.of_examples(read_examples(questions, rules), count, pool)
     return Sample.of_texts(texts) if len(texts) > 1 else None
 
 

@@ -12,8 +12,9 @@ from typing import Annotated
 import typer
 
 from dpr.cli.options import EncoderOption, IndexOption, JsonOption, check_output_file, show
-from dpr.cli.questions import trainable_examples
+from dpr.cli.questions import EncodingOption, SkipBadRowsOption, trainable_examples
 from dpr.console import show_progress
+from dpr.data.intake import ReadRules
 from dpr.errors import ConfigError
 
 
@@ -32,6 +33,8 @@ def mine_command(
     keep_answers: Annotated[bool, typer.Option("--keep-answers", help="Take passages with an answer too.")] = False,
     seed: Annotated[int | None, typer.Option(help="Draw from the ranks at random; by default, the best.")] = None,
     encoder: EncoderOption = None,
+    encoding: EncodingOption = "utf-8",
+    skip_bad_rows: SkipBadRowsOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Find hard negatives for training: passages ranked high that do not answer their question."""
@@ -43,9 +46,10 @@ def mine_command(
     first, last = _ranks(ranks)
     options = Mining(retriever, count, first, last, max_share, keep_answers, seed)
     check_output_file(output)
+    rules = ReadRules(encoding, skip_bad_rows)
     with show_progress() as progress:
         opened = open_index(index, encoder_name=encoder)
-        examples = [example for source in questions for example in trainable_examples(source)]
+        examples = [example for source in questions for example in trainable_examples(source, rules)]
         mined = mine(opened, examples, options, progress)
         write_dpr_json(output, mined)
     summary = mined.summary.as_json()

@@ -11,6 +11,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from dpr.data.intake import UTF8_RULES, ReadRules
+
 if TYPE_CHECKING:
     from dpr.types import Example
 
@@ -21,23 +23,32 @@ RuleOption = Annotated[
 ]
 
 
-def labelled_examples(source: str) -> list[Example]:
+EncodingOption = Annotated[
+    str,
+    typer.Option(metavar="NAME", help="Encoding of the questions: utf-8, cp949, utf-16 or another that Python knows."),
+]
+SkipBadRowsOption = Annotated[
+    bool, typer.Option("--skip-bad-rows", help="Leave out questions that cannot be read, name some and count them.")
+]
+
+
+def labelled_examples(source: str, rules: ReadRules = UTF8_RULES) -> list[Example]:
     """Read the questions of a source that say of themselves what a reader should do: answer, or find no answer."""
     from dpr.data.passages import read_examples
 
-    return [example for example in read_examples(source) if example.question.answers or example.is_impossible]
+    return [example for example in read_examples(source, rules) if example.question.answers or example.is_impossible]
 
 
-def retrievable_examples(source: str) -> list[Example]:
+def retrievable_examples(source: str, rules: ReadRules = UTF8_RULES) -> list[Example]:
     """Read the questions of a source that have a passage to be found."""
-    return [example for example in trainable_examples(source) if not example.is_impossible]
+    return [example for example in trainable_examples(source, rules) if not example.is_impossible]
 
 
-def trainable_examples(source: str) -> list[Example]:
+def trainable_examples(source: str, rules: ReadRules = UTF8_RULES) -> list[Example]:
     """Read the questions of a source, less those whose passages it judges but does not hold; these are counted."""
     from dpr.data.passages import read_examples
 
-    examples = list(read_examples(source))
+    examples = list(read_examples(source, rules))
     usable = [example for example in examples if example.positives or not example.absent_positives]
     if len(usable) < len(examples):
         logger.warning(

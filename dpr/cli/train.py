@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -24,9 +25,10 @@ from dpr.cli.options import (
     show,
     sources_of,
 )
-from dpr.cli.questions import retrievable_examples
+from dpr.cli.questions import EncodingOption, SkipBadRowsOption, retrievable_examples
 from dpr.config import load_config
 from dpr.console import show_progress
+from dpr.data.intake import ReadRules
 
 OutputOption = Annotated[
     Path, typer.Option(metavar="DIR", help="Folder of the pair; an interrupted run goes on in it.")
@@ -63,6 +65,8 @@ def train_command(
     precision: Annotated[str | None, typer.Option(help="Arithmetic: auto, fp32, bf16 or fp16.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of new weights and of the order.")] = None,
     overwrite: OverwriteOption = False,
+    encoding: EncodingOption = "utf-8",
+    skip_bad_rows: SkipBadRowsOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train BERT_q and BERT_p with in-batch negatives on questions and their passages."""
@@ -73,11 +77,12 @@ def train_command(
 
     names = {field.name for field in fields(Training)}
     training = load_config(Training, config, {name: value for name, value in given.items() if name in names})
+    rules = ReadRules(encoding, skip_bad_rows)
     command = shlex.join(["dpr", *sys.argv[1:]])
     with show_progress() as progress:
-        held_out = [example for source in validate or () for example in read_examples(source)]
+        held_out = [example for source in validate or () for example in read_examples(source, rules)]
         record = train(
-            sources_of(data, data_weight, retrievable_examples),
+            sources_of(data, data_weight, partial(retrievable_examples, rules=rules)),
             output,
             training,
             held_out,

@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -22,9 +23,10 @@ from dpr.cli.options import (
     show,
     sources_of,
 )
-from dpr.cli.questions import retrievable_examples
+from dpr.cli.questions import EncodingOption, SkipBadRowsOption, retrievable_examples
 from dpr.config import load_config
 from dpr.console import show_progress
+from dpr.data.intake import ReadRules
 
 
 def train_cross_encoder_command(
@@ -47,6 +49,8 @@ def train_cross_encoder_command(
     precision: Annotated[str | None, typer.Option(help="Arithmetic: auto, fp32, bf16 or fp16.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of new weights, order and negatives.")] = None,
     overwrite: OverwriteOption = False,
+    encoding: EncodingOption = "utf-8",
+    skip_bad_rows: SkipBadRowsOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train a model that reads a question with a passage, to tell its passage from hard negatives."""
@@ -58,10 +62,11 @@ def train_cross_encoder_command(
     names = {field.name for field in fields(CrossEncoderTraining)}
     values = {name: value for name, value in given.items() if name in names}
     training = load_config(CrossEncoderTraining, config, values)
+    rules = ReadRules(encoding, skip_bad_rows)
     command = shlex.join(["dpr", *sys.argv[1:]])
     with show_progress() as progress:
-        held_out = [example for source in validate or () for example in read_examples(source)]
-        sources = sources_of(data, data_weight, retrievable_examples)
+        held_out = [example for source in validate or () for example in read_examples(source, rules)]
+        sources = sources_of(data, data_weight, partial(retrievable_examples, rules=rules))
         record = train_cross_encoder(sources, output, training, held_out, progress, command, overwrite)
     if os.environ.get("RANK", "0") == "0":  # one of several processes speaks for all
         show(record, as_json)

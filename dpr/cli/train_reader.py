@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,9 +23,10 @@ from dpr.cli.options import (
     show,
     sources_of,
 )
-from dpr.cli.questions import labelled_examples, rule_of
+from dpr.cli.questions import EncodingOption, SkipBadRowsOption, labelled_examples, rule_of
 from dpr.config import load_config
 from dpr.console import show_progress
+from dpr.data.intake import ReadRules
 
 if TYPE_CHECKING:
     from dpr.train.reader import ReadingSet
@@ -65,6 +67,8 @@ def train_reader_command(
     precision: Annotated[str | None, typer.Option(help="Arithmetic: auto, fp32, bf16 or fp16.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, order and negatives.")] = None,
     overwrite: OverwriteOption = False,
+    encoding: EncodingOption = "utf-8",
+    skip_bad_rows: SkipBadRowsOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train an MRC reader on questions with answer offsets."""
@@ -74,17 +78,18 @@ def train_reader_command(
 
     names = {field.name for field in fields(ReaderTraining)}
     training = load_config(ReaderTraining, config, {name: value for name, value in given.items() if name in names})
+    rules = ReadRules(encoding, skip_bad_rows)
     command = shlex.join(["dpr", *sys.argv[1:]])
     with show_progress() as progress:
-        held_out = [_reading_set(source) for source in validate or ()]
-        sources = sources_of(data, data_weight, labelled_examples)
+        held_out = [_reading_set(source, rules) for source in validate or ()]
+        sources = sources_of(data, data_weight, partial(labelled_examples, rules=rules))
         record = train_reader(sources, output, training, None, held_out, teacher or (), progress, command, overwrite)
     if os.environ.get("RANK", "0") == "0":  # one of several processes speaks for all
         show(record, as_json)
 
 
-def _reading_set(source: str) -> ReadingSet:
+def _reading_set(source: str, rules: ReadRules) -> ReadingSet:
     from dpr.train.reader import ReadingSet
 
-    examples = labelled_examples(source)
+    examples = labelled_examples(source, rules)
     return ReadingSet(examples, rule_of([source], examples))

@@ -13,7 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 from dpr.cli.options import EncoderOption, IndexOption, JsonOption, check_output_file
+from dpr.cli.questions import EncodingOption, SkipBadRowsOption
 from dpr.console import print_json, show_progress
+from dpr.data.intake import ReadRules
 from dpr.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -44,6 +46,8 @@ def tune_command(
         bool, typer.Option("--save", help="Record the weights in the index: the default of every search of it.")
     ] = False,
     encoder: EncoderOption = None,
+    encoding: EncodingOption = "utf-8",
+    skip_bad_rows: SkipBadRowsOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Find the fusion weights that suit an index and its questions."""
@@ -54,6 +58,7 @@ def tune_command(
 
     if output is not None:
         check_output_file(output)
+    rules = ReadRules(encoding, skip_bad_rows)
     lists = [name.strip() for name in retriever.split(",") if name.strip()]
     if (output is not None or save) and not is_hybrid(lists):
         raise ConfigError(
@@ -62,7 +67,7 @@ def tune_command(
         )
     with show_progress() as progress:
         opened = open_index(index, encoder_name=encoder)
-        sources = [read_examples(source) for source in questions]
+        sources = [read_examples(source, rules) for source in questions]
         examples = [example for source in sources for example in source]
         tuned = tune(
             opened,

@@ -12,8 +12,9 @@ import typer
 
 from dpr.cli.evaluate_reader import NegativesOption, gold_examples
 from dpr.cli.options import EncoderOption, FusionFileOption, JsonOption, RetrieverOption, fusion_of, show
-from dpr.cli.questions import labelled_examples, rule_of
+from dpr.cli.questions import EncodingOption, SkipBadRowsOption, labelled_examples, rule_of
 from dpr.console import show_progress
+from dpr.data.intake import ReadRules
 from dpr.errors import ConfigError
 
 GoldOption = Annotated[
@@ -23,6 +24,10 @@ GoldOption = Annotated[
 
 WeightsOption = Annotated[
     bool, typer.Option(help="Fit the weights of retrieval score and relevance head, not the probability alone.")
+]
+AnswerPrecisionOption = Annotated[
+    float | None,
+    typer.Option(help="Choose the threshold at which such a share of the answers is right, not that of best F1."),
 ]
 AbsentShareOption = Annotated[
     float,
@@ -34,10 +39,7 @@ def tune_reader_command(
     reader: Annotated[Path, typer.Option(metavar="DIR", help="The reader; what is chosen is stored in it.")],
     data: GoldOption = None,
     negatives: NegativesOption = False,
-    precision: Annotated[
-        float | None,
-        typer.Option(help="Choose the threshold at which such a share of the answers is right, not that of best F1."),
-    ] = None,
+    precision: AnswerPrecisionOption = None,
     index: Annotated[
         Path | None, typer.Option(metavar="INDEX", help="Index to fit the weights and the probability on.")
     ] = None,
@@ -50,6 +52,8 @@ def tune_reader_command(
     absent_share: AbsentShareOption = 0.25,
     fusion_file: FusionFileOption = None,
     encoder: EncoderOption = None,
+    encoding: EncodingOption = "utf-8",
+    skip_bad_rows: SkipBadRowsOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Choose a reader's threshold, probability and weights on held-out questions, and store them in it."""
@@ -70,15 +74,15 @@ def tune_reader_command(
         raise ConfigError("--negatives adds questions to --data, which is not given; give it, or leave --negatives out")
     if precision is not None and not (data and 0 < precision <= 1):
         raise ConfigError(f"--precision is {precision:g}; give a share above 0 and up to 1, together with --data")
+    rules = ReadRules(encoding, skip_bad_rows)
     record: dict[str, object] = {"command": shlex.join(["dpr", *sys.argv[1:]])}
     with show_progress() as progress:
         opened = load_reader(reader)
         if data:
-            opened.config, record["no_answer"] = tune_no_answer(
-                opened, gold_examples(data, negatives), precision, progress
-            )
+            examples = gold_examples(data, negatives, rules)
+            opened.config, record["no_answer"] = tune_no_answer(opened, examples, precision, progress)
         if index is not None and questions:
-            examples = [example for source in questions for example in labelled_examples(source)]
+            examples = [example for source in questions for example in labelled_examples(source, rules)]
             fused = fusion_of(None, None, fusion_file)
             searched = open_index(index, encoder_name=encoder)
             asked = retrieve(searched, examples, retriever, k, fused, progress)

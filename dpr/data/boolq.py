@@ -9,18 +9,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dpr.data.identity import content_id
+from dpr.data.intake import STRICT, Intake
+from dpr.data.record import Record
 from dpr.data.rows import read_tsv
 from dpr.types import Example, Passage, Question
 
 
-def read_boolq(path: Path) -> Iterator[Example]:
+def read_boolq(path: Path, intake: Intake = STRICT) -> Iterator[Example]:
     """Yield each question with its paragraph as the one positive passage, from a file or a folder of ``.tsv`` files.
 
     Raises:
         DataError: a row has another form.
     """
     for file in sorted(path.glob("*.tsv")) if path.is_dir() else [path]:
-        for number, row in enumerate(read_tsv(file), start=1):
-            text = row.text("text")
-            question = Question(f"{file.stem}-{number}", row.text("question"))
-            yield Example(question, positives=(Passage(content_id(text), text),))
+        yield from intake.sift(_example, enumerate(read_tsv(file, intake), start=1))
+
+
+def _example(numbered: tuple[int, Record]) -> Example:
+    number, row = numbered
+    text = row.text("text")
+    question = Question(f"{row.place.path.stem}-{number}", row.text("question"))
+    return Example(question, positives=(Passage(content_id(text), text),))

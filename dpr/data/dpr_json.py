@@ -16,6 +16,7 @@ import orjson
 
 from dpr.data.files import replacing
 from dpr.data.identity import content_id
+from dpr.data.intake import STRICT, Intake
 from dpr.data.json_stream import read_objects
 from dpr.data.record import Record
 from dpr.types import Example, Passage, Question
@@ -23,7 +24,7 @@ from dpr.types import Example, Passage, Question
 _NEGATIVES = ("hard_negative_ctxs", "negative_ctxs")
 
 
-def read_dpr_json(path: Path) -> Iterator[Example]:
+def read_dpr_json(path: Path, intake: Intake = STRICT) -> Iterator[Example]:
     """Yield the file's questions, one in memory at a time; hard negatives come before the others.
 
     A question without an id is given its number in the file; a passage without an id that of its content. A context
@@ -32,12 +33,13 @@ def read_dpr_json(path: Path) -> Iterator[Example]:
     Raises:
         DataError: the file or one of its objects has another form.
     """
-    for number, record in enumerate(read_objects(path)):
-        identity = record.identifier("question_id") or str(number)
-        yield _example(record.labelled(f"question {identity}"), identity)
+    return intake.sift(_example, enumerate(read_objects(path, intake)))
 
 
-def _example(record: Record, identity: str) -> Example:
+def _example(numbered: tuple[int, Record]) -> Example:
+    number, record = numbered
+    identity = record.identifier("question_id") or str(number)
+    record = record.labelled(f"question {identity}")
     positives = record.records("positive_ctxs")
     grades = tuple(context.optional("grade", int, 1) for context in positives)
     return Example(

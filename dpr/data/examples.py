@@ -6,14 +6,18 @@ they have no text of (NFCorpus). Formats are read as they are; what becomes of s
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from dpr.data.identity import composed, with_composed_names
+from dpr.data.intake import BadRows
 from dpr.data.split import select_articles
 from dpr.errors import DataError
 from dpr.types import Example, Question
+
+logger = logging.getLogger(__name__)
 
 Articles = tuple[int | None, int | None]
 """The first article and the last one, excluded; None for the first and for the end of all."""
@@ -25,13 +29,22 @@ class Examples(Iterator[Example]):
     Ids are in NFC. A positive passage without text becomes one of ``absent_positives``; a negative one is left out.
     """
 
-    def __init__(self, examples: Iterable[Example], path: Path, articles: Articles | None = None) -> None:
+    def __init__(
+        self,
+        examples: Iterable[Example],
+        path: Path,
+        articles: Articles | None = None,
+        bad_rows: BadRows | None = None,
+    ) -> None:
         """Give on the examples that were read from ``path``, or those of some of its articles.
+
+        The ``bad_rows`` of the reading are refused together at its end, or left out with a warning.
 
         Raises:
             DataError: while iterating, there is no question, or an id comes again with another question or passage.
         """
         self.without_text = 0
+        self._bad_rows = bad_rows or BadRows()
         distinct = self._distinct(examples, path)
         self._examples = distinct if articles is None else select_articles(distinct, *articles)
 
@@ -50,9 +63,12 @@ class Examples(Iterator[Example]):
                 content_of[identity] = content
                 yield example
             elif content_of[identity] != content:
-                raise DataError.at(path, None, f"question id {identity!r} comes again with another question or passage")
+                cause = f"question id {identity!r} comes again with another question or passage"
+                self._bad_rows.add(DataError.at(path, None, cause))
+        self._bad_rows.refuse()
         if not content_of:
-            raise DataError.at(path, None, "there is no question in it")
+            raise DataError.at(path, None, f"there is no question in it{self._bad_rows.named()}")
+        self._bad_rows.log(logger)
 
 
 def without_empty_passages(example: Example) -> Example:

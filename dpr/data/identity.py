@@ -8,6 +8,7 @@ from dataclasses import replace
 from hashlib import blake2b
 
 from dpr.data.files import Place
+from dpr.data.intake import STRICT, Intake
 from dpr.errors import DataError
 from dpr.types import Passage
 
@@ -40,12 +41,13 @@ class UniquePassages(Iterator[Passage]):
     from its text (`content_id`) is a repeat whatever its title. Two hashes are kept for each passage, about 130 bytes.
 
     Raises:
-        DataError: while iterating, where an id was seen with another content.
+        DataError: while iterating, where an id was seen with another content, unless the ``intake`` leaves that out.
     """
 
-    def __init__(self, located: Iterable[tuple[Place | None, Passage]]) -> None:
+    def __init__(self, located: Iterable[tuple[Place | None, Passage]], intake: Intake = STRICT) -> None:
         self.skipped = 0
         self.empty = 0
+        self._intake = intake
         self._located = iter(located)
         self._content_of: dict[int, int] = {}
 
@@ -61,8 +63,9 @@ class UniquePassages(Iterator[Passage]):
                 self._content_of[key] = content
                 return passage
             if seen != content and passage.id != content_id(passage.text):
-                raise _conflict(place, passage)
-            self.skipped += 1
+                self._intake.on_bad_row(_conflict(place, passage))
+            else:
+                self.skipped += 1
         raise StopIteration
 
 

@@ -13,28 +13,35 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
-from dpr.data.files import Place, reading
+from dpr.data.files import LARGEST_LINE_BYTES, Place, decode, reading
+from dpr.data.intake import STRICT, Intake, WholeFileError
 from dpr.data.record import Record, parse_record
 from dpr.errors import DataError
 
 _BLOCK_CHARACTERS = 1 << 20
-_LARGEST_OBJECT_CHARACTERS = 1 << 27
 
 _SEPARATORS = re.compile(r"[\s,\[\]]*")
 
 
-def read_objects(path: Path) -> Iterator[Record]:
+def read_objects(path: Path, intake: Intake = STRICT) -> Iterator[Record]:
     """Yield the objects of a JSON array, or of a sequence of JSON objects, in order.
 
     Raises:
         DataError: the file holds something else, ends in the middle, or is not UTF-8.
     """
-    with reading(path) as raw, TextIOWrapper(raw, encoding="utf-8-sig") as file:
-        try:
-            for line, text in _object_texts(file, path):
-                yield parse_record(text, Place(path, line))
-        except UnicodeDecodeError as error:
-            raise DataError.at(path, None, f"is not UTF-8 ({error.reason}); save the file as UTF-8") from None
+
+    def record(located: tuple[int, str]) -> Record:
+        line, text = located
+        return parse_record(text, Place(path, line))
+
+    with reading(path, intake.encoding) as raw:
+        decode(raw.peek(1).rpartition(b"\n")[0], Place(path))  # another encoding is recognized by whole lines
+        with TextIOWrapper(raw, encoding="utf-8-sig") as file:
+            try:
+                yield from intake.sift(record, _object_texts(file, path))
+            except UnicodeDecodeError as error:
+                cause = f"is not UTF-8 ({error.reason}); give its --encoding, or save the file as UTF-8"
+                raise DataError.at(path, None, cause) from None
 
 
 def _object_texts(file: TextIO, path: Path) -> Iterator[tuple[int, str]]:
@@ -49,10 +56,15 @@ def _object_texts(file: TextIO, path: Path) -> Iterator[tuple[int, str]]:
         line += text.count("\n", position, start)
         try:
             _, end = decoder.raw_decode(text, start)
+        except RecursionError:
+            raise WholeFileError.at(path, line, "holds lists or objects too deep in each other") from None
         except json.JSONDecodeError as error:
             # What cannot be decoded may only be cut off: read on, as much again as is held.
             rest = text[start:]
-            block = file.read(max(_BLOCK_CHARACTERS, len(rest))) if len(rest) < _LARGEST_OBJECT_CHARACTERS else ""
+            if len(rest) > LARGEST_LINE_BYTES:
+                cause = f"is no JSON object of at most {LARGEST_LINE_BYTES >> 20} MiB ({error.msg})"
+                raise WholeFileError.at(path, line, cause) from None
+            block = file.read(max(_BLOCK_CHARACTERS, len(rest)))
             if not block:
                 _require_end(rest, is_open, Place(path, line), error.msg)
                 return

@@ -1,10 +1,11 @@
-"""Question–passage pairs, one a row, as JSON lines or tab-separated values.
+"""Question–passage pairs, one a row, as JSON lines, tab-separated or comma-separated values.
 
     {"question", "passage", "title", "id", "passage_id", "answer", "label" or "score", "negative"}
 
 Only the first two are needed. The names that sentence-transformers uses are read as well: ``query`` or ``anchor`` for
-the question, ``positive`` for the passage. TSV has a header that names them, or else the columns question, passage and,
-perhaps, title. ``id`` is the question's; ``answer`` and ``negative``, a hard negative's text, may be lists in JSON.
+the question, ``positive`` for the passage; and 질문, 본문 and 제목. A table has a header that names them, or else the
+columns question, passage and, perhaps, title. ``id`` is the question's; ``answer`` and ``negative``, a hard negative's
+text, may be lists in JSON.
 
 Rows of one question, known by its id or else by its text, become one `Example`. ``label`` is 1 for a positive and 0 for
 a negative; ``score`` is a grade of relevance as in qrels, where 0 is a negative. A file has one of them in each row, or
@@ -19,19 +20,27 @@ from pathlib import Path
 
 from dpr.data.files import Place, open_binary
 from dpr.data.identity import content_id
+from dpr.data.intake import STRICT, Intake
 from dpr.data.record import Record
-from dpr.data.rows import read_jsonl, read_tsv
+from dpr.data.rows import TITLE_NAMES, read_csv, read_jsonl, read_tsv
+from dpr.data.tables import Header
 from dpr.errors import DataError
 from dpr.types import Example, Passage, Question
 
-QUESTION_NAMES = ("question", "query", "anchor")
-PASSAGE_NAMES = ("passage", "positive")
+QUESTION_NAMES = ("question", "query", "anchor", "질문")
+PASSAGE_NAMES = ("passage", "positive", "본문")
 GRADE_NAMES = ("label", "score")
 
-_HEADERLESS_COLUMNS = ("question", "passage", "title")
+_HEADER = Header(
+    key="question",
+    # One of the two names is enough: where the other is misspelt, the first row is then said to lack it.
+    needs=(frozenset((*QUESTION_NAMES, *PASSAGE_NAMES)),),
+    headerless=("question", "passage", "title"),
+    other_names=frozenset((*TITLE_NAMES, *GRADE_NAMES, "id", "passage_id", "answer", "negative")),
+)
 
 
-def read_pairs(path: Path) -> Iterator[Example]:
+def read_pairs(path: Path, intake: Intake = STRICT) -> Iterator[Example]:
     """Yield each question with its passages, in the order in which the questions first come; the file is read whole.
 
     A question without an id is given that of its text, a passage without an id that of its content.
@@ -42,17 +51,28 @@ def read_pairs(path: Path) -> Iterator[Example]:
     """
     questions: dict[str, _Question] = {}
     passages: dict[str, Passage] = {}
-    labelled_by: str | None = None
-    for number, row in enumerate(_rows(path)):
-        labelled_by = _label_name(row) if number == 0 else _same_label_name(row, labelled_by)
-        pair = _pair(row, labelled_by)
+    first_label: list[str | None] = []
+
+    def take(row: Record) -> None:
+        """Take in a row, or leave everything as it is."""
+        label = _label_name(row)
+        if not first_label:
+            first_label.append(label)
+        elif label != first_label[0]:
+            names = [f"a {name!r}" if name else "no label" for name in (label, first_label[0])]
+            raise row.error(f"has {names[0]} where the first row has {names[1]}; label each row alike, or none")
+        pair = _pair(row, label)
         for passage in (pair.passage, *pair.negatives):
             known = passages.setdefault(passage.id, passage)
             if known != passage and passage.id != content_id(passage.text):
                 raise row.error(f"passage id {passage.id!r} was seen before with another title or text")
-        questions.setdefault(pair.question.id, _Question(pair.question, row.place)).add(pair, row)
-    for question in questions.values():
-        yield question.example()
+        question = questions.get(pair.question.id) or _Question(pair.question, row.place)
+        question.add(pair, row)
+        questions[pair.question.id] = question
+
+    for _ in intake.sift(take, _rows(path, intake)):
+        pass
+    yield from intake.sift(_Question.example, questions.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +101,14 @@ class _Question:
         """
         if pair.question.text != self.question.text:
             raise row.error(f"question id {pair.question.id!r} was seen before with another text ({self.place})")
+        graded = ((pair.passage, pair.grade), *((negative, 0) for negative in pair.negatives))
+        grades = dict(self.grades)
+        for passage, grade in graded:
+            if grades.setdefault(passage.id, grade) != grade:
+                raise row.error(f"the passage was graded {grades[passage.id]} for this question before, not {grade}")
         self.answers.update(dict.fromkeys(pair.question.answers))
-        for passage, grade in ((pair.passage, pair.grade), *((negative, 0) for negative in pair.negatives)):
-            self.passages.setdefault(passage.id, passage)
-            if self.grades.setdefault(passage.id, grade) != grade:
-                raise row.error(
-                    f"the passage was graded {self.grades[passage.id]} for this question before, not {grade}"
-                )
+        self.passages = {passage.id: passage for passage, _ in graded} | self.passages
+        self.grades = grades
 
     def example(self) -> Example:
         """Return the question with its positives and negatives.
@@ -107,46 +128,39 @@ class _Question:
         )
 
 
-def _read_tsv(path: Path) -> Iterator[Record]:
-    """Yield the rows without their empty cells, which stand for what a row does not have."""
-    for row in read_tsv(path, _is_header, _HEADERLESS_COLUMNS):
-        yield Record({name: cell for name, cell in row.fields.items() if str(cell).strip()}, row.place)
+def _read_table(read: Callable[[Path, Intake, Header], Iterator[Record]]) -> Callable[[Path, Intake], Iterator[Record]]:
+    """Read the rows of a table without their empty cells, which stand for what a row does not have."""
+
+    def rows(path: Path, intake: Intake) -> Iterator[Record]:
+        for row in read(path, intake, _HEADER):
+            yield Record({name: cell for name, cell in row.fields.items() if str(cell).strip()}, row.place)
+
+    return rows
 
 
-def _is_header(cells: Sequence[str]) -> bool:
-    """Tell a header by one of its two names: where the other is misspelt, the first row is then said to lack it."""
-    return not set(cells).isdisjoint((*QUESTION_NAMES, *PASSAGE_NAMES))
-
-
-_FORMATS: Mapping[str, Callable[[Path], Iterator[Record]]] = {
+_FORMATS: Mapping[str, Callable[[Path, Intake], Iterator[Record]]] = {
     ".jsonl": read_jsonl,
     ".jsonl.gz": read_jsonl,
-    ".tsv": _read_tsv,
-    ".tsv.gz": _read_tsv,
+    ".tsv": _read_table(read_tsv),
+    ".tsv.gz": _read_table(read_tsv),
+    ".csv": _read_table(read_csv),
+    ".csv.gz": _read_table(read_csv),
 }
 
 
-def _rows(path: Path) -> Iterator[Record]:
+def _rows(path: Path, intake: Intake) -> Iterator[Record]:
     for ending, read in _FORMATS.items():
         if path.name.lower().endswith(ending):
-            return read(path)
+            return read(path, intake)
     with open_binary(path):  # that it does not exist, or is a folder, is said first
         raise DataError.at(path, None, f"is no file of pairs by its ending; use one of {', '.join(_FORMATS)}")
 
 
 def _label_name(row: Record) -> str | None:
-    given = [name for name in GRADE_NAMES if row.fields.get(name) is not None]
+    given = [name for name in GRADE_NAMES if row.value(name) is not None]
     if len(given) > 1:
         raise row.error("has both a 'label' and a 'score'; keep one of them")
     return given[0] if given else None
-
-
-def _same_label_name(row: Record, expected: str | None) -> str | None:
-    found = _label_name(row)
-    if found != expected:
-        names = [f"a {name!r}" if name else "no label" for name in (found, expected)]
-        raise row.error(f"has {names[0]} where the first row has {names[1]}; label each row alike, or none")
-    return found
 
 
 def _pair(row: Record, labelled_by: str | None) -> _Pair:
@@ -154,22 +168,31 @@ def _pair(row: Record, labelled_by: str | None) -> _Pair:
     text = _text(row, PASSAGE_NAMES, "passage")
     return _Pair(
         Question(row.identifier("id") or content_id(question), question, _texts(row, "answer")),
-        Passage(row.identifier("passage_id") or content_id(text), text, row.optional("title", str, "").strip()),
+        Passage(
+            row.identifier("passage_id") or content_id(text),
+            text,
+            row.optional(_name_of(row, TITLE_NAMES), str, "").strip(),
+        ),
         grade=_grade(row, labelled_by) if labelled_by else 1,
         negatives=tuple(Passage(content_id(negative), negative) for negative in _texts(row, "negative")),
     )
 
 
 def _text(row: Record, names: Sequence[str], meaning: str) -> str:
-    given = [name for name in names if row.fields.get(name) is not None]
-    if not given:
+    name = _name_of(row, names)
+    if row.value(name) is None:
         raise row.error(f"the pair has no {meaning} (a field {' or '.join(map(repr, names))})")
-    return row.text(given[0])
+    return row.text(name)
+
+
+def _name_of(row: Record, names: Sequence[str]) -> str:
+    """Return the first of the names that the row has, else the first."""
+    return next((name for name in names if row.value(name) is not None), names[0])
 
 
 def _texts(row: Record, name: str) -> tuple[str, ...]:
     """Return a field that holds one string or a list of them; empty where it is absent."""
-    value = row.fields.get(name)
+    value = row.value(name)
     texts = row.strings(name) if isinstance(value, list) else (row.optional(name, str, ""),)
     if value is not None and not all(text.strip() for text in texts):
         raise row.error(f"the field {name!r} holds an empty text")

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from dpr.data.files import open_binary
-from dpr.data.rows import read_tsv
+from dpr.data.intake import UTF8_RULES, BadRows, Intake, ReadRules
+from dpr.data.record import Record
+from dpr.data.tables import Header, read_tsv
 from dpr.errors import DataError
+
+logger = logging.getLogger(__name__)
 
 PARALLEL_ENDINGS = (".tsv", ".tsv.gz")
 _COLUMNS = ("source", "target")
+_HEADER = Header("source", tuple(frozenset((name,)) for name in _COLUMNS), _COLUMNS, refuses=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +29,7 @@ class SentencePair:
     target: str
 
 
-def read_parallel(path: Path) -> Iterator[SentencePair]:
+def read_parallel(path: Path, rules: ReadRules = UTF8_RULES) -> Iterator[SentencePair]:
     """Yield the pairs of a file of two columns, as a stream.
 
     A first line that names the columns ``source`` and ``target``, in either order, is a header; without one the first
@@ -38,10 +44,13 @@ def read_parallel(path: Path) -> Iterator[SentencePair]:
         raise DataError.at(
             path, None, f"is no file of parallel sentences by its ending; use {' or '.join(PARALLEL_ENDINGS)}"
         )
-    for row in read_tsv(path, _is_header, _COLUMNS):
-        identity = f"{path.name}:{row.place.number}"
-        yield SentencePair(identity, row.text("source").strip(), row.text("target").strip())
+    bad_rows = BadRows(rules.skip_bad_rows)
+    intake = Intake(rules.encoding, bad_rows.add)
+    yield from intake.sift(_pair, read_tsv(path, _HEADER, intake))
+    bad_rows.refuse()
+    bad_rows.log(logger)
 
 
-def _is_header(cells: Sequence[str]) -> bool:
-    return sorted(cells) == sorted(_COLUMNS)
+def _pair(row: Record) -> SentencePair:
+    identity = f"{row.place.path.name}:{row.place.number}"
+    return SentencePair(identity, row.text("source").strip(), row.text("target").strip())

@@ -1,12 +1,14 @@
 """Sources: where passages and questions come from, named by one string.
 
-A source is a FILE (``.jsonl``, ``.tsv``, each also with ``.gz`` or ``.zst``, or ``.parquet``), a folder of such files,
-or ``kind:PATH``: the passages, and the questions, of a question-answering data set. ``kind:PATH@FIRST:LAST`` names the
-questions of some of its articles, by their order: ``squad:train.json@:40`` the first forty, ``@40:`` the others.
+A source is a FILE (``.jsonl``, ``.tsv``, ``.csv``, each also with ``.gz`` or ``.zst``, or ``.parquet``), a folder of
+such files, or ``kind:PATH``: the passages, and the questions, of a question-answering data set.
+``kind:PATH@FIRST:LAST`` names the questions, and the passages, of some of its articles, by their order:
+``squad:train.json@:40`` the first forty, ``@40:`` the others.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,17 +17,23 @@ from pathlib import Path
 from dpr.data.beir import read_beir, read_beir_corpus
 from dpr.data.boolq import read_boolq
 from dpr.data.dpr_json import read_dpr_json
-from dpr.data.examples import Examples
+from dpr.data.examples import Articles, Examples
 from dpr.data.files import Place, as_on_disk
-from dpr.data.identity import UniquePassages
+from dpr.data.identity import UniquePassages, with_composed_names
+from dpr.data.intake import STRICT, UTF8_RULES, BadRows, Intake, ReadRules
 from dpr.data.pairs import read_pairs
 from dpr.data.qed import read_qed
+from dpr.data.questions_csv import QUESTIONS_ENDINGS, read_questions_csv
+from dpr.data.record import Record
 from dpr.data.rows import passage_of, read_rows, row_format
+from dpr.data.split import article_of, article_of_question
 from dpr.data.squad import read_squad, read_squad_passages
-from dpr.errors import DataError
+from dpr.errors import ConfigError, DataError
 from dpr.types import Example, Passage
 
 Located = Iterator[tuple[Place, Passage]]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,23 +44,38 @@ class Kind:
     names but does not hold: `Examples` and `UniquePassages` leave these out and count them.
     """
 
-    examples: Callable[[Path], Iterator[Example]]
-    passages: Callable[[Path], Located]
+    examples: Callable[[Path, Intake], Iterator[Example]]
+    passages: Callable[[Path, Intake], Located]
 
 
-def _squad_passages(path: Path) -> Located:
-    return ((Place(path), passage) for passage in read_squad_passages(path))
+def _squad_passages(path: Path, intake: Intake) -> Located:
+    return ((Place(path), passage) for passage in read_squad_passages(path, intake))
 
 
-def _labelled_passages(examples: Callable[[Path], Iterator[Example]]) -> Callable[[Path], Located]:
+def _labelled_passages(
+    examples: Callable[[Path, Intake], Iterator[Example]],
+) -> Callable[[Path, Intake], Located]:
     """Read the passages of a format whose passages stand beside its questions."""
 
-    def passages(path: Path) -> Located:
-        for example in examples(path):
+    def passages(path: Path, intake: Intake) -> Located:
+        for example in examples(path, intake):
             for passage in (*example.positives, *example.negatives):
                 yield Place(path), passage
 
     return passages
+
+
+def _read_dpr(path: Path, intake: Intake) -> Iterator[Example]:
+    """Read DPR's training files, or by their endings its files of questions alone."""
+    read = read_questions_csv if path.name.lower().endswith(QUESTIONS_ENDINGS) else read_dpr_json
+    return read(path, intake)
+
+
+def _utf8(path: Path, intake: Intake) -> Path:
+    """Return the folder of a form that is UTF-8 by definition."""
+    if intake.encoding != STRICT.encoding:
+        raise ConfigError(f"{path}: BEIR's files are UTF-8, but --encoding is {intake.encoding}; leave it out")
+    return path
 
 
 _SQUAD = Kind(read_squad, _squad_passages)
@@ -61,8 +84,11 @@ KINDS: Mapping[str, Kind] = {
     "squad": _SQUAD,
     "korquad": _SQUAD,
     "klue": _SQUAD,
-    "beir": Kind(read_beir, read_beir_corpus),
-    "dpr": Kind(read_dpr_json, _labelled_passages(read_dpr_json)),
+    "beir": Kind(
+        lambda path, intake: read_beir(_utf8(path, intake)),
+        lambda path, intake: read_beir_corpus(_utf8(path, intake)),
+    ),
+    "dpr": Kind(_read_dpr, _labelled_passages(_read_dpr)),
     "qed": Kind(read_qed, _labelled_passages(read_qed)),
     "boolq": Kind(read_boolq, _labelled_passages(read_boolq)),
     "pairs": Kind(read_pairs, _labelled_passages(read_pairs)),
@@ -73,38 +99,52 @@ _ARTICLES = re.compile(r"(.+)@(-?\d*):(-?\d*)")
 _KIND_AND_PATH = re.compile(r"([A-Za-z][\w.-]*):(.+)")
 
 
-def read_passages(source: str) -> Iterator[Passage]:
+def read_passages(source: str, rules: ReadRules = UTF8_RULES) -> Iterator[Passage]:
     """Yield a source's passages as a stream, in order; those of a ``kind:PATH`` without repeats.
 
     Raises:
         DataError: the source cannot be read, or holds no passages; a row cannot be read, has no text, or is not UTF-8.
     """
-    kind, _ = _parse(source)
-    return (passage for _, passage in _located(source)) if kind is None else read_corpus([source])
+    kind, _ = _parse(_articles(source)[0])
+    if kind is not None:
+        return read_corpus([source], rules)
+    bad_rows = BadRows(rules.skip_bad_rows)
+    return (passage for _, passage in _all_located([source], Intake(rules.encoding, bad_rows.add), bad_rows))
 
 
-def read_corpus(sources: Iterable[str]) -> UniquePassages:
+def read_corpus(
+    sources: Iterable[str], rules: ReadRules = UTF8_RULES, bad_rows: BadRows | None = None
+) -> UniquePassages:
     """Return the passages of all sources as one stream without repeats.
 
+    Args:
+        sources: read in turn; the next one is asked for when one has been read.
+        rules: how to read them.
+        bad_rows: counts the bad rows, where the caller wants to see or to add some.
+
     Raises:
-        DataError: while iterating, as `read_passages`; also where an id comes again with another title or text.
+        DataError: while iterating, as `read_passages`; also where an id comes again with another title or text. Bad
+            rows are refused together at the end of the last source.
     """
-    return UniquePassages(located for source in sources for located in _located(source))
+    bad_rows = bad_rows or BadRows(rules.skip_bad_rows)
+    intake = Intake(rules.encoding, bad_rows.add)
+    return UniquePassages(_all_located(sources, intake, bad_rows), intake)
 
 
-def read_examples(source: str) -> Examples:
+def read_examples(source: str, rules: ReadRules = UTF8_RULES) -> Examples:
     """Return the questions of ``kind:PATH`` or ``kind:PATH@FIRST:LAST`` with their labelled passages, in order.
 
     Raises:
         DataError: the source cannot be read or holds no questions; a question cannot be read, its answers do not stand
-            where they are said to, or its id comes again with another question.
+            where they are said to, or its id comes again with another question. Bad ones are refused together.
     """
-    whole, first, last = _articles(source)
+    whole, articles = _articles(source)
     kind, path = _parse(whole)
     if kind is None:
         known = ", ".join(f"{name}:" for name in KINDS)
         raise DataError(f"{source}: is not a source of questions; name its kind, one of {known}")
-    return Examples(kind.examples(path), path, None if whole == source else (first, last))
+    bad_rows = BadRows(rules.skip_bad_rows)
+    return Examples(kind.examples(path, Intake(rules.encoding, bad_rows.add)), path, articles, bad_rows)
 
 
 def files_of(source: str) -> list[Path]:
@@ -113,20 +153,22 @@ def files_of(source: str) -> list[Path]:
     Raises:
         DataError: a kind is unknown, or a folder holds no file of passages.
     """
-    kind, path = _parse(source)
+    kind, path = _parse(_articles(source)[0])
     if kind is None:
         return _files(path)
     return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
 
 
-def _articles(source: str) -> tuple[str, int | None, int | None]:
-    """Return a source without its articles, and the first and the last (excluded) of them."""
+def _articles(source: str) -> tuple[str, Articles | None]:
+    """Return a source without its articles, and the first and the last (excluded) of them where it names some."""
     match = _ARTICLES.fullmatch(source)
-    if match is None:
-        return source, None, None
+    if match is None or as_on_disk(Path(source)).exists():
+        return source, None
     whole, *ends = match.groups()
+    if _KIND_AND_PATH.fullmatch(whole) is None or as_on_disk(Path(whole)).exists():
+        raise DataError(f"{source}: only a kind:PATH has articles to choose; index the whole file, or cut it before")
     first, last = (int(end) if end else None for end in ends)
-    return whole, first, last
+    return whole, (first, last)
 
 
 def _parse(source: str) -> tuple[Kind | None, Path]:
@@ -139,20 +181,47 @@ def _parse(source: str) -> tuple[Kind | None, Path]:
     return KINDS[name], as_on_disk(Path(path))
 
 
-def _located(source: str) -> Located:
-    kind, path = _parse(source)
-    is_empty = True
-    for place, passage in kind.passages(path) if kind else _file_passages(path):
-        is_empty = is_empty and not passage.text.strip()
-        yield place, passage
-    if is_empty:
-        raise DataError.at(path, None, "the corpus is empty; it holds no passage to index")
+def _all_located(sources: Iterable[str], intake: Intake, bad_rows: BadRows) -> Located:
+    """Yield the passages of all sources with their places, then refuse the bad rows."""
+    for source in sources:
+        before, is_empty = bad_rows.count, True
+        for place, passage in _located(source, intake):
+            is_empty = is_empty and not passage.text.strip()
+            yield place, passage
+        if is_empty:
+            bad_rows.refuse()
+            left_out = f"; all of its {bad_rows.count - before} rows are bad" if bad_rows.count > before else ""
+            raise DataError(f"{source}: the corpus is empty; it holds no passage to index{left_out}{bad_rows.named()}")
+    bad_rows.refuse()
+    bad_rows.log(logger)
 
 
-def _file_passages(path: Path) -> Located:
+def _located(source: str, intake: Intake) -> Located:
+    whole, articles = _articles(source)
+    kind, path = _parse(whole)
+    if kind is None:
+        return _file_passages(path, intake)
+    if articles is None:
+        return kind.passages(path, intake)
+    return _article_passages(kind, path, articles, intake)
+
+
+def _article_passages(kind: Kind, path: Path, articles: Articles, intake: Intake) -> Located:
+    """Yield the passages of some articles, which are counted as the questions count them."""
+    silent = BadRows(skip=True, warns=False)  # the second reading names them, or they are questions: not indexed
+    examples = Examples(kind.examples(path, Intake(intake.encoding, silent.add)), path, articles, silent)
+    chosen = set(map(article_of_question, examples))
+    for place, passage in kind.passages(path, intake):
+        if article_of(with_composed_names(passage)) in chosen:
+            yield place, passage
+
+
+def _file_passages(path: Path, intake: Intake) -> Located:
+    def located(record: Record) -> tuple[Place, Passage]:
+        return record.place, passage_of(record)
+
     for file in _files(path):
-        for record in read_rows(file):
-            yield record.place, passage_of(record)
+        yield from intake.sift(located, read_rows(file, intake))
 
 
 def _files(path: Path) -> list[Path]:
@@ -160,5 +229,5 @@ def _files(path: Path) -> list[Path]:
         return [path]
     files = sorted(file for file in path.iterdir() if file.is_file() and row_format(file))
     if not files:
-        raise DataError.at(path, None, "the folder holds no .jsonl, .tsv or .parquet file")
+        raise DataError.at(path, None, "the folder holds no .jsonl, .tsv, .csv or .parquet file")
     return files

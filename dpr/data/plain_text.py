@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from dpr.data.files import read_lines
-from dpr.data.identity import unique_passages
-from dpr.data.passages import read_examples, read_passages
-from dpr.types import Passage
+from dpr.data.intake import UTF8_RULES, BadRows, Intake, ReadRules
+from dpr.data.passages import read_passages
+
+logger = logging.getLogger(__name__)
 
 PLAIN_ENDINGS = (".txt", ".txt.gz")
 
@@ -24,6 +26,7 @@ class PlainText(Iterable[str]):
     """
 
     source: str
+    rules: ReadRules = UTF8_RULES
 
     def __iter__(self) -> Iterator[str]:
         """Yield the texts.
@@ -32,12 +35,12 @@ class PlainText(Iterable[str]):
             DataError: the source cannot be read or is not UTF-8.
         """
         if self.source.endswith(PLAIN_ENDINGS):
-            return (line.strip() for _, line in read_lines(Path(self.source)))
-        return (passage.text for passage in passages_of(self.source))
+            return self._lines()
+        return (passage.text for passage in read_passages(self.source, self.rules))
 
-
-def passages_of(source: str) -> Iterator[Passage]:
-    """Yield the passages of a source, or of some of its articles (``kind:PATH@FIRST:LAST``), each once."""
-    if "@" not in source or Path(source).exists():
-        return read_passages(source)
-    return unique_passages(passage for example in read_examples(source) for passage in example.positives)
+    def _lines(self) -> Iterator[str]:
+        bad_rows = BadRows(self.rules.skip_bad_rows)
+        for _, line in read_lines(Path(self.source), Intake(self.rules.encoding, bad_rows.add)):
+            yield line.strip()
+        bad_rows.refuse()
+        bad_rows.log(logger)

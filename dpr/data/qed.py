@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dpr.data.identity import content_id
+from dpr.data.intake import STRICT, Intake
 from dpr.data.record import Record
 from dpr.data.rows import read_jsonl
 from dpr.types import Example, Passage, Question
@@ -16,14 +17,13 @@ from dpr.types import Example, Passage, Question
 _NOT_IN_PARAGRAPH = [-1, -1]
 
 
-def read_qed(path: Path) -> Iterator[Example]:
+def read_qed(path: Path, intake: Intake = STRICT) -> Iterator[Example]:
     """Yield each question with its paragraph as the one positive passage; spans count characters, end exclusive.
 
     Raises:
         DataError: a line has another form, or a span does not hold its answer.
     """
-    for record in read_jsonl(path):
-        yield _example(record)
+    return intake.sift(_example, read_jsonl(path, intake))
 
 
 def _example(record: Record) -> Example:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isnan
 from typing import TypeVar
 
 import orjson
@@ -33,7 +35,7 @@ def type_name(value: object) -> str:
 class Record:
     """Named values and where they stand; ``label`` names the record within its line or file (``question 5a1``).
 
-    A field that is null counts as absent.
+    A field that is null, or NaN as pandas writes what is missing, counts as absent.
     """
 
     fields: Mapping[str, object]
@@ -48,13 +50,18 @@ class Record:
         """Return the same record under a name for its errors."""
         return Record(self.fields, self.place, label)
 
+    def value(self, name: str) -> object:
+        """Return a field's value, None where it is absent."""
+        value = self.fields.get(name)
+        return None if isinstance(value, float) and isnan(value) else value
+
     def optional(self, name: str, expected: type[T], default: T) -> T:
         """Return a field's value, or the default where it is absent.
 
         Raises:
             DataError: the value is of another type.
         """
-        value = self.fields.get(name)
+        value = self.value(name)
         if value is None:
             return default
         if type(value) is not expected:  # isinstance would take true for a whole number
@@ -67,7 +74,7 @@ class Record:
         Raises:
             DataError: the field is absent or of another type.
         """
-        if self.fields.get(name) is None:
+        if self.value(name) is None:
             raise self.error(f"the field {name!r} is missing")
         return self.optional(name, expected, expected())
 
@@ -88,10 +95,10 @@ class Record:
             DataError: it is neither a string nor a whole number.
         """
         for name in names:
-            value = self.fields.get(name)
+            value = self.value(name)
             if value is None:
                 continue
-            if type(value) is float and value.is_integer():
+            if isinstance(value, float) and value.is_integer():
                 value = int(value)
             if type(value) not in (str, int):
                 raise self.error(f"{name!r} is {type_name(value)} where a string or a whole number is expected")
@@ -130,10 +137,32 @@ def parse_record(text: str, place: Place) -> Record:
     Raises:
         DataError: it is not JSON, or not an object.
     """
-    try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise place.error(f"is not valid JSON ({error})") from None
+    value = parse_json(text, place)
     if not isinstance(value, dict):
         raise place.error(f"is {type_name(value)} where a JSON object is expected")
     return Record(value, place)
+
+
+def parse_json(text: str, place: Place) -> object:
+    """Parse JSON; also that of Python's json module, where NaN stands for a missing value, as null.
+
+    Raises:
+        DataError: it is not JSON.
+    """
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        if "NaN" in text:
+            try:
+                value = json.loads(text, parse_constant=_null_for_nan)
+                orjson.dumps(value)  # refuses half of a surrogate pair, as its parser does
+            except (ValueError, TypeError, RecursionError):
+                pass
+            else:
+                return value
+        raise place.error(f"is not valid JSON ({error})") from None
+
+
+def _null_for_nan(constant: str) -> None:
+    if constant != "NaN":
+        raise ValueError(constant)

@@ -1,96 +1,62 @@
-"""Files with one record a row: JSON lines, tab-separated values, Parquet; read as a stream, whatever their size."""
+"""Files with one record a row: JSON lines, tables as text, Parquet; read as a stream, whatever their size."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dpr.data import tables
 from dpr.data.files import Place, open_binary, read_lines
 from dpr.data.identity import content_id
+from dpr.data.intake import STRICT, Intake, WholeFileError
 from dpr.data.record import Record, parse_record
+from dpr.data.tables import Header
 from dpr.errors import DataError
 from dpr.types import Passage
 
+TEXT_NAMES = ("text", "passage", "contents", "content", "body", "본문", "내용")
+TITLE_NAMES = ("title", "제목")
+ID_NAMES = ("id", "_id", "pid", "docid", "번호")
+
 _PARQUET_BATCH_ROWS = 1024
 
-_PASSAGE_COLUMNS = ("id", "_id", "text", "title", "document_id", "start")
+_PASSAGE_COLUMNS = (*ID_NAMES, *TEXT_NAMES, *TITLE_NAMES, "document_id", "start")
 
-_HEADERLESS_COLUMNS = ("id", "text", "title")
+PASSAGE_HEADER = Header(
+    key="text",
+    needs=(frozenset(TEXT_NAMES),),
+    headerless=("id", "text", "title"),
+    other_names=frozenset((*ID_NAMES, *TITLE_NAMES, "document_id", "start")),
+)
+"""Without a header, columns are those of DPR's passages."""
 
-# A cell is quoted by the rules of CSV only if the whole of it is: prose often merely begins with a quotation.
-_CELL = re.compile(r'(?:"([^"]*(?:""[^"]*)*)"|([^\t]*))(?:\t|$)')
+_QA_ENDINGS = (".qa.csv", ".qa.csv.gz", ".qa.tsv", ".qa.tsv.gz")
 
 
-def read_jsonl(path: Path) -> Iterator[Record]:
+def read_jsonl(path: Path, intake: Intake = STRICT) -> Iterator[Record]:
     """Yield the object of each line."""
-    for place, line in read_lines(path):
-        yield parse_record(line, place)
+    return intake.sift(lambda located: parse_record(located[1], located[0]), read_lines(path, intake))
 
 
-def split_cells(line: str) -> list[str]:
-    """Split a tab-separated line, taking off the quotes of cells that are quoted as in CSV.
-
-    The csv module would also take the quotes off a cell that only begins with a quotation, and has a largest cell.
-    """
-    if '"' not in line:
-        return line.split("\t")
-    cells, position = [], 0
-    while position <= len(line):
-        match = _CELL.match(line, position)
-        if match is None or match.end() == position == len(line):
-            break
-        quoted, plain = match.groups()
-        cells.append(plain if quoted is None else quoted.replace('""', '"'))
-        position = match.end()
-    return [*cells, ""] if line.endswith("\t") else cells
+def read_tsv(path: Path, intake: Intake = STRICT, header: Header = PASSAGE_HEADER) -> Iterator[Record]:
+    """Yield each row of tab-separated values under its column names: see `dpr.data.tables.read_tsv`."""
+    return tables.read_tsv(path, header, intake)
 
 
-def names_text(cells: Sequence[str]) -> bool:
-    """Tell whether a first line is the header of passages: one of its cells is ``text``."""
-    return "text" in cells
+def read_csv(path: Path, intake: Intake = STRICT, header: Header = PASSAGE_HEADER) -> Iterator[Record]:
+    """Yield each row of comma-separated values under its column names: see `dpr.data.tables.read_csv`."""
+    return tables.read_csv(path, header, intake)
 
 
-def read_tsv(
-    path: Path,
-    is_header: Callable[[Sequence[str]], bool] = names_text,
-    headerless: Sequence[str] = _HEADERLESS_COLUMNS,
-) -> Iterator[Record]:
-    """Yield each row under its column names, in lower case; a row is one line.
-
-    Args:
-        path: the file.
-        is_header: tells of the first line's cells, in lower case, whether they are column names.
-        headerless: what the columns are called without a header, of which the first two must be there; by default
-            DPR's id, text and title.
-
-    Raises:
-        DataError: a row has another number of columns than the header.
-    """
-    columns: Sequence[str] = ()
-    for place, line in read_lines(path):
-        cells = split_cells(line)
-        if not columns:
-            names = [cell.strip().lower() for cell in cells]
-            has_header = is_header(names)
-            columns = names if has_header else headerless[: max(2, len(cells))]
-            if has_header:
-                continue
-        if len(cells) != len(columns):
-            named = ", ".join(columns)
-            raise place.error(f"has {len(cells)} columns where {len(columns)} are expected ({named})")
-        yield Record(dict(zip(columns, cells, strict=True)), place)
-
-
-def read_parquet(path: Path) -> Iterator[Record]:
-    """Yield each row, with only the columns that make a passage, a batch of rows in memory at a time."""
+def read_parquet(path: Path, _intake: Intake = STRICT, names: Collection[str] = _PASSAGE_COLUMNS) -> Iterator[Record]:
+    """Yield each row, with only the columns of these names, a batch of rows in memory at a time."""
     with open_binary(path) as raw:
         try:
             file = pq.ParquetFile(raw)
-            columns = [name for name in file.schema_arrow.names if name in _PASSAGE_COLUMNS]
+            columns = [name for name in file.schema_arrow.names if name in names]
             number = 0
             for batch in file.iter_batches(batch_size=_PARQUET_BATCH_ROWS, columns=columns):
                 for row in batch.to_pylist():
@@ -101,13 +67,16 @@ def read_parquet(path: Path) -> Iterator[Record]:
             raise DataError.at(path, None, f"cannot be read as Parquet ({cause})") from None
 
 
-ROW_FORMATS: Mapping[str, Callable[[Path], Iterator[Record]]] = {
+ROW_FORMATS: Mapping[str, Callable[[Path, Intake], Iterator[Record]]] = {
     ".jsonl": read_jsonl,
     ".jsonl.gz": read_jsonl,
     ".jsonl.zst": read_jsonl,
     ".tsv": read_tsv,
     ".tsv.gz": read_tsv,
     ".tsv.zst": read_tsv,
+    ".csv": read_csv,
+    ".csv.gz": read_csv,
+    ".csv.zst": read_csv,
     ".parquet": read_parquet,
 }
 """How to read a file, by its ending."""
@@ -118,7 +87,7 @@ def row_format(path: Path) -> str | None:
     return next((ending for ending in ROW_FORMATS if path.name.lower().endswith(ending)), None)
 
 
-def read_rows(path: Path) -> Iterator[Record]:
+def read_rows(path: Path, intake: Intake = STRICT) -> Iterator[Record]:
     """Yield the records of one file, read as its ending says.
 
     Raises:
@@ -129,23 +98,37 @@ def read_rows(path: Path) -> Iterator[Record]:
         known = ", ".join(ROW_FORMATS)
         cause = f"unknown file ending; use one of {known}, or name what a QA file is, as in squad:{path.name}"
         raise DataError.at(path, None, cause)
-    return ROW_FORMATS[ending](path)
+    if path.name.lower().endswith(_QA_ENDINGS):
+        raise WholeFileError.at(path, None, f"holds questions by its name, and no passages; read it as dpr:{path.name}")
+    return ROW_FORMATS[ending](path, intake)
 
 
 def passage_of(record: Record) -> Passage:
     """Make the passage that a row describes.
 
-    Only ``text`` is required; ``id`` (or ``_id``), ``title``, ``document_id`` and ``start`` are read where they are
-    given, and a row without an id is given the one of its content.
+    Only the text is required, as ``text`` or else one of `TEXT_NAMES`; the id and the title (`ID_NAMES`,
+    `TITLE_NAMES`), ``document_id`` and ``start`` are read where they are given, and a row without an id is given the
+    one of its content.
     """
-    text = record.text("text")
+    text = record.text(_text_name(record))
+    title = next((name for name in TITLE_NAMES if record.value(name) is not None), TITLE_NAMES[0])
     return Passage(
-        id=record.identifier("id", "_id") or content_id(text),
+        id=record.identifier(*ID_NAMES) or content_id(text),
         text=text,
-        title=record.optional("title", str, "").strip(),
+        title=record.optional(title, str, "").strip(),
         document_id=record.identifier("document_id"),
         start=_start(record),
     )
+
+
+def _text_name(record: Record) -> str:
+    first, *others = TEXT_NAMES
+    if record.value(first) is not None:
+        return first
+    names = [name for name in others if record.value(name) is not None]
+    if len(names) > 1:
+        raise record.error(f"its text may be {' or '.join(map(repr, names))}; call the one that is meant {first!r}")
+    return names[0] if names else first
 
 
 def _start(record: Record) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from dpr.errors import DataError
-from dpr.types import Example
+from dpr.types import Example, Passage
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def split_by_article(examples: Iterable[Example], train: int, dev: int, test: in
     """
     by_article: dict[str, list[Example]] = {}
     for example in examples:
-        by_article.setdefault(_article(example), []).append(example)
+        by_article.setdefault(article_of_question(example), []).append(example)
     articles = list(by_article.values())
     if min(train, dev, test) < 0 or train + dev + test > len(articles):
         raise DataError(
@@ -58,7 +58,7 @@ def select_articles(examples: Iterable[Example], first: int | None, last: int | 
     """
     by_article: dict[str, list[Example]] = {}
     for example in examples:
-        by_article.setdefault(_article(example), []).append(example)
+        by_article.setdefault(article_of_question(example), []).append(example)
     chosen = list(by_article.values())[first:last]
     if not chosen:
         raise DataError(
@@ -68,12 +68,21 @@ def select_articles(examples: Iterable[Example], first: int | None, last: int | 
         yield from article
 
 
-def _article(example: Example) -> str:
+def article_of_question(example: Example) -> str:
+    """Return the article of a question's first gold passage; where the data set lacks all of them, the id of one.
+
+    Raises:
+        DataError: the question has no passage.
+    """
     if not example.positives and example.absent_positives:
         return example.absent_positives[0][0]
     if not example.positives:
         raise DataError(f"question {example.question.id!r} has no passage, and articles are told by it; give it one")
-    passage = example.positives[0]
+    return article_of(example.positives[0])
+
+
+def article_of(passage: Passage) -> str:
+    """Return the article that a passage is of: its document, its title, or else itself."""
     return passage.document_id or passage.title or passage.id
 
 

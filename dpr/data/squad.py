@@ -1,26 +1,43 @@
-"""SQuAD's JSON form and its relatives: SQuAD 1.1 and 2.0, SQuADShifts, KorQuAD 1.0, KLUE-MRC.
+"""SQuAD's JSON form and its relatives: SQuAD 1.1 and 2.0, SQuADShifts, KorQuAD 1.0, KLUE-MRC, AI Hub's MRC sets.
 
     {"data": [{"title", "paragraphs": [{"context", "qas": [
         {"id", "question", "answers": [{"text", "answer_start"}], "is_impossible"}]}]}]}
 
-KLUE-MRC calls the id ``guid``, and says like SQuAD 2.0 which questions are impossible.
+KLUE-MRC calls the id ``guid``, and says like SQuAD 2.0 which questions are impossible. AI Hub has ``doc_title``,
+``doc_id``, ``question_id``, and one object for the answers. The flat form, in which the hub has all of them, is a row
+for each question, as JSON lines, a JSON list, or Parquet:
+
+    {"id", "title", "context", "question", "answers": {"text": [...], "answer_start": [...]}}
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from pathlib import Path
 
 from dpr.data.files import Place, read_text
 from dpr.data.identity import content_id
-from dpr.data.record import Record, parse_record
+from dpr.data.intake import STRICT, Intake, WholeFileError
+from dpr.data.record import Record, parse_json, type_name
+from dpr.data.rows import read_jsonl, read_parquet
+from dpr.errors import DataError
 from dpr.types import Example, Passage, Question
 
 PARAGRAPH_BREAK = "\n\n"
 """Stands between the paragraphs of an article, whose document is all of them in order."""
 
 
-def read_squad(path: Path, prefix: str = "") -> Iterator[Example]:
+_ID_NAMES = ("id", "guid", "question_id")
+_TITLE_NAMES = ("title", "doc_title")
+
+_FLAT_COLUMNS = (*_ID_NAMES, *_TITLE_NAMES, "doc_id", "context", "question", "answers", "is_impossible", "raw_html")
+
+_Sections = Iterable[tuple[Record, list[Record]]]
+"""The paragraphs of an article, each with its questions."""
+
+
+def read_squad(path: Path, intake: Intake = STRICT, prefix: str = "") -> Iterator[Example]:
     """Yield each question with its paragraph as the one positive passage, in the file's order.
 
     A passage's id is that of its content, its ``document_id`` is its article, whose text is its paragraphs joined by
@@ -29,59 +46,188 @@ def read_squad(path: Path, prefix: str = "") -> Iterator[Example]:
     Raises:
         DataError: the file has another form, or an answer does not stand where it is said to.
     """
-    for passage, questions in _paragraphs(path):
-        for question in questions:
-            yield _example(question, passage, prefix)
+
+    def example(located: tuple[Record, Passage]) -> Example:
+        return _example(*located, prefix)
+
+    for passage, questions in _passages(path, intake):
+        yield from intake.sift(example, ((question, passage) for question in questions))
 
 
-def read_squad_passages(path: Path) -> Iterator[Passage]:
+def read_squad_passages(path: Path, intake: Intake = STRICT) -> Iterator[Passage]:
     """Yield each paragraph, also one without questions or without text; a repeated paragraph comes again.
 
     Raises:
         DataError: the file has another form.
     """
-    for passage, _ in _paragraphs(path):
+    for passage, _ in _passages(path, intake):
         yield passage
 
 
-def _paragraphs(path: Path) -> Iterator[tuple[Passage, list[Record]]]:
-    root = parse_record(read_text(path), Place(path))
-    root.required("data", list)
-    for number, article in enumerate(root.records("data"), start=1):
-        article = article.labelled(f"article {number}")
+def _passages(path: Path, intake: Intake) -> Iterator[tuple[Passage, list[Record]]]:
+    for article, sections in _articles(path, intake):
         start = 0
-        for paragraph in article.records("paragraphs"):
-            passage = _passage(article, paragraph, start)
-            yield passage, paragraph.records("qas")
+        for paragraph, questions in sections:
+            try:
+                passage = _passage(article, paragraph, start)
+            except DataError as error:
+                intake.on_bad_row(error)
+                continue
+            yield passage, questions
             start = passage.end + len(PARAGRAPH_BREAK)
+
+
+def _articles(path: Path, intake: Intake) -> Iterator[tuple[Record, _Sections]]:
+    """Yield the articles of a file, in whichever of the two forms it is."""
+    is_flat, records = _records(path, intake)
+    if is_flat:
+        yield from _flat_articles(records)
+        return
+    for article in records:
+        _refuse_korquad_2(article)
+        try:
+            sections = _sections(article)
+        except DataError as error:
+            intake.on_bad_row(error)
+        else:
+            yield article, sections
+
+
+def _records(path: Path, intake: Intake) -> tuple[bool, Iterator[Record]]:
+    """Return whether a file is flat, and its rows or articles."""
+    name = path.name.lower()
+    if name.endswith(".parquet"):
+        return True, read_parquet(path, intake, _FLAT_COLUMNS)
+    if name.endswith((".jsonl", ".jsonl.gz", ".jsonl.zst")):
+        return True, read_jsonl(path, intake)
+    text = read_text(path, intake.encoding)
+    try:
+        root = parse_json(text, Place(path))
+    except DataError:
+        if text.partition("\n")[0].rstrip().endswith("}"):  # several objects, each on its line
+            return True, read_jsonl(path, intake)
+        raise
+    if isinstance(root, dict) and root.get("data") is None:
+        root = [root] if "context" in root else root
+    else:
+        root = root["data"] if isinstance(root, dict) else root
+    if not isinstance(root, list):
+        is_missing = isinstance(root, dict) and "data" not in root
+        cause = "the field 'data' is missing" if is_missing else f"'data' is {type_name(root)} where a list is expected"
+        raise WholeFileError.at(
+            path, None, f"{cause}; SQuAD's form has articles there, the flat form is a list of rows"
+        )
+    if not root:
+        raise WholeFileError.at(path, None, "holds no article and no row")
+    is_flat = isinstance(root[0], dict) and "question" in root[0] and "paragraphs" not in root[0]
+    unit = "row" if is_flat else "article"
+
+    def record(numbered: tuple[int, object]) -> Record:
+        number, value = numbered
+        if not isinstance(value, dict):
+            raise Place(path).error(f"{unit} {number} is {type_name(value)} where an object is expected")
+        return Record(value, Place(path), f"{unit} {number}")
+
+    return is_flat, intake.sift(record, enumerate(root, start=1))
+
+
+def _flat_articles(rows: Iterable[Record]) -> Iterator[tuple[Record, _Sections]]:
+    """Group rows that follow each other: those of a title are an article, those of a context a paragraph."""
+
+    def checked() -> Iterator[Record]:
+        for row in rows:
+            _refuse_korquad_2(row)
+            yield row
+
+    def title(row: Record) -> object:
+        return next((row.fields[name] for name in ("doc_id", *_TITLE_NAMES) if row.value(name) is not None), None)
+
+    def context(row: Record) -> object:
+        return row.fields.get("context") or id(row)  # rows without one are bad, each for itself
+
+    for _, group in groupby(checked(), title):
+        article = next(group)
+        paragraphs = (list(questions) for _, questions in groupby(_with_first(article, group), context))
+        yield article, ((questions[0], questions) for questions in paragraphs)
+
+
+def _with_first(first: Record, rows: Iterable[Record]) -> Iterator[Record]:
+    yield first
+    yield from rows
+
+
+def _sections(article: Record) -> _Sections:
+    if article.value("paragraphs") is None and article.value("context") is None:
+        raise article.error("has no 'paragraphs'")
+    paragraphs = [article] if article.value("paragraphs") is None else article.records("paragraphs")
+    return [(paragraph, paragraph.records("qas")) for paragraph in paragraphs]
+
+
+def _refuse_korquad_2(record: Record) -> None:
+    context = record.fields.get("context")
+    is_page = isinstance(context, str) and context.lstrip()[:14].lower().startswith(("<!doctype html", "<html"))
+    if "raw_html" in record.fields or is_page:
+        error = record.error(
+            "has no 'paragraphs'; this looks like KorQuAD 2, whose contexts are HTML pages, which are not read; use "
+            "KorQuAD 1"
+        )
+        raise WholeFileError(str(error))
 
 
 def _passage(article: Record, paragraph: Record, start: int) -> Passage:
     text = paragraph.required("context", str)
-    title = paragraph.optional("title", str, "") or article.optional("title", str, "")
+    title = _title(paragraph) or _title(article)
     identity = content_id(text)
     # Titles come from addresses of Wikipedia, where a blank is written "_".
     words = title.replace("_", " ").split()
-    return Passage(identity, text, " ".join(words), document_id=title or identity, start=start if title else 0)
+    document = article.identifier("doc_id") or title
+    return Passage(identity, text, " ".join(words), document_id=document or identity, start=start if document else 0)
+
+
+def _title(record: Record) -> str:
+    return next((title for name in _TITLE_NAMES if (title := record.optional(name, str, ""))), "")
 
 
 def _example(question: Record, passage: Passage, prefix: str) -> Example:
-    identity = question.identifier("id", "guid")
+    identity = question.identifier(*_ID_NAMES)
     if not identity:
-        raise question.error("a question has no 'id' (or 'guid')")
+        raise question.error("a question has no 'id' (or 'guid', 'question_id')")
     question = question.labelled(f"question {identity}")
-    is_impossible = question.optional("is_impossible", bool, False)
+    answers = _answers(question)
+    is_impossible = question.optional("is_impossible", bool, _is_empty_list_of_hub(question))
     # KLUE-MRC and SQuAD 2.0 may list what a reader could fall for; an impossible question has no answer.
-    answers = [] if is_impossible else [_answer(answer, passage.text) for answer in question.records("answers")]
+    spans = [] if is_impossible else [_span(answer, passage.text) for answer in answers]
     return Example(
-        Question(prefix + identity, question.text("question"), tuple(text for text, _ in answers)),
+        Question(prefix + identity, question.text("question"), tuple(text for text, _ in spans)),
         positives=(passage,),
-        answer_starts=tuple(start for _, start in answers),
+        answer_starts=tuple(start for _, start in spans),
         is_impossible=is_impossible,
     )
 
 
-def _answer(answer: Record, context: str) -> tuple[str, int]:
+def _answers(question: Record) -> list[Record]:
+    """Return the answers: a list of objects, one object, or the hub's object of two lists of equal length."""
+    answers = question.value("answers")
+    if not isinstance(answers, dict):
+        return question.records("answers")
+    if not isinstance(answers.get("text"), list):
+        return [Record(answers, question.place, question.label)]
+    texts, starts = answers["text"], answers.get("answer_start")
+    if not isinstance(starts, list) or len(starts) != len(texts):
+        raise question.error("'answers' has not as many numbers in 'answer_start' as texts in 'text'")
+    return [
+        Record({"text": text, "answer_start": start}, question.place, question.label)
+        for text, start in zip(texts, starts, strict=True)
+    ]
+
+
+def _is_empty_list_of_hub(question: Record) -> bool:
+    """Tell whether a question is impossible as the hub's SQuAD 2.0 says it: its two lists are empty."""
+    answers = question.value("answers")
+    return isinstance(answers, dict) and answers.get("text") == []
+
+
+def _span(answer: Record, context: str) -> tuple[str, int]:
     text, start = answer.text("text"), answer.required("answer_start", int)
     found = context[start : start + len(text)] if start >= 0 else ""
     if found != text:

@@ -150,12 +150,21 @@ class FusionRecord:
 
 @dataclass(frozen=True, slots=True)
 class SourceRecord:
-    """What one source gave: passages indexed, and passages skipped because they were there already or had no text."""
+    """What one source gave: passages indexed, and passages and rows skipped.
+
+    Attributes:
+        source: as it was named.
+        passages: indexed ones.
+        duplicates: passages that were there already.
+        empty: passages of a data set that have no text.
+        bad_rows: rows that could not be read.
+    """
 
     source: str
     passages: int
     duplicates: int
     empty: int = 0
+    bad_rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,6 +159,28 @@ def test_the_summary_says_how_many_passages_are_longer_than_the_encoder_reads(
     assert told("compact", index) == (None, None)
 
 
+def test_bad_rows_and_encodings_are_options_of_what_reads_a_corpus(run: Any, tmp_path: Path) -> None:
+    path, more = tmp_path / "corpus.csv", tmp_path / "more.csv"
+    path.write_bytes("번호,본문\n1,부산은 항구\n2\n3,서울은 수도\n4,\n".encode("cp949"))
+    more.write_bytes("번호,본문\n5,인천\n6\n".encode("cp949"))
+    index, read = str(tmp_path / "index"), ("--encoding", "cp949", "--skip-bad-rows", "--json")
+    code, _, err = run("build", "--corpus", str(path), "--output", index, "--no-dense")
+    assert (code, "--encoding cp949" in err) == (2, True)
+    code, _, err = run("build", "--corpus", str(path), "--output", index, "--no-dense", "--encoding", "cp949")
+    assert (code, err.startswith("error: 2 rows are bad"), err.count("corpus.csv, line")) == (2, True, 2)
+    for command, source, passages, bad_rows in (
+        (("build", "--output", index, "--no-dense"), path, 2, 2),
+        (("add", index), more, 3, 1),
+        (("upsert", index), more, 3, 1),
+    ):
+        code, out, _ = run(*command, "--corpus", str(source), *read)
+        result = json.loads(out)
+        assert (code, result["passages"], result["bad_rows_skipped"]) == (0, passages, bad_rows)
+        assert result["sources"][str(source)]["bad_rows_skipped"] == bad_rows
+    code, _, _ = run("estimate", "--corpus", str(path), "--no-dense", *read)
+    assert code == 0
+
+
 def test_no_dense_loads_no_encoder(run: Any, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli, "_load_encoder", None)
     arguments = ("--corpus", source, "--output", str(tmp_path / "index"), "--analyzer", "words", "--no-dense", "--json")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from dpr.data.intake import ReadRules
 from dpr.errors import DataError
 from dpr.store.manifest import SourceRecord
 from dpr.store.passages import PassageStore
@@ -69,6 +70,16 @@ def test_an_empty_source_is_refused(tmp_path: Path) -> None:
     source = write_jsonl(tmp_path / "corpus.jsonl", [])
     with pytest.raises(DataError, match=r"corpus\.jsonl: the corpus is empty"):
         write_corpus([source], tmp_path / "passages.arrow")
+
+
+def test_bad_rows_are_refused_together_or_counted_by_source(tmp_path: Path) -> None:
+    rows = [*PASSAGES[:3], Passage("seoul", "something else"), Passage("empty", " ")]
+    first, second = write_jsonl(tmp_path / "first.jsonl", rows), write_jsonl(tmp_path / "second.jsonl", rows[3:])
+    with pytest.raises(DataError, match=r"^4 rows are bad.*\n.*first\.jsonl, line 4(.*\n.*)*second\.jsonl, line 2"):
+        write_corpus([first, second], tmp_path / "passages.arrow")
+    third = write_jsonl(tmp_path / "third.jsonl", PASSAGES[3:])
+    records = write_corpus([first, third], tmp_path / "passages.arrow", rules=ReadRules(skip_bad_rows=True))
+    assert records == (SourceRecord(first, 3, 0, bad_rows=2), SourceRecord(third, 3, 0))
 
 
 def test_progress_ends_with_the_total(tmp_path: Path) -> None:

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 import unicodedata
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
+from dpr.data import files
 from dpr.data.files import Place, read_lines, read_text, replacing
+from dpr.data.rows import read_rows
 from dpr.errors import DataError
 
 
@@ -108,3 +111,45 @@ def test_a_written_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
         write_half(path)
     assert path.read_text() == "old"
     assert list(path.parent.iterdir()) == [path]
+
+
+def bomb(path: Path, size: int) -> Path:
+    data = b"a" * size
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else zstd(data) if path.suffix == ".zst" else data)
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.jsonl.zst", "a.csv.gz", "a.tsv"])
+def test_a_line_without_end_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(files, "LARGEST_LINE_BYTES", 1 << 20)
+    path = bomb(tmp_path / name, 1 << 25)
+    tracemalloc.start()
+    with pytest.raises(DataError, match=rf"{name}, line 1: has more than 1 MiB; cut it into more rows"):
+        list(read_rows(path))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 23
+
+
+@pytest.mark.parametrize("name", ["a.json.gz", "a.json.zst"])
+def test_a_whole_file_that_unpacks_without_end_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(files, "RATIO_COUNTS_FROM_BYTES", 1 << 20)
+    with pytest.raises(
+        DataError, match=rf"{name}: holds more than \d MiB, and is of a form that is read whole; split it"
+    ):
+        read_text(bomb(tmp_path / name, 1 << 25))
+    monkeypatch.setattr(files, "LARGEST_FILE_BYTES", 1 << 19)
+    with pytest.raises(DataError, match="holds more than 0 MiB"):
+        read_text(bomb(tmp_path / "a.json", 1 << 20))
+
+
+def test_lone_carriage_returns_end_lines_where_nothing_else_does(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"one\rtwo\r\rthree")
+    assert [(place.number, line) for place, line in read_lines(path)] == [(1, "one"), (2, "two"), (4, "three")]
+    path.write_bytes(b"one\rstill one\ntwo\nthree\n")
+    assert lines_of(path) == ["one\rstill one", "two", "three"]

@@ -151,12 +151,12 @@ def test_a_file_without_a_pair_is_refused_as_questions_and_as_a_corpus(tmp_path:
 
 
 def test_another_ending_is_refused_and_an_absent_file_is_said_to_be_absent(tmp_path: Path) -> None:
-    (tmp_path / "pairs.csv").touch()
-    with pytest.raises(DataError, match=r"pairs\.csv: is no file of pairs by its ending; use one of \.jsonl,"):
-        list(read_pairs(tmp_path / "pairs.csv"))
+    (tmp_path / "pairs.xlsx").touch()
+    with pytest.raises(DataError, match=r"pairs\.xlsx: is no file of pairs by its ending; use one of \.jsonl,"):
+        list(read_pairs(tmp_path / "pairs.xlsx"))
     with pytest.raises(DataError, match="is a folder where a file is expected"):
         list(read_pairs(tmp_path))
-    for name in ("none.csv", "none.tsv"):
+    for name in ("none.xlsx", "none.tsv"):
         with pytest.raises(DataError, match="no such file"):
             list(read_pairs(tmp_path / name))
 

@@ -99,7 +99,7 @@ def test_sources_that_name_nothing_are_refused(tmp_path: Path) -> None:
         list(read_passages(str(tmp_path / "none.jsonl")))
     with pytest.raises(DataError, match=r"none\.json: no such file"):
         list(read_passages(f"squad:{tmp_path / 'none.json'}"))
-    with pytest.raises(DataError, match=r"the folder holds no \.jsonl, \.tsv or \.parquet file"):
+    with pytest.raises(DataError, match=r"the folder holds no \.jsonl, \.tsv, \.csv or \.parquet file"):
         list(read_passages(str(tmp_path)))
 
 

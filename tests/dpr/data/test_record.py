@@ -62,7 +62,9 @@ def test_identifiers_have_one_unicode_form() -> None:
         ('{"a": ', "is not valid JSON"),
         ("[1]", "is a list where a JSON object is expected"),
         ('{"a": "\\ud800"}', "is not valid JSON"),
-        ('{"a": NaN}', "is not valid JSON"),
+        ('{"a": Infinity, "b": NaN}', "is not valid JSON"),
+        ('{"a": NaN, "b": "\\ud800"}', "is not valid JSON"),
+        ('{"a": NaN', "is not valid JSON"),
     ],
 )
 def test_what_is_not_a_json_object_is_refused(text: str, cause: str) -> None:

@@ -9,7 +9,8 @@ import pytest
 from dpr.data.files import Place
 from dpr.data.identity import content_id
 from dpr.data.record import Record
-from dpr.data.rows import passage_of, read_rows, read_tsv, split_cells
+from dpr.data.rows import passage_of, read_rows, read_tsv
+from dpr.data.tables import split_cells
 from dpr.errors import DataError
 from dpr.types import Passage
 

@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from dpr.data.identity import content_id
-from dpr.data.passages import read_examples, read_passages
+from dpr.data.passages import files_of, read_examples, read_passages
 from dpr.data.squad import PARAGRAPH_BREAK, read_squad, read_squad_passages
 from dpr.errors import DataError
 from dpr.types import Example, Passage, Question
@@ -139,3 +141,92 @@ def test_offsets_are_those_in_the_article(demo_files: tuple[Path, Path]) -> None
     assert len(article) > 2
     for passage in article:
         assert document[passage.start : passage.end] == passage.text
+
+
+FLAT = {"title": "South_Korea", "context": SEOUL, "question": "수도는?"}
+
+
+def flat_rows() -> list[dict[str, Any]]:
+    first = {**FLAT, "id": "q1", "answers": {"text": ["서울"], "answer_start": [0]}}
+    empty = {**FLAT, "id": "q2", "answers": {"text": [], "answer_start": []}}
+    return [
+        first,
+        empty,
+        {**first, "id": "q3", "context": "서울의 강은 한강이다."},
+        {**first, "id": "q4", "title": "Other"},
+    ]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json", "lines.json", "data.json", "a.parquet"])
+def test_the_flat_form_gives_what_the_nested_one_gives(tmp_path: Path, name: str) -> None:
+    path, rows = tmp_path / name, flat_rows()
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    if name == "a.parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    else:
+        contents = {"a.json": json.dumps(rows, indent=1), "data.json": json.dumps({"data": rows})}
+        path.write_text(contents.get(name, lines))
+    nested = [
+        {"context": SEOUL, "qas": [question(), question(id="q2", answers=[], is_impossible=True)]},
+        {"context": "서울의 강은 한강이다.", "qas": [question(id="q3")]},
+    ]
+    other = {"title": "Other", "paragraphs": [{"context": SEOUL, "qas": [question(id="q4")]}]}
+    article = squad_file(tmp_path, paragraphs=nested)
+    article.write_text(json.dumps({"data": [*json.loads(article.read_text())["data"], other]}))
+    assert list(read_squad(path)) == list(read_squad(article))
+    assert list(read_squad_passages(path)) == list(read_squad_passages(article))
+
+
+def test_ai_hub_is_read_with_its_own_names(tmp_path: Path) -> None:
+    asked = {
+        "question_id": "11",
+        "question": "수도는?",
+        "answers": {"text": "서울", "answer_start": 0, "clue_start": 0},
+    }
+    paragraphs = [{"context_id": "1", "context": SEOUL, "qas": [{**asked, "is_impossible": False}]}]
+    path = squad_file(tmp_path, title=None, doc_title="한국", doc_id="5", paragraphs=paragraphs)
+    [example] = read_squad(path)
+    assert example.question == Question("11", "수도는?", ("서울",))
+    assert example.positives == (Passage(content_id(SEOUL), SEOUL, "한국", document_id="5"),)
+
+
+@pytest.mark.parametrize("page", [{"raw_html": "<html>", "context": "x"}, {"context": "<!DOCTYPE html>\n<html>"}])
+def test_korquad_2_is_recognized(tmp_path: Path, page: dict[str, object]) -> None:
+    asked = {"id": "1", "question": "?", "answer": {"text": "x", "answer_start": 3}}
+    nested = {"title": "부산", **page, "qas": [asked]}
+    for text in (json.dumps({"data": [nested]}), json.dumps([{**asked, **page}])):
+        path = tmp_path / "kq2.json"
+        path.write_text(text)
+        with pytest.raises(DataError, match=r"has no 'paragraphs'; this looks like KorQuAD 2, .* use KorQuAD 1"):
+            list(read_squad(path))
+
+
+def test_an_article_without_paragraphs_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"dev\.json: article 1: has no 'paragraphs'"):
+        list(read_squad(squad_file(tmp_path, paragraphs=None)))
+
+
+def test_lists_of_answers_have_equal_lengths(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps([{**FLAT, "id": "q1", "answers": {"text": ["서울"], "answer_start": []}}]))
+    with pytest.raises(DataError, match=r"a\.json: question q1: 'answers' has not as many numbers"):
+        list(read_squad(path))
+
+
+def test_articles_are_the_same_for_questions_and_passages(tmp_path: Path) -> None:
+    articles = [
+        {
+            "title": f"t{n}",
+            "paragraphs": [{"context": f"c{n}", "qas": [question(id=n, answers=[])]}, {"context": f"d{n}"}],
+        }
+        for n in range(4)
+    ]
+    path = tmp_path / "dev.json"
+    path.write_text(json.dumps({"data": articles}))
+    assert [passage.text for passage in read_passages(f"squad:{path}@1:3")] == ["c1", "d1", "c2", "d2"]
+    assert [example.positives[0].text for example in read_examples(f"squad:{path}@1:3")] == ["c1", "c2"]
+    assert files_of(f"squad:{path}@1:3") == [path]
+    with pytest.raises(DataError, match="there is no article from 9 to None"):
+        list(read_passages(f"squad:{path}@9:"))
+    with pytest.raises(DataError, match="only a kind:PATH has articles to choose"):
+        list(read_passages("corpus.jsonl@:2"))

@@ -1,0 +1,41 @@
+"""DPR's files of questions without passages, ``*.qa.csv``: a question, a tab, and its answers as a Python list.
+
+who wrote hamlet<TAB>['William Shakespeare', 'Shakespeare']
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from dpr.data.intake import STRICT, Intake
+from dpr.data.record import Record
+from dpr.data.tables import Header, read_tsv
+from dpr.types import Example, Question
+
+QUESTIONS_ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+
+_COLUMNS = ("question", "answers")
+_HEADER = Header("question", tuple(frozenset((name,)) for name in _COLUMNS), _COLUMNS, refuses=False)
+
+
+def read_questions_csv(path: Path, intake: Intake = STRICT) -> Iterator[Example]:
+    """Yield each question with its answers and without a passage; its id is its number in the file, from 0.
+
+    Raises:
+        DataError: a row is not a question and a list of answers.
+    """
+    return intake.sift(_example, enumerate(read_tsv(path, _HEADER, intake)))
+
+
+def _example(numbered: tuple[int, Record]) -> Example:
+    number, row = numbered
+    cell = row.text("answers")
+    try:
+        answers = ast.literal_eval(cell.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        answers = None
+    if not isinstance(answers, list) or not all(isinstance(answer, str) and answer.strip() for answer in answers):
+        raise row.error(f"the answers {cell[:80]!r} are no list of strings as Python writes it, such as ['Busan']")
+    return Example(Question(str(number), row.text("question").strip(), tuple(answers)), positives=())
