@@ -16,9 +16,10 @@ from pathlib import Path
 import orjson
 
 from dpr.data.files import Place, replacing
+from dpr.data.intake import STRICT, Intake
 from dpr.data.qrels import read_qrels
 from dpr.data.record import Record
-from dpr.data.rows import passage_of, read_jsonl
+from dpr.data.rows import ID_NAMES, has_text, passage_of, read_jsonl
 from dpr.data.trec_ids import escape_id
 from dpr.errors import DataError
 from dpr.types import Example, Passage, Question
@@ -26,7 +27,7 @@ from dpr.types import Example, Passage, Question
 _QRELS_HEADER = "query-id\tcorpus-id\tscore"
 
 
-def read_beir_corpus(path: Path) -> Iterator[tuple[Place, Passage]]:
+def read_beir_corpus(path: Path, intake: Intake = STRICT) -> Iterator[tuple[Place, Passage]]:
     """Yield each passage of the folder, with its place.
 
     BEIR's corpora hold documents that are a title alone: the title is then the text. A document with neither is a
@@ -35,16 +36,18 @@ def read_beir_corpus(path: Path) -> Iterator[tuple[Place, Passage]]:
     Raises:
         DataError: a row has another form.
     """
-    for record in read_jsonl(_part(_folder(path), "corpus.jsonl")):
-        if record.optional("text", str, "").strip():
-            yield record.place, passage_of(record)
-        elif title := record.optional("title", str, "").strip():
-            yield record.place, passage_of(Record({**record.fields, "text": title, "title": ""}, record.place))
-        else:
-            yield record.place, Passage(record.identifier("_id", "id"), "")
+    return intake.sift(_located_passage, read_jsonl(_part(_folder(path), "corpus.jsonl"), intake))
 
 
-def read_beir(path: Path) -> Iterator[Example]:
+def _located_passage(record: Record) -> tuple[Place, Passage]:
+    if has_text(record):
+        return record.place, passage_of(record)
+    if title := record.optional("title", str, "").strip():
+        return record.place, passage_of(Record({**record.fields, "text": title, "title": ""}, record.place))
+    return record.place, Passage(record.identifier(*ID_NAMES), "")
+
+
+def read_beir(path: Path, intake: Intake = STRICT) -> Iterator[Example]:
     """Yield the judged questions, in the order of ``queries.jsonl``, with their judged passages.
 
     A judged passage that is not in the corpus is a passage without text, and a judged question that is not in
@@ -54,31 +57,35 @@ def read_beir(path: Path) -> Iterator[Example]:
 
     Args:
         path: the folder, read with ``qrels/test.tsv`` (or its only other judgements), or a file of its ``qrels``.
+        intake: how to read all three files.
 
     Raises:
         DataError: a row has another form, or no judged question is there.
     """
     folder, qrels = _folder(path), _qrels_file(path)
-    judgements = read_qrels(qrels)
+    judgements = read_qrels(qrels, intake)
     judged = {passage_id for grades in judgements.values() for passage_id in grades}
     passages: dict[str, Passage] = {}
     own_documents: set[str] = set()
-    for _, passage in read_beir_corpus(folder):
+    for _, passage in read_beir_corpus(folder, intake):
         if (column := _column_of(passage.id, judged)) is not None:
             passages[column] = passage
         if _column_of(passage.id, judgements) is not None:
             own_documents.add(passage.id)
     unread = dict.fromkeys(judgements)
-    for record in read_jsonl(_part(folder, "queries.jsonl")):
-        question = Question(record.identifier("_id", "id"), record.optional("text", str, ""))
+    for question in intake.sift(_question, read_jsonl(_part(folder, "queries.jsonl"), intake)):
         if (column := _column_of(question.id, judgements)) is not None:
             unread.pop(column, None)
             yield _example(question, judgements[column], passages, own_documents)
     if len(unread) == len(judgements):
         cause = f"none of the {len(judgements)} judged questions is in queries.jsonl; fetch the files of one data set"
-        raise DataError.at(qrels, None, cause)
+        intake.on_bad_row(DataError.at(qrels, None, cause))  # other bad rows may be why, and are told with it
     for column in unread:
         yield _example(Question(column, ""), judgements[column], passages, own_documents)
+
+
+def _question(record: Record) -> Question:
+    return Question(record.identifier(*ID_NAMES), record.optional("text", str, ""))
 
 
 def _column_of(identity: str, judged: Collection[str]) -> str | None:

@@ -20,7 +20,7 @@ from dpr.data.dpr_json import read_dpr_json
 from dpr.data.examples import Articles, Examples
 from dpr.data.files import Place, as_on_disk
 from dpr.data.identity import UniquePassages, with_composed_names
-from dpr.data.intake import STRICT, UTF8_RULES, BadRows, Intake, ReadRules
+from dpr.data.intake import UTF8_RULES, BadRows, Intake, ReadRules
 from dpr.data.pairs import read_pairs
 from dpr.data.qed import read_qed
 from dpr.data.questions_csv import QUESTIONS_ENDINGS, read_questions_csv
@@ -28,7 +28,7 @@ from dpr.data.record import Record
 from dpr.data.rows import passage_of, read_rows, row_format
 from dpr.data.split import article_of, article_of_question
 from dpr.data.squad import read_squad, read_squad_passages
-from dpr.errors import ConfigError, DataError
+from dpr.errors import DataError
 from dpr.types import Example, Passage
 
 Located = Iterator[tuple[Place, Passage]]
@@ -71,23 +71,13 @@ def _read_dpr(path: Path, intake: Intake) -> Iterator[Example]:
     return read(path, intake)
 
 
-def _utf8(path: Path, intake: Intake) -> Path:
-    """Return the folder of a form that is UTF-8 by definition."""
-    if intake.encoding != STRICT.encoding:
-        raise ConfigError(f"{path}: BEIR's files are UTF-8, but --encoding is {intake.encoding}; leave it out")
-    return path
-
-
 _SQUAD = Kind(read_squad, _squad_passages)
 
 KINDS: Mapping[str, Kind] = {
     "squad": _SQUAD,
     "korquad": _SQUAD,
     "klue": _SQUAD,
-    "beir": Kind(
-        lambda path, intake: read_beir(_utf8(path, intake)),
-        lambda path, intake: read_beir_corpus(_utf8(path, intake)),
-    ),
+    "beir": Kind(read_beir, read_beir_corpus),
     "dpr": Kind(_read_dpr, _labelled_passages(_read_dpr)),
     "qed": Kind(read_qed, _labelled_passages(read_qed)),
     "boolq": Kind(read_boolq, _labelled_passages(read_boolq)),

@@ -11,49 +11,56 @@ number, also written ``1.0``. Only between tabs can an id hold blanks itself: TR
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from dpr.data.files import Place, read_lines
 from dpr.data.identity import composed
+from dpr.data.intake import STRICT, Intake
 from dpr.errors import DataError
 
 Judgements = Mapping[str, Mapping[str, int]]
 """For a question's id, the grade of each judged passage by its id; 0 and less is judged and not relevant."""
 
+_COLUMNS = (3, 4)
 
-def read_qrels(path: Path, read_trec_id: Callable[[str], str] = str) -> dict[str, dict[str, int]]:
+
+def read_qrels(
+    path: Path, intake: Intake = STRICT, read_trec_id: Callable[[str], str] = str
+) -> dict[str, dict[str, int]]:
     """Read judgements; ids are in NFC, without blanks around them.
 
     Args:
         path: the file.
+        intake: how to read it.
         read_trec_id: what to make of an id in one of TREC's four columns.
 
     Raises:
         DataError: a row has other columns, its grade is not a whole number, or a passage is judged twice, differently.
     """
+    rows = read_lines(path, intake)
+    header = next(rows, None)
+    if header is not None and is_number(columns(header[1], _COLUMNS)[-1]):
+        rows, header = chain((header,), rows), None
     judgements: dict[str, dict[str, int]] = {}
-    header: tuple[Place, str, str] | None = None
-    for number, (place, line) in enumerate(read_lines(path)):
-        cells = columns(line, (3, 4))
-        if number == 0 and not is_number(cells[-1]):
-            header = place, line, composed(cells[0])
-            continue
-        question, passage, grade = _judgement(place, line, cells, read_trec_id)
+    for place, question, passage, grade in intake.sift(partial(_judgement, read_trec_id), rows):
         grades = judgements.setdefault(question, {})
         if grades.setdefault(passage, grade) != grade:
-            raise place.error(
+            cause = (
                 f"passage {passage!r} is judged {grade} for question {question!r}, but was judged {grades[passage]} "
                 "before; keep one of the two rows"
             )
-    if header is not None and header[2] in judgements:  # it is a row like the others
-        raise _bad_grade(*header[:2])
+            intake.on_bad_row(place.error(cause))
+    if header is not None and composed(columns(header[1], _COLUMNS)[0]) in judgements:  # it is a row like the others
+        intake.on_bad_row(_bad_grade(*header))
     return judgements
 
 
-def _judgement(
-    place: Place, line: str, cells: Sequence[str], read_trec_id: Callable[[str], str]
-) -> tuple[str, str, int]:
-    if len(cells) not in (3, 4):
+def _judgement(read_trec_id: Callable[[str], str], row: tuple[Place, str]) -> tuple[Place, str, str, int]:
+    place, line = row
+    cells = columns(line, _COLUMNS)
+    if len(cells) not in _COLUMNS:
         raise place.error(
             f"there are {len(cells)} columns where three are expected (question, passage, grade), or TREC's four"
         )
@@ -62,7 +69,9 @@ def _judgement(
         raise place.error(f"{line!r} has an empty id; name the question and the passage")
     if grade is None:
         raise _bad_grade(place, line)
-    return (read_trec_id(question), read_trec_id(passage), grade) if len(cells) == 4 else (question, passage, grade)
+    if len(cells) == 4:
+        question, passage = read_trec_id(question), read_trec_id(passage)
+    return place, question, passage, grade
 
 
 def _bad_grade(place: Place, line: str) -> DataError:

@@ -103,6 +103,15 @@ def read_rows(path: Path, intake: Intake = STRICT) -> Iterator[Record]:
     return ROW_FORMATS[ending](path, intake)
 
 
+def has_text(record: Record) -> bool:
+    """Tell whether a row has a text, under one of `TEXT_NAMES`.
+
+    Raises:
+        DataError: it is not a string, or more than one could be meant.
+    """
+    return bool(record.optional(_text_name(record), str, "").strip())
+
+
 def passage_of(record: Record) -> Passage:
     """Make the passage that a row describes.
 

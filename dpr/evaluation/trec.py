@@ -103,7 +103,7 @@ def read_qrels(path: Path) -> dict[str, dict[str, int]]:
     Raises:
         DataError: a line has other columns, a grade is not a whole number, or a passage is judged twice, differently.
     """
-    return read_judgements(path, unescape_id)
+    return read_judgements(path, read_trec_id=unescape_id)
 
 
 def _column(what: str, value: str) -> str:

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from dpr.data.beir import read_beir, read_beir_corpus, write_beir
+from dpr.data.intake import BadRows, ReadRules
+from dpr.data.passages import read_corpus, read_examples
 from dpr.errors import DataError
 from dpr.types import Example, Passage, Question
 
@@ -88,3 +90,40 @@ def test_ids_with_blanks_are_read_as_they_are_and_as_trec_holds_them(tmp_path: P
     for page in ("http://x/a%20b", "http://x/a%2520b"):
         (tmp_path / "qrels" / "test.tsv").write_text(f"q%201 0 안전%20교육.pdf 1\nq%201 0 {page} 1\n")
         assert list(read_beir(tmp_path)) == examples
+
+
+def test_bad_rows_of_all_three_files_are_found_in_one_pass_or_left_out(folder: Path) -> None:
+    for name, row in (("corpus.jsonl", "{"), ("queries.jsonl", '{"_id": [1]}'), ("qrels/test.tsv", "q1\tb\tone")):
+        with (folder / name).open("a", encoding="utf-8") as file:
+            file.write(row + "\n")
+    corpus, questions = r"corpus\.jsonl, line 4", r"queries\.jsonl, line 3"
+    with pytest.raises(DataError, match=rf"^3 rows are bad.*\n.*test\.tsv, line 6.*\n.*{corpus}.*\n.*{questions}"):
+        list(read_examples(f"beir:{folder}"))
+    with pytest.raises(DataError, match=corpus):
+        list(read_corpus([f"beir:{folder}"]))
+    bad_rows = BadRows(skip=True)
+    assert list(read_corpus([f"beir:{folder}"], ReadRules(skip_bad_rows=True), bad_rows)) == [A, B, C]
+    assert bad_rows.count == 1
+    assert list(read_examples(f"beir:{folder}", ReadRules(skip_bad_rows=True))) == EXAMPLES
+
+
+def test_questions_that_are_all_bad_are_told_with_the_judgements_that_miss_them(folder: Path) -> None:
+    (folder / "queries.jsonl").write_text("{\n")
+    with pytest.raises(DataError, match=r"^2 rows are bad.*\n.*queries\.jsonl, line 1.*\n.*none of the 2 judged"):
+        list(read_examples(f"beir:{folder}"))
+    with pytest.raises(DataError, match=r"there is no question in it:\n.*queries\.jsonl, line 1.*\n.*none of the 2"):
+        list(read_examples(f"beir:{folder}", ReadRules(skip_bad_rows=True)))
+
+
+def test_a_folder_is_read_in_another_encoding(folder: Path) -> None:
+    for path in (folder / "corpus.jsonl", folder / "queries.jsonl", folder / "qrels" / "test.tsv"):
+        path.write_bytes(path.read_text(encoding="utf-8").encode("cp949"))
+    with pytest.raises(DataError, match="give --encoding cp949"):
+        list(read_examples(f"beir:{folder}"))
+    assert list(read_examples(f"beir:{folder}", ReadRules("cp949"))) == EXAMPLES
+    assert list(read_corpus([f"beir:{folder}"], ReadRules("cp949"))) == [A, B, C]
+
+
+def test_a_text_may_have_another_name_and_is_not_lost_to_the_title(folder: Path) -> None:
+    (folder / "corpus.jsonl").write_text('{"_id": "a", "title": "Title", "contents": "text"}\n')
+    assert [passage for _, passage in read_beir_corpus(folder)] == [Passage("a", "text", "Title")]

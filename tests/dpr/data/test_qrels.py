@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dpr.data.intake import BadRows, Intake
 from dpr.data.qrels import read_qrels
 from dpr.errors import DataError
 
@@ -57,3 +58,11 @@ def test_a_bad_row_names_its_line(tmp_path: Path, content: str, sentence: str) -
     path.write_text(content)
     with pytest.raises(DataError, match=rf"test\.tsv, {sentence}"):
         read_qrels(path)
+
+
+def test_bad_rows_are_left_out_and_counted(tmp_path: Path) -> None:
+    path = tmp_path / "test.tsv"
+    path.write_text("question\tpassage\tgrade\nq1\tb\t1\nq1\tb\t2\nq1\tc\tone\nquestion\td\t1\n")
+    bad_rows = BadRows(skip=True)
+    assert read_qrels(path, Intake(on_bad_row=bad_rows.add)) == {"q1": {"b": 1}, "question": {"d": 1}}
+    assert [str(error).partition(": ")[0][-6:] for error in bad_rows.first_errors] == ["line 3", "line 4", "line 1"]
