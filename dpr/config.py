@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import tomllib
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 from dpr.errors import ConfigError
+from dpr.unicode_form import composed
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -52,7 +52,7 @@ def load_config(cls: type[Config], path: Path | None = None, overrides: Mapping[
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8-sig")  # Windows' Notepad begins a file with a byte order mark
-        return tomllib.loads(unicodedata.normalize("NFC", text))
+        return tomllib.loads(composed(text))
     except FileNotFoundError:
         raise ConfigError(f"the settings file {path} does not exist; check its path") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

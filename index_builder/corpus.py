@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from dpr.data.chunk import chunk
-from dpr.data.identity import composed
 from dpr.data.intake import UTF8_RULES, BadRows, ReadRules
 from dpr.data.passages import files_of, read_corpus
 from dpr.errors import DataError
 from dpr.store.manifest import SourceRecord
 from dpr.store.passages import write_passages
 from dpr.types import Encoder, Passage, Progress, no_progress
+from dpr.unicode_form import composed
 
 REPORT_EVERY = 1000
 """Passages between two calls of the progress callback."""

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 
-from dpr.data.identity import composed
 from dpr.data.intake import UTF8_RULES, ReadRules
 from dpr.data.passages import read_corpus
 from dpr.errors import ConfigError, DataError, IndexLockedError
@@ -29,6 +28,7 @@ from dpr.store.manifest import DenseRecord, FileRecord, Manifest, SegmentRecord
 from dpr.store.passages import PassageStore, write_passages
 from dpr.store.windows import WindowArray, open_windows
 from dpr.types import Analyzer, Encoder, FloatArray, Passage, Progress, no_progress
+from dpr.unicode_form import composed
 from index_builder.build import dated, provenance_of
 from index_builder.corpus import source_stamp
 from index_builder.dense import EXACT_KIND, build_dense

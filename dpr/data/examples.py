@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from dpr.data.identity import composed, with_composed_names
+from dpr.data.identity import with_composed_names
 from dpr.data.intake import BadRows
 from dpr.data.split import select_articles
 from dpr.errors import DataError
 from dpr.types import Example, Question
+from dpr.unicode_form import composed
 
 logger = logging.getLogger(__name__)
 

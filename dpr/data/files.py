@@ -10,7 +10,6 @@ import codecs
 import gzip
 import io
 import os
-import unicodedata
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ import pyarrow as pa
 
 from dpr.data.intake import STRICT, Intake, WholeFileError
 from dpr.errors import DataError
+from dpr.unicode_form import composed
 
 LARGEST_LINE_BYTES = 1 << 25
 """Of a line, or of an object in a list: no passage has 32 MiB."""
@@ -62,8 +62,8 @@ def as_on_disk(path: Path) -> Path:
     folder = as_on_disk(path.parent)
     if not folder.is_dir() or not os.access(folder, os.R_OK):
         return path
-    name = unicodedata.normalize("NFC", path.name)
-    same = (entry for entry in folder.iterdir() if unicodedata.normalize("NFC", entry.name) == name)
+    name = composed(path.name)
+    same = (entry for entry in folder.iterdir() if composed(entry.name) == name)
     return next(same, folder / path.name)
 
 

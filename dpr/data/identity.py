@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from hashlib import blake2b
@@ -11,6 +10,7 @@ from dpr.data.files import Place
 from dpr.data.intake import STRICT, Intake
 from dpr.errors import DataError
 from dpr.types import Passage
+from dpr.unicode_form import composed, is_composed
 
 
 def content_id(text: str) -> str:
@@ -18,15 +18,10 @@ def content_id(text: str) -> str:
     return blake2b(composed(text).encode("utf-8"), digest_size=8).hexdigest()
 
 
-def composed(text: str) -> str:
-    """Return a text in the one form that names and ids have here, NFC: file systems and tools write others."""
-    return unicodedata.normalize("NFC", text)
-
-
 def with_composed_names(passage: Passage) -> Passage:
     """Return a passage whose id, title and document id are composed; the text, which offsets refer to, stays."""
     names = passage.id, passage.title, passage.document_id
-    if all(unicodedata.is_normalized("NFC", name) for name in names):
+    if all(map(is_composed, names)):
         return passage
     passage_id, title, document_id = map(composed, names)
     return replace(passage, id=passage_id, title=title, document_id=document_id)

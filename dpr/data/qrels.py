@@ -16,9 +16,9 @@ from itertools import chain
 from pathlib import Path
 
 from dpr.data.files import Place, read_lines
-from dpr.data.identity import composed
 from dpr.data.intake import STRICT, Intake
 from dpr.errors import DataError
+from dpr.unicode_form import composed
 
 Judgements = Mapping[str, Mapping[str, int]]
 """For a question's id, the grade of each judged passage by its id; 0 and less is judged and not relevant."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isnan
@@ -13,6 +12,7 @@ import orjson
 
 from dpr.data.files import Place
 from dpr.errors import DataError
+from dpr.unicode_form import composed
 
 T = TypeVar("T")
 
@@ -102,7 +102,7 @@ class Record:
                 value = int(value)
             if type(value) not in (str, int):
                 raise self.error(f"{name!r} is {type_name(value)} where a string or a whole number is expected")
-            return unicodedata.normalize("NFC", str(value).strip())
+            return composed(str(value).strip())
         return ""
 
     def strings(self, name: str) -> tuple[str, ...]:

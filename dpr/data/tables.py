@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import re
-import unicodedata
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from dpr.data.files import LARGEST_LINE_BYTES, Place, decode, raw_lines
 from dpr.data.intake import STRICT, Intake, WholeFileError
 from dpr.data.record import Record
 from dpr.errors import DataError
+from dpr.unicode_form import composed
 
 _DELIMITERS = ",;\t"
 
@@ -87,7 +87,7 @@ class Header:
 
 
 def _as_names(cells: Sequence[str]) -> list[str]:
-    return [unicodedata.normalize("NFC", cell).strip().lower() for cell in cells]
+    return [composed(cell).strip().lower() for cell in cells]
 
 
 def _are_names(cells: Sequence[str]) -> bool:

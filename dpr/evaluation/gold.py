@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -10,6 +9,7 @@ from typing import Protocol
 from dpr.errors import DataError
 from dpr.evaluation.report import QuestionSet
 from dpr.types import Example, Passage, Question
+from dpr.unicode_form import composed
 
 
 class PassagePool(Protocol):
@@ -120,7 +120,7 @@ def _find(golds: set[Passage], pool: PassagePool) -> dict[Passage, Sequence[str]
 
 
 def _text(passage: Passage) -> str:
-    return unicodedata.normalize("NFC", passage.text)
+    return composed(passage.text)
 
 
 def _grades(example: Example, found: dict[Passage, Sequence[str]]) -> dict[str, int]:

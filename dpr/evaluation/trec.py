@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from dpr.data.files import Place, read_lines
-from dpr.data.identity import composed
 from dpr.data.qrels import columns, is_number, whole_number
 from dpr.data.qrels import read_qrels as read_judgements
 from dpr.data.trec_ids import escape_id, unescape_id
 from dpr.durable import replacing
 from dpr.errors import DataError
+from dpr.unicode_form import composed
 
 RUN_COLUMNS = (6, 5)
 

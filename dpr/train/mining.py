@@ -14,7 +14,6 @@ The hits of an index are walked in their order, or in a random one, and a hit be
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,6 +25,7 @@ import numpy as np
 from dpr.errors import ConfigError, DataError
 from dpr.evaluation.answers import has_korean_answer
 from dpr.types import Example, Hit, Passage, Progress, Retriever, no_progress
+from dpr.unicode_form import composed
 
 BATCH_QUESTIONS = 256
 SCORED_DEPTH = 100
@@ -264,4 +264,4 @@ def _refuse_unusable(examples: Sequence[Example]) -> None:
 
 
 def _text(passage: Passage) -> str:
-    return unicodedata.normalize("NFC", passage.text)
+    return composed(passage.text)
