@@ -86,7 +86,11 @@ def tune_command(
         save_fusion(index, tuned.fusion)
     if as_json:
         print_json(tuned.as_json())
-        return
+    else:
+        _show(tuned)
+
+
+def _show(tuned: Tuned) -> None:
     console = Console()
     console.print(_curve(tuned))
     console.print(f"chosen: [b]{_weights(tuned)}[/b]", highlight=False)
