@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dpr.data.intake import UTF8_RULES, ReadRules
+from dpr.data.intake import UTF8_RULES, BadRows, ReadRules
 from dpr.data.passages import read_corpus
 from dpr.errors import ConfigError, DataError, IndexLockedError
 from dpr.search.open import open_index
@@ -292,7 +292,8 @@ def _change(root: Path, before: Manifest, name: str, arguments: object) -> Itera
 
 def _documents(sources: Sequence[str], rules: ReadRules) -> set[str]:
     """Return the id of each document of the sources; a passage without one is its own."""
-    return {passage.document_id or passage.id for passage in read_corpus(sources, rules)}
+    silent = BadRows(rules.skip_bad_rows, warns=False)  # the reading that indexes them warns
+    return {passage.document_id or passage.id for passage in read_corpus(sources, rules, silent)}
 
 
 def _refuse_unknown(names: Collection[str], found: Sequence[Passage]) -> None:
