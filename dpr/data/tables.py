@@ -27,6 +27,9 @@ _OPEN_CELL = re.compile(r'"[^"]*(?:""[^"]*)*')
 _LONGEST_NAME_CHARACTERS = 40
 _MOST_NAME_WORDS = 4
 
+# Prose and questions begin so, and no name of several words does.
+_BEGINS_PROSE = re.compile(r"(an?|the|its|this|that|who|what|when|where|which|why|how|is|are|do|does|did|can)\s")
+
 Row = tuple[Place, list[str] | DataError]
 """Where a row begins, and its cells or what is wrong with it."""
 
@@ -91,11 +94,12 @@ def _as_names(cells: Sequence[str]) -> list[str]:
 
 
 def _are_names(cells: Sequence[str]) -> bool:
-    """Tell whether cells could be column names: short, no number and no sentence; the first may be empty."""
+    """Tell whether cells could be column names: short, no number and no prose; the first may be empty."""
     return any(cells) and all(
         len(cell) <= _LONGEST_NAME_CHARACTERS
         and len(cell.split()) <= _MOST_NAME_WORDS
         and not re.fullmatch(r"[\d.,-]+|.*\s.*[.?!]", cell)
+        and not _BEGINS_PROSE.match(cell)
         and (cell or index == 0)
         for index, cell in enumerate(cells)
     )

@@ -24,6 +24,8 @@ DEFAULT_FUSION = Fusion("zscore", {"dense": 0.25, "bm25": 0.75}, coverage_power=
 FILE_NAME = "fusion.json"
 """The file in an encoder's folder."""
 
+_JUST_AS_THEY_SAY = {"coverage_power": Fusion().coverage_power, "rrf_constant": Fusion().rrf_constant}
+
 
 def fusion_of(record: FusionRecord) -> Fusion:
     """Return the fusion of dense and BM25 that a record tells.
@@ -57,7 +59,9 @@ def write_fusion(path: Path, fusion: Fusion, fitted: Mapping[str, object]) -> No
 
 
 def read_fusion(path: Path) -> Fusion:
-    """Read the fusion of a file that `write_fusion` wrote.
+    """Read the fusion of a file that `write_fusion` wrote, or that someone wrote by hand.
+
+    A method and weights alone are taken just as they say, as those of ``--fusion`` and ``--weight`` are.
 
     Raises:
         DataError: there is no such file, it is not of this form, or a value is out of range.
@@ -68,6 +72,7 @@ def read_fusion(path: Path) -> Fusion:
         document = json.loads(path.read_text(encoding="utf-8-sig"))
         if isinstance(document, dict):
             document.pop("fitted", None)
+            document = _JUST_AS_THEY_SAY | document
         return fusion_of(decode(FusionRecord, document))
     except RequestError as error:
         raise DataError.at(path, None, str(error)) from None

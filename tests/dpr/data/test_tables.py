@@ -54,7 +54,13 @@ def test_a_header_without_a_text_is_refused_and_never_a_passage(tmp_path: Path, 
 
 
 @pytest.mark.parametrize(
-    "row", ["1\tBusan is a city.\tBusan", "p1\t부산은 항구 도시이다\t부산", "d\tThe body of it all is here\tBody"]
+    "row",
+    [
+        "1\tBusan is a city.\tBusan",
+        "p1\t부산은 항구 도시이다\t부산",
+        "d\tThe body of it all is here\tBody",
+        "a port\tthe city\tits sea",
+    ],
 )
 def test_a_first_row_of_data_is_a_passage(tmp_path: Path, row: str) -> None:
     identity, text, title = row.split("\t")

@@ -205,3 +205,9 @@ def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "fusion.json"
     path.write_text(json.dumps(RECORD), encoding="utf-8-sig")
     assert read_fusion(path) == FITTED
+
+
+def test_a_method_and_weights_alone_are_taken_just_as_they_say(tmp_path: Path) -> None:
+    path = tmp_path / "fusion.json"
+    path.write_text('{"method": "minmax", "weights": {"dense": 0.6, "bm25": 0.4}}', encoding="utf-8")
+    assert read_fusion(path) == Fusion("minmax", {"dense": 0.6, "bm25": 0.4})
