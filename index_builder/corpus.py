@@ -96,12 +96,12 @@ def write_corpus(
     Raises:
         DataError: a source cannot be read or is empty, or an id comes again with other content.
     """
-    intake = _Intake(sources, chunking, known, rules)
-    written = write_passages(path, _reported(intake.passages(), progress))
+    reader = _SourceReader(sources, chunking, known, rules)
+    written = write_passages(path, _reported(reader.passages(), progress))
     progress("corpus", written, written)
     return tuple(
         SourceRecord(tally.source, tally.passages, tally.duplicates, tally.empty, tally.bad_rows)
-        for tally in intake.tallies
+        for tally in reader.tallies
     )
 
 
@@ -114,7 +114,7 @@ class _Tally:
     bad_rows: int = 0
 
 
-class _Intake:
+class _SourceReader:
     """Reads the sources in turn as one corpus, and counts for the one that is being read."""
 
     def __init__(
@@ -131,11 +131,14 @@ class _Intake:
     def passages(self) -> Iterator[Passage]:
         for document in self._documents:
             for passage in self._cut(document):
-                if self._is_known(passage):
-                    self._known_found += 1
-                else:
+                known_passage = self._known_passage(passage.id)
+                if known_passage is None:
                     self._current.passages += 1
                     yield passage
+                elif _is_same(passage, known_passage):
+                    self._known_found += 1
+                else:
+                    self.bad_rows.add(_conflict(passage))
 
     def _in_turn(self) -> Iterator[str]:
         for tally in self.tallies:
@@ -147,21 +150,25 @@ class _Intake:
             tally.duplicates = self._documents.skipped + self._known_found - skipped_before
             tally.empty = self._documents.empty - empty_before
 
-    def _is_known(self, passage: Passage) -> bool:
-        row = None if self._known is None else self._known.row_of(passage.id)
-        if self._known is None or row is None:
-            return False
-        there = self._known[row]
-        if (composed(there.title), composed(there.text)) != (passage.title, composed(passage.text)):
-            raise DataError(
-                f"the index has a passage {passage.id!r} with another title or text; give the new one an id of its "
-                "own, or replace the old one with dpr-index upsert"
-            )
-        return True
+    def _known_passage(self, passage_id: str) -> Passage | None:
+        row = None if self._known is None else self._known.row_of(passage_id)
+        return None if self._known is None or row is None else self._known[row]
 
     def _cut(self, document: Passage) -> Sequence[Passage]:
         how = self._chunking
         return [document] if how is None else chunk(document, how.max_tokens, how.overlap_tokens, how.count_tokens)
+
+
+def _is_same(passage: Passage, known_passage: Passage) -> bool:
+    names = composed(known_passage.title), composed(known_passage.text)
+    return names == (passage.title, composed(passage.text))
+
+
+def _conflict(passage: Passage) -> DataError:
+    return DataError(
+        f"the index has a passage {passage.id!r} with another title or text; give the new one an id of its own, or "
+        "replace the old one with dpr-index upsert"
+    )
 
 
 def _reported(passages: Iterable[Passage], progress: Progress) -> Iterator[Passage]:

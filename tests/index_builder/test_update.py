@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import unicodedata
 from collections.abc import Iterable
 from contextlib import suppress
@@ -16,6 +17,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from dpr.data.intake import UTF8_RULES, ReadRules
 from dpr.errors import DataError, IndexFormatError
 from dpr.search.open import open_index
 from dpr.store.generation import publish_again, read_all, read_current, remove_generations
@@ -46,10 +48,12 @@ def ranked(root: Path, questions: list[str] = QUESTIONS, k: int = 5) -> dict[str
     }
 
 
-def add_passages(root: Path, passages: Iterable[Passage], *, replaces: bool = False) -> None:
+def add_passages(
+    root: Path, passages: Iterable[Passage], *, replaces: bool = False, rules: ReadRules = UTF8_RULES
+) -> None:
     source = root.with_name("more.jsonl")
     source.write_text("".join(map(_row, passages)), encoding="utf-8")
-    add(root, [str(source)], ENCODER, ANALYZER, replaces=replaces)
+    add(root, [str(source)], ENCODER, ANALYZER, replaces=replaces, rules=rules)
 
 
 def _row(passage: Passage) -> str:
@@ -99,6 +103,22 @@ def test_an_id_with_blanks_is_deleted_in_any_unicode_form(root: Path) -> None:
     with pytest.raises(DataError, match="has all passages of the sources already"):
         add_passages(root, [Passage(name, "text", "title")])
     assert delete(root, [unicodedata.normalize("NFD", name)], ANALYZER).passages == len(PASSAGES)
+
+
+def test_passages_that_the_index_has_otherwise_are_refused_together_or_left_out(root: Path) -> None:
+    passages = [*(Passage(passage.id, "another text", passage.title) for passage in PASSAGES[:2]), MORE[0]]
+    with pytest.raises(DataError, match=r"^2 rows are bad(.*\n.*the index has a passage '.*' with another title){2}"):
+        add_passages(root, passages)
+    add_passages(root, passages, rules=ReadRules(skip_bad_rows=True))
+    manifest = read_current(root)
+    assert (manifest.passages, manifest.provenance.sources[0].bad_rows) == (len(PASSAGES) + 1, 2)
+
+
+def test_a_replacement_names_bad_rows_once(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    passages = [MORE[0], Passage("empty", "")]
+    with caplog.at_level(logging.WARNING, "dpr"):
+        add_passages(root, passages, replaces=True, rules=ReadRules(skip_bad_rows=True))
+    assert caplog.text.count("left out 1 bad row") == 1
 
 
 def test_nothing_new_is_no_generation(root: Path) -> None:
