@@ -50,7 +50,7 @@ def benchmark_command(
     from dpr.search.open import open_index
 
     check_output_folder(output)
-    fused = fusion_of(fusion, weight, fusion_file)
+    fused, depths = fusion_of(fusion, weight, fusion_file), numbers("--k", k)
     command = shlex.join(["dpr", *sys.argv[1:]])
     rules = ReadRules(encoding, skip_bad_rows)
     with show_progress() as progress:
@@ -60,7 +60,7 @@ def benchmark_command(
             open_index(index, encoder_name=encoder),
             examples,
             [name.strip() for name in retrievers.split(",") if name.strip()],
-            numbers("--k", k),
+            depths,
             output,
             fused,
             progress,
