@@ -129,6 +129,7 @@ class _SourceReader:
         self._current = _Tally("")
 
     def passages(self) -> Iterator[Passage]:
+        """Yield the passages to index; those that the index has are counted, or bad rows if it has them otherwise."""
         for document in self._documents:
             for passage in self._cut(document):
                 known_passage = self._known_passage(passage.id)

@@ -69,16 +69,9 @@ def tune_command(
         opened = open_index(index, encoder_name=encoder)
         sources = [read_examples(source, rules) for source in questions]
         examples = [example for source in sources for example in source]
+        absent = sum(source.without_text for source in sources)
         tuned = tune(
-            opened,
-            examples,
-            lists,
-            metric,
-            method,
-            folds,
-            progress,
-            source=", ".join(questions),
-            without_text=sum(source.without_text for source in sources),
+            opened, examples, lists, metric, method, folds, progress, source=", ".join(questions), without_text=absent
         )
     if output is not None:
         write_fusion(output, tuned.fusion, tuned.summary(shlex.join(["dpr", *sys.argv[1:]])))
