@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import logging
+import unicodedata
 from itertools import islice
 from pathlib import Path
 
@@ -171,3 +173,20 @@ def test_every_kind_names_a_missing_file(tmp_path: Path) -> None:
     for kind in KINDS:
         with pytest.raises(DataError, match="no such file"):
             list(read_passages(f"{kind}:{tmp_path / 'none.json'}"))
+
+
+def test_articles_are_chosen_in_any_unicode_form_and_bad_questions_are_not_told_of_a_corpus(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def article(title: str, context: str, start: int) -> dict[str, object]:
+        qas = [
+            {"id": f"{title} {number}", "question": "q?", "answers": [{"text": "b", "answer_start": offset}]}
+            for number, offset in enumerate((2, start))
+        ]
+        return {"title": title, "paragraphs": [{"context": context, "qas": qas}]}
+
+    articles = [article(unicodedata.normalize("NFD", "부산"), "a b", 0), article("서울", "c b", 2)]
+    (tmp_path / "set.json").write_text(json.dumps({"data": articles}), encoding="utf-8")
+    with caplog.at_level(logging.WARNING, "dpr"):
+        (passage,) = read_corpus([f"squad:{tmp_path / 'set.json'}@:1"])
+    assert (passage.title, passage.text, caplog.text) == ("부산", "a b", "")
