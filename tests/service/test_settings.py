@@ -62,7 +62,7 @@ def test_a_secret_is_a_variable_and_is_not_shown(monkeypatch: pytest.MonkeyPatch
 
 
 def test_every_setting_has_a_flag_and_a_description() -> None:
-    flags = set(inspect.signature(cli.serve).parameters) - {"as_json"}
+    flags = set(inspect.signature(cli.serve).parameters) - {"as_json", "version"}
     assert flags == set(Settings.model_fields) - SECRETS
     assert all(field.description for field in Settings.model_fields.values())
 
