@@ -27,13 +27,17 @@ RULES = {HANGUL: "korquad-1.0", OTHER: "squad-1.1"}
 NEAR = 0.8
 """The least F1 of an answer that is nearly right."""
 
-FEATURES = ("margin", "share")
+FEATURES = ("margin", "share", "lead")
 """Numbers that rise with the chance that an answer is right, see `evidence_of`."""
 
 LEAST_QUESTIONS = 50
 """A script with fewer questions gets no calibration of its own."""
 
+RIVALS = 5
+"""Among so many best answers, one of another text is looked for."""
+
 _SPANS = 20
+_MOST_LEAD = 10.0
 _RIDGE = 1.0
 _NEWTON_STEPS = 100
 _MOST_LOGIT = 30.0
@@ -63,16 +67,20 @@ def are_right(readings: Sequence[Reading], questions: Sequence[str], golds: Sequ
     )
 
 
-def evidence_of(item: Candidates, found: Sequence[PassageSpans], best: Answer) -> Evidence:
-    """Return the `FEATURES` of the best answer over passages.
+def evidence_of(item: Candidates, found: Sequence[PassageSpans], answers: Sequence[Answer]) -> Evidence:
+    """Return the `FEATURES` of the best of a question's answers, best first, over passages.
 
     ``margin`` is its span score less its null score. ``share`` is the logarithm of its part of the probability of the
-    20 best spans of its passage: how sure its two ends are.
+    20 best spans of its passage: how sure its two ends are. ``lead`` is its score less that of the best of the next
+    `RIVALS` - 1 answers that says something else, at most 10.
     """
+    best = answers[0]
     spans = next(spans for passage, spans in zip(item.passages, found, strict=True) if passage.id == best.passage_id)
+    rival = next((answer.score for answer in answers[1:RIVALS] if answer.text != best.text), -math.inf)
     return {
         "margin": best.span_score - best.null_score,
         "share": best.span_score - float(np.logaddexp.reduce(spans.scores[:_SPANS].astype(np.float64))),
+        "lead": min(_MOST_LEAD, best.score - rival),
     }
 
 

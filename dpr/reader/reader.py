@@ -20,7 +20,7 @@ from dpr.reader.long_questions import asking_sentence, surer
 from dpr.reader.merge import PassageSpans, Weights, rank_answers
 from dpr.reader.model import ReaderConfig, fit_config, load_reader_model
 from dpr.reader.particles import without_particle
-from dpr.reader.probability import evidence_of
+from dpr.reader.probability import RIVALS, evidence_of
 from dpr.reader.windows import Window, make_windows, pad_windows
 from dpr.types import Candidates, Reading
 
@@ -124,10 +124,10 @@ def verdict(item: Candidates, found: Sequence[PassageSpans], config: ReaderConfi
     threshold: how little the other passages answer does not matter.
     """
     weights = Weights(config.retrieval_weight, config.relevance_weight)
-    answers = rank_answers(item, found, weights, n_best)
-    if not answers:
+    ranked = rank_answers(item, found, weights, max(n_best, RIVALS))
+    if not ranked:
         return Reading()
-    evidence = evidence_of(item, found, answers[0])
+    evidence, answers = evidence_of(item, found, ranked), ranked[:n_best]
     if config.trim_particles:
         texts = {passage.id: passage.text for passage in item.passages}
         answers = [without_particle(answer, texts[answer.passage_id]) for answer in answers]

@@ -31,13 +31,13 @@ WEIGHTS = st.dictionaries(st.sampled_from(FEATURES), st.floats(0, 1e3), min_size
 def drawn(truth: Calibration, count: int, seed: int = 5) -> tuple[list[dict[str, float]], BoolArray]:
     """Evidence, and whether answers are right, drawn with just the probability that a calibration gives."""
     random = np.random.default_rng(seed)
-    values = random.normal([0, -1], [4, 1], (count, 2))
+    values = random.normal([0, -1, 3], [4, 1, 2], (count, 3))
     evidence = [dict(zip(FEATURES, row.tolist(), strict=True)) for row in values]
     return evidence, random.random(count) < np.array([truth.probability(row) for row in evidence])
 
 
 def test_a_fit_recovers_the_calibration_of_its_data() -> None:
-    truth = Calibration(-0.5, {"margin": 0.4, "share": 0.8})
+    truth = Calibration(-0.5, {"margin": 0.4, "share": 0.8, "lead": 0.2})
     found = fit_calibration(*drawn(truth, 20_000))
     assert found.intercept == pytest.approx(truth.intercept, abs=0.15)
     assert found.weights == pytest.approx(truth.weights, abs=0.06)
@@ -70,7 +70,7 @@ def test_a_feature_that_counts_against_an_answer_is_left_out() -> None:
     margins = random.normal(0, 3, 400)
     right = random.random(400) < 1 / (1 + np.exp(-margins))
     evidence = [
-        {"margin": margin, "share": -margin + noise}
+        {"margin": margin, "share": -margin + noise, "lead": 0.0}
         for margin, noise in zip(margins.tolist(), random.normal(0, 2, 400).tolist(), strict=True)
     ]
     found = fit_calibration(evidence, right)
@@ -81,7 +81,7 @@ def test_a_feature_that_counts_against_an_answer_is_left_out() -> None:
 
 
 def test_evidence_that_parts_right_from_wrong_keeps_the_fit_finite() -> None:
-    evidence = [{"margin": float(margin), "share": 0.0} for margin in (9, 8, -3, -4)]
+    evidence = [{"margin": float(margin), "share": 0.0, "lead": 0.0} for margin in (9, 8, -3, -4)]
     found = fit_calibration(evidence, np.array([True, True, False, False]))
     assert 0 < found.probability(evidence[3]) < 0.5 < found.probability(evidence[0]) < 1
 
@@ -113,12 +113,15 @@ def test_an_answer_is_right_by_the_rule_of_its_questions_script() -> None:
     assert not is_right("When?", "1443", ())
 
 
-def test_evidence_is_margin_and_share() -> None:
+def test_evidence_is_margin_share_and_lead() -> None:
     passages = (Passage("a", "Agnes built it in 1848"), Passage("b", "Agnes, in 1850"))
     found = [
         PassageSpans(np.array([0, 10]), np.array([5, 14]), np.array([4.0, 3.5], dtype=np.float32), null_score=1.0),
-        PassageSpans(np.array([0, 18]), np.array([5, 22]), np.array([5.0, 3.0], dtype=np.float32), null_score=1.0),
+        PassageSpans(np.array([0, 10]), np.array([5, 14]), np.array([5.0, 3.0], dtype=np.float32), null_score=1.0),
     ]
     item = Candidates("Who?", passages, (1.0, 1.0))
-    evidence = evidence_of(item, found, rank_answers(item, found, Weights(), 1)[0])
-    assert evidence == pytest.approx({"margin": 4.0, "share": 5 - math.log(math.exp(5) + math.exp(3))})
+    evidence = evidence_of(item, found, rank_answers(item, found, Weights(), 5))
+    share = 5 - math.log(math.exp(5) + math.exp(3))
+    assert evidence == pytest.approx({"margin": 4.0, "share": share, "lead": 1.5})  # the other Agnes is no rival
+    alone = [PassageSpans(np.array([0]), np.array([5]), np.array([4.0], dtype=np.float32), null_score=1.0)] * 2
+    assert evidence_of(item, alone, rank_answers(item, alone, Weights(), 5))["lead"] == 10
