@@ -16,16 +16,23 @@ RUN python -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH
 WORKDIR /source
 COPY requirements.lock pyproject.toml README.md LICENSE ./
+# What it depends on comes first and alone: a change of the code does not install it again.
+ARG EXTRAS=service,report,minilm
+RUN python -c "import sys, tomllib; project = tomllib.load(sys.stdin.buffer)['project']; \
+        extras = [project['optional-dependencies'][name] for name in '$EXTRAS'.split(',')]; \
+        print(*sum(extras, project['dependencies']), sep='\n')" < pyproject.toml > dependencies.txt \
+    && pip install --extra-index-url "$TORCH_INDEX" -c requirements.lock -r dependencies.txt
 COPY dpr dpr
 COPY index_builder index_builder
 COPY service service
 COPY models models
-RUN pip install --extra-index-url "$TORCH_INDEX" -c requirements.lock '.[service,report,minilm]'
+RUN pip install --no-deps .
 
 
 FROM python:3.11-slim AS runtime
 
-# OpenMP's library, which the slim image does not have, for packages that do not bring their own.
+# OpenMP's library, which the slim image does not have, for packages that do not bring their own. And /models, since
+# indexes that earlier images built name their encoder by its path there.
 RUN apt-get update \
     && apt-get install --no-install-recommends --yes libgomp1 \
     && rm -rf /var/lib/apt/lists/* \
@@ -56,7 +63,6 @@ CMD ["--help"]
 FROM runtime AS service
 
 ENV DPR_INDEX=/index \
-    DPR_READER=/models/reader-small-ko-en \
     DPR_HOST=0.0.0.0 \
     DPR_PORT=8000
 EXPOSE 8000
