@@ -6,7 +6,8 @@
 # Both run as an unprivileged user and write nowhere but /tmp and, the builder, its index folder: give them a
 # read-only root file system and a tmpfs at /tmp.
 
-FROM python:3.11-slim AS installation
+# What the package depends on: over 2 GB, which a change of the code neither installs nor copies again.
+FROM python:3.11-slim AS dependencies
 
 # Another index of PyTorch, such as https://download.pytorch.org/whl/cu128, makes an image for a GPU.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
@@ -15,18 +16,27 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH
 WORKDIR /source
-COPY requirements.lock pyproject.toml README.md LICENSE ./
-# What it depends on comes first and alone: a change of the code does not install it again.
+COPY requirements.lock pyproject.toml ./
 ARG EXTRAS=service,report,minilm
 RUN python -c "import sys, tomllib; project = tomllib.load(sys.stdin.buffer)['project']; \
         extras = [project['optional-dependencies'][name] for name in '$EXTRAS'.split(',')]; \
         print(*sum(extras, project['dependencies']), sep='\n')" < pyproject.toml > dependencies.txt \
     && pip install --extra-index-url "$TORCH_INDEX" -c requirements.lock -r dependencies.txt
+
+
+# The package with its commands and the bundled models, to be laid over the environment of the same path.
+FROM python:3.11-slim AS package
+
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+RUN python -m venv /opt/venv
+ENV PATH=/opt/venv/bin:$PATH
+WORKDIR /source
+COPY pyproject.toml README.md LICENSE ./
 COPY dpr dpr
 COPY index_builder index_builder
 COPY service service
 COPY models models
-RUN pip install --no-deps .
+RUN pip install --no-deps --prefix /package .
 
 
 FROM python:3.11-slim AS runtime
@@ -39,7 +49,8 @@ RUN apt-get update \
     && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin dpr \
     && install --directory --owner dpr --group dpr /index \
     && ln -s /opt/venv/lib/python3.11/site-packages/dpr/bundled /models
-COPY --from=installation /opt/venv /opt/venv
+COPY --from=dependencies /opt/venv /opt/venv
+COPY --from=package /package /opt/venv
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -120,11 +120,19 @@ def test_everything_that_is_copied_is_there_and_not_ignored(stages: dict[str, li
         assert f"!{source}" in ignored
 
 
-def test_the_bundled_models_are_in_the_image(stages: dict[str, list[Instruction]]) -> None:
-    installation = stages["installation"]  # the installed package brings them along
-    assert installation.index(("COPY", "models models")) < installation.index(("RUN", "pip install --no-deps ."))
+def test_the_package_and_its_models_are_laid_over_its_dependencies(stages: dict[str, list[Instruction]]) -> None:
+    package, service = stages["package"], stages["service"]
+    install = ("RUN", "pip install --no-deps --prefix /package .")
+    assert package.index(("COPY", "models models")) < package.index(install)
+    environment_first = ("COPY", "--from=dependencies /opt/venv /opt/venv")
+    assert service.index(environment_first) < service.index(("COPY", "--from=package /package /opt/venv"))
     installed = "/opt/venv/lib/python3.11/site-packages/dpr/bundled"
-    assert any(f"ln -s {installed} /models" in rest for word, rest in stages["service"] if word == "RUN")
+    assert any(f"ln -s {installed} /models" in rest for word, rest in service if word == "RUN")
+
+
+def test_no_layer_of_the_dependencies_changes_with_the_code(stages: dict[str, list[Instruction]]) -> None:
+    [copy] = [rest for word, rest in stages["dependencies"] if word == "COPY"]
+    assert copy == "requirements.lock pyproject.toml ./"
 
 
 def test_both_use_the_default_models(compose: dict[str, Any], stages: dict[str, list[Instruction]]) -> None:
@@ -136,11 +144,9 @@ def test_both_use_the_default_models(compose: dict[str, Any], stages: dict[str, 
 
 
 def test_the_installation_is_locked_and_its_extras_exist(stages: dict[str, list[Instruction]]) -> None:
-    steps = [rest for word, rest in stages["installation"] if word == "RUN" and "pip install" in rest]
-    dependencies, package = steps
-    assert "-c requirements.lock -r dependencies.txt" in dependencies
-    assert package == "pip install --no-deps ."
-    arguments = dict(rest.split("=", 1) for word, rest in stages["installation"] if word == "ARG")
+    [step] = [rest for word, rest in stages["dependencies"] if word == "RUN" and "pip install" in rest]
+    assert "-c requirements.lock -r dependencies.txt" in step
+    arguments = dict(rest.split("=", 1) for word, rest in stages["dependencies"] if word == "ARG")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert set(arguments["EXTRAS"].split(",")) <= set(project["optional-dependencies"])
     assert arguments["TORCH_INDEX"] == "https://download.pytorch.org/whl/cpu"
@@ -148,8 +154,8 @@ def test_the_installation_is_locked_and_its_extras_exist(stages: dict[str, list[
 
 def test_the_dependencies_are_those_of_the_project(stages: dict[str, list[Instruction]]) -> None:
     """Run the program of that step: its output is what pip installs."""
-    [step] = [rest for word, rest in stages["installation"] if word == "RUN" and "dependencies.txt" in rest]
-    [extras] = [rest for word, rest in stages["installation"] if rest.startswith("EXTRAS=")]
+    [step] = [rest for word, rest in stages["dependencies"] if word == "RUN" and "dependencies.txt" in rest]
+    [extras] = [rest for word, rest in stages["dependencies"] if rest.startswith("EXTRAS=")]
     script = step.partition(" > dependencies.txt")[0].replace("python -c", f"{shlex.quote(sys.executable)} -c")
     done = subprocess.run(["sh", "-c", f"{extras}; {script}"], cwd=ROOT, capture_output=True, text=True, check=True)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
