@@ -91,7 +91,8 @@ class Containers:
 
     def index(self, *arguments: str) -> Any:
         """Run dpr-index by the build profile, with these arguments in place of the file's; return what it reports."""
-        return json.loads(self.run_compose("--profile", "build", "run", "--rm", "build", *arguments, "--json"))
+        run = ("--profile", "build", "run", "--rm", "-T", "build")  # -T: without a terminal, which mixes both streams
+        return json.loads(self.run_compose(*run, *arguments, "--json"))
 
     def service(self) -> str:
         """Return the id of the service's container."""
@@ -184,14 +185,14 @@ def ask(port: str, question: str) -> dict[str, Any]:
 
 
 def test_without_an_index_the_service_says_what_to_do(containers: Containers) -> None:
-    done = containers.call(*containers.compose, "run", "--rm", "service")
+    done = containers.call(*containers.compose, "run", "--rm", "-T", "service")
     assert done.returncode != 0
     assert "/index" in done.stderr + done.stdout
     assert "dpr-index build" in done.stderr + done.stdout
 
 
 def test_a_corpus_becomes_a_service_that_answers_and_stops(containers: Containers) -> None:
-    replace(containers, variables={}).run_compose("--profile", "build", "run", "--rm", "build")  # the demo
+    replace(containers, variables={}).run_compose("--profile", "build", "run", "--rm", "-T", "build")  # the demo
     built = containers.index("build", "--corpus", "/corpus/passages.jsonl", "--output", "/index")
     assert (built["generation"], built["passages"]) == ("000002", len(PASSAGES))
     encoders = [generation["encoder"] for generation in containers.index("list", "/index")]

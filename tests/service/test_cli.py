@@ -102,6 +102,7 @@ def test_it_answers_and_ends_when_it_is_told_to(index: Path, number: signal.Sign
     assert lines[0] == f"service.server: loading {index}"
     assert lines[-1] == f"service.server: stopped by {number.name}"
     assert "'/v1/retrieve' 200" in errors
+    assert "/readyz" not in errors  # asked every few seconds
 
 
 def test_a_huge_body_is_refused_over_a_real_connection(index: Path) -> None:
