@@ -213,4 +213,8 @@ def test_a_corpus_becomes_a_service_that_answers_and_stops(containers: Container
     assert time.monotonic() - started < GRACE_S
     state = containers.state(container)
     assert (state["Status"], state["ExitCode"]) == ("exited", 0), containers.logs(container)
-    assert "ready at http://" in containers.logs(container)
+    logs = containers.logs(container)
+    assert "loading /index" in logs
+    assert "ready at http://0.0.0.0:8000: generation 000002" in logs
+    assert "stopped by SIGTERM" in logs
+    assert "/readyz" not in logs
