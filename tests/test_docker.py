@@ -1,10 +1,16 @@
-"""The container files against the project: nobody builds images in these tests, so everything they name is checked."""
+"""The container files against the project, without a container: everything that they name is there.
+
+``test_containers.py`` builds the images and runs them, which takes minutes.
+"""
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 from ipaddress import ip_address
 from pathlib import Path, PurePosixPath
@@ -114,21 +120,47 @@ def test_everything_that_is_copied_is_there_and_not_ignored(stages: dict[str, li
         assert f"!{source}" in ignored
 
 
-def test_the_bundled_reader_is_in_the_image(stages: dict[str, list[Instruction]]) -> None:
-    reader = environment(stages["service"])["DPR_READER"]
-    assert ("COPY", "models models") in stages["installation"]  # the installed package brings them along
+def test_the_package_and_its_models_are_laid_over_its_dependencies(stages: dict[str, list[Instruction]]) -> None:
+    package, service = stages["package"], stages["service"]
+    install = ("RUN", "pip install --no-deps --prefix /package .")
+    assert package.index(("COPY", "models models")) < package.index(install)
+    environment_first = ("COPY", "--from=dependencies /opt/venv /opt/venv")
+    assert service.index(environment_first) < service.index(("COPY", "--from=package /package /opt/venv"))
     installed = "/opt/venv/lib/python3.11/site-packages/dpr/bundled"
-    assert any(f"ln -s {installed} /models" in rest for word, rest in stages["service"] if word == "RUN")
-    assert (ROOT / reader.removeprefix("/")).is_dir()
+    assert any(f"ln -s {installed} /models" in rest for word, rest in service if word == "RUN")
+
+
+def test_no_layer_of_the_dependencies_changes_with_the_code(stages: dict[str, list[Instruction]]) -> None:
+    [copy] = [rest for word, rest in stages["dependencies"] if word == "COPY"]
+    assert copy == "requirements.lock pyproject.toml ./"
+
+
+def test_both_use_the_default_models(compose: dict[str, Any], stages: dict[str, list[Instruction]]) -> None:
+    """A command of one's own replaces the file's, so a model named there would be another one than elsewhere."""
+    assert not {"DPR_ENCODER", "DPR_READER"} & environment(stages["service"]).keys()
+    for service in compose["services"].values():
+        assert "environment" not in service
+        assert not {"--encoder", "--reader"} & set(service.get("command", []))
 
 
 def test_the_installation_is_locked_and_its_extras_exist(stages: dict[str, list[Instruction]]) -> None:
-    [line] = [rest for word, rest in stages["installation"] if word == "RUN" and "pip install" in rest]
-    assert "-c requirements.lock" in line
+    [step] = [rest for word, rest in stages["dependencies"] if word == "RUN" and "pip install" in rest]
+    assert "-c requirements.lock -r dependencies.txt" in step
+    arguments = dict(rest.split("=", 1) for word, rest in stages["dependencies"] if word == "ARG")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    [extras] = re.findall(r"'\.\[(.*?)\]'", line)
-    assert set(extras.split(",")) <= set(project["optional-dependencies"])
-    assert ("ARG", "TORCH_INDEX=https://download.pytorch.org/whl/cpu") in stages["installation"]
+    assert set(arguments["EXTRAS"].split(",")) <= set(project["optional-dependencies"])
+    assert arguments["TORCH_INDEX"] == "https://download.pytorch.org/whl/cpu"
+
+
+def test_the_dependencies_are_those_of_the_project(stages: dict[str, list[Instruction]]) -> None:
+    """Run the program of that step: its output is what pip installs."""
+    [step] = [rest for word, rest in stages["dependencies"] if word == "RUN" and "dependencies.txt" in rest]
+    [extras] = [rest for word, rest in stages["dependencies"] if rest.startswith("EXTRAS=")]
+    script = step.partition(" > dependencies.txt")[0].replace("python -c", f"{shlex.quote(sys.executable)} -c")
+    done = subprocess.run(["sh", "-c", f"{extras}; {script}"], cwd=ROOT, capture_output=True, text=True, check=True)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    optional = [project["optional-dependencies"][name] for name in extras.removeprefix("EXTRAS=").split(",")]
+    assert done.stdout.splitlines() == [*project["dependencies"], *itertools.chain.from_iterable(optional)]
 
 
 def test_compose_builds_targets_that_exist(compose: dict[str, Any], stages: dict[str, list[Instruction]]) -> None:
@@ -169,12 +201,6 @@ def test_compose_builds_the_index_once_by_profile(compose: dict[str, Any]) -> No
     assert "index" in compose["volumes"]
     assert "restart" not in build
     check_arguments("dpr-index", build["command"])
-
-
-def test_own_corpora_have_the_encoder_of_the_demo(compose: dict[str, Any]) -> None:
-    """The documented command for them names none, so that of compose names none either."""
-    assert "--encoder" not in compose["services"]["build"]["command"]
-    assert "--encoder" not in (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
 
 
 def test_compose_indexes_files_of_the_demo(compose: dict[str, Any]) -> None:

@@ -99,8 +99,12 @@ def test_it_answers_and_ends_when_it_is_told_to(index: Path, number: signal.Sign
         _, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0
     assert "Traceback" not in errors
+    lines = [line.partition(" INFO ")[2] for line in errors.splitlines()]
+    assert lines[0] == f"service.server: loading {index}"
+    assert lines[-1] == f"service.server: stopped by {number.name}"
     assert "'/v1/retrieve' 200" in errors
     assert not re.search(r"INFO (?!service|dpr|index_builder)", errors)  # no line of a library
+    assert "/readyz" not in errors  # asked every few seconds
 
 
 def test_a_huge_body_is_refused_over_a_real_connection(index: Path) -> None:

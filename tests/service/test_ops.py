@@ -105,10 +105,19 @@ def test_the_example_answer_is_a_span_of_its_passage() -> None:
 
 def test_a_request_id_is_made_returned_and_logged(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "service.middleware"):
-        first, second = (client.get("/livez").headers["x-request-id"] for _ in range(2))
+        first, second = (client.get("/v1/info").headers["x-request-id"] for _ in range(2))
     assert first != second
-    assert "'/livez' 200" in caplog.text
+    assert "'/v1/info' 200" in caplog.text
     assert first in caplog.text
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+def test_a_health_check_is_logged_for_debugging_alone(
+    client: TestClient, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    with caplog.at_level(logging.DEBUG, "service.middleware"):
+        client.get(path)
+    assert [record.levelname for record in caplog.records if record.name == "service.middleware"] == ["DEBUG"]
 
 
 @pytest.mark.parametrize(("given", "kept"), [("order-66.a_b:c", True), ("x" * 65, False), ("two words", False)])
