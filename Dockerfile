@@ -17,7 +17,7 @@ RUN python -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH
 WORKDIR /source
 COPY requirements.lock pyproject.toml ./
-ARG EXTRAS=service,report,minilm
+ARG EXTRAS=service,report
 RUN python -c "import sys, tomllib; project = tomllib.load(sys.stdin.buffer)['project']; \
         extras = [project['optional-dependencies'][name] for name in '$EXTRAS'.split(',')]; \
         print(*sum(extras, project['dependencies']), sep='\n')" < pyproject.toml > dependencies.txt \
