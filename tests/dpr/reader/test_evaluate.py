@@ -35,7 +35,9 @@ class ScriptedReader:
 
     def _reading(self, text: str, margin: float) -> Reading:
         answer = Answer(text, "p", 0, len(text), -margin, 0.0, margin)
-        return Reading((answer,), margin <= self.threshold, margin, evidence={"margin": -margin, "share": 0.0})
+        return Reading(
+            (answer,), margin <= self.threshold, margin, evidence={"margin": -margin, "share": 0.0, "lead": 0.0}
+        )
 
 
 def example(number: int, *answers: str) -> Example:

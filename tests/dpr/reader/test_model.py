@@ -162,7 +162,7 @@ def test_an_impossible_configuration_is_refused(
 def test_the_bundled_reader_is_calibrated_for_both_scripts() -> None:
     config = read_reader_config(DEFAULT_READER)
     assert config.calibration.keys() == {"hangul", "other"}
-    sure = {"margin": 18.0, "share": -0.05}
+    sure = {"margin": 18.0, "share": -0.05, "lead": 8.0}
     korean, english = (config.probability(question, sure) for question in ("누가 세웠나?", "Who built it?"))
     assert korean is not None
     assert english is not None
