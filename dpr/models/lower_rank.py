@@ -27,14 +27,14 @@ def lower_rank(folder: Path, rank: int) -> None:
         ModelError: the adapter is no plain LoRA.
     """
     config = read_json(folder / "adapter_config.json")
-    if rank >= config["r"]:
-        raise ConfigError(f"--lora-rank is {rank}, and the adapter's rank is {config['r']}; give a lower one")
     path = folder / "adapter_model.safetensors"
     weights = load_file(path)
     unusual = [name for name, value in _PLAIN.items() if config.get(name, value) != value]
     unusual += [name for name in weights if ".lora_" in name and not name.endswith((_DOWN, _UP))]
     if unusual:
         raise ModelError(f"{unusual[0]} of the adapter is not that of a plain LoRA, whose rank alone can be lowered")
+    if rank >= config["r"]:
+        raise ConfigError(f"--lora-rank is {rank}, and the adapter's rank is {config['r']}; give a lower one")
     scale = config["lora_alpha"] / (math.sqrt(config["r"]) if config.get("use_rslora") else config["r"])
     for name in [name for name in weights if name.endswith(_DOWN)]:
         up_name = name.removesuffix(_DOWN) + _UP

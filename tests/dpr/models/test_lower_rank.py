@@ -71,6 +71,10 @@ def test_a_rank_that_cannot_be_lowered_is_refused(adapter: Path, tiny_checkpoint
         export(str(tiny_checkpoint), tmp_path / "x", lora_rank=2)
     assert not (tmp_path / "x").exists()
     path = adapter / "adapter_config.json"
-    path.write_text(path.read_text(encoding="utf-8").replace('"use_dora": false', '"use_dora": true'), encoding="utf-8")
+    plain = path.read_text(encoding="utf-8")
+    path.write_text('{"peft_type": "IA3"}', encoding="utf-8")  # has no rank at all
+    with pytest.raises(ModelError, match="peft_type of the adapter is not that of a plain LoRA"):
+        lower_rank(adapter, 2)
+    path.write_text(plain.replace('"use_dora": false', '"use_dora": true'), encoding="utf-8")
     with pytest.raises(ModelError, match="use_dora of the adapter is not that of a plain LoRA"):
         lower_rank(adapter, 2)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from dpr.errors import DataError
 from dpr.reader.calibrate import expected_calibration_error
 from dpr.reader.merge import PassageSpans, Weights, rank_answers
+from dpr.reader.model import ReaderConfig
 from dpr.reader.probability import (
     FEATURES,
     Calibration,
@@ -22,6 +23,7 @@ from dpr.reader.probability import (
     fit_calibrations,
     is_right,
 )
+from dpr.reader.reader import verdict
 from dpr.types import BoolArray, Candidates, Passage
 
 NUMBERS = st.floats(-1e6, 1e6)
@@ -125,3 +127,12 @@ def test_evidence_is_margin_share_and_lead() -> None:
     assert evidence == pytest.approx({"margin": 4.0, "share": share, "lead": 1.5})  # the other Agnes is no rival
     alone = [PassageSpans(np.array([0]), np.array([5]), np.array([4.0], dtype=np.float32), null_score=1.0)] * 2
     assert evidence_of(item, alone, rank_answers(item, alone, Weights(), 5))["lead"] == 10
+
+
+def test_evidence_is_the_same_however_many_answers_are_wanted() -> None:
+    spans = PassageSpans(np.array([0, 10]), np.array([5, 14]), np.array([4.0, 3.5], dtype=np.float32), null_score=1.0)
+    item = Candidates("Who?", (Passage("a", "Agnes built it in 1848"),), (1.0,))
+    few, many = (verdict(item, [spans], ReaderConfig(), n_best) for n_best in (1, 9))
+    assert (len(few.answers), len(many.answers)) == (1, 2)
+    assert few.evidence == many.evidence
+    assert few.evidence["lead"] == pytest.approx(0.5)
