@@ -25,7 +25,7 @@ from dpr.types import Analyzer, Encoder, Progress, no_progress
 from index_builder.corpus import file_stamp, source_stamp
 from index_builder.dense import EXACT_KIND, check_dense
 from index_builder.encode import EncodeRunner, encode_locally
-from index_builder.generation import Making, Member, publish_generation
+from index_builder.publish import Making, Member, publish_generation
 from index_builder.recall import PROBES, spread
 from index_builder.segment import SegmentPlan, write_segment
 from index_builder.sparse import check_bm25, weights_records

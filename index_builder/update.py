@@ -33,7 +33,7 @@ from index_builder.build import dated, provenance_of
 from index_builder.corpus import source_stamp
 from index_builder.dense import EXACT_KIND, build_dense
 from index_builder.encode import EncodeRunner, encode_locally
-from index_builder.generation import Making, Member, publish_generation
+from index_builder.publish import Making, Member, publish_generation
 from index_builder.segment import SegmentPlan, write_segment
 from index_builder.steps import Steps
 
