@@ -9,7 +9,7 @@ import numpy as np
 
 from dpr.durable import make_folder
 from dpr.errors import IndexFormatError
-from dpr.search.parts import IndexParts
+from dpr.search.resources import IndexParts
 from dpr.sparse.collection import collections_of
 from dpr.sparse.counts import TermCounts
 from dpr.sparse.scheme import SCHEMES

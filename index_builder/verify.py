@@ -10,7 +10,7 @@ import numpy as np
 
 from dpr.errors import IndexFormatError
 from dpr.search.open import open_index
-from dpr.search.parts import IndexParts, SegmentParts
+from dpr.search.resources import IndexParts, SegmentParts
 from dpr.store.manifest import Manifest, check_contents
 from dpr.store.passages import PassageStore
 from dpr.types import Analyzer, BoolArray, FloatArray, IntArray, Progress, TopK, no_progress

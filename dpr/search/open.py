@@ -6,13 +6,11 @@ from functools import partial
 from pathlib import Path
 
 from dpr.errors import IndexFormatError, RequestError
-from dpr.search.dense import DenseRetriever
 from dpr.search.fusion import Fusion
-from dpr.search.hybrid import HybridRetriever
 from dpr.search.lazy import Lazy
-from dpr.search.parts import IndexParts
 from dpr.search.record import DEFAULT_FUSION, HYBRID_LISTS, fusion_of
-from dpr.search.sparse import SparseRetriever
+from dpr.search.resources import IndexParts
+from dpr.search.retrievers import DenseRetriever, HybridRetriever, SparseRetriever
 from dpr.store.generation import read_current
 from dpr.store.layout import IndexLayout
 from dpr.store.manifest import Manifest, check_sizes

@@ -14,13 +14,11 @@ import numpy as np
 from dpr.errors import RequestError
 from dpr.evaluation.gold import JudgedQuestions, judge_questions
 from dpr.evaluation.metrics import Judged, Values, parse_metric
-from dpr.search.dense import DenseRetriever
 from dpr.search.fusion import Fusion, fuse
-from dpr.search.hybrid import DEFAULT_DEPTH, CandidateSource, candidates_of
 from dpr.search.open import OpenIndex
 from dpr.search.plateau import choose, cross_validate, weight_grid
 from dpr.search.record import DEFAULT_FUSION, HYBRID_LISTS
-from dpr.search.sparse import SparseRetriever
+from dpr.search.retrievers import DEFAULT_DEPTH, CandidateSource, DenseRetriever, SparseRetriever, candidates_of
 from dpr.search.tuned import Point, Tuned
 from dpr.types import DoubleArray, Example, IntArray, Progress, Question, TopK, no_progress
 

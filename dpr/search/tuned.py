@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 
 from dpr.evaluation.report import QuestionSet, versions
 from dpr.search.fusion import Fusion
-from dpr.search.hybrid import DEFAULT_DEPTH
 from dpr.search.plateau import Choice, HeldOut
+from dpr.search.retrievers import DEFAULT_DEPTH
 
 
 @dataclass(frozen=True, slots=True)

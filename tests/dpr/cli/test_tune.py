@@ -31,7 +31,7 @@ def sources(demo_files: tuple[Path, Path]) -> tuple[str, str]:
 
 @pytest.fixture
 def index(published: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("dpr.search.parts._load_encoder", lambda *_: HashEncoder())
+    monkeypatch.setattr("dpr.search.resources._load_encoder", lambda *_: HashEncoder())
     return published
 
 

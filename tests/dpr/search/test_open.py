@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-import dpr.search.parts as parts_module
+import dpr.search.resources as resources_module
 from dpr.errors import IndexFormatError, ModelError, RequestError
 from dpr.search.fusion import Fusion
 from dpr.search.open import OpenIndex, open_index
@@ -209,7 +209,7 @@ def test_another_analyzer_is_refused_when_it_is_given(published: Path) -> None:
 
 
 def test_the_recorded_analyzer_is_refused_in_another_version(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts_module, "analyzer_by_name", {"words": OtherAnalyzer()}.__getitem__)
+    monkeypatch.setattr(resources_module, "analyzer_by_name", {"words": OtherAnalyzer()}.__getitem__)
     index = open_index(published)
     with pytest.raises(IndexFormatError, match="of version 2; install the former, or rebuild"):
         index.retriever("bm25")
@@ -225,7 +225,7 @@ def test_the_encoder_is_loaded_by_name_when_dense_is_first_asked_for(
         names.append(name)
         return HashEncoder()
 
-    monkeypatch.setattr(parts_module, "_load_encoder", load)
+    monkeypatch.setattr(resources_module, "_load_encoder", load)
     index = open_index(published, encoder_name=given, analyzer=WordAnalyzer())
     index.retriever("bm25")
     assert names == []
@@ -235,7 +235,7 @@ def test_the_encoder_is_loaded_by_name_when_dense_is_first_asked_for(
 
 
 def test_a_loaded_encoder_that_changed_is_refused(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts_module, "_load_encoder", lambda *_: HashEncoder("hash-2"))
+    monkeypatch.setattr(resources_module, "_load_encoder", lambda *_: HashEncoder("hash-2"))
     with pytest.raises(IndexFormatError, match="hash-2"):
         open_index(published).retriever("dense")
 

@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 
 from dpr.errors import ConfigError, RequestError
-from dpr.search.dense import DenseRetriever
 from dpr.search.fusion import MISSING_RULES, Fusion
-from dpr.search.hybrid import CandidateSource, HybridRetriever
-from dpr.search.sparse import SparseRetriever
+from dpr.search.retrievers import CandidateSource, DenseRetriever, HybridRetriever, SparseRetriever
 from dpr.types import DoubleArray, FloatArray, IntArray, Passage, Retriever, TopK
 from tests.fakes import HashEncoder, WordAnalyzer
 

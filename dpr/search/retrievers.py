@@ -1,0 +1,253 @@
+"""The retrievers of an index: dense, sparse, and hybrid, which fuses the candidates of several into one list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from dpr.errors import ConfigError, RequestError
+from dpr.measured import ReadsTokens, TokensRead
+from dpr.search.fusion import Fused, FusedList, Fusion, fuse
+from dpr.sparse.spellings import as_passages_spell
+from dpr.types import (
+    Analyzer,
+    DoubleArray,
+    Encoder,
+    FloatArray,
+    Hit,
+    IntArray,
+    ListScore,
+    PassageWindow,
+    SparseIndex,
+    TopK,
+    VectorIndex,
+    Weighing,
+)
+
+DEFAULT_DEPTH = 100
+
+PassageId = Callable[[int], str]
+"""The id of a row, such as ``PassageStore.id`` or the ``__getitem__`` of a list of ids."""
+
+
+class DenseRetriever:
+    """BERT_q's vector of a question, and the passages of highest inner product with it."""
+
+    def __init__(self, encoder: Encoder, index: VectorIndex, passage_id: PassageId, name: str = "dense") -> None:
+        self.name = name
+        self.passage_id = passage_id
+        self._encoder = encoder
+        self._index = index
+
+    def top_k(self, questions: Sequence[str], k: int) -> TopK:
+        """Return the rows and scores of the k best passages, (Q, k)."""
+        if not questions:
+            return no_questions(k)
+        return self._index.search(self._encoder.encode_questions(questions), k)
+
+    def tokens_read(self, question: str) -> TokensRead | None:
+        """Return how many tokens of a question the encoder reads; None where it does not say."""
+        return self._encoder.tokens_read(question) if isinstance(self._encoder, ReadsTokens) else None
+
+    def search(self, questions: Sequence[str], k: int) -> list[list[Hit]]:
+        """Return at most k hits for each question, best first.
+
+        Raises:
+            RequestError: k is below 1.
+        """
+        refuse_bad_k(k)
+        return hits_of_list(self.name, self.top_k(questions, k), self.passage_id)
+
+
+def no_questions(k: int) -> TopK:
+    """Return the result of asking nothing, (0, k)."""
+    rows: IntArray = np.empty((0, k), dtype=np.int64)
+    scores: FloatArray = np.empty((0, k), dtype=np.float32)
+    return TopK(rows, scores)
+
+
+class SparseRetriever:
+    """An analyzer's terms of a question, and the passages whose shared terms weigh most (BM25, TF-IDF)."""
+
+    def __init__(self, name: str, analyzer: Analyzer, index: SparseIndex, passage_id: PassageId) -> None:
+        self.name = name
+        self.passage_id = passage_id
+        self._analyzer = analyzer
+        self._index = index
+
+    def top_k(self, questions: Sequence[str], k: int) -> TopK:
+        """Return the rows and scores of the k best passages, (Q, k)."""
+        return self._index.search(self._terms(questions), k)
+
+    def top_k_and_coverage(self, questions: Sequence[str], k: int) -> tuple[TopK, DoubleArray]:
+        """Return the k best passages, (Q, k), and how much of each question its best one covers, (Q,)."""
+        terms = self._terms(questions)
+        top = self._index.search(terms, k)
+        return top, self._index.coverage(terms, top.rows[:, 0])
+
+    def search(self, questions: Sequence[str], k: int) -> list[list[Hit]]:
+        """Return at most k hits for each question, best first.
+
+        Raises:
+            RequestError: k is below 1.
+        """
+        refuse_bad_k(k)
+        return hits_of_list(self.name, self.top_k(questions, k), self.passage_id)
+
+    def _terms(self, questions: Sequence[str]) -> list[list[str]]:
+        words = list(self._analyzer.questions(questions))
+        return as_passages_spell(words, self._index, self._analyzer.halves)
+
+
+class CandidateSource(Protocol):
+    """A retriever whose rows and scores can be fused with those of another over the same index."""
+
+    @property
+    def passage_id(self) -> PassageId:
+        """The id of a row."""
+
+    def top_k(self, questions: Sequence[str], k: int) -> TopK:
+        """Return the rows and scores of the k best passages, (Q, k)."""
+
+
+@runtime_checkable
+class MeasuresCoverage(Protocol):
+    """A source that knows how much of a question its best hit covers."""
+
+    def top_k_and_coverage(self, questions: Sequence[str], k: int) -> tuple[TopK, DoubleArray]:
+        """Return the k best passages, (Q, k), and how much of each question its best one covers, (Q,)."""
+
+
+def candidates_of(source: CandidateSource, questions: Sequence[str], k: int) -> tuple[TopK, DoubleArray | None]:
+    """Return the k best passages, (Q, k), and the coverage of each question, (Q,), where the source measures it."""
+    if isinstance(source, MeasuresCoverage):
+        return source.top_k_and_coverage(questions, k)
+    return source.top_k(questions, k), None
+
+
+class HybridRetriever:
+    """Fuses the candidates of retrievers over one index.
+
+    Each source gives ``depth`` candidates whatever k is asked for, so that a passage's fused score, and with it the
+    first hits, do not depend on how many of them are wanted. Each question of a batch has weights of its own, where the
+    fusion follows coverage.
+    """
+
+    def __init__(
+        self,
+        sources: Mapping[str, CandidateSource],
+        fusion: Fusion | None = None,
+        depth: int = DEFAULT_DEPTH,
+        name: str = "hybrid",
+    ) -> None:
+        """Fuse the named sources.
+
+        Raises:
+            ConfigError: there is no source, or the depth is below 1.
+            RequestError: the fusion's weights name other lists than the sources.
+        """
+        if not sources:
+            raise ConfigError("a hybrid retriever has no source: give it at least one retriever, such as dense or bm25")
+        if depth < 1:
+            raise ConfigError(f"the candidate depth is {depth}: it must be at least 1")
+        self.name = name
+        self.fusion = fusion or Fusion()
+        self.fusion.weights_for(sources)
+        self.depth = depth
+        self._sources = dict(sources)
+        self._passage_id = next(iter(sources.values())).passage_id
+
+    def tokens_read(self, question: str) -> TokensRead | None:
+        """Return how many tokens of a question the source with an encoder reads; None where no source says it."""
+        sources = (source for source in self._sources.values() if isinstance(source, ReadsTokens))
+        return next((source.tokens_read(question) for source in sources), None)
+
+    def search(self, questions: Sequence[str], k: int) -> list[list[Hit]]:
+        """Return at most k hits for each question, best first, each with what every list said of it.
+
+        Raises:
+            RequestError: k is below 1 or above the candidate depth.
+        """
+        refuse_bad_k(k)
+        if k > self.depth:
+            raise RequestError(f"k is {k}: a hybrid of {self.depth} candidates a list gives at most {self.depth}", "k")
+        lists, coverage = {}, {}
+        for name, source in self._sources.items():
+            lists[name], share = candidates_of(source, questions, self.depth)
+            if share is not None:
+                coverage[name] = share
+        fused = fuse(lists, k, self.fusion, self._passage_id, coverage)
+        return with_windows(hits_of_fusion(fused, coverage, self._passage_id), lists.values())
+
+
+def refuse_bad_k(k: int) -> None:
+    """Raise RequestError unless k is at least 1."""
+    if k < 1:
+        raise RequestError(f"k is {k}: ask for at least 1 passage", field="k")
+
+
+def hits_of_list(name: str, top: TopK, passage_id: PassageId) -> list[list[Hit]]:
+    """Return the hits of one list; a list's score is all of its hits' score."""
+    hits = [
+        [
+            Hit(row, passage_id(row), rank, score, {name: ListScore(rank, score, score)})
+            for rank, (row, score) in enumerate(zip(rows, scores, strict=True), start=1)
+            if row >= 0
+        ]
+        for rows, scores in zip(top.rows.tolist(), top.scores.tolist(), strict=True)
+    ]
+    return with_windows(hits, [top])
+
+
+def with_windows(hits: Sequence[Sequence[Hit]], lists: Iterable[TopK]) -> list[list[Hit]]:
+    """Return the hits of each question, each with the window that a list matched in it."""
+    matched: list[dict[int, PassageWindow]] = [{} for _ in hits]
+    for top in lists:
+        if top.windows is None:
+            continue
+        for windows, rows, spans in zip(matched, top.rows.tolist(), top.windows.tolist(), strict=True):
+            windows.update((row, PassageWindow(*span)) for row, span in zip(rows, spans, strict=True) if span[0] >= 0)
+    return [
+        [replace(hit, window=windows[hit.row]) if hit.row in windows else hit for hit in of_question]
+        for of_question, windows in zip(hits, matched, strict=True)
+    ]
+
+
+def hits_of_fusion(fused: Fused, coverage: Mapping[str, DoubleArray], passage_id: PassageId) -> list[list[Hit]]:
+    """Return the fused hits, each with what every list said of it, and how much each list counted."""
+    lists = {name: _list_scores(part) for name, part in fused.lists.items()}
+    found: list[list[Hit]] = []
+    for question, (rows, scores) in enumerate(zip(fused.rows.tolist(), fused.scores.tolist(), strict=True)):
+        weighing = Weighing(_of_question(fused.weights, question), _of_question(coverage, question))
+        found.append(
+            [
+                Hit(
+                    row,
+                    passage_id(row),
+                    place + 1,
+                    score,
+                    {name: lists[name][question][place] for name in lists},
+                    weighing,
+                )
+                for place, (row, score) in enumerate(zip(rows, scores, strict=True))
+                if row >= 0
+            ]
+        )
+    return found
+
+
+def _of_question(values: Mapping[str, DoubleArray], question: int) -> dict[str, float]:
+    return {name: float(of_list[question]) for name, of_list in values.items()}
+
+
+def _list_scores(part: FusedList) -> list[list[ListScore]]:
+    return [
+        [
+            ListScore(rank, score, contribution) if rank else ListScore(None, None, contribution)
+            for rank, score, contribution in zip(*question, strict=True)
+        ]
+        for question in zip(part.ranks.tolist(), part.scores.tolist(), part.contributions.tolist(), strict=True)
+    ]
