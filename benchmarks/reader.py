@@ -42,7 +42,7 @@ from dpr.data.passages import read_examples
 from dpr.models.checkpoint import load_tokenizer, resolve
 from dpr.models.openvino import is_available
 from dpr.models.tokens import count_tokens
-from dpr.reader.model import load_reader_model, save_reader_model
+from dpr.reader.extractive.model import load_reader_model, save_reader_model
 from dpr.types import Example
 
 Report = dict[str, Any]

@@ -88,7 +88,7 @@ def open_pipeline(model: str, batch_size: int) -> Read:
 
 def open_ours(model: str, precision: str, backend: str) -> Read:
     """Return our reader; its ``reader.json`` has the lengths."""
-    from dpr.reader.reader import load_reader
+    from dpr.reader.extractive.reader import load_reader
     from dpr.types import Candidates, Passage
 
     chosen = {"backend": backend} if knows_backends() else {}
@@ -106,7 +106,7 @@ def open_ours(model: str, precision: str, backend: str) -> Read:
 
 def knows_backends() -> bool:
     """Tell whether our reader runs on more than torch."""
-    from dpr.reader.reader import load_reader
+    from dpr.reader.extractive.reader import load_reader
 
     return "backend" in inspect.signature(load_reader).parameters
 

@@ -32,7 +32,7 @@ from dpr.errors import DPRError
 from dpr.evaluation.metrics import evaluate
 from dpr.evaluation.trec import read_run
 from dpr.reader.evaluate import score_readings
-from dpr.reader.probability import HANGUL, OTHER, RULES, script_of
+from dpr.reader.extractive.probability import HANGUL, OTHER, RULES, script_of
 from dpr.types import Answer, Example, Reading
 from examples.demo import run as demo
 

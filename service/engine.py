@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 from dpr.errors import ConfigError
 from dpr.pipeline import OpenQA
-from dpr.reader.generative import GenerativeReader, open_generator
+from dpr.reader.generative.reader import GenerativeReader, open_generator
 from dpr.search.open import open_index
 from dpr.store.generation import read_current
 from dpr.types import Candidates, Encoder, Reader
@@ -176,6 +176,6 @@ def _encoder(settings: Settings) -> Encoder | None:
 
 
 def _reader(settings: Settings) -> Reader:
-    from dpr.reader.reader import load_reader
+    from dpr.reader.extractive.reader import load_reader
 
     return load_reader(settings.reader, settings.precision, backend=settings.backend)

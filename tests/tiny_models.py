@@ -29,7 +29,7 @@ def make_cross_encoder(tiny_checkpoint: Path, folder: Path, labels: int = 1) -> 
 def make_reader(tiny_checkpoint: Path, folder: Path, relevance_head: bool = False) -> Path:
     """Save an MRC reader, perhaps with a relevance head, that answers whatever it is asked."""
     from dpr.models.checkpoint import load_tokenizer
-    from dpr.reader.model import ReaderConfig, ReaderNetwork, make_relevance_head, save_reader_model
+    from dpr.reader.extractive.model import ReaderConfig, ReaderNetwork, make_relevance_head, save_reader_model
 
     torch.manual_seed(3)
     model = BertForQuestionAnswering(BertConfig.from_pretrained(tiny_checkpoint, initializer_range=0.3))

@@ -29,7 +29,7 @@ from dpr.errors import ConfigError
 
 if TYPE_CHECKING:
     from dpr.pipeline import Answered
-    from dpr.reader.generative import GenerativeReader
+    from dpr.reader.generative.reader import GenerativeReader
     from dpr.types import Answer, Candidates, Passage, Reader, Reading
 
 KEY_VARIABLE = "DPR_GENERATOR_KEY"
@@ -60,7 +60,7 @@ def ask_command(
 ) -> None:
     """Answer a question from an index, with the passage that the answer stands in."""
     from dpr.pipeline import OpenQA
-    from dpr.reader.reader import load_reader
+    from dpr.reader.extractive.reader import load_reader
     from dpr.search.open import open_index
 
     fusion = fusion_of(None, None, fusion_file)
@@ -69,7 +69,9 @@ def ask_command(
         chosen: Reader = load_reader(reader, precision, backend=backend)
         if generator is not None:
             stack.enter_context(closing(generator))
-            logging.getLogger("dpr.reader.generative").addHandler(logging.NullHandler())  # the note says the same
+            logging.getLogger("dpr.reader.generative.reader").addHandler(
+                logging.NullHandler()
+            )  # the note says the same
             generator.fallback = chosen
             chosen = generator if as_json else _Aloud(generator)
         [answered] = OpenQA(open_index(index, encoder_name=encoder), chosen).answer(
@@ -108,7 +110,7 @@ class _Aloud:
 
 
 def _generator(url: str | None, model: str | None) -> GenerativeReader | None:
-    from dpr.reader.generative import open_generator
+    from dpr.reader.generative.reader import open_generator
 
     if url is None and model is None:
         return None

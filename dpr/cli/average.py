@@ -26,8 +26,8 @@ def average_command(
     """Average the weights of several trainings of one start."""
     from dpr.models.average import ENCODER, Form, average
     from dpr.models.checkpoint import base_of, resolve
-    from dpr.reader.export import export_reader
-    from dpr.reader.model import CONFIG_FILE
+    from dpr.reader.extractive.export import export_reader
+    from dpr.reader.extractive.model import CONFIG_FILE
 
     reader = Form(lambda name, folder: export_reader(name, folder, "as-is"), lambda name: (base_of(resolve(name)),))
     are_readers = all((Path(name) / CONFIG_FILE).is_file() for name in encoder)

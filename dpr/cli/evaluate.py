@@ -56,7 +56,7 @@ def evaluate_command(
 ) -> None:
     """Measure answers end to end: retrieve k passages, read them, compare with the gold answers."""
     from dpr.end_to_end.evaluate import evaluate
-    from dpr.reader.reader import load_reader
+    from dpr.reader.extractive.reader import load_reader
     from dpr.search.open import open_index
 
     check_output_folder(output)

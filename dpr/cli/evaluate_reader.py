@@ -50,7 +50,7 @@ def evaluate_reader_command(
     """Measure a reader on the gold passages: exact match, F1, and when it says that there is no answer."""
     from dpr.evaluation.chart import require_charts
     from dpr.reader.evaluate import check_rule, cross_fitted, read_gold, score_readings
-    from dpr.reader.reader import load_reader
+    from dpr.reader.extractive.reader import load_reader
     from dpr.reader.report import reader_report, write_reader_report
 
     if output is not None:

@@ -34,7 +34,7 @@ def export_command(
 ) -> None:
     """Write a pair, a reader or a cross-encoder as whole Hugging Face checkpoints, or its adapters in less space."""
     from dpr.models.export import export, export_cross_encoder
-    from dpr.reader.export import export_reader
+    from dpr.reader.extractive.export import export_reader
 
     options = EncoderOptions(question_prompt, passage_prompt, dimension)
     named = [name for name in (encoder, reader, cross_encoder) if name is not None]

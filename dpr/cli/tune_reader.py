@@ -59,7 +59,7 @@ def tune_reader_command(
     """Choose a reader's threshold, probability and weights on held-out questions, and store them in it."""
     from dpr.end_to_end.asked import ask_of_others, retrieve
     from dpr.end_to_end.tune import read_retrieved, store, tune_no_answer, tune_probability, tune_weights
-    from dpr.reader.reader import load_reader
+    from dpr.reader.extractive.reader import load_reader
     from dpr.search.open import open_index
 
     if not reader.is_dir():

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from dpr.errors import DataError
-from dpr.reader.reader import first_passages
+from dpr.reader.extractive.reader import first_passages
 from dpr.search.fusion import Fusion
 from dpr.types import Candidates, Example, IntArray, Passage, Progress, Retriever, no_progress
 

@@ -23,7 +23,7 @@ from dpr.evaluation.compare import Difference, Interval, compare, mean_interval
 from dpr.evaluation.metrics import Values
 from dpr.evaluation.report import machine, versions
 from dpr.reader.evaluate import ReaderScores, check_rule, score_readings
-from dpr.reader.reader import ExtractiveReader, first_passages, verdict
+from dpr.reader.extractive.reader import ExtractiveReader, first_passages, verdict
 from dpr.reader.report import write_answers
 from dpr.search.fusion import Fusion
 from dpr.types import Candidates, Example, Progress, Reader, Reading, Retriever, no_progress

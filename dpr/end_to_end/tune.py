@@ -20,10 +20,10 @@ from dpr.reader.evaluate import (
     score_probabilities,
     score_readings,
 )
+from dpr.reader.extractive.merge import PassageSpans
+from dpr.reader.extractive.model import ReaderConfig, save_reader_config
+from dpr.reader.extractive.reader import ExtractiveReader, verdict
 from dpr.reader.fit import fit_weights
-from dpr.reader.merge import PassageSpans
-from dpr.reader.model import ReaderConfig, save_reader_config
-from dpr.reader.reader import ExtractiveReader, verdict
 from dpr.types import Example, Progress, no_progress
 
 RECORD = "tuning.json"

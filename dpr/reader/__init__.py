@@ -1,1 +1,1 @@
-"""Machine reading comprehension: answer spans out of retrieved passages."""
+"""Machine reading comprehension: answers out of retrieved passages, as spans or written by a chat model."""

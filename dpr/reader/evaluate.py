@@ -13,7 +13,7 @@ from dpr.evaluation.answers import ANSWER_RULES, AnswerRule
 from dpr.evaluation.metrics import Values
 from dpr.evaluation.risk import RiskCoverage, risk_coverage
 from dpr.reader.calibrate import best_threshold, expected_calibration_error
-from dpr.reader.probability import Calibration, are_right, calibration_for, fit_calibrations, script_of
+from dpr.reader.extractive.probability import Calibration, are_right, calibration_for, fit_calibrations, script_of
 from dpr.types import BoolArray, Candidates, Example, Progress, Reader, Reading, no_progress
 
 _QUESTIONS_AT_ONCE = 64
@@ -119,7 +119,7 @@ def score_readings(
 
     The SQuAD 2.0 rule takes the reader's word for "no answer"; the others score its best span whatever it says.
     ``has_answer``, (Q,), tells which questions are answered by what was read; by default those that are not impossible.
-    Probabilities are judged by whether the best answer is right, see `dpr.reader.probability`, whatever the rule.
+    Probabilities are judged by whether the best answer is right, whatever the rule: `dpr.reader.extractive.probability`.
 
     Raises:
         DataError: there are no questions.

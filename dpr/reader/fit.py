@@ -10,8 +10,8 @@ import numpy as np
 from dpr.errors import DataError
 from dpr.evaluation.answers import AnswerRule
 from dpr.evaluation.metrics import Values
-from dpr.reader.merge import PassageSpans, Weights, rank_answers
-from dpr.reader.spans import standardize
+from dpr.reader.extractive.merge import PassageSpans, Weights, rank_answers
+from dpr.reader.extractive.spans import standardize
 from dpr.types import BoolArray, Candidates, FloatArray
 
 RETRIEVAL_WEIGHTS = tuple(np.arange(0, 8.01, 0.25).tolist())

@@ -11,7 +11,7 @@ from dpr.durable import write_atomically
 from dpr.evaluation.chart import draw_risk_coverage
 from dpr.evaluation.report import machine, versions
 from dpr.reader.evaluate import ReaderScores, check_rule, prediction
-from dpr.reader.reader import ExtractiveReader
+from dpr.reader.extractive.reader import ExtractiveReader
 from dpr.types import Example, Reading
 
 SYSTEM = "reader"

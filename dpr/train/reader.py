@@ -19,11 +19,11 @@ from dpr.models.backends import choose_device, choose_precision
 from dpr.models.checkpoint import content_hash, load_tokenizer, resolve
 from dpr.models.pair import question_encoder
 from dpr.reader.altered import alter_questions
-from dpr.reader.compute import torch_compute
 from dpr.reader.evaluate import evaluate_reader
-from dpr.reader.model import ReaderConfig, fit_config, save_reader_model
+from dpr.reader.extractive.compute import torch_compute
+from dpr.reader.extractive.model import ReaderConfig, fit_config, save_reader_model
+from dpr.reader.extractive.reader import ExtractiveReader
 from dpr.reader.negatives import add_negatives
-from dpr.reader.reader import ExtractiveReader
 from dpr.train.batches import Source
 from dpr.train.distributed import Processes, join_processes, leave_processes
 from dpr.train.loop import Loop

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from dpr.errors import DataError
-from dpr.reader.model import ReaderConfig
-from dpr.reader.windows import Window, make_windows
+from dpr.reader.extractive.model import ReaderConfig
+from dpr.reader.extractive.windows import Window, make_windows
 from dpr.types import Example
 
 _PAIRS_AT_ONCE = 1000

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from dpr.errors import ModelError
 from dpr.models.adapters import add_lora
 from dpr.models.checkpoint import first_line, is_adapter, load_model, quiet_transformers, resolve
-from dpr.reader.model import ReaderNetwork, load_parts, make_relevance_head
+from dpr.reader.extractive.model import ReaderNetwork, load_parts, make_relevance_head
 from dpr.train.reader_settings import ReaderTraining
 from dpr.train.trainable import set_up_model
 

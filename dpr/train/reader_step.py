@@ -10,8 +10,8 @@ import torch
 from torch.nn import functional
 
 from dpr.models.tokens import length_sorted_batches
-from dpr.reader.model import Logits, ReaderNetwork
-from dpr.reader.windows import pad_windows
+from dpr.reader.extractive.model import Logits, ReaderNetwork
+from dpr.reader.extractive.windows import pad_windows
 from dpr.train.distributed import Processes
 from dpr.train.encoding import CHUNK_TOKENS
 from dpr.train.memory import StepMemory, measure_saved, weight_bytes

@@ -15,9 +15,9 @@ from safetensors.numpy import save_file
 
 from dpr.durable import replacing
 from dpr.models.tokens import length_sorted_batches
-from dpr.reader.model import ReaderConfig
-from dpr.reader.reader import load_windows_reader
-from dpr.reader.windows import Window, pad_windows
+from dpr.reader.extractive.model import ReaderConfig
+from dpr.reader.extractive.reader import load_windows_reader
+from dpr.reader.extractive.windows import Window, pad_windows
 from dpr.train.distributed import Processes
 from dpr.train.reader_features import Feature, make_features
 from dpr.types import Example, FloatArray, Progress

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from dpr import __version__
-from dpr.reader.generative import GenerativeReader
+from dpr.reader.generative.reader import GenerativeReader
 from dpr.search.fusion import MISSING_RULES
 from service import examples
 from service.deps import DefaultFusion, EngineOf, SettingsOf

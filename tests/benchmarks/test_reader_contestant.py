@@ -11,7 +11,7 @@ import torch
 from transformers import AutoTokenizer, BertConfig, BertForQuestionAnswering
 
 from benchmarks.reader_contestant import KINDS, measure_pairs, measure_questions
-from dpr.reader.model import ReaderConfig, ReaderNetwork, save_reader_model
+from dpr.reader.extractive.model import ReaderConfig, ReaderNetwork, save_reader_model
 
 ROOT = Path(__file__).resolve().parents[2]
 ASKED = [("Who came?", ["Ann came."]), ("Who left?", ["Bob left with Ann.", "Ann stayed."])]

@@ -14,8 +14,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from dpr.errors import ConfigError
-from dpr.reader.chat import ChatClient, Patience
-from dpr.reader.generative import GenerativeReader
+from dpr.reader.generative.chat import ChatClient, Patience
+from dpr.reader.generative.reader import GenerativeReader
 from dpr.text.registry import analyzer
 from dpr.types import Reader
 from index_builder.build import BuildOptions, build

@@ -50,7 +50,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("DPR_GENERATOR_KEY", KEY)
-    monkeypatch.setattr("dpr.reader.reader.load_reader", lambda *_, **__: FirstWordReader())
+    monkeypatch.setattr("dpr.reader.extractive.reader.load_reader", lambda *_, **__: FirstWordReader())
 
 
 def ask(index: Path, *arguments: str) -> str:

@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 from dpr.cli import app
 from dpr.cli.questions import show_metrics
 from dpr.errors import ConfigError, DataError, DPRError
-from dpr.reader.reader import load_reader
+from dpr.reader.extractive.reader import load_reader
 from dpr.text.registry import analyzer
 from index_builder.build import BuildOptions, build
 from tests.tiny_models import make_reader

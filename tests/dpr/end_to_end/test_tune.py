@@ -7,8 +7,8 @@ import pytest
 
 from dpr.end_to_end.asked import Asked, ask_of_others
 from dpr.end_to_end.tune import tune_probability
-from dpr.reader.merge import PassageSpans
-from dpr.reader.model import ReaderConfig
+from dpr.reader.extractive.merge import PassageSpans
+from dpr.reader.extractive.model import ReaderConfig
 from dpr.types import Candidates, Example, Passage, Question
 from tests.dpr.end_to_end.test_evaluate import EXAMPLES, PASSAGES, Index
 

@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 from dpr.errors import ModelError
 from dpr.models.checkpoint import base_of, resolve
 from dpr.models.encoders import load_encoder
-from dpr.reader.model import read_reader_config
-from dpr.reader.reader import load_reader
+from dpr.reader.extractive.model import read_reader_config
+from dpr.reader.extractive.reader import load_reader
 from dpr.search.open import open_index
 from tests.fakes import HashEncoder, WordAnalyzer
 from tests.small_index import small_index

@@ -10,7 +10,7 @@ import transformers
 
 from dpr.models.cross_encoder import load_cross_encoder
 from dpr.models.positions import longest_input
-from dpr.reader.reader import load_reader
+from dpr.reader.extractive.reader import load_reader
 from dpr.types import Candidates, Passage
 
 SIZES: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}

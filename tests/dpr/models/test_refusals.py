@@ -18,7 +18,7 @@ from dpr.errors import DPRError, ModelError
 from dpr.models.cross_encoder import load_cross_encoder
 from dpr.models.encoders import load_encoder
 from dpr.models.export import export
-from dpr.reader.reader import load_reader
+from dpr.reader.extractive.reader import load_reader
 from dpr.train.settings import Training
 from dpr.train.towers import make_towers
 from dpr.types import EncoderOptions

@@ -5,8 +5,8 @@ import pytest
 
 from dpr.errors import DataError
 from dpr.evaluation.answers import ANSWER_RULES
+from dpr.reader.extractive.merge import PassageSpans, rank_answers
 from dpr.reader.fit import fit_weights
-from dpr.reader.merge import PassageSpans, rank_answers
 from dpr.types import Candidates, Passage
 
 RULE = ANSWER_RULES["squad-1.1"]

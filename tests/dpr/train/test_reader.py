@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 from dpr.errors import ConfigError, DataError, ModelError
-from dpr.reader.model import ReaderConfig, load_reader_model
-from dpr.reader.reader import load_reader
+from dpr.reader.extractive.model import ReaderConfig, load_reader_model
+from dpr.reader.extractive.reader import load_reader
 from dpr.train.batches import Source
 from dpr.train.reader import train_reader
 from dpr.train.reader_network import make_network

@@ -7,7 +7,7 @@ import pytest
 
 from dpr.errors import DataError
 from dpr.models.checkpoint import load_tokenizer
-from dpr.reader.model import ReaderConfig
+from dpr.reader.extractive.model import ReaderConfig
 from dpr.train.reader_features import make_features
 from dpr.types import Example, Passage, Question
 

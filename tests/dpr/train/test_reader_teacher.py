@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from dpr.models.checkpoint import load_tokenizer
-from dpr.reader.model import ReaderConfig
-from dpr.reader.reader import load_windows_reader
-from dpr.reader.windows import pad_windows
+from dpr.reader.extractive.model import ReaderConfig
+from dpr.reader.extractive.reader import load_windows_reader
+from dpr.reader.extractive.windows import pad_windows
 from dpr.train.distributed import Processes
 from dpr.train.reader_features import Feature, make_features
 from dpr.train.reader_step import targets

@@ -19,7 +19,7 @@ from dpr.models.cross_encoder import ONE_LOGIT
 from dpr.models.encoders import load_encoder
 from dpr.models.head import Dense
 from dpr.models.pair import encoder_directories, question_encoder
-from dpr.reader.model import load_reader_model
+from dpr.reader.extractive.model import load_reader_model
 from dpr.train.adapt import Adaptation, adapt
 from dpr.train.batches import Source
 from dpr.train.cross_encoder import train_cross_encoder

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dpr.reader.events import MAX_LINE_BYTES, MAX_REPLY_CHARACTERS, BrokenStreamError, Delta, read_events
+from dpr.reader.generative.sse import MAX_LINE_BYTES, MAX_REPLY_CHARACTERS, BrokenStreamError, Delta, read_events
 from tests.fake_generator import DONE, event
 
 REPLY = event("세종대왕은 ") + event("1443년에 ‘한글’을 😀\u2028 만들었다 [1]") + event(finish="stop") + DONE

@@ -13,12 +13,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from dpr.errors import ConfigError, GeneratorError, MissingDependencyError
-from dpr.reader.citations import read_reply
-from dpr.reader.prompt import NO_ANSWER, Message, make_prompt
+from dpr.reader.generative.citations import read_reply
+from dpr.reader.generative.prompt import NO_ANSWER, Message, make_prompt
 from dpr.types import Candidates, Reader, Reading
 
 if TYPE_CHECKING:
-    from dpr.reader.events import Delta
+    from dpr.reader.generative.sse import Delta
 
 logger = logging.getLogger(__name__)
 
@@ -158,7 +158,7 @@ def open_generator(
     if not model.strip():
         raise ConfigError(f"the generator at {url!r} has no model; name one that is served there")
     try:
-        from dpr.reader.chat import ChatClient, Patience
+        from dpr.reader.generative.chat import ChatClient, Patience
     except ModuleNotFoundError as error:
         if error.name != "httpx":
             raise

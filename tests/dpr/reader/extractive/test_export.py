@@ -9,9 +9,9 @@ import torch
 from transformers import AutoModelForQuestionAnswering
 
 from dpr.errors import ConfigError, ModelError
-from dpr.reader.export import export_reader
-from dpr.reader.model import ReaderConfig
-from dpr.reader.reader import load_reader
+from dpr.reader.extractive.export import export_reader
+from dpr.reader.extractive.model import ReaderConfig
+from dpr.reader.extractive.reader import load_reader
 from dpr.train.batches import Source
 from dpr.train.reader import train_reader
 from dpr.train.reader_settings import ReaderTraining

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from dpr.errors import DataError
 from dpr.reader.calibrate import expected_calibration_error
-from dpr.reader.merge import PassageSpans, Weights, rank_answers
-from dpr.reader.model import ReaderConfig
-from dpr.reader.probability import (
+from dpr.reader.extractive.merge import PassageSpans, Weights, rank_answers
+from dpr.reader.extractive.model import ReaderConfig
+from dpr.reader.extractive.probability import (
     FEATURES,
     Calibration,
     calibration_for,
@@ -23,7 +23,7 @@ from dpr.reader.probability import (
     fit_calibrations,
     is_right,
 )
-from dpr.reader.reader import verdict
+from dpr.reader.extractive.reader import verdict
 from dpr.types import BoolArray, Candidates, Passage
 
 NUMBERS = st.floats(-1e6, 1e6)

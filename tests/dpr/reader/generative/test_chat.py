@@ -11,8 +11,8 @@ from contextlib import closing, contextmanager
 import pytest
 
 from dpr.errors import ConfigError, GeneratorError, GeneratorTimeoutError
-from dpr.reader.chat import ChatClient, Patience
-from dpr.reader.prompt import Message
+from dpr.reader.generative.chat import ChatClient, Patience
+from dpr.reader.generative.prompt import Message
 from tests.fake_generator import (
     DONE,
     Exchange,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dpr.reader.particles import without_particle
+from dpr.reader.extractive.particles import without_particle
 from dpr.types import Answer
 
 

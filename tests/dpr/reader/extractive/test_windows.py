@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dpr.models.checkpoint import load_tokenizer
-from dpr.reader.windows import make_windows, pad_windows
+from dpr.reader.extractive.windows import make_windows, pad_windows
 
 
 @pytest.fixture(scope="module")

@@ -20,9 +20,9 @@ from functools import cache
 import httpx
 
 from dpr.errors import ConfigError, GeneratorError, GeneratorTimeoutError
-from dpr.reader.alarm import Alarm
-from dpr.reader.events import BrokenStreamError, Delta, read_events
-from dpr.reader.prompt import Message
+from dpr.reader.generative.deadline import Alarm
+from dpr.reader.generative.prompt import Message
+from dpr.reader.generative.sse import BrokenStreamError, Delta, read_events
 
 logger = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ import torch
 
 from dpr.errors import ConfigError
 from dpr.models.checkpoint import load_tokenizer
-from dpr.reader.compute import Inputs, openvino_compute, torch_compute
-from dpr.reader.model import ReaderNetwork, load_reader_model
-from dpr.reader.reader import load_reader
+from dpr.reader.extractive.compute import Inputs, openvino_compute, torch_compute
+from dpr.reader.extractive.model import ReaderNetwork, load_reader_model
+from dpr.reader.extractive.reader import load_reader
 from dpr.types import Candidates, Passage
 from tests.tiny_models import make_reader
 

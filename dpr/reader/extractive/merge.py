@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dpr.reader.spans import standardize
+from dpr.reader.extractive.spans import standardize
+from dpr.reader.overlap import share_characters
 from dpr.text.normalize import fold_forms
 from dpr.types import Answer, Candidates, FloatArray, IntArray, Passage
 
@@ -89,23 +90,6 @@ def rank_answers(item: Candidates, found: Sequence[PassageSpans], weights: Weigh
             text, null_score = passage.text[start:end], found[number].null_score
             ranked.append((passage, Answer(text, passage_id, start, end, score, span_score, null_score)))
     return [answer for _, answer in ranked]
-
-
-def share_characters(passage: Passage, start: int, end: int, other: Passage, answer: Answer) -> bool:
-    """Tell whether a span of one passage and an answer in another share characters of their document.
-
-    Passages of one document are compared by their offsets in it where their texts agree there: not every source says
-    where a passage starts. A passage without a document is a document of its own.
-    """
-    if (passage.document_id, passage.document_id or passage.id) != (other.document_id, other.document_id or other.id):
-        return False
-    if min(passage.start + end, other.start + answer.end) <= max(passage.start + start, other.start + answer.start):
-        return False
-    first, last = max(passage.start, other.start), min(passage.end, other.end)
-    return (
-        passage.text[first - passage.start : last - passage.start]
-        == (other.text[first - other.start : last - other.start])
-    )
 
 
 def passage_bonuses(item: Candidates, found: Sequence[PassageSpans], weights: Weights) -> FloatArray:

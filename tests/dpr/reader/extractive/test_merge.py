@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dpr.reader.merge import PassageSpans, Weights, merge_windows, rank_answers, whole_characters
+from dpr.reader.extractive.merge import PassageSpans, Weights, merge_windows, rank_answers, whole_characters
 from dpr.types import Candidates, Passage
 
 BLANK = "".join(

@@ -15,14 +15,14 @@ from transformers import RobertaConfig, RobertaForQuestionAnswering
 from dpr.config import DEFAULT_READER
 from dpr.errors import ConfigError, ModelError
 from dpr.models.positions import longest_input
-from dpr.reader.model import (
+from dpr.reader.extractive.model import (
     ReaderConfig,
     fit_config,
     load_reader_model,
     read_reader_config,
     save_reader_config,
 )
-from dpr.reader.probability import Calibration
+from dpr.reader.extractive.probability import Calibration
 from tests.tiny_models import make_reader
 
 

@@ -11,8 +11,8 @@ from contextlib import closing, contextmanager
 import pytest
 
 from dpr.errors import ConfigError, GeneratorError, GeneratorTimeoutError, MissingDependencyError, RequestError
-from dpr.reader.chat import ChatClient, Patience
-from dpr.reader.generative import CUT_OFF, GenerativeReader, open_generator
+from dpr.reader.generative.chat import ChatClient, Patience
+from dpr.reader.generative.reader import CUT_OFF, GenerativeReader, open_generator
 from dpr.types import Answer, Candidates, Passage, Reader, Reading
 from tests.fake_generator import (
     DONE,
@@ -255,7 +255,7 @@ def test_a_generator_needs_a_model() -> None:
 
 
 def test_without_httpx_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "dpr.reader.chat")
+    monkeypatch.delitem(sys.modules, "dpr.reader.generative.chat")
     monkeypatch.setitem(sys.modules, "httpx", None)
     with pytest.raises(MissingDependencyError, match=r"dense-passage-retrieval\[generative\]"):
         open_generator("http://127.0.0.1:9/v1", "tiny")

@@ -16,7 +16,7 @@ import numpy as np
 
 from dpr.errors import ConfigError, DataError
 from dpr.evaluation.answers import ANSWER_RULES
-from dpr.reader.merge import PassageSpans
+from dpr.reader.extractive.merge import PassageSpans
 from dpr.text.scripts import has_hangul
 from dpr.types import Answer, BoolArray, Candidates, DoubleArray, Reading
 

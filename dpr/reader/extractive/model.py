@@ -19,8 +19,8 @@ from dpr.durable import write_atomically
 from dpr.errors import ConfigError, ModelError
 from dpr.models.checkpoint import load_model, load_tokenizer, read_json, save_tokenizer
 from dpr.models.positions import longest_input
-from dpr.reader.probability import RULES, Calibration, Evidence, calibration_for
-from dpr.reader.windows import SPECIAL_TOKENS, WindowSize
+from dpr.reader.extractive.probability import RULES, Calibration, Evidence, calibration_for
+from dpr.reader.extractive.windows import SPECIAL_TOKENS, WindowSize
 from dpr.store.records import RecordError, decode
 
 CONFIG_FILE, PARTS_FILE = "reader.json", "reader.safetensors"
@@ -44,10 +44,10 @@ class ReaderConfig:
 
     ``types_alike`` gives question and passage the same token type, for a reader that was trained without types.
 
-    ``trim_particles`` takes the particle off the end of a Korean answer, see `dpr.reader.particles`.
+    ``trim_particles`` takes the particle off the end of a Korean answer, see `dpr.reader.extractive.particles`.
 
     ``calibration`` gives the probability that the best answer is right, by the script of the question, see
-    `dpr.reader.probability`; a reader without one gives none.
+    `dpr.reader.extractive.probability`; a reader without one gives none.
     """
 
     max_tokens: int = 384

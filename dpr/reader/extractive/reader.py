@@ -14,14 +14,14 @@ from dpr.models.backends import choose_backend, choose_device, choose_precision
 from dpr.models.checkpoint import content_hash, resolve
 from dpr.models.positions import longest_input
 from dpr.models.tokens import count_tokens, length_sorted_batches
-from dpr.reader.compute import Compute, openvino_compute, torch_compute
-from dpr.reader.decode import Decoded
-from dpr.reader.long_questions import asking_sentence, surer
-from dpr.reader.merge import PassageSpans, Weights, rank_answers
-from dpr.reader.model import ReaderConfig, fit_config, load_reader_model
-from dpr.reader.particles import without_particle
-from dpr.reader.probability import RIVALS, evidence_of
-from dpr.reader.windows import Window, make_windows, pad_windows
+from dpr.reader.extractive.compute import Compute, openvino_compute, torch_compute
+from dpr.reader.extractive.decode import Decoded
+from dpr.reader.extractive.long_questions import asking_sentence, surer
+from dpr.reader.extractive.merge import PassageSpans, Weights, rank_answers
+from dpr.reader.extractive.model import ReaderConfig, fit_config, load_reader_model
+from dpr.reader.extractive.particles import without_particle
+from dpr.reader.extractive.probability import RIVALS, evidence_of
+from dpr.reader.extractive.windows import Window, make_windows, pad_windows
 from dpr.types import Candidates, Reading
 
 

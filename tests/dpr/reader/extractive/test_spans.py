@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dpr.reader.spans import best_spans, null_scores, standardize
+from dpr.reader.extractive.spans import best_spans, null_scores, standardize
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.integers(1, 12), st.integers(1, 15), st.integers(1, 6))

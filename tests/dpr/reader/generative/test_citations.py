@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dpr.reader.citations import NOTHING_CITED, NOTHING_WRITTEN, read_reply
+from dpr.reader.generative.citations import NOTHING_CITED, NOTHING_WRITTEN, read_reply
 from dpr.types import Passage, Reading
 
 PASSAGES = (

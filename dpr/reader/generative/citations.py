@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from dpr.reader.merge import share_characters
-from dpr.reader.prompt import NO_ANSWER
+from dpr.reader.generative.prompt import NO_ANSWER
+from dpr.reader.overlap import share_characters
 from dpr.text.scripts import HANGUL
 from dpr.types import Answer, Passage, Reading
 

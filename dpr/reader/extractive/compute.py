@@ -12,7 +12,7 @@ from dpr.models.openvino import compile_openvino
 from dpr.models.positions import longest_input
 from dpr.models.shapes import pad_to_few_shapes, pad_token_of
 from dpr.models.tower_compute import BATCH_TOKENS
-from dpr.reader.model import ReaderNetwork
+from dpr.reader.extractive.model import ReaderNetwork
 from dpr.types import FloatArray, IntArray
 
 OPENVINO_BATCH_TOKENS = 2048

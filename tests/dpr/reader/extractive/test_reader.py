@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from dpr.errors import ConfigError, ModelError
 from dpr.models.checkpoint import load_tokenizer
-from dpr.reader.compute import Compute, Inputs, WindowLogits
-from dpr.reader.long_questions import asking_sentence
-from dpr.reader.model import ReaderConfig, save_reader_config
-from dpr.reader.reader import ExtractiveReader, load_reader
+from dpr.reader.extractive.compute import Compute, Inputs, WindowLogits
+from dpr.reader.extractive.long_questions import asking_sentence
+from dpr.reader.extractive.model import ReaderConfig, save_reader_config
+from dpr.reader.extractive.reader import ExtractiveReader, load_reader
 from dpr.types import Candidates, Passage
 
 
@@ -149,7 +149,7 @@ def test_a_long_question_is_also_read_by_the_sentence_that_asks(
     long = candidates("We came to the coast by car last week. Who was it?", *texts)
     short = candidates("Who was it?", *texts)
     surest, others, again = reader.spans([long, short, long])
-    monkeypatch.setattr("dpr.reader.reader.asking_sentence", str)
+    monkeypatch.setattr("dpr.reader.extractive.reader.asking_sentence", str)
     [whole] = reader.spans([long])
     leads = [[float(spans.scores[0]) - spans.null_score for spans in found] for found in (surest, others, whole, again)]
     assert leads[0] == pytest.approx([max(pair) for pair in zip(leads[1], leads[2], strict=True)], abs=1e-4)

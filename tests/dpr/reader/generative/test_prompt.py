@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from dpr.errors import RequestError
-from dpr.reader.prompt import MIN_PASSAGE_CHARACTERS, make_prompt
+from dpr.reader.generative.prompt import MIN_PASSAGE_CHARACTERS, make_prompt
 from dpr.types import Candidates, Passage, PassageWindow
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from dpr.data.sentences import sentence_spans
-from dpr.reader.merge import PassageSpans
+from dpr.reader.extractive.merge import PassageSpans
 
 _ASKS = re.compile(r"[?？]\W*$")
 

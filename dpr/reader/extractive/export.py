@@ -11,7 +11,7 @@ from dpr.models.checkpoint import is_adapter, resolve
 from dpr.models.export import DTYPES, check_form, check_rank, convert_weights, size_of
 from dpr.models.lower_rank import lower_rank
 from dpr.models.output import check_output, copy_adapter, replaced_model
-from dpr.reader.model import load_reader_model, save_reader_model
+from dpr.reader.extractive.model import load_reader_model, save_reader_model
 
 _RECORDS = ("training.json", "tuning.json")
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dpr.reader.merge import PassageSpans, merge_windows
-from dpr.reader.spans import best_spans, null_scores
-from dpr.reader.windows import Window, pad_spans
+from dpr.reader.extractive.merge import PassageSpans, merge_windows
+from dpr.reader.extractive.spans import best_spans, null_scores
+from dpr.reader.extractive.windows import Window, pad_spans
 from dpr.types import FloatArray, IntArray
 
 SPANS_PER_WINDOW = 20
