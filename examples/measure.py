@@ -27,11 +27,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from dpr.benchmark.reader import score_readings
 from dpr.data.passages import read_corpus, read_examples
 from dpr.errors import DPRError
 from dpr.evaluation.metrics import evaluate
 from dpr.evaluation.trec import read_run
-from dpr.reader.evaluate import score_readings
 from dpr.reader.extractive.probability import HANGUL, OTHER, RULES, script_of
 from dpr.types import Answer, Example, Reading
 from examples.demo import run as demo

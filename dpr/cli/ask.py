@@ -69,9 +69,8 @@ def ask_command(
         chosen: Reader = load_reader(reader, precision, backend=backend)
         if generator is not None:
             stack.enter_context(closing(generator))
-            logging.getLogger("dpr.reader.generative.reader").addHandler(
-                logging.NullHandler()
-            )  # the note says the same
+            # Its warning would say what the note says.
+            logging.getLogger("dpr.reader.generative.reader").addHandler(logging.NullHandler())
             generator.fallback = chosen
             chosen = generator if as_json else _Aloud(generator)
         [answered] = OpenQA(open_index(index, encoder_name=encoder), chosen).answer(

@@ -45,7 +45,7 @@ def benchmark_command(
     as_json: JsonOption = False,
 ) -> None:
     """Compare sparse, dense and hybrid retrieval on the same questions."""
-    from dpr.benchmark import benchmark
+    from dpr.benchmark.retrieval import benchmark
     from dpr.data.passages import read_examples
     from dpr.search.open import open_index
 

@@ -55,7 +55,7 @@ def evaluate_command(
     as_json: JsonOption = False,
 ) -> None:
     """Measure answers end to end: retrieve k passages, read them, compare with the gold answers."""
-    from dpr.end_to_end.evaluate import evaluate
+    from dpr.benchmark.answers import evaluate
     from dpr.reader.extractive.reader import load_reader
     from dpr.search.open import open_index
 

@@ -48,10 +48,11 @@ def evaluate_reader_command(
     as_json: JsonOption = False,
 ) -> None:
     """Measure a reader on the gold passages: exact match, F1, and when it says that there is no answer."""
-    from dpr.evaluation.chart import require_charts
-    from dpr.reader.evaluate import check_rule, cross_fitted, read_gold, score_readings
+    from dpr.benchmark.charts import require_charts
+    from dpr.benchmark.reader import check_rule, read_gold, score_readings
+    from dpr.benchmark.reader_report import reader_report, write_reader_report
     from dpr.reader.extractive.reader import load_reader
-    from dpr.reader.report import reader_report, write_reader_report
+    from dpr.tuning.calibration import cross_fitted
 
     if output is not None:
         check_output_folder(output)

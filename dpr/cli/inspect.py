@@ -22,7 +22,7 @@ from dpr.durable import write_atomically
 from dpr.errors import ConfigError
 
 if TYPE_CHECKING:
-    from dpr.train.inspection import Inspection, Judgement, Sample, Token
+    from dpr.benchmark.encoder import Inspection, Judgement, Sample, Token
     from dpr.types import Progress
 
     Tokenized = dict[str, dict[str, tuple[Token, ...]]]
@@ -51,8 +51,8 @@ def inspect_command(
     as_json: JsonOption = False,
 ) -> None:
     """Show what an encoder sees and how it judges: tokens, similarities, ranks; before and after training."""
-    from dpr.evaluation.chart import require_charts
-    from dpr.train.inspection import Inspection
+    from dpr.benchmark.charts import require_charts
+    from dpr.benchmark.encoder import Inspection
 
     if output is not None:
         check_output_folder(output)
@@ -82,8 +82,8 @@ def inspect_command(
 
 
 def _sample(texts: list[str], questions: str | None, count: int, pool: int, rules: ReadRules) -> Sample | None:
+    from dpr.benchmark.encoder import Sample
     from dpr.data.passages import read_examples
-    from dpr.train.inspection import Sample
 
     if not texts and questions is None:
         raise ConfigError("there is nothing to look at; give --questions SOURCE, or --text once or more")
@@ -103,8 +103,8 @@ def _look(
     progress: Progress,
 ) -> None:
     """Load an encoder and note its tokens and its judgement; only one is in memory at a time."""
+    from dpr.benchmark.encoder import judge, tokens_of
     from dpr.models.encoders import load_encoder
-    from dpr.train.inspection import judge, tokens_of
 
     encoder = load_encoder(name)
     for item, seen in tokens.items():
@@ -122,7 +122,7 @@ def _as_json(names: Mapping[str, str], tokens: Tokenized, inspection: Inspection
 
 
 def _write(folder: Path, values: Mapping[str, object], inspection: Inspection | None) -> None:
-    from dpr.evaluation.heatmap import Panel, draw_similarities
+    from dpr.benchmark.heatmap import Panel, draw_similarities
 
     write_atomically(folder / "inspection.json", json.dumps(values, ensure_ascii=False, indent=2) + "\n")
     if inspection is not None:
@@ -149,7 +149,7 @@ def _print_tokens(tokens: Tokenized, names: Mapping[str, str]) -> None:
 
 
 def _print_similarities(inspection: Inspection) -> None:
-    from dpr.evaluation.heatmap import number_text
+    from dpr.benchmark.heatmap import number_text
 
     size = len(inspection.sample.questions)
     if size > WIDEST_MATRIX:
@@ -174,7 +174,7 @@ def _print_similarities(inspection: Inspection) -> None:
 
 
 def _print_ranks(inspection: Inspection) -> None:
-    from dpr.evaluation.heatmap import shortened
+    from dpr.benchmark.heatmap import shortened
 
     table = Table(
         "question", "", "gold passage", *inspection.judgements, "gained",

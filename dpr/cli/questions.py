@@ -61,7 +61,7 @@ def trainable_examples(source: str, rules: ReadRules = UTF8_RULES) -> list[Examp
 
 def rule_of(sources: Sequence[str], examples: Sequence[Example]) -> str:
     """Return the name of the answer rule of data sets: KorQuAD's where all are Korean, else SQuAD's."""
-    from dpr.reader.evaluate import choose_rule
+    from dpr.benchmark.reader import choose_rule
 
     return choose_rule(examples, is_korean=all(source.startswith(("korquad:", "klue:")) for source in sources))
 

@@ -20,8 +20,8 @@ from dpr.errors import ConfigError
 
 if TYPE_CHECKING:
     from dpr.evaluation.compare import Difference
-    from dpr.search.plateau import HeldOut
-    from dpr.search.tuned import Tuned
+    from dpr.tuning.one_standard_error import HeldOut
+    from dpr.tuning.tuned_fusion import Tuned
 
 MAX_ROWS = 21
 """A curve of more points, that of three lists, is shown by its remarkable ones."""
@@ -54,7 +54,7 @@ def tune_command(
     from dpr.data.passages import read_examples
     from dpr.search.open import open_index
     from dpr.search.record import save_fusion, write_fusion
-    from dpr.search.tune import is_hybrid, tune
+    from dpr.tuning.fusion import is_hybrid, tune
 
     if output is not None:
         check_output_file(output)

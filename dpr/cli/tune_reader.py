@@ -57,10 +57,10 @@ def tune_reader_command(
     as_json: JsonOption = False,
 ) -> None:
     """Choose a reader's threshold, probability and weights on held-out questions, and store them in it."""
-    from dpr.end_to_end.asked import ask_of_others, retrieve
-    from dpr.end_to_end.tune import read_retrieved, store, tune_no_answer, tune_probability, tune_weights
+    from dpr.benchmark.retrieved_questions import ask_of_others, retrieve
     from dpr.reader.extractive.reader import load_reader
     from dpr.search.open import open_index
+    from dpr.tuning.reader import read_retrieved, store, tune_no_answer, tune_probability, tune_weights
 
     if not reader.is_dir():
         raise ConfigError(f"--reader {reader} is no folder; what is chosen is stored in the reader: give its folder")

@@ -1,1 +1,1 @@
-"""How good results are: ranking metrics, TREC files, answer scores, and the report that keeps them."""
+"""The formulas by which results are judged: ranking metrics, answer scores, paired tests, and TREC files."""

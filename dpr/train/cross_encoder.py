@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from dpr.errors import DataError
+from dpr.evaluation.ranks import rank_metrics
 from dpr.models.adapters import add_lora
 from dpr.models.backends import choose_device, choose_precision
 from dpr.models.checkpoint import load_model, load_tokenizer, quiet_transformers, resolve, save_tokenizer
@@ -32,7 +33,6 @@ from dpr.train.record import run_facts
 from dpr.train.run_folder import RunFolder
 from dpr.train.train import base_hash, describe_source
 from dpr.train.trainable import count_trainable, set_up_model
-from dpr.train.validation import rank_metrics
 from dpr.train.vocabulary_fit import texts_of, warn_of_splits
 from dpr.types import Example, Progress, no_progress
 

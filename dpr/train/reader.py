@@ -14,12 +14,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from dpr.benchmark.reader import evaluate_reader
 from dpr.errors import DataError
 from dpr.models.backends import choose_device, choose_precision
 from dpr.models.checkpoint import content_hash, load_tokenizer, resolve
 from dpr.models.pair import question_encoder
 from dpr.reader.altered import alter_questions
-from dpr.reader.evaluate import evaluate_reader
 from dpr.reader.extractive.compute import torch_compute
 from dpr.reader.extractive.model import ReaderConfig, fit_config, save_reader_model
 from dpr.reader.extractive.reader import ExtractiveReader

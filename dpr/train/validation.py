@@ -10,40 +10,13 @@ import numpy as np
 import torch
 
 from dpr.errors import DataError
+from dpr.evaluation.ranks import gold_ranks, rank_metrics
 from dpr.models.embed import embed
 from dpr.models.tokens import tokenize_passages, tokenize_questions
 from dpr.models.tower import Tower
 from dpr.models.tower_compute import torch_compute
 from dpr.train.long_passages import long_passages, window
-from dpr.types import Example, FloatArray, IntArray, Passage
-
-
-def gold_ranks(
-    questions: FloatArray, vectors: FloatArray, golds: Sequence[Sequence[int]], first: IntArray | None = None
-) -> IntArray:
-    """Return the rank of each question's best gold passage, (Q,), from 1; a tie counts against it.
-
-    Args:
-        questions: (Q, D).
-        vectors: the passages', (P, D), or those of their windows, (V, D): a passage scores as its best window.
-        golds: rows of the passages that are right for each question.
-        first: each passage's first vector, (P,), where passages have several.
-    """
-    ranks = np.empty(len(questions), dtype=np.int64)
-    for row, gold in enumerate(golds):
-        scores = vectors @ questions[row]  # (V,)
-        if first is not None:
-            scores = np.maximum.reduceat(scores, first)  # (P,)
-        best = scores[list(gold)].max()
-        scores[list(gold)] = -np.inf
-        ranks[row] = 1 + np.count_nonzero(scores >= best)
-    return ranks
-
-
-def rank_metrics(ranks: IntArray) -> dict[str, float]:
-    """Return recall@1, @5, @20, the mean reciprocal rank and the mean rank."""
-    recalls = {f"recall@{k}": float(np.mean(ranks <= k)) for k in (1, 5, 20)}
-    return recalls | {"mrr": float(np.mean(1 / ranks)), "rank": float(np.mean(ranks))}
+from dpr.types import Example, Passage
 
 
 @dataclass(frozen=True, slots=True)

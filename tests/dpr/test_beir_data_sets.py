@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from dpr.benchmark import benchmark
+from dpr.benchmark.gold import judge_questions
+from dpr.benchmark.retrieval import benchmark
 from dpr.cli.compare import compare_command
 from dpr.data.passages import read_corpus, read_examples
-from dpr.evaluation.gold import judge_questions
 from dpr.evaluation.trec import read_run
 from dpr.search.open import open_index
 from dpr.store.passages import PassageStore, write_passages

@@ -84,6 +84,6 @@ def test_bad_input_is_one_sentence(
         call("--encoder", str(tiny_checkpoint), "--text", " ")
     with pytest.raises(ConfigError, match="8 questions and a pool of 3 passages"):
         call("--encoder", str(tiny_checkpoint), "--questions", source, "--pool", "3")
-    monkeypatch.setattr("dpr.evaluation.chart.find_spec", lambda _package: None)
+    monkeypatch.setattr("dpr.benchmark.charts.find_spec", lambda _package: None)
     with pytest.raises(MissingDependencyError, match=r"\[report\]"):
         call("--encoder", "absent", "--questions", source, "--output", "out")

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dpr.benchmark.charts import draw_risk_coverage
 from dpr.errors import DataError
-from dpr.evaluation.chart import draw_risk_coverage
 from dpr.evaluation.risk import risk_coverage
 
 

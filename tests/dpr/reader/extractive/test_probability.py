@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dpr.errors import DataError
-from dpr.reader.calibrate import expected_calibration_error
+from dpr.evaluation.calibration_error import expected_calibration_error
 from dpr.reader.extractive.merge import PassageSpans, Weights, rank_answers
 from dpr.reader.extractive.model import ReaderConfig
 from dpr.reader.extractive.probability import (

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dpr.benchmark.encoder import Inspection, Sample, Token, judge, tokens_of
 from dpr.errors import ConfigError, DataError
 from dpr.models.checkpoint import load_tokenizer
-from dpr.train.inspection import Inspection, Sample, Token, judge, tokens_of
 from dpr.types import Example, FloatArray, Passage, Progress, Question, no_progress
 from tests.fakes import HashEncoder
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from dpr.end_to_end.asked import article_groups, retrieve
-from dpr.end_to_end.evaluate import evaluate
+from dpr.benchmark.answers import evaluate
+from dpr.benchmark.retrieved_questions import article_groups, retrieve
 from dpr.errors import ConfigError, DataError, RequestError
 from dpr.search.fusion import Fusion
 from dpr.types import Answer, Candidates, Example, Hit, ListScore, Passage, Question, Reading, Retriever

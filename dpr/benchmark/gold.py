@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from dpr.benchmark.report import QuestionSet
 from dpr.errors import DataError
-from dpr.evaluation.report import QuestionSet
 from dpr.types import Example, Passage, Question
 from dpr.unicode_form import composed
 

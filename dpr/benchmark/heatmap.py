@@ -10,8 +10,8 @@ from unicodedata import east_asian_width
 
 import numpy as np
 
+from dpr.benchmark.charts import require_charts
 from dpr.durable import replacing
-from dpr.evaluation.chart import require_charts
 from dpr.types import FloatArray
 
 if TYPE_CHECKING:

@@ -14,17 +14,17 @@ from pathlib import Path
 
 import numpy as np
 
+from dpr.benchmark.charts import draw_risk_coverage, require_charts
+from dpr.benchmark.reader import ReaderScores, check_rule, score_readings
+from dpr.benchmark.reader_report import write_answers
+from dpr.benchmark.report import machine, versions
+from dpr.benchmark.retrieved_questions import BATCH_QUESTIONS, Asked, ReadableIndex, article_groups, retrieve
 from dpr.durable import write_atomically
-from dpr.end_to_end.asked import BATCH_QUESTIONS, Asked, ReadableIndex, article_groups, retrieve
 from dpr.errors import RequestError
 from dpr.evaluation.answers import has_answer, has_korean_answer
-from dpr.evaluation.chart import draw_risk_coverage, require_charts
 from dpr.evaluation.compare import Difference, Interval, compare, mean_interval
 from dpr.evaluation.metrics import Values
-from dpr.evaluation.report import machine, versions
-from dpr.reader.evaluate import ReaderScores, check_rule, score_readings
 from dpr.reader.extractive.reader import ExtractiveReader, first_passages, verdict
-from dpr.reader.report import write_answers
 from dpr.search.fusion import Fusion
 from dpr.types import Candidates, Example, Progress, Reader, Reading, Retriever, no_progress
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dpr.benchmark.charts import draw_recall, require_charts
 from dpr.errors import MissingDependencyError
-from dpr.evaluation.chart import draw_recall, require_charts
 
 
 def test_draws_a_png_of_readable_size(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_one_passage_deep_is_still_a_picture(tmp_path: Path) -> None:
 
 
 def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("dpr.evaluation.chart.find_spec", lambda _package: None)
+    monkeypatch.setattr("dpr.benchmark.charts.find_spec", lambda _package: None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'dense-passage-retrieval\[report\]'"):
         require_charts()
     with pytest.raises(MissingDependencyError):
@@ -40,5 +40,5 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, 
 def test_the_room_is_imported_without_matplotlib() -> None:
     import subprocess
 
-    code = "import dpr.benchmark, sys; sys.exit('matplotlib' in sys.modules or 'torch' in sys.modules)"
+    code = "import dpr.benchmark.retrieval, sys; sys.exit('matplotlib' in sys.modules or 'torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

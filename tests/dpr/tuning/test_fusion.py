@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from dpr.benchmark import benchmark
+from dpr.benchmark.retrieval import benchmark
 from dpr.errors import ConfigError, DataError, RequestError
 from dpr.search.fusion import METHODS, Fusion
 from dpr.search.open import OpenIndex, open_index
 from dpr.search.record import DEFAULT_FUSION
-from dpr.search.tune import tune
+from dpr.tuning.fusion import tune
 from dpr.types import Example, Passage, Question
 from tests.fakes import HashEncoder, WordAnalyzer
 from tests.small_index import PASSAGES, small_index

@@ -1,23 +1,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from dpr.errors import ConfigError, DataError
-from dpr.reader.calibrate import best_threshold
-from dpr.reader.evaluate import (
+from dpr.benchmark.reader import (
     NoAnswer,
     choose_rule,
-    cross_fitted,
     evaluate_reader,
-    fit_probability,
     read_gold,
     score_probabilities,
     score_readings,
 )
+from dpr.errors import ConfigError, DataError
 from dpr.types import Answer, Candidates, Example, Passage, Question, Reading
 
 
@@ -110,36 +106,6 @@ def question(name: str, text: str, *answers: str) -> Example:
     return Example(Question(name, text, answers), (Passage(name, "text"),))
 
 
-def test_the_best_threshold_is_found_by_trying_them_all() -> None:
-    readings = ScriptedReader(SCRIPT).read([Candidates(item.question.text, (), ()) for item in EXAMPLES])
-    best = best_threshold(readings, EXAMPLES)
-
-    def f1(threshold: float) -> float:
-        return float(evaluate_reader(ScriptedReader(SCRIPT, threshold), EXAMPLES, "squad-2.0").f1.mean())
-
-    assert f1(best) == max(f1(threshold) for threshold in (-100, -5, -2, -1, 3, 100))
-
-
-def test_when_no_question_has_an_answer_nothing_is_answered() -> None:
-    readings = ScriptedReader(SCRIPT).read([Candidates("q3", (), ()), Candidates("q4", (), ())])
-    assert best_threshold(readings, EXAMPLES[2:]) < -2.0
-
-
-def test_cross_fitting_judges_each_article_by_the_others() -> None:
-    margins = {"q1": ("Seoul", -9.0), "q2": ("Han River", -8.0), "q3": ("wrong", 5.0), "q4": ("wrong", 6.0)}
-    examples = [in_article(item, article) for item, article in zip(EXAMPLES, "abab", strict=True)]
-    readings = read_gold(ScriptedReader(margins, threshold=-100), examples)
-    judged = cross_fitted(readings, examples, folds=2)
-    assert [reading.is_answered for reading in judged] == [True, False, False, False]  # up to -8 for a, -9 for b
-    others = [fit_probability(readings[part::2], examples[part::2])["other"] for part in (1, 0)]
-    expected = [others[number % 2].probability(reading.evidence) for number, reading in enumerate(readings)]
-    assert [reading.probability for reading in judged] == pytest.approx(expected)
-
-
-def in_article(item: Example, article: str) -> Example:
-    return replace(item, positives=(replace(item.positives[0], document_id=article),))
-
-
 def test_each_data_set_has_its_own_rule() -> None:
     assert choose_rule(EXAMPLES[:2]) == "squad-1.1"
     assert choose_rule(EXAMPLES) == "squad-2.0"
@@ -151,8 +117,3 @@ def test_bad_input_is_one_sentence() -> None:
         evaluate_reader(ScriptedReader({}), [], "squad-1.1")
     with pytest.raises(ConfigError, match="unknown answer rule 'bleu'"):
         evaluate_reader(ScriptedReader(SCRIPT), EXAMPLES, "bleu")
-    readings = read_gold(ScriptedReader(SCRIPT), EXAMPLES)
-    with pytest.raises(ConfigError, match="folds is 1"):
-        cross_fitted(readings, EXAMPLES, 1)
-    with pytest.raises(DataError, match="1 articles cannot be dealt to 2 folds"):
-        cross_fitted(readings, EXAMPLES, 2)

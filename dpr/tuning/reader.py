@@ -7,23 +7,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from dpr.durable import write_atomically
-from dpr.end_to_end.asked import BATCH_QUESTIONS, Asked, article_groups
-from dpr.evaluation.compare import compare
-from dpr.models.checkpoint import read_json
-from dpr.reader.calibrate import best_threshold, threshold_for_precision
-from dpr.reader.evaluate import (
+from dpr.benchmark.reader import (
     check_rule,
-    cross_fitted,
-    fit_probability,
     read_gold,
     score_probabilities,
     score_readings,
 )
+from dpr.benchmark.retrieved_questions import BATCH_QUESTIONS, Asked, article_groups
+from dpr.durable import write_atomically
+from dpr.evaluation.compare import compare
+from dpr.models.checkpoint import read_json
 from dpr.reader.extractive.merge import PassageSpans
 from dpr.reader.extractive.model import ReaderConfig, save_reader_config
 from dpr.reader.extractive.reader import ExtractiveReader, verdict
-from dpr.reader.fit import fit_weights
+from dpr.tuning.calibration import best_threshold, cross_fitted, fit_probability, threshold_for_precision
+from dpr.tuning.reader_weights import fit_weights
 from dpr.types import Example, Progress, no_progress
 
 RECORD = "tuning.json"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dpr.evaluation.metrics import Values
-from dpr.search.plateau import _standard_errors, choose, cross_validate, weight_grid
+from dpr.tuning.one_standard_error import _standard_errors, choose, cross_validate, weight_grid
 from dpr.types import IntArray
 
 GRID = weight_grid(2)
@@ -145,7 +145,7 @@ def test_no_group_is_fitted_and_measured_at_once(monkeypatch: pytest.MonkeyPatch
         fitted.append(set(groups.tolist()))
         return choose(grid, values, ties, groups, default)
 
-    monkeypatch.setattr("dpr.search.plateau.choose", spy)
+    monkeypatch.setattr("dpr.tuning.one_standard_error.choose", spy)
     cross_validate(GRID, curve([0.5] * 21, 1.0, 21), np.zeros((21, 21)), groups, 3)
     held = [set(range(7)) - each for each in fitted]
     assert sorted(group for each in held for group in each) == list(range(7))

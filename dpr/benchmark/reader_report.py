@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from dpr.benchmark.charts import draw_risk_coverage
+from dpr.benchmark.reader import ReaderScores, check_rule, prediction
+from dpr.benchmark.report import machine, versions
 from dpr.durable import write_atomically
-from dpr.evaluation.chart import draw_risk_coverage
-from dpr.evaluation.report import machine, versions
-from dpr.reader.evaluate import ReaderScores, check_rule, prediction
 from dpr.reader.extractive.reader import ExtractiveReader
 from dpr.types import Example, Reading
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dpr.end_to_end.asked import Asked, ask_of_others
-from dpr.end_to_end.tune import tune_probability
+from dpr.benchmark.retrieved_questions import Asked, ask_of_others
 from dpr.reader.extractive.merge import PassageSpans
 from dpr.reader.extractive.model import ReaderConfig
+from dpr.tuning.reader import tune_probability
 from dpr.types import Candidates, Example, Passage, Question
-from tests.dpr.end_to_end.test_evaluate import EXAMPLES, PASSAGES, Index
+from tests.dpr.benchmark.test_answers import EXAMPLES, PASSAGES, Index
 
 
 def asked_of_four_articles(count: int) -> tuple[Asked, list[list[PassageSpans]]]:

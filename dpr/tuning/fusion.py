@@ -1,7 +1,7 @@
 """Fusion weights fitted to questions with known passages.
 
 Each list is retrieved once; every point of a grid of weights is then fused by `dpr.search.fusion` itself, so that the
-numbers are those that a search with these weights gives. What is done with the curve is `dpr.search.plateau`.
+numbers are those that a search with these weights gives. What is done with the curve: `dpr.tuning.one_standard_error`.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dpr.benchmark.gold import JudgedQuestions, judge_questions
 from dpr.errors import RequestError
-from dpr.evaluation.gold import JudgedQuestions, judge_questions
 from dpr.evaluation.metrics import Judged, Values, parse_metric
 from dpr.search.fusion import Fusion, fuse
 from dpr.search.open import OpenIndex
-from dpr.search.plateau import choose, cross_validate, weight_grid
 from dpr.search.record import DEFAULT_FUSION, HYBRID_LISTS
 from dpr.search.retrievers import DEFAULT_DEPTH, CandidateSource, DenseRetriever, SparseRetriever, candidates_of
-from dpr.search.tuned import Point, Tuned
+from dpr.tuning.one_standard_error import choose, cross_validate, weight_grid
+from dpr.tuning.tuned_fusion import Point, Tuned
 from dpr.types import DoubleArray, Example, IntArray, Progress, Question, TopK, no_progress
 
 OBJECTIVE = "mrr@10"

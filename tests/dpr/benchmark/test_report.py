@@ -10,7 +10,7 @@ from types import MappingProxyType
 import pytest
 
 import dpr
-from dpr.evaluation.report import Cost, FusionUsed, Pool, QuestionSet, Report, System, write_report
+from dpr.benchmark.report import Cost, FusionUsed, Pool, QuestionSet, Report, System, write_report
 
 REPORT = Report(
     systems={

@@ -13,11 +13,11 @@ from typing import Protocol
 
 import numpy as np
 
+from dpr.benchmark.charts import draw_recall, require_charts
+from dpr.benchmark.gold import JudgedQuestions, PassagePool, judge_questions
+from dpr.benchmark.report import Cost, FusionUsed, Pool, Report, System, write_report
 from dpr.errors import RequestError
-from dpr.evaluation.chart import draw_recall, require_charts
-from dpr.evaluation.gold import JudgedQuestions, PassagePool, judge_questions
 from dpr.evaluation.metrics import evaluate, recall_curve
-from dpr.evaluation.report import Cost, FusionUsed, Pool, Report, System, write_report
 from dpr.evaluation.trec import write_qrels, write_run
 from dpr.search.fusion import Fusion
 from dpr.types import Example, Hit, Progress, Question, Retriever, no_progress

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from dpr.benchmark.gold import judge_questions
 from dpr.errors import DataError
-from dpr.evaluation.gold import judge_questions
 from dpr.types import Example, Passage, Question
 
 

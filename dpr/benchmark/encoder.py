@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from dpr.errors import ConfigError, DataError
-from dpr.train.validation import gold_ranks, rank_metrics
+from dpr.evaluation.ranks import gold_ranks, rank_metrics
 from dpr.types import Encoder, Example, FloatArray, Passage, Progress, Question, no_progress
 
 MAX_QUESTIONS = 50

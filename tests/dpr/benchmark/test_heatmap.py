@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from matplotlib.font_manager import fontManager
 
+from dpr.benchmark import heatmap
+from dpr.benchmark.heatmap import Panel, draw_similarities, in_lines, number_text, readable_font, shortened
 from dpr.errors import MissingDependencyError
-from dpr.evaluation import heatmap
-from dpr.evaluation.heatmap import Panel, draw_similarities, in_lines, number_text, readable_font, shortened
 from dpr.types import FloatArray
 
 KOREAN = ["한라산 정상에 있는 화구호의 이름은 무엇인가?", "수도는?"]
@@ -129,6 +129,6 @@ def test_a_number_rounded_to_nothing_has_no_sign() -> None:
 
 
 def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("dpr.evaluation.chart.find_spec", lambda _package: None)
+    monkeypatch.setattr("dpr.benchmark.charts.find_spec", lambda _package: None)
     with pytest.raises(MissingDependencyError, match=r"dense-passage-retrieval\[report\]"):
         draw_similarities(tmp_path / "x.png", [Panel("after", "x", matrix(1))], ["a"], "cosine")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import pytrec_eval
 
-from dpr.benchmark import SINGLE_QUESTIONS, benchmark
+from dpr.benchmark.retrieval import SINGLE_QUESTIONS, benchmark
 from dpr.errors import MissingDependencyError, RequestError
 from dpr.evaluation.trec import read_qrels, read_run
 from dpr.search.fusion import Fusion
@@ -209,7 +209,7 @@ def test_judgements_of_passages_that_are_nowhere_lower_recall(tmp_path: Path) ->
 
 
 def test_without_matplotlib_nothing_is_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dpr.evaluation.chart.find_spec", lambda _package: None)
+    monkeypatch.setattr("dpr.benchmark.charts.find_spec", lambda _package: None)
     index = Index()
     with pytest.raises(MissingDependencyError, match="report"):
         benchmark(index, examples(), ["bm25"], [1], tmp_path)

@@ -6,7 +6,7 @@ import pytest
 from dpr.errors import DataError
 from dpr.evaluation.answers import ANSWER_RULES
 from dpr.reader.extractive.merge import PassageSpans, rank_answers
-from dpr.reader.fit import fit_weights
+from dpr.tuning.reader_weights import fit_weights
 from dpr.types import Candidates, Passage
 
 RULE = ANSWER_RULES["squad-1.1"]

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from dpr.errors import ConfigError, DataError
 from dpr.evaluation.answers import ANSWER_RULES, AnswerRule
+from dpr.evaluation.calibration_error import expected_calibration_error
 from dpr.evaluation.metrics import Values
 from dpr.evaluation.risk import RiskCoverage, risk_coverage
-from dpr.reader.calibrate import best_threshold, expected_calibration_error
-from dpr.reader.extractive.probability import Calibration, are_right, calibration_for, fit_calibrations, script_of
+from dpr.reader.extractive.probability import are_right, script_of
 from dpr.types import BoolArray, Candidates, Example, Progress, Reader, Reading, no_progress
 
 _QUESTIONS_AT_ONCE = 64
-
-logger = logging.getLogger(__name__)
 
 SURE = 0.9
 """Answers with at least this probability count as sure."""
@@ -119,7 +116,7 @@ def score_readings(
 
     The SQuAD 2.0 rule takes the reader's word for "no answer"; the others score its best span whatever it says.
     ``has_answer``, (Q,), tells which questions are answered by what was read; by default those that are not impossible.
-    Probabilities are judged by whether the best answer is right, whatever the rule: `dpr.reader.extractive.probability`.
+    Probabilities are judged by whether the best answer is right, see `dpr.reader.extractive.probability`.
 
     Raises:
         DataError: there are no questions.
@@ -190,56 +187,3 @@ def _score_probabilities(probabilities: Values, right: BoolArray) -> dict[str, f
         "sure": float(is_sure.mean()),
     }
     return scores | ({"wrong_when_sure": float(1 - right[is_sure].mean())} if is_sure.any() else {})
-
-
-def fit_probability(readings: Sequence[Reading], examples: Sequence[Example]) -> dict[str, Calibration]:
-    """Return the calibrations for the readings of questions, see `fit_calibrations`.
-
-    Where all answers are right, or none is, there are none, and a warning is logged.
-    """
-    read = [(reading, example) for reading, example in zip(readings, examples, strict=True) if reading.answers]
-    questions = [example.question.text for _, example in read]
-    right = are_right([reading for reading, _ in read], questions, [example.question.answers for _, example in read])
-    try:
-        return fit_calibrations(questions, [reading.evidence for reading, _ in read], right)
-    except DataError as error:
-        logger.warning("the reader gets no probability: %s", error)
-        return {}
-
-
-def cross_fitted(
-    readings: Sequence[Reading], examples: Sequence[Example], folds: int, rule: str = "squad-2.0"
-) -> list[Reading]:
-    """Return the readings as threshold and calibration would judge them that were fitted on other articles.
-
-    The articles (``document_id``) are dealt to ``folds`` parts in turn; each part is judged by what was fitted on the
-    others, so that no question judges itself.
-
-    Raises:
-        ConfigError: there are fewer than two folds.
-        DataError: there are fewer articles than folds.
-    """
-    if folds < 2:
-        raise ConfigError(f"folds is {folds}; give at least 2, or 0 for no cross-fitting")
-    articles = list(dict.fromkeys(example.positives[0].document_id for example in examples))
-    if len(articles) < folds:
-        raise DataError(f"{len(articles)} articles cannot be dealt to {folds} folds; give fewer folds")
-    fold_of = {article: number % folds for number, article in enumerate(articles)}
-    places = [fold_of[example.positives[0].document_id] for example in examples]
-    judged = list(readings)
-    for fold in range(folds):
-        others = [number for number, place in enumerate(places) if place != fold]
-        fitted_on = [readings[number] for number in others], [examples[number] for number in others]
-        threshold, calibrations = best_threshold(*fitted_on, rule), fit_probability(*fitted_on)
-        for number, place in enumerate(places):
-            if place == fold:
-                judged[number] = _rejudged(examples[number].question.text, readings[number], threshold, calibrations)
-    return judged
-
-
-def _rejudged(question: str, reading: Reading, threshold: float, calibrations: Mapping[str, Calibration]) -> Reading:
-    if not reading.answers:
-        return reading
-    calibration = calibration_for(question, calibrations)
-    probability = None if calibration is None else calibration.probability(reading.evidence)
-    return replace(reading, is_answered=reading.no_answer_score <= threshold, probability=probability)

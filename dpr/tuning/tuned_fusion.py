@@ -1,14 +1,14 @@
-"""Fitted fusion weights and how they came about: what `dpr.search.tune` finds."""
+"""Fitted fusion weights and how they came about: what `dpr.tuning.fusion` finds."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from dpr.evaluation.report import QuestionSet, versions
+from dpr.benchmark.report import QuestionSet, versions
 from dpr.search.fusion import Fusion
-from dpr.search.plateau import Choice, HeldOut
 from dpr.search.retrievers import DEFAULT_DEPTH
+from dpr.tuning.one_standard_error import Choice, HeldOut
 
 
 @dataclass(frozen=True, slots=True)

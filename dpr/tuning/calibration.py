@@ -1,0 +1,127 @@
+"""When to answer, and with which probability: null threshold and calibrations, fitted on questions; numpy only.
+
+A question's *margin* is its null score less its best span score (SQuAD 2.0, Rajpurkar et al. 2018): the lower, the
+surer is the reader of its answer.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from dpr.errors import ConfigError, DataError
+from dpr.evaluation.answers import ANSWER_RULES
+from dpr.reader.extractive.probability import Calibration, are_right, calibration_for, fit_calibrations
+from dpr.types import Example, Reading
+
+logger = logging.getLogger(__name__)
+
+
+def best_threshold(readings: Sequence[Reading], examples: Sequence[Example], rule: str = "squad-2.0") -> float:
+    """Return the null threshold of highest mean F1: the official SQuAD 2.0 search over every question's margin.
+
+    Raises:
+        DataError: there are no questions.
+    """
+    if not examples:
+        raise DataError("there are no questions to choose a threshold by")
+    official = ANSWER_RULES[rule]
+    gains = sorted(
+        (
+            reading.no_answer_score,
+            official.f1(reading.answers[0].text, example.question.answers) - float(example.is_impossible),
+        )
+        for reading, example in zip(readings, examples, strict=True)
+        if reading.answers
+    )
+    best, total, threshold = 0.0, 0.0, gains[0][0] - 1.0 if gains else 0.0
+    for margin, gain in gains:  # one more question is answered at each step
+        total += gain
+        if total > best:
+            best, threshold = total, margin
+    return threshold
+
+
+def threshold_for_precision(
+    readings: Sequence[Reading], examples: Sequence[Example], precision: float, rule: str = "squad-2.0"
+) -> float:
+    """Return the highest null threshold at which a share of at least ``precision`` of the answers is exactly right.
+
+    Raises:
+        DataError: there are no questions, or no threshold gives as precise answers; the best that one does is named.
+    """
+    official = ANSWER_RULES[rule]
+    judged = sorted(
+        (reading.no_answer_score, official.exact_match(reading.answers[0].text, example.question.answers))
+        for reading, example in zip(readings, examples, strict=True)
+        if reading.answers
+    )
+    if not judged:
+        raise DataError("there are no answers to choose a threshold by")
+    margins, right = np.array(judged).T  # (A,) each
+    shares = np.cumsum(right) / np.arange(1, len(right) + 1)
+    is_last = np.append(margins[1:] > margins[:-1], True)  # questions of one margin are answered together
+    reached = np.flatnonzero((shares >= precision) & is_last)
+    if not len(reached):
+        best = shares[is_last].max()
+        raise DataError(
+            f"no threshold makes a share of {precision:g} of the answers right; the most precise one reaches "
+            f"{best:.3f}: ask for less"
+        )
+    return float(margins[reached[-1]])
+
+
+def fit_probability(readings: Sequence[Reading], examples: Sequence[Example]) -> dict[str, Calibration]:
+    """Return the calibrations for the readings of questions, see `fit_calibrations`.
+
+    Where all answers are right, or none is, there are none, and a warning is logged.
+    """
+    read = [(reading, example) for reading, example in zip(readings, examples, strict=True) if reading.answers]
+    questions = [example.question.text for _, example in read]
+    right = are_right([reading for reading, _ in read], questions, [example.question.answers for _, example in read])
+    try:
+        return fit_calibrations(questions, [reading.evidence for reading, _ in read], right)
+    except DataError as error:
+        logger.warning("the reader gets no probability: %s", error)
+        return {}
+
+
+def cross_fitted(
+    readings: Sequence[Reading], examples: Sequence[Example], folds: int, rule: str = "squad-2.0"
+) -> list[Reading]:
+    """Return the readings as threshold and calibration would judge them that were fitted on other articles.
+
+    The articles (``document_id``) are dealt to ``folds`` parts in turn; each part is judged by what was fitted on the
+    others, so that no question judges itself.
+
+    Raises:
+        ConfigError: there are fewer than two folds.
+        DataError: there are fewer articles than folds.
+    """
+    if folds < 2:
+        raise ConfigError(f"folds is {folds}; give at least 2, or 0 for no cross-fitting")
+    articles = list(dict.fromkeys(example.positives[0].document_id for example in examples))
+    if len(articles) < folds:
+        raise DataError(f"{len(articles)} articles cannot be dealt to {folds} folds; give fewer folds")
+    fold_of = {article: number % folds for number, article in enumerate(articles)}
+    places = [fold_of[example.positives[0].document_id] for example in examples]
+    judged = list(readings)
+    for fold in range(folds):
+        others = [number for number, place in enumerate(places) if place != fold]
+        fitted_on = [readings[number] for number in others], [examples[number] for number in others]
+        threshold, calibrations = best_threshold(*fitted_on, rule), fit_probability(*fitted_on)
+        for number, place in enumerate(places):
+            if place == fold:
+                judged[number] = _rejudged(examples[number].question.text, readings[number], threshold, calibrations)
+    return judged
+
+
+def _rejudged(question: str, reading: Reading, threshold: float, calibrations: Mapping[str, Calibration]) -> Reading:
+    if not reading.answers:
+        return reading
+    calibration = calibration_for(question, calibrations)
+    probability = None if calibration is None else calibration.probability(reading.evidence)
+    return replace(reading, is_answered=reading.no_answer_score <= threshold, probability=probability)
