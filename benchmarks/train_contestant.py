@@ -25,11 +25,11 @@ from dpr.data.passages import read_examples
 from dpr.errors import ConfigError
 from dpr.models.checkpoint import load_tokenizer, resolve
 from dpr.models.tokens import clip
-from dpr.train.batches import Batch, Batching, Source, epoch_batches
-from dpr.train.encoding import TokenCache
-from dpr.train.settings import Training
-from dpr.train.towers import make_towers
-from dpr.train.train import train
+from dpr.train.batches import Batch, Source, epoch_batches
+from dpr.train.chunks import TokenCache
+from dpr.train.encoder.model import make_towers
+from dpr.train.encoder.run import train
+from dpr.train.encoder.settings import Training
 from dpr.types import Example
 
 Report = dict[str, Any]
@@ -98,7 +98,7 @@ def read_pairs(contest: Contest) -> list[Example]:
         ConfigError: the data have fewer pairs.
     """
     examples = [example for example in read_examples(contest.data) if not example.is_impossible]
-    batches = epoch_batches([Source(contest.data, examples)], Batching.of(Training(seed=contest.seed)), epoch=0)
+    batches = epoch_batches([Source(contest.data, examples)], Training(seed=contest.seed).batching(), epoch=0)
     taken = [example for batch in batches for example in batch.questions][: contest.pairs]
     if len(taken) < contest.pairs:
         raise ConfigError(f"{contest.data} has {len(taken)} pairs, not {contest.pairs}; give more, or take fewer steps")
@@ -152,7 +152,7 @@ def run_ours(contest: Contest, examples: Sequence[Example]) -> Report:
 
 def timed_batches(training: Training, sources: Sequence[Source], warm_up: int) -> list[Batch]:
     """Return the batches of the one epoch that a run with these settings sees, the first left out."""
-    return epoch_batches(sources, Batching.of(training), epoch=0)[warm_up:]
+    return epoch_batches(sources, training.batching(), epoch=0)[warm_up:]
 
 
 def tokenize(training: Training, sources: Sequence[Source]) -> tuple[TokenCache, tuple[float, float]]:

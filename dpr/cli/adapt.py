@@ -49,7 +49,7 @@ def adapt_command(
 ) -> None:
     """Prepare a base for a language or a domain: new WordPieces, then training to guess masked words of plain text."""
     from dpr.data.plain_text import PlainText
-    from dpr.train.adapt import Adaptation, adapt
+    from dpr.train.adaptation.run import Adaptation, adapt
 
     options = {
         "base": base,

@@ -78,9 +78,9 @@ def distill_command(
     from dpr.data.parallel import read_parallel
     from dpr.data.passages import read_examples
     from dpr.train.batches import Source
-    from dpr.train.distill import distill
-    from dpr.train.distillation import Distillation
-    from dpr.train.material import Material
+    from dpr.train.distillation.data import Material
+    from dpr.train.distillation.run import distill
+    from dpr.train.distillation.settings import Distillation
 
     names = {field.name for field in fields(Distillation)}
     settings = load_config(Distillation, config, {name: value for name, value in given.items() if name in names})

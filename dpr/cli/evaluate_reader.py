@@ -80,7 +80,7 @@ def evaluate_reader_command(
 
 def gold_examples(sources: list[str], negatives: bool, rules: ReadRules = UTF8_RULES) -> list[Example]:
     """Read labelled questions and, where asked to, add each one over a passage without its answer."""
-    from dpr.reader.negatives import add_negatives
+    from dpr.train.negatives import add_negatives
 
     examples = [example for source in sources for example in labelled_examples(source, rules)]
     return add_negatives(examples, share=1.0, depth=10, seed=1) if negatives else examples

@@ -72,8 +72,8 @@ def train_command(
     """Train BERT_q and BERT_p with in-batch negatives on questions and their passages."""
     given = locals()  # the options that have a setting's name
     from dpr.data.passages import read_examples
-    from dpr.train.settings import Training
-    from dpr.train.train import train
+    from dpr.train.encoder.run import train
+    from dpr.train.encoder.settings import Training
 
     names = {field.name for field in fields(Training)}
     training = load_config(Training, config, {name: value for name, value in given.items() if name in names})

@@ -56,8 +56,8 @@ def train_cross_encoder_command(
     """Train a model that reads a question with a passage, to tell its passage from hard negatives."""
     given = locals()  # the options that have a setting's name
     from dpr.data.passages import read_examples
-    from dpr.train.cross_encoder import train_cross_encoder
-    from dpr.train.cross_encoder_settings import CrossEncoderTraining
+    from dpr.train.cross_encoder.run import train_cross_encoder
+    from dpr.train.cross_encoder.settings import CrossEncoderTraining
 
     names = {field.name for field in fields(CrossEncoderTraining)}
     values = {name: value for name, value in given.items() if name in names}

@@ -29,7 +29,7 @@ from dpr.console import show_progress
 from dpr.data.intake import ReadRules
 
 if TYPE_CHECKING:
-    from dpr.train.reader import ReadingSet
+    from dpr.train.reader.run import ReadingSet
 
 
 def train_reader_command(
@@ -73,8 +73,8 @@ def train_reader_command(
 ) -> None:
     """Train an MRC reader on questions with answer offsets."""
     given = locals()  # the options that have a setting's name
-    from dpr.train.reader import train_reader
-    from dpr.train.reader_settings import ReaderTraining
+    from dpr.train.reader.run import train_reader
+    from dpr.train.reader.settings import ReaderTraining
 
     names = {field.name for field in fields(ReaderTraining)}
     training = load_config(ReaderTraining, config, {name: value for name, value in given.items() if name in names})
@@ -89,7 +89,7 @@ def train_reader_command(
 
 
 def _reading_set(source: str, rules: ReadRules) -> ReadingSet:
-    from dpr.train.reader import ReadingSet
+    from dpr.train.reader.run import ReadingSet
 
     examples = labelled_examples(source, rules)
     return ReadingSet(examples, rule_of([source], examples))

@@ -1,1 +1,1 @@
-"""Training of BERT_q and BERT_p."""
+"""Training: what all trainings share, and below it a room for each product, with the same names for the same things."""

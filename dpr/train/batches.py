@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TypeVar
 
 from dpr.errors import DataError
-from dpr.train.settings import Training
 from dpr.types import Example, Passage
 
 T = TypeVar("T")
@@ -44,7 +43,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Batching:
-    """How batches are made; the names are those of `dpr.train.settings.Training`."""
+    """How batches are made; the names are those of `dpr.train.encoder.settings.Training`."""
 
     batch_size: int
     questions_per_passage: int
@@ -52,11 +51,6 @@ class Batching:
     hard_negatives: int
     separate_sources: bool
     seed: int
-
-    @classmethod
-    def of(cls, training: Training) -> Batching:
-        """Take them from the settings of a run."""
-        return cls(**{field.name: getattr(training, field.name) for field in fields(cls)})
 
 
 def passage_number(passage_id: str) -> int:

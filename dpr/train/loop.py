@@ -14,13 +14,13 @@ import torch
 from torch import nn
 
 from dpr.errors import DataError, ModelError
-from dpr.models.optimization import make_optimizer, set_learning_rate, warmup_then_linear
-from dpr.models.resume import load_state, load_weights, save_state, save_weights
 from dpr.train.distributed import Processes
 from dpr.train.log import RunLog
+from dpr.train.optimizer import make_optimizer, set_learning_rate, warmup_then_linear
 from dpr.train.run_folder import BEST, STATE
-from dpr.train.settings import Schedule
-from dpr.train.step import BadLossError, StepResult
+from dpr.train.schedule import Schedule
+from dpr.train.state import load_state, load_weights, save_state, save_weights
+from dpr.train.step_result import BadLossError, StepResult
 from dpr.types import Progress
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ B_contra = TypeVar("B_contra", contravariant=True)
 
 
 class Steps(Protocol[B_contra]):
-    """What computes gradients: from labels (`dpr.train.step`) or from a teacher (`dpr.train.distill_step`)."""
+    """What computes gradients: from labels (`dpr.train.encoder`) or from a teacher (`dpr.train.distillation`)."""
 
     device: torch.device
 

@@ -1,4 +1,6 @@
-"""The in-batch-negative loss, the only one: DPR's (Karpukhin et al. 2020, section 3.2) over a global batch.
+"""The losses of encoders: over in-batch negatives, and to a teacher's vectors or scores.
+
+The one over in-batch negatives is DPR's (Karpukhin et al. 2020, section 3.2) over a global batch:
 
     loss(q) = -log( exp(q·p⁺/τ) / Σ_p exp(q·p/τ) )
 
@@ -57,3 +59,37 @@ def _question_loss(scores: torch.Tensor, positives: torch.Tensor) -> torch.Tenso
     shared = (positives.unsqueeze(1) == positives) & ~own
     targets = torch.arange(len(positives), device=scores.device)
     return functional.cross_entropy(by_positive.masked_fill(shared, -torch.inf), targets, reduction="none")
+
+
+def vector_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+    """Return the squared distance of each vector to the teacher's, (N,) float32.
+
+    The loss of Reimers & Gurevych 2020 ("Making monolingual sentence embeddings multilingual using knowledge
+    distillation", section 2), summed over the dimensions where they average: a constant factor. Of two unit vectors it
+    is 2 · (1 - cosine); raw vectors learn the teacher's lengths as well, which inner products depend on.
+
+    Args:
+        student: (N, D).
+        teacher: (N, D).
+    """
+    return (student.float() - teacher.float()).square().sum(1)
+
+
+def score_loss(student: torch.Tensor, teacher: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """Return the KL divergence of each question's distribution over passages from the teacher's, (Q,) float32.
+
+        loss(q) = Σ_p t(p) · (log t(p) - log s(p)),  t = softmax(teacher), s = softmax(student)
+
+    where p runs over the passages whose teacher score is known: the listwise distillation of Ren et al. 2021
+    ("RocketQAv2", section 3.2), after Hinton et al. 2015. Unlike the differences of pairs in Hofstätter et al. 2020
+    (Margin-MSE) it does not ask the student for the teacher's scale of scores.
+
+    Args:
+        student: scores over the temperature, (Q, P).
+        teacher: scores over the teacher's temperature, (Q, P); what is not known may be any finite number.
+        known: (Q, P) bool, at least one in each row.
+    """
+    log_student = student.float().masked_fill(~known, -torch.inf).log_softmax(1)
+    log_teacher = teacher.float().masked_fill(~known, -torch.inf).log_softmax(1)
+    difference = (log_teacher - log_student).masked_fill(~known, 0.0)
+    return (log_teacher.exp() * difference).sum(1)

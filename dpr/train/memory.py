@@ -9,25 +9,19 @@ from __future__ import annotations
 
 import logging
 import resource
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import psutil
 import torch
 from torch import nn
 
 from dpr.errors import ConfigError
-from dpr.models.tokens import Tokens, length_sorted_batches
-from dpr.models.tower import Tower
 from dpr.train.distributed import Processes
-from dpr.train.encoding import Chunks
 from dpr.train.gradcache import RandomState
 from dpr.train.run_folder import RunFolder
-from dpr.train.towers import Towers
 
 logger = logging.getLogger(__name__)
 
@@ -123,38 +117,6 @@ def weight_bytes(module: nn.Module) -> int:
     """Return the bytes of the gradients and the moments of the weights that are trained."""
     trained = (weight for weight in module.parameters() if weight.requires_grad)
     return _MOMENTS * sum(weight.numel() * weight.element_size() for weight in trained)
-
-
-def encoder_memory(
-    towers: Towers,
-    batches: Sequence[tuple[Sequence[Tokens], Sequence[Tokens]]],
-    chunk_tokens: int,
-    autocast: Callable[[], AbstractContextManager[Any]],
-) -> StepMemory:
-    """Return the memory of a step over the largest of some batches: tokens of questions and of passages, or of one."""
-    of_batches = [0] * len(batches)
-    chunk = 0
-    for role, tower in enumerate(towers.both):
-        longest = max((tokens for batch in batches for tokens in batch[role]), key=len, default=[])
-        if not longest:
-            continue
-        saved = measure_saved(
-            partial(_encode_rows, tower, longest, towers.tokenizers[role].pad_token_id, autocast), len(longest), tower
-        )
-        for number, batch in enumerate(batches):
-            lengths = [len(tokens) for tokens in batch[role]]
-            for rows in length_sorted_batches(lengths, chunk_tokens):
-                size = saved.of(len(rows) * lengths[rows[0]])
-                of_batches[number] += size
-                chunk = max(chunk, size)
-    return StepMemory(weight_bytes(towers.module()), chunk, max(of_batches, default=0))
-
-
-def _encode_rows(
-    tower: Tower, tokens: Tokens, pad_id: int, autocast: Callable[[], AbstractContextManager[Any]], rows: int
-) -> torch.Tensor:
-    [encode] = Chunks(tower, [tokens] * rows, pad_id, rows * len(tokens)).encodes(autocast())
-    return encode()
 
 
 def free_memory(device: torch.device, processes: int = 1) -> int:

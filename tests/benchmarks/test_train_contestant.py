@@ -12,9 +12,9 @@ from transformers import BertConfig, BertModel
 from benchmarks.train_contestant import Clock, Contest, read_pairs, run_ours, timed_batches, work_of
 from dpr.errors import ConfigError
 from dpr.train.batches import Source
-from dpr.train.encoding import TokenCache
-from dpr.train.settings import Training
-from dpr.train.towers import make_towers
+from dpr.train.chunks import TokenCache
+from dpr.train.encoder.model import make_towers
+from dpr.train.encoder.settings import Training
 
 ROOT = Path(__file__).resolve().parents[2]
 

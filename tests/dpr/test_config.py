@@ -59,11 +59,11 @@ def test_one_encoder_is_what_everything_starts_from() -> None:
     from inspect import signature
 
     from dpr.models.encoders import load_encoder
-    from dpr.train.adaptation import Adaptation
-    from dpr.train.cross_encoder_settings import CrossEncoderTraining
-    from dpr.train.distillation import Distillation
-    from dpr.train.reader_settings import ReaderTraining
-    from dpr.train.settings import Training
+    from dpr.train.adaptation.settings import Adaptation
+    from dpr.train.cross_encoder.settings import CrossEncoderTraining
+    from dpr.train.distillation.settings import Distillation
+    from dpr.train.encoder.settings import Training
+    from dpr.train.reader.settings import ReaderTraining
     from index_builder.cli import build_command
 
     bases = [Training().base, ReaderTraining().base, CrossEncoderTraining().base, Adaptation().base]

@@ -16,11 +16,11 @@ from typer.testing import CliRunner
 from dpr.cli import app as dpr_app
 from dpr.data.cloze import Cloze
 from dpr.models.former import FORMER_MODELS
-from dpr.train.adaptation import Adaptation
-from dpr.train.cross_encoder_settings import CrossEncoderTraining
-from dpr.train.distillation import Distillation
-from dpr.train.reader_settings import ReaderTraining
-from dpr.train.settings import Training
+from dpr.train.adaptation.settings import Adaptation
+from dpr.train.cross_encoder.settings import CrossEncoderTraining
+from dpr.train.distillation.settings import Distillation
+from dpr.train.encoder.settings import Training
+from dpr.train.reader.settings import ReaderTraining
 from index_builder.cli import app as index_app
 from service.cli import app as serve_app
 from service.settings import Settings

@@ -14,8 +14,8 @@ from dpr.errors import ConfigError, ModelError
 from dpr.models.average import average
 from dpr.models.encoders import load_encoder
 from dpr.train.batches import Source
-from dpr.train.settings import Training
-from dpr.train.train import train
+from dpr.train.encoder.run import train
+from dpr.train.encoder.settings import Training
 from tests.tiny_models import add_dense
 
 TEXTS = ["Who?", "누가 한글을 만들었나?"]

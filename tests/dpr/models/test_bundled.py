@@ -12,7 +12,7 @@ from dpr.errors import ConfigError
 from dpr.models.encoders import DualEncoder, load_encoder
 from dpr.models.export import export
 from dpr.text.scripts import has_hangul
-from dpr.train.settings import Training
+from dpr.train.encoder.settings import Training
 from dpr.train.validation import HeldOut, gold_ranks
 
 CROSS_LANGUAGE = Path(__file__).resolve().parents[3] / "examples" / "demo" / "cross-language.json"

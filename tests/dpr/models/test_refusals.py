@@ -19,8 +19,8 @@ from dpr.models.cross_encoder import load_cross_encoder
 from dpr.models.encoders import load_encoder
 from dpr.models.export import export
 from dpr.reader.extractive.reader import load_reader
-from dpr.train.settings import Training
-from dpr.train.towers import make_towers
+from dpr.train.encoder.model import make_towers
+from dpr.train.encoder.settings import Training
 from dpr.types import EncoderOptions
 from tests.tiny_models import make_cross_encoder
 

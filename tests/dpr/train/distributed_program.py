@@ -10,11 +10,11 @@ from safetensors.torch import save_file
 
 from dpr.data.passages import read_examples
 from dpr.train.batches import Batching, Source, epoch_batches
+from dpr.train.chunks import TokenCache
 from dpr.train.distributed import join_processes, leave_processes
-from dpr.train.encoding import TokenCache
-from dpr.train.settings import Training
-from dpr.train.step import Stepper, Temperature
-from dpr.train.towers import make_towers
+from dpr.train.encoder.model import make_towers
+from dpr.train.encoder.settings import Training
+from dpr.train.encoder.step import Stepper, Temperature
 
 
 def gradients(base: str, source: str, gradient_cache: bool, output: Path) -> None:

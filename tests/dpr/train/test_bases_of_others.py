@@ -17,8 +17,8 @@ from dpr.data.passages import read_examples
 from dpr.models.encoders import load_encoder
 from dpr.models.export import export
 from dpr.train.batches import Source
-from dpr.train.settings import Training
-from dpr.train.train import train
+from dpr.train.encoder.run import train
+from dpr.train.encoder.settings import Training
 from dpr.types import Passage
 
 TEXTS = ["Who?", "누가 한글을 만들었나?"]

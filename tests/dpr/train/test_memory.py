@@ -13,12 +13,11 @@ import torch
 from torch import nn
 
 from dpr.errors import ConfigError
-from dpr.train.encoding import Chunks
+from dpr.train.encoder.settings import Training
 from dpr.train.memory import (
     StepMemory,
     _free_of_groups,
     check_memory,
-    encoder_memory,
     free_memory,
     in_words,
     measure_saved,
@@ -26,15 +25,9 @@ from dpr.train.memory import (
     saved_bytes,
     weight_bytes,
 )
-from dpr.train.settings import Training
-from dpr.train.towers import make_towers
 from tests.tiny_models import make_bert
 
 GB = 10**9
-
-
-def no_autocast() -> torch.autocast:
-    return torch.autocast("cpu", enabled=False)
 
 
 def test_a_linear_layer_keeps_its_input_once() -> None:
@@ -43,26 +36,6 @@ def test_a_linear_layer_keeps_its_input_once() -> None:
     saved = measure_saved(lambda rows: layer(torch.zeros(rows, 8, requires_grad=True)).sum(), 1, layer)
     assert (saved.fixed, saved.per_row, saved.of(100)) == (0, 2 * 8 * 4, 2 * 100 * 8 * 4)
     assert weight_bytes(layer) == 3 * 4 * 2 * (64 + 8)
-
-
-@pytest.mark.parametrize("lora_rank", [0, 4])
-def test_the_estimate_is_what_all_chunks_of_the_largest_batch_keep(lora_rank: int, tiny_checkpoint: Path) -> None:
-    towers = make_towers(Training(str(tiny_checkpoint), lora_rank=lora_rank, dropout=0.1))
-    small = ([[2, 9, 3]] * 4, [[2, 9, 9, 3]] * 4)
-    large = ([[2, 9, 9, 3]] * 16, [[2, *[9] * (10 + number), 3] for number in range(16)])
-    before = torch.get_rng_state()
-    memory = encoder_memory(towers, [small, large], 128, no_autocast)
-    assert torch.equal(torch.get_rng_state(), before), "random numbers are drawn as if nothing had been measured"
-
-    chunks = [
-        encode
-        for role, tokens in enumerate(large)
-        for encode in Chunks(towers.both[role], tokens, 0, 128).encodes(no_autocast())
-    ]
-    kept = saved_bytes(lambda: torch.cat([encode() for encode in chunks]), towers.module())
-    assert kept <= memory.batch <= 1.4 * kept
-    assert memory.chunk < memory.batch / 3
-    assert memory.weights == weight_bytes(towers.module())
 
 
 def test_the_gradient_cache_is_chosen_by_what_is_free() -> None:
@@ -129,8 +102,8 @@ import peft, psutil, torch, transformers.models.bert.modeling_bert
 from dpr.data.passages import read_examples
 from dpr.errors import ConfigError
 from dpr.train.batches import Source
-from dpr.train.settings import Training
-from dpr.train.train import train
+from dpr.train.encoder.settings import Training
+from dpr.train.encoder.run import train
 
 base, data, output = sys.argv[1:]
 torch.zeros(8, requires_grad=True).sum().backward()  # whose thread takes its space before the limit

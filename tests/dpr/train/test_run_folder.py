@@ -17,10 +17,10 @@ from dpr.models.encoders import load_encoder
 from dpr.models.export import export
 from dpr.train.batches import Source
 from dpr.train.distributed import Processes
+from dpr.train.encoder.run import train
+from dpr.train.encoder.settings import Training
 from dpr.train.memory import SHARES
 from dpr.train.run_folder import MARK, STATE, RunFolder
-from dpr.train.settings import Training
-from dpr.train.train import train
 
 
 class Killed(BaseException):

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from dpr.errors import DataError
-from dpr.train.settings import Training
-from dpr.train.towers import make_towers
+from dpr.train.encoder.model import make_towers
+from dpr.train.encoder.settings import Training
 from dpr.train.validation import HeldOut
 from dpr.types import Example, Passage, Question
 

@@ -20,17 +20,17 @@ from dpr.models.encoders import load_encoder
 from dpr.models.head import Dense
 from dpr.models.pair import encoder_directories, question_encoder
 from dpr.reader.extractive.model import load_reader_model
-from dpr.train.adapt import Adaptation, adapt
+from dpr.train.adaptation.run import Adaptation, adapt
 from dpr.train.batches import Source
-from dpr.train.cross_encoder import train_cross_encoder
-from dpr.train.cross_encoder_settings import CrossEncoderTraining
-from dpr.train.distill import distill
-from dpr.train.distillation import Distillation
-from dpr.train.material import Material
-from dpr.train.reader import train_reader
-from dpr.train.reader_settings import ReaderTraining
-from dpr.train.settings import Training
-from dpr.train.train import train
+from dpr.train.cross_encoder.run import train_cross_encoder
+from dpr.train.cross_encoder.settings import CrossEncoderTraining
+from dpr.train.distillation.data import Material
+from dpr.train.distillation.run import distill
+from dpr.train.distillation.settings import Distillation
+from dpr.train.encoder.run import train
+from dpr.train.encoder.settings import Training
+from dpr.train.reader.run import train_reader
+from dpr.train.reader.settings import ReaderTraining
 from dpr.train.trainable import count_trainable
 from dpr.types import Example
 from tests.tiny_models import add_dense, make_bert
@@ -263,7 +263,7 @@ def test_a_frozen_encoder_stops_each_training_before_its_first_step(
             weight.requires_grad = False
         return model
 
-    for module in ("towers", "reader_network", "cross_encoder", "adapt"):
+    for module in ("encoder.model", "reader.model", "cross_encoder.run", "adaptation.run"):
         monkeypatch.setattr(f"dpr.train.{module}.load_model", frozen)
     sources, base = [Source("korean", examples)], str(tiny_checkpoint)
     trainings: list[Callable[[], object]] = [

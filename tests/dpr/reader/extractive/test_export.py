@@ -13,8 +13,8 @@ from dpr.reader.extractive.export import export_reader
 from dpr.reader.extractive.model import ReaderConfig
 from dpr.reader.extractive.reader import load_reader
 from dpr.train.batches import Source
-from dpr.train.reader import train_reader
-from dpr.train.reader_settings import ReaderTraining
+from dpr.train.reader.run import train_reader
+from dpr.train.reader.settings import ReaderTraining
 from dpr.types import Candidates, Example, Passage, Question
 
 WHOLE = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt"}

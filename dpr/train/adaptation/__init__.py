@@ -1,0 +1,1 @@
+"""Adaptation of a BERT to a language or a domain: new WordPieces, masked-language-model training."""

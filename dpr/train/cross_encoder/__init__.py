@@ -1,0 +1,1 @@
+"""Training of a cross-encoder from questions with passages that answer them and passages that do not."""

@@ -1,0 +1,221 @@
+"""From questions with passages to a cross-encoder: sets a run up, takes it to its end, writes the model."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from dpr.errors import DataError
+from dpr.evaluation.ranks import rank_metrics
+from dpr.models.adapters import add_lora
+from dpr.models.backends import choose_device, choose_precision
+from dpr.models.checkpoint import load_model, load_tokenizer, quiet_transformers, resolve, save_tokenizer
+from dpr.models.cross_encoder import ONE_LOGIT, CrossEncoder, PairTokenizer
+from dpr.models.pair import question_encoder
+from dpr.train.batches import Source, check_sources
+from dpr.train.cross_encoder.settings import CrossEncoderTraining
+from dpr.train.cross_encoder.step import CrossEncoderStepper, epoch_groups, longest_groups
+from dpr.train.distributed import Processes, join_processes, leave_processes
+from dpr.train.loop import Loop
+from dpr.train.memory import check_step
+from dpr.train.negatives import with_negatives
+from dpr.train.record import base_hash, describe_source, run_facts
+from dpr.train.run_folder import RunFolder
+from dpr.train.trainable import count_trainable, set_up_model
+from dpr.train.vocabulary_fit import texts_of, warn_of_splits
+from dpr.types import Example, Progress, no_progress
+
+NEGATIVE_DEPTH = 30
+"""So many passages that BM25 finds best are looked at for a question without negatives."""
+
+
+def train_cross_encoder(
+    sources: Sequence[Source],
+    output: Path,
+    training: CrossEncoderTraining,
+    held_out: Sequence[Example] = (),
+    progress: Progress = no_progress,
+    command: str = "",
+    overwrite: bool = False,
+) -> dict[str, object]:
+    """Train a sequence classifier of one logit, save it to ``output``, and return how it went.
+
+    A run that was killed goes on from its last checkpoint when it is called again with the same arguments, to the same
+    weights. Under ``torchrun`` the processes share each batch. Without ``held_out`` the last weights are kept, else
+    those that did best on these questions, each over its own passages. If the base is a pair, its question encoder is
+    used. A run that ``output`` holds finished is not repeated, unless ``overwrite`` is set.
+
+    Raises:
+        DataError: there are no questions, one has no passage, or no negative is to be found for any.
+        ModelError: the base cannot be loaded or is frozen, or the loss is not finite.
+        ConfigError: a step does not fit in memory, or ``output`` is the base, or holds another model or run and
+            ``overwrite`` is not set.
+    """
+    check_sources(sources)
+    processes = join_processes()
+    try:
+        training = replace(training, base=question_encoder(training.base))
+        folder = RunFolder(output, _run_identity(training, sources, held_out), overwrite, processes)
+        finished = folder.finished([training.base])
+        if finished is not None:
+            return finished
+        return _train(sources, folder, training, held_out, processes, progress, command)
+    finally:
+        leave_processes()
+
+
+def _train(
+    sources: Sequence[Source],
+    folder: RunFolder,
+    training: CrossEncoderTraining,
+    held_out: Sequence[Example],
+    processes: Processes,
+    progress: Progress,
+    command: str,
+) -> dict[str, object]:
+    torch.manual_seed(training.seed)
+    device = choose_device()
+    precision = choose_precision(training.precision, device)
+    ranked = ranked_sources(sources)
+    examples = [example for source in ranked for example in source.examples]
+    validation = held_out_groups(held_out, training.hard_negatives) if held_out else []
+    model, saved = make_cross_encoder(training)
+    model.to(device)
+    tokenizer = load_tokenizer(resolve(training.base), model)
+    warn_of_splits(tokenizer, texts_of(sources), training.base)
+    counts = count_trainable(saved, [saved], training.base)
+    pairs = PairTokenizer(tokenizer, model)
+    stepper = CrossEncoderStepper(model, pairs, longest_groups(examples), training, precision, processes)
+    scorer = CrossEncoder("training", "", model, tokenizer, precision)
+    measure = partial(measure_ranks, scorer, model, validation) if held_out else None
+    began = time.monotonic()
+    loop = Loop(saved, stepper, partial(epoch_groups, ranked, training), measure, training, precision, processes)
+    folder.begin()
+    memory = check_step(stepper.memory(), device, processes)
+    standing, last = loop.run(folder.path, folder.run, progress)
+    record: dict[str, object] = {
+        **run_facts(command, precision, standing, last),
+        **counts,
+        "memory": memory,
+        "training": asdict(training),
+        "base_sha256": base_hash(training.base),
+        "sources": {source.name: describe_source(source) for source in sources},
+        "questions_without_negatives": sum(len(source.examples) for source in sources) - len(examples),
+        "negatives": last.negatives,
+        "processes": processes.count,
+        "seconds": round(time.monotonic() - began, 1),
+        "run": folder.run,
+    }
+    if measure is not None:
+        record["validation"] = measure()
+    if processes.is_main:
+        _save(saved, tokenizer, folder.path)
+        folder.finish(record)
+    processes.wait()
+    return record
+
+
+def make_cross_encoder(training: CrossEncoderTraining) -> tuple[Any, Any]:
+    """Return the base with one logit, in train mode, and what is saved of it: itself, or the adapter around it.
+
+    The head, and the pooler where the model has one, are trained whole beside an adapter: many bases have neither.
+
+    Raises:
+        ModelError: the base cannot be loaded, or is a classifier of several labels.
+    """
+    from transformers import AutoModelForSequenceClassification
+
+    base = resolve(training.base)
+    model: Any = load_model(AutoModelForSequenceClassification, base, new_head=True, **ONE_LOGIT)
+    set_up_model(model, training.dropout)
+    model.train()
+    if not training.lora_rank:
+        return model, model
+    parts = [(name, part) for name, part in model.named_children() if part is not model.base_model]
+    whole = [*(name for name, part in parts if any(True for _ in part.parameters())), "pooler"]
+    options = {"modules_to_save": whole, "exclude_modules": rf"(.*\.)?({'|'.join(whole)})(\..*)?"}
+    with quiet_transformers():
+        adapted = add_lora(
+            model, training.lora_rank, training.lora_alpha, training.base, task_type="SEQ_CLS", **options
+        )
+    return model, adapted.train()
+
+
+def measure_ranks(scorer: CrossEncoder, model: Any, held_out: Sequence[Example]) -> dict[str, float]:
+    """Return `rank_metrics` of each question's best positive among its own passages; a tie counts against it."""
+    model.eval()
+    pairs = [(example, passage) for example in held_out for passage in (*example.positives, *example.negatives)]
+    scores = scorer.score([example.question.text for example, _ in pairs], [passage for _, passage in pairs])
+    model.train()
+    ranks = []
+    first = 0
+    for example in held_out:
+        negatives = first + len(example.positives)
+        end = negatives + len(example.negatives)
+        ranks.append(1 + np.count_nonzero(scores[negatives:end] >= scores[first:negatives].max()))
+        first = end
+    return rank_metrics(np.array(ranks))
+
+
+def ranked_sources(sources: Sequence[Source]) -> list[Source]:
+    """Return the sources with negatives for their questions; questions for which there are none are left out.
+
+    Negatives that a question has stay, else BM25 finds them among the positives of all sources.
+
+    Raises:
+        DataError: no question has any.
+    """
+    examples = [example for source in sources for example in source.examples]
+    searched = iter(with_negatives(examples, NEGATIVE_DEPTH))
+    ranked = [
+        replace(source, examples=[one for one in itertools.islice(searched, len(source.examples)) if one.negatives])
+        for source in sources
+    ]
+    if not any(source.examples for source in ranked):
+        raise DataError(
+            f"no negative is to be found for any of the {len(examples)} questions of "
+            f"{', '.join(source.name for source in sources)}; give data with negatives (dpr mine finds some), or with "
+            "more passages"
+        )
+    return ranked
+
+
+def held_out_groups(held_out: Sequence[Example], hard_negatives: int) -> list[Example]:
+    """Return held-out questions with their positives and the nearest of their negatives.
+
+    Raises:
+        DataError: no question has a passage, or a negative.
+    """
+    source = Source("the validation data", [one for one in held_out if one.positives and not one.is_impossible])
+    check_sources([source])
+    [ranked] = ranked_sources([source])
+    return [replace(example, negatives=example.negatives[:hard_negatives]) for example in ranked.examples]
+
+
+def _save(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Write whole weights with their tokenizer, or an adapter, which uses its base's."""
+    is_adapter = hasattr(model, "peft_config")
+    # where peft is to find out whether rows were added, it asks the hub for the base
+    model.save_pretrained(folder, **({"save_embedding_layers": False} if is_adapter else {}))
+    if is_adapter:
+        (folder / "README.md").unlink(missing_ok=True)  # an empty model card of peft's
+    else:
+        save_tokenizer(tokenizer, folder)
+
+
+def _run_identity(training: CrossEncoderTraining, sources: Sequence[Source], held_out: Sequence[Example]) -> str:
+    """Return what tells runs with other settings or data apart; how often a state is saved is no difference."""
+    settings = asdict(replace(training, checkpoint_steps=1))
+    described = [(source.name, describe_source(source)) for source in (*sources, Source("held out", held_out))]
+    parts = [settings, base_hash(training.base), described]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,173 @@
+"""One step of a cross-encoder's training: the gradients of a batch of questions, each with its passages."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+
+from dpr.models.cross_encoder import Columns, PairTokenizer
+from dpr.models.tokens import length_sorted_batches
+from dpr.train.batches import Source, sampled
+from dpr.train.chunks import CHUNK_TOKENS
+from dpr.train.cross_encoder.settings import CrossEncoderTraining
+from dpr.train.distributed import Processes
+from dpr.train.memory import StepMemory, measure_saved, weight_bytes
+from dpr.train.step_result import StepResult, refuse_bad_loss
+from dpr.types import Example
+
+_MEASURED_PAIRS = 64
+"""So many of the pairs with most characters are tokenized to find the longest."""
+
+
+def epoch_groups(sources: Sequence[Source], training: CrossEncoderTraining, epoch: int) -> list[list[Example]]:
+    """Return an epoch's batches, the same for the same seed: examples with one positive and the negatives drawn."""
+    shuffle = random.Random(training.seed * 1_000_003 + epoch)  # noqa: S311 - sampling, not secrets
+    examples = [example for source in sources for example in sampled(source, shuffle)]
+    shuffle.shuffle(examples)
+    groups = [_group(example, training.hard_negatives, shuffle) for example in examples]
+    return [groups[first : first + training.batch_size] for first in range(0, len(groups), training.batch_size)]
+
+
+def _group(example: Example, hard_negatives: int, shuffle: random.Random) -> Example:
+    negatives = shuffle.sample(example.negatives, min(hard_negatives, len(example.negatives)))
+    return Example(example.question, example.positives[:1], tuple(negatives))
+
+
+def group_losses(logits: torch.Tensor, sizes: Sequence[int]) -> torch.Tensor:
+    """Return the loss of each question, (Q,): the cross-entropy of its positive among its passages.
+
+    That is the localized contrastive estimation of Gao et al. 2021, "Rethink training of BERT rerankers in multi-stage
+    retrieval pipeline".
+
+    Args:
+        logits: the score of each pair, (N,), the pairs of a question together and the positive first.
+        sizes: the number of pairs of each question.
+    """
+    return torch.stack([of_group.logsumexp(0) - of_group[0] for of_group in logits.float().split(list(sizes))])
+
+
+def chunks_of_groups(
+    lengths: Sequence[int], group_sizes: Sequence[int], chunk_tokens: int
+) -> Iterator[tuple[int, list[int]]]:
+    """Yield chunks of whole groups: the first pair, and the number of pairs of each group.
+
+    A chunk has at most ``chunk_tokens`` tokens, or one group.
+
+    Args:
+        lengths: the tokens of each pair, those of a group together.
+        group_sizes: the number of pairs of each group.
+        chunk_tokens: the limit.
+    """
+    first = tokens = 0
+    sizes: list[int] = []
+    for size in group_sizes:
+        end = first + sum(sizes)
+        added = sum(lengths[end : end + size])
+        if sizes and tokens + added > chunk_tokens:
+            yield first, sizes
+            first, tokens, sizes = end, 0, []
+        sizes.append(size)
+        tokens += added
+    if sizes:
+        yield first, sizes
+
+
+class CrossEncoderStepper:
+    """Computes the gradients of batches of questions, alone or as one of several processes.
+
+    Questions are scored together while their pairs have no more tokens than a chunk. Within a chunk the pairs are
+    sorted by length and read in halves, so that short passages are not padded to the longest of their question.
+
+    Args:
+        model: the sequence classifier, with its adapter if it has one.
+        pairs: makes the model's inputs.
+        longest: questions with their passages, the longest of the data among them, to measure memory.
+        training: the settings.
+        precision: of the arithmetic.
+        processes: those that share a batch.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        pairs: PairTokenizer,
+        longest: Sequence[Example],
+        training: CrossEncoderTraining,
+        precision: torch.dtype,
+        processes: Processes,
+    ) -> None:
+        self._model = model
+        self._pairs = pairs
+        self._longest = longest
+        self._group_size = 1 + training.hard_negatives
+        self._precision = precision
+        self._processes = processes
+        self.device: torch.device = model.device
+        self._chunk_tokens = training.chunk_tokens or CHUNK_TOKENS[self.device.type]
+
+    def memory(self) -> StepMemory:
+        """Return the memory that a step takes: forward and backward pass go chunk by chunk."""
+        columns, _ = self._columns(self._longest)
+        row = max(range(len(columns["input_ids"])), key=lambda row: len(columns["input_ids"][row]))
+        tokens = len(columns["input_ids"][row])
+
+        def score(rows: int) -> torch.Tensor:
+            with self._autocast():
+                return self._scores(columns, [row] * rows)
+
+        saved = measure_saved(score, tokens, self._model)
+        chunk = saved.of(max(self._group_size * tokens, self._chunk_tokens))
+        return StepMemory(weight_bytes(self._model), chunk, chunk)
+
+    def backward(self, batches: Sequence[list[Example]], scaler: torch.amp.GradScaler | None = None) -> StepResult:
+        """Add the gradient of the mean loss of all questions of some batches to the weights of this process.
+
+        Raises:
+            BadLossError: the loss is not finite; the message names the questions.
+        """
+        groups = [group for batch in batches for group in batch]
+        total = torch.zeros(())
+        columns, group_sizes = self._columns(groups[self._processes.rank :: self._processes.count])
+        lengths = [len(ids) for ids in columns.get("input_ids", [])]
+        with self._autocast():
+            for first, sizes in chunks_of_groups(lengths, group_sizes, self._chunk_tokens):
+                logits = self._logits(columns, lengths, range(first, first + sum(sizes)))
+                loss = group_losses(logits, sizes).sum() / len(groups)
+                (scaler.scale(loss) if scaler else loss).backward()
+                total += loss.detach().cpu()
+        mean = float(self._processes.sum(total.to(self.device)))
+        refuse_bad_loss(mean, "questions", [group.question.id for group in groups], is_scaled=scaler is not None)
+        return StepResult(mean, sum(len(group.negatives) for group in groups) / len(groups), len(groups))
+
+    def _logits(self, columns: Columns, lengths: Sequence[int], rows: range) -> torch.Tensor:
+        """Return the score of each pair of a chunk, (N,)."""
+        half = max(1, self._chunk_tokens // 2)
+        batches = list(length_sorted_batches([lengths[row] for row in rows], half))
+        logits = torch.cat([self._scores(columns, [rows[place] for place in batch]) for batch in batches])
+        places = torch.tensor([place for batch in batches for place in batch], device=self.device)
+        return logits[places.argsort()]
+
+    def _columns(self, groups: Sequence[Example]) -> tuple[Columns, list[int]]:
+        """Return the inputs of the pairs of some questions, and the number of pairs of each."""
+        if not groups:
+            return {}, []
+        pairs = [(group.question.text, one) for group in groups for one in (*group.positives, *group.negatives)]
+        columns = self._pairs.columns([question for question, _ in pairs], [passage for _, passage in pairs])
+        return columns, [len(group.positives) + len(group.negatives) for group in groups]
+
+    def _scores(self, columns: Columns, rows: Sequence[int]) -> torch.Tensor:
+        logits: torch.Tensor = self._model(**self._pairs.inputs(columns, rows, self.device)).logits  # (B, 1)
+        return logits[:, 0]
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, self._precision, enabled=self._precision != torch.float32)
+
+
+def longest_groups(examples: Sequence[Example]) -> list[Example]:
+    """Return questions with the longest passages of the data, each alone with its question."""
+    pairs = [(example, one) for example in examples for one in (*example.positives, *example.negatives)]
+    pairs.sort(key=lambda pair: -len(pair[0].question.text) - len(pair[1].title) - len(pair[1].text))
+    return [Example(example.question, (passage,)) for example, passage in pairs[:_MEASURED_PAIRS]]

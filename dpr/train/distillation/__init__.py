@@ -1,0 +1,1 @@
+"""Distillation: a student encoder learns a teacher's vectors or scores."""

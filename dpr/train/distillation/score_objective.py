@@ -1,0 +1,154 @@
+"""The student reproduces the teacher's scores: how much each passage of a batch is worth for a question."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from dpr.errors import DataError
+from dpr.models.cross_encoder import CrossEncoder
+from dpr.models.encoders import DualEncoder
+from dpr.train.batches import Batch, check_sources, epoch_batches
+from dpr.train.chunks import TokenCache
+from dpr.train.distillation.data import Material
+from dpr.train.distillation.settings import Distillation
+from dpr.train.distillation.step import Task
+from dpr.train.distillation.teacher import PASSAGE, QUESTION, RoleText, teacher_scores, teacher_vectors
+from dpr.train.distributed import Processes
+from dpr.train.encoder.model import Towers
+from dpr.train.encoder.step import default_temperature, targets_of
+from dpr.train.long_passages import with_answer_windows
+from dpr.train.loss import in_batch_loss, score_loss
+from dpr.types import FloatArray, Passage, Progress
+
+ScoresOf = Callable[[Batch], FloatArray]
+"""The teacher's scores over its temperature of a batch's passages for its questions, (Q, P); NaN where not known."""
+
+
+class ScoreObjective:
+    """Batches of questions and passages, as in training with labels, and the teacher's scores of them."""
+
+    def __init__(
+        self,
+        material: Material,
+        teacher: DualEncoder | CrossEncoder,
+        towers: Towers,
+        settings: Distillation,
+        output: Path,
+        progress: Progress,
+    ) -> None:
+        check_sources(material.sources)
+        windowed = with_answer_windows(material.sources, towers.tokenizers[1], towers.question.config)
+        material = replace(material, sources=windowed.sources)
+        self._sources = material.sources
+        self._batching = settings.training().batching()
+        self._tokens = TokenCache(towers.tokenizers, towers.question.config, material.sources)
+        self._device = next(towers.question.parameters()).device
+        self._scale = 1 / (settings.temperature or default_temperature(towers.question.config.normalize))
+        self._label_weight = settings.label_weight
+        if isinstance(teacher, DualEncoder):
+            self._scores_of = _dual_scores(material, teacher, settings, output, progress)
+        else:
+            self._scores_of = _cross_scores(self._needed_batches(settings), teacher, settings, output, progress)
+
+    def batches(self, epoch: int) -> list[Batch]:
+        """Return an epoch's batches, see `dpr.train.batches`."""
+        return epoch_batches(self._sources, self._batching, epoch)
+
+    def task(self, batch: Batch) -> Task:
+        """Return a batch's texts, and the divergence of the student's scores from the teacher's."""
+        found = torch.from_numpy(self._scores_of(batch)).to(self._device)  # (Q, P)
+        known = ~found.isnan()
+        taught = found.nan_to_num()
+
+        def losses(questions: torch.Tensor, passages: torch.Tensor) -> torch.Tensor:
+            scores = questions.float() @ passages.float().T * self._scale  # (Q, P)
+            divergence = score_loss(scores, taught, known)
+            if not self._label_weight:
+                return divergence
+            targets = targets_of(batch, Processes(), self._device)
+            labelled = in_batch_loss(questions, passages, targets.positives, targets.excluded, self._scale)
+            return divergence + self._label_weight * labelled
+
+        return Task(
+            questions=self._tokens.questions(batch),
+            passages=self._tokens.passages(batch),
+            losses=losses,
+            ids=tuple(example.question.id for example in batch.questions),
+            kind="questions",
+            negatives=float(known.sum(1).float().mean()) - 1,
+        )
+
+    def _needed_batches(self, settings: Distillation) -> Iterator[Batch]:
+        """Yield the batches of the whole run: what a cross-encoder scores is known beforehand."""
+        batches = (batch for epoch in range(settings.epochs) for batch in self.batches(epoch))
+        return itertools.islice(batches, settings.max_steps * settings.accumulation_steps or None)
+
+
+def _dual_scores(
+    material: Material, teacher: DualEncoder, settings: Distillation, output: Path, progress: Progress
+) -> ScoresOf:
+    """Score by the teacher's vectors: every passage of a batch for every question."""
+    questions: dict[str, RoleText] = {}
+    passages: dict[str, RoleText] = {}
+    for source in material.sources:
+        for example in source.examples:
+            question = example.question
+            questions.setdefault(question.text, RoleText(QUESTION, question.text, id=question.id))
+            for passage in (*example.positives, *example.negatives):
+                passages.setdefault(passage.id, RoleText.of(PASSAGE, passage))
+    vectors = teacher_vectors(teacher, [*questions.values(), *passages.values()], output, progress)
+    question_rows = {text: row for row, text in enumerate(questions)}
+    passage_rows = {identity: row for row, identity in enumerate(passages, start=len(questions))}
+    temperature = settings.teacher_temperature or default_temperature(teacher.config.normalize)
+
+    def scores_of(batch: Batch) -> FloatArray:
+        asked = vectors[[question_rows[example.question.text] for example in batch.questions]]  # (Q, D)
+        offered = vectors[[passage_rows[passage.id] for passage in batch.passages]]  # (P, D)
+        return asked @ offered.T / np.float32(temperature)
+
+    return scores_of
+
+
+def _cross_scores(
+    batches: Iterator[Batch], teacher: CrossEncoder, settings: Distillation, output: Path, progress: Progress
+) -> ScoresOf:
+    """Score by reading: for each question its own passages, those that its data set lists."""
+    pairs: dict[tuple[str, str], Passage] = {}
+    most = 0
+    for batch in batches:
+        for question, columns in zip(batch.questions, _own_columns(batch), strict=True):
+            most = max(most, len(columns))
+            for column in columns:
+                pairs.setdefault((question.question.text, batch.passages[column].id), batch.passages[column])
+    if most < 2:
+        raise DataError(
+            "no question has a negative, and a cross-encoder scores a question's own passages alone; "
+            "give data with negatives (dpr mine finds some) and hard_negatives of at least 1"
+        )
+    asked = [(question, passage) for (question, _), passage in pairs.items()]
+    scores = dict(zip(pairs, teacher_scores(teacher, asked, output, progress).tolist(), strict=True))
+    temperature = settings.teacher_temperature or 1.0
+
+    def scores_of(batch: Batch) -> FloatArray:
+        found = np.full((len(batch.questions), len(batch.passages)), np.nan, dtype=np.float32)
+        for row, (example, columns) in enumerate(zip(batch.questions, _own_columns(batch), strict=True)):
+            for column in columns:
+                found[row, column] = scores[example.question.text, batch.passages[column].id] / temperature
+        return found
+
+    return scores_of
+
+
+def _own_columns(batch: Batch) -> list[Sequence[int]]:
+    """Return, for each question of a batch, the columns of the passages that its data set lists for it."""
+    column = {passage.id: number for number, passage in enumerate(batch.passages)}
+    return [
+        [column[passage.id] for passage in (*example.positives, *example.negatives) if passage.id in column]
+        for example in batch.questions
+    ]

@@ -1,0 +1,82 @@
+"""The settings of a distillation, with what each is good for."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+from dpr.errors import ConfigError
+from dpr.train.encoder.settings import Training
+from dpr.train.schedule import Schedule
+
+OBJECTIVES = ("vectors", "parallel", "scores")
+"""What a student learns of its teacher."""
+
+
+@dataclass(frozen=True)
+class Distillation(Schedule):
+    """Settings of a run; those that `Training` has too mean the same here.
+
+    Teacher: ``teacher`` names a dual encoder. For the objective ``scores``, ``cross_encoder`` may name a sequence
+    classifier of one logit instead. The student starts from ``base``; ``shared`` makes it one BERT for both roles.
+    ``normalize`` None is the teacher's way where its vectors are learned, else the base's own.
+
+    Batches: ``batch_size`` texts, or questions with their passages: the first positive and ``hard_negatives`` others.
+
+    Scores: ``temperature`` divides the student's, ``teacher_temperature`` the teacher's; None is 0.05 for a dual
+    encoder of normalized vectors and 1 for any other. ``label_weight`` adds so much of the in-batch loss of `dpr
+    train`, which knows only the labels; 0 trusts the teacher alone.
+    """
+
+    objective: str = "vectors"
+    teacher: str = ""
+    cross_encoder: str = ""
+
+    shared: bool = True
+    pooling: str | None = None
+    normalize: bool | None = None
+    question_tokens: int | None = None
+    passage_tokens: int | None = None
+    question_prompt: str | None = None
+    passage_prompt: str | None = None
+
+    batch_size: int = 64
+    questions_per_passage: int = 2
+    document_passages: int = 8
+    hard_negatives: int = 7
+    separate_sources: bool = True
+    gradient_cache: bool | None = None
+
+    temperature: float | None = None
+    teacher_temperature: float | None = None
+    label_weight: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.objective not in OBJECTIVES:
+            raise ConfigError(f"unknown objective {self.objective!r}; choose {', '.join(OBJECTIVES)}")
+        if self.teacher and self.cross_encoder:
+            raise ConfigError("both a teacher and a cross_encoder are given; keep one of them")
+        if not self.teacher and not self.cross_encoder:
+            raise ConfigError("no teacher is given; name a dual encoder, or a cross_encoder for the objective 'scores'")
+        if self.cross_encoder and self.objective != "scores":
+            raise ConfigError(
+                f"a cross_encoder has no vectors, which the objective {self.objective!r} learns; "
+                "choose the objective 'scores' or give a teacher"
+            )
+        if self.teacher_temperature is not None and not 0 < self.teacher_temperature < math.inf:
+            raise ConfigError(f"teacher_temperature is {self.teacher_temperature}; choose a number above 0, such as 1")
+        if not 0 <= self.label_weight < math.inf:
+            raise ConfigError(f"label_weight is {self.label_weight}; choose 0 or more, such as 0.5")
+        self.training()
+
+    def training(self, normalize: bool | None = None) -> Training:
+        """Return what towers and loop need of these settings; ``normalize`` holds where the settings say nothing.
+
+        Raises:
+            ConfigError: a value is out of range.
+        """
+        own = {field.name for field in fields(self)}
+        values = {field.name: getattr(self, field.name) for field in fields(Training) if field.name in own}
+        if self.normalize is None:
+            values["normalize"] = normalize
+        return Training(**values)

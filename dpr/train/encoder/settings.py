@@ -1,0 +1,68 @@
+"""The settings of a training run, with what each is good for."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+from dpr.errors import ConfigError
+from dpr.train.batches import Batching
+from dpr.train.schedule import Schedule, refuse_below
+
+
+@dataclass(frozen=True)
+class Training(Schedule):
+    """Settings of a run; lengths count special tokens, None takes the base's own. `Schedule` has the rest.
+
+    A prompt is put before every question, or passage, and is saved with the encoder.
+
+    Batches: a step sees ``batch_size`` questions, at most ``questions_per_passage`` of which share a passage, and
+    ``hard_negatives`` further passages for each question that has some. Passages of one document are hard negatives of
+    each other: ``document_passages`` of them come into a batch together. ``separate_sources`` fills a batch from one
+    data set where it can: negatives of the same kind are harder, too. ``gradient_cache`` encodes each chunk twice so
+    that only one is in memory; None does so where a batch would take too much (`dpr.train.memory`).
+    ``accumulation_steps`` batches are averaged before a step; that adds no negatives.
+
+    Loss: ``temperature`` None is 0.05 for normalized vectors and 1 for raw inner products; ``learn_temperature`` trains
+    it. ``symmetric`` adds the loss of finding the question by its passage. ``lexical_share`` of the loss is the
+    divergence from BM25's scores of the batch's passages, counted in WordPieces: exact matches of rare words are what a
+    small training set teaches least.
+
+    Weights: ``shared`` trains one BERT for both roles.
+    """
+
+    shared: bool = False
+    pooling: str | None = None
+    normalize: bool | None = None
+    question_tokens: int | None = None
+    passage_tokens: int | None = None
+    question_prompt: str | None = None
+    passage_prompt: str | None = None
+
+    batch_size: int = 128
+    questions_per_passage: int = 2
+    document_passages: int = 8
+    hard_negatives: int = 1
+    separate_sources: bool = True
+    gradient_cache: bool | None = None
+
+    temperature: float | None = None
+    learn_temperature: bool = False
+    symmetric: bool = False
+    lexical_share: float = 0.0
+
+    compile: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("batch_size", "questions_per_passage", "document_passages"):
+            refuse_below(self, name, 1)
+        refuse_below(self, "hard_negatives", 0)
+        if self.temperature is not None and not 0 < self.temperature < math.inf:
+            raise ConfigError(f"temperature is {self.temperature}; choose a number above 0, such as 0.05")
+        if not 0 <= self.lexical_share < 1:
+            raise ConfigError(f"lexical_share is {self.lexical_share}; choose a share from 0 up to but not including 1")
+
+    def batching(self) -> Batching:
+        """Return how batches are made."""
+        return Batching(**{field.name: getattr(self, field.name) for field in fields(Batching)})

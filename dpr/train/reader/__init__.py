@@ -1,0 +1,1 @@
+"""Training of an extractive reader from questions with answer spans."""

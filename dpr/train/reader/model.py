@@ -1,0 +1,71 @@
+"""The network that a reader's training starts from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from dpr.errors import ModelError
+from dpr.models.adapters import add_lora
+from dpr.models.checkpoint import first_line, is_adapter, load_model, quiet_transformers, resolve
+from dpr.reader.extractive.model import ReaderNetwork, load_parts, make_relevance_head
+from dpr.train.reader.settings import ReaderTraining
+from dpr.train.trainable import set_up_model
+
+
+def make_network(training: ReaderTraining) -> ReaderNetwork:
+    """Return the base with untrained heads, or with the weights of the reader that the training starts from.
+
+    Raises:
+        ModelError: the base cannot be loaded, or that reader has another base or shape.
+    """
+    from transformers import AutoModelForQuestionAnswering
+
+    model = load_model(AutoModelForQuestionAnswering, resolve(training.base), new_head=True)
+    set_up_model(model, training.dropout)
+    relevance = make_relevance_head(model) if training.relevance_head else None
+    network = ReaderNetwork(_adapted(model, training) if training.lora_rank else model, relevance)
+    if training.start_from:
+        _start_from(network, resolve(training.start_from))
+    return network
+
+
+def _adapted(model: Any, training: ReaderTraining) -> Any:
+    options = {"task_type": "QUESTION_ANS", "modules_to_save": ["qa_outputs"]}
+    with quiet_transformers():
+        return add_lora(model, training.lora_rank, training.lora_alpha, training.base, **options)
+
+
+def _start_from(network: ReaderNetwork, directory: Path) -> None:
+    is_adapted = hasattr(network.model, "peft_config")
+    if is_adapter(directory) != is_adapted:
+        cause = "its weights are whole" if is_adapted else "it is an adapter, and whole weights are trained"
+        raise _unfit(directory, cause)
+    load = _load_adapter if is_adapted else _load_whole
+    try:
+        load(network.model, directory)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        cause = "its weights have other shapes" if "size mismatch" in str(error) else first_line(error)
+        raise _unfit(directory, cause) from error
+    load_parts(network, directory)
+
+
+def _unfit(directory: Path, cause: str) -> ModelError:
+    return ModelError(f"training cannot start from {directory}: {cause}; give a reader of the same base and lora_rank")
+
+
+def _load_adapter(model: Any, directory: Path) -> None:
+    from peft import set_peft_model_state_dict
+
+    brought = load_file(directory / "adapter_model.safetensors")
+    loaded: Any = set_peft_model_state_dict(model, {name: weight.float() for name, weight in brought.items()})
+    trained = {name for name, weight in model.named_parameters() if weight.requires_grad}
+    if unmatched := [*loaded.unexpected_keys, *sorted(trained & set(loaded.missing_keys))]:
+        raise _unfit(directory, f"{unmatched[0]} is in only one of the two")
+
+
+def _load_whole(model: Any, directory: Path) -> None:
+    model.load_state_dict(load_model(type(model), directory).state_dict())
