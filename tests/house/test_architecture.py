@@ -79,10 +79,10 @@ def test_a_command_shows_its_help_without_loading_models() -> None:
     ("packages", "rooms"),
     [
         (("fastapi", "pydantic_settings", "prometheus_client"), ("service",)),
-        (("torch", "transformers"), ("dpr/models", "dpr/train", "dpr/reader")),
+        (("torch", "transformers"), ("dpr/models", "dpr/train", "dpr/reader/extractive")),
         (("faiss", "pymilvus"), ("dpr/dense",)),
         (("kiwipiepy",), ("dpr/text/korean.py",)),
-        (("httpx",), ("dpr/reader/generative/chat.py", "dpr/reader/generative/deadline.py")),
+        (("httpx",), ("dpr/reader/generative",)),
         (("pickle", "dill", "joblib", "shelve"), ()),
     ],
 )
