@@ -9,11 +9,12 @@ import pytest
 from dpr.config import BUNDLED_MODELS, DEFAULT_BASE, DEFAULT_ENCODER
 from dpr.data.passages import read_examples
 from dpr.errors import ConfigError
+from dpr.evaluation.ranks import gold_ranks
 from dpr.models.encoders import DualEncoder, load_encoder
 from dpr.models.export import export
 from dpr.text.scripts import has_hangul
 from dpr.train.encoder.settings import Training
-from dpr.train.validation import HeldOut, gold_ranks
+from dpr.train.validation import HeldOut
 
 CROSS_LANGUAGE = Path(__file__).resolve().parents[3] / "examples" / "demo" / "cross-language.json"
 
