@@ -80,9 +80,7 @@ def check_rule(rule: str) -> AnswerRule:
     return ANSWER_RULES[rule]
 
 
-def evaluate_reader(
-    reader: Reader, examples: Sequence[Example], rule: str, progress: Progress = no_progress
-) -> ReaderScores:
+def evaluate_reader(reader: Reader, examples: Sequence[Example], rule: str) -> ReaderScores:
     """Read each question's own passage and score the answers, see `score_readings`.
 
     Raises:
@@ -90,7 +88,7 @@ def evaluate_reader(
         ConfigError: the rule is unknown.
     """
     check_rule(rule)
-    return score_readings(read_gold(reader, examples, progress), examples, rule)
+    return score_readings(read_gold(reader, examples), examples, rule)
 
 
 def read_gold(reader: Reader, examples: Sequence[Example], progress: Progress = no_progress) -> list[Reading]:
@@ -207,9 +205,7 @@ def fit_probability(readings: Sequence[Reading], examples: Sequence[Example]) ->
         return {}
 
 
-def cross_fitted(
-    readings: Sequence[Reading], examples: Sequence[Example], folds: int, rule: str = "squad-2.0"
-) -> list[Reading]:
+def cross_fitted(readings: Sequence[Reading], examples: Sequence[Example], folds: int) -> list[Reading]:
     """Return the readings as threshold and calibration would judge them that were fitted on other articles.
 
     The articles (``document_id``) are dealt to ``folds`` parts in turn; each part is judged by what was fitted on the
@@ -230,7 +226,7 @@ def cross_fitted(
     for fold in range(folds):
         others = [number for number, place in enumerate(places) if place != fold]
         fitted_on = [readings[number] for number in others], [examples[number] for number in others]
-        threshold, calibrations = best_threshold(*fitted_on, rule), fit_probability(*fitted_on)
+        threshold, calibrations = best_threshold(*fitted_on), fit_probability(*fitted_on)
         for number, place in enumerate(places):
             if place == fold:
                 judged[number] = _rejudged(examples[number].question.text, readings[number], threshold, calibrations)
