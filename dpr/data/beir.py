@@ -22,8 +22,6 @@ from dpr.data.trec_ids import escape_id
 from dpr.errors import DataError
 from dpr.types import Example, Passage, Question
 
-_QRELS_HEADER = "query-id\tcorpus-id\tscore"
-
 
 def read_beir_corpus(path: Path, intake: Intake = STRICT) -> Iterator[tuple[Place, Passage]]:
     """Yield each passage of the folder, with its place.
