@@ -77,9 +77,7 @@ def check_rule(rule: str) -> AnswerRule:
     return ANSWER_RULES[rule]
 
 
-def evaluate_reader(
-    reader: Reader, examples: Sequence[Example], rule: str, progress: Progress = no_progress
-) -> ReaderScores:
+def evaluate_reader(reader: Reader, examples: Sequence[Example], rule: str) -> ReaderScores:
     """Read each question's own passage and score the answers, see `score_readings`.
 
     Raises:
@@ -87,7 +85,7 @@ def evaluate_reader(
         ConfigError: the rule is unknown.
     """
     check_rule(rule)
-    return score_readings(read_gold(reader, examples, progress), examples, rule)
+    return score_readings(read_gold(reader, examples), examples, rule)
 
 
 def read_gold(reader: Reader, examples: Sequence[Example], progress: Progress = no_progress) -> list[Reading]:

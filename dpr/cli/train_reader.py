@@ -39,10 +39,6 @@ def train_reader_command(
     ],
     data_weight: DataWeightOption = None,
     validate: ValidateOption = None,
-    teacher: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME_OR_DIR", help="A reader whose predictions are soft labels; repeatable."),
-    ] = None,
     start_from: Annotated[
         str | None,
         typer.Option(metavar="DIR", help="A reader of the same base whose weights the training goes on from."),
@@ -83,7 +79,7 @@ def train_reader_command(
     with show_progress() as progress:
         held_out = [_reading_set(source, rules) for source in validate or ()]
         sources = sources_of(data, data_weight, partial(labelled_examples, rules=rules))
-        record = train_reader(sources, output, training, None, held_out, teacher or (), progress, command, overwrite)
+        record = train_reader(sources, output, training, None, held_out, progress, command, overwrite)
     if os.environ.get("RANK", "0") == "0":  # one of several processes speaks for all
         show(record, as_json)
 

@@ -1,4 +1,4 @@
-"""BEIR's folders, read and written: ``corpus.jsonl``, ``queries.jsonl`` and graded judgements ``qrels/SPLIT.tsv``.
+"""BEIR's folders: ``corpus.jsonl``, ``queries.jsonl`` and graded judgements ``qrels/SPLIT.tsv``.
 
 corpus.jsonl   {"_id", "title", "text"}
 queries.jsonl  {"_id", "text"}
@@ -10,12 +10,10 @@ that are not there, questions that are documents themselves.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-import orjson
-
-from dpr.data.files import Place, replacing
+from dpr.data.files import Place
 from dpr.data.intake import STRICT, Intake
 from dpr.data.qrels import read_qrels
 from dpr.data.record import Record
@@ -23,8 +21,6 @@ from dpr.data.rows import ID_NAMES, has_text, passage_of, read_jsonl
 from dpr.data.trec_ids import escape_id
 from dpr.errors import DataError
 from dpr.types import Example, Passage, Question
-
-_QRELS_HEADER = "query-id\tcorpus-id\tscore"
 
 
 def read_beir_corpus(path: Path, intake: Intake = STRICT) -> Iterator[tuple[Place, Passage]]:
@@ -146,29 +142,3 @@ def _qrels_file(path: Path) -> Path:
 
 def _split(qrels: Path) -> str:
     return qrels.name.partition(".")[0]
-
-
-def write_beir(folder: Path, passages: Iterable[Passage], examples: Iterable[Example], split: str = "test") -> None:
-    """Write a BEIR folder; answers and offsets have no place in it.
-
-    A negative is written as judged with grade 0.
-    """
-    with replacing(folder / "corpus.jsonl") as corpus:
-        for passage in passages:
-            corpus.write(_line({"_id": passage.id, "title": passage.title, "text": passage.text}))
-    with replacing(folder / "queries.jsonl") as queries, replacing(folder / "qrels" / f"{split}.tsv") as qrels:
-        qrels.write(_QRELS_HEADER + "\n")
-        for example in examples:
-            question = example.question
-            queries.write(_line({"_id": question.id, "text": question.text}))
-            grades = example.grades or (1,) * len(example.positives)
-            judged = [
-                *((passage.id, grade) for passage, grade in zip(example.positives, grades, strict=True)),
-                *example.absent_positives,
-                *((passage.id, 0) for passage in example.negatives),
-            ]
-            qrels.writelines(f"{question.id}\t{passage_id}\t{grade}\n" for passage_id, grade in judged)
-
-
-def _line(fields: Mapping[str, str]) -> str:
-    return orjson.dumps(fields).decode("utf-8") + "\n"

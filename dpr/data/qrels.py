@@ -10,7 +10,7 @@ number, also written ``1.0``. Only between tabs can an id hold blanks itself: TR
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -19,9 +19,6 @@ from dpr.data.files import Place, read_lines
 from dpr.data.intake import STRICT, Intake
 from dpr.errors import DataError
 from dpr.unicode_form import composed
-
-Judgements = Mapping[str, Mapping[str, int]]
-"""For a question's id, the grade of each judged passage by its id; 0 and less is judged and not relevant."""
 
 _COLUMNS = (3, 4)
 

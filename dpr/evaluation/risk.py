@@ -26,11 +26,6 @@ class RiskCoverage:
         """The mean risk over all coverages: less is better."""
         return float(self.risk.mean())
 
-    def risk_at(self, coverage: float) -> float:
-        """Return the risk of answering the surest share of the questions, at least one."""
-        place = max(0, int(np.ceil(coverage * len(self.risk))) - 1)
-        return float(self.risk[place])
-
 
 def risk_coverage(confidence: Values, quality: Values) -> RiskCoverage:
     """Return the curve of answers of a quality in [0, 1], (Q,), ordered by confidence, (Q,), the surest first.

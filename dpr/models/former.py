@@ -12,6 +12,7 @@ _PARTS = {
     "word embeddings of added WordPieces beside an adapter": ("vocabulary.safetensors", rb""),
     "a match vector": ("reader.safetensors", rb'"match":'),
     "a scale of added word embeddings (added_rows_scale)": ("reader.json", rb'"added_rows_scale": *(?!1\.0\b)[\d.]'),
+    "a switch for a training without token types (types_alike)": ("reader.json", rb'"types_alike": *true'),
 }
 """What a folder holds, with the file and the bytes that show it; a scale of 1 does nothing."""
 

@@ -5,7 +5,7 @@ numbers four bits c, which stand for d · (c - 8). ``NAME.scales`` (R, C/32) hol
 (R, C/2) the bits: byte j of a block holds number j in its low half and number j + 16 in its high half. Tensors that are
 not packed lie beside them under their own names.
 
-The values are those of the 4-bit file that they were taken from, bit by bit; packing other weights rounds them.
+The values are those of the 4-bit file that they were taken from, bit by bit.
 """
 
 from __future__ import annotations
@@ -28,20 +28,6 @@ _ZERO = 8
 """The code of the number 0."""
 
 Array = npt.NDArray[np.generic]
-
-
-def pack(weights: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.uint8]]:
-    """Return a matrix (R, C) as scales (R, C/32) and codes (R, C/2): the number of largest magnitude gets code 0.
-
-    Numbers that come of `unpack` are packed to the same scales and codes, unless a block never had the code 0.
-    """
-    blocks = weights.reshape(len(weights), -1, BLOCK)
-    largest = np.take_along_axis(blocks, np.abs(blocks).argmax(2, keepdims=True), 2)  # (R, C/32, 1), with its sign
-    scales = (largest / -_ZERO).astype(np.float16)
-    divisors = np.where(scales == 0, 1, scales).astype(np.float32)
-    codes = np.clip(np.round(blocks / divisors) + _ZERO, 0, 15).astype(np.uint8)
-    low, high = codes[..., : BLOCK // 2], codes[..., BLOCK // 2 :]
-    return scales[..., 0], (low | high << 4).reshape(len(weights), -1)
 
 
 def unpack(scales: npt.NDArray[np.float16], codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -31,11 +31,7 @@ class TokenCache:
         tokens = tokenize_passages(passage_tokenizer, passages, config.passage_tokens, config.passage_prompt)
         self._passages = dict(zip(ids, tokens, strict=True))
         self.cut_passages = sum(len(tokens) >= config.passage_tokens for tokens in self._passages.values())
-        self.question_count, self.passage_count = len(texts), len(passages)
-
-    def every_passage(self) -> Collection[Tokens]:
-        """Return the tokens of each passage of the training sets."""
-        return self._passages.values()
+        self.passage_count = len(passages)
 
     def questions(self, batch: Batch) -> list[Tokens]:
         """Return the tokens of a batch's questions."""

@@ -89,9 +89,7 @@ def fit_probability(readings: Sequence[Reading], examples: Sequence[Example]) ->
         return {}
 
 
-def cross_fitted(
-    readings: Sequence[Reading], examples: Sequence[Example], folds: int, rule: str = "squad-2.0"
-) -> list[Reading]:
+def cross_fitted(readings: Sequence[Reading], examples: Sequence[Example], folds: int) -> list[Reading]:
     """Return the readings as threshold and calibration would judge them that were fitted on other articles.
 
     The articles (``document_id``) are dealt to ``folds`` parts in turn; each part is judged by what was fitted on the
@@ -112,7 +110,7 @@ def cross_fitted(
     for fold in range(folds):
         others = [number for number, place in enumerate(places) if place != fold]
         fitted_on = [readings[number] for number in others], [examples[number] for number in others]
-        threshold, calibrations = best_threshold(*fitted_on, rule), fit_probability(*fitted_on)
+        threshold, calibrations = best_threshold(*fitted_on), fit_probability(*fitted_on)
         for number, place in enumerate(places):
             if place == fold:
                 judged[number] = _rejudged(examples[number].question.text, readings[number], threshold, calibrations)

@@ -48,7 +48,7 @@ def export_reader(
 
 def _write_whole(directory: Path, output: Path, dtype: torch.dtype) -> None:
     network, tokenizer, config = load_reader_model(directory)
-    save_reader_model(output, network.to(dtype), tokenizer, config.with_weights_as_they_are())
+    save_reader_model(output, network.to(dtype), tokenizer, config)
     for record in _RECORDS:
         if (directory / record).is_file():
             shutil.copyfile(directory / record, output / record)

@@ -26,6 +26,8 @@ from dpr.store.records import RecordError, decode
 CONFIG_FILE, PARTS_FILE = "reader.json", "reader.safetensors"
 
 _FORMER_CALIBRATION = ("calibration_temperature", "calibration_margin")
+_FORMER_SETTINGS = (("added_rows_scale", 1.0), ("types_alike", False))
+"""With the value that does nothing; others are refused (`dpr.models.former`)."""
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +44,6 @@ class ReaderConfig:
     the retrieval score standardized over the question's passages, r the logit of the relevance head. A question is
     answered while null score - span score of its best answer, the margin, stays at or below ``null_threshold``.
 
-    ``types_alike`` gives question and passage the same token type, for a reader that was trained without types.
-
     ``trim_particles`` takes the particle off the end of a Korean answer, see `dpr.reader.extractive.particles`.
 
     ``calibration`` gives the probability that the best answer is right, by the script of the question, see
@@ -57,7 +57,6 @@ class ReaderConfig:
     null_threshold: float = 0.0
     retrieval_weight: float = 2.0
     relevance_weight: float = 0.0
-    types_alike: bool = False
     trim_particles: bool = False
     calibration: Mapping[str, Calibration] = field(default_factory=dict)
 
@@ -93,10 +92,6 @@ class ReaderConfig:
         tokens = min(positions, self.max_tokens + read - self.question_tokens)
         room = tokens - read - SPECIAL_TOKENS
         return WindowSize(tokens, min(self.stride, max(self.max_answer_tokens - 1, room // 2)), read)
-
-    def with_weights_as_they_are(self) -> ReaderConfig:
-        """Return the configuration for a model whose embeddings have been changed as this one says already."""
-        return replace(self, types_alike=False)
 
     def probability(self, question: str, evidence: Evidence) -> float | None:
         """Return the probability that a best answer is right; None where the reader was not calibrated."""
@@ -179,8 +174,6 @@ def load_reader_model(directory: Path) -> tuple[ReaderNetwork, Any, ReaderConfig
 
     config = read_reader_config(directory)
     model = load_model(AutoModelForQuestionAnswering, directory)
-    if config.types_alike:
-        make_types_alike(model)
     network = ReaderNetwork(model)
     load_parts(network, directory)
     return network.eval(), load_tokenizer(directory, model), config
@@ -190,7 +183,7 @@ def read_reader_config(directory: Path) -> ReaderConfig:
     """Return what ``reader.json`` says; the defaults where there is none.
 
     The calibration of an older reader, for the probability that a passage has an answer, is left out (decision 0018),
-    and so is a scale of 1 for added word embeddings, which does nothing.
+    and so are former settings of a value that does nothing.
 
     Raises:
         ConfigError: it has an unknown or impossible value.
@@ -198,8 +191,7 @@ def read_reader_config(directory: Path) -> ReaderConfig:
     path = directory / CONFIG_FILE
     values = read_json(path) if path.is_file() else {}
     former = [values.pop(name, None) for name in _FORMER_CALIBRATION]
-    if values.get("added_rows_scale") == 1.0:
-        del values["added_rows_scale"]
+    values = {name: value for name, value in values.items() if (name, value) not in _FORMER_SETTINGS}
     calibration = values.pop("calibration", {})
     if former[0] is not None and not calibration:
         logger.warning(
@@ -217,13 +209,6 @@ def read_reader_config(directory: Path) -> ReaderConfig:
 @dataclass(frozen=True, slots=True)
 class _Calibrations:
     by_script: Mapping[str, Calibration]
-
-
-def make_types_alike(model: Any) -> None:
-    """Give all token types the embedding of the first."""
-    for name, weight in model.named_parameters():
-        if name.endswith("token_type_embeddings.weight"):
-            weight.data[:] = weight.data[0]
 
 
 def load_parts(network: ReaderNetwork, directory: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from dpr.config import DEFAULT_READER
 from dpr.measured import TokensRead
@@ -153,24 +153,6 @@ def load_reader(
         ModelError: it cannot be found, loaded or converted for the backend.
         ConfigError: the precision, the backend, or a value in ``reader.json``, is not known.
     """
-    loaded = load_windows_reader(name, precision, backend)
-    config = loaded.config
-    if retrieval_weight is not None:
-        config = replace(config, retrieval_weight=retrieval_weight)
-    return ExtractiveReader(str(name), loaded.compute, loaded.tokenizer, config, loaded.positions)
-
-
-class WindowsReader(NamedTuple):
-    """A reader's network, ready to run, with what makes windows for it."""
-
-    compute: Compute
-    tokenizer: Any
-    config: ReaderConfig
-    positions: int | None
-
-
-def load_windows_reader(name: str | Path, precision: str = "auto", backend: str = "auto") -> WindowsReader:
-    """Load what gives a reader's logits of windows; it raises what `load_reader` does."""
     directory, device = resolve(name), choose_device()
     arithmetic, chosen = choose_precision(precision, device), choose_backend(backend, device)
     network, tokenizer, config = load_reader_model(directory)
@@ -179,4 +161,6 @@ def load_windows_reader(name: str | Path, precision: str = "auto", backend: str 
         compute = openvino_compute(network, arithmetic, content_hash(directory))
     else:
         compute = torch_compute(network.to(device), arithmetic)
-    return WindowsReader(compute, tokenizer, config, longest_input(network.model))
+    if retrieval_weight is not None:
+        config = replace(config, retrieval_weight=retrieval_weight)
+    return ExtractiveReader(str(name), compute, tokenizer, config, longest_input(network.model))

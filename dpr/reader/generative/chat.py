@@ -72,23 +72,14 @@ class ChatClient:
         model: the model's name at that address.
         key: sent as a bearer token; empty for a server that asks for none.
         patience: how long a reply is waited for, retries included.
-        options: further fields of the request.
 
     Raises:
         ConfigError: the address is no HTTP address, or the key cannot be sent in a header.
     """
 
-    def __init__(
-        self,
-        url: str,
-        model: str,
-        key: str = "",
-        patience: Patience | None = None,
-        options: Mapping[str, object] = OPTIONS,
-    ) -> None:
+    def __init__(self, url: str, model: str, key: str = "", patience: Patience | None = None) -> None:
         self.model = model
         self.patience = patience or Patience()
-        self._options = options
         self._endpoint = _endpoint(url)
         self.address = _shown(self._endpoint)
         self._key = key.strip()
@@ -124,7 +115,7 @@ class ChatClient:
 
     def _reply(self, messages: Sequence[Message], first: float, last: float) -> Iterator[Delta]:
         """Yield the pieces of a reply whose first text comes before ``first``, and its end before ``last``."""
-        body = {**self._options, "model": self.model, "messages": list(messages), "stream": True}
+        body = {**OPTIONS, "model": self.model, "messages": list(messages), "stream": True}
         response = self._send(body, first)
         chunks, is_begun = response.iter_bytes(), False
         with closing(response), Alarm(response) as alarm:

@@ -24,9 +24,7 @@ class Training(Schedule):
     ``accumulation_steps`` batches are averaged before a step; that adds no negatives.
 
     Loss: ``temperature`` None is 0.05 for normalized vectors and 1 for raw inner products; ``learn_temperature`` trains
-    it. ``symmetric`` adds the loss of finding the question by its passage. ``lexical_share`` of the loss is the
-    divergence from BM25's scores of the batch's passages, counted in WordPieces: exact matches of rare words are what a
-    small training set teaches least.
+    it. ``symmetric`` adds the loss of finding the question by its passage.
 
     Weights: ``shared`` trains one BERT for both roles.
     """
@@ -49,7 +47,6 @@ class Training(Schedule):
     temperature: float | None = None
     learn_temperature: bool = False
     symmetric: bool = False
-    lexical_share: float = 0.0
 
     compile: bool = False
 
@@ -60,8 +57,6 @@ class Training(Schedule):
         refuse_below(self, "hard_negatives", 0)
         if self.temperature is not None and not 0 < self.temperature < math.inf:
             raise ConfigError(f"temperature is {self.temperature}; choose a number above 0, such as 0.05")
-        if not 0 <= self.lexical_share < 1:
-            raise ConfigError(f"lexical_share is {self.lexical_share}; choose a share from 0 up to but not including 1")
 
     def batching(self) -> Batching:
         """Return how batches are made."""

@@ -12,12 +12,11 @@ from torch import nn
 from dpr.train.batches import Batch, part_of
 from dpr.train.chunks import CHUNK_TOKENS, Chunks, TokenCache
 from dpr.train.distributed import Processes
-from dpr.train.encoder.lexical import LexicalTeacher
 from dpr.train.encoder.memory import encoder_memory
 from dpr.train.encoder.model import Towers
 from dpr.train.encoder.settings import Training
 from dpr.train.gradcache import cached_backward, plain_backward
-from dpr.train.loss import in_batch_loss, same_passage_mask, score_loss
+from dpr.train.loss import in_batch_loss, same_passage_mask
 from dpr.train.memory import StepMemory
 from dpr.train.step_result import StepResult, refuse_bad_loss
 
@@ -66,9 +65,6 @@ class Stepper:
         self.device = next(towers.question.parameters()).device
         self.gradient_cache = bool(training.gradient_cache)
         self._chunk_tokens = training.chunk_tokens or CHUNK_TOKENS[self.device.type]
-        self._teacher = (
-            LexicalTeacher(tokens.every_passage(), len(towers.tokenizers[1])) if training.lexical_share else None
-        )
 
     def memory(self, batches: Sequence[Batch]) -> StepMemory:
         """Return the memory that a step takes for the largest of some batches; this process encodes a part of each."""
@@ -94,11 +90,10 @@ class Stepper:
         questions = self._chunks(0, self._tokens.questions(batch))
         passages = self._chunks(1, self._tokens.passages(batch))
         targets = targets_of(batch, self._processes, self.device)
-        taught = self._taught(whole, batch)
         factor = share / len(whole.questions) * (scaler.get_scale() if scaler else 1.0)
 
         def loss_of(vectors: Sequence[torch.Tensor]) -> torch.Tensor:
-            losses = self._loss(questions.restored(vectors[0]), passages.restored(vectors[1]), targets, taught)
+            losses = self._loss(questions.restored(vectors[0]), passages.restored(vectors[1]), targets)
             return losses.sum() * factor
 
         chunks = [questions.encodes(self._autocast()), passages.encodes(self._autocast())]
@@ -113,14 +108,6 @@ class Stepper:
         counted = (~targets.excluded).sum(1).float().mean() - 1
         return StepResult(loss, float(counted), len(whole.questions))
 
-    def _taught(self, whole: Batch, batch: Batch) -> torch.Tensor | None:
-        """Return the teacher's scores of the passages of all processes for the questions of this one, (Q, P)."""
-        if self._teacher is None:
-            return None
-        parts = [part_of(whole, rank, self._processes.count) for rank in range(self._processes.count)]
-        everywhere = [tokens for part in parts for tokens in self._tokens.passages(part)]
-        return self._teacher.scores(self._tokens.questions(batch), everywhere).to(self.device)
-
     def _chunks(self, role: int, tokens: list[list[int]]) -> Chunks:
         pad_id = self._towers.tokenizers[role].pad_token_id
         return Chunks(self._towers.both[role], tokens, pad_id, self._chunk_tokens)
@@ -128,19 +115,11 @@ class Stepper:
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, self._precision, enabled=self._precision != torch.float32)
 
-    def _loss(
-        self, questions: torch.Tensor, passages: torch.Tensor, targets: Targets, taught: torch.Tensor | None
-    ) -> torch.Tensor:
+    def _loss(self, questions: torch.Tensor, passages: torch.Tensor, targets: Targets) -> torch.Tensor:
         with torch.autocast(self.device.type, enabled=False):
             everywhere = self._processes.gather(passages)
-            scale = self._temperature()
-            labelled = in_batch_loss(
-                questions, everywhere, targets.positives, targets.excluded, scale, self._training.symmetric
-            )
-            if taught is None:
-                return labelled
-            imitated = score_loss(questions.float() @ everywhere.float().T * scale, taught, ~targets.excluded)
-            return torch.lerp(labelled, imitated, self._training.lexical_share)
+            scale, symmetric = self._temperature(), self._training.symmetric
+            return in_batch_loss(questions, everywhere, targets.positives, targets.excluded, scale, symmetric)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -32,14 +31,11 @@ from dpr.train.reader.features import make_features
 from dpr.train.reader.model import make_network
 from dpr.train.reader.settings import ReaderTraining
 from dpr.train.reader.step import ReaderStepper, epoch_rows
-from dpr.train.reader.teacher import ask_teachers, forget_opinions, kept_opinions
 from dpr.train.record import base_hash, run_facts
 from dpr.train.run_folder import RunFolder
 from dpr.train.trainable import count_trainable
 from dpr.train.vocabulary_fit import texts_of, warn_of_splits
 from dpr.types import Example, Progress, no_progress
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +52,6 @@ def train_reader(
     training: ReaderTraining,
     config: ReaderConfig | None = None,
     held_out: Sequence[ReadingSet] = (),
-    teachers: Sequence[str] = (),
     progress: Progress = no_progress,
     command: str = "",
     overwrite: bool = False,
@@ -64,10 +59,9 @@ def train_reader(
     """Train a reader, save it to ``output``, and return how it went.
 
     A run that was killed goes on from its last checkpoint when it is called again with the same arguments, to the same
-    weights. Under ``torchrun`` the processes share each batch. The mean opinion of ``teachers``, readers by directory
-    or hub name, is a part of the targets. Without ``held_out`` the last weights are kept, else those that did best on
-    these questions: by the mean of the sets' F1 or exact match. If the base is a pair, its question encoder is used. A
-    run that ``output`` holds finished is not repeated, unless ``overwrite`` is set.
+    weights. Under ``torchrun`` the processes share each batch. Without ``held_out`` the last weights are kept, else
+    those that did best on these questions: by the mean of the sets' F1 or exact match. If the base is a pair, its
+    question encoder is used. A run that ``output`` holds finished is not repeated, unless ``overwrite`` is set.
 
     Raises:
         DataError: there are no questions, or an answer lacks its offset.
@@ -81,12 +75,12 @@ def train_reader(
     try:
         training = replace(training, base=question_encoder(training.base))
         config = config or ReaderConfig()
-        run = _run_identity(training, config, sources, held_out, teachers)
+        run = _run_identity(training, config, sources, held_out)
         folder = RunFolder(output, run, overwrite, processes)
-        finished = folder.finished([training.base, *teachers, *filter(None, [training.start_from])])
+        finished = folder.finished([training.base, *filter(None, [training.start_from])])
         if finished is not None:
             return finished
-        return _train(sources, folder, training, config, held_out, teachers, processes, progress, command)
+        return _train(sources, folder, training, config, held_out, processes, progress, command)
     finally:
         leave_processes()
 
@@ -97,7 +91,6 @@ def _train(
     training: ReaderTraining,
     config: ReaderConfig,
     held_out: Sequence[ReadingSet],
-    teachers: Sequence[str],
     processes: Processes,
     progress: Progress,
     command: str,
@@ -116,9 +109,7 @@ def _train(
     features = list(make_features(tokenizer, shown, config))
     lengths = [len(feature.window) for feature in features]
     folder.begin()
-    ask = partial(ask_teachers, teachers, features, shown, config, progress)
-    opinions = kept_opinions(folder.path, folder.run, processes, ask) if teachers else {}
-    stepper = ReaderStepper(network, features, tokenizer.pad_token_id, training, precision, processes, opinions)
+    stepper = ReaderStepper(network, features, tokenizer.pad_token_id, training, precision, processes)
     batches_of = partial(epoch_rows, lengths, training.batch_tokens, training.seed)
     reader = ExtractiveReader("training", torch_compute(network, precision), tokenizer, config)
     measure = partial(_measure, reader, network, held_out) if held_out else None
@@ -135,8 +126,6 @@ def _train(
         "sources": {source.name: _described(source) for source in sources},
         "negatives": len(shown) - len(examples),
         "windows": len(features),
-        "teachers": list(teachers),
-        "taught_windows": len(opinions),
         "processes": processes.count,
         "seconds": round(time.monotonic() - began, 1),
         "run": folder.run,
@@ -146,7 +135,6 @@ def _train(
     if processes.is_main:
         save_reader_model(folder.path, network, tokenizer, config)
         folder.finish(record)
-        forget_opinions(folder.path)
     processes.wait()
     return record
 
@@ -185,7 +173,6 @@ def _run_identity(
     config: ReaderConfig,
     sources: Sequence[Source],
     held_out: Sequence[ReadingSet],
-    teachers: Sequence[str],
 ) -> str:
     """Return what tells runs with other settings or data apart; how often a state is saved is no difference."""
     settings = [asdict(replace(training, checkpoint_steps=1)), asdict(config), base_hash(training.base)]
@@ -193,6 +180,6 @@ def _run_identity(
     digest = hashlib.sha256(json.dumps([settings, parts], sort_keys=True).encode())
     for part in held_out:
         digest.update("\n".join([part.rule, *(example.question.text for example in part.examples)]).encode())
-    for name in (*teachers, *filter(None, [training.start_from])):
-        digest.update(content_hash(resolve(name)).encode())
+    if training.start_from:
+        digest.update(content_hash(resolve(training.start_from)).encode())
     return digest.hexdigest()[:16]

@@ -22,7 +22,7 @@ class ReaderTraining(Schedule):
     read at [CLS]: whether the window holds the answer. Its loss counts ``relevance_weight`` times that of the span.
 
     ``start_from`` is a reader of the same base and rank whose weights the training goes on from; parts that it lacks
-    start untrained. Where there are teachers, ``teacher_share`` of the span's loss is that of their opinion.
+    start untrained.
     """
 
     epochs: int = 2
@@ -37,7 +37,6 @@ class ReaderTraining(Schedule):
     relevance_head: bool = False
     relevance_weight: float = 0.5
     start_from: str = ""
-    teacher_share: float = 0.5
 
     metrics: ClassVar[tuple[str, ...]] = ("f1", "exact_match")
 
@@ -45,7 +44,7 @@ class ReaderTraining(Schedule):
         super().__post_init__()
         for name in ("batch_tokens", "negative_depth"):
             refuse_below(self, name, 1)
-        for name in ("negative_share", "altered_share", "teacher_share"):
+        for name in ("negative_share", "altered_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it is a share, from 0 to 1")
         if not 0 <= self.relevance_weight < float("inf"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch.nn import functional
 
@@ -17,9 +16,7 @@ from dpr.train.distributed import Processes
 from dpr.train.memory import StepMemory, measure_saved, weight_bytes
 from dpr.train.reader.features import Feature
 from dpr.train.reader.settings import ReaderTraining
-from dpr.train.reader.teacher import Opinions, key_of
 from dpr.train.step_result import StepResult, refuse_bad_loss
-from dpr.types import FloatArray
 
 BUCKET_BATCHES = 50
 """So many batches' windows are drawn at random, and then sorted by length."""
@@ -53,8 +50,8 @@ def span_losses(
 
     Args:
         logits: what the reader says, (W, T).
-        starts: the share of each token to be the one where the answer starts, (W, T).
-        ends: the share of each token to be the one where it ends.
+        starts: the token where the answer starts, (W,) int64.
+        ends: the token where it ends, (W,) int64.
         has_answer: 1 for a window that holds the answer, else 0, (W,).
         relevance_weight: how much the relevance head counts.
     """
@@ -68,23 +65,6 @@ def span_losses(
     return losses + relevance_weight * judged
 
 
-def targets(features: Sequence[Feature], opinions: Opinions, share: float, width: int) -> tuple[FloatArray, FloatArray]:
-    """Return the shares of the tokens to be start and end of the answer, each (W, width).
-
-    A label is the whole of it, or where teachers have an opinion of the window, ``share`` less.
-    """
-    starts, ends = np.zeros((2, len(features), width), dtype=np.float32)
-    for row, feature in enumerate(features):
-        opinion = opinions.get(key_of(feature.window))
-        labelled = 1.0 if opinion is None else 1 - share
-        if opinion is not None:
-            starts[row, : len(opinion.starts)] = share * opinion.starts
-            ends[row, : len(opinion.ends)] = share * opinion.ends
-        starts[row, feature.start] += labelled
-        ends[row, feature.end] += labelled
-    return starts, ends
-
-
 class ReaderStepper:
     """Computes the gradients of batches of windows, alone or as one of several processes."""
 
@@ -96,7 +76,6 @@ class ReaderStepper:
         training: ReaderTraining,
         precision: torch.dtype,
         processes: Processes,
-        opinions: Opinions,
     ) -> None:
         self._network = network
         self._features = features
@@ -104,7 +83,6 @@ class ReaderStepper:
         self._training = training
         self._precision = precision
         self._processes = processes
-        self._opinions = opinions
         self.device = network.device
         self._chunk_tokens = training.chunk_tokens or CHUNK_TOKENS[self.device.type]
 
@@ -155,7 +133,7 @@ class ReaderStepper:
     def _losses(self, chunk: Sequence[Feature]) -> torch.Tensor:
         inputs = pad_windows([feature.window for feature in chunk], self._pad_id, self._network.input_names)
         logits = self._network(**{name: torch.from_numpy(array).to(self.device) for name, array in inputs.items()})
-        labels = targets(chunk, self._opinions, self._training.teacher_share, logits.starts.shape[1])
-        starts, ends = (torch.from_numpy(side).to(self.device) for side in labels)
+        starts = torch.tensor([feature.start for feature in chunk], device=self.device)
+        ends = torch.tensor([feature.end for feature in chunk], device=self.device)
         has_answer = torch.tensor([float(feature.start > 0) for feature in chunk], device=self.device)
         return span_losses(logits, starts, ends, has_answer, self._training.relevance_weight)

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from dpr.data.beir import read_beir, read_beir_corpus, write_beir
+from dpr.data.beir import read_beir, read_beir_corpus
 from dpr.data.intake import BadRows, ReadRules
 from dpr.data.passages import read_corpus, read_examples
 from dpr.errors import DataError
 from dpr.types import Example, Passage, Question
+from tests.beir_files import write_beir
 
 A, B, C = Passage("a", "가나다", "제목"), Passage("b", "second"), Passage("c", "third")
 EXAMPLES = [
@@ -26,12 +27,6 @@ def folder(tmp_path: Path) -> Path:
 def test_what_is_written_is_read_back_equal(folder: Path) -> None:
     assert [passage for _, passage in read_beir_corpus(folder)] == [A, B, C]
     assert list(read_beir(folder)) == EXAMPLES
-
-
-def test_the_files_have_beirs_form(folder: Path) -> None:
-    assert (folder / "corpus.jsonl").read_text().splitlines()[1] == '{"_id":"b","title":"","text":"second"}'
-    assert (folder / "queries.jsonl").read_text().splitlines()[1] == '{"_id":"q1","text":"what?"}'
-    assert (folder / "qrels" / "test.tsv").read_text().splitlines()[:2] == ["query-id\tcorpus-id\tscore", "q2\ta\t2"]
 
 
 def test_questions_without_judgements_are_left_out(folder: Path) -> None:

@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dpr.data.beir import write_beir
 from dpr.data.dpr_json import write_dpr_json
 from dpr.data.passages import KINDS, read_corpus, read_examples, read_passages
 from dpr.errors import DataError
 from dpr.types import Example, Passage, Question
+from tests.beir_files import write_beir
 
 PASSAGES = [Passage("1", "서울은 수도이다.", "서울"), Passage("2", 'a "second" one')]
 ROWS = [{"id": passage.id, "text": passage.text, "title": passage.title} for passage in PASSAGES]

@@ -15,7 +15,6 @@ def test_the_surest_answers_come_first() -> None:
     assert curve.coverage.tolist() == pytest.approx([1 / 3, 2 / 3, 1])
     assert curve.risk.tolist() == pytest.approx([0, 0.25, 0.5])
     assert curve.area == pytest.approx(0.25)
-    assert (curve.risk_at(0.1), curve.risk_at(0.5), curve.risk_at(1)) == pytest.approx((0, 0.25, 0.5))
 
 
 def test_answers_of_equal_confidence_share_their_risk() -> None:

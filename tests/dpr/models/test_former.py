@@ -37,9 +37,9 @@ def match_vector(folder: Path) -> None:
     save_file({"match": torch.zeros(32)}, folder / "reader.safetensors")
 
 
-def scale(value: float) -> Callable[[Path], None]:
+def setting(name: str, value: object) -> Callable[[Path], None]:
     def write(folder: Path) -> None:
-        settings = json.loads((folder / "reader.json").read_text(encoding="utf-8")) | {"added_rows_scale": value}
+        settings = json.loads((folder / "reader.json").read_text(encoding="utf-8")) | {name: value}
         (folder / "reader.json").write_text(json.dumps(settings, indent=2), encoding="utf-8")
 
     return write
@@ -74,9 +74,10 @@ def test_an_encoder_of_an_earlier_version_is_refused(
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (match_vector, r"holds a match vector \(reader\.safetensors\), which this version no longer reads; train the"),
-        (scale(0.25), r"added word embeddings \(added_rows_scale\) \(reader\.json\), which this version no longer"),
-        (scale(10.0), r"added word embeddings \(added_rows_scale\) \(reader\.json\), which this version no longer"),
+        (match_vector, r"match vector \(reader\.safetensors\), which this version no longer reads; train the"),
+        (setting("added_rows_scale", 0.25), r"\(added_rows_scale\) \(reader\.json\), which this version no longer"),
+        (setting("added_rows_scale", 10.0), r"\(added_rows_scale\) \(reader\.json\), which this version no longer"),
+        (setting("types_alike", True), r"\(types_alike\) \(reader\.json\), which this version no longer"),
     ],
 )
 def test_a_reader_of_an_earlier_version_is_refused(
@@ -88,9 +89,12 @@ def test_a_reader_of_an_earlier_version_is_refused(
         load_reader(reader)
 
 
-def test_a_scale_of_1_did_nothing_and_is_no_hindrance(tiny_reader: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "value"), [("added_rows_scale", 1.0), ("types_alike", False)])
+def test_a_former_setting_that_did_nothing_is_no_hindrance(
+    name: str, value: object, tiny_reader: Path, tmp_path: Path
+) -> None:
     reader = shutil.copytree(tiny_reader, tmp_path / "reader")
-    scale(1.0)(reader)
+    setting(name, value)(reader)
     assert load_reader(reader, "fp32", backend="torch").config == read_reader_config(tiny_reader)
 
 

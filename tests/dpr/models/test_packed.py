@@ -9,17 +9,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
 from transformers import AutoModel, AutoModelForQuestionAnswering, BertModel
 
 from dpr.errors import ModelError
 from dpr.models.adapters import add_lora
 from dpr.models.checkpoint import load_model
 from dpr.models.encoders import load_encoder
-from dpr.models.packed import BLOCK, PACKED_FILE, pack, read_packed, unpack, write_packed
+from dpr.models.packed import BLOCK, PACKED_FILE, read_packed, unpack, write_packed
 from dpr.types import Passage
+
+
+def any_codes(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return scales and codes of a matrix, which stand for numbers around 0."""
+    random = np.random.default_rng(shape)
+    scales = random.normal(0, 0.02, (shape[0], shape[1] // BLOCK)).astype(np.float16)
+    return scales, random.integers(0, 256, (shape[0], shape[1] // 2), dtype=np.uint8)
 
 
 def test_a_block_is_laid_out_as_in_q4_0() -> None:
@@ -30,28 +34,13 @@ def test_a_block_is_laid_out_as_in_q4_0() -> None:
     assert numbers[0, 16:].tolist() == [0.5 * (15 - code - 8) for code in range(16)]
 
 
-@given(arrays.arrays(np.float32, (3, 2 * BLOCK), elements=st.floats(-4, 4, width=16)))
-def test_packing_rounds_to_an_eighth_of_a_blocks_largest_number(weights: np.ndarray) -> None:
-    scales, codes = pack(weights)
-    largest = np.abs(weights.reshape(3, 2, BLOCK)).max(2, keepdims=True)
-    error = np.abs(unpack(scales, codes).reshape(3, 2, BLOCK) - weights.reshape(3, 2, BLOCK))
-    assert (error <= largest / 8 * 1.01 + 1e-6).all()  # the scale itself is rounded to fp16
-
-
-def test_unpacked_numbers_pack_to_themselves() -> None:
-    random = np.random.default_rng(0)
-    scales, codes = pack(random.normal(size=(4, 3 * BLOCK)).astype(np.float32))
-    again = unpack(*pack(unpack(scales, codes)))
-    assert np.array_equal(again, unpack(scales, codes))
-
-
 def test_a_file_holds_packed_and_plain_weights(tmp_path: Path) -> None:
-    matrix = np.random.default_rng(1).normal(size=(5, BLOCK)).astype(np.float32)
+    matrix = any_codes((5, BLOCK))
     bias = np.arange(5, dtype=np.float32)
-    write_packed(tmp_path, {"layer.weight": pack(matrix)}, {"layer.bias": bias})
+    write_packed(tmp_path, {"layer.weight": matrix}, {"layer.bias": bias})
     state = read_packed(tmp_path)
     assert set(state) == {"layer.weight", "layer.bias"}
-    assert torch.equal(state["layer.weight"], torch.from_numpy(unpack(*pack(matrix))))
+    assert torch.equal(state["layer.weight"], torch.from_numpy(unpack(*matrix)))
     assert torch.equal(state["layer.bias"], torch.from_numpy(bias))
 
 
@@ -68,7 +57,7 @@ def packed_checkpoint(tiny_checkpoint: Path, tmp_path: Path) -> tuple[Path, dict
     shutil.copytree(tiny_checkpoint, folder, ignore=shutil.ignore_patterns("*.safetensors"))
     state = BertModel.from_pretrained(tiny_checkpoint, add_pooling_layer=False).state_dict()
     arrays_by_name = {name: weight.numpy() for name, weight in state.items() if weight.is_floating_point()}
-    matrices = {name: pack(array) for name, array in arrays_by_name.items() if array.ndim == 2}
+    matrices = {name: any_codes(array.shape) for name, array in arrays_by_name.items() if array.ndim == 2}
     write_packed(folder, matrices, {name: array for name, array in arrays_by_name.items() if name not in matrices})
     return folder, read_packed(folder)
 

@@ -20,9 +20,7 @@ from dpr.train.encoder.step import Stepper, Temperature
 def gradients(base: str, source: str, gradient_cache: bool, output: Path) -> None:
     """Write the loss and every weight's gradient for the first batch of an epoch."""
     processes = join_processes()
-    training = Training(
-        base=base, precision="fp32", gradient_cache=gradient_cache, learn_temperature=True, lexical_share=0.5
-    )
+    training = Training(base=base, precision="fp32", gradient_cache=gradient_cache, learn_temperature=True)
     towers = make_towers(training)
     sources = [Source("demo", list(read_examples(source)))]
     batching = Batching(24, 2, 2, 1, separate_sources=True, seed=1)

@@ -119,21 +119,6 @@ def test_a_relevance_head_is_kept_with_its_reader(tiny_checkpoint: Path, tmp_pat
         load_reader_model(tmp_path / "reader")
 
 
-def test_types_may_be_alike(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    reader = make_reader(tiny_checkpoint, tmp_path / "reader")
-    ids = torch.tensor([[2, 7, 8, 3]])
-    mask, types = torch.ones_like(ids), torch.tensor([[0, 0, 1, 1]])
-    for alike in (False, True):
-        settings = json.loads((reader / "reader.json").read_text(encoding="utf-8")) | {"types_alike": alike}
-        (reader / "reader.json").write_text(json.dumps(settings), encoding="utf-8")
-        network, _, config = load_reader_model(reader)
-        with_types, without = (
-            network(input_ids=ids, attention_mask=mask, token_type_ids=kind).starts for kind in (types, 0 * types)
-        )
-        assert torch.equal(with_types, without) == alike
-    assert not config.with_weights_as_they_are().types_alike
-
-
 @pytest.mark.parametrize(
     ("values", "message"),
     [

@@ -168,18 +168,6 @@ def test_gradient_cache_takes_the_same_steps(
     assert cached["last_loss"] == pytest.approx(plain["last_loss"], rel=1e-4)
 
 
-def test_bm25_teaches_beside_the_labels(tiny_checkpoint: Path, sources: list[Source], tmp_path: Path) -> None:
-    training = Training(
-        base=str(tiny_checkpoint), batch_size=16, learning_rate=3e-3, epochs=20, passage_tokens=64, precision="fp32"
-    )
-    cached = replace(training, gradient_cache=True, chunk_tokens=128, lexical_share=0.9, max_steps=2)
-    whole = train(sources[:1], tmp_path / "whole", replace(cached, gradient_cache=False))
-    assert train(sources[:1], tmp_path / "cached", cached)["last_loss"] == pytest.approx(whole["last_loss"], rel=1e-4)
-    train(sources[:1], tmp_path / "taught", replace(training, lexical_share=0.9))
-    losses = [line["loss"] for line in read_log(tmp_path / "taught")]
-    assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
-
-
 def test_a_full_disk_leaves_the_state_before(
     training: Training, sources: list[Source], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,7 +227,6 @@ def test_cut_passages_are_told(
         ({"learning_rate": 0.0}, "learning_rate is 0.0"),
         ({"temperature": -1.0}, "temperature is -1.0"),
         ({"warmup_share": 1.0}, "warmup_share and dropout are shares"),
-        ({"lexical_share": 1.0}, "lexical_share is 1.0; choose a share"),
         ({"metric": "accuracy"}, "unknown metric 'accuracy'; choose mrr, recall@1"),
         ({"pooling": "min"}, "unknown pooling 'min'"),
     ],

@@ -16,7 +16,7 @@ def test_the_bundled_readers_recipe_can_be_read() -> None:
     assert (settings.base, settings.lora_alpha, settings.relevance_head) == ("e5-small-ko-en", 64, True)
 
 
-@pytest.mark.parametrize("name", ["negative_share", "altered_share", "teacher_share"])
+@pytest.mark.parametrize("name", ["negative_share", "altered_share"])
 def test_a_share_is_a_share(name: str) -> None:
     with pytest.raises(ConfigError, match=rf"{name} is 1\.5; it is a share, from 0 to 1"):
         load_config(ReaderTraining, overrides={name: 1.5})
