@@ -19,7 +19,11 @@ from dpr.types import Example, FloatArray, IntArray, Passage
 
 
 def gold_ranks(
-    questions: FloatArray, vectors: FloatArray, golds: Sequence[Sequence[int]], first: IntArray | None = None
+    questions: FloatArray,
+    vectors: FloatArray,
+    golds: Sequence[Sequence[int]],
+    first: IntArray | None = None,
+    excluded: Sequence[Sequence[int]] = (),
 ) -> IntArray:
     """Return the rank of each question's best gold passage, (Q,), from 1; a tie counts against it.
 
@@ -28,6 +32,7 @@ def gold_ranks(
         vectors: the passages', (P, D), or those of their windows, (V, D): a passage scores as its best window.
         golds: rows of the passages that are right for each question.
         first: each passage's first vector, (P,), where passages have several.
+        excluded: rows of the passages that each question is not ranked against, such as itself; empty for none.
     """
     ranks = np.empty(len(questions), dtype=np.int64)
     for row, gold in enumerate(golds):
@@ -35,7 +40,7 @@ def gold_ranks(
         if first is not None:
             scores = np.maximum.reduceat(scores, first)  # (P,)
         best = scores[list(gold)].max()
-        scores[list(gold)] = -np.inf
+        scores[[*gold, *(excluded[row] if excluded else ())]] = -np.inf
         ranks[row] = 1 + np.count_nonzero(scores >= best)
     return ranks
 
@@ -48,11 +53,16 @@ def rank_metrics(ranks: IntArray) -> dict[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Questions that are never trained on, and the passages that they are looked up in."""
+    """Questions that are never trained on, and the passages that they are looked up in.
+
+    ``golds`` and ``excluded`` are rows of ``passages``: those that are right for each question, and those that count
+    neither as right nor as wrong (``excluded_ids`` of `Example`).
+    """
 
     questions: tuple[str, ...]
     passages: tuple[Passage, ...]
     golds: tuple[tuple[int, ...], ...]
+    excluded: tuple[tuple[int, ...], ...]
 
     @classmethod
     def of(cls, examples: Sequence[Example]) -> HeldOut:
@@ -70,6 +80,7 @@ class HeldOut:
             questions=tuple(example.question.text for example in asked),
             passages=tuple(pool.values()),
             golds=tuple(tuple(row[passage.id] for passage in example.positives) for example in asked),
+            excluded=tuple(tuple(row[name] for name in example.excluded_ids if name in row) for example in asked),
         )
 
     def measure(
@@ -93,4 +104,4 @@ class HeldOut:
         passage_vectors = embed(torch_compute(passage_tower, precision), passages, tokenizers[1].pad_token_id)
         for tower in towers:
             tower.train()
-        return rank_metrics(gold_ranks(question_vectors, passage_vectors, self.golds, first))
+        return rank_metrics(gold_ranks(question_vectors, passage_vectors, self.golds, first, self.excluded))
