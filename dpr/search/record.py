@@ -76,7 +76,7 @@ def read_fusion(path: Path) -> Fusion:
         return fusion_of(decode(FusionRecord, document))
     except RequestError as error:
         raise DataError.at(path, None, str(error)) from None
-    except (RecordError, ValueError) as error:
+    except (RecordError, ValueError, OverflowError, RecursionError) as error:
         raise DataError.at(path, None, f"it is not a file of dpr tune --output ({error}); write it anew") from None
 
 
