@@ -15,7 +15,7 @@ from pathlib import Path
 
 import orjson
 
-from dpr.data.files import Place, is_there, replacing, with_packed
+from dpr.data.files import Place, replacing, with_packed
 from dpr.data.intake import STRICT, Intake
 from dpr.data.qrels import read_qrels
 from dpr.data.record import Record
@@ -23,6 +23,7 @@ from dpr.data.rows import ID_NAMES, TITLE_NAMES, has_text, passage_of, read_json
 from dpr.data.trec_ids import escape_id
 from dpr.errors import DataError
 from dpr.types import Example, Passage, Question
+from dpr.unicode_form import is_there
 
 _QRELS_HEADER = "query-id\tcorpus-id\tscore"
 

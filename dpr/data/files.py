@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from dpr.data.intake import STRICT, Intake, WholeFileError
 from dpr.errors import DataError
-from dpr.unicode_form import composed
+from dpr.unicode_form import as_on_disk
 
 LARGEST_LINE_BYTES = 1 << 25
 """Of a line, or of an object in a list: no passage has 32 MiB."""
@@ -68,26 +68,6 @@ class Place:
 def with_packed(endings: Iterable[str]) -> tuple[str, ...]:
     """Return endings of names, each also as that of a compressed file."""
     return tuple(ending + packed for ending in endings for packed in ("", *PACKED_ENDINGS))
-
-
-def is_there(path: Path) -> bool:
-    """Tell whether there is a file or a folder of this name; a name that no disk could hold is not there."""
-    try:
-        return path.exists()
-    except (OSError, ValueError):
-        return False
-
-
-def as_on_disk(path: Path) -> Path:
-    """Return a path as the disk writes it: a name in another Unicode form (macOS decomposes names) is the same name."""
-    if str(path).isascii() or is_there(path):
-        return path
-    folder = as_on_disk(path.parent)
-    if not folder.is_dir() or not os.access(folder, os.R_OK):
-        return path
-    name = composed(path.name)
-    same = (entry for entry in folder.iterdir() if composed(entry.name) == name)
-    return next(same, folder / path.name)
 
 
 def open_binary(path: Path) -> BinaryIO:
@@ -158,7 +138,7 @@ def reading(path: Path, encoding: str = "utf-8") -> Iterator[io.BufferedReader]:
     with open_binary(path) as file:
         try:
             is_packed = path.suffix.lower() in PACKED_ENDINGS
-            binary = io.BufferedReader(_Unpacked(file, path) if is_packed else cast("io.RawIOBase", file), 1 << 16)
+            binary: io.BufferedReader = io.BufferedReader(_Unpacked(file, path) if is_packed else cast("io.RawIOBase", file), 1 << 16)
             beginning = binary.peek(1)
             for magic, format_name in _OTHER_FORMATS.items():
                 if beginning.startswith(magic):

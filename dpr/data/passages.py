@@ -18,7 +18,7 @@ from dpr.data.beir import read_beir, read_beir_corpus
 from dpr.data.boolq import read_boolq
 from dpr.data.dpr_json import read_dpr_json
 from dpr.data.examples import Articles, Examples
-from dpr.data.files import Place, as_on_disk, is_there
+from dpr.data.files import Place
 from dpr.data.identity import UniquePassages, with_composed_names
 from dpr.data.intake import UTF8_RULES, BadRows, Intake, ReadRules
 from dpr.data.pairs import read_pairs
@@ -30,6 +30,7 @@ from dpr.data.split import article_of, article_of_question
 from dpr.data.squad import read_squad, read_squad_passages
 from dpr.errors import DataError
 from dpr.types import Example, Passage
+from dpr.unicode_form import as_on_disk, is_there
 
 Located = Iterator[tuple[Place, Passage]]
 
