@@ -138,7 +138,9 @@ def reading(path: Path, encoding: str = "utf-8") -> Iterator[io.BufferedReader]:
     with open_binary(path) as file:
         try:
             is_packed = path.suffix.lower() in PACKED_ENDINGS
-            binary: io.BufferedReader = io.BufferedReader(_Unpacked(file, path) if is_packed else cast("io.RawIOBase", file), 1 << 16)
+            binary: io.BufferedReader = io.BufferedReader(
+                _Unpacked(file, path) if is_packed else cast("io.RawIOBase", file), 1 << 16
+            )
             beginning = binary.peek(1)
             for magic, format_name in _OTHER_FORMATS.items():
                 if beginning.startswith(magic):
