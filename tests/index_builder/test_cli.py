@@ -200,7 +200,7 @@ def test_no_dense_loads_no_encoder(run: Any, source: str, tmp_path: Path, monkey
         ("delete INDEX", 2, "name passages or documents with --id or --ids"),
         ("delete INDEX --ids nowhere.txt", 2, "nowhere.txt: no such file"),
         ("delete INDEX --id \udcff", 2, "is not UTF-8; write the id in the terminal's encoding, or use --ids"),
-        ("build --corpus SOURCE --output SOURCE/below/it --analyzer words", 2, "is a file; name another folder"),
+        ("build --corpus SOURCE --output SOURCE/below/it --analyzer words", 2, "is a file; name a folder"),
         ("publish INDEX latest", 2, "'latest' is no generation"),
         ("verify INDEX", 1, "is not there; build an index there"),
         ("list INDEX", 1, "is not there; build an index there"),
