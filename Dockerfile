@@ -3,8 +3,8 @@
 #   docker build --target service -t dpr-service .
 #   docker build --target builder -t dpr-builder .
 #
-# Both run as an unprivileged user and write nowhere but /tmp and, the builder, its index folder: give them a
-# read-only root file system and a tmpfs at /tmp.
+# Both run as an unprivileged user and write nowhere but /tmp, the volume /cache and, the builder, its index folder: give
+# them a read-only root file system and a tmpfs at /tmp. /cache has the models as OpenVINO runs them, about 450 MB.
 
 # What the package depends on: over 2 GB, which a change of the code neither installs nor copies again.
 FROM python:3.11-slim AS dependencies
@@ -47,7 +47,7 @@ RUN apt-get update \
     && apt-get install --no-install-recommends --yes libgomp1 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin dpr \
-    && install --directory --owner dpr --group dpr /index \
+    && install --directory --owner dpr --group dpr /index /cache \
     && ln -s /opt/venv/lib/python3.11/site-packages/dpr/bundled /models
 COPY --from=dependencies /opt/venv /opt/venv
 COPY --from=package /package /opt/venv
@@ -55,6 +55,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     HOME=/tmp \
+    DPR_OPENVINO_CACHE=/cache \
     HF_HOME=/tmp/huggingface \
     MPLCONFIGDIR=/tmp/matplotlib \
     NUMBA_CACHE_DIR=/tmp/numba \
@@ -62,7 +63,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     GOMP_SPINCOUNT=10000
 USER dpr
 WORKDIR /tmp
-VOLUME /index
+VOLUME ["/index", "/cache"]
 
 
 FROM runtime AS builder

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 from dpr.errors import ConfigError
-from dpr.unicode_form import composed
+from dpr.unicode_form import as_on_disk, composed
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -51,11 +51,17 @@ def load_config(cls: type[Config], path: Path | None = None, overrides: Mapping[
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8-sig")  # Windows' Notepad begins a file with a byte order mark
+        text = as_on_disk(path).read_text(encoding="utf-8-sig")  # Windows' Notepad begins it with a byte order mark
         return tomllib.loads(composed(text))
     except FileNotFoundError:
         raise ConfigError(f"the settings file {path} does not exist; check its path") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ConfigError(f"the settings file {path} cannot be read: {error.strerror}; check its path") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} is not UTF-8, which TOML is; save it as UTF-8") from None
+    except RecursionError:
+        raise ConfigError(f"{path} is not valid TOML: it holds lists or tables too deep in each other") from None
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
 
 

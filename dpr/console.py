@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.text import Text
 
 from dpr import __version__
-from dpr.durable import is_disk_full, no_space
+from dpr.durable import is_disk_full, lacks_temporary_folder, no_space
 from dpr.errors import DiskFullError, DPRError
 from dpr.progress_lines import progress_lines
 from dpr.types import Progress, no_progress
@@ -182,6 +182,9 @@ def run(app: typer.Typer) -> NoReturn:
     except Exception as error:  # a full disk is met in as many classes as there are libraries
         if is_below(error, is_disk_full) and not isinstance(error, DiskFullError):
             _end(f"error: {no_space('a disk that this command writes to')}", DiskFullError.exit_code)
+        if is_below(error, lacks_temporary_folder):
+            cause = "there is no space left for temporary files, or no folder for them that may be written to"
+            _end(f"error: {cause}; free some in /tmp, or name another folder with TMPDIR", DiskFullError.exit_code)
         if isinstance(error, DPRError | OSError):
             _end(f"error: {error}", getattr(error, "exit_code", DPRError.exit_code))
         raise

@@ -34,6 +34,11 @@ def is_disk_full(error: BaseException) -> bool:
     return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in str(error)
 
 
+def lacks_temporary_folder(error: BaseException) -> bool:
+    """Tell whether an error says that no folder takes a temporary file, as Python says it where /tmp is full."""
+    return isinstance(error, FileNotFoundError) and "No usable temporary directory" in str(error)
+
+
 def no_space(place: str) -> str:
     """Return the one sentence of a full disk; ``place`` says which."""
     return f"there is no space left on {place}; free some and run the same command again"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
+from pathlib import Path
 
 
 def composed(text: str) -> str:
@@ -13,3 +15,23 @@ def composed(text: str) -> str:
 def is_composed(text: str) -> bool:
     """Tell whether a text is in NFC."""
     return unicodedata.is_normalized("NFC", text)
+
+
+def is_there(path: Path) -> bool:
+    """Tell whether there is a file or a folder of this name; a name that no disk could hold is not there."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def as_on_disk(path: Path) -> Path:
+    """Return a path as the disk writes it: a name in another Unicode form (macOS decomposes names) is the same name."""
+    if str(path).isascii() or is_there(path):
+        return path
+    folder = as_on_disk(path.parent)
+    if not folder.is_dir() or not os.access(folder, os.R_OK):
+        return path
+    name = composed(path.name)
+    same = (entry for entry in folder.iterdir() if composed(entry.name) == name)
+    return next(same, folder / path.name)

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from dpr.config import DEFAULT_ENCODER
 from dpr.console import VersionOption, print_json, run, show_progress
-from dpr.data.intake import ReadRules
+from dpr.data.intake import Intake, ReadRules
 from dpr.errors import ConfigError
 from dpr.store.generation import publish_again, read_all, read_current, remove_generations
 from dpr.text.registry import analyzer as analyzer_by_name
@@ -164,15 +164,19 @@ def delete_command(
         list[str] | None, typer.Option("--id", metavar="ID", help="Id of a passage or of a document; repeatable.")
     ] = None,
     ids: Annotated[Path | None, typer.Option("--ids", metavar="FILE", help="A file of such ids, one a line.")] = None,
+    encoding: Encoding = "utf-8",
     as_json: Json = False,
 ) -> None:
     """Delete passages from INDEX by their ids, or by their documents' ids."""
     from dpr.data.files import read_lines
     from index_builder.update import delete
 
-    names = {*(id or []), *(line.strip() for _, line in (read_lines(ids) if ids else ()))}
+    intake = Intake(ReadRules(encoding).encoding)
+    names = {*(id or []), *(line.strip() for _, line in (read_lines(ids, intake) if ids else ()))}
     if not names:
         raise ConfigError("there is nothing to delete; name passages or documents with --id or --ids")
+    if broken := [name for name in names if name.encode("utf-8", "ignore").decode() != name]:
+        raise ConfigError(f"--id {broken[0]!r} is not UTF-8; write the id in the terminal's encoding, or use --ids")
     with show_progress() as progress:
         manifest = delete(index, names, _analyzer_of(index), progress, command=_command())
     show(summary(manifest), as_json)

@@ -50,7 +50,7 @@ CONFINEMENT = """
 import json, os, pathlib
 status = dict(line.split(":", 1) for line in open("/proc/self/status"))
 written = []
-for folder in ("/", "/index", "/opt/venv", "/source", "/root", "/home", "/tmp"):
+for folder in ("/", "/index", "/opt/venv", "/source", "/root", "/home", "/tmp", "/cache"):
     try:
         pathlib.Path(folder, "written").write_text("")
         written.append(folder)
@@ -206,7 +206,7 @@ def test_a_corpus_becomes_a_service_that_answers_and_stops(containers: Container
     assert result["is_answered"]
 
     confinement = json.loads(containers.run(containers.engine, "exec", container, "python", "-c", CONFINEMENT))
-    assert confinement == {"user": 10001, "capabilities": 0, "no_new_privileges": 1, "written": ["/tmp"]}  # noqa: S108
+    assert confinement == {"user": 10001, "capabilities": 0, "no_new_privileges": 1, "written": ["/tmp", "/cache"]}  # noqa: S108
 
     started = time.monotonic()
     containers.run_compose("stop", "service")

@@ -21,6 +21,7 @@ import typer
 import yaml
 from typer.core import TyperGroup
 
+from dpr.models.openvino_cache import FOLDER_VARIABLE
 from index_builder import cli as builder_cli
 from service import cli as service_cli
 from service.settings import Settings, load_settings
@@ -105,6 +106,7 @@ def test_the_service_is_healthy_when_it_is_ready(stages: dict[str, list[Instruct
 
 def test_the_service_is_set_up_by_settings_that_exist(stages: dict[str, list[Instruction]]) -> None:
     variables = {name: value for name, value in environment(stages["service"]).items() if name.startswith("DPR_")}
+    del variables[FOLDER_VARIABLE]
     assert {name.removeprefix("DPR_").lower() for name in variables} <= set(Settings.model_fields)
     settings = load_settings(**{name.removeprefix("DPR_").lower(): value for name, value in variables.items()})
     assert ip_address(settings.host).is_unspecified
@@ -173,7 +175,7 @@ def test_compose_builds_targets_that_exist(compose: dict[str, Any], stages: dict
 
 def test_compose_serves_a_read_only_index_to_this_machine_alone(compose: dict[str, Any]) -> None:
     service = compose["services"]["service"]
-    assert service["volumes"] == ["index:/index:ro"]
+    assert service["volumes"] == ["index:/index:ro", "cache:/cache"]
     assert service["ports"] == ["${BIND_ADDRESS:-127.0.0.1}:${PORT:-8000}:8000"]
     assert "profiles" not in service
 
@@ -185,7 +187,18 @@ def test_compose_runs_both_with_as_little_as_they_need(compose: dict[str, Any]) 
         assert service["tmpfs"]
 
 
-def test_every_cache_lies_in_memory(compose: dict[str, Any], stages: dict[str, list[Instruction]]) -> None:
+def test_converted_models_are_kept_on_the_disk(compose: dict[str, Any], stages: dict[str, list[Instruction]]) -> None:
+    """They have as many bytes as the models, which /tmp would take from the memory, and are needed at each start."""
+    for service in compose["services"].values():
+        stage = stages[service["build"]["target"]]
+        folder = environment(stage)[FOLDER_VARIABLE]
+        assert f"cache:{folder}" in service["volumes"]
+        assert folder in json.loads(last(stage, "VOLUME"))
+        assert any(re.search(rf"install .*--owner dpr .*{folder}\b", rest) for word, rest in stage if word == "RUN")
+    assert "cache" in compose["volumes"]
+
+
+def test_every_other_cache_lies_in_memory(compose: dict[str, Any], stages: dict[str, list[Instruction]]) -> None:
     for service in compose["services"].values():
         stage = stages[service["build"]["target"]]
         [writable] = [PurePosixPath(mount.partition(":")[0]) for mount in service["tmpfs"]]

@@ -36,11 +36,15 @@ def tokens_of(tokenizer: Any, text: str) -> tuple[Token, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """N questions and the pool of P passages; ``golds`` are the rows of each question's gold passages."""
+    """N questions and the pool of P passages; ``golds`` are the rows of each question's gold passages.
+
+    ``excluded`` are the rows that count neither as right nor as wrong for it (``excluded_ids`` of `Example`).
+    """
 
     questions: tuple[Question, ...]
     pool: tuple[Passage, ...]
     golds: tuple[tuple[int, ...], ...]
+    excluded: tuple[tuple[int, ...], ...] = ()
 
     def gold(self, number: int) -> Passage:
         """Return the first gold passage of a question."""
@@ -81,6 +85,9 @@ class Sample:
             pool=tuple(passages.values()),
             golds=tuple(
                 tuple(row_of[passage.id] for passage in example.positives if passage.id in row_of) for example in chosen
+            ),
+            excluded=tuple(
+                tuple(row_of[name] for name in example.excluded_ids if name in row_of) for example in chosen
             ),
         )
 
@@ -125,7 +132,7 @@ def judge(encoder: Encoder, sample: Sample, progress: Progress = no_progress) ->
         encoder=encoder.name,
         products=products,
         cosines=(products / np.maximum(np.outer(*lengths), np.finfo(np.float32).tiny)).astype(np.float32),
-        ranks=tuple(gold_ranks(questions, pool, sample.golds).tolist()),
+        ranks=tuple(gold_ranks(questions, pool, sample.golds, excluded=sample.excluded).tolist()),
         is_normalized=all(np.allclose(length, 1, atol=1e-2) for length in lengths),
     )
 

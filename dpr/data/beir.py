@@ -13,14 +13,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from dpr.data.files import Place
+from dpr.data.files import Place, with_packed
 from dpr.data.intake import STRICT, Intake
 from dpr.data.qrels import read_qrels
 from dpr.data.record import Record
-from dpr.data.rows import ID_NAMES, has_text, passage_of, read_jsonl
+from dpr.data.rows import ID_NAMES, TITLE_NAMES, has_text, passage_of, read_jsonl, title_of
 from dpr.data.trec_ids import escape_id
 from dpr.errors import DataError
 from dpr.types import Example, Passage, Question
+from dpr.unicode_form import is_there
 
 
 def read_beir_corpus(path: Path, intake: Intake = STRICT) -> Iterator[tuple[Place, Passage]]:
@@ -38,8 +39,9 @@ def read_beir_corpus(path: Path, intake: Intake = STRICT) -> Iterator[tuple[Plac
 def _located_passage(record: Record) -> tuple[Place, Passage]:
     if has_text(record):
         return record.place, passage_of(record)
-    if title := record.optional("title", str, "").strip():
-        return record.place, passage_of(Record({**record.fields, "text": title, "title": ""}, record.place))
+    if title := title_of(record):
+        untitled = {name: value for name, value in record.fields.items() if name not in TITLE_NAMES}
+        return record.place, passage_of(Record({**untitled, "text": title}, record.place))
     return record.place, Passage(record.identifier(*ID_NAMES), "")
 
 
@@ -56,7 +58,7 @@ def read_beir(path: Path, intake: Intake = STRICT) -> Iterator[Example]:
         intake: how to read all three files.
 
     Raises:
-        DataError: a row has another form, or no judged question is there.
+        DataError: a row has another form.
     """
     folder, qrels = _folder(path), _qrels_file(path)
     judgements = read_qrels(qrels, intake)
@@ -64,7 +66,8 @@ def read_beir(path: Path, intake: Intake = STRICT) -> Iterator[Example]:
     passages: dict[str, Passage] = {}
     own_documents: set[str] = set()
     for _, passage in read_beir_corpus(folder, intake):
-        if (column := _column_of(passage.id, judged)) is not None:
+        column = _column_of(passage.id, judged)
+        if column == passage.id or (column is not None and column not in passages):
             passages[column] = passage
         if _column_of(passage.id, judgements) is not None:
             own_documents.add(passage.id)
@@ -73,15 +76,15 @@ def read_beir(path: Path, intake: Intake = STRICT) -> Iterator[Example]:
         if (column := _column_of(question.id, judgements)) is not None:
             unread.pop(column, None)
             yield _example(question, judgements[column], passages, own_documents)
-    if len(unread) == len(judgements):
-        cause = f"none of the {len(judgements)} judged questions is in queries.jsonl; fetch the files of one data set"
-        intake.on_bad_row(DataError.at(qrels, None, cause))  # other bad rows may be why, and are told with it
     for column in unread:
         yield _example(Question(column, ""), judgements[column], passages, own_documents)
 
 
 def _question(record: Record) -> Question:
-    return Question(record.identifier(*ID_NAMES), record.optional("text", str, ""))
+    identity = record.identifier(*ID_NAMES)
+    if not identity:
+        raise record.error("the question has no '_id', by which it is judged")
+    return Question(identity, record.optional("text", str, ""))
 
 
 def _column_of(identity: str, judged: Collection[str]) -> str | None:
@@ -95,12 +98,13 @@ def _example(
     judged = [(passages.get(column, Passage(column, "")), grade) for column, grade in grades.items()]
     positives = {passage: grade for passage, grade in judged if grade > 0}
     is_relevant = any(passage.id == question.id for passage in positives)
+    excluded = (question.id,) if question.id in own_documents and not is_relevant else ()
     return Example(
         question,
         positives=tuple(positives),
-        negatives=tuple(passage for passage, grade in judged if grade <= 0),
+        negatives=tuple(passage for passage, grade in judged if grade <= 0 and passage.id not in excluded),
         grades=tuple(positives.values()) if any(grade != 1 for grade in positives.values()) else (),
-        excluded_ids=(question.id,) if question.id in own_documents and not is_relevant else (),
+        excluded_ids=excluded,
     )
 
 
@@ -117,11 +121,9 @@ def _part(folder: Path, name: str) -> Path:
     Raises:
         DataError: the folder holds data sets of its own instead, as CQADupStack's does.
     """
-    plain, compressed = folder / name, folder / f"{name}.gz"
-    if plain.exists():
-        return plain
-    if compressed.exists():
-        return compressed
+    plain, *compressed = (folder / form for form in with_packed((name,)))
+    if there := [file for file in (plain, *compressed) if is_there(file)]:
+        return there[0]
     if inner := sorted(file.parent.name for file in folder.glob(f"*/{name}*")):
         cause = f"holds {len(inner)} data sets ({', '.join(inner)}); name one of them, as in beir:{folder / inner[0]}"
         raise DataError.at(folder, None, cause)

@@ -47,7 +47,7 @@ class Examples(Iterator[Example]):
         self.without_text = 0
         self._bad_rows = bad_rows or BadRows()
         distinct = self._distinct(examples, path)
-        self._examples = distinct if articles is None else select_articles(distinct, *articles)
+        self._examples = distinct if articles is None else _selected(distinct, path, articles)
 
     def __next__(self) -> Example:
         return next(self._examples)
@@ -68,8 +68,21 @@ class Examples(Iterator[Example]):
                 self._bad_rows.add(DataError.at(path, None, cause))
         self._bad_rows.refuse()
         if not content_of:
-            raise DataError.at(path, None, f"there is no question in it{self._bad_rows.named()}")
+            cause = "there is no question in it"
+            if self.without_text:
+                cause += f", of {self.without_text} that it judges; fetch the files of one data set"
+            raise DataError.at(path, None, f"{cause}{self._bad_rows.named()}")
         self._bad_rows.log(logger)
+
+
+def _selected(examples: Iterator[Example], path: Path, articles: Articles) -> Iterator[Example]:
+    """Yield the questions of some articles; that there are none is said with the file."""
+    whole = list(examples)
+    try:
+        chosen = list(select_articles(whole, *articles))
+    except DataError as error:
+        raise DataError.at(path, None, str(error)) from None
+    yield from chosen
 
 
 def without_empty_passages(example: Example) -> Example:

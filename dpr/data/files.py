@@ -11,7 +11,7 @@ import gzip
 import io
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from dpr.data.intake import STRICT, Intake, WholeFileError
 from dpr.errors import DataError
-from dpr.unicode_form import composed
+from dpr.unicode_form import as_on_disk
 
 LARGEST_LINE_BYTES = 1 << 25
 """Of a line, or of an object in a list: no passage has 32 MiB."""
@@ -30,10 +30,20 @@ LARGEST_FILE_BYTES = 1 << 30
 """Of a file that has to be read whole, unpacked."""
 
 LARGEST_RATIO = 100
-"""How many times its size such a file may unpack to; text packs to a third or a tenth."""
+"""How many times its size a file may unpack to; text packs to a third or a tenth."""
 
 RATIO_COUNTS_FROM_BYTES = 1 << 26
 """A file that unpacks to less may have any ratio."""
+
+PACKED_ENDINGS = (".gz", ".zst")
+
+_OTHER_FORMATS: Mapping[bytes, str] = {
+    b"\x1f\x8b": "gzip data; let its name end in .gz",
+    b"\x28\xb5\x2f\xfd": "zstd data; let its name end in .zst",
+    b"PK\x03\x04": "a ZIP archive, as Excel's files are; unpack it, or save the table as CSV",
+    b"PAR1": "Parquet; let its name end in .parquet",
+}
+"""What a file is that begins so, and is no text."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _BLOCK_BYTES = 1 << 20
@@ -55,16 +65,9 @@ class Place:
         return DataError.at(str(self), None, cause)
 
 
-def as_on_disk(path: Path) -> Path:
-    """Return a path as the disk writes it: a name in another Unicode form (macOS decomposes names) is the same name."""
-    if str(path).isascii() or path.exists():
-        return path
-    folder = as_on_disk(path.parent)
-    if not folder.is_dir() or not os.access(folder, os.R_OK):
-        return path
-    name = composed(path.name)
-    same = (entry for entry in folder.iterdir() if composed(entry.name) == name)
-    return next(same, folder / path.name)
+def with_packed(endings: Iterable[str]) -> tuple[str, ...]:
+    """Return endings of names, each also as that of a compressed file."""
+    return tuple(ending + packed for ending in endings for packed in ("", *PACKED_ENDINGS))
 
 
 def open_binary(path: Path) -> BinaryIO:
@@ -75,9 +78,9 @@ def open_binary(path: Path) -> BinaryIO:
     """
     path = as_on_disk(path)
     try:
-        if path.suffix == ".gz":
+        if path.suffix.lower() == ".gz":
             return cast("BinaryIO", gzip.open(path, "rb"))
-        if path.suffix == ".zst":
+        if path.suffix.lower() == ".zst":
             return cast("BinaryIO", io.BufferedReader(pa.input_stream(path, compression="zstd")))
         return path.open("rb")
     except FileNotFoundError:
@@ -86,6 +89,27 @@ def open_binary(path: Path) -> BinaryIO:
         raise DataError.at(path, None, "is a folder where a file is expected") from None
     except OSError as error:
         raise DataError.at(path, None, f"cannot be opened: {error.strerror or error}") from None
+
+
+class _Unpacked(io.RawIOBase):
+    """What a compressed file unpacks to, as long as it can be text."""
+
+    def __init__(self, file: BinaryIO, path: Path) -> None:
+        self._file = cast("io.BufferedIOBase", file)
+        self._path = path
+        self._size_bytes = 0
+        self._largest_bytes = max(RATIO_COUNTS_FROM_BYTES, LARGEST_RATIO * as_on_disk(path).stat().st_size)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # any writable buffer, as RawIOBase says
+        count = self._file.readinto(buffer)
+        self._size_bytes += count
+        if self._size_bytes > self._largest_bytes:
+            cause = f"unpacks to more than {LARGEST_RATIO} times its size, as no text does; unpack it and look at it"
+            raise WholeFileError.at(self._path, None, cause)
+        return count
 
 
 class _AsUtf8(io.RawIOBase):
@@ -109,18 +133,27 @@ def reading(path: Path, encoding: str = "utf-8") -> Iterator[io.BufferedReader]:
 
     Raises:
         DataError: in the block, where the file turns out to be truncated, damaged, or in no such encoding.
+        WholeFileError: it is of another format, or unpacks to more than `LARGEST_RATIO` times its size.
     """
     with open_binary(path) as file:
         try:
+            is_packed = path.suffix.lower() in PACKED_ENDINGS
+            binary: io.BufferedReader = io.BufferedReader(
+                _Unpacked(file, path) if is_packed else cast("io.RawIOBase", file), 1 << 16
+            )
+            beginning = binary.peek(1)
+            for magic, format_name in _OTHER_FORMATS.items():
+                if beginning.startswith(magic):
+                    raise WholeFileError.at(path, None, f"is not text but {format_name}")
             is_utf8 = codecs.lookup(encoding).name == "utf-8"
-            yield io.BufferedReader(cast("io.RawIOBase", file) if is_utf8 else _AsUtf8(file, encoding), 1 << 16)
+            yield binary if is_utf8 else io.BufferedReader(_AsUtf8(binary, encoding), 1 << 16)
         except UnicodeError as error:
             cause = f"is not in the encoding {encoding} ({error}); name another with --encoding, or save it as UTF-8"
             raise WholeFileError.at(path, None, cause) from None
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise DataError.at(path, None, f"the gzip data is truncated or damaged ({error}); fetch it again") from None
         except OSError as error:
-            if path.suffix == ".zst" and error.strerror is None:  # of the decompression, not of the disk
+            if path.suffix.lower() == ".zst" and error.strerror is None:  # of the decompression, not of the disk
                 cause = f"the zstd data is truncated or damaged ({error}); fetch it again"
                 raise DataError.at(path, None, cause) from None
             raise DataError.at(path, None, f"cannot be read: {error.strerror or error}") from None
@@ -133,17 +166,33 @@ def decode(raw: bytes | bytearray, place: Place) -> str:
         DataError: the bytes are not UTF-8.
         WholeFileError: they look like another encoding. A NUL counts as that: it is what UTF-16 looks like here.
     """
-    if b"\0" in raw:
-        cause = "holds a NUL character, as UTF-16 text does; give --encoding utf-16, or save the file as UTF-8"
-        raise WholeFileError(f"{place}: {cause}")
+    refuse_nul(raw, place)
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        cause = f"is not UTF-8 (byte 0x{raw[error.start]:02x} at position {error.start})"
-        if _looks_like_cp949(raw):
-            remedy = "it looks like Korean in cp949 (euc-kr): give --encoding cp949, or save the file as UTF-8"
-            raise WholeFileError(f"{place}: {cause}; {remedy}") from None
-        raise place.error(f"{cause}; give its --encoding, or save the file as UTF-8") from None
+        raise not_utf8(error, place, f" at position {error.start}") from None
+
+
+def refuse_nul(raw: bytes | bytearray, place: Place) -> None:
+    """Refuse a NUL character.
+
+    Raises:
+        WholeFileError: there is one.
+    """
+    if b"\0" in raw:
+        cause = "holds a NUL character, as UTF-16 text does; give --encoding utf-16, or save the file as UTF-8"
+        raise WholeFileError(f"{place}: {cause}")
+
+
+def not_utf8(error: UnicodeDecodeError, place: Place, where: str = "") -> DataError:
+    """Return the error of bytes that are not UTF-8, which names the encoding that they look like."""
+    cause = f"is not UTF-8 (byte 0x{error.object[error.start]:02x}{where})"
+    if b"\0" in error.object:
+        return WholeFileError(f"{place}: {cause}; it looks like UTF-16: give --encoding utf-16, or save it as UTF-8")
+    if _looks_like_cp949(error.object):
+        remedy = "it looks like Korean in cp949 (euc-kr): give --encoding cp949, or save the file as UTF-8"
+        return WholeFileError(f"{place}: {cause}; {remedy}")
+    return place.error(f"{cause}; give its --encoding, or save the file as UTF-8")
 
 
 def _looks_like_cp949(raw: bytes | bytearray) -> bool:
@@ -156,17 +205,15 @@ def read_text(path: Path, encoding: str = "utf-8") -> str:
     """Read a whole file; for files whose format cannot be read piece by piece.
 
     Raises:
-        DataError: it cannot be read, or is too large, unpacked or by what it unpacks to.
+        DataError: it cannot be read, or is too large.
     """
     content = bytearray()
     with reading(path, encoding) as file:
-        largest = LARGEST_FILE_BYTES
-        if path.suffix in (".gz", ".zst"):
-            largest = min(largest, max(RATIO_COUNTS_FROM_BYTES, LARGEST_RATIO * path.stat().st_size))
         while block := file.read(_BLOCK_BYTES):
             content += block
-            if len(content) > largest:
-                cause = f"holds more than {largest >> 20:,} MiB, and is of a form that is read whole; split it"
+            if len(content) > LARGEST_FILE_BYTES:
+                size = f"{LARGEST_FILE_BYTES >> 20:,} MiB"
+                cause = f"holds more than {size}, and is of a form that is read whole; split it"
                 raise DataError.at(path, None, cause)
     if content.startswith(_BYTE_ORDER_MARK):
         del content[: len(_BYTE_ORDER_MARK)]

@@ -73,7 +73,7 @@ class ReadRules:
         try:
             codecs.lookup(self.encoding)
             b"12".decode(self.encoding, "ignore")  # a codec that is not of text, such as base64, refuses
-        except (LookupError, UnicodeError):
+        except (LookupError, ValueError):  # a name that holds a NUL, too
             raise ConfigError(
                 f"--encoding is {self.encoding!r}, which is no text encoding; choose one such as utf-8, cp949, euc-kr "
                 "or utf-16"
@@ -106,12 +106,12 @@ class BadRows:
         """Refuse the rows together, unless they are to be skipped.
 
         Raises:
-            DataError: there are some; a single one is its own error.
+            DataError: there are some; a single one is told in one line.
         """
         if self.skip or not self.count:
             return
         if self.count == 1:
-            raise self.first_errors[0]
+            raise DataError(f"{self.first_errors[0]}; correct the row, or leave it out (--skip-bad-rows)")
         raise DataError(f"{self.count:,} rows are bad; correct them, or leave them out (--skip-bad-rows){self.named()}")
 
     def named(self) -> str:

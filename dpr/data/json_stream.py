@@ -13,10 +13,9 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
-from dpr.data.files import LARGEST_LINE_BYTES, Place, decode, reading
+from dpr.data.files import LARGEST_LINE_BYTES, Place, not_utf8, reading, refuse_nul
 from dpr.data.intake import STRICT, Intake, WholeFileError
 from dpr.data.record import Record, parse_record
-from dpr.errors import DataError
 
 _BLOCK_CHARACTERS = 1 << 20
 
@@ -35,13 +34,12 @@ def read_objects(path: Path, intake: Intake = STRICT) -> Iterator[Record]:
         return parse_record(text, Place(path, line))
 
     with reading(path, intake.encoding) as raw:
-        decode(raw.peek(1).rpartition(b"\n")[0], Place(path))  # another encoding is recognized by whole lines
+        refuse_nul(raw.peek(1), Place(path))
         with TextIOWrapper(raw, encoding="utf-8-sig") as file:
             try:
                 yield from intake.sift(record, _object_texts(file, path))
             except UnicodeDecodeError as error:
-                cause = f"is not UTF-8 ({error.reason}); give its --encoding, or save the file as UTF-8"
-                raise DataError.at(path, None, cause) from None
+                raise not_utf8(error, Place(path)) from None
 
 
 def _object_texts(file: TextIO, path: Path) -> Iterator[tuple[int, str]]:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dpr.data.files import Place, open_binary
+from dpr.data.files import Place, open_binary, with_packed
 from dpr.data.identity import content_id
 from dpr.data.intake import STRICT, Intake
 from dpr.data.record import Record
@@ -33,10 +33,10 @@ GRADE_NAMES = ("label", "score")
 
 _HEADER = Header(
     key="question",
-    # One of the two names is enough: where the other is misspelt, the first row is then said to lack it.
-    needs=(frozenset((*QUESTION_NAMES, *PASSAGE_NAMES)),),
+    needs={"question": frozenset(QUESTION_NAMES), "passage": frozenset(PASSAGE_NAMES)},
     headerless=("question", "passage", "title"),
     other_names=frozenset((*TITLE_NAMES, *GRADE_NAMES, "id", "passage_id", "answer", "negative")),
+    has_short_rows=True,
 )
 
 
@@ -140,20 +140,19 @@ def _read_table(read: Callable[[Path, Intake, Header], Iterator[Record]]) -> Cal
 
 _FORMATS: Mapping[str, Callable[[Path, Intake], Iterator[Record]]] = {
     ".jsonl": read_jsonl,
-    ".jsonl.gz": read_jsonl,
     ".tsv": _read_table(read_tsv),
-    ".tsv.gz": _read_table(read_tsv),
     ".csv": _read_table(read_csv),
-    ".csv.gz": _read_table(read_csv),
 }
 
 
 def _rows(path: Path, intake: Intake) -> Iterator[Record]:
     for ending, read in _FORMATS.items():
-        if path.name.lower().endswith(ending):
+        if path.name.lower().endswith(with_packed((ending,))):
             return read(path, intake)
     with open_binary(path):  # that it does not exist, or is a folder, is said first
-        raise DataError.at(path, None, f"is no file of pairs by its ending; use one of {', '.join(_FORMATS)}")
+        raise DataError.at(
+            path, None, f"is no file of pairs by its ending; use one of {', '.join(with_packed(_FORMATS))}"
+        )
 
 
 def _label_name(row: Record) -> str | None:

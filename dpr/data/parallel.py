@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dpr.data.files import open_binary
+from dpr.data.files import open_binary, with_packed
 from dpr.data.intake import UTF8_RULES, BadRows, Intake, ReadRules
 from dpr.data.record import Record
 from dpr.data.tables import Header, read_tsv
@@ -15,9 +15,9 @@ from dpr.errors import DataError
 
 logger = logging.getLogger(__name__)
 
-PARALLEL_ENDINGS = (".tsv", ".tsv.gz")
+PARALLEL_ENDINGS = with_packed((".tsv",))
 _COLUMNS = ("source", "target")
-_HEADER = Header("source", tuple(frozenset((name,)) for name in _COLUMNS), _COLUMNS, refuses=False)
+_HEADER = Header("source", {name: frozenset((name,)) for name in _COLUMNS}, _COLUMNS, refuses=False)
 
 
 @dataclass(frozen=True, slots=True)

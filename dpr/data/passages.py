@@ -18,7 +18,7 @@ from dpr.data.beir import read_beir, read_beir_corpus
 from dpr.data.boolq import read_boolq
 from dpr.data.dpr_json import read_dpr_json
 from dpr.data.examples import Articles, Examples
-from dpr.data.files import Place, as_on_disk
+from dpr.data.files import Place
 from dpr.data.identity import UniquePassages, with_composed_names
 from dpr.data.intake import UTF8_RULES, BadRows, Intake, ReadRules
 from dpr.data.pairs import read_pairs
@@ -30,6 +30,7 @@ from dpr.data.split import article_of, article_of_question
 from dpr.data.squad import read_squad, read_squad_passages
 from dpr.errors import DataError
 from dpr.types import Example, Passage
+from dpr.unicode_form import as_on_disk, is_there
 
 Located = Iterator[tuple[Place, Passage]]
 
@@ -85,7 +86,7 @@ KINDS: Mapping[str, Kind] = {
 }
 """What may stand before the colon of ``kind:PATH``."""
 
-_ARTICLES = re.compile(r"(.+)@(-?\d*):(-?\d*)")
+_ARTICLES = re.compile(r"(.+)@((?:-?[0-9]+)?):((?:-?[0-9]+)?)")
 _KIND_AND_PATH = re.compile(r"([A-Za-z][\w.-]*):(.+)")
 
 
@@ -152,23 +153,34 @@ def files_of(source: str) -> list[Path]:
 def _articles(source: str) -> tuple[str, Articles | None]:
     """Return a source without its articles, and the first and the last (excluded) of them where it names some."""
     match = _ARTICLES.fullmatch(source)
-    if match is None or as_on_disk(Path(source)).exists():
+    if match is None or is_there(as_on_disk(Path(source))):
         return source, None
     whole, *ends = match.groups()
-    if _KIND_AND_PATH.fullmatch(whole) is None or as_on_disk(Path(whole)).exists():
+    if _KIND_AND_PATH.fullmatch(whole) is None or is_there(as_on_disk(Path(whole))):
         raise DataError(f"{source}: only a kind:PATH has articles to choose; index the whole file, or cut it before")
     first, last = (int(end) if end else None for end in ends)
     return whole, (first, last)
 
 
 def _parse(source: str) -> tuple[Kind | None, Path]:
+    if not source.strip():
+        raise DataError(f"the source {source!r} is empty; name a file, a folder or kind:PATH")
     match = _KIND_AND_PATH.fullmatch(source)
-    if match is None or as_on_disk(Path(source)).exists():
-        return None, as_on_disk(Path(source))
+    if match is None or is_there(as_on_disk(Path(source))):
+        return None, _path(source)
     name, path = match.groups()
     if name not in KINDS:
         raise DataError(f"{source}: unknown kind {name!r}; use one of {', '.join(KINDS)}, or the path of a file alone")
-    return KINDS[name], as_on_disk(Path(path))
+    return KINDS[name], _path(path)
+
+
+def _path(name: str) -> Path:
+    path = as_on_disk(Path(name))
+    try:
+        path.exists()
+    except (OSError, ValueError) as error:  # such as a name that is too long for the disk
+        raise DataError.at(path, None, f"cannot be opened: {getattr(error, 'strerror', None) or error}") from None
+    return path
 
 
 def _all_located(sources: Iterable[str], intake: Intake, bad_rows: BadRows) -> Located:

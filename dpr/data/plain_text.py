@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dpr.data.files import read_lines
+from dpr.data.files import read_lines, with_packed
 from dpr.data.intake import UTF8_RULES, BadRows, Intake, ReadRules
 from dpr.data.passages import read_passages
 
 logger = logging.getLogger(__name__)
 
-PLAIN_ENDINGS = (".txt", ".txt.gz")
+PLAIN_ENDINGS = with_packed((".txt",))
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,12 +82,12 @@ def columns(line: str, expected: Sequence[int]) -> list[str]:
 
 
 def is_number(text: str) -> bool:
-    """Tell whether a text writes a number, be it NaN."""
+    """Tell whether a text writes a number, be it NaN; ``1_0``, which Python takes for ten, is none."""
     try:
         float(text)
     except ValueError:
         return False
-    return True
+    return "_" not in text
 
 
 def whole_number(text: str) -> int | None:

@@ -9,15 +9,16 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+from dpr.data.files import with_packed
 from dpr.data.intake import STRICT, Intake
 from dpr.data.record import Record
 from dpr.data.tables import Header, read_tsv
 from dpr.types import Example, Question
 
-QUESTIONS_ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+QUESTIONS_ENDINGS = with_packed((".csv", ".tsv"))
 
 _COLUMNS = ("question", "answers")
-_HEADER = Header("question", tuple(frozenset((name,)) for name in _COLUMNS), _COLUMNS, refuses=False)
+_HEADER = Header("question", {name: frozenset((name,)) for name in _COLUMNS}, _COLUMNS, refuses=False)
 
 
 def read_questions_csv(path: Path, intake: Intake = STRICT) -> Iterator[Example]:
@@ -36,6 +37,11 @@ def _example(numbered: tuple[int, Record]) -> Example:
         answers = ast.literal_eval(cell.strip())
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         answers = None
-    if not isinstance(answers, list) or not all(isinstance(answer, str) and answer.strip() for answer in answers):
+    if not isinstance(answers, list) or not all(map(_is_answer, answers)):
         raise row.error(f"the answers {cell[:80]!r} are no list of strings as Python writes it, such as ['Busan']")
     return Example(Question(str(number), row.text("question").strip(), tuple(answers)), positives=())
+
+
+def _is_answer(value: object) -> bool:
+    """Tell whether a value is a text; half of a surrogate pair, which a Python literal can hold, is none."""
+    return isinstance(value, str) and bool(value.strip()) and value.encode("utf-8", "ignore").decode() == value

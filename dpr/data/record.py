@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from math import isnan
 from typing import TypeVar
 
 import orjson
 
 from dpr.data.files import Place
+from dpr.data.intake import Intake
 from dpr.errors import DataError
 from dpr.unicode_form import composed
 
 T = TypeVar("T")
+
+_LARGEST_EXACT = 2**53
+"""Of the whole numbers in a float; JSON's reader makes one of a number of more than 64 bits."""
 
 _TYPE_NAMES: dict[type, str] = {
     bool: "true or false",
@@ -92,12 +97,14 @@ class Record:
         as it is: ``"1.0"`` may be the number of a section.
 
         Raises:
-            DataError: it is neither a string nor a whole number.
+            DataError: it is neither a string nor a whole number, or a number of which digits are lost.
         """
         for name in names:
             value = self.value(name)
             if value is None:
                 continue
+            if isinstance(value, float) and abs(value) > _LARGEST_EXACT:
+                raise self.error(f"{name!r} is {value}, a number too large to be exact; write it as a string")
             if isinstance(value, float) and value.is_integer():
                 value = int(value)
             if type(value) not in (str, int):
@@ -125,6 +132,10 @@ class Record:
         """Return a list of objects, each a record at the same place; empty where it is absent."""
         return [self._child(name, value) for value in self.optional(name, list, [])]
 
+    def sifted_records(self, name: str, intake: Intake) -> Iterator[Record]:
+        """Yield the objects of a list as `records` does; each that is none is a bad row for itself."""
+        return intake.sift(partial(self._child, name), self.optional(name, list, []))
+
     def _child(self, name: str, value: object) -> Record:
         if not isinstance(value, dict):
             raise self.error(f"{name!r} holds {type_name(value)} where each item is to be an object")
@@ -132,7 +143,7 @@ class Record:
 
 
 def parse_record(text: str, place: Place) -> Record:
-    """Parse a JSON object.
+    """Parse a JSON object; the names of its fields are composed.
 
     Raises:
         DataError: it is not JSON, or not an object.
@@ -140,7 +151,7 @@ def parse_record(text: str, place: Place) -> Record:
     value = parse_json(text, place)
     if not isinstance(value, dict):
         raise place.error(f"is {type_name(value)} where a JSON object is expected")
-    return Record(value, place)
+    return Record({composed(name): item for name, item in value.items()}, place)
 
 
 def parse_json(text: str, place: Place) -> object:

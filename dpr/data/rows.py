@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dpr.data import tables
-from dpr.data.files import Place, open_binary, read_lines
+from dpr.data.files import Place, open_binary, read_lines, with_packed
 from dpr.data.identity import content_id
 from dpr.data.intake import STRICT, Intake, WholeFileError
 from dpr.data.record import Record, parse_record
 from dpr.data.tables import Header
 from dpr.errors import DataError
 from dpr.types import Passage
+from dpr.unicode_form import composed
 
 TEXT_NAMES = ("text", "passage", "contents", "content", "body", "본문", "내용")
 TITLE_NAMES = ("title", "제목")
@@ -27,13 +28,13 @@ _PASSAGE_COLUMNS = (*ID_NAMES, *TEXT_NAMES, *TITLE_NAMES, "document_id", "start"
 
 PASSAGE_HEADER = Header(
     key="text",
-    needs=(frozenset(TEXT_NAMES),),
+    needs={"text": frozenset(TEXT_NAMES)},
     headerless=("id", "text", "title"),
     other_names=frozenset((*ID_NAMES, *TITLE_NAMES, "document_id", "start")),
 )
 """Without a header, columns are those of DPR's passages."""
 
-_QA_ENDINGS = (".qa.csv", ".qa.csv.gz", ".qa.tsv", ".qa.tsv.gz")
+_QA_ENDINGS = with_packed((".qa.csv", ".qa.tsv"))
 
 
 def read_jsonl(path: Path, intake: Intake = STRICT) -> Iterator[Record]:
@@ -51,32 +52,55 @@ def read_csv(path: Path, intake: Intake = STRICT, header: Header = PASSAGE_HEADE
     return tables.read_csv(path, header, intake)
 
 
-def read_parquet(path: Path, _intake: Intake = STRICT, names: Collection[str] = _PASSAGE_COLUMNS) -> Iterator[Record]:
-    """Yield each row, with only the columns of these names, a batch of rows in memory at a time."""
+def read_parquet(
+    path: Path,
+    _intake: Intake = STRICT,
+    names: Collection[str] = _PASSAGE_COLUMNS,
+    needs: Sequence[str] = TEXT_NAMES,
+) -> Iterator[Record]:
+    """Yield each row, with only the columns of these names, a batch of rows in memory at a time.
+
+    Raises:
+        WholeFileError: the file has none of the columns that it ``needs``, or one twice.
+    """
     with open_binary(path) as raw:
         try:
             file = pq.ParquetFile(raw)
-            columns = [name for name in file.schema_arrow.names if name in names]
+            columns = _known_columns(path, file.schema_arrow.names, names, needs)
             number = 0
-            for batch in file.iter_batches(batch_size=_PARQUET_BATCH_ROWS, columns=columns):
+            for batch in file.iter_batches(batch_size=_PARQUET_BATCH_ROWS, columns=list(columns.values())):
                 for row in batch.to_pylist():
                     number += 1
-                    yield Record(row, Place(path, number, unit="row"))
+                    fields = {name: row[column] for name, column in columns.items()}
+                    yield Record(fields, Place(path, number, unit="row"))
         except (pa.ArrowException, OSError) as error:
             cause = str(error).splitlines()[0]
             raise DataError.at(path, None, f"cannot be read as Parquet ({cause})") from None
 
 
-ROW_FORMATS: Mapping[str, Callable[[Path, Intake], Iterator[Record]]] = {
+def _known_columns(path: Path, columns: Sequence[str], names: Collection[str], needs: Sequence[str]) -> dict[str, str]:
+    """Return the column of each known name, in whatever case and Unicode form it is written."""
+    column_of: dict[str, str] = {}
+    for column in columns:
+        name = composed(column).strip().lower()
+        if name in column_of:
+            raise WholeFileError.at(path, None, f"has the column {name!r} twice; rename one of them")
+        if name in names:
+            column_of[name] = column
+    if column_of.keys().isdisjoint(needs):
+        cause = f"has no column {needs[0]!r} (it has {', '.join(columns)}); rename the column that is meant"
+        raise WholeFileError.at(path, None, cause)
+    return column_of
+
+
+_TEXT_FORMATS: Mapping[str, Callable[[Path, Intake], Iterator[Record]]] = {
     ".jsonl": read_jsonl,
-    ".jsonl.gz": read_jsonl,
-    ".jsonl.zst": read_jsonl,
     ".tsv": read_tsv,
-    ".tsv.gz": read_tsv,
-    ".tsv.zst": read_tsv,
     ".csv": read_csv,
-    ".csv.gz": read_csv,
-    ".csv.zst": read_csv,
+}
+
+ROW_FORMATS: Mapping[str, Callable[[Path, Intake], Iterator[Record]]] = {
+    **{packed: read for ending, read in _TEXT_FORMATS.items() for packed in with_packed((ending,))},
     ".parquet": read_parquet,
 }
 """How to read a file, by its ending."""
@@ -120,14 +144,23 @@ def passage_of(record: Record) -> Passage:
     one of its content.
     """
     text = record.text(_text_name(record))
-    title = next((name for name in TITLE_NAMES if record.value(name) is not None), TITLE_NAMES[0])
     return Passage(
         id=record.identifier(*ID_NAMES) or content_id(text),
         text=text,
-        title=record.optional(title, str, "").strip(),
+        title=title_of(record),
         document_id=record.identifier("document_id"),
         start=_start(record),
     )
+
+
+def title_of(record: Record) -> str:
+    """Return the title of a row, under one of `TITLE_NAMES`; empty where it has none.
+
+    Raises:
+        DataError: it is not a string.
+    """
+    name = next((name for name in TITLE_NAMES if record.value(name) is not None), TITLE_NAMES[0])
+    return record.optional(name, str, "").strip()
 
 
 def _text_name(record: Record) -> str:

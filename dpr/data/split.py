@@ -21,9 +21,8 @@ def select_articles(examples: Iterable[Example], first: int | None, last: int | 
         by_article.setdefault(article_of_question(example), []).append(example)
     chosen = list(by_article.values())[first:last]
     if not chosen:
-        raise DataError(
-            f"there is no article from {first} to {last} in a data set that has {len(by_article)}; choose others"
-        )
+        ends = ":".join("" if end is None else str(end) for end in (first, last))
+        raise DataError(f"@{ends} names no article of a data set that has {len(by_article)}; choose others")
     for article in chosen:
         yield from article
 

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 
-from dpr.data.files import Place, read_text
+from dpr.data.files import Place, read_text, with_packed
 from dpr.data.identity import content_id
 from dpr.data.intake import STRICT, Intake, WholeFileError
 from dpr.data.record import Record, parse_json, type_name
@@ -31,7 +31,17 @@ PARAGRAPH_BREAK = "\n\n"
 _ID_NAMES = ("id", "guid", "question_id")
 _TITLE_NAMES = ("title", "doc_title")
 
-_FLAT_COLUMNS = (*_ID_NAMES, *_TITLE_NAMES, "doc_id", "context", "question", "answers", "is_impossible", "raw_html")
+_FLAT_COLUMNS = (
+    *_ID_NAMES,
+    *_TITLE_NAMES,
+    "doc_id",
+    "context",
+    "question",
+    "answers",
+    "answer",
+    "is_impossible",
+    "raw_html",
+)
 
 _Sections = Iterable[tuple[Record, list[Record]]]
 """The paragraphs of an article, each with its questions."""
@@ -86,7 +96,7 @@ def _articles(path: Path, intake: Intake) -> Iterator[tuple[Record, _Sections]]:
     for article in records:
         _refuse_korquad_2(article)
         try:
-            sections = _sections(article)
+            sections = list(_sections(article, intake))
         except DataError as error:
             intake.on_bad_row(error)
         else:
@@ -97,18 +107,18 @@ def _records(path: Path, intake: Intake) -> tuple[bool, Iterator[Record]]:
     """Return whether a file is flat, and its rows or articles."""
     name = path.name.lower()
     if name.endswith(".parquet"):
-        return True, read_parquet(path, intake, _FLAT_COLUMNS)
-    if name.endswith((".jsonl", ".jsonl.gz", ".jsonl.zst")):
+        return True, read_parquet(path, intake, _FLAT_COLUMNS, needs=("context",))
+    if name.endswith(with_packed((".jsonl",))):
         return True, read_jsonl(path, intake)
     text = read_text(path, intake.encoding)
     try:
         root = parse_json(text, Place(path))
     except DataError:
-        if text.partition("\n")[0].rstrip().endswith("}"):  # several objects, each on its line
+        if text.lstrip().partition("\n")[0].rstrip().endswith("}"):  # several objects, each on its line
             return True, read_jsonl(path, intake)
         raise
     if isinstance(root, dict) and root.get("data") is None:
-        root = [root] if "context" in root else root
+        root = [root] if not root.keys().isdisjoint(("context", "paragraphs")) else root
     else:
         root = root["data"] if isinstance(root, dict) else root
     if not isinstance(root, list):
@@ -156,11 +166,25 @@ def _with_first(first: Record, rows: Iterable[Record]) -> Iterator[Record]:
     yield from rows
 
 
-def _sections(article: Record) -> _Sections:
+def _sections(article: Record, intake: Intake) -> Iterator[tuple[Record, list[Record]]]:
+    """Yield the paragraphs of an article; one that is bad, or a bad question, does not cost the others.
+
+    Raises:
+        DataError: it has no list of paragraphs.
+    """
     if article.value("paragraphs") is None and article.value("context") is None:
         raise article.error("has no 'paragraphs'")
-    paragraphs = [article] if article.value("paragraphs") is None else article.records("paragraphs")
-    return [(paragraph, paragraph.records("qas")) for paragraph in paragraphs]
+    if article.value("paragraphs") is None:
+        paragraphs: Iterable[Record] = [article]
+    else:
+        paragraphs = article.sifted_records("paragraphs", intake)
+    for paragraph in paragraphs:
+        try:
+            questions = list(paragraph.sifted_records("qas", intake))
+        except DataError as error:
+            intake.on_bad_row(error)
+            questions = []
+        yield paragraph, questions
 
 
 def _refuse_korquad_2(record: Record) -> None:
@@ -208,6 +232,8 @@ def _example(question: Record, passage: Passage, prefix: str) -> Example:
 def _answers(question: Record) -> list[Record]:
     """Return the answers: a list of objects, one object, or the hub's object of two lists of equal length."""
     answers = question.value("answers")
+    if answers is None and question.value("answer") is not None:
+        raise question.error("has an 'answer' where SQuAD's form has 'answers'; rename the field")
     if not isinstance(answers, dict):
         return question.records("answers")
     if not isinstance(answers.get("text"), list):

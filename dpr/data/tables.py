@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import re
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 from dpr.data.files import LARGEST_LINE_BYTES, Place, decode, raw_lines
@@ -27,9 +27,6 @@ _OPEN_CELL = re.compile(r'"[^"]*(?:""[^"]*)*')
 _LONGEST_NAME_CHARACTERS = 40
 _MOST_NAME_WORDS = 4
 
-# Prose and questions begin so, and no name of several words does.
-_BEGINS_PROSE = re.compile(r"(an?|the|its|this|that|who|what|when|where|which|why|how|is|are|do|does|did|can)\s")
-
 Row = tuple[Place, list[str] | DataError]
 """Where a row begins, and its cells or what is wrong with it."""
 
@@ -39,23 +36,26 @@ class Header:
     """How to tell whether the first row of a table is its header.
 
     Attributes:
-        key: the name of the column that a table cannot do without, as messages call it.
-        needs: sets of names in lower case; a header has a name of each.
+        key: the name of the column that a table cannot do without.
+        needs: the columns of a header as messages call them, each with its names in lower case.
         headerless: what the columns are called without a header; the first two must be there.
         other_names: of further columns: a first row of names that has one of these, but not what it ``needs``, is a
             header that is refused.
         refuses: whether a first row that only looks like a header is refused, and not read as a row.
+        has_short_rows: whether rows of data may look like headers, too: a first row without a known name is then data
+            if a cell of it has several words, or no cell of the second row has.
     """
 
     key: str
-    needs: Sequence[frozenset[str]]
+    needs: Mapping[str, frozenset[str]]
     headerless: Sequence[str]
     other_names: frozenset[str] = frozenset()
     refuses: bool = True
+    has_short_rows: bool = False
 
     def is_header(self, cells: Sequence[str]) -> bool:
         """Tell whether cells are column names, with all that a header needs."""
-        return self._has_all(cells) and (self.key in cells or self.looks_like_header(cells))
+        return not self._missing(cells) and (self.key in cells or self.looks_like_header(cells))
 
     def looks_like_header(self, cells: Sequence[str]) -> bool:
         """Tell whether cells are column names: some known ones, or words that no row of data consists of."""
@@ -65,7 +65,7 @@ class Header:
         )
         return _are_names(cells) and (are_words or not self.other_names.isdisjoint(cells))
 
-    def columns(self, cells: Sequence[str], place: Place) -> tuple[Sequence[str], bool]:
+    def columns(self, cells: Sequence[str], place: Place, second_row: Sequence[str] = ()) -> tuple[Sequence[str], bool]:
         """Return the names of the columns by the first row, and whether it is a header.
 
         Raises:
@@ -77,16 +77,22 @@ class Header:
             if twice := sorted({name for name in named if named.count(name) > 1}):
                 raise WholeFileError(f"{place}: the header has the column {twice[0]!r} twice; rename one of them")
             return names, True
-        may_be = self.looks_like_header(names) or (self._has_all(names) and _are_names(names))
-        if self.refuses and may_be:
+        missing = self._missing(names)
+        has_needed = len(missing) < len(self.needs)
+        may_be = self.looks_like_header(names) or (has_needed and _are_names(names))
+        has_known = has_needed or not self.other_names.isdisjoint(names)
+        are_words = not any(" " in name for name in names) and any(" " in name for name in _as_names(second_row))
+        is_short_row = self.has_short_rows and not has_known and not are_words
+        if self.refuses and may_be and not is_short_row:
+            column = repr(missing[0] if missing else self.key)
             raise WholeFileError(
-                f"{place}: looks like a header without a column {self.key!r} (it has {', '.join(names)}); rename the "
-                f"column that is meant to {self.key!r}, or put a header before the rows"
+                f"{place}: looks like a header without a column {column} (it has {', '.join(names)}); rename the "
+                f"column that is meant to {column}, or put a header before the rows"
             )
         return self.headerless[: max(2, len(cells))], False
 
-    def _has_all(self, cells: Sequence[str]) -> bool:
-        return all(not names.isdisjoint(cells) for names in self.needs)
+    def _missing(self, cells: Sequence[str]) -> list[str]:
+        return [column for column, names in self.needs.items() if names.isdisjoint(cells)]
 
 
 def _as_names(cells: Sequence[str]) -> list[str]:
@@ -99,7 +105,6 @@ def _are_names(cells: Sequence[str]) -> bool:
         len(cell) <= _LONGEST_NAME_CHARACTERS
         and len(cell.split()) <= _MOST_NAME_WORDS
         and not re.fullmatch(r"[\d.,-]+|.*\s.*[.?!]", cell)
-        and not _BEGINS_PROSE.match(cell)
         and (cell or index == 0)
         for index, cell in enumerate(cells)
     )
@@ -129,18 +134,18 @@ def read_csv(path: Path, header: Header, intake: Intake = STRICT) -> Iterator[Re
 
 
 def _records(rows: Iterator[Row], header: Header, intake: Intake) -> Iterator[Record]:
-    columns: Sequence[str] = ()
-    for place, cells in rows:
+    first_rows = list(islice(rows, 2))
+    if not first_rows:
+        return
+    (place, cells), *second_rows = first_rows
+    if isinstance(cells, DataError):
+        raise WholeFileError(str(cells))
+    second_cells = [cells for _, cells in second_rows if not isinstance(cells, DataError)]
+    columns, is_header = header.columns(cells, place, *second_cells)
+    for place, cells in chain(second_rows if is_header else first_rows, rows):
         if isinstance(cells, DataError):
-            if not columns:
-                raise WholeFileError(str(cells))
             intake.on_bad_row(cells)
-            continue
-        if not columns:
-            columns, is_header = header.columns(cells, place)
-            if is_header:
-                continue
-        if len(cells) == len(columns):
+        elif len(cells) == len(columns):
             yield Record(dict(zip(columns, cells, strict=True)), place)
         else:
             named = ", ".join(columns)

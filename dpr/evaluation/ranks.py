@@ -10,7 +10,11 @@ from dpr.types import FloatArray, IntArray
 
 
 def gold_ranks(
-    questions: FloatArray, vectors: FloatArray, golds: Sequence[Sequence[int]], first: IntArray | None = None
+    questions: FloatArray,
+    vectors: FloatArray,
+    golds: Sequence[Sequence[int]],
+    first: IntArray | None = None,
+    excluded: Sequence[Sequence[int]] = (),
 ) -> IntArray:
     """Return the rank of each question's best gold passage, (Q,), from 1; a tie counts against it.
 
@@ -19,6 +23,7 @@ def gold_ranks(
         vectors: the passages', (P, D), or those of their windows, (V, D): a passage scores as its best window.
         golds: rows of the passages that are right for each question.
         first: each passage's first vector, (P,), where passages have several.
+        excluded: rows of the passages that each question is not ranked against, such as itself; empty for none.
     """
     ranks = np.empty(len(questions), dtype=np.int64)
     for row, gold in enumerate(golds):
@@ -26,7 +31,7 @@ def gold_ranks(
         if first is not None:
             scores = np.maximum.reduceat(scores, first)  # (P,)
         best = scores[list(gold)].max()
-        scores[list(gold)] = -np.inf
+        scores[[*gold, *(excluded[row] if excluded else ())]] = -np.inf
         ranks[row] = 1 + np.count_nonzero(scores >= best)
     return ranks
 

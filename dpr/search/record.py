@@ -14,6 +14,7 @@ from dpr.search.fusion import Fusion
 from dpr.store.generation import rewrite_current
 from dpr.store.manifest import FusionRecord
 from dpr.store.records import RecordError, decode
+from dpr.unicode_form import as_on_disk
 
 HYBRID_LISTS = ("dense", "bm25")
 """The lists that the hybrid retriever fuses."""
@@ -66,6 +67,7 @@ def read_fusion(path: Path) -> Fusion:
     Raises:
         DataError: there is no such file, it is not of this form, or a value is out of range.
     """
+    path = as_on_disk(path)
     if not path.is_file():
         raise DataError.at(path, None, "there is no such file; dpr tune --output writes one")
     try:
@@ -76,7 +78,7 @@ def read_fusion(path: Path) -> Fusion:
         return fusion_of(decode(FusionRecord, document))
     except RequestError as error:
         raise DataError.at(path, None, str(error)) from None
-    except (RecordError, ValueError) as error:
+    except (RecordError, ValueError, OverflowError, RecursionError) as error:
         raise DataError.at(path, None, f"it is not a file of dpr tune --output ({error}); write it anew") from None
 
 

@@ -284,8 +284,9 @@ def _next_draft(layout: IndexLayout, build: str) -> GenerationDraft:
 
 def _refuse_other_content(layout: IndexLayout) -> None:
     root = layout.root
-    if root.exists() and not root.is_dir():
-        raise ConfigError(f"{root} is a file; name a folder for the index")
+    nearest = next(path for path in (root, *root.absolute().parents) if path.exists())
+    if not nearest.is_dir():
+        raise ConfigError(f"{nearest} is a file; name a folder for the index")
     if root.is_dir() and any(root.iterdir()) and not (layout.lock.exists() or layout.current.exists()):
         raise ConfigError(f"{root} holds other files and no index; name an empty or a new folder for the index")
 

@@ -21,11 +21,16 @@ from dpr.types import Example, Passage
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Questions that are never trained on, and the passages that they are looked up in."""
+    """Questions that are never trained on, and the passages that they are looked up in.
+
+    ``golds`` and ``excluded`` are rows of ``passages``: those that are right for each question, and those that count
+    neither as right nor as wrong (``excluded_ids`` of `Example`).
+    """
 
     questions: tuple[str, ...]
     passages: tuple[Passage, ...]
     golds: tuple[tuple[int, ...], ...]
+    excluded: tuple[tuple[int, ...], ...]
 
     @classmethod
     def of(cls, examples: Sequence[Example]) -> HeldOut:
@@ -43,6 +48,7 @@ class HeldOut:
             questions=tuple(example.question.text for example in asked),
             passages=tuple(pool.values()),
             golds=tuple(tuple(row[passage.id] for passage in example.positives) for example in asked),
+            excluded=tuple(tuple(row[name] for name in example.excluded_ids if name in row) for example in asked),
         )
 
     def measure(
@@ -66,4 +72,4 @@ class HeldOut:
         passage_vectors = embed(torch_compute(passage_tower, precision), passages, tokenizers[1].pad_token_id)
         for tower in towers:
             tower.train()
-        return rank_metrics(gold_ranks(question_vectors, passage_vectors, self.golds, first))
+        return rank_metrics(gold_ranks(question_vectors, passage_vectors, self.golds, first, self.excluded))

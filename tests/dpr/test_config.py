@@ -41,6 +41,7 @@ def test_a_whole_number_is_a_rate() -> None:
         ('steps = "ten"', "setting 'steps' is 'ten', a str, but must be int"),
         ("steps = true", "setting 'steps' is True, a bool, but must be int"),
         ("steps = ", "is not valid TOML"),
+        ("steps = " + "[" * 5000, "is not valid TOML: it holds lists or tables too deep in each other"),
     ],
 )
 def test_nothing_unknown_or_mistyped_passes(tmp_path: Path, text: str, message: str) -> None:
@@ -71,3 +72,17 @@ def test_one_encoder_is_what_everything_starts_from() -> None:
     assert set(bases) == {DEFAULT_BASE}
     assert signature(load_encoder).parameters["name"].default == DEFAULT_ENCODER
     assert signature(build_command).parameters["encoder"].default == DEFAULT_ENCODER
+
+
+def test_a_file_that_is_no_settings_file_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_bytes('name = "부산"'.encode("cp949"))
+    with pytest.raises(ConfigError, match=r"a\.toml is not UTF-8, which TOML is; save it as UTF-8"):
+        load_config(Settings, path)
+    with pytest.raises(ConfigError, match="cannot be read: Is a directory; check its path"):
+        load_config(Settings, tmp_path)
+
+
+def test_the_name_of_the_file_may_be_decomposed(tmp_path: Path) -> None:
+    (tmp_path / unicodedata.normalize("NFD", "설정.toml")).write_text("steps = 7")
+    assert load_config(Settings, tmp_path / "설정.toml").steps == 7

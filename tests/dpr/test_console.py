@@ -6,6 +6,7 @@ import logging
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,23 @@ def test_a_full_disk_is_the_same_sentence_whoever_meets_it(
         run(app_that_raises(error))
     assert end.value.code == 1
     assert capsys.readouterr().err == f"error: there is no space left on a disk that this command writes to{FULL_DISK}"
+
+
+def test_no_space_for_temporary_files_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Python finds out by itself, and says it in words of its own."""
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/dev/null"])
+    app = typer.Typer()
+    app.command()(lambda: tempfile.TemporaryDirectory().cleanup())
+    with pytest.raises(SystemExit) as end:
+        run(app)
+    assert end.value.code == 1
+    assert capsys.readouterr().err == (
+        "error: there is no space left for temporary files, or no folder for them that may be written to; free some in "
+        "/tmp, or name another folder with TMPDIR\n"
+    )
 
 
 def test_a_question_about_full_disks_is_no_full_disk(capsys: pytest.CaptureFixture[str]) -> None:

@@ -104,7 +104,7 @@ def test_an_index_is_changed_and_looked_after(
     monkeypatch.setattr(cli, "_load_encoder", lambda *_: HashEncoder())
     index, more = str(tmp_path / "index"), write_jsonl(tmp_path / "more.jsonl", [Passage("본 bonn", "Bonn is a city")])
     changed = write_jsonl(tmp_path / "changed.jsonl", [Passage("본 bonn", "Bonn was a capital")])
-    (tmp_path / "ids.txt").write_text("rome\r\n\r\nseoul\r\n", encoding="utf-8-sig")
+    (tmp_path / "ids.txt").write_text("rome\r\n\r\nseoul\r\n", encoding="utf-16")
 
     def result(*arguments: str) -> dict[str, Any]:
         code, out, err = run(*arguments, "--json")
@@ -115,7 +115,7 @@ def test_an_index_is_changed_and_looked_after(
     assert result("build", "--corpus", source, "--output", index, "--analyzer", "words")["passages"] == 6
     assert result("add", index, "--corpus", more)["segments"] == 2
     assert result("upsert", index, "--corpus", changed)["passages"] == 7
-    deleted = result("delete", index, "--id", "paris", "--ids", str(tmp_path / "ids.txt"))
+    deleted = result("delete", index, "--id", "paris", "--ids", str(tmp_path / "ids.txt"), "--encoding", "utf-16")
     assert (deleted["passages"], deleted["deleted"]) == (4, 3)
     assert result("compact", index)["segments"] == 1
     assert result("publish", index, "000004")["deleted"] == 3
@@ -199,6 +199,8 @@ def test_no_dense_loads_no_encoder(run: Any, source: str, tmp_path: Path, monkey
         ("add INDEX --corpus SOURCE", 1, "build an index there"),
         ("delete INDEX", 2, "name passages or documents with --id or --ids"),
         ("delete INDEX --ids nowhere.txt", 2, "nowhere.txt: no such file"),
+        ("delete INDEX --id \udcff", 2, "is not UTF-8; write the id in the terminal's encoding, or use --ids"),
+        ("build --corpus SOURCE --output SOURCE/below/it --analyzer words", 2, "is a file; name a folder"),
         ("publish INDEX latest", 2, "'latest' is no generation"),
         ("verify INDEX", 1, "is not there; build an index there"),
         ("list INDEX", 1, "is not there; build an index there"),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,13 @@ def test_the_pool_has_the_negatives_and_is_read_no_further_than_it_is_long() -> 
     iterator = iter(examples())
     assert len(Sample.of_examples(iterator, count=1, pool=2).pool) == 2
     assert len(list(iterator)) == 3
+
+
+def test_a_question_is_not_ranked_against_itself() -> None:
+    itself = replace(example(0, 0, 1), excluded_ids=("p1",))
+    sample = Sample.of_examples([itself], count=1, pool=5)
+    assert sample.excluded == ((1,),)
+    assert judge(HashEncoder(), sample).ranks == (1,)
 
 
 def test_fewer_questions_than_asked_for_are_all_taken() -> None:

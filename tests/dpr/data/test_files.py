@@ -138,9 +138,7 @@ def test_a_whole_file_that_unpacks_without_end_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setattr(files, "RATIO_COUNTS_FROM_BYTES", 1 << 20)
-    with pytest.raises(
-        DataError, match=rf"{name}: holds more than \d MiB, and is of a form that is read whole; split it"
-    ):
+    with pytest.raises(DataError, match=rf"{name}: unpacks to more than 100 times its size, as no text does"):
         read_text(bomb(tmp_path / name, 1 << 25))
     monkeypatch.setattr(files, "LARGEST_FILE_BYTES", 1 << 19)
     with pytest.raises(DataError, match="holds more than 0 MiB"):
@@ -153,3 +151,28 @@ def test_lone_carriage_returns_end_lines_where_nothing_else_does(tmp_path: Path)
     assert [(place.number, line) for place, line in read_lines(path)] == [(1, "one"), (2, "two"), (4, "three")]
     path.write_bytes(b"one\rstill one\ntwo\nthree\n")
     assert lines_of(path) == ["one\rstill one", "two", "three"]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl.gz", "a.csv.zst", "a.TSV.GZ"])
+def test_blank_lines_without_end_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(files, "RATIO_COUNTS_FROM_BYTES", 1 << 16)
+    path, lines = tmp_path / name, b"\n" * (1 << 20)
+    path.write_bytes(zstd(lines) if path.suffix == ".zst" else gzip.compress(lines))
+    with pytest.raises(DataError, match=rf"{name}: unpacks to more than 100 times its size, as no text does"):
+        list(read_rows(path))
+
+
+@pytest.mark.parametrize(
+    ("content", "format_name"),
+    [
+        (gzip.compress(b"id,text"), r"gzip data; let its name end in \.gz"),
+        (b"\x28\xb5\x2f\xfd\x00", r"zstd data; let its name end in \.zst"),
+        (b"PK\x03\x04\x14\x00", "a ZIP archive, as Excel's files are; unpack it, or save the table as CSV"),
+        (b"PAR1\x15\x04", r"Parquet; let its name end in \.parquet"),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.tsv", "a.json"])
+def test_a_file_of_another_format_is_named(tmp_path: Path, content: bytes, format_name: str, name: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=rf"{name}: is not text but {format_name}"):
+        read_text(tmp_path / name) if name == "a.json" else list(read_rows(tmp_path / name))

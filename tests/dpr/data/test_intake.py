@@ -42,6 +42,15 @@ def test_all_bad_rows_of_all_sources_are_found_in_one_pass(tmp_path: Path) -> No
     assert [place in line for place, line in zip(places, lines, strict=True)] == [True] * 4
 
 
+def test_a_single_bad_row_is_told_in_one_line_with_the_remedy(tmp_path: Path) -> None:
+    path = jsonl(tmp_path / "a.jsonl", {"text": "x"}, {"title": "t"})
+    with pytest.raises(DataError) as caught:
+        list(read_passages(str(path)))
+    assert str(caught.value) == (
+        f"{path}, line 2: the field 'text' is missing; correct the row, or leave it out (--skip-bad-rows)"
+    )
+
+
 def test_ten_bad_rows_are_named_and_the_others_counted(tmp_path: Path) -> None:
     path = jsonl(tmp_path / "a.jsonl", *({"title": "t"} for _ in range(2012)))
     with pytest.raises(DataError, match=r"^2,012 rows are bad") as caught:
@@ -106,7 +115,7 @@ def test_a_file_in_another_encoding_is_no_matter_of_rows(tmp_path: Path) -> None
         list(read_passages(str(path), ReadRules("ascii", skip_bad_rows=True)))
 
 
-@pytest.mark.parametrize("encoding", ["klingon", "base64", ""])
+@pytest.mark.parametrize("encoding", ["klingon", "base64", "", "utf-8\0"])
 def test_an_unknown_encoding_is_refused(encoding: str) -> None:
     with pytest.raises(ConfigError, match=r"--encoding is .* no text encoding; choose one such as utf-8, cp949"):
         ReadRules(encoding)
@@ -118,3 +127,10 @@ def test_nan_is_a_missing_value_and_a_whole_number_an_id(tmp_path: Path) -> None
     assert (first.id, first.title, len(second.id)) == ("1", "", 16)
     with pytest.raises(DataError, match="line 1: the field 'text' is missing"):
         list(read_passages(str(jsonl(path, '{"id": 1, "text": NaN}'))))
+
+
+@pytest.mark.parametrize("number", ["123456789012345678901234567890", "1.2e16", "-1e300"])
+def test_a_number_that_lost_digits_is_no_id(tmp_path: Path, number: str) -> None:
+    path = jsonl(tmp_path / "a.jsonl", f'{{"id": {number}, "text": "x"}}')
+    with pytest.raises(DataError, match=r"line 1: 'id' is .*, a number too large to be exact; write it as a string"):
+        list(read_passages(str(path)))

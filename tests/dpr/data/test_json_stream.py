@@ -75,8 +75,24 @@ def test_a_malformed_or_truncated_file_names_the_line(tmp_path: Path, text: str,
         objects_of(path)
 
 
-def test_another_encoding_names_the_file(tmp_path: Path) -> None:
+ASCII_OBJECTS = [{"a": "x" * 100}] * 3000
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding", "cause"),
+    [
+        ([{"a": "서울은 어디에"}], "cp949", "is not UTF-8 .*; it looks like Korean in cp949 .*: give --encoding cp949"),
+        ([*ASCII_OBJECTS, {"a": "서울은 어디에"}], "cp949", "it looks like Korean in cp949 .*: give --encoding cp949"),
+        ([{"a": "서울"}], "utf-16", "give --encoding utf-16"),
+        ([{"a": "seoul"}], "utf-16-le", "give --encoding utf-16"),
+        ([{"a": "café"}], "latin-1", "is not UTF-8 .*; give its --encoding, or save the file as UTF-8"),
+    ],
+)
+@pytest.mark.parametrize("indent", [None, 1])
+def test_another_encoding_is_named_however_long_the_lines_are(
+    tmp_path: Path, content: list[dict[str, str]], encoding: str, cause: str, indent: int | None
+) -> None:
     path = tmp_path / "a.json"
-    path.write_bytes('[{"a": "서울"}]'.encode("cp949"))
-    with pytest.raises(DataError, match=r"a\.json: is not UTF-8 \(.*\); .*save the file as UTF-8"):
+    path.write_bytes(json.dumps(content, ensure_ascii=False, indent=indent).encode(encoding))
+    with pytest.raises(DataError, match=rf"a\.json: .*{cause}"):
         objects_of(path)

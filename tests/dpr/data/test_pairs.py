@@ -37,6 +37,22 @@ def test_two_columns_without_a_header(tmp_path: Path) -> None:
     assert example == Example(question, (Passage(content_id("세종이 만들었다."), "세종이 만들었다."),))
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ["capital france\tParis", "big river\tNile"],
+        ["대한민국 수도\t서울", "가장 큰 강\t나일강"],
+        ["한국의 수도는\t서울이다", "일본의 수도는 어디인지 알려 주세요\t일본의 수도는 도쿄이다."],
+        ["수도\t서울", "강\t한강"],
+    ],
+)
+def test_short_rows_are_no_headers(tmp_path: Path, rows: list[str]) -> None:
+    examples = list(read_pairs(tsv(tmp_path, "\n".join(rows))))
+    assert [(example.question.text, example.positives[0].text) for example in examples] == [
+        tuple(row.split("\t")) for row in rows
+    ]
+
+
 def test_a_third_column_is_the_title(tmp_path: Path) -> None:
     [example] = read_pairs(tsv(tmp_path, "who?\tSejong made it.\tHangul\n"))
     assert example.positives[0].title == "Hangul"
@@ -130,7 +146,12 @@ def test_a_bad_row_is_one_sentence_with_its_place(tmp_path: Path, rows: list[dic
     [
         ("question\tpassage\nq\t\n", r"pairs\.tsv, line 2: the pair has no passage"),
         ("\tp\n", r"line 1: the pair has no question"),
-        ("question\tpasage\nq\tp\n", r"line 2: the pair has no passage"),
+        ("question\tpasage\nq\tp\n", r"line 1: looks like a header without a column 'passage' \(it has question, pas"),
+        ("질문\t답변\n어디?\t서울\n", r"line 1: looks like a header without a column 'passage' \(it has 질문, 답변\)"),
+        ("문장\t본문\n어디?\t서울\n", r"line 1: looks like a header without a column 'question'"),
+        ("제목\t설명\n부산\t항구\n", r"line 1: looks like a header without a column 'question'"),
+        ("prompt\tcompletion\nWhat is it?\tIt is a long text.\n", r"line 1: looks like a header without"),
+        ("물음\t대답\n부산은 어떤 도시인가?\t부산은 항구 도시이다.\n", r"line 1: looks like a header without"),
         ("question\tpassage\tlabel\nq\tp\t1\nr\tp\t\n", r"line 3: has no label where the first row has a 'label'"),
         ("q\tp\nq\n", r"line 2: has 1 columns where 2 are expected \(question, passage\)"),
         ("only one cell\n", r"line 1: has 1 columns where 2 are expected"),

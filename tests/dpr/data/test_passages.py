@@ -190,3 +190,41 @@ def test_articles_are_chosen_in_any_unicode_form_and_bad_questions_are_not_told_
     with caplog.at_level(logging.WARNING, "dpr"):
         (passage,) = read_corpus([f"squad:{tmp_path / 'set.json'}@:1"])
     assert (passage.title, passage.text, caplog.text) == ("부산", "a b", "")
+
+
+@pytest.mark.parametrize("articles", ["-:", ":-", "--1:", "1", "a:b", "1:2:3"])
+def test_what_is_no_range_of_articles_is_part_of_the_name(tmp_path: Path, articles: str) -> None:
+    (tmp_path / "a.json").write_text('{"data": []}')
+    for read in (read_passages, read_examples):
+        with pytest.raises(DataError, match="no such file"):
+            list(read(f"squad:{tmp_path / 'a.json'}@{articles}"))
+
+
+@pytest.mark.parametrize("source", ["", "  "])
+def test_an_empty_source_is_not_the_folder_one_is_in(source: str) -> None:
+    with pytest.raises(DataError, match="is empty; name a file, a folder or kind:PATH"):
+        list(read_passages(source))
+
+
+@pytest.mark.parametrize("prefix", ["", "squad:", "beir:", "pairs:"])
+def test_a_name_that_no_disk_holds_is_one_sentence(tmp_path: Path, prefix: str) -> None:
+    with pytest.raises(DataError, match="cannot be opened: File name too long"):
+        list(read_passages(f"{prefix}{tmp_path / ('한' * 200)}.tsv"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("pairs:a.tsv.zst", "question\tpassage\nq?\tp\n"),
+        ("dpr:a.qa.csv.zst", "q?\t['p']\n"),
+        ("dpr:a.json.zst", '[{"question": "q?", "positive_ctxs": [{"text": "p"}]}]'),
+        ("squad:a.JSONL.ZST", '{"id": 1, "question": "q?", "context": "p", "answers": []}\n'),
+    ],
+)
+def test_every_kind_may_be_compressed(tmp_path: Path, name: str, content: str) -> None:
+    kind, _, file = name.partition(":")
+    sink = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(sink, "zstd") as stream:
+        stream.write(content.encode())
+    (tmp_path / file).write_bytes(sink.getvalue().to_pybytes())
+    assert [example.question.text for example in read_examples(f"{kind}:{tmp_path / file}")] == ["q?"]

@@ -66,3 +66,10 @@ def test_bad_rows_are_left_out_and_counted(tmp_path: Path) -> None:
     bad_rows = BadRows(skip=True)
     assert read_qrels(path, Intake(on_bad_row=bad_rows.add)) == {"q1": {"b": 1}, "question": {"d": 1}}
     assert [str(error).partition(": ")[0][-6:] for error in bad_rows.first_errors] == ["line 3", "line 4", "line 1"]
+
+
+def test_an_underscore_is_no_part_of_a_number(tmp_path: Path) -> None:
+    path = tmp_path / "test.tsv"
+    path.write_text("q1\tp1\t1\nq2\tp1\t1_0\n")
+    with pytest.raises(DataError, match=r"test\.tsv, line 2: 'q2\\tp1\\t1_0' is not a question id"):
+        read_qrels(path)

@@ -19,7 +19,9 @@ def test_a_row_is_a_question_and_a_python_list_of_answers(tmp_path: Path) -> Non
     ]
 
 
-@pytest.mark.parametrize("cell", ["Busan", "'Busan'", "['a', 1]", "[' ']", "__import__('os')", "[" * 9000, "['a'"])
+@pytest.mark.parametrize(
+    "cell", ["Busan", "'Busan'", "['a', 1]", "[' ']", "__import__('os')", "[" * 9000, "['a'", r"['\ud800']"]
+)
 def test_what_is_no_list_of_strings_is_a_bad_row(tmp_path: Path, cell: str) -> None:
     path = tmp_path / "a.qa.csv"
     path.write_text(f"who\t{cell}\nwhere\t['b']\n")

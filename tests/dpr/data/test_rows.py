@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import pyarrow as pa
@@ -8,6 +9,7 @@ import pytest
 
 from dpr.data.files import Place
 from dpr.data.identity import content_id
+from dpr.data.intake import WholeFileError
 from dpr.data.record import Record
 from dpr.data.rows import passage_of, read_rows, read_tsv
 from dpr.data.tables import split_cells
@@ -98,3 +100,32 @@ def test_a_row_makes_a_passage() -> None:
 def test_an_offset_is_a_whole_number(start: object) -> None:
     with pytest.raises(DataError, match="line 1: 'start' is "):
         passage_of(Record({"text": "x", "start": start}, PLACE))
+
+
+def test_parquet_columns_are_known_in_any_case_and_unicode_form(tmp_path: Path) -> None:
+    path = tmp_path / "corpus.parquet"
+    names = ["ID", unicodedata.normalize("NFD", "본문"), "Title"]
+    pq.write_table(pa.table([pa.array([1]), pa.array(["x"]), pa.array(["t"])], names=names), path)
+    assert [passage_of(record) for record in read_rows(path)] == [Passage("1", "x", "t")]
+
+
+@pytest.mark.parametrize(
+    ("names", "cause"),
+    [
+        (["id", "sentence"], r"has no column 'text' \(it has id, sentence\); rename the column that is meant"),
+        (["text", "Text"], "has the column 'text' twice; rename one of them"),
+    ],
+)
+def test_parquet_without_a_clear_text_column_is_refused_as_a_whole(
+    tmp_path: Path, names: list[str], cause: str
+) -> None:
+    path = tmp_path / "corpus.parquet"
+    pq.write_table(pa.table([pa.array(["a"] * 20), pa.array(["b"] * 20)], names=names), path)
+    with pytest.raises(WholeFileError, match=rf"corpus\.parquet: {cause}"):
+        list(read_rows(path))
+
+
+def test_the_names_of_fields_in_json_may_be_decomposed(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(unicodedata.normalize("NFD", '{"번호": 1, "제목": "t", "text": "x"}\n'), encoding="utf-8")
+    assert [passage_of(record) for record in read_rows(path)] == [Passage("1", "x", "t")]

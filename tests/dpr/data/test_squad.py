@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from dpr.data.identity import content_id
-from dpr.data.passages import files_of, read_examples, read_passages
+from dpr.data.intake import BadRows, ReadRules
+from dpr.data.passages import files_of, read_corpus, read_examples, read_passages
 from dpr.data.squad import PARAGRAPH_BREAK, read_squad, read_squad_passages
 from dpr.errors import DataError
 from dpr.types import Example, Passage, Question
@@ -160,7 +161,7 @@ def flat_rows() -> list[dict[str, Any]]:
 @pytest.mark.parametrize("name", ["a.jsonl", "a.json", "lines.json", "data.json", "a.parquet"])
 def test_the_flat_form_gives_what_the_nested_one_gives(tmp_path: Path, name: str) -> None:
     path, rows = tmp_path / name, flat_rows()
-    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    lines = "\n" + "".join(json.dumps(row) + "\n" for row in rows)
     if name == "a.parquet":
         pq.write_table(pa.Table.from_pylist(rows), path)
     else:
@@ -226,7 +227,35 @@ def test_articles_are_the_same_for_questions_and_passages(tmp_path: Path) -> Non
     assert [passage.text for passage in read_passages(f"squad:{path}@1:3")] == ["c1", "d1", "c2", "d2"]
     assert [example.positives[0].text for example in read_examples(f"squad:{path}@1:3")] == ["c1", "c2"]
     assert files_of(f"squad:{path}@1:3") == [path]
-    with pytest.raises(DataError, match="there is no article from 9 to None"):
+    with pytest.raises(DataError, match=r"\.json: @9: names no article of a data set that has"):
         list(read_passages(f"squad:{path}@9:"))
     with pytest.raises(DataError, match="only a kind:PATH has articles to choose"):
         list(read_passages("corpus.jsonl@:2"))
+
+
+def test_a_bad_question_or_paragraph_costs_only_itself(tmp_path: Path) -> None:
+    paragraphs = [
+        {"context": SEOUL, "qas": [5, question(id="q2")]},
+        {"context": "두 번째", "qas": {"id": "x"}},
+        "세 번째",
+        {"context": "네 번째"},
+    ]
+    path = squad_file(tmp_path, paragraphs=paragraphs)
+    rules, bad_rows = ReadRules(skip_bad_rows=True), BadRows(skip=True)
+    texts = [passage.text for passage in read_corpus([f"squad:{path}"], rules, bad_rows)]
+    assert texts == [SEOUL, "두 번째", "네 번째"]
+    assert bad_rows.count == 3
+    assert [example.question.id for example in read_examples(f"squad:{path}", rules)] == ["q2"]
+
+
+def test_an_article_alone_is_a_file(tmp_path: Path) -> None:
+    path = squad_file(tmp_path, question())
+    expected = list(read_squad(path))
+    path.write_text(json.dumps(json.loads(path.read_text())["data"][0]))
+    assert list(read_squad(path)) == expected
+
+
+def test_answers_by_another_name_are_not_passed_over(tmp_path: Path) -> None:
+    path = squad_file(tmp_path, question(answers=None, answer={"text": "서울", "answer_start": 0}))
+    with pytest.raises(DataError, match=r"question q1: has an 'answer' where SQuAD's form has 'answers'"):
+        list(read_squad(path))

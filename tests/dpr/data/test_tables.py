@@ -59,7 +59,7 @@ def test_a_header_without_a_text_is_refused_and_never_a_passage(tmp_path: Path, 
         "1\tBusan is a city.\tBusan",
         "p1\t부산은 항구 도시이다\t부산",
         "d\tThe body of it all is here\tBody",
-        "a port\tthe city\tits sea",
+        "a port\tthe city of the sea\tits sea",
     ],
 )
 def test_a_first_row_of_data_is_a_passage(tmp_path: Path, row: str) -> None:

@@ -56,6 +56,8 @@ def test_the_file_brings_the_fusion_back(tmp_path: Path) -> None:
         b"[]",
         b"{}",
         b"\xff",
+        b'{"method":' * 5000,
+        b'{"method": "rrf", "weights": {"dense": 1' + b"0" * 400 + b', "bm25": 1}}',
         json.dumps({**RECORD, "weights": {"dense": "x", "bm25": 1}}).encode(),
         json.dumps({**RECORD, "hangul": RECORD}).encode(),
         json.dumps({"hangul": RECORD, "default": RECORD}).encode(),

@@ -6,10 +6,26 @@ import pytest
 import torch
 
 from dpr.errors import DataError
+from dpr.evaluation.ranks import gold_ranks
 from dpr.train.encoder.model import make_towers
 from dpr.train.encoder.settings import Training
 from dpr.train.validation import HeldOut
 from dpr.types import Example, Passage, Question
+
+
+def test_a_question_is_not_ranked_against_itself() -> None:
+    own, answer, other = (Passage(name, f"text {name}") for name in ("q1", "a", "b"))
+    examples = [
+        Example(Question("q1", "text q1"), (answer,), excluded_ids=("q1", "elsewhere")),
+        Example(Question("q2", "Who?"), (own, other)),
+    ]
+    held_out = HeldOut.of(examples)
+    assert held_out.passages == (answer, own, other)
+    assert held_out.excluded == ((1,), ())
+    vectors = np.array([[0.5, 0.0], [1.0, 0.5], [0.1, 0.4]], dtype=np.float32)
+    questions = np.eye(2, dtype=np.float32)
+    assert gold_ranks(questions, vectors, held_out.golds, excluded=held_out.excluded).tolist() == [1, 1]
+    assert gold_ranks(questions, vectors, held_out.golds).tolist() == [2, 1]
 
 
 def test_the_pool_is_what_the_questions_bring() -> None:
