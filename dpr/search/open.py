@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from dpr.config import AUTO_COMPUTE, ComputeOptions
 from dpr.errors import IndexFormatError, RequestError
 from dpr.search.dense import DenseRetriever
 from dpr.search.fusion import Fusion
 from dpr.search.hybrid import HybridRetriever
 from dpr.search.lazy import Lazy
-from dpr.search.parts import IndexParts
+from dpr.search.parts import IndexParts, load_recorded
 from dpr.search.record import DEFAULT_FUSION, HYBRID_LISTS, fusion_of
 from dpr.search.sparse import SparseRetriever
 from dpr.store.generation import read_current
@@ -25,6 +26,7 @@ def open_index(
     encoder: Encoder | None = None,
     encoder_name: str | None = None,
     analyzer: Analyzer | None = None,
+    compute: ComputeOptions = AUTO_COMPUTE,
 ) -> OpenIndex:
     """Open the published generation of an index in milliseconds: files are mapped, models wait until they are needed.
 
@@ -33,6 +35,7 @@ def open_index(
         encoder: encodes the questions; without one, it is loaded when dense retrieval is first asked for.
         encoder_name: directory or hub name to load it from, where that is not the name that the index recorded.
         analyzer: makes the questions' terms; without one, it is the one whose name the index recorded.
+        compute: how an encoder that is loaded computes.
 
     Raises:
         IndexFormatError: there is no index, a file is absent, damaged or of another format version, or the encoder
@@ -43,7 +46,8 @@ def open_index(
     check_sizes(layout.root, manifest.files)
     segments = [layout.segment(record.id) for record in manifest.segments]
     files = layout.generation(manifest.generation)
-    return OpenIndex(IndexParts(manifest, segments, files, encoder, encoder_name, analyzer))
+    load = partial(load_recorded, name=encoder_name, compute=compute)
+    return OpenIndex(IndexParts(manifest, segments, files, encoder, load, analyzer))
 
 
 class OpenIndex:

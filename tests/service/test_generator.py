@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +40,8 @@ def answering(*scripts: Script, fallback: Reader | None = None) -> Iterator[tupl
     with generator(*scripts) as server:
         chat = ChatClient(server.url, "tiny", KEY, Patience(0.2, 0.2, 0.3))
         with (
-            closing(GenerativeReader("tiny", chat, fallback)) as reader,
-            serving(lambda: fake_qa(reader)) as client,
+            fake_qa(fallback, GenerativeReader("tiny", chat)) as qa,
+            serving(lambda: qa) as client,
         ):
             yield client, server
 
@@ -157,8 +157,8 @@ def test_requests_do_not_wait_for_each_others_generator(index: Path, monkeypatch
     assert (written["text"], written["cited"], read["text"]) == ("sejong [1]", ["p1"], None)
     assert "failed" in read["note"]
     assert server.seen[0].headers["Authorization"] == f"Bearer {KEY}"
-    assert isinstance(qa.reader, GenerativeReader)
-    qa.reader.close()
+    assert isinstance(qa.generator, GenerativeReader)
+    qa.close()
 
 
 @pytest.mark.parametrize(
