@@ -82,6 +82,7 @@ def test_a_command_shows_its_help_without_loading_models() -> None:
         (("torch", "transformers"), ("dpr/models", "dpr/train", "dpr/reader")),
         (("faiss", "pymilvus"), ("dpr/dense",)),
         (("kiwipiepy",), ("dpr/text/korean.py",)),
+        (("haystack", "langchain_core", "llama_index"), ("dpr/integrations",)),
         (("httpx",), ("dpr/reader/chat.py", "dpr/reader/alarm.py")),
         (("pickle", "dill", "joblib", "shelve"), ()),
     ],
