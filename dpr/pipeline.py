@@ -93,7 +93,7 @@ class QA:
     @property
     def reader(self) -> Reader | None:
         """The reader that computes on this machine, which is opened by asking for it; None where there is none."""
-        return self._local.opened() if self._local else None
+        return self._local.open_reader() if self._local else None
 
     @property
     def generation(self) -> str:
@@ -125,7 +125,7 @@ class QA:
         if self.index.manifest.encoder is not None:
             self.index.parts.encoder()
         if self._local is not None:
-            self._local.opened()
+            self._local.open_reader()
 
     def close(self) -> None:
         """Let go of the generator's connections; there is nothing else to close."""
@@ -159,8 +159,8 @@ class QA:
         if fusion is None and name == self.retrieval.retriever:
             fusion = self.retrieval.fusion
         with self._lock:
-            chosen = self.index.retriever(name, fusion)
-            batch = chosen.search(questions, k) if questions else []
+            opened_retriever = self.index.retriever(name, fusion)
+            batch = opened_retriever.search(questions, k) if questions else []
         return [self._with_passages(hits) for hits in batch]
 
     def note(self, question: str, retriever: str | None = None) -> str:
@@ -170,8 +170,8 @@ class QA:
             RequestError: the index has no such retriever.
         """
         with self._lock:
-            opened = self.index.retriever(retriever or self.retrieval.retriever)
-            tokens = opened.tokens_read(question) if isinstance(opened, ReadsTokens) else None
+            opened_retriever = self.index.retriever(retriever or self.retrieval.retriever)
+            tokens = opened_retriever.tokens_read(question) if isinstance(opened_retriever, ReadsTokens) else None
         return tokens.note("encoder") if tokens else ""
 
     @overload
@@ -257,15 +257,15 @@ class _LocalReader:
     """A reader on this machine: opened when it is first needed, and reading for one thread at a time."""
 
     def __init__(self, reader: Reader | Lazy[Reader], lock: Lock) -> None:
-        self.opened = reader if isinstance(reader, Lazy) else Lazy(lambda: reader)
+        self.open_reader = reader if isinstance(reader, Lazy) else Lazy(lambda: reader)
         self._lock = lock
 
     @property
     def name(self) -> str:
-        return self.opened().name
+        return self.open_reader().name
 
     def read(self, batch: Sequence[Candidates], n_best: int = 1) -> list[Reading]:
-        reader = self.opened()
+        reader = self.open_reader()
         with self._lock:
             return reader.read(batch, n_best)
 

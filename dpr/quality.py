@@ -88,29 +88,31 @@ def evaluate(
 def _judge_retrieval(qa: QA, asked: Asked, depths: Sequence[int]) -> dict[str, float]:
     if not any(example.positives or example.absent_positives for example in asked.examples):
         return {}
-    judged = judge_questions(qa.index.passages, asked.examples)
+    judged_questions = judge_questions(qa.index.passages, asked.examples)
     run = {
         example.question.id: [
             passage.id
             for passage in item.passages
-            if passage.id not in judged.excluded.get(example.question.id, frozenset())
+            if passage.id not in judged_questions.excluded.get(example.question.id, frozenset())
         ]
         for example, item in zip(asked.examples, asked.candidates, strict=True)
-        if example.question.id in judged.qrels
+        if example.question.id in judged_questions.qrels
     }
-    return metrics.evaluate(run, judged.qrels, [*(f"recall@{k}" for k in depths), *RANKED_METRICS])
+    return metrics.evaluate(run, judged_questions.qrels, [*(f"recall@{k}" for k in depths), *RANKED_METRICS])
 
 
 def _judge_answers(
     qa: QA, asked: Asked, depths: Sequence[int], rule: str, progress: Progress
 ) -> dict[int, dict[str, float]]:
-    labelled = [
+    labelled_rows = [
         (example, item)
         for example, item in zip(asked.examples, asked.candidates, strict=True)
         if example.question.answers or example.is_impossible
     ]
-    if not labelled or not qa.has_reader:
+    if not labelled_rows or not qa.has_reader:
         return {}
-    asked = replace(asked, examples=[example for example, _ in labelled], candidates=[item for _, item in labelled])
+    asked = replace(
+        asked, examples=[example for example, _ in labelled_rows], candidates=[item for _, item in labelled_rows]
+    )
     readings = read_at_depths(qa.answering_reader(), asked, depths, progress)
     return {k: judge_at_depth(asked, k, readings[k], rule, np.empty(0)).metrics() for k in depths}

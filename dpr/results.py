@@ -231,7 +231,7 @@ class Answered:
     def to_dict(self) -> dict[str, object]:
         """Return the result as JSON values, as ``/v1/query`` does."""
         passages, reading = {passage.id: passage for passage in self.passages}, self.reading
-        held = dict.fromkeys([*(answer.passage_id for answer in reading.answers), *reading.cited])
+        evidence_ids = dict.fromkeys([*(answer.passage_id for answer in reading.answers), *reading.cited])
         return {
             "question": self.question,
             "hits": [hit.to_dict() for hit in self.hits],
@@ -240,7 +240,7 @@ class Answered:
             "no_answer_score": reading.no_answer_score if math.isfinite(reading.no_answer_score) else None,
             "probability": reading.probability,
             "answers": [_answer_dict(answer, passages[answer.passage_id]) for answer in reading.answers],
-            "evidence": [passages[passage_id].to_dict() for passage_id in held],
+            "evidence": [passages[passage_id].to_dict() for passage_id in evidence_ids],
             "text": reading.text or None,
             "cited": list(reading.cited),
             "note": reading.note or None,

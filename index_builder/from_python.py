@@ -152,19 +152,22 @@ def add_passages(
 
     Raises:
         DataError: a source cannot be used, gives nothing new, or has an id that the index has with other content.
+        ConfigError: an encoder is given, and the index has no vectors.
         ModelError: the encoder cannot be loaded.
         IndexFormatError: there is no index, or the encoder is not the one that it was made with.
         IndexLockedError: another process is writing the index.
     """
     root = Path(index)
-    recorded = read_current(root).encoder
-    if isinstance(encoder, str | Path) or encoder is None:
-        name = str(encoder) if encoder else None
-        loaded = load_recorded(recorded, name, compute) if recorded else None
-    else:
-        loaded = encoder
+    record = read_current(root).encoder
+    if record is None and encoder is not None:
+        raise ConfigError("the index has no vectors, so that no encoder is used; leave the encoder out")
     with sources_of(corpus, root, rules) as sources:
-        return add(root, sources, loaded, _analyzer_of(root), replaces=replace, command="dpr.add_passages", rules=rules)
+        index_encoder = None if isinstance(encoder, str | Path) else encoder
+        if record is not None and index_encoder is None:
+            index_encoder = load_recorded(record, str(encoder) if encoder else None, compute)
+        return add(
+            root, sources, index_encoder, _analyzer_of(root), replaces=replace, command="dpr.add_passages", rules=rules
+        )
 
 
 def delete_passages(ids: str | Collection[str], index: str | Path) -> Manifest:

@@ -73,12 +73,12 @@ def write_rows(rows: Iterable[object], file: BinaryIO, rules: ReadRules) -> int:
     bad_rows = BadRows(rules.skip_bad_rows)
     intake = Intake(on_bad_row=bad_rows.add)
 
-    def written() -> Iterator[tuple[Place, Passage]]:
+    def write_each() -> Iterator[tuple[Place, Passage]]:
         for place, passage in intake.sift(_located, enumerate(rows, start=1)):
             file.write(orjson.dumps(asdict(passage)) + b"\n")
             yield place, passage
 
-    count = sum(1 for _ in UniquePassages(written(), intake))
+    count = sum(1 for _ in UniquePassages(write_each(), intake))
     bad_rows.refuse()
     bad_rows.log(logger)
     if not count:

@@ -145,6 +145,13 @@ def test_passages_are_added_replaced_and_deleted(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["index"]
 
 
+def test_an_index_without_vectors_is_added_to_without_an_encoder(tmp_path: Path) -> None:
+    build(PASSAGES[:2], tmp_path / "index", None)
+    with pytest.raises(ConfigError, match="the index has no vectors"):
+        dpr.add_passages(PASSAGES[2:], tmp_path / "index", encoder=ENCODER)
+    assert dpr.add_passages(PASSAGES[2:], tmp_path / "index").passages == len(PASSAGES)
+
+
 def test_what_cannot_be_deleted_is_refused(tmp_path: Path) -> None:
     build(PASSAGES, tmp_path / "index", None)
     with pytest.raises(DataError, match="no passage and no document 'tokyo'"):
