@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -111,8 +111,6 @@ def _judge_answers(
     ]
     if not labelled_rows or not qa.has_reader:
         return {}
-    asked = replace(
-        asked, examples=[example for example, _ in labelled_rows], candidates=[item for _, item in labelled_rows]
-    )
+    asked = Asked([example for example, _ in labelled_rows], [item for _, item in labelled_rows])
     readings = read_at_depths(qa.answering_reader(), asked, depths, progress)
     return {k: judge_at_depth(asked, k, readings[k], rule, np.empty(0)).metrics() for k in depths}
