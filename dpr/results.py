@@ -6,7 +6,7 @@ The JSON values of a result are those of the HTTP interface (`service.schemas`) 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 SHOWN_CHARACTERS = 60
@@ -231,11 +231,12 @@ class Answered:
     def to_dict(self) -> dict[str, object]:
         """Return the result as JSON values, as ``/v1/query`` does."""
         passages, reading = {passage.id: passage for passage in self.passages}, self.reading
+        weighing = self.hits[0].weighing if self.hits else None
         evidence_ids = dict.fromkeys([*(answer.passage_id for answer in reading.answers), *reading.cited])
         return {
             "question": self.question,
             "hits": [hit.to_dict() for hit in self.hits],
-            "weighing": weighing_dict(self.hits),
+            "weighing": weighing.to_dict() if weighing else None,
             "is_answered": reading.is_answered,
             "no_answer_score": reading.no_answer_score if math.isfinite(reading.no_answer_score) else None,
             "probability": reading.probability,
@@ -245,11 +246,6 @@ class Answered:
             "cited": list(reading.cited),
             "note": reading.note or None,
         }
-
-
-def weighing_dict(hits: Sequence[Hit]) -> dict[str, object] | None:
-    """Return how much each list counted for a question, as JSON values; None for one list, or no hits."""
-    return asdict(weighing) if hits and (weighing := hits[0].weighing) else None
 
 
 def _answer_dict(answer: Answer, passage: Passage) -> dict[str, object]:
