@@ -50,7 +50,7 @@ def test_haystack(index: Path, qa: dpr.QA) -> None:
 
     pipeline = Pipeline()
     pipeline.add_component("passages", PassageRetriever(str(index), "bm25", top_k=1))
-    stored = Pipeline.loads(pipeline.dumps())
+    stored = Pipeline.loads(pipeline.dumps(), allowed_modules=["dpr.integrations.haystack"])
     for k, inputs in ((1, {}), (2, {"top_k": 2})):
         documents = stored.run({"passages": {"query": QUESTION, **inputs}})["passages"]["documents"]
         assert [
