@@ -155,7 +155,7 @@ class QA:
             return self.retrieve([questions], k=k, retriever=retriever, fusion=fusion)[0]
         check_questions(questions)
         check_range("k", k, MAX_K)
-        name = retriever or self.retrieval.retriever
+        name = self.retrieval.retriever if retriever is None else retriever
         if fusion is None and name == self.retrieval.retriever:
             fusion = self.retrieval.fusion
         with self._lock:
@@ -170,7 +170,7 @@ class QA:
             RequestError: the index has no such retriever.
         """
         with self._lock:
-            opened_retriever = self.index.retriever(retriever or self.retrieval.retriever)
+            opened_retriever = self.index.retriever(self.retrieval.retriever if retriever is None else retriever)
             tokens = opened_retriever.tokens_read(question) if isinstance(opened_retriever, ReadsTokens) else None
         return tokens.note("encoder") if tokens else ""
 

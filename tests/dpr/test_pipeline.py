@@ -221,6 +221,8 @@ def test_numbers_have_a_range(qa: QA, field: str, value: int) -> None:
 
 
 def test_an_unknown_retriever_is_refused(qa: QA) -> None:
+    with pytest.raises(RequestError, match="unknown retriever ''"):
+        qa.retrieve("hangul", retriever="")
     with pytest.raises(RequestError, match="bm26") as caught:
         qa.retrieve(["hangul"], retriever="bm26")
     assert caught.value.field == "retriever"
