@@ -225,6 +225,11 @@ class Answered:
         """Whether the reader stands by an answer."""
         return self.reading.is_answered
 
+    @property
+    def probability(self) -> float | None:
+        """The calibrated probability that the best answer is right or nearly right; None where there is none."""
+        return self.reading.probability
+
     def __repr__(self) -> str:
         return one_line("Answered", question=self.question, **self.reading.shown())
 

@@ -55,7 +55,7 @@ def test_a_result_is_one_short_line(result: object, line: str) -> None:
 
 def test_answers_are_at_hand() -> None:
     assert ANSWERED.answers == (ANSWER,)
-    assert ANSWERED.is_answered
+    assert (ANSWERED.is_answered, ANSWERED.probability) == (True, 0.925)
     assert (HIT.text, HIT.title) == (TEXT, "Hangul")
     assert (Hit(7, "p1", 1, 0.5, {}).text, Hit(7, "p1", 1, 0.5, {}).title) == ("", "")
 
