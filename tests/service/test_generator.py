@@ -19,7 +19,6 @@ from dpr.reader.generative import GenerativeReader
 from dpr.text.registry import analyzer
 from dpr.types import Reader
 from index_builder.build import BuildOptions, build
-from service import engine as engine_room
 from service.app import create_app
 from service.engine import Engine, open_qa
 from tests.fake_generator import Exchange, FakeGenerator, Script, generator, is_silent, refuses, replies
@@ -133,7 +132,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_requests_do_not_wait_for_each_others_generator(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DPR_GENERATOR_KEY", KEY)
-    monkeypatch.setattr(engine_room, "_reader", lambda _: FakeReader())
+    monkeypatch.setattr("dpr.reader.reader.load_reader", lambda *_, **__: FakeReader())
     together = threading.Barrier(3, timeout=10)
 
     def script(exchange: Exchange) -> None:
