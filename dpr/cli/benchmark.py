@@ -56,14 +56,12 @@ def benchmark_command(
 
     check_output_folder(output)
     fused, depths = fusion_of(fusion, weight, fusion_file), numbers("--k", k)
-    compute = ComputeOptions(precision, backend)
-    command = shlex.join(["dpr", *sys.argv[1:]])
     rules = ReadRules(encoding, skip_bad_rows)
     with show_progress() as progress:
         source = read_examples(questions, rules)
         examples = list(source)
         report = benchmark(
-            open_qa(index, encoder=encoder, reader=None, compute=compute).index,
+            open_qa(index, encoder=encoder, reader=None, compute=ComputeOptions(precision, backend)).index,
             examples,
             [name.strip() for name in retrievers.split(",") if name.strip()],
             depths,
@@ -72,7 +70,7 @@ def benchmark_command(
             progress,
             source=questions,
             without_text=source.without_text,
-            command=command,
+            command=shlex.join(["dpr", *sys.argv[1:]]),
         )
     if as_json:
         print_json(report.as_json())
