@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
@@ -27,7 +27,36 @@ DEFAULT_ENCODER = "dpr-small-ko-en"
 """What indexes are built with: the bundled pair, trained from the default base."""
 
 DEFAULT_READER = BUNDLED_MODELS / "reader-small-ko-en"
+"""What answers questions: the bundled reader."""
 
+
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+BACKENDS = ("auto", "torch", "openvino")
+
+
+@dataclass(frozen=True, slots=True)
+class ComputeOptions:
+    """How models compute.
+
+    Attributes:
+        precision: ``auto`` (bf16 where the machine is fast at it), ``fp32``, ``bf16``, or on a GPU ``fp16``.
+        backend: ``auto`` (OpenVINO on a CPU, where it is installed), ``torch`` or ``openvino``.
+
+    Raises:
+        ConfigError: the precision or the backend is not known.
+    """
+
+    precision: str = "auto"
+    backend: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name, known in (("precision", PRECISIONS), ("backend", BACKENDS)):
+            if getattr(self, name) not in known:
+                raise ConfigError(f"unknown {name} {getattr(self, name)!r}; choose {', '.join(known)}")
+
+
+AUTO_COMPUTE = ComputeOptions()
+"""The fastest that the machine has."""
 
 Config = TypeVar("Config", bound="DataclassInstance")
 

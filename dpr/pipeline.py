@@ -1,200 +1,277 @@
-"""OpenQA: a question goes in; its passages come out, and the span that answers it, or that there is none.
+"""QA: a question goes in; its passages come out, and the span that answers it, or that there is none.
 
-The questions of one call are computed together: one encoding, one search of each list, one reading. The limits
-on what may be asked are stated here, once, for every caller: a command, the service, a notebook.
+The questions of one call are computed together: one encoding, one search of each list, one reading. Several threads may
+ask: this machine's own models compute for one of them at a time, and a generator is waited for by many.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from threading import Lock
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self, overload
 
 from dpr.errors import RequestError
 from dpr.measured import ReadsTokens
+from dpr.questions import MAX_K, MAX_N_BEST, check_questions, check_range
+from dpr.results import Answered, Timings
+from dpr.search.lazy import Lazy
 from dpr.types import Candidates, Hit, Passage, Reader, Reading
 
 if TYPE_CHECKING:
     from dpr.search.fusion import Fusion
     from dpr.search.open import OpenIndex
 
-MAX_QUESTION_CHARACTERS = 1_000
-MAX_K = 100
-MAX_N_BEST = 20
+Questions = list[str] | tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class QuestionRule:
-    """Something that no question may be; ``sentence`` may name the question's ``{length}`` in characters."""
+class RetrievalOptions:
+    """How passages are found where a call does not say.
 
-    code: str
-    broken_by: Callable[[str], bool]
-    sentence: str
-
-
-QUESTION_RULES = (
-    QuestionRule(
-        "question_empty",
-        lambda text: not text.strip(),
-        "the question is empty; ask at least one word",
-    ),
-    QuestionRule(
-        "question_too_long",
-        lambda text: len(text) > MAX_QUESTION_CHARACTERS,
-        f"the question has {{length:,}} characters, over the limit of {MAX_QUESTION_CHARACTERS:,}; shorten it",
-    ),
-    QuestionRule(
-        "question_invalid_character",
-        lambda text: any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in text),
-        "the question has a NUL character or half of a surrogate pair, which is not text; remove it",
-    ),
-)
-
-
-def broken_rule(question: str) -> tuple[str, str] | None:
-    """Return the code and the sentence of the first rule that a question breaks, None for a good question."""
-    for rule in QUESTION_RULES:
-        if rule.broken_by(question):
-            return rule.code, rule.sentence.format(length=len(question))
-    return None
-
-
-@dataclass(frozen=True, slots=True)
-class Timings:
-    """Wall time in milliseconds of one call, which all of its questions share."""
-
-    retrieve_ms: float
-    read_ms: float
-    total_ms: float
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """All that is known of one question: its hits, their passages in the same order, and the reader's verdict."""
-
-    question: str
-    hits: tuple[Hit, ...]
-    passages: tuple[Passage, ...]
-    reading: Reading
-    timings: Timings
-    generation: str
-
-
-class OpenQA:
-    """Questions against one open index generation, with a reader or, for retrieval alone, without.
-
-    Args:
-        index: the open generation.
-        reader: None where only passages are asked for; ``answer`` then refuses.
+    Attributes:
+        retriever: the name of one of the index's retrievers.
+        fusion: how ``hybrid`` fuses; None: as the index has on record.
     """
 
-    def __init__(self, index: OpenIndex, reader: Reader | None) -> None:
+    retriever: str = "hybrid"
+    fusion: Fusion | None = None
+
+
+class Generator(Reader, Protocol):
+    """A reader that another machine computes for, such as `dpr.reader.generative.GenerativeReader`."""
+
+    fallback: Reader | None
+
+    def close(self) -> None:
+        """Let go of the connections to it."""
+
+
+class QA:
+    """Questions against one open index generation, with a reader or, for retrieval alone, without.
+
+    Use it as a context manager, or ``close`` it, where it has a generator.
+
+    Args:
+        index: the open generation; a later one of the same index is opened anew.
+        reader: None where only passages are asked for; ``answer`` then refuses. A lazy one is opened when it is
+            first needed.
+        generator: writes the answers, in place of the reader; the reader answers where it fails.
+        retrieval: how passages are found where a call does not say.
+    """
+
+    def __init__(
+        self,
+        index: OpenIndex,
+        reader: Reader | Lazy[Reader] | None = None,
+        generator: Generator | None = None,
+        retrieval: RetrievalOptions = RetrievalOptions(),
+    ) -> None:
         self.index = index
-        self.reader = reader
+        self.generator: Reader | None = generator
+        self.retrieval = retrieval
+        self._lock = Lock()
+        self._local = None if reader is None else _LocalReader(reader, self._lock)
+        self._close = generator.close if generator else None
+        if generator is not None:
+            generator.fallback = self._local
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        passages = len(self.index.passages)
+        return f"<QA of generation {self.generation}, {passages:,} passages, retrievers {', '.join(self.index.names)}>"
+
+    @property
+    def reader(self) -> Reader | None:
+        """The reader that computes on this machine, which is opened by asking for it; None where there is none."""
+        return self._local.open_reader() if self._local else None
+
+    @property
+    def generation(self) -> str:
+        """The name of the index generation that answers."""
+        return self.index.generation
+
+    @property
+    def has_reader(self) -> bool:
+        """Whether questions can be answered: there is a reader or a generator; neither is opened."""
+        return self._local is not None or self.generator is not None
+
+    def answering_reader(self) -> Reader:
+        """Return what answers: the generator, or the reader that computes on this machine, opened.
+
+        Raises:
+            RequestError: there is neither.
+            ModelError: the reader cannot be loaded.
+        """
+        if (reader := self.generator or self.reader) is None:
+            raise RequestError("there is no reader to answer with; ask for passages, or give a reader")
+        return reader
+
+    def load(self) -> None:
+        """Load encoder and reader now, rather than when they are first needed.
+
+        Raises:
+            DPRError: one of them cannot be loaded, or the encoder is not the index's.
+        """
+        if self.index.manifest.encoder is not None:
+            self.index.parts.encoder()
+        if self._local is not None:
+            self._local.open_reader()
+
+    def close(self) -> None:
+        """Let go of the generator's connections; there is nothing else to close."""
+        if self._close is not None:
+            self._close()
+
+    @overload
+    def retrieve(
+        self, questions: str, *, k: int = 10, retriever: str | None = None, fusion: Fusion | None = None
+    ) -> list[Hit]: ...
+
+    @overload
+    def retrieve(
+        self, questions: Questions, *, k: int = 10, retriever: str | None = None, fusion: Fusion | None = None
+    ) -> list[list[Hit]]: ...
 
     def retrieve(
-        self, questions: Sequence[str], retriever: str = "hybrid", k: int = 10, fusion: Fusion | None = None
-    ) -> list[list[Hit]]:
-        """Return at most ``k`` hits for each question, best first.
+        self, questions: str | Questions, *, k: int = 10, retriever: str | None = None, fusion: Fusion | None = None
+    ) -> list[Hit] | list[list[Hit]]:
+        """Return at most ``k`` hits for a question, best first, or for each question of a list.
 
         Raises:
             RequestError: a question is empty, too long or not text, ``k`` is not in 1..100, or the index has no
                 such retriever; its ``field`` names the parameter.
         """
-        _check_questions(questions)
-        _check_range("k", k, MAX_K)
-        chosen = self.index.retriever(retriever, fusion)
-        return chosen.search(questions, k) if questions else []
+        if isinstance(questions, str):
+            return self.retrieve([questions], k=k, retriever=retriever, fusion=fusion)[0]
+        check_questions(questions)
+        check_range("k", k, MAX_K)
+        name = self.retrieval.retriever if retriever is None else retriever
+        if fusion is None and name == self.retrieval.retriever:
+            fusion = self.retrieval.fusion
+        with self._lock:
+            opened_retriever = self.index.retriever(name, fusion)
+            batch = opened_retriever.search(questions, k) if questions else []
+        return [self._with_passages(hits) for hits in batch]
 
-    def note(self, question: str, retriever: str = "hybrid") -> str:
+    def note(self, question: str, retriever: str | None = None) -> str:
         """Return a sentence on how much of a question the retriever's encoder reads; empty where it reads all of it.
 
         Raises:
             RequestError: the index has no such retriever.
         """
-        opened = self.index.retriever(retriever)
-        tokens = opened.tokens_read(question) if isinstance(opened, ReadsTokens) else None
+        with self._lock:
+            opened_retriever = self.index.retriever(self.retrieval.retriever if retriever is None else retriever)
+            tokens = opened_retriever.tokens_read(question) if isinstance(opened_retriever, ReadsTokens) else None
         return tokens.note("encoder") if tokens else ""
 
-    def passages(self, hits: Sequence[Hit]) -> tuple[Passage, ...]:
-        """Return the passages of hits, in their order."""
-        return tuple(self.index.passages.get([hit.row for hit in hits]))
+    @overload
+    def answer(
+        self,
+        questions: str,
+        *,
+        k: int = 10,
+        n_best: int = 1,
+        retriever: str | None = None,
+        fusion: Fusion | None = None,
+    ) -> Answered: ...
+
+    @overload
+    def answer(
+        self,
+        questions: Questions,
+        *,
+        k: int = 10,
+        n_best: int = 1,
+        retriever: str | None = None,
+        fusion: Fusion | None = None,
+    ) -> list[Answered]: ...
 
     def answer(
         self,
-        questions: Sequence[str],
-        retriever: str = "hybrid",
+        questions: str | Questions,
+        *,
         k: int = 10,
-        fusion: Fusion | None = None,
         n_best: int = 1,
-    ) -> list[Answered]:
-        """Retrieve ``k`` passages for each question, read them, and return at most ``n_best`` answers to each.
+        retriever: str | None = None,
+        fusion: Fusion | None = None,
+    ) -> Answered | list[Answered]:
+        """Retrieve ``k`` passages for a question, or for each, read them, and return at most ``n_best`` answers to it.
 
         A question without a single hit is not read: its reading has no answer and ``is_answered`` is false.
 
         Raises:
             RequestError: as for ``retrieve``; ``n_best`` is not in 1..20, or there is no reader.
         """
-        reader = self._reader()
-        _check_range("n_best", n_best, MAX_N_BEST)
+        if isinstance(questions, str):
+            return self.answer([questions], k=k, n_best=n_best, retriever=retriever, fusion=fusion)[0]
+        self.answering_reader()  # is opened before the time is taken
+        check_range("n_best", n_best, MAX_N_BEST)
         started = time.perf_counter()
-        hits = self.retrieve(questions, retriever, k, fusion)
-        passages = [self.passages(found) for found in hits]
+        hits = self.retrieve(questions, k=k, retriever=retriever, fusion=fusion)
         retrieved = time.perf_counter()
         readings = [
             replace(reading, note="; ".join(filter(None, (self.note(question, retriever), reading.note))))
-            for question, reading in zip(questions, _read(reader, questions, hits, passages, n_best), strict=True)
+            for question, reading in zip(questions, self._read(questions, hits, n_best), strict=True)
         ]
         finished = time.perf_counter()
         timings = Timings(_ms(started, retrieved), _ms(retrieved, finished), _ms(started, finished))
         return [
-            Answered(question, tuple(found), texts, reading, timings, self.index.generation)
-            for question, found, texts, reading in zip(questions, hits, passages, readings, strict=True)
+            Answered(question, tuple(of_question), _passages(of_question), reading, timings, self.generation)
+            for question, of_question, reading in zip(questions, hits, readings, strict=True)
         ]
 
-    def _reader(self) -> Reader:
-        if self.reader is None:
-            raise RequestError("there is no reader to answer with; ask for passages, or give a reader")
-        return self.reader
+    def _with_passages(self, hits: Sequence[Hit]) -> list[Hit]:
+        passages = self.index.passages.get([hit.row for hit in hits])
+        return [replace(hit, passage=passage) for hit, passage in zip(hits, passages, strict=True)]
+
+    def _read(self, questions: Sequence[str], hits: Sequence[Sequence[Hit]], n_best: int) -> list[Reading]:
+        """Read, in one batch, the questions that have passages; the others get the empty reading."""
+        readings = [Reading()] * len(questions)
+        readable = [row for row, of_question in enumerate(hits) if of_question]
+        batch = [
+            Candidates(
+                questions[row],
+                _passages(hits[row]),
+                tuple(hit.score for hit in hits[row]),
+                tuple(hit.window for hit in hits[row]),
+            )
+            for row in readable
+        ]
+        reader = self.generator or self._local
+        for row, reading in zip(readable, reader.read(batch, n_best) if reader and batch else [], strict=True):
+            readings[row] = reading
+        return readings
 
 
-def _read(
-    reader: Reader,
-    questions: Sequence[str],
-    hits: Sequence[Sequence[Hit]],
-    passages: Sequence[tuple[Passage, ...]],
-    n_best: int,
-) -> list[Reading]:
-    """Read, in one batch, the questions that have passages; the others get the empty reading."""
-    readings = [Reading()] * len(questions)
-    readable = [place for place, texts in enumerate(passages) if texts]
-    batch = [
-        Candidates(
-            questions[place],
-            passages[place],
-            tuple(hit.score for hit in hits[place]),
-            tuple(hit.window for hit in hits[place]),
-        )
-        for place in readable
-    ]
-    for place, reading in zip(readable, reader.read(batch, n_best) if batch else [], strict=True):
-        readings[place] = reading
-    return readings
+class _LocalReader:
+    """A reader on this machine: opened when it is first needed, and reading for one thread at a time."""
+
+    def __init__(self, reader: Reader | Lazy[Reader], lock: Lock) -> None:
+        self.open_reader = reader if isinstance(reader, Lazy) else Lazy(lambda: reader)
+        self._lock = lock
+
+    @property
+    def name(self) -> str:
+        return self.open_reader().name
+
+    def read(self, batch: Sequence[Candidates], n_best: int = 1) -> list[Reading]:
+        reader = self.open_reader()
+        with self._lock:
+            return reader.read(batch, n_best)
 
 
-def _check_questions(questions: Sequence[str]) -> None:
-    if isinstance(questions, str):
-        raise RequestError("questions is one string; put it into a list", field="questions")
-    for question in questions:
-        broken = broken_rule(question)
-        if broken is not None:
-            raise RequestError(broken[1], field="question")
-
-
-def _check_range(field: str, value: int, maximum: int) -> None:
-    if not 1 <= value <= maximum:
-        raise RequestError(f"{field} is {value}; choose 1 to {maximum}", field=field)
+def _passages(hits: Sequence[Hit]) -> tuple[Passage, ...]:
+    return tuple(hit.passage for hit in hits if hit.passage is not None)
 
 
 def _ms(start: float, end: float) -> float:

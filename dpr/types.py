@@ -1,5 +1,7 @@
 """What flows between the rooms: plain frozen data, and the Protocols that rooms offer each other.
 
+Passages, hits and answers, which callers see, are in `dpr.results`; rooms import them from here.
+
 Conventions, everywhere in this project:
 
 * a *row* is a passage's position in an index generation, from 0; a *rank* is a place in a result list, from 1;
@@ -16,6 +18,14 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from dpr.results import Answer as Answer
+from dpr.results import Hit as Hit
+from dpr.results import ListScore as ListScore
+from dpr.results import Passage as Passage
+from dpr.results import PassageWindow as PassageWindow
+from dpr.results import Reading as Reading
+from dpr.results import Weighing as Weighing
+
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -27,22 +37,6 @@ Progress = Callable[[str, int, int | None], None]
 
 def no_progress(stage: str, done: int, total: int | None) -> None:
     """The Progress that shows nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Passage:
-    """A piece of text that can be retrieved; ``document[start:end] == text`` of the document it was cut from."""
-
-    id: str
-    text: str
-    title: str = ""
-    document_id: str = ""
-    start: int = 0
-
-    @property
-    def end(self) -> int:
-        """Offset of the passage's end in its source document."""
-        return self.start + len(self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,55 +86,6 @@ class TopK:
 
 
 @dataclass(frozen=True, slots=True)
-class ListScore:
-    """What one result list says of a hit, and what fusion made of it.
-
-    ``rank`` and ``score`` are None where the list does not hold the passage; ``contribution`` is what the list
-    added to the hit's final score all the same (the missing-document rule of the fusion).
-    """
-
-    rank: int | None
-    score: float | None
-    contribution: float
-
-
-@dataclass(frozen=True, slots=True)
-class Weighing:
-    """How much each list counted for a question, and why.
-
-    ``coverage`` is the share of the question that a list's best hit covers, 0 to 1, for the lists that measure it.
-    """
-
-    weights: Mapping[str, float]
-    coverage: Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class PassageWindow:
-    """The part ``passage.text[start:end]`` of a long passage, which has a vector of its own."""
-
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """One retrieved passage, with its rank and score in every list that was asked.
-
-    ``weighing`` is that of the question where lists were fused; all hits of a question have the same. ``window`` is the
-    part of a long passage that the dense list matched; None where it matched none.
-    """
-
-    row: int
-    passage_id: str
-    rank: int
-    score: float
-    lists: Mapping[str, ListScore]
-    weighing: Weighing | None = None
-    window: PassageWindow | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Candidates:
     """What a reader reads: a question, its retrieved passages and their retrieval scores, best first.
 
@@ -151,48 +96,6 @@ class Candidates:
     passages: tuple[Passage, ...]
     scores: tuple[float, ...]
     windows: tuple[PassageWindow | None, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A span of a passage: ``passage.text[start:end] == text``.
-
-    ``score`` orders answers across passages: the span's score over the null score, plus the weighted retrieval
-    score. ``span_score`` and ``null_score`` are the reader's own (sums of a start and an end logit).
-    """
-
-    text: str
-    passage_id: str
-    start: int
-    end: int
-    score: float
-    span_score: float
-    null_score: float
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """A reader's verdict on one question: its best answers, best first, and whether it stands by none of them.
-
-    ``no_answer_score`` is SQuAD 2.0's difference of null score and span score, of the best answer and in its passage;
-    above the reader's threshold, ``is_answered`` is false. ``probability`` is the calibrated probability that the best
-    answer is right or nearly right; None where the reader was not calibrated, or read nothing. ``evidence`` has the
-    features that the probability is computed from, by name.
-
-    ``text`` is what a generative reader wrote, in which ``[n]`` stands for the n-th passage, and ``cited`` the ids of
-    the passages it stands by, in the order of their first citation; both are empty for an extractive reading. ``note``
-    says what is unusual: why another reader answered, what is wrong with the text, or how much of the question was not
-    read; empty where nothing is.
-    """
-
-    answers: tuple[Answer, ...] = ()
-    is_answered: bool = False
-    no_answer_score: float = field(default=float("inf"))
-    probability: float | None = None
-    text: str = ""
-    cited: tuple[str, ...] = ()
-    note: str = ""
-    evidence: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from dpr.console import VersionOption, run
 from service.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from dpr.pipeline import OpenQA
+    from dpr.pipeline import QA
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -72,9 +72,10 @@ def main() -> None:
     run(app)
 
 
-def _ready_line(address: str, qa: OpenQA, as_json: bool) -> str:
+def _ready_line(address: str, qa: QA, as_json: bool) -> str:
     generation, passages = qa.index.generation, len(qa.index.passages)
-    reader = qa.reader.name if qa.reader else None
+    answering = qa.generator or qa.reader
+    reader = answering.name if answering else None
     if as_json:
         facts = {"address": address, "generation": generation, "passages": passages, "reader": reader}
         return json.dumps(facts, ensure_ascii=False)

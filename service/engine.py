@@ -6,8 +6,8 @@ truncation as state that two threads would change under each other. A request ne
 waiting ones hold at most ``max_in_flight`` of them, and a request that finds none is refused at once rather than
 queued without end.
 
-With a generator, which is waited for rather than computed, requests have several threads and take turns at what is
-computed here.
+With a generator, which is waited for rather than computed, requests have several threads, and the `QA` computes here
+for one of them at a time.
 """
 
 from __future__ import annotations
@@ -17,18 +17,17 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import BoundedSemaphore, Lock
+from threading import BoundedSemaphore
 from typing import Any, TypeVar
 
+from dpr.config import ComputeOptions
 from dpr.errors import ConfigError
-from dpr.pipeline import OpenQA
-from dpr.reader.generative.reader import GenerativeReader, open_generator
-from dpr.search.open import open_index
-from dpr.store.generation import read_current
-from dpr.types import Candidates, Encoder, Reader
+from dpr.opening import GeneratorOptions
+from dpr.opening import open_qa as open_pipeline
+from dpr.pipeline import QA, RetrievalOptions
+from dpr.types import Candidates
 from service.errors import BusyError, NotReadyError
 from service.settings import Settings
-from service.turns import TurnQA, TurnReader
 
 logger = logging.getLogger(__name__)
 
@@ -41,24 +40,24 @@ WARM_UP_QUESTIONS = ("What is a warm start?", "서버를 왜 미리 데우는가
 
 
 class Engine:
-    """Loads an ``OpenQA`` once, warms it up, and runs work with it in a thread of its own.
+    """Loads an ``QA`` once, warms it up, and runs work with it in a thread of its own.
 
     Args:
-        load: makes the ``OpenQA``; called once, in a thread.
+        load: makes the ``QA``; called once, in a thread.
         retriever: the retriever to warm up, that of requests which name none.
         max_in_flight: pieces of work computing or waiting.
-        threads: pieces of work that are run at a time; more than one only if what they run takes turns.
+        threads: pieces of work that are run at a time; more than one if they mostly wait for a generator.
     """
 
     def __init__(
-        self, load: Callable[[], OpenQA], retriever: str = "hybrid", max_in_flight: int = 32, threads: int = 1
+        self, load: Callable[[], QA], retriever: str = "hybrid", max_in_flight: int = 32, threads: int = 1
     ) -> None:
         self._load = load
         self._retriever = retriever
         self._max_in_flight = max_in_flight
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="engine")
         self._permits = BoundedSemaphore(max_in_flight)
-        self._loading: asyncio.Task[OpenQA] | None = None
+        self._loading: asyncio.Task[QA] | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> Engine:
@@ -70,7 +69,7 @@ class Engine:
         """Begin to load; call it once, with the event loop running."""
         self._loading = asyncio.create_task(self._load_and_warm_up())
 
-    async def loaded(self) -> OpenQA:
+    async def loaded(self) -> QA:
         """Wait until loading has ended; call it after ``start``.
 
         Raises:
@@ -80,8 +79,8 @@ class Engine:
             await asyncio.sleep(0.01)
         return await asyncio.shield(self._loading)
 
-    def ready(self) -> OpenQA:
-        """Return the loaded and warm ``OpenQA``.
+    def ready(self) -> QA:
+        """Return the loaded and warm ``QA``.
 
         Raises:
             NotReadyError: it is still being loaded, or could not be.
@@ -95,7 +94,7 @@ class Engine:
             raise NotReadyError(f"the service could not start: {error}")
         return loading.result()
 
-    async def run(self, work: Callable[[OpenQA], Result]) -> Result:
+    async def run(self, work: Callable[[QA], Result]) -> Result:
         """Run ``work`` in the thread and return what it returns.
 
         Raises:
@@ -119,43 +118,40 @@ class Engine:
     def _release(self, _future: Future[Any]) -> None:
         self._permits.release()
 
-    async def _load_and_warm_up(self) -> OpenQA:
+    async def _load_and_warm_up(self) -> QA:
         return await asyncio.wrap_future(self._pool.submit(self._warm))
 
-    def _warm(self) -> OpenQA:
+    def _warm(self) -> QA:
         started = time.perf_counter()
         qa = self._load()
-        qa.retrieve(WARM_UP_QUESTIONS, self._retriever)
-        if (reader := own_reader(qa)) is not None:
+        qa.retrieve(WARM_UP_QUESTIONS, retriever=self._retriever)
+        if (reader := qa.reader) is not None:
             # Not through ``answer``: a question without hits would leave the reader cold.
             reader.read([Candidates(WARM_UP_QUESTIONS[0], (qa.index.passages[0],), (0.0,))])
         logger.info("generation %s is ready after %.1f s", qa.index.generation, time.perf_counter() - started)
         return qa
 
 
-def open_qa(settings: Settings) -> OpenQA:
-    """Open the index with its encoder, and the reader.
+def open_qa(settings: Settings) -> QA:
+    """Open the index that the settings name, and load its encoder and the reader.
 
     Raises:
-        DPRError: the index is absent or damaged, or a model cannot be loaded or is not the index's; the generator's
+        DPRError: the index is absent or damaged, a model cannot be loaded or is not the index's, or the generator's
             settings are wrong.
     """
-    generator = _generator(settings)
-    index = open_index(settings.index, encoder=_encoder(settings))
-    reader = None if settings.no_reader else _reader(settings)
-    if generator is None:
-        return OpenQA(index, reader)
-    turn = Lock()
-    generator.fallback = TurnReader(reader, turn) if reader is not None else None
-    return TurnQA(index, generator, turn)
+    qa = open_pipeline(
+        settings.index,
+        encoder=settings.encoder,
+        reader=None if settings.no_reader else settings.reader,
+        generator=_generator(settings),
+        retrieval=RetrievalOptions(settings.retriever_default),
+        compute=ComputeOptions(settings.precision, settings.backend),
+    )
+    qa.load()
+    return qa
 
 
-def own_reader(qa: OpenQA) -> Reader | None:
-    """Return the reader that computes here: the one behind the generator, if there is one."""
-    return qa.reader.fallback if isinstance(qa.reader, GenerativeReader) else qa.reader
-
-
-def _generator(settings: Settings) -> GenerativeReader | None:
+def _generator(settings: Settings) -> GeneratorOptions | None:
     if not settings.generator_url:
         if settings.generator_model:
             raise ConfigError("generator_model is set and generator_url is not; set DPR_GENERATOR_URL too, or neither")
@@ -163,19 +159,4 @@ def _generator(settings: Settings) -> GenerativeReader | None:
     if not settings.generator_model:
         raise ConfigError("generator_url is set and generator_model is not; set DPR_GENERATOR_MODEL too, or neither")
     key = settings.generator_key.get_secret_value() if settings.generator_key else ""
-    return open_generator(settings.generator_url, settings.generator_model, key, settings.generator_timeout_s)
-
-
-def _encoder(settings: Settings) -> Encoder | None:
-    recorded = read_current(settings.index).encoder
-    if recorded is None:
-        return None
-    from dpr.models.encoders import load_encoder
-
-    return load_encoder(settings.encoder or recorded.name, settings.precision, settings.backend, recorded.options)
-
-
-def _reader(settings: Settings) -> Reader:
-    from dpr.reader.extractive.reader import load_reader
-
-    return load_reader(settings.reader, settings.precision, backend=settings.backend)
+    return GeneratorOptions(settings.generator_url, settings.generator_model, key, settings.generator_timeout_s)

@@ -6,13 +6,12 @@ Requests are strict: no conversion of types, no unknown fields. Every response t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from dpr.pipeline import MAX_K, MAX_N_BEST, MAX_QUESTION_CHARACTERS, broken_rule
+from dpr.questions import MAX_K, MAX_N_BEST, MAX_QUESTION_CHARACTERS, broken_rule
 from service.settings import RetrieverName
 
 FusionMethod = Literal["zscore", "minmax", "raw", "rrf"]
@@ -70,7 +69,7 @@ class RetrieveRequest(BaseModel):
         return self
 
     @property
-    def batch(self) -> Sequence[str]:
+    def batch(self) -> list[str]:
         """The questions asked, one or many."""
         return [self.question] if self.question is not None else self.questions or []
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import uvicorn
 
 from dpr.errors import ConfigError
-from dpr.pipeline import OpenQA
+from dpr.pipeline import QA
 from service.app import create_app
 from service.engine import Engine
 from service.settings import Settings
@@ -21,7 +21,7 @@ BACKLOG = 128
 
 logger = logging.getLogger(__name__)
 
-Announce = Callable[[str, OpenQA], None]
+Announce = Callable[[str, QA], None]
 """Called once with the server's address and what it serves, when it is ready."""
 
 
@@ -60,7 +60,7 @@ async def serve(settings: Settings, listener: socket.socket, announce: Announce)
         stop()
         logger.info("stopped by %s", signal.Signals(number).name)
 
-    def on_loaded(loading: asyncio.Task[OpenQA]) -> None:
+    def on_loaded(loading: asyncio.Task[QA]) -> None:
         if not loading.cancelled() and loading.exception() is None:
             announce(_address(listener), loading.result())
         else:

@@ -117,9 +117,11 @@ def evaluate(
         raise RequestError(f"answers are asked at k = {list(ks)}: give at least one k, each from 1", field="k")
     depths, opened = sorted(set(ks)), index.retriever(retriever, fusion)
     asked = retrieve(index, examples, retriever, depths[-1], fusion, progress)
-    readings = _read(reader, asked, depths, progress)
+    readings = read_at_depths(reader, asked, depths, progress)
     sample = _sample(examples)
-    results = {k: _judge(asked, k, readings[k], rule, _single_ms(index, opened, reader, sample, k)) for k in depths}
+    results = {
+        k: judge_at_depth(asked, k, readings[k], rule, _single_ms(index, opened, reader, sample, k)) for k in depths
+    }
     named = {f"{retriever} k={k}": result for k, result in results.items()}
     report = {
         **_facts(reader, rule, source, len(examples), index.generation, command),
@@ -132,15 +134,18 @@ def evaluate(
 
 
 @dataclass(frozen=True, slots=True)
-class _Readings:
+class Readings:
     """The readings of all questions at a depth; ``by_reader_alone`` are those without retrieval and relevance."""
 
     readings: list[Reading] = field(default_factory=list)
     by_reader_alone: list[Reading] = field(default_factory=list)
 
 
-def _read(reader: Reader, asked: Asked, depths: Sequence[int], progress: Progress) -> dict[int, _Readings]:
-    found = {k: _Readings() for k in depths}
+def read_at_depths(
+    reader: Reader, asked: Asked, depths: Sequence[int], progress: Progress = no_progress
+) -> dict[int, Readings]:
+    """Return the readings at each depth; the extractive reader reads each passage once for all of them."""
+    found = {k: Readings() for k in depths}
     for first in range(0, len(asked.candidates), BATCH_QUESTIONS):
         batch = asked.candidates[first : first + BATCH_QUESTIONS]
         if isinstance(reader, ExtractiveReader):
@@ -152,7 +157,7 @@ def _read(reader: Reader, asked: Asked, depths: Sequence[int], progress: Progres
     return found
 
 
-def _read_once(reader: ExtractiveReader, batch: Sequence[Candidates], found: Mapping[int, _Readings]) -> None:
+def _read_once(reader: ExtractiveReader, batch: Sequence[Candidates], found: Mapping[int, Readings]) -> None:
     alone = replace(reader.config, retrieval_weight=0.0, relevance_weight=0.0)
     for item, spans in zip(batch, reader.spans(batch), strict=True):
         for k, here in found.items():
@@ -160,7 +165,7 @@ def _read_once(reader: ExtractiveReader, batch: Sequence[Candidates], found: Map
             here.by_reader_alone.append(verdict(first_passages(item, k), spans[:k], alone, 1))
 
 
-def _judge(asked: Asked, k: int, read: _Readings, rule: str, single_ms: Values) -> AtDepth:
+def judge_at_depth(asked: Asked, k: int, read: Readings, rule: str, single_ms: Values) -> AtDepth:
     """Score the answers at a depth; there, a question has no answer where none of its passages holds one."""
     pairs = list(zip(asked.at(k), asked.examples, strict=True))
     held, held_by_dpr = (

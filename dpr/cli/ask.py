@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,14 +22,15 @@ from dpr.cli.options import (
     RetrieverOption,
     fusion_of,
 )
-from dpr.config import DEFAULT_READER
+from dpr.config import DEFAULT_READER, ComputeOptions
 from dpr.console import escape, print_json, visible
 from dpr.errors import ConfigError
 
 if TYPE_CHECKING:
-    from dpr.pipeline import Answered
+    from dpr.opening import GeneratorOptions
     from dpr.reader.generative.reader import GenerativeReader
-    from dpr.types import Answer, Candidates, Passage, Reader, Reading
+    from dpr.results import Answer, Answered, Passage
+    from dpr.types import Candidates, Reading
 
 KEY_VARIABLE = "DPR_GENERATOR_KEY"
 
@@ -59,23 +59,22 @@ def ask_command(
     as_json: JsonOption = False,
 ) -> None:
     """Answer a question from an index, with the passage that the answer stands in."""
-    from dpr.pipeline import OpenQA
-    from dpr.reader.extractive.reader import load_reader
-    from dpr.search.open import open_index
+    from dpr.opening import open_qa
+    from dpr.pipeline import RetrievalOptions
+    from dpr.reader.generative.reader import GenerativeReader
 
-    fusion = fusion_of(None, None, fusion_file)
-    with ExitStack() as stack:
-        generator = _generator(generator_url, generator_model)
-        chosen: Reader = load_reader(reader, precision, backend=backend)
-        if generator is not None:
-            stack.enter_context(closing(generator))
-            # Its warning would say what the note says.
-            logging.getLogger("dpr.reader.generative.reader").addHandler(logging.NullHandler())
-            generator.fallback = chosen
-            chosen = generator if as_json else _Aloud(generator)
-        [answered] = OpenQA(open_index(index, encoder_name=encoder), chosen).answer(
-            [question], retriever, k, fusion, n_best
-        )
+    retrieval = RetrievalOptions(retriever, fusion_of(None, None, fusion_file))
+    generator = _generator(generator_url, generator_model)
+    compute = ComputeOptions(precision, backend)
+    with open_qa(
+        index, encoder=encoder, reader=reader, generator=generator, retrieval=retrieval, compute=compute
+    ) as qa:
+        if isinstance(qa.generator, GenerativeReader):
+            logging.getLogger("dpr.reader.generative.reader").addHandler(
+                logging.NullHandler()
+            )  # the note says the same
+            qa.generator = qa.generator if as_json else _Aloud(qa.generator)
+        answered = qa.answer(question, k=k, n_best=n_best)
     if as_json:
         print_json(_answered_json(answered))
     else:
@@ -108,15 +107,15 @@ class _Aloud:
         return reading
 
 
-def _generator(url: str | None, model: str | None) -> GenerativeReader | None:
-    from dpr.reader.generative.reader import open_generator
+def _generator(url: str | None, model: str | None) -> GeneratorOptions | None:
+    from dpr.opening import GeneratorOptions
 
     if url is None and model is None:
         return None
     if url is None or model is None:
         given, missing = ("url", "model") if model is None else ("model", "url")
         raise ConfigError(f"--generator-{given} is given and --generator-{missing} is not; give both, or neither")
-    return open_generator(url, model, os.environ.get(KEY_VARIABLE, ""))
+    return GeneratorOptions(url, model, os.environ.get(KEY_VARIABLE, ""))
 
 
 def _show(answered: Answered) -> None:
@@ -167,14 +166,8 @@ def around(text: str, start: int, end: int) -> tuple[int, int]:
 
 def _answered_json(answered: Answered) -> dict[str, object]:
     return {
-        "question": answered.question,
-        "is_answered": answered.reading.is_answered,
-        "probability": answered.reading.probability,
-        "text": answered.reading.text,
-        "cited": list(answered.reading.cited),
-        "note": answered.reading.note,
-        "answers": [asdict(answer) for answer in answered.reading.answers],
-        "passages": [asdict(passage) for passage in answered.passages],
+        **answered.to_dict(),
+        "passages": [passage.to_dict() for passage in answered.passages],
         "timings": asdict(answered.timings),
         "generation": answered.generation,
     }

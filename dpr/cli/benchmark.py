@@ -13,17 +13,20 @@ from rich.console import Console
 from rich.table import Table
 
 from dpr.cli.options import (
+    BackendOption,
     EncoderOption,
     FusionFileOption,
     FusionOption,
     IndexOption,
     JsonOption,
+    PrecisionOption,
     WeightOption,
     check_output_folder,
     fusion_of,
     numbers,
 )
 from dpr.cli.questions import EncodingOption, SkipBadRowsOption
+from dpr.config import ComputeOptions
 from dpr.console import print_json, show_progress
 from dpr.data.intake import ReadRules
 
@@ -40,6 +43,8 @@ def benchmark_command(
     weight: WeightOption = None,
     fusion_file: FusionFileOption = None,
     encoder: EncoderOption = None,
+    precision: PrecisionOption = "auto",
+    backend: BackendOption = "auto",
     encoding: EncodingOption = "utf-8",
     skip_bad_rows: SkipBadRowsOption = False,
     as_json: JsonOption = False,
@@ -47,17 +52,16 @@ def benchmark_command(
     """Compare sparse, dense and hybrid retrieval on the same questions."""
     from dpr.benchmark.retrieval import benchmark
     from dpr.data.passages import read_examples
-    from dpr.search.open import open_index
+    from dpr.opening import open_qa
 
     check_output_folder(output)
     fused, depths = fusion_of(fusion, weight, fusion_file), numbers("--k", k)
-    command = shlex.join(["dpr", *sys.argv[1:]])
     rules = ReadRules(encoding, skip_bad_rows)
     with show_progress() as progress:
         source = read_examples(questions, rules)
         examples = list(source)
         report = benchmark(
-            open_index(index, encoder_name=encoder),
+            open_qa(index, encoder=encoder, reader=None, compute=ComputeOptions(precision, backend)).index,
             examples,
             [name.strip() for name in retrievers.split(",") if name.strip()],
             depths,
@@ -66,7 +70,7 @@ def benchmark_command(
             progress,
             source=questions,
             without_text=source.without_text,
-            command=command,
+            command=shlex.join(["dpr", *sys.argv[1:]]),
         )
     if as_json:
         print_json(report.as_json())

@@ -25,7 +25,7 @@ from dpr.cli.options import (
     numbers,
 )
 from dpr.cli.questions import EncodingOption, RuleOption, SkipBadRowsOption, labelled_examples, rule_of, show_metrics
-from dpr.config import DEFAULT_READER
+from dpr.config import DEFAULT_READER, ComputeOptions
 from dpr.console import print_json, show_progress
 from dpr.data.intake import ReadRules
 
@@ -56,17 +56,17 @@ def evaluate_command(
 ) -> None:
     """Measure answers end to end: retrieve k passages, read them, compare with the gold answers."""
     from dpr.benchmark.answers import evaluate
-    from dpr.reader.extractive.reader import load_reader
-    from dpr.search.open import open_index
+    from dpr.opening import open_qa
 
     check_output_folder(output)
     fused, depths = fusion_of(fusion, weight, fusion_file), numbers("--k", k)
     rules = ReadRules(encoding, skip_bad_rows)
     with show_progress() as progress:
+        qa = open_qa(index, encoder=encoder, reader=reader, compute=ComputeOptions(precision, backend))
         examples = [example for source in questions for example in labelled_examples(source, rules)]
         report, results = evaluate(
-            open_index(index, encoder_name=encoder),
-            load_reader(reader, precision, backend=backend),
+            qa.index,
+            qa.answering_reader(),
             examples,
             depths,
             rule or rule_of(questions, examples),

@@ -40,7 +40,7 @@ EncoderOption = Annotated[
 ReaderOption = Annotated[
     str, typer.Option("--reader", metavar="NAME_OR_DIR", help="The reader.", show_default=DEFAULT_READER.name)
 ]
-PrecisionOption = Annotated[str, typer.Option("--precision", help="Arithmetic of the model: auto, fp32 or bf16.")]
+PrecisionOption = Annotated[str, typer.Option("--precision", help="Arithmetic of the models: auto, fp32 or bf16.")]
 DataWeightOption = Annotated[
     list[float] | None, typer.Option(metavar="NUMBER", help="How often an epoch sees each question; once per --data.")
 ]
@@ -74,7 +74,7 @@ ConfigOption = Annotated[
 ]
 BackendOption = Annotated[
     str,
-    typer.Option("--backend", help="What runs the reader: auto (OpenVINO on a CPU, if there), torch, openvino."),
+    typer.Option("--backend", help="What runs the models: auto (OpenVINO on a CPU, if there), torch, openvino."),
 ]
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace the model, or discard another run's state, in the output folder.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,20 +9,22 @@ from rich.console import Console
 from rich.table import Table
 
 from dpr.cli.options import (
+    BackendOption,
     EncoderOption,
     FusionFileOption,
     FusionOption,
     IndexOption,
     JsonOption,
+    PrecisionOption,
     RetrieverOption,
     WeightOption,
     fusion_of,
 )
+from dpr.config import ComputeOptions
 from dpr.console import escape, print_json, visible
-from dpr.types import Passage, PassageWindow
 
 if TYPE_CHECKING:
-    from dpr.types import Weighing
+    from dpr.results import Hit, Weighing
 
 
 def search_command(
@@ -35,27 +36,28 @@ def search_command(
     weight: WeightOption = None,
     fusion_file: FusionFileOption = None,
     encoder: EncoderOption = None,
+    precision: PrecisionOption = "auto",
+    backend: BackendOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """Find the passages for a question; every hit tells what each list says of it."""
-    from dpr.pipeline import OpenQA
-    from dpr.search.open import open_index
+    from dpr.opening import open_qa
+    from dpr.pipeline import RetrievalOptions
 
-    fused = fusion_of(fusion, weight, fusion_file)
-    pipeline = OpenQA(open_index(index, encoder_name=encoder), reader=None)
-    [hits] = pipeline.retrieve([question], retriever, k, fused)
-    passages = pipeline.passages(hits)
-    if note := pipeline.note(question, retriever):
+    retrieval = RetrievalOptions(retriever, fusion_of(fusion, weight, fusion_file))
+    qa = open_qa(index, encoder=encoder, reader=None, retrieval=retrieval, compute=ComputeOptions(precision, backend))
+    hits = qa.retrieve(question, k=k)
+    if note := qa.note(question):
         typer.echo(f"note: {visible(note)}", err=True)
     if as_json:
-        print_json([{**asdict(hit), "passage": asdict(passage)} for hit, passage in zip(hits, passages, strict=True)])
+        print_json([_hit_json(hit) for hit in hits])
         return
     table = Table("rank", "score", "lists", "passage", title=escape(question))
-    for hit, passage in zip(hits, passages, strict=True):
+    for hit in hits:
         lists = "\n".join(
             f"{name}: {_place(entry.rank)} → {entry.contribution:+.3f}" for name, entry in hit.lists.items()
         )
-        table.add_row(str(hit.rank), f"{hit.score:.3f}", lists, _marked(passage, hit.window))
+        table.add_row(str(hit.rank), f"{hit.score:.3f}", lists, _marked(hit))
     console = Console()
     console.print(table)
     if hits and hits[0].weighing is not None:
@@ -71,12 +73,17 @@ def _told(weighing: Weighing) -> str:
     return f"weights: {weights}" + (f" ({shares})" if shares else "")
 
 
-def _marked(passage: Passage, window: PassageWindow | None) -> str:
-    """Return a passage with its title in bold; of a long one, the window that matched, with its place."""
-    title = f"[b]{escape(passage.title)}:[/b] " if passage.title else ""
+def _marked(hit: Hit) -> str:
+    """Return a passage with its title in bold; of a long one, the window that matched, with its offsets."""
+    title, window = f"[b]{escape(hit.title)}:[/b] " if hit.title else "", hit.window
     if window is None:
-        return f"{title}{escape(passage.text)}"
-    return f"{title}[dim]\\[{window.start}:{window.end}][/dim] {escape(passage.text[window.start : window.end])}"
+        return f"{title}{escape(hit.text)}"
+    return f"{title}[dim]\\[{window.start}:{window.end}][/dim] {escape(hit.text[window.start : window.end])}"
+
+
+def _hit_json(hit: Hit) -> dict[str, object]:
+    weighing = hit.weighing.to_dict() if hit.weighing else None
+    return {"row": hit.row, "passage_id": hit.passage_id, **hit.to_dict(), "weighing": weighing}
 
 
 def _place(rank: int | None) -> str:

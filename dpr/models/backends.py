@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from dpr.config import BACKENDS, ComputeOptions
 from dpr.errors import ConfigError
 from dpr.models.openvino import is_available
 
-BACKENDS = ("auto", "torch", "openvino")
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -48,6 +48,17 @@ def choose_backend(name: str, device: torch.device) -> str:
     if name == "auto":
         return "openvino" if device.type == "cpu" and is_available() else "torch"
     return name
+
+
+def check_compute(compute: ComputeOptions) -> None:
+    """Refuse a precision or a backend that this machine does not have.
+
+    Raises:
+        ConfigError: fp16 on a CPU, or OpenVINO on a GPU.
+    """
+    device = choose_device()
+    choose_precision(compute.precision, device)
+    choose_backend(compute.backend, device)
 
 
 def _has_fast_bf16(device: torch.device) -> bool:

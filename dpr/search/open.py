@@ -5,11 +5,12 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from dpr.config import AUTO_COMPUTE, ComputeOptions
 from dpr.errors import IndexFormatError, RequestError
 from dpr.search.fusion import Fusion
 from dpr.search.lazy import Lazy
 from dpr.search.record import DEFAULT_FUSION, HYBRID_LISTS, fusion_of
-from dpr.search.resources import IndexParts
+from dpr.search.resources import IndexParts, load_recorded
 from dpr.search.retrievers import DenseRetriever, HybridRetriever, SparseRetriever
 from dpr.store.generation import read_current
 from dpr.store.layout import IndexLayout
@@ -23,6 +24,7 @@ def open_index(
     encoder: Encoder | None = None,
     encoder_name: str | None = None,
     analyzer: Analyzer | None = None,
+    compute: ComputeOptions = AUTO_COMPUTE,
 ) -> OpenIndex:
     """Open the published generation of an index in milliseconds: files are mapped, models wait until they are needed.
 
@@ -31,6 +33,7 @@ def open_index(
         encoder: encodes the questions; without one, it is loaded when dense retrieval is first asked for.
         encoder_name: directory or hub name to load it from, where that is not the name that the index recorded.
         analyzer: makes the questions' terms; without one, it is the one whose name the index recorded.
+        compute: how an encoder that is loaded computes.
 
     Raises:
         IndexFormatError: there is no index, a file is absent, damaged or of another format version, or the encoder
@@ -41,7 +44,8 @@ def open_index(
     check_sizes(layout.root, manifest.files)
     segments = [layout.segment(record.id) for record in manifest.segments]
     files = layout.generation(manifest.generation)
-    return OpenIndex(IndexParts(manifest, segments, files, encoder, encoder_name, analyzer))
+    load = partial(load_recorded, name=encoder_name, compute=compute)
+    return OpenIndex(IndexParts(manifest, segments, files, encoder, load, analyzer))
 
 
 class OpenIndex:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
 
+from dpr.config import AUTO_COMPUTE, ComputeOptions
 from dpr.dense.kinds import KINDS
 from dpr.dense.segments import SegmentedIndex
 from dpr.dense.windows import WindowedIndex, window_ranks
@@ -23,6 +24,9 @@ from dpr.store.passages import PassageStore
 from dpr.store.windows import WindowArray, open_windows
 from dpr.text.registry import analyzer as analyzer_by_name
 from dpr.types import Analyzer, Encoder, EncoderOptions, FloatArray, IntArray, SparseIndex, VectorIndex
+
+EncoderLoader = Callable[[EncoderRecord], Encoder]
+"""Loads the encoder that an index has on record."""
 
 
 class SegmentParts:
@@ -110,10 +114,12 @@ class IndexParts:
         segments: Sequence[SegmentFiles],
         files: GenerationFiles,
         encoder: Encoder | None = None,
-        encoder_name: str | None = None,
+        load: EncoderLoader | None = None,
         analyzer: Analyzer | None = None,
     ) -> None:
         """Open files that were written as ``manifest`` says; for the other arguments see ``open_index``.
+
+        ``load`` loads the encoder that the index names, where none is given.
 
         Raises:
             IndexFormatError: a file is damaged, or the encoder or analyzer given is not the index's.
@@ -126,7 +132,7 @@ class IndexParts:
             SegmentParts(manifest, record, segment, files, self.id_rank[end - record.passages : end])
             for record, segment, end in zip(manifest.segments, segments, ends.tolist(), strict=True)
         )
-        self.encoder = Lazy(partial(self._find_encoder, encoder, encoder_name))
+        self.encoder = Lazy(partial(self._find_encoder, encoder, load or load_recorded))
         self.analyzer = Lazy(partial(self._find_analyzer, analyzer))
         self.vector_index = Lazy(self._open_vector_index)
         self.sparse_indexes: dict[str, Lazy[SparseIndex]] = {
@@ -139,11 +145,11 @@ class IndexParts:
         if analyzer is not None:
             self.analyzer()
 
-    def _find_encoder(self, given: Encoder | None, name: str | None) -> Encoder:
+    def _find_encoder(self, given: Encoder | None, load: EncoderLoader) -> Encoder:
         recorded = self.manifest.encoder
         if recorded is None:
             raise RequestError("the index has no vectors; rebuild it without --no-dense", "retriever")
-        encoder = given or _load_recorded(recorded, name)
+        encoder = given or load(recorded)
         if encoder.fingerprint != recorded.fingerprint:
             raise IndexFormatError(
                 f"the index was made with the encoder {recorded.name} ({recorded.fingerprint}), but this is "
@@ -174,10 +180,19 @@ class IndexParts:
         return RankBM25Engine(self.segments[0].counts(), **parameters, id_rank=self.id_rank)
 
 
-def _load_recorded(recorded: EncoderRecord, name: str | None) -> Encoder:
-    """Load an index's encoder by the name that it was recorded with, or by the one that it has now."""
+def load_recorded(recorded: EncoderRecord, name: str | None = None, compute: ComputeOptions = AUTO_COMPUTE) -> Encoder:
+    """Load an index's encoder by the name that it was recorded with, or by the one that it has now.
+
+    Raises:
+        ModelError: it cannot be loaded.
+        IndexFormatError: its vectors have another length.
+        ConfigError: this machine has no such precision or backend.
+    """
+    from dpr.models.backends import check_compute
+
+    check_compute(compute)
     try:
-        return _load_encoder(name or recorded.name, recorded.options)
+        return _load_encoder(name or recorded.name, recorded.options, compute)
     except ConfigError as error:  # vectors of another length
         raise IndexFormatError(
             f"the index was made with the encoder {recorded.name} ({recorded.fingerprint}), and {name} cannot take its "
@@ -189,7 +204,7 @@ def _load_recorded(recorded: EncoderRecord, name: str | None) -> Encoder:
         raise ModelError(f"{error} (the index was made with this encoder; --encoder says where it is now)") from error
 
 
-def _load_encoder(name: str, options: EncoderOptions) -> Encoder:
+def _load_encoder(name: str, options: EncoderOptions, compute: ComputeOptions) -> Encoder:
     from dpr.models.encoders import load_encoder
 
-    return load_encoder(name, options=options)
+    return load_encoder(name, compute.precision, compute.backend, options)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from dpr import __version__
-from dpr.reader.generative.reader import GenerativeReader
 from dpr.search.fusion import MISSING_RULES
 from service import examples
 from service.deps import DefaultFusion, EngineOf, SettingsOf
-from service.engine import own_reader
 from service.fusion import fusion_out
 from service.routes.documented import documented
 from service.schemas import AliveResponse, AnalyzerOut, EncoderOut, InfoResponse, Limits, ReadyResponse, WelcomeResponse
@@ -53,7 +51,7 @@ async def info(engine: EngineOf, settings: SettingsOf, fusion: DefaultFusion) ->
         retriever_default=settings.retriever_default,
         fusion_default=fusion_out(fusion),
         fusions=dict(MISSING_RULES),
-        reader=reader.name if (reader := own_reader(qa)) else None,
-        generator=qa.reader.name if isinstance(qa.reader, GenerativeReader) else None,
+        reader=qa.reader.name if qa.reader else None,
+        generator=qa.generator.name if qa.generator else None,
         limits=Limits(body_bytes=settings.max_body_bytes, in_flight=settings.max_in_flight),
     )

@@ -5,26 +5,20 @@ All work on a request, its response's JSON included, happens in the engine's thr
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Response
 
-from dpr.pipeline import Answered, OpenQA
+from dpr.pipeline import QA
 from dpr.search.fusion import Fusion
-from dpr.types import Answer, Hit, Passage
 from service import examples
 from service.deps import DefaultFusion, EngineOf, SettingsOf
 from service.errors import NoReaderError
 from service.fusion import fusion_of, fusion_out, weighing_out
 from service.routes.documented import documented
 from service.schemas import (
-    AnswerOut,
     HitOut,
-    ListScoreOut,
-    PassageOut,
     QueryRequest,
     QueryResponse,
     QueryResult,
@@ -33,7 +27,6 @@ from service.schemas import (
     RetrieveResponse,
     RetrieveResult,
     RetrieveTimings,
-    WindowOut,
 )
 from service.settings import RetrieverName
 
@@ -80,23 +73,23 @@ async def query(
     """
     retriever = request.retriever or settings.retriever_default
     fusion = fusion_of(request, retriever, default)
-    if engine.ready().reader is None:
+    if not engine.ready().has_reader:
         raise NoReaderError("this server has no reader; ask /v1/retrieve for passages, or start dpr-serve with one")
     return _json(await engine.run(lambda qa: _query(qa, request, retriever, fusion)))
 
 
-def _retrieve(qa: OpenQA, request: RetrieveRequest, retriever: RetrieverName, fusion: Fusion | None) -> str:
+def _retrieve(qa: QA, request: RetrieveRequest, retriever: RetrieverName, fusion: Fusion | None) -> str:
     started = time.perf_counter()
-    found = qa.retrieve(request.batch, retriever, request.k, fusion)
+    batch = qa.retrieve(request.batch, k=request.k, retriever=retriever, fusion=fusion)
     retrieved = time.perf_counter()
     results = [
         RetrieveResult(
             question=question,
-            hits=_hits(hits, qa.passages(hits)),
+            hits=[HitOut.model_validate(hit.to_dict()) for hit in hits],
             weighing=weighing_out(hits),
             note=qa.note(question, retriever) or None,
         )
-        for question, hits in zip(request.batch, found, strict=True)
+        for question, hits in zip(request.batch, batch, strict=True)
     ]
     timings = RetrieveTimings(
         retrieve_ms=_rounded((retrieved - started) * 1000), total_ms=_rounded((time.perf_counter() - started) * 1000)
@@ -110,8 +103,8 @@ def _retrieve(qa: OpenQA, request: RetrieveRequest, retriever: RetrieverName, fu
     ).model_dump_json()
 
 
-def _query(qa: OpenQA, request: QueryRequest, retriever: RetrieverName, fusion: Fusion | None) -> str:
-    answered = qa.answer(request.batch, retriever, request.k, fusion, request.n_best)
+def _query(qa: QA, request: QueryRequest, retriever: RetrieverName, fusion: Fusion | None) -> str:
+    answered = qa.answer(request.batch, k=request.k, n_best=request.n_best, retriever=retriever, fusion=fusion)
     timings = answered[0].timings
     return QueryResponse(
         generation=qa.index.generation,
@@ -122,55 +115,8 @@ def _query(qa: OpenQA, request: QueryRequest, retriever: RetrieverName, fusion: 
             read_ms=_rounded(timings.read_ms),
             total_ms=_rounded(timings.total_ms),
         ),
-        results=[_query_result(result) for result in answered],
+        results=[QueryResult.model_validate(result.to_dict()) for result in answered],
     ).model_dump_json()
-
-
-def _query_result(answered: Answered) -> QueryResult:
-    passages = {passage.id: passage for passage in answered.passages}
-    reading = answered.reading
-    held = dict.fromkeys([*(answer.passage_id for answer in reading.answers), *reading.cited])
-    return QueryResult(
-        question=answered.question,
-        hits=_hits(answered.hits, answered.passages),
-        weighing=weighing_out(answered.hits),
-        is_answered=reading.is_answered,
-        no_answer_score=reading.no_answer_score if math.isfinite(reading.no_answer_score) else None,
-        probability=reading.probability,
-        answers=[_answer(answer, passages[answer.passage_id]) for answer in reading.answers],
-        evidence=[PassageOut.model_validate(passages[passage_id]) for passage_id in held],
-        text=reading.text or None,
-        cited=list(reading.cited),
-        note=reading.note or None,
-    )
-
-
-def _hits(hits: Sequence[Hit], passages: Sequence[Passage]) -> list[HitOut]:
-    return [
-        HitOut(
-            rank=hit.rank,
-            score=hit.score,
-            passage=PassageOut.model_validate(passage),
-            lists={name: ListScoreOut.model_validate(part) for name, part in hit.lists.items()},
-            window=WindowOut.model_validate(hit.window) if hit.window else None,
-        )
-        for hit, passage in zip(hits, passages, strict=True)
-    ]
-
-
-def _answer(answer: Answer, passage: Passage) -> AnswerOut:
-    return AnswerOut(
-        text=answer.text,
-        passage_id=answer.passage_id,
-        document_id=passage.document_id,
-        start=answer.start,
-        end=answer.end,
-        document_start=passage.start + answer.start,
-        document_end=passage.start + answer.end,
-        score=answer.score,
-        span_score=answer.span_score,
-        null_score=answer.null_score,
-    )
 
 
 def _rounded(milliseconds: float) -> float:

@@ -1,4 +1,4 @@
-"""OpenQA over a small index on disk, with a hash encoder and a reader that tells what it was given."""
+"""QA over a small index on disk, with a hash encoder and a reader that tells what it was given."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ import pytest
 
 from dpr.errors import RequestError
 from dpr.measured import TokensRead
-from dpr.pipeline import MAX_QUESTION_CHARACTERS, OpenQA, broken_rule
+from dpr.pipeline import QA, RetrievalOptions
+from dpr.questions import MAX_QUESTION_CHARACTERS, broken_rule
 from dpr.search.fusion import Fusion
+from dpr.search.lazy import Lazy
 from dpr.search.open import OpenIndex, open_index
-from dpr.types import Answer, Candidates, FloatArray, Reading
+from dpr.types import Answer, Candidates, FloatArray, Reader, Reading
 from index_builder.build import BuildOptions, build
 from tests.fakes import HashEncoder, WordAnalyzer
 
@@ -79,33 +81,33 @@ def reader() -> FirstWordReader:
 
 
 @pytest.fixture
-def qa(index: OpenIndex, reader: FirstWordReader) -> OpenQA:
-    return OpenQA(index, reader)
+def qa(index: OpenIndex, reader: FirstWordReader) -> QA:
+    return QA(index, reader)
 
 
 @pytest.mark.parametrize("retriever", ["dense", "bm25", "tfidf", "rank-bm25", "hybrid"])
-def test_each_retriever_finds_the_passage(qa: OpenQA, retriever: str) -> None:
-    [hits] = qa.retrieve(["king sejong created hangul"], retriever, k=2)
+def test_each_retriever_finds_the_passage(qa: QA, retriever: str) -> None:
+    [hits] = qa.retrieve(["king sejong created hangul"], retriever=retriever, k=2)
     assert hits[0].passage_id == "hangul"
-    assert qa.passages(hits[:1])[0].text == DOCUMENTS["hangul"]
+    assert hits[0].text == DOCUMENTS["hangul"]
 
 
-def test_all_questions_are_encoded_in_one_call(qa: OpenQA, encoder: CountingEncoder) -> None:
+def test_all_questions_are_encoded_in_one_call(qa: QA, encoder: CountingEncoder) -> None:
     questions = ["the moon", "hangul", "seoul"]
-    found = qa.retrieve(questions, "hybrid", k=1)
+    found = qa.retrieve(questions, retriever="hybrid", k=1)
     assert encoder.calls == 1
     assert [hits[0].passage_id for hits in found] == ["moon", "hangul", "seoul"]
 
 
-def test_a_batch_gives_what_its_questions_give_alone(qa: OpenQA) -> None:
+def test_a_batch_gives_what_its_questions_give_alone(qa: QA) -> None:
     questions = ["the moon", "한강은 어디를 흐르는가", "hangul"]
     assert qa.retrieve(questions, k=3) == [qa.retrieve([question], k=3)[0] for question in questions]
 
 
 def test_the_reader_reads_all_questions_at_once_with_passages_and_scores_in_order(
-    qa: OpenQA, reader: FirstWordReader
+    qa: QA, reader: FirstWordReader
 ) -> None:
-    answered = qa.answer(["the moon", "hangul"], "hybrid", k=3)
+    answered = qa.answer(["the moon", "hangul"], retriever="hybrid", k=3)
     [batch] = reader.batches
     for candidates, result in zip(batch, answered, strict=True):
         assert candidates.question == result.question
@@ -115,7 +117,7 @@ def test_the_reader_reads_all_questions_at_once_with_passages_and_scores_in_orde
         assert result.passages == candidates.passages
 
 
-def test_an_answer_is_a_span_of_a_retrieved_passage(qa: OpenQA) -> None:
+def test_an_answer_is_a_span_of_a_retrieved_passage(qa: QA) -> None:
     [result] = qa.answer(["who created hangul"], k=2, n_best=2)
     assert result.reading.answers[0].text == "king"
     texts = {passage.id: passage.text for passage in result.passages}
@@ -140,40 +142,40 @@ def test_what_is_not_read_of_a_question_is_noted(index_folder: Path, reader: Fir
     long, short = "the han river through seoul", "the moon"
     note = "the encoder read the first 3 of 5 tokens of the question"
     for name, expected in (("dense", note), ("hybrid", note), ("bm25", "")):
-        answered = OpenQA(index, reader).answer([long, short], name)
+        answered = QA(index, reader).answer([long, short], retriever=name)
         assert [result.reading.note for result in answered] == [expected, ""]
-        assert [OpenQA(index, None).note(question, name) for question in (long, short)] == [expected, ""]
-    [result] = OpenQA(index, NotingReader()).answer([long])
+        assert [QA(index, None).note(question, name) for question in (long, short)] == [expected, ""]
+    [result] = QA(index, NotingReader()).answer([long])
     assert result.reading.note == f"{note}; the reader says so"
 
 
-def test_a_question_without_hits_is_not_read(qa: OpenQA, reader: FirstWordReader) -> None:
-    nothing, something = qa.answer(["zebra", "hangul"], "bm25")
+def test_a_question_without_hits_is_not_read(qa: QA, reader: FirstWordReader) -> None:
+    nothing, something = qa.answer(["zebra", "hangul"], retriever="bm25")
     assert (nothing.hits, nothing.passages, nothing.reading) == ((), (), Reading())
     assert something.reading.is_answered
     assert [candidates.question for candidates in reader.batches[0]] == ["hangul"]
 
 
-def test_nothing_is_read_when_nothing_is_found(qa: OpenQA, reader: FirstWordReader) -> None:
-    [nothing] = qa.answer(["zebra"], "bm25")
+def test_nothing_is_read_when_nothing_is_found(qa: QA, reader: FirstWordReader) -> None:
+    [nothing] = qa.answer(["zebra"], retriever="bm25")
     assert not nothing.reading.is_answered
     assert reader.batches == []
 
 
-def test_no_questions_give_no_answers(qa: OpenQA) -> None:
+def test_no_questions_give_no_answers(qa: QA) -> None:
     assert qa.retrieve([]) == []
     assert qa.answer([]) == []
 
 
-def test_the_fusion_is_handed_on(qa: OpenQA) -> None:
+def test_the_fusion_is_handed_on(qa: QA) -> None:
     [[hit, *_]] = qa.retrieve(["hangul"], fusion=Fusion("rrf", {"dense": 0.0, "bm25": 1.0}))
     assert hit.score == pytest.approx(1 / 61)
     with pytest.raises(RequestError) as caught:
-        qa.retrieve(["hangul"], "bm25", fusion=Fusion("rrf"))
+        qa.retrieve(["hangul"], retriever="bm25", fusion=Fusion("rrf"))
     assert caught.value.field == "fusion"
 
 
-def test_times_are_shared_and_add_up(qa: OpenQA) -> None:
+def test_times_are_shared_and_add_up(qa: QA) -> None:
     first, second = qa.answer(["the moon", "hangul"])
     assert first.timings == second.timings
     assert first.timings.retrieve_ms > 0
@@ -193,14 +195,14 @@ def test_times_are_shared_and_add_up(qa: OpenQA) -> None:
         ("😀 emoji", None),
     ],
 )
-def test_a_question_is_text_of_a_good_length(qa: OpenQA, question: str, code: str | None) -> None:
+def test_a_question_is_text_of_a_good_length(qa: QA, question: str, code: str | None) -> None:
     broken = broken_rule(question)
     assert (broken and broken[0]) == code
     if code is None:
-        qa.retrieve([question], "bm25")
+        qa.retrieve([question], retriever="bm25")
     else:
         with pytest.raises(RequestError) as caught:
-            qa.retrieve(["fine", question], "bm25")
+            qa.retrieve(["fine", question], retriever="bm25")
         assert caught.value.field == "question"
 
 
@@ -212,25 +214,80 @@ def test_the_length_is_told() -> None:
 
 
 @pytest.mark.parametrize(("field", "value"), [("k", 0), ("k", 101), ("n_best", 0), ("n_best", 21)])
-def test_numbers_have_a_range(qa: OpenQA, field: str, value: int) -> None:
+def test_numbers_have_a_range(qa: QA, field: str, value: int) -> None:
     with pytest.raises(RequestError, match=f"{field} is {value}") as caught:
         qa.answer(["hangul"], k=value if field == "k" else 1, n_best=value if field == "n_best" else 1)
     assert caught.value.field == field
 
 
-def test_an_unknown_retriever_is_refused(qa: OpenQA) -> None:
+def test_an_unknown_retriever_is_refused(qa: QA) -> None:
+    with pytest.raises(RequestError, match="unknown retriever ''"):
+        qa.retrieve("hangul", retriever="")
     with pytest.raises(RequestError, match="bm26") as caught:
-        qa.retrieve(["hangul"], "bm26")
+        qa.retrieve(["hangul"], retriever="bm26")
     assert caught.value.field == "retriever"
 
 
-def test_one_string_is_not_a_list_of_questions(qa: OpenQA) -> None:
-    with pytest.raises(RequestError, match="list"):
-        qa.retrieve("hangul")
+def test_one_question_gives_one_result_and_many_give_a_list(qa: QA) -> None:
+    assert qa.retrieve("hangul", k=2) == qa.retrieve(["hangul"], k=2)[0] == qa.retrieve(("hangul",), k=2)[0]
+    alone, [in_list] = qa.answer("hangul", k=2), qa.answer(["hangul"], k=2)
+    assert (alone.question, alone.hits, alone.answers) == (in_list.question, in_list.hits, in_list.answers)
+    assert alone.answers[0].text == "king"
+    assert alone.is_answered
+
+
+def test_options_hold_where_a_call_says_nothing_else(index: OpenIndex) -> None:
+    qa = QA(index, retrieval=RetrievalOptions("hybrid", Fusion("rrf", {"dense": 0.0, "bm25": 1.0})))
+    assert qa.retrieve("hangul")[0].score == pytest.approx(1 / 61)
+    assert qa.retrieve("hangul", fusion=Fusion("rrf", {"dense": 1.0, "bm25": 1.0}))[0].score > 1 / 61
+    assert list(qa.retrieve("hangul", retriever="bm25")[0].lists) == ["bm25"]
+    assert list(QA(index, retrieval=RetrievalOptions("bm25")).retrieve("hangul")[0].lists) == ["bm25"]
+
+
+def test_a_lazy_reader_is_opened_by_the_first_answer(index: OpenIndex, reader: FirstWordReader) -> None:
+    opened: list[str] = []
+
+    def load() -> FirstWordReader:
+        opened.append("reader")
+        return reader
+
+    qa = QA(index, Lazy(load))
+    qa.retrieve("hangul")
+    assert opened == []
+    qa.answer("hangul")
+    qa.answer("seoul")
+    assert opened == ["reader"]
+    assert qa.reader is reader
+
+
+class FailingGenerator:
+    """Lets its fallback answer, and knows whether it was closed."""
+
+    name = "failing"
+    is_closed = False
+    fallback: Reader | None = None
+
+    def read(self, batch: Sequence[Candidates], n_best: int = 1) -> list[Reading]:
+        assert self.fallback is not None
+        return self.fallback.read(batch, n_best)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def test_a_generator_has_the_reader_behind_it_and_is_closed_with_the_pipeline(
+    index: OpenIndex, reader: FirstWordReader
+) -> None:
+    generator = FailingGenerator()
+    with QA(index, Lazy(lambda: reader), generator) as qa:
+        assert qa.answer("hangul").answers[0].text == "king"
+        assert qa.answering_reader() is generator
+        assert not generator.is_closed
+    assert generator.is_closed
 
 
 def test_without_a_reader_there_is_retrieval_alone(index: OpenIndex) -> None:
-    qa = OpenQA(index, None)
+    qa = QA(index, None)
     assert qa.retrieve(["hangul"])
     with pytest.raises(RequestError, match="no reader"):
         qa.answer(["hangul"])

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from dpr.errors import RequestError
 from dpr.measured import TokensRead
-from dpr.pipeline import OpenQA
+from dpr.pipeline import QA, Generator
 from dpr.search.fusion import Fusion
 from dpr.search.open import OpenIndex
 from dpr.search.record import DEFAULT_FUSION
@@ -111,8 +111,8 @@ class FakeReader:
         return Reading(tuple(answers[:n_best]), "unanswerable" not in candidates.question, -4.0)
 
 
-def fake_qa(reader: Reader | None = None) -> OpenQA:
-    return OpenQA(cast("OpenIndex", FakeIndex()), reader)
+def fake_qa(reader: Reader | None = None, generator: Generator | None = None) -> QA:
+    return QA(cast("OpenIndex", FakeIndex()), reader, generator)
 
 
 def settings_of(**given: Any) -> Settings:
@@ -120,7 +120,7 @@ def settings_of(**given: Any) -> Settings:
 
 
 @contextmanager
-def serving(load: Callable[[], OpenQA], *, ready: bool = True, **given: Any) -> Iterator[TestClient]:
+def serving(load: Callable[[], QA], *, ready: bool = True, **given: Any) -> Iterator[TestClient]:
     """Serve what ``load`` returns; with ``ready``, wait until it is loaded."""
     settings = settings_of(**given)
     engine = Engine(load, settings.retriever_default, settings.max_in_flight)

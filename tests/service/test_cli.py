@@ -22,7 +22,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dpr.errors import ConfigError, IndexFormatError, RequestError
-from dpr.pipeline import OpenQA
+from dpr.pipeline import QA
 from dpr.text.registry import analyzer
 from index_builder.build import BuildOptions, build
 from service import cli
@@ -146,7 +146,7 @@ def test_an_address_of_another_machine_is_told() -> None:
         listen("192.0.2.1", 0)
 
 
-def never(address: str, qa: OpenQA) -> None:
+def never(address: str, qa: QA) -> None:
     pytest.fail(f"{address} was announced as ready")
 
 

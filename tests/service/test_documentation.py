@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from dpr.pipeline import QUESTION_RULES
+from dpr.questions import QUESTION_RULES
 from service.errors import FRAMEWORK_ERRORS, INVALID_FIELDS, OUTCOMES
 from service.schemas import QueryRequest
 from service.settings import ENVIRONMENT_PREFIX, SECRETS, Settings

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from dpr.errors import IndexFormatError
-from dpr.pipeline import OpenQA
+from dpr.pipeline import QA
 from service.engine import Engine
 from service.errors import BusyError, NotReadyError
 from tests.service.fakes import FakeReader, fake_qa, serving
@@ -27,7 +27,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
-def load() -> OpenQA:
+def load() -> QA:
     return fake_qa(FakeReader())
 
 
@@ -46,7 +46,7 @@ class Gate:
 def test_it_is_alive_before_it_is_ready() -> None:
     gate = Gate()
 
-    def slow_load() -> OpenQA:
+    def slow_load() -> QA:
         gate.wait()
         return load()
 
@@ -74,7 +74,7 @@ def test_it_is_ready_only_once_it_is_warm() -> None:
 
 @pytest.mark.parametrize("error", [IndexFormatError("there is no index at x"), MemoryError("no memory")])
 def test_a_failed_start_is_told(error: Exception) -> None:
-    def failing_load() -> OpenQA:
+    def failing_load() -> QA:
         raise error
 
     with serving(failing_load, ready=False) as client:
@@ -176,7 +176,7 @@ def test_stopping_while_loading_is_no_error() -> None:
     async def scenario() -> None:
         gate = Gate()
 
-        def slow_load() -> OpenQA:
+        def slow_load() -> QA:
             gate.wait()
             return load()
 

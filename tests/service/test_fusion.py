@@ -12,7 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from dpr.errors import DataError
-from dpr.pipeline import OpenQA
+from dpr.pipeline import QA
 from dpr.search.fusion import MISSING_RULES, Fusion
 from dpr.search.open import OpenIndex, open_index
 from dpr.search.record import save_fusion
@@ -41,7 +41,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> OpenIndex:
 @pytest.fixture(scope="module")
 def client(file: Path, opened: OpenIndex) -> Iterator[TestClient]:
     """A server of a real index, whose hits tell how they were fused."""
-    with serving(lambda: OpenQA(opened, None), fusion_file=file) as client:
+    with serving(lambda: QA(opened, None), fusion_file=file) as client:
         yield client
 
 
@@ -77,7 +77,7 @@ def test_the_response_says_how_much_each_list_counted_for_each_question_and_why(
 
 def test_a_file_wins_over_the_index_and_a_request_over_both(client: TestClient, opened: OpenIndex) -> None:
     assert client.get("/v1/info").json()["fusion_default"] == told("minmax", 0.25, 0.75, 1.0)
-    with serving(lambda: OpenQA(opened, None)) as plain:
+    with serving(lambda: QA(opened, None)) as plain:
         assert plain.get("/v1/info").json()["fusion_default"] == told("zscore", 0.25, 0.75, 2.0)
         assert retrieve(plain, question="수도")["fusion"] == told("zscore", 0.25, 0.75, 2.0)
         assert retrieve(plain, question="수도", fusion="rrf")["fusion"] == told("rrf", 0.5, 0.5, 0.0)
@@ -87,7 +87,7 @@ def test_what_the_index_has_on_record_is_the_default(tmp_path: Path) -> None:
     small_index(tmp_path / "index")
     save_fusion(tmp_path / "index", Fusion("raw", {"dense": 0.6, "bm25": 0.4}, coverage_power=3.0))
     index = open_index(tmp_path / "index", encoder=HashEncoder(), analyzer=WordAnalyzer())
-    with serving(lambda: OpenQA(index, None)) as client:
+    with serving(lambda: QA(index, None)) as client:
         assert retrieve(client, question="수도")["fusion"] == told("raw", 0.6, 0.4, 3.0)
         assert client.get("/v1/info").json()["fusion_default"] == told("raw", 0.6, 0.4, 3.0)
 

@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from dpr.reader.generative.reader import GenerativeReader
 from dpr.text.registry import analyzer
 from dpr.types import Reader
 from index_builder.build import BuildOptions, build
-from service import engine as engine_room
 from service.app import create_app
 from service.engine import Engine, open_qa
 from tests.fake_generator import Exchange, FakeGenerator, Script, generator, is_silent, refuses, replies
@@ -40,8 +39,8 @@ def answering(*scripts: Script, fallback: Reader | None = None) -> Iterator[tupl
     with generator(*scripts) as server:
         chat = ChatClient(server.url, "tiny", KEY, Patience(0.2, 0.2, 0.3))
         with (
-            closing(GenerativeReader("tiny", chat, fallback)) as reader,
-            serving(lambda: fake_qa(reader)) as client,
+            fake_qa(fallback, GenerativeReader("tiny", chat)) as qa,
+            serving(lambda: qa) as client,
         ):
             yield client, server
 
@@ -133,7 +132,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_requests_do_not_wait_for_each_others_generator(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DPR_GENERATOR_KEY", KEY)
-    monkeypatch.setattr(engine_room, "_reader", lambda _: FakeReader())
+    monkeypatch.setattr("dpr.reader.extractive.reader.load_reader", lambda *_, **__: FakeReader())
     together = threading.Barrier(3, timeout=10)
 
     def script(exchange: Exchange) -> None:
@@ -157,8 +156,8 @@ def test_requests_do_not_wait_for_each_others_generator(index: Path, monkeypatch
     assert (written["text"], written["cited"], read["text"]) == ("sejong [1]", ["p1"], None)
     assert "failed" in read["note"]
     assert server.seen[0].headers["Authorization"] == f"Bearer {KEY}"
-    assert isinstance(qa.reader, GenerativeReader)
-    qa.reader.close()
+    assert isinstance(qa.generator, GenerativeReader)
+    qa.close()
 
 
 @pytest.mark.parametrize(

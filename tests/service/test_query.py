@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from dpr.pipeline import OpenQA
+from dpr.pipeline import QA
 from dpr.search.fusion import MISSING_RULES
 from dpr.search.open import open_index
 from dpr.store.windows import WindowRule
@@ -59,7 +59,7 @@ def test_a_hit_says_which_window_of_a_long_passage_matched(tmp_path: Path) -> No
     text = " ".join(f"w{number}" for number in range(30))
     small_index(tmp_path / "index", [Passage("long", text), Passage("short", "w29")], windows=WindowRule(8, 2))
     opened = open_index(tmp_path / "index", encoder=HashEncoder(), analyzer=WordAnalyzer())
-    with serving(lambda: OpenQA(opened, FakeReader())) as client:
+    with serving(lambda: QA(opened, FakeReader())) as client:
         for path in ("/v1/retrieve", "/v1/query"):
             [result] = ask(client, path, question="w12 w13 w14", k=2)["results"]
             window = {hit["passage"]["id"]: hit["window"] for hit in result["hits"]}

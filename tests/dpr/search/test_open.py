@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import dpr.search.resources as resources_module
+from dpr.config import ComputeOptions
 from dpr.errors import IndexFormatError, ModelError, RequestError
 from dpr.search.fusion import Fusion
 from dpr.search.open import OpenIndex, open_index
@@ -221,7 +222,7 @@ def test_the_encoder_is_loaded_by_name_when_dense_is_first_asked_for(
 ) -> None:
     names: list[str] = []
 
-    def load(name: str, _options: EncoderOptions) -> Encoder:
+    def load(name: str, _options: EncoderOptions, _compute: ComputeOptions) -> Encoder:
         names.append(name)
         return HashEncoder()
 

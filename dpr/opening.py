@@ -1,0 +1,79 @@
+"""The one place that opens a pipeline: index, encoder, reader, generator, each with the options that it should get."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dpr.config import AUTO_COMPUTE, DEFAULT_READER, ComputeOptions
+from dpr.pipeline import QA, RetrievalOptions
+from dpr.search.lazy import Lazy
+from dpr.search.open import open_index
+from dpr.types import Encoder, Reader
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorOptions:
+    """A chat model that writes answers.
+
+    Attributes:
+        url: the address before ``/chat/completions``.
+        model: the model's name there.
+        key: what the address asks for; empty where it asks for none.
+        timeout_s: seconds that it gets for one answer; then the reader answers.
+    """
+
+    url: str
+    model: str
+    key: str = field(default="", repr=False)
+    timeout_s: float = 30.0
+
+
+def open_qa(
+    index: str | Path,
+    *,
+    encoder: str | Path | Encoder | None = None,
+    reader: str | Path | Reader | None = DEFAULT_READER,
+    generator: GeneratorOptions | None = None,
+    retrieval: RetrievalOptions = RetrievalOptions(),  # noqa: B008 - frozen
+    compute: ComputeOptions = AUTO_COMPUTE,
+) -> QA:
+    """Open an index for questions, in milliseconds: models are loaded when a question first needs them.
+
+    Args:
+        index: the folder of the index.
+        encoder: the index's encoder, or where it is now; None: as the index has on record.
+        reader: the reader, or its folder or hub name; None: passages alone.
+        generator: a chat model that writes the answers; the reader answers where it fails.
+        retrieval: how passages are found where a question does not say.
+        compute: how encoder and reader compute.
+
+    Raises:
+        IndexFormatError: there is no index, or it is damaged, or the encoder is not the one that it was made with.
+        ConfigError: the generator has no model, or its address or key cannot be one.
+        MissingDependencyError: a generator is given, and httpx is not installed.
+    """
+    from dpr.reader.generative.reader import open_generator
+
+    with ExitStack() as on_error:
+        writer = None
+        if generator is not None:
+            writer = open_generator(generator.url, generator.model, generator.key, generator.timeout_s)
+            on_error.callback(writer.close)
+        name, given_encoder = (str(encoder), None) if isinstance(encoder, str | Path) else (None, encoder)
+        qa = QA(open_index(index, given_encoder, name, compute=compute), _reader(reader, compute), writer, retrieval)
+        on_error.pop_all()
+    return qa
+
+
+def _reader(reader: str | Path | Reader | None, compute: ComputeOptions) -> Reader | Lazy[Reader] | None:
+    if not isinstance(reader, str | Path):
+        return reader
+
+    def load() -> Reader:
+        from dpr.reader.extractive.reader import load_reader
+
+        return load_reader(reader, compute.precision, backend=compute.backend)
+
+    return Lazy(load)

@@ -1,0 +1,70 @@
+"""What may be asked: the rules for questions and the ranges of numbers, for every caller."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from dpr.errors import RequestError
+
+MAX_QUESTION_CHARACTERS = 1_000
+MAX_K = 100
+MAX_N_BEST = 20
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionRule:
+    """Something that no question may be; ``sentence`` may name the question's ``{length}`` in characters."""
+
+    code: str
+    broken_by: Callable[[str], bool]
+    sentence: str
+
+
+QUESTION_RULES = (
+    QuestionRule(
+        "question_empty",
+        lambda text: not text.strip(),
+        "the question is empty; ask at least one word",
+    ),
+    QuestionRule(
+        "question_too_long",
+        lambda text: len(text) > MAX_QUESTION_CHARACTERS,
+        f"the question has {{length:,}} characters, over the limit of {MAX_QUESTION_CHARACTERS:,}; shorten it",
+    ),
+    QuestionRule(
+        "question_invalid_character",
+        lambda text: any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in text),
+        "the question has a NUL character or half of a surrogate pair, which is not text; remove it",
+    ),
+)
+
+
+def broken_rule(question: str) -> tuple[str, str] | None:
+    """Return the code and the sentence of the first rule that a question breaks, None for a good question."""
+    for rule in QUESTION_RULES:
+        if rule.broken_by(question):
+            return rule.code, rule.sentence.format(length=len(question))
+    return None
+
+
+def check_questions(questions: Sequence[str]) -> None:
+    """Refuse a batch of which a question breaks a rule.
+
+    Raises:
+        RequestError: one does; its ``field`` is ``question``.
+    """
+    for question in questions:
+        broken = broken_rule(question)
+        if broken is not None:
+            raise RequestError(broken[1], field="question")
+
+
+def check_range(field: str, value: int, maximum: int) -> None:
+    """Refuse a number that is not in 1 to ``maximum``.
+
+    Raises:
+        RequestError: it is not; its ``field`` is the one named.
+    """
+    if not 1 <= value <= maximum:
+        raise RequestError(f"{field} is {value}; choose 1 to {maximum}", field=field)

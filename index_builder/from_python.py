@@ -1,0 +1,197 @@
+"""Indexes built and changed from Python: what the commands of ``dpr-index`` do, as functions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dpr.config import AUTO_COMPUTE, DEFAULT_ENCODER, ComputeOptions
+from dpr.data.intake import UTF8_RULES, ReadRules
+from dpr.errors import ConfigError
+from dpr.search.resources import load_recorded
+from dpr.store.generation import read_current
+from dpr.store.manifest import Manifest
+from dpr.store.windows import DEFAULT_WINDOWS, WindowRule
+from dpr.text.registry import analyzer as analyzer_by_name
+from dpr.types import Analyzer, Encoder, Progress, no_progress
+from index_builder.build import BuildOptions, build
+from index_builder.dense import EXACT_KIND
+from index_builder.spool import Corpus, sources_of
+from index_builder.update import add, delete
+
+
+@dataclass(frozen=True, slots=True)
+class DenseOptions:
+    """How vectors are searched; see docs/indexing.md.
+
+    Attributes:
+        kind: ``flat`` (exact), ``hnsw``, ``ivf-fp16``, ``ivf-sq8``, ``ivf-pq`` or ``auto``.
+        parameters: those of the kind, by name.
+        target_recall: the share of the nearest that the fastest search is to find; for an approximate kind or ``auto``.
+        questions: sources of questions that the recall is to hold for, too.
+        vectors: a file of the passages' vectors, made elsewhere.
+    """
+
+    kind: str = EXACT_KIND
+    parameters: Mapping[str, int] = field(default_factory=dict)
+    target_recall: float | None = None
+    questions: tuple[str, ...] = ()
+    vectors: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bm25Options:
+    """BM25's variant, ``lucene`` or ``okapi``, and its parameters."""
+
+    variant: str = "lucene"
+    k1: float = 1.2
+    b: float = 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkOptions:
+    """Documents are cut into passages of at most ``tokens``, of which ``overlap`` are also in the one before."""
+
+    tokens: int
+    overlap: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class IndexOptions:
+    """What an index is like.
+
+    Attributes:
+        analyzer: the name of the text analyzer: ``ko-en``, ``korean``, ``english``, ``words`` or ``ngram``.
+        dense: how vectors are searched.
+        bm25: how terms are weighed.
+        chunk: how documents are cut; None: passages are indexed as they are.
+        windows: how long passages are encoded; None: only their beginning is.
+        rules: how sources are read, and whether bad rows are left out.
+    """
+
+    analyzer: str = "ko-en"
+    dense: DenseOptions = DenseOptions()
+    bm25: Bm25Options = Bm25Options()
+    chunk: ChunkOptions | None = None
+    windows: WindowRule | None = DEFAULT_WINDOWS
+    rules: ReadRules = UTF8_RULES
+
+
+def build_index(
+    corpus: Corpus,
+    index: str | Path,
+    *,
+    encoder: str | Path | Encoder | None = DEFAULT_ENCODER,
+    options: IndexOptions = IndexOptions(),
+    compute: ComputeOptions = AUTO_COMPUTE,
+    progress: Progress = no_progress,
+) -> Manifest:
+    """Index a corpus and publish it as the next generation of an index, whole or not at all.
+
+    Args:
+        corpus: a file, a folder or ``kind:PATH``, several of them, or passages: `dpr.Passage`s, or dicts with the
+            fields of a row of a file (``text``, and if there are, ``id``, ``title``, ``document_id``, ``start``).
+        index: the folder of the index, made where there is none.
+        encoder: the encoder, or its folder or hub name; None: an index without vectors.
+        options: what the index is like.
+        compute: how an encoder that is loaded computes.
+        progress: told of every stage.
+
+    Returns:
+        What the generation holds and how it was made.
+
+    Raises:
+        DataError: a source cannot be read or is empty, a row is bad, or an id comes again with other content.
+        ConfigError: an option cannot be used.
+        ModelError: the encoder cannot be loaded.
+        IndexLockedError: another process is writing the index.
+    """
+    root, dense, chunk = Path(index), options.dense, options.chunk
+    analyzer = analyzer_by_name(options.analyzer)
+    with sources_of(corpus, root, options.rules) as sources:
+        build_options = BuildOptions(
+            sources=sources,
+            output=root,
+            dense_kind=dense.kind,
+            dense_parameters=dense.parameters,
+            target_recall=dense.target_recall,
+            questions=dense.questions,
+            vectors=dense.vectors,
+            bm25_variant=options.bm25.variant,
+            k1=options.bm25.k1,
+            b=options.bm25.b,
+            chunk_tokens=chunk.tokens if chunk else None,
+            overlap_tokens=chunk.overlap if chunk else 0,
+            windows=options.windows,
+            command="dpr.build_index",
+            rules=options.rules,
+        )
+        return build(build_options, _encoder(encoder, compute), analyzer, progress)
+
+
+def add_passages(
+    corpus: Corpus,
+    index: str | Path,
+    *,
+    replace: bool = False,
+    encoder: str | Path | Encoder | None = None,
+    compute: ComputeOptions = AUTO_COMPUTE,
+    rules: ReadRules = UTF8_RULES,
+) -> Manifest:
+    """Add passages to an index, whose next generation is published; what it has already is skipped.
+
+    Args:
+        corpus: as for `build_index`.
+        index: the folder of the index.
+        replace: first delete all passages that the index has of the documents of the corpus; a passage without a
+            document is a document of its own.
+        encoder: the index's encoder, or where it is now; None: as the index has on record.
+        compute: how an encoder that is loaded computes.
+        rules: how sources are read, and whether bad rows are left out.
+
+    Raises:
+        DataError: a source cannot be used, gives nothing new, or has an id that the index has with other content.
+        ConfigError: an encoder is given, and the index has no vectors.
+        ModelError: the encoder cannot be loaded.
+        IndexFormatError: there is no index, or the encoder is not the one that it was made with.
+        IndexLockedError: another process is writing the index.
+    """
+    root = Path(index)
+    record = read_current(root).encoder
+    if record is None and encoder is not None:
+        raise ConfigError("the index has no vectors, so that no encoder is used; leave the encoder out")
+    with sources_of(corpus, root, rules) as sources:
+        index_encoder = None if isinstance(encoder, str | Path) else encoder
+        if record is not None and index_encoder is None:
+            index_encoder = load_recorded(record, str(encoder) if encoder else None, compute)
+        return add(
+            root, sources, index_encoder, _analyzer_of(root), replaces=replace, command="dpr.add_passages", rules=rules
+        )
+
+
+def delete_passages(ids: str | Collection[str], index: str | Path) -> Manifest:
+    """Delete passages by their ids, or by their documents' ids; the index's next generation is published.
+
+    Raises:
+        DataError: an id is that of no passage and of no document, or nothing would be left.
+        ConfigError: there is no id.
+        IndexFormatError: there is no index.
+        IndexLockedError: another process is writing the index.
+    """
+    root, names = Path(index), {ids} if isinstance(ids, str) else set(ids)
+    if not names:
+        raise ConfigError("there is nothing to delete; give the id of at least one passage or document")
+    return delete(root, names, _analyzer_of(root), command="dpr.delete_passages")
+
+
+def _analyzer_of(root: Path) -> Analyzer:
+    return analyzer_by_name(read_current(root).analyzer.name)
+
+
+def _encoder(encoder: str | Path | Encoder | None, compute: ComputeOptions) -> Encoder | None:
+    if not isinstance(encoder, str | Path):
+        return encoder
+    from dpr.models.encoders import load_encoder
+
+    return load_encoder(encoder, compute.precision, compute.backend)

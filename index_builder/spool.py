@@ -1,0 +1,119 @@
+"""Passages that a program holds, as a file that is indexed like any other.
+
+The file is named by its content, so that a build that was stopped goes on when the same passages come again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from itertools import chain
+from pathlib import Path
+from typing import BinaryIO
+
+import orjson
+
+from dpr.data.files import Place
+from dpr.data.identity import UniquePassages
+from dpr.data.intake import BadRows, Intake, ReadRules
+from dpr.data.record import Record, type_name
+from dpr.data.rows import passage_of
+from dpr.durable import make_folder
+from dpr.errors import DataError, IndexLockedError
+from dpr.types import Passage
+
+logger = logging.getLogger(__name__)
+
+Row = Passage | Mapping[str, object]
+Corpus = str | Path | Iterable[str | Path] | Iterable[Row]
+"""A source, several of them, or passages; a mapping has the fields of a row of a file: ``text``, ``id``, ``title``."""
+
+ORIGIN = Path("the passages")
+"""What stands in the place of a file's name in the errors of a program's passages."""
+
+
+@contextmanager
+def sources_of(corpus: Corpus, index: Path, rules: ReadRules) -> Iterator[tuple[str, ...]]:
+    """Give the sources of a corpus; passages are in a file beside the index, which is removed in the end.
+
+    Raises:
+        DataError: there is no passage, or one cannot be indexed: see `write_rows`.
+    """
+    if isinstance(corpus, str | Path):
+        yield (str(corpus),)
+        return
+    rows = iter(corpus)
+    first = next(rows, None)
+    if isinstance(first, str | Path):
+        yield tuple(map(_source, chain([first], rows)))
+        return
+    path = _spool(chain([] if first is None else [first], rows), index, rules)
+    try:
+        yield (str(path),)
+    except IndexLockedError:
+        raise  # the process that writes the index may be reading the same passages
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    path.unlink(missing_ok=True)
+
+
+def write_rows(rows: Iterable[object], file: BinaryIO, rules: ReadRules) -> int:
+    """Write passages as JSON lines, and return how many there are.
+
+    Raises:
+        DataError: a row is no passage, has no text, or has an id that came before with other content. Bad rows are
+            refused together, each named by its number from 1, or left out.
+    """
+    bad_rows = BadRows(rules.skip_bad_rows)
+    intake = Intake(on_bad_row=bad_rows.add)
+
+    def write_each() -> Iterator[tuple[Place, Passage]]:
+        for place, passage in intake.sift(_located, enumerate(rows, start=1)):
+            file.write(orjson.dumps(asdict(passage)) + b"\n")
+            yield place, passage
+
+    count = sum(1 for _ in UniquePassages(write_each(), intake))
+    bad_rows.refuse()
+    bad_rows.log(logger)
+    if not count:
+        raise DataError(f"there is no passage to index; give at least one{bad_rows.named()}")
+    return count
+
+
+def _spool(rows: Iterable[object], index: Path, rules: ReadRules) -> Path:
+    index = index.absolute()
+    folder = index.parent
+    make_folder(folder)
+    descriptor, name = tempfile.mkstemp(prefix=f".{index.name}-", suffix=".jsonl", dir=folder)
+    try:
+        with os.fdopen(descriptor, "w+b") as file:
+            write_rows(rows, file, rules)
+            file.seek(0)
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        os.utime(name, ns=(0, 0))  # the name says all of the content, whenever it was written
+        return Path(name).replace(folder / f".{index.name}-passages-{content[:32]}.jsonl")
+    finally:
+        with suppress(FileNotFoundError):
+            Path(name).unlink()
+
+
+def _source(source: object) -> str:
+    if not isinstance(source, str | Path):
+        raise DataError(f"the sources hold {type_name(source)} where each is to be the name of a source")
+    return str(source)
+
+
+def _located(numbered: tuple[int, object]) -> tuple[Place, Passage]:
+    number, row = numbered
+    place = Place(ORIGIN, number, unit="row")
+    if isinstance(row, Passage):
+        row = asdict(row)
+    if not isinstance(row, Mapping):
+        raise place.error(f"is {type_name(row)} where a dpr.Passage or a dict is expected")
+    return place, passage_of(Record(row, place))
