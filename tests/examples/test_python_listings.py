@@ -14,7 +14,7 @@ import dpr
 from dpr.config import DEFAULT_ENCODER, DEFAULT_READER
 from dpr.integrations import __path__ as INTEGRATIONS
 from dpr.models import encoders
-from dpr.reader import reader as readers
+from dpr.reader.extractive import reader as readers
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
