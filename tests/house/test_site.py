@@ -1,0 +1,104 @@
+"""The pages of the documentation agree with the code and with each other, and become a searchable site."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from website.diagrams import JOURNEYS, draw
+from website.pages import ROOT, anchors, links, pages
+
+DOCS = ROOT / "docs"
+HANGUL = re.compile(r"[가-힣]")
+
+
+def read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_and_anchors_lead_somewhere(page: Path) -> None:
+    for link in links(page):
+        assert link.path.exists(), f"links to {link.path.relative_to(ROOT)}, which does not exist"
+        if link.anchor:
+            assert link.anchor in anchors(link.path), f"links to #{link.anchor} of {link.path.name}, which has none"
+
+
+def test_links_are_found_and_code_is_not_taken_for_one(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# A [b](c.md) page\n\n## Twice\n\n## Twice\n\n## `code` 하나, *둘*\n\n"
+        "See [x](x.md#y), [`z`](#twice), `[no](no.md)`\n"
+        "and [far](https://a.org).\n\n    [no](no.md)\n\n```\n[no](no.md)\n# no\n```\n\n![picture](p.svg)\n",
+        encoding="utf-8",
+    )
+    assert [(link.path.name, link.anchor) for link in links(page)] == [
+        ("c.md", ""),
+        ("x.md", "y"),
+        ("page.md", "twice"),
+        ("p.svg", ""),
+    ]
+    assert anchors(page) == {"a-b-page", "twice", "twice-1", "code-하나-둘"}
+
+
+def test_the_list_of_decisions_is_complete() -> None:
+    decisions = [path for path in sorted((DOCS / "decisions").glob("*.md")) if path.name != "index.md"]
+    titles = [f"- [{read(path).splitlines()[0].removeprefix('# ')}]({path.name})" for path in decisions]
+    listed = [line for line in read(DOCS / "decisions" / "index.md").splitlines() if line.startswith("- ")]
+    assert listed == titles, "the list should be:\n" + "\n".join(titles)
+
+
+@pytest.mark.parametrize("name", JOURNEYS)
+def test_the_pictures_are_as_drawn(name: str) -> None:
+    assert read(DOCS / "images" / f"{name}.svg") == draw(JOURNEYS[name]), "run python -m website.diagrams"
+
+
+def test_every_module_that_the_architecture_names_exists() -> None:
+    drawn = [module for rows in JOURNEYS.values() for row in rows for stage in row.stages for module in stage.modules]
+    written = re.findall(r"`((?:dpr|index_builder|service)(?:/\w+)+(?:\.py)?)`", read(DOCS / "architecture.md"))
+    assert len(written) > 40
+    absent = {name for name in [*drawn, *written] if not (ROOT / name).exists()}
+    assert not absent
+
+
+def test_the_architecture_names_every_package_of_dpr() -> None:
+    page = read(DOCS / "architecture.md")
+    packages = {path.parent.relative_to(ROOT).as_posix() for path in (ROOT / "dpr").rglob("__init__.py")} - {"dpr"}
+    absent = {name for name in packages if f"`{name}`" not in page and not name.startswith("dpr/bundled")}
+    assert not absent
+
+
+def test_the_layers_of_contributing_are_those_of_import_linter() -> None:
+    settings = tomllib.loads(read(ROOT / "pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    by_name = {contract["name"]: contract["layers"] for contract in settings if contract["type"] == "layers"}
+    section = read(ROOT / "CONTRIBUTING.md").split("## The house", 1)[1].split("\n## ", 1)[0]
+    drawn = [line.strip() for line in section.splitlines() if line.startswith("      ")]
+    assert drawn == by_name["the rooms of dpr"]
+    assert "  ─►  ".join(by_name["service over index_builder over dpr"]) in section
+    for room in [*by_name["the rooms of training"][:2], *by_name["the rooms of reading"][:1]]:
+        for name in room.split(" | "):
+            assert re.search(rf"\b{name}\b", section), f"CONTRIBUTING.md does not name {name}"
+
+
+def commands(text: str) -> list[str]:
+    """Return the lines of a page's indented blocks of commands, without what a comment says of them."""
+    lines = [line for line in text.splitlines() if re.match(r" {4}(make|\.venv/bin/|curl|docker) ?", line)]
+    return [re.sub(r"\s+#.*|\s{2,}\(.*", "", line).strip() for line in lines]
+
+
+def test_the_korean_readme_says_what_the_english_one_says() -> None:
+    english, korean = read(ROOT / "README.md"), read(ROOT / "README.ko.md")
+    assert commands(korean) == commands(english)
+    assert len(commands(english)) > 8
+    for sign in (r"^#+ ", r"^ {4}", r"^\|", r"^ {4}╭─"):
+        counts = [len(re.findall(sign, text, re.MULTILINE)) for text in (english, korean)]
+        assert counts[0] == counts[1], f"lines that match {sign}: {counts[0]} in English, {counts[1]} in Korean"
+    figures = [sorted(re.findall(r"\d+\.\d+", text)) for text in (english, korean)]
+    assert figures[0] == figures[1]
+    each_other = [ROOT / "README.md", ROOT / "README.ko.md"]
+    linked = [{link for link in links(page) if link.path not in each_other} for page in each_other]
+    assert linked[0] == linked[1]
+    assert len(HANGUL.findall(korean)) > 1000
