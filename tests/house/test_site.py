@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import re
+import subprocess
 import tomllib
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+from website.build import build, navigation
 from website.diagrams import JOURNEYS, draw
 from website.pages import ROOT, anchors, links, pages
 
@@ -42,6 +47,14 @@ def test_links_are_found_and_code_is_not_taken_for_one(tmp_path: Path) -> None:
         ("p.svg", ""),
     ]
     assert anchors(page) == {"a-b-page", "twice", "twice-1", "code-하나-둘"}
+
+
+def test_the_index_lists_every_page_once() -> None:
+    sections = [entry for section in navigation()[3:] for entries in section.values() for entry in entries]
+    listed = [path for entry in sections if isinstance(entry, dict) for path in entry.values()]
+    assert len(listed) == len(set(listed))
+    expected = {f"docs/{path.name}" for path in DOCS.glob("*.md")} - {"docs/index.md"}
+    assert expected <= {*listed}, f"docs/index.md lacks {sorted(expected - set(listed))}"
 
 
 def test_the_list_of_decisions_is_complete() -> None:
@@ -102,3 +115,44 @@ def test_the_korean_readme_says_what_the_english_one_says() -> None:
     linked = [{link for link in links(page) if link.path not in each_other} for page in each_other]
     assert linked[0] == linked[1]
     assert len(HANGUL.findall(korean)) > 1000
+
+
+needs_zensical = pytest.mark.skipif(
+    importlib.util.find_spec("zensical") is None, reason="needs zensical, of the extra dev: make setup"
+)
+
+
+@needs_zensical
+def test_the_site_is_built_and_needs_no_other_host(tmp_path: Path) -> None:
+    site = build(tmp_path)
+    for page in pages():
+        path = page.relative_to(ROOT).as_posix()
+        place = re.sub(r"(^|/)(README|index)\.md$", r"\1index.html", path).replace(".md", "/index.html")
+        assert (site / place).is_file(), f"{path} is not on the site"
+    for html in site.rglob("*.html"):
+        loaded = re.findall(r"<(?:script|img|link)\b[^>]*?(?:src|href)=[\"']?(https?:[^\"'> ]+)", read(html))
+        assert not loaded, f"{html.relative_to(site)} loads from another host"
+    assert_found(site, "백록담", "README.ko/")
+    assert_found(site, "encoder", "docs/architecture/")
+
+
+@needs_zensical
+@pytest.mark.parametrize(("target", "is_refused"), [("docs/index.md#둘째-제목", False), ("docs/index.md#셋째", True)])
+def test_an_anchor_that_no_page_has_ends_the_build(tmp_path: Path, target: str, is_refused: bool) -> None:
+    root, folder = tmp_path / "repository", tmp_path / "build"
+    (root / "docs").mkdir(parents=True)
+    folder.mkdir()
+    (root / "README.md").write_text(f"# Start\n\n[there]({target})\n", encoding="utf-8")
+    (root / "README.ko.md").write_text("# 시작\n", encoding="utf-8")
+    (root / "docs" / "index.md").write_text("# Contents\n\n## 둘째 제목\n\n- [Start](../README.md)\n", encoding="utf-8")
+    with pytest.raises(subprocess.CalledProcessError) if is_refused else nullcontext():
+        assert (build(folder, root) / "index.html").is_file()
+
+
+def assert_found(site: Path, word: str, page: str) -> None:
+    """Check that a term of a page starts with the word, which is what the search in the browser looks for."""
+    index = json.loads(read(site / "search.json"))
+    separator = re.compile(index["config"]["separator"])
+    texts = [item["text"] for item in index["items"] if item["location"].startswith(page)]
+    terms = {term for text in texts for term in separator.split(re.sub(r"<[^>]*>", " ", text))}
+    assert any(term.startswith(word) for term in terms), f"no term of {page} starts with {word}"
