@@ -8,10 +8,12 @@ import re
 import subprocess
 import tomllib
 from contextlib import nullcontext
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from dpr import __version__
 from website.build import build, navigation
 from website.diagrams import JOURNEYS, draw
 from website.pages import ROOT, anchors, links, pages
@@ -94,6 +96,20 @@ def test_the_layers_of_contributing_are_those_of_import_linter() -> None:
     for room in [*by_name["the rooms of training"][:2], *by_name["the rooms of reading"][:1]]:
         for name in room.split(" | "):
             assert re.search(rf"\b{name}\b", section), f"CONTRIBUTING.md does not name {name}"
+
+
+def test_the_changelog_has_the_version_with_its_date_below_what_is_not_released() -> None:
+    changelog = read(ROOT / "CHANGELOG.md")
+    headings = re.findall(r"^## (.+)$", changelog, re.MULTILINE)
+    assert headings[0] == "[Unreleased]"
+    releases = [re.fullmatch(r"\[(\d+\.\d+\.\d+)\] - (\d{4}-\d\d-\d\d)", heading) for heading in headings[1:]]
+    versions = [release[1] for release in releases if release]
+    dates = [date.fromisoformat(release[2]) for release in releases if release]
+    assert len(versions) == len(headings) - 1, f"not of the form [1.2.3] - 2000-01-31: {headings[1:]}"
+    assert __version__ in versions
+    assert dates == sorted(dates, reverse=True)
+    kinds = set(re.findall(r"^### (.+)$", changelog, re.MULTILINE))
+    assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
 
 
 def commands(text: str) -> list[str]:
