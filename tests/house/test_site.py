@@ -66,6 +66,17 @@ def test_the_list_of_decisions_is_complete() -> None:
     assert listed == titles, "the list should be:\n" + "\n".join(titles)
 
 
+def test_the_glossary_is_sorted_and_has_a_reason_for_each_word_of_ours() -> None:
+    tables = read(DOCS / "glossary.md").split("| term |")[1:]
+    assert len(tables) == 4
+    for table in tables:
+        rows = [line.strip("|").split("|") for line in table.splitlines() if line.startswith("| ")]
+        terms = [term.strip().lower() for term, _, _ in rows]
+        assert terms == sorted(set(terms))
+        assert all(meaning.strip() for _, meaning, _ in rows)
+    assert all(reason.strip() for _, _, reason in rows)
+
+
 @pytest.mark.parametrize("name", JOURNEYS)
 def test_the_pictures_are_as_drawn(name: str) -> None:
     assert read(DOCS / "images" / f"{name}.svg") == draw(JOURNEYS[name]), "run python -m website.diagrams"
