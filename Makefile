@@ -10,7 +10,7 @@ PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 ONE_THREAD := OMP_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo measure test test-all check format bench lock clean
+.PHONY: help setup demo measure test test-all check format docs bench lock clean
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ format: setup ## Format and fix what can be fixed
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+docs: setup ## Build the documentation as a site into site/, offline; check its links
+	@$(BIN)/python -m website.build
+
 bench: setup ## Measure speed against peers (minutes to hours; DATA=, KOREAN=, PASSAGES= for more; writes benchmarks/results)
 	@$(BIN)/python -m benchmarks.sparse
 	@$(if $(DATA),$(BIN)/python -m benchmarks.train --data $(DATA))
@@ -66,4 +69,4 @@ lock: ## Resolve the newest versions anew into requirements.lock
 	@rm -rf .lock-venv
 
 clean: ## Remove .venv and what the demo and the tools wrote
-	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build *.egg-info
+	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build site *.egg-info

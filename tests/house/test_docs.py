@@ -1,4 +1,4 @@
-"""The documentation knows every command, option, setting and endpoint, and its links lead somewhere."""
+"""The documentation knows every command, option, setting and endpoint."""
 
 from __future__ import annotations
 
@@ -104,13 +104,6 @@ def test_every_make_target_is_documented() -> None:
     assert {"help", "setup", "demo", "test", "check", "bench"} <= set(targets)
     for target in targets:
         assert f"make {target}" in DOCS, f"no page names make {target}"
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
-        if not re.match(r"[a-z]+:", target):
-            assert (page.parent / target).exists(), f"{page.name} links to {target}, which does not exist"
 
 
 def test_make_help_prints_itself() -> None:
