@@ -37,28 +37,41 @@ mine boolq "${hybrid[@]}" --questions "boolq:$boolq/train.tsv"
 mine docs --index "$work/docs-index" --retriever dense --count 4 --ranks 1:20 --questions "pairs:$work/docs.jsonl"
 
 # The base without the direction that tells Korean from English.
-neutral() {
-    [ -d "$2" ] || python "$here/make-language-neutral.py" --encoder "$1" --output "$2" \
-        --first "korquad:$work/korquad-120.json" --first "boolq:$boolq/train.tsv" --second "$squad" --second "$qed"
-}
-neutral e5-small-ko-en "$work/base"
+[ -d "$work/base" ] || python "$here/make-language-neutral.py" --encoder e5-small-ko-en --output "$work/base" \
+    --first "korquad:$work/korquad-120.json" --first "boolq:$boolq/train.tsv" --second "$squad" --second "$qed"
 
+# English questions on Korean passages: glosses, with what the base finds for them as negatives, mostly English passages.
+for set in korquad boolq; do
+    python "$here/english-glosses.py" --parallel "$data/korean-pairs/sts-en-ko.tsv.gz" \
+        --parallel "$data/korean-text/python-docs-en-ko.tsv.gz" --questions "$work/$set.json" --output "$work/plain-$set-glosses.json"
+    mine "$set-glosses" --index "$work/index" --retriever dense --count 4 --ranks 1:20 --questions "dpr:$work/plain-$set-glosses.json"
+done
+
+# train OUTPUT BASE SEED RATE, then how often an epoch sees SQuAD, QED, KorQuAD, BoolQ, documentation, sentences and the
+# glosses of KorQuAD and of BoolQ; - leaves a set out.
 processes=$(python -c 'import torch; print(torch.cuda.device_count() or 2)')
-OMP_NUM_THREADS=1 torchrun --nproc-per-node "$processes" -m dpr train \
-    --config "$here/dpr-small-ko-en.toml" --base "$work/base" --output "$work/pair" \
-    --data "dpr:$work/squad.json" --data-weight 0.4 \
-    --data "dpr:$work/qed.json" --data-weight 0.15 \
-    --data "dpr:$work/korquad.json" --data-weight 0.8 \
-    --data "dpr:$work/boolq.json" --data-weight 0.2 \
-    --data "dpr:$work/docs.json" --data-weight 0.15 \
-    --data "pairs:$work/sentences.jsonl" --data-weight 0.5 \
-    --validate "$squad@40:" --validate "$korquad@100:120"
+train() {
+    local folder=$1 base=$2 seed=$3 rate=$4 sets=() source
+    shift 4
+    for source in dpr:squad.json dpr:qed.json dpr:korquad.json dpr:boolq.json dpr:docs.json pairs:sentences.jsonl \
+        dpr:korquad-glosses.json dpr:boolq-glosses.json; do
+        [ "$1" = - ] || sets+=(--data "${source%%:*}:$work/${source#*:}" --data-weight "$1")
+        shift
+    done
+    [ -f "$work/$folder/training.json" ] || OMP_NUM_THREADS=1 torchrun --nproc-per-node "$processes" -m dpr train \
+        --config "$here/dpr-small-ko-en.toml" --base "$work/$base" --output "$work/$folder" --seed "$seed" \
+        --learning-rate "$rate" "${sets[@]}" --validate "$squad@40:" --validate "$korquad@100:120"
+}
+train first base 1 1e-4 0.4 0.15 0.8 0.2 0.15 0.5 - -
+train second first 2 1e-4 0.5 0.15 0.5 0.2 0.15 0.4 1 0.5
 
-# Once more: the training has brought a little of the direction back.
-neutral "$work/pair" "$work/neutral"
+# The second has learned to find Korean passages for English questions and forgotten some of the rest; their mean keeps both.
+dpr average --encoder "$work/first" --share 0.25 --encoder "$work/second" --share 0.75 --output "$work/mean"
+train third mean 3 6e-5 0.16 0.05 0.45 0.15 0.03 0.08 0.2 0.1
 
-# The adapters in half the space, on the bundled base by its name; the tokenizer is the base's. They read what the base reads.
-dpr export --encoder "$work/neutral" --output "$output" --form as-is --dtype fp16
+# The adapters at a quarter of their rank, on the bundled base by its name; the tokenizer is the base's. They read what the
+# base reads.
+dpr export --encoder "$work/third" --output "$output" --form as-is --dtype fp16 --lora-rank 16
 sed -i 's/"passage_tokens": 256/"passage_tokens": 512/' "$output/encoder.json"
 for role in question passage; do
     sed -i 's/"max_seq_length": 256/"max_seq_length": 512/' "$output/$role/sentence_bert_config.json"
