@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from dpr.data.chunk import chunk
 from dpr.data.intake import UTF8_RULES, BadRows, ReadRules
 from dpr.data.passages import files_of, read_corpus
-from dpr.errors import DataError
-from dpr.store.manifest import SourceRecord
+from dpr.errors import ConfigError, DataError
+from dpr.store.manifest import Provenance, SourceRecord
 from dpr.store.passages import write_passages
 from dpr.types import Encoder, Passage, Progress, no_progress
 from dpr.unicode_form import composed
@@ -21,11 +21,37 @@ REPORT_EVERY = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Chunking:
-    """How to cut documents: at most ``max_tokens`` a passage, ``overlap_tokens`` of them also in the one before."""
+class ChunkOptions:
+    """Documents are cut into passages of at most ``tokens``, of which ``overlap`` are also in the one before.
 
-    max_tokens: int
-    overlap_tokens: int
+    Raises:
+        ConfigError: a number is out of range.
+    """
+
+    tokens: int
+    _: KW_ONLY
+    overlap: int = 0
+
+    def __post_init__(self) -> None:
+        if self.tokens < 1:
+            raise ConfigError(f"passages of {self.tokens} tokens hold nothing; choose at least 1")
+        if not 0 <= self.overlap < self.tokens:
+            raise ConfigError(
+                f"the overlap of passages is {self.overlap} tokens; choose 0 or more, and fewer than the {self.tokens} "
+                "of a passage"
+            )
+
+    @classmethod
+    def from_provenance(cls, made: Provenance) -> ChunkOptions | None:
+        """Return how the documents of a generation were cut; None where they were not."""
+        return None if made.chunk_tokens is None else cls(made.chunk_tokens, overlap=made.overlap_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunking:
+    """How to cut documents, and what counts their tokens."""
+
+    options: ChunkOptions
     count_tokens: Callable[[str], int]
 
 
@@ -156,8 +182,10 @@ class _SourceReader:
         return None if self._known is None or row is None else self._known[row]
 
     def _cut(self, document: Passage) -> Sequence[Passage]:
-        how = self._chunking
-        return [document] if how is None else chunk(document, how.max_tokens, how.overlap_tokens, how.count_tokens)
+        if self._chunking is None:
+            return [document]
+        options = self._chunking.options
+        return chunk(document, options.tokens, options.overlap, self._chunking.count_tokens)
 
 
 def _is_same(passage: Passage, known_passage: Passage) -> bool:

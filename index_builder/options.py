@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from dpr.dense.kinds import AUTO, EXACT, listed_kinds, listed_parameters
 from dpr.errors import ConfigError
 from dpr.store.windows import DEFAULT_WINDOWS, WindowRule
 
@@ -58,12 +59,14 @@ Vectors = Annotated[
 AnalyzerName = Annotated[
     str, typer.Option(metavar="NAME", help="Text analyzer: ko-en, korean, english, words or ngram.")
 ]
+DEFAULT_KIND = EXACT.name
 DenseKind = Annotated[
     str,
-    typer.Option(metavar="KIND", help="flat (exact), hnsw, ivf-fp16, ivf-sq8, ivf-pq, or auto: see --target-recall."),
+    typer.Option(metavar="KIND", help=f"{listed_kinds()}, or {AUTO}: see --target-recall."),
 ]
 DenseParameter = Annotated[
-    list[str] | None, typer.Option(metavar="NAME=NUMBER", help="A parameter of the dense kind; repeatable.")
+    list[str] | None,
+    typer.Option(metavar="NAME=NUMBER", help=f"A parameter of the dense kind; repeatable. {listed_parameters()}"),
 ]
 TargetRecall = Annotated[
     float | None,

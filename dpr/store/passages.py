@@ -156,6 +156,10 @@ class PassageStore:
         )
         return first_alike(contents, self.row_count)
 
+    def beginnings(self) -> IntArray:
+        """Return every row: each passage is one text, (P,)."""
+        return np.arange(self.row_count, dtype=np.int64)
+
     def rank_ids(self, is_deleted: npt.NDArray[np.bool_] | None = None) -> RankArray:
         """Return the place of each row's id among all ids in code-point order, (P,) int32, from 0.
 

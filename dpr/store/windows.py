@@ -69,6 +69,9 @@ class EncodedTexts(Protocol):
     def first_alike(self) -> IntArray:
         """Return the first vector whose text has the same title and the same text, for each vector, (V,)."""
 
+    def beginnings(self) -> IntArray:
+        """Return the first vector of each passage, (P,)."""
+
 
 class WindowTexts:
     """The windows of passages, each with the id and the title of its passage; `EncodedTexts`."""
@@ -94,6 +97,11 @@ class WindowTexts:
         """Return the first window of the same title and the same text, for each window, (V,)."""
         texts = self._read(self._windows)
         return first_alike(((window.title, window.text) for window in texts), len(self))
+
+    def beginnings(self) -> IntArray:
+        """Return the first window of each passage, (P,)."""
+        first: IntArray = np.unique(self._windows[:, 0], return_index=True)[1]
+        return first
 
     def _read(self, windows: WindowArray) -> Iterator[Passage]:
         for row, of_passage in groupby(windows.tolist(), key=lambda window: int(window[0])):

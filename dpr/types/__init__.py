@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-FloatArray = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
-DoubleArray = npt.NDArray[np.float64]
+from dpr.types.arrays import BoolArray as BoolArray
+from dpr.types.arrays import DoubleArray as DoubleArray
+from dpr.types.arrays import FloatArray as FloatArray
+from dpr.types.arrays import Int32Array as Int32Array
+from dpr.types.arrays import IntArray as IntArray
+from dpr.types.arrays import RankArray as RankArray
+from dpr.types.arrays import WindowArray as WindowArray
 
 Progress = Callable[[str, int, int | None], None]
 """Called with a stage's name, the units done so far and their total (None: unknown)."""
