@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from dpr.data.passages import KINDS as DATA_KINDS
+from dpr.data.rows import listed_formats
 from dpr.dense.kinds import AUTO, EXACT, listed_kinds, listed_parameters
 from dpr.errors import ConfigError
 from dpr.store.windows import DEFAULT_WINDOWS, WindowRule
@@ -20,7 +22,8 @@ Corpus = Annotated[
     list[str],
     typer.Option(
         metavar="SOURCE",
-        help="A .jsonl, .tsv, .csv or .parquet file (.gz, .zst too), a folder of such files, or kind:PATH; repeatable.",
+        help=f"A {listed_formats()} file (.gz, .zst too), a folder of such files, or kind:PATH with one of the kinds "
+        f"{', '.join(DATA_KINDS)}; repeatable.",
     ),
 ]
 Encoding = Annotated[

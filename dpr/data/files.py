@@ -23,6 +23,9 @@ from dpr.data.intake import STRICT, Intake, WholeFileError
 from dpr.errors import DataError
 from dpr.unicode_form import composed
 
+GZIP, ZSTD = COMPRESSED_ENDINGS = (".gz", ".zst")
+"""Endings of compressed files."""
+
 LARGEST_LINE_BYTES = 1 << 25
 """Of a line, or of an object in a list: no passage has 32 MiB."""
 
@@ -75,9 +78,9 @@ def open_binary(path: Path) -> BinaryIO:
     """
     path = as_on_disk(path)
     try:
-        if path.suffix == ".gz":
+        if path.suffix == GZIP:
             return cast("BinaryIO", gzip.open(path, "rb"))
-        if path.suffix == ".zst":
+        if path.suffix == ZSTD:
             return cast("BinaryIO", io.BufferedReader(pa.input_stream(path, compression="zstd")))
         return path.open("rb")
     except FileNotFoundError:
@@ -120,7 +123,7 @@ def reading(path: Path, encoding: str = "utf-8") -> Iterator[io.BufferedReader]:
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise DataError.at(path, None, f"the gzip data is truncated or damaged ({error}); fetch it again") from None
         except OSError as error:
-            if path.suffix == ".zst" and error.strerror is None:  # of the decompression, not of the disk
+            if path.suffix == ZSTD and error.strerror is None:  # of the decompression, not of the disk
                 cause = f"the zstd data is truncated or damaged ({error}); fetch it again"
                 raise DataError.at(path, None, cause) from None
             raise DataError.at(path, None, f"cannot be read: {error.strerror or error}") from None

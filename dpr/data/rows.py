@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dpr.data import tables
-from dpr.data.files import Place, open_binary, read_lines
+from dpr.data.files import COMPRESSED_ENDINGS, Place, open_binary, read_lines
 from dpr.data.identity import content_id
 from dpr.data.intake import STRICT, Intake, WholeFileError
 from dpr.data.record import Record, parse_record
@@ -67,19 +67,25 @@ def read_parquet(path: Path, _intake: Intake = STRICT, names: Collection[str] = 
             raise DataError.at(path, None, f"cannot be read as Parquet ({cause})") from None
 
 
-ROW_FORMATS: Mapping[str, Callable[[Path, Intake], Iterator[Record]]] = {
-    ".jsonl": read_jsonl,
-    ".jsonl.gz": read_jsonl,
-    ".jsonl.zst": read_jsonl,
-    ".tsv": read_tsv,
-    ".tsv.gz": read_tsv,
-    ".tsv.zst": read_tsv,
-    ".csv": read_csv,
-    ".csv.gz": read_csv,
-    ".csv.zst": read_csv,
+RowReader = Callable[[Path, Intake], Iterator[Record]]
+
+
+def with_compressed(readers: Mapping[str, RowReader]) -> dict[str, RowReader]:
+    """Return readers by the endings of their files, and by those of the same files compressed."""
+    return {f"{ending}{packed}": read for ending, read in readers.items() for packed in ("", *COMPRESSED_ENDINGS)}
+
+
+ROW_FORMATS: dict[str, RowReader] = {
+    **with_compressed({".jsonl": read_jsonl, ".tsv": read_tsv, ".csv": read_csv}),
     ".parquet": read_parquet,
 }
-"""How to read a file, by its ending."""
+"""How to read a file, by its ending. A new format is one more entry."""
+
+
+def listed_formats() -> str:
+    """Return the endings in a phrase, without those of compressed files: ``.jsonl, .tsv or .csv``."""
+    *others, last = [ending for ending in ROW_FORMATS if not ending.endswith(COMPRESSED_ENDINGS)]
+    return f"{', '.join(others)} or {last}"
 
 
 def row_format(path: Path) -> str | None:
