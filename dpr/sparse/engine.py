@@ -114,7 +114,8 @@ class SparseEngine:
         def search_from(first: int) -> None:
             last = min(first + QUESTIONS_AT_A_TIME, len(questions))
             for postings, of_segment, top in zip(self._postings, asked, found, strict=True):
-                kernel.search(postings, of_segment, first, last, self._scores_of_thread(postings), top.rows, top.scores)
+                hits = kernel.Hits(top.rows, top.scores)
+                kernel.search(postings, of_segment, first, last, self._scores_of_thread(postings), hits)
 
         starts = range(0, len(questions), QUESTIONS_AT_A_TIME)
         if len(starts) <= 1 or self._threads == 1:
