@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +9,7 @@ import typer
 from rich.console import Console
 
 from dpr.config import DEFAULT_ENCODER
-from dpr.console import VersionOption, print_json, run, show_progress
+from dpr.console import VersionOption, command_line, print_json, run, show_progress
 from dpr.data.intake import ReadRules
 from dpr.errors import ConfigError
 from dpr.store.generation import publish_again, read_all, read_current, remove_generations
@@ -118,7 +116,7 @@ def build_command(
         bm25=Bm25Options(bm25_variant, k1=k1, b=b),
         chunk=_chunk_options(chunk_tokens, overlap_tokens),
         windows=parse_windows(windows, window_tokens, window_overlap, no_dense=no_dense, vectors=vectors),
-        command=_command(),
+        command=command_line("dpr-index"),
         rules=ReadRules(encoding, skip_bad_rows),
     )
     terms = analyzer_by_name(analyzer)
@@ -146,7 +144,7 @@ def add_command(
     from index_builder.update import AddOptions
 
     rules = ReadRules(encoding, skip_bad_rows)
-    options = AddOptions(sources=tuple(corpus), index=index, rules=rules, command=_command())
+    options = AddOptions(sources=tuple(corpus), index=index, rules=rules, command=command_line("dpr-index"))
     show(summary(_add(options, encoder, precision, backend)), as_json)
 
 
@@ -165,7 +163,9 @@ def upsert_command(
     from index_builder.update import AddOptions
 
     rules = ReadRules(encoding, skip_bad_rows)
-    options = AddOptions(sources=tuple(corpus), index=index, replaces=True, rules=rules, command=_command())
+    options = AddOptions(
+        sources=tuple(corpus), index=index, replaces=True, rules=rules, command=command_line("dpr-index")
+    )
     show(summary(_add(options, encoder, precision, backend)), as_json)
 
 
@@ -186,7 +186,7 @@ def delete_command(
     if not names:
         raise ConfigError("there is nothing to delete; name passages or documents with --id or --ids")
     with show_progress() as progress:
-        manifest = delete(index, names, _analyzer_of(index), progress, command=_command())
+        manifest = delete(index, names, _analyzer_of(index), progress, command=command_line("dpr-index"))
     show(summary(manifest), as_json)
 
 
@@ -196,7 +196,7 @@ def compact_command(index: Index, as_json: Json = False) -> None:
     from index_builder.update import compact
 
     with show_progress() as progress:
-        manifest = compact(index, _analyzer_of(index), progress, command=_command())
+        manifest = compact(index, _analyzer_of(index), progress, command=command_line("dpr-index"))
     show(summary(manifest), as_json)
 
 
@@ -275,10 +275,6 @@ def _chunk_options(tokens: int | None, overlap: int) -> ChunkOptions | None:
 
 def _analyzer_of(index: Path) -> Analyzer:
     return analyzer_by_name(read_current(index).analyzer.name)
-
-
-def _command() -> str:
-    return shlex.join(["dpr-index", *sys.argv[1:]])
 
 
 def _load_encoder(name: str, precision: str, backend: str, options: EncoderOptions) -> Encoder:

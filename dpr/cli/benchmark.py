@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -24,7 +22,7 @@ from dpr.cli.options import (
     numbers,
 )
 from dpr.cli.questions import EncodingOption, SkipBadRowsOption
-from dpr.console import print_json, show_progress
+from dpr.console import command_line, print_json, show_progress
 from dpr.data.intake import ReadRules
 
 
@@ -51,7 +49,7 @@ def benchmark_command(
 
     check_output_folder(output)
     fused, depths = fusion_of(fusion, weight, fusion_file), numbers("--k", k)
-    command = shlex.join(["dpr", *sys.argv[1:]])
+    command = command_line("dpr")
     rules = ReadRules(encoding, skip_bad_rows)
     with show_progress() as progress:
         source = read_examples(questions, rules)
