@@ -5,12 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import platform
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import TypedDict
 
@@ -22,6 +19,7 @@ from dpr.store.generation import draft_generation, read_current
 from dpr.store.manifest import FORMAT_VERSION, EncoderRecord, FusionRecord, Manifest, Provenance, SourceRecord
 from dpr.store.windows import DEFAULT_WINDOWS, WindowRule
 from dpr.types import Analyzer, Encoder, Progress, no_progress
+from dpr.versions import library_versions
 from index_builder.corpus import ChunkOptions, file_stamp, source_stamp
 from index_builder.dense import DenseOptions
 from index_builder.encode import EncodeRunner, encode_locally
@@ -32,17 +30,6 @@ from index_builder.sparse import Bm25Options
 from index_builder.steps import Steps
 from index_builder.vectors import GivenVectors
 from index_builder.windows import check_windows
-
-RECORDED_LIBRARIES = (
-    "dense-passage-retrieval",
-    "faiss-cpu",
-    "kiwipiepy",
-    "numpy",
-    "pyarrow",
-    "PyStemmer",
-    "torch",
-    "transformers",
-)
 
 logger = logging.getLogger(__name__)
 
@@ -228,13 +215,5 @@ def dated() -> Dated:
     """Return the time, and the versions of Python and of the libraries that shape an index."""
     return {
         "created_utc": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        "versions": {"python": platform.python_version(), **_library_versions()},
+        "versions": library_versions(),
     }
-
-
-def _library_versions() -> dict[str, str]:
-    installed = {}
-    for name in RECORDED_LIBRARIES:
-        with suppress(metadata.PackageNotFoundError):
-            installed[name] = metadata.version(name)
-    return installed
