@@ -13,7 +13,7 @@ from dpr.data.passages import files_of, read_corpus
 from dpr.errors import ConfigError, DataError
 from dpr.store.manifest import Provenance, SourceRecord
 from dpr.store.passages import write_passages
-from dpr.types import Encoder, Passage, Progress, no_progress
+from dpr.types import Encoder, Passage, PassagePool, Progress, no_progress
 from dpr.unicode_form import composed
 
 REPORT_EVERY = 1000
@@ -63,16 +63,6 @@ class CountsTokens(Protocol):
         """Return a text's number of tokens, special tokens not counted."""
 
 
-class Known(Protocol):
-    """Passages that an index has already."""
-
-    def row_of(self, passage_id: str) -> int | None:
-        """Return the row of a passage, None where there is none of this id."""
-
-    def __getitem__(self, row: int) -> Passage:
-        """Return the passage in a row."""
-
-
 def token_counter(encoder: Encoder | None) -> Callable[[str], int]:
     """Return the encoder's token counter, or a counter of words where it has none."""
     return encoder.count_tokens if isinstance(encoder, CountsTokens) else count_words
@@ -110,7 +100,7 @@ def write_corpus(
     path: Path,
     chunking: Chunking | None = None,
     progress: Progress = no_progress,
-    known: Known | None = None,
+    known: PassagePool | None = None,
     rules: ReadRules = UTF8_RULES,
 ) -> tuple[SourceRecord, ...]:
     """Write the passages of all sources to one file, in order; return what each source gave.
@@ -144,7 +134,7 @@ class _SourceReader:
     """Reads the sources in turn as one corpus, and counts for the one that is being read."""
 
     def __init__(
-        self, sources: Sequence[str], chunking: Chunking | None, known: Known | None, rules: ReadRules
+        self, sources: Sequence[str], chunking: Chunking | None, known: PassagePool | None, rules: ReadRules
     ) -> None:
         self.bad_rows = BadRows(rules.skip_bad_rows)
         self.tallies = [_Tally(source) for source in sources]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dpr.store.arrays import open_array
+from dpr.array_files import open_array
 from dpr.store.generation import read_current
 from dpr.store.layout import IndexLayout
 from dpr.store.manifest import FileRecord, Manifest

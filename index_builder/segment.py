@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
 
+from dpr.array_files import open_vectors
 from dpr.data.intake import UTF8_RULES, ReadRules
 from dpr.errors import DataError
-from dpr.store.arrays import open_vectors
 from dpr.store.generation import GenerationDraft
 from dpr.store.manifest import DenseRecord, SegmentRecord, SourceRecord
 from dpr.store.passages import PassageStore
 from dpr.store.windows import WindowRule, WindowTexts, open_windows
-from dpr.types import Analyzer, Encoder, Progress
-from index_builder.corpus import Chunking, ChunkOptions, Known, token_counter, write_corpus
+from dpr.types import Analyzer, Encoder, PassagePool, Progress
+from index_builder.corpus import Chunking, ChunkOptions, token_counter, write_corpus
 from index_builder.dense import DenseOptions, build_dense
 from index_builder.encode import EncodeRunner, cut_passages, encode_locally, write_vectors
 from index_builder.estimate import refuse_what_cannot_fit
@@ -51,7 +51,7 @@ class Corpus:
 
 
 def write_segment(
-    plan: SegmentPlan, draft: GenerationDraft, step: Steps, progress: Progress, known: Known | None = None
+    plan: SegmentPlan, draft: GenerationDraft, step: Steps, progress: Progress, known: PassagePool | None = None
 ) -> tuple[SegmentRecord, Corpus]:
     """Write the files of a draft's segment; return what the manifest says of it, and what each source gave.
 

@@ -15,7 +15,7 @@ from dpr.sparse.scheme import SCHEMES
 from dpr.store.generation import GenerationDraft
 from dpr.store.manifest import WeightsRecord
 from dpr.store.passages import PassageStore
-from dpr.types import Analyzer, Passage, Progress, no_progress
+from dpr.types import Analyzer, Progress, no_progress
 
 BM25_VARIANTS = {"lucene": "bm25-lucene", "okapi": "bm25"}
 """What a user calls a BM25 formula, and its scheme; either is searched as ``bm25``."""
@@ -60,11 +60,6 @@ REPORT_EVERY = 1000
 """Passages between two calls of the progress callback."""
 
 
-def indexed_text(passage: Passage) -> str:
-    """Return what the sparse schemes see of a passage: its title and its text."""
-    return f"{passage.title}\n{passage.text}" if passage.title else passage.text
-
-
 def count_terms(
     passages: PassageStore,
     analyzer: Analyzer,
@@ -93,7 +88,7 @@ def _count_blocks(
     for number, start in enumerate(starts):
         if _piece(number) not in draft.journal:
             rows = range(start, min(start + block_passages, len(passages)))
-            terms = analyzer.batch(indexed_text(passages[row]) for row in rows)
+            terms = analyzer.batch(passages[row].titled() for row in rows)
             folder = _blocks(draft.segment.counts) / f"{number:06d}"
             make_folder(folder)
             TermCounts.build(_reported(terms, rows, len(passages), progress)).save(folder)

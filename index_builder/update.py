@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dpr.array_files import create_vectors, open_vectors, save_array
 from dpr.data.intake import UTF8_RULES, BadRows, ReadRules
 from dpr.data.passages import read_corpus
 from dpr.errors import ConfigError, DataError, IndexLockedError
@@ -22,13 +23,12 @@ from dpr.search.open import open_index
 from dpr.search.resources import recorded_kind
 from dpr.sparse.counts import TermCounts
 from dpr.sparse.merge import merge_counts, without
-from dpr.store.arrays import create_vectors, open_vectors, save_array
 from dpr.store.generation import GenerationDraft, draft_generation, read_current
 from dpr.store.layout import SegmentFiles
 from dpr.store.manifest import Manifest, SegmentRecord
 from dpr.store.passages import PassageStore, write_passages
-from dpr.store.windows import WindowArray, open_windows
-from dpr.types import Analyzer, Encoder, FloatArray, Passage, Progress, no_progress
+from dpr.store.windows import open_windows
+from dpr.types import Analyzer, Encoder, FloatArray, Passage, Progress, WindowArray, no_progress
 from dpr.unicode_form import composed
 from index_builder.build import dated, provenance_of
 from index_builder.corpus import ChunkOptions, source_stamp

@@ -16,7 +16,6 @@ from dpr.store.manifest import Manifest, check_contents
 from dpr.store.passages import PassageStore
 from dpr.types import Analyzer, BoolArray, FloatArray, IntArray, Progress, TopK, no_progress
 from index_builder.recall import Probes, spread
-from index_builder.sparse import indexed_text
 
 PROBES = 8
 PROBE_DEPTH = 10
@@ -140,7 +139,8 @@ def _check_terms_find_their_passages(parts: IndexParts) -> str:
     alive = parts.passages.alive
     probes = alive[spread(len(alive), PROBES)].tolist()
     asked = 0
-    for row, terms in zip(probes, parts.analyzer().batch(map(indexed_text, parts.passages.get(probes))), strict=True):
+    texts = (passage.titled() for passage in parts.passages.get(probes))
+    for row, terms in zip(probes, parts.analyzer().batch(texts), strict=True):
         unique = sorted(set(terms))
         segment, first = _segment_of(parts, row)
         postings = _postings(segment, unique, row - first, parts.passages.id(row))

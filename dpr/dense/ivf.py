@@ -14,8 +14,7 @@ import faiss
 import numpy as np
 
 from dpr.dense.approximate import ApproximateIndex, read_faiss
-from dpr.dense.ordering import RankArray
-from dpr.types import FloatArray, IntArray
+from dpr.types import FloatArray, IntArray, RankArray
 
 ADDED_AT_A_TIME = 65536
 

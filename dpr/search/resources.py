@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 
+from dpr.array_files import open_array, open_vectors
 from dpr.dense.kind import IndexKind
 from dpr.dense.kinds import kind_of
 from dpr.dense.segments import SegmentedIndex
@@ -17,13 +18,22 @@ from dpr.sparse.counts import TermCounts
 from dpr.sparse.engine import SparseEngine, SparseSegment
 from dpr.sparse.rank_bm25 import RankBM25Engine
 from dpr.sparse.scheme import SCHEMES
-from dpr.store.arrays import RankArray, open_array, open_vectors
 from dpr.store.layout import GenerationFiles, SegmentFiles
 from dpr.store.manifest import AnalyzerRecord, DenseRecord, EncoderRecord, Manifest, SegmentRecord
 from dpr.store.passages import PassageStore
-from dpr.store.windows import WindowArray, open_windows
+from dpr.store.windows import open_windows
 from dpr.text.registry import analyzer as analyzer_by_name
-from dpr.types import Analyzer, Encoder, EncoderOptions, FloatArray, IntArray, SparseIndex, VectorIndex
+from dpr.types import (
+    Analyzer,
+    Encoder,
+    EncoderOptions,
+    FloatArray,
+    IntArray,
+    RankArray,
+    SparseIndex,
+    VectorIndex,
+    WindowArray,
+)
 
 
 class SegmentParts:

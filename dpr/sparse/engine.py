@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from dpr.errors import IndexFormatError
 from dpr.sparse import kernel
@@ -19,9 +18,7 @@ from dpr.sparse.coverage import coverage
 from dpr.sparse.question_terms import QuestionTerms, frequencies_of
 from dpr.sparse.scheme import scheme_of
 from dpr.topk import merge_top_k, no_hits
-from dpr.types import DoubleArray, FloatArray, IntArray, TopK
-
-RankArray = npt.NDArray[np.int32]
+from dpr.types import DoubleArray, FloatArray, Int32Array, IntArray, RankArray, TopK
 
 QUESTIONS_AT_A_TIME = 16
 """Questions that a thread takes at a time: enough to make the handing out cheap, few enough to finish together."""
@@ -42,14 +39,14 @@ class SparseSegment:
     counts: TermCounts
     weights: FloatArray
     frequencies: IntArray
-    id_rank: IntArray | RankArray | None = None
+    id_rank: RankArray | None = None
 
     @classmethod
     def alone(
         cls,
         counts: TermCounts,
         scheme: str = "bm25",
-        id_rank: IntArray | RankArray | None = None,
+        id_rank: RankArray | None = None,
         **parameters: float,
     ) -> SparseSegment:
         """Weigh a collection of one segment by a scheme.
@@ -176,7 +173,7 @@ def _postings(segment: SparseSegment) -> kernel.Postings:
     )
 
 
-def rank_of_rows(id_rank: IntArray | RankArray | None, passages: int) -> RankArray:
+def rank_of_rows(id_rank: RankArray | None, passages: int) -> Int32Array:
     """Return the rank of each row as int32, (P,): ``id_rank``, or the rows themselves without it.
 
     Raises:

@@ -9,18 +9,11 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from dpr.array_files import open_array
 from dpr.errors import ConfigError
-from dpr.store.arrays import open_array
 from dpr.store.passages import PassageStore, first_alike
-from dpr.types import IntArray, Passage
-
-WindowArray = npt.NDArray[np.int32]
-"""What each vector of a segment is of, (V, 3): a passage's row, and the start and the end in its text.
-
-The vectors of a passage stand together, in the order of the passages, and of their windows.
-"""
+from dpr.types import IntArray, Passage, WindowArray
 
 SLACK = 1.25
 """A passage of up to so many times the tokens of a window stays one vector."""

@@ -20,6 +20,10 @@ from dpr.types.arrays import Int32Array as Int32Array
 from dpr.types.arrays import IntArray as IntArray
 from dpr.types.arrays import RankArray as RankArray
 from dpr.types.arrays import WindowArray as WindowArray
+from dpr.types.indexes import PassagePool as PassagePool
+from dpr.types.indexes import PassageRows as PassageRows
+from dpr.types.indexes import SparseIndex as SparseIndex
+from dpr.types.indexes import VectorIndex as VectorIndex
 
 Progress = Callable[[str, int, int | None], None]
 """Called with a stage's name, the units done so far and their total (None: unknown)."""
@@ -43,6 +47,10 @@ class Passage:
     def end(self) -> int:
         """Offset of the passage's end in its source document."""
         return self.start + len(self.text)
+
+    def titled(self, separator: str = "\n") -> str:
+        """Return the title, if there is one, and the text after it."""
+        return f"{self.title}{separator}{self.text}" if self.title else self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,26 +282,6 @@ class Analyzer(Protocol):
 
     def halves(self, word: str) -> list[tuple[str, ...]]:
         """Return the terms of each way to split a word in two; empty where the analyzer splits no words."""
-
-
-class VectorIndex(Protocol):
-    """Search by inner product over P vectors."""
-
-    def search(self, questions: FloatArray, k: int) -> TopK:
-        """Return the k rows of highest inner product for question vectors (Q, D)."""
-
-
-class SparseIndex(Protocol):
-    """Search by weighted terms over P passages; only passages that share a term with the question are hits."""
-
-    def search(self, questions: Sequence[Sequence[str]], k: int) -> TopK:
-        """Return the k best rows for each question, given as its terms."""
-
-    def frequencies(self, terms: Sequence[str]) -> IntArray:
-        """Return the number of passages that have each term, (terms,)."""
-
-    def coverage(self, questions: Sequence[Sequence[str]], rows: IntArray) -> DoubleArray:
-        """Return how much of each question, given as its terms, the passage of its row covers, (Q,)."""
 
 
 class Retriever(Protocol):

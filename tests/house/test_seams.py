@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,3 +48,24 @@ def test_functions_take_few_parameters(room: str) -> None:
 def parameters(node: ast.FunctionDef) -> list[str]:
     every = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
     return [argument.arg for argument in every if argument.arg not in ("self", "cls")]
+
+
+def test_array_types_stand_in_one_place() -> None:
+    """An alias of one number type is defined in `dpr.types.arrays` alone, and so are the types of the arrays we name."""
+    named = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in sources("dpr", "index_builder", "service")
+        if path != ROOT / "dpr" / "types" / "arrays.py"
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if re.search(r"NDArray\[np\.(float32|float64|int32|int64|bool_)\]", line)
+    ]
+    assert not named
+
+
+def test_commands_are_put_on_record_in_one_way() -> None:
+    users = {
+        path.relative_to(ROOT).as_posix()
+        for path in sources("dpr", "index_builder", "service")
+        if "sys.argv" in path.read_text(encoding="utf-8")
+    }
+    assert users <= {"dpr/console.py"}

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from dpr.array_files import create_vectors
 from dpr.errors import ConfigError, DataError, IndexFormatError
 from dpr.search.fusion import Fusion
 from dpr.search.open import open_index
 from dpr.search.record import save_fusion
-from dpr.store.arrays import create_vectors
 from dpr.store.generation import read_all, read_current
 from dpr.store.windows import WindowRule
 from dpr.types import FloatArray, Hit, Passage, Progress, no_progress

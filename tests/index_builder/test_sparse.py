@@ -9,7 +9,7 @@ from dpr.errors import ConfigError
 from dpr.store.generation import GenerationDraft, draft_generation
 from dpr.store.passages import PassageStore, write_passages
 from dpr.types import Passage
-from index_builder.sparse import Bm25Options, count_terms, indexed_text
+from index_builder.sparse import Bm25Options, count_terms
 from tests.fakes import WordAnalyzer
 from tests.small_index import PASSAGES
 
@@ -27,8 +27,8 @@ def draft(tmp_path: Path) -> Iterator[GenerationDraft]:
 
 
 def test_title_and_text_are_indexed() -> None:
-    assert indexed_text(Passage("a", "text", "Title")) == "Title\ntext"
-    assert indexed_text(Passage("a", "text")) == "text"
+    assert Passage("a", "text", "Title").titled() == "Title\ntext"
+    assert Passage("a", "text").titled() == "text"
 
 
 @pytest.mark.parametrize("block", [1, 4, 100])
@@ -59,8 +59,8 @@ def test_finished_blocks_are_not_counted_again(passages: PassageStore, tmp_path:
     with pytest.raises(KeyboardInterrupt):
         count()
     lengths = count()
-    assert seen[5:] == [indexed_text(passage) for passage in PASSAGES[4:]]
-    assert lengths == [len(WordAnalyzer().terms(indexed_text(passage))) for passage in PASSAGES]
+    assert seen[5:] == [passage.titled() for passage in PASSAGES[4:]]
+    assert lengths == [len(WordAnalyzer().terms(passage.titled())) for passage in PASSAGES]
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from dpr.dense.exact import ExactIndex
 from dpr.dense.faiss_index import FlatIndex
 from dpr.dense.kinds import KINDS, kind_of
 from dpr.dense.segments import SegmentedIndex
-from dpr.dense.windows import WindowArray, WindowedIndex, window_ranks
+from dpr.dense.windows import WindowedIndex, window_ranks
 from dpr.errors import RequestError
-from dpr.types import FloatArray, IntArray, TopK
+from dpr.types import FloatArray, IntArray, TopK, WindowArray
 from tests.dpr.dense.contract import random_vectors
 
 WIDE = {"hnsw": {"ef_search": 2000}, "flat": {}}
