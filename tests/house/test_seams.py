@@ -51,7 +51,7 @@ def parameters(node: ast.FunctionDef) -> list[str]:
 
 
 def test_array_types_stand_in_one_place() -> None:
-    """An alias of one number type is defined in `dpr.types.arrays` alone, and so are the types of the arrays we name."""
+    """Arrays of the common types are called by the names of `dpr.types.arrays`."""
     named = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
         for path in sources("dpr", "index_builder", "service")
