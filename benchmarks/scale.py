@@ -32,14 +32,16 @@ from rich.table import Table
 from benchmarks.machine import describe_machine
 from benchmarks.synthetic import DIMENSION, TermVectors, make_questions, write_corpus
 from dpr.dense.faiss_index import FlatIndex
+from dpr.dense.kinds import kind_of
 from dpr.search.open import OpenIndex, open_index
 from dpr.store.generation import read_current
 from dpr.text.registry import analyzer
 from dpr.types import FloatArray, IntArray
 from index_builder.build import BuildOptions, build
+from index_builder.dense import DenseOptions
 from index_builder.estimate import estimate, measure_speeds
 from index_builder.survey import survey
-from index_builder.update import add
+from index_builder.update import AddOptions, add
 
 Report = dict[str, Any]
 
@@ -106,8 +108,9 @@ def run_step(step: str, *arguments: object) -> Report:
 
 
 def estimate_step(options: argparse.Namespace) -> Report:
+    kind = kind_of(options.kind)
     found = survey([str(options.corpus)], analyzer("words"), TermVectors())
-    told = estimate(found, options.kind, {}, measure_speeds(DIMENSION, {}))
+    told = estimate(found, kind, measure_speeds(kind, DIMENSION))
     return {
         "bytes": sum(told.disk.values()),
         "peak_anonymous_gib": told.building_memory / 2**30,
@@ -124,12 +127,9 @@ def build_step(options: argparse.Namespace) -> Report:
     held_out = options.corpus.with_name("questions.tsv")
     held_out.write_text("".join(f"{question}\tnone\n" for question in make_questions(2 * QUESTIONS)[QUESTIONS:]))
     choice = BuildOptions(
-        (str(options.corpus),),
-        options.index,
-        dense_kind=options.kind,
-        target_recall=RECALL,
-        questions=(f"pairs:{held_out}",),
-        bm25_variant="lucene",
+        sources=(str(options.corpus),),
+        output=options.index,
+        dense=DenseOptions(options.kind, target_recall=RECALL, question_sources=(f"pairs:{held_out}",)),
     )
     manifest = build(choice, encoder, analyzer("words"))
     dense = manifest.dense
@@ -167,7 +167,7 @@ def asked(index: OpenIndex, questions: Sequence[str], vectors: FloatArray) -> Re
 
 def add_step(options: argparse.Namespace) -> Report:
     began = time.perf_counter()
-    add(options.index, [str(options.corpus)], TermVectors(), analyzer("words"))
+    add(AddOptions(sources=(str(options.corpus),), index=options.index), TermVectors(), analyzer("words"))
     return {"seconds": time.perf_counter() - began, **peak()}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -31,6 +32,11 @@ _ESCAPES = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), *range(0x202
 """Control characters above ASCII, and those that change the direction of writing, as JSON escapes them."""
 
 _PICTURES = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"} | {0x7F: "␡"}
+
+
+def command_line(program: str) -> str:
+    """Return the command that this process runs, as a shell takes it, to be put on record."""
+    return shlex.join([program, *sys.argv[1:]])
 
 
 def visible(text: str) -> str:

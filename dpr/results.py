@@ -40,6 +40,10 @@ class Passage:
         """Offset of the passage's end in its source document."""
         return self.start + len(self.text)
 
+    def titled(self, separator: str = "\n") -> str:
+        """Return the title, if there is one, and the text after it."""
+        return f"{self.title}{separator}{self.text}" if self.title else self.text
+
     def __repr__(self) -> str:
         title = {"title": self.title} if self.title else {}
         return one_line("Passage", id=self.id, **title, text=self.text)

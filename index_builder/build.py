@@ -5,12 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import platform
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import TypedDict
 
@@ -22,27 +19,17 @@ from dpr.store.generation import draft_generation, read_current
 from dpr.store.manifest import FORMAT_VERSION, EncoderRecord, FusionRecord, Manifest, Provenance, SourceRecord
 from dpr.store.windows import DEFAULT_WINDOWS, WindowRule
 from dpr.types import Analyzer, Encoder, Progress, no_progress
-from index_builder.corpus import file_stamp, source_stamp
-from index_builder.dense import EXACT_KIND, check_dense
+from dpr.versions import library_versions
+from index_builder.corpus import ChunkOptions, file_stamp, source_stamp
+from index_builder.dense import DenseOptions
 from index_builder.encode import EncodeRunner, encode_locally
 from index_builder.publish import Making, Member, publish_generation
 from index_builder.recall import PROBES, spread
 from index_builder.segment import SegmentPlan, write_segment
-from index_builder.sparse import check_bm25, weights_records
+from index_builder.sparse import Bm25Options
 from index_builder.steps import Steps
 from index_builder.vectors import GivenVectors
 from index_builder.windows import check_windows
-
-RECORDED_LIBRARIES = (
-    "dense-passage-retrieval",
-    "faiss-cpu",
-    "kiwipiepy",
-    "numpy",
-    "pyarrow",
-    "PyStemmer",
-    "torch",
-    "transformers",
-)
 
 logger = logging.getLogger(__name__)
 
@@ -54,72 +41,61 @@ class Dated(TypedDict):
     versions: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BuildOptions:
-    """What to index, and how; without ``chunk_tokens``, passages are indexed as the sources give them.
+    """What to index, and how.
 
-    ``vectors`` are those of the passages, where they were made elsewhere: see `GivenVectors`. The ``target_recall`` is
-    measured by passages and by the questions of the sources ``questions``. Long passages are encoded in ``windows``;
-    None: each passage is one vector, as it is where ``vectors`` are given. Sources are read by the ``rules``.
+    Attributes:
+        sources: where the passages come from.
+        output: the folder of the index.
+        dense: how vectors are searched, and where they come from if not from the encoder.
+        bm25: how terms are weighed.
+        chunk: how documents are cut; None: passages are indexed as the sources give them.
+        windows: how long passages are encoded; None: each passage is one vector, as it is where vectors are given.
+        rules: how sources are read.
+        command: what the user called, for the record.
+
+    Raises:
+        ConfigError: there is no source, or the options contradict each other.
     """
 
     sources: tuple[str, ...]
     output: Path
-    dense_kind: str = EXACT_KIND
-    dense_parameters: Mapping[str, int] = field(default_factory=dict)
-    target_recall: float | None = None
-    questions: tuple[str, ...] = ()
-    vectors: str | None = None
-    bm25_variant: str = "lucene"
-    k1: float = 1.2
-    b: float = 0.75
-    chunk_tokens: int | None = None
-    overlap_tokens: int = 0
+    dense: DenseOptions = field(default_factory=DenseOptions)
+    bm25: Bm25Options = field(default_factory=Bm25Options)
+    chunk: ChunkOptions | None = None
     windows: WindowRule | None = DEFAULT_WINDOWS
-    command: str = ""
     rules: ReadRules = UTF8_RULES
+    command: str = ""
 
     def __post_init__(self) -> None:
         if not self.sources:
             raise ConfigError("there is no source to index; name at least one")
-        check_dense(self.dense_kind, self.dense_parameters, self.target_recall)
-        if self.questions and self.target_recall is None:
-            raise ConfigError(
-                "questions are given, but no recall that a search is to reach by them; give target_recall"
-            )
-        check_bm25(self.bm25_variant, self.k1, self.b)
-        if self.chunk_tokens is None and self.overlap_tokens:
-            raise ConfigError(f"overlap_tokens is {self.overlap_tokens}, but nothing is cut; give chunk_tokens too")
-        if self.vectors is not None and self.asks_for_windows:
+        if self.dense.vectors_file is not None and self.asks_for_windows:
             raise ConfigError("vectors are given, one for each passage, and windows; leave the windows out")
-        if self.chunk_tokens is not None and self.vectors is not None:
+        if self.dense.vectors_file is not None and self.chunk is not None:
             raise ConfigError("vectors are given, and documents to be cut; give the passages as they were encoded")
-        if self.chunk_tokens is not None and not 0 <= self.overlap_tokens < self.chunk_tokens:
-            raise ConfigError(
-                f"overlap_tokens is {self.overlap_tokens}; choose 0 or more, and fewer than the {self.chunk_tokens} "
-                "tokens of a passage"
-            )
 
     @property
     def asks_for_windows(self) -> bool:
         """Whether windows were chosen, and are not merely the default."""
         return self.windows is not None and self.windows is not DEFAULT_WINDOWS
 
-    def check_without_encoder(self) -> None:
-        """Refuse what says something of vectors, for an index that has none.
+    def check_encoder(self, encoder: Encoder | None) -> None:
+        """Refuse what does not suit an encoder's vectors, or says something of vectors where there will be none.
 
         Raises:
             ConfigError: an option does.
         """
-        is_dense = {
-            "vectors": self.vectors is not None,
-            "windows": self.asks_for_windows,
-            "dense_kind": self.dense_kind != EXACT_KIND,
-            "dense_parameters": bool(self.dense_parameters),
-            "target_recall": self.target_recall is not None,
-        }
-        if chosen := [name for name, is_chosen in is_dense.items() if is_chosen]:
-            raise ConfigError(f"an index without an encoder has no vectors, but {chosen[0]} is given; leave it out")
+        if encoder is not None:
+            for kind in self.dense.kinds:
+                kind.check_dimension(encoder.dimension)
+            return
+        no_vectors = DenseOptions()
+        chosen = [name for name in asdict(no_vectors) if getattr(self.dense, name) != getattr(no_vectors, name)]
+        if chosen or self.asks_for_windows:
+            name = f"dense {chosen[0]}" if chosen else "windows"
+            raise ConfigError(f"an index without an encoder has no vectors, but {name} is given; leave it out")
 
 
 def build(
@@ -139,12 +115,12 @@ def build(
         ModelError: the encoder gave something that is no vector.
         IndexFormatError: what was built failed its verification.
     """
-    if encoder is None:
-        options.check_without_encoder()
+    options.check_encoder(encoder)
     fusion = fusion_of_encoder(encoder.name) if encoder else None
-    questions = _read_questions(options.questions, options.rules)
+    questions = _read_questions(options.dense.question_sources, options.rules)
     identity = build_identity(options, encoder, analyzer, questions)
-    given = GivenVectors(options.vectors) if options.vectors and encoder else None
+    vectors_file = options.dense.vectors_file
+    given = GivenVectors(vectors_file) if vectors_file and encoder else None
     windows = options.windows if encoder and not given else None
     if encoder and windows:
         check_windows(windows, encoder)
@@ -158,21 +134,18 @@ def build(
             options.sources,
             encoder,
             analyzer,
-            options.dense_kind,
-            options.dense_parameters,
-            options.chunk_tokens,
-            options.overlap_tokens,
-            given or run,
-            target_recall=options.target_recall,
+            dense=options.dense,
+            chunk=options.chunk,
+            run=given or run,
             questions=questions,
             windows=windows,
             rules=options.rules,
         )
         record, corpus = write_segment(plan, draft, step, progress)
         making = Making(
-            weights_records(options.bm25_variant, options.k1, options.b),
+            options.bm25.weights_records(),
             EncoderRecord.of(encoder) if encoder else None,
-            provenance_of(options.command, corpus.sources, options.chunk_tokens, options.overlap_tokens),
+            provenance_of(options.command, corpus.sources, options.chunk),
             encoder,
             analyzer,
             windows,
@@ -192,12 +165,13 @@ def build_identity(
         DataError: a source cannot be found.
     """
     chosen = {name: value for name, value in asdict(options).items() if name not in ("output", "command")}
+    vectors_file = options.dense.vectors_file
     parts = {
         "format": FORMAT_VERSION,
         "options": chosen,
         "files": [source_stamp(source) for source in options.sources],
         "questions": questions,
-        "vectors": file_stamp(GivenVectors(options.vectors).path) if options.vectors else None,
+        "vectors": file_stamp(GivenVectors(vectors_file).path) if vectors_file else None,
         "encoder": [encoder.fingerprint, encoder.dimension] if encoder else None,
         "analyzer": [analyzer.name, analyzer.version],
     }
@@ -225,16 +199,14 @@ def _read_questions(sources: Sequence[str], rules: ReadRules) -> list[str]:
     return [texts[place] for place in spread(len(texts), PROBES)] if texts else []
 
 
-def provenance_of(
-    command: str, sources: tuple[SourceRecord, ...], chunk_tokens: int | None = None, overlap_tokens: int = 0
-) -> Provenance:
+def provenance_of(command: str, sources: tuple[SourceRecord, ...], chunk: ChunkOptions | None) -> Provenance:
     """Return how a generation is being made, here and now."""
     return Provenance(
         command=command,
         sources=sources,
         seconds={},
-        chunk_tokens=chunk_tokens,
-        overlap_tokens=overlap_tokens,
+        chunk_tokens=chunk.tokens if chunk else None,
+        overlap_tokens=chunk.overlap if chunk else 0,
         **dated(),
     )
 
@@ -243,13 +215,5 @@ def dated() -> Dated:
     """Return the time, and the versions of Python and of the libraries that shape an index."""
     return {
         "created_utc": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        "versions": {"python": platform.python_version(), **_library_versions()},
+        "versions": library_versions(),
     }
-
-
-def _library_versions() -> dict[str, str]:
-    installed = {}
-    for name in RECORDED_LIBRARIES:
-        with suppress(metadata.PackageNotFoundError):
-            installed[name] = metadata.version(name)
-    return installed

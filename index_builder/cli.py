@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from dpr.config import DEFAULT_ENCODER
-from dpr.console import VersionOption, print_json, run, show_progress
+from dpr.console import VersionOption, command_line, print_json, run, show_progress
 from dpr.data.intake import Intake, ReadRules
 from dpr.errors import ConfigError
 from dpr.store.generation import publish_again, read_all, read_current, remove_generations
@@ -20,6 +17,7 @@ from dpr.text.registry import analyzer as analyzer_by_name
 from dpr.types import Analyzer, Encoder, EncoderOptions
 from index_builder.estimate_command import estimate_command
 from index_builder.options import (
+    DEFAULT_KIND,
     K1,
     AnalyzerName,
     B,
@@ -53,6 +51,11 @@ from index_builder.options import (
 )
 from index_builder.summary import generations_table, show, summary
 
+if TYPE_CHECKING:
+    from dpr.store.manifest import Manifest
+    from index_builder.corpus import ChunkOptions
+    from index_builder.update import AddOptions
+
 app = typer.Typer(
     help="Build search indexes of passages, and look after them.",
     no_args_is_help=True,
@@ -79,7 +82,7 @@ def build_command(
     precision: Precision = "auto",
     backend: Backend = "auto",
     analyzer: AnalyzerName = "ko-en",
-    dense_kind: DenseKind = "flat",
+    dense_kind: DenseKind = DEFAULT_KIND,
     dense_parameter: DenseParameter = None,
     target_recall: TargetRecall = None,
     questions: Questions = None,
@@ -97,22 +100,23 @@ def build_command(
 ) -> None:
     """Index a corpus and publish it as the next generation of INDEX, whole or not at all."""
     from index_builder.build import BuildOptions, build
+    from index_builder.dense import DenseOptions
+    from index_builder.sparse import Bm25Options
 
     options = BuildOptions(
         sources=tuple(corpus),
         output=output,
-        dense_kind=dense_kind,
-        dense_parameters=parse_parameters(dense_parameter or []),
-        target_recall=target_recall,
-        questions=tuple(questions or ()),
-        vectors=vectors,
-        bm25_variant=bm25_variant,
-        k1=k1,
-        b=b,
-        chunk_tokens=chunk_tokens,
-        overlap_tokens=overlap_tokens,
+        dense=DenseOptions(
+            dense_kind,
+            parse_parameters(dense_parameter or []),
+            target_recall=target_recall,
+            question_sources=tuple(questions or ()),
+            vectors_file=vectors,
+        ),
+        bm25=Bm25Options(bm25_variant, k1=k1, b=b),
+        chunk=_chunk_options(chunk_tokens, overlap_tokens),
         windows=parse_windows(windows, window_tokens, window_overlap, no_dense=no_dense, vectors=vectors),
-        command=_command(),
+        command=command_line("dpr-index"),
         rules=ReadRules(encoding, skip_bad_rows),
     )
     terms = analyzer_by_name(analyzer)
@@ -137,8 +141,11 @@ def add_command(
     as_json: Json = False,
 ) -> None:
     """Add the passages of SOURCEs to INDEX; those that it has already are skipped."""
+    from index_builder.update import AddOptions
+
     rules = ReadRules(encoding, skip_bad_rows)
-    _change(index, corpus, encoder, precision, backend, rules, as_json, replaces=False)
+    options = AddOptions(sources=tuple(corpus), index=index, rules=rules, command=command_line("dpr-index"))
+    show(summary(_add(options, encoder, precision, backend)), as_json)
 
 
 @app.command("upsert")
@@ -153,8 +160,13 @@ def upsert_command(
     as_json: Json = False,
 ) -> None:
     """Add the documents of SOURCEs to INDEX, in place of all passages that it has of the same documents."""
+    from index_builder.update import AddOptions
+
     rules = ReadRules(encoding, skip_bad_rows)
-    _change(index, corpus, encoder, precision, backend, rules, as_json, replaces=True)
+    options = AddOptions(
+        sources=tuple(corpus), index=index, replaces=True, rules=rules, command=command_line("dpr-index")
+    )
+    show(summary(_add(options, encoder, precision, backend)), as_json)
 
 
 @app.command("delete")
@@ -178,7 +190,7 @@ def delete_command(
     if broken := [name for name in names if name.encode("utf-8", "ignore").decode() != name]:
         raise ConfigError(f"--id {broken[0]!r} is not UTF-8; write the id in the terminal's encoding, or use --ids")
     with show_progress() as progress:
-        manifest = delete(index, names, _analyzer_of(index), progress, command=_command())
+        manifest = delete(index, names, _analyzer_of(index), progress, command=command_line("dpr-index"))
     show(summary(manifest), as_json)
 
 
@@ -188,7 +200,7 @@ def compact_command(index: Index, as_json: Json = False) -> None:
     from index_builder.update import compact
 
     with show_progress() as progress:
-        manifest = compact(index, _analyzer_of(index), progress, command=_command())
+        manifest = compact(index, _analyzer_of(index), progress, command=command_line("dpr-index"))
     show(summary(manifest), as_json)
 
 
@@ -244,36 +256,29 @@ def main() -> None:
     run(app)
 
 
-def _change(
-    index: Path,
-    corpus: Sequence[str],
-    encoder: str | None,
-    precision: str,
-    backend: str,
-    rules: ReadRules,
-    as_json: bool,
-    *,
-    replaces: bool,
-) -> None:
+def _add(options: AddOptions, encoder: str | None, precision: str, backend: str) -> Manifest:
     from index_builder.update import add
 
-    recorded = read_current(index).encoder
+    record = read_current(options.index).encoder
     with show_progress() as progress:
-        towers = None
-        if recorded is not None:
-            towers = _load_encoder(encoder or recorded.name, precision, backend, recorded.options)
-        manifest = add(
-            index, corpus, towers, _analyzer_of(index), progress, replaces=replaces, command=_command(), rules=rules
-        )
-    show(summary(manifest), as_json)
+        loaded = None
+        if record is not None:
+            loaded = _load_encoder(encoder or record.name, precision, backend, record.options)
+        return add(options, loaded, _analyzer_of(options.index), progress)
+
+
+def _chunk_options(tokens: int | None, overlap: int) -> ChunkOptions | None:
+    from index_builder.corpus import ChunkOptions
+
+    if tokens is not None:
+        return ChunkOptions(tokens, overlap=overlap)
+    if overlap:
+        raise ConfigError(f"--overlap-tokens is {overlap}, but nothing is cut; give --chunk-tokens too")
+    return None
 
 
 def _analyzer_of(index: Path) -> Analyzer:
     return analyzer_by_name(read_current(index).analyzer.name)
-
-
-def _command() -> str:
-    return shlex.join(["dpr-index", *sys.argv[1:]])
 
 
 def _load_encoder(name: str, precision: str, backend: str, options: EncoderOptions) -> Encoder:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from dpr.data.chunk import chunk
 from dpr.data.intake import UTF8_RULES, BadRows, ReadRules
 from dpr.data.passages import files_of, read_corpus
-from dpr.errors import DataError
-from dpr.store.manifest import SourceRecord
+from dpr.errors import ConfigError, DataError
+from dpr.store.manifest import Provenance, SourceRecord
 from dpr.store.passages import write_passages
-from dpr.types import Encoder, Passage, Progress, no_progress
+from dpr.types import Encoder, Passage, PassagePool, Progress, no_progress
 from dpr.unicode_form import composed
 
 REPORT_EVERY = 1000
@@ -21,11 +21,37 @@ REPORT_EVERY = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Chunking:
-    """How to cut documents: at most ``max_tokens`` a passage, ``overlap_tokens`` of them also in the one before."""
+class ChunkOptions:
+    """Documents are cut into passages of at most ``tokens``, of which ``overlap`` are also in the one before.
 
-    max_tokens: int
-    overlap_tokens: int
+    Raises:
+        ConfigError: a number is out of range.
+    """
+
+    tokens: int
+    _: KW_ONLY
+    overlap: int = 0
+
+    def __post_init__(self) -> None:
+        if self.tokens < 1:
+            raise ConfigError(f"passages of {self.tokens} tokens hold nothing; choose at least 1")
+        if not 0 <= self.overlap < self.tokens:
+            raise ConfigError(
+                f"the overlap of passages is {self.overlap} tokens; choose 0 or more, and fewer than the {self.tokens} "
+                "of a passage"
+            )
+
+    @classmethod
+    def from_provenance(cls, made: Provenance) -> ChunkOptions | None:
+        """Return how the documents of a generation were cut; None where they were not."""
+        return None if made.chunk_tokens is None else cls(made.chunk_tokens, overlap=made.overlap_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunking:
+    """How to cut documents, and what counts their tokens."""
+
+    options: ChunkOptions
     count_tokens: Callable[[str], int]
 
 
@@ -35,16 +61,6 @@ class CountsTokens(Protocol):
 
     def count_tokens(self, text: str) -> int:
         """Return a text's number of tokens, special tokens not counted."""
-
-
-class Known(Protocol):
-    """Passages that an index has already."""
-
-    def row_of(self, passage_id: str) -> int | None:
-        """Return the row of a passage, None where there is none of this id."""
-
-    def __getitem__(self, row: int) -> Passage:
-        """Return the passage in a row."""
 
 
 def token_counter(encoder: Encoder | None) -> Callable[[str], int]:
@@ -84,7 +100,7 @@ def write_corpus(
     path: Path,
     chunking: Chunking | None = None,
     progress: Progress = no_progress,
-    known: Known | None = None,
+    known: PassagePool | None = None,
     rules: ReadRules = UTF8_RULES,
 ) -> tuple[SourceRecord, ...]:
     """Write the passages of all sources to one file, in order; return what each source gave.
@@ -118,7 +134,7 @@ class _SourceReader:
     """Reads the sources in turn as one corpus, and counts for the one that is being read."""
 
     def __init__(
-        self, sources: Sequence[str], chunking: Chunking | None, known: Known | None, rules: ReadRules
+        self, sources: Sequence[str], chunking: Chunking | None, known: PassagePool | None, rules: ReadRules
     ) -> None:
         self.bad_rows = BadRows(rules.skip_bad_rows)
         self.tallies = [_Tally(source) for source in sources]
@@ -156,8 +172,10 @@ class _SourceReader:
         return None if self._known is None or row is None else self._known[row]
 
     def _cut(self, document: Passage) -> Sequence[Passage]:
-        how = self._chunking
-        return [document] if how is None else chunk(document, how.max_tokens, how.overlap_tokens, how.count_tokens)
+        if self._chunking is None:
+            return [document]
+        options = self._chunking.options
+        return chunk(document, options.tokens, options.overlap, self._chunking.count_tokens)
 
 
 def _is_same(passage: Passage, known_passage: Passage) -> bool:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-import numpy as np
-
-from dpr.dense.faiss_index import FlatIndex
-from dpr.dense.kinds import KINDS
+from dpr.dense.kind import IndexKind
+from dpr.dense.kinds import AUTO, EXACT, KINDS, kind_of, listed_kinds
 from dpr.errors import ConfigError
 from dpr.store.manifest import CurvePoint, DenseRecord
 from dpr.types import FloatArray, Progress, no_progress
@@ -18,93 +16,120 @@ from index_builder.recall import Probes, least_recall, measured_curve
 
 logger = logging.getLogger(__name__)
 
-EXACT_KIND = "flat"
-
-CHOSEN_KIND = "auto"
-"""Stands for the kind that is fastest at the recall to reach."""
-
-CANDIDATES = ("hnsw", "ivf-sq8")
-"""Kinds that are built and measured where one is to be chosen."""
-
 ALWAYS_EXACT = 20_000
-"""Passages below which none is: an exact search takes a few milliseconds."""
+"""Vectors below which `AUTO` is exact: such a search takes a few milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class DenseOptions:
+    """How vectors are searched, and where they come from if not from the encoder.
+
+    Attributes:
+        kind: the kind of vector index, a name in `dpr.dense.kinds.KINDS`, or ``auto``.
+        parameters: some of the kind's parameters, by name.
+        target_recall: the share of the nearest that the fastest search is to find; for an approximate kind or ``auto``.
+        question_sources: sources of questions that the recall is to hold for, too.
+        vectors_file: a file of the passages' vectors: see `GivenVectors`.
+
+    Raises:
+        ConfigError: the kind or a parameter is unknown or out of range, or the options contradict each other.
+    """
+
+    kind: str = EXACT.name
+    parameters: Mapping[str, int] = field(default_factory=dict)
+    _: KW_ONLY
+    target_recall: float | None = None
+    question_sources: tuple[str, ...] = ()
+    vectors_file: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.target_recall is not None and not 0 < self.target_recall <= 1:
+            raise ConfigError(f"target_recall is {self.target_recall}; give a share above 0, such as 0.99")
+        if self.question_sources and self.target_recall is None:
+            raise ConfigError(
+                "questions are given, but no recall that a search is to reach by them; give target_recall"
+            )
+        if self.chooses_kind:
+            if self.target_recall is None or self.parameters:
+                raise ConfigError(
+                    f"the dense kind {AUTO!r} takes a target_recall, and no parameters; give such as 0.99"
+                )
+        elif self.kind not in KINDS:
+            raise ConfigError(f"unknown kind of vector index {self.kind!r}; choose {listed_kinds()} or {AUTO}")
+        elif self.kinds[0].is_exact and self.target_recall is not None:
+            raise ConfigError(
+                f"the dense kind {self.kind!r} finds all, and a target_recall chooses how to search another; name one"
+            )
+
+    @property
+    def chooses_kind(self) -> bool:
+        """Whether the kind is chosen by what is measured."""
+        return self.kind == AUTO
+
+    @property
+    def kinds(self) -> tuple[IndexKind, ...]:
+        """The kind, or all those that one is chosen from."""
+        if self.chooses_kind:
+            return tuple(kind for kind in KINDS.values() if kind.is_auto_candidate)
+        return (kind_of(self.kind, self.parameters),)
+
+    def for_vectors(self, vectors: int) -> DenseOptions:
+        """Return the options for so many vectors: few are searched exactly where the kind is chosen."""
+        return DenseOptions() if self.chooses_kind and vectors < ALWAYS_EXACT else self
 
 
 def build_dense(
-    kind: str,
-    parameters: Mapping[str, int],
+    options: DenseOptions,
     vectors: FloatArray,
     path: Path,
     progress: Progress = no_progress,
-    target_recall: float | None = None,
-    questions: FloatArray | None = None,
+    question_vectors: FloatArray | None = None,
 ) -> DenseRecord:
-    """Build the index of a kind over vectors (P, D) into ``path`` and return its record for the manifest.
+    """Build an index over vectors (P, D) into ``path`` and return its record for the manifest.
 
     With a ``target_recall``, the parameters of the search are the fastest measured ones that reach it, at 10 and at
-    100, for passages and for the vectors of ``questions`` (Q, D); ``auto`` chooses the kind so, too. Where none reaches
-    it the search is exact.
+    100, for passages and for the vectors of questions (Q, D); ``auto`` chooses the kind so, too. Where none reaches it
+    the search is exact.
     """
     progress("dense", 0, len(vectors))
-    if kind == CHOSEN_KIND and len(vectors) < ALWAYS_EXACT:
-        kind = EXACT_KIND
-    if kind == EXACT_KIND:
-        record = DenseRecord(kind, parameters)
-    elif target_recall is None:
-        KINDS[kind].build(vectors, path, parameters)
-        recall = Probes(vectors).recall_at(10, KINDS[kind].open(vectors, path, parameters))
-        record = DenseRecord(kind, {**KINDS[kind].defaults, **parameters}, recall)
+    options = options.for_vectors(len(vectors))
+    if options.target_recall is None:
+        (kind,) = options.kinds
+        kind.build(vectors, path)
+        recall = None if kind.is_exact else Probes(vectors).recall_at(10, kind.open(vectors, path))
+        record = DenseRecord(kind.name, kind.parameters, recall)
     else:
-        record = _chosen(kind, parameters, vectors, path, target_recall, Probes(vectors, questions))
+        probes = Probes(vectors, question_vectors)
+        record = _fastest(options.kinds, vectors, path, probes, options.target_recall)
     progress("dense", len(vectors), len(vectors))
     return record
 
 
-def _chosen(
-    kind: str, parameters: Mapping[str, int], vectors: FloatArray, path: Path, target_recall: float, probes: Probes
+def _fastest(
+    kinds: Sequence[IndexKind], vectors: FloatArray, path: Path, probes: Probes, target_recall: float
 ) -> DenseRecord:
-    """Build the kind, or each candidate for it, beside ``path``; leave the file of the fastest there."""
-    exact = probes.point(EXACT_KIND, FlatIndex(vectors), {})
+    """Build each kind beside ``path``; leave the file of the fastest there. One kind alone is taken if it can be."""
+    exact = probes.point(EXACT.name, EXACT.open(vectors, path), EXACT.parameters)
     curve: list[CurvePoint] = [exact]
-    kinds = CANDIDATES if kind == CHOSEN_KIND else (kind,)
-    for name in kinds:
-        KINDS[name].build(vectors, _candidate(path, name), parameters)
-        curve += measured_curve(name, parameters, vectors, _candidate(path, name), probes, target_recall)
+    for kind in kinds:
+        kind.build(vectors, _candidate(path, kind.name))
+        curve += measured_curve(kind, vectors, _candidate(path, kind.name), probes, target_recall)
     reaching = [point for point in curve if least_recall(point) >= target_recall]
-    if kind != CHOSEN_KIND and len(reaching) > 1:
-        reaching.remove(exact)  # a kind that was asked for is taken where it can be
+    if len(kinds) == 1 and len(reaching) > 1:
+        reaching.remove(exact)
     best = min(reaching, key=lambda point: point.milliseconds)
     if best is exact:
-        logger.warning("an exact search it is: nothing faster reached the recall %s", target_recall)
-    else:
-        _candidate(path, best.kind).replace(path)
-    for name in kinds:
-        _candidate(path, name).unlink(missing_ok=True)
-    recall = None if best is exact else best.recall_at_10
-    return DenseRecord(best.kind, {**KINDS[best.kind].defaults, **best.parameters}, recall, tuple(curve))
+        logger.warning(
+            "no faster search of %s reached recall %s; using exact search",
+            " or ".join(kind.name for kind in kinds),
+            target_recall,
+        )
+    elif (built := _candidate(path, best.kind)).exists():
+        built.replace(path)
+    for kind in kinds:
+        _candidate(path, kind.name).unlink(missing_ok=True)
+    return DenseRecord(best.kind, best.parameters, None if best is exact else best.recall_at_10, tuple(curve))
 
 
 def _candidate(path: Path, kind: str) -> Path:
     return path.with_name(f"{kind}-{path.name}")
-
-
-def check_dense(kind: str, parameters: Mapping[str, int], target_recall: float | None = None) -> None:
-    """Build an index of one vector, so that a wrong parameter is found before hours of encoding.
-
-    Raises:
-        ConfigError: the kind or one of its parameters is unknown, or out of range, or the recall no share.
-    """
-    if target_recall is not None and not 0 < target_recall <= 1:
-        raise ConfigError(f"target_recall is {target_recall}; give a share above 0, such as 0.99")
-    if kind == CHOSEN_KIND:
-        if target_recall is None or parameters:
-            raise ConfigError("the dense kind 'auto' takes a target_recall, and no parameters; give such as 0.99")
-        return
-    if kind == EXACT_KIND and target_recall is not None:
-        raise ConfigError(
-            "the dense kind 'flat' finds all, and a target_recall chooses how to search another; name one"
-        )
-    if kind not in KINDS:
-        raise ConfigError(f"unknown kind of vector index {kind!r}; choose {', '.join(KINDS)} or {CHOSEN_KIND}")
-    with TemporaryDirectory() as folder:
-        KINDS[kind].build(np.ones((1, 8), dtype=np.float32), Path(folder) / "dense.faiss", parameters)

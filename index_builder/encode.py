@@ -8,12 +8,11 @@ from typing import Protocol
 
 import numpy as np
 
+from dpr.array_files import create_vectors, open_writable_vectors
 from dpr.errors import ModelError
 from dpr.measured import EncodedPassages, MeasuresPassages
-from dpr.store.arrays import create_vectors, open_writable_vectors
 from dpr.store.generation import GenerationDraft
-from dpr.store.passages import PassageStore
-from dpr.store.windows import EncodedTexts, WindowArray, WindowTexts
+from dpr.store.windows import EncodedTexts
 from dpr.types import Encoder, FloatArray, IntArray, Passage, Progress, no_progress
 
 SHARD_PASSAGES = 4096
@@ -54,28 +53,24 @@ def encode_locally(
 
 
 def write_vectors(
-    passages: PassageStore,
+    texts: EncodedTexts,
     encoder: Encoder,
     draft: GenerationDraft,
     run: EncodeRunner = encode_locally,
     progress: Progress = no_progress,
     shard_passages: int = SHARD_PASSAGES,
-    windows: WindowArray | None = None,
 ) -> int:
-    """Write the vectors of all passages into a draft's segment; return how many texts were encoded for it.
+    """Write the vectors of passages, or of their windows, into a draft's segment; return how many texts were encoded.
 
-    With ``windows`` (V, 3) the texts are these, and not the passages. Texts of equal title and content are encoded
-    once. Shards that the draft's journal names are left as they are.
+    Texts of equal title and content are encoded once. Shards that the draft's journal names are left as they are.
 
     Raises:
         ModelError: the encoder gave something else than one finite vector for each passage.
     """
-    texts: EncodedTexts = passages if windows is None else WindowTexts(passages, windows)
     path, shape = draft.segment.vectors, (len(texts), encoder.dimension)
     alike = texts.first_alike()
     unique = np.flatnonzero(alike == np.arange(len(alike)))
-    first = slice(None) if windows is None else np.unique(windows[:, 0], return_index=True)[1]
-    copies = np.bincount(alike[first], minlength=len(alike))  # passages that begin so
+    copies = np.bincount(alike[texts.beginnings()], minlength=len(alike))  # passages that begin so
     shards = [unique[start : start + shard_passages] for start in range(0, len(unique), shard_passages)]
     left = [number for number in range(len(shards)) if _piece(number) not in draft.journal]
     goes_on = len(left) < len(shards) and path.is_file()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,8 +12,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import psutil
 
-from dpr.dense.ivf import LEAST_TRAINING, TRAINING_PER_LIST, TRAINING_ROUNDS
-from dpr.dense.kinds import KINDS, Parameters
+from dpr.dense.kind import BuildSpeed, IndexKind
+from dpr.dense.kinds import KINDS
 from dpr.errors import ConfigError
 from index_builder.sparse import BLOCK_PASSAGES
 from index_builder.survey import Survey
@@ -37,23 +36,16 @@ TERM_BYTES = 120
 POSTING_S = 3e-7
 """Seconds for each posting: counted, merged, weighed by two schemes, checked."""
 
-CACHED_GRAPH = 100_000
-"""Vectors above which a step along a graph waits for memory, and takes longer with the graph to the following power."""
-
-GRAPH_POWER = 0.23
+TRIAL_VECTORS = 3000
+"""Random vectors that an index of the kind is built over, to see how fast this machine does it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Speeds:
-    """What this machine does in a second: float32 operations of a matrix product, bytes hashed, HNSW insertions.
+    """What this machine does in a second: bytes hashed, and what `BuildSpeed` says."""
 
-    The insertions are those into a graph of ``graph_size`` vectors.
-    """
-
-    operations: float
     hashed: float
-    inserted: float
-    graph_size: int
+    build: BuildSpeed
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,54 +68,55 @@ class Estimate:
 
 
 def estimate(
-    found: Survey,
-    kind: str,
-    parameters: Parameters,
-    speeds: Speeds,
-    passages: int | None = None,
-    dimension: int | None = None,
+    found: Survey, kind: IndexKind, speeds: Speeds, passages: int | None = None, dimension: int | None = None
 ) -> Estimate:
     """Return what an index of such a corpus takes.
 
     Args:
         found: what the corpus is like.
-        kind: the kind of vector index; its parameters follow.
-        parameters: those that were given.
+        kind: the kind of vector index, with its parameters.
         speeds: what this machine does in a second.
         passages: how many there will be, if the corpus is only a part.
         dimension: that of the vectors, if another encoder will make them; the time of encoding is then not known.
-
-    Raises:
-        ConfigError: the kind is unknown.
     """
     total, width = passages or found.passages, dimension or found.dimension
     vectors = round(total * found.vectors)
-    disk = disk_of(found, total, width, kind, parameters)
-    blocks = total * found.postings * 8
+    disk = disk_of(found, total, width, kind)
+    size = sum(disk.values())
     base = psutil.Process().memory_info().rss
+    counted = min(total, BLOCK_PASSAGES)
     working = {
         "corpus": total * ID_BYTES,
-        "terms": min(total, BLOCK_PASSAGES) * found.terms * 8
-        + found.vocabulary_of(min(total, BLOCK_PASSAGES)) * TERM_BYTES
+        "terms": counted * found.terms * 8
+        + found.vocabulary_of(counted) * TERM_BYTES
         + found.vocabulary_of(total) * 24,
         "encode": vectors * ALIKE_BYTES if width else 0,
-        "dense": dense_memory(kind, parameters, vectors, width) if width else 0,
+        "dense": kind.memory_bytes(vectors, width) if width else 0,
     }
-    walked = disk.get("vectors", 0) if kind in ("flat", "hnsw") else 0
-    read_again = walked + disk.get("dense", 0) + disk["sparse"] // 2
+    seconds = {
+        "corpus": total / found.read_per_s,
+        "terms": total / found.analysed_per_s + total * found.postings * POSTING_S,
+        "seal": size / speeds.hashed,
+        "verify": size / speeds.hashed,
+    }
+    if width and found.encoded_per_s is not None and width == found.dimension:
+        seconds["encode"] = total / found.encoded_per_s
+    if width:
+        seconds["dense"] = kind.build_seconds(vectors, width, speeds.build)
+    read_again = disk["sparse"] // 2 + disk.get("dense", 0) + (disk.get("vectors", 0) if kind.reads_all_vectors else 0)
     return Estimate(
         passages=total,
         vectors=vectors if width else None,
         dimension=width,
         disk=disk,
-        building_disk=round(max(sum(disk.values()), disk["passages"] + disk["sparse"] + blocks)),
+        building_disk=round(max(size, disk["passages"] + disk["sparse"] + total * found.postings * 8)),
         building_memory=round(base + max(working.values())),
         serving_memory=round(base + read_again),
-        seconds=_seconds(found, total, width, kind, parameters, speeds, sum(disk.values())),
+        seconds={name: round(value, 1) for name, value in seconds.items()},
     )
 
 
-def disk_of(found: Survey, passages: int, dimension: int | None, kind: str, parameters: Parameters) -> dict[str, int]:
+def disk_of(found: Survey, passages: int, dimension: int | None, kind: IndexKind) -> dict[str, int]:
     """Return the bytes of an index's files: passages, term counts with their weights, vectors, vector index."""
     postings, terms = passages * found.postings, found.vocabulary_of(passages)
     sizes = {
@@ -134,55 +127,29 @@ def disk_of(found: Survey, passages: int, dimension: int | None, kind: str, para
     if dimension:
         vectors = round(passages * found.vectors)
         sizes["vectors"] = vectors * dimension * 4 + (vectors * WINDOW_BYTES if vectors > passages else 0)
-        sizes["dense"] = dense_bytes(kind, parameters, vectors, dimension)
+        sizes["dense"] = kind.disk_bytes(vectors, dimension)
     return {name: round(size) for name, size in sizes.items()}
 
 
-def dense_bytes(kind: str, parameters: Parameters, vectors: int, dimension: int) -> float:
-    """Return the bytes of a vector index beside the vectors.
-
-    Raises:
-        ConfigError: the kind is unknown.
-    """
-    if kind not in KINDS:
-        raise ConfigError(f"unknown kind of vector index {kind!r}; choose {', '.join(KINDS)}")
-    chosen = {**KINDS[kind].defaults, **parameters}
-    if kind == "flat":
-        return 0
-    if kind == "hnsw":
-        return vectors * _graph_bytes(chosen)
-    return vectors * (_code_bytes(kind, chosen, dimension) + 8) + _lists(chosen, vectors) * (dimension * 4 + 8)
-
-
-def dense_memory(kind: str, parameters: Parameters, vectors: int, dimension: int) -> float:
-    """Return the memory that building a vector index takes: codes or graph, and the vectors that are learned from."""
-    chosen = {**KINDS[kind].defaults, **parameters}
-    if kind == "flat":
-        return 0
-    if kind == "hnsw":
-        return vectors * (dimension * 4 + _graph_bytes(chosen))
-    learned = min(vectors, max(TRAINING_PER_LIST * _lists(chosen, vectors), LEAST_TRAINING))
-    return learned * dimension * 8 + dense_bytes(kind, parameters, vectors, dimension)
-
-
-def refuse_what_cannot_fit(kind: str, parameters: Parameters, vectors: int, dimension: int) -> None:
+def refuse_what_cannot_fit(kind: IndexKind, vectors: int, dimension: int) -> None:
     """Refuse to build a vector index that this machine has no memory for.
 
     Raises:
         ConfigError: it takes more than there is.
     """
-    needed, free = dense_memory(kind, parameters, vectors, dimension), psutil.virtual_memory().available
+    needed, free = kind.memory_bytes(vectors, dimension), psutil.virtual_memory().available
     if needed > free:
+        smaller = [other.name for other in KINDS.values() if other.memory_bytes(vectors, dimension) <= free]
         raise ConfigError(
-            f"building the dense kind {kind!r} over {vectors:,} vectors of {dimension} numbers takes "
-            f"{needed / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} GiB are free; choose a smaller kind, such as "
-            "ivf-pq"
+            f"building the dense kind {kind.name!r} over {vectors:,} vectors of {dimension} numbers takes "
+            f"{needed / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} GiB are free; choose a kind that fits: "
+            f"{', '.join(smaller)}"
         )
 
 
-def measure_speeds(dimension: int | None, parameters: Parameters) -> Speeds:
+def measure_speeds(kind: IndexKind, dimension: int | None) -> Speeds:
     """Measure what this machine does in a second, in a second or two."""
-    width, count = dimension or 384, 3000
+    width = dimension or 384
     vectors = np.random.default_rng(1).standard_normal((4096, width)).astype(np.float32)
     vectors @ vectors.T
     began = time.perf_counter()
@@ -192,58 +159,8 @@ def measure_speeds(dimension: int | None, parameters: Parameters) -> Speeds:
     began = time.perf_counter()
     hashlib.sha256(data).digest()
     hashed = len(data) / (time.perf_counter() - began)
-    known = {name: value for name, value in parameters.items() if name in KINDS["hnsw"].defaults}
     with TemporaryDirectory() as folder:
         began = time.perf_counter()
-        KINDS["hnsw"].build(vectors[:count], Path(folder) / "graph", known)
-        inserted = count / (time.perf_counter() - began)
-    return Speeds(operations, hashed, inserted, count)
-
-
-def _seconds(
-    found: Survey,
-    passages: int,
-    dimension: int | None,
-    kind: str,
-    parameters: Parameters,
-    speeds: Speeds,
-    size: int,
-) -> dict[str, float]:
-    seconds = {
-        "corpus": passages / found.read_per_s,
-        "terms": passages / found.analysed_per_s + passages * found.postings * POSTING_S,
-        "seal": size / speeds.hashed,
-        "verify": size / speeds.hashed,
-    }
-    if dimension:
-        if found.encoded_per_s is not None and dimension == found.dimension:
-            seconds["encode"] = passages / found.encoded_per_s
-        seconds["dense"] = _dense_seconds(kind, parameters, round(passages * found.vectors), dimension, speeds)
-    return {name: round(value, 1) for name, value in seconds.items()}
-
-
-def _dense_seconds(kind: str, parameters: Parameters, vectors: int, dimension: int, speeds: Speeds) -> float:
-    chosen = {**KINDS[kind].defaults, **parameters}
-    if kind == "flat":
-        return 0.0
-    if kind == "hnsw":  # an insertion takes as many steps as the logarithm of the graph
-        slower = math.log(max(2, vectors)) / math.log(speeds.graph_size)
-        slower *= math.pow(max(1.0, vectors / CACHED_GRAPH), GRAPH_POWER)
-        return vectors / speeds.inserted * slower
-    lists = _lists(chosen, vectors)
-    learned = min(vectors, TRAINING_PER_LIST * lists)
-    return (TRAINING_ROUNDS * learned + vectors) * lists * dimension * 2 / speeds.operations
-
-
-def _graph_bytes(chosen: Parameters) -> float:
-    m = chosen["m"]
-    return 4 * (2 * m + m / (m - 1)) + 12
-
-
-def _code_bytes(kind: str, chosen: Parameters, dimension: int) -> float:
-    parts = chosen.get("parts") or dimension / 4
-    return {"ivf-fp16": 2 * dimension, "ivf-sq8": dimension, "ivf-pq": parts / 2}[kind]
-
-
-def _lists(chosen: Parameters, vectors: int) -> int:
-    return max(1, min(chosen["nlist"] or round(4 * math.sqrt(vectors)), vectors))
+        kind.build(vectors[:TRIAL_VECTORS], Path(folder) / "trial")
+        trial_s = time.perf_counter() - began
+    return Speeds(hashed, BuildSpeed(operations, TRIAL_VECTORS, trial_s))

@@ -13,8 +13,10 @@ from rich.table import Table
 from dpr.config import DEFAULT_ENCODER
 from dpr.console import print_json, show_progress
 from dpr.data.intake import ReadRules
+from dpr.dense.kinds import kind_of
 from dpr.text.registry import analyzer as analyzer_by_name
 from index_builder.options import (
+    DEFAULT_KIND,
     AnalyzerName,
     Backend,
     Corpus,
@@ -44,7 +46,7 @@ def estimate_command(
     precision: Precision = "auto",
     backend: Backend = "auto",
     analyzer: AnalyzerName = "ko-en",
-    dense_kind: DenseKind = "flat",
+    dense_kind: DenseKind = DEFAULT_KIND,
     dense_parameter: DenseParameter = None,
     passages: Annotated[
         int | None, typer.Option(min=1, help="Of so many passages like these, where the sources are only a part.")
@@ -66,7 +68,7 @@ def estimate_command(
     from index_builder.windows import check_windows
 
     rules = ReadRules(encoding, skip_bad_rows)
-    parameters = parse_parameters(dense_parameter or [])
+    kind = kind_of(dense_kind, parse_parameters(dense_parameter or []))
     rule = parse_windows(windows, window_tokens, window_overlap, no_dense=no_dense)
     with show_progress() as progress:
         loaded = None if no_dense or dimension else load_encoder(encoder, precision, backend)
@@ -74,7 +76,7 @@ def estimate_command(
             check_windows(rule, loaded)
         found = survey(corpus, analyzer_by_name(analyzer), loaded, progress, rule, rules)
     width = None if no_dense else dimension or found.dimension
-    told = estimate(found, dense_kind, parameters, measure_speeds(width, parameters), passages, width)
+    told = estimate(found, kind, measure_speeds(kind, width), passages, width)
     if as_json:
         print_json(
             {**_facts(told), "cut_share": found.cut, "disk_bytes": dict(told.disk), "seconds": dict(told.seconds)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,45 +16,11 @@ from dpr.store.windows import DEFAULT_WINDOWS, WindowRule
 from dpr.text.registry import analyzer as analyzer_by_name
 from dpr.types import Analyzer, Encoder, Progress, no_progress
 from index_builder.build import BuildOptions, build
-from index_builder.dense import EXACT_KIND
+from index_builder.corpus import ChunkOptions
+from index_builder.dense import DenseOptions
+from index_builder.sparse import Bm25Options
 from index_builder.spool import Corpus, sources_of
-from index_builder.update import add, delete
-
-
-@dataclass(frozen=True, slots=True)
-class DenseOptions:
-    """How vectors are searched; see docs/indexing.md.
-
-    Attributes:
-        kind: ``flat`` (exact), ``hnsw``, ``ivf-fp16``, ``ivf-sq8``, ``ivf-pq`` or ``auto``.
-        parameters: those of the kind, by name.
-        target_recall: the share of the nearest that the fastest search is to find; for an approximate kind or ``auto``.
-        questions: sources of questions that the recall is to hold for, too.
-        vectors: a file of the passages' vectors, made elsewhere.
-    """
-
-    kind: str = EXACT_KIND
-    parameters: Mapping[str, int] = field(default_factory=dict)
-    target_recall: float | None = None
-    questions: tuple[str, ...] = ()
-    vectors: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Bm25Options:
-    """BM25's variant, ``lucene`` or ``okapi``, and its parameters."""
-
-    variant: str = "lucene"
-    k1: float = 1.2
-    b: float = 0.75
-
-
-@dataclass(frozen=True, slots=True)
-class ChunkOptions:
-    """Documents are cut into passages of at most ``tokens``, of which ``overlap`` are also in the one before."""
-
-    tokens: int
-    overlap: int = 0
+from index_builder.update import AddOptions, add, delete
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +37,8 @@ class IndexOptions:
     """
 
     analyzer: str = "ko-en"
-    dense: DenseOptions = DenseOptions()
-    bm25: Bm25Options = Bm25Options()
+    dense: DenseOptions = field(default_factory=DenseOptions)
+    bm25: Bm25Options = field(default_factory=Bm25Options)
     chunk: ChunkOptions | None = None
     windows: WindowRule | None = DEFAULT_WINDOWS
     rules: ReadRules = UTF8_RULES
@@ -107,22 +73,15 @@ def build_index(
         ModelError: the encoder cannot be loaded.
         IndexLockedError: another process is writing the index.
     """
-    root, dense, chunk = Path(index), options.dense, options.chunk
+    root = Path(index)
     analyzer = analyzer_by_name(options.analyzer)
     with sources_of(corpus, root, options.rules) as sources:
         build_options = BuildOptions(
             sources=sources,
             output=root,
-            dense_kind=dense.kind,
-            dense_parameters=dense.parameters,
-            target_recall=dense.target_recall,
-            questions=dense.questions,
-            vectors=dense.vectors,
-            bm25_variant=options.bm25.variant,
-            k1=options.bm25.k1,
-            b=options.bm25.b,
-            chunk_tokens=chunk.tokens if chunk else None,
-            overlap_tokens=chunk.overlap if chunk else 0,
+            dense=options.dense,
+            bm25=options.bm25,
+            chunk=options.chunk,
             windows=options.windows,
             command="dpr.build_index",
             rules=options.rules,
@@ -165,9 +124,8 @@ def add_passages(
         index_encoder = None if isinstance(encoder, str | Path) else encoder
         if record is not None and index_encoder is None:
             index_encoder = load_recorded(record, str(encoder) if encoder else None, compute)
-        return add(
-            root, sources, index_encoder, _analyzer_of(root), replaces=replace, command="dpr.add_passages", rules=rules
-        )
+        add_options = AddOptions(sources=sources, index=root, replaces=replace, rules=rules, command="dpr.add_passages")
+        return add(add_options, index_encoder, _analyzer_of(root))
 
 
 def delete_passages(ids: str | Collection[str], index: str | Path) -> Manifest:

@@ -8,6 +8,9 @@ from typing import Annotated
 
 import typer
 
+from dpr.data.passages import KINDS as DATA_KINDS
+from dpr.data.rows import listed_formats
+from dpr.dense.kinds import AUTO, EXACT, listed_kinds, listed_parameters
 from dpr.errors import ConfigError
 from dpr.store.windows import DEFAULT_WINDOWS, WindowRule
 
@@ -19,7 +22,8 @@ Corpus = Annotated[
     list[str],
     typer.Option(
         metavar="SOURCE",
-        help="A .jsonl, .tsv, .csv or .parquet file (.gz, .zst too), a folder of such files, or kind:PATH; repeatable.",
+        help=f"A {listed_formats()} file (.gz, .zst too), a folder of such files, or kind:PATH with one of the kinds "
+        f"{', '.join(DATA_KINDS)}; repeatable.",
     ),
 ]
 Encoding = Annotated[
@@ -58,12 +62,14 @@ Vectors = Annotated[
 AnalyzerName = Annotated[
     str, typer.Option(metavar="NAME", help="Text analyzer: ko-en, korean, english, words or ngram.")
 ]
+DEFAULT_KIND = EXACT.name
 DenseKind = Annotated[
     str,
-    typer.Option(metavar="KIND", help="flat (exact), hnsw, ivf-fp16, ivf-sq8, ivf-pq, or auto: see --target-recall."),
+    typer.Option(metavar="KIND", help=f"{listed_kinds()}, or {AUTO}: see --target-recall."),
 ]
 DenseParameter = Annotated[
-    list[str] | None, typer.Option(metavar="NAME=NUMBER", help="A parameter of the dense kind; repeatable.")
+    list[str] | None,
+    typer.Option(metavar="NAME=NUMBER", help=f"A parameter of the dense kind; repeatable. {listed_parameters()}"),
 ]
 TargetRecall = Annotated[
     float | None,

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from dpr.array_files import save_array
 from dpr.durable import make_folder
 from dpr.errors import IndexFormatError
 from dpr.search.resources import IndexParts
 from dpr.sparse.collection import collections_of
 from dpr.sparse.counts import TermCounts
 from dpr.sparse.scheme import SCHEMES
-from dpr.store.arrays import save_array
 from dpr.store.generation import GenerationDraft
 from dpr.store.layout import SegmentFiles
 from dpr.store.manifest import (

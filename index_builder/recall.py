@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from dpr.dense.faiss_index import FlatIndex
-from dpr.dense.kinds import KINDS, Parameters
+from dpr.dense.kind import IndexKind
 from dpr.store.manifest import CurvePoint
 from dpr.types import BoolArray, FloatArray, IntArray, VectorIndex
 
@@ -44,7 +44,7 @@ class Probes:
         """Return the mean share of the passages' nearest others that an index finds, of so many as ``depth``."""
         return self._shares(index, depth)[0]
 
-    def point(self, kind: str, index: VectorIndex, parameters: Parameters) -> CurvePoint:
+    def point(self, kind: str, index: VectorIndex, parameters: Mapping[str, int]) -> CurvePoint:
         """Return what an index finds at parameters of the search, and how long a question takes."""
         (at_10, question_at_10), (at_100, question_at_100) = (self._shares(index, depth) for depth in DEPTHS)
         timed = self._asked[-TIMED:]
@@ -77,15 +77,12 @@ def _mean(is_found: BoolArray, wanted: IntArray) -> float:
     return float(is_found[wanted >= 0].mean()) if (wanted >= 0).any() else 1.0
 
 
-def measured_curve(
-    kind: str, parameters: Parameters, vectors: FloatArray, path: Path, probes: Probes, target: float
-) -> list[CurvePoint]:
+def measured_curve(kind: IndexKind, vectors: FloatArray, path: Path, probes: Probes, target: float) -> list[CurvePoint]:
     """Return what an index that was built finds at ever wider searches, as far as the first that reaches the target."""
     points = []
-    for ladder in _ladders(kind, {**KINDS[kind].defaults, **parameters}, len(vectors)):
-        for setting in ladder:
-            chosen = {**parameters, **setting}
-            points.append(probes.point(kind, KINDS[kind].open(vectors, path, chosen), chosen))
+    for series in kind.searches(len(vectors)):
+        for search in series:
+            points.append(probes.point(search.name, search.open(vectors, path), search.parameters))
             if least_recall(points[-1]) >= target:
                 break
     return points
@@ -100,14 +97,3 @@ def least_recall(point: CurvePoint) -> float:
 def spread(total: int, count: int) -> list[int]:
     """Return at most ``count`` of the rows 0 … ``total`` - 1, evenly spread, the first and the last among them."""
     return sorted({round(row) for row in np.linspace(0, total - 1, min(count, total))})
-
-
-def _ladders(kind: str, parameters: Parameters, total: int) -> Iterator[Iterable[dict[str, int]]]:
-    """Yield series of search parameters, each of ever wider searches."""
-    if "ef_search" in parameters:
-        yield ({"ef_search": 2**power} for power in range(4, 12))
-    if "nprobe" in parameters:
-        lists = parameters["nlist"] or round(4 * total**0.5)
-        widest = [2**power for power in range(lists.bit_length() + 1) if 2**power < lists]
-        for rerank in (1, 4, 16) if kind == "ivf-pq" else (1,):
-            yield ({"nprobe": nprobe, "rerank": rerank * parameters["rerank"]} for nprobe in (*widest, lists))

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass, field
 
+from dpr.array_files import open_vectors
 from dpr.data.intake import UTF8_RULES, ReadRules
 from dpr.errors import DataError
-from dpr.store.arrays import open_vectors
 from dpr.store.generation import GenerationDraft
 from dpr.store.manifest import DenseRecord, SegmentRecord, SourceRecord
 from dpr.store.passages import PassageStore
-from dpr.store.windows import WindowRule, open_windows
-from dpr.types import Analyzer, Encoder, Progress
-from index_builder.corpus import Chunking, Known, token_counter, write_corpus
-from index_builder.dense import CHOSEN_KIND, EXACT_KIND, build_dense
+from dpr.store.windows import WindowRule, WindowTexts, open_windows
+from dpr.types import Analyzer, Encoder, PassagePool, Progress
+from index_builder.corpus import Chunking, ChunkOptions, token_counter, write_corpus
+from index_builder.dense import DenseOptions, build_dense
 from index_builder.encode import EncodeRunner, cut_passages, encode_locally, write_vectors
 from index_builder.estimate import refuse_what_cannot_fit
 from index_builder.sparse import count_terms
@@ -24,22 +24,20 @@ from index_builder.windows import Vectors, write_windows
 
 @dataclass(frozen=True, slots=True)
 class SegmentPlan:
-    """What a segment is made of, and how; without ``chunk_tokens``, passages are as the sources give them.
+    """What a segment is made of, and how; without ``chunk``, passages are as the sources give them.
 
-    Below ``exact_below`` vectors, they are searched exactly, whatever the ``dense_kind``. The ``target_recall``
-    is to hold for the ``questions`` too. Long passages are encoded in ``windows``, if there is a rule for them.
+    Below ``exact_below`` vectors, they are searched exactly, whatever the options say. A target recall is to hold for
+    the ``questions`` too. Long passages are encoded in ``windows``, if there is a rule for them.
     """
 
     sources: Sequence[str]
     encoder: Encoder | None
     analyzer: Analyzer
-    dense_kind: str = EXACT_KIND
-    dense_parameters: Mapping[str, int] = field(default_factory=dict)
-    chunk_tokens: int | None = None
-    overlap_tokens: int = 0
+    _: KW_ONLY
+    dense: DenseOptions = field(default_factory=DenseOptions)
+    chunk: ChunkOptions | None = None
     run: EncodeRunner = encode_locally
     exact_below: int = 0
-    target_recall: float | None = None
     questions: Sequence[str] = ()
     windows: WindowRule | None = None
     rules: ReadRules = UTF8_RULES
@@ -53,7 +51,7 @@ class Corpus:
 
 
 def write_segment(
-    plan: SegmentPlan, draft: GenerationDraft, step: Steps, progress: Progress, known: Known | None = None
+    plan: SegmentPlan, draft: GenerationDraft, step: Steps, progress: Progress, known: PassagePool | None = None
 ) -> tuple[SegmentRecord, Corpus]:
     """Write the files of a draft's segment; return what the manifest says of it, and what each source gave.
 
@@ -63,12 +61,11 @@ def write_segment(
         DataError: a source cannot be used.
         ModelError: the encoder gave something that is no vector.
     """
+    chunking = None if plan.chunk is None else Chunking(plan.chunk, token_counter(plan.encoder))
     corpus = step(
         "corpus",
         Corpus,
-        lambda: Corpus(
-            write_corpus(plan.sources, draft.segment.passages, _chunking(plan), progress, known, plan.rules)
-        ),
+        lambda: Corpus(write_corpus(plan.sources, draft.segment.passages, chunking, progress, known, plan.rules)),
     )
     passages = PassageStore.open(draft.segment.passages)
     if not len(passages):
@@ -91,12 +88,6 @@ def write_segment(
     )
 
 
-def _chunking(plan: SegmentPlan) -> Chunking | None:
-    if plan.chunk_tokens is None:
-        return None
-    return Chunking(plan.chunk_tokens, plan.overlap_tokens, token_counter(plan.encoder))
-
-
 def _count_vectors(
     plan: SegmentPlan, draft: GenerationDraft, passages: PassageStore, step: Steps, progress: Progress
 ) -> int:
@@ -116,18 +107,18 @@ def _write_vectors(
     encoder = plan.encoder
     if encoder is None:
         return None
-    is_small = total < plan.exact_below
-    kind, parameters = (EXACT_KIND, {}) if is_small else (plan.dense_kind, plan.dense_parameters)
-    if kind != CHOSEN_KIND:
-        refuse_what_cannot_fit(kind, parameters, total, encoder.dimension)
-    windows = open_windows(draft.segment.windows, total) if total > len(passages) else None
+    dense = DenseOptions() if total < plan.exact_below else plan.dense.for_vectors(total)
+    for kind in dense.kinds:
+        refuse_what_cannot_fit(kind, total, encoder.dimension)
+    has_windows = total > len(passages)
+    texts = WindowTexts(passages, open_windows(draft.segment.windows, total)) if has_windows else passages
     with step.timed("encode"):
-        write_vectors(passages, encoder, draft, plan.run, progress, windows=windows)
+        write_vectors(texts, encoder, draft, plan.run, progress)
     vectors = open_vectors(draft.segment.vectors, total, encoder.dimension)
-    target = None if is_small else plan.target_recall
 
     def make() -> DenseRecord:
-        questions = encoder.encode_questions(plan.questions) if target and plan.questions else None
-        return build_dense(kind, parameters, vectors, draft.segment.dense, progress, target, questions)
+        measures_questions = dense.target_recall is not None and plan.questions
+        question_vectors = encoder.encode_questions(plan.questions) if measures_questions else None
+        return build_dense(dense, vectors, draft.segment.dense, progress, question_vectors)
 
     return step("dense", DenseRecord, make)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Iterator
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 from dpr.durable import make_folder
@@ -14,21 +15,49 @@ from dpr.sparse.scheme import SCHEMES
 from dpr.store.generation import GenerationDraft
 from dpr.store.manifest import WeightsRecord
 from dpr.store.passages import PassageStore
-from dpr.types import Analyzer, Passage, Progress, no_progress
+from dpr.types import Analyzer, Progress, no_progress
 
 BM25_VARIANTS = {"lucene": "bm25-lucene", "okapi": "bm25"}
 """What a user calls a BM25 formula, and its scheme; either is searched as ``bm25``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bm25Options:
+    """How BM25 weighs terms.
+
+    Attributes:
+        variant: a key of `BM25_VARIANTS`.
+        k1: how slowly a repeated term saturates.
+        b: how much a passage's length counts, 0 to 1.
+
+    Raises:
+        ConfigError: the variant is unknown, or a number is out of range.
+    """
+
+    variant: str = "lucene"
+    _: KW_ONLY
+    k1: float = 1.2
+    b: float = 0.75
+
+    def __post_init__(self) -> None:
+        if self.variant not in BM25_VARIANTS:
+            raise ConfigError(f"unknown BM25 variant {self.variant!r}; choose {' or '.join(BM25_VARIANTS)}")
+        SCHEMES[BM25_VARIANTS[self.variant]].check(k1=self.k1, b=self.b)
+
+    def weights_records(self) -> dict[str, WeightsRecord]:
+        """Return how postings are weighed, by the retriever that is to read the weights."""
+        bm25 = BM25_VARIANTS[self.variant]
+        return {
+            "bm25": WeightsRecord(bm25, {**SCHEMES[bm25].defaults, "k1": self.k1, "b": self.b}),
+            "tfidf": WeightsRecord("tfidf", {}),
+        }
+
 
 BLOCK_PASSAGES = 65536
 """Passages whose terms are counted in memory: 4 bytes for each term of each of them, and their different terms."""
 
 REPORT_EVERY = 1000
 """Passages between two calls of the progress callback."""
-
-
-def indexed_text(passage: Passage) -> str:
-    """Return what the sparse schemes see of a passage: its title and its text."""
-    return f"{passage.title}\n{passage.text}" if passage.title else passage.text
 
 
 def count_terms(
@@ -59,31 +88,11 @@ def _count_blocks(
     for number, start in enumerate(starts):
         if _piece(number) not in draft.journal:
             rows = range(start, min(start + block_passages, len(passages)))
-            terms = analyzer.batch(indexed_text(passages[row]) for row in rows)
+            terms = analyzer.batch(passages[row].titled() for row in rows)
             folder = _blocks(draft.segment.counts) / f"{number:06d}"
             make_folder(folder)
             TermCounts.build(_reported(terms, rows, len(passages), progress)).save(folder)
             draft.finish(_piece(number), None, folder)
-
-
-def weights_records(bm25_variant: str, k1: float, b: float) -> dict[str, WeightsRecord]:
-    """Return how postings are weighed, by the retriever that is to read the weights."""
-    bm25 = BM25_VARIANTS[bm25_variant]
-    return {
-        "bm25": WeightsRecord(bm25, {**SCHEMES[bm25].defaults, "k1": k1, "b": b}),
-        "tfidf": WeightsRecord("tfidf", {}),
-    }
-
-
-def check_bm25(variant: str, k1: float, b: float) -> None:
-    """Weigh no posting at all, so that a wrong parameter is found before the corpus is read.
-
-    Raises:
-        ConfigError: the variant is unknown, or ``k1`` or ``b`` is out of range.
-    """
-    if variant not in BM25_VARIANTS:
-        raise ConfigError(f"unknown BM25 variant {variant!r}; choose {' or '.join(BM25_VARIANTS)}")
-    SCHEMES[BM25_VARIANTS[variant]].weights(TermCounts.build([]), k1=k1, b=b)
 
 
 def _piece(block: int) -> str:

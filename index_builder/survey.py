@@ -17,7 +17,6 @@ from dpr.errors import DataError
 from dpr.store.windows import WindowRule
 from dpr.types import Analyzer, Encoder, Passage, Progress, no_progress
 from index_builder.encode import encode
-from index_builder.sparse import indexed_text
 from index_builder.windows import window_spans
 
 ANALYSED = 2000
@@ -88,7 +87,7 @@ def survey(
     began = time.perf_counter()
     passages, text_bytes, sample = _read(read_corpus(sources, rules), progress)
     read_s = time.perf_counter() - began
-    texts, middle = list(map(indexed_text, sample)), (len(sample) + 1) // 2
+    texts, middle = [passage.titled() for passage in sample], (len(sample) + 1) // 2
     first = list(analyzer.batch(texts[:middle]))  # not timed: it loads what the analyzer needs
     timed = texts[middle:] or texts
     rest, analysed_s = _timed(lambda: list(analyzer.batch(timed)))

@@ -8,30 +8,32 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from dpr.array_files import create_vectors, open_vectors, save_array
 from dpr.data.intake import UTF8_RULES, BadRows, ReadRules
 from dpr.data.passages import read_corpus
 from dpr.errors import ConfigError, DataError, IndexLockedError
 from dpr.search.open import open_index
+from dpr.search.resources import recorded_kind
 from dpr.sparse.counts import TermCounts
 from dpr.sparse.merge import merge_counts, without
-from dpr.store.arrays import create_vectors, open_array, open_vectors, save_array
 from dpr.store.generation import GenerationDraft, draft_generation, read_current
-from dpr.store.layout import IndexLayout, SegmentFiles
-from dpr.store.manifest import DenseRecord, FileRecord, Manifest, SegmentRecord
+from dpr.store.layout import SegmentFiles
+from dpr.store.manifest import Manifest, SegmentRecord
 from dpr.store.passages import PassageStore, write_passages
-from dpr.store.windows import WindowArray, open_windows
-from dpr.types import Analyzer, Encoder, FloatArray, Passage, Progress, no_progress
+from dpr.store.windows import open_windows
+from dpr.types import Analyzer, Encoder, FloatArray, Passage, Progress, WindowArray, no_progress
 from dpr.unicode_form import composed
 from index_builder.build import dated, provenance_of
-from index_builder.corpus import source_stamp
-from index_builder.dense import EXACT_KIND, build_dense
+from index_builder.corpus import ChunkOptions, source_stamp
+from index_builder.current import Current
+from index_builder.dense import DenseOptions, build_dense
 from index_builder.encode import EncodeRunner, encode_locally
 from index_builder.publish import Making, Member, publish_generation
 from index_builder.segment import SegmentPlan, write_segment
@@ -43,65 +45,38 @@ SMALL_SEGMENT = 50_000
 VECTORS_AT_A_TIME = 65536
 
 
-@dataclass(frozen=True, slots=True)
-class Current:
-    """The published generation that a change starts from."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddOptions:
+    """What to add to an index.
 
-    manifest: Manifest
-    members: list[Member]
-    passages: PassageStore
+    Attributes:
+        sources: where the passages come from.
+        index: the folder of the index.
+        replaces: whether all passages that the index has of the documents of the sources are deleted first.
+        rules: how sources are read.
+        command: what the user called, for the record.
 
-    @classmethod
-    def read(cls, root: Path) -> Current:
-        """Read the published generation of an index.
+    Raises:
+        ConfigError: there is no source.
+    """
 
-        Raises:
-            IndexFormatError: there is none, or a file of it cannot be used.
-        """
-        manifest, layout = read_current(root), IndexLayout(root)
-        id_rank = open_array(layout.generation(manifest.generation).id_rank, np.int32, (manifest.rows,))
-        ends = np.cumsum([record.passages for record in manifest.segments]).tolist()
-        members = [
-            Member(
-                record,
-                layout.segment(record.id),
-                id_rank[end - record.passages : end] < 0 if record.deleted else None,
-            )
-            for record, end in zip(manifest.segments, ends, strict=True)
-        ]
-        passages = PassageStore.open([member.files.passages for member in members], id_rank)
-        return cls(manifest, members, passages)
+    sources: tuple[str, ...]
+    index: Path
+    replaces: bool = False
+    rules: ReadRules = UTF8_RULES
+    command: str = ""
 
-    def without(self, rows: Iterable[int]) -> list[Member]:
-        """Return the members with some rows marked as deleted, without those of which nothing is left."""
-        is_deleted = np.ones(self.manifest.rows, dtype=bool)
-        is_deleted[self.passages.alive] = False
-        is_deleted[list(rows)] = True
-        ends = np.cumsum([member.record.passages for member in self.members])[:-1]
-        parts = zip(self.members, np.split(is_deleted, ends), strict=True)
-        return [replace(member, is_deleted=gone if gone.any() else None) for member, gone in parts if not gone.all()]
-
-    def kept_files(self, members: Sequence[Member]) -> dict[str, FileRecord]:
-        """Return the records of the segments' own files."""
-        kept = {member.record.id for member in members}
-        return {
-            name: record
-            for name, record in self.manifest.files.items()
-            if name.startswith("segments/") and name.split("/")[1] in kept
-        }
+    def __post_init__(self) -> None:
+        if not self.sources:
+            raise ConfigError("there is no source to add; name at least one")
 
 
 def add(
-    root: Path,
-    sources: Sequence[str],
+    options: AddOptions,
     encoder: Encoder | None,
     analyzer: Analyzer,
     progress: Progress = no_progress,
-    *,
-    replaces: bool = False,
-    command: str = "",
     run: EncodeRunner = encode_locally,
-    rules: ReadRules = UTF8_RULES,
 ) -> Manifest:
     """Add the passages of sources to an index as the next generation; return its manifest.
 
@@ -115,34 +90,33 @@ def add(
         IndexFormatError: there is no published index, or what was built failed its verification.
         IndexLockedError: another process is writing the index.
     """
-    if not sources:
-        raise ConfigError("there is no source to add; name at least one")
-    before = open_index(root, encoder, analyzer=analyzer).manifest
-    made, dense = before.provenance, before.dense or DenseRecord(EXACT_KIND, {})
-    with _change(root, before, "add", [list(map(source_stamp, sources)), replaces, asdict(rules)]) as draft:
+    before = open_index(options.index, encoder, analyzer=analyzer).manifest
+    arguments = [list(map(source_stamp, options.sources)), options.replaces, asdict(options.rules)]
+    with _change(options.index, before, "add", arguments) as draft:
         if draft.published is not None:
             return draft.published
-        current, step = Current.read(root), Steps(draft)
-        replaced = current.passages.rows_of(_documents(sources, rules)).tolist() if replaces else []
+        current, step = Current.read(options.index), Steps(draft)
+        replaced = []
+        if options.replaces:
+            replaced = current.passages.rows_of(_documents(options.sources, options.rules)).tolist()
         members = current.without(replaced)
+        chunk = ChunkOptions.from_provenance(before.provenance)
         plan = SegmentPlan(
-            sources,
+            options.sources,
             encoder,
             analyzer,
-            dense.kind,
-            dense.parameters,
-            made.chunk_tokens,
-            made.overlap_tokens,
-            run,
+            dense=_dense_options(before),
+            chunk=chunk,
+            run=run,
             exact_below=SMALL_SEGMENT,
             windows=before.windows,
-            rules=rules,
+            rules=options.rules,
         )
         record, corpus = write_segment(plan, draft, step, progress, current.passages.without(replaced))
         making = Making(
             before.weights,
             before.encoder,
-            provenance_of(command, corpus.sources, made.chunk_tokens, made.overlap_tokens),
+            provenance_of(options.command, corpus.sources, chunk),
             encoder,
             analyzer,
             before.windows,
@@ -179,8 +153,7 @@ def delete(
         members = current.without(rows)
         if not members:
             raise DataError("nothing would be left of the index; delete its folder instead")
-        made = before.provenance
-        provenance = provenance_of(command, (), made.chunk_tokens, made.overlap_tokens)
+        provenance = provenance_of(command, (), ChunkOptions.from_provenance(before.provenance))
         making = Making(before.weights, before.encoder, provenance, None, analyzer, before.windows, before.fusion)
         return publish_generation(draft, members, making, current.kept_files(members), step, progress)
 
@@ -218,9 +191,9 @@ def _write_compacted(current: Current, draft: GenerationDraft, progress: Progres
     ]
     merged = merge_counts(alive, draft.segment.counts)
     dense = vectors = None
-    if manifest.encoder is not None and manifest.dense is not None:
+    if manifest.encoder is not None:
         vectors = _write_kept_vectors(current.members, draft.segment, manifest.encoder.dimension, progress)
-        dense = build_dense(manifest.dense.kind, manifest.dense.parameters, vectors, draft.segment.dense, progress)
+        dense = build_dense(_dense_options(manifest), vectors, draft.segment.dense, progress)
     records = [member.record for member in current.members]
     cut = [record.cut for record in records if record.cut is not None and not record.deleted]
     return SegmentRecord(
@@ -234,6 +207,14 @@ def _write_compacted(current: Current, draft: GenerationDraft, progress: Progres
         else None,  # of deleted passages it is not recorded whether they were cut
         vectors=0 if vectors is None else len(vectors),
     )
+
+
+def _dense_options(manifest: Manifest) -> DenseOptions:
+    """Return how the largest segment of an index is searched."""
+    if manifest.dense is None:
+        return DenseOptions()
+    kind = recorded_kind(manifest.dense)
+    return DenseOptions(kind.name, kind.parameters)
 
 
 def _write_kept_vectors(

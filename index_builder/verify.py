@@ -8,15 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
+from dpr.dense.kinds import EXACT
 from dpr.errors import IndexFormatError
 from dpr.search.open import open_index
-from dpr.search.resources import IndexParts, SegmentParts
+from dpr.search.resources import IndexParts, SegmentParts, recorded_kind
 from dpr.store.manifest import Manifest, check_contents
 from dpr.store.passages import PassageStore
 from dpr.types import Analyzer, BoolArray, FloatArray, IntArray, Progress, TopK, no_progress
-from index_builder.dense import EXACT_KIND
 from index_builder.recall import Probes, spread
-from index_builder.sparse import indexed_text
 
 PROBES = 8
 PROBE_DEPTH = 10
@@ -140,7 +139,8 @@ def _check_terms_find_their_passages(parts: IndexParts) -> str:
     alive = parts.passages.alive
     probes = alive[spread(len(alive), PROBES)].tolist()
     asked = 0
-    for row, terms in zip(probes, parts.analyzer().batch(map(indexed_text, parts.passages.get(probes))), strict=True):
+    texts = (passage.titled() for passage in parts.passages.get(probes))
+    for row, terms in zip(probes, parts.analyzer().batch(texts), strict=True):
         unique = sorted(set(terms))
         segment, first = _segment_of(parts, row)
         postings = _postings(segment, unique, row - first, parts.passages.id(row))
@@ -224,10 +224,10 @@ def _check_vectors_find_their_passages(parts: IndexParts) -> str:
     places = [(segment, row - first) for row in probes.tolist() for segment, first in [_segment_of(parts, row)]]
     vectors = np.stack([segment.vectors()[_first_vector(segment, row)] for segment, row in places])  # (probes, D)
     found = _found(parts.vector_index().search(vectors, PROBE_DEPTH), probes, np.square(vectors).sum(axis=1))
-    kind = parts.manifest.dense.kind if parts.manifest.dense else EXACT_KIND
-    allowed = 0 if kind == EXACT_KIND else len(probes) // 2
+    kind = recorded_kind(parts.manifest.dense) if parts.manifest.dense else EXACT
+    allowed = 0 if kind.is_exact else len(probes) // 2
     missed = [parts.passages.id(int(row)) for row in probes[~found]]
-    _require(len(missed) <= allowed, f"the {kind} index does not find {', '.join(missed)} by their own vectors")
+    _require(len(missed) <= allowed, f"the {kind.name} index does not find {', '.join(missed)} by their own vectors")
     return f"{found.sum()} of {len(probes)} passages"
 
 

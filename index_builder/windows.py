@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
+from dpr.array_files import save_array
 from dpr.data.chunk import chunk_spans
 from dpr.data.sentences import Span
 from dpr.errors import ConfigError
 from dpr.measured import MeasuresPassages, MeasuresTexts, TokensRead
-from dpr.store.arrays import save_array
 from dpr.store.passages import PassageStore
-from dpr.store.windows import DEFAULT_WINDOWS, LEAST_WINDOW, SLACK, WindowArray, WindowRule
-from dpr.types import Encoder, IntArray, Passage, Progress, no_progress
+from dpr.store.windows import DEFAULT_WINDOWS, LEAST_WINDOW, SLACK, WindowRule
+from dpr.types import Encoder, IntArray, Passage, Progress, WindowArray, no_progress
 from index_builder.corpus import count_words, token_counter
 
 PASSAGES_AT_A_TIME = 2048

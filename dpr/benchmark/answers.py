@@ -17,7 +17,7 @@ import numpy as np
 from dpr.benchmark.charts import draw_risk_coverage, require_charts
 from dpr.benchmark.reader import ReaderScores, check_rule, score_readings
 from dpr.benchmark.reader_report import write_answers
-from dpr.benchmark.report import machine, versions
+from dpr.benchmark.report import machine
 from dpr.benchmark.retrieved_questions import BATCH_QUESTIONS, Asked, ReadableIndex, article_groups, retrieve
 from dpr.durable import write_atomically
 from dpr.errors import RequestError
@@ -27,6 +27,7 @@ from dpr.evaluation.metrics import Values
 from dpr.reader.extractive.reader import ExtractiveReader, first_passages, verdict
 from dpr.search.fusion import Fusion
 from dpr.types import Candidates, Example, Progress, Reader, Reading, Retriever, no_progress
+from dpr.versions import library_versions
 
 SINGLE_QUESTIONS = 50
 
@@ -189,7 +190,7 @@ def _single_ms(index: ReadableIndex, retriever: Retriever, reader: Reader, quest
     for question in questions:
         began = time.perf_counter()
         [hits] = retriever.search([question], k)
-        passages = tuple(index.passages.get([hit.row for hit in hits]))
+        passages = tuple(index.passages[hit.row] for hit in hits)
         scores, windows = tuple(hit.score for hit in hits), tuple(hit.window for hit in hits)
         reader.read([Candidates(question, passages, scores, windows)])
         took.append(1000 * (time.perf_counter() - began))
@@ -216,6 +217,6 @@ def _facts(reader: Reader, rule: str, source: str, questions: int, generation: s
         "questions": {"source": source, "count": questions},
         "generation": generation,
         "command": command,
-        "versions": versions(),
+        "versions": library_versions(),
         "machine": machine(),
     }

@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from dpr.benchmark.report import QuestionSet
 from dpr.errors import DataError
-from dpr.types import Example, Passage, Question
+from dpr.types import Example, Passage, PassagePool, Question
 from dpr.unicode_form import composed
-
-
-class PassagePool(Protocol):
-    """The passages of an index."""
-
-    def __len__(self) -> int:
-        """Return the number of passages."""
-
-    def __iter__(self) -> Iterator[Passage]:
-        """Yield every passage."""
-
-    def row_of(self, passage_id: str) -> int | None:
-        """Return the row of a passage, None where there is none of this id."""
 
 
 @dataclass(frozen=True, slots=True)

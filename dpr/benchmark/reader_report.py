@@ -9,10 +9,11 @@ from pathlib import Path
 
 from dpr.benchmark.charts import draw_risk_coverage
 from dpr.benchmark.reader import ReaderScores, check_rule, prediction
-from dpr.benchmark.report import machine, versions
+from dpr.benchmark.report import machine
 from dpr.durable import write_atomically
 from dpr.reader.extractive.reader import ExtractiveReader
 from dpr.types import Example, Reading
+from dpr.versions import library_versions
 
 SYSTEM = "reader"
 
@@ -33,7 +34,7 @@ def reader_report(
         "rule": scores.rule,
         "questions": {"source": source, "count": len(scores.f1)},
         "command": command,
-        "versions": versions(),
+        "versions": library_versions(),
         "machine": machine(),
     }
 

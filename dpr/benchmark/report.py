@@ -7,23 +7,10 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import dpr
 from dpr.durable import replacing
-
-PACKAGES = (
-    "numpy",
-    "torch",
-    "transformers",
-    "faiss-cpu",
-    "rank-bm25",
-    "numba",
-    "kiwipiepy",
-    "PyStemmer",
-    "pyarrow",
-)
+from dpr.versions import library_versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +115,7 @@ class Report:
             "depth": self.depth,
             "fusion": _fields(self.fusion) if self.fusion else None,
             "command": self.command,
-            "versions": versions(),
+            "versions": library_versions(),
             "machine": machine(),
         }
 
@@ -154,17 +141,6 @@ def write_report(path: Path, report: Report) -> None:
     text = json.dumps(report.as_json(), ensure_ascii=False, indent=2, allow_nan=False, default=dict)
     with replacing(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python, this project and the installed packages that shape results."""
-    found = {"python": platform.python_version(), "dpr": dpr.__version__}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def machine() -> dict[str, object]:

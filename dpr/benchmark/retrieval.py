@@ -14,13 +14,13 @@ from typing import Protocol
 import numpy as np
 
 from dpr.benchmark.charts import draw_recall, require_charts
-from dpr.benchmark.gold import JudgedQuestions, PassagePool, judge_questions
+from dpr.benchmark.gold import JudgedQuestions, judge_questions
 from dpr.benchmark.report import Cost, FusionUsed, Pool, Report, System, write_report
 from dpr.errors import RequestError
 from dpr.evaluation.metrics import evaluate, recall_curve
 from dpr.evaluation.trec import write_qrels, write_run
 from dpr.search.fusion import Fusion
-from dpr.types import Example, Hit, Progress, Question, Retriever, no_progress
+from dpr.types import Example, Hit, PassagePool, Progress, Question, Retriever, no_progress
 
 BATCH_QUESTIONS = 256
 SINGLE_QUESTIONS = 100

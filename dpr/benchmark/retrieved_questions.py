@@ -11,19 +11,12 @@ import numpy as np
 from dpr.errors import DataError
 from dpr.reader.extractive.reader import first_passages
 from dpr.search.fusion import Fusion
-from dpr.types import Candidates, Example, IntArray, Passage, Progress, Retriever, no_progress
+from dpr.types import Candidates, Example, IntArray, PassageRows, Progress, Retriever, no_progress
 
 BATCH_QUESTIONS = 64
 
 DEPTH = 100
 """Passages to retrieve, of which those of a question's own documents are then left out."""
-
-
-class PassageRows(Protocol):
-    """The passages of an index, by row."""
-
-    def get(self, rows: Sequence[int]) -> Sequence[Passage]:
-        """Return the passages of rows, in their order."""
 
 
 class ReadableIndex(Protocol):
@@ -78,7 +71,7 @@ def retrieve(
     for first in range(0, len(examples), BATCH_QUESTIONS):
         texts = [example.question.text for example in examples[first : first + BATCH_QUESTIONS]]
         for text, hits in zip(texts, opened.search(texts, k), strict=True):
-            passages = tuple(index.passages.get([hit.row for hit in hits]))
+            passages = tuple(index.passages[hit.row] for hit in hits)
             scores, windows = tuple(hit.score for hit in hits), tuple(hit.window for hit in hits)
             candidates.append(Candidates(text, passages, scores, windows))
         progress(f"search {retriever}", len(candidates), len(examples))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from dpr.cli.options import JsonOption, OverwriteOption, show
+from dpr.console import command_line
 
 
 def average_command(
@@ -31,5 +30,5 @@ def average_command(
 
     reader = Form(lambda name, folder: export_reader(name, folder, "as-is"), lambda name: (base_of(resolve(name)),))
     are_readers = all((Path(name) / CONFIG_FILE).is_file() for name in encoder)
-    command = shlex.join(["dpr", *sys.argv[1:]])
+    command = command_line("dpr")
     show(average(encoder, share or [], output, command, reader if are_readers else ENCODER, overwrite), as_json)

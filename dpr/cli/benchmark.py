@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -27,7 +25,7 @@ from dpr.cli.options import (
 )
 from dpr.cli.questions import EncodingOption, SkipBadRowsOption
 from dpr.config import ComputeOptions
-from dpr.console import print_json, show_progress
+from dpr.console import command_line, print_json, show_progress
 from dpr.data.intake import ReadRules
 
 
@@ -70,7 +68,7 @@ def benchmark_command(
             progress,
             source=questions,
             without_text=source.without_text,
-            command=shlex.join(["dpr", *sys.argv[1:]]),
+            command=command_line("dpr"),
         )
     if as_json:
         print_json(report.as_json())

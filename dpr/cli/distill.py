@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,7 +20,7 @@ from dpr.cli.options import (
 )
 from dpr.cli.questions import EncodingOption, SkipBadRowsOption, retrievable_examples
 from dpr.config import load_config
-from dpr.console import show_progress
+from dpr.console import command_line, show_progress
 from dpr.data.intake import ReadRules
 
 if TYPE_CHECKING:
@@ -85,7 +83,7 @@ def distill_command(
     names = {field.name for field in fields(Distillation)}
     settings = load_config(Distillation, config, {name: value for name, value in given.items() if name in names})
     rules = ReadRules(encoding, skip_bad_rows)
-    command = shlex.join(["dpr", *sys.argv[1:]])
+    command = command_line("dpr")
     with show_progress() as progress:
         material = Material(
             texts={source: _texts(source, rules) for source in text or ()},

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -26,7 +24,7 @@ from dpr.cli.options import (
 )
 from dpr.cli.questions import EncodingOption, RuleOption, SkipBadRowsOption, labelled_examples, rule_of, show_metrics
 from dpr.config import DEFAULT_READER, ComputeOptions
-from dpr.console import print_json, show_progress
+from dpr.console import command_line, print_json, show_progress
 from dpr.data.intake import ReadRules
 
 
@@ -75,7 +73,7 @@ def evaluate_command(
             fused,
             progress,
             source=", ".join(questions),
-            command=shlex.join(["dpr", *sys.argv[1:]]),
+            command=command_line("dpr"),
         )
     if as_json:
         print_json(report)

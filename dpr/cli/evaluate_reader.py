@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,7 +17,7 @@ from dpr.cli.options import (
 )
 from dpr.cli.questions import EncodingOption, RuleOption, SkipBadRowsOption, labelled_examples, rule_of, show_metrics
 from dpr.config import DEFAULT_READER
-from dpr.console import print_json, show_progress
+from dpr.console import command_line, print_json, show_progress
 from dpr.data.intake import UTF8_RULES, ReadRules
 
 if TYPE_CHECKING:
@@ -67,7 +65,7 @@ def evaluate_reader_command(
     if folds:
         readings = cross_fitted(readings, examples, folds)
     scores = score_readings(readings, examples, chosen)
-    report = reader_report(scores, opened, ", ".join(data), shlex.join(["dpr", *sys.argv[1:]]), folds)
+    report = reader_report(scores, opened, ", ".join(data), command_line("dpr"), folds)
     if output is not None:
         write_reader_report(output, report, scores, examples, readings)
     if as_json:

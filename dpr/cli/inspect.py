@@ -188,7 +188,7 @@ def _print_ranks(inspection: Inspection) -> None:
         table.add_row(
             str(number + 1),
             escape(question.text),
-            escape(shortened(f"{gold.title}: {gold.text}" if gold.title else gold.text, 60)),
+            escape(shortened(gold.titled(": "), 60)),
             *ranks,
             "" if gain is None else f"{gain:+d}" if gain else "=",
         )

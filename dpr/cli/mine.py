@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +11,7 @@ import typer
 
 from dpr.cli.options import EncoderOption, IndexOption, JsonOption, check_output_file, show
 from dpr.cli.questions import EncodingOption, SkipBadRowsOption, trainable_examples
-from dpr.console import show_progress
+from dpr.console import command_line, show_progress
 from dpr.data.intake import ReadRules
 from dpr.errors import ConfigError
 
@@ -54,7 +52,7 @@ def mine_command(
         write_dpr_json(output, mined)
     summary = mined.summary.as_json()
     made_by = {
-        "command": shlex.join(["dpr", *sys.argv[1:]]),
+        "command": command_line("dpr"),
         "options": asdict(options),
         "questions": questions,
         "generation": opened.generation,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
-import sys
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -27,7 +25,7 @@ from dpr.cli.options import (
 )
 from dpr.cli.questions import EncodingOption, SkipBadRowsOption, retrievable_examples
 from dpr.config import load_config
-from dpr.console import show_progress
+from dpr.console import command_line, show_progress
 from dpr.data.intake import ReadRules
 
 OutputOption = Annotated[
@@ -78,7 +76,7 @@ def train_command(
     names = {field.name for field in fields(Training)}
     training = load_config(Training, config, {name: value for name, value in given.items() if name in names})
     rules = ReadRules(encoding, skip_bad_rows)
-    command = shlex.join(["dpr", *sys.argv[1:]])
+    command = command_line("dpr")
     with show_progress() as progress:
         held_out = [example for source in validate or () for example in read_examples(source, rules)]
         record = train(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
-import sys
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -25,7 +23,7 @@ from dpr.cli.options import (
 )
 from dpr.cli.questions import EncodingOption, SkipBadRowsOption, retrievable_examples
 from dpr.config import load_config
-from dpr.console import show_progress
+from dpr.console import command_line, show_progress
 from dpr.data.intake import ReadRules
 
 
@@ -63,7 +61,7 @@ def train_cross_encoder_command(
     values = {name: value for name, value in given.items() if name in names}
     training = load_config(CrossEncoderTraining, config, values)
     rules = ReadRules(encoding, skip_bad_rows)
-    command = shlex.join(["dpr", *sys.argv[1:]])
+    command = command_line("dpr")
     with show_progress() as progress:
         held_out = [example for source in validate or () for example in read_examples(source, rules)]
         sources = sources_of(data, data_weight, partial(retrievable_examples, rules=rules))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
-import sys
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -25,7 +23,7 @@ from dpr.cli.options import (
 )
 from dpr.cli.questions import EncodingOption, SkipBadRowsOption, labelled_examples, rule_of
 from dpr.config import load_config
-from dpr.console import show_progress
+from dpr.console import command_line, show_progress
 from dpr.data.intake import ReadRules
 
 if TYPE_CHECKING:
@@ -75,7 +73,7 @@ def train_reader_command(
     names = {field.name for field in fields(ReaderTraining)}
     training = load_config(ReaderTraining, config, {name: value for name, value in given.items() if name in names})
     rules = ReadRules(encoding, skip_bad_rows)
-    command = shlex.join(["dpr", *sys.argv[1:]])
+    command = command_line("dpr")
     with show_progress() as progress:
         held_out = [_reading_set(source, rules) for source in validate or ()]
         sources = sources_of(data, data_weight, partial(labelled_examples, rules=rules))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +12,7 @@ from rich.table import Table
 
 from dpr.cli.options import EncoderOption, IndexOption, JsonOption, check_output_file
 from dpr.cli.questions import EncodingOption, SkipBadRowsOption
-from dpr.console import print_json, show_progress
+from dpr.console import command_line, print_json, show_progress
 from dpr.data.intake import ReadRules
 from dpr.errors import ConfigError
 
@@ -74,7 +72,7 @@ def tune_command(
             opened, examples, lists, metric, method, folds, progress, source=", ".join(questions), without_text=absent
         )
     if output is not None:
-        write_fusion(output, tuned.fusion, tuned.summary(shlex.join(["dpr", *sys.argv[1:]])))
+        write_fusion(output, tuned.fusion, tuned.summary(command_line("dpr")))
     if save:
         save_fusion(index, tuned.fusion)
     if as_json:

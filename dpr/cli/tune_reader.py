@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +11,7 @@ import typer
 from dpr.cli.evaluate_reader import NegativesOption, gold_examples
 from dpr.cli.options import EncoderOption, FusionFileOption, JsonOption, RetrieverOption, fusion_of, show
 from dpr.cli.questions import EncodingOption, SkipBadRowsOption, labelled_examples, rule_of
-from dpr.console import show_progress
+from dpr.console import command_line, show_progress
 from dpr.data.intake import ReadRules
 from dpr.errors import ConfigError
 
@@ -75,7 +73,7 @@ def tune_reader_command(
     if precision is not None and not (data and 0 < precision <= 1):
         raise ConfigError(f"--precision is {precision:g}; give a share above 0 and up to 1, together with --data")
     rules = ReadRules(encoding, skip_bad_rows)
-    record: dict[str, object] = {"command": shlex.join(["dpr", *sys.argv[1:]])}
+    record: dict[str, object] = {"command": command_line("dpr")}
     with show_progress() as progress:
         opened = load_reader(reader)
         if data:

@@ -35,7 +35,7 @@ LARGEST_RATIO = 100
 RATIO_COUNTS_FROM_BYTES = 1 << 26
 """A file that unpacks to less may have any ratio."""
 
-PACKED_ENDINGS = (".gz", ".zst")
+GZIP, ZSTD = PACKED_ENDINGS = (".gz", ".zst")
 
 _OTHER_FORMATS: Mapping[bytes, str] = {
     b"\x1f\x8b": "gzip data; let its name end in .gz",
@@ -78,9 +78,9 @@ def open_binary(path: Path) -> BinaryIO:
     """
     path = as_on_disk(path)
     try:
-        if path.suffix.lower() == ".gz":
+        if path.suffix.lower() == GZIP:
             return cast("BinaryIO", gzip.open(path, "rb"))
-        if path.suffix.lower() == ".zst":
+        if path.suffix.lower() == ZSTD:
             return cast("BinaryIO", io.BufferedReader(pa.input_stream(path, compression="zstd")))
         return path.open("rb")
     except FileNotFoundError:
@@ -153,7 +153,7 @@ def reading(path: Path, encoding: str = "utf-8") -> Iterator[io.BufferedReader]:
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise DataError.at(path, None, f"the gzip data is truncated or damaged ({error}); fetch it again") from None
         except OSError as error:
-            if path.suffix.lower() == ".zst" and error.strerror is None:  # of the decompression, not of the disk
+            if path.suffix.lower() == ZSTD and error.strerror is None:  # of the decompression, not of the disk
                 cause = f"the zstd data is truncated or damaged ({error}); fetch it again"
                 raise DataError.at(path, None, cause) from None
             raise DataError.at(path, None, f"cannot be read: {error.strerror or error}") from None

@@ -14,7 +14,7 @@ neither: then every passage is a positive.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from dpr.data.files import Place, open_binary, with_packed
 from dpr.data.identity import content_id
 from dpr.data.intake import STRICT, Intake
 from dpr.data.record import Record
-from dpr.data.rows import TITLE_NAMES, read_csv, read_jsonl, read_tsv
+from dpr.data.rows import TITLE_NAMES, RowReader, read_csv, read_jsonl, read_tsv
 from dpr.data.tables import Header
 from dpr.errors import DataError
 from dpr.types import Example, Passage, Question
@@ -128,7 +128,7 @@ class _Question:
         )
 
 
-def _read_table(read: Callable[[Path, Intake, Header], Iterator[Record]]) -> Callable[[Path, Intake], Iterator[Record]]:
+def _read_table(read: Callable[[Path, Intake, Header], Iterator[Record]]) -> RowReader:
     """Read the rows of a table without their empty cells, which stand for what a row does not have."""
 
     def rows(path: Path, intake: Intake) -> Iterator[Record]:
@@ -138,7 +138,7 @@ def _read_table(read: Callable[[Path, Intake, Header], Iterator[Record]]) -> Cal
     return rows
 
 
-_FORMATS: Mapping[str, Callable[[Path, Intake], Iterator[Record]]] = {
+_FORMATS: dict[str, RowReader] = {
     ".jsonl": read_jsonl,
     ".tsv": _read_table(read_tsv),
     ".csv": _read_table(read_csv),

@@ -1,7 +1,7 @@
 """Sources: where passages and questions come from, named by one string.
 
-A source is a FILE (``.jsonl``, ``.tsv``, ``.csv``, each also with ``.gz`` or ``.zst``, or ``.parquet``), a folder of
-such files, or ``kind:PATH``: the passages, and the questions, of a question-answering data set.
+A source is a FILE with an ending of `dpr.data.rows.ROW_FORMATS`, a folder of such files, or ``kind:PATH``: the
+passages, and the questions, of a question-answering data set.
 ``kind:PATH@FIRST:LAST`` names the questions, and the passages, of some of its articles, by their order:
 ``squad:train.json@:40`` the first forty, ``@40:`` the others.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from dpr.data.pairs import read_pairs
 from dpr.data.qed import read_qed
 from dpr.data.questions_csv import QUESTIONS_ENDINGS, read_questions_csv
 from dpr.data.record import Record
-from dpr.data.rows import passage_of, read_rows, row_format
+from dpr.data.rows import listed_formats, passage_of, read_rows, row_format
 from dpr.data.split import article_of, article_of_question
 from dpr.data.squad import read_squad, read_squad_passages
 from dpr.errors import DataError
@@ -74,7 +74,7 @@ def _read_dpr(path: Path, intake: Intake) -> Iterator[Example]:
 
 _SQUAD = Kind(read_squad, _squad_passages)
 
-KINDS: Mapping[str, Kind] = {
+KINDS: dict[str, Kind] = {
     "squad": _SQUAD,
     "korquad": _SQUAD,
     "klue": _SQUAD,
@@ -84,7 +84,7 @@ KINDS: Mapping[str, Kind] = {
     "boolq": Kind(read_boolq, _labelled_passages(read_boolq)),
     "pairs": Kind(read_pairs, _labelled_passages(read_pairs)),
 }
-"""What may stand before the colon of ``kind:PATH``."""
+"""What may stand before the colon of ``kind:PATH``. A new data set format is one more entry."""
 
 _ARTICLES = re.compile(r"(.+)@((?:-?[0-9]+)?):((?:-?[0-9]+)?)")
 _KIND_AND_PATH = re.compile(r"([A-Za-z][\w.-]*):(.+)")
@@ -231,5 +231,5 @@ def _files(path: Path) -> list[Path]:
         return [path]
     files = sorted(file for file in path.iterdir() if file.is_file() and row_format(file))
     if not files:
-        raise DataError.at(path, None, "the folder holds no .jsonl, .tsv, .csv or .parquet file")
+        raise DataError.at(path, None, f"the folder holds no {listed_formats()} file")
     return files

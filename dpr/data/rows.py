@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dpr.data import tables
-from dpr.data.files import Place, open_binary, read_lines, with_packed
+from dpr.data.files import PACKED_ENDINGS, Place, open_binary, read_lines, with_packed
 from dpr.data.identity import content_id
 from dpr.data.intake import STRICT, Intake, WholeFileError
 from dpr.data.record import Record, parse_record
@@ -93,17 +93,21 @@ def _known_columns(path: Path, columns: Sequence[str], names: Collection[str], n
     return column_of
 
 
-_TEXT_FORMATS: Mapping[str, Callable[[Path, Intake], Iterator[Record]]] = {
-    ".jsonl": read_jsonl,
-    ".tsv": read_tsv,
-    ".csv": read_csv,
-}
+RowReader = Callable[[Path, Intake], Iterator[Record]]
 
-ROW_FORMATS: Mapping[str, Callable[[Path, Intake], Iterator[Record]]] = {
+_TEXT_FORMATS: dict[str, RowReader] = {".jsonl": read_jsonl, ".tsv": read_tsv, ".csv": read_csv}
+
+ROW_FORMATS: dict[str, RowReader] = {
     **{packed: read for ending, read in _TEXT_FORMATS.items() for packed in with_packed((ending,))},
     ".parquet": read_parquet,
 }
-"""How to read a file, by its ending."""
+"""How to read a file, by its ending. A new format is one more entry."""
+
+
+def listed_formats() -> str:
+    """Return the endings in a phrase, without those of compressed files: ``.jsonl, .tsv or .csv``."""
+    *others, last = [ending for ending in ROW_FORMATS if not ending.endswith(PACKED_ENDINGS)]
+    return f"{', '.join(others)} or {last}"
 
 
 def row_format(path: Path) -> str | None:

@@ -10,10 +10,10 @@ import faiss
 import numpy as np
 
 from dpr.dense.exact import ExactIndex
-from dpr.dense.ordering import RankArray, checked_ordering, checked_questions, inner_products
+from dpr.dense.ordering import checked_ordering, checked_questions, inner_products
 from dpr.errors import IndexFormatError
 from dpr.topk import no_hits
-from dpr.types import FloatArray, IntArray, TopK
+from dpr.types import FloatArray, IntArray, RankArray, TopK
 
 EFFORTS = (1, 8, 64, 512)
 """How far to look, one after the other, for questions that fewer rows than k were found for: most may be deleted.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from dpr.dense.ordering import RankArray, checked_ordering, checked_questions
+from dpr.dense.ordering import checked_ordering, checked_questions
 from dpr.topk import no_hits
-from dpr.types import FloatArray, TopK
+from dpr.types import FloatArray, RankArray, TopK
 
 VECTORS_AT_A_TIME = 8192
 

@@ -8,9 +8,9 @@ import faiss
 import numpy as np
 
 from dpr.dense.approximate import ApproximateIndex, check_shape, read_faiss
-from dpr.dense.ordering import RankArray, checked_ordering, checked_questions, inner_products
+from dpr.dense.ordering import checked_ordering, checked_questions, inner_products
 from dpr.topk import no_hits
-from dpr.types import FloatArray, IntArray, TopK
+from dpr.types import FloatArray, IntArray, RankArray, TopK
 
 MARGIN = 16
 """Candidates beyond the k-th, so that rows of equal scores around the k-th place are all looked at."""

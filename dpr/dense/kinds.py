@@ -1,105 +1,266 @@
-"""The kinds of vector index by name: how each is built, and how it is opened."""
+"""The kinds of vector index by name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar, Self
 
-from dpr.dense.faiss_index import FlatIndex, HNSWIndex, write_graph
-from dpr.dense.ivf import IVFIndex, write_ivf
-from dpr.dense.ordering import RankArray
+from dpr.dense.kind import BuildSpeed, IndexKind, parameter
 from dpr.errors import ConfigError
-from dpr.types import FloatArray, VectorIndex
+from dpr.types import FloatArray, RankArray, VectorIndex
 
-Parameters = Mapping[str, int]
-
-LEAST = {"m": 2, "ef_construction": 1, "ef_search": 1, "nlist": 0, "nprobe": 1, "rerank": 1, "parts": 0}
-"""Least value of each parameter; 0 stands for what suits the vectors."""
+# FAISS is imported where an index is built or opened: help and checks of options need only the facts.
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A way to search vectors.
+@dataclass(frozen=True)
+class Flat(IndexKind):
+    """Compares every vector."""
 
-    Attributes:
-        name: its key in ``KINDS``.
-        defaults: its parameters and their default values.
-        write: writes what it needs beside the vectors, from the vectors, the path and all parameters.
-        read: opens it, from the vectors, the path, all parameters and the id ranks.
+    name = "flat"
+    summary = "compares every vector: exact"
+    is_exact = True
+    reads_all_vectors = True
+
+    def build(self, vectors: FloatArray, path: Path) -> None:
+        """Write nothing: the vectors themselves are searched."""
+
+    def open(self, vectors: FloatArray, path: Path, id_rank: RankArray | None = None) -> VectorIndex:  # noqa: ARG002
+        """Return the exact search."""
+        from dpr.dense.faiss_index import FlatIndex
+
+        return FlatIndex(vectors, id_rank)
+
+    def disk_bytes(self, vectors: int, dimension: int) -> float:  # noqa: ARG002
+        """Return 0."""
+        return 0.0
+
+    def memory_bytes(self, vectors: int, dimension: int) -> float:  # noqa: ARG002
+        """Return 0."""
+        return 0.0
+
+
+CACHED_GRAPH = 100_000
+"""Vectors above which a step along a graph waits for memory, and takes longer with the graph to the following power."""
+
+GRAPH_POWER = 0.23
+
+
+@dataclass(frozen=True)
+class Hnsw(IndexKind):
+    """Follows a graph of near vectors; keeps its graph and all vectors in memory."""
+
+    name = "hnsw"
+    summary = "follows a graph: the fastest search, the slowest build"
+    is_auto_candidate = True
+    reads_all_vectors = True
+
+    m: int = parameter(32, least=2, meaning="neighbours of a vector in the graph")
+    ef_construction: int = parameter(200, meaning="candidates that an insertion keeps")
+    ef_search: int = parameter(128, meaning="candidates that a search keeps")
+
+    def build(self, vectors: FloatArray, path: Path) -> None:
+        """Write the graph."""
+        from dpr.dense.faiss_index import write_graph
+
+        write_graph(vectors, path, self.m, self.ef_construction)
+
+    def open(self, vectors: FloatArray, path: Path, id_rank: RankArray | None = None) -> VectorIndex:
+        """Map the graph."""
+        from dpr.dense.faiss_index import HNSWIndex
+
+        return HNSWIndex.open(vectors, path, self.ef_search, id_rank)
+
+    def disk_bytes(self, vectors: int, dimension: int) -> float:  # noqa: ARG002
+        """Return the bytes of the graph: 2 m neighbours on the lowest layer, m on each of the others."""
+        return vectors * (4 * (2 * self.m + self.m / (self.m - 1)) + 12)
+
+    def memory_bytes(self, vectors: int, dimension: int) -> float:
+        """Return the memory of the graph and of the copy of the vectors that FAISS holds."""
+        return vectors * dimension * 4 + self.disk_bytes(vectors, dimension)
+
+    def build_seconds(self, vectors: int, dimension: int, speed: BuildSpeed) -> float:
+        """Return the seconds of so many insertions: each takes as many steps as the logarithm of the graph."""
+        steps = math.log(max(2, vectors)) / math.log(speed.trial_vectors)
+        waiting = math.pow(max(1.0, vectors / CACHED_GRAPH), GRAPH_POWER)
+        return super().build_seconds(vectors, dimension, speed) * steps * waiting
+
+    def searches(self, vectors: int) -> Iterator[Iterable[Self]]:  # noqa: ARG002
+        """Yield one series: twice as many candidates each time."""
+        yield (replace(self, ef_search=2**power) for power in range(4, 12))
+
+
+TRAINING_PER_LIST = 64
+"""Vectors for each list that its centre is learned from."""
+
+LEAST_TRAINING = 65536
+"""Vectors that codes are learned from, where there are so many."""
+
+TRAINING_ROUNDS = 10
+
+LEAST_FOR_PRODUCTS = 1000
+"""Vectors below which there is nothing to learn products from; 8 bits a number are used in their place."""
+
+PART_NUMBERS = 4
+"""Numbers of a part, where D allows it."""
+
+
+@dataclass(frozen=True)
+class InvertedFile(IndexKind):
+    """Reads short codes of the vectors in the lists whose centres are nearest to a question."""
+
+    code: ClassVar[str]
+    """FAISS's name of the codes."""
+
+    number_bytes: ClassVar[float]
+    """Bytes of a code for each number of a vector."""
+
+    rerank_steps: ClassVar[tuple[int, ...]] = (1,)
+    """By what ``rerank`` is multiplied where searches of some recall are looked for."""
+
+    nlist: int = parameter(0, least=0, meaning="lists; 0: four times the root of the number of vectors")
+    nprobe: int = parameter(32, meaning="lists that a search reads")
+    rerank: int = parameter(50, meaning="rows that the codes propose, and their vectors order")
+
+    def build(self, vectors: FloatArray, path: Path) -> None:
+        """Learn lists and codes, and write the lists."""
+        from dpr.dense.ivf import Training, write_ivf
+
+        lists = self.lists(len(vectors))
+        sample = max(TRAINING_PER_LIST * lists, LEAST_TRAINING)
+        factory = f"IVF{lists},{self.codes(*vectors.shape)}"
+        write_ivf(vectors, path, factory, Training(sample, TRAINING_PER_LIST, TRAINING_ROUNDS))
+
+    def open(self, vectors: FloatArray, path: Path, id_rank: RankArray | None = None) -> VectorIndex:
+        """Map the lists."""
+        from dpr.dense.ivf import IVFIndex
+
+        return IVFIndex(vectors, path, self.nprobe, self.rerank, id_rank)
+
+    def lists(self, vectors: int) -> int:
+        """Return how many lists so many vectors are put into."""
+        return max(1, min(self.nlist or round(4 * math.sqrt(vectors)), vectors))
+
+    def codes(self, vectors: int, dimension: int) -> str:  # noqa: ARG002
+        """Return FAISS's name of the codes of so many vectors."""
+        return self.code
+
+    def disk_bytes(self, vectors: int, dimension: int) -> float:
+        """Return the bytes of the codes, each with its row, and of the lists' centres."""
+        return vectors * (self.code_bytes(dimension) + 8) + self.lists(vectors) * (dimension * 4 + 8)
+
+    def code_bytes(self, dimension: int) -> float:
+        """Return the bytes of a vector's code."""
+        return self.number_bytes * dimension
+
+    def memory_bytes(self, vectors: int, dimension: int) -> float:
+        """Return the memory of the codes and of the vectors that are learned from."""
+        learned = min(vectors, max(TRAINING_PER_LIST * self.lists(vectors), LEAST_TRAINING))
+        return learned * dimension * 8 + self.disk_bytes(vectors, dimension)
+
+    def build_seconds(self, vectors: int, dimension: int, speed: BuildSpeed) -> float:
+        """Return the seconds of comparing vectors with centres: a sample for each round, then all."""
+        lists = self.lists(vectors)
+        learned = min(vectors, TRAINING_PER_LIST * lists)
+        return (TRAINING_ROUNDS * learned + vectors) * lists * dimension * 2 / speed.operations_per_s
+
+    def searches(self, vectors: int) -> Iterator[Iterable[Self]]:
+        """Yield a series of twice as many lists each time for every step of ``rerank``."""
+        lists = self.nlist or round(4 * math.sqrt(vectors))
+        widths = [*(2**power for power in range(lists.bit_length() + 1) if 2**power < lists), lists]
+        for step in self.rerank_steps:
+            yield (replace(self, nprobe=width, rerank=step * self.rerank) for width in widths)
+
+
+@dataclass(frozen=True)
+class IvfFp16(InvertedFile):
+    """Lists of vectors in half precision."""
+
+    name = "ivf-fp16"
+    summary = "reads the nearest lists: half-precision codes"
+    code = "SQfp16"
+    number_bytes = 2.0
+
+    rerank: int = parameter(20, meaning="rows that the codes propose, and their vectors order")
+
+
+@dataclass(frozen=True)
+class IvfSq8(InvertedFile):
+    """Lists of vectors of 8 bits a number."""
+
+    name = "ivf-sq8"
+    summary = "reads the nearest lists: 8-bit codes"
+    is_auto_candidate = True
+    code = "SQ8"
+    number_bytes = 1.0
+
+
+@dataclass(frozen=True)
+class IvfPq(InvertedFile):
+    """Lists of products: each part of a vector is the nearest of 16 centroids."""
+
+    name = "ivf-pq"
+    summary = "reads the nearest lists: product codes, the smallest"
+    code = "PQ{parts}x4fs"
+    number_bytes = 0.5 / PART_NUMBERS
+    rerank_steps = (1, 4, 16)
+
+    rerank: int = parameter(200, meaning="rows that the codes propose, and their vectors order")
+    parts: int = parameter(0, least=0, meaning="equal parts of a vector; 0: parts of four numbers, where that is whole")
+
+    def check_dimension(self, dimension: int) -> None:
+        """Refuse parts that vectors of so many numbers cannot be cut into."""
+        if self.parts and dimension % self.parts:
+            raise ConfigError(
+                f"vectors of {dimension} numbers cannot be cut into {self.parts} equal parts; give a divisor"
+            )
+
+    def codes(self, vectors: int, dimension: int) -> str:
+        """Return FAISS's name of the product codes, or of 8-bit ones for few vectors."""
+        self.check_dimension(dimension)
+        if vectors < LEAST_FOR_PRODUCTS:
+            return IvfSq8.code
+        most = max(1, dimension // PART_NUMBERS)
+        parts = self.parts or next(count for count in range(most, 0, -1) if dimension % count == 0)
+        return self.code.format(parts=parts)
+
+    def code_bytes(self, dimension: int) -> float:
+        """Return half a byte for each part."""
+        return self.parts / 2 if self.parts else self.number_bytes * dimension
+
+
+KINDS: dict[str, IndexKind] = {kind.name: kind for kind in (Flat(), Hnsw(), IvfFp16(), IvfSq8(), IvfPq())}
+"""Every kind with its default parameters. A new kind is one more entry."""
+
+EXACT = Flat()
+"""The search of those who choose none, of few vectors, and of those for whom no other finds enough."""
+
+
+AUTO = "auto"
+"""What stands in the place of a name where the fastest of the candidates at some recall is to be chosen."""
+
+
+def kind_of(name: str, parameters: Mapping[str, int] | None = None) -> IndexKind:
+    """Return a kind by its name, with some of its parameters.
+
+    Raises:
+        ConfigError: the kind or a parameter is unknown, or a parameter is out of range.
     """
-
-    name: str
-    defaults: Parameters
-    write: Callable[[FloatArray, Path, Parameters], None]
-    read: Callable[[FloatArray, Path, Parameters, RankArray | None], VectorIndex]
-
-    def build(self, vectors: FloatArray, path: Path, parameters: Parameters) -> None:
-        """Write to ``path`` what searching vectors (P, D) needs beside them; the flat kind needs nothing.
-
-        Raises:
-            ConfigError: a parameter is unknown or out of range.
-        """
-        self.write(vectors, path, self._complete(parameters))
-
-    def open(
-        self, vectors: FloatArray, path: Path, parameters: Parameters, id_rank: RankArray | None = None
-    ) -> VectorIndex:
-        """Return an index over the vectors that it was built from; ``id_rank`` (P,) orders equal scores.
-
-        Raises:
-            ConfigError: a parameter is unknown or out of range.
-            IndexFormatError: the file is absent, damaged, or of other vectors.
-        """
-        return self.read(vectors, path, self._complete(parameters), id_rank)
-
-    def _complete(self, parameters: Parameters) -> Parameters:
-        for name, value in parameters.items():
-            if name not in self.defaults:
-                known = ", ".join(self.defaults) or "none"
-                raise ConfigError(f"the dense kind {self.name!r} has no parameter {name!r}; its parameters: {known}")
-            if value < LEAST[name]:
-                raise ConfigError(f"{name} is {value}, which is too low; choose at least {LEAST[name]}")
-        return {**self.defaults, **parameters}
+    if name not in KINDS:
+        raise ConfigError(f"unknown kind of vector index {name!r}; choose {', '.join(KINDS)}")
+    return KINDS[name].with_parameters(parameters or {})
 
 
-def _write_nothing(_vectors: FloatArray, _path: Path, _parameters: Parameters) -> None:
-    """Write nothing: the flat kind searches the vectors themselves."""
+def listed_kinds() -> str:
+    """Return the names of the kinds in a phrase, the exact ones marked: ``flat (exact), hnsw``."""
+    return ", ".join(f"{name} (exact)" if kind.is_exact else name for name, kind in KINDS.items())
 
 
-def _open_flat(vectors: FloatArray, _path: Path, _parameters: Parameters, id_rank: RankArray | None) -> VectorIndex:
-    return FlatIndex(vectors, id_rank)
-
-
-def _write_hnsw(vectors: FloatArray, path: Path, parameters: Parameters) -> None:
-    write_graph(vectors, path, parameters["m"], parameters["ef_construction"])
-
-
-def _open_hnsw(vectors: FloatArray, path: Path, parameters: Parameters, id_rank: RankArray | None) -> VectorIndex:
-    return HNSWIndex.open(vectors, path, parameters["ef_search"], id_rank)
-
-
-def _inverted_file(name: str, defaults: Parameters) -> Kind:
-    def write(vectors: FloatArray, path: Path, parameters: Parameters) -> None:
-        write_ivf(vectors, path, name, parameters["nlist"], parameters.get("parts", 0))
-
-    def read(vectors: FloatArray, path: Path, parameters: Parameters, id_rank: RankArray | None) -> VectorIndex:
-        return IVFIndex(vectors, path, parameters["nprobe"], parameters["rerank"], id_rank)
-
-    return Kind(name, {"nlist": 0, "nprobe": 32, **defaults}, write, read)
-
-
-KINDS = {
-    kind.name: kind
-    for kind in (
-        Kind("flat", {}, _write_nothing, _open_flat),
-        Kind("hnsw", {"m": 32, "ef_construction": 200, "ef_search": 128}, _write_hnsw, _open_hnsw),
-        _inverted_file("ivf-fp16", {"rerank": 20}),
-        _inverted_file("ivf-sq8", {"rerank": 50}),
-        _inverted_file("ivf-pq", {"rerank": 200, "parts": 0}),
-    )
-}
-"""``flat`` is exact; the others trade a little recall for searches whose time hardly grows with the collection.
-
-``hnsw`` is the fastest, and keeps its graph and all vectors in memory; the inverted files read some lists of codes.
-"""
+def listed_parameters() -> str:
+    """Return the parameters of all kinds with their defaults in a phrase: ``hnsw: m=32, ef_search=128; …``."""
+    lists = {
+        name: ", ".join(f"{key}={value}" for key, value in kind.parameters.items()) for name, kind in KINDS.items()
+    }
+    return "; ".join(f"{name}: {parameters}" for name, parameters in lists.items() if parameters)

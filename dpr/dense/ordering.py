@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from dpr.errors import IndexFormatError
-from dpr.types import FloatArray, IntArray
-
-RankArray = npt.NDArray[np.int32] | IntArray
+from dpr.types import FloatArray, IntArray, RankArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dpr.dense.ordering import RankArray
 from dpr.topk import merge_top_k
-from dpr.types import FloatArray, TopK, VectorIndex
+from dpr.types import FloatArray, RankArray, TopK, VectorIndex
 
 
 class SegmentedIndex:

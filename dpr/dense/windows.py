@@ -3,17 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from dpr.dense.ordering import RankArray
 from dpr.topk import no_hits
-from dpr.types import FloatArray, IntArray, TopK, VectorIndex
-
-WindowArray = npt.NDArray[np.int32]
-"""What each vector of a segment is of, (V, 3): a passage's row, and the start and the end in its text.
-
-The vectors of a passage stand together, in the order of the passages, and of their windows.
-"""
+from dpr.types import FloatArray, IntArray, RankArray, TopK, VectorIndex, WindowArray
 
 
 class WindowedIndex:

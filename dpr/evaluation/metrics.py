@@ -14,14 +14,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from dpr.errors import ConfigError, DataError
-from dpr.types import IntArray
+from dpr.types import DoubleArray, IntArray
 
 Run = Mapping[str, Sequence[str]]
 Qrels = Mapping[str, Mapping[str, int]]
-Values = npt.NDArray[np.float64]
+Values = DoubleArray
+"""One value for each question, (Q,)."""
 
 
 @dataclass(frozen=True, slots=True)

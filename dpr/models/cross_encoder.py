@@ -47,7 +47,7 @@ class PairTokenizer:
 
     def columns(self, questions: Sequence[str], passages: Sequence[Passage]) -> Columns:
         """Return the model's inputs of each question with the passage at the same place, not padded."""
-        texts = [fold_forms(f"{passage.title} {passage.text}".strip()) for passage in passages]
+        texts = [fold_forms(passage.titled(" ").strip()) for passage in passages]
         plain_questions = [fold_forms(question) for question in questions]
         encoded = self._tokenizer(plain_questions, texts, truncation="longest_first", max_length=self._max_tokens)
         columns: Columns = dict(encoded)

@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from dpr.errors import ModelError
+from dpr.types import FloatArray
 
 PACKED_FILE = "packed.safetensors"
 BLOCK = 32
@@ -30,7 +31,7 @@ _ZERO = 8
 Array = npt.NDArray[np.generic]
 
 
-def unpack(scales: npt.NDArray[np.float16], codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def unpack(scales: npt.NDArray[np.float16], codes: npt.NDArray[np.uint8]) -> FloatArray:
     """Return the matrix (R, C) of scales (R, C/32) and codes (R, C/2)."""
     rows, blocks = scales.shape
     halves = codes.reshape(rows, blocks, BLOCK // 2)

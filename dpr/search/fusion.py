@@ -13,14 +13,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
-import numpy.typing as npt
 
 from dpr.errors import RequestError
 from dpr.search.weighing import weigh
-from dpr.types import FloatArray, IntArray, TopK
-
-Doubles = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
+from dpr.types import BoolArray, DoubleArray, FloatArray, IntArray, TopK
 
 RRF_CONSTANT = 60.0
 
@@ -34,8 +30,8 @@ class Listed:
     """
 
     ranks: IntArray
-    scores: Doubles
-    exists: Mask
+    scores: DoubleArray
+    exists: BoolArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +41,22 @@ class Method:
     What it returns where no candidate exists is ignored.
     """
 
-    values: Callable[[Listed, float], Doubles]
+    values: Callable[[Listed, float], DoubleArray]
     missing_rule: str
 
 
-def _raw(listed: Listed, _constant: float) -> Doubles:
+def _raw(listed: Listed, _constant: float) -> DoubleArray:
     """Σ w·s: the scores as they are, for lists on one scale."""
     return listed.scores
 
 
-def _minmax(listed: Listed, _constant: float) -> Doubles:
+def _minmax(listed: Listed, _constant: float) -> DoubleArray:
     """(s − min) / (max − min) over the question's candidates; 0 for all where max = min."""
     low, high = _extremes(listed.scores, listed.exists)
     return _divided(listed.scores - low, high - low)
 
 
-def _zscore(listed: Listed, _constant: float) -> Doubles:
+def _zscore(listed: Listed, _constant: float) -> DoubleArray:
     """(s − mean) / standard deviation over the question's candidates; 0 for all where their scores are equal.
 
     Two candidates always get 1 and −1, so that two lists that disagree would cancel out. Their z-scores are therefore
@@ -73,17 +69,17 @@ def _zscore(listed: Listed, _constant: float) -> Doubles:
     # Equal scores may leave a tiny deviation by rounding, so the spread decides whether there is one.
     deviation = np.where(high > low, np.sqrt((deviations**2).sum(axis=1, keepdims=True) / count), 0.0)
     share = np.where(count == 2, _divided(high - low, np.maximum(np.abs(high), np.abs(low))), 1.0)  # (Q, 1)
-    values: Doubles = _divided(deviations, deviation) * share
+    values: DoubleArray = _divided(deviations, deviation) * share
     return values
 
 
-def _reciprocal_rank(listed: Listed, constant: float) -> Doubles:
+def _reciprocal_rank(listed: Listed, constant: float) -> DoubleArray:
     """1 / (constant + rank), rank from 1 (Cormack, Clarke and Büttcher 2009)."""
-    values: Doubles = (listed.ranks > 0) / np.maximum(constant + listed.ranks, 1.0)
+    values: DoubleArray = (listed.ranks > 0) / np.maximum(constant + listed.ranks, 1.0)
     return values
 
 
-def _extremes(values: Doubles, mask: Mask) -> tuple[Doubles, Doubles]:
+def _extremes(values: DoubleArray, mask: BoolArray) -> tuple[DoubleArray, DoubleArray]:
     """Return the lowest and the highest value under the mask, (Q, 1) each; 0 where the mask is empty."""
     low = np.where(mask, values, np.inf).min(axis=1, keepdims=True, initial=np.inf)
     high = np.where(mask, values, -np.inf).max(axis=1, keepdims=True, initial=-np.inf)
@@ -91,7 +87,7 @@ def _extremes(values: Doubles, mask: Mask) -> tuple[Doubles, Doubles]:
     return np.where(anything, low, 0.0), np.where(anything, high, 0.0)
 
 
-def _divided(values: Doubles, spread: Doubles) -> Doubles:
+def _divided(values: DoubleArray, spread: DoubleArray) -> DoubleArray:
     return np.divide(values, spread, out=np.zeros_like(values), where=spread > 0)
 
 
@@ -178,8 +174,8 @@ class FusedList:
     """
 
     ranks: IntArray
-    scores: Doubles
-    contributions: Doubles
+    scores: DoubleArray
+    contributions: DoubleArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +186,9 @@ class Fused:
     """
 
     rows: IntArray
-    scores: Doubles
+    scores: DoubleArray
     lists: dict[str, FusedList]
-    weights: dict[str, Doubles]
+    weights: dict[str, DoubleArray]
 
 
 def fuse(
@@ -200,7 +196,7 @@ def fuse(
     k: int,
     fusion: Fusion,
     passage_id: Callable[[int], str],
-    coverage: Mapping[str, Doubles] = MappingProxyType({}),
+    coverage: Mapping[str, DoubleArray] = MappingProxyType({}),
 ) -> Fused:
     """Fuse result lists of the same Q questions and keep the k best passages of each.
 
@@ -243,7 +239,7 @@ def _candidates(lists: list[TopK]) -> tuple[IntArray, list[IntArray]]:
     return candidates, np.split(slots, np.cumsum([top.rows.shape[1] for top in lists])[:-1], axis=1)
 
 
-def _part(top: TopK, slots: IntArray, exists: Mask, weights: Doubles, fusion: Fusion) -> FusedList:
+def _part(top: TopK, slots: IntArray, exists: BoolArray, weights: DoubleArray, fusion: Fusion) -> FusedList:
     """Lay a list out over the candidates and weigh its values, (Q, C), by each question's weight, (Q,)."""
     held = top.rows >= 0
     place = np.nonzero(held)[0], slots[held]
@@ -255,7 +251,7 @@ def _part(top: TopK, slots: IntArray, exists: Mask, weights: Doubles, fusion: Fu
     return FusedList(ranks, np.where(ranks > 0, scores, np.nan), weights[:, None] * values)
 
 
-def _missing_score(scores: FloatArray, held: Mask) -> Doubles:
+def _missing_score(scores: FloatArray, held: BoolArray) -> DoubleArray:
     """Return the score that stands for an absent passage in each question's list, (Q, 1).
 
     A list that ended early has shown all that it has: what it does not hold shares no term with the question, which
@@ -266,7 +262,7 @@ def _missing_score(scores: FloatArray, held: Mask) -> Doubles:
     return np.where(held.all(axis=1, keepdims=True), low, np.minimum(low, 0.0))
 
 
-def _best(total: Doubles, candidates: IntArray, k: int, passage_id: Callable[[int], str]) -> IntArray:
+def _best(total: DoubleArray, candidates: IntArray, k: int, passage_id: Callable[[int], str]) -> IntArray:
     """Return the slots of the k best totals, best first, equal ones by passage id, (Q, k)."""
     order = np.argsort(-total, axis=1, kind="stable")
     ranked = np.take_along_axis(total, order, 1)
@@ -281,7 +277,7 @@ def _best(total: Doubles, candidates: IntArray, k: int, passage_id: Callable[[in
     return order[:, :k]
 
 
-def _stretches(flags: Mask) -> list[tuple[int, int]]:
+def _stretches(flags: BoolArray) -> list[tuple[int, int]]:
     """Return the (first, end) places of each stretch of set flags, in order; the end is exclusive."""
     edges = np.flatnonzero(np.diff(flags, prepend=False, append=False)).tolist()
     return list(zip(edges[::2], edges[1::2], strict=True))

@@ -7,8 +7,10 @@ from functools import partial
 
 import numpy as np
 
+from dpr.array_files import open_array, open_vectors
 from dpr.config import AUTO_COMPUTE, ComputeOptions
-from dpr.dense.kinds import KINDS
+from dpr.dense.kind import IndexKind
+from dpr.dense.kinds import kind_of
 from dpr.dense.segments import SegmentedIndex
 from dpr.dense.windows import WindowedIndex, window_ranks
 from dpr.errors import ConfigError, IndexFormatError, ModelError, RequestError
@@ -17,13 +19,22 @@ from dpr.sparse.counts import TermCounts
 from dpr.sparse.engine import SparseEngine, SparseSegment
 from dpr.sparse.rank_bm25 import RankBM25Engine
 from dpr.sparse.scheme import SCHEMES
-from dpr.store.arrays import RankArray, open_array, open_vectors
 from dpr.store.layout import GenerationFiles, SegmentFiles
-from dpr.store.manifest import AnalyzerRecord, EncoderRecord, Manifest, SegmentRecord
+from dpr.store.manifest import AnalyzerRecord, DenseRecord, EncoderRecord, Manifest, SegmentRecord
 from dpr.store.passages import PassageStore
-from dpr.store.windows import WindowArray, open_windows
+from dpr.store.windows import open_windows
 from dpr.text.registry import analyzer as analyzer_by_name
-from dpr.types import Analyzer, Encoder, EncoderOptions, FloatArray, IntArray, SparseIndex, VectorIndex
+from dpr.types import (
+    Analyzer,
+    Encoder,
+    EncoderOptions,
+    FloatArray,
+    IntArray,
+    RankArray,
+    SparseIndex,
+    VectorIndex,
+    WindowArray,
+)
 
 EncoderLoader = Callable[[EncoderRecord], Encoder]
 """Loads the encoder that an index has on record."""
@@ -87,12 +98,7 @@ class SegmentParts:
         dense = self.record.dense
         if dense is None:
             raise RequestError("the index has no vectors; rebuild it without --no-dense", "retriever")
-        if dense.kind not in KINDS:
-            raise IndexFormatError(
-                f"the index has vectors of the kind {dense.kind!r}, but this program knows {', '.join(KINDS)}; "
-                "rebuild with dpr-index build"
-            )
-        return KINDS[dense.kind].open(self.vectors(), files.dense, dense.parameters, ranks)
+        return recorded_kind(dense).open(self.vectors(), files.dense, ranks)
 
 
 class IndexParts:
@@ -178,6 +184,21 @@ class IndexParts:
     def _make_rank_bm25(self) -> SparseIndex:
         parameters = {**SCHEMES["bm25"].defaults, **self.manifest.weights["bm25"].parameters}
         return RankBM25Engine(self.segments[0].counts(), **parameters, id_rank=self.id_rank)
+
+
+def recorded_kind(dense: DenseRecord) -> IndexKind:
+    """Return the kind of vector index that is on record, with its parameters.
+
+    Raises:
+        IndexFormatError: this program does not know it.
+    """
+    try:
+        return kind_of(dense.kind, dense.parameters)
+    except ConfigError as error:
+        raise IndexFormatError(
+            f"this program cannot search the index's vectors ({error}); rebuild with dpr-index build, or use the "
+            "program that wrote it"
+        ) from None
 
 
 def load_recorded(recorded: EncoderRecord, name: str | None = None, compute: ComputeOptions = AUTO_COMPUTE) -> Encoder:

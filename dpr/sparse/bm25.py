@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
 from dpr.sparse.collection import Collection, raw_idf
 from dpr.sparse.counts import TermCounts
-from dpr.types import DoubleArray, FloatArray, IntArray
+from dpr.types import DoubleArray, FloatArray, Int32Array, IntArray
 
 Saturation = Callable[[DoubleArray, DoubleArray, float], DoubleArray]
 
@@ -56,7 +55,7 @@ def lucene_saturation(count: DoubleArray, length_norm: DoubleArray, k1: float) -
     return count / (count + k1 * length_norm)
 
 
-def length_norms(lengths: npt.NDArray[np.int32], mean: float, b: float) -> DoubleArray:
+def length_norms(lengths: Int32Array, mean: float, b: float) -> DoubleArray:
     """Return 1 - b + b · length / mean length, (P,)."""
     norms: DoubleArray = 1 - b + b * lengths.astype(np.float64) / mean
     return norms

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from dpr.sparse.counts import TermCounts
 from dpr.sparse.merge import merge_vocabularies
-from dpr.types import BoolArray, IntArray
+from dpr.types import BoolArray, DoubleArray, IntArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,9 +60,9 @@ def collections_of(segments: Sequence[TermCounts], deleted: Sequence[BoolArray |
     return [Collection(passages, mean_length, mean_idf, frequencies[places]) for places in numbers], len(known)
 
 
-def raw_idf(frequencies: IntArray, passages: int) -> npt.NDArray[np.float64]:
+def raw_idf(frequencies: IntArray, passages: int) -> DoubleArray:
     """Return log(P - n + ½) - log(n + ½) for terms in n of P passages, (T,); negative above P / 2."""
-    idf: npt.NDArray[np.float64] = np.log(passages - frequencies + 0.5) - np.log(frequencies + 0.5)
+    idf: DoubleArray = np.log(passages - frequencies + 0.5) - np.log(frequencies + 0.5)
     return idf
 
 

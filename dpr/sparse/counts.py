@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dpr.array_files import open_array
 from dpr.errors import IndexFormatError
 from dpr.sparse.compiled import compiled, read_only
 from dpr.sparse.vocabulary import Vocabulary
-from dpr.types import IntArray
-
-CountArray = npt.NDArray[np.int32]
+from dpr.types import DoubleArray, Int32Array, IntArray
 
 FILES: dict[str, type[np.generic]] = {
     "terms": np.uint8,
@@ -45,8 +44,8 @@ class PostingBlock:
 
     span: slice
     terms: IntArray
-    rows: CountArray
-    counts: npt.NDArray[np.float64]
+    rows: Int32Array
+    counts: DoubleArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,9 +62,9 @@ class TermCounts:
 
     vocabulary: Vocabulary
     indptr: IntArray
-    rows: CountArray
-    counts: CountArray
-    lengths: CountArray
+    rows: Int32Array
+    counts: Int32Array
+    lengths: Int32Array
 
     @classmethod
     def build(cls, documents: Iterable[Sequence[str]]) -> TermCounts:
@@ -117,7 +116,7 @@ class TermCounts:
         Raises:
             IndexFormatError: a file is absent, damaged, of another type, or disagrees with another one.
         """
-        files = {name: _open_array(file_of(folder, name), dtype) for name, dtype in FILES.items()}
+        files = {name: np.asarray(open_array(file_of(folder, name), dtype, (None,))) for name, dtype in FILES.items()}
         _check_offsets(folder, "term_offsets", files["term_offsets"], "terms", len(files["terms"]))
         _check_offsets(folder, "indptr", files["indptr"], "rows", len(files["rows"]))
         _check_equal(folder, "rows", len(files["rows"]), "counts", len(files["counts"]))
@@ -142,8 +141,8 @@ def file_of(folder: Path, name: str) -> Path:
 
 
 def _invert(
-    tokens: CountArray, lengths: CountArray, numbers_in_order: IntArray
-) -> tuple[IntArray, CountArray, CountArray]:
+    tokens: Int32Array, lengths: Int32Array, numbers_in_order: IntArray
+) -> tuple[IntArray, Int32Array, Int32Array]:
     """Turn the passages' tokens into postings; a token is a term's number by first appearance.
 
     ``numbers_in_order`` (T,) gives these numbers in the sorted order of the terms, which is the order of the result.
@@ -159,7 +158,7 @@ def _invert(
 
 
 @compiled
-def _count_documents(tokens: CountArray, lengths: CountArray, frequencies: IntArray) -> None:
+def _count_documents(tokens: Int32Array, lengths: Int32Array, frequencies: IntArray) -> None:
     last_row = np.full(len(frequencies), -1, np.int32)
     position = 0
     for row in range(len(lengths)):
@@ -173,7 +172,7 @@ def _count_documents(tokens: CountArray, lengths: CountArray, frequencies: IntAr
 
 @compiled
 def _write_postings(
-    tokens: CountArray, lengths: CountArray, heads: IntArray, rows: CountArray, counts: CountArray
+    tokens: Int32Array, lengths: Int32Array, heads: IntArray, rows: Int32Array, counts: Int32Array
 ) -> None:
     """Write each posting to its term's head, which moves on; rows come in ascending order, so none is sorted."""
     last_row = np.full(len(heads), -1, np.int32)
@@ -189,19 +188,6 @@ def _write_postings(
                 rows[heads[term]] = row
                 counts[heads[term]] = 1
                 heads[term] += 1
-
-
-def _open_array(path: Path, dtype: type[np.generic]) -> npt.NDArray[Any]:
-    try:
-        content = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise IndexFormatError(f"{path} cannot be read ({error}); build the index again") from error
-    if content.dtype != dtype or content.ndim != 1:
-        raise IndexFormatError(
-            f"{path} holds {content.dtype} of shape {content.shape}, not one line of {np.dtype(dtype)}; "
-            "build the index again"
-        )
-    return np.asarray(content)
 
 
 def _check_offsets(folder: Path, name: str, offsets: IntArray, into: str, length: int) -> None:

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from dpr.errors import IndexFormatError
 from dpr.sparse import kernel
@@ -19,9 +18,7 @@ from dpr.sparse.coverage import coverage
 from dpr.sparse.question_terms import QuestionTerms, frequencies_of
 from dpr.sparse.scheme import scheme_of
 from dpr.topk import merge_top_k, no_hits
-from dpr.types import DoubleArray, FloatArray, IntArray, TopK
-
-RankArray = npt.NDArray[np.int32]
+from dpr.types import DoubleArray, FloatArray, Int32Array, IntArray, RankArray, TopK
 
 QUESTIONS_AT_A_TIME = 16
 """Questions that a thread takes at a time: enough to make the handing out cheap, few enough to finish together."""
@@ -42,14 +39,14 @@ class SparseSegment:
     counts: TermCounts
     weights: FloatArray
     frequencies: IntArray
-    id_rank: IntArray | RankArray | None = None
+    id_rank: RankArray | None = None
 
     @classmethod
     def alone(
         cls,
         counts: TermCounts,
         scheme: str = "bm25",
-        id_rank: IntArray | RankArray | None = None,
+        id_rank: RankArray | None = None,
         **parameters: float,
     ) -> SparseSegment:
         """Weigh a collection of one segment by a scheme.
@@ -114,7 +111,8 @@ class SparseEngine:
         def search_from(first: int) -> None:
             last = min(first + QUESTIONS_AT_A_TIME, len(questions))
             for postings, of_segment, top in zip(self._postings, asked, found, strict=True):
-                kernel.search(postings, of_segment, first, last, self._scores_of_thread(postings), top.rows, top.scores)
+                hits = kernel.Hits(top.rows, top.scores)
+                kernel.search(postings, of_segment, first, last, self._scores_of_thread(postings), hits)
 
         starts = range(0, len(questions), QUESTIONS_AT_A_TIME)
         if len(starts) <= 1 or self._threads == 1:
@@ -175,7 +173,7 @@ def _postings(segment: SparseSegment) -> kernel.Postings:
     )
 
 
-def rank_of_rows(id_rank: IntArray | RankArray | None, passages: int) -> RankArray:
+def rank_of_rows(id_rank: RankArray | None, passages: int) -> Int32Array:
     """Return the rank of each row as int32, (P,): ``id_rank``, or the rows themselves without it.
 
     Raises:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dpr.sparse.compiled import compiled
-from dpr.types import FloatArray, IntArray
+from dpr.types import FloatArray, Int32Array, IntArray
 
 BLOCK = 1 << 19
 """Passages whose scores are held at a time, 2 MiB of float32: as fast as one block, or faster where P is above it."""
@@ -41,7 +41,7 @@ class Postings(NamedTuple):
     indptr: npt.NDArray[np.uint64]
     rows: npt.NDArray[np.uint32]
     weights: FloatArray
-    id_rank: npt.NDArray[np.int32]
+    id_rank: Int32Array
 
 
 class Questions(NamedTuple):
@@ -56,8 +56,22 @@ class Heap(NamedTuple):
     """The best rows so far, the worst of them first; the first ``size`` places of each array are filled."""
 
     scores: FloatArray
-    ranks: npt.NDArray[np.int32]
+    ranks: Int32Array
     rows: IntArray
+
+
+class Hits(NamedTuple):
+    """Rows (Q, k) and scores (Q, k), to be written."""
+
+    rows: IntArray
+    scores: FloatArray
+
+
+class Spans(NamedTuple):
+    """The postings of a question's terms in a block: from ``heads`` (terms,) up to ``stops`` (terms,)."""
+
+    heads: npt.NDArray[np.uint64]
+    stops: npt.NDArray[np.uint64]
 
 
 def untouched_scores(passages: int) -> FloatArray:
@@ -73,15 +87,14 @@ def search(
     first: int,
     last: int,
     scores: FloatArray,
-    found_rows: IntArray,
-    found_scores: FloatArray,
+    hits: Hits,
 ) -> None:
-    """Write the best rows and scores of questions ``first`` to ``last`` - 1 into ``found_*`` (Q, k), best first.
+    """Write the best rows and scores of questions ``first`` to ``last`` - 1 into ``hits``, best first.
 
     Places without a hit are left as they are; ``scores`` are untouched before and after.
     """
     passages = len(postings.id_rank)
-    k = min(passages, found_rows.shape[1])
+    k = min(passages, hits.rows.shape[1])
     heap = Heap(np.empty(k, np.float32), np.empty(k, np.int32), np.empty(k, np.int64))
     for question in range(first, last):
         terms = questions.terms[questions.starts[question] : questions.starts[question + 1]]
@@ -93,11 +106,11 @@ def search(
             for term in range(len(terms)):
                 _accumulate(postings, heads[term], stops[term], factors[term], scores, np.uint32(base))
             if (stops - heads).sum() < REVISIT_BELOW * len(scores):
-                size = _revisit(postings, heads, stops, scores, np.uint32(base), heap, size)
+                size = _revisit(postings, Spans(heads, stops), scores, np.uint32(base), heap, size)
             else:
                 size = _scan(postings.id_rank, scores, base, heap, size)
             heads = stops
-        _drain(heap, size, found_rows[question], found_scores[question])
+        _drain(heap, size, hits.rows[question], hits.scores[question])
 
 
 @compiled
@@ -130,7 +143,7 @@ def _accumulate(
 
 
 @compiled
-def _scan(id_rank: npt.NDArray[np.int32], scores: FloatArray, base: int, heap: Heap, size: int) -> int:
+def _scan(id_rank: Int32Array, scores: FloatArray, base: int, heap: Heap, size: int) -> int:
     """Offer every touched row of a block to the heap, and make the block untouched again."""
     bar = heap.scores[0] if size == len(heap.scores) else np.float32(-np.inf)
     for start in range(0, len(scores), LANE):
@@ -149,18 +162,10 @@ def _scan(id_rank: npt.NDArray[np.int32], scores: FloatArray, base: int, heap: H
 
 
 @compiled
-def _revisit(
-    postings: Postings,
-    heads: npt.NDArray[np.uint64],
-    stops: npt.NDArray[np.uint64],
-    scores: FloatArray,
-    base: np.uint32,
-    heap: Heap,
-    size: int,
-) -> int:
+def _revisit(postings: Postings, spans: Spans, scores: FloatArray, base: np.uint32, heap: Heap, size: int) -> int:
     """Do what ``_scan`` does by following the postings once more."""
-    for term in range(len(heads)):
-        for position in range(heads[term], stops[term]):
+    for term in range(len(spans.heads)):
+        for position in range(spans.heads[term], spans.stops[term]):
             row = postings.rows[position]
             score = scores[row - base]
             if not _is_untouched(score):

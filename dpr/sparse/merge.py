@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dpr.durable import reserve
+from dpr.array_files import create_array
 from dpr.sparse.counts import FILES, TermCounts, file_of
 from dpr.sparse.vocabulary import Vocabulary
-from dpr.types import IntArray
+from dpr.types import BoolArray, IntArray
 
 POSTINGS_AT_A_TIME = 1 << 22
 """Postings that are put in order in memory before they are written."""
@@ -42,7 +42,7 @@ def merge_counts(blocks: Sequence[TermCounts], folder: Path) -> TermCounts:
     return TermCounts.open(folder)
 
 
-def without(counts: TermCounts, is_deleted: npt.NDArray[np.bool_]) -> TermCounts:
+def without(counts: TermCounts, is_deleted: BoolArray) -> TermCounts:
     """Return the counts of the passages that are not deleted, (P,), as if there had never been others; in memory."""
     is_kept = ~is_deleted[counts.rows]
     before = np.concatenate(([0], np.cumsum(is_kept)))
@@ -85,10 +85,7 @@ def _placed(source: int, vocabulary: Vocabulary) -> Iterator[tuple[str, int, int
 
 
 def _created(folder: Path, name: str, indptr: IntArray) -> npt.NDArray[Any]:
-    path = file_of(folder, name)
-    created = np.lib.format.open_memmap(path, mode="w+", dtype=FILES[name], shape=(int(indptr[-1]),))
-    reserve(path)
-    return created
+    return create_array(file_of(folder, name), FILES[name], (int(indptr[-1]),))
 
 
 def _write_postings(

@@ -9,10 +9,10 @@ from rank_bm25 import BM25Okapi
 
 from dpr.sparse.counts import TermCounts
 from dpr.sparse.coverage import coverage
-from dpr.sparse.engine import RankArray, rank_of_rows
+from dpr.sparse.engine import rank_of_rows
 from dpr.sparse.question_terms import frequencies_of
 from dpr.topk import no_hits
-from dpr.types import DoubleArray, FloatArray, IntArray, TopK
+from dpr.types import DoubleArray, FloatArray, IntArray, RankArray, TopK
 
 
 class RankBM25Engine:
@@ -24,7 +24,7 @@ class RankBM25Engine:
         k1: float = 1.2,
         b: float = 0.75,
         epsilon: float = 0.25,
-        id_rank: IntArray | RankArray | None = None,
+        id_rank: RankArray | None = None,
     ) -> None:
         """Hand the passages of ``counts`` to the package, which keeps a dictionary for each (2 to 5 KB).
 

@@ -43,18 +43,23 @@ class Scheme:
         Raises:
             ConfigError: a parameter is unknown or out of range.
         """
-        for name, value in parameters.items():
-            self._check(name, value)
+        self.check(**parameters)
         statistics = Collection.of(counts) if collection is None else collection
         return self.formula(counts, statistics, **{**self.defaults, **parameters})
 
-    def _check(self, name: str, value: float) -> None:
-        if name not in self.defaults:
-            known = ", ".join(self.defaults) or "none"
-            raise ConfigError(f"the scheme {self.name!r} has no parameter {name!r}; its parameters: {known}")
-        least, greatest = BOUNDS[name]
-        if not least <= value <= greatest or value == float("inf"):
-            raise ConfigError(f"{name} is {value}, which is out of range; choose from {least:g} to {greatest:g}")
+    def check(self, **parameters: float) -> None:
+        """Refuse parameters that the formula cannot take.
+
+        Raises:
+            ConfigError: a parameter is unknown or out of range.
+        """
+        for name, value in parameters.items():
+            if name not in self.defaults:
+                known = ", ".join(self.defaults) or "none"
+                raise ConfigError(f"the scheme {self.name!r} has no parameter {name!r}; its parameters: {known}")
+            least, greatest = BOUNDS[name]
+            if not least <= value <= greatest or value == float("inf"):
+                raise ConfigError(f"{name} is {value}, which is out of range; choose from {least:g} to {greatest:g}")
 
 
 def repeat_factors(questions: QuestionTerms, passages: int) -> FloatArray:  # noqa: ARG001

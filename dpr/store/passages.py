@@ -15,8 +15,7 @@ import pyarrow as pa
 from pyarrow import compute
 
 from dpr.errors import IndexFormatError
-from dpr.store.arrays import RankArray
-from dpr.types import IntArray, Passage
+from dpr.types import BoolArray, Int32Array, IntArray, Passage, RankArray
 
 BATCH_PASSAGES = 8192
 """Passages held in memory while writing; a record batch of the file."""
@@ -142,7 +141,7 @@ class PassageStore:
         id_rank[left] = np.arange(len(left), dtype=np.int32)
         return PassageStore(self._batches, id_rank)
 
-    def text_lengths(self) -> npt.NDArray[np.int32]:
+    def text_lengths(self) -> Int32Array:
         """Return the number of characters of each row's text, (P,)."""
         lengths = [compute.utf8_length(columns[1]).to_numpy(zero_copy_only=False) for columns in self._columns]
         return np.concatenate(lengths).astype(np.int32) if lengths else np.zeros(0, dtype=np.int32)
@@ -156,7 +155,11 @@ class PassageStore:
         )
         return first_alike(contents, self.row_count)
 
-    def rank_ids(self, is_deleted: npt.NDArray[np.bool_] | None = None) -> RankArray:
+    def beginnings(self) -> IntArray:
+        """Return every row: each passage is one text, (P,)."""
+        return np.arange(self.row_count, dtype=np.int64)
+
+    def rank_ids(self, is_deleted: BoolArray | None = None) -> Int32Array:
         """Return the place of each row's id among all ids in code-point order, (P,) int32, from 0.
 
         A deleted passage has -1, and its id is not among the others.

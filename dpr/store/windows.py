@@ -9,18 +9,11 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from dpr.array_files import open_array
 from dpr.errors import ConfigError
-from dpr.store.arrays import open_array
 from dpr.store.passages import PassageStore, first_alike
-from dpr.types import IntArray, Passage
-
-WindowArray = npt.NDArray[np.int32]
-"""What each vector of a segment is of, (V, 3): a passage's row, and the start and the end in its text.
-
-The vectors of a passage stand together, in the order of the passages, and of their windows.
-"""
+from dpr.types import IntArray, Passage, WindowArray
 
 SLACK = 1.25
 """A passage of up to so many times the tokens of a window stays one vector."""
@@ -69,6 +62,9 @@ class EncodedTexts(Protocol):
     def first_alike(self) -> IntArray:
         """Return the first vector whose text has the same title and the same text, for each vector, (V,)."""
 
+    def beginnings(self) -> IntArray:
+        """Return the first vector of each passage, (P,)."""
+
 
 class WindowTexts:
     """The windows of passages, each with the id and the title of its passage; `EncodedTexts`."""
@@ -94,6 +90,11 @@ class WindowTexts:
         """Return the first window of the same title and the same text, for each window, (V,)."""
         texts = self._read(self._windows)
         return first_alike(((window.title, window.text) for window in texts), len(self))
+
+    def beginnings(self) -> IntArray:
+        """Return the first window of each passage, (P,)."""
+        first: IntArray = np.unique(self._windows[:, 0], return_index=True)[1]
+        return first
 
     def _read(self, windows: WindowArray) -> Iterator[Passage]:
         for row, of_passage in groupby(windows.tolist(), key=lambda window: int(window[0])):

@@ -24,7 +24,7 @@ import numpy as np
 
 from dpr.errors import ConfigError, DataError
 from dpr.evaluation.answers import has_korean_answer
-from dpr.types import Example, Hit, Passage, Progress, Retriever, no_progress
+from dpr.types import Example, Hit, Passage, PassageRows, Progress, Retriever, no_progress
 from dpr.unicode_form import composed
 
 BATCH_QUESTIONS = 256
@@ -32,13 +32,6 @@ SCORED_DEPTH = 100
 """Hits that are searched, at least, for a positive's score, where ``max_share`` asks for it."""
 
 GOLD, SCORE, ANSWER = "gold", "score", "answer"
-
-
-class PassageRows(Protocol):
-    """The passages of an index, by row."""
-
-    def __getitem__(self, row: int) -> Passage:
-        """Return the passage of a row."""
 
 
 class MinedIndex(Protocol):

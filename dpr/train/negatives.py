@@ -79,7 +79,7 @@ def _found(
         return
     passages = list({passage.id: passage for example in examples for passage in example.positives}.values())
     terms = analyzer(DEFAULT_ANALYZER)
-    counts = TermCounts.build(terms.batch(f"{passage.title}\n{passage.text}" for passage in passages))
+    counts = TermCounts.build(terms.batch(passage.titled() for passage in passages))
     engine = SparseEngine([SparseSegment.alone(counts)])
     for first in range(0, len(asked), _QUESTIONS_AT_ONCE):
         batch = asked[first : first + _QUESTIONS_AT_ONCE]

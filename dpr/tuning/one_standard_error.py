@@ -18,13 +18,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from dpr.evaluation.compare import Difference, compare
 from dpr.evaluation.metrics import Values
-from dpr.types import IntArray
-
-Mask = npt.NDArray[np.bool_]
+from dpr.types import BoolArray, IntArray
 
 STEPS = 20
 """A weight is a multiple of 1 / STEPS."""
@@ -95,12 +92,12 @@ def _standard_errors(values: Values, groups: IntArray) -> Values:
     return errors
 
 
-def _connected(grid: IntArray, good: Mask, start: int) -> Mask:
+def _connected(grid: IntArray, good: BoolArray, start: int) -> BoolArray:
     """Tell which good points are reached from ``start`` over good ones, moving one step from a list to another."""
     are_neighbours = np.abs(grid[:, None] - grid[None]).sum(axis=2) <= 2  # (W, W), each its own too
-    reached: Mask = np.arange(len(grid)) == start
+    reached: BoolArray = np.arange(len(grid)) == start
     while True:
-        grown: Mask = good & are_neighbours[reached].any(axis=0) | reached
+        grown: BoolArray = good & are_neighbours[reached].any(axis=0) | reached
         if (grown == reached).all():
             return reached
         reached = grown

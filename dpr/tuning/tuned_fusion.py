@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from dpr.benchmark.report import QuestionSet, versions
+from dpr.benchmark.report import QuestionSet
 from dpr.search.fusion import Fusion
 from dpr.search.retrievers import DEFAULT_DEPTH
 from dpr.tuning.one_standard_error import Choice, HeldOut
+from dpr.versions import library_versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,5 +75,5 @@ class Tuned:
             "documents": self.documents,
             "generation": self.generation,
             "depth": DEFAULT_DEPTH,
-            "versions": versions(),
+            "versions": library_versions(),
         }

@@ -1,21 +1,26 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dpr.array_files import create_vectors
 from dpr.errors import ConfigError, DataError, IndexFormatError
 from dpr.search.fusion import Fusion
 from dpr.search.open import open_index
 from dpr.search.record import save_fusion
-from dpr.store.arrays import create_vectors
 from dpr.store.generation import read_all, read_current
 from dpr.store.windows import WindowRule
 from dpr.types import FloatArray, Hit, Passage, Progress, no_progress
 from index_builder import segment as room
 from index_builder.build import BuildOptions, build
+from index_builder.corpus import ChunkOptions
+from index_builder.dense import DenseOptions
+from index_builder.sparse import Bm25Options
+from index_builder.update import AddOptions
 from tests.fakes import HashEncoder, WordAnalyzer
 from tests.small_index import PASSAGES, content, small_index
 
@@ -32,7 +37,7 @@ def hits(root: Path) -> list[list[Hit]]:
 
 def test_the_manifest_tells_what_was_built_and_how(tmp_path: Path) -> None:
     root = tmp_path / "index"
-    manifest = small_index(root, [*PASSAGES, PASSAGES[0]], k1=0.9, b=0.4, command="dpr-index build …")
+    manifest = small_index(root, [*PASSAGES, PASSAGES[0]], bm25=Bm25Options(k1=0.9, b=0.4), command="dpr-index build …")
     assert read_current(root) == manifest
     assert (manifest.passages, manifest.segments[0].passages) == (6, 6)
     assert manifest.encoder is not None
@@ -80,7 +85,7 @@ def test_a_reader_of_the_old_generation_goes_on_reading_it(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("kind", ["flat", "hnsw"])
 def test_each_dense_kind_is_served(tmp_path: Path, kind: str) -> None:
-    manifest = small_index(tmp_path / "index", dense_kind=kind)
+    manifest = small_index(tmp_path / "index", dense=DenseOptions(kind))
     assert manifest.dense is not None
     assert (manifest.dense.kind, manifest.dense.question_recall) == (kind, None)
     (found,) = open_index(tmp_path / "index", encoder=HashEncoder()).retriever("dense").search(["capital of France"], 1)
@@ -92,14 +97,14 @@ def test_a_recall_is_reached_for_questions_too(tmp_path: Path) -> None:
     pairs.write_text(
         "Where is Rome?\tRome is the capital of Italy\nWhat is kimchi?\tkimchi is a dish\n", encoding="utf-8"
     )
-    asked: dict[str, Any] = {"dense_kind": "hnsw", "target_recall": 0.9, "questions": (f"pairs:{pairs}",)}
-    dense = small_index(tmp_path / "index", **asked).dense
+    options = DenseOptions("hnsw", target_recall=0.9, question_sources=(f"pairs:{pairs}",))
+    dense = small_index(tmp_path / "index", dense=options).dense
     assert dense is not None
     assert {point.question_recall_at_10 for point in dense.curve} == {1.0}
     assert dense.question_recall == 1.0
     assert read_all(tmp_path / "index")[0].dense == dense
     with pytest.raises(DataError, match="is not a source of questions"):
-        small_index(tmp_path / "index", **{**asked, "questions": (str(pairs),)})
+        small_index(tmp_path / "index", dense=replace(options, question_sources=(str(pairs),)))
 
 
 def test_a_new_build_says_that_it_does_not_take_fitted_weights_over(
@@ -132,10 +137,10 @@ def test_one_passage_without_terms_is_an_index(tmp_path: Path, title: str) -> No
 @pytest.mark.parametrize(
     ("options", "name"),
     [
-        ({"vectors": "v.npy"}, "vectors"),
+        ({"dense": DenseOptions(vectors_file="v.npy")}, "dense vectors_file"),
         ({"windows": WindowRule()}, "windows"),
-        ({"dense_kind": "hnsw"}, "dense_kind"),
-        ({"dense_kind": "hnsw", "target_recall": 0.9}, "dense_kind"),
+        ({"dense": DenseOptions("hnsw")}, "dense kind"),
+        ({"dense": DenseOptions("hnsw", target_recall=0.9)}, "dense kind"),
     ],
 )
 def test_options_of_vectors_are_refused_where_there_are_none(
@@ -151,7 +156,7 @@ def test_a_refused_build_leaves_no_folder(tmp_path: Path) -> None:
         source = tmp_path / "corpus.jsonl"
         source.write_text('{"id": "a", "text": ""}\n', encoding="utf-8")
         with pytest.raises(DataError, match="the field 'text' is empty"):
-            build(BuildOptions((str(source),), root), HashEncoder(), WordAnalyzer())
+            build(BuildOptions(sources=(str(source),), output=root), HashEncoder(), WordAnalyzer())
     assert sorted(tmp_path.iterdir()) == [tmp_path / "corpus.jsonl", tmp_path / "mine"]
     assert not list((tmp_path / "mine").iterdir())
 
@@ -184,27 +189,28 @@ def test_what_fails_its_verification_is_neither_published_nor_gone_on_with(
 
     monkeypatch.setattr(room, "write_vectors", spoil_the_vectors)
     with pytest.raises(IndexFormatError, match="a vector is not finite"):
-        build(BuildOptions((str(root.with_suffix(".jsonl")),), root), HashEncoder(), WordAnalyzer())
+        build(BuildOptions(sources=(str(root.with_suffix(".jsonl")),), output=root), HashEncoder(), WordAnalyzer())
     assert content(root) == before
 
 
 @pytest.mark.parametrize(
-    ("options", "cause"),
+    ("make", "cause"),
     [
-        ({"sources": ()}, "no source to index"),
-        ({"dense_kind": "annoy"}, "unknown kind of vector index 'annoy'"),
-        ({"dense_parameters": {"m": 16}}, "'flat' has no parameter 'm'"),
-        ({"b": 2.0}, "b is 2.0"),
-        ({"bm25_variant": "plus"}, "unknown BM25 variant 'plus'"),
-        ({"questions": ("pairs:held-out.tsv",)}, "no recall that a search is to reach"),
-        ({"overlap_tokens": 5}, "overlap_tokens is 5, but nothing is cut"),
-        ({"chunk_tokens": 5, "overlap_tokens": 5}, "overlap_tokens is 5; choose 0 or more, and fewer than the 5"),
-        ({"chunk_tokens": 5, "overlap_tokens": -1}, "overlap_tokens is -1"),
+        (lambda: BuildOptions(sources=(), output=Path("index")), "no source to index"),
+        (lambda: AddOptions(sources=(), index=Path("index")), "no source to add"),
+        (lambda: DenseOptions("annoy"), "unknown kind of vector index 'annoy'"),
+        (lambda: DenseOptions(parameters={"m": 16}), "'flat' has no parameter 'm'"),
+        (lambda: DenseOptions(question_sources=("pairs:held-out.tsv",)), "no recall that a search is to reach"),
+        (lambda: Bm25Options(b=2.0), "b is 2.0"),
+        (lambda: Bm25Options("plus"), "unknown BM25 variant 'plus'"),
+        (lambda: ChunkOptions(0), "passages of 0 tokens hold nothing; choose at least 1"),
+        (lambda: ChunkOptions(5, overlap=5), "overlap of passages is 5 tokens; choose 0 or more, and fewer than the 5"),
+        (lambda: ChunkOptions(5, overlap=-1), "overlap of passages is -1 tokens"),
     ],
 )
-def test_options_that_make_no_sense_are_refused(tmp_path: Path, options: dict[str, Any], cause: str) -> None:
+def test_options_that_make_no_sense_are_refused(make: Callable[[], object], cause: str) -> None:
     with pytest.raises(ConfigError, match=cause):
-        BuildOptions(**{"sources": ("corpus.jsonl",), "output": tmp_path, **options})
+        make()
 
 
 def test_stages_are_reported_in_order_and_to_their_end(tmp_path: Path) -> None:
@@ -212,7 +218,12 @@ def test_stages_are_reported_in_order_and_to_their_end(tmp_path: Path) -> None:
     root = tmp_path / "index"
     small_index(root)
     source = str(root.with_suffix(".jsonl"))
-    build(BuildOptions((source,), root), HashEncoder(), WordAnalyzer(), lambda *report: reports.append(report))
+    build(
+        BuildOptions(sources=(source,), output=root),
+        HashEncoder(),
+        WordAnalyzer(),
+        lambda *report: reports.append(report),
+    )
     last = {stage: (done, total) for stage, done, total in reports}
     assert list(last) == ["corpus", "terms", "windows", "encode", "dense", "weights", "seal", "verify"]
     assert all(done == total for done, total in last.values())

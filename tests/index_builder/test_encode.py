@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dpr.array_files import open_vectors
 from dpr.errors import ModelError
 from dpr.measured import EncodedPassages
-from dpr.store.arrays import open_vectors
 from dpr.store.generation import GenerationDraft, draft_generation
 from dpr.store.passages import PassageStore, write_passages
 from dpr.types import FloatArray, Passage, Progress, no_progress

@@ -8,16 +8,19 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from dpr.dense.kinds import KINDS
+from dpr.dense.kind import BuildSpeed
+from dpr.dense.kinds import EXACT, KINDS, kind_of
 from dpr.errors import ConfigError, DataError
 from dpr.store.generation import read_current
 from dpr.types import Passage
-from index_builder.estimate import Speeds, dense_memory, disk_of, estimate, measure_speeds, refuse_what_cannot_fit
+from index_builder.dense import DenseOptions
+from index_builder.estimate import Speeds, disk_of, estimate, measure_speeds, refuse_what_cannot_fit
 from index_builder.survey import Survey, survey
 from tests.fakes import HashEncoder, WordAnalyzer
 from tests.small_index import small_index, write_jsonl
 
-SPEEDS = Speeds(operations=1e11, hashed=1e9, inserted=1000, graph_size=3000)
+SPEEDS = Speeds(hashed=1e9, build=BuildSpeed(operations_per_s=1e11, trial_vectors=3000, trial_s=3.0))
+HNSW = kind_of("hnsw")
 
 
 def zipf_passages(count: int, first: int = 0) -> list[Passage]:
@@ -74,7 +77,7 @@ def test_what_is_loaded_once_is_not_counted_for_each_passage(
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_disk_is_that_of_a_real_build_within_a_fifth(kind: str, found: Survey, tmp_path: Path) -> None:
     """From 2,500 passages to 6,000: the whole, and each kind of file that is large."""
-    small_index(tmp_path / "index", zipf_passages(6000, first=7), dense_kind=kind)
+    small_index(tmp_path / "index", zipf_passages(6000, first=7), dense=DenseOptions(kind))
     manifest = read_current(tmp_path / "index")
     real = {
         "passages": sum(record.size_bytes for name, record in manifest.files.items() if name.endswith(".arrow")),
@@ -82,16 +85,16 @@ def test_the_disk_is_that_of_a_real_build_within_a_fifth(kind: str, found: Surve
         "dense": sum(record.size_bytes for name, record in manifest.files.items() if "dense" in name),
     }
     real["sparse"] = manifest.size_bytes - sum(real.values())
-    told = disk_of(found, 6000, 32, kind, {})
+    told = disk_of(found, 6000, 32, kind_of(kind))
     assert {name: size for name, size in told.items() if size} == pytest.approx(
         {name: size for name, size in real.items() if size}, rel=0.2
     )
 
 
 def test_an_index_without_vectors_takes_none(found: Survey) -> None:
-    told = estimate(found, "flat", {}, SPEEDS, passages=10_000, dimension=None)
+    told = estimate(found, EXACT, SPEEDS, passages=10_000, dimension=None)
     assert told.dimension == 32
-    sparse = estimate(replace(found, dimension=None, encoded_per_s=None), "flat", {}, SPEEDS)
+    sparse = estimate(replace(found, dimension=None, encoded_per_s=None), EXACT, SPEEDS)
     assert sparse.disk.keys() == {"passages", "sparse"}
     assert "encode" not in sparse.seconds
 
@@ -100,7 +103,7 @@ def test_time_grows_with_the_passages(found: Survey) -> None:
     """A graph of a million took 16 and 21 times as long as one of a hundred thousand, in two runs."""
     counts = (10_000, 100_000, 1_000_000)
     of_known_speed = replace(found, encoded_per_s=1000.0)
-    small, middle, large = (estimate(of_known_speed, "hnsw", {}, SPEEDS, passages=count) for count in counts)
+    small, middle, large = (estimate(of_known_speed, HNSW, SPEEDS, passages=count) for count in counts)
     assert [each.seconds["encode"] for each in (small, middle, large)] == [10, 100, 1000]
     assert middle.seconds["dense"] / small.seconds["dense"] == pytest.approx(12.5, rel=0.05)
     assert large.seconds["dense"] / middle.seconds["dense"] == pytest.approx(20.5, rel=0.05)
@@ -108,26 +111,27 @@ def test_time_grows_with_the_passages(found: Survey) -> None:
 
 
 def test_the_time_of_an_unknown_encoder_is_not_told(found: Survey) -> None:
-    told = estimate(found, "flat", {}, SPEEDS, passages=21_000_000, dimension=768)
+    told = estimate(found, EXACT, SPEEDS, passages=21_000_000, dimension=768)
     assert "encode" not in told.seconds
     assert told.disk["vectors"] == 21_000_000 * 768 * 4
 
 
 def test_what_cannot_fit_is_refused() -> None:
-    refuse_what_cannot_fit("flat", {}, 10**12, 768)
-    refuse_what_cannot_fit("hnsw", {}, 1000, 768)
-    with pytest.raises(ConfigError, match=r"'hnsw' over 1,000,000,000 vectors of 768 numbers takes .* GiB of memory"):
-        refuse_what_cannot_fit("hnsw", {}, 10**9, 768)
-    assert dense_memory("ivf-pq", {}, 10**6, 384) < dense_memory("hnsw", {}, 10**6, 384) / 2
+    refuse_what_cannot_fit(EXACT, 10**12, 768)
+    refuse_what_cannot_fit(HNSW, 1000, 768)
+    with pytest.raises(
+        ConfigError,
+        match=r"'hnsw' over 1,000,000,000 vectors of 768 numbers takes .*; choose a kind that fits: flat",
+    ):
+        refuse_what_cannot_fit(HNSW, 10**9, 768)
+    assert kind_of("ivf-pq").memory_bytes(10**6, 384) < HNSW.memory_bytes(10**6, 384) / 2
 
 
 def test_this_machine_does_something_in_a_second() -> None:
-    speeds = measure_speeds(32, {"m": 8})
-    assert min(speeds.operations, speeds.hashed, speeds.inserted) > 0
+    speeds = measure_speeds(kind_of("hnsw", {"m": 8}), 32)
+    assert min(speeds.hashed, speeds.build.operations_per_s, speeds.build.trial_s) > 0
 
 
-def test_nothing_to_look_at_is_refused(found: Survey) -> None:
+def test_nothing_to_look_at_is_refused() -> None:
     with pytest.raises(DataError, match="no source to look at"):
         survey([], WordAnalyzer(), None)
-    with pytest.raises(ConfigError, match="unknown kind of vector index 'annoy'"):
-        estimate(found, "annoy", {}, SPEEDS)

@@ -65,7 +65,7 @@ def killed_build(root, source, point):
         die_at_rename(int(name))
     if kind in ("before", "after"):
         die_at_line(int(name), kind == "after")
-    build(BuildOptions((source,), Path(root)), HashEncoder(), WordAnalyzer(),
+    build(BuildOptions(sources=(source,), output=Path(root)), HashEncoder(), WordAnalyzer(),
           lambda stage, done, total: die() if (kind, stage) == ("stage", name) else None)
 
 killed_build(*sys.argv[1:], "never")

@@ -9,7 +9,7 @@ from dpr.errors import ConfigError
 from dpr.store.generation import GenerationDraft, draft_generation
 from dpr.store.passages import PassageStore, write_passages
 from dpr.types import Passage
-from index_builder.sparse import check_bm25, count_terms, indexed_text, weights_records
+from index_builder.sparse import Bm25Options, count_terms
 from tests.fakes import WordAnalyzer
 from tests.small_index import PASSAGES
 
@@ -27,8 +27,8 @@ def draft(tmp_path: Path) -> Iterator[GenerationDraft]:
 
 
 def test_title_and_text_are_indexed() -> None:
-    assert indexed_text(Passage("a", "text", "Title")) == "Title\ntext"
-    assert indexed_text(Passage("a", "text")) == "text"
+    assert Passage("a", "text", "Title").titled() == "Title\ntext"
+    assert Passage("a", "text").titled() == "text"
 
 
 @pytest.mark.parametrize("block", [1, 4, 100])
@@ -59,8 +59,8 @@ def test_finished_blocks_are_not_counted_again(passages: PassageStore, tmp_path:
     with pytest.raises(KeyboardInterrupt):
         count()
     lengths = count()
-    assert seen[5:] == [indexed_text(passage) for passage in PASSAGES[4:]]
-    assert lengths == [len(WordAnalyzer().terms(indexed_text(passage))) for passage in PASSAGES]
+    assert seen[5:] == [passage.titled() for passage in PASSAGES[4:]]
+    assert lengths == [len(WordAnalyzer().terms(passage.titled())) for passage in PASSAGES]
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_finished_blocks_are_not_counted_again(passages: PassageStore, tmp_path:
     ],
 )
 def test_the_records_name_the_scheme(variant: str, scheme: str, parameters: dict[str, float]) -> None:
-    records = weights_records(variant, 0.9, 0.4)
+    records = Bm25Options(variant, k1=0.9, b=0.4).weights_records()
     assert (records["bm25"].scheme, dict(records["bm25"].parameters)) == (scheme, parameters)
     assert (records["tfidf"].scheme, dict(records["tfidf"].parameters)) == ("tfidf", {})
 
@@ -86,4 +86,4 @@ def test_the_records_name_the_scheme(variant: str, scheme: str, parameters: dict
 )
 def test_what_cannot_weigh_is_refused_at_once(variant: str, k1: float, b: float, cause: str) -> None:
     with pytest.raises(ConfigError, match=cause):
-        check_bm25(variant, k1, b)
+        Bm25Options(variant, k1=k1, b=b)

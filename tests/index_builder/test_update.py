@@ -24,7 +24,7 @@ from dpr.store.generation import publish_again, read_all, read_current, remove_g
 from dpr.store.journal import Journal
 from dpr.store.windows import WindowRule
 from dpr.types import Passage
-from index_builder.update import add, compact, delete
+from index_builder.update import AddOptions, add, compact, delete
 from index_builder.verify import verify_index
 from tests.fakes import HashEncoder, WordAnalyzer
 from tests.small_index import PASSAGES, small_index, write_jsonl
@@ -53,7 +53,7 @@ def add_passages(
 ) -> None:
     source = root.with_name("more.jsonl")
     source.write_text("".join(map(_row, passages)), encoding="utf-8")
-    add(root, [str(source)], ENCODER, ANALYZER, replaces=replaces, rules=rules)
+    add(AddOptions(sources=(str(source),), index=root, replaces=replaces, rules=rules), ENCODER, ANALYZER)
 
 
 def _row(passage: Passage) -> str:
@@ -202,7 +202,7 @@ def test_a_compacted_index_has_the_files_of_a_fresh_build(root: Path, tmp_path: 
 def test_another_encoder_is_refused_before_anything_is_written(root: Path) -> None:
     source = write_jsonl(root.with_name("more.jsonl"), MORE)
     with pytest.raises(IndexFormatError, match="hash-2"):
-        add(root, [source], HashEncoder("hash-2"), ANALYZER)
+        add(AddOptions(sources=(source,), index=root), HashEncoder("hash-2"), ANALYZER)
     assert not list(root.glob(".building-*"))
 
 

@@ -11,6 +11,8 @@ import pytest
 from dpr.errors import ConfigError, DataError
 from dpr.types import FloatArray, Passage
 from index_builder.build import BuildOptions, build
+from index_builder.corpus import ChunkOptions
+from index_builder.dense import DenseOptions
 from tests.fakes import HashEncoder, WordAnalyzer
 from tests.small_index import PASSAGES, content, small_index, write_jsonl
 
@@ -43,7 +45,9 @@ def as_parquet(folder: Path, vectors: FloatArray) -> str:
 
 def built(root: Path, vectors: str, encoder: HashEncoder, passages: tuple[Passage, ...] = TWICE) -> None:
     source = write_jsonl(root.with_suffix(".jsonl"), passages)
-    build(BuildOptions((source,), root, vectors=vectors), encoder, WordAnalyzer())
+    build(
+        BuildOptions(sources=(source,), output=root, dense=DenseOptions(vectors_file=vectors)), encoder, WordAnalyzer()
+    )
 
 
 @pytest.mark.parametrize("write", [as_npy, as_parquet])
@@ -103,4 +107,9 @@ def test_lists_of_different_lengths_are_refused(tmp_path: Path) -> None:
 
 def test_passages_that_are_to_be_cut_have_no_vectors_yet(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="vectors are given, and documents to be cut"):
-        BuildOptions(("x.jsonl",), tmp_path, vectors="x.npy", chunk_tokens=100)
+        BuildOptions(
+            sources=("x.jsonl",),
+            output=tmp_path,
+            dense=DenseOptions(vectors_file="x.npy"),
+            chunk=ChunkOptions(100),
+        )

@@ -15,6 +15,7 @@ from dpr.sparse.counts import TermCounts
 from dpr.store.manifest import record_file, signed
 from dpr.store.passages import write_passages
 from dpr.types import Passage
+from index_builder.dense import DenseOptions
 from index_builder.verify import Verification, verify_index
 from tests.fakes import WordAnalyzer
 from tests.small_index import PASSAGES, small_index
@@ -30,7 +31,7 @@ class ShoutingAnalyzer(WordAnalyzer):
 @pytest.fixture(scope="module", params=["flat", "hnsw"])
 def published(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("verify") / "index"
-    small_index(root, dense_kind=request.param)
+    small_index(root, dense=DenseOptions(request.param))
     return root
 
 
@@ -171,10 +172,10 @@ def test_an_analyzer_that_makes_other_terms_is_found(root: Path) -> None:
 def test_a_graph_of_other_vectors_is_found(tmp_path: Path) -> None:
     root = tmp_path / "index"
     many = [Passage(f"p{number}", f"{number} {number + 1} {number + 2}") for number in range(1000)]
-    small_index(root, many, dense_kind="hnsw", dense_parameters={"ef_search": 10})
+    small_index(root, many, dense=DenseOptions("hnsw", {"ef_search": 10}))
     verified(root)
     others = np.random.default_rng(0).standard_normal((1000, 32)).astype(np.float32)
-    KINDS["hnsw"].build(others, segment(root) / "dense.faiss", {})
+    KINDS["hnsw"].build(others, segment(root) / "dense.faiss")
     record_again(root)
     with pytest.raises(IndexFormatError, match=r"the hnsw index does not find .+ by their own vectors"):
         verified(root)
@@ -184,7 +185,7 @@ def test_a_recall_that_fell_is_found(tmp_path: Path) -> None:
     """The passages themselves are found, but few of those beside them."""
     root = tmp_path / "index"
     many = [Passage(f"p{number}", f"{number} {number + 1} {number + 2}") for number in range(1000)]
-    small_index(root, many, dense_kind="ivf-sq8", dense_parameters={"nlist": 16, "nprobe": 16})
+    small_index(root, many, dense=DenseOptions("ivf-sq8", {"nlist": 16, "nprobe": 16}))
     path = root / "generations" / "000001.json"
     (record,) = json.loads(path.read_text(encoding="utf-8"))["segments"]
     assert record["dense"]["recall"] > 0.99

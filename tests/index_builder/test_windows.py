@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from dpr.data.chunk import chunk_spans
-from dpr.dense.kinds import KINDS
+from dpr.dense.kinds import EXACT, KINDS
 from dpr.errors import ConfigError, IndexFormatError
 from dpr.measured import EncodedPassages, TokensRead
 from dpr.search.open import open_index
@@ -21,9 +21,10 @@ from dpr.store.windows import WindowRule
 from dpr.types import FloatArray, Hit, Passage, PassageWindow, Progress, no_progress
 from index_builder import cli
 from index_builder.build import BuildOptions, build
+from index_builder.dense import DenseOptions
 from index_builder.estimate import disk_of
 from index_builder.survey import survey
-from index_builder.update import add, compact, delete
+from index_builder.update import AddOptions, add, compact, delete
 from index_builder.verify import verify_index
 from index_builder.windows import window_spans
 from tests.fakes import HashEncoder, WordAnalyzer
@@ -90,7 +91,7 @@ def test_a_passage_scores_as_its_best_window(published: Path) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_has_windows(kind: str, tmp_path: Path) -> None:
-    manifest = small_index(tmp_path / "index", MIXED, windows=RULE, dense_kind=kind)
+    manifest = small_index(tmp_path / "index", MIXED, windows=RULE, dense=DenseOptions(kind))
     assert manifest.vectors > manifest.passages == len(MIXED)
     for question, hits in zip(QUESTIONS, dense_hits(tmp_path / "index"), strict=True):
         assert seen(hits) == brute_force(MIXED, question, RULE, 6)
@@ -110,13 +111,17 @@ def test_the_hybrid_says_which_window_the_dense_list_matched(published: Path) ->
 def test_changes_give_the_scores_and_compaction_the_files_of_a_fresh_build(published: Path, tmp_path: Path) -> None:
     root, added = tmp_path / "index", long_passages(6, first=40)
     small_index(root, MIXED, windows=RULE)
-    add(root, [write_jsonl(tmp_path / "more.jsonl", added)], ENCODER, ANALYZER)
+    add(AddOptions(sources=(write_jsonl(tmp_path / "more.jsonl", added),), index=root), ENCODER, ANALYZER)
     delete(root, ["long2", "long41", "paris"], ANALYZER)
     left = [passage for passage in [*MIXED, *added] if passage.id not in ("long2", "long41", "paris")]
     for question, hits in zip(QUESTIONS, dense_hits(root, k=30), strict=True):
         assert seen(hits) == brute_force(left, question, RULE, 30)
     verify_index(root, ANALYZER)
-    add(root, [write_jsonl(tmp_path / "last.jsonl", [Passage("last", "w1 " * 40)])], ENCODER, ANALYZER)
+    add(
+        AddOptions(sources=(write_jsonl(tmp_path / "last.jsonl", [Passage("last", "w1 " * 40)]),), index=root),
+        ENCODER,
+        ANALYZER,
+    )
     delete(root, ["last"], ANALYZER)
     assert compact(root, ANALYZER).windows == RULE
     small_index(tmp_path / "fresh", left, windows=RULE)
@@ -247,12 +252,12 @@ def test_the_estimate_counts_windows(tmp_path: Path) -> None:
     told = survey([source], ANALYZER, ENCODER, windows=RULE)
     assert told.vectors == pytest.approx(manifest.vectors / manifest.passages)
     real = sum(record.size_bytes for name, record in manifest.files.items() if "vectors" in name or "windows" in name)
-    assert disk_of(told, len(MIXED), 32, "flat", {})["vectors"] == pytest.approx(real, abs=300)  # two headers
+    assert disk_of(told, len(MIXED), 32, EXACT)["vectors"] == pytest.approx(real, abs=300)  # two headers
     assert survey([source], ANALYZER, ENCODER).vectors == 1
 
 
 def options(tmp_path: Path, **changes: Any) -> BuildOptions:
-    return BuildOptions((write_jsonl(tmp_path / "corpus.jsonl"),), tmp_path / "index", **changes)
+    return BuildOptions(sources=(write_jsonl(tmp_path / "corpus.jsonl"),), output=tmp_path / "index", **changes)
 
 
 @pytest.mark.parametrize(
@@ -260,8 +265,14 @@ def options(tmp_path: Path, **changes: Any) -> BuildOptions:
     [
         (lambda _: WindowRule(4, 1), "a window of 4 tokens says too little; choose at least 8"),
         (lambda _: WindowRule(20, 20), "the overlap of windows is 20 tokens; choose 0 or more, and fewer than the 20"),
-        (lambda path: options(path, vectors="v.npy", windows=WindowRule(20, 5)), "vectors are given, one for each"),
-        (lambda path: options(path, vectors="v.npy", windows=WindowRule()), "vectors are given, one for each"),
+        (
+            lambda path: options(path, dense=DenseOptions(vectors_file="v.npy"), windows=WindowRule(20, 5)),
+            "vectors are given, one for each",
+        ),
+        (
+            lambda path: options(path, dense=DenseOptions(vectors_file="v.npy"), windows=WindowRule()),
+            "vectors are given, one for each",
+        ),
         (
             lambda path: build(options(path, windows=WindowRule()), Reading(), ANALYZER),
             "a window of 200 tokens is longer than the 12 that hash-encoder reads; choose at most 12",

@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from dpr.types import FloatArray, IntArray
+from dpr.types import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ def null_scores(start_logits: FloatArray, end_logits: FloatArray) -> FloatArray:
 def best_spans(
     start_logits: FloatArray,
     end_logits: FloatArray,
-    is_passage: npt.NDArray[np.bool_],
+    is_passage: BoolArray,
     max_answer_tokens: int,
     n_best: int,
 ) -> Spans:

@@ -8,12 +8,9 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from dpr.errors import DataError
-from dpr.types import IntArray, Progress, no_progress
-
-TokenArray = npt.NDArray[np.int32]
+from dpr.types import Int32Array, IntArray, Progress, no_progress
 
 _TEXTS_AT_ONCE = 1000
 _FEWEST_KNOWN = 2
@@ -24,7 +21,7 @@ _FEWEST_KNOWN = 2
 class TokenWindows:
     """N windows over T tokens: ``tokens`` (T,), ``starts`` (N + 1,), and each window's text ``texts`` (N,), from 0."""
 
-    tokens: TokenArray
+    tokens: Int32Array
     starts: IntArray
     texts: IntArray
 
@@ -51,7 +48,7 @@ def read_windows(
     Raises:
         DataError: no window is left.
     """
-    windows: list[TokenArray] = []
+    windows: list[Int32Array] = []
     text_of: list[int] = []
     number = 0
     for batch in _batches(texts):
@@ -73,11 +70,11 @@ def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
         yield batch
 
 
-def _cut(ids: list[int], max_tokens: int) -> list[TokenArray]:
+def _cut(ids: list[int], max_tokens: int) -> list[Int32Array]:
     """Cut into as few windows as will do, and these of like length: a last window of two tokens would teach little."""
     count = max(1, -(-len(ids) // max_tokens))
     return np.array_split(np.array(ids, dtype=np.int32), count)
 
 
-def _known(window: TokenArray, tokenizer: Any) -> int:
+def _known(window: Int32Array, tokenizer: Any) -> int:
     return int(np.isin(window, tokenizer.all_special_ids, invert=True).sum())

@@ -28,8 +28,8 @@ EXAMPLES = [
 
 
 class Rows:
-    def get(self, rows: Sequence[int]) -> list[Passage]:
-        return [PASSAGES[row] for row in rows]
+    def __getitem__(self, row: int) -> Passage:
+        return PASSAGES[row]
 
 
 class Ordered:

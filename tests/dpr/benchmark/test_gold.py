@@ -26,6 +26,9 @@ class Pool:
         self.readings += 1
         return iter(self.passages)
 
+    def __getitem__(self, row: int) -> Passage:
+        return self.passages[row]
+
     def row_of(self, passage_id: str) -> int | None:
         rows = {passage.id: row for row, passage in enumerate(self.passages)}
         return rows.get(passage_id)

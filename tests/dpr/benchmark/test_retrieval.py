@@ -25,6 +25,9 @@ class Pool:
     def __iter__(self) -> Iterator[Passage]:
         return iter(PASSAGES)
 
+    def __getitem__(self, row: int) -> Passage:
+        return PASSAGES[row]
+
     def row_of(self, passage_id: str) -> int | None:
         return next((row for row, passage in enumerate(PASSAGES) if passage.id == passage_id), None)
 

@@ -6,39 +6,42 @@ import faiss
 import numpy as np
 import pytest
 
-from dpr.dense import ivf
+from dpr.dense import kinds
 from dpr.dense.exact import ExactIndex
-from dpr.dense.ivf import CODES, IVFIndex, write_ivf
+from dpr.dense.ivf import IVFIndex
+from dpr.dense.kinds import kind_of
 from dpr.errors import ConfigError, IndexFormatError
 from dpr.types import FloatArray, IntArray, VectorIndex
 from tests.dpr.dense.contract import VectorIndexContract, clustered_vectors, random_vectors
+
+IVF_KINDS = ("ivf-fp16", "ivf-sq8", "ivf-pq")
 
 EVERY_ROW = 10_000
 """Lists to read, and rows to score, above what there are in a contract test: the search is then exact."""
 
 
 class IVFContract(VectorIndexContract):
-    codes = ""
+    kind = ""
 
     def open(self, vectors: FloatArray, folder: Path, id_rank: IntArray | None = None) -> VectorIndex:
-        write_ivf(vectors, folder / "dense.faiss", self.codes, nlist=4)
+        kind_of(self.kind, {"nlist": 4}).build(vectors, folder / "dense.faiss")
         return IVFIndex(vectors, folder / "dense.faiss", EVERY_ROW, EVERY_ROW, id_rank)
 
 
 class TestHalfPrecision(IVFContract):
-    codes = "ivf-fp16"
+    kind = "ivf-fp16"
 
 
 class TestEightBits(IVFContract):
-    codes = "ivf-sq8"
+    kind = "ivf-sq8"
 
 
 class TestProducts(IVFContract):
-    codes = "ivf-pq"
+    kind = "ivf-pq"
 
     @pytest.fixture(autouse=True)
     def learned_from_few(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(ivf, "LEAST_FOR_PRODUCTS", 20)
+        monkeypatch.setattr(kinds, "LEAST_FOR_PRODUCTS", 20)
 
 
 def shared(found: IntArray, wanted: IntArray) -> float:
@@ -47,10 +50,10 @@ def shared(found: IntArray, wanted: IntArray) -> float:
     )
 
 
-@pytest.mark.parametrize("codes", CODES)
-def test_some_lists_hold_nearly_all_with_exact_scores(codes: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", IVF_KINDS)
+def test_some_lists_hold_nearly_all_with_exact_scores(kind: str, tmp_path: Path) -> None:
     vectors = clustered_vectors(8000)
-    write_ivf(vectors, tmp_path / "dense.faiss", codes, nlist=0)
+    kind_of(kind, {"nlist": 0}).build(vectors, tmp_path / "dense.faiss")
     asked = vectors[::80] + np.float32(0.02)
     found = IVFIndex(vectors, tmp_path / "dense.faiss", nprobe=40, rerank=200).search(asked, 10)
     wanted = ExactIndex(vectors).search(asked, 10)
@@ -62,26 +65,26 @@ def test_some_lists_hold_nearly_all_with_exact_scores(codes: str, tmp_path: Path
 def test_codes_are_smaller_than_vectors(tmp_path: Path) -> None:
     vectors = clustered_vectors(8000)
     sizes = {}
-    for codes in CODES:
-        write_ivf(vectors, tmp_path / codes, codes, nlist=16)
-        sizes[codes] = (tmp_path / codes).stat().st_size / vectors.nbytes
+    for kind in IVF_KINDS:
+        kind_of(kind, {"nlist": 16}).build(vectors, tmp_path / kind)
+        sizes[kind] = (tmp_path / kind).stat().st_size / vectors.nbytes
     assert sizes["ivf-pq"] < 0.12
     assert 0.25 < sizes["ivf-sq8"] < 0.35
     assert 0.5 < sizes["ivf-fp16"] < 0.6
 
 
-@pytest.mark.parametrize("codes", CODES)
-def test_the_file_is_the_same_each_time(codes: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", IVF_KINDS)
+def test_the_file_is_the_same_each_time(kind: str, tmp_path: Path) -> None:
     vectors = clustered_vectors(3000)
     for name in ("first", "second"):
-        write_ivf(vectors, tmp_path / name, codes, nlist=20)
+        kind_of(kind, {"nlist": 20}).build(vectors, tmp_path / name)
     assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
 
 
-@pytest.mark.parametrize("codes", CODES)
-def test_k_are_found_where_the_nearest_lists_are_deleted(codes: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", IVF_KINDS)
+def test_k_are_found_where_the_nearest_lists_are_deleted(kind: str, tmp_path: Path) -> None:
     vectors = clustered_vectors(4000)
-    write_ivf(vectors, tmp_path / "dense.faiss", codes, nlist=100)
+    kind_of(kind, {"nlist": 100}).build(vectors, tmp_path / "dense.faiss")
     left = np.argsort(vectors @ vectors[0])[:30]  # the farthest from what is asked
     id_rank = np.full(4000, -1, dtype=np.int32)
     id_rank[np.sort(left)] = np.arange(30)
@@ -93,26 +96,26 @@ def test_k_are_found_where_the_nearest_lists_are_deleted(codes: str, tmp_path: P
 
 
 @pytest.mark.parametrize("total", [1, 3, 17])
-@pytest.mark.parametrize("codes", CODES)
-def test_few_vectors_are_an_index_too(codes: str, total: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", IVF_KINDS)
+def test_few_vectors_are_an_index_too(kind: str, total: int, tmp_path: Path) -> None:
     vectors = random_vectors(total)
-    write_ivf(vectors, tmp_path / "dense.faiss", codes, nlist=50)
+    kind_of(kind, {"nlist": 50}).build(vectors, tmp_path / "dense.faiss")
     found = IVFIndex(vectors, tmp_path / "dense.faiss", nprobe=50, rerank=50).search(vectors, 1)
     np.testing.assert_array_equal(found.rows, ExactIndex(vectors).search(vectors, 1).rows)
 
 
 def test_vectors_are_cut_into_equal_parts(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="vectors of 12 numbers cannot be cut into 5 equal parts; give a divisor"):
-        write_ivf(random_vectors(40), tmp_path / "dense.faiss", "ivf-pq", nlist=2, parts=5)
+        kind_of("ivf-pq", {"nlist": 2, "parts": 5}).build(random_vectors(40), tmp_path / "dense.faiss")
     for dimension, parts in ((12, 3), (7, 1), (10, 2), (3, 1)):
-        write_ivf(random_vectors(1000)[:, :dimension], tmp_path / "dense.faiss", "ivf-pq", nlist=2)
+        kind_of("ivf-pq", {"nlist": 2}).build(random_vectors(1000)[:, :dimension], tmp_path / "dense.faiss")
         assert parts == faiss.read_index(str(tmp_path / "dense.faiss")).pq.M
 
 
 class TestOpen:
     @pytest.fixture
     def path(self, tmp_path: Path) -> Path:
-        write_ivf(random_vectors(50), tmp_path / "dense.faiss", "ivf-sq8", nlist=4)
+        kind_of("ivf-sq8", {"nlist": 4}).build(random_vectors(50), tmp_path / "dense.faiss")
         return tmp_path / "dense.faiss"
 
     @pytest.mark.parametrize("vectors", [random_vectors(49), random_vectors(50)[:, :8]])

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from dpr.dense.exact import ExactIndex
 from dpr.dense.faiss_index import FlatIndex
-from dpr.dense.kinds import KINDS
+from dpr.dense.kinds import KINDS, kind_of
 from dpr.dense.segments import SegmentedIndex
-from dpr.dense.windows import WindowArray, WindowedIndex, window_ranks
+from dpr.dense.windows import WindowedIndex, window_ranks
 from dpr.errors import RequestError
-from dpr.types import FloatArray, IntArray, TopK
+from dpr.types import FloatArray, IntArray, TopK, WindowArray
 from tests.dpr.dense.contract import random_vectors
 
 WIDE = {"hnsw": {"ef_search": 2000}, "flat": {}}
@@ -92,9 +92,9 @@ def test_every_kind_gives_k_passages_however_many_windows_one_has(
     order = random.permutation(len(counts))
     id_rank: IntArray = np.where(random.random(len(counts)) < share_deleted, -1, order).astype(np.int64)
     id_rank[100] = order[100]
-    KINDS[kind].build(vectors, tmp_path / "dense", {})
-    parameters = WIDE.get(kind, EXHAUSTIVE)
-    opened = KINDS[kind].open(vectors, tmp_path / "dense", parameters, window_ranks(id_rank, windows))
+    KINDS[kind].build(vectors, tmp_path / "dense")
+    wide = kind_of(kind, WIDE.get(kind, EXHAUSTIVE))
+    opened = wide.open(vectors, tmp_path / "dense", window_ranks(id_rank, windows))
     questions = np.concatenate([vectors[:1], random_vectors(3, seed=9)])
     check(WindowedIndex(opened, windows).search(questions, 10), vectors, windows, id_rank, questions)
 

@@ -17,6 +17,7 @@ from dpr.search.fusion import Fusion
 from dpr.search.open import OpenIndex, open_index
 from dpr.store.manifest import signed
 from dpr.types import Encoder, EncoderOptions, FloatArray, Passage
+from index_builder.sparse import Bm25Options
 from tests.fakes import HashEncoder, WordAnalyzer
 from tests.small_index import PASSAGES, small_index
 from tests.tiny_models import make_bert
@@ -152,7 +153,7 @@ def test_a_sparse_index_says_that_it_has_no_vectors(tmp_path: Path, name: str) -
 
 @pytest.mark.parametrize("variant", ["okapi", "lucene"])
 def test_rank_bm25_is_okapi_whatever_the_variant_of_bm25(tmp_path: Path, variant: str) -> None:
-    small_index(tmp_path / "index", bm25_variant=variant)
+    small_index(tmp_path / "index", bm25=Bm25Options(variant))
     index = opened(tmp_path / "index")
     assert index.names == ALL
     (okapi,) = index.retriever("rank-bm25").search(["capital of France"], 3)
@@ -268,7 +269,9 @@ def test_another_format_version_is_refused(root: Path) -> None:
 
 def test_an_unknown_dense_kind_is_refused(root: Path) -> None:
     change_manifest(root, lambda document: document["segments"][0]["dense"].update(kind="annoy"))
-    with pytest.raises(IndexFormatError, match="vectors of the kind 'annoy', but this program knows flat"):
+    with pytest.raises(
+        IndexFormatError, match=r"cannot search the index's vectors .unknown kind of vector index 'annoy'"
+    ):
         open_index(root, encoder=HashEncoder()).retriever("dense")
 
 

@@ -16,7 +16,7 @@ from dpr.store.layout import IndexLayout
 from dpr.store.lock import writer_lock
 from dpr.store.manifest import signed
 from dpr.types import Passage
-from index_builder.update import add, compact, delete
+from index_builder.update import AddOptions, add, compact, delete
 from tests.fakes import HashEncoder, WordAnalyzer
 from tests.small_index import small_index, write_jsonl
 
@@ -121,7 +121,7 @@ def test_an_index_takes_the_weights_of_its_encoders_folder_and_keeps_them(
 
     source = write_jsonl(tmp_path / "more.jsonl", [Passage("oslo", "Oslo is the capital of Norway", "Oslo")])
     for manifest in (
-        add(root, [source], encoder, analyzer),
+        add(AddOptions(sources=(source,), index=root), encoder, analyzer),
         delete(root, ["rome"], analyzer),
         compact(root, analyzer),
     ):

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import bm25s
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,13 +10,13 @@ from rank_bm25 import BM25Okapi
 from dpr.sparse.bm25 import length_norms, lucene_idf, lucene_weights, okapi_idf, okapi_weights
 from dpr.sparse.collection import Collection
 from dpr.sparse.counts import TermCounts
-from dpr.types import FloatArray
+from dpr.types import DoubleArray, FloatArray
 from tests.dpr.sparse.contract import random_documents
 
 PARAMETERS = [(1.2, 0.75), (1.5, 0.75), (0.9, 0.4), (2.0, 0.0), (0.1, 0.9)]
 
 
-def dense_weights(counts: TermCounts, weights: FloatArray) -> npt.NDArray[np.float64]:
+def dense_weights(counts: TermCounts, weights: FloatArray) -> DoubleArray:
     """Return the weights as a table of passages by terms, (P, T)."""
     table = np.zeros((len(counts.lengths), len(counts.vocabulary)))
     table[counts.rows, np.repeat(np.arange(len(counts.vocabulary)), counts.document_frequencies)] = weights

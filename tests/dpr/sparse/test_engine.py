@@ -14,21 +14,21 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from dpr.errors import ConfigError, IndexFormatError
 from dpr.sparse import kernel
 from dpr.sparse.counts import TermCounts
-from dpr.sparse.engine import RankArray, SparseEngine, SparseSegment
+from dpr.sparse.engine import SparseEngine, SparseSegment
 from dpr.sparse.scheme import SCHEMES
-from dpr.types import FloatArray, IntArray, SparseIndex, TopK
+from dpr.types import FloatArray, IntArray, RankArray, SparseIndex, TopK
 from tests.dpr.sparse.contract import SparseIndexContract, hits, random_documents
 
 DOCUMENTS = random_documents(300, 40)
 QUESTIONS = [["t1", "t7", "t7"], ["t2", "unheard"], ["t40", "t39", "t38", "t1"], ["t3"]]
 
 
-def engine(counts: TermCounts, scheme: str, id_rank: IntArray | RankArray | None = None) -> SparseEngine:
+def engine(counts: TermCounts, scheme: str, id_rank: RankArray | None = None) -> SparseEngine:
     return SparseEngine([SparseSegment.alone(counts, scheme, id_rank)], scheme)
 
 
 def weighed(
-    counts: TermCounts, weights: FloatArray, id_rank: IntArray | RankArray | None = None, threads: int | None = None
+    counts: TermCounts, weights: FloatArray, id_rank: RankArray | None = None, threads: int | None = None
 ) -> SparseEngine:
     segment = SparseSegment(counts, weights, counts.document_frequencies, id_rank)
     return SparseEngine([segment], threads=threads)

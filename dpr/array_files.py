@@ -14,7 +14,16 @@ from dpr.types import FloatArray
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
-RankArray = npt.NDArray[np.int32]
+
+def create_array(path: Path, scalar: type[Scalar], shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[Scalar]]:
+    """Create an npy file, mapped and writable; call ``flush`` when it is filled.
+
+    Raises:
+        OSError: the disk has no space for it.
+    """
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(scalar), shape=shape)
+    reserve(path)
+    return array
 
 
 def create_vectors(path: Path, passages: int, dimension: int) -> np.memmap[Any, np.dtype[np.float32]]:
@@ -23,9 +32,7 @@ def create_vectors(path: Path, passages: int, dimension: int) -> np.memmap[Any, 
     Raises:
         OSError: the disk has no space for it.
     """
-    vectors = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(passages, dimension))
-    reserve(path)
-    return vectors
+    return create_array(path, np.float32, (passages, dimension))
 
 
 def open_writable_vectors(path: Path, passages: int, dimension: int) -> np.memmap[Any, np.dtype[np.float32]]:
@@ -52,8 +59,8 @@ def save_array(path: Path, array: npt.NDArray[Any]) -> None:
     np.save(path, array, allow_pickle=False)
 
 
-def open_array(path: Path, scalar: type[Scalar], shape: tuple[int, ...]) -> npt.NDArray[Scalar]:
-    """Map an npy file read-only, after checking that it holds what the manifest says.
+def open_array(path: Path, scalar: type[Scalar], shape: tuple[int | None, ...]) -> npt.NDArray[Scalar]:
+    """Map an npy file read-only, after checking that it holds what it should; None in the shape is any length.
 
     Raises:
         IndexFormatError: the file is absent, damaged, or of another shape or type.
@@ -62,9 +69,13 @@ def open_array(path: Path, scalar: type[Scalar], shape: tuple[int, ...]) -> npt.
         array: npt.NDArray[Scalar] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise IndexFormatError(f"{path} cannot be read ({error}); rebuild with dpr-index build") from error
-    if array.dtype != np.dtype(scalar) or array.shape != shape:
+    is_shape = len(array.shape) == len(shape) and all(
+        wanted in (None, length) for wanted, length in zip(shape, array.shape, strict=True)
+    )
+    if array.dtype != np.dtype(scalar) or not is_shape:
+        wanted_shape = ", ".join("any" if length is None else str(length) for length in shape)
         raise IndexFormatError(
-            f"{path} holds {array.dtype} numbers of shape {array.shape}, but the manifest says {np.dtype(scalar)} "
-            f"of shape {shape}; rebuild with dpr-index build"
+            f"{path} holds {array.dtype} numbers of shape {array.shape}, where {np.dtype(scalar)} numbers of shape "
+            f"({wanted_shape}) are due; rebuild with dpr-index build"
         )
     return array

@@ -15,9 +15,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from dpr.results import Answer as Answer
 from dpr.results import Hit as Hit
 from dpr.results import ListScore as ListScore
@@ -25,11 +22,17 @@ from dpr.results import Passage as Passage
 from dpr.results import PassageWindow as PassageWindow
 from dpr.results import Reading as Reading
 from dpr.results import Weighing as Weighing
-
-FloatArray = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
-DoubleArray = npt.NDArray[np.float64]
+from dpr.types.arrays import BoolArray as BoolArray
+from dpr.types.arrays import DoubleArray as DoubleArray
+from dpr.types.arrays import FloatArray as FloatArray
+from dpr.types.arrays import Int32Array as Int32Array
+from dpr.types.arrays import IntArray as IntArray
+from dpr.types.arrays import RankArray as RankArray
+from dpr.types.arrays import WindowArray as WindowArray
+from dpr.types.indexes import PassagePool as PassagePool
+from dpr.types.indexes import PassageRows as PassageRows
+from dpr.types.indexes import SparseIndex as SparseIndex
+from dpr.types.indexes import VectorIndex as VectorIndex
 
 Progress = Callable[[str, int, int | None], None]
 """Called with a stage's name, the units done so far and their total (None: unknown)."""
@@ -177,26 +180,6 @@ class Analyzer(Protocol):
 
     def halves(self, word: str) -> list[tuple[str, ...]]:
         """Return the terms of each way to split a word in two; empty where the analyzer splits no words."""
-
-
-class VectorIndex(Protocol):
-    """Search by inner product over P vectors."""
-
-    def search(self, questions: FloatArray, k: int) -> TopK:
-        """Return the k rows of highest inner product for question vectors (Q, D)."""
-
-
-class SparseIndex(Protocol):
-    """Search by weighted terms over P passages; only passages that share a term with the question are hits."""
-
-    def search(self, questions: Sequence[Sequence[str]], k: int) -> TopK:
-        """Return the k best rows for each question, given as its terms."""
-
-    def frequencies(self, terms: Sequence[str]) -> IntArray:
-        """Return the number of passages that have each term, (terms,)."""
-
-    def coverage(self, questions: Sequence[Sequence[str]], rows: IntArray) -> DoubleArray:
-        """Return how much of each question, given as its terms, the passage of its row covers, (Q,)."""
 
 
 class Retriever(Protocol):
