@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dpr.errors import RequestError
-from dpr.measured import ReadsTokens
 from dpr.types import Candidates, Hit, Passage, Reader, Reading
 
 if TYPE_CHECKING:
@@ -113,8 +112,7 @@ class OpenQA:
         Raises:
             RequestError: the index has no such retriever.
         """
-        opened = self.index.retriever(retriever)
-        tokens = opened.tokens_read(question) if isinstance(opened, ReadsTokens) else None
+        tokens = self.index.retriever(retriever).tokens_read(question)
         return tokens.note("encoder") if tokens else ""
 
     def passages(self, hits: Sequence[Hit]) -> tuple[Passage, ...]:

@@ -84,11 +84,13 @@ class TopK:
     """The best rows for each of Q questions: ``rows`` (Q, k) padded with -1, ``scores`` (Q, k) padded with -inf.
 
     ``windows`` (Q, k, 2): start and end of the window that gave a passage its score, -1 for one that has no windows.
+    ``coverage`` (Q,): how much of each question its best row covers, 0 to 1; None for a list that does not measure it.
     """
 
     rows: IntArray
     scores: FloatArray
     windows: IntArray | None = None
+    coverage: DoubleArray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +126,21 @@ class PassageWindow:
 
 
 @dataclass(frozen=True, slots=True)
+class FirstStage:
+    """What a hit was before reranking, and the reranker's score; None for a hit that the reranker did not read."""
+
+    rank: int
+    score: float
+    reranker_score: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """One retrieved passage, with its rank and score in every list that was asked.
 
     ``weighing`` is that of the question where lists were fused; all hits of a question have the same. ``window`` is the
-    part of a long passage that the dense list matched; None where it matched none.
+    part of a long passage that the dense list matched; None where it matched none. ``first_stage`` is there where hits
+    were reranked; what the lists added makes up its score.
     """
 
     row: int
@@ -138,6 +150,7 @@ class Hit:
     lists: Mapping[str, ListScore]
     weighing: Weighing | None = None
     window: PassageWindow | None = None
+    first_stage: FirstStage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,17 +307,6 @@ class SparseIndex(Protocol):
 
     def coverage(self, questions: Sequence[Sequence[str]], rows: IntArray) -> DoubleArray:
         """Return how much of each question, given as its terms, the passage of its row covers, (Q,)."""
-
-
-class Retriever(Protocol):
-    """Questions in, ranked passages out."""
-
-    @property
-    def name(self) -> str:
-        """The name by which it is chosen: ``dense``, ``bm25``, ``tfidf``, ``hybrid``."""
-
-    def search(self, questions: Sequence[str], k: int) -> list[list[Hit]]:
-        """Return at most k hits for each question, best first."""
 
 
 class Reader(Protocol):

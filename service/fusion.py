@@ -7,7 +7,7 @@ from typing import cast
 
 from dpr.errors import RequestError
 from dpr.search.fusion import Fusion
-from dpr.search.record import HYBRID_LISTS
+from dpr.search.registry import HYBRID_LISTS, RETRIEVERS, choices, fuses
 from dpr.types import Hit
 from service.schemas import FusionMethod, FusionOut, RetrieveRequest, WeighingOut
 from service.settings import RetrieverName
@@ -23,11 +23,11 @@ def fusion_of(request: RetrieveRequest, retriever: RetrieverName, default: Fusio
         RequestError: the retriever fuses nothing, or the weights are for other lists than it fuses.
     """
     given = {name: getattr(request, name) for name in ("fusion", "weights") if getattr(request, name) is not None}
-    if retriever != "hybrid":
+    if not fuses(retriever):
         if not given:
             return None
-        field = next(iter(given))
-        raise RequestError(f"the retriever {retriever} fuses nothing; leave {field} out, or ask hybrid", field=field)
+        field, fusing = next(iter(given)), choices(filter(fuses, RETRIEVERS))
+        raise RequestError(f"the retriever {retriever} fuses nothing; leave {field} out, or ask {fusing}", field=field)
     if not given:
         return default
     fusion = Fusion(request.fusion or Fusion().method, request.weights)

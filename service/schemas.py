@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic_core import PydanticCustomError
 
 from dpr.pipeline import MAX_K, MAX_N_BEST, MAX_QUESTION_CHARACTERS, broken_rule
+from dpr.search.registry import RETRIEVERS, described
 from service.settings import RetrieverName
 
 FusionMethod = Literal["zscore", "minmax", "raw", "rrf"]
@@ -50,7 +51,9 @@ class RetrieveRequest(BaseModel):
     questions: list[Question] | None = Field(
         None, min_length=1, max_length=MAX_BATCH, description="Several questions, computed together."
     )
-    retriever: RetrieverName | None = Field(None, description="Which list to search; the server has a default.")
+    retriever: RetrieverName | None = Field(
+        None, description=f"Which list to search: {described(RETRIEVERS)}; the server has a default."
+    )
     fusion: FusionMethod | None = Field(
         None, description="How the hybrid retriever fuses its lists; the server has a default, with its weights."
     )

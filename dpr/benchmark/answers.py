@@ -25,8 +25,10 @@ from dpr.evaluation.answers import has_answer, has_korean_answer
 from dpr.evaluation.compare import Difference, Interval, compare, mean_interval
 from dpr.evaluation.metrics import Values
 from dpr.reader.extractive.reader import ExtractiveReader, first_passages, verdict
+from dpr.search.contract import Retriever
 from dpr.search.fusion import Fusion
-from dpr.types import Candidates, Example, Progress, Reader, Reading, Retriever, no_progress
+from dpr.search.registry import DEFAULT_RETRIEVER
+from dpr.types import Candidates, Example, Progress, Reader, Reading, no_progress
 
 SINGLE_QUESTIONS = 50
 
@@ -80,7 +82,7 @@ def evaluate(
     ks: Sequence[int],
     rule: str,
     output: Path,
-    retriever: str = "hybrid",
+    retriever: str = DEFAULT_RETRIEVER,
     fusion: Fusion | None = None,
     progress: Progress = no_progress,
     *,

@@ -19,14 +19,15 @@ from dpr.benchmark.report import Cost, FusionUsed, Pool, Report, System, write_r
 from dpr.errors import RequestError
 from dpr.evaluation.metrics import evaluate, recall_curve
 from dpr.evaluation.trec import write_qrels, write_run
+from dpr.search.contract import Retriever
 from dpr.search.fusion import Fusion
-from dpr.types import Example, Hit, Progress, Question, Retriever, no_progress
+from dpr.search.registry import RETRIEVERS, choices, fuses
+from dpr.types import Example, Hit, Progress, Question, no_progress
 
 BATCH_QUESTIONS = 256
 SINGLE_QUESTIONS = 100
 RANKED_METRICS = ("mrr@10", "ndcg@10")
 MIN_DEPTH = 10
-FUSED = "hybrid"
 
 
 class SearchableIndex(Protocol):
@@ -115,13 +116,16 @@ def _depth(ks: Sequence[int]) -> int:
 def _open(index: SearchableIndex, names: Sequence[str], fusion: Fusion | None) -> dict[str, Retriever]:
     if not names:
         raise RequestError("there is no retriever to measure: name at least one, such as bm25", field="retriever")
-    if fusion is not None and FUSED not in names:
-        raise RequestError(f"a fusion is given, but none of {', '.join(names)} fuses; leave it out, or measure {FUSED}")
-    return {name: index.retriever(name, fusion if name == FUSED else None) for name in names}
+    if fusion is not None and not any(map(fuses, names)):
+        fusing = choices(filter(fuses, RETRIEVERS))
+        raise RequestError(
+            f"a fusion is given, but none of {', '.join(names)} fuses; leave it out, or measure {fusing}"
+        )
+    return {name: index.retriever(name, fusion if fuses(name) else None) for name in names}
 
 
 def _fusion_used(names: Sequence[str], fusion: Fusion) -> FusionUsed | None:
-    if FUSED not in names:
+    if not any(map(fuses, names)):
         return None
     return FusionUsed(fusion.method, fusion.weights, fusion.rrf_constant, fusion.missing_rule, fusion.coverage_power)
 

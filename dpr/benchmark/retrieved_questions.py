@@ -10,8 +10,9 @@ import numpy as np
 
 from dpr.errors import DataError
 from dpr.reader.extractive.reader import first_passages
+from dpr.search.contract import Retriever
 from dpr.search.fusion import Fusion
-from dpr.types import Candidates, Example, IntArray, Passage, Progress, Retriever, no_progress
+from dpr.types import Candidates, Example, IntArray, Passage, Progress, no_progress
 
 BATCH_QUESTIONS = 64
 

@@ -26,6 +26,7 @@ from dpr.cli.options import (
 from dpr.config import DEFAULT_READER
 from dpr.console import escape, print_json, visible
 from dpr.errors import ConfigError
+from dpr.search.registry import DEFAULT_RETRIEVER
 
 if TYPE_CHECKING:
     from dpr.pipeline import Answered
@@ -42,7 +43,7 @@ def ask_command(
     question: Annotated[str, typer.Argument(help="The question.")],
     index: IndexOption,
     reader: ReaderOption = str(DEFAULT_READER),
-    retriever: RetrieverOption = "hybrid",
+    retriever: RetrieverOption = DEFAULT_RETRIEVER,
     k: Annotated[int, typer.Option(help="How many passages to read, 1 to 100.")] = 10,
     n_best: Annotated[int, typer.Option(help="How many answers, 1 to 20.")] = 1,
     generator_url: Annotated[

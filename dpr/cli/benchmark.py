@@ -26,6 +26,7 @@ from dpr.cli.options import (
 from dpr.cli.questions import EncodingOption, SkipBadRowsOption
 from dpr.console import print_json, show_progress
 from dpr.data.intake import ReadRules
+from dpr.search.registry import RETRIEVERS, described
 
 
 def benchmark_command(
@@ -33,7 +34,7 @@ def benchmark_command(
     questions: Annotated[str, typer.Option(metavar="SOURCE", help="kind:PATH of questions with gold passages.")],
     output: Annotated[Path, typer.Option(metavar="DIR", help="Folder of report.json, run files and recall.png.")],
     retrievers: Annotated[
-        str, typer.Option(metavar="NAMES", help="Retrievers to compare, with commas between.")
+        str, typer.Option(metavar="NAMES", help=f"Retrievers to compare, with commas between: {described(RETRIEVERS)}.")
     ] = "bm25,tfidf,dense,hybrid",
     k: Annotated[str, typer.Option(metavar="NUMBERS", help="Depths of recall, with commas between.")] = "1,5,20,100",
     fusion: FusionOption = None,

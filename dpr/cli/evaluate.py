@@ -28,6 +28,7 @@ from dpr.cli.questions import EncodingOption, RuleOption, SkipBadRowsOption, lab
 from dpr.config import DEFAULT_READER
 from dpr.console import print_json, show_progress
 from dpr.data.intake import ReadRules
+from dpr.search.registry import DEFAULT_RETRIEVER
 
 
 def evaluate_command(
@@ -39,7 +40,7 @@ def evaluate_command(
         Path, typer.Option(metavar="DIR", help="Folder of report.json, the answers and risk-coverage.png.")
     ],
     reader: ReaderOption = str(DEFAULT_READER),
-    retriever: RetrieverOption = "hybrid",
+    retriever: RetrieverOption = DEFAULT_RETRIEVER,
     k: Annotated[
         str, typer.Option(metavar="NUMBERS", help="How many passages to read, with commas between.")
     ] = "1,5,10,20",

@@ -13,6 +13,7 @@ from rich.table import Table
 from dpr.config import DEFAULT_BASE, DEFAULT_READER
 from dpr.console import cell, escape, print_json
 from dpr.errors import ConfigError
+from dpr.search.registry import RETRIEVERS, described
 
 if TYPE_CHECKING:
     from dpr.search.fusion import Fusion
@@ -21,9 +22,7 @@ if TYPE_CHECKING:
 
 IndexOption = Annotated[Path, typer.Option("--index", metavar="INDEX", help="Folder of the index.")]
 DataOption = Annotated[list[str], typer.Option("--data", metavar="SOURCE", help="kind:PATH of questions; repeatable.")]
-RetrieverOption = Annotated[
-    str, typer.Option("--retriever", metavar="NAME", help="hybrid, dense, bm25, tfidf or rank-bm25.")
-]
+RetrieverOption = Annotated[str, typer.Option("--retriever", metavar="NAME", help=f"{described(RETRIEVERS)}.")]
 FusionOption = Annotated[
     str | None, typer.Option("--fusion", metavar="METHOD", help="How hybrid fuses: zscore, minmax, raw or rrf.")
 ]

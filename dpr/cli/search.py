@@ -20,6 +20,7 @@ from dpr.cli.options import (
     fusion_of,
 )
 from dpr.console import escape, print_json, visible
+from dpr.search.registry import DEFAULT_RETRIEVER
 from dpr.types import Passage, PassageWindow
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 def search_command(
     question: Annotated[str, typer.Argument(help="The question.")],
     index: IndexOption,
-    retriever: RetrieverOption = "hybrid",
+    retriever: RetrieverOption = DEFAULT_RETRIEVER,
     k: Annotated[int, typer.Option(help="How many passages, 1 to 100.")] = 10,
     fusion: FusionOption = None,
     weight: WeightOption = None,

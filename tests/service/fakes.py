@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 from dpr.errors import RequestError
 from dpr.measured import TokensRead
 from dpr.pipeline import OpenQA
+from dpr.search.contract import Retriever
 from dpr.search.fusion import Fusion
 from dpr.search.open import OpenIndex
 from dpr.search.record import DEFAULT_FUSION
@@ -40,7 +41,7 @@ class FakePassages:
         return [PASSAGES[row] for row in rows]
 
 
-class FakeRetriever:
+class FakeRetriever(Retriever):
     """Scores by the number of shared words; without one, a passage is no hit."""
 
     def __init__(self, name: str) -> None:

@@ -12,8 +12,9 @@ import pytest
 from dpr.benchmark.answers import evaluate
 from dpr.benchmark.retrieved_questions import article_groups, retrieve
 from dpr.errors import ConfigError, DataError, RequestError
+from dpr.search.contract import Retriever
 from dpr.search.fusion import Fusion
-from dpr.types import Answer, Candidates, Example, Hit, ListScore, Passage, Question, Reading, Retriever
+from dpr.types import Answer, Candidates, Example, Hit, ListScore, Passage, Question, Reading
 
 PASSAGES = [
     Passage("p0", "nothing here", document_id="d0"),
@@ -32,7 +33,7 @@ class Rows:
         return [PASSAGES[row] for row in rows]
 
 
-class Ordered:
+class Ordered(Retriever):
     """Finds the passages in their order, for whatever question."""
 
     name = "bm25"

@@ -12,8 +12,9 @@ import pytrec_eval
 from dpr.benchmark.retrieval import SINGLE_QUESTIONS, benchmark
 from dpr.errors import MissingDependencyError, RequestError
 from dpr.evaluation.trec import read_qrels, read_run
+from dpr.search.contract import Retriever
 from dpr.search.fusion import Fusion
-from dpr.types import Example, Hit, ListScore, Passage, Question, Retriever
+from dpr.types import Example, Hit, ListScore, Passage, Question
 
 PASSAGES = [Passage(f"p{number:02}", f"passage number {number}") for number in range(30)]
 
@@ -29,7 +30,7 @@ class Pool:
         return next((row for row, passage in enumerate(PASSAGES) if passage.id == passage_id), None)
 
 
-class Misplacing:
+class Misplacing(Retriever):
     """Finds the passage that a question names (``find 7``) at a fixed rank, or beyond every depth."""
 
     def __init__(self, name: str, rank: int) -> None:
