@@ -109,7 +109,10 @@ class FusionUsed:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that a benchmark says, but for the runs themselves; ``depth`` hits were asked of each system."""
+    """Everything that a benchmark says, but for the runs themselves; ``depth`` hits were asked of each system.
+
+    ``reranker`` says what reranked the systems named ``…+rerank``, and the milliseconds that it added to a question.
+    """
 
     systems: Mapping[str, System]
     pool: Pool
@@ -117,6 +120,7 @@ class Report:
     depth: int
     fusion: FusionUsed | None = None
     command: str = ""
+    reranker: Mapping[str, object] | None = None
 
     def as_json(self) -> dict[str, object]:
         """Return the report as JSON values, with the versions and the machine at hand."""
@@ -127,6 +131,7 @@ class Report:
             "notes": self.questions.notes(),
             "depth": self.depth,
             "fusion": _fields(self.fusion) if self.fusion else None,
+            "reranker": self.reranker,
             "command": self.command,
             "versions": versions(),
             "machine": machine(),

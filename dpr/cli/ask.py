@@ -20,13 +20,16 @@ from dpr.cli.options import (
     JsonOption,
     PrecisionOption,
     ReaderOption,
+    RerankDepthOption,
+    RerankOption,
     RetrieverOption,
     fusion_of,
+    rerank_of,
 )
 from dpr.config import DEFAULT_READER
 from dpr.console import escape, print_json, visible
 from dpr.errors import ConfigError
-from dpr.search.registry import DEFAULT_RETRIEVER
+from dpr.search.registry import DEFAULT_RETRIEVER, reranked_name
 
 if TYPE_CHECKING:
     from dpr.pipeline import Answered
@@ -54,6 +57,8 @@ def ask_command(
         str | None, typer.Option(metavar="NAME", help="Name of that model at its address.")
     ] = None,
     fusion_file: FusionFileOption = None,
+    rerank: RerankOption = None,
+    rerank_depth: RerankDepthOption = None,
     encoder: EncoderOption = None,
     precision: PrecisionOption = "auto",
     backend: BackendOption = "auto",
@@ -64,7 +69,8 @@ def ask_command(
     from dpr.reader.extractive.reader import load_reader
     from dpr.search.open import open_index
 
-    fusion = fusion_of(None, None, fusion_file)
+    fusion, options = fusion_of(None, None, fusion_file), rerank_of(rerank, rerank_depth, precision, backend)
+    retriever = reranked_name(retriever) if options else retriever
     with ExitStack() as stack:
         generator = _generator(generator_url, generator_model)
         chosen: Reader = load_reader(reader, precision, backend=backend)
@@ -74,7 +80,7 @@ def ask_command(
             logging.getLogger("dpr.reader.generative.reader").addHandler(logging.NullHandler())
             generator.fallback = chosen
             chosen = generator if as_json else _Aloud(generator)
-        [answered] = OpenQA(open_index(index, encoder_name=encoder), chosen).answer(
+        [answered] = OpenQA(open_index(index, encoder_name=encoder, rerank=options), chosen).answer(
             [question], retriever, k, fusion, n_best
         )
     if as_json:

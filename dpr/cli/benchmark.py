@@ -18,15 +18,18 @@ from dpr.cli.options import (
     FusionOption,
     IndexOption,
     JsonOption,
+    RerankDepthOption,
+    RerankOption,
     WeightOption,
     check_output_folder,
     fusion_of,
     numbers,
+    rerank_of,
 )
 from dpr.cli.questions import EncodingOption, SkipBadRowsOption
 from dpr.console import print_json, show_progress
 from dpr.data.intake import ReadRules
-from dpr.search.registry import RETRIEVERS, described
+from dpr.search.registry import RETRIEVERS, described, reranked_name
 
 
 def benchmark_command(
@@ -40,6 +43,8 @@ def benchmark_command(
     fusion: FusionOption = None,
     weight: WeightOption = None,
     fusion_file: FusionFileOption = None,
+    rerank: RerankOption = None,
+    rerank_depth: RerankDepthOption = None,
     encoder: EncoderOption = None,
     encoding: EncodingOption = "utf-8",
     skip_bad_rows: SkipBadRowsOption = False,
@@ -53,14 +58,17 @@ def benchmark_command(
     check_output_folder(output)
     fused, depths = fusion_of(fusion, weight, fusion_file), numbers("--k", k)
     command = shlex.join(["dpr", *sys.argv[1:]])
-    rules = ReadRules(encoding, skip_bad_rows)
+    rules, options = ReadRules(encoding, skip_bad_rows), rerank_of(rerank, rerank_depth)
+    names = [name.strip() for name in retrievers.split(",") if name.strip()]
+    if options is not None:  # what reranking gains and costs is seen beside the retriever alone
+        names = list(dict.fromkeys(name for plain in names for name in (plain, reranked_name(plain))))
     with show_progress() as progress:
         source = read_examples(questions, rules)
         examples = list(source)
         report = benchmark(
-            open_index(index, encoder_name=encoder),
+            open_index(index, encoder_name=encoder, rerank=options),
             examples,
-            [name.strip() for name in retrievers.split(",") if name.strip()],
+            names,
             depths,
             output,
             fused,

@@ -18,17 +18,20 @@ from dpr.cli.options import (
     JsonOption,
     PrecisionOption,
     ReaderOption,
+    RerankDepthOption,
+    RerankOption,
     RetrieverOption,
     WeightOption,
     check_output_folder,
     fusion_of,
     numbers,
+    rerank_of,
 )
 from dpr.cli.questions import EncodingOption, RuleOption, SkipBadRowsOption, labelled_examples, rule_of, show_metrics
 from dpr.config import DEFAULT_READER
 from dpr.console import print_json, show_progress
 from dpr.data.intake import ReadRules
-from dpr.search.registry import DEFAULT_RETRIEVER
+from dpr.search.registry import DEFAULT_RETRIEVER, reranked_name
 
 
 def evaluate_command(
@@ -48,6 +51,8 @@ def evaluate_command(
     fusion: FusionOption = None,
     weight: WeightOption = None,
     fusion_file: FusionFileOption = None,
+    rerank: RerankOption = None,
+    rerank_depth: RerankDepthOption = None,
     encoder: EncoderOption = None,
     precision: PrecisionOption = "auto",
     backend: BackendOption = "auto",
@@ -62,11 +67,12 @@ def evaluate_command(
 
     check_output_folder(output)
     fused, depths = fusion_of(fusion, weight, fusion_file), numbers("--k", k)
-    rules = ReadRules(encoding, skip_bad_rows)
+    rules, options = ReadRules(encoding, skip_bad_rows), rerank_of(rerank, rerank_depth, precision, backend)
+    retriever = reranked_name(retriever) if options else retriever
     with show_progress() as progress:
         examples = [example for source in questions for example in labelled_examples(source, rules)]
         report, results = evaluate(
-            open_index(index, encoder_name=encoder),
+            open_index(index, encoder_name=encoder, rerank=options),
             load_reader(reader, precision, backend=backend),
             examples,
             depths,

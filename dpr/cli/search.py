@@ -15,16 +15,19 @@ from dpr.cli.options import (
     FusionOption,
     IndexOption,
     JsonOption,
+    RerankDepthOption,
+    RerankOption,
     RetrieverOption,
     WeightOption,
     fusion_of,
+    rerank_of,
 )
 from dpr.console import escape, print_json, visible
-from dpr.search.registry import DEFAULT_RETRIEVER
+from dpr.search.registry import DEFAULT_RETRIEVER, reranked_name
 from dpr.types import Passage, PassageWindow
 
 if TYPE_CHECKING:
-    from dpr.types import Weighing
+    from dpr.types import FirstStage, Weighing
 
 
 def search_command(
@@ -35,6 +38,8 @@ def search_command(
     fusion: FusionOption = None,
     weight: WeightOption = None,
     fusion_file: FusionFileOption = None,
+    rerank: RerankOption = None,
+    rerank_depth: RerankDepthOption = None,
     encoder: EncoderOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -43,7 +48,9 @@ def search_command(
     from dpr.search.open import open_index
 
     fused = fusion_of(fusion, weight, fusion_file)
-    pipeline = OpenQA(open_index(index, encoder_name=encoder), reader=None)
+    options = rerank_of(rerank, rerank_depth)
+    retriever = reranked_name(retriever) if options else retriever
+    pipeline = OpenQA(open_index(index, encoder_name=encoder, rerank=options), reader=None)
     [hits] = pipeline.retrieve([question], retriever, k, fused)
     passages = pipeline.passages(hits)
     if note := pipeline.note(question, retriever):
@@ -53,10 +60,9 @@ def search_command(
         return
     table = Table("rank", "score", "lists", "passage", title=escape(question))
     for hit, passage in zip(hits, passages, strict=True):
-        lists = "\n".join(
-            f"{name}: {_place(entry.rank)} → {entry.contribution:+.3f}" for name, entry in hit.lists.items()
-        )
-        table.add_row(str(hit.rank), f"{hit.score:.3f}", lists, _marked(passage, hit.window))
+        lines = [f"{name}: {_place(entry.rank)} → {entry.contribution:+.3f}" for name, entry in hit.lists.items()]
+        lines += [_told_first_stage(hit.first_stage)] if hit.first_stage else []
+        table.add_row(str(hit.rank), f"{hit.score:.3f}", "\n".join(lines), _marked(passage, hit.window))
     console = Console()
     console.print(table)
     if hits and hits[0].weighing is not None:
@@ -70,6 +76,13 @@ def _told(weighing: Weighing) -> str:
         f"{name} covers {100 * share:.0f} % of the question" for name, share in weighing.coverage.items()
     )
     return f"weights: {weights}" + (f" ({shares})" if shares else "")
+
+
+def _told_first_stage(first_stage: FirstStage) -> str:
+    """Return where a hit stood before reranking, and what the reranker said."""
+    score = first_stage.reranker_score
+    told = "not rescored" if score is None else f"rescored {score:+.3f}"
+    return f"before: rank {first_stage.rank}, {first_stage.score:.3f}; {told}"
 
 
 def _marked(passage: Passage, window: PassageWindow | None) -> str:

@@ -130,6 +130,9 @@ RERANKERS: dict[str, RerankerEntry] = {
 
 DEFAULT_RETRIEVER = "hybrid"
 DEFAULT_RERANKER = "cross-encoder"
+DEFAULT_RERANK_DEPTH = 20
+MAX_RERANK_DEPTH = 100
+"""As deep as ``hybrid`` goes."""
 
 
 def plain_name(name: str) -> str:

@@ -11,13 +11,9 @@ import numpy as np
 from dpr.errors import ConfigError, ModelError
 from dpr.measured import TokensRead
 from dpr.search.contract import Reranker, Retriever
-from dpr.search.registry import DEFAULT_RERANKER, RERANKERS, reranked_name
+from dpr.search.registry import DEFAULT_RERANK_DEPTH, DEFAULT_RERANKER, MAX_RERANK_DEPTH, RERANKERS, reranked_name
 from dpr.search.retrievers import refuse_bad_k
 from dpr.types import FirstStage, Hit, Passage
-
-DEFAULT_DEPTH = 20
-MAX_DEPTH = 100
-"""As deep as ``hybrid`` goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +32,13 @@ class RerankOptions:
     """
 
     model: str
-    depth: int = DEFAULT_DEPTH
+    depth: int = DEFAULT_RERANK_DEPTH
     precision: str = "auto"
     backend: str = "auto"
 
     def __post_init__(self) -> None:
-        if not 1 <= self.depth <= MAX_DEPTH:
-            raise ConfigError(f"the rerank depth is {self.depth}; choose 1 to {MAX_DEPTH}")
+        if not 1 <= self.depth <= MAX_RERANK_DEPTH:
+            raise ConfigError(f"the rerank depth is {self.depth}; choose 1 to {MAX_RERANK_DEPTH}")
         if not self.kind_and_name[1].strip():
             raise ConfigError("the reranker has no name; give its folder or hub name, or leave it out")
 
@@ -85,7 +81,7 @@ class Reranked(Retriever):
         retriever: Retriever,
         reranker: Reranker,
         passages: Callable[[Sequence[int]], Sequence[Passage]],
-        depth: int = DEFAULT_DEPTH,
+        depth: int = DEFAULT_RERANK_DEPTH,
     ) -> None:
         """Wrap a retriever; ``passages`` returns the passages of rows, such as ``PassageStore.get``."""
         self.name = reranked_name(retriever.name)

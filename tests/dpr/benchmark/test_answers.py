@@ -14,6 +14,7 @@ from dpr.benchmark.retrieved_questions import article_groups, retrieve
 from dpr.errors import ConfigError, DataError, RequestError
 from dpr.search.contract import Retriever
 from dpr.search.fusion import Fusion
+from dpr.search.reranking import RerankOptions
 from dpr.types import Answer, Candidates, Example, Hit, ListScore, Passage, Question, Reading
 
 PASSAGES = [
@@ -50,6 +51,7 @@ class Ordered(Retriever):
 
 class Index:
     generation = "000003"
+    rerank: RerankOptions | None = None
     passages = Rows()
 
     def retriever(self, name: str, fusion: Fusion | None = None) -> Retriever:

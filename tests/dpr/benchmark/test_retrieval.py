@@ -14,6 +14,7 @@ from dpr.errors import MissingDependencyError, RequestError
 from dpr.evaluation.trec import read_qrels, read_run
 from dpr.search.contract import Retriever
 from dpr.search.fusion import Fusion
+from dpr.search.reranking import RerankOptions
 from dpr.types import Example, Hit, ListScore, Passage, Question
 
 PASSAGES = [Passage(f"p{number:02}", f"passage number {number}") for number in range(30)]
@@ -60,6 +61,7 @@ class Index:
     generation = "000007"
     passages = Pool()
     fusion = Fusion("zscore", {"dense": 0.2, "bm25": 0.8}, coverage_power=2.0)
+    rerank: RerankOptions | None = None
 
     def __init__(self) -> None:
         self.opened = {
