@@ -24,6 +24,8 @@ from dpr.errors import ConfigError
 from dpr.pipeline import OpenQA
 from dpr.reader.generative.reader import GenerativeReader, open_generator
 from dpr.search.open import open_index
+from dpr.search.registry import reranked_name
+from dpr.search.reranking import RerankOptions
 from dpr.store.generation import read_current
 from dpr.types import Candidates, Encoder, Reader
 from service.errors import BusyError, NotReadyError
@@ -64,7 +66,8 @@ class Engine:
     def of(cls, settings: Settings) -> Engine:
         """Return the engine that the settings describe, not yet loaded."""
         threads = min(settings.max_in_flight, MAX_WAITING) if settings.generator_url else 1
-        return cls(lambda: open_qa(settings), settings.retriever_default, settings.max_in_flight, threads)
+        retriever = reranked_name(settings.retriever_default) if settings.rerank else settings.retriever_default
+        return cls(lambda: open_qa(settings), retriever, settings.max_in_flight, threads)
 
     def start(self) -> None:
         """Begin to load; call it once, with the event loop running."""
@@ -141,7 +144,7 @@ def open_qa(settings: Settings) -> OpenQA:
             settings are wrong.
     """
     generator = _generator(settings)
-    index = open_index(settings.index, encoder=_encoder(settings))
+    index = open_index(settings.index, encoder=_encoder(settings), rerank=_rerank(settings))
     reader = None if settings.no_reader else _reader(settings)
     if generator is None:
         return OpenQA(index, reader)
@@ -164,6 +167,14 @@ def _generator(settings: Settings) -> GenerativeReader | None:
         raise ConfigError("generator_url is set and generator_model is not; set DPR_GENERATOR_MODEL too, or neither")
     key = settings.generator_key.get_secret_value() if settings.generator_key else ""
     return open_generator(settings.generator_url, settings.generator_model, key, settings.generator_timeout_s)
+
+
+def _rerank(settings: Settings) -> RerankOptions | None:
+    if settings.rerank is not None:
+        return RerankOptions(settings.rerank, settings.rerank_depth, settings.precision, settings.backend)
+    if "rerank_depth" in settings.model_fields_set:
+        raise ConfigError("rerank_depth is set and rerank is not; set DPR_RERANK too, or neither")
+    return None
 
 
 def _encoder(settings: Settings) -> Encoder | None:

@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from dpr.config import DEFAULT_READER
 from dpr.errors import ConfigError
-from dpr.search.registry import DEFAULT_RETRIEVER, RETRIEVERS, choices
+from dpr.search.registry import DEFAULT_RERANK_DEPTH, DEFAULT_RETRIEVER, MAX_RERANK_DEPTH, RETRIEVERS, choices
 
 Precision = Literal["auto", "fp32", "bf16"]
 Backend = Literal["auto", "torch", "openvino"]
@@ -63,6 +63,14 @@ class Settings(BaseSettings):
     backend: Backend = Field("auto", description="What runs the models.")
     log_level: LogLevel = Field("info", description="Least severe message that is logged.")
     retriever_default: RetrieverName = Field(DEFAULT_RETRIEVER, description="Retriever of a request that names none.")
+    rerank: str | None = Field(
+        None,
+        min_length=1,
+        description="Reranker of requests that do not decline: a cross-encoder, or KIND:MODEL.",
+    )
+    rerank_depth: int = Field(
+        DEFAULT_RERANK_DEPTH, ge=1, le=MAX_RERANK_DEPTH, description="How many hits the reranker rescores."
+    )
     fusion_file: Path | None = Field(
         None, description="File of dpr tune: how hybrid fuses for a request that does not say, in place of the index's."
     )

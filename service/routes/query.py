@@ -14,14 +14,16 @@ from fastapi import APIRouter, Body, Response
 
 from dpr.pipeline import Answered, OpenQA
 from dpr.search.fusion import Fusion
+from dpr.search.registry import RERANKED, plain_name
 from dpr.types import Answer, Hit, Passage
 from service import examples
 from service.deps import DefaultFusion, EngineOf, SettingsOf
 from service.errors import NoReaderError
-from service.fusion import fusion_of, fusion_out, weighing_out
+from service.fusion import fusion_of, fusion_out, retriever_of, weighing_out
 from service.routes.documented import documented
 from service.schemas import (
     AnswerOut,
+    FirstStageOut,
     HitOut,
     ListScoreOut,
     PassageOut,
@@ -35,7 +37,6 @@ from service.schemas import (
     RetrieveTimings,
     WindowOut,
 )
-from service.settings import RetrieverName
 
 router = APIRouter(prefix="/v1", tags=["questions"])
 
@@ -56,7 +57,7 @@ async def retrieve(
 
     Every hit says where each list ranked it, how it scored there and what that added to its score.
     """
-    retriever = request.retriever or settings.retriever_default
+    retriever = retriever_of(request, settings)
     fusion = fusion_of(request, retriever, default)
     return _json(await engine.run(lambda qa: _retrieve(qa, request, retriever, fusion)))
 
@@ -78,14 +79,14 @@ async def query(
     Where ``is_answered`` is false the reader stands by none of the answers: they are its best guesses. A server with a
     generator writes the answer in ``text``, and the reader answers where the generator fails, as ``note`` then says.
     """
-    retriever = request.retriever or settings.retriever_default
+    retriever = retriever_of(request, settings)
     fusion = fusion_of(request, retriever, default)
     if engine.ready().reader is None:
         raise NoReaderError("this server has no reader; ask /v1/retrieve for passages, or start dpr-serve with one")
     return _json(await engine.run(lambda qa: _query(qa, request, retriever, fusion)))
 
 
-def _retrieve(qa: OpenQA, request: RetrieveRequest, retriever: RetrieverName, fusion: Fusion | None) -> str:
+def _retrieve(qa: OpenQA, request: RetrieveRequest, retriever: str, fusion: Fusion | None) -> str:
     started = time.perf_counter()
     found = qa.retrieve(request.batch, retriever, request.k, fusion)
     retrieved = time.perf_counter()
@@ -103,19 +104,21 @@ def _retrieve(qa: OpenQA, request: RetrieveRequest, retriever: RetrieverName, fu
     )
     return RetrieveResponse(
         generation=qa.index.generation,
-        retriever=retriever,
+        retriever=plain_name(retriever),
+        rerank=retriever.endswith(RERANKED),
         fusion=fusion_out(fusion) if fusion else None,
         timings=timings,
         results=results,
     ).model_dump_json()
 
 
-def _query(qa: OpenQA, request: QueryRequest, retriever: RetrieverName, fusion: Fusion | None) -> str:
+def _query(qa: OpenQA, request: QueryRequest, retriever: str, fusion: Fusion | None) -> str:
     answered = qa.answer(request.batch, retriever, request.k, fusion, request.n_best)
     timings = answered[0].timings
     return QueryResponse(
         generation=qa.index.generation,
-        retriever=retriever,
+        retriever=plain_name(retriever),
+        rerank=retriever.endswith(RERANKED),
         fusion=fusion_out(fusion) if fusion else None,
         timings=QueryTimings(
             retrieve_ms=_rounded(timings.retrieve_ms),
@@ -153,6 +156,7 @@ def _hits(hits: Sequence[Hit], passages: Sequence[Passage]) -> list[HitOut]:
             passage=PassageOut.model_validate(passage),
             lists={name: ListScoreOut.model_validate(part) for name, part in hit.lists.items()},
             window=WindowOut.model_validate(hit.window) if hit.window else None,
+            first_stage=FirstStageOut.model_validate(hit.first_stage) if hit.first_stage else None,
         )
         for hit, passage in zip(hits, passages, strict=True)
     ]

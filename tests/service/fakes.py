@@ -16,6 +16,7 @@ from dpr.search.contract import Retriever
 from dpr.search.fusion import Fusion
 from dpr.search.open import OpenIndex
 from dpr.search.record import DEFAULT_FUSION
+from dpr.search.reranking import RerankOptions
 from dpr.store.manifest import AnalyzerRecord, DenseRecord, EncoderRecord
 from dpr.types import Answer, Candidates, Hit, ListScore, Passage, Reader, Reading
 from service.app import create_app
@@ -82,6 +83,7 @@ class FakeIndex:
     passages = FakePassages()
     names = ("dense", "bm25", "hybrid")
     fusion = DEFAULT_FUSION
+    rerank: RerankOptions | None = None
 
     def retriever(self, name: str, fusion: Fusion | None = None) -> FakeRetriever:
         if name not in self.names:
