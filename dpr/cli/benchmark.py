@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -30,6 +30,9 @@ from dpr.cli.questions import EncodingOption, SkipBadRowsOption
 from dpr.console import print_json, show_progress
 from dpr.data.intake import ReadRules
 from dpr.search.registry import RETRIEVERS, described, reranked_name
+
+if TYPE_CHECKING:
+    from dpr.benchmark.report import Report
 
 
 def benchmark_command(
@@ -59,16 +62,13 @@ def benchmark_command(
     fused, depths = fusion_of(fusion, weight, fusion_file), numbers("--k", k)
     command = shlex.join(["dpr", *sys.argv[1:]])
     rules, options = ReadRules(encoding, skip_bad_rows), rerank_of(rerank, rerank_depth)
-    names = [name.strip() for name in retrievers.split(",") if name.strip()]
-    if options is not None:  # what reranking gains and costs is seen beside the retriever alone
-        names = list(dict.fromkeys(name for plain in names for name in (plain, reranked_name(plain))))
     with show_progress() as progress:
         source = read_examples(questions, rules)
         examples = list(source)
         report = benchmark(
             open_index(index, encoder_name=encoder, rerank=options),
             examples,
-            names,
+            _systems(retrievers, is_reranked=options is not None),
             depths,
             output,
             fused,
@@ -79,7 +79,12 @@ def benchmark_command(
         )
     if as_json:
         print_json(report.as_json())
-        return
+    else:
+        _show(report)
+        Console(stderr=True).print(f"report, run files and recall.png are in {output}")
+
+
+def _show(report: Report) -> None:
     head, *rows = report.table()
     columns = [name.replace("@", "\n@").replace("/", "\nper ").replace(" ms", "\nms") for name in head]
     table = Table(
@@ -94,4 +99,11 @@ def benchmark_command(
     Console().print(table)
     for note in report.questions.notes():
         Console(stderr=True).print(note)
-    Console(stderr=True).print(f"report, run files and recall.png are in {output}")
+
+
+def _systems(retrievers: str, *, is_reranked: bool) -> list[str]:
+    """Return the names of what is measured: each retriever, and beside it the same reranked."""
+    names = [name.strip() for name in retrievers.split(",") if name.strip()]
+    if not is_reranked:
+        return names
+    return list(dict.fromkeys(name for plain in names for name in (plain, reranked_name(plain))))
