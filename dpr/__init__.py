@@ -35,6 +35,7 @@ __all__ = [
     "Passage",
     "Question",
     "Reading",
+    "RerankOptions",
     "RetrievalOptions",
     "__version__",
     "add_passages",
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from dpr.reader.extractive.reader import load_reader
     from dpr.results import Answer, Answered, Hit, Passage, Reading
     from dpr.search.fusion import Fusion
+    from dpr.search.reranking import RerankOptions
     from dpr.types import EncoderOptions, Example, Question
     from index_builder.from_python import (
         Bm25Options,
@@ -82,6 +84,7 @@ _MODULES = {
     "dpr.reader.extractive.reader": ("load_reader",),
     "dpr.results": ("Answer", "Answered", "Hit", "Passage", "Reading"),
     "dpr.search.fusion": ("Fusion",),
+    "dpr.search.reranking": ("RerankOptions",),
     "dpr.types": ("EncoderOptions", "Example", "Question"),
     "index_builder.from_python": (
         "Bm25Options",

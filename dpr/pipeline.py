@@ -14,15 +14,16 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, overload
 
 from dpr.errors import RequestError
-from dpr.measured import ReadsTokens
 from dpr.questions import MAX_K, MAX_N_BEST, check_questions, check_range
 from dpr.results import Answered, Timings
 from dpr.search.lazy import Lazy
+from dpr.search.registry import DEFAULT_RETRIEVER, plain_name, reranked_name
 from dpr.types import Candidates, Hit, Passage, Reader, Reading
 
 if TYPE_CHECKING:
     from dpr.search.fusion import Fusion
     from dpr.search.open import OpenIndex
+    from dpr.search.reranking import RerankOptions
 
 Questions = list[str] | tuple[str, ...]
 
@@ -34,10 +35,17 @@ class RetrievalOptions:
     Attributes:
         retriever: the name of one of the index's retrievers.
         fusion: how ``hybrid`` fuses; None: as the index has on record.
+        rerank: what reranks the retriever's hits; None: nothing.
     """
 
-    retriever: str = "hybrid"
+    retriever: str = DEFAULT_RETRIEVER
     fusion: Fusion | None = None
+    rerank: RerankOptions | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the retriever that is asked, with ``+rerank`` where its hits are reranked."""
+        return reranked_name(self.retriever) if self.rerank else self.retriever
 
 
 class Generator(Reader, Protocol):
@@ -117,13 +125,15 @@ class QA:
         return reader
 
     def load(self) -> None:
-        """Load encoder and reader now, rather than when they are first needed.
+        """Load encoder, reranker and reader now, rather than when they are first needed.
 
         Raises:
             DPRError: one of them cannot be loaded, or the encoder is not the index's.
         """
         if self.index.manifest.encoder is not None:
             self.index.parts.encoder()
+        if self.retrieval.rerank is not None:
+            self.index.retriever(self.retrieval.name)
         if self._local is not None:
             self._local.open_reader()
 
@@ -155,8 +165,8 @@ class QA:
             return self.retrieve([questions], k=k, retriever=retriever, fusion=fusion)[0]
         check_questions(questions)
         check_range("k", k, MAX_K)
-        name = self.retrieval.retriever if retriever is None else retriever
-        if fusion is None and name == self.retrieval.retriever:
+        name = self.retrieval.name if retriever is None else retriever
+        if fusion is None and plain_name(name) == plain_name(self.retrieval.retriever):
             fusion = self.retrieval.fusion
         with self._lock:
             opened_retriever = self.index.retriever(name, fusion)
@@ -170,8 +180,8 @@ class QA:
             RequestError: the index has no such retriever.
         """
         with self._lock:
-            opened_retriever = self.index.retriever(self.retrieval.retriever if retriever is None else retriever)
-            tokens = opened_retriever.tokens_read(question) if isinstance(opened_retriever, ReadsTokens) else None
+            opened_retriever = self.index.retriever(self.retrieval.name if retriever is None else retriever)
+            tokens = opened_retriever.tokens_read(question)
         return tokens.note("encoder") if tokens else ""
 
     @overload

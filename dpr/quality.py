@@ -79,7 +79,7 @@ def evaluate(
     depths = sorted(set(ks))
     options, excluded = qa.retrieval, max(len(example.excluded_ids) for example in examples)
     depth = max(*depths, MIN_DEPTH) + excluded
-    asked = retrieve(qa.index, examples, options.retriever, depth, options.fusion, progress)
+    asked = retrieve(qa.index, examples, options.name, depth, options.fusion, progress)
     return Evaluation(
         len(examples), _judge_retrieval(qa, asked, depths), _judge_answers(qa, asked, depths, rule, progress)
     )

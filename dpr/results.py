@@ -96,13 +96,23 @@ class PassageWindow:
     end: int
 
 
+@dataclass(frozen=True, slots=True)
+class FirstStage:
+    """What a hit was before reranking, and the reranker's score; None for a hit that the reranker did not read."""
+
+    rank: int
+    score: float
+    reranker_score: float | None
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Hit:
     """One retrieved passage, with its rank and score in every list that was asked.
 
     ``weighing`` is that of the question where lists were fused; all hits of a question have the same. ``window`` is the
-    part of a long passage that the dense list matched; None where it matched none. ``passage`` is there in the hits of
-    `dpr.pipeline.QA`; a retriever alone gives the ``row`` of the passage.
+    part of a long passage that the dense list matched; None where it matched none. ``first_stage`` is there where hits
+    were reranked; what the lists added makes up its score. ``passage`` is there in the hits of `dpr.pipeline.QA`; a
+    retriever alone gives the ``row`` of the passage.
     """
 
     row: int
@@ -112,6 +122,7 @@ class Hit:
     lists: Mapping[str, ListScore]
     weighing: Weighing | None = None
     window: PassageWindow | None = None
+    first_stage: FirstStage | None = None
     passage: Passage | None = None
 
     @property
@@ -136,6 +147,7 @@ class Hit:
             "passage": self.passage.to_dict() if self.passage else {"id": self.passage_id},
             "lists": {name: asdict(score) for name, score in self.lists.items()},
             "window": asdict(self.window) if self.window else None,
+            "first_stage": asdict(self.first_stage) if self.first_stage else None,
         }
 
 

@@ -41,6 +41,10 @@ def serve(
     retriever_default: Annotated[
         str | None, typer.Option(help="Retriever of requests that name none. [default: hybrid]")
     ] = None,
+    rerank: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Reranker: a cross-encoder, or KIND:MODEL. [default: none]")
+    ] = None,
+    rerank_depth: Annotated[int | None, typer.Option(help="Hits that it rescores, 1 to 100. [default: 20]")] = None,
     fusion_file: Annotated[
         Path | None, typer.Option(help="How hybrid fuses, as dpr tune wrote it. [default: the index's own]")
     ] = None,

@@ -25,6 +25,8 @@ from dpr.errors import ConfigError
 from dpr.opening import GeneratorOptions
 from dpr.opening import open_qa as open_pipeline
 from dpr.pipeline import QA, RetrievalOptions
+from dpr.search.registry import DEFAULT_RETRIEVER, reranked_name
+from dpr.search.reranking import RerankOptions
 from dpr.types import Candidates
 from service.errors import BusyError, NotReadyError
 from service.settings import Settings
@@ -50,7 +52,7 @@ class Engine:
     """
 
     def __init__(
-        self, load: Callable[[], QA], retriever: str = "hybrid", max_in_flight: int = 32, threads: int = 1
+        self, load: Callable[[], QA], retriever: str = DEFAULT_RETRIEVER, max_in_flight: int = 32, threads: int = 1
     ) -> None:
         self._load = load
         self._retriever = retriever
@@ -63,7 +65,8 @@ class Engine:
     def of(cls, settings: Settings) -> Engine:
         """Return the engine that the settings describe, not yet loaded."""
         threads = min(settings.max_in_flight, MAX_WAITING) if settings.generator_url else 1
-        return cls(lambda: open_qa(settings), settings.retriever_default, settings.max_in_flight, threads)
+        retriever = reranked_name(settings.retriever_default) if settings.rerank else settings.retriever_default
+        return cls(lambda: open_qa(settings), retriever, settings.max_in_flight, threads)
 
     def start(self) -> None:
         """Begin to load; call it once, with the event loop running."""
@@ -133,7 +136,7 @@ class Engine:
 
 
 def open_qa(settings: Settings) -> QA:
-    """Open the index that the settings name, and load its encoder and the reader.
+    """Open the index that the settings name, and load its encoder, the reranker and the reader.
 
     Raises:
         DPRError: the index is absent or damaged, a model cannot be loaded or is not the index's, or the generator's
@@ -144,7 +147,7 @@ def open_qa(settings: Settings) -> QA:
         encoder=settings.encoder,
         reader=None if settings.no_reader else settings.reader,
         generator=_generator(settings),
-        retrieval=RetrievalOptions(settings.retriever_default),
+        retrieval=RetrievalOptions(settings.retriever_default, rerank=_rerank(settings)),
         compute=ComputeOptions(settings.precision, settings.backend),
     )
     qa.load()
@@ -160,3 +163,11 @@ def _generator(settings: Settings) -> GeneratorOptions | None:
         raise ConfigError("generator_url is set and generator_model is not; set DPR_GENERATOR_MODEL too, or neither")
     key = settings.generator_key.get_secret_value() if settings.generator_key else ""
     return GeneratorOptions(settings.generator_url, settings.generator_model, key, settings.generator_timeout_s)
+
+
+def _rerank(settings: Settings) -> RerankOptions | None:
+    if settings.rerank is not None:
+        return RerankOptions(settings.rerank, settings.rerank_depth)
+    if "rerank_depth" in settings.model_fields_set:
+        raise ConfigError("rerank_depth is set and rerank is not; set DPR_RERANK too, or neither")
+    return None

@@ -16,12 +16,27 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from dpr.errors import DPRError, GeneratorError, GeneratorTimeoutError, InputError, RequestError
+from service.schemas import Model
 
 logger = logging.getLogger(__name__)
 
 MAX_FIELD_CHARACTERS = 80
 REQUEST_ID_HEADER = "X-Request-ID"
 UNEXPECTED = 500
+
+
+class ErrorOut(Model):
+    """What went wrong: a code for programs, a sentence for people, and the field to blame, if one is."""
+
+    code: str
+    message: str
+    field: str | None
+
+
+class ErrorResponse(Model):
+    """The shape of every error."""
+
+    error: ErrorOut
 
 
 class NotReadyError(DPRError):
@@ -80,6 +95,7 @@ INVALID_FIELDS: Mapping[str, tuple[str, str]] = {
     "string_type": ("wrong_type", "{field} has the wrong type; send a string"),
     "int_type": ("wrong_type", "{field} has the wrong type; send a whole number"),
     "float_type": ("wrong_type", "{field} has the wrong type; send a number"),
+    "bool_type": ("wrong_type", "{field} has the wrong type; send true or false"),
     "list_type": ("wrong_type", "{field} has the wrong type; send a list"),
     "dict_type": ("wrong_type", "{field} has the wrong type; send an object"),
     "model_attributes_type": ("wrong_type", "{field} is not a JSON object; send one, as application/json"),

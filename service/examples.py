@@ -22,6 +22,7 @@ HIT: dict[str, Any] = {
         "bm25": {"rank": 1, "score": 11.4, "contribution": 0.92},
     },
     "window": None,
+    "first_stage": None,
 }
 
 FUSION: dict[str, Any] = {
@@ -36,6 +37,7 @@ WEIGHING: dict[str, Any] = {"weights": {"dense": 0.42, "bm25": 0.58}, "coverage"
 RETRIEVE_RESPONSE: dict[str, Any] = {
     "generation": "000001",
     "retriever": "hybrid",
+    "rerank": False,
     "fusion": FUSION,
     "timings": {"retrieve_ms": 6.1, "total_ms": 6.4},
     "results": [{"question": "Who created Hangul?", "hits": [HIT], "weighing": WEIGHING, "note": None}],
@@ -109,6 +111,8 @@ INFO: dict[str, Any] = {
     "retriever_default": "hybrid",
     "fusion_default": FUSION,
     "fusions": {"rrf": "a passage absent from a list gets nothing from it"},
+    "reranker": None,
+    "rerank_depth": None,
     "reader": "reader-small-ko-en",
     "generator": None,
     "limits": {

@@ -1,4 +1,4 @@
-"""How ``hybrid`` fuses here: the server's default, what a request asks for instead, and how a response tells it."""
+"""Which retriever a request is for and how it fuses: the server's defaults, what a request asks for, how it is told."""
 
 from __future__ import annotations
 
@@ -7,13 +7,26 @@ from typing import cast
 
 from dpr.errors import RequestError
 from dpr.search.fusion import Fusion
-from dpr.search.record import HYBRID_LISTS
+from dpr.search.registry import HYBRID_LISTS, RETRIEVERS, choices, fuses, reranked_name
 from dpr.types import Hit
 from service.schemas import FusionMethod, FusionOut, RetrieveRequest, WeighingOut
-from service.settings import RetrieverName
+from service.settings import Settings
 
 
-def fusion_of(request: RetrieveRequest, retriever: RetrieverName, default: Fusion) -> Fusion | None:
+def retriever_of(request: RetrieveRequest, settings: Settings) -> str:
+    """Return the name of the retriever for a request, with ``+rerank`` where its hits are to be reranked.
+
+    Raises:
+        RequestError: it asks to rerank, and this server has no reranker.
+    """
+    name = request.retriever or settings.retriever_default
+    if request.rerank and settings.rerank is None:
+        raise RequestError("this server has no reranker; leave rerank out, or start dpr-serve with --rerank", "rerank")
+    has_reranker = settings.rerank is not None
+    return reranked_name(name) if (has_reranker if request.rerank is None else request.rerank) else name
+
+
+def fusion_of(request: RetrieveRequest, retriever: str, default: Fusion) -> Fusion | None:
     """Return how to fuse for a request, None for a retriever of one list, which refuses to be told.
 
     A request that names a method or weights gets just these, the same for every question: weights that were fitted for
@@ -23,11 +36,11 @@ def fusion_of(request: RetrieveRequest, retriever: RetrieverName, default: Fusio
         RequestError: the retriever fuses nothing, or the weights are for other lists than it fuses.
     """
     given = {name: getattr(request, name) for name in ("fusion", "weights") if getattr(request, name) is not None}
-    if retriever != "hybrid":
+    if not fuses(retriever):
         if not given:
             return None
-        field = next(iter(given))
-        raise RequestError(f"the retriever {retriever} fuses nothing; leave {field} out, or ask hybrid", field=field)
+        field, fusing = next(iter(given)), choices(filter(fuses, RETRIEVERS))
+        raise RequestError(f"the retriever {retriever} fuses nothing; leave {field} out, or ask {fusing}", field=field)
     if not given:
         return default
     fusion = Fusion(request.fusion or Fusion().method, request.weights)

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic_core import PydanticCustomError
 
 from dpr.questions import MAX_K, MAX_N_BEST, MAX_QUESTION_CHARACTERS, broken_rule
+from dpr.search.registry import RETRIEVERS, described
 from service.settings import RetrieverName
 
 FusionMethod = Literal["zscore", "minmax", "raw", "rrf"]
@@ -49,7 +50,9 @@ class RetrieveRequest(BaseModel):
     questions: list[Question] | None = Field(
         None, min_length=1, max_length=MAX_BATCH, description="Several questions, computed together."
     )
-    retriever: RetrieverName | None = Field(None, description="Which list to search; the server has a default.")
+    retriever: RetrieverName | None = Field(
+        None, description=f"Which list to search: {described(RETRIEVERS)}; the server has a default."
+    )
     fusion: FusionMethod | None = Field(
         None, description="How the hybrid retriever fuses its lists; the server has a default, with its weights."
     )
@@ -57,6 +60,9 @@ class RetrieveRequest(BaseModel):
         None,
         max_length=MAX_LISTS,
         description="Weight of each list of the hybrid retriever; equal where fusion is given without them.",
+    )
+    rerank: bool | None = Field(
+        None, description="Rescore the first hits; by default, where the server has a reranker."
     )
     k: int = Field(DEFAULT_K, ge=1, le=MAX_K, description="Passages to retrieve for each question.")
 
@@ -110,6 +116,14 @@ class WindowOut(Model):
     end: int
 
 
+class FirstStageOut(Model):
+    """A hit before reranking, and the reranker's score of it; null where the reranker did not read the hit."""
+
+    rank: int
+    score: float
+    reranker_score: float | None
+
+
 class HitOut(Model):
     """A retrieved passage with its rank and score in every list that was asked."""
 
@@ -119,6 +133,9 @@ class HitOut(Model):
     lists: dict[str, ListScoreOut]
     window: WindowOut | None = Field(
         None, description="The part of a long passage that the dense list matched; null where there is none."
+    )
+    first_stage: FirstStageOut | None = Field(
+        None, description="Where the hit stood before it was reranked; null where nothing reranked."
     )
 
 
@@ -208,22 +225,25 @@ class QueryTimings(RetrieveTimings):
     read_ms: float
 
 
-class RetrieveResponse(Model):
-    """The passages of each question, in the order asked."""
+class RetrievedBy(Model):
+    """What found the passages of a response."""
 
     generation: str = Field(description="The index generation that answered.")
     retriever: RetrieverName
+    rerank: bool = Field(description="Whether the reranker rescored the first hits.")
     fusion: FusionOut | None
+
+
+class RetrieveResponse(RetrievedBy):
+    """The passages of each question, in the order asked."""
+
     timings: RetrieveTimings
     results: list[RetrieveResult]
 
 
-class QueryResponse(Model):
+class QueryResponse(RetrievedBy):
     """The answers and passages of each question, in the order asked."""
 
-    generation: str = Field(description="The index generation that answered.")
-    retriever: RetrieverName
-    fusion: FusionOut | None
     timings: QueryTimings
     results: list[QueryResult]
 
@@ -267,6 +287,8 @@ class InfoResponse(Model):
     retriever_default: RetrieverName
     fusion_default: FusionOut = Field(description="How hybrid fuses for a request without fusion and weights.")
     fusions: dict[str, str] = Field(description="Each fusion method and its rule for a passage absent from a list.")
+    reranker: str | None = Field(description="The model that rescores the first hits; null where none does.")
+    rerank_depth: int | None = Field(description="How many hits it rescores.")
     reader: str | None = Field(description="What finds answer spans; null for a server that has none.")
     generator: str | None = Field(description="The chat model that writes the answers; null where none does.")
     limits: Limits
@@ -292,17 +314,3 @@ class WelcomeResponse(Model):
     version: str
     documentation: str
     openapi: str
-
-
-class ErrorOut(Model):
-    """What went wrong: a code for programs, a sentence for people, and the field to blame, if one is."""
-
-    code: str
-    message: str
-    field: str | None
-
-
-class ErrorResponse(Model):
-    """The shape of every error."""
-
-    error: ErrorOut

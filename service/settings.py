@@ -7,15 +7,16 @@ length, ``k``, batch size) are not settings: they are the same for every server 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_core import PydanticKnownError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from dpr.config import DEFAULT_READER
 from dpr.errors import ConfigError
+from dpr.search.registry import DEFAULT_RERANK_DEPTH, DEFAULT_RETRIEVER, MAX_RERANK_DEPTH, RETRIEVERS, choices
 
-RetrieverName = Literal["dense", "bm25", "tfidf", "rank-bm25", "hybrid"]
 Precision = Literal["auto", "fp32", "bf16"]
 Backend = Literal["auto", "torch", "openvino"]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -25,6 +26,20 @@ SECRETS = frozenset({"generator_key"})
 """Settings that are environment variables alone: other users of a machine can read a command's options."""
 
 MIB = 1024 * 1024
+
+
+def _retriever_name(name: str) -> str:
+    if any("\ud800" <= letter <= "\udfff" for letter in name):
+        raise PydanticKnownError("string_unicode")
+    if name not in RETRIEVERS:
+        raise PydanticKnownError("literal_error", {"expected": choices(map(repr, RETRIEVERS))})
+    return name
+
+
+RetrieverName = Annotated[
+    str, AfterValidator(_retriever_name), Field(json_schema_extra=lambda schema: schema.update(enum=list(RETRIEVERS)))
+]
+"""A name of `dpr.search.registry.RETRIEVERS`."""
 
 
 class Settings(BaseSettings):
@@ -47,7 +62,15 @@ class Settings(BaseSettings):
     precision: Precision = Field("auto", description="Arithmetic of the models.")
     backend: Backend = Field("auto", description="What runs the models.")
     log_level: LogLevel = Field("info", description="Least severe message that is logged.")
-    retriever_default: RetrieverName = Field("hybrid", description="Retriever of a request that names none.")
+    retriever_default: RetrieverName = Field(DEFAULT_RETRIEVER, description="Retriever of a request that names none.")
+    rerank: str | None = Field(
+        None,
+        min_length=1,
+        description="Reranker of requests that do not decline: a cross-encoder, or KIND:MODEL.",
+    )
+    rerank_depth: int = Field(
+        DEFAULT_RERANK_DEPTH, ge=1, le=MAX_RERANK_DEPTH, description="How many hits the reranker rescores."
+    )
     fusion_file: Path | None = Field(
         None, description="File of dpr tune: how hybrid fuses for a request that does not say, in place of the index's."
     )

@@ -19,9 +19,9 @@ def make_bert(tiny_checkpoint: Path, folder: Path, seed: int, **changes: Any) ->
     return _saved(BertModel(config), tiny_checkpoint, folder)
 
 
-def make_cross_encoder(tiny_checkpoint: Path, folder: Path, labels: int = 1) -> Path:
+def make_cross_encoder(tiny_checkpoint: Path, folder: Path, labels: int = 1, **changes: Any) -> Path:
     """Save a sequence classifier whose scores differ a good deal from pair to pair."""
-    config = BertConfig.from_pretrained(tiny_checkpoint, num_labels=labels, initializer_range=0.3)
+    config = BertConfig.from_pretrained(tiny_checkpoint, num_labels=labels, initializer_range=0.3, **changes)
     torch.manual_seed(7)
     return _saved(BertForSequenceClassification(config), tiny_checkpoint, folder)
 

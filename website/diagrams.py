@@ -46,7 +46,7 @@ QUESTION = (
     Row((Stage("Give the request an id, limit its size", ("service/middleware.py",)),), "JSON"),
     Row((Stage("Check fields and limits", ("service/schemas.py", "service/routes/query.py")),), "QueryRequest"),
     Row((Stage("Take a permit, or refuse with 503; compute in the engine's thread", ("service/engine.py",)),), "work"),
-    Row((Stage("OpenQA.answer: check the questions, retrieve, read", ("dpr/pipeline.py",)),), "questions"),
+    Row((Stage("QA.answer: check the questions, retrieve, read", ("dpr/pipeline.py",)),), "questions"),
     Row(
         (
             Stage("BM25: terms, postings", ("dpr/text/registry.py", "dpr/sparse/engine.py")),

@@ -25,8 +25,10 @@ from dpr.evaluation.answers import has_answer, has_korean_answer
 from dpr.evaluation.compare import Difference, Interval, compare, mean_interval
 from dpr.evaluation.metrics import Values
 from dpr.reader.extractive.reader import ExtractiveReader, first_passages, verdict
+from dpr.search.contract import Retriever
 from dpr.search.fusion import Fusion
-from dpr.types import Candidates, Example, Progress, Reader, Reading, Retriever, no_progress
+from dpr.search.registry import DEFAULT_RETRIEVER, RERANKED
+from dpr.types import Candidates, Example, Progress, Reader, Reading, no_progress
 from dpr.versions import library_versions
 
 SINGLE_QUESTIONS = 50
@@ -81,7 +83,7 @@ def evaluate(
     ks: Sequence[int],
     rule: str,
     output: Path,
-    retriever: str = "hybrid",
+    retriever: str = DEFAULT_RETRIEVER,
     fusion: Fusion | None = None,
     progress: Progress = no_progress,
     *,
@@ -100,7 +102,7 @@ def evaluate(
         ks: the numbers of passages.
         rule: the official rule that answers are judged by, see ``ANSWER_RULES``.
         output: the folder to write into, made where it is absent.
-        retriever: the name of the index's retriever.
+        retriever: the name of the index's retriever, with ``+rerank`` where its hits are to be reranked.
         fusion: how ``hybrid`` fuses; None for the index's own.
         progress: told of every batch of questions.
         source: where the questions come from, for the report.
@@ -126,6 +128,7 @@ def evaluate(
     named = {f"{retriever} k={k}": result for k, result in results.items()}
     report = {
         **_facts(reader, rule, source, len(examples), index.generation, command),
+        "reranker": index.rerank.as_json() if index.rerank and retriever.endswith(RERANKED) else None,
         "systems": {name: result.as_json() for name, result in named.items()},
     }
     _write(output, report, named)

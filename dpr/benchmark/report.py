@@ -96,7 +96,10 @@ class FusionUsed:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that a benchmark says, but for the runs themselves; ``depth`` hits were asked of each system."""
+    """Everything that a benchmark says, but for the runs themselves; ``depth`` hits were asked of each system.
+
+    ``reranker`` says what reranked the systems named ``…+rerank``, and the milliseconds that it added to a question.
+    """
 
     systems: Mapping[str, System]
     pool: Pool
@@ -104,6 +107,7 @@ class Report:
     depth: int
     fusion: FusionUsed | None = None
     command: str = ""
+    reranker: Mapping[str, object] | None = None
 
     def as_json(self) -> dict[str, object]:
         """Return the report as JSON values, with the versions and the machine at hand."""
@@ -114,6 +118,7 @@ class Report:
             "notes": self.questions.notes(),
             "depth": self.depth,
             "fusion": _fields(self.fusion) if self.fusion else None,
+            "reranker": self.reranker,
             "command": self.command,
             "versions": library_versions(),
             "machine": machine(),

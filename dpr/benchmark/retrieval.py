@@ -7,7 +7,7 @@ retriever, so that any evaluation tool of the field can check the numbers.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -19,14 +19,16 @@ from dpr.benchmark.report import Cost, FusionUsed, Pool, Report, System, write_r
 from dpr.errors import RequestError
 from dpr.evaluation.metrics import evaluate, recall_curve
 from dpr.evaluation.trec import write_qrels, write_run
+from dpr.search.contract import Retriever
 from dpr.search.fusion import Fusion
-from dpr.types import Example, Hit, PassagePool, Progress, Question, Retriever, no_progress
+from dpr.search.registry import RERANKED, RETRIEVERS, choices, fuses, plain_name
+from dpr.search.reranking import RerankOptions
+from dpr.types import Example, Hit, PassagePool, Progress, Question, no_progress
 
 BATCH_QUESTIONS = 256
 SINGLE_QUESTIONS = 100
 RANKED_METRICS = ("mrr@10", "ndcg@10")
 MIN_DEPTH = 10
-FUSED = "hybrid"
 
 
 class SearchableIndex(Protocol):
@@ -44,8 +46,12 @@ class SearchableIndex(Protocol):
     def fusion(self) -> Fusion:
         """How ``hybrid`` fuses where it is not told."""
 
+    @property
+    def rerank(self) -> RerankOptions | None:
+        """What reranks the hits of retrievers whose name ends in ``+rerank``."""
+
     def retriever(self, name: str, fusion: Fusion | None = None) -> Retriever:
-        """Return a retriever by its name; a fusion goes to ``hybrid`` alone."""
+        """Return a retriever by its name; a fusion goes to those alone that fuse."""
 
 
 def benchmark(
@@ -68,7 +74,7 @@ def benchmark(
     Args:
         index: the open index.
         examples: questions with their gold passages.
-        retrievers: names of the index's retrievers, in the order of the report.
+        retrievers: names of the index's retrievers, with ``+rerank`` for reranked ones, in the order of the report.
         ks: depths of recall@k; max(ks), and at least 10, hits are asked for.
         output: the folder to write into, made where it is absent.
         fusion: how ``hybrid`` fuses; None for the index's own.
@@ -100,7 +106,8 @@ def benchmark(
         curves[name] = recall_curve(ranked, judged.qrels, depth)
     pool = Pool(len(index.passages), index.generation)
     asked = judged.question_set(source, without_text)
-    report = Report(systems, pool, asked, depth, _fusion_used(retrievers, fusion or index.fusion), command)
+    fusion_used = _fusion_used(retrievers, fusion or index.fusion)
+    report = Report(systems, pool, asked, depth, fusion_used, command, _reranker_used(systems, index.rerank))
     draw_recall(output / "recall.png", curves, ks, f"{asked.count:,} questions, {pool.passages:,} passages")
     write_report(output / "report.json", report)
     return report
@@ -115,15 +122,31 @@ def _depth(ks: Sequence[int]) -> int:
 def _open(index: SearchableIndex, names: Sequence[str], fusion: Fusion | None) -> dict[str, Retriever]:
     if not names:
         raise RequestError("there is no retriever to measure: name at least one, such as bm25", field="retriever")
-    if fusion is not None and FUSED not in names:
-        raise RequestError(f"a fusion is given, but none of {', '.join(names)} fuses; leave it out, or measure {FUSED}")
-    return {name: index.retriever(name, fusion if name == FUSED else None) for name in names}
+    if fusion is not None and not any(map(fuses, names)):
+        fusing = choices(filter(fuses, RETRIEVERS))
+        raise RequestError(
+            f"a fusion is given, but none of {', '.join(names)} fuses; leave it out, or measure {fusing}"
+        )
+    return {name: index.retriever(name, fusion if fuses(name) else None) for name in names}
 
 
 def _fusion_used(names: Sequence[str], fusion: Fusion) -> FusionUsed | None:
-    if FUSED not in names:
+    if not any(map(fuses, names)):
         return None
     return FusionUsed(fusion.method, fusion.weights, fusion.rrf_constant, fusion.missing_rule, fusion.coverage_power)
+
+
+def _reranker_used(systems: Mapping[str, System], options: RerankOptions | None) -> dict[str, object] | None:
+    """Return what reranked, and the milliseconds that it added to a question of a batch, by retriever."""
+    reranked = {name: plain_name(name) for name in systems if name.endswith(RERANKED)}
+    if options is None or not reranked:
+        return None
+    added_ms = {
+        plain: systems[name].cost.batch_ms_per_question - systems[plain].cost.batch_ms_per_question
+        for name, plain in reranked.items()
+        if plain in systems
+    }
+    return {**options.as_json(), "added_ms_per_question": added_ms}
 
 
 def _measure(

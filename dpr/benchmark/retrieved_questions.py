@@ -10,8 +10,10 @@ import numpy as np
 
 from dpr.errors import DataError
 from dpr.reader.extractive.reader import first_passages
+from dpr.search.contract import Retriever
 from dpr.search.fusion import Fusion
-from dpr.types import Candidates, Example, IntArray, PassageRows, Progress, Retriever, no_progress
+from dpr.search.reranking import RerankOptions
+from dpr.types import Candidates, Example, IntArray, PassageRows, Progress, no_progress
 
 BATCH_QUESTIONS = 64
 
@@ -30,8 +32,12 @@ class ReadableIndex(Protocol):
     def passages(self) -> PassageRows:
         """The passages that are searched."""
 
+    @property
+    def rerank(self) -> RerankOptions | None:
+        """What reranks the hits of retrievers whose name ends in ``+rerank``."""
+
     def retriever(self, name: str, fusion: Fusion | None = None) -> Retriever:
-        """Return a retriever by its name; a fusion goes to ``hybrid`` alone."""
+        """Return a retriever by its name; a fusion goes to those alone that fuse."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,12 +19,16 @@ from dpr.cli.options import (
     JsonOption,
     PrecisionOption,
     ReaderOption,
+    RerankDepthOption,
+    RerankOption,
     RetrieverOption,
     fusion_of,
+    rerank_of,
 )
 from dpr.config import DEFAULT_READER, ComputeOptions
 from dpr.console import escape, print_json, visible
 from dpr.errors import ConfigError
+from dpr.search.registry import DEFAULT_RETRIEVER
 
 if TYPE_CHECKING:
     from dpr.opening import GeneratorOptions
@@ -42,7 +46,7 @@ def ask_command(
     question: Annotated[str, typer.Argument(help="The question.")],
     index: IndexOption,
     reader: ReaderOption = str(DEFAULT_READER),
-    retriever: RetrieverOption = "hybrid",
+    retriever: RetrieverOption = DEFAULT_RETRIEVER,
     k: Annotated[int, typer.Option(help="How many passages to read, 1 to 100.")] = 10,
     n_best: Annotated[int, typer.Option(help="How many answers, 1 to 20.")] = 1,
     generator_url: Annotated[
@@ -53,6 +57,8 @@ def ask_command(
         str | None, typer.Option(metavar="NAME", help="Name of that model at its address.")
     ] = None,
     fusion_file: FusionFileOption = None,
+    rerank: RerankOption = None,
+    rerank_depth: RerankDepthOption = None,
     encoder: EncoderOption = None,
     precision: PrecisionOption = "auto",
     backend: BackendOption = "auto",
@@ -63,7 +69,7 @@ def ask_command(
     from dpr.pipeline import RetrievalOptions
     from dpr.reader.generative.reader import GenerativeReader
 
-    retrieval = RetrievalOptions(retriever, fusion_of(None, None, fusion_file))
+    retrieval = RetrievalOptions(retriever, fusion_of(None, None, fusion_file), rerank=rerank_of(rerank, rerank_depth))
     generator = _generator(generator_url, generator_model)
     compute = ComputeOptions(precision, backend)
     with open_qa(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -18,15 +18,22 @@ from dpr.cli.options import (
     IndexOption,
     JsonOption,
     PrecisionOption,
+    RerankDepthOption,
+    RerankOption,
     WeightOption,
     check_output_folder,
     fusion_of,
     numbers,
+    rerank_of,
 )
 from dpr.cli.questions import EncodingOption, SkipBadRowsOption
 from dpr.config import ComputeOptions
 from dpr.console import command_line, print_json, show_progress
 from dpr.data.intake import ReadRules
+from dpr.search.registry import RETRIEVERS, described, reranked_name
+
+if TYPE_CHECKING:
+    from dpr.benchmark.report import Report
 
 
 def benchmark_command(
@@ -34,12 +41,14 @@ def benchmark_command(
     questions: Annotated[str, typer.Option(metavar="SOURCE", help="kind:PATH of questions with gold passages.")],
     output: Annotated[Path, typer.Option(metavar="DIR", help="Folder of report.json, run files and recall.png.")],
     retrievers: Annotated[
-        str, typer.Option(metavar="NAMES", help="Retrievers to compare, with commas between.")
+        str, typer.Option(metavar="NAMES", help=f"Retrievers to compare, with commas between: {described(RETRIEVERS)}.")
     ] = "bm25,tfidf,dense,hybrid",
     k: Annotated[str, typer.Option(metavar="NUMBERS", help="Depths of recall, with commas between.")] = "1,5,20,100",
     fusion: FusionOption = None,
     weight: WeightOption = None,
     fusion_file: FusionFileOption = None,
+    rerank: RerankOption = None,
+    rerank_depth: RerankDepthOption = None,
     encoder: EncoderOption = None,
     precision: PrecisionOption = "auto",
     backend: BackendOption = "auto",
@@ -51,17 +60,20 @@ def benchmark_command(
     from dpr.benchmark.retrieval import benchmark
     from dpr.data.passages import read_examples
     from dpr.opening import open_qa
+    from dpr.pipeline import RetrievalOptions
 
     check_output_folder(output)
     fused, depths = fusion_of(fusion, weight, fusion_file), numbers("--k", k)
+    options = rerank_of(rerank, rerank_depth)
+    retrieval, compute = RetrievalOptions(rerank=options), ComputeOptions(precision, backend)
     rules = ReadRules(encoding, skip_bad_rows)
     with show_progress() as progress:
         source = read_examples(questions, rules)
         examples = list(source)
         report = benchmark(
-            open_qa(index, encoder=encoder, reader=None, compute=ComputeOptions(precision, backend)).index,
+            open_qa(index, encoder=encoder, reader=None, retrieval=retrieval, compute=compute).index,
             examples,
-            [name.strip() for name in retrievers.split(",") if name.strip()],
+            _systems(retrievers, is_reranked=options is not None),
             depths,
             output,
             fused,
@@ -72,7 +84,12 @@ def benchmark_command(
         )
     if as_json:
         print_json(report.as_json())
-        return
+    else:
+        _show(report)
+        Console(stderr=True).print(f"report, run files and recall.png are in {output}")
+
+
+def _show(report: Report) -> None:
     head, *rows = report.table()
     columns = [name.replace("@", "\n@").replace("/", "\nper ").replace(" ms", "\nms") for name in head]
     table = Table(
@@ -87,4 +104,11 @@ def benchmark_command(
     Console().print(table)
     for note in report.questions.notes():
         Console(stderr=True).print(note)
-    Console(stderr=True).print(f"report, run files and recall.png are in {output}")
+
+
+def _systems(retrievers: str, *, is_reranked: bool) -> list[str]:
+    """Return the names of what is measured: each retriever, and beside it the same reranked."""
+    names = [name.strip() for name in retrievers.split(",") if name.strip()]
+    if not is_reranked:
+        return names
+    return list(dict.fromkeys(name for plain in names for name in (plain, reranked_name(plain))))

@@ -16,16 +16,20 @@ from dpr.cli.options import (
     JsonOption,
     PrecisionOption,
     ReaderOption,
+    RerankDepthOption,
+    RerankOption,
     RetrieverOption,
     WeightOption,
     check_output_folder,
     fusion_of,
     numbers,
+    rerank_of,
 )
 from dpr.cli.questions import EncodingOption, RuleOption, SkipBadRowsOption, labelled_examples, rule_of, show_metrics
 from dpr.config import DEFAULT_READER, ComputeOptions
 from dpr.console import command_line, print_json, show_progress
 from dpr.data.intake import ReadRules
+from dpr.search.registry import DEFAULT_RETRIEVER
 
 
 def evaluate_command(
@@ -37,7 +41,7 @@ def evaluate_command(
         Path, typer.Option(metavar="DIR", help="Folder of report.json, the answers and risk-coverage.png.")
     ],
     reader: ReaderOption = str(DEFAULT_READER),
-    retriever: RetrieverOption = "hybrid",
+    retriever: RetrieverOption = DEFAULT_RETRIEVER,
     k: Annotated[
         str, typer.Option(metavar="NUMBERS", help="How many passages to read, with commas between.")
     ] = "1,5,10,20",
@@ -45,6 +49,8 @@ def evaluate_command(
     fusion: FusionOption = None,
     weight: WeightOption = None,
     fusion_file: FusionFileOption = None,
+    rerank: RerankOption = None,
+    rerank_depth: RerankDepthOption = None,
     encoder: EncoderOption = None,
     precision: PrecisionOption = "auto",
     backend: BackendOption = "auto",
@@ -55,12 +61,14 @@ def evaluate_command(
     """Measure answers end to end: retrieve k passages, read them, compare with the gold answers."""
     from dpr.benchmark.answers import evaluate
     from dpr.opening import open_qa
+    from dpr.pipeline import RetrievalOptions
 
     check_output_folder(output)
     fused, depths = fusion_of(fusion, weight, fusion_file), numbers("--k", k)
-    rules = ReadRules(encoding, skip_bad_rows)
+    retrieval = RetrievalOptions(retriever, fused, rerank_of(rerank, rerank_depth))
+    rules, compute = ReadRules(encoding, skip_bad_rows), ComputeOptions(precision, backend)
     with show_progress() as progress:
-        qa = open_qa(index, encoder=encoder, reader=reader, compute=ComputeOptions(precision, backend))
+        qa = open_qa(index, encoder=encoder, reader=reader, retrieval=retrieval, compute=compute)
         examples = [example for source in questions for example in labelled_examples(source, rules)]
         report, results = evaluate(
             qa.index,
@@ -69,7 +77,7 @@ def evaluate_command(
             depths,
             rule or rule_of(questions, examples),
             output,
-            retriever,
+            retrieval.name,
             fused,
             progress,
             source=", ".join(questions),
@@ -80,6 +88,6 @@ def evaluate_command(
         return
     named = {f"k={depth}": result for depth, result in results.items()}
     times = {name: result.cost()["single_ms_p50"] for name, result in named.items()}
-    title = f"{len(examples):,} questions, {retriever}, in per cent"
+    title = f"{len(examples):,} questions, {retrieval.name}, in per cent"
     show_metrics(title, {name: result.metrics() for name, result in named.items()}, times)
     typer.echo(f"report, answers and risk-coverage.png are in {output}", err=True)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from dpr.cli.options import EncoderOption, IndexOption, JsonOption, check_output_file, show
+from dpr.cli.options import EncoderOption, IndexOption, JsonOption, RetrieverOption, check_output_file, show
 from dpr.cli.questions import EncodingOption, SkipBadRowsOption, trainable_examples
 from dpr.console import command_line, show_progress
 from dpr.data.intake import ReadRules
@@ -22,7 +22,7 @@ def mine_command(
         list[str], typer.Option(metavar="SOURCE", help="kind:PATH of questions with their passages; repeatable.")
     ],
     output: Annotated[Path, typer.Option(metavar="FILE", help="The training file, for dpr:FILE.")],
-    retriever: Annotated[str, typer.Option(metavar="NAME", help="bm25, dense, hybrid, tfidf or rank-bm25.")] = "bm25",
+    retriever: RetrieverOption = "bm25",
     count: Annotated[int, typer.Option(help="Negatives for each question, at most.")] = 8,
     ranks: Annotated[str, typer.Option(metavar="FIRST:LAST", help="The ranks to take them from.")] = "1:50",
     max_share: Annotated[

@@ -13,16 +13,31 @@ from rich.table import Table
 from dpr.config import DEFAULT_BASE, DEFAULT_READER
 from dpr.console import cell, escape, print_json
 from dpr.errors import ConfigError
+from dpr.search.registry import DEFAULT_RERANK_DEPTH, MAX_RERANK_DEPTH, RERANKERS, RETRIEVERS, described
 
 if TYPE_CHECKING:
     from dpr.search.fusion import Fusion
+    from dpr.search.reranking import RerankOptions
     from dpr.train.batches import Source
     from dpr.types import Example
 
 IndexOption = Annotated[Path, typer.Option("--index", metavar="INDEX", help="Folder of the index.")]
 DataOption = Annotated[list[str], typer.Option("--data", metavar="SOURCE", help="kind:PATH of questions; repeatable.")]
-RetrieverOption = Annotated[
-    str, typer.Option("--retriever", metavar="NAME", help="hybrid, dense, bm25, tfidf or rank-bm25.")
+RetrieverOption = Annotated[str, typer.Option("--retriever", metavar="NAME", help=f"{described(RETRIEVERS)}.")]
+RerankOption = Annotated[
+    str | None,
+    typer.Option(
+        "--rerank",
+        metavar="MODEL",
+        help="Rescore the first hits by a cross-encoder, a folder or hub name, or by another KIND:MODEL: "
+        f"{described(RERANKERS)}.",
+    ),
+]
+RerankDepthOption = Annotated[
+    int | None,
+    typer.Option(
+        help=f"How many hits --rerank rescores, 1 to {MAX_RERANK_DEPTH}.", show_default=str(DEFAULT_RERANK_DEPTH)
+    ),
 ]
 FusionOption = Annotated[
     str | None, typer.Option("--fusion", metavar="METHOD", help="How hybrid fuses: zscore, minmax, raw or rrf.")
@@ -111,6 +126,21 @@ def _weight(item: str) -> tuple[str, float]:
         return name.strip(), float(number)
     except ValueError:
         raise ConfigError(f"--weight {item!r} is not LIST=NUMBER; write for example --weight bm25=0.7") from None
+
+
+def rerank_of(model: str | None, depth: int | None) -> RerankOptions | None:
+    """Return what the options ask to rerank with; None: nothing.
+
+    Raises:
+        ConfigError: there is a depth without a model, or see `RerankOptions`.
+    """
+    from dpr.search.reranking import RerankOptions
+
+    if model is None:
+        if depth is not None:
+            raise ConfigError(f"--rerank-depth {depth} is given and --rerank is not; give both, or neither")
+        return None
+    return RerankOptions(model, DEFAULT_RERANK_DEPTH if depth is None else depth)
 
 
 def sources_of(data: list[str], weights: list[float] | None, read: Callable[[str], list[Example]]) -> list[Source]:

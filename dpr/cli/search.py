@@ -16,25 +16,31 @@ from dpr.cli.options import (
     IndexOption,
     JsonOption,
     PrecisionOption,
+    RerankDepthOption,
+    RerankOption,
     RetrieverOption,
     WeightOption,
     fusion_of,
+    rerank_of,
 )
 from dpr.config import ComputeOptions
 from dpr.console import escape, print_json, visible
+from dpr.search.registry import DEFAULT_RETRIEVER
 
 if TYPE_CHECKING:
-    from dpr.results import Hit, Weighing
+    from dpr.results import FirstStage, Hit, Weighing
 
 
 def search_command(
     question: Annotated[str, typer.Argument(help="The question.")],
     index: IndexOption,
-    retriever: RetrieverOption = "hybrid",
+    retriever: RetrieverOption = DEFAULT_RETRIEVER,
     k: Annotated[int, typer.Option(help="How many passages, 1 to 100.")] = 10,
     fusion: FusionOption = None,
     weight: WeightOption = None,
     fusion_file: FusionFileOption = None,
+    rerank: RerankOption = None,
+    rerank_depth: RerankDepthOption = None,
     encoder: EncoderOption = None,
     precision: PrecisionOption = "auto",
     backend: BackendOption = "auto",
@@ -44,7 +50,9 @@ def search_command(
     from dpr.opening import open_qa
     from dpr.pipeline import RetrievalOptions
 
-    retrieval = RetrievalOptions(retriever, fusion_of(fusion, weight, fusion_file))
+    retrieval = RetrievalOptions(
+        retriever, fusion_of(fusion, weight, fusion_file), rerank=rerank_of(rerank, rerank_depth)
+    )
     qa = open_qa(index, encoder=encoder, reader=None, retrieval=retrieval, compute=ComputeOptions(precision, backend))
     hits = qa.retrieve(question, k=k)
     if note := qa.note(question):
@@ -54,10 +62,9 @@ def search_command(
         return
     table = Table("rank", "score", "lists", "passage", title=escape(question))
     for hit in hits:
-        lists = "\n".join(
-            f"{name}: {_place(entry.rank)} → {entry.contribution:+.3f}" for name, entry in hit.lists.items()
-        )
-        table.add_row(str(hit.rank), f"{hit.score:.3f}", lists, _marked(hit))
+        lines = [f"{name}: {_place(entry.rank)} → {entry.contribution:+.3f}" for name, entry in hit.lists.items()]
+        lines += [_told_first_stage(hit.first_stage)] if hit.first_stage else []
+        table.add_row(str(hit.rank), f"{hit.score:.3f}", "\n".join(lines), _marked(hit))
     console = Console()
     console.print(table)
     if hits and hits[0].weighing is not None:
@@ -71,6 +78,13 @@ def _told(weighing: Weighing) -> str:
         f"{name} covers {100 * share:.0f} % of the question" for name, share in weighing.coverage.items()
     )
     return f"weights: {weights}" + (f" ({shares})" if shares else "")
+
+
+def _told_first_stage(first_stage: FirstStage) -> str:
+    """Return where a hit stood before reranking, and what the reranker said."""
+    score = first_stage.reranker_score
+    told = "not rescored" if score is None else f"rescored {score:+.3f}"
+    return f"before: rank {first_stage.rank}, {first_stage.score:.3f}; {told}"
 
 
 def _marked(hit: Hit) -> str:

@@ -15,6 +15,7 @@ from dpr.cli.questions import EncodingOption, SkipBadRowsOption
 from dpr.console import command_line, print_json, show_progress
 from dpr.data.intake import ReadRules
 from dpr.errors import ConfigError
+from dpr.search.registry import HYBRID_LISTS
 
 if TYPE_CHECKING:
     from dpr.evaluation.compare import Difference
@@ -60,8 +61,8 @@ def tune_command(
     lists = [name.strip() for name in retriever.split(",") if name.strip()]
     if (output is not None or save) and not is_hybrid(lists):
         raise ConfigError(
-            f"--retriever {retriever} names other lists than dense and bm25, which hybrid fuses; leave --output and "
-            "--save out"
+            f"--retriever {retriever} names other lists than {' and '.join(HYBRID_LISTS)}, which hybrid fuses; leave "
+            "--output and --save out"
         )
     with show_progress() as progress:
         opened = open_index(index, encoder_name=encoder)

@@ -14,6 +14,7 @@ from dpr.cli.questions import EncodingOption, SkipBadRowsOption, labelled_exampl
 from dpr.console import command_line, show_progress
 from dpr.data.intake import ReadRules
 from dpr.errors import ConfigError
+from dpr.search.registry import DEFAULT_RETRIEVER
 
 GoldOption = Annotated[
     list[str] | None,
@@ -45,7 +46,7 @@ def tune_reader_command(
         list[str] | None, typer.Option(metavar="SOURCE", help="kind:PATH of questions to the index; repeatable.")
     ] = None,
     weights: WeightsOption = True,
-    retriever: RetrieverOption = "hybrid",
+    retriever: RetrieverOption = DEFAULT_RETRIEVER,
     k: Annotated[int, typer.Option(help="How many passages of the index to read.")] = 10,
     absent_share: AbsentShareOption = 0.25,
     fusion_file: FusionFileOption = None,

@@ -6,20 +6,23 @@ Any Hugging Face sequence classifier with one logit is one: MonoBERT (Nogueira &
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from dpr.errors import ModelError
-from dpr.models.backends import choose_device, choose_precision
+from dpr.models.backends import choose_backend, choose_device, choose_precision
 from dpr.models.checkpoint import content_hash, is_adapter, load_model, load_tokenizer, read_json, resolve
+from dpr.models.openvino import compile_openvino
 from dpr.models.positions import longest_input
 from dpr.models.sentence_transformers import SETTINGS_FILE
+from dpr.models.shapes import pad_to_few_shapes, pad_token_of
 from dpr.models.tokens import length_sorted_batches
-from dpr.models.tower_compute import BATCH_TOKENS
+from dpr.models.tower_compute import BATCH_TOKENS, OPENVINO_BATCH_TOKENS, has_windows
 from dpr.text.normalize import fold_forms
 from dpr.types import FloatArray, Passage
 
@@ -65,15 +68,36 @@ class PairTokenizer:
         return torch.tensor([row + [fill] * (width - len(row)) for row in rows])
 
 
-class CrossEncoder:
-    """A sequence classifier of one logit, ready to score."""
+Logits = Callable[[dict[str, torch.Tensor]], FloatArray]
+"""From the inputs of B pairs, each (B, T), to their logits, (B,)."""
 
-    def __init__(self, name: str, fingerprint: str, model: Any, tokenizer: Any, precision: torch.dtype) -> None:
+
+class CrossEncoder:
+    """A sequence classifier of one logit, ready to score.
+
+    Its graph is compiled where ``backend`` is ``openvino``, and kept by its fingerprint; else it is run by torch.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        fingerprint: str,
+        model: Any,
+        tokenizer: Any,
+        precision: torch.dtype,
+        backend: str = "torch",
+    ) -> None:
         self.name = name
         self.fingerprint = fingerprint
         self.precision = precision
-        self._model = model
         self._pairs = PairTokenizer(tokenizer, model)
+        self._device = model.device
+        if backend == "openvino":
+            names = self._pairs.columns(["a"], [Passage("", "b")])
+            self._logits = _openvino_logits(model, list(names), precision, fingerprint)
+            self._batch_tokens = OPENVINO_BATCH_TOKENS
+        else:
+            self._logits, self._batch_tokens = _torch_logits(model, precision), BATCH_TOKENS[model.device.type]
 
     def score(self, questions: Sequence[str], passages: Sequence[Passage]) -> FloatArray:
         """Return the logit of each question with the passage at the same place, (N,); higher is more relevant.
@@ -84,21 +108,55 @@ class CrossEncoder:
         if not questions:
             return scores
         columns = self._pairs.columns(questions, passages)
-        device = self._model.device
-        is_lower = self.precision != torch.float32
-        with torch.inference_mode(), torch.autocast(device.type, self.precision, enabled=is_lower):
-            for rows in length_sorted_batches([len(ids) for ids in columns["input_ids"]], BATCH_TOKENS[device.type]):
-                logits = self._model(**self._pairs.inputs(columns, rows, device)).logits  # (B, 1)
-                scores[rows] = logits[:, 0].float().cpu().numpy()
+        for rows in length_sorted_batches([len(ids) for ids in columns["input_ids"]], self._batch_tokens):
+            scores[rows] = self._logits(self._pairs.inputs(columns, rows, self._device))
         return scores
 
 
-def load_cross_encoder(name: str | Path, precision: str = "auto") -> CrossEncoder:
+def _torch_logits(model: Any, precision: torch.dtype) -> Logits:
+    def logits(inputs: dict[str, torch.Tensor]) -> FloatArray:
+        is_lower = precision != torch.float32
+        with torch.inference_mode(), torch.autocast(model.device.type, precision, enabled=is_lower):
+            scores: FloatArray = model(**inputs).logits[:, 0].float().cpu().numpy()
+        return scores
+
+    return logits
+
+
+class _LogitsAlone(nn.Module):
+    """A sequence classifier whose output is its logits and nothing else."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, **inputs: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.model(**inputs).logits
+        return logits
+
+
+def _openvino_logits(model: Any, input_names: Sequence[str], precision: torch.dtype, cache_key: str) -> Logits:
+    if has_windows(model.config):  # OpenVINO's fused attention gives NaN where a whole window is padding
+        model.set_attn_implementation("eager")
+    example = {name: torch.ones((2, 8), dtype=torch.int64) for name in input_names}
+    compiled = compile_openvino(_LogitsAlone(model).eval(), example, precision, cache_key)
+    pad_id, longest = pad_token_of(model.config.get_text_config()), longest_input(model)
+
+    def logits(inputs: dict[str, torch.Tensor]) -> FloatArray:
+        arrays = {name: tensor.numpy() for name, tensor in inputs.items()}
+        (scores,) = compiled(pad_to_few_shapes(arrays, pad_id, longest))
+        return scores[: len(inputs["input_ids"]), 0]
+
+    return logits
+
+
+def load_cross_encoder(name: str | Path, precision: str = "auto", backend: str = "torch") -> CrossEncoder:
     """Load a cross-encoder by directory or hub name; an adapter of `dpr train-cross-encoder` is merged into its base.
 
     Raises:
-        ModelError: it cannot be loaded, is no sequence classifier of one logit, or needs a prompt.
-        ConfigError: the precision is not known.
+        ModelError: it cannot be loaded or converted for the backend, is no sequence classifier of one logit, or needs
+            a prompt.
+        ConfigError: the precision or the backend is not known, or not for this machine.
     """
     directory = resolve(name)
     model = load_classifier(directory)
@@ -114,6 +172,7 @@ def load_cross_encoder(name: str | Path, precision: str = "auto") -> CrossEncode
         model=model.to(device),
         tokenizer=load_tokenizer(directory, model),
         precision=choose_precision(precision, device),
+        backend=choose_backend(backend, device),
     )
 
 

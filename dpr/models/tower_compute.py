@@ -54,7 +54,7 @@ def torch_compute(tower: Tower, precision: torch.dtype) -> TowerCompute:
     return TowerCompute(start, BATCH_TOKENS[device.type], tower.dimension)
 
 
-def _has_windows(config: Any) -> bool:
+def has_windows(config: Any) -> bool:
     """Tell whether some layers of a model have sliding-window attention."""
     text = config.get_text_config()
     return bool(getattr(text, "sliding_window", None) or getattr(text, "local_attention", None))
@@ -68,7 +68,7 @@ def openvino_compute(tower: Tower, precision: torch.dtype, cache_key: str | None
         MissingDependencyError: the extra ``openvino`` is not installed.
         ModelError: the tower cannot be converted.
     """
-    if _has_windows(tower.model.config):  # OpenVINO's fused attention gives NaN where a whole window is padding
+    if has_windows(tower.model.config):  # OpenVINO's fused attention gives NaN where a whole window is padding
         tower.model.set_attn_implementation("eager")
     example = {name: torch.ones((2, 8), dtype=torch.int64) for name in ("input_ids", "attention_mask")}
     model = compile_openvino(tower.eval(), example, precision, cache_key)

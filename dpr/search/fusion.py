@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 
@@ -196,16 +195,15 @@ def fuse(
     k: int,
     fusion: Fusion,
     passage_id: Callable[[int], str],
-    coverage: Mapping[str, DoubleArray] = MappingProxyType({}),
 ) -> Fused:
     """Fuse result lists of the same Q questions and keep the k best passages of each.
 
     Args:
-        lists: for each list's name its rows and scores, (Q, d) with a depth d of its own, best first.
+        lists: for each list's name its rows and scores, (Q, d) with a depth d of its own, best first, and the coverage
+            of each question where the list measures it.
         k: at most this many passages are kept for each question.
         fusion: method, weights, constant and power.
         passage_id: the id of a row, asked only where fused scores are equal: ties are ordered by it.
-        coverage: how much of each question a list covers, (Q,), for the lists that measure it.
 
     Raises:
         RequestError: see `Fusion.weights_for`.
@@ -214,6 +212,7 @@ def fuse(
     # Sums of three or more floats depend on their order, so it is the names' and not the mapping's.
     names = sorted(lists)
     candidates, slots = _candidates([lists[name] for name in names])
+    coverage = {name: top.coverage for name, top in lists.items() if top.coverage is not None}
     weights = weigh(given_weights, coverage, fusion.coverage_power, len(candidates))
     parts = {
         name: _part(lists[name], slot, candidates >= 0, weights[name], fusion)

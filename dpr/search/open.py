@@ -7,16 +7,18 @@ from pathlib import Path
 
 from dpr.config import AUTO_COMPUTE, ComputeOptions
 from dpr.errors import IndexFormatError, RequestError
+from dpr.search.contract import Reranker, Retriever
 from dpr.search.fusion import Fusion
 from dpr.search.lazy import Lazy
-from dpr.search.record import DEFAULT_FUSION, HYBRID_LISTS, fusion_of
+from dpr.search.record import DEFAULT_FUSION, fusion_of
+from dpr.search.registry import RERANKED, RETRIEVERS, Opening, choices, fuses, plain_name
+from dpr.search.reranking import Reranked, RerankOptions
 from dpr.search.resources import IndexParts, load_recorded
-from dpr.search.retrievers import DenseRetriever, HybridRetriever, SparseRetriever
 from dpr.store.generation import read_current
 from dpr.store.layout import IndexLayout
 from dpr.store.manifest import Manifest, check_sizes
 from dpr.store.passages import PassageStore
-from dpr.types import Analyzer, Encoder, Retriever
+from dpr.types import Analyzer, Encoder
 
 
 def open_index(
@@ -25,6 +27,7 @@ def open_index(
     encoder_name: str | None = None,
     analyzer: Analyzer | None = None,
     compute: ComputeOptions = AUTO_COMPUTE,
+    rerank: RerankOptions | None = None,
 ) -> OpenIndex:
     """Open the published generation of an index in milliseconds: files are mapped, models wait until they are needed.
 
@@ -33,7 +36,8 @@ def open_index(
         encoder: encodes the questions; without one, it is loaded when dense retrieval is first asked for.
         encoder_name: directory or hub name to load it from, where that is not the name that the index recorded.
         analyzer: makes the questions' terms; without one, it is the one whose name the index recorded.
-        compute: how an encoder that is loaded computes.
+        compute: how models that are loaded compute, the reranker where its options do not say.
+        rerank: what reranks the hits of retrievers whose name ends in ``+rerank``.
 
     Raises:
         IndexFormatError: there is no index, a file is absent, damaged or of another format version, or the encoder
@@ -45,7 +49,8 @@ def open_index(
     segments = [layout.segment(record.id) for record in manifest.segments]
     files = layout.generation(manifest.generation)
     load = partial(load_recorded, name=encoder_name, compute=compute)
-    return OpenIndex(IndexParts(manifest, segments, files, encoder, load, analyzer))
+    parts = IndexParts(manifest, segments, files, encoder, load, analyzer)
+    return OpenIndex(parts, rerank.computed_as(compute) if rerank else None)
 
 
 class OpenIndex:
@@ -54,23 +59,21 @@ class OpenIndex:
     Attributes:
         names: the retrievers that it has.
         fusion: how ``hybrid`` fuses where it is not told: as the index has on record, else by `DEFAULT_FUSION`.
+        rerank: what reranks the hits of retrievers whose name ends in ``+rerank``; None: nothing.
     """
 
-    def __init__(self, parts: IndexParts) -> None:
+    def __init__(self, parts: IndexParts, rerank: RerankOptions | None = None) -> None:
         """Serve the retrievers that the parts are enough for.
 
         Raises:
             IndexFormatError: the fusion on record is none that this program knows.
         """
         self.parts = parts
-        has_vectors = parts.manifest.encoder is not None
-        self._sources: dict[str, Lazy[DenseRetriever | SparseRetriever]] = {
-            **({"dense": Lazy(self._dense)} if has_vectors else {}),
-            **{name: Lazy(partial(self._sparse, name)) for name in parts.sparse_indexes},
-        }
+        self.rerank = rerank
         self.fusion = _recorded_fusion(parts.manifest)
-        self._hybrid = Lazy(partial(self._fused, self.fusion))
-        self.names = (*self._sources, "hybrid") if has_vectors else tuple(self._sources)
+        self.names = tuple(name for name, entry in RETRIEVERS.items() if not entry.absence(parts))
+        self._retrievers = {name: Lazy(partial(self._open, name, self.fusion)) for name in self.names}
+        self._reranker: Lazy[Reranker] | None = Lazy(rerank.load) if rerank else None
 
     @property
     def manifest(self) -> Manifest:
@@ -88,37 +91,43 @@ class OpenIndex:
         return self.parts.passages
 
     def retriever(self, name: str, fusion: Fusion | None = None) -> Retriever:
-        """Return a retriever by its name, one of ``names``; ``fusion`` replaces the default one of ``hybrid``.
+        """Return a retriever by its name, one of ``names``, with ``+rerank`` where its hits are to be reranked.
+
+        ``fusion`` replaces the default one of a retriever that fuses.
 
         Raises:
-            RequestError: the index has no such retriever, or a fusion is given for another one than ``hybrid``.
+            RequestError: the index has no such retriever or no reranker, or a fusion is given for a retriever of one
+                list.
             IndexFormatError: the encoder or the analyzer at hand is not the one that the index was made with.
-            ModelError: the encoder cannot be loaded.
+            ModelError: the encoder or the reranker cannot be loaded.
         """
+        if name.endswith(RERANKED):
+            return self._reranked(plain_name(name), fusion)
         if name not in self.names:
             raise RequestError(self._absence(name), "retriever")
-        if name == "hybrid":
-            return self._hybrid() if fusion is None else self._fused(fusion)
-        if fusion is not None:
-            raise RequestError(f"the retriever {name!r} fuses nothing; leave the fusion out, or ask hybrid", "fusion")
-        return self._sources[name]()
+        if fusion is None:
+            return self._retrievers[name]()
+        if not fuses(name):
+            fusing = choices(filter(fuses, RETRIEVERS))
+            raise RequestError(f"the retriever {name!r} fuses nothing; leave the fusion out, or ask {fusing}", "fusion")
+        return self._open(name, fusion)
 
-    def _dense(self) -> DenseRetriever:
-        return DenseRetriever(self.parts.encoder(), self.parts.vector_index(), self.passages.id)
+    def _reranked(self, name: str, fusion: Fusion | None) -> Retriever:
+        if self.rerank is None or self._reranker is None:
+            raise RequestError(
+                f"there is no reranker for the hits of {name!r}; name one with --rerank or DPR_RERANK, or ask {name}",
+                "rerank",
+            )
+        return Reranked(self.retriever(name, fusion), self._reranker(), self.passages.get, self.rerank.depth)
 
-    def _sparse(self, name: str) -> SparseRetriever:
-        return SparseRetriever(name, self.parts.analyzer(), self.parts.sparse_indexes[name](), self.passages.id)
-
-    def _fused(self, fusion: Fusion) -> HybridRetriever:
-        return HybridRetriever({name: self._sources[name]() for name in HYBRID_LISTS}, fusion)
+    def _open(self, name: str, fusion: Fusion) -> Retriever:
+        return RETRIEVERS[name].open(Opening(self.parts, self.retriever, fusion))
 
     def _absence(self, name: str) -> str:
-        known = ", ".join(self.names)
-        if name == "rank-bm25":
-            return "the retriever 'rank-bm25' knows one segment without deletions; run dpr-index compact, or ask bm25"
-        if name in ("dense", "hybrid"):
-            return f"this index has no vectors for the retriever {name!r}; choose from {known}, or build it with them"
-        return f"unknown retriever {name!r}; choose from {known}"
+        choices = ", ".join(self.names)
+        if name not in RETRIEVERS:
+            return f"unknown retriever {name!r}; choose from {choices}"
+        return f"{RETRIEVERS[name].absence(self.parts)}, or choose from {choices}"
 
 
 def _recorded_fusion(manifest: Manifest) -> Fusion:

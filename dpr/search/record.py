@@ -11,13 +11,11 @@ from dpr.config import BUNDLED_MODELS
 from dpr.durable import write_atomically
 from dpr.errors import DataError, RequestError
 from dpr.search.fusion import Fusion
+from dpr.search.registry import HYBRID_LISTS
 from dpr.store.generation import rewrite_current
 from dpr.store.manifest import FusionRecord
 from dpr.store.records import RecordError, decode
 from dpr.unicode_form import as_on_disk
-
-HYBRID_LISTS = ("dense", "bm25")
-"""The lists that the hybrid retriever fuses."""
 
 DEFAULT_FUSION = Fusion("zscore", {"dense": 0.25, "bm25": 0.75}, coverage_power=2.0)
 """How it fuses them where nothing else is on record: docs/decisions/0021-fusion-that-notices.md."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from dpr.errors import ConfigError, RequestError
 from dpr.measured import ReadsTokens, TokensRead
+from dpr.search.contract import Retriever
 from dpr.search.fusion import Fused, FusedList, Fusion, fuse
 from dpr.sparse.spellings import as_passages_spell
 from dpr.types import (
@@ -33,12 +33,12 @@ PassageId = Callable[[int], str]
 """The id of a row, such as ``PassageStore.id`` or the ``__getitem__`` of a list of ids."""
 
 
-class DenseRetriever:
+class DenseRetriever(Retriever):
     """BERT_q's vector of a question, and the passages of highest inner product with it."""
 
     def __init__(self, encoder: Encoder, index: VectorIndex, passage_id: PassageId, name: str = "dense") -> None:
         self.name = name
-        self.passage_id = passage_id
+        self._passage_id = passage_id
         self._encoder = encoder
         self._index = index
 
@@ -59,7 +59,7 @@ class DenseRetriever:
             RequestError: k is below 1.
         """
         refuse_bad_k(k)
-        return hits_of_list(self.name, self.top_k(questions, k), self.passage_id)
+        return hits_of_list(self.name, self.top_k(questions, k), self._passage_id)
 
 
 def no_questions(k: int) -> TopK:
@@ -69,24 +69,20 @@ def no_questions(k: int) -> TopK:
     return TopK(rows, scores)
 
 
-class SparseRetriever:
+class SparseRetriever(Retriever):
     """An analyzer's terms of a question, and the passages whose shared terms weigh most (BM25, TF-IDF)."""
 
     def __init__(self, name: str, analyzer: Analyzer, index: SparseIndex, passage_id: PassageId) -> None:
         self.name = name
-        self.passage_id = passage_id
+        self._passage_id = passage_id
         self._analyzer = analyzer
         self._index = index
 
     def top_k(self, questions: Sequence[str], k: int) -> TopK:
-        """Return the rows and scores of the k best passages, (Q, k)."""
-        return self._index.search(self._terms(questions), k)
-
-    def top_k_and_coverage(self, questions: Sequence[str], k: int) -> tuple[TopK, DoubleArray]:
-        """Return the k best passages, (Q, k), and how much of each question its best one covers, (Q,)."""
+        """Return the rows and scores of the k best passages, (Q, k), and how much of each question the best covers."""
         terms = self._terms(questions)
         top = self._index.search(terms, k)
-        return top, self._index.coverage(terms, top.rows[:, 0])
+        return replace(top, coverage=self._index.coverage(terms, top.rows[:, 0]))
 
     def search(self, questions: Sequence[str], k: int) -> list[list[Hit]]:
         """Return at most k hits for each question, best first.
@@ -95,40 +91,15 @@ class SparseRetriever:
             RequestError: k is below 1.
         """
         refuse_bad_k(k)
-        return hits_of_list(self.name, self.top_k(questions, k), self.passage_id)
+        # Not by ``top_k``: a single list has no use for the coverage.
+        return hits_of_list(self.name, self._index.search(self._terms(questions), k), self._passage_id)
 
     def _terms(self, questions: Sequence[str]) -> list[list[str]]:
         words = list(self._analyzer.questions(questions))
         return as_passages_spell(words, self._index, self._analyzer.halves)
 
 
-class CandidateSource(Protocol):
-    """A retriever whose rows and scores can be fused with those of another over the same index."""
-
-    @property
-    def passage_id(self) -> PassageId:
-        """The id of a row."""
-
-    def top_k(self, questions: Sequence[str], k: int) -> TopK:
-        """Return the rows and scores of the k best passages, (Q, k)."""
-
-
-@runtime_checkable
-class MeasuresCoverage(Protocol):
-    """A source that knows how much of a question its best hit covers."""
-
-    def top_k_and_coverage(self, questions: Sequence[str], k: int) -> tuple[TopK, DoubleArray]:
-        """Return the k best passages, (Q, k), and how much of each question its best one covers, (Q,)."""
-
-
-def candidates_of(source: CandidateSource, questions: Sequence[str], k: int) -> tuple[TopK, DoubleArray | None]:
-    """Return the k best passages, (Q, k), and the coverage of each question, (Q,), where the source measures it."""
-    if isinstance(source, MeasuresCoverage):
-        return source.top_k_and_coverage(questions, k)
-    return source.top_k(questions, k), None
-
-
-class HybridRetriever:
+class HybridRetriever(Retriever):
     """Fuses the candidates of retrievers over one index.
 
     Each source gives ``depth`` candidates whatever k is asked for, so that a passage's fused score, and with it the
@@ -138,7 +109,8 @@ class HybridRetriever:
 
     def __init__(
         self,
-        sources: Mapping[str, CandidateSource],
+        sources: Mapping[str, Retriever],
+        passage_id: PassageId,
         fusion: Fusion | None = None,
         depth: int = DEFAULT_DEPTH,
         name: str = "hybrid",
@@ -158,12 +130,12 @@ class HybridRetriever:
         self.fusion.weights_for(sources)
         self.depth = depth
         self._sources = dict(sources)
-        self._passage_id = next(iter(sources.values())).passage_id
+        self._passage_id = passage_id
 
     def tokens_read(self, question: str) -> TokensRead | None:
         """Return how many tokens of a question the source with an encoder reads; None where no source says it."""
-        sources = (source for source in self._sources.values() if isinstance(source, ReadsTokens))
-        return next((source.tokens_read(question) for source in sources), None)
+        counts = (source.tokens_read(question) for source in self._sources.values())
+        return next((tokens for tokens in counts if tokens is not None), None)
 
     def search(self, questions: Sequence[str], k: int) -> list[list[Hit]]:
         """Return at most k hits for each question, best first, each with what every list said of it.
@@ -174,13 +146,9 @@ class HybridRetriever:
         refuse_bad_k(k)
         if k > self.depth:
             raise RequestError(f"k is {k}: a hybrid of {self.depth} candidates a list gives at most {self.depth}", "k")
-        lists, coverage = {}, {}
-        for name, source in self._sources.items():
-            lists[name], share = candidates_of(source, questions, self.depth)
-            if share is not None:
-                coverage[name] = share
-        fused = fuse(lists, k, self.fusion, self._passage_id, coverage)
-        return with_windows(hits_of_fusion(fused, coverage, self._passage_id), lists.values())
+        lists = {name: source.top_k(questions, self.depth) for name, source in self._sources.items()}
+        hits = hits_of_fusion(fuse(lists, k, self.fusion, self._passage_id), lists, self._passage_id)
+        return with_windows(hits, lists.values())
 
 
 def refuse_bad_k(k: int) -> None:
@@ -216,9 +184,10 @@ def with_windows(hits: Sequence[Sequence[Hit]], lists: Iterable[TopK]) -> list[l
     ]
 
 
-def hits_of_fusion(fused: Fused, coverage: Mapping[str, DoubleArray], passage_id: PassageId) -> list[list[Hit]]:
+def hits_of_fusion(fused: Fused, tops: Mapping[str, TopK], passage_id: PassageId) -> list[list[Hit]]:
     """Return the fused hits, each with what every list said of it, and how much each list counted."""
     lists = {name: _list_scores(part) for name, part in fused.lists.items()}
+    coverage = {name: top.coverage for name, top in tops.items() if top.coverage is not None}
     found: list[list[Hit]] = []
     for question, (rows, scores) in enumerate(zip(fused.rows.tolist(), fused.scores.tolist(), strict=True)):
         weighing = Weighing(_of_question(fused.weights, question), _of_question(coverage, question))

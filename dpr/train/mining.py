@@ -24,7 +24,8 @@ import numpy as np
 
 from dpr.errors import ConfigError, DataError
 from dpr.evaluation.answers import has_korean_answer
-from dpr.types import Example, Hit, Passage, PassageRows, Progress, Retriever, no_progress
+from dpr.search.contract import Retriever
+from dpr.types import Example, Hit, Passage, PassageRows, Progress, no_progress
 from dpr.unicode_form import composed
 
 BATCH_QUESTIONS = 256

@@ -14,13 +14,15 @@ import numpy as np
 from dpr.benchmark.gold import JudgedQuestions, judge_questions
 from dpr.errors import RequestError
 from dpr.evaluation.metrics import Judged, Values, parse_metric
+from dpr.search.contract import Retriever
 from dpr.search.fusion import Fusion, fuse
 from dpr.search.open import OpenIndex
-from dpr.search.record import DEFAULT_FUSION, HYBRID_LISTS
-from dpr.search.retrievers import DEFAULT_DEPTH, CandidateSource, DenseRetriever, SparseRetriever, candidates_of
+from dpr.search.record import DEFAULT_FUSION
+from dpr.search.registry import HYBRID_LISTS, fuses
+from dpr.search.retrievers import DEFAULT_DEPTH
 from dpr.tuning.one_standard_error import choose, cross_validate, weight_grid
 from dpr.tuning.tuned_fusion import Point, Tuned
-from dpr.types import DoubleArray, Example, IntArray, Progress, Question, TopK, no_progress
+from dpr.types import Example, IntArray, Progress, Question, TopK, no_progress
 
 OBJECTIVE = "mrr@10"
 TIE_BREAKS = ("recall@1", "mrr@10")
@@ -96,19 +98,17 @@ def is_hybrid(lists: Sequence[str]) -> bool:
     return sorted(lists) == sorted(HYBRID_LISTS)
 
 
-def _sources(index: OpenIndex, names: Sequence[str], method: str) -> dict[str, CandidateSource]:
+def _sources(index: OpenIndex, names: Sequence[str], method: str) -> dict[str, Retriever]:
     Fusion(method)
     if not 2 <= len(set(names)) == len(names) <= MAX_LISTS:
         given = ", ".join(names) or "nothing"
         raise RequestError(f"the lists to fuse are {given}: name two or three different ones", field="retriever")
-    return {name: _source(index, name) for name in names}
-
-
-def _source(index: OpenIndex, name: str) -> CandidateSource:
-    retriever = index.retriever(name)
-    if not isinstance(retriever, DenseRetriever | SparseRetriever):
-        raise RequestError(f"the retriever {name!r} is itself fused: name the lists that it is made of", "retriever")
-    return retriever
+    for name in names:
+        if fuses(name):
+            raise RequestError(
+                f"the retriever {name!r} is itself fused: name the lists that it is made of", "retriever"
+            )
+    return {name: index.retriever(name) for name in names}
 
 
 def _metrics(objective: str) -> list[str]:
@@ -187,27 +187,27 @@ def _batches(count: int) -> Iterator[slice]:
     return (slice(start, min(start + BATCH_QUESTIONS, count)) for start in range(0, count, BATCH_QUESTIONS))
 
 
-@dataclass(frozen=True, slots=True)
-class Retrieved:
-    """What a list found for Q questions, and how much of each it covers, (Q,), where it measures that."""
-
-    top: TopK
-    coverage: DoubleArray | None
-
-
-def _retrieve(name: str, source: CandidateSource, questions: Sequence[Question], progress: Progress) -> Retrieved:
-    found, shares = [], []
+def _retrieve(name: str, source: Retriever, questions: Sequence[Question], progress: Progress) -> TopK:
+    """Return a list's candidates for all questions, (Q, depth), with their coverage where the list measures it."""
+    tops: list[TopK] = []
     for batch in _batches(len(questions)):
-        top, coverage = candidates_of(source, [question.text for question in questions[batch]], DEFAULT_DEPTH)
-        found.append(top)
-        shares += [] if coverage is None else [coverage]
+        tops.append(source.top_k([question.text for question in questions[batch]], DEFAULT_DEPTH))
         progress(f"retrieve {name}", batch.stop, len(questions))
-    whole = TopK(np.concatenate([top.rows for top in found]), np.concatenate([top.scores for top in found]))
-    return Retrieved(whole, np.concatenate(shares) if shares else None)
+    shares = [top.coverage for top in tops if top.coverage is not None]
+    return TopK(
+        np.concatenate([top.rows for top in tops]),
+        np.concatenate([top.scores for top in tops]),
+        coverage=np.concatenate(shares) if shares else None,
+    )
+
+
+def _rows_of(top: TopK, questions: slice) -> TopK:
+    coverage = None if top.coverage is None else top.coverage[questions]
+    return TopK(top.rows[questions], top.scores[questions], coverage=coverage)
 
 
 def _curve(
-    lists: Mapping[str, Retrieved],
+    lists: Mapping[str, TopK],
     fusions: Sequence[Fusion],
     names: Sequence[str],
     gold: Gold,
@@ -220,10 +220,8 @@ def _curve(
     values = {name: np.empty((len(fusions), len(gold.rows))) for name in names}
     for number, fusion in enumerate(fusions):
         for batch in _batches(len(gold.rows)):
-            part = {name: TopK(each.top.rows[batch], each.top.scores[batch]) for name, each in lists.items()}
-            coverage = {name: each.coverage[batch] for name, each in lists.items() if each.coverage is not None}
-            fused = fuse(part, deepest, fusion, passage_id, coverage)
-            judged = gold.judge(fused.rows, batch)
+            of_batch = {name: _rows_of(top, batch) for name, top in lists.items()}
+            judged = gold.judge(fuse(of_batch, deepest, fusion, passage_id).rows, batch)
             for name, (metric, k) in metrics.items():
                 values[name][number, batch] = metric(judged, k)
         progress("fuse", number + 1, len(fusions))

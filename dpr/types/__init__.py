@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from dpr.results import Answer as Answer
+from dpr.results import FirstStage as FirstStage
 from dpr.results import Hit as Hit
 from dpr.results import ListScore as ListScore
 from dpr.results import Passage as Passage
@@ -81,11 +82,13 @@ class TopK:
     """The best rows for each of Q questions: ``rows`` (Q, k) padded with -1, ``scores`` (Q, k) padded with -inf.
 
     ``windows`` (Q, k, 2): start and end of the window that gave a passage its score, -1 for one that has no windows.
+    ``coverage`` (Q,): how much of each question its best row covers, 0 to 1; None for a list that does not measure it.
     """
 
     rows: IntArray
     scores: FloatArray
     windows: IntArray | None = None
+    coverage: DoubleArray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,17 +183,6 @@ class Analyzer(Protocol):
 
     def halves(self, word: str) -> list[tuple[str, ...]]:
         """Return the terms of each way to split a word in two; empty where the analyzer splits no words."""
-
-
-class Retriever(Protocol):
-    """Questions in, ranked passages out."""
-
-    @property
-    def name(self) -> str:
-        """The name by which it is chosen: ``dense``, ``bm25``, ``tfidf``, ``hybrid``."""
-
-    def search(self, questions: Sequence[str], k: int) -> list[list[Hit]]:
-        """Return at most k hits for each question, best first."""
 
 
 class Reader(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from service.schemas import ErrorResponse
+from service.errors import ErrorResponse
 
 ERRORS: dict[int, tuple[str, str, str, str | None]] = {
     400: ("The body is not JSON", "invalid_json", "the body is not JSON in UTF-8; send one JSON object", None),

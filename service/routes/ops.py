@@ -51,6 +51,8 @@ async def info(engine: EngineOf, settings: SettingsOf, fusion: DefaultFusion) ->
         retriever_default=settings.retriever_default,
         fusion_default=fusion_out(fusion),
         fusions=dict(MISSING_RULES),
+        reranker=qa.index.rerank.model if qa.index.rerank else None,
+        rerank_depth=qa.index.rerank.depth if qa.index.rerank else None,
         reader=qa.reader.name if qa.reader else None,
         generator=qa.generator.name if qa.generator else None,
         limits=Limits(body_bytes=settings.max_body_bytes, in_flight=settings.max_in_flight),

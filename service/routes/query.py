@@ -12,10 +12,11 @@ from fastapi import APIRouter, Body, Response
 
 from dpr.pipeline import QA
 from dpr.search.fusion import Fusion
+from dpr.search.registry import RERANKED, plain_name
 from service import examples
 from service.deps import DefaultFusion, EngineOf, SettingsOf
 from service.errors import NoReaderError
-from service.fusion import fusion_of, fusion_out, weighing_out
+from service.fusion import fusion_of, fusion_out, retriever_of, weighing_out
 from service.routes.documented import documented
 from service.schemas import (
     HitOut,
@@ -28,7 +29,6 @@ from service.schemas import (
     RetrieveResult,
     RetrieveTimings,
 )
-from service.settings import RetrieverName
 
 router = APIRouter(prefix="/v1", tags=["questions"])
 
@@ -49,7 +49,7 @@ async def retrieve(
 
     Every hit says where each list ranked it, how it scored there and what that added to its score.
     """
-    retriever = request.retriever or settings.retriever_default
+    retriever = retriever_of(request, settings)
     fusion = fusion_of(request, retriever, default)
     return _json(await engine.run(lambda qa: _retrieve(qa, request, retriever, fusion)))
 
@@ -71,14 +71,14 @@ async def query(
     Where ``is_answered`` is false the reader stands by none of the answers: they are its best guesses. A server with a
     generator writes the answer in ``text``, and the reader answers where the generator fails, as ``note`` then says.
     """
-    retriever = request.retriever or settings.retriever_default
+    retriever = retriever_of(request, settings)
     fusion = fusion_of(request, retriever, default)
     if not engine.ready().has_reader:
         raise NoReaderError("this server has no reader; ask /v1/retrieve for passages, or start dpr-serve with one")
     return _json(await engine.run(lambda qa: _query(qa, request, retriever, fusion)))
 
 
-def _retrieve(qa: QA, request: RetrieveRequest, retriever: RetrieverName, fusion: Fusion | None) -> str:
+def _retrieve(qa: QA, request: RetrieveRequest, retriever: str, fusion: Fusion | None) -> str:
     started = time.perf_counter()
     batch = qa.retrieve(request.batch, k=request.k, retriever=retriever, fusion=fusion)
     retrieved = time.perf_counter()
@@ -96,19 +96,21 @@ def _retrieve(qa: QA, request: RetrieveRequest, retriever: RetrieverName, fusion
     )
     return RetrieveResponse(
         generation=qa.index.generation,
-        retriever=retriever,
+        retriever=plain_name(retriever),
+        rerank=retriever.endswith(RERANKED),
         fusion=fusion_out(fusion) if fusion else None,
         timings=timings,
         results=results,
     ).model_dump_json()
 
 
-def _query(qa: QA, request: QueryRequest, retriever: RetrieverName, fusion: Fusion | None) -> str:
+def _query(qa: QA, request: QueryRequest, retriever: str, fusion: Fusion | None) -> str:
     answered = qa.answer(request.batch, k=request.k, n_best=request.n_best, retriever=retriever, fusion=fusion)
     timings = answered[0].timings
     return QueryResponse(
         generation=qa.index.generation,
-        retriever=retriever,
+        retriever=plain_name(retriever),
+        rerank=retriever.endswith(RERANKED),
         fusion=fusion_out(fusion) if fusion else None,
         timings=QueryTimings(
             retrieve_ms=_rounded(timings.retrieve_ms),

@@ -12,9 +12,11 @@ from starlette.testclient import TestClient
 from dpr.errors import RequestError
 from dpr.measured import TokensRead
 from dpr.pipeline import QA, Generator
+from dpr.search.contract import Retriever
 from dpr.search.fusion import Fusion
 from dpr.search.open import OpenIndex
 from dpr.search.record import DEFAULT_FUSION
+from dpr.search.reranking import RerankOptions
 from dpr.store.manifest import AnalyzerRecord, DenseRecord, EncoderRecord
 from dpr.types import Answer, Candidates, Hit, ListScore, Passage, Reader, Reading
 from service.app import create_app
@@ -40,7 +42,7 @@ class FakePassages:
         return [PASSAGES[row] for row in rows]
 
 
-class FakeRetriever:
+class FakeRetriever(Retriever):
     """Scores by the number of shared words; without one, a passage is no hit."""
 
     def __init__(self, name: str) -> None:
@@ -81,6 +83,7 @@ class FakeIndex:
     passages = FakePassages()
     names = ("dense", "bm25", "hybrid")
     fusion = DEFAULT_FUSION
+    rerank: RerankOptions | None = None
 
     def retriever(self, name: str, fusion: Fusion | None = None) -> FakeRetriever:
         if name not in self.names:

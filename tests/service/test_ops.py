@@ -11,8 +11,8 @@ from starlette.testclient import TestClient
 
 from dpr import __version__
 from dpr.search.fusion import METHODS, MISSING_RULES
+from dpr.search.registry import RETRIEVERS
 from service import examples, schemas
-from service.settings import RetrieverName
 from tests.service.fakes import PASSAGES, FakeReader, fake_qa, serving
 
 
@@ -134,7 +134,7 @@ def test_a_path_cannot_forge_a_log_line(client: TestClient, caplog: pytest.LogCa
 
 def test_the_retrievers_of_the_schema_have_one_list(openapi: dict[str, Any]) -> None:
     documented = openapi["components"]["schemas"]["RetrieveRequest"]["properties"]["retriever"]["anyOf"][0]["enum"]
-    assert documented == list(get_args(RetrieverName))
+    assert documented == list(RETRIEVERS)
 
 
 def test_info_is_served_with_a_reader_that_has_a_path_for_a_name() -> None:

@@ -51,6 +51,7 @@ def test_a_hit_has_its_passage_and_every_list(client: TestClient) -> None:
                 "bm25": {"rank": 1, "score": 2.0, "contribution": 2.0},
             },
             "window": None,
+            "first_stage": None,
         }
     ]
 

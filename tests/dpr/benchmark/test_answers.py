@@ -12,8 +12,10 @@ import pytest
 from dpr.benchmark.answers import evaluate
 from dpr.benchmark.retrieved_questions import article_groups, retrieve
 from dpr.errors import ConfigError, DataError, RequestError
+from dpr.search.contract import Retriever
 from dpr.search.fusion import Fusion
-from dpr.types import Answer, Candidates, Example, Hit, ListScore, Passage, Question, Reading, Retriever
+from dpr.search.reranking import RerankOptions
+from dpr.types import Answer, Candidates, Example, Hit, ListScore, Passage, Question, Reading
 
 PASSAGES = [
     Passage("p0", "nothing here", document_id="d0"),
@@ -32,7 +34,7 @@ class Rows:
         return PASSAGES[row]
 
 
-class Ordered:
+class Ordered(Retriever):
     """Finds the passages in their order, for whatever question."""
 
     name = "bm25"
@@ -49,6 +51,7 @@ class Ordered:
 
 class Index:
     generation = "000003"
+    rerank: RerankOptions | None = None
     passages = Rows()
 
     def retriever(self, name: str, fusion: Fusion | None = None) -> Retriever:

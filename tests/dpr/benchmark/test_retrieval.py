@@ -12,8 +12,10 @@ import pytrec_eval
 from dpr.benchmark.retrieval import SINGLE_QUESTIONS, benchmark
 from dpr.errors import MissingDependencyError, RequestError
 from dpr.evaluation.trec import read_qrels, read_run
+from dpr.search.contract import Retriever
 from dpr.search.fusion import Fusion
-from dpr.types import Example, Hit, ListScore, Passage, Question, Retriever
+from dpr.search.reranking import RerankOptions
+from dpr.types import Example, Hit, ListScore, Passage, Question
 
 PASSAGES = [Passage(f"p{number:02}", f"passage number {number}") for number in range(30)]
 
@@ -32,7 +34,7 @@ class Pool:
         return next((row for row, passage in enumerate(PASSAGES) if passage.id == passage_id), None)
 
 
-class Misplacing:
+class Misplacing(Retriever):
     """Finds the passage that a question names (``find 7``) at a fixed rank, or beyond every depth."""
 
     def __init__(self, name: str, rank: int) -> None:
@@ -62,6 +64,7 @@ class Index:
     generation = "000007"
     passages = Pool()
     fusion = Fusion("zscore", {"dense": 0.2, "bm25": 0.8}, coverage_power=2.0)
+    rerank: RerankOptions | None = None
 
     def __init__(self) -> None:
         self.opened = {

@@ -14,12 +14,14 @@ from typer.testing import CliRunner
 
 from dpr.cli import app
 from dpr.cli.ask import SHOWN_AROUND, _marked, around
-from dpr.errors import ConfigError
+from dpr.errors import ConfigError, ModelError, RequestError
+from dpr.models.cross_encoder import load_cross_encoder
 from dpr.text.registry import analyzer
 from dpr.types import Answer, Candidates, Passage, Reading
 from index_builder.build import BuildOptions, build
 from tests.fake_generator import Exchange, generator, refuses, replies
 from tests.small_index import write_jsonl
+from tests.tiny_models import make_cross_encoder
 
 QUESTION = "Paris capital"
 KEY = "sk-secret"
@@ -133,3 +135,23 @@ def test_a_long_passage_is_marked_as_cut_and_shows_its_control_characters() -> N
 def test_an_address_and_a_model_belong_together(index: Path, given: str, missing: str) -> None:
     with pytest.raises(ConfigError, match=f"{given} is given and --generator-{missing} is not"):
         ask(index, given, "http://127.0.0.1:9/v1")
+
+
+def test_reranked_passages_are_read(index: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    model = str(make_cross_encoder(tiny_checkpoint, tmp_path))
+    plain = parsed(ask(index, "--json"))
+    again = parsed(ask(index, "--json", "--rerank", model, "--precision", "fp32", "--backend", "torch"))
+    scores = load_cross_encoder(model, "fp32").score([QUESTION] * 2, [Passage(**p) for p in plain["passages"]])
+    order = sorted(range(2), key=lambda row: -scores[row])
+    assert [p["id"] for p in again["passages"]] == [plain["passages"][row]["id"] for row in order]
+    assert again["answers"][0]["passage_id"] == again["passages"][0]["id"]
+
+
+def test_a_retriever_to_be_reranked_needs_a_reranker(index: Path) -> None:
+    with pytest.raises(RequestError, match="there is no reranker for the hits of 'bm25'; name one with --rerank"):
+        ask(index, "--retriever", "bm25+rerank")
+
+
+def test_a_missing_reranker_is_one_sentence(index: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"there is no folder .*absent"):
+        ask(index, "--rerank", str(tmp_path / "absent"))

@@ -9,7 +9,7 @@ import torch
 from sentence_transformers import CrossEncoder
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from dpr.errors import ModelError
+from dpr.errors import ConfigError, ModelError
 from dpr.models import cross_encoder as cross_encoder_module
 from dpr.models.cross_encoder import load_cross_encoder
 from dpr.types import Passage
@@ -62,3 +62,18 @@ def test_a_cross_encoder_with_a_prompt_is_refused(tiny_checkpoint: Path, tmp_pat
     (folder / "config_sentence_transformers.json").write_text(json.dumps(settings), encoding="utf-8")
     with pytest.raises(ModelError, match="puts the prompt 'Rank it: ' before a pair, which is not done here"):
         load_cross_encoder(folder)
+
+
+@pytest.mark.parametrize("type_vocabulary", [2, 1])
+def test_openvino_gives_the_scores_of_torch(tiny_checkpoint: Path, tmp_path: Path, type_vocabulary: int) -> None:
+    folder = make_cross_encoder(tiny_checkpoint, tmp_path / "model", type_vocab_size=type_vocabulary)
+    expected = load_cross_encoder(folder, "fp32", "torch").score(QUESTIONS, PASSAGES)
+    scores = load_cross_encoder(folder, "fp32", "openvino").score(QUESTIONS, PASSAGES)
+    np.testing.assert_allclose(scores, expected, atol=1e-4)
+    assert np.ptp(expected) > 1e-2
+
+
+def test_an_unknown_backend_is_refused(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    folder = make_cross_encoder(tiny_checkpoint, tmp_path)
+    with pytest.raises(ConfigError, match="unknown backend 'tpu'; choose auto, torch, openvino"):
+        load_cross_encoder(folder, backend="tpu")

@@ -1,4 +1,4 @@
-"""What every retriever promises, whatever it searches with: run by dense, sparse and hybrid alike."""
+"""What every retriever promises, whatever it searches with: run by dense, sparse, fused and reranked ones alike."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from dpr.errors import ConfigError, RequestError
+from dpr.search.contract import Retriever
 from dpr.search.fusion import MISSING_RULES, Fusion
-from dpr.search.retrievers import CandidateSource, DenseRetriever, HybridRetriever, SparseRetriever
-from dpr.types import DoubleArray, FloatArray, IntArray, Passage, Retriever, TopK
+from dpr.search.reranking import Reranked
+from dpr.search.retrievers import DenseRetriever, HybridRetriever, SparseRetriever, refuse_bad_k
+from dpr.types import DoubleArray, FloatArray, Hit, IntArray, ListScore, Passage, TopK
 from tests.fakes import HashEncoder, WordAnalyzer
 
 PASSAGES = [
@@ -69,6 +71,19 @@ def passage_id(row: int) -> str:
     return PASSAGES[row].id
 
 
+def passages_of(rows: Sequence[int]) -> list[Passage]:
+    return [PASSAGES[row] for row in rows]
+
+
+class TextLength:
+    """A reranker that prefers long texts."""
+
+    name = "text-length"
+
+    def score(self, questions: Sequence[str], passages: Sequence[Passage]) -> FloatArray:
+        return np.array([len(passage.text) for passage in passages], dtype=np.float32)
+
+
 def dense() -> DenseRetriever:
     encoder = HashEncoder()
     return DenseRetriever(encoder, ExactVectors(encoder.encode_passages(PASSAGES)), passage_id)
@@ -81,10 +96,33 @@ def sparse() -> SparseRetriever:
 
 
 def hybrid() -> HybridRetriever:
-    return HybridRetriever({"dense": dense(), "bm25": sparse()}, depth=4)
+    return HybridRetriever({"dense": dense(), "bm25": sparse()}, passage_id, depth=4)
 
 
-@pytest.fixture(params=[dense, sparse, hybrid], ids=["dense", "bm25", "hybrid"])
+class LastLetter(Retriever):
+    """A retriever with nothing but a search: passages that end like the question, by id."""
+
+    name = "last-letter"
+
+    def search(self, questions: Sequence[str], k: int) -> list[list[Hit]]:
+        refuse_bad_k(k)
+        return [self._hits(question)[:k] for question in questions]
+
+    def _hits(self, question: str) -> list[Hit]:
+        rows = [row for row, passage in enumerate(PASSAGES) if passage.text[-1] == question[-1]]
+        return [
+            Hit(row, passage_id(row), rank, 1.0, {self.name: ListScore(rank, 1.0, 1.0)})
+            for rank, row in enumerate(rows, start=1)
+        ]
+
+
+def reranked() -> Reranked:
+    return Reranked(hybrid(), TextLength(), passages_of, depth=3)
+
+
+@pytest.fixture(
+    params=[dense, sparse, hybrid, LastLetter, reranked], ids=["dense", "bm25", "hybrid", "last-letter", "reranked"]
+)
 def retriever(request: pytest.FixtureRequest) -> Retriever:
     made: Retriever = request.param()
     return made
@@ -103,7 +141,8 @@ class TestEveryRetriever:
     def test_the_parts_of_a_score_add_up(self, retriever: Retriever) -> None:
         for hits in retriever.search(QUESTIONS, 4):
             for hit in hits:
-                assert sum(part.contribution for part in hit.lists.values()) == pytest.approx(hit.score)
+                score = hit.first_stage.score if hit.first_stage else hit.score
+                assert sum(part.contribution for part in hit.lists.values()) == pytest.approx(score)
                 assert all((part.rank is None) == (part.score is None) for part in hit.lists.values())
 
     def test_plain_numbers_come_out(self, retriever: Retriever) -> None:
@@ -119,6 +158,24 @@ class TestEveryRetriever:
 
     def test_no_question_gives_no_result(self, retriever: Retriever) -> None:
         assert retriever.search([], 3) == []
+
+    def test_arrays_say_what_hits_say(self, retriever: Retriever) -> None:
+        top = retriever.top_k(QUESTIONS, 3)
+        assert top.rows.shape == top.scores.shape == (len(QUESTIONS), 3)
+        for rows, scores, hits in zip(top.rows, top.scores, retriever.search(QUESTIONS, 3), strict=True):
+            assert [row for row in rows.tolist() if row >= 0] == [hit.row for hit in hits]
+            assert scores[: len(hits)].tolist() == pytest.approx([hit.score for hit in hits])
+        assert top.coverage is None or ((top.coverage >= 0) & (top.coverage <= 1)).all()
+
+    def test_a_retriever_can_be_fused_with_another(self, retriever: Retriever) -> None:
+        fused = HybridRetriever({"one": retriever, "bm25": sparse()}, passage_id, depth=3)
+        rows = {hit.row for hit in retriever.search(["cat"], 3)[0]}
+        listed = {hit.row for hit in fused.search(["cat"], 3)[0] if hit.lists["one"].rank}
+        assert listed <= rows
+        assert rows == set() or listed
+
+    def test_it_says_how_many_tokens_are_read_or_that_none_are(self, retriever: Retriever) -> None:
+        assert retriever.tokens_read("cat") is None  # no model of these reads tokens
 
     @pytest.mark.parametrize("k", [0, -1])
     def test_k_starts_at_one(self, retriever: Retriever, k: int) -> None:
@@ -141,7 +198,7 @@ def test_sparse_returns_only_passages_that_share_a_term() -> None:
 def test_hybrid_candidates_do_not_depend_on_k() -> None:
     analyzer = WordAnalyzer()
     index = SharedTerms(list(analyzer.batch(passage.text for passage in PASSAGES)))
-    fused = HybridRetriever({"bm25": SparseRetriever("bm25", analyzer, index, passage_id)}, depth=4)
+    fused = HybridRetriever({"bm25": SparseRetriever("bm25", analyzer, index, passage_id)}, passage_id, depth=4)
     fused.search(["cat"], 1)
     fused.search(["cat"], 4)
     assert index.depths == [4, 4]
@@ -161,8 +218,10 @@ def test_hybrid_states_its_missing_rule() -> None:
 
 
 def test_hybrid_weighs_each_question_of_a_batch_by_what_bm25_covers_of_it() -> None:
-    sources: dict[str, CandidateSource] = {"dense": dense(), "bm25": sparse()}
-    noticing = HybridRetriever(sources, Fusion(weights={"dense": 0.4, "bm25": 0.6}, coverage_power=2.0), depth=4)
+    sources: dict[str, Retriever] = {"dense": dense(), "bm25": sparse()}
+    noticing = HybridRetriever(
+        sources, passage_id, Fusion(weights={"dense": 0.4, "bm25": 0.6}, coverage_power=2.0), depth=4
+    )
     asked = ["dog ran", "서울 a cat", "who ate the cat", "nothing of this"]
     for question, share, hits in zip(asked, (1.0, 1 / 3, 1 / 2, 0.0), noticing.search(asked, 4), strict=True):
         weighing = hits[0].weighing
@@ -171,7 +230,7 @@ def test_hybrid_weighs_each_question_of_a_batch_by_what_bm25_covers_of_it() -> N
         known = 0.6 * share**2
         weights = {"dense": 0.4 / (0.4 + known), "bm25": known / (0.4 + known)}
         assert weighing.weights == {name: pytest.approx(weight) for name, weight in weights.items()}
-        constant = HybridRetriever(sources, Fusion(weights=weights), depth=4).search([question], 4)[0]
+        constant = HybridRetriever(sources, passage_id, Fusion(weights=weights), depth=4).search([question], 4)[0]
         assert [hit.row for hit in constant] == [hit.row for hit in hits]
         assert [hit.score for hit in constant] == pytest.approx([hit.score for hit in hits])
 
@@ -188,12 +247,12 @@ def test_hybrid_refuses_more_hits_than_candidates() -> None:
 
 def test_hybrid_refuses_weights_of_other_lists_when_made() -> None:
     with pytest.raises(RequestError, match="weights are given for dense, tfidf") as caught:
-        HybridRetriever({"dense": dense(), "bm25": sparse()}, Fusion(weights={"dense": 0.5, "tfidf": 0.5}))
+        HybridRetriever({"dense": dense(), "bm25": sparse()}, passage_id, Fusion(weights={"dense": 0.5, "tfidf": 0.5}))
     assert caught.value.field == "weights"
 
 
 def test_hybrid_needs_a_source_and_a_depth() -> None:
     with pytest.raises(ConfigError, match="no source"):
-        HybridRetriever({})
+        HybridRetriever({}, passage_id)
     with pytest.raises(ConfigError, match="depth is 0"):
-        HybridRetriever({"dense": dense()}, depth=0)
+        HybridRetriever({"dense": dense()}, passage_id, depth=0)

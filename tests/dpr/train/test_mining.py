@@ -13,9 +13,10 @@ import pytest
 from dpr.data.dpr_json import write_dpr_json
 from dpr.data.passages import read_examples
 from dpr.errors import ConfigError, DataError, RequestError
+from dpr.search.contract import Retriever
 from dpr.search.open import open_index
 from dpr.train.mining import BATCH_QUESTIONS, SCORED_DEPTH, Mining, mine
-from dpr.types import Example, Hit, ListScore, Passage, Question, Retriever
+from dpr.types import Example, Hit, ListScore, Passage, Question
 from tests.fakes import WordAnalyzer
 from tests.small_index import ENCODER, PASSAGES, small_index
 
@@ -23,7 +24,7 @@ TEN = tuple(Passage(f"p{number}", f"text of passage {number}") for number in ran
 GOLD = TEN[2]
 
 
-class Ranked:
+class Ranked(Retriever):
     """Ranks the passages in their order for every question, with the scores 10, 9, 8 and so on, or those given."""
 
     name = "bm25"

@@ -1,0 +1,63 @@
+"""What every retriever promises, and what every reranker does.
+
+A new retriever is a class that derives from `Retriever` and has ``name`` and ``search``, and an entry in
+`dpr.search.registry.RETRIEVERS`; a new reranker has ``name`` and ``score``, and an entry in ``RERANKERS`` there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from dpr.measured import TokensRead
+from dpr.types import FloatArray, Hit, IntArray, Passage, TopK
+
+
+class Retriever(Protocol):
+    """Questions in, ranked passages out."""
+
+    name: str
+    """The name by which it is chosen, one of `dpr.search.registry.RETRIEVERS`."""
+
+    def search(self, questions: Sequence[str], k: int) -> list[list[Hit]]:
+        """Return at most k hits for each question, best first, equal scores by passage id.
+
+        Raises:
+            RequestError: k is below 1, or above what the retriever can serve.
+        """
+
+    def top_k(self, questions: Sequence[str], k: int) -> TopK:
+        """Return the rows and scores of the same hits, (Q, k), with the questions' coverage where it is measured.
+
+        This is what fusion takes. A retriever that searches arrays gives them as they are.
+        """
+        return top_k_of(self.search(questions, k), k)
+
+    def tokens_read(self, question: str) -> TokensRead | None:  # noqa: ARG002 - what a retriever without a model says
+        """Return how many tokens of a question a model reads; None where none reads it, or it does not say."""
+        return None
+
+
+class Reranker(Protocol):
+    """Questions with passages in, a score of each pair out."""
+
+    name: str
+    """The model's directory or hub name."""
+
+    def score(self, questions: Sequence[str], passages: Sequence[Passage]) -> FloatArray:
+        """Return the score of each question with the passage at the same place, (N,); higher is more relevant."""
+
+
+def top_k_of(batch: Sequence[Sequence[Hit]], k: int) -> TopK:
+    """Return hits as arrays, (Q, k)."""
+    rows: IntArray = np.full((len(batch), k), -1, dtype=np.int64)
+    scores: FloatArray = np.full((len(batch), k), -np.inf, dtype=np.float32)
+    windows: IntArray = np.full((len(batch), k, 2), -1, dtype=np.int64)
+    for question, hits in enumerate(batch):
+        for column, hit in enumerate(hits):
+            rows[question, column], scores[question, column] = hit.row, hit.score
+            if hit.window is not None:
+                windows[question, column] = hit.window.start, hit.window.end
+    return TopK(rows, scores, windows)

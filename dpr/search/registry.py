@@ -1,0 +1,162 @@
+"""The retrievers that an index may have and the rerankers that may follow, one entry each.
+
+Names in commands, settings, OpenAPI and errors come from these tables. An entry loads what it needs when it is opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dpr.search.contract import Reranker, Retriever
+    from dpr.search.fusion import Fusion
+    from dpr.search.resources import IndexParts
+
+HYBRID_LISTS = ("dense", "bm25")
+"""The lists that the hybrid retriever fuses."""
+
+RERANKED = "+rerank"
+"""What follows a retriever's name where its hits are reranked: ``hybrid+rerank``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a retriever is opened from.
+
+    Attributes:
+        resources: the index's files and models.
+        retriever: returns another retriever of the same index by its name.
+        fusion: how to fuse; of no use to a retriever of one list.
+    """
+
+    resources: IndexParts
+    retriever: Callable[[str], Retriever]
+    fusion: Fusion
+
+
+@dataclass(frozen=True, slots=True)
+class RetrieverEntry:
+    """A retriever as it is offered.
+
+    Attributes:
+        summary: what it is, in a few words.
+        open: makes it.
+        absence: returns why an index does not have it, as a sentence with the remedy; empty where the index has it.
+        fuses: whether it fuses lists, and so may be told how.
+    """
+
+    summary: str
+    open: Callable[[Opening], Retriever]
+    absence: Callable[[IndexParts], str]
+    fuses: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RerankerEntry:
+    """A kind of reranker as it is offered.
+
+    Attributes:
+        summary: what it is, in a few words.
+        load: loads a model by its folder or hub name, with the arithmetic and the backend of `dpr.models.backends`.
+    """
+
+    summary: str
+    load: Callable[[str, str, str], Reranker]
+
+
+def _open_dense(opening: Opening) -> Retriever:
+    from dpr.search.retrievers import DenseRetriever
+
+    resources = opening.resources
+    return DenseRetriever(resources.encoder(), resources.vector_index(), resources.passages.id)
+
+
+def _open_sparse(name: str, opening: Opening) -> Retriever:
+    from dpr.search.retrievers import SparseRetriever
+
+    resources = opening.resources
+    return SparseRetriever(name, resources.analyzer(), resources.sparse_indexes[name](), resources.passages.id)
+
+
+def _open_hybrid(opening: Opening) -> Retriever:
+    from dpr.search.retrievers import HybridRetriever
+
+    sources = {name: opening.retriever(name) for name in HYBRID_LISTS}
+    return HybridRetriever(sources, opening.resources.passages.id, opening.fusion)
+
+
+def _no_vectors(name: str, resources: IndexParts) -> str:
+    if resources.manifest.encoder is not None:
+        return ""
+    return f"this index has no vectors for the retriever {name!r}; build it with them"
+
+
+def _no_weights(name: str, resources: IndexParts) -> str:
+    if name in resources.sparse_indexes:
+        return ""
+    return f"this index has no posting weights for the retriever {name!r}; rebuild it with dpr-index build"
+
+
+def _not_one_segment(resources: IndexParts) -> str:
+    if "rank-bm25" in resources.sparse_indexes:
+        return ""
+    return "the retriever 'rank-bm25' searches one segment without deletions; run dpr-index compact"
+
+
+def _load_cross_encoder(model: str, precision: str, backend: str) -> Reranker:
+    from dpr.models.cross_encoder import load_cross_encoder
+
+    return load_cross_encoder(model, precision, backend)
+
+
+RETRIEVERS: dict[str, RetrieverEntry] = {
+    "dense": RetrieverEntry("nearest vectors", _open_dense, partial(_no_vectors, "dense")),
+    "bm25": RetrieverEntry("shared terms by BM25", partial(_open_sparse, "bm25"), partial(_no_weights, "bm25")),
+    "tfidf": RetrieverEntry("shared terms by TF-IDF", partial(_open_sparse, "tfidf"), partial(_no_weights, "tfidf")),
+    "rank-bm25": RetrieverEntry(
+        "BM25 by the package rank-bm25, a slow reference", partial(_open_sparse, "rank-bm25"), _not_one_segment
+    ),
+    "hybrid": RetrieverEntry("dense and bm25 fused", _open_hybrid, partial(_no_vectors, "hybrid"), fuses=True),
+}
+"""Each retriever by its name, those that are fused before those that fuse."""
+
+RERANKERS: dict[str, RerankerEntry] = {
+    "cross-encoder": RerankerEntry("a sequence classifier of one logit", _load_cross_encoder),
+}
+"""Each kind of reranker by its name."""
+
+DEFAULT_RETRIEVER = "hybrid"
+DEFAULT_RERANKER = "cross-encoder"
+DEFAULT_RERANK_DEPTH = 20
+MAX_RERANK_DEPTH = 100
+"""As deep as ``hybrid`` goes."""
+
+
+def plain_name(name: str) -> str:
+    """Return the name of the first stage: ``hybrid`` for ``hybrid`` and for ``hybrid+rerank``."""
+    return name.removesuffix(RERANKED)
+
+
+def reranked_name(name: str) -> str:
+    """Return the name of a retriever whose hits are reranked: ``hybrid+rerank``, for either name."""
+    return plain_name(name) + RERANKED
+
+
+def fuses(name: str) -> bool:
+    """Tell whether a retriever fuses lists; an unknown one does not."""
+    entry = RETRIEVERS.get(plain_name(name))
+    return entry is not None and entry.fuses
+
+
+def described(entries: Mapping[str, RetrieverEntry | RerankerEntry]) -> str:
+    """Return entries as help shows them: ``dense (nearest vectors), … or hybrid (dense and bm25 fused)``."""
+    return choices(f"{name} ({entry.summary})" for name, entry in entries.items())
+
+
+def choices(names: Iterable[str]) -> str:
+    """Return names as a sentence lists them: ``dense, bm25 or hybrid``."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last

@@ -1,0 +1,153 @@
+"""A second look at the first hits: a reranker reads each with its question, and orders them anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from dpr.config import ComputeOptions
+from dpr.errors import ConfigError, ModelError
+from dpr.measured import TokensRead
+from dpr.search.contract import Reranker, Retriever
+from dpr.search.registry import DEFAULT_RERANK_DEPTH, DEFAULT_RERANKER, MAX_RERANK_DEPTH, RERANKERS, reranked_name
+from dpr.search.retrievers import refuse_bad_k
+from dpr.types import FirstStage, Hit, Passage
+
+
+@dataclass(frozen=True, slots=True)
+class RerankOptions:
+    """What reranks the hits of an index.
+
+    Attributes:
+        model: the folder or hub name of a cross-encoder, or ``KIND:MODEL`` with a kind of
+            `dpr.search.registry.RERANKERS`.
+        depth: how many hits are rescored, from the first.
+        precision: its arithmetic: ``auto`` or a name of `dpr.models.backends.PRECISIONS`.
+        backend: what runs it, a name of `dpr.models.backends.BACKENDS`.
+
+    Raises:
+        ConfigError: the model has no name or an unknown kind, or the depth is out of its range.
+    """
+
+    model: str
+    depth: int = DEFAULT_RERANK_DEPTH
+    precision: str = "auto"
+    backend: str = "auto"
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.depth <= MAX_RERANK_DEPTH:
+            raise ConfigError(f"the rerank depth is {self.depth}; choose 1 to {MAX_RERANK_DEPTH}")
+        if not self.kind_and_name[1].strip():
+            raise ConfigError("the reranker has no name; give its folder or hub name, or leave it out")
+
+    @property
+    def kind_and_name(self) -> tuple[str, str]:
+        """The kind of reranker, and the model's name without it."""
+        kind, colon, name = self.model.partition(":")
+        if colon and kind in RERANKERS:
+            return kind, name
+        if colon and not Path(self.model).exists():
+            raise ConfigError(f"unknown kind of reranker {kind!r}; choose from {', '.join(RERANKERS)}")
+        return DEFAULT_RERANKER, self.model
+
+    def computed_as(self, compute: ComputeOptions) -> RerankOptions:
+        """Return the same with another arithmetic and backend where these options leave them open."""
+        return replace(
+            self,
+            precision=compute.precision if self.precision == "auto" else self.precision,
+            backend=compute.backend if self.backend == "auto" else self.backend,
+        )
+
+    def load(self) -> Reranker:
+        """Load the model.
+
+        Raises:
+            ModelError: it cannot be loaded, or is no reranker of this kind.
+            ConfigError: precision or backend is unknown, or not for this machine.
+        """
+        kind, name = self.kind_and_name
+        return RERANKERS[kind].load(name, self.precision, self.backend)
+
+    def as_json(self) -> dict[str, object]:
+        """Return the options as JSON values, for a report."""
+        kind, name = self.kind_and_name
+        return {**asdict(self), "kind": kind, "model": name}
+
+
+class Reranked(Retriever):
+    """A retriever whose first ``depth`` hits a reranker scores and orders anew, equal scores by passage id.
+
+    Hits beyond the depth keep their order behind them. Their scores are as far below the reranker's lowest as their
+    first-stage scores are below the best first-stage score. Of a long passage, the reranker reads the window that the
+    first stage matched, else the beginning.
+    """
+
+    def __init__(
+        self,
+        retriever: Retriever,
+        reranker: Reranker,
+        passages: Callable[[Sequence[int]], Sequence[Passage]],
+        depth: int = DEFAULT_RERANK_DEPTH,
+    ) -> None:
+        """Wrap a retriever; ``passages`` returns the passages of rows, such as ``PassageStore.get``."""
+        self.name = reranked_name(retriever.name)
+        self.depth = depth
+        self._retriever = retriever
+        self._reranker = reranker
+        self._passages = passages
+
+    def tokens_read(self, question: str) -> TokensRead | None:
+        """Return how many tokens of a question the first stage reads."""
+        return self._retriever.tokens_read(question)
+
+    def search(self, questions: Sequence[str], k: int) -> list[list[Hit]]:
+        """Return at most k hits for each question, best first, each with its rank and score in the first stage.
+
+        Raises:
+            RequestError: k is below 1, or above what the first stage can serve.
+            ModelError: the reranker gives a score that is no finite number.
+        """
+        refuse_bad_k(k)
+        batch = self._retriever.search(questions, max(k, self.depth))
+        scores = self._scores(questions, [hits[: self.depth] for hits in batch])
+        return [_reordered(hits, of_hits)[:k] for hits, of_hits in zip(batch, scores, strict=True)]
+
+    def _scores(self, questions: Sequence[str], batch: Sequence[Sequence[Hit]]) -> list[list[float]]:
+        """Return the reranker's score of each hit; all pairs of a batch are scored together."""
+        hits = [hit for of_question in batch for hit in of_question]
+        passages = [_as_read(*pair) for pair in zip(hits, self._passages([hit.row for hit in hits]), strict=True)]
+        pair_questions = [question for question, of_question in zip(questions, batch, strict=True) for _ in of_question]
+        scores = self._reranker.score(pair_questions, passages) if hits else np.empty(0, dtype=np.float32)  # (N,)
+        if not np.isfinite(scores).all():
+            raise ModelError(
+                f"the reranker {self._reranker.name} gives scores that are no finite numbers; use precision fp32, or "
+                "another model"
+            )
+        remaining = iter(scores.tolist())
+        return [[next(remaining) for _ in of_question] for of_question in batch]
+
+
+def _as_read(hit: Hit, passage: Passage) -> Passage:
+    if hit.window is None:
+        return passage
+    return replace(passage, text=passage.text[hit.window.start : hit.window.end])
+
+
+def _reordered(hits: Sequence[Hit], scores: Sequence[float]) -> list[Hit]:
+    """Return the hits with a score by it, then the others as they were."""
+    rescored = sorted(zip(scores, hits, strict=False), key=lambda pair: (-pair[0], pair[1].passage_id))
+    ranked = [replace(hit, score=score, first_stage=FirstStage(hit.rank, hit.score, score)) for score, hit in rescored]
+    unread = hits[len(scores) :]
+    lowest, best_before = (ranked[-1].score, hits[0].score) if hits else (0.0, 0.0)
+    ranked += [
+        replace(
+            hit,
+            score=lowest - (best_before - hit.score),
+            first_stage=FirstStage(hit.rank, hit.score, None),
+        )
+        for hit in unread
+    ]
+    return [replace(hit, rank=rank) for rank, hit in enumerate(ranked, start=1)]
