@@ -37,7 +37,9 @@ from dpr.types import Progress, no_progress
 
 __all__ = ["Adaptation", "adapt"]
 
-_LIBRARIES = ("torch", "transformers", "tokenizers", "kiwipiepy")
+_LEARNERS = ("tokenizers", "kiwipiepy")
+"""What learns a vocabulary: in another version, it is another run."""
+
 _SENTENCE_TRANSFORMERS = (MODULES_FILE, "sentence_*_config.json", "config_sentence_transformers.json")
 
 
@@ -71,7 +73,7 @@ def adapt(
     origin = {
         "base_sha256": base_hash(settings.base),
         "sources": {name: asdict(source.seen) for name, source in sources.items()},
-        "versions": {name: version(name) for name in _LIBRARIES},
+        "versions": _versions(_LEARNERS),
     }
     prepare = partial(_prepare, sources, settings)
     call = Invocation(progress, command, overwrite)
@@ -95,6 +97,7 @@ def _prepare(sources: Mapping[str, SeenTexts], settings: Adaptation, run: Run) -
     facts: dict[str, object] = {
         "vocabulary": {"before": len(old), "added": len(pieces), "after": len(tokenizer)},
         "pieces": pieces,
+        "versions": _versions(("torch", "transformers", *_LEARNERS)),
     }
     if settings.max_steps == 0:
         return Trainee(model, None, save, lambda: facts)
@@ -118,6 +121,10 @@ def _prepare(sources: Mapping[str, SeenTexts], settings: Adaptation, run: Run) -
         return Trainee(model, objective, save, lambda: facts)
     facts["before"] = measure()
     return Trainee(model, objective, save, lambda: facts, measure)
+
+
+def _versions(libraries: Iterable[str]) -> dict[str, str]:
+    return {name: version(name) for name in libraries}
 
 
 def _extend(

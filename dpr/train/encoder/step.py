@@ -103,7 +103,8 @@ class EncoderObjective(Generic[B]):
         task = self._objective.task(batch)
         roles = [(role, tokens) for role, tokens in enumerate(self._objective.texts(batch)) if tokens]
         chunks = {role: self._chunks(role, tokens) for role, tokens in roles}
-        nothing = torch.empty((0, self._towers.question.dimension), device=self._device)
+        # a process may have no text of a small batch; its gradient is exchanged all the same
+        nothing = torch.empty((0, self._towers.question.dimension), device=self._device, requires_grad=True)
 
         def losses_of(vectors: Sequence[torch.Tensor]) -> torch.Tensor:
             restored = {role: chunks[role].restored(part) for role, part in zip(chunks, vectors, strict=True)}
@@ -155,7 +156,8 @@ class LabelObjective:
             return in_batch_loss(questions, everywhere, targets.positives, targets.excluded, scale, self._symmetric)
 
         ids = [example.question.id for example in batch.questions]
-        return PairTask(losses, ids, negatives=float((~targets.excluded).sum(1).float().mean()) - 1)
+        counted = float(self._processes.sum((~targets.excluded).sum().float()))
+        return PairTask(losses, ids, negatives=counted / len(ids) - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +174,9 @@ def targets_of(batch: Batch, processes: Processes, device: torch.device) -> Targ
     passage_ids = processes.gather(local_ids)  # (P,)
     before = sum(processes.sizes(len(local_ids))[: processes.rank])
     positives = torch.tensor(batch.positives, dtype=torch.int64, device=device) + before
-    width = max(len(ids) for ids in batch.gold_ids)
-    gold_ids = torch.tensor([[*ids, *[NO_GOLD] * (width - len(ids))] for ids in batch.gold_ids], device=device)
+    width = max((len(ids) for ids in batch.gold_ids), default=0)
+    filled = [[*ids, *[NO_GOLD] * (width - len(ids))] for ids in batch.gold_ids]
+    gold_ids = torch.tensor(filled, dtype=torch.int64, device=device).reshape(len(filled), width)  # (Q, G)
     first = (passage_ids.unsqueeze(0) == passage_ids.unsqueeze(1)).int().argmax(1)  # (P,) first place of each id
     positives = first[positives]
     repeated = first != torch.arange(len(first), device=device)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -22,22 +23,31 @@ from dpr.train.step import Step
 
 
 def gradients(base: str, source: str, gradient_cache: bool, output: Path) -> None:
-    """Write the loss and every weight's gradient for the first batch of an epoch."""
+    """Write the loss and every weight's gradient for the first batch of an epoch, and for one of a single question."""
     processes = join_processes()
-    training = Training(base=base, batch_size=24, learn_temperature=True)
+    training = Training(base=base, batch_size=24, document_passages=2, learn_temperature=True)
     towers = make_towers(training)
-    sources = [Source("demo", list(read_examples(source)))]
+    demo = Source("demo", list(read_examples(source)))
+    first, second = demo.examples[0], demo.examples[-1]
+    single = Source("single", [replace(first, negatives=second.positives)])
     temperature = Temperature(training, normalize=True)
-    tokens = TokenCache(towers.tokenizers, towers.question.config, sources)
-    objective = EncoderObjective(towers, LabelObjective(sources, tokens, temperature, training, processes), 0)
-    step = Step(objective, torch.device("cpu"), torch.float32, processes)
-    step.gradient_cache = gradient_cache
-    result = step.backward(objective.batches(0)[:1])
+    tokens = TokenCache(towers.tokenizers, towers.question.config, [demo, single])
     module = torch.nn.ModuleDict({"towers": towers.module(), "temperature": temperature})
-    processes.sum_gradients(module.parameters())
+    found: dict[str, torch.Tensor] = {}
+    for data in (demo, single):
+        labels = LabelObjective([data], tokens, temperature, training, processes)
+        step = Step(EncoderObjective(towers, labels, 0), torch.device("cpu"), torch.float32, processes)
+        step.gradient_cache = gradient_cache
+        module.zero_grad()
+        result = step.backward(labels.batches(0)[:1])
+        processes.sum_gradients(module.parameters())
+        found |= {
+            f"{data.name}.{key}": weight.grad for key, weight in module.named_parameters() if weight.grad is not None
+        }
+        found[f"{data.name}.loss"] = torch.tensor(result.loss)
+        found[f"{data.name}.negatives"] = torch.tensor(result.negatives)
     if processes.is_main:
-        found = {name: weight.grad for name, weight in module.named_parameters() if weight.grad is not None}
-        save_file({**found, "loss": torch.tensor(result.loss), "negatives": torch.tensor(result.negatives)}, output)
+        save_file(found, output)
     leave_processes()
 
 

@@ -126,6 +126,21 @@ def test_a_state_of_other_texts_is_refused(tiny_checkpoint: Path, tmp_path: Path
         adapt([*texts(), "one more"], tmp_path, made)
 
 
+def test_only_other_learners_of_a_vocabulary_make_another_run(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, korean = settings(tiny_checkpoint, vocabulary_size=9, max_steps=0), ["대한민국의 수도"] * 3
+    record = adapt(korean, tmp_path, made)
+    versions = record["versions"]
+    assert isinstance(versions, dict)
+    assert versions.keys() == {"torch", "transformers", "tokenizers", "kiwipiepy"}
+    monkeypatch.setattr("dpr.train.adaptation.run.version", {**versions, "torch": "9"}.__getitem__)
+    assert adapt(korean, tmp_path, made) == record
+    monkeypatch.setattr("dpr.train.adaptation.run.version", {**versions, "kiwipiepy": "9"}.__getitem__)
+    with pytest.raises(ConfigError, match="holds a model already"):
+        adapt(korean, tmp_path, made)
+
+
 def test_the_vocabulary_alone_can_be_adapted(tiny_checkpoint: Path, tmp_path: Path) -> None:
     from transformers import AutoModel
 
