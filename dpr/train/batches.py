@@ -6,15 +6,19 @@ An epoch is a pure function of the seed and its number, so that a resumed run se
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TypeVar
 
 from dpr.errors import DataError
+from dpr.models.tokens import length_sorted_batches
 from dpr.types import Example, Passage
 
 T = TypeVar("T")
+
+BUCKET_BATCHES = 50
+"""So many batches' rows are drawn at random, and then sorted by length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,32 @@ def epoch_batches(sources: Sequence[Source], batching: Batching, epoch: int) -> 
         batches += [_batch(rows, batching.hard_negatives, shuffle) for rows in _fill(groups, batching.batch_size)]
     shuffle.shuffle(batches)
     return [batch for batch in batches if len(batch.passages) > 1]
+
+
+def batches_of_like_length(
+    rows: Sequence[int], lengths: Sequence[int], batch_tokens: int, shuffle: random.Random
+) -> list[list[int]]:
+    """Return batches of at most ``batch_tokens`` padded tokens, in random order, in which rows of like length are.
+
+    The rows of `BUCKET_BATCHES` batches at a time are sorted by length.
+
+    Args:
+        rows: rows in random order.
+        lengths: the tokens of each row, by its number.
+        batch_tokens: the limit; a longer row is a batch of its own.
+        shuffle: orders the batches.
+    """
+    size = max(1, int(BUCKET_BATCHES * batch_tokens * len(rows) / sum(lengths[row] for row in rows)))
+    buckets = [rows[first : first + size] for first in range(0, len(rows), size)]
+    batches = [batch for bucket in buckets for batch in by_length(bucket, lengths.__getitem__, batch_tokens)]
+    shuffle.shuffle(batches)
+    return batches
+
+
+def by_length(items: Sequence[T], length_of: Callable[[T], int], most_tokens: int) -> list[list[T]]:
+    """Return items in groups of like length, longest first, of at most ``most_tokens`` padded tokens each."""
+    lengths = [length_of(item) for item in items]
+    return [[items[place] for place in places] for places in length_sorted_batches(lengths, most_tokens)]
 
 
 def sampled(source: Source, shuffle: random.Random) -> list[Example]:

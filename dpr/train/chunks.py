@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,9 +13,6 @@ from dpr.models.tower import EncoderConfig, Tower
 from dpr.train.batches import Batch, Source
 from dpr.train.gradcache import Encode
 from dpr.types import Passage
-
-CHUNK_TOKENS = {"cpu": 4096, "cuda": 131072}
-"""Padded tokens in a chunk: on a CPU, few enough that activations stay in its caches."""
 
 
 class TokenCache:
@@ -65,17 +62,9 @@ class Chunks:
         self._places[order] = torch.arange(len(order))
         self._places = self._places.to(device)
 
-    def encodes(self, autocast: AbstractContextManager[Any]) -> list[Encode]:
-        """Return what encodes each chunk, in the order of the chunks; ``autocast`` is entered anew for each."""
-        return [self._encode(inputs, autocast) for inputs in self._inputs]
-
-    def _encode(self, inputs: dict[str, torch.Tensor], autocast: AbstractContextManager[Any]) -> Encode:
-        def encode() -> torch.Tensor:
-            with autocast:
-                vectors: torch.Tensor = self._tower(**inputs)
-            return vectors
-
-        return encode
+    def encodes(self) -> list[Encode]:
+        """Return what encodes each chunk, in the order of the chunks."""
+        return [partial(self._tower, **inputs) for inputs in self._inputs]
 
     def restored(self, vectors: torch.Tensor) -> torch.Tensor:
         """Put the vectors of the chunks, (N, D), in the order of the texts."""

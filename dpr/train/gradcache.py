@@ -1,9 +1,10 @@
-"""Encoding a batch in chunks, with or without keeping what the backward pass needs.
+"""Three ways to compute a batch's gradient in chunks, with or without keeping what the backward pass needs.
 
-A contrastive loss needs the vectors of the whole batch at once, its memory only those of a chunk. GradCache (Gao et
-al. 2021, "Scaling deep contrastive learning batch size under memory limited setup") encodes the batch without a graph,
-computes the loss and its gradient with respect to the vectors, and then encodes each chunk again to carry that gradient
-to the weights. The plain path keeps the graph of every chunk. Both call the same loss and give the same gradients.
+A loss that is a sum over texts goes back chunk by chunk. A contrastive loss needs the vectors of the whole batch at
+once, its memory only those of a chunk. GradCache (Gao et al. 2021, "Scaling deep contrastive learning batch size under
+memory limited setup") encodes the batch without a graph, computes the loss and its gradient with respect to the
+vectors, and then encodes each chunk again to carry that gradient to the weights. The plain path keeps the graph of
+every chunk. Both call the same loss and give the same gradients.
 """
 
 from __future__ import annotations
@@ -15,10 +16,20 @@ from dataclasses import dataclass
 import torch
 
 Encode = Callable[[], torch.Tensor]
-"""Encodes one chunk of texts: () -> (N, D)."""
+"""The forward pass of one chunk of texts: () -> vectors (N, D), or losses (N,)."""
 
 LossOf = Callable[[Sequence[torch.Tensor]], torch.Tensor]
 """Turns the vectors of each list of chunks, (N, D) each, into one number."""
+
+
+def chunked_backward(chunks: Sequence[Encode], factor: float) -> torch.Tensor:
+    """Leave the gradient of ``factor`` times the sum of the chunks' losses in the weights; return that number."""
+    total = torch.zeros(())
+    for losses_of in chunks:
+        loss = losses_of().sum() * factor
+        loss.backward()
+        total += loss.detach().cpu()
+    return total
 
 
 def plain_backward(chunks: Sequence[Sequence[Encode]], loss_of: LossOf) -> torch.Tensor:
@@ -36,9 +47,11 @@ def plain_backward(chunks: Sequence[Sequence[Encode]], loss_of: LossOf) -> torch
 def cached_backward(chunks: Sequence[Sequence[Encode]], loss_of: LossOf) -> torch.Tensor:
     """Do what `plain_backward` does, in the memory of one chunk and for one more forward pass."""
     vectors, states = _encode_without_graph(chunks)
-    loss = _backward_to_vectors(vectors, loss_of)
+    with torch.enable_grad():
+        loss = loss_of(vectors)
+    loss.backward()
     _backward_to_weights(chunks, vectors, states)
-    return loss
+    return loss.detach()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +92,6 @@ def _encode_without_graph(
                 found.append(encode())
             vectors.append(torch.cat(found).requires_grad_())
     return vectors, states
-
-
-def _backward_to_vectors(vectors: Sequence[torch.Tensor], loss_of: LossOf) -> torch.Tensor:
-    with torch.enable_grad():
-        loss = loss_of(vectors)
-    loss.backward()
-    return loss.detach()
 
 
 def _backward_to_weights(

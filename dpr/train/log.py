@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dpr.durable import write_atomically
 
 if TYPE_CHECKING:
-    from dpr.train.step_result import StepResult
+    from dpr.train.step import StepResult
 
 LOG = "log.jsonl"
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 import torch
 from torch import nn
@@ -20,43 +21,38 @@ from dpr.train.optimizer import make_optimizer, set_learning_rate, warmup_then_l
 from dpr.train.run_folder import BEST, STATE
 from dpr.train.schedule import Schedule
 from dpr.train.state import load_state, load_weights, save_state, save_weights
-from dpr.train.step_result import BadLossError, StepResult
+from dpr.train.step import BadLossError, Step, StepResult
 from dpr.types import Progress
 
 logger = logging.getLogger(__name__)
 
 B = TypeVar("B")
-B_contra = TypeVar("B_contra", contravariant=True)
-
-
-class Steps(Protocol[B_contra]):
-    """What computes gradients: from labels (`dpr.train.encoder`) or from a teacher (`dpr.train.distillation`)."""
-
-    device: torch.device
-
-    def backward(self, batches: Sequence[B_contra], scaler: torch.amp.GradScaler | None) -> StepResult:
-        """Add the gradient of the mean loss of some batches to the weights."""
 
 
 @dataclass
 class Standing:
-    """How far the run is, and how its best validation did; ``worse`` counts the validations since."""
+    """How far the run is, what its last step was, and how its best validation did.
+
+    ``worse`` counts the validations since the best one.
+    """
 
     step: int = 0
+    last: StepResult = field(default_factory=lambda: StepResult(float("nan"), 0.0, 0))
     best_step: int = 0
     best: float = float("-inf")
     worse: int = 0
 
     def as_text(self) -> dict[str, str]:
-        """Return the standing for a state's metadata."""
-        return {"best_step": str(self.best_step), "best": repr(self.best), "worse": str(self.worse)}
+        """Return the standing for a state's metadata, which has the step already."""
+        return {"standing": json.dumps([asdict(self.last), self.best_step, self.best, self.worse])}
 
     @classmethod
     def from_text(cls, step: int, text: dict[str, str]) -> Standing:
         """Read what `as_text` wrote."""
         if not step:
             return cls()
-        return cls(step, int(text["best_step"]), float(text["best"]), int(text["worse"]))
+        last, *validated = json.loads(text["standing"])
+        return cls(step, StepResult(**last), *validated)
 
 
 class Loop(Generic[B]):
@@ -64,63 +60,65 @@ class Loop(Generic[B]):
 
     Args:
         module: all that is trained; its trainable weights are what a state holds.
-        stepper: computes gradients.
-        batches_of: gives an epoch's batches, by its number.
+        step: gives the batches and computes gradients.
         measure: returns the metrics of a validation; None where nothing is held out.
+        settings: how long, how fast, and which weights are kept.
+        precision: the arithmetic; fp16 has its loss scaled.
+        processes: those that share a batch.
+
+    Raises:
+        DataError: there is not one batch.
     """
 
     def __init__(
         self,
         module: nn.Module,
-        stepper: Steps[B],
-        batches_of: Callable[[int], list[B]],
+        step: Step[B],
         measure: Callable[[], dict[str, float]] | None,
         settings: Schedule,
         precision: torch.dtype,
         processes: Processes,
     ) -> None:
         self._module = module
-        self._stepper = stepper
-        self._batches_of = batches_of
+        self._stepper = step
         self._measure = measure
         self._settings = settings
         self._processes = processes
         self._optimizer = make_optimizer(module, settings.learning_rate, settings.weight_decay)
         uses_scaler = precision == torch.float16
-        self._scaler = torch.amp.GradScaler(stepper.device.type) if uses_scaler else None
-        sizes = [len(self._groups(epoch)) for epoch in range(settings.epochs)]
-        self._epoch_ends = list(itertools.accumulate(sizes))
-        self.steps = self._epoch_ends[-1]
-        if settings.max_steps > self.steps > 0:
-            logger.info(
-                "max_steps is %d, but the run ends after its epochs, at step %d", settings.max_steps, self.steps
-            )
-        elif settings.max_steps:
-            self.steps = min(self.steps, settings.max_steps)
-        if not self.steps:
-            raise DataError("there is not one batch to train on; give more data")
+        self._scaler = torch.amp.GradScaler(step.device.type) if uses_scaler else None
+        self._epoch_ends: list[int] = []
+        limit, steps = settings.max_steps or 0, 0
+        for epoch in range(settings.passes):
+            steps += len(self._groups(epoch))
+            self._epoch_ends.append(steps)
+            if not steps:
+                raise DataError("there is not one batch to train on; give more data")
+            if 0 < limit <= steps:
+                break
+        if limit > steps:
+            logger.info("max_steps is %d, but the run ends after its epochs, at step %d", limit, steps)
+        self.steps = min(steps, limit or steps)
 
-    def run(self, output: Path, run: str, progress: Progress) -> tuple[Standing, StepResult]:
-        """Take the steps that the saved state has not taken; leave the best weights in the towers."""
+    def run(self, output: Path, run: str, progress: Progress) -> Standing:
+        """Take the steps that the saved state has not taken; leave the best weights in the module."""
         standing = self._resumed(output, run)
-        result = StepResult(float("nan"), 0.0, 0)
         with RunLog(output, standing.step, self._processes.is_main) as log:
             for step, batches in enumerate(self._batches(standing.step), start=standing.step):
                 if self._is_over(standing):
                     break
                 began = time.perf_counter()
                 rate = self._set_rate(step)
-                result = self._step(step, batches)
+                standing.last = self._step(step, batches)
                 took = time.perf_counter() - began
                 standing.step = step + 1
-                log.step(standing.step, result, rate, result.questions / took)
-                if self._processes.is_main:
-                    progress("train", standing.step, self.steps)
+                log.step(standing.step, standing.last, rate, standing.last.questions / took)
+                progress("train", standing.step, self.steps)
                 self._validate(standing, output, run, log)
                 self._save(standing, output, run, log)
         if self._measure and (output / BEST).is_file():
             load_weights(output / BEST, self._module, run)
-        return standing, result
+        return standing
 
     def _resumed(self, output: Path, run: str) -> Standing:
         step, text = load_state(output / STATE, self._module, self._optimizer, run)
@@ -136,13 +134,13 @@ class Loop(Generic[B]):
     def _batches(self, done: int) -> Iterator[list[B]]:
         """Yield the batches of each step from ``done`` on."""
         begins = [0, *self._epoch_ends]
-        for epoch in range(self._settings.epochs):
+        for epoch in range(len(self._epoch_ends)):
             if begins[epoch + 1] > done:
                 groups = self._groups(epoch)[max(0, done - begins[epoch]) :]
                 yield from itertools.islice(groups, max(0, self.steps - max(done, begins[epoch])))
 
     def _groups(self, epoch: int) -> list[list[B]]:
-        batches = self._batches_of(epoch)
+        batches = self._stepper.objective.batches(epoch)
         size = self._settings.accumulation_steps
         return [batches[first : first + size] for first in range(0, len(batches), size)]
 
@@ -176,9 +174,9 @@ class Loop(Generic[B]):
             return
         metrics = self._measure()
         log.validation(standing.step, metrics)
-        value = metrics[self._settings.metric] * (-1 if self._settings.metric == "rank" else 1)
-        if value > standing.best:
-            standing.best, standing.best_step, standing.worse = value, standing.step, 0
+        score = self._settings.as_score(metrics)
+        if score > standing.best:
+            standing.best, standing.best_step, standing.worse = score, standing.step, 0
             if self._processes.is_main:
                 save_weights(output / BEST, self._module, run)
         else:

@@ -22,6 +22,7 @@ from dpr.errors import ConfigError
 from dpr.train.distributed import Processes
 from dpr.train.gradcache import RandomState
 from dpr.train.run_folder import RunFolder
+from dpr.train.schedule import Schedule
 
 logger = logging.getLogger(__name__)
 
@@ -57,11 +58,14 @@ class SavedBytes:
 
 @dataclass(frozen=True, slots=True)
 class StepMemory:
-    """Bytes that a step keeps: ``weights`` for gradients and moments, ``chunk`` and ``batch`` for their activations."""
+    """Bytes that a step keeps: ``weights`` for gradients and moments, ``chunk`` and ``batch`` for their activations.
+
+    ``batch`` is 0 for a step that never keeps more than a chunk.
+    """
 
     weights: int
     chunk: int
-    batch: int
+    batch: int = 0
 
     @property
     def cached(self) -> int:
@@ -71,19 +75,20 @@ class StepMemory:
     @property
     def plain(self) -> int:
         """Bytes that a step takes without it."""
-        return self.weights + int(OVERHEAD * self.batch)
+        return self.weights + int(OVERHEAD * (self.batch or self.chunk))
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryPlan:
-    """Whether the gradient cache is used, and the sentence that says why, with its numbers."""
+    """Whether the gradient cache is used (None: there is no choice), and the sentence that says why, with numbers."""
 
-    gradient_cache: bool
+    gradient_cache: bool | None
     sentence: str
 
     def described(self) -> dict[str, object]:
         """Return the entries for the record of the run."""
-        return {"gradient_cache": self.gradient_cache, "memory": self.sentence}
+        choice = {} if self.gradient_cache is None else {"gradient_cache": self.gradient_cache}
+        return {**choice, "memory": self.sentence}
 
 
 def saved_bytes(forward: Callable[[], torch.Tensor], module: nn.Module) -> int:
@@ -111,6 +116,21 @@ def measure_saved(forward: Callable[[int], torch.Tensor], tokens: int, module: n
     few, more = (saved_bytes(partial(forward, rows), module) for rows in (FEW, MORE))
     per_row = max(0, more - few) // (MORE - FEW)
     return SavedBytes(max(0, few - FEW * per_row), per_row, tokens)
+
+
+def chunk_memory(
+    forward: Callable[[int], torch.Tensor], tokens: int, module: nn.Module, chunk_tokens: int
+) -> StepMemory:
+    """Return the memory of a step whose forward and backward pass go chunk by chunk.
+
+    Args:
+        forward: a forward pass over a number of rows of ``tokens`` tokens each, the longest.
+        tokens: the tokens of a row.
+        module: what is trained.
+        chunk_tokens: the tokens of a chunk.
+    """
+    saved = measure_saved(forward, tokens, module)
+    return StepMemory(weight_bytes(module), saved.of(max(tokens, chunk_tokens)))
 
 
 def weight_bytes(module: nn.Module) -> int:
@@ -167,7 +187,12 @@ def _free_of_group(group: Path, limit: str, used: str) -> int | None:
 
 
 def plan_run(
-    memory: StepMemory, device: torch.device, wanted: bool | None, folder: RunFolder, processes: Processes
+    memory: StepMemory,
+    device: torch.device,
+    wanted: bool | None,
+    remedy: str,
+    folder: RunFolder,
+    processes: Processes,
 ) -> MemoryPlan:
     """Decide whether a run uses the gradient cache, log why, and note it in the run's folder.
 
@@ -175,14 +200,22 @@ def plan_run(
     """
     memory = StepMemory(*(max(processes.sizes(size)) for size in (memory.weights, memory.chunk, memory.batch)))
     free = min(processes.sizes(free_memory(device, processes.count)))
-    plan = plan_memory(memory, free, SHARES[device.type], wanted, folder.gradient_cache)
-    folder.note_gradient_cache(plan.gradient_cache)
+    plan = plan_memory(memory, free, SHARES[device.type], wanted, folder.gradient_cache, remedy)
+    if plan.gradient_cache is not None:
+        folder.note_gradient_cache(plan.gradient_cache)
     logger.info(plan.sentence)
     return plan
 
 
-def plan_memory(memory: StepMemory, free: int, share: float, wanted: bool | None, before: bool | None) -> MemoryPlan:
-    """Decide whether a run uses the gradient cache.
+def plan_memory(
+    memory: StepMemory,
+    free: int,
+    share: float,
+    wanted: bool | None,
+    before: bool | None,
+    remedy: str = Schedule.memory_remedy,
+) -> MemoryPlan:
+    """Decide whether a run uses the gradient cache; a step that goes chunk by chunk leaves no choice.
 
     Args:
         memory: what a step takes.
@@ -190,12 +223,15 @@ def plan_memory(memory: StepMemory, free: int, share: float, wanted: bool | None
         share: share of them that a batch may take.
         wanted: the setting; None lets the memory decide.
         before: the choice of a run that goes on after a kill, which it keeps; None for a new run.
+        remedy: what to do where not even one chunk fits.
 
     Raises:
         ConfigError: not even one chunk fits, or the settings forbid the gradient cache and the batch does not fit.
     """
     cached, plain = memory.cached, memory.plain
-    check_memory(cached, free, "lower chunk_tokens, train an adapter (lora_rank) or cut texts shorter")
+    sentence = check_memory(cached, free, remedy)
+    if not memory.batch:
+        return MemoryPlan(None, sentence)
     sizes = f"a step takes about {in_words(plain)} without it, {in_words(cached)} with it"
     if wanted is False and plain > free:
         raise ConfigError(
@@ -210,22 +246,6 @@ def plan_memory(memory: StepMemory, free: int, share: float, wanted: bool | None
     is_used = plain > most
     why = f"{sizes}, and {in_words(most)} of the {in_words(free)} that are free may be used"
     return MemoryPlan(is_used, f"gradient cache {_switch(is_used)}: {why}")
-
-
-def check_step(
-    memory: StepMemory,
-    device: torch.device,
-    processes: Processes,
-    remedy: str = "lower chunk_tokens, or train an adapter (lora_rank)",
-) -> str:
-    """Return, and log, a sentence on the memory of a step that goes chunk by chunk, and on what is free.
-
-    Raises:
-        ConfigError: it does not fit; the message ends with the remedy.
-    """
-    sentence = check_memory(memory.cached, free_memory(device, processes.count), remedy)
-    logger.info(sentence)
-    return sentence
 
 
 def check_memory(needed: int, free: int, remedy: str) -> str:

@@ -1,8 +1,11 @@
-"""What a training leaves beside the weights: how they were made."""
+"""What a training leaves beside the weights: how they were made, and what tells one run from another."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
 
 import torch
 
@@ -11,10 +14,17 @@ from dpr.models.checkpoint import content_hash
 from dpr.models.pair import encoder_directories
 from dpr.train.batches import Source
 from dpr.train.loop import Standing
-from dpr.train.step_result import StepResult
+from dpr.train.schedule import Schedule
+from dpr.types import Example
 
 
-def run_facts(command: str, precision: torch.dtype, standing: Standing, last: StepResult) -> dict[str, object]:
+def run_identity(settings: Schedule, origin: Mapping[str, object]) -> str:
+    """Return what tells runs with other settings or data apart; how often a state is saved is no difference."""
+    parts = [asdict(replace(settings, checkpoint_steps=1)), origin]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def run_facts(command: str, precision: torch.dtype, standing: Standing) -> dict[str, object]:
     """Return what a record says of any run: by which command and version, on what, and how far it went."""
     return {
         "command": command,
@@ -23,21 +33,40 @@ def run_facts(command: str, precision: torch.dtype, standing: Standing, last: St
         "precision": str(precision).removeprefix("torch."),
         "steps": standing.step,
         "best_step": standing.best_step or standing.step,
-        "last_loss": last.loss,
+        "last_loss": standing.last.loss,
+        **({"negatives": standing.last.negatives} if standing.last.negatives else {}),
     }
 
 
-def describe_source(source: Source) -> dict[str, object]:
-    """Return what a record says of a training set."""
-    return {"questions": len(source.examples), "weight": source.weight, "sha256": source_hash(source)}
+def describe_origin(base: str, sources: Sequence[Source], held_out: Sequence[Example] = ()) -> dict[str, object]:
+    """Return what a record says that a model was made of: the base, the training sets and the held-out questions."""
+    validation = {"held_out": describe_examples(held_out)} if held_out else {}
+    return {"base_sha256": base_hash(base), "sources": describe_sources(sources), **validation}
 
 
-def source_hash(source: Source) -> str:
-    """Return the hash of a training set's questions and of the ids of their passages."""
+def describe_sources(sources: Sequence[Source]) -> dict[str, dict[str, object]]:
+    """Return what a record says of each training set, by its name."""
+    described: dict[str, dict[str, object]] = {}
+    for source in sources:
+        name = source.name
+        while name in described:  # the same data set twice, perhaps with another weight
+            name += " again"
+        described[name] = {"weight": source.weight, **describe_examples(source.examples)}
+    return described
+
+
+def describe_examples(examples: Sequence[Example]) -> dict[str, object]:
+    """Return what a record says of questions: how many there are, and a hash of them."""
+    return {"questions": len(examples), "sha256": source_hash(examples)}
+
+
+def source_hash(examples: Iterable[Example]) -> str:
+    """Return the hash of questions, their answers and where these start, and of the ids of their passages."""
     digest = hashlib.sha256()
-    for example in source.examples:
+    for example in examples:
         passages = " ".join(passage.id for passage in (*example.positives, *example.negatives))
-        digest.update(f"{example.question.id}\t{example.question.text}\t{passages}\n".encode())
+        question = (example.question.id, example.question.text, *example.question.answers, *example.answer_starts)
+        digest.update(("\t".join(map(str, question)) + f"\t{passages}\n").encode())
     return digest.hexdigest()
 
 

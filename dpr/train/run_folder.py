@@ -30,6 +30,7 @@ class RunFolder:
         self.run = run
         self._overwrite = overwrite
         self._processes = processes
+        self._has_begun = False
 
     def finished(self, reads: Iterable[str]) -> dict[str, Any] | None:
         """Return the record of this run if the folder holds it finished; None if the run may begin or go on.
@@ -58,9 +59,10 @@ class RunFolder:
         return None
 
     def begin(self) -> None:
-        """Mark the folder as this run's, after removing what another run left."""
-        if not self._processes.is_main:
+        """Mark the folder as this run's, after removing what another run left; once."""
+        if self._has_begun or not self._processes.is_main:
             return
+        self._has_begun = True
         mark = self._mark()
         if mark is not None and not self._has_state:
             logger.info("the run before was killed before its first checkpoint; starting anew")

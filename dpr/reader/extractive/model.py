@@ -17,6 +17,7 @@ from torch import nn
 from dpr.config import load_config
 from dpr.durable import write_atomically
 from dpr.errors import ConfigError, ModelError
+from dpr.models.adapters import save_weights
 from dpr.models.checkpoint import load_model, load_tokenizer, read_json, save_tokenizer
 from dpr.models.positions import longest_input
 from dpr.reader.extractive.probability import RULES, Calibration, Evidence, calibration_for
@@ -233,12 +234,7 @@ def load_parts(network: ReaderNetwork, directory: Path) -> None:
 
 def save_reader_model(directory: Path, network: ReaderNetwork, tokenizer: Any, config: ReaderConfig) -> None:
     """Write a reader: weights or adapter, our own parts beside them, tokenizer, ``reader.json``."""
-    # where peft is to find out whether rows were added, it asks the hub for the base
-    options = {"save_embedding_layers": False} if hasattr(network.model, "peft_config") else {}
-    network.model.save_pretrained(directory, **options)
-    if options:  # an adapter uses its base's tokenizer
-        (directory / "README.md").unlink(missing_ok=True)  # an empty model card of peft's
-    else:
+    if not save_weights(network.model, directory):  # an adapter uses its base's tokenizer
         save_tokenizer(tokenizer, directory)
     parts = {name: part.contiguous() for name, part in network.state_dict().items() if not name.startswith("model.")}
     if parts:

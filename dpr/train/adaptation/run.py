@@ -2,58 +2,63 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from dpr.errors import ConfigError
-from dpr.models.backends import choose_device
-from dpr.models.checkpoint import content_hash, load_model, load_tokenizer, resolve, save_tokenizer
+from dpr.models.checkpoint import load_model, load_tokenizer, resolve, save_tokenizer
 from dpr.models.pair import question_encoder
 from dpr.models.positions import longest_input
 from dpr.models.sentence_transformers import MODULES_FILE, is_sentence_transformers
 from dpr.models.soundness import check_vocabulary
 from dpr.text.korean import shared_morphemes
-from dpr.train.adaptation.loop import MaskedLoop
 from dpr.train.adaptation.masking import masking_of
 from dpr.train.adaptation.settings import Adaptation
-from dpr.train.adaptation.token_windows import TokenWindows, read_windows
+from dpr.train.adaptation.step import SPECIAL_TOKENS, MaskedBatch, MaskedObjective
+from dpr.train.adaptation.token_windows import read_windows
 from dpr.train.adaptation.vocabulary import extend_vocabulary, resize_embeddings
 from dpr.train.adaptation.wordpieces import no_bounds
-from dpr.train.distributed import Processes
-from dpr.train.memory import check_step
-from dpr.train.run_folder import RunFolder
+from dpr.train.engine import Invocation, Run, Trainee, run_training
+from dpr.train.record import base_hash
 from dpr.train.seen_texts import SeenTexts, Texts, all_texts, by_source
+from dpr.train.step import autocast
 from dpr.train.trainable import count_trainable
 from dpr.train.vocabulary_fit import TEXTS, warn_of_splits
 from dpr.types import Progress, no_progress
 
 __all__ = ["Adaptation", "adapt"]
 
-_SPECIAL_TOKENS = 2
+_LEARNERS = ("tokenizers", "kiwipiepy")
+"""What learns a vocabulary: in another version, it is another run."""
+
 _SENTENCE_TRANSFORMERS = (MODULES_FILE, "sentence_*_config.json", "config_sentence_transformers.json")
 
 
 def adapt(
-    texts: Texts, output: Path, settings: Adaptation, progress: Progress = no_progress, overwrite: bool = False
+    texts: Texts,
+    output: Path,
+    settings: Adaptation,
+    progress: Progress = no_progress,
+    command: str = "",
+    overwrite: bool = False,
 ) -> dict[str, object]:
-    """Adapt a base to texts and save it to ``output`` as a Hugging Face checkpoint; return a summary of the run.
+    """Adapt a base to texts and save it to ``output`` as a Hugging Face checkpoint; return how it went.
 
-    The checkpoint has whole weights, the tokenizer, ``training.json`` (this summary and the new pieces) and, where the
-    base is a sentence-transformers folder, its pooling. A run that was killed goes on from its last checkpoint when it
-    is called again with the same arguments, to the same weights. A run that ``output`` holds finished is not repeated,
-    unless ``overwrite`` is set. Each step is a line in ``output/log.jsonl``. If the base is a pair, its question
-    encoder is adapted. Texts are read more than once.
+    The checkpoint has whole weights, the tokenizer, ``training.json`` (what is returned, and the new pieces) and, where
+    the base is a sentence-transformers folder, its pooling. A run that was killed goes on from its last checkpoint when
+    it is called again with the same arguments, to the same weights. Under ``torchrun`` the processes share each batch.
+    Without held-out texts the last weights are kept, else those that did best on them. A run that ``output`` holds
+    finished is not repeated, unless ``overwrite`` is set. If the base is a pair, its question encoder is adapted. Texts
+    are read more than once.
 
     Raises:
         DataError: there is no text, or none in the script whose vocabulary is to be learned.
@@ -61,37 +66,65 @@ def adapt(
             another model or run and ``overwrite`` is not set.
         ModelError: the base cannot be loaded or is frozen, or the loss is not finite.
     """
-    started = time.monotonic()
     settings = replace(settings, base=question_encoder(settings.base))
-    base = resolve(settings.base)
     sources = by_source(texts)
-    identity = {"training": asdict(settings), "base_sha256": content_hash(base)}
-    folder = RunFolder(output, _run_identity(identity, sources), overwrite, Processes())
-    finished = folder.finished([settings.base])
-    if finished is not None:
-        return finished
+    for _ in all_texts(sources):
+        pass  # so that each source knows what it holds
+    origin = {
+        "base_sha256": base_hash(settings.base),
+        "sources": {name: asdict(source.seen) for name, source in sources.items()},
+        "versions": _versions(_LEARNERS),
+    }
+    prepare = partial(_prepare, sources, settings)
+    call = Invocation(progress, command, overwrite)
+    record = run_training(output, settings, origin, [settings.base], prepare, call)
+    return {name: value for name, value in record.items() if name != "pieces"}
+
+
+def _prepare(sources: Mapping[str, SeenTexts], settings: Adaptation, run: Run) -> Trainee[MaskedBatch]:
+    base = resolve(settings.base)
     old = load_tokenizer(base)
     old.backend_tokenizer.no_truncation()
     old.backend_tokenizer.no_padding()
-    tokenizer, pieces = _extend(old, sources, settings, progress)
+    tokenizer, pieces = _extend(old, sources, settings, run.progress)
     every = max(1, sum(source.seen.texts for source in sources.values()) // TEXTS)
     warn_of_splits(tokenizer, islice(all_texts(sources), 0, None, every), settings.base)
     model = _make_model(base, settings)
     check_vocabulary(old, model, base)
     resize_embeddings(model, old, tokenizer)
-    folder.begin()
-    trained = _train(model, tokenizer, sources, folder, settings, progress)
-    _save(model, tokenizer, base, output)
-    summary = identity | {
-        "sources": {name: asdict(source.seen) for name, source in sources.items()},
+    model.to(run.device).train()
+    save = partial(_save, model, tokenizer, base)
+    facts: dict[str, object] = {
         "vocabulary": {"before": len(old), "added": len(pieces), "after": len(tokenizer)},
-        **trained,
-        "run": folder.run,
-        "seconds": round(time.monotonic() - started, 1),
-        "versions": {name: version(name) for name in ("torch", "transformers", "tokenizers")},
+        "pieces": pieces,
+        "versions": _versions(("torch", "transformers", *_LEARNERS)),
     }
-    folder.finish(summary | {"pieces": pieces})
-    return summary
+    if settings.max_steps == 0:
+        return Trainee(model, None, save, lambda: facts)
+    facts |= count_trainable(model, [model], settings.base)
+    windows = read_windows(tokenizer, all_texts(sources), settings.max_tokens - SPECIAL_TOKENS, run.progress)
+    masking = masking_of(
+        tokenizer.convert_ids_to_tokens(range(len(tokenizer))),
+        tokenizer.all_special_ids,
+        tokenizer.mask_token_id,
+        settings.mask_share,
+        settings.whole_words,
+    )
+    objective = MaskedObjective(model, tokenizer, masking, windows, settings, run.processes)
+
+    def measure() -> dict[str, float]:
+        with autocast(run.device, run.precision):
+            return objective.measure()
+
+    facts |= {"windows": len(windows), "tokens": len(windows.tokens)}
+    if not objective.has_held_out:
+        return Trainee(model, objective, save, lambda: facts)
+    facts["before"] = measure()
+    return Trainee(model, objective, save, lambda: facts, measure)
+
+
+def _versions(libraries: Iterable[str]) -> dict[str, str]:
+    return {name: version(name) for name in libraries}
 
 
 def _extend(
@@ -121,7 +154,6 @@ def _make_model(base: Path, settings: Adaptation) -> Any:
     """Load the base with a head whose decoder is tied to the word embeddings, new if it has none."""
     from transformers import AutoModelForMaskedLM
 
-    torch.manual_seed(settings.seed)
     model = load_model(AutoModelForMaskedLM, base, new_head=True)
     longest = longest_input(model) or settings.max_tokens
     if settings.max_tokens > longest:
@@ -131,57 +163,7 @@ def _make_model(base: Path, settings: Adaptation) -> Any:
     for module in model.modules():
         if isinstance(module, nn.Dropout):  # the configuration keeps the base's, for those who train on
             module.p = settings.dropout
-    return model.to(choose_device())
-
-
-def _train(
-    model: Any,
-    tokenizer: Any,
-    sources: Mapping[str, SeenTexts],
-    folder: RunFolder,
-    settings: Adaptation,
-    progress: Progress,
-) -> dict[str, object]:
-    """Train the model on the texts as far as is asked; return what the summary says of that."""
-    if settings.max_steps == 0:
-        return {"steps": 0}
-    counts = count_trainable(model, [model], settings.base)
-    windows = read_windows(tokenizer, all_texts(sources), settings.max_tokens - _SPECIAL_TOKENS, progress)
-    loop = _loop(model, tokenizer, windows, settings)
-    memory = check_step(loop.memory(), model.device, Processes(), "lower batch_tokens or max_tokens")
-    before = loop.evaluate()
-    after = loop.run(folder.path, folder.run, progress)
-    return {
-        **counts,
-        "memory": memory,
-        "steps": len(loop.batches),
-        "windows": len(windows),
-        "tokens": len(windows.tokens),
-        "before": before,
-        "after": after,
-    }
-
-
-def _loop(model: Any, tokenizer: Any, windows: TokenWindows, settings: Adaptation) -> MaskedLoop:
-    masking = masking_of(
-        tokenizer.convert_ids_to_tokens(range(len(tokenizer))),
-        tokenizer.all_special_ids,
-        tokenizer.mask_token_id,
-        settings.mask_share,
-        settings.whole_words,
-    )
-    return MaskedLoop(model, tokenizer, masking, windows, settings)
-
-
-def _run_identity(identity: Mapping[str, object], sources: Mapping[str, SeenTexts]) -> str:
-    """Read all texts, and return a hash of them, of the settings and of the libraries that learn a vocabulary."""
-    learners = [version(name) for name in ("tokenizers", "kiwipiepy")]
-    digest = hashlib.sha256(json.dumps([identity, learners], sort_keys=True).encode())
-    for _ in all_texts(sources):
-        pass
-    for source in sources.values():
-        digest.update(source.seen.sha256.encode())
-    return digest.hexdigest()[:16]
+    return model
 
 
 def _save(model: Any, tokenizer: Any, base: Path, output: Path) -> None:

@@ -1,36 +1,28 @@
-"""From questions with passages to a cross-encoder: sets a run up, takes it to its end, writes the model."""
+"""From questions with passages to a cross-encoder."""
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
-import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from dpr.errors import DataError
 from dpr.evaluation.ranks import rank_metrics
-from dpr.models.adapters import add_lora
-from dpr.models.backends import choose_device, choose_precision
+from dpr.models.adapters import add_lora, save_weights
 from dpr.models.checkpoint import load_model, load_tokenizer, quiet_transformers, resolve, save_tokenizer
 from dpr.models.cross_encoder import ONE_LOGIT, CrossEncoder, PairTokenizer
 from dpr.models.pair import question_encoder
 from dpr.train.batches import Source, check_sources
 from dpr.train.cross_encoder.settings import CrossEncoderTraining
-from dpr.train.cross_encoder.step import CrossEncoderStepper, epoch_groups, longest_groups
-from dpr.train.distributed import Processes, join_processes, leave_processes
-from dpr.train.loop import Loop
-from dpr.train.memory import check_step
+from dpr.train.cross_encoder.step import CrossEncoderObjective
+from dpr.train.engine import Invocation, Run, Trainee, run_training
 from dpr.train.negatives import with_negatives
-from dpr.train.record import base_hash, describe_source, run_facts
-from dpr.train.run_folder import RunFolder
+from dpr.train.record import describe_origin
 from dpr.train.trainable import count_trainable, set_up_model
 from dpr.train.vocabulary_fit import texts_of, warn_of_splits
 from dpr.types import Example, Progress, no_progress
@@ -62,67 +54,31 @@ def train_cross_encoder(
             ``overwrite`` is not set.
     """
     check_sources(sources)
-    processes = join_processes()
-    try:
-        training = replace(training, base=question_encoder(training.base))
-        folder = RunFolder(output, _run_identity(training, sources, held_out), overwrite, processes)
-        finished = folder.finished([training.base])
-        if finished is not None:
-            return finished
-        return _train(sources, folder, training, held_out, processes, progress, command)
-    finally:
-        leave_processes()
+    training = replace(training, base=question_encoder(training.base))
+    origin = describe_origin(training.base, sources, held_out)
+    prepare = partial(_prepare, sources, training, held_out)
+    return run_training(output, training, origin, [training.base], prepare, Invocation(progress, command, overwrite))
 
 
-def _train(
-    sources: Sequence[Source],
-    folder: RunFolder,
-    training: CrossEncoderTraining,
-    held_out: Sequence[Example],
-    processes: Processes,
-    progress: Progress,
-    command: str,
-) -> dict[str, object]:
-    torch.manual_seed(training.seed)
-    device = choose_device()
-    precision = choose_precision(training.precision, device)
+def _prepare(
+    sources: Sequence[Source], training: CrossEncoderTraining, held_out: Sequence[Example], run: Run
+) -> Trainee[list[Example]]:
     ranked = ranked_sources(sources)
-    examples = [example for source in ranked for example in source.examples]
     validation = held_out_groups(held_out, training.hard_negatives) if held_out else []
     model, saved = make_cross_encoder(training)
-    model.to(device)
+    model.to(run.device)
     tokenizer = load_tokenizer(resolve(training.base), model)
     warn_of_splits(tokenizer, texts_of(sources), training.base)
     counts = count_trainable(saved, [saved], training.base)
-    pairs = PairTokenizer(tokenizer, model)
-    stepper = CrossEncoderStepper(model, pairs, longest_groups(examples), training, precision, processes)
-    scorer = CrossEncoder("training", "", model, tokenizer, precision)
-    measure = partial(measure_ranks, scorer, model, validation) if held_out else None
-    began = time.monotonic()
-    loop = Loop(saved, stepper, partial(epoch_groups, ranked, training), measure, training, precision, processes)
-    folder.begin()
-    memory = check_step(stepper.memory(), device, processes)
-    standing, last = loop.run(folder.path, folder.run, progress)
-    record: dict[str, object] = {
-        **run_facts(command, precision, standing, last),
-        **counts,
-        "memory": memory,
-        "training": asdict(training),
-        "base_sha256": base_hash(training.base),
-        "sources": {source.name: describe_source(source) for source in sources},
-        "questions_without_negatives": sum(len(source.examples) for source in sources) - len(examples),
-        "negatives": last.negatives,
-        "processes": processes.count,
-        "seconds": round(time.monotonic() - began, 1),
-        "run": folder.run,
-    }
-    if measure is not None:
-        record["validation"] = measure()
-    if processes.is_main:
-        _save(saved, tokenizer, folder.path)
-        folder.finish(record)
-    processes.wait()
-    return record
+    scorer = CrossEncoder("training", "", model, tokenizer, run.precision)
+    unranked = sum(len(source.examples) for source in sources) - sum(len(source.examples) for source in ranked)
+    return Trainee(
+        saved,
+        CrossEncoderObjective(model, PairTokenizer(tokenizer, model), ranked, training, run.processes),
+        partial(_save, saved, tokenizer),
+        lambda: {**counts, "questions_without_negatives": unranked},
+        partial(measure_ranks, scorer, model, validation) if held_out else None,
+    )
 
 
 def make_cross_encoder(training: CrossEncoderTraining) -> tuple[Any, Any]:
@@ -204,18 +160,5 @@ def held_out_groups(held_out: Sequence[Example], hard_negatives: int) -> list[Ex
 
 def _save(model: Any, tokenizer: Any, folder: Path) -> None:
     """Write whole weights with their tokenizer, or an adapter, which uses its base's."""
-    is_adapter = hasattr(model, "peft_config")
-    # where peft is to find out whether rows were added, it asks the hub for the base
-    model.save_pretrained(folder, **({"save_embedding_layers": False} if is_adapter else {}))
-    if is_adapter:
-        (folder / "README.md").unlink(missing_ok=True)  # an empty model card of peft's
-    else:
+    if not save_weights(model, folder):
         save_tokenizer(tokenizer, folder)
-
-
-def _run_identity(training: CrossEncoderTraining, sources: Sequence[Source], held_out: Sequence[Example]) -> str:
-    """Return what tells runs with other settings or data apart; how often a state is saved is no difference."""
-    settings = asdict(replace(training, checkpoint_steps=1))
-    described = [(source.name, describe_source(source)) for source in (*sources, Source("held out", held_out))]
-    parts = [settings, base_hash(training.base), described]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

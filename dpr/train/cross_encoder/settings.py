@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dpr.train.schedule import Schedule, refuse_below
+from dpr.train.schedule import LoraSchedule, refuse_below
 
 
 @dataclass(frozen=True)
-class CrossEncoderTraining(Schedule):
-    """Settings of a run; `Schedule` has the rest.
+class CrossEncoderTraining(LoraSchedule):
+    """Settings of a run; `LoraSchedule` has the rest.
 
     A step sees ``batch_size`` questions. Each is read together with its first positive and with ``hard_negatives``
     others, drawn anew in each epoch: of those that ``dpr mine`` found for it, else of those that BM25 finds best.

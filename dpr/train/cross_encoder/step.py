@@ -1,9 +1,10 @@
-"""One step of a cross-encoder's training: the gradients of a batch of questions, each with its passages."""
+"""What a step computes for a cross-encoder: chunks of questions, each with its passages, and their losses."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,11 +12,10 @@ import torch
 from dpr.models.cross_encoder import Columns, PairTokenizer
 from dpr.models.tokens import length_sorted_batches
 from dpr.train.batches import Source, sampled
-from dpr.train.chunks import CHUNK_TOKENS
 from dpr.train.cross_encoder.settings import CrossEncoderTraining
 from dpr.train.distributed import Processes
-from dpr.train.memory import StepMemory, measure_saved, weight_bytes
-from dpr.train.step_result import StepResult, refuse_bad_loss
+from dpr.train.memory import StepMemory, chunk_memory
+from dpr.train.step import CHUNK_TOKENS, Task
 from dpr.types import Example
 
 _MEASURED_PAIRS = 64
@@ -75,8 +75,8 @@ def chunks_of_groups(
         yield first, sizes
 
 
-class CrossEncoderStepper:
-    """Computes the gradients of batches of questions, alone or as one of several processes.
+class CrossEncoderObjective:
+    """Each question's own passage before its hard negatives.
 
     Questions are scored together while their pairs have no more tokens than a chunk. Within a chunk the pairs are
     sorted by length and read in halves, so that short passages are not padded to the longest of their question.
@@ -84,9 +84,8 @@ class CrossEncoderStepper:
     Args:
         model: the sequence classifier, with its adapter if it has one.
         pairs: makes the model's inputs.
-        longest: questions with their passages, the longest of the data among them, to measure memory.
+        sources: questions with negatives.
         training: the settings.
-        precision: of the arithmetic.
         processes: those that share a batch.
     """
 
@@ -94,61 +93,50 @@ class CrossEncoderStepper:
         self,
         model: Any,
         pairs: PairTokenizer,
-        longest: Sequence[Example],
+        sources: Sequence[Source],
         training: CrossEncoderTraining,
-        precision: torch.dtype,
         processes: Processes,
     ) -> None:
         self._model = model
         self._pairs = pairs
-        self._longest = longest
-        self._group_size = 1 + training.hard_negatives
-        self._precision = precision
+        self._sources = sources
+        self._training = training
         self._processes = processes
-        self.device: torch.device = model.device
-        self._chunk_tokens = training.chunk_tokens or CHUNK_TOKENS[self.device.type]
+        self._device: torch.device = model.device
+        self._chunk_tokens = training.chunk_tokens or CHUNK_TOKENS[self._device.type]
+
+    def batches(self, epoch: int) -> list[list[Example]]:
+        """Return an epoch's batches, see `epoch_groups`."""
+        return epoch_groups(self._sources, self._training, epoch)
 
     def memory(self) -> StepMemory:
-        """Return the memory that a step takes: forward and backward pass go chunk by chunk."""
-        columns, _ = self._columns(self._longest)
+        """Return the memory that a step takes."""
+        columns, _ = self._columns(longest_groups([example for source in self._sources for example in source.examples]))
         row = max(range(len(columns["input_ids"])), key=lambda row: len(columns["input_ids"][row]))
         tokens = len(columns["input_ids"][row])
+        chunk_tokens = max((1 + self._training.hard_negatives) * tokens, self._chunk_tokens)
+        return chunk_memory(lambda rows: self._scores(columns, [row] * rows), tokens, self._model, chunk_tokens)
 
-        def score(rows: int) -> torch.Tensor:
-            with self._autocast():
-                return self._scores(columns, [row] * rows)
-
-        saved = measure_saved(score, tokens, self._model)
-        chunk = saved.of(max(self._group_size * tokens, self._chunk_tokens))
-        return StepMemory(weight_bytes(self._model), chunk, chunk)
-
-    def backward(self, batches: Sequence[list[Example]], scaler: torch.amp.GradScaler | None = None) -> StepResult:
-        """Add the gradient of the mean loss of all questions of some batches to the weights of this process.
-
-        Raises:
-            BadLossError: the loss is not finite; the message names the questions.
-        """
+    def tasks(self, batches: Sequence[list[Example]]) -> list[Task]:
+        """Return one task, so that a step averages over the questions of all batches."""
         groups = [group for batch in batches for group in batch]
-        total = torch.zeros(())
         columns, group_sizes = self._columns(groups[self._processes.rank :: self._processes.count])
         lengths = [len(ids) for ids in columns.get("input_ids", [])]
-        with self._autocast():
-            for first, sizes in chunks_of_groups(lengths, group_sizes, self._chunk_tokens):
-                logits = self._logits(columns, lengths, range(first, first + sum(sizes)))
-                loss = group_losses(logits, sizes).sum() / len(groups)
-                (scaler.scale(loss) if scaler else loss).backward()
-                total += loss.detach().cpu()
-        mean = float(self._processes.sum(total.to(self.device)))
-        refuse_bad_loss(mean, "questions", [group.question.id for group in groups], is_scaled=scaler is not None)
-        return StepResult(mean, sum(len(group.negatives) for group in groups) / len(groups), len(groups))
+        chunks = [
+            partial(self._losses, columns, lengths, first, sizes)
+            for first, sizes in chunks_of_groups(lengths, group_sizes, self._chunk_tokens)
+        ]
+        negatives = sum(len(group.negatives) for group in groups) / len(groups)
+        return [Task([chunks], [group.question.id for group in groups], negatives=negatives)]
 
-    def _logits(self, columns: Columns, lengths: Sequence[int], rows: range) -> torch.Tensor:
-        """Return the score of each pair of a chunk, (N,)."""
+    def _losses(self, columns: Columns, lengths: Sequence[int], first: int, sizes: Sequence[int]) -> torch.Tensor:
+        """Return the losses of a chunk's questions, (Q,)."""
+        rows = range(first, first + sum(sizes))
         half = max(1, self._chunk_tokens // 2)
         batches = list(length_sorted_batches([lengths[row] for row in rows], half))
         logits = torch.cat([self._scores(columns, [rows[place] for place in batch]) for batch in batches])
-        places = torch.tensor([place for batch in batches for place in batch], device=self.device)
-        return logits[places.argsort()]
+        places = torch.tensor([place for batch in batches for place in batch], device=self._device)
+        return group_losses(logits[places.argsort()], sizes)
 
     def _columns(self, groups: Sequence[Example]) -> tuple[Columns, list[int]]:
         """Return the inputs of the pairs of some questions, and the number of pairs of each."""
@@ -159,11 +147,8 @@ class CrossEncoderStepper:
         return columns, [len(group.positives) + len(group.negatives) for group in groups]
 
     def _scores(self, columns: Columns, rows: Sequence[int]) -> torch.Tensor:
-        logits: torch.Tensor = self._model(**self._pairs.inputs(columns, rows, self.device)).logits  # (B, 1)
+        logits: torch.Tensor = self._model(**self._pairs.inputs(columns, rows, self._device)).logits  # (B, 1)
         return logits[:, 0]
-
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, self._precision, enabled=self._precision != torch.float32)
 
 
 def longest_groups(examples: Sequence[Example]) -> list[Example]:

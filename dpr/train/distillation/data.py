@@ -9,7 +9,7 @@ from dpr.data.parallel import SentencePair
 from dpr.errors import ConfigError, DataError
 from dpr.train.batches import Source, evenly
 from dpr.train.distillation.teacher import PASSAGE, QUESTION, RoleText
-from dpr.train.record import describe_source
+from dpr.train.record import describe_sources
 from dpr.train.seen_texts import SeenTexts
 from dpr.train.vocabulary_fit import TEXTS, texts_of
 from dpr.types import Passage
@@ -84,7 +84,7 @@ class Material:
             name: _described("pairs", (f"{one.source}\t{one.target}" for one in rows))
             for name, rows in self.pairs.items()
         }
-        return {**texts, **pairs, **{source.name: describe_source(source) for source in self.sources}}
+        return {**texts, **pairs, **describe_sources(self.sources)}
 
     def sample(self) -> list[str]:
         """Return a sample of the texts, about as many of each source."""

@@ -17,11 +17,10 @@ from dpr.train.batches import Batch, check_sources, epoch_batches
 from dpr.train.chunks import TokenCache
 from dpr.train.distillation.data import Material
 from dpr.train.distillation.settings import Distillation
-from dpr.train.distillation.step import Task
 from dpr.train.distillation.teacher import PASSAGE, QUESTION, RoleText, teacher_scores, teacher_vectors
 from dpr.train.distributed import Processes
 from dpr.train.encoder.model import Towers
-from dpr.train.encoder.step import default_temperature, targets_of
+from dpr.train.encoder.step import PairTask, Texts, default_temperature, targets_of
 from dpr.train.long_passages import with_answer_windows
 from dpr.train.loss import in_batch_loss, score_loss
 from dpr.types import FloatArray, Passage, Progress
@@ -46,7 +45,7 @@ class ScoreObjective:
         windowed = with_answer_windows(material.sources, towers.tokenizers[1], towers.question.config)
         material = replace(material, sources=windowed.sources)
         self._sources = material.sources
-        self._batching = settings.training().batching()
+        self._batching = settings.batching()
         self._tokens = TokenCache(towers.tokenizers, towers.question.config, material.sources)
         self._device = next(towers.question.parameters()).device
         self._scale = 1 / (settings.temperature or default_temperature(towers.question.config.normalize))
@@ -60,8 +59,12 @@ class ScoreObjective:
         """Return an epoch's batches, see `dpr.train.batches`."""
         return epoch_batches(self._sources, self._batching, epoch)
 
-    def task(self, batch: Batch) -> Task:
-        """Return a batch's texts, and the divergence of the student's scores from the teacher's."""
+    def texts(self, batch: Batch) -> Texts:
+        """Return the tokens of a batch's texts."""
+        return self._tokens.questions(batch), self._tokens.passages(batch)
+
+    def task(self, batch: Batch) -> PairTask:
+        """Return the divergence of the student's scores from the teacher's."""
         found = torch.from_numpy(self._scores_of(batch)).to(self._device)  # (Q, P)
         known = ~found.isnan()
         taught = found.nan_to_num()
@@ -75,19 +78,13 @@ class ScoreObjective:
             labelled = in_batch_loss(questions, passages, targets.positives, targets.excluded, self._scale)
             return divergence + self._label_weight * labelled
 
-        return Task(
-            questions=self._tokens.questions(batch),
-            passages=self._tokens.passages(batch),
-            losses=losses,
-            ids=tuple(example.question.id for example in batch.questions),
-            kind="questions",
-            negatives=float(known.sum(1).float().mean()) - 1,
-        )
+        ids = [example.question.id for example in batch.questions]
+        return PairTask(losses, ids, negatives=float(known.sum(1).float().mean()) - 1)
 
     def _needed_batches(self, settings: Distillation) -> Iterator[Batch]:
         """Yield the batches of the whole run: what a cross-encoder scores is known beforehand."""
         batches = (batch for epoch in range(settings.epochs) for batch in self.batches(epoch))
-        return itertools.islice(batches, settings.max_steps * settings.accumulation_steps or None)
+        return itertools.islice(batches, (settings.max_steps or 0) * settings.accumulation_steps or None)
 
 
 def _dual_scores(

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from dpr.errors import ConfigError
-from dpr.train.encoder.settings import Training
-from dpr.train.schedule import Schedule
+from dpr.train.encoder.settings import EncoderSchedule
 
 OBJECTIVES = ("vectors", "parallel", "scores")
 """What a student learns of its teacher."""
 
 
 @dataclass(frozen=True)
-class Distillation(Schedule):
-    """Settings of a run; those that `Training` has too mean the same here.
+class Distillation(EncoderSchedule):
+    """Settings of a run; `EncoderSchedule` has those that other trainings of encoders have too.
 
     Teacher: ``teacher`` names a dual encoder. For the objective ``scores``, ``cross_encoder`` may name a sequence
     classifier of one logit instead. The student starts from ``base``; ``shared`` makes it one BERT for both roles.
@@ -33,25 +33,16 @@ class Distillation(Schedule):
     cross_encoder: str = ""
 
     shared: bool = True
-    pooling: str | None = None
-    normalize: bool | None = None
-    question_tokens: int | None = None
-    passage_tokens: int | None = None
-    question_prompt: str | None = None
-    passage_prompt: str | None = None
-
     batch_size: int = 64
-    questions_per_passage: int = 2
-    document_passages: int = 8
     hard_negatives: int = 7
-    separate_sources: bool = True
-    gradient_cache: bool | None = None
 
-    temperature: float | None = None
     teacher_temperature: float | None = None
     label_weight: float = 0.0
 
+    record_key: ClassVar[str] = "distillation"
+
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.objective not in OBJECTIVES:
             raise ConfigError(f"unknown objective {self.objective!r}; choose {', '.join(OBJECTIVES)}")
         if self.teacher and self.cross_encoder:
@@ -67,16 +58,7 @@ class Distillation(Schedule):
             raise ConfigError(f"teacher_temperature is {self.teacher_temperature}; choose a number above 0, such as 1")
         if not 0 <= self.label_weight < math.inf:
             raise ConfigError(f"label_weight is {self.label_weight}; choose 0 or more, such as 0.5")
-        self.training()
 
-    def training(self, normalize: bool | None = None) -> Training:
-        """Return what towers and loop need of these settings; ``normalize`` holds where the settings say nothing.
-
-        Raises:
-            ConfigError: a value is out of range.
-        """
-        own = {field.name for field in fields(self)}
-        values = {field.name: getattr(self, field.name) for field in fields(Training) if field.name in own}
-        if self.normalize is None:
-            values["normalize"] = normalize
-        return Training(**values)
+    def for_student(self, teacher_normalizes: bool) -> Distillation:
+        """Return the settings with the student's normalization: as they say, else as its teacher's vectors are."""
+        return self if self.normalize is not None else replace(self, normalize=teacher_normalizes)

@@ -14,9 +14,9 @@ from dpr.models.encoders import DualEncoder
 from dpr.models.tokens import tokenize_passages, tokenize_questions
 from dpr.train.distillation.data import Material
 from dpr.train.distillation.settings import Distillation
-from dpr.train.distillation.step import Task
 from dpr.train.distillation.teacher import PASSAGE, QUESTION, teacher_vectors
 from dpr.train.encoder.model import Towers
+from dpr.train.encoder.step import PairTask, Texts
 from dpr.train.loss import vector_loss
 from dpr.types import Progress
 
@@ -59,32 +59,37 @@ class VectorObjective:
         shuffle.shuffle(places)
         return [places[first : first + self._batch_size] for first in range(0, len(places), self._batch_size)]
 
-    def task(self, batch: Sequence[int]) -> Task:
-        """Return the texts of a batch, questions first, and their distance to the teacher's vectors."""
-        questions = [place for place in batch if self._learned[place].role == QUESTION]
-        passages = [place for place in batch if self._learned[place].role == PASSAGE]
-        places = questions + passages
+    def texts(self, batch: Sequence[int]) -> Texts:
+        """Return the tokens of a batch's texts."""
         config, tokenizers = self._towers.question.config, self._towers.tokenizers
+        questions, passages = self._by_role(batch)
+        return (
+            tokenize_questions(
+                tokenizers[QUESTION],
+                [self._learned[place].text for place in questions],
+                config.question_tokens,
+                config.question_prompt,
+            ),
+            tokenize_passages(
+                tokenizers[PASSAGE],
+                [self._learned[place].passage for place in passages],
+                config.passage_tokens,
+                config.passage_prompt,
+            ),
+        )
+
+    def task(self, batch: Sequence[int]) -> PairTask:
+        """Return the distance of a batch's texts, questions first, to the teacher's vectors."""
+        questions, passages = self._by_role(batch)
+        places = questions + passages
         device = next(self._towers.question.parameters()).device
         taught = torch.from_numpy(self._vectors[self._rows[places]]).to(device)  # (N, D)
 
         def losses(question_vectors: torch.Tensor, passage_vectors: torch.Tensor) -> torch.Tensor:
             return vector_loss(torch.cat([question_vectors, passage_vectors]), taught)
 
-        return Task(
-            questions=tokenize_questions(
-                tokenizers[QUESTION],
-                [self._learned[place].text for place in questions],
-                config.question_tokens,
-                config.question_prompt,
-            ),
-            passages=tokenize_passages(
-                tokenizers[PASSAGE],
-                [self._learned[place].passage for place in passages],
-                config.passage_tokens,
-                config.passage_prompt,
-            ),
-            losses=losses,
-            ids=tuple(self._learned[place].id for place in places),
-            kind="texts",
-        )
+        return PairTask(losses, [self._learned[place].id for place in places], kind="texts")
+
+    def _by_role(self, batch: Sequence[int]) -> tuple[list[int], list[int]]:
+        questions = [place for place in batch if self._learned[place].role == QUESTION]
+        return questions, [place for place in batch if self._learned[place].role == PASSAGE]

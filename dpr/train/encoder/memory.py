@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import torch
 
@@ -17,10 +15,7 @@ from dpr.train.memory import StepMemory, measure_saved, weight_bytes
 
 
 def encoder_memory(
-    towers: Towers,
-    batches: Sequence[tuple[Sequence[Tokens], Sequence[Tokens]]],
-    chunk_tokens: int,
-    autocast: Callable[[], AbstractContextManager[Any]],
+    towers: Towers, batches: Sequence[tuple[Sequence[Tokens], Sequence[Tokens]]], chunk_tokens: int
 ) -> StepMemory:
     """Return the memory of a step over the largest of some batches: tokens of questions and of passages, or of one."""
     of_batches = [0] * len(batches)
@@ -29,9 +24,8 @@ def encoder_memory(
         longest = max((tokens for batch in batches for tokens in batch[role]), key=len, default=[])
         if not longest:
             continue
-        saved = measure_saved(
-            partial(_encode_rows, tower, longest, towers.tokenizers[role].pad_token_id, autocast), len(longest), tower
-        )
+        pad_id = towers.tokenizers[role].pad_token_id
+        saved = measure_saved(partial(_encode_rows, tower, longest, pad_id), len(longest), tower)
         for number, batch in enumerate(batches):
             lengths = [len(tokens) for tokens in batch[role]]
             for rows in length_sorted_batches(lengths, chunk_tokens):
@@ -41,8 +35,6 @@ def encoder_memory(
     return StepMemory(weight_bytes(towers.module()), chunk, max(of_batches, default=0))
 
 
-def _encode_rows(
-    tower: Tower, tokens: Tokens, pad_id: int, autocast: Callable[[], AbstractContextManager[Any]], rows: int
-) -> torch.Tensor:
-    [encode] = Chunks(tower, [tokens] * rows, pad_id, rows * len(tokens)).encodes(autocast())
+def _encode_rows(tower: Tower, tokens: Tokens, pad_id: int, rows: int) -> torch.Tensor:
+    [encode] = Chunks(tower, [tokens] * rows, pad_id, rows * len(tokens)).encodes()
     return encode()

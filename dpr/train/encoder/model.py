@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 
 from dpr.errors import ConfigError, ModelError
-from dpr.models.adapters import add_lora, fold_lora
+from dpr.models.adapters import add_lora, fold_lora, save_weights
 from dpr.models.checkpoint import (
     base_name,
     first_line,
@@ -29,7 +29,7 @@ from dpr.models.locate import locate_towers
 from dpr.models.pair import PAIR_CONFIG, split_name
 from dpr.models.sentence_transformers import read_head, write_sentence_transformers_files
 from dpr.models.tower import EncoderConfig, Tower, hidden_dimension
-from dpr.train.encoder.settings import Training
+from dpr.train.encoder.settings import EncoderSchedule
 from dpr.train.trainable import set_up_model
 from dpr.types import EncoderOptions
 
@@ -69,7 +69,7 @@ class Towers:
             _save_tower(tower, tokenizer, base, output / role)
 
 
-def make_towers(training: Training) -> Towers:
+def make_towers(training: EncoderSchedule) -> Towers:
     """Load the base for training, in train mode, on the CPU.
 
     Raises:
@@ -93,7 +93,7 @@ def make_towers(training: Training) -> Towers:
     return Towers(question, passage, tokenizers, bases)
 
 
-def _configured(config: EncoderConfig, training: Training) -> EncoderConfig:
+def _configured(config: EncoderConfig, training: EncoderSchedule) -> EncoderConfig:
     """Return how the base is used, with what the settings say instead."""
     return replace(
         config,
@@ -104,7 +104,7 @@ def _configured(config: EncoderConfig, training: Training) -> EncoderConfig:
     )
 
 
-def _trainable(directory: Path, config: EncoderConfig, training: Training, role: int) -> Tower:
+def _trainable(directory: Path, config: EncoderConfig, training: EncoderSchedule, role: int) -> Tower:
     auto_class = tower_class(directory)
     if training.lora_rank:
         model = _with_adapter(load_model(auto_class, next_base(directory) or directory), directory, training, role)
@@ -117,7 +117,7 @@ def _trainable(directory: Path, config: EncoderConfig, training: Training, role:
     return Tower(model, fit_lengths(config, model), read_head(directory)).train()
 
 
-def _with_adapter(model: Any, directory: Path, training: Training, role: int) -> Any:
+def _with_adapter(model: Any, directory: Path, training: EncoderSchedule, role: int) -> Any:
     """Freeze a base and put a new adapter on it, or the directory's own to train it further."""
     from peft import PeftModel
 
@@ -138,7 +138,7 @@ def _with_adapter(model: Any, directory: Path, training: Training, role: int) ->
     return adapted
 
 
-def _adapted_base(directory: Path, training: Training, role: int) -> str:
+def _adapted_base(directory: Path, training: EncoderSchedule, role: int) -> str:
     """Return the name of the base that an encoder's adapter belongs to, as the user or the adapter gave it."""
     names = split_name(training.base)
     is_pair = (directory.parent / PAIR_CONFIG).is_file() and resolve(names[0]) != directory
@@ -149,10 +149,6 @@ def _save_tower(tower: Tower, tokenizer: Any, base: str, folder: Path) -> None:
     model = tower.model
     if hasattr(model, "peft_config"):
         model.peft_config["default"].base_model_name_or_path = base
-        # where peft is to find out whether word embeddings changed, it asks the hub for the base
-        model.save_pretrained(folder, save_embedding_layers=False)
-        (folder / "README.md").unlink(missing_ok=True)  # an empty model card of peft's
-    else:
-        model.save_pretrained(folder)
+    save_weights(model, folder)
     save_tokenizer(tokenizer, folder)
     write_sentence_transformers_files(folder, tower.config, hidden_dimension(model), tuple(tower.head))

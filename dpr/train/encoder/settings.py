@@ -7,12 +7,12 @@ from dataclasses import dataclass, fields
 
 from dpr.errors import ConfigError
 from dpr.train.batches import Batching
-from dpr.train.schedule import Schedule, refuse_below
+from dpr.train.schedule import LoraSchedule, refuse_below
 
 
 @dataclass(frozen=True)
-class Training(Schedule):
-    """Settings of a run; lengths count special tokens, None takes the base's own. `Schedule` has the rest.
+class EncoderSchedule(LoraSchedule):
+    """Settings of a run that makes encoders; lengths count special tokens, None takes the base's own.
 
     A prompt is put before every question, or passage, and is saved with the encoder.
 
@@ -23,8 +23,7 @@ class Training(Schedule):
     that only one is in memory; None does so where a batch would take too much (`dpr.train.memory`).
     ``accumulation_steps`` batches are averaged before a step; that adds no negatives.
 
-    Loss: ``temperature`` None is 0.05 for normalized vectors and 1 for raw inner products; ``learn_temperature`` trains
-    it. ``symmetric`` adds the loss of finding the question by its passage.
+    Loss: ``temperature`` None is 0.05 for normalized vectors and 1 for raw inner products.
 
     Weights: ``shared`` trains one BERT for both roles.
     """
@@ -45,10 +44,6 @@ class Training(Schedule):
     gradient_cache: bool | None = None
 
     temperature: float | None = None
-    learn_temperature: bool = False
-    symmetric: bool = False
-
-    compile: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -61,3 +56,17 @@ class Training(Schedule):
     def batching(self) -> Batching:
         """Return how batches are made."""
         return Batching(**{field.name: getattr(self, field.name) for field in fields(Batching)})
+
+
+@dataclass(frozen=True)
+class Training(EncoderSchedule):
+    """Settings of a training with labels; `EncoderSchedule` has most of them.
+
+    ``learn_temperature`` trains the temperature. ``symmetric`` adds the loss of finding the question by its passage.
+    ``compile`` compiles the encoders.
+    """
+
+    learn_temperature: bool = False
+    symmetric: bool = False
+
+    compile: bool = False

@@ -1,24 +1,30 @@
-"""One training step: encode a batch, compute the loss over the global batch, leave the gradients in the weights."""
+"""What a step computes for encoders: chunks of questions and passages, and a loss over their vectors."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 import torch
 from torch import nn
 
-from dpr.train.batches import Batch, part_of
-from dpr.train.chunks import CHUNK_TOKENS, Chunks, TokenCache
+from dpr.models.tokens import Tokens
+from dpr.train.batches import Batch, Source, epoch_batches, evenly, part_of
+from dpr.train.chunks import Chunks, TokenCache
 from dpr.train.distributed import Processes
 from dpr.train.encoder.memory import encoder_memory
 from dpr.train.encoder.model import Towers
 from dpr.train.encoder.settings import Training
-from dpr.train.gradcache import cached_backward, plain_backward
 from dpr.train.loss import in_batch_loss, same_passage_mask
 from dpr.train.memory import StepMemory
-from dpr.train.step_result import StepResult, refuse_bad_loss
+from dpr.train.step import CHUNK_TOKENS, Task
+
+B = TypeVar("B")
+
+MEASURED_BATCHES = 500
+"""At most so many batches of an epoch are looked at, to measure how much memory a step takes."""
 
 NO_GOLD = -1
 MAX_SCALE = 100.0
@@ -44,82 +50,114 @@ class Temperature(nn.Module):
         return self.log_scale.exp().clamp(max=MAX_SCALE)
 
 
-class Stepper:
-    """Computes the gradients of batches, alone or as one of several processes."""
+Texts = tuple[list[Tokens], list[Tokens]]
+"""What BERT_q and BERT_p encode of a batch, one of them perhaps nothing."""
 
-    def __init__(
-        self,
-        towers: Towers,
-        temperature: Temperature,
-        tokens: TokenCache,
-        training: Training,
-        precision: torch.dtype,
-        processes: Processes,
-    ) -> None:
+
+@dataclass(frozen=True, slots=True)
+class PairTask:
+    """What a step computes of the vectors of a batch.
+
+    ``losses`` turns the vectors of questions and passages, (N, D) each, into losses. The others are those of a `Task`.
+    """
+
+    losses: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    ids: Sequence[str]
+    kind: str = "questions"
+    negatives: float = 0.0
+
+
+class PairObjective(Protocol[B]):
+    """What encoders learn: from labels, or from a teacher (`dpr.train.distillation`)."""
+
+    def batches(self, epoch: int) -> list[B]:
+        """Return an epoch's batches, the same for the same seed."""
+
+    def texts(self, batch: B) -> Texts:
+        """Return this process's texts of a batch."""
+
+    def task(self, batch: B) -> PairTask:
+        """Return what is computed of the vectors of `texts`."""
+
+
+class EncoderObjective(Generic[B]):
+    """Encodes batches in chunks, for one objective over the vectors."""
+
+    def __init__(self, towers: Towers, objective: PairObjective[B], chunk_tokens: int) -> None:
         self._towers = towers
-        self._temperature = temperature
-        self._tokens = tokens
-        self._training = training
-        self._precision = precision
-        self._processes = processes
-        self.device = next(towers.question.parameters()).device
-        self.gradient_cache = bool(training.gradient_cache)
-        self._chunk_tokens = training.chunk_tokens or CHUNK_TOKENS[self.device.type]
+        self._objective = objective
+        self._device = next(towers.question.parameters()).device
+        self._chunk_tokens = chunk_tokens or CHUNK_TOKENS[self._device.type]
+        self.batches = objective.batches
 
-    def memory(self, batches: Sequence[Batch]) -> StepMemory:
-        """Return the memory that a step takes for the largest of some batches; this process encodes a part of each."""
-        parts = [part_of(batch, self._processes.rank, self._processes.count) for batch in batches]
-        texts = [(self._tokens.questions(part), self._tokens.passages(part)) for part in parts]
-        return encoder_memory(self._towers, texts, self._chunk_tokens, self._autocast)
+    def memory(self) -> StepMemory:
+        """Return the memory that a step takes for the largest batch of an epoch."""
+        batches = evenly(self.batches(0), MEASURED_BATCHES)
+        return encoder_memory(self._towers, [self._objective.texts(batch) for batch in batches], self._chunk_tokens)
 
-    def backward(self, batches: Sequence[Batch], scaler: torch.amp.GradScaler | None = None) -> StepResult:
-        """Add the gradient of the mean loss of some batches to the weights of this process.
+    def tasks(self, batches: Sequence[B]) -> list[Task]:
+        """Return a task for each batch, so that a step averages over batches."""
+        return [self._task(batch) for batch in batches]
 
-        Raises:
-            BadLossError: the loss is not finite; the message names the batch's questions.
-        """
-        results = [self._one(batch, 1 / len(batches), scaler) for batch in batches]
-        return StepResult(
-            loss=sum(result.loss for result in results) / len(results),
-            negatives=sum(result.negatives for result in results) / len(results),
-            questions=sum(result.questions for result in results),
-        )
+    def _task(self, batch: B) -> Task:
+        task = self._objective.task(batch)
+        roles = [(role, tokens) for role, tokens in enumerate(self._objective.texts(batch)) if tokens]
+        chunks = {role: self._chunks(role, tokens) for role, tokens in roles}
+        # a process may have no text of a small batch; its gradient is exchanged all the same
+        nothing = torch.empty((0, self._towers.question.dimension), device=self._device, requires_grad=True)
 
-    def _one(self, whole: Batch, share: float, scaler: torch.amp.GradScaler | None) -> StepResult:
-        batch = part_of(whole, self._processes.rank, self._processes.count)
-        questions = self._chunks(0, self._tokens.questions(batch))
-        passages = self._chunks(1, self._tokens.passages(batch))
-        targets = targets_of(batch, self._processes, self.device)
-        factor = share / len(whole.questions) * (scaler.get_scale() if scaler else 1.0)
+        def losses_of(vectors: Sequence[torch.Tensor]) -> torch.Tensor:
+            restored = {role: chunks[role].restored(part) for role, part in zip(chunks, vectors, strict=True)}
+            return task.losses(restored.get(0, nothing), restored.get(1, nothing))
 
-        def loss_of(vectors: Sequence[torch.Tensor]) -> torch.Tensor:
-            losses = self._loss(questions.restored(vectors[0]), passages.restored(vectors[1]), targets)
-            return losses.sum() * factor
+        encodes = [part.encodes() for part in chunks.values()]
+        return Task(encodes, task.ids, losses_of, task.kind, negatives=task.negatives)
 
-        chunks = [questions.encodes(self._autocast()), passages.encodes(self._autocast())]
-        if self.gradient_cache:
-            scaled = cached_backward(chunks, loss_of)
-        else:
-            with self._autocast():  # weights are cast once for all chunks
-                scaled = plain_backward(chunks, loss_of)
-        loss = float(self._processes.sum(scaled)) / factor / len(whole.questions)
-        ids = [example.question.id for example in whole.questions]
-        refuse_bad_loss(loss, "questions", ids, is_scaled=scaler is not None)
-        counted = (~targets.excluded).sum(1).float().mean() - 1
-        return StepResult(loss, float(counted), len(whole.questions))
-
-    def _chunks(self, role: int, tokens: list[list[int]]) -> Chunks:
+    def _chunks(self, role: int, tokens: list[Tokens]) -> Chunks:
         pad_id = self._towers.tokenizers[role].pad_token_id
         return Chunks(self._towers.both[role], tokens, pad_id, self._chunk_tokens)
 
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, self._precision, enabled=self._precision != torch.float32)
 
-    def _loss(self, questions: torch.Tensor, passages: torch.Tensor, targets: Targets) -> torch.Tensor:
-        with torch.autocast(self.device.type, enabled=False):
+class LabelObjective:
+    """Each question's own passage is right, and the other passages of the global batch are wrong."""
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        tokens: TokenCache,
+        temperature: Temperature,
+        training: Training,
+        processes: Processes,
+    ) -> None:
+        self._sources = sources
+        self._batching = training.batching()
+        self._tokens = tokens
+        self._temperature = temperature
+        self._symmetric = training.symmetric
+        self._processes = processes
+
+    def batches(self, epoch: int) -> list[Batch]:
+        """Return an epoch's batches, see `dpr.train.batches`."""
+        return epoch_batches(self._sources, self._batching, epoch)
+
+    def texts(self, batch: Batch) -> Texts:
+        """Return the tokens of this process's part of a batch."""
+        part = part_of(batch, self._processes.rank, self._processes.count)
+        return self._tokens.questions(part), self._tokens.passages(part)
+
+    def task(self, batch: Batch) -> PairTask:
+        """Return the loss of this process's questions over the passages of all processes."""
+        part = part_of(batch, self._processes.rank, self._processes.count)
+        targets = targets_of(part, self._processes, self._temperature.log_scale.device)
+
+        def losses(questions: torch.Tensor, passages: torch.Tensor) -> torch.Tensor:
             everywhere = self._processes.gather(passages)
-            scale, symmetric = self._temperature(), self._training.symmetric
-            return in_batch_loss(questions, everywhere, targets.positives, targets.excluded, scale, symmetric)
+            scale = self._temperature()
+            return in_batch_loss(questions, everywhere, targets.positives, targets.excluded, scale, self._symmetric)
+
+        ids = [example.question.id for example in batch.questions]
+        counted = float(self._processes.sum((~targets.excluded).sum().float()))
+        return PairTask(losses, ids, negatives=counted / len(ids) - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +174,9 @@ def targets_of(batch: Batch, processes: Processes, device: torch.device) -> Targ
     passage_ids = processes.gather(local_ids)  # (P,)
     before = sum(processes.sizes(len(local_ids))[: processes.rank])
     positives = torch.tensor(batch.positives, dtype=torch.int64, device=device) + before
-    width = max(len(ids) for ids in batch.gold_ids)
-    gold_ids = torch.tensor([[*ids, *[NO_GOLD] * (width - len(ids))] for ids in batch.gold_ids], device=device)
+    width = max((len(ids) for ids in batch.gold_ids), default=0)
+    filled = [[*ids, *[NO_GOLD] * (width - len(ids))] for ids in batch.gold_ids]
+    gold_ids = torch.tensor(filled, dtype=torch.int64, device=device).reshape(len(filled), width)  # (Q, G)
     first = (passage_ids.unsqueeze(0) == passage_ids.unsqueeze(1)).int().argmax(1)  # (P,) first place of each id
     positives = first[positives]
     repeated = first != torch.arange(len(first), device=device)

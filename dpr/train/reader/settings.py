@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from dpr.errors import ConfigError
-from dpr.train.schedule import Schedule, refuse_below
+from dpr.train.schedule import LoraSchedule, refuse_below
 
 
 @dataclass(frozen=True)
-class ReaderTraining(Schedule):
-    """Settings of a run; `Schedule` has the rest.
+class ReaderTraining(LoraSchedule):
+    """Settings of a run; `LoraSchedule` has the rest.
 
     A step sees ``batch_tokens`` padded tokens, in windows of like length.
 

@@ -1,43 +1,25 @@
-"""One step of a reader's training: the gradients of a batch of windows, computed in chunks."""
+"""What a step computes for a reader: chunks of windows, and the losses of their spans."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch.nn import functional
 
-from dpr.models.tokens import length_sorted_batches
 from dpr.reader.extractive.model import Logits, ReaderNetwork
 from dpr.reader.extractive.windows import pad_windows
-from dpr.train.chunks import CHUNK_TOKENS
+from dpr.train.batches import batches_of_like_length, by_length
 from dpr.train.distributed import Processes
-from dpr.train.memory import StepMemory, measure_saved, weight_bytes
+from dpr.train.memory import StepMemory, chunk_memory
 from dpr.train.reader.features import Feature
 from dpr.train.reader.settings import ReaderTraining
-from dpr.train.step_result import StepResult, refuse_bad_loss
-
-BUCKET_BATCHES = 50
-"""So many batches' windows are drawn at random, and then sorted by length."""
+from dpr.train.step import CHUNK_TOKENS, Task
 
 Rows = list[int]
 """A batch: the places of its windows among the features."""
-
-
-def epoch_rows(lengths: Sequence[int], batch_tokens: int, seed: int, epoch: int) -> list[Rows]:
-    """Return an epoch's batches: windows of like length together, in random order, the same for the same seed."""
-    shuffle = random.Random(seed * 1000 + epoch)  # noqa: S311 - sampling, not secrets
-    rows = list(range(len(lengths)))
-    shuffle.shuffle(rows)
-    bucket = max(1, int(BUCKET_BATCHES * batch_tokens * len(lengths) / sum(lengths)))
-    batches: list[Rows] = []
-    for first in range(0, len(rows), bucket):
-        chunk = rows[first : first + bucket]
-        sorted_batches = length_sorted_batches([lengths[row] for row in chunk], batch_tokens)
-        batches += [[chunk[place] for place in batch] for batch in sorted_batches]
-    shuffle.shuffle(batches)
-    return batches
 
 
 def span_losses(
@@ -65,8 +47,8 @@ def span_losses(
     return losses + relevance_weight * judged
 
 
-class ReaderStepper:
-    """Computes the gradients of batches of windows, alone or as one of several processes."""
+class ReaderObjective:
+    """Where the answer of each window starts and ends."""
 
     def __init__(
         self,
@@ -74,66 +56,51 @@ class ReaderStepper:
         features: Sequence[Feature],
         pad_id: int,
         training: ReaderTraining,
-        precision: torch.dtype,
         processes: Processes,
     ) -> None:
         self._network = network
         self._features = features
         self._pad_id = pad_id
         self._training = training
-        self._precision = precision
         self._processes = processes
-        self.device = network.device
-        self._chunk_tokens = training.chunk_tokens or CHUNK_TOKENS[self.device.type]
+        self._chunk_tokens = training.chunk_tokens or CHUNK_TOKENS[network.device.type]
+
+    def batches(self, epoch: int) -> list[Rows]:
+        """Return an epoch's batches: windows of like length together."""
+        shuffle = random.Random(self._training.seed * 1000 + epoch)  # noqa: S311 - sampling, not secrets
+        rows = list(range(len(self._features)))
+        shuffle.shuffle(rows)
+        lengths = [_tokens(feature) for feature in self._features]
+        return batches_of_like_length(rows, lengths, self._training.batch_tokens, shuffle)
 
     def memory(self) -> StepMemory:
-        """Return the memory that a step takes: forward and backward pass go chunk by chunk."""
-        longest = max(self._features, key=lambda feature: len(feature.window))
-        tokens = len(longest.window)
+        """Return the memory that a step takes."""
+        longest = max(self._features, key=_tokens)
+        chunk_tokens = min(self._chunk_tokens, self._training.batch_tokens)
+        return chunk_memory(lambda rows: self._losses([longest] * rows), _tokens(longest), self._network, chunk_tokens)
 
-        def loss_of(rows: int) -> torch.Tensor:
-            with self._autocast():
-                return self._losses([longest] * rows).sum()
+    def tasks(self, batches: Sequence[Rows]) -> list[Task]:
+        """Return one task, so that a step averages over the windows of all batches.
 
-        saved = measure_saved(loss_of, tokens, self._network)
-        chunk = saved.of(max(tokens, min(self._chunk_tokens, self._training.batch_tokens)))
-        return StepMemory(weight_bytes(self._network), chunk, chunk)
-
-    def backward(self, batches: Sequence[Rows], scaler: torch.amp.GradScaler | None = None) -> StepResult:
-        """Add the gradient of the mean loss of all windows of some batches to the weights of this process.
-
-        ``negatives`` of the result is the share of windows without an answer.
-
-        Raises:
-            BadLossError: the loss is not finite.
+        ``negatives`` is the share of windows without an answer.
         """
         features = [self._features[row] for batch in batches for row in batch]
-        total = torch.zeros(())
-        with self._autocast():
-            for chunk in self._own_chunks(features):
-                loss = self._losses(chunk).sum() / len(features)
-                (scaler.scale(loss) if scaler else loss).backward()
-                total += loss.detach().cpu()
-        mean = float(self._processes.sum(total.to(self.device)))
-        asked = [feature.question_id for feature in features]
-        refuse_bad_loss(mean, "questions", asked, is_scaled=scaler is not None)
-        without = sum(feature.end == 0 for feature in features)
-        return StepResult(mean, without / len(features), len(features))
-
-    def _own_chunks(self, features: Sequence[Feature]) -> list[list[Feature]]:
-        """Return this process's windows of a batch, of all lengths, in chunks of like length."""
-        longest_first = sorted(features, key=lambda feature: -len(feature.window))
-        own = longest_first[self._processes.rank :: self._processes.count]
-        lengths = [len(feature.window) for feature in own]
-        return [[own[place] for place in chunk] for chunk in length_sorted_batches(lengths, self._chunk_tokens)]
-
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, self._precision, enabled=self._precision != torch.float32)
+        own = features[self._processes.rank :: self._processes.count]
+        chunks = [partial(self._losses, chunk) for chunk in by_length(own, _tokens, self._chunk_tokens)]
+        without_answer = sum(feature.end == 0 for feature in features)
+        ids = [feature.question_id for feature in features]
+        return [Task([chunks], ids, negatives=without_answer / len(features))]
 
     def _losses(self, chunk: Sequence[Feature]) -> torch.Tensor:
+        """Return the losses of a chunk's windows, (W,)."""
+        device = self._network.device
         inputs = pad_windows([feature.window for feature in chunk], self._pad_id, self._network.input_names)
-        logits = self._network(**{name: torch.from_numpy(array).to(self.device) for name, array in inputs.items()})
-        starts = torch.tensor([feature.start for feature in chunk], device=self.device)
-        ends = torch.tensor([feature.end for feature in chunk], device=self.device)
-        has_answer = torch.tensor([float(feature.start > 0) for feature in chunk], device=self.device)
+        logits = self._network(**{name: torch.from_numpy(array).to(device) for name, array in inputs.items()})
+        starts = torch.tensor([feature.start for feature in chunk], device=device)
+        ends = torch.tensor([feature.end for feature in chunk], device=device)
+        has_answer = torch.tensor([float(feature.start > 0) for feature in chunk], device=device)
         return span_losses(logits, starts, ends, has_answer, self._training.relevance_weight)
+
+
+def _tokens(feature: Feature) -> int:
+    return len(feature.window)

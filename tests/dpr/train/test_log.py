@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dpr.train.log import LOG, RunLog, read_log
-from dpr.train.step_result import StepResult
+from dpr.train.step import StepResult
 
 
 def write(output: Path, done: int, steps: int, is_main: bool = True) -> None:

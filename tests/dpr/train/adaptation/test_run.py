@@ -50,12 +50,12 @@ def kill_at(step: int) -> object:
 
 
 def test_training_learns_to_guess(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    summary = adapt(texts(), tmp_path, settings(tiny_checkpoint, max_steps=150, evaluate_steps=50))
+    summary = adapt(texts(), tmp_path, settings(tiny_checkpoint, max_steps=150, validate_steps=50))
     entries = log(tmp_path)
     assert [entry["step"] for entry in entries if "loss" in entry] == list(range(1, 151))
     held_out = [entry["held_out_loss"] for entry in entries if "held_out_loss" in entry]
     assert len(held_out) == 3
-    before, after = summary["before"], summary["after"]
+    before, after = summary["before"], summary["validation"]
     assert isinstance(before, dict)
     assert isinstance(after, dict)
     assert held_out[-1] == after["held_out_loss"] < 0.6 * before["held_out_loss"]
@@ -67,7 +67,7 @@ def test_training_learns_to_guess(tiny_checkpoint: Path, tmp_path: Path) -> None
 def test_a_killed_run_goes_on_to_the_same_weights(
     tiny_checkpoint: Path, tmp_path: Path, vocabulary_size: int | None
 ) -> None:
-    made = settings(tiny_checkpoint, max_steps=12, evaluate_steps=3, dropout=0.1, vocabulary_size=vocabulary_size)
+    made = settings(tiny_checkpoint, max_steps=12, validate_steps=3, dropout=0.1, vocabulary_size=vocabulary_size)
     data = [f"{text} 대한민국" for text in texts()]
     adapt(data, tmp_path / "whole", made)
     with pytest.raises(KilledError):
@@ -77,11 +77,45 @@ def test_a_killed_run_goes_on_to_the_same_weights(
     whole, resumed = (load_file(tmp_path / run / "model.safetensors") for run in ("whole", "killed"))
     assert whole.keys() == resumed.keys()
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)
-    kept = [[{**entry, "seconds": 0} for entry in log(tmp_path / run)] for run in ("whole", "killed")]
+    kept = [[{**entry, "pairs_per_s": 0} for entry in log(tmp_path / run)] for run in ("whole", "killed")]
     assert kept[0] == kept[1]
     first, second = (json.loads((tmp_path / run / "training.json").read_text()) for run in ("whole", "killed"))
-    assert first["after"] == second["after"]
+    assert first["validation"] == second["validation"]
+    assert first["before"] == second["before"]
     assert first["run"] == second["run"]
+
+
+def test_the_best_weights_are_kept_and_without_better_ones_it_stops(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    ruinous = settings(
+        tiny_checkpoint, max_steps=40, learning_rate=0.5, warmup_share=0.0, validate_steps=1, patience=2,
+        batch_tokens=256, accumulation_steps=2,
+    )  # fmt: skip
+    record = adapt(texts(), tmp_path, ruinous)
+    held_out = [entry["held_out_loss"] for entry in log(tmp_path) if "held_out_loss" in entry]
+    assert record["best_step"] == 1 + held_out.index(min(held_out))
+    assert record["steps"] == len(held_out) == 3 + held_out.index(min(held_out))
+    validation = record["validation"]
+    assert isinstance(validation, dict)
+    assert validation["held_out_loss"] == min(held_out)
+
+
+def test_without_held_out_texts_the_last_weights_are_kept(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    record = adapt(texts(), tmp_path, settings(tiny_checkpoint, epochs=2, held_out_texts=0), command="dpr adapt")
+    assert record["steps"] == record["best_step"] == len(log(tmp_path))
+    assert "validation" not in record
+    assert "before" not in record
+    assert (record["command"], record["processes"]) == ("dpr adapt", 1)
+    assert "pieces" not in record
+
+
+def test_tensorboard_gets_the_losses(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    adapt(texts(), tmp_path, settings(tiny_checkpoint, max_steps=3, validate_steps=2))
+    board = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert [event.step for event in board.Scalars("train/loss")] == [1, 2, 3]
+    assert [event.step for event in board.Scalars("validation/held_out_loss")] == [2, 3]
 
 
 def test_a_state_of_other_texts_is_refused(tiny_checkpoint: Path, tmp_path: Path) -> None:
@@ -90,6 +124,21 @@ def test_a_state_of_other_texts_is_refused(tiny_checkpoint: Path, tmp_path: Path
         adapt(texts(), tmp_path, made, kill_at(5))  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="holds the state of a run with other settings or data"):
         adapt([*texts(), "one more"], tmp_path, made)
+
+
+def test_only_other_learners_of_a_vocabulary_make_another_run(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, korean = settings(tiny_checkpoint, vocabulary_size=9, max_steps=0), ["대한민국의 수도"] * 3
+    record = adapt(korean, tmp_path, made)
+    versions = record["versions"]
+    assert isinstance(versions, dict)
+    assert versions.keys() == {"torch", "transformers", "tokenizers", "kiwipiepy"}
+    monkeypatch.setattr("dpr.train.adaptation.run.version", {**versions, "torch": "9"}.__getitem__)
+    assert adapt(korean, tmp_path, made) == record
+    monkeypatch.setattr("dpr.train.adaptation.run.version", {**versions, "kiwipiepy": "9"}.__getitem__)
+    with pytest.raises(ConfigError, match="holds a model already"):
+        adapt(korean, tmp_path, made)
 
 
 def test_the_vocabulary_alone_can_be_adapted(tiny_checkpoint: Path, tmp_path: Path) -> None:
@@ -196,7 +245,7 @@ def test_settings_come_from_a_file(tmp_path: Path) -> None:
         ({"max_tokens": 4}, "a window needs at least 8"),
         ({"script": "klingon", "vocabulary_size": 5}, "unknown script 'klingon'"),
         ({"max_tokens": 512}, "reads at most 128 tokens"),
-        ({"precision": "fp16"}, "needs a scaled loss"),
+        ({"precision": "fp16"}, "is for GPUs"),
     ],
 )
 def test_a_bad_setting_is_one_sentence(
@@ -217,5 +266,8 @@ def test_bad_texts_and_bases_are_one_sentence(tiny_checkpoint: Path, tmp_path: P
 
 
 def test_a_loss_that_is_no_number_names_step_and_texts(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"the loss became \w+ at step \d+, on texts \d+, .*; lower the learning rate"):
+    with pytest.raises(
+        ModelError,
+        match=r"step \d+: the loss became \w+ over the texts \(numbered in the order read\) \d+, .*; lower the",
+    ):
         adapt(texts(), tmp_path, settings(tiny_checkpoint, learning_rate=1e30, max_steps=20))

@@ -18,11 +18,12 @@ from dpr.models.cross_encoder import PairTokenizer, load_cross_encoder
 from dpr.train.batches import Source
 from dpr.train.cross_encoder.run import held_out_groups, make_cross_encoder, ranked_sources, train_cross_encoder
 from dpr.train.cross_encoder.settings import CrossEncoderTraining
-from dpr.train.cross_encoder.step import CrossEncoderStepper, chunks_of_groups, epoch_groups, group_losses
+from dpr.train.cross_encoder.step import CrossEncoderObjective, chunks_of_groups, epoch_groups, group_losses
 from dpr.train.distillation.data import Material
 from dpr.train.distillation.run import distill
 from dpr.train.distillation.settings import Distillation
 from dpr.train.distributed import Processes
+from dpr.train.step import Step
 from dpr.types import Example, Passage, Question
 from tests.tiny_models import make_bert
 from tests.tiny_models import make_cross_encoder as make_scorer
@@ -118,9 +119,9 @@ def test_gradients_are_those_of_the_groups_one_by_one_whatever_the_chunks(tiny_c
     gradients = []
     for chunk_tokens in (1, 90, 10_000):
         settings = training(tiny_checkpoint, chunk_tokens=chunk_tokens)
-        stepper = CrossEncoderStepper(model, pairs, batch, settings, torch.float32, ONE_PROCESS)
+        objective = CrossEncoderObjective(model, pairs, sources(), settings, ONE_PROCESS)
         model.zero_grad()
-        result = stepper.backward([batch])
+        result = Step(objective, model.device, torch.float32, ONE_PROCESS).backward([batch])
         gradients.append(torch.cat([weight.grad.flatten() for weight in model.parameters()]))
     assert result.questions == len(batch)
     assert torch.allclose(gradients[0], gradients[2], atol=1e-6)

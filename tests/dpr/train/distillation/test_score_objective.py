@@ -48,7 +48,7 @@ def test_a_dual_encoder_scores_all_passages_of_a_batch(tiny_checkpoint: Path, tm
         objective="scores", teacher=str(tiny_checkpoint), base=str(tiny_checkpoint), teacher_temperature=0.5
     )
     teacher = load_encoder(tiny_checkpoint, "fp32")
-    towers = make_towers(settings.training())
+    towers = make_towers(settings)
     objective = ScoreObjective(MATERIAL, teacher, towers, settings, tmp_path, no_progress)
     [batch] = objective.batches(0)
     questions, passages = vectors(3), vectors(5)
@@ -70,7 +70,7 @@ def test_a_cross_encoder_scores_a_questions_own_passages(tiny_checkpoint: Path, 
     folder = make_cross_encoder(tiny_checkpoint, tmp_path / "cross")
     settings = Distillation(objective="scores", cross_encoder=str(folder), base=str(tiny_checkpoint))
     teacher = load_cross_encoder(folder, "fp32")
-    towers = make_towers(settings.training())
+    towers = make_towers(settings)
     objective = ScoreObjective(MATERIAL, teacher, towers, settings, tmp_path, no_progress)
     [batch] = objective.batches(0)
     questions, passages = vectors(3), vectors(5)
@@ -89,7 +89,7 @@ def test_a_cross_encoder_needs_negatives(tiny_checkpoint: Path, tmp_path: Path) 
     folder = make_cross_encoder(tiny_checkpoint, tmp_path / "cross")
     settings = Distillation(objective="scores", cross_encoder=str(folder), base=str(tiny_checkpoint))
     examples = [replace(example, positives=example.positives[:1], negatives=()) for example in EXAMPLES]
-    towers = make_towers(settings.training())
+    towers = make_towers(settings)
     teacher = load_cross_encoder(folder, "fp32")
     with pytest.raises(DataError, match=r"no question has a negative.*dpr mine"):
         ScoreObjective(Material(sources=[Source("data", examples)]), teacher, towers, settings, tmp_path, no_progress)

@@ -28,14 +28,12 @@ def test_impossible_settings_are_refused(change: dict[str, Any], cause: str) -> 
         Distillation(**{"teacher": "a", **change})
 
 
-def test_the_settings_that_training_has_too_are_passed_on() -> None:
-    settings = Distillation(teacher="a", base="b", lora_rank=4, batch_size=3, temperature=0.5, patience=2)
-    training = settings.training()
-    shared = {field.name for field in fields(Training)} & {field.name for field in fields(Distillation)}
-    assert {"base", "lora_rank", "seed", "metric", "checkpoint_steps"} <= shared
-    assert all(getattr(training, name) == getattr(settings, name) for name in shared)
+def test_it_has_the_settings_of_other_trainings_of_encoders() -> None:
+    own, others = ({field.name for field in fields(settings)} for settings in (Distillation, Training))
+    assert others - own == {"learn_temperature", "symmetric", "compile"}
+    assert own - others == {"objective", "teacher", "cross_encoder", "teacher_temperature", "label_weight"}
 
 
 def test_normalization_is_the_teachers_unless_it_is_said() -> None:
-    assert Distillation(teacher="a").training(normalize=False).normalize is False
-    assert Distillation(teacher="a", normalize=True).training(normalize=False).normalize is True
+    assert Distillation(teacher="a").for_student(teacher_normalizes=False).normalize is False
+    assert Distillation(teacher="a", normalize=True).for_student(teacher_normalizes=False).normalize is True

@@ -27,9 +27,7 @@ def test_both_sentences_are_measured_against_the_sources_vector(
         objective="parallel", teacher=str(tiny_checkpoint), base=str(tiny_checkpoint), shared=shared, batch_size=4
     )
     teacher = load_encoder(tiny_checkpoint, "fp32")
-    objective = VectorObjective(
-        Material(pairs=PAIRS), teacher, make_towers(settings.training()), settings, tmp_path, no_progress
-    )
+    objective = VectorObjective(Material(pairs=PAIRS), teacher, make_towers(settings), settings, tmp_path, no_progress)
     batches = objective.batches(0)
     count = 10 if shared else 20  # separate towers learn each text in both roles
     assert sorted(place for batch in batches for place in batch) == list(range(count))
@@ -37,10 +35,11 @@ def test_both_sentences_are_measured_against_the_sources_vector(
     sources = {pair.id: pair.source for pair in PAIRS["pairs"]}
     for batch in batches:
         task = objective.task(batch)
-        assert len(task.questions) + len(task.passages) == len(batch) == len(task.ids)
-        assert not (shared and task.questions)
+        questions, passages = objective.texts(batch)
+        assert len(questions) + len(passages) == len(batch) == len(task.ids)
+        assert not (shared and questions)
         taught = torch.from_numpy(teacher.encode_questions([sources[identity] for identity in task.ids]))
-        parts = taught.split([len(task.questions), len(task.passages)])
+        parts = taught.split([len(questions), len(passages)])
         np.testing.assert_allclose(task.losses(*parts), 0, atol=1e-6)
         assert task.losses(-parts[0], -parts[1]).min() == pytest.approx(4, abs=1e-4)
 
@@ -50,6 +49,4 @@ def test_another_dimension_is_refused(tiny_checkpoint: Path, tmp_path: Path) -> 
     settings = Distillation(objective="parallel", teacher=str(tiny_checkpoint), base=str(base))
     teacher = load_encoder(tiny_checkpoint, "fp32")
     with pytest.raises(ConfigError, match=r"small gives vectors of 16 numbers and the teacher .* of 32; choose a base"):
-        VectorObjective(
-            Material(pairs=PAIRS), teacher, make_towers(settings.training()), settings, tmp_path, no_progress
-        )
+        VectorObjective(Material(pairs=PAIRS), teacher, make_towers(settings), settings, tmp_path, no_progress)

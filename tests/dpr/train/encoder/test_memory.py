@@ -12,23 +12,17 @@ from dpr.train.encoder.settings import Training
 from dpr.train.memory import saved_bytes, weight_bytes
 
 
-def no_autocast() -> torch.autocast:
-    return torch.autocast("cpu", enabled=False)
-
-
 @pytest.mark.parametrize("lora_rank", [0, 4])
 def test_the_estimate_is_what_all_chunks_of_the_largest_batch_keep(lora_rank: int, tiny_checkpoint: Path) -> None:
     towers = make_towers(Training(str(tiny_checkpoint), lora_rank=lora_rank, dropout=0.1))
     small = ([[2, 9, 3]] * 4, [[2, 9, 9, 3]] * 4)
     large = ([[2, 9, 9, 3]] * 16, [[2, *[9] * (10 + number), 3] for number in range(16)])
     before = torch.get_rng_state()
-    memory = encoder_memory(towers, [small, large], 128, no_autocast)
+    memory = encoder_memory(towers, [small, large], 128)
     assert torch.equal(torch.get_rng_state(), before), "random numbers are drawn as if nothing had been measured"
 
     chunks = [
-        encode
-        for role, tokens in enumerate(large)
-        for encode in Chunks(towers.both[role], tokens, 0, 128).encodes(no_autocast())
+        encode for role, tokens in enumerate(large) for encode in Chunks(towers.both[role], tokens, 0, 128).encodes()
     ]
     kept = saved_bytes(lambda: torch.cat([encode() for encode in chunks]), towers.module())
     assert kept <= memory.batch <= 1.4 * kept

@@ -1,0 +1,146 @@
+"""One step of any training: the gradient of a batch's mean loss, computed in chunks, left in the weights.
+
+An objective says what is computed (`dpr.train.encoder.step`, `dpr.train.reader.step`, …); a step says how: in which
+arithmetic, in how much memory, and together with which other processes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Generic, Protocol, TypeVar
+
+import torch
+
+from dpr.errors import ModelError
+from dpr.train.distributed import Processes
+from dpr.train.gradcache import Encode, cached_backward, chunked_backward, plain_backward
+from dpr.train.memory import StepMemory
+
+B = TypeVar("B")
+
+CHUNK_TOKENS = {"cpu": 4096, "cuda": 131072}
+"""Padded tokens in a chunk: on a CPU, few enough that activations stay in its caches."""
+
+
+class BadLossError(ModelError):
+    """The loss is no number any more, or infinite."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """The mean loss of a global batch, how many negatives a question had in the mean, and the number of questions."""
+
+    loss: float
+    negatives: float
+    questions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What this process computes for a global batch.
+
+    Each list of ``chunks`` holds forward passes over one list of texts. Without ``losses_of``, they give losses, and
+    each chunk's gradient is computed at once. With it, they give vectors, (N, D) each; ``losses_of`` turns those of
+    each list into losses.
+
+    ``ids`` name what the global batch holds, of the kind ``kind``; the loss is the mean over them, or over ``count``
+    things. ``negatives`` is the mean number of passages that each was told from.
+    """
+
+    chunks: Sequence[Sequence[Encode]]
+    ids: Sequence[str]
+    losses_of: Callable[[Sequence[torch.Tensor]], torch.Tensor] | None = None
+    kind: str = "questions"
+    count: int | None = None
+    negatives: float = 0.0
+
+
+class Objective(Protocol[B]):
+    """What a training learns: its batches, and what to compute for them."""
+
+    def batches(self, epoch: int) -> list[B]:
+        """Return an epoch's batches, the same for the same seed."""
+
+    def tasks(self, batches: Sequence[B]) -> list[Task]:
+        """Return what a step over some batches computes; the step's loss is the mean of the tasks' losses."""
+
+    def memory(self) -> StepMemory:
+        """Return the memory that a step takes."""
+
+
+class Step(Generic[B]):
+    """Computes the gradients of batches, alone or as one of several processes.
+
+    ``gradient_cache`` says how tasks with vectors are computed, see `dpr.train.gradcache`.
+    """
+
+    def __init__(
+        self, objective: Objective[B], device: torch.device, precision: torch.dtype, processes: Processes
+    ) -> None:
+        self.objective = objective
+        self.device = device
+        self.gradient_cache = False
+        self._precision = precision
+        self._processes = processes
+
+    def memory(self) -> StepMemory:
+        """Return the memory that a step takes, in the arithmetic of the step."""
+        with autocast(self.device, self._precision):
+            return self.objective.memory()
+
+    def backward(self, batches: Sequence[B], scaler: torch.amp.GradScaler | None = None) -> StepResult:
+        """Add the gradient of the mean loss of some batches to the weights of this process.
+
+        Raises:
+            BadLossError: the loss is no finite number, and no scaler is there that skips such a step and lowers its
+                scale (fp16). The message names what the batch holds.
+        """
+        tasks = self.objective.tasks(batches)
+        scale = scaler.get_scale() if scaler else 1.0
+        losses = []
+        for task in tasks:
+            count = task.count or len(task.ids)
+            factor = scale / len(tasks) / count
+            losses.append(float(self._processes.sum(self._backward(task, factor))) / factor / count)
+            if not math.isfinite(losses[-1]) and scaler is None:
+                raise BadLossError(_bad_loss(losses[-1], task))
+        negatives = sum(task.negatives for task in tasks) / len(tasks)
+        return StepResult(sum(losses) / len(tasks), negatives, sum(len(task.ids) for task in tasks))
+
+    def _backward(self, task: Task, factor: float) -> torch.Tensor:
+        """Leave the gradient of ``factor`` times the sum of a task's losses in the weights; return that number."""
+        losses_of = task.losses_of
+        if losses_of is None:
+            with autocast(self.device, self._precision):  # weights are cast once for all chunks
+                total = chunked_backward([chunk for part in task.chunks for chunk in part], factor)
+            return total.to(self.device)
+
+        def loss_of(vectors: Sequence[torch.Tensor]) -> torch.Tensor:
+            with torch.autocast(self.device.type, enabled=False):
+                return losses_of(vectors).sum() * factor
+
+        if self.gradient_cache:
+            return cached_backward([[partial(self._cast, chunk) for chunk in part] for part in task.chunks], loss_of)
+        with autocast(self.device, self._precision):
+            return plain_backward(task.chunks, loss_of)
+
+    def _cast(self, chunk: Encode) -> torch.Tensor:
+        with autocast(self.device, self._precision):
+            return chunk()
+
+
+def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
+    """Return the context in which matrix products have a precision; fp32 needs none."""
+    return torch.autocast(device.type, precision, enabled=precision != torch.float32)
+
+
+def _bad_loss(loss: float, task: Task) -> str:
+    ids = list(dict.fromkeys(task.ids))
+    named = ", ".join(ids[:20])
+    return (
+        f"the loss became {loss} over the {task.kind} {named}{' …' if len(ids) > 20 else ''}; "
+        "lower the learning rate or look at these texts"
+    )
