@@ -63,15 +63,10 @@ if TYPE_CHECKING:
     from dpr.search.fusion import Fusion
     from dpr.search.reranking import RerankOptions
     from dpr.types import EncoderOptions, Example, Question
-    from index_builder.from_python import (
-        Bm25Options,
-        ChunkOptions,
-        DenseOptions,
-        IndexOptions,
-        add_passages,
-        build_index,
-        delete_passages,
-    )
+    from index_builder.corpus import ChunkOptions
+    from index_builder.dense import DenseOptions
+    from index_builder.from_python import IndexOptions, add_passages, build_index, delete_passages
+    from index_builder.sparse import Bm25Options
 
 _MODULES = {
     "dpr.config": ("ComputeOptions",),
@@ -86,15 +81,10 @@ _MODULES = {
     "dpr.search.fusion": ("Fusion",),
     "dpr.search.reranking": ("RerankOptions",),
     "dpr.types": ("EncoderOptions", "Example", "Question"),
-    "index_builder.from_python": (
-        "Bm25Options",
-        "ChunkOptions",
-        "DenseOptions",
-        "IndexOptions",
-        "add_passages",
-        "build_index",
-        "delete_passages",
-    ),
+    "index_builder.corpus": ("ChunkOptions",),
+    "index_builder.dense": ("DenseOptions",),
+    "index_builder.from_python": ("IndexOptions", "add_passages", "build_index", "delete_passages"),
+    "index_builder.sparse": ("Bm25Options",),
 }
 _RENAMED = {"open_qa": "open"}
 _HOMES = {_RENAMED.get(name, name): (module, name) for module, names in _MODULES.items() for name in names}

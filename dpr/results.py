@@ -122,8 +122,8 @@ class Hit:
     lists: Mapping[str, ListScore]
     weighing: Weighing | None = None
     window: PassageWindow | None = None
-    first_stage: FirstStage | None = None
     passage: Passage | None = None
+    first_stage: FirstStage | None = None
 
     @property
     def text(self) -> str:

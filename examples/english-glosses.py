@@ -154,7 +154,7 @@ def gloss(tokens: Iterable[Token], lexicon: Lexicon) -> str:
 def in_english(token: Token, lexicon: Lexicon) -> str:
     """Return a morpheme in English: copied, by the lexicon or romanized; empty where it is too short for that."""
     if tag(token) in COPIED_TAGS:
-        return token.form
+        return str(token.form)
     if (word := lexicon.get(morpheme(token))) is not None:
         return word
     if tag(token) == "NNP":
@@ -163,17 +163,17 @@ def in_english(token: Token, lexicon: Lexicon) -> str:
 
 
 def morpheme(token: Token) -> str:
-    return token.form + ("/V" if tag(token) in VERBS else "")
+    return f"{token.form}{'/V' if tag(token) in VERBS else ''}"
 
 
 def tag(token: Token) -> str:
     """Return the part of speech without the mark of irregular verbs."""
-    return token.tag.split("-")[0]
+    return str(token.tag).split("-")[0]
 
 
 def romanized(text: str) -> str:
     """Return Hangul syllables in the Revised Romanization, letter by letter."""
-    letters = []
+    letters: list[str] = []
     for character in text:
         code = ord(character) - ord("가")
         if 0 <= code < 11172:
