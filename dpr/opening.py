@@ -47,7 +47,7 @@ def open_qa(
         reader: the reader, or its folder or hub name; None: passages alone.
         generator: a chat model that writes the answers; the reader answers where it fails.
         retrieval: how passages are found where a question does not say.
-        compute: how encoder and reader compute.
+        compute: how encoder, reranker and reader compute.
 
     Raises:
         IndexFormatError: there is no index, or it is damaged, or the encoder is not the one that it was made with.
@@ -62,7 +62,8 @@ def open_qa(
             writer = open_generator(generator.url, generator.model, generator.key, generator.timeout_s)
             on_error.callback(writer.close)
         name, given_encoder = (str(encoder), None) if isinstance(encoder, str | Path) else (None, encoder)
-        qa = QA(open_index(index, given_encoder, name, compute=compute), _reader(reader, compute), writer, retrieval)
+        opened_index = open_index(index, given_encoder, name, compute=compute, rerank=retrieval.rerank)
+        qa = QA(opened_index, _reader(reader, compute), writer, retrieval)
         on_error.pop_all()
     return qa
 
