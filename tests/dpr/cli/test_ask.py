@@ -141,7 +141,8 @@ def test_reranked_passages_are_read(index: Path, tiny_checkpoint: Path, tmp_path
     model = str(make_cross_encoder(tiny_checkpoint, tmp_path))
     plain = parsed(ask(index, "--json"))
     again = parsed(ask(index, "--json", "--rerank", model, "--precision", "fp32", "--backend", "torch"))
-    scores = load_cross_encoder(model, "fp32").score([QUESTION] * 2, [Passage(**p) for p in plain["passages"]])
+    passages = [Passage(p["id"], p["text"], p["title"]) for p in plain["passages"]]
+    scores = load_cross_encoder(model, "fp32").score([QUESTION] * 2, passages)
     order = sorted(range(2), key=lambda row: -scores[row])
     assert [p["id"] for p in again["passages"]] == [plain["passages"][row]["id"] for row in order]
     assert again["answers"][0]["passage_id"] == again["passages"][0]["id"]
