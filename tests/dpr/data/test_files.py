@@ -165,7 +165,7 @@ def test_blank_lines_without_end_are_refused(tmp_path: Path, monkeypatch: pytest
 @pytest.mark.parametrize(
     ("content", "format_name"),
     [
-        (gzip.compress(b"id,text"), r"gzip data; let its name end in \.gz"),
+        (gzip.compress(b"id,text", mtime=0), r"gzip data; let its name end in \.gz"),
         (b"\x28\xb5\x2f\xfd\x00", r"zstd data; let its name end in \.zst"),
         (b"PK\x03\x04\x14\x00", "a ZIP archive, as Excel's files are; unpack it, or save the table as CSV"),
         (b"PAR1\x15\x04", r"Parquet; let its name end in \.parquet"),
