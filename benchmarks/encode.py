@@ -145,7 +145,7 @@ def count_operations(name: str, texts: Sequence[Passage]) -> Report:
     from dpr.models.tokens import tokenize_passages
 
     encoder = load_encoder(name, backend="torch")
-    config: Any = encoder.passage_tower.model.config
+    config: Any = encoder.passage_encoder.model.config
     tokens = tokenize_passages(encoder.tokenizers[1], texts, encoder.config.passage_tokens)
     lengths = np.array([len(ids) for ids in tokens])
     width, layers = config.hidden_size, config.num_hidden_layers

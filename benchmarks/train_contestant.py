@@ -27,7 +27,7 @@ from dpr.models.checkpoint import load_tokenizer, resolve
 from dpr.models.tokens import clip
 from dpr.train.batches import Batch, Source, epoch_batches
 from dpr.train.chunks import TokenCache
-from dpr.train.encoder.model import make_towers
+from dpr.train.encoder.model import make_pair
 from dpr.train.encoder.run import train
 from dpr.train.encoder.settings import Training
 from dpr.types import Example
@@ -123,8 +123,8 @@ def run_ours(contest: Contest, examples: Sequence[Example]) -> Report:
     )
     sources = [Source(contest.data, examples)]
     if not contest.takes_steps:
-        towers = make_towers(training)
-        TokenCache(towers.tokenizers, towers.question.config, sources)
+        pair = make_pair(training)
+        TokenCache(pair.tokenizers, pair.question.config, sources)
         return {"memory_mib": memory_mib("VmRSS")}
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
@@ -157,9 +157,9 @@ def timed_batches(training: Training, sources: Sequence[Source], warm_up: int) -
 
 def tokenize(training: Training, sources: Sequence[Source]) -> tuple[TokenCache, tuple[float, float]]:
     """Return the tokens of all texts, and the wall and CPU seconds that making them took."""
-    towers = make_towers(training)
+    pair = make_pair(training)
     wall, cpu = time.perf_counter(), time.process_time()
-    tokens = TokenCache(towers.tokenizers, towers.question.config, sources)
+    tokens = TokenCache(pair.tokenizers, pair.question.config, sources)
     return tokens, (time.perf_counter() - wall, time.process_time() - cpu)
 
 

@@ -23,12 +23,12 @@ from safetensors.torch import load_file, save_file
 from dpr.errors import ConfigError, ModelError
 from dpr.models.checkpoint import base_of, read_json
 from dpr.models.export import RECORD, export
-from dpr.models.locate import locate_towers
+from dpr.models.locate import locate_encoders
 from dpr.models.output import check_output, clear_model
 
 
-def _tower_bases(name: str) -> tuple[Path, ...]:
-    return tuple(base_of(tower) for tower in locate_towers(name)[:2])
+def _encoder_bases(name: str) -> tuple[Path, ...]:
+    return tuple(base_of(encoder) for encoder in locate_encoders(name)[:2])
 
 
 class Form(NamedTuple):
@@ -38,7 +38,7 @@ class Form(NamedTuple):
     bases_of: Callable[[str], tuple[Path, ...]]
 
 
-ENCODER = Form(partial(export, form="as-is"), _tower_bases)
+ENCODER = Form(partial(export, form="as-is"), _encoder_bases)
 
 
 def average(

@@ -17,12 +17,12 @@ from torch import nn
 from dpr.errors import ModelError
 from dpr.models.backends import choose_backend, choose_device, choose_precision
 from dpr.models.checkpoint import content_hash, is_adapter, load_model, load_tokenizer, read_json, resolve
+from dpr.models.encoder_compute import BATCH_TOKENS, OPENVINO_BATCH_TOKENS, has_windows
 from dpr.models.openvino import compile_openvino
 from dpr.models.positions import longest_input
 from dpr.models.sentence_transformers import SETTINGS_FILE
 from dpr.models.shapes import pad_to_few_shapes, pad_token_of
 from dpr.models.tokens import length_sorted_batches
-from dpr.models.tower_compute import BATCH_TOKENS, OPENVINO_BATCH_TOKENS, has_windows
 from dpr.text.normalize import fold_forms
 from dpr.types import FloatArray, Passage
 

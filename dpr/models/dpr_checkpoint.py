@@ -1,8 +1,9 @@
 """The original DPR checkpoints (Karpukhin et al. 2020), as ``facebook/dpr-question_encoder-*`` and ``-ctx_encoder-*``.
 
 Their BERT lies under ``question_encoder.bert_model.`` or ``ctx_encoder.bert_model.``, its [CLS] state is the vector,
-perhaps after a linear projection, and vectors are compared by inner product as they are. A checkpoint is one tower, so
-that an encoder is ``QUESTION,PASSAGE``. Loaded, a tower is a plain BERT, which trains and saves as any other.
+perhaps after a linear projection, and vectors are compared by inner product as they are. A checkpoint is one of
+the two encoders, so that a pair is ``QUESTION,PASSAGE``. Loaded, it is a plain BERT, which trains and saves as any
+other.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from transformers import AutoModel, BertConfig, BertModel, DPRContextEncoder, DP
 
 from dpr.errors import ModelError
 from dpr.models.checkpoint import base_of, read_json
-from dpr.models.tower import EncoderConfig
+from dpr.models.text_encoder import EncoderConfig
 
 DPR_CONFIG = EncoderConfig(pooling="cls", normalize=False, question_tokens=256, passage_tokens=256)
 """As the original code trained and encoded: 256 tokens of a question and of a passage."""
@@ -26,15 +27,15 @@ _NOT_OF_BERT = ("architectures", "model_type")
 
 
 def is_dpr_checkpoint(directory: Path) -> bool:
-    """Tell whether a model, or the base that it builds on, is one of the original towers."""
+    """Tell whether a model, or the base that it builds on, is an original DPR encoder."""
     return _architecture(directory) in _CLASSES
 
 
 def refuse_swapped(question_dir: Path, passage_dir: Path) -> None:
-    """Refuse a passage tower where the question tower is expected, and the reverse: each would work, and badly.
+    """Refuse two encoders that were given in the wrong order: each would work in the other's role, but badly.
 
     Raises:
-        ModelError: one of the two is the other's.
+        ModelError: an encoder was trained for the other role.
     """
     for directory, other, role in ((question_dir, _PASSAGE, "question"), (passage_dir, _QUESTION, "passage")):
         if _architecture(directory) == other:
@@ -43,8 +44,10 @@ def refuse_swapped(question_dir: Path, passage_dir: Path) -> None:
             )
 
 
-def tower_class(directory: Path) -> Any:
-    """Return the class whose ``from_pretrained`` loads a tower's BERT, for `load_model`; of a T5, its encoder.
+def encoder_class(directory: Path) -> Any:
+    """Return the class whose ``from_pretrained`` loads an encoder's BERT, for `load_model`.
+
+    A T5 is loaded as its encoder alone.
 
     Raises:
         ModelError: the model has an encoder and a decoder, and is no T5.
@@ -77,8 +80,8 @@ class ProjectedBert(BertModel):
         return output
 
 
-class _OriginalTower:
-    """Loads a tower in its published layout, and takes its BERT out."""
+class _OriginalEncoder:
+    """Loads an encoder in its published layout and returns its BERT."""
 
     def __init__(self, layout: Any) -> None:
         self.__name__ = layout.__name__
@@ -107,8 +110,8 @@ _ENCODERS = {
 """Classes of the encoder alone, by the model type of encoder and decoder."""
 
 _CLASSES: dict[str, Any] = {
-    _QUESTION: _OriginalTower(DPRQuestionEncoder),
-    _PASSAGE: _OriginalTower(DPRContextEncoder),
+    _QUESTION: _OriginalEncoder(DPRQuestionEncoder),
+    _PASSAGE: _OriginalEncoder(DPRContextEncoder),
     "ProjectedBert": ProjectedBert,
 }
 

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from dpr.models.encoder_compute import EncoderCompute, Started
 from dpr.models.tokens import Tokens, length_sorted_batches, pad
-from dpr.models.tower_compute import Started, TowerCompute
 from dpr.types import FloatArray, Progress, no_progress
 
 BATCHES_AHEAD = 2
@@ -20,7 +20,9 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def embed(compute: TowerCompute, tokens: Sequence[Tokens], pad_id: int, progress: Progress = no_progress) -> FloatArray:
+def embed(
+    compute: EncoderCompute, tokens: Sequence[Tokens], pad_id: int, progress: Progress = no_progress
+) -> FloatArray:
     """Return the vectors of tokenized texts, (N, D) float32, in the order given.
 
     A text without a token, which an empty text is to a tokenizer that adds none, has a vector of zeros, as

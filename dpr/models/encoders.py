@@ -20,14 +20,14 @@ from dpr.errors import ModelError
 from dpr.measured import EncodedPassages, TokensRead
 from dpr.models.backends import choose_backend, choose_device, choose_precision
 from dpr.models.checkpoint import content_hash, first_line, load_model, load_tokenizer
-from dpr.models.dpr_checkpoint import tower_class
+from dpr.models.dpr_checkpoint import encoder_class
 from dpr.models.embed import ahead, embed
-from dpr.models.locate import locate_towers
+from dpr.models.encoder_compute import EncoderCompute, openvino_compute, torch_compute
+from dpr.models.locate import locate_encoders
 from dpr.models.positions import longest_input
 from dpr.models.sentence_transformers import UNLIMITED, read_head
+from dpr.models.text_encoder import EncoderConfig, TextEncoder
 from dpr.models.tokens import Tokens, count_tokens, pad, text_tokens, tokenize_and_measure, tokenize_questions
-from dpr.models.tower import EncoderConfig, Tower
-from dpr.models.tower_compute import TowerCompute, openvino_compute, torch_compute
 from dpr.types import EncoderOptions, FloatArray, Passage, Progress, no_progress
 
 PASSAGES_AT_A_TIME = 2048
@@ -41,17 +41,17 @@ class DualEncoder:
         self,
         name: str,
         fingerprint: str,
-        towers: tuple[Tower, Tower],
-        computes: tuple[TowerCompute, TowerCompute],
+        encoders: tuple[TextEncoder, TextEncoder],
+        computes: tuple[EncoderCompute, EncoderCompute],
         tokenizers: tuple[Any, Any],
         precision: torch.dtype,
     ) -> None:
         self.name = name
         self.fingerprint = fingerprint
-        self.question_tower, self.passage_tower = towers
+        self.question_encoder, self.passage_encoder = encoders
         self._question_compute, self._passage_compute = computes
         self._question_tokenizer, self._passage_tokenizer = tokenizers
-        self.config = _joint_config(*towers)
+        self.config = _joint_config(*encoders)
         self.precision = precision
 
     @property
@@ -62,7 +62,7 @@ class DualEncoder:
     @property
     def dimension(self) -> int:
         """Length of a vector."""
-        return self.passage_tower.dimension
+        return self.passage_encoder.dimension
 
     @property
     def question_prompt(self) -> str:
@@ -135,15 +135,15 @@ def load_encoder(
     """Load BERT_q and BERT_p by directory, hub name or ``QUESTION,PASSAGE``.
 
     Raises:
-        ModelError: a tower cannot be loaded, used or converted for the backend, or the two towers do not belong
+        ModelError: an encoder cannot be loaded, used or converted for the backend, or the two encoders do not belong
             together.
         ConfigError: the precision, the backend, an option, or a value of ``encoder.json`` is not valid.
     """
-    question_dir, passage_dir, config = locate_towers(str(name), options)
+    question_dir, passage_dir, config = locate_encoders(str(name), options)
     device = choose_device()
     arithmetic, chosen = choose_precision(precision, device), choose_backend(backend, device)
-    question = _load_tower(question_dir, config, device)
-    passage = question if passage_dir == question_dir else _load_tower(passage_dir, config, device)
+    question = _load_text_encoder(question_dir, config, device)
+    passage = question if passage_dir == question_dir else _load_text_encoder(passage_dir, config, device)
     if question.dimension != passage.dimension:
         raise ModelError(
             f"{name}: BERT_q gives vectors of {question.dimension} numbers and BERT_p of {passage.dimension}; "
@@ -157,7 +157,7 @@ def load_encoder(
     return DualEncoder(
         name=str(name),
         fingerprint=_fingerprint(question_dir, passage_dir, _joint_config(question, passage)),
-        towers=(question, passage),
+        encoders=(question, passage),
         computes=(
             question_compute,
             question_compute if passage is question else _compute(passage, passage_dir, arithmetic, chosen),
@@ -167,50 +167,50 @@ def load_encoder(
     )
 
 
-def check_use(tower: Tower, tokenizer: Any, directory: Path) -> None:
+def check_use(encoder: TextEncoder, tokenizer: Any, directory: Path) -> None:
     """Encode two texts, and refuse an encoder whose vectors are not those of its library.
 
     Raises:
         ModelError: the model fails, gives no states of tokens, needs token types or depends on padding, or a prompt
             leaves no room for a text.
     """
-    config = tower.config
+    config = encoder.config
     for prompt, length in (
         (config.question_prompt, config.question_tokens),
         (config.passage_prompt, config.passage_tokens),
     ):
         if prompt and count_tokens(tokenizer, prompt) + tokenizer.num_special_tokens_to_add() >= length:
             raise ModelError(f"the prompt {prompt!r} fills the {length} tokens that {directory} reads; shorten it")
-    was_training = tower.model.training
+    was_training = encoder.model.training
     try:
         with torch.inference_mode():
-            cause = _unlike_its_library(tower.eval(), tokenizer)
+            cause = _unlike_its_library(encoder.eval(), tokenizer)
     except (RuntimeError, ValueError, LookupError, TypeError, AttributeError, NotImplementedError) as error:
         cause = first_line(error)
     finally:
-        tower.train(was_training)
+        encoder.train(was_training)
     if cause:
-        name = type(tower.model).__name__
+        name = type(encoder.model).__name__
         raise ModelError(f"{directory} cannot be used as an encoder of texts ({name}: {cause}); choose another encoder")
 
 
-def _unlike_its_library(tower: Tower, tokenizer: Any) -> str:
-    """Return how the vectors of a tower differ from those of its library; empty where no difference shows."""
+def _unlike_its_library(encoder: TextEncoder, tokenizer: Any) -> str:
+    """Return how the vectors of an encoder differ from those of its library; empty where no difference shows."""
     encoded = tokenizer(["a", "a b c d e"])
-    device = next(tower.parameters()).device
+    device = next(encoder.parameters()).device
     short, both = (
         {name: tensor.to(device) for name, tensor in pad(encoded["input_ids"][:count], tokenizer.pad_token_id).items()}
         for count in (1, 2)
     )
-    alone = tower(**short)
-    if alone.shape != (1, tower.dimension):
-        return f"its vectors have {alone.shape[-1]} numbers where its configuration says {tower.dimension}"
-    if not _is_close(tower(**both)[:1], alone):
+    alone = encoder(**short)
+    if alone.shape != (1, encoder.dimension):
+        return f"its vectors have {alone.shape[-1]} numbers where its configuration says {encoder.dimension}"
+    if not _is_close(encoder(**both)[:1], alone):
         return "its vectors depend on padding"
     types = encoded.get("token_type_ids")
-    if types is not None and "token_type_ids" in inspect.signature(tower.model.forward).parameters:
-        plain = tower.model(**short).last_hidden_state
-        typed = tower.model(**short, token_type_ids=torch.tensor(types[:1], device=device)).last_hidden_state
+    if types is not None and "token_type_ids" in inspect.signature(encoder.model.forward).parameters:
+        plain = encoder.model(**short).last_hidden_state
+        typed = encoder.model(**short, token_type_ids=torch.tensor(types[:1], device=device)).last_hidden_state
         if not _is_close(typed, plain):
             return "its vectors depend on token types, which are not passed on here"
     return ""
@@ -220,20 +220,20 @@ def _is_close(first: torch.Tensor, second: torch.Tensor) -> bool:
     return bool(nn.functional.cosine_similarity(first.float(), second.float(), dim=-1).min() > 0.999)
 
 
-def _compute(tower: Tower, directory: Path, precision: torch.dtype, backend: str) -> TowerCompute:
+def _compute(encoder: TextEncoder, directory: Path, precision: torch.dtype, backend: str) -> EncoderCompute:
     if backend == "torch":
-        return torch_compute(tower, precision)
-    use = json.dumps([tower.config.pooling, tower.config.normalize, tower.config.dimension])
-    return openvino_compute(tower, precision, f"{content_hash(directory)} {use}")
+        return torch_compute(encoder, precision)
+    use = json.dumps([encoder.config.pooling, encoder.config.normalize, encoder.config.dimension])
+    return openvino_compute(encoder, precision, f"{content_hash(directory)} {use}")
 
 
 def _report(progress: Progress, before: int, total: int, stage: str, done: int, _part: int | None) -> None:
     progress(stage, before + done, total)
 
 
-def _load_tower(directory: Path, config: EncoderConfig, device: torch.device) -> Tower:
-    model = load_model(tower_class(directory), directory)
-    return Tower(model, fit_lengths(config, model), read_head(directory)).eval().to(device)
+def _load_text_encoder(directory: Path, config: EncoderConfig, device: torch.device) -> TextEncoder:
+    model = load_model(encoder_class(directory), directory)
+    return TextEncoder(model, fit_lengths(config, model), read_head(directory)).eval().to(device)
 
 
 def fit_lengths(config: EncoderConfig, model: Any) -> EncoderConfig:
@@ -246,8 +246,8 @@ def fit_lengths(config: EncoderConfig, model: Any) -> EncoderConfig:
     )
 
 
-def _joint_config(question: Tower, passage: Tower) -> EncoderConfig:
-    """Return the configuration of two towers: BERT_q's, with the length of passages that BERT_p has positions for."""
+def _joint_config(question: TextEncoder, passage: TextEncoder) -> EncoderConfig:
+    """Return the configuration of two encoders: BERT_q's, with the length of passages that BERT_p has positions for."""
     return replace(question.config, passage_tokens=passage.config.passage_tokens)
 
 

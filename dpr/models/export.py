@@ -16,13 +16,13 @@ from safetensors.torch import save_file
 from dpr.errors import ConfigError, ModelError
 from dpr.models.checkpoint import base_of, is_adapter, load_model, load_tokenizer, resolve, save_tokenizer
 from dpr.models.cross_encoder import load_classifier
-from dpr.models.dpr_checkpoint import tower_class
-from dpr.models.locate import locate_towers
+from dpr.models.dpr_checkpoint import encoder_class
+from dpr.models.locate import locate_encoders
 from dpr.models.lower_rank import lower_rank
 from dpr.models.output import check_output, copy_adapter, replaced_model
 from dpr.models.pair import PAIR_CONFIG
 from dpr.models.sentence_transformers import read_head, write_prompts, write_sentence_transformers_files
-from dpr.models.tower import EncoderConfig, Tower, hidden_dimension
+from dpr.models.text_encoder import EncoderConfig, TextEncoder, hidden_dimension
 from dpr.types import EncoderOptions
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -44,8 +44,8 @@ def export(
     """Write an encoder to another folder and return what was written.
 
     ``whole`` merges adapters into their base, so that ``AutoModel.from_pretrained`` and sentence-transformers open each
-    tower by itself. ``as-is`` keeps adapters adapters, those of a lower ``lora_rank`` if it is not 0. ``dtype`` is that
-    of the weights on disk; they are loaded as fp32 here whatever it is. The ``options`` are recorded in the files.
+    encoder by itself. ``as-is`` keeps adapters adapters, those of a lower ``lora_rank`` if it is not 0. ``dtype`` is
+    that of the weights on disk; they are loaded as fp32 here whatever it is. The ``options`` are recorded in the files.
 
     Raises:
         ConfigError: the form, an option or the dtype is not known, there is no adapter of a higher rank, the output is
@@ -53,14 +53,14 @@ def export(
         ModelError: the encoder cannot be loaded.
     """
     check_form(form, dtype)
-    question, passage, config = locate_towers(name, options)
+    question, passage, config = locate_encoders(name, options)
     pair = question.parent if (question.parent / PAIR_CONFIG).is_file() else Path(name)
     check_output(output, [name], overwrite)
-    towers = {"question": question} | ({} if passage == question else {"passage": passage})
-    check_rank(lora_rank, form, towers.values())
+    encoders = {"question": question} | ({} if passage == question else {"passage": passage})
+    check_rank(lora_rank, form, encoders.values())
     with replaced_model(output) as folder:
         (folder / PAIR_CONFIG).write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
-        for role, directory in towers.items():
+        for role, directory in encoders.items():
             if form == "whole" or base_of(directory) == directory:
                 _write_whole(directory, folder / role, config, DTYPES[dtype])
             else:
@@ -70,7 +70,7 @@ def export(
             if (pair / name).is_file():
                 shutil.copyfile(pair / name, folder / name)
         size = size_of(folder)
-    return {"output": str(output), "towers": len(towers), "form": form, "dtype": dtype, "size_bytes": size}
+    return {"output": str(output), "encoders": len(encoders), "form": form, "dtype": dtype, "size_bytes": size}
 
 
 def size_of(folder: Path) -> int:
@@ -126,11 +126,11 @@ def export_cross_encoder(
 
 
 def _write_whole(directory: Path, folder: Path, config: EncoderConfig, dtype: torch.dtype) -> None:
-    model: Any = load_model(tower_class(directory), directory)
+    model: Any = load_model(encoder_class(directory), directory)
     model.to(dtype).save_pretrained(folder)
     save_tokenizer(load_tokenizer(directory), folder)
     head = read_head(directory)
-    config = Tower(model, config, head).config  # raises where the options do not fit
+    config = TextEncoder(model, config, head).config  # raises where the options do not fit
     write_sentence_transformers_files(folder, config, hidden_dimension(model), head)
 
 

@@ -1,10 +1,10 @@
-"""Where BERT_q and BERT_p lie, and how they are used.
+"""Find the directories of BERT_q and BERT_p, and the settings that they are used with.
 
 On disk an encoder is one of:
 
-* a Hugging Face or sentence-transformers checkpoint (or an adapter): one tower for questions and passages; an original
-  DPR checkpoint (`dpr.models.dpr_checkpoint`) is one too, though made for one of the two roles;
-* a directory with ``encoder.json`` and the towers ``question/`` and ``passage/`` (or only ``question/``: shared).
+* a Hugging Face or sentence-transformers checkpoint (or an adapter): one encoder for questions and passages. An
+  original DPR checkpoint (`dpr.models.dpr_checkpoint`) is one too, though it was trained for one of the two roles.
+* a directory with ``encoder.json`` and the encoders ``question/`` and ``passage/`` (or only ``question/``: shared).
 
 A name may also be ``QUESTION,PASSAGE``: two directories or hub names.
 """
@@ -22,20 +22,20 @@ from dpr.models.dpr_checkpoint import DPR_CONFIG, is_dpr_checkpoint, refuse_swap
 from dpr.models.pair import PAIR_CONFIG, split_name
 from dpr.models.prompts import known_family
 from dpr.models.sentence_transformers import is_sentence_transformers, pools_prompts, read_config, recorded_length
-from dpr.models.tower import EncoderConfig
+from dpr.models.text_encoder import EncoderConfig
 from dpr.types import EncoderOptions
 
 logger = logging.getLogger(__name__)
 
 
-def locate_towers(
+def locate_encoders(
     name: str,
     options: EncoderOptions = EncoderOptions(),  # noqa: B008 - frozen
 ) -> tuple[Path, Path, EncoderConfig]:
     """Return the directories of BERT_q and BERT_p, equal where they are shared, and how they are used.
 
     Raises:
-        ModelError: the name is no encoder, or its two towers are not used alike.
+        ModelError: the name is no encoder, or its two encoders are not used alike.
         ConfigError: an option or a value of ``encoder.json`` is not valid.
     """
     first, *others = split_name(name)
@@ -43,8 +43,8 @@ def locate_towers(
         question_name, passage_name = first, others[0]
         question_dir, passage_dir = resolve(question_name), resolve(passage_name)
         refuse_swapped(question_dir, passage_dir)
-        towers = (question_dir, question_name), (passage_dir, passage_name)
-        config = _paired(name, *(detect_config(*tower, options) for tower in towers))
+        encoders = (question_dir, question_name), (passage_dir, passage_name)
+        config = _paired(name, *(detect_config(*encoder, options) for encoder in encoders))
     else:
         directory = resolve(name)
         question_dir = passage_dir = directory
@@ -69,9 +69,9 @@ def detect_config(
     name: str = "",
     options: EncoderOptions = EncoderOptions(),  # noqa: B008 - frozen
 ) -> EncoderConfig:
-    """Return the configuration of one tower: what its sentence-transformers files say, else that package's defaults.
+    """Return the configuration of one encoder: what its sentence-transformers files say, else that package's defaults.
 
-    A tower of a well-known family that records no prompts gets those of `dpr.models.prompts`, unless ``options`` say
+    An encoder of a well-known family that records no prompts gets those of `dpr.models.prompts`, unless ``options`` say
     otherwise. ``name`` is the name that the caller gave.
 
     Raises:
@@ -108,7 +108,7 @@ def detect_config(
 
 
 def _paired(name: str, question: EncoderConfig, passage: EncoderConfig) -> EncoderConfig:
-    """Return the configuration of a pair of towers, each with its own prompt and length."""
+    """Return the configuration of a pair of encoders, each with its own prompt and length."""
     for key in ("pooling", "normalize", "dimension"):
         if getattr(question, key) != getattr(passage, key):
             raise ModelError(

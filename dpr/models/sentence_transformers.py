@@ -1,7 +1,7 @@
-"""The small files by which the sentence-transformers package opens a tower with the right pooling, prompts and lengths.
+"""The files of the sentence-transformers package beside a checkpoint: pooling, prompts and lengths of an encoder.
 
-They are read in every form in which that package has saved them; a folder that asks for what is not supported here is
-refused. They are written in the older form, which all releases read.
+All forms that the package has saved can be read. A folder that needs an unsupported feature is refused. Files are
+written in the older form, which all releases read.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dpr.errors import ModelError
 from dpr.models.checkpoint import base_of, first_line, read_json
 from dpr.models.head import MODULES, Head, Normalize
 from dpr.models.pooling import POOLINGS, pooling_modes
-from dpr.models.tower import EncoderConfig
+from dpr.models.text_encoder import EncoderConfig
 
 _PACKAGE = "sentence_transformers.models"
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
+from dpr.models.text_encoder import EncoderConfig, TextEncoder
 from dpr.models.tokens import Tokens, length_sorted_batches, pad, tokenize_passages, tokenize_questions
-from dpr.models.tower import EncoderConfig, Tower
 from dpr.train.batches import Batch, Source
 from dpr.train.gradcache import Encode
 from dpr.types import Passage
@@ -49,11 +49,11 @@ def _passages(sources: Sequence[Source]) -> Iterable[Passage]:
 class Chunks:
     """N texts in chunks of like length, and the way back to their order."""
 
-    def __init__(self, tower: Tower, tokens: Sequence[Tokens], pad_id: int, chunk_tokens: int) -> None:
-        self._tower = tower
+    def __init__(self, encoder: TextEncoder, tokens: Sequence[Tokens], pad_id: int, chunk_tokens: int) -> None:
+        self._encoder = encoder
         self._inputs = []
         order: list[int] = []
-        device = next(tower.parameters()).device
+        device = next(encoder.parameters()).device
         for rows in length_sorted_batches([len(item) for item in tokens], chunk_tokens):
             inputs = pad([tokens[row] for row in rows], pad_id)
             self._inputs.append({name: tensor.to(device, non_blocking=True) for name, tensor in inputs.items()})
@@ -64,7 +64,7 @@ class Chunks:
 
     def encodes(self) -> list[Encode]:
         """Return what encodes each chunk, in the order of the chunks."""
-        return [partial(self._tower, **inputs) for inputs in self._inputs]
+        return [partial(self._encoder, **inputs) for inputs in self._inputs]
 
     def restored(self, vectors: torch.Tensor) -> torch.Tensor:
         """Put the vectors of the chunks, (N, D), in the order of the texts."""

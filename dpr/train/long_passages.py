@@ -9,8 +9,8 @@ from typing import Any
 
 from dpr.data.chunk import chunk_spans
 from dpr.data.sentences import Span
+from dpr.models.text_encoder import EncoderConfig
 from dpr.models.tokens import count_tokens, text_tokens
-from dpr.models.tower import EncoderConfig
 from dpr.store.windows import LEAST_WINDOW
 from dpr.train.batches import Source
 from dpr.types import Example, Passage

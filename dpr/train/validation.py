@@ -12,9 +12,9 @@ import torch
 from dpr.errors import DataError
 from dpr.evaluation.ranks import gold_ranks, rank_metrics
 from dpr.models.embed import embed
+from dpr.models.encoder_compute import torch_compute
+from dpr.models.text_encoder import TextEncoder
 from dpr.models.tokens import tokenize_passages, tokenize_questions
-from dpr.models.tower import Tower
-from dpr.models.tower_compute import torch_compute
 from dpr.train.long_passages import long_passages, window
 from dpr.types import Example, Passage
 
@@ -52,11 +52,11 @@ class HeldOut:
         )
 
     def measure(
-        self, towers: tuple[Tower, Tower], tokenizers: tuple[Any, Any], precision: torch.dtype
+        self, encoders: tuple[TextEncoder, TextEncoder], tokenizers: tuple[Any, Any], precision: torch.dtype
     ) -> dict[str, float]:
-        """Return `rank_metrics` of two towers; a passage that is longer than they read counts by its best window."""
-        question_tower, passage_tower = towers
-        config = question_tower.config
+        """Return `rank_metrics` of two encoders; a passage that is too long for them counts by its best window."""
+        question_encoder, passage_encoder = encoders
+        config = question_encoder.config
         questions = tokenize_questions(tokenizers[0], self.questions, config.question_tokens, config.question_prompt)
         spans_of = long_passages(self.passages, tokenizers[1], config)
         windows = [
@@ -66,10 +66,10 @@ class HeldOut:
         first = np.cumsum([0, *map(len, windows[:-1])])
         texts = [text for of_passage in windows for text in of_passage]
         passages = tokenize_passages(tokenizers[1], texts, config.passage_tokens, config.passage_prompt)
-        for tower in towers:
-            tower.eval()
-        question_vectors = embed(torch_compute(question_tower, precision), questions, tokenizers[0].pad_token_id)
-        passage_vectors = embed(torch_compute(passage_tower, precision), passages, tokenizers[1].pad_token_id)
-        for tower in towers:
-            tower.train()
+        for encoder in encoders:
+            encoder.eval()
+        question_vectors = embed(torch_compute(question_encoder, precision), questions, tokenizers[0].pad_token_id)
+        passage_vectors = embed(torch_compute(passage_encoder, precision), passages, tokenizers[1].pad_token_id)
+        for encoder in encoders:
+            encoder.train()
         return rank_metrics(gold_ranks(question_vectors, passage_vectors, self.golds, first, self.excluded))

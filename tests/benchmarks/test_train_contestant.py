@@ -13,7 +13,7 @@ from benchmarks.train_contestant import Clock, Contest, read_pairs, run_ours, ti
 from dpr.errors import ConfigError
 from dpr.train.batches import Source
 from dpr.train.chunks import TokenCache
-from dpr.train.encoder.model import make_towers
+from dpr.train.encoder.model import make_pair
 from dpr.train.encoder.settings import Training
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,9 +60,9 @@ def test_a_loaded_process_takes_no_step(contest: Contest, monkeypatch: pytest.Mo
 def test_operations_are_those_of_the_layers_and_of_attention(contest: Contest) -> None:
     examples = read_pairs(replace(contest, pairs=2))
     training = Training(base=contest.model, question_tokens=24, passage_tokens=64)
-    towers = make_towers(training)
+    pair = make_pair(training)
     source = Source("pairs", examples)
-    tokens = TokenCache(towers.tokenizers, towers.question.config, [source])
+    tokens = TokenCache(pair.tokenizers, pair.question.config, [source])
     batches = timed_batches(replace(training, batch_size=2, document_passages=8), [source], 0)
     lengths = [len(one) for batch in batches for one in (*tokens.questions(batch), *tokens.passages(batch))]
     model = BertModel(BertConfig.from_pretrained(contest.model))

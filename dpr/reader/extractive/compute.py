@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from dpr.models.encoder_compute import BATCH_TOKENS
 from dpr.models.openvino import compile_openvino
 from dpr.models.positions import longest_input
 from dpr.models.shapes import pad_to_few_shapes, pad_token_of
-from dpr.models.tower_compute import BATCH_TOKENS
 from dpr.reader.extractive.model import ReaderNetwork
 from dpr.types import FloatArray, IntArray
 

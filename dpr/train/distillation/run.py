@@ -15,7 +15,7 @@ from dpr.train.distillation.data import Material
 from dpr.train.distillation.score_objective import ScoreObjective
 from dpr.train.distillation.settings import Distillation
 from dpr.train.distillation.vector_objective import VectorObjective
-from dpr.train.encoder.model import make_towers
+from dpr.train.encoder.model import make_pair
 from dpr.train.encoder.step import EncoderObjective, PairObjective
 from dpr.train.engine import Invocation, Run, Trainee, run_training
 from dpr.train.record import base_hash, describe_examples
@@ -83,18 +83,18 @@ def _prepare(
     teacher = teachers.pop()
     if isinstance(teacher, DualEncoder) and settings.objective != "scores":
         settings = settings.for_student(teacher.config.normalize)
-    towers = make_towers(settings)
-    warn_of_splits(towers.tokenizers[1], material.sample(), settings.base)
-    module = towers.module().to(run.device)
-    counts = count_trainable(module, [tower.model for tower in towers.both], settings.base)
+    pair = make_pair(settings)
+    warn_of_splits(pair.tokenizers[1], material.sample(), settings.base)
+    module = pair.module().to(run.device)
+    counts = count_trainable(module, [encoder.model for encoder in pair.both], settings.base)
     run.folder.begin()  # what the teacher says is kept there
-    objective = _OBJECTIVES[settings.objective](material, teacher, towers, settings, run.folder.path, run.progress)
+    objective = _OBJECTIVES[settings.objective](material, teacher, pair, settings, run.folder.path, run.progress)
     return Trainee(
         module,
-        EncoderObjective(towers, objective, settings.chunk_tokens),
-        towers.save,
+        EncoderObjective(pair, objective, settings.chunk_tokens),
+        pair.save,
         lambda: counts,
-        partial(held_out.measure, towers.both, towers.tokenizers, run.precision) if held_out else None,
+        partial(held_out.measure, pair.both, pair.tokenizers, run.precision) if held_out else None,
         settings.gradient_cache,
     )
 

@@ -19,7 +19,7 @@ from dpr.train.distillation.data import Material
 from dpr.train.distillation.settings import Distillation
 from dpr.train.distillation.teacher import PASSAGE, QUESTION, RoleText, teacher_scores, teacher_vectors
 from dpr.train.distributed import Processes
-from dpr.train.encoder.model import Towers
+from dpr.train.encoder.model import EncoderPair
 from dpr.train.encoder.step import PairTask, Texts, default_temperature, targets_of
 from dpr.train.long_passages import with_answer_windows
 from dpr.train.loss import in_batch_loss, score_loss
@@ -36,19 +36,19 @@ class ScoreObjective:
         self,
         material: Material,
         teacher: DualEncoder | CrossEncoder,
-        towers: Towers,
+        pair: EncoderPair,
         settings: Distillation,
         output: Path,
         progress: Progress,
     ) -> None:
         check_sources(material.sources)
-        windowed = with_answer_windows(material.sources, towers.tokenizers[1], towers.question.config)
+        windowed = with_answer_windows(material.sources, pair.tokenizers[1], pair.question.config)
         material = replace(material, sources=windowed.sources)
         self._sources = material.sources
         self._batching = settings.batching()
-        self._tokens = TokenCache(towers.tokenizers, towers.question.config, material.sources)
-        self._device = next(towers.question.parameters()).device
-        self._scale = 1 / (settings.temperature or default_temperature(towers.question.config.normalize))
+        self._tokens = TokenCache(pair.tokenizers, pair.question.config, material.sources)
+        self._device = next(pair.question.parameters()).device
+        self._scale = 1 / (settings.temperature or default_temperature(pair.question.config.normalize))
         self._label_weight = settings.label_weight
         if isinstance(teacher, DualEncoder):
             self._scores_of = _dual_scores(material, teacher, settings, output, progress)

@@ -25,7 +25,7 @@ _BLOCK = 2048
 
 @dataclass(frozen=True, slots=True)
 class RoleText:
-    """A text and the tower that encodes it; two are equal whatever their id, by which messages name them."""
+    """A text and its role, which says which encoder reads it; the id is for messages and not compared."""
 
     role: int
     text: str

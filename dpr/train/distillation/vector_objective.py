@@ -15,7 +15,7 @@ from dpr.models.tokens import tokenize_passages, tokenize_questions
 from dpr.train.distillation.data import Material
 from dpr.train.distillation.settings import Distillation
 from dpr.train.distillation.teacher import PASSAGE, QUESTION, teacher_vectors
-from dpr.train.encoder.model import Towers
+from dpr.train.encoder.model import EncoderPair
 from dpr.train.encoder.step import PairTask, Texts
 from dpr.train.loss import vector_loss
 from dpr.types import Progress
@@ -32,23 +32,23 @@ class VectorObjective:
         self,
         material: Material,
         teacher: DualEncoder,
-        towers: Towers,
+        pair: EncoderPair,
         settings: Distillation,
         output: Path,
         progress: Progress,
     ) -> None:
-        if towers.passage.dimension != teacher.dimension:
+        if pair.passage.dimension != teacher.dimension:
             raise ConfigError(
-                f"the student {settings.base} gives vectors of {towers.passage.dimension} numbers and the teacher "
+                f"the student {settings.base} gives vectors of {pair.passage.dimension} numbers and the teacher "
                 f"{teacher.name} of {teacher.dimension}; choose a base of the same, or the objective 'scores'"
             )
-        is_one_tower = towers.is_shared and teacher.question_tower is teacher.passage_tower
-        imitations = material.imitations((PASSAGE,) if is_one_tower else (QUESTION, PASSAGE))
+        is_one_encoder = pair.is_shared and teacher.question_encoder is teacher.passage_encoder
+        imitations = material.imitations((PASSAGE,) if is_one_encoder else (QUESTION, PASSAGE))
         row_of = {text: row for row, text in enumerate(dict.fromkeys(one.taught for one in imitations))}
         self._learned = [one.learned for one in imitations]
         self._rows = np.array([row_of[one.taught] for one in imitations])
         self._vectors = teacher_vectors(teacher, list(row_of), output, progress)
-        self._towers = towers
+        self._pair = pair
         self._batch_size = settings.batch_size
         self._seed = settings.seed
 
@@ -61,7 +61,7 @@ class VectorObjective:
 
     def texts(self, batch: Sequence[int]) -> Texts:
         """Return the tokens of a batch's texts."""
-        config, tokenizers = self._towers.question.config, self._towers.tokenizers
+        config, tokenizers = self._pair.question.config, self._pair.tokenizers
         questions, passages = self._by_role(batch)
         return (
             tokenize_questions(
@@ -82,7 +82,7 @@ class VectorObjective:
         """Return the distance of a batch's texts, questions first, to the teacher's vectors."""
         questions, passages = self._by_role(batch)
         places = questions + passages
-        device = next(self._towers.question.parameters()).device
+        device = next(self._pair.question.parameters()).device
         taught = torch.from_numpy(self._vectors[self._rows[places]]).to(device)  # (N, D)
 
         def losses(question_vectors: torch.Tensor, passage_vectors: torch.Tensor) -> torch.Tensor:

@@ -7,34 +7,34 @@ from functools import partial
 
 import torch
 
+from dpr.models.text_encoder import TextEncoder
 from dpr.models.tokens import Tokens, length_sorted_batches
-from dpr.models.tower import Tower
 from dpr.train.chunks import Chunks
-from dpr.train.encoder.model import Towers
+from dpr.train.encoder.model import EncoderPair
 from dpr.train.memory import StepMemory, measure_saved, weight_bytes
 
 
 def encoder_memory(
-    towers: Towers, batches: Sequence[tuple[Sequence[Tokens], Sequence[Tokens]]], chunk_tokens: int
+    pair: EncoderPair, batches: Sequence[tuple[Sequence[Tokens], Sequence[Tokens]]], chunk_tokens: int
 ) -> StepMemory:
     """Return the memory of a step over the largest of some batches: tokens of questions and of passages, or of one."""
     of_batches = [0] * len(batches)
     chunk = 0
-    for role, tower in enumerate(towers.both):
+    for role, encoder in enumerate(pair.both):
         longest = max((tokens for batch in batches for tokens in batch[role]), key=len, default=[])
         if not longest:
             continue
-        pad_id = towers.tokenizers[role].pad_token_id
-        saved = measure_saved(partial(_encode_rows, tower, longest, pad_id), len(longest), tower)
+        pad_id = pair.tokenizers[role].pad_token_id
+        saved = measure_saved(partial(_encode_rows, encoder, longest, pad_id), len(longest), encoder)
         for number, batch in enumerate(batches):
             lengths = [len(tokens) for tokens in batch[role]]
             for rows in length_sorted_batches(lengths, chunk_tokens):
                 size = saved.of(len(rows) * lengths[rows[0]])
                 of_batches[number] += size
                 chunk = max(chunk, size)
-    return StepMemory(weight_bytes(towers.module()), chunk, max(of_batches, default=0))
+    return StepMemory(weight_bytes(pair.module()), chunk, max(of_batches, default=0))
 
 
-def _encode_rows(tower: Tower, tokens: Tokens, pad_id: int, rows: int) -> torch.Tensor:
-    [encode] = Chunks(tower, [tokens] * rows, pad_id, rows * len(tokens)).encodes()
+def _encode_rows(encoder: TextEncoder, tokens: Tokens, pad_id: int, rows: int) -> torch.Tensor:
+    [encode] = Chunks(encoder, [tokens] * rows, pad_id, rows * len(tokens)).encodes()
     return encode()

@@ -23,12 +23,12 @@ from dpr.models.checkpoint import (
     resolve,
     save_tokenizer,
 )
-from dpr.models.dpr_checkpoint import tower_class
+from dpr.models.dpr_checkpoint import encoder_class
 from dpr.models.encoders import check_use, fit_lengths
-from dpr.models.locate import locate_towers
+from dpr.models.locate import locate_encoders
 from dpr.models.pair import PAIR_CONFIG, split_name
 from dpr.models.sentence_transformers import read_head, write_sentence_transformers_files
-from dpr.models.tower import EncoderConfig, Tower, hidden_dimension
+from dpr.models.text_encoder import EncoderConfig, TextEncoder, hidden_dimension
 from dpr.train.encoder.settings import EncoderSchedule
 from dpr.train.trainable import set_up_model
 from dpr.types import EncoderOptions
@@ -37,11 +37,11 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Towers:
+class EncoderPair:
     """The pair, its tokenizers, and the names of the bases that adapters are saved with."""
 
-    question: Tower
-    passage: Tower
+    question: TextEncoder
+    passage: TextEncoder
     tokenizers: tuple[Any, Any]
     bases: tuple[str, str]
 
@@ -51,7 +51,7 @@ class Towers:
         return self.passage is self.question
 
     @property
-    def both(self) -> tuple[Tower, Tower]:
+    def both(self) -> tuple[TextEncoder, TextEncoder]:
         """BERT_q and BERT_p."""
         return self.question, self.passage
 
@@ -60,16 +60,16 @@ class Towers:
         return nn.ModuleDict({"question": self.question} | ({} if self.is_shared else {"passage": self.passage}))
 
     def save(self, output: Path) -> None:
-        """Write ``encoder.json`` and a Hugging Face checkpoint, or an adapter, for each tower."""
+        """Write ``encoder.json`` and a Hugging Face checkpoint, or an adapter, for each encoder."""
         config = self.question.config
         output.mkdir(parents=True, exist_ok=True)
         (output / PAIR_CONFIG).write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
         roles = ("question",) if self.is_shared else ("question", "passage")
-        for role, tower, tokenizer, base in zip(roles, self.both, self.tokenizers, self.bases, strict=False):
-            _save_tower(tower, tokenizer, base, output / role)
+        for role, encoder, tokenizer, base in zip(roles, self.both, self.tokenizers, self.bases, strict=False):
+            _save_encoder(encoder, tokenizer, base, output / role)
 
 
-def make_towers(training: EncoderSchedule) -> Towers:
+def make_pair(training: EncoderSchedule) -> EncoderPair:
     """Load the base for training, in train mode, on the CPU.
 
     Raises:
@@ -77,7 +77,7 @@ def make_towers(training: EncoderSchedule) -> Towers:
         ConfigError: a length or a pooling is not possible.
     """
     options = EncoderOptions(training.question_prompt, training.passage_prompt)
-    question_dir, passage_dir, config = locate_towers(training.base, options)
+    question_dir, passage_dir, config = locate_encoders(training.base, options)
     config = _configured(config, training)
     question = _trainable(question_dir, config, training, 0)
     for module in question.head:
@@ -87,10 +87,10 @@ def make_towers(training: EncoderSchedule) -> Towers:
         raise ConfigError(f"{training.base} has two different encoders, which cannot be shared; set shared to false")
     passage = question if training.shared else _trainable(passage_dir, config, training, 1)
     tokenizers = load_tokenizer(question_dir, question.model), load_tokenizer(passage_dir, passage.model)
-    for tower, tokenizer, directory in zip((question, passage), tokenizers, (question_dir, passage_dir), strict=True):
-        check_use(tower, tokenizer, directory)
+    for encoder, tokenizer, directory in zip((question, passage), tokenizers, (question_dir, passage_dir), strict=True):
+        check_use(encoder, tokenizer, directory)
     bases = _adapted_base(question_dir, training, 0), _adapted_base(passage_dir, training, 1)
-    return Towers(question, passage, tokenizers, bases)
+    return EncoderPair(question, passage, tokenizers, bases)
 
 
 def _configured(config: EncoderConfig, training: EncoderSchedule) -> EncoderConfig:
@@ -104,8 +104,8 @@ def _configured(config: EncoderConfig, training: EncoderSchedule) -> EncoderConf
     )
 
 
-def _trainable(directory: Path, config: EncoderConfig, training: EncoderSchedule, role: int) -> Tower:
-    auto_class = tower_class(directory)
+def _trainable(directory: Path, config: EncoderConfig, training: EncoderSchedule, role: int) -> TextEncoder:
+    auto_class = encoder_class(directory)
     if training.lora_rank:
         model = _with_adapter(load_model(auto_class, next_base(directory) or directory), directory, training, role)
     else:
@@ -114,7 +114,7 @@ def _trainable(directory: Path, config: EncoderConfig, training: EncoderSchedule
         if "pooler" in name:  # no encoder here uses it
             weight.requires_grad_(requires_grad=False)
     set_up_model(model, training.dropout)
-    return Tower(model, fit_lengths(config, model), read_head(directory)).train()
+    return TextEncoder(model, fit_lengths(config, model), read_head(directory)).train()
 
 
 def _with_adapter(model: Any, directory: Path, training: EncoderSchedule, role: int) -> Any:
@@ -145,10 +145,10 @@ def _adapted_base(directory: Path, training: EncoderSchedule, role: int) -> str:
     return base_name(directory) or (str(directory) if is_pair else names[-1 if role else 0])
 
 
-def _save_tower(tower: Tower, tokenizer: Any, base: str, folder: Path) -> None:
-    model = tower.model
+def _save_encoder(encoder: TextEncoder, tokenizer: Any, base: str, folder: Path) -> None:
+    model = encoder.model
     if hasattr(model, "peft_config"):
         model.peft_config["default"].base_model_name_or_path = base
     save_weights(model, folder)
     save_tokenizer(tokenizer, folder)
-    write_sentence_transformers_files(folder, tower.config, hidden_dimension(model), tuple(tower.head))
+    write_sentence_transformers_files(folder, encoder.config, hidden_dimension(model), tuple(encoder.head))

@@ -11,7 +11,7 @@ from torch import nn
 
 from dpr.train.batches import Batch, Source, check_sources
 from dpr.train.chunks import TokenCache
-from dpr.train.encoder.model import make_towers
+from dpr.train.encoder.model import make_pair
 from dpr.train.encoder.settings import Training
 from dpr.train.encoder.step import EncoderObjective, LabelObjective, Temperature
 from dpr.train.engine import Invocation, Run, Trainee, run_training
@@ -55,17 +55,18 @@ def train(
 
 
 def _prepare(sources: Sequence[Source], held_out: HeldOut | None, training: Training, run: Run) -> Trainee[Batch]:
-    towers = make_towers(training)
-    windowed = with_answer_windows(sources, towers.tokenizers[1], towers.question.config)
-    tokens = TokenCache(towers.tokenizers, towers.question.config, windowed.sources)
-    _warn(training, tokens, towers.question.config.passage_tokens, windowed.windows)
-    warn_of_splits(towers.tokenizers[1], texts_of(sources), training.base)
-    temperature = Temperature(training, towers.question.config.normalize)
-    module = nn.ModuleDict({"towers": towers.module(), "temperature": temperature}).to(run.device)
+    pair = make_pair(training)
+    windowed = with_answer_windows(sources, pair.tokenizers[1], pair.question.config)
+    tokens = TokenCache(pair.tokenizers, pair.question.config, windowed.sources)
+    _warn(training, tokens, pair.question.config.passage_tokens, windowed.windows)
+    warn_of_splits(pair.tokenizers[1], texts_of(sources), training.base)
+    temperature = Temperature(training, pair.question.config.normalize)
+    # the name "towers" is in saved training states
+    module = nn.ModuleDict({"towers": pair.module(), "temperature": temperature}).to(run.device)
     if training.compile:
-        for tower in towers.both:
-            tower.model.compile(dynamic=True)
-    counts = count_trainable(module, [tower.model for tower in towers.both], training.base)
+        for encoder in pair.both:
+            encoder.model.compile(dynamic=True)
+    counts = count_trainable(module, [encoder.model for encoder in pair.both], training.base)
     labels = LabelObjective(windowed.sources, tokens, temperature, training, run.processes)
 
     def facts() -> dict[str, object]:
@@ -78,10 +79,10 @@ def _prepare(sources: Sequence[Source], held_out: HeldOut | None, training: Trai
 
     return Trainee(
         module,
-        EncoderObjective(towers, labels, training.chunk_tokens),
-        towers.save,
+        EncoderObjective(pair, labels, training.chunk_tokens),
+        pair.save,
         facts,
-        partial(held_out.measure, towers.both, towers.tokenizers, run.precision) if held_out else None,
+        partial(held_out.measure, pair.both, pair.tokenizers, run.precision) if held_out else None,
         training.gradient_cache,
     )
 

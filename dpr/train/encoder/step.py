@@ -15,7 +15,7 @@ from dpr.train.batches import Batch, Source, epoch_batches, evenly, part_of
 from dpr.train.chunks import Chunks, TokenCache
 from dpr.train.distributed import Processes
 from dpr.train.encoder.memory import encoder_memory
-from dpr.train.encoder.model import Towers
+from dpr.train.encoder.model import EncoderPair
 from dpr.train.encoder.settings import Training
 from dpr.train.loss import in_batch_loss, same_passage_mask
 from dpr.train.memory import StepMemory
@@ -83,17 +83,17 @@ class PairObjective(Protocol[B]):
 class EncoderObjective(Generic[B]):
     """Encodes batches in chunks, for one objective over the vectors."""
 
-    def __init__(self, towers: Towers, objective: PairObjective[B], chunk_tokens: int) -> None:
-        self._towers = towers
+    def __init__(self, pair: EncoderPair, objective: PairObjective[B], chunk_tokens: int) -> None:
+        self._pair = pair
         self._objective = objective
-        self._device = next(towers.question.parameters()).device
+        self._device = next(pair.question.parameters()).device
         self._chunk_tokens = chunk_tokens or CHUNK_TOKENS[self._device.type]
         self.batches = objective.batches
 
     def memory(self) -> StepMemory:
         """Return the memory that a step takes for the largest batch of an epoch."""
         batches = evenly(self.batches(0), MEASURED_BATCHES)
-        return encoder_memory(self._towers, [self._objective.texts(batch) for batch in batches], self._chunk_tokens)
+        return encoder_memory(self._pair, [self._objective.texts(batch) for batch in batches], self._chunk_tokens)
 
     def tasks(self, batches: Sequence[B]) -> list[Task]:
         """Return a task for each batch, so that a step averages over batches."""
@@ -104,7 +104,7 @@ class EncoderObjective(Generic[B]):
         roles = [(role, tokens) for role, tokens in enumerate(self._objective.texts(batch)) if tokens]
         chunks = {role: self._chunks(role, tokens) for role, tokens in roles}
         # a process may have no text of a small batch; its gradient is exchanged all the same
-        nothing = torch.empty((0, self._towers.question.dimension), device=self._device, requires_grad=True)
+        nothing = torch.empty((0, self._pair.question.dimension), device=self._device, requires_grad=True)
 
         def losses_of(vectors: Sequence[torch.Tensor]) -> torch.Tensor:
             restored = {role: chunks[role].restored(part) for role, part in zip(chunks, vectors, strict=True)}
@@ -114,8 +114,8 @@ class EncoderObjective(Generic[B]):
         return Task(encodes, task.ids, losses_of, task.kind, negatives=task.negatives)
 
     def _chunks(self, role: int, tokens: list[Tokens]) -> Chunks:
-        pad_id = self._towers.tokenizers[role].pad_token_id
-        return Chunks(self._towers.both[role], tokens, pad_id, self._chunk_tokens)
+        pad_id = self._pair.tokenizers[role].pad_token_id
+        return Chunks(self._pair.both[role], tokens, pad_id, self._chunk_tokens)
 
 
 class LabelObjective:

@@ -40,7 +40,7 @@ def test_trains_a_pair_that_loads(arguments: list[str], tmp_path: Path) -> None:
     assert [source["weight"] for source in record["sources"].values()] == [0.5, 2.0]
     assert set(record["validation"]) == {"recall@1", "recall@5", "recall@20", "mrr", "rank"}
     encoder = load_encoder(tmp_path / "pair")
-    assert encoder.question_tower is encoder.passage_tower
+    assert encoder.question_encoder is encoder.passage_encoder
 
 
 def test_weights_must_fit_the_data(arguments: list[str]) -> None:

@@ -34,7 +34,7 @@ def test_their_names_prompts_and_lengths(encoder: DualEncoder) -> None:
 def test_an_index_is_built_with_the_pair_and_a_training_starts_from_the_base() -> None:
     encoder = load_encoder(precision="fp32", backend="torch")
     assert encoder.name == DEFAULT_ENCODER
-    assert encoder.question_tower is not encoder.passage_tower
+    assert encoder.question_encoder is not encoder.passage_encoder
     assert Training().base == DEFAULT_BASE
 
 

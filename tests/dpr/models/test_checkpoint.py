@@ -115,14 +115,14 @@ def test_an_adapter_that_names_no_base_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_adapter_may_stand_on_another(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    """A reader's adapter on an encoder's tower, which is an adapter itself."""
+    """A reader's adapter on an encoder that is an adapter itself."""
     torch.manual_seed(0)
-    tower = get_peft_model(load_model(AutoModel, tiny_checkpoint), _lora("query"))
-    tower.peft_config["default"].base_model_name_or_path = str(tiny_checkpoint)
-    tower.save_pretrained(str(tmp_path / "tower"))
-    on_top = load_model(AutoModelForQuestionAnswering, tmp_path / "tower", new_head=True)
+    encoder = get_peft_model(load_model(AutoModel, tiny_checkpoint), _lora("query"))
+    encoder.peft_config["default"].base_model_name_or_path = str(tiny_checkpoint)
+    encoder.save_pretrained(str(tmp_path / "encoder"))
+    on_top = load_model(AutoModelForQuestionAnswering, tmp_path / "encoder", new_head=True)
     reader = get_peft_model(on_top, _lora("value", task_type="QUESTION_ANS", modules_to_save=["qa_outputs"]))
-    reader.peft_config["default"].base_model_name_or_path = str(tmp_path / "tower")
+    reader.peft_config["default"].base_model_name_or_path = str(tmp_path / "encoder")
     reader.save_pretrained(str(tmp_path / "reader"), save_embedding_layers=False)
     inputs = torch.tensor([[2, 7, 8, 3]])
     with torch.inference_mode():
@@ -130,13 +130,13 @@ def test_an_adapter_may_stand_on_another(tiny_checkpoint: Path, tmp_path: Path) 
         merged = load_model(AutoModelForQuestionAnswering, tmp_path / "reader")(inputs)
     torch.testing.assert_close(merged.start_logits, expected.start_logits)
     assert load_tokenizer(tmp_path / "reader").pad_token_id == 0
-    assert content_hash(tmp_path / "reader") != content_hash(tmp_path / "tower")
+    assert content_hash(tmp_path / "reader") != content_hash(tmp_path / "encoder")
 
 
-def test_a_tower_is_no_reader(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    tower = get_peft_model(load_model(AutoModel, tiny_checkpoint), _lora("query"))
-    tower.peft_config["default"].base_model_name_or_path = str(tiny_checkpoint)
-    tower.save_pretrained(str(tmp_path))
+def test_a_encoder_is_no_reader(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    encoder = get_peft_model(load_model(AutoModel, tiny_checkpoint), _lora("query"))
+    encoder.peft_config["default"].base_model_name_or_path = str(tiny_checkpoint)
+    encoder.save_pretrained(str(tmp_path))
     with pytest.raises(ModelError, match="has no weights for qa_outputs"):
         load_model(AutoModelForQuestionAnswering, tmp_path)
 

@@ -12,7 +12,7 @@ from transformers import BertConfig, DPRConfig, DPRContextEncoder, DPRQuestionEn
 
 from dpr.errors import ModelError
 from dpr.models.checkpoint import content_hash, load_model, load_tokenizer, resolve
-from dpr.models.dpr_checkpoint import DPR_CONFIG, is_dpr_checkpoint, tower_class
+from dpr.models.dpr_checkpoint import DPR_CONFIG, encoder_class, is_dpr_checkpoint
 from dpr.models.encoders import load_encoder
 from dpr.models.locate import detect_config
 from dpr.types import Passage
@@ -79,21 +79,21 @@ def test_a_swapped_pair_is_refused(pair: tuple[Path, Path]) -> None:
         load_encoder(f"{pair[0]},{pair[0]}")
 
 
-def test_one_tower_alone_serves_for_both(pair: tuple[Path, Path]) -> None:
+def test_one_encoder_alone_serves_for_both(pair: tuple[Path, Path]) -> None:
     encoder = load_encoder(pair[1], precision="fp32")
-    assert encoder.question_tower is encoder.passage_tower
+    assert encoder.question_encoder is encoder.passage_encoder
     np.testing.assert_array_equal(encoder.encode_questions(["abc"]), encoder.encode_passages([Passage("1", "abc")]))
 
 
-def test_a_loaded_tower_saves_as_any_other_and_loads_to_the_same_vectors(
+def test_a_loaded_encoder_saves_as_any_other_and_loads_to_the_same_vectors(
     pair: tuple[Path, Path], tmp_path: Path
 ) -> None:
     encoder = load_encoder(",".join(map(str, pair)), precision="fp32")
-    for role, tower, source in (
-        ("question", encoder.question_tower, pair[0]),
-        ("passage", encoder.passage_tower, pair[1]),
+    for role, loaded, source in (
+        ("question", encoder.question_encoder, pair[0]),
+        ("passage", encoder.passage_encoder, pair[1]),
     ):
-        tower.model.save_pretrained(tmp_path / role)
+        loaded.model.save_pretrained(tmp_path / role)
         load_tokenizer(source).save_pretrained(tmp_path / role)
     (tmp_path / "encoder.json").write_text('{"pooling": "cls", "normalize": false}', encoding="utf-8")
     again = load_encoder(tmp_path, precision="fp32")
@@ -104,7 +104,7 @@ def test_a_loaded_tower_saves_as_any_other_and_loads_to_the_same_vectors(
 def test_an_adapter_finds_its_original_base(pair: tuple[Path, Path], tmp_path: Path) -> None:
     from peft import LoraConfig, get_peft_model
 
-    base = load_model(tower_class(pair[0]), pair[0])
+    base = load_model(encoder_class(pair[0]), pair[0])
     adapted = get_peft_model(base, LoraConfig(r=2, target_modules=["query", "value"], init_lora_weights=False))
     adapted.save_pretrained(str(tmp_path))
     config = json.loads((tmp_path / "adapter_config.json").read_text(encoding="utf-8"))

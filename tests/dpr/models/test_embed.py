@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from dpr.models.embed import ahead, embed
+from dpr.models.encoder_compute import EncoderCompute, Started
 from dpr.models.tokens import Batch
-from dpr.models.tower_compute import Started, TowerCompute
 
 
-def summing(started: list[int], waited: list[int]) -> TowerCompute:
-    """A tower whose vector of a text is the sum of its tokens; it notes what was started and waited for."""
+def summing(started: list[int], waited: list[int]) -> EncoderCompute:
+    """An encoder whose vector of a text is the sum of its tokens; it notes what was started and waited for."""
 
     def start(batch: Batch) -> Started:
         number = len(started)
@@ -23,7 +23,7 @@ def summing(started: list[int], waited: list[int]) -> TowerCompute:
 
         return wait
 
-    return TowerCompute(start, batch_tokens=8, dimension=1)
+    return EncoderCompute(start, batch_tokens=8, dimension=1)
 
 
 def test_vectors_come_in_the_order_of_the_texts() -> None:

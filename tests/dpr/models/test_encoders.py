@@ -15,7 +15,7 @@ from dpr.models.checkpoint import load_tokenizer
 from dpr.models.encoders import DualEncoder, load_encoder
 from dpr.models.locate import detect_config
 from dpr.models.pooling import cls_pooling, mean_pooling
-from dpr.models.tower import EncoderConfig
+from dpr.models.text_encoder import EncoderConfig
 from dpr.types import Passage
 
 PASSAGES = [
@@ -30,8 +30,8 @@ def encoder(tiny_checkpoint: Path) -> DualEncoder:
     return load_encoder(tiny_checkpoint, precision="fp32")
 
 
-def other_tower(directory: Path, source: Path, hidden_size: int = 32) -> Path:
-    """Save a tower with the tokenizer of ``source`` and other random weights."""
+def other_encoder(directory: Path, source: Path, hidden_size: int = 32) -> Path:
+    """Save an encoder with the tokenizer of ``source`` and other random weights."""
     shutil.copytree(source, directory)
     config = BertConfig.from_pretrained(source)
     config.hidden_size = hidden_size
@@ -80,11 +80,11 @@ def test_pooling() -> None:
     assert cls_pooling(states, mask).tolist() == [[1.0, 2.0]]
 
 
-def test_separate_towers_from_one_directory_or_two_names(tiny_checkpoint: Path, tmp_path: Path) -> None:
+def test_separate_encoders_from_one_directory_or_two_names(tiny_checkpoint: Path, tmp_path: Path) -> None:
     pair = tmp_path / "pair"
     pair.mkdir()
     question = shutil.copytree(tiny_checkpoint, pair / "question")
-    passage = other_tower(pair / "passage", tiny_checkpoint)
+    passage = other_encoder(pair / "passage", tiny_checkpoint)
     (pair / "encoder.json").write_text(json.dumps({"pooling": "cls", "normalize": False}), encoding="utf-8")
     encoder = load_encoder(pair, precision="fp32")
     same = ["abc"], [Passage("1", "abc")]
@@ -92,7 +92,7 @@ def test_separate_towers_from_one_directory_or_two_names(tiny_checkpoint: Path, 
     assert encoder.config == EncoderConfig("cls", False, 128, 128)  # cut to the model's 128 positions
     named = load_encoder(f"{question},{passage}", precision="fp32")
     assert named.fingerprint != encoder.fingerprint  # other pooling
-    assert named.question_tower is not named.passage_tower
+    assert named.question_encoder is not named.passage_encoder
 
 
 def test_the_end_of_a_question_shapes_its_vector_until_the_positions_end(encoder: DualEncoder) -> None:
@@ -121,8 +121,8 @@ def test_shared_weights_encode_a_question_as_an_untitled_passage(encoder: DualEn
     np.testing.assert_array_equal(*same)
 
 
-def test_towers_of_different_widths_are_refused(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    wide = other_tower(tmp_path / "wide", tiny_checkpoint, hidden_size=48)
+def test_encoders_of_different_widths_are_refused(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    wide = other_encoder(tmp_path / "wide", tiny_checkpoint, hidden_size=48)
     with pytest.raises(ModelError, match="vectors of 32 numbers and BERT_p of 48"):
         load_encoder(f"{tiny_checkpoint},{wide}")
 

@@ -36,7 +36,7 @@ def test_whole_weights_give_the_same_vectors_and_open_elsewhere(adapter: Path, t
     from sentence_transformers import SentenceTransformer
 
     written = export(str(adapter), tmp_path / "whole")
-    assert written["towers"] == 2
+    assert written["encoders"] == 2
     assert not list(tmp_path.rglob("adapter_config.json"))
     assert vectors(tmp_path / "whole") == pytest.approx(vectors(adapter), abs=1e-6)
     theirs = SentenceTransformer(str(tmp_path / "whole" / "question"), device="cpu").encode(TEXTS)
@@ -60,7 +60,7 @@ def test_adapters_of_a_lower_rank_take_less_space(adapter: Path, tmp_path: Path)
     written = export(str(adapter), tmp_path / "small", "as-is", lora_rank=2)
     for path in (tmp_path / "small").glob("*/adapter_config.json"):
         assert json.loads(path.read_text(encoding="utf-8"))["r"] == 2
-    assert written["towers"] == 2
+    assert written["encoders"] == 2
     assert not np.allclose(vectors(tmp_path / "small"), vectors(adapter), atol=1e-3)
 
 

@@ -58,7 +58,7 @@ def test_a_replaced_model_leaves_nothing_behind(tiny_checkpoint: Path, tmp_path:
         export(str(other), tmp_path / "copy")
     export(str(other), tmp_path / "copy", overwrite=True)
     encoder = load_encoder(tmp_path / "copy", "fp32", "torch")
-    assert encoder.question_tower is encoder.passage_tower, "the passage encoder of the first export is gone"
+    assert encoder.question_encoder is encoder.passage_encoder, "the passage encoder of the first export is gone"
 
 
 def test_every_command_that_derives_a_model_refuses(tiny_checkpoint: Path, tmp_path: Path) -> None:

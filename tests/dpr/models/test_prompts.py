@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dpr.models.locate import detect_config, locate_towers
+from dpr.models.locate import detect_config, locate_encoders
 from dpr.models.prompts import FAMILIES, known_family
 from dpr.types import EncoderOptions
 
@@ -79,10 +79,10 @@ def test_a_copy_under_another_name_is_known_by_what_it_was_loaded_from(e5: Path)
 
 
 def test_options_win_over_the_family_and_empty_ones_are_options(e5: Path, caplog: pytest.LogCaptureFixture) -> None:
-    *_, config = locate_towers(str(e5), EncoderOptions("", ""))
+    *_, config = locate_encoders(str(e5), EncoderOptions("", ""))
     assert (config.question_prompt, config.passage_prompt) == ("", "")
     assert caplog.messages == []
-    *_, config = locate_towers(str(e5), EncoderOptions(question_prompt="ask: "))
+    *_, config = locate_encoders(str(e5), EncoderOptions(question_prompt="ask: "))
     assert (config.question_prompt, config.passage_prompt) == ("ask: ", "passage: ")
 
 
@@ -90,5 +90,5 @@ def test_what_a_pair_records_is_not_guessed_again(e5: Path, tmp_path: Path) -> N
     pair = tmp_path / "e5-base-v2"
     shutil.copytree(e5, pair / "question")
     (pair / "encoder.json").write_text("{}", encoding="utf-8")
-    *_, config = locate_towers(str(pair))
+    *_, config = locate_encoders(str(pair))
     assert config.question_prompt == ""

@@ -19,14 +19,14 @@ from dpr.models.cross_encoder import load_cross_encoder
 from dpr.models.encoders import load_encoder
 from dpr.models.export import export
 from dpr.reader.extractive.reader import load_reader
-from dpr.train.encoder.model import make_towers
+from dpr.train.encoder.model import make_pair
 from dpr.train.encoder.settings import Training
 from dpr.types import EncoderOptions
 from tests.tiny_models import make_cross_encoder
 
 LOADERS: dict[str, Callable[[Path], object]] = {
     "encoder": partial(load_encoder, backend="torch"),
-    "training base": lambda folder: make_towers(Training(base=str(folder))),
+    "training base": lambda folder: make_pair(Training(base=str(folder))),
     "reader": lambda folder: load_reader(str(folder), backend="torch"),
     "cross-encoder": load_cross_encoder,
 }

@@ -15,7 +15,7 @@ from dpr.models.encoders import load_encoder
 from dpr.models.export import export
 from dpr.models.head import Dense
 from dpr.models.sentence_transformers import read_head, write_sentence_transformers_files
-from dpr.models.tower import EncoderConfig
+from dpr.models.text_encoder import EncoderConfig
 
 TEXTS = ["Who?", "누가 한글을 만들었나?", "Why was the observatory built?"]
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from dpr.models.encoder_compute import OPENVINO_BATCH_TOKENS
 from dpr.models.shapes import pad_to_few_shapes, pad_token_of, rounded_up
-from dpr.models.tower_compute import OPENVINO_BATCH_TOKENS
 from dpr.types import IntArray
 
 POSITIONS = 512

@@ -16,7 +16,7 @@ from dpr.train.adaptation.run import Adaptation, adapt
 from dpr.train.batches import Source
 from dpr.train.chunks import TokenCache
 from dpr.train.distributed import join_processes, leave_processes
-from dpr.train.encoder.model import make_towers
+from dpr.train.encoder.model import make_pair
 from dpr.train.encoder.settings import Training
 from dpr.train.encoder.step import EncoderObjective, LabelObjective, Temperature
 from dpr.train.step import Step
@@ -26,17 +26,17 @@ def gradients(base: str, source: str, gradient_cache: bool, output: Path) -> Non
     """Write the loss and every weight's gradient for the first batch of an epoch, and for one of a single question."""
     processes = join_processes()
     training = Training(base=base, batch_size=24, document_passages=2, learn_temperature=True)
-    towers = make_towers(training)
+    pair = make_pair(training)
     demo = Source("demo", list(read_examples(source)))
     first, second = demo.examples[0], demo.examples[-1]
     single = Source("single", [replace(first, negatives=second.positives)])
     temperature = Temperature(training, normalize=True)
-    tokens = TokenCache(towers.tokenizers, towers.question.config, [demo, single])
-    module = torch.nn.ModuleDict({"towers": towers.module(), "temperature": temperature})
+    tokens = TokenCache(pair.tokenizers, pair.question.config, [demo, single])
+    module = torch.nn.ModuleDict({"towers": pair.module(), "temperature": temperature})
     found: dict[str, torch.Tensor] = {}
     for data in (demo, single):
         labels = LabelObjective([data], tokens, temperature, training, processes)
-        step = Step(EncoderObjective(towers, labels, 0), torch.device("cpu"), torch.float32, processes)
+        step = Step(EncoderObjective(pair, labels, 0), torch.device("cpu"), torch.float32, processes)
         step.gradient_cache = gradient_cache
         module.zero_grad()
         result = step.backward(labels.batches(0)[:1])

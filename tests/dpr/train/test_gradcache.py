@@ -13,7 +13,7 @@ from dpr.train.loss import in_batch_loss
 Gradients = dict[str, torch.Tensor]
 
 
-def towers(dropout: float = 0.0) -> nn.ModuleDict:
+def encoders(dropout: float = 0.0) -> nn.ModuleDict:
     torch.manual_seed(3)
     return nn.ModuleDict(
         {
@@ -44,7 +44,7 @@ def gradients(module: nn.Module) -> Gradients:
 
 
 def test_cached_and_plain_give_the_same_loss_and_gradients() -> None:
-    plain, cached = towers(), towers()
+    plain, cached = encoders(), encoders()
     plain_loss = plain_backward(chunks(plain), loss_of)
     cached_loss = cached_backward(chunks(cached), loss_of)
     assert float(cached_loss) == pytest.approx(float(plain_loss), rel=1e-6)
@@ -55,7 +55,7 @@ def test_cached_and_plain_give_the_same_loss_and_gradients() -> None:
 
 
 def test_dropout_falls_on_the_same_units_when_a_chunk_is_encoded_again() -> None:
-    plain, cached = towers(dropout=0.5), towers(dropout=0.5)
+    plain, cached = encoders(dropout=0.5), encoders(dropout=0.5)
     torch.manual_seed(9)
     plain_backward([[*part] for part in chunks_without_reseeding(plain)], loss_of)
     torch.manual_seed(9)
@@ -72,7 +72,7 @@ def chunks_without_reseeding(module: nn.ModuleDict) -> list[list[Encode]]:
 
 
 def test_gradients_add_to_those_that_are_there() -> None:
-    once, twice = towers(), towers()
+    once, twice = encoders(), encoders()
     cached_backward(chunks(once), loss_of)
     cached_backward(chunks(twice), loss_of)
     cached_backward(chunks(twice), loss_of)

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from dpr.models.text_encoder import EncoderConfig
 from dpr.models.tokens import tokenize_and_measure
-from dpr.models.tower import EncoderConfig
 from dpr.train.batches import Batching, Source, epoch_batches
 from dpr.train.long_passages import Windowed, with_answer_windows
 from dpr.types import Example, Passage, Question

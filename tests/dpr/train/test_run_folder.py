@@ -61,7 +61,7 @@ def test_a_finished_run_is_not_repeated(
     train(sources, tmp_path, replace(other, shared=True), overwrite=True)
     assert not (tmp_path / "passage").exists()
     encoder = load_encoder(tmp_path, "fp32", "torch")
-    assert encoder.question_tower is encoder.passage_tower
+    assert encoder.question_encoder is encoder.passage_encoder
 
 
 def test_a_copy_of_a_finished_run_is_not_the_run(sources: list[Source], training: Training, tmp_path: Path) -> None:

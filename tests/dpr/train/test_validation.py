@@ -8,7 +8,7 @@ import torch
 
 from dpr.errors import DataError
 from dpr.evaluation.ranks import gold_ranks
-from dpr.train.encoder.model import make_towers
+from dpr.train.encoder.model import make_pair
 from dpr.train.encoder.settings import Training
 from dpr.train.validation import HeldOut
 from dpr.types import Example, Passage, Question
@@ -47,9 +47,9 @@ def test_the_pool_is_what_the_questions_bring() -> None:
 
 def test_a_passage_longer_than_the_encoder_reads_is_found_by_its_end(tiny_checkpoint: Path) -> None:
     training = Training(base=str(tiny_checkpoint), passage_tokens=16, question_tokens=16, shared=True)
-    towers = make_towers(training)
+    pair = make_pair(training)
     filler = "one two three . " * 10
     passages = [Passage(name, f"{filler}{end}") for name, end in (("a", "the name is kim ."), ("b", "x y z ."))]
     examples = [Example(Question("1", "the name is kim ."), (passages[0],), (passages[1],))]
-    measured = HeldOut.of(examples).measure(towers.both, towers.tokenizers, torch.float32)
+    measured = HeldOut.of(examples).measure(pair.both, pair.tokenizers, torch.float32)
     assert measured["rank"] == 1  # by their beginnings the two are alike, and a tie counts against the gold passage

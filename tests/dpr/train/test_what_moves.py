@@ -100,7 +100,7 @@ def expected(names: Iterable[str], lora_rank: int) -> dict[str, bool]:
 
 def check_encoders(base: str, output: Path, lora_rank: int, is_shared: bool) -> None:
     before, after = load_encoder(base, "fp32", "torch"), load_encoder(output, "fp32", "torch")
-    roles = ("question_tower",) if is_shared else ("question_tower", "passage_tower")
+    roles = ("question_encoder",) if is_shared else ("question_encoder", "passage_encoder")
     for role in roles:
         compared = moved(getattr(before, role), getattr(after, role))
         assert compared == expected(compared, lora_rank)
@@ -283,5 +283,5 @@ def test_each_form_of_base_is_what_its_name_says(bases: dict[str, str]) -> None:
     assert list(bases) == [*SINGLES, *PAIRS]
     assert (Path(bases["adapter"]) / "adapter_config.json").is_file()
     assert len(encoder_directories(bases["pair"])) == len(encoder_directories(bases["QUESTION,PASSAGE"])) == 2
-    [module] = load_encoder(bases["pair with a Dense"], "fp32", "torch").question_tower.head
+    [module] = load_encoder(bases["pair with a Dense"], "fp32", "torch").question_encoder.head
     assert isinstance(module, Dense)

@@ -193,7 +193,7 @@ def test_the_student_is_saved_with_how_it_was_made(
     validations = [line["mrr"] for line in read_log(tmp_path) if line["kind"] == "validation"]
     assert record["validation"]["mrr"] == pytest.approx(max(validations), abs=1e-5)
     encoder = load_encoder(tmp_path, "fp32")
-    assert encoder.question_tower is not encoder.passage_tower
+    assert encoder.question_encoder is not encoder.passage_encoder
     assert (tmp_path / "passage" / "adapter_model.safetensors").is_file()
 
 

@@ -14,7 +14,7 @@ from dpr.train.batches import Source
 from dpr.train.distillation.data import Material
 from dpr.train.distillation.score_objective import ScoreObjective
 from dpr.train.distillation.settings import Distillation
-from dpr.train.encoder.model import make_towers
+from dpr.train.encoder.model import make_pair
 from dpr.types import Example, FloatArray, Passage, Question, no_progress
 from tests.tiny_models import make_cross_encoder
 
@@ -48,8 +48,8 @@ def test_a_dual_encoder_scores_all_passages_of_a_batch(tiny_checkpoint: Path, tm
         objective="scores", teacher=str(tiny_checkpoint), base=str(tiny_checkpoint), teacher_temperature=0.5
     )
     teacher = load_encoder(tiny_checkpoint, "fp32")
-    towers = make_towers(settings)
-    objective = ScoreObjective(MATERIAL, teacher, towers, settings, tmp_path, no_progress)
+    pair = make_pair(settings)
+    objective = ScoreObjective(MATERIAL, teacher, pair, settings, tmp_path, no_progress)
     [batch] = objective.batches(0)
     questions, passages = vectors(3), vectors(5)
     taught = teacher.encode_questions([one.question.text for one in batch.questions])
@@ -58,7 +58,7 @@ def test_a_dual_encoder_scores_all_passages_of_a_batch(tiny_checkpoint: Path, tm
     np.testing.assert_allclose(losses(objective, questions, passages), expected, rtol=1e-4)
     assert objective.task(batch).negatives == 4
 
-    labelled = ScoreObjective(MATERIAL, teacher, towers, replace(settings, label_weight=0.5), tmp_path, no_progress)
+    labelled = ScoreObjective(MATERIAL, teacher, pair, replace(settings, label_weight=0.5), tmp_path, no_progress)
     both = losses(labelled, questions, passages)
     q0 = next(row for row, one in enumerate(batch.questions) if one.question.id == "q0")
     row = questions[q0] @ passages.T / 0.05
@@ -70,8 +70,8 @@ def test_a_cross_encoder_scores_a_questions_own_passages(tiny_checkpoint: Path, 
     folder = make_cross_encoder(tiny_checkpoint, tmp_path / "cross")
     settings = Distillation(objective="scores", cross_encoder=str(folder), base=str(tiny_checkpoint))
     teacher = load_cross_encoder(folder, "fp32")
-    towers = make_towers(settings)
-    objective = ScoreObjective(MATERIAL, teacher, towers, settings, tmp_path, no_progress)
+    pair = make_pair(settings)
+    objective = ScoreObjective(MATERIAL, teacher, pair, settings, tmp_path, no_progress)
     [batch] = objective.batches(0)
     questions, passages = vectors(3), vectors(5)
     found = losses(objective, questions, passages)
@@ -89,7 +89,7 @@ def test_a_cross_encoder_needs_negatives(tiny_checkpoint: Path, tmp_path: Path) 
     folder = make_cross_encoder(tiny_checkpoint, tmp_path / "cross")
     settings = Distillation(objective="scores", cross_encoder=str(folder), base=str(tiny_checkpoint))
     examples = [replace(example, positives=example.positives[:1], negatives=()) for example in EXAMPLES]
-    towers = make_towers(settings)
+    pair = make_pair(settings)
     teacher = load_cross_encoder(folder, "fp32")
     with pytest.raises(DataError, match=r"no question has a negative.*dpr mine"):
-        ScoreObjective(Material(sources=[Source("data", examples)]), teacher, towers, settings, tmp_path, no_progress)
+        ScoreObjective(Material(sources=[Source("data", examples)]), teacher, pair, settings, tmp_path, no_progress)

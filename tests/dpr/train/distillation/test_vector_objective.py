@@ -12,7 +12,7 @@ from dpr.models.encoders import load_encoder
 from dpr.train.distillation.data import Material
 from dpr.train.distillation.settings import Distillation
 from dpr.train.distillation.vector_objective import VectorObjective
-from dpr.train.encoder.model import make_towers
+from dpr.train.encoder.model import make_pair
 from dpr.types import no_progress
 from tests.tiny_models import make_bert
 
@@ -27,9 +27,9 @@ def test_both_sentences_are_measured_against_the_sources_vector(
         objective="parallel", teacher=str(tiny_checkpoint), base=str(tiny_checkpoint), shared=shared, batch_size=4
     )
     teacher = load_encoder(tiny_checkpoint, "fp32")
-    objective = VectorObjective(Material(pairs=PAIRS), teacher, make_towers(settings), settings, tmp_path, no_progress)
+    objective = VectorObjective(Material(pairs=PAIRS), teacher, make_pair(settings), settings, tmp_path, no_progress)
     batches = objective.batches(0)
-    count = 10 if shared else 20  # separate towers learn each text in both roles
+    count = 10 if shared else 20  # separate encoders learn each text in both roles
     assert sorted(place for batch in batches for place in batch) == list(range(count))
     assert batches == objective.batches(0) != objective.batches(1)
     sources = {pair.id: pair.source for pair in PAIRS["pairs"]}
@@ -49,4 +49,4 @@ def test_another_dimension_is_refused(tiny_checkpoint: Path, tmp_path: Path) -> 
     settings = Distillation(objective="parallel", teacher=str(tiny_checkpoint), base=str(base))
     teacher = load_encoder(tiny_checkpoint, "fp32")
     with pytest.raises(ConfigError, match=r"small gives vectors of 16 numbers and the teacher .* of 32; choose a base"):
-        VectorObjective(Material(pairs=PAIRS), teacher, make_towers(settings), settings, tmp_path, no_progress)
+        VectorObjective(Material(pairs=PAIRS), teacher, make_pair(settings), settings, tmp_path, no_progress)

@@ -14,7 +14,7 @@ from dpr.errors import ModelError
 from dpr.models.checkpoint import load_tokenizer
 from dpr.models.encoders import load_encoder
 from dpr.train.batches import Source
-from dpr.train.encoder.model import make_towers
+from dpr.train.encoder.model import make_pair
 from dpr.train.encoder.run import train
 from dpr.train.encoder.settings import Training
 from dpr.types import Passage
@@ -37,13 +37,13 @@ def test_every_form_is_saved_as_it_was_in_memory(
 ) -> None:
     train(sources, tmp_path / "pair", settings(tiny_checkpoint, lora_rank, shared))
     encoder = load_encoder(tmp_path / "pair", "fp32")
-    assert (encoder.question_tower is encoder.passage_tower) == shared
+    assert (encoder.question_encoder is encoder.passage_encoder) == shared
     assert (tmp_path / "pair" / "passage").exists() != shared
     tokenizer = load_tokenizer(tmp_path / "pair" / "question")
     before = load_encoder(tiny_checkpoint, "fp32").encode_questions(["세종대왕께서는", "Who?"])
     after = encoder.encode_questions(["세종대왕께서는", "Who?"])
     assert np.abs(before - after).max() > 1e-3
-    again = make_towers(settings(tmp_path / "pair", lora_rank, shared))
+    again = make_pair(settings(tmp_path / "pair", lora_rank, shared))
     ids = torch.tensor([tokenizer("세종대왕께서는")["input_ids"]])
     vector = again.question(ids, torch.ones_like(ids))
     assert vector.detach().numpy() == pytest.approx(after[:1], abs=1e-5)
@@ -62,7 +62,7 @@ def test_an_adapter_is_small_and_names_its_base(tiny_checkpoint: Path, sources: 
         train(sources, tmp_path / "other", settings(tmp_path, 8, shared=True))
 
 
-def test_other_libraries_open_each_tower(tiny_checkpoint: Path, sources: list[Source], tmp_path: Path) -> None:
+def test_other_libraries_open_each_encoder(tiny_checkpoint: Path, sources: list[Source], tmp_path: Path) -> None:
     from sentence_transformers import SentenceTransformer
     from transformers import AutoModel
 
@@ -85,9 +85,9 @@ def test_an_adapter_on_another_is_trained_with_that_one_below_it(
     described = json.loads((upper / "adapter_config.json").read_text(encoding="utf-8"))
     described["base_model_name_or_path"] = str(below)
     (upper / "adapter_config.json").write_text(json.dumps(described), encoding="utf-8")
-    towers = make_towers(settings(upper, 4, shared=True))
+    pair = make_pair(settings(upper, 4, shared=True))
     ids = torch.tensor([load_tokenizer(upper)("Who?")["input_ids"]])
-    vector = towers.question(ids, torch.ones_like(ids)).detach().numpy()
+    vector = pair.question(ids, torch.ones_like(ids)).detach().numpy()
     assert vector == pytest.approx(load_encoder(upper, "fp32").encode_questions(["Who?"]), abs=1e-5)
     assert np.abs(vector - load_encoder(below, "fp32").encode_questions(["Who?"])).max() > 1e-3
-    assert towers.bases == (str(below), str(below))
+    assert pair.bases == (str(below), str(below))

@@ -58,7 +58,7 @@ def trained(
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
-    """Return all weights that a folder's towers were saved with."""
+    """Return all weights that a folder's encoders were saved with."""
     return {
         f"{path.parent.name}/{path.name}/{name}": tensor
         for path in sorted(folder.glob("*/*.safetensors"))
@@ -83,7 +83,7 @@ def test_the_pair_is_saved_with_how_it_was_made(trained: tuple[Path, dict[str, o
     output, record = trained
     encoder = load_encoder(output, "fp32")
     assert encoder.config.passage_tokens == 64
-    assert encoder.question_tower is not encoder.passage_tower
+    assert encoder.question_encoder is not encoder.passage_encoder
     assert encoder.encode_questions(["Who?"]).shape == (1, 32)
     written = json.loads((output / "training.json").read_text(encoding="utf-8"))
     assert written == json.loads(json.dumps(record))

@@ -1,4 +1,4 @@
-"""From padded token ids to vectors: what a tower is run by."""
+"""Run an encoder: from padded token ids to vectors, by torch or OpenVINO."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 from dpr.models.openvino import compile_openvino
 from dpr.models.positions import longest_input
 from dpr.models.shapes import pad_to_few_shapes, pad_token_of
+from dpr.models.text_encoder import TextEncoder
 from dpr.models.tokens import Batch
-from dpr.models.tower import Tower
 from dpr.types import FloatArray
 
 BATCH_TOKENS = {"cpu": 4096, "cuda": 65536}
@@ -24,8 +24,8 @@ Started = Callable[[], FloatArray]
 """Waits for a batch that was started, and returns its vectors, (N, D)."""
 
 
-class TowerCompute(NamedTuple):
-    """A tower that is ready to run.
+class EncoderCompute(NamedTuple):
+    """An encoder that is ready to run.
 
     Attributes:
         start: begins to compute a batch; a GPU computes while the caller makes the next one.
@@ -38,9 +38,9 @@ class TowerCompute(NamedTuple):
     dimension: int
 
 
-def torch_compute(tower: Tower, precision: torch.dtype) -> TowerCompute:
-    """Run a tower by torch, on the device where its weights are."""
-    device = next(tower.parameters()).device
+def torch_compute(encoder: TextEncoder, precision: torch.dtype) -> EncoderCompute:
+    """Run an encoder by torch, on the device where its weights are."""
+    device = next(encoder.parameters()).device
     has_own_memory = device.type == "cuda"
 
     def moved(tensor: torch.Tensor) -> torch.Tensor:
@@ -48,10 +48,10 @@ def torch_compute(tower: Tower, precision: torch.dtype) -> TowerCompute:
 
     def start(batch: Batch) -> Started:
         with torch.inference_mode(), torch.autocast(device.type, precision, enabled=precision != torch.float32):
-            vectors = tower(**{name: moved(tensor) for name, tensor in batch.items()}).float()
+            vectors = encoder(**{name: moved(tensor) for name, tensor in batch.items()}).float()
         return lambda: vectors.cpu().numpy()
 
-    return TowerCompute(start, BATCH_TOKENS[device.type], tower.dimension)
+    return EncoderCompute(start, BATCH_TOKENS[device.type], encoder.dimension)
 
 
 def has_windows(config: Any) -> bool:
@@ -60,23 +60,23 @@ def has_windows(config: Any) -> bool:
     return bool(getattr(text, "sliding_window", None) or getattr(text, "local_attention", None))
 
 
-def openvino_compute(tower: Tower, precision: torch.dtype, cache_key: str | None = None) -> TowerCompute:
-    """Run a tower by OpenVINO on the CPU; ``cache_key`` says which tower it is, see `compile_openvino`.
+def openvino_compute(encoder: TextEncoder, precision: torch.dtype, cache_key: str | None = None) -> EncoderCompute:
+    """Run an encoder by OpenVINO on the CPU; ``cache_key`` says which encoder it is, see `compile_openvino`.
 
     Raises:
         ConfigError: a precision other than float32 or bfloat16.
         MissingDependencyError: the extra ``openvino`` is not installed.
-        ModelError: the tower cannot be converted.
+        ModelError: the encoder cannot be converted.
     """
-    if has_windows(tower.model.config):  # OpenVINO's fused attention gives NaN where a whole window is padding
-        tower.model.set_attn_implementation("eager")
+    if has_windows(encoder.model.config):  # OpenVINO's fused attention gives NaN where a whole window is padding
+        encoder.model.set_attn_implementation("eager")
     example = {name: torch.ones((2, 8), dtype=torch.int64) for name in ("input_ids", "attention_mask")}
-    model = compile_openvino(tower.eval(), example, precision, cache_key)
-    pad_id, longest = pad_token_of(tower.model.config.get_text_config()), longest_input(tower.model)
+    model = compile_openvino(encoder.eval(), example, precision, cache_key)
+    pad_id, longest = pad_token_of(encoder.model.config.get_text_config()), longest_input(encoder.model)
 
     def start(batch: Batch) -> Started:
         inputs = {name: tensor.numpy() for name, tensor in batch.items()}
         (vectors,) = model(pad_to_few_shapes(inputs, pad_id, longest))
         return lambda: vectors[: len(batch["input_ids"])]
 
-    return TowerCompute(start, OPENVINO_BATCH_TOKENS, tower.dimension)
+    return EncoderCompute(start, OPENVINO_BATCH_TOKENS, encoder.dimension)

@@ -1,4 +1,4 @@
-"""One tower: a BERT, or another language model, whose token states are pooled into a vector."""
+"""A text encoder: a BERT, or another language model, whose token states are pooled into a vector."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def hidden_dimension(model: Any) -> int:
 
 @dataclass(frozen=True, slots=True)
 class EncoderConfig:
-    """How a text is presented, how token states become a vector, and how much of a text is seen.
+    """Settings of an encoder: prompts, pooling, and how many tokens of a text it reads.
 
     A prompt is put before every question, or passage. Lengths count special tokens, and the prompt; a model with fewer
     positions reads less, see ``dpr.models.encoders.fit_lengths``. ``pooling`` may be several modes joined by ``+``.
@@ -48,7 +48,7 @@ class EncoderConfig:
             raise ConfigError(f"dimension is {self.dimension}; it must be at least 1")
 
 
-class Tower(nn.Module):
+class TextEncoder(nn.Module):
     """One language model with its pooling and its head."""
 
     def __init__(self, model: Any, config: EncoderConfig, head: Head = ()) -> None:

@@ -9,11 +9,11 @@ from torch import nn
 from transformers import BertModel
 
 from dpr.errors import ConfigError
+from dpr.models.encoder_compute import openvino_compute, torch_compute
 from dpr.models.encoders import load_encoder
 from dpr.models.head import Dense
+from dpr.models.text_encoder import EncoderConfig, TextEncoder
 from dpr.models.tokens import Batch
-from dpr.models.tower import EncoderConfig, Tower
-from dpr.models.tower_compute import openvino_compute, torch_compute
 
 
 def batch(seed: int, count: int, width: int) -> Batch:
@@ -30,8 +30,8 @@ def batch(seed: int, count: int, width: int) -> Batch:
 def test_openvino_computes_what_torch_does(tiny_checkpoint: Path, is_projected: bool, config: EncoderConfig) -> None:
     torch.manual_seed(0)
     head = (Dense(nn.Linear(32, 16)),) if is_projected else ()
-    tower = Tower(BertModel.from_pretrained(tiny_checkpoint), config, head).eval()
-    by_torch, by_openvino = torch_compute(tower, torch.float32), openvino_compute(tower, torch.float32)
+    encoder = TextEncoder(BertModel.from_pretrained(tiny_checkpoint), config, head).eval()
+    by_torch, by_openvino = torch_compute(encoder, torch.float32), openvino_compute(encoder, torch.float32)
     for seed, (count, width) in enumerate([(1, 4), (3, 40), (2, 17)]):
         inputs = batch(seed, count, width)
         expected = by_torch.start(inputs)()
@@ -40,7 +40,7 @@ def test_openvino_computes_what_torch_does(tiny_checkpoint: Path, is_projected: 
 
 
 def test_encoders_that_differ_in_use_alone_are_not_taken_for_each_other(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    """The converted graph is kept by what the tower is: its files, and what is made of its states."""
+    """The converted graph is stored under a hash of the encoder's files and its pooling."""
     for pooling in ("mean", "cls"):
         folder = tmp_path / pooling
         folder.mkdir()
