@@ -4,7 +4,8 @@
       "negative_ctxs": [...], "hard_negative_ctxs": [...]}]
 
 Written files keep what DPR's format has no place for under further keys (``question_id``, ``answer_starts``, ``grade``,
-``document_id``, ``start``, ``is_impossible``), which its readers pass over: what is written here is read back equal.
+``document_id``, ``start``, ``is_impossible``, ``absent_positives``, ``excluded_ids``), which its readers pass over:
+what is written here is read back equal.
 """
 
 from __future__ import annotations
@@ -49,6 +50,11 @@ def _example(numbered: tuple[int, Record]) -> Example:
         answer_starts=record.integers("answer_starts"),
         grades=grades if any(grade != 1 for grade in grades) else (),
         is_impossible=record.optional("is_impossible", bool, False),
+        absent_positives=tuple(
+            (absent.identifier("passage_id"), absent.optional("grade", int, 1))
+            for absent in record.records("absent_positives")
+        ),
+        excluded_ids=record.strings("excluded_ids"),
     )
 
 
@@ -84,6 +90,8 @@ def _as_json(example: Example) -> dict[str, object]:
         "answers": question.answers,
         "answer_starts": example.answer_starts,
         "is_impossible": example.is_impossible,
+        "absent_positives": [{"passage_id": identity, "grade": grade} for identity, grade in example.absent_positives],
+        "excluded_ids": example.excluded_ids,
         "positive_ctxs": [
             {**_context(passage), "grade": grade} for passage, grade in zip(example.positives, grades, strict=True)
         ],

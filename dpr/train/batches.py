@@ -34,14 +34,14 @@ class Source:
 class Batch:
     """Q questions and the P passages that they are compared with.
 
-    ``positives`` is each question's place among the passages; ``gold_ids`` are the ids (see `passage_number`) of all
-    passages that are right for each question.
+    ``positives`` is each question's place among the passages; ``exempt_ids`` are the ids (see `passage_number`) of the
+    passages that are no negatives of each question: all that are right for it, and its ``excluded_ids``.
     """
 
     questions: tuple[Example, ...]
     passages: tuple[Passage, ...]
     positives: tuple[int, ...]
-    gold_ids: tuple[tuple[int, ...], ...]
+    exempt_ids: tuple[tuple[int, ...], ...]
     passage_ids: tuple[int, ...]
 
 
@@ -189,9 +189,14 @@ def _batch(examples: Sequence[Example], hard_negatives: int, shuffle: random.Ran
         questions=tuple(examples),
         passages=tuple(passages.values()),
         positives=tuple(places[example.positives[0].id] for example in examples),
-        gold_ids=tuple(tuple(passage_number(one.id) for one in example.positives) for example in examples),
+        exempt_ids=tuple(map(_exempt_ids, examples)),
         passage_ids=tuple(map(passage_number, passages)),
     )
+
+
+def _exempt_ids(example: Example) -> tuple[int, ...]:
+    right_ids = [passage.id for passage in example.positives]
+    return tuple(map(passage_number, (*right_ids, *example.excluded_ids)))
 
 
 def part_of(batch: Batch, rank: int, count: int) -> Batch:
@@ -211,6 +216,6 @@ def part_of(batch: Batch, rank: int, count: int) -> Batch:
         questions=tuple(batch.questions[row] for row in rows),
         passages=tuple(batch.passages[place] for place in places),
         positives=tuple(column[batch.positives[row]] for row in rows),
-        gold_ids=tuple(batch.gold_ids[row] for row in rows),
+        exempt_ids=tuple(batch.exempt_ids[row] for row in rows),
         passage_ids=tuple(batch.passage_ids[place] for place in places),
     )

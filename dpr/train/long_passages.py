@@ -31,8 +31,9 @@ def with_answer_windows(sources: Sequence[Source], tokenizer: Any, config: Encod
     """Cut each positive that is longer than BERT_p reads to the window that holds the answer.
 
     A question's first positive becomes that window. The whole passage and the windows of other questions follow it:
-    they are right for the question too, and so never its negatives. Where the place of the answer is not known, the
-    passage stays, and its beginning is read.
+    they are right for the question too, and so never its negatives. The windows of a passage that is excluded for a
+    question are excluded with it. Where the place of the answer is not known, the passage stays, and its beginning is
+    read.
     """
     located = [example for source in sources for example in source.examples if example.answer_starts]
     spans_of = long_passages([example.positives[0] for example in located], tokenizer, config)
@@ -42,6 +43,10 @@ def with_answer_windows(sources: Sequence[Source], tokenizer: Any, config: Encod
         if passage.id in spans_of:
             span = _span_with_answer(example, spans_of[passage.id])
             used[passage.id].setdefault(span, window(passage, span))
+
+    def with_excluded_windows(example: Example) -> Example:
+        ids = [excluded.id for name in example.excluded_ids for excluded in used.get(name, {}).values()]
+        return replace(example, excluded_ids=(*example.excluded_ids, *ids)) if ids else example
 
     def cut(example: Example) -> Example:
         spans = spans_of.get(example.positives[0].id)
@@ -53,7 +58,10 @@ def with_answer_windows(sources: Sequence[Source], tokenizer: Any, config: Encod
         return replace(example, positives=(chosen, *example.positives, *others), answer_starts=(), grades=())
 
     return Windowed(
-        tuple(replace(source, examples=list(map(cut, source.examples))) for source in sources),
+        tuple(
+            replace(source, examples=[with_excluded_windows(cut(example)) for example in source.examples])
+            for source in sources
+        ),
         sum(map(len, used.values())),
     )
 

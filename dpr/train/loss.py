@@ -5,8 +5,8 @@ The one over in-batch negatives is DPR's (Karpukhin et al. 2020, section 3.2) ov
     loss(q) = -log( exp(q·p⁺/τ) / Σ_p exp(q·p/τ) )
 
 where p runs over every passage of the batch, of all processes: the positives of all questions and their hard
-negatives. Each passage is there once, however many questions share it; the passages that are also right for a question
-are not counted against it.
+negatives. Each passage is there once, however many questions share it; the passages that are also right for a question,
+and those that are excluded for it, are not counted against it.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import torch
 from torch.nn import functional
 
 
-def same_passage_mask(gold_ids: torch.Tensor, passage_ids: torch.Tensor, positives: torch.Tensor) -> torch.Tensor:
-    """Return which passages are right for a question without being its positive here, (Q, P) bool.
+def exempt_mask(exempt_ids: torch.Tensor, passage_ids: torch.Tensor, positives: torch.Tensor) -> torch.Tensor:
+    """Return which passages are neither a question's positive here nor one of its negatives, (Q, P) bool.
 
     Args:
-        gold_ids: ids of the passages that are right for each question, (Q, G) int64, filled with -1.
+        exempt_ids: ids of the passages that are no negatives of each question, (Q, E) int64, filled with -1.
         passage_ids: ids of the batch's passages, (P,) int64, none of them -1.
         positives: each question's column among the passages, (Q,) int64.
     """
-    mask = (gold_ids.unsqueeze(2) == passage_ids).any(1)  # (Q, G, P) -> (Q, P)
+    mask = (exempt_ids.unsqueeze(2) == passage_ids).any(1)  # (Q, E, P) -> (Q, P)
     return mask.scatter(1, positives.unsqueeze(1), value=False)
 
 
@@ -41,7 +41,7 @@ def in_batch_loss(
         questions: vectors of BERT_q, (Q, D).
         passages: vectors of BERT_p, (P, D).
         positives: each question's column among the passages, (Q,) int64.
-        excluded: passages that do not count as a question's negatives, (Q, P) bool: see `same_passage_mask`.
+        excluded: passages that do not count as a question's negatives, (Q, P) bool: see `exempt_mask`.
         scale: 1/τ.
         symmetric: average with the loss of finding the question among the batch's questions by its positive; questions
             that share the positive do not count against each other.

@@ -19,8 +19,8 @@ def add_negatives(examples: Sequence[Example], share: float, depth: int, seed: i
     """Return the examples and, for a share of them, the same question over a passage that does not answer it.
 
     The passage is one of the negatives that the example has (``dpr mine``), else one of the ``depth`` that BM25 finds
-    best among the passages of all examples. It is none that answers the question, in another example either, and holds
-    no gold answer (`has_korean_answer`). A question for which there is none gets none.
+    best among the passages of all examples. It is none that answers the question, in another example either, or that is
+    excluded for it, and holds no gold answer (`has_korean_answer`). A question for which there is none gets none.
     """
     chooser = random.Random(seed)  # noqa: S311 - sampling, not secrets
     chosen = [example for example in examples if chooser.random() < share and example.question.answers]
@@ -68,7 +68,11 @@ def _positive_texts(examples: Sequence[Example]) -> dict[str, set[str]]:
 
 
 def _is_negative(passage: Passage, example: Example, positives: set[str]) -> bool:
-    return passage.text not in positives and not has_korean_answer(example.question.answers, passage.text)
+    return (
+        passage.id not in example.excluded_ids
+        and passage.text not in positives
+        and not has_korean_answer(example.question.answers, passage.text)
+    )
 
 
 def _found(

@@ -61,12 +61,16 @@ def describe_examples(examples: Sequence[Example]) -> dict[str, object]:
 
 
 def source_hash(examples: Iterable[Example]) -> str:
-    """Return the hash of questions, their answers and where these start, and of the ids of their passages."""
+    """Return the hash of questions, their answers and where these start, and of the ids of their passages.
+
+    Ids that are excluded for a question count where there are some.
+    """
     digest = hashlib.sha256()
     for example in examples:
         passages = " ".join(passage.id for passage in (*example.positives, *example.negatives))
         question = (example.question.id, example.question.text, *example.question.answers, *example.answer_starts)
-        digest.update(("\t".join(map(str, question)) + f"\t{passages}\n").encode())
+        excluded = "".join(f"\t-{identity}" for identity in example.excluded_ids)
+        digest.update(("\t".join(map(str, question)) + f"\t{passages}{excluded}\n").encode())
     return digest.hexdigest()
 
 

@@ -26,7 +26,10 @@ from dpr.train.loss import in_batch_loss, score_loss
 from dpr.types import FloatArray, Passage, Progress
 
 ScoresOf = Callable[[Batch], FloatArray]
-"""The teacher's scores over its temperature of a batch's passages for its questions, (Q, P); NaN where not known."""
+"""The teacher's scores over its temperature of a batch's passages for its questions, (Q, P); NaN where not known.
+
+Those of a passage that is excluded for a question teach nothing.
+"""
 
 
 class ScoreObjective:
@@ -65,9 +68,10 @@ class ScoreObjective:
 
     def task(self, batch: Batch) -> PairTask:
         """Return the divergence of the student's scores from the teacher's."""
-        found = torch.from_numpy(self._scores_of(batch)).to(self._device)  # (Q, P)
-        known = ~found.isnan()
-        taught = found.nan_to_num()
+        found = torch.from_numpy(self._scores_of(batch))  # (Q, P)
+        excluded = [[passage.id in example.excluded_ids for passage in batch.passages] for example in batch.questions]
+        known = (~found.isnan() & ~torch.tensor(excluded)).to(self._device)
+        taught = found.nan_to_num().to(self._device)
 
         def losses(questions: torch.Tensor, passages: torch.Tensor) -> torch.Tensor:
             scores = questions.float() @ passages.float().T * self._scale  # (Q, P)

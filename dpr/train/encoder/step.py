@@ -17,7 +17,7 @@ from dpr.train.distributed import Processes
 from dpr.train.encoder.memory import encoder_memory
 from dpr.train.encoder.model import EncoderPair
 from dpr.train.encoder.settings import Training
-from dpr.train.loss import in_batch_loss, same_passage_mask
+from dpr.train.loss import exempt_mask, in_batch_loss
 from dpr.train.memory import StepMemory
 from dpr.train.step import CHUNK_TOKENS, Task
 
@@ -26,7 +26,7 @@ B = TypeVar("B")
 MEASURED_BATCHES = 500
 """At most so many batches of an epoch are looked at, to measure how much memory a step takes."""
 
-NO_GOLD = -1
+NO_ID = -1
 MAX_SCALE = 100.0
 """The largest learned 1/τ, as in CLIP (Radford et al. 2021, section 2.5)."""
 
@@ -174,10 +174,10 @@ def targets_of(batch: Batch, processes: Processes, device: torch.device) -> Targ
     passage_ids = processes.gather(local_ids)  # (P,)
     before = sum(processes.sizes(len(local_ids))[: processes.rank])
     positives = torch.tensor(batch.positives, dtype=torch.int64, device=device) + before
-    width = max((len(ids) for ids in batch.gold_ids), default=0)
-    filled = [[*ids, *[NO_GOLD] * (width - len(ids))] for ids in batch.gold_ids]
-    gold_ids = torch.tensor(filled, dtype=torch.int64, device=device).reshape(len(filled), width)  # (Q, G)
+    width = max((len(ids) for ids in batch.exempt_ids), default=0)
+    filled = [[*ids, *[NO_ID] * (width - len(ids))] for ids in batch.exempt_ids]
+    exempt_ids = torch.tensor(filled, dtype=torch.int64, device=device).reshape(len(filled), width)  # (Q, E)
     first = (passage_ids.unsqueeze(0) == passage_ids.unsqueeze(1)).int().argmax(1)  # (P,) first place of each id
     positives = first[positives]
     repeated = first != torch.arange(len(first), device=device)
-    return Targets(positives, same_passage_mask(gold_ids, passage_ids, positives) | repeated)
+    return Targets(positives, exempt_mask(exempt_ids, passage_ids, positives) | repeated)

@@ -11,6 +11,7 @@ from dpr.data.dpr_json import read_dpr_json, write_dpr_json
 from dpr.data.identity import content_id
 from dpr.errors import DataError
 from dpr.types import Example, Passage, Question
+from dpr.unicode_form import composed
 
 words = st.text(st.characters(codec="utf-8"), min_size=1).filter(lambda text: text.strip() == text)
 passages = st.builds(
@@ -29,6 +30,8 @@ def examples(draw: st.DrawFn) -> Example:
         answer_starts=tuple(range(len(answers))),
         grades=tuple(range(2, 2 + len(positives))) if draw(st.booleans()) else (),
         is_impossible=draw(st.booleans()),
+        absent_positives=tuple(draw(st.lists(st.tuples(words.map(composed), st.integers(1, 3)), max_size=2))),
+        excluded_ids=tuple(draw(st.lists(words, max_size=2))),
     )
 
 

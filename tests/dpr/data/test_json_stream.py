@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from dpr.data import json_stream
 from dpr.data.json_stream import read_objects
 from dpr.errors import DataError
+from dpr.unicode_form import composed
 
 
 def objects_of(path: Path) -> list[Mapping[str, object]]:
     return [record.fields for record in read_objects(path)]
 
 
+names = st.text(st.characters(codec="utf-8")).map(composed)
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(st.characters(codec="utf-8")),
     lambda children: st.lists(children) | st.dictionaries(st.text(st.characters(codec="utf-8")), children),
@@ -27,7 +29,7 @@ values = st.recursive(
 
 @settings(max_examples=30, deadline=None)
 @given(
-    objects=st.lists(st.dictionaries(st.text(st.characters(codec="utf-8")), values), max_size=6),
+    objects=st.lists(st.dictionaries(names, values), max_size=6),
     indent=st.sampled_from([None, 4]),
     ascii_only=st.booleans(),
     block=st.integers(1, 30),

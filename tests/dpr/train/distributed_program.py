@@ -23,18 +23,26 @@ from dpr.train.step import Step
 
 
 def gradients(base: str, source: str, gradient_cache: bool, output: Path) -> None:
-    """Write the loss and every weight's gradient for the first batch of an epoch, and for one of a single question."""
+    """Write the loss and every weight's gradient for the first batch of an epoch.
+
+    Of all examples, of a single question, and of all examples where each excludes the positive of the one before.
+    """
     processes = join_processes()
     training = Training(base=base, batch_size=24, document_passages=2, learn_temperature=True)
     pair = make_pair(training)
     demo = Source("demo", list(read_examples(source)))
     first, second = demo.examples[0], demo.examples[-1]
     single = Source("single", [replace(first, negatives=second.positives)])
+    before = [demo.examples[-1], *demo.examples]
+    exclusive = [
+        replace(example, excluded_ids=(previous.positives[0].id,))
+        for previous, example in zip(before, demo.examples, strict=False)
+    ]
     temperature = Temperature(training, normalize=True)
     tokens = TokenCache(pair.tokenizers, pair.question.config, [demo, single])
     module = torch.nn.ModuleDict({"towers": pair.module(), "temperature": temperature})
     found: dict[str, torch.Tensor] = {}
-    for data in (demo, single):
+    for data in (demo, single, Source("exclusive", exclusive)):
         labels = LabelObjective([data], tokens, temperature, training, processes)
         step = Step(EncoderObjective(pair, labels, 0), torch.device("cpu"), torch.float32, processes)
         step.gradient_cache = gradient_cache

@@ -86,6 +86,19 @@ def test_hard_negatives_join_the_passages() -> None:
         assert {passage.id for passage in further} <= allowed
 
 
+def test_right_and_excluded_passages_are_exempt_in_every_part() -> None:
+    pool = [Passage(name, f"text {name}") for name in "abcdef"]
+    examples = [
+        Example(Question(f"q{number}", "?"), (passage, pool[0]), excluded_ids=(pool[number - 1].id, "elsewhere"))
+        for number, passage in enumerate(pool)
+    ]
+    [batch] = epoch_batches([Source("s", examples)], BATCHING, epoch=0)
+    for part in (batch, part_of(batch, 0, 2), part_of(batch, 1, 2)):
+        for example, exempt in zip(part.questions, part.exempt_ids, strict=True):
+            names = {*(passage.id for passage in example.positives), *example.excluded_ids}
+            assert set(exempt) == set(map(passage_number, names))
+
+
 def test_a_batch_of_one_passage_has_no_negatives_and_is_left_out() -> None:
     assert epoch_batches([source("a", 1, 2)], BATCHING, epoch=0) == []
 
@@ -97,9 +110,9 @@ def test_the_parts_of_a_batch_are_the_batch(count: int, passages: int, questions
         assert tuple(example for part in parts for example in part.questions) == batch.questions
         assert {passage.id for part in parts for passage in part.passages} == {passage.id for passage in batch.passages}
         for part in parts:
-            for example, place, golds in zip(part.questions, part.positives, part.gold_ids, strict=True):
+            for example, place, exempt in zip(part.questions, part.positives, part.exempt_ids, strict=True):
                 assert part.passages[place] == example.positives[0]
-                assert part.passage_ids[place] in golds
+                assert part.passage_ids[place] in exempt
 
 
 def test_a_passage_number_is_the_same_everywhere() -> None:

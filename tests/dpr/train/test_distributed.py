@@ -49,6 +49,8 @@ def test_two_processes_equal_one_with_the_global_batch(
     assert set(found) == set(expected)
     assert float(found["demo.negatives"]) > 8
     assert float(found["single.negatives"]) == 1
+    assert 8 < float(found["exclusive.negatives"]) < float(found["demo.negatives"])
+    assert float(found["exclusive.loss"]) < float(found["demo.loss"])
     for name, tensor in expected.items():
         torch.testing.assert_close(found[name], tensor, rtol=1e-4, atol=1e-6, msg=name)
 

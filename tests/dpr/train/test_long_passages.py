@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,15 @@ def test_a_window_has_no_negatives_of_its_own_passage(tokenizer: Any) -> None:
     )
     [batch] = epoch_batches(made.sources, batching, 0)
     assert len(batch.passages) == made.windows > 4
-    assert all(set(batch.passage_ids) <= set(gold) for gold in batch.gold_ids)
+    assert all(set(batch.passage_ids) <= set(exempt) for exempt in batch.exempt_ids)
+
+
+def test_the_windows_of_an_excluded_passage_are_excluded(tokenizer: Any) -> None:
+    asked = replace(example(3, SHORT), excluded_ids=("long",))
+    [source] = windowed(tokenizer, example(1), example(11), asked).sources
+    *others, same = source.examples
+    assert same.excluded_ids == ("long", *(other.positives[0].id for other in others))
+    assert all(not other.excluded_ids for other in others)
 
 
 def test_short_passages_and_those_whose_answer_has_no_place_stay(tokenizer: Any) -> None:

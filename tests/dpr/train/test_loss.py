@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dpr.train.loss import in_batch_loss, same_passage_mask, score_loss, vector_loss
+from dpr.train.loss import exempt_mask, in_batch_loss, score_loss, vector_loss
 
 RANDOM = np.random.default_rng(1)
 SIZES = st.tuples(st.integers(1, 7), st.integers(2, 9), st.integers(1, 5), st.integers(0, 10_000))
@@ -50,10 +50,10 @@ def test_equals_a_float64_reference(sizes: tuple[int, int, int, int], scale: flo
     assert found.numpy() == pytest.approx(expected, rel=1e-4, abs=1e-4)
 
 
-def test_the_other_right_passages_are_masked_and_the_positive_is_not() -> None:
-    gold_ids = torch.tensor([[10, -1], [20, 30], [30, 20]])
+def test_the_other_exempt_passages_are_masked_and_the_positive_is_not() -> None:
+    exempt_ids = torch.tensor([[10, -1], [20, 30], [30, 20]])
     passage_ids = torch.tensor([10, 20, 30, 40])
-    mask = same_passage_mask(gold_ids, passage_ids, torch.tensor([0, 1, 2]))
+    mask = exempt_mask(exempt_ids, passage_ids, torch.tensor([0, 1, 2]))
     assert mask.tolist() == [
         [False, False, False, False],
         [False, False, True, False],

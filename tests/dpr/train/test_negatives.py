@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from dpr.train.negatives import add_negatives
+from dataclasses import replace
+
+from dpr.train.negatives import add_negatives, with_negatives
 from dpr.types import Example, Passage, Question
 
 
@@ -41,6 +43,14 @@ def test_what_answers_the_same_question_elsewhere_is_no_negative() -> None:
     again = example(6, "Who wrote the river song?", "Choi, they say, made the river song.", "Choi")
     added = negatives_of([EXAMPLES[0], again], depth=5)
     assert added == {}
+
+
+def test_an_excluded_passage_is_no_negative() -> None:
+    asked = replace(EXAMPLES[0], excluded_ids=("p3",))
+    assert "q1" not in negatives_of([asked, *EXAMPLES[1:]], depth=3)
+    [mended, *_] = with_negatives([asked, *EXAMPLES[1:]], depth=3)
+    assert [passage.id for passage in with_negatives(EXAMPLES, depth=3)[0].negatives] == ["p3"]
+    assert mended.negatives == ()
 
 
 def test_a_share_of_none_adds_none() -> None:

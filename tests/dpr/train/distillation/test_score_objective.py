@@ -66,6 +66,21 @@ def test_a_dual_encoder_scores_all_passages_of_a_batch(tiny_checkpoint: Path, tm
     assert both[q0] == pytest.approx(expected[q0] + 0.5 * hard, rel=1e-4)
 
 
+def test_the_score_of_an_excluded_passage_teaches_nothing(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    settings = Distillation(objective="scores", teacher=str(tiny_checkpoint), base=str(tiny_checkpoint))
+    teacher, pair = load_encoder(tiny_checkpoint, "fp32"), make_pair(settings)
+    asked = replace(EXAMPLES[0], excluded_ids=(PASSAGES[2].id, "elsewhere"))
+    material = Material(sources=[Source("data", [asked, *EXAMPLES[1:]])])
+    objective = ScoreObjective(material, teacher, pair, settings, tmp_path, no_progress)
+    [batch] = objective.batches(0)
+    questions, passages = vectors(3), vectors(5)
+    row = batch.questions.index(asked)
+    others = [column for column, passage in enumerate(batch.passages) if passage != PASSAGES[2]]
+    taught = teacher.encode_questions([asked.question.text]) @ teacher.encode_passages(batch.passages).T / 0.05
+    expected = divergence((questions[row] @ passages.T / 0.05)[others], taught[0, others])
+    assert losses(objective, questions, passages)[row] == pytest.approx(expected, rel=1e-4)
+
+
 def test_a_cross_encoder_scores_a_questions_own_passages(tiny_checkpoint: Path, tmp_path: Path) -> None:
     folder = make_cross_encoder(tiny_checkpoint, tmp_path / "cross")
     settings = Distillation(objective="scores", cross_encoder=str(folder), base=str(tiny_checkpoint))
