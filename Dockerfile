@@ -47,7 +47,7 @@ RUN apt-get update \
     && apt-get install --no-install-recommends --yes libgomp1 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin dpr \
-    && install --directory --owner dpr --group dpr /index /cache \
+    && install --directory --owner dpr --group dpr /index /cache /keys \
     && ln -s /opt/venv/lib/python3.11/site-packages/dpr/bundled /models
 COPY --from=dependencies /opt/venv /opt/venv
 COPY --from=package /package /opt/venv
@@ -63,7 +63,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     GOMP_SPINCOUNT=10000
 USER dpr
 WORKDIR /tmp
-VOLUME ["/index", "/cache"]
+VOLUME ["/index", "/cache", "/keys"]
 
 
 FROM runtime AS builder
@@ -80,5 +80,5 @@ ENV DPR_INDEX=/index \
 EXPOSE 8000
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=120s --retries=3 \
-    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f\"http://127.0.0.1:{os.environ['DPR_PORT']}/readyz\", timeout=4)"]
+    CMD ["python", "-c", "import os, ssl, urllib.request; tls = os.environ.get('DPR_TLS_CERT'); urllib.request.urlopen(f\"http{'s' if tls else ''}://127.0.0.1:{os.environ['DPR_PORT']}/readyz\", timeout=4, context=ssl._create_unverified_context() if tls else None)"]
 ENTRYPOINT ["dpr-serve"]

@@ -72,7 +72,7 @@ def load_config(cls: type[Config], path: Path | None = None, overrides: Mapping[
     Raises:
         ConfigError: the file cannot be read, a key is unknown, or a value has the wrong type.
     """
-    values = _read_toml(path) if path is not None else {}
+    values = read_toml(path) if path is not None else {}
     values |= {key: value for key, value in (overrides or {}).items() if value is not None}
     for old, new in getattr(cls, "renamed", {}).items():
         if old in values:
@@ -89,7 +89,12 @@ def load_config(cls: type[Config], path: Path | None = None, overrides: Mapping[
     return cls(**values)
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file of settings.
+
+    Raises:
+        ConfigError: it is absent, cannot be read, or is not TOML in UTF-8.
+    """
     try:
         text = as_on_disk(path).read_text(encoding="utf-8-sig")  # Windows' Notepad begins it with a byte order mark
         return tomllib.loads(composed(text))

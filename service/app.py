@@ -14,6 +14,7 @@ from service.engine import Engine
 from service.errors import install_error_handlers
 from service.middleware import BodyLimitMiddleware, RequestIdMiddleware
 from service.routes import ops, query
+from service.security.install import security_middleware
 from service.settings import Settings
 
 DESCRIPTION = """\
@@ -52,6 +53,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
         redoc_url=None,
         middleware=[
             Middleware(RequestIdMiddleware),
+            *security_middleware(settings),
             Middleware(
                 BodyLimitMiddleware, max_body_bytes=settings.max_body_bytes, retry_after_s=settings.retry_after_s
             ),

@@ -6,64 +6,44 @@ import json
 import logging
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dpr.console import VersionOption, run
+from dpr.errors import ConfigError
+from service.options import with_options_of_settings
+from service.security.commands import keys_app
 from service.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from dpr.pipeline import QA
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app.add_typer(keys_app, name="keys")
 
 
-@app.command()
+@app.callback(invoke_without_command=True)
+@with_options_of_settings
 def serve(
-    index: Annotated[Path | None, typer.Option(help="Folder of the index to serve. [required; or DPR_INDEX]")] = None,
-    reader: Annotated[str | None, typer.Option(help="Reader: folder or hub name. [default: the bundled one]")] = None,
-    no_reader: Annotated[bool | None, typer.Option("--no-reader", help="Load no reader.")] = None,
-    generator_url: Annotated[
-        str | None, typer.Option(help="Address of a chat model that writes the answers; its key: DPR_GENERATOR_KEY.")
+    context: typer.Context,
+    config: Annotated[
+        Path | None, typer.Option(help="TOML file of settings; options and variables win. [or DPR_CONFIG]")
     ] = None,
-    generator_model: Annotated[str | None, typer.Option(help="Name of that model at its address.")] = None,
-    generator_timeout_s: Annotated[
-        int | None, typer.Option(help="Time that it gets for one answer, seconds. [default: 30]")
-    ] = None,
-    encoder: Annotated[str | None, typer.Option(help="Encoder. [default: the one named in the index]")] = None,
-    host: Annotated[str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")] = None,
-    port: Annotated[int | None, typer.Option(help="Port, 0 for any free one. [default: 8000]")] = None,
-    precision: Annotated[str | None, typer.Option(help="auto, fp32 or bf16. [default: auto]")] = None,
-    backend: Annotated[
-        str | None, typer.Option(help="What runs the models: auto, torch or openvino. [default: auto]")
-    ] = None,
-    retriever_default: Annotated[
-        str | None, typer.Option(help="Retriever of requests that name none. [default: hybrid]")
-    ] = None,
-    rerank: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="Reranker: a cross-encoder, or KIND:MODEL. [default: none]")
-    ] = None,
-    rerank_depth: Annotated[int | None, typer.Option(help="Hits that it rescores, 1 to 100. [default: 20]")] = None,
-    fusion_file: Annotated[
-        Path | None, typer.Option(help="How hybrid fuses, as dpr tune wrote it. [default: the index's own]")
-    ] = None,
-    max_in_flight: Annotated[int | None, typer.Option(help="Requests computed or waiting. [default: 32]")] = None,
-    retry_after_s: Annotated[int | None, typer.Option(help="Retry-After of a 503, seconds. [default: 1]")] = None,
-    max_body_bytes: Annotated[int | None, typer.Option(help="Largest request body. [default: 1048576]")] = None,
-    shutdown_grace_s: Annotated[
-        int | None, typer.Option(help="Time for running requests after SIGTERM, seconds. [default: 10]")
-    ] = None,
-    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error. [default: info]")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the ready line as JSON.")] = False,
-    version: VersionOption = False,  # its callback prints it
+    version: VersionOption = False,  # noqa: ARG001  # its callback prints it
+    **options: Any,
 ) -> None:
     """Serve an index over HTTP: answers at /v1/query, passages at /v1/retrieve.
 
-    Each option is also an environment variable, such as DPR_MAX_IN_FLIGHT; the option wins.
+    Each option is also an environment variable, such as DPR_MAX_IN_FLIGHT, and a key of the file; the option wins.
     """
-    given = locals()  # the options that are settings
-    settings = load_settings(**{name: value for name, value in given.items() if name in Settings.model_fields})
+    if context.invoked_subcommand is not None:
+        if unread := [name for name, value in options.items() if value is not None]:
+            flag, command = f"--{unread[0].replace('_', '-')}", context.invoked_subcommand
+            raise ConfigError(f"{flag} stands before {command}, where it has no meaning; write it after {command}")
+        return
+    settings = load_settings(config=config, **options)
     _log(settings)
     # Imported here, after `run` has said how OpenMP's threads wait.
     from service.server import run_server

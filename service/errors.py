@@ -17,6 +17,15 @@ from starlette.exceptions import HTTPException
 
 from dpr.errors import DPRError, GeneratorError, GeneratorTimeoutError, InputError, RequestError
 from service.schemas import Model
+from service.security.headers import POLICY_OF_DATA, SECURITY_HEADERS
+from service.security.refusals import (
+    ForbiddenError,
+    KeysUnreadableError,
+    OriginRefusedError,
+    RateLimitedError,
+    RefusedCallerError,
+    UnauthorizedError,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +77,11 @@ OUTCOMES: Mapping[type[Exception], Outcome] = {
     BusyError: Outcome(503, "busy", retry=True),
     NoReaderError: Outcome(422, "no_reader"),
     BodyTooLargeError: Outcome(413, "body_too_large"),
+    UnauthorizedError: Outcome(401, "unauthorized"),
+    ForbiddenError: Outcome(403, "forbidden"),
+    OriginRefusedError: Outcome(403, "origin_refused"),
+    RateLimitedError: Outcome(429, "rate_limited"),
+    KeysUnreadableError: Outcome(503, "keys_unreadable", retry=True),
     GeneratorTimeoutError: Outcome(504, "generator_timeout", retry=True),
     GeneratorError: Outcome(502, "generator_failed"),
     InputError: Outcome(422, "invalid_request"),
@@ -116,7 +130,9 @@ def error_response(
 def response_of(error: Exception, retry_after_s: int) -> JSONResponse:
     """Tell an error of ours by the table of outcomes; its message is already a sentence."""
     outcome = next(OUTCOMES[kind] for kind in type(error).__mro__ if kind in OUTCOMES)
-    headers = {"Retry-After": str(retry_after_s)} if outcome.retry else None
+    headers = {"Retry-After": str(retry_after_s)} if outcome.retry else {}
+    if isinstance(error, RefusedCallerError):
+        headers |= error.headers
     field = error.field if isinstance(error, RequestError) else None
     if outcome.status == UNEXPECTED:
         logger.error("%s: %s", type(error).__name__, error)
@@ -145,8 +161,9 @@ def install_error_handlers(app: FastAPI, retry_after_s: int) -> None:
         # The server logs the traceback of this error itself; this line ties it to the request.
         request_id = request.state.request_id
         logger.error("request %s failed unexpectedly: %s", request_id, type(error).__name__)
+        headers = {**SECURITY_HEADERS, "Content-Security-Policy": POLICY_OF_DATA, REQUEST_ID_HEADER: request_id}
         message = f"an unexpected error happened; report it with the request id {request_id}"
-        return error_response(UNEXPECTED, "internal_error", message, headers={REQUEST_ID_HEADER: request_id})
+        return error_response(UNEXPECTED, "internal_error", message, headers=headers)
 
 
 def _response_of_invalid(error: Mapping[str, Any]) -> JSONResponse:

@@ -15,6 +15,7 @@ from dpr.errors import ConfigError
 from dpr.pipeline import QA
 from service.app import create_app
 from service.engine import Engine
+from service.security.exposure import check_exposure
 from service.settings import Settings
 
 BACKLOG = 128
@@ -32,6 +33,7 @@ def run_server(settings: Settings, announce: Announce) -> None:
         ConfigError: the address cannot be listened on.
         DPRError: the index or a model cannot be loaded.
     """
+    check_exposure(settings)
     with listen(settings.host, settings.port) as listener:
         asyncio.run(serve(settings, listener, announce))
 
@@ -43,13 +45,17 @@ async def serve(settings: Settings, listener: socket.socket, announce: Announce)
         DPRError: the index or a model cannot be loaded.
     """
     engine = Engine.of(settings)
+    scheme = "https" if settings.tls_cert else "http"
     server = uvicorn.Server(
         uvicorn.Config(
             create_app(settings, engine),
             lifespan="on",
             log_config=None,
             access_log=False,
+            server_header=False,
             timeout_graceful_shutdown=settings.shutdown_grace_s,
+            ssl_certfile=settings.tls_cert,
+            ssl_keyfile=settings.tls_key,
         )
     )
 
@@ -62,7 +68,7 @@ async def serve(settings: Settings, listener: socket.socket, announce: Announce)
 
     def on_loaded(loading: asyncio.Task[QA]) -> None:
         if not loading.cancelled() and loading.exception() is None:
-            announce(_address(listener), loading.result())
+            announce(_address(listener, scheme), loading.result())
         else:
             stop()
 
@@ -95,6 +101,6 @@ def listen(host: str, port: int) -> socket.socket:
         raise ConfigError(f"cannot listen on {host} port {port} ({cause}); choose others with --host, --port") from None
 
 
-def _address(listener: socket.socket) -> str:
+def _address(listener: socket.socket, scheme: str) -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

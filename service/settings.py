@@ -1,11 +1,13 @@
-"""What the operator decides: one frozen settings object from flags and ``DPR_`` environment variables.
+"""What the operator decides: one frozen settings object from flags, ``DPR_`` environment variables and a TOML file.
 
-A flag wins over the environment, which wins over the default. The limits of the interface itself (question
-length, ``k``, batch size) are not settings: they are the same for every server and stated in its schema.
+A flag wins over the environment, which wins over the file, which wins over the default. The limits of the interface
+itself (question length, ``k``, batch size) are not settings: they are the same for every server and stated in its
+schema.
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,7 +15,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_core import PydanticKnownError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from dpr.config import DEFAULT_READER
+from dpr.config import DEFAULT_READER, read_toml
 from dpr.errors import ConfigError
 from dpr.search.registry import DEFAULT_RERANK_DEPTH, DEFAULT_RETRIEVER, MAX_RERANK_DEPTH, RETRIEVERS, choices
 
@@ -22,6 +24,9 @@ Backend = Literal["auto", "torch", "openvino"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 ENVIRONMENT_PREFIX = "DPR_"
+CONFIG_VARIABLE = "DPR_CONFIG"
+"""Names the TOML file of settings."""
+
 SECRETS = frozenset({"generator_key"})
 """Settings that are environment variables alone: other users of a machine can read a command's options."""
 
@@ -45,7 +50,7 @@ RetrieverName = Annotated[
 class Settings(BaseSettings):
     """Settings of one server; ``DPR_INDEX`` or ``--index`` is the only one that must be given."""
 
-    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, env_ignore_empty=True, frozen=True, extra="forbid")
 
     index: Path = Field(description="Folder of the index to serve.")
     encoder: str | None = Field(None, description="Encoder, where it is not the one named in the index.")
@@ -59,6 +64,18 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65_535, description="Port to listen on, 0 for any free one.")
+    keys_file: Path | None = Field(None, description="File of the API keys, as dpr-serve keys add writes it.")
+    rate_limit_per_s: float | None = Field(
+        None, ge=0.01, le=100_000, allow_inf_nan=False, description="Requests a second of a key without its own limit."
+    )
+    rate_limit_burst: int = Field(10, ge=1, le=100_000, description="Requests that a key may send at once.")
+    insecure_public: bool = Field(False, description="Let everybody in who reaches a public address, without keys.")
+    published_address: str | None = Field(
+        None, min_length=1, description="Address that a container's port is published at: judged in place of --host."
+    )
+    tls_cert: Path | None = Field(None, description="Certificate chain for TLS, a PEM file.")
+    tls_key: Path | None = Field(None, description="Private key of the certificate, a PEM file without a password.")
+    cors_origins: str = Field("", description="Origins whose web pages may ask, with commas between.")
     precision: Precision = Field("auto", description="Arithmetic of the models.")
     backend: Backend = Field("auto", description="What runs the models.")
     log_level: LogLevel = Field("info", description="Least severe message that is logged.")
@@ -85,16 +102,34 @@ class Settings(BaseSettings):
 
 
 def load_settings(**flags: Any) -> Settings:
-    """Build the settings from the flags that are not None and the environment.
+    """Build the settings from the flags that are not None, the environment, and a TOML file, the first one wins.
+
+    Args:
+        flags: settings by their names; and ``config``, the file, where it is not the one that ``DPR_CONFIG`` names.
 
     Raises:
-        ConfigError: no index is given, or a setting has a wrong type or is out of range.
+        ConfigError: no index is given, the file cannot be read, or a setting has a wrong type or is out of range.
     """
+    values = {name: value for name, value in flags.items() if value is not None}
+    path = values.pop("config", None) or (Path(file) if (file := os.environ.get(CONFIG_VARIABLE)) else None)
+    if path is not None:
+        variables = {name.upper() for name, value in os.environ.items() if value}
+        from_file = _settings_of(read_toml(path), path)
+        values = {
+            name: v for name, v in from_file.items() if f"{ENVIRONMENT_PREFIX}{name.upper()}" not in variables
+        } | values
     try:
-        return Settings(**{name: value for name, value in flags.items() if value is not None})
+        return Settings(**values)
     except ValidationError as error:
         first = error.errors()[0]
         raise ConfigError(_sentence(str(first["loc"][0]), first["type"], first["msg"])) from None
+
+
+def _settings_of(values: dict[str, Any], path: Path) -> dict[str, Any]:
+    for name in values:
+        if name not in Settings.model_fields:
+            raise ConfigError(f"{path} has the key {name}, which is no setting; docs/operations.md lists them")
+    return values
 
 
 def _sentence(name: str, kind: str, cause: str) -> str:

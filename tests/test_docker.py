@@ -12,6 +12,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from contextlib import nullcontext
 from ipaddress import ip_address
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -21,9 +22,11 @@ import typer
 import yaml
 from typer.core import TyperGroup
 
+from dpr.errors import ConfigError
 from dpr.models.openvino_cache import FOLDER_VARIABLE
 from index_builder import cli as builder_cli
 from service import cli as service_cli
+from service.security.exposure import check_exposure
 from service.settings import Settings, load_settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -141,7 +144,7 @@ def test_both_use_the_default_models(compose: dict[str, Any], stages: dict[str, 
     """A command of one's own replaces the file's, so a model named there would be another one than elsewhere."""
     assert not {"DPR_ENCODER", "DPR_READER"} & environment(stages["service"]).keys()
     for service in compose["services"].values():
-        assert "environment" not in service
+        assert not {"DPR_ENCODER", "DPR_READER"} & service.get("environment", {}).keys()
         assert not {"--encoder", "--reader"} & set(service.get("command", []))
 
 
@@ -168,6 +171,7 @@ def test_the_dependencies_are_those_of_the_project(stages: dict[str, list[Instru
 def test_compose_builds_targets_that_exist(compose: dict[str, Any], stages: dict[str, list[Instruction]]) -> None:
     assert {name: service["build"]["target"] for name, service in compose["services"].items()} == {
         "service": "service",
+        "keys": "service",
         "build": "builder",
     }
     assert all(service["build"]["target"] in stages for service in compose["services"].values())
@@ -175,12 +179,31 @@ def test_compose_builds_targets_that_exist(compose: dict[str, Any], stages: dict
 
 def test_compose_serves_a_read_only_index_to_this_machine_alone(compose: dict[str, Any]) -> None:
     service = compose["services"]["service"]
-    assert service["volumes"] == ["index:/index:ro", "cache:/cache"]
+    assert service["volumes"] == ["index:/index:ro", "cache:/cache", "keys:/keys:ro"]
     assert service["ports"] == ["${BIND_ADDRESS:-127.0.0.1}:${PORT:-8000}:8000"]
     assert "profiles" not in service
 
 
-def test_compose_runs_both_with_as_little_as_they_need(compose: dict[str, Any]) -> None:
+def test_compose_starts_without_keys_only_where_this_machine_alone_can_ask(compose: dict[str, Any]) -> None:
+    """The container listens everywhere; the address that its port is published at decides."""
+    variables = compose["services"]["service"]["environment"]
+    assert {name.removeprefix("DPR_").lower() for name in variables} <= set(Settings.model_fields)
+    for bind_address, is_refused in (("", False), ("0.0.0.0", True), ("127.0.0.1", False)):  # noqa: S104
+        assert variables["DPR_PUBLISHED_ADDRESS"] == "${BIND_ADDRESS:-127.0.0.1}"
+        settings = load_settings(index="/index", host="0.0.0.0", published_address=bind_address or "127.0.0.1")  # noqa: S104
+        with pytest.raises(ConfigError) if is_refused else nullcontext():
+            check_exposure(settings)
+
+
+def test_compose_makes_keys_where_the_service_reads_them(compose: dict[str, Any]) -> None:
+    keys = compose["services"]["keys"]
+    assert keys["profiles"] == ["keys"]
+    assert keys["volumes"] == ["keys:/keys"]
+    assert keys["entrypoint"] == ["dpr-serve", "keys"]
+    assert "keys" in compose["volumes"]
+
+
+def test_compose_runs_all_with_as_little_as_they_need(compose: dict[str, Any]) -> None:
     for service in compose["services"].values():
         assert service["read_only"] is True
         assert service["cap_drop"] == ["ALL"]
@@ -189,7 +212,8 @@ def test_compose_runs_both_with_as_little_as_they_need(compose: dict[str, Any]) 
 
 def test_converted_models_are_kept_on_the_disk(compose: dict[str, Any], stages: dict[str, list[Instruction]]) -> None:
     """They have as many bytes as the models, which /tmp would take from the memory, and are needed at each start."""
-    for service in compose["services"].values():
+    for name in ("service", "build"):
+        service = compose["services"][name]
         stage = stages[service["build"]["target"]]
         folder = environment(stage)[FOLDER_VARIABLE]
         assert f"cache:{folder}" in service["volumes"]

@@ -8,7 +8,10 @@ from service.errors import ErrorResponse
 
 ERRORS: dict[int, tuple[str, str, str, str | None]] = {
     400: ("The body is not JSON", "invalid_json", "the body is not JSON in UTF-8; send one JSON object", None),
+    401: ("No key, or an unknown one", "unauthorized", "this server asks for a key; …", None),
+    403: ("The key's scope is too low", "forbidden", "the key 1f0c… has the scope read, and this needs write; …", None),
     413: ("The body is too large", "body_too_large", "the body is over the limit of 1,048,576 bytes; …", None),
+    429: ("The key asks too often", "rate_limited", "the key 1f0c… may ask 5 times a second, …", None),
     422: ("A field is invalid", "out_of_range", "k is too large; it must be at most 100", "k"),
     500: ("Something unexpected", "internal_error", "an unexpected error happened; report it with …", None),
     502: ("The generator failed, with no reader behind it", "generator_failed", "the generator … failed; …", None),
@@ -18,9 +21,16 @@ ERRORS: dict[int, tuple[str, str, str, str | None]] = {
 """Status to description, and an example's code, message and field."""
 
 
-def documented(*statuses: int, example: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
+Responses = dict[int | str, dict[str, Any]]
+
+
+def documented(*statuses: int, example: dict[str, Any]) -> Responses:
     """Return the ``responses`` of an endpoint: an example of success, and the errors of these statuses."""
-    responses: dict[int | str, dict[str, Any]] = {200: {"content": {"application/json": {"example": example}}}}
+    return {200: {"content": {"application/json": {"example": example}}}, **_errors(*statuses)}
+
+
+def _errors(*statuses: int) -> Responses:
+    responses: Responses = {}
     for status in statuses:
         description, code, message, field = ERRORS[status]
         error = {"error": {"code": code, "message": message, "field": field}}
@@ -30,3 +40,7 @@ def documented(*statuses: int, example: dict[str, Any]) -> dict[int | str, dict[
             "content": {"application/json": {"example": error}},
         }
     return responses
+
+
+GUARDED = _errors(401, 403, 429)
+"""The responses to callers without a key that is good for a route, or who ask too often."""

@@ -9,8 +9,9 @@ from dpr.search.fusion import MISSING_RULES
 from service import examples
 from service.deps import DefaultFusion, EngineOf, SettingsOf
 from service.fusion import fusion_out
-from service.routes.documented import documented
+from service.routes.documented import GUARDED, documented
 from service.schemas import AliveResponse, AnalyzerOut, EncoderOut, InfoResponse, Limits, ReadyResponse, WelcomeResponse
+from service.security.scopes import requires
 
 router = APIRouter(tags=["operations"])
 
@@ -35,7 +36,12 @@ async def readyz(engine: EngineOf) -> ReadyResponse:
     return ReadyResponse(status="ready", generation=engine.ready().index.generation)
 
 
-@router.get("/v1/info", summary="What is served here", responses=documented(503, example=examples.INFO))
+@router.get(
+    "/v1/info",
+    summary="What is served here",
+    dependencies=[requires("read")],
+    responses=GUARDED | documented(503, example=examples.INFO),
+)
 async def info(engine: EngineOf, settings: SettingsOf, fusion: DefaultFusion) -> InfoResponse:
     """Tell the index generation, the models, the retrievers and the limits of requests."""
     qa = engine.ready()

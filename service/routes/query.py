@@ -17,7 +17,7 @@ from service import examples
 from service.deps import DefaultFusion, EngineOf, SettingsOf
 from service.errors import NoReaderError
 from service.fusion import fusion_of, fusion_out, retriever_of, weighing_out
-from service.routes.documented import documented
+from service.routes.documented import GUARDED, documented
 from service.schemas import (
     HitOut,
     QueryRequest,
@@ -29,8 +29,9 @@ from service.schemas import (
     RetrieveResult,
     RetrieveTimings,
 )
+from service.security.scopes import requires
 
-router = APIRouter(prefix="/v1", tags=["questions"])
+router = APIRouter(prefix="/v1", tags=["questions"], dependencies=[requires("read")], responses=GUARDED)
 
 
 @router.post(

@@ -56,7 +56,7 @@ def test_questions_are_documented(openapi: dict[str, Any], path: str) -> None:
     assert operation["summary"]
     assert operation["description"]
     generator = {"502", "504"} if path == "/v1/query" else set()
-    assert set(operation["responses"]) == {"200", "400", "413", "422", "500", "503", *generator}
+    assert set(operation["responses"]) == {"200", "400", "401", "403", "413", "422", "429", "500", "503", *generator}
     for status, response in operation["responses"].items():
         content = response["content"]["application/json"]
         assert content["example"], status

@@ -62,7 +62,7 @@ def test_a_secret_is_a_variable_and_is_not_shown(monkeypatch: pytest.MonkeyPatch
 
 
 def test_every_setting_has_a_flag_and_a_description() -> None:
-    flags = set(inspect.signature(cli.serve).parameters) - {"as_json", "version"}
+    flags = set(inspect.signature(cli.serve).parameters) - {"context", "config", "as_json", "version"}
     assert flags == set(Settings.model_fields) - SECRETS
     assert all(field.description for field in Settings.model_fields.values())
 
@@ -71,5 +71,28 @@ def test_every_default_in_the_help_is_the_real_one() -> None:
     shown = {"host", "port", "precision", "retriever_default", "max_in_flight", "retry_after_s"}
     shown |= {"max_body_bytes", "shutdown_grace_s", "log_level", "generator_timeout_s"}
     for name in shown:
-        [option] = inspect.get_annotations(cli.serve, eval_str=True)[name].__metadata__
+        [option] = inspect.signature(cli.serve).parameters[name].annotation.__metadata__
         assert option.help.endswith(f"[default: {Settings.model_fields[name].default}]"), name
+
+
+def test_a_file_gives_what_neither_flag_nor_environment_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "serve.toml"
+    path.write_text('index = "from-file"\nport = 1\nhost = "::1"\nno_reader = true\n', encoding="utf-8")
+    monkeypatch.setenv("DPR_PORT", "2")
+    monkeypatch.setenv("DPR_KEYS_FILE", "")
+    settings = load_settings(config=path, host="127.0.0.2")
+    assert (settings.index, settings.port, settings.host) == (Path("from-file"), 2, "127.0.0.2")
+    assert (settings.no_reader, settings.keys_file) == (True, None)
+    monkeypatch.setenv("DPR_CONFIG", str(path))
+    assert load_settings().index == Path("from-file")
+
+
+@pytest.mark.parametrize(
+    ("content", "cause"), [("colour = 3", "colour"), ("port = [", "not valid TOML"), ("port = 70000", "--port")]
+)
+def test_a_wrong_file_is_one_sentence(tmp_path: Path, content: str, cause: str) -> None:
+    path = tmp_path / "serve.toml"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(ConfigError, match=cause) as caught:
+        load_settings(config=path, index=Path("x"))
+    assert "\n" not in str(caught.value)
