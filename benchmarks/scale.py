@@ -32,7 +32,7 @@ from rich.table import Table
 from benchmarks.machine import describe_machine
 from benchmarks.synthetic import DIMENSION, TermVectors, make_questions, write_corpus
 from dpr.dense.faiss_index import FlatIndex
-from dpr.dense.kinds import kind_of
+from dpr.dense.index_types import index_type_of
 from dpr.search.open import OpenIndex, open_index
 from dpr.store.generation import read_current
 from dpr.text.registry import analyzer
@@ -108,7 +108,7 @@ def run_step(step: str, *arguments: object) -> Report:
 
 
 def estimate_step(options: argparse.Namespace) -> Report:
-    kind = kind_of(options.kind)
+    kind = index_type_of(options.kind)
     found = survey([str(options.corpus)], analyzer("words"), TermVectors())
     told = estimate(found, kind, measure_speeds(kind, DIMENSION))
     return {

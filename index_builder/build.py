@@ -15,7 +15,8 @@ from dpr.data.intake import UTF8_RULES, ReadRules
 from dpr.data.passages import read_examples
 from dpr.errors import ConfigError, IndexFormatError
 from dpr.search.record import fusion_of_encoder, record_of
-from dpr.store.generation import draft_generation, read_current
+from dpr.store.draft import draft_generation
+from dpr.store.generation import read_current
 from dpr.store.manifest import FORMAT_VERSION, EncoderRecord, FusionRecord, Manifest, Provenance, SourceRecord
 from dpr.store.windows import DEFAULT_WINDOWS, WindowRule
 from dpr.types import Analyzer, Encoder, Progress, no_progress
@@ -144,7 +145,7 @@ def build(
         record, corpus = write_segment(plan, draft, step, progress)
         making = Making(
             options.bm25.weights_records(),
-            EncoderRecord.of(encoder) if encoder else None,
+            EncoderRecord.from_encoder(encoder) if encoder else None,
             provenance_of(options.command, corpus.sources, options.chunk),
             encoder,
             analyzer,

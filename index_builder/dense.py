@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 
-from dpr.dense.kind import IndexKind
-from dpr.dense.kinds import AUTO, EXACT, KINDS, kind_of, listed_kinds
+from dpr.dense.index_type import IndexType
+from dpr.dense.index_types import AUTO, EXACT, INDEX_TYPES, index_type_of, listed_index_types
 from dpr.errors import ConfigError
 from dpr.store.manifest import CurvePoint, DenseRecord
 from dpr.types import FloatArray, Progress, no_progress
@@ -25,7 +25,7 @@ class DenseOptions:
     """How vectors are searched, and where they come from if not from the encoder.
 
     Attributes:
-        kind: the kind of vector index, a name in `dpr.dense.kinds.KINDS`, or ``auto``.
+        kind: the kind of vector index, a name in `dpr.dense.index_types.INDEX_TYPES`, or ``auto``.
         parameters: some of the kind's parameters, by name.
         target_recall: the share of the nearest that the fastest search is to find; for an approximate kind or ``auto``.
         question_sources: sources of questions that the recall is to hold for, too.
@@ -54,8 +54,8 @@ class DenseOptions:
                 raise ConfigError(
                     f"the dense kind {AUTO!r} takes a target_recall, and no parameters; give such as 0.99"
                 )
-        elif self.kind not in KINDS:
-            raise ConfigError(f"unknown kind of vector index {self.kind!r}; choose {listed_kinds()} or {AUTO}")
+        elif self.kind not in INDEX_TYPES:
+            raise ConfigError(f"unknown index type {self.kind!r}; choose {listed_index_types()} or {AUTO}")
         elif self.kinds[0].is_exact and self.target_recall is not None:
             raise ConfigError(
                 f"the dense kind {self.kind!r} finds all, and a target_recall chooses how to search another; name one"
@@ -67,11 +67,11 @@ class DenseOptions:
         return self.kind == AUTO
 
     @property
-    def kinds(self) -> tuple[IndexKind, ...]:
+    def kinds(self) -> tuple[IndexType, ...]:
         """The kind, or all those that one is chosen from."""
         if self.chooses_kind:
-            return tuple(kind for kind in KINDS.values() if kind.is_auto_candidate)
-        return (kind_of(self.kind, self.parameters),)
+            return tuple(kind for kind in INDEX_TYPES.values() if kind.is_auto_candidate)
+        return (index_type_of(self.kind, self.parameters),)
 
     def for_vectors(self, vectors: int) -> DenseOptions:
         """Return the options for so many vectors: few are searched exactly where the kind is chosen."""
@@ -106,7 +106,7 @@ def build_dense(
 
 
 def _fastest(
-    kinds: Sequence[IndexKind], vectors: FloatArray, path: Path, probes: Probes, target_recall: float
+    kinds: Sequence[IndexType], vectors: FloatArray, path: Path, probes: Probes, target_recall: float
 ) -> DenseRecord:
     """Build each kind beside ``path``; leave the file of the fastest there. One kind alone is taken if it can be."""
     exact = probes.point(EXACT.name, EXACT.open(vectors, path), EXACT.parameters)

@@ -11,7 +11,7 @@ import numpy as np
 from dpr.array_files import create_vectors, open_writable_vectors
 from dpr.errors import ModelError
 from dpr.measured import EncodedPassages, MeasuresPassages
-from dpr.store.generation import GenerationDraft
+from dpr.store.draft import GenerationDraft
 from dpr.store.windows import EncodedTexts
 from dpr.types import Encoder, FloatArray, IntArray, Passage, Progress, no_progress
 

@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import psutil
 
-from dpr.dense.kind import BuildSpeed, IndexKind
-from dpr.dense.kinds import KINDS
+from dpr.dense.index_type import BuildSpeed, IndexType
+from dpr.dense.index_types import INDEX_TYPES
 from dpr.errors import ConfigError
 from index_builder.sparse import BLOCK_PASSAGES
 from index_builder.survey import Survey
@@ -68,7 +68,7 @@ class Estimate:
 
 
 def estimate(
-    found: Survey, kind: IndexKind, speeds: Speeds, passages: int | None = None, dimension: int | None = None
+    found: Survey, kind: IndexType, speeds: Speeds, passages: int | None = None, dimension: int | None = None
 ) -> Estimate:
     """Return what an index of such a corpus takes.
 
@@ -116,7 +116,7 @@ def estimate(
     )
 
 
-def disk_of(found: Survey, passages: int, dimension: int | None, kind: IndexKind) -> dict[str, int]:
+def disk_of(found: Survey, passages: int, dimension: int | None, kind: IndexType) -> dict[str, int]:
     """Return the bytes of an index's files: passages, term counts with their weights, vectors, vector index."""
     postings, terms = passages * found.postings, found.vocabulary_of(passages)
     sizes = {
@@ -131,7 +131,7 @@ def disk_of(found: Survey, passages: int, dimension: int | None, kind: IndexKind
     return {name: round(size) for name, size in sizes.items()}
 
 
-def refuse_what_cannot_fit(kind: IndexKind, vectors: int, dimension: int) -> None:
+def refuse_what_cannot_fit(kind: IndexType, vectors: int, dimension: int) -> None:
     """Refuse to build a vector index that this machine has no memory for.
 
     Raises:
@@ -139,7 +139,7 @@ def refuse_what_cannot_fit(kind: IndexKind, vectors: int, dimension: int) -> Non
     """
     needed, free = kind.memory_bytes(vectors, dimension), psutil.virtual_memory().available
     if needed > free:
-        smaller = [other.name for other in KINDS.values() if other.memory_bytes(vectors, dimension) <= free]
+        smaller = [other.name for other in INDEX_TYPES.values() if other.memory_bytes(vectors, dimension) <= free]
         raise ConfigError(
             f"building the dense kind {kind.name!r} over {vectors:,} vectors of {dimension} numbers takes "
             f"{needed / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} GiB are free; choose a kind that fits: "
@@ -147,7 +147,7 @@ def refuse_what_cannot_fit(kind: IndexKind, vectors: int, dimension: int) -> Non
         )
 
 
-def measure_speeds(kind: IndexKind, dimension: int | None) -> Speeds:
+def measure_speeds(kind: IndexType, dimension: int | None) -> Speeds:
     """Measure what this machine does in a second, in a second or two."""
     width = dimension or 384
     vectors = np.random.default_rng(1).standard_normal((4096, width)).astype(np.float32)

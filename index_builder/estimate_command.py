@@ -13,7 +13,7 @@ from rich.table import Table
 from dpr.config import DEFAULT_ENCODER
 from dpr.console import print_json, show_progress
 from dpr.data.intake import ReadRules
-from dpr.dense.kinds import kind_of
+from dpr.dense.index_types import index_type_of
 from dpr.text.registry import analyzer as analyzer_by_name
 from index_builder.options import (
     DEFAULT_KIND,
@@ -68,7 +68,7 @@ def estimate_command(
     from index_builder.windows import check_windows
 
     rules = ReadRules(encoding, skip_bad_rows)
-    kind = kind_of(dense_kind, parse_parameters(dense_parameter or []))
+    kind = index_type_of(dense_kind, parse_parameters(dense_parameter or []))
     rule = parse_windows(windows, window_tokens, window_overlap, no_dense=no_dense)
     with show_progress() as progress:
         loaded = None if no_dense or dimension else load_encoder(encoder, precision, backend)

@@ -10,7 +10,7 @@ import typer
 
 from dpr.data.passages import KINDS as DATA_KINDS
 from dpr.data.rows import listed_formats
-from dpr.dense.kinds import AUTO, EXACT, listed_kinds, listed_parameters
+from dpr.dense.index_types import AUTO, EXACT, listed_index_types, listed_parameters
 from dpr.errors import ConfigError
 from dpr.store.windows import DEFAULT_WINDOWS, WindowRule
 
@@ -65,7 +65,7 @@ AnalyzerName = Annotated[
 DEFAULT_KIND = EXACT.name
 DenseKind = Annotated[
     str,
-    typer.Option(metavar="KIND", help=f"{listed_kinds()}, or {AUTO}: see --target-recall."),
+    typer.Option(metavar="KIND", help=f"{listed_index_types()}, or {AUTO}: see --target-recall."),
 ]
 DenseParameter = Annotated[
     list[str] | None,

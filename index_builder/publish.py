@@ -11,10 +11,10 @@ from dpr.array_files import save_array
 from dpr.durable import make_folder
 from dpr.errors import IndexFormatError
 from dpr.search.resources import IndexParts
-from dpr.sparse.collection import collections_of
+from dpr.sparse.collection import collection_statistics
 from dpr.sparse.counts import TermCounts
 from dpr.sparse.scheme import SCHEMES
-from dpr.store.generation import GenerationDraft
+from dpr.store.draft import GenerationDraft
 from dpr.store.layout import SegmentFiles
 from dpr.store.manifest import (
     FORMAT_VERSION,
@@ -123,7 +123,7 @@ def _collect(
     ]
     save_array(draft.files.id_rank, passages.rank_ids(np.concatenate(gone)))
     counts = [TermCounts.open(member.files.counts) for member in members]
-    collections, terms = collections_of(counts, [member.is_deleted for member in members])
+    collections, terms = collection_statistics(counts, [member.is_deleted for member in members])
     for number, (member, of_segment, collection) in enumerate(zip(members, counts, collections, strict=True)):
         make_folder(draft.files.frequencies(member.record.id).parent)
         save_array(draft.files.frequencies(member.record.id), collection.frequencies)

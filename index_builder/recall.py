@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dpr.dense.faiss_index import FlatIndex
-from dpr.dense.kind import IndexKind
+from dpr.dense.index_type import IndexType
 from dpr.store.manifest import CurvePoint
 from dpr.types import BoolArray, FloatArray, IntArray, VectorIndex
 
@@ -77,7 +77,7 @@ def _mean(is_found: BoolArray, wanted: IntArray) -> float:
     return float(is_found[wanted >= 0].mean()) if (wanted >= 0).any() else 1.0
 
 
-def measured_curve(kind: IndexKind, vectors: FloatArray, path: Path, probes: Probes, target: float) -> list[CurvePoint]:
+def measured_curve(kind: IndexType, vectors: FloatArray, path: Path, probes: Probes, target: float) -> list[CurvePoint]:
     """Return what an index that was built finds at ever wider searches, as far as the first that reaches the target."""
     points = []
     for series in kind.searches(len(vectors)):

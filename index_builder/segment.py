@@ -8,7 +8,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from dpr.array_files import open_vectors
 from dpr.data.intake import UTF8_RULES, ReadRules
 from dpr.errors import DataError
-from dpr.store.generation import GenerationDraft
+from dpr.store.draft import GenerationDraft
 from dpr.store.manifest import DenseRecord, SegmentRecord, SourceRecord
 from dpr.store.passages import PassageStore
 from dpr.store.windows import WindowRule, WindowTexts, open_windows

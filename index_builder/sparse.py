@@ -12,7 +12,7 @@ from dpr.errors import ConfigError
 from dpr.sparse.counts import TermCounts
 from dpr.sparse.merge import merge_counts
 from dpr.sparse.scheme import SCHEMES
-from dpr.store.generation import GenerationDraft
+from dpr.store.draft import GenerationDraft
 from dpr.store.manifest import WeightsRecord
 from dpr.store.passages import PassageStore
 from dpr.types import Analyzer, Progress, no_progress

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, TypeVar
 
-from dpr.store.generation import GenerationDraft
+from dpr.store.draft import GenerationDraft
 from dpr.store.records import decode
 
 if TYPE_CHECKING:

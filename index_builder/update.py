@@ -23,7 +23,8 @@ from dpr.search.open import open_index
 from dpr.search.resources import recorded_kind
 from dpr.sparse.counts import TermCounts
 from dpr.sparse.merge import merge_counts, without
-from dpr.store.generation import GenerationDraft, draft_generation, read_current
+from dpr.store.draft import GenerationDraft, draft_generation
+from dpr.store.generation import read_current
 from dpr.store.layout import SegmentFiles
 from dpr.store.manifest import Manifest, SegmentRecord
 from dpr.store.passages import PassageStore, write_passages

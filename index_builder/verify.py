@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dpr.dense.kinds import EXACT
+from dpr.dense.index_types import EXACT
 from dpr.errors import IndexFormatError
 from dpr.search.open import open_index
 from dpr.search.resources import IndexParts, SegmentParts, recorded_kind

@@ -50,7 +50,7 @@ QUESTION = (
     Row(
         (
             Stage("BM25: terms, postings", ("dpr/text/registry.py", "dpr/sparse/engine.py")),
-            Stage("Dense: vector, nearest vectors", ("dpr/models/encoders.py", "dpr/dense/kinds.py")),
+            Stage("Dense: vector, nearest vectors", ("dpr/models/encoders.py", "dpr/dense/index_types.py")),
         ),
         "TopK: rows and scores of 100 candidates each",
     ),
@@ -97,7 +97,7 @@ PASSAGE = (
         "000001/, manifest",
     ),
     Row((Stage("Check that the index holds what it says", ("index_builder/verify.py",)),), "verified generation"),
-    Row((Stage("Publish by one rename of CURRENT", ("dpr/store/generation.py", "dpr/store/current.py")),)),
+    Row((Stage("Publish by one rename of CURRENT", ("dpr/store/draft.py", "dpr/store/current.py")),)),
 )
 """A passage through ``dpr-index build``, from a source to a published generation."""
 

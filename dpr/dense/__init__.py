@@ -1,1 +1,1 @@
-"""Dense retrieval over passage vectors: exact and FAISS. Passages are never seen here, only vectors."""
+"""Dense retrieval over passage vectors: exact and FAISS. This package works on vectors, never on passages."""

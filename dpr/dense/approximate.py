@@ -1,4 +1,4 @@
-"""Search that FAISS shortens: it proposes rows, and their own vectors decide."""
+"""Approximate search: FAISS proposes rows, and their vectors give the exact scores."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from dpr.topk import no_hits
 from dpr.types import FloatArray, IntArray, RankArray, TopK
 
 EFFORTS = (1, 8, 64, 512)
-"""How far to look, one after the other, for questions that fewer rows than k were found for: most may be deleted.
+"""Search widths, tried in order, for questions with fewer than k rows, because most rows may be deleted.
 
-Where that is not enough, all vectors are compared."""
+If the last one is not enough, all vectors are compared."""
 
 
 class ApproximateIndex(ABC):
-    """An index that may miss rows; the scores of those that it finds are exact."""
+    """An index that may miss rows; the scores of its hits are exact."""
 
     def __init__(self, vectors: FloatArray, id_rank: RankArray | None) -> None:
-        """Search vectors (P, D), mapped or not; ``id_rank`` (P,) orders equal scores, a negative one is deleted.
+        """Search vectors (P, D), mapped or not; ``id_rank`` (P,) orders equal scores; negative: deleted.
 
         Raises:
             IndexFormatError: there is not one id rank for each vector.
@@ -42,52 +42,52 @@ class ApproximateIndex(ABC):
             IndexFormatError: the questions' dimension is not the index's.
             RequestError: k is below 1.
         """
-        asked = checked_questions(questions, self._vectors)
-        top = no_hits(len(asked), k)
-        short, wanted = np.arange(len(asked)), min(k, self._alive_count)
+        questions = checked_questions(questions, self._vectors)
+        top = no_hits(len(questions), k)
+        short, target = np.arange(len(questions)), min(k, self._alive_count)
         for effort in EFFORTS:
-            if len(short) == 0 or wanted == 0:
+            if len(short) == 0 or target == 0:
                 break
-            for place, rows in zip(short, self._propose(asked[short], k, effort), strict=True):
+            for index, rows in zip(short, self._propose(questions[short], k, effort), strict=True):
                 rows = rows[rows >= 0]  # -1 is FAISS's padding
-                scores = inner_products(self._vectors, rows, asked[place])
+                scores = inner_products(self._vectors, rows, questions[index])
                 best_rows, best_scores = self._ordering.first(rows, scores, k)
-                top.rows[place, : len(best_rows)] = best_rows
-                top.scores[place, : len(best_rows)] = best_scores
-            short = short[(top.rows[short, :wanted] < 0).any(axis=1)]
-        if len(short) and wanted:
-            self._search_all(asked, short, k, top)
+                top.rows[index, : len(best_rows)] = best_rows
+                top.scores[index, : len(best_rows)] = best_scores
+            short = short[(top.rows[short, :target] < 0).any(axis=1)]
+        if len(short) and target:
+            self._search_all(questions, short, k, top)
         return top
 
-    def _search_all(self, questions: FloatArray, places: IntArray, k: int, top: TopK) -> None:
-        """Write the exact best of all rows for some questions: many equal vectors can cut a graph into parts."""
-        exact = ExactIndex(self._vectors, self._ordering.id_rank).search(questions[places], k)
-        for place, rows in zip(places, exact.rows, strict=True):
+    def _search_all(self, questions: FloatArray, indexes: IntArray, k: int, top: TopK) -> None:
+        """Write the exact best of all rows for some questions: many equal vectors can disconnect a graph."""
+        exact = ExactIndex(self._vectors, self._ordering.id_rank).search(questions[indexes], k)
+        for index, rows in zip(indexes, exact.rows, strict=True):
             rows = rows[rows >= 0]
-            scores = inner_products(self._vectors, rows, questions[place])
-            top.rows[place, : len(rows)], top.scores[place, : len(rows)] = self._ordering.first(rows, scores, k)
+            scores = inner_products(self._vectors, rows, questions[index])
+            top.rows[index, : len(rows)], top.scores[index, : len(rows)] = self._ordering.first(rows, scores, k)
 
     @abstractmethod
     def _propose(self, questions: FloatArray, k: int, effort: int) -> IntArray:
         """Return rows that may be among the best k of each question, (Q, n), -1 where there are no more.
 
-        ``effort`` is how many times as far as usual to look.
+        ``effort`` multiplies the usual width of the search.
         """
 
 
-def read_faiss(path: Path, flags: int, kind: type[Any], shape: tuple[int, ...]) -> Any:
+def read_faiss(path: Path, flags: int, index_class: type[Any], shape: tuple[int, ...]) -> Any:
     """Return a FAISS index by inner product from a file.
 
     Raises:
-        IndexFormatError: the file is absent, damaged, of another kind, or not of vectors of this shape.
+        IndexFormatError: the file is absent, damaged, of another index type, or of vectors of another shape.
     """
     try:
         index: Any = faiss.read_index(str(path), flags)
     except RuntimeError as error:
         cause = str(error).splitlines()[0]
         raise IndexFormatError(f"{path} cannot be read by FAISS ({cause}); build the index again") from error
-    if not isinstance(index, kind) or index.metric_type != faiss.METRIC_INNER_PRODUCT:
-        raise IndexFormatError(f"{path} is not an {kind.__name__} by inner product; build the index again")
+    if not isinstance(index, index_class) or index.metric_type != faiss.METRIC_INNER_PRODUCT:
+        raise IndexFormatError(f"{path} is not an {index_class.__name__} by inner product; build the index again")
     check_shape(index, shape)
     return index
 
@@ -96,7 +96,7 @@ def check_shape(index: Any, shape: tuple[int, ...]) -> None:
     """Refuse a FAISS index of other vectors.
 
     Raises:
-        IndexFormatError: it is not of as many vectors, or not of their dimension.
+        IndexFormatError: the number of vectors or their dimension differs.
     """
     if (index.ntotal, index.d) != shape:
         raise IndexFormatError(

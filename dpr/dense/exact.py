@@ -36,13 +36,13 @@ class ExactIndex:
             block = self._vectors[start : start + VECTORS_AT_A_TIME].astype(np.float64)
             scores = (doubles @ block.T).astype(np.float32)  # (Q, block)
             rows = np.arange(start, start + len(block))
-            for place in range(len(questions)):
-                is_filled = top.rows[place] >= 0
+            for number in range(len(questions)):
+                is_filled = top.rows[number] >= 0
                 best_rows, best_scores = self._ordering.first(
-                    np.concatenate((top.rows[place][is_filled], rows)),
-                    np.concatenate((top.scores[place][is_filled], scores[place])),
+                    np.concatenate((top.rows[number][is_filled], rows)),
+                    np.concatenate((top.scores[number][is_filled], scores[number])),
                     k,
                 )
-                top.rows[place, : len(best_rows)] = best_rows
-                top.scores[place, : len(best_rows)] = best_scores
+                top.rows[number, : len(best_rows)] = best_rows
+                top.scores[number, : len(best_rows)] = best_scores
         return top

@@ -1,4 +1,4 @@
-"""FAISS over the vectors file itself: exact (flat), and approximate by a graph (HNSW). No vector is stored twice."""
+"""FAISS over the vectors file: exact (flat), and approximate by a graph (HNSW). No vector is stored twice."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from dpr.topk import no_hits
 from dpr.types import FloatArray, IntArray, RankArray, TopK
 
 MARGIN = 16
-"""Candidates beyond the k-th, so that rows of equal scores around the k-th place are all looked at."""
+"""Candidates beyond the k-th, so that all rows with a score equal to the k-th are compared."""
 
 FAISS_PRECISION = 1e-6
-"""How far, as a share of the score, FAISS's float32 sums are taken to be off."""
+"""Assumed error of FAISS's float32 sums, as a share of the score."""
 
 
 class FlatIndex:
     """Exact search: FAISS proposes by its fast matrix product, and the proposed rows are scored one by one."""
 
     def __init__(self, vectors: FloatArray, id_rank: RankArray | None = None) -> None:
-        """Search vectors (P, D) where they lie, mapped or not; ``id_rank`` (P,) orders equal scores.
+        """Search vectors (P, D) without copying them, mapped or not; ``id_rank`` (P,) orders equal scores.
 
         Raises:
             IndexFormatError: there is not one id rank for each vector.
@@ -38,31 +38,30 @@ class FlatIndex:
             IndexFormatError: the questions' dimension is not the index's.
             RequestError: k is below 1.
         """
-        asked = checked_questions(questions, self._vectors)
-        top = no_hits(len(asked), k)
-        open_places, width = np.arange(len(asked)), min(k + MARGIN, len(self._vectors))
-        while len(open_places) and width:
-            proposed = self._propose(asked[open_places], width)
+        questions = checked_questions(questions, self._vectors)
+        top = no_hits(len(questions), k)
+        open_questions, width = np.arange(len(questions)), min(k + MARGIN, len(self._vectors))
+        while len(open_questions) and width:
+            proposals = self._propose(questions[open_questions], width)
             is_settled = [
-                self._settle(asked[place], rows, k, top, int(place))
-                for place, rows in zip(open_places, proposed, strict=True)
+                self._settle(questions[number], rows, k, top, int(number))
+                for number, rows in zip(open_questions, proposals, strict=True)
             ]
-            open_places = open_places[~np.array(is_settled)]
+            open_questions = open_questions[~np.array(is_settled)]
             width = min(2 * width, len(self._vectors))
         return top
 
     def _propose(self, questions: FloatArray, width: int) -> IntArray:
-        _, rows = faiss.knn(questions, self._vectors, width, metric=faiss.METRIC_INNER_PRODUCT)
-        proposed: IntArray = rows  # (Q, width)
-        return proposed
+        rows: IntArray = faiss.knn(questions, self._vectors, width, metric=faiss.METRIC_INNER_PRODUCT)[1]
+        return rows  # (Q, width)
 
-    def _settle(self, question: FloatArray, proposed: IntArray, k: int, top: TopK, place: int) -> bool:
-        """Write the best of the proposed rows; tell whether no row beyond them can be as good as the last."""
-        scores = inner_products(self._vectors, proposed, question)
-        best_rows, best_scores = self._ordering.first(proposed, scores, k)
-        top.rows[place, : len(best_rows)] = best_rows
-        top.scores[place, : len(best_rows)] = best_scores
-        if len(proposed) == len(self._vectors):
+    def _settle(self, question: FloatArray, candidates: IntArray, k: int, top: TopK, number: int) -> bool:
+        """Write the best candidates; return whether no other row can score as high as the last of them."""
+        scores = inner_products(self._vectors, candidates, question)
+        best_rows, best_scores = self._ordering.first(candidates, scores, k)
+        top.rows[number, : len(best_rows)] = best_rows
+        top.scores[number, : len(best_rows)] = best_scores
+        if len(candidates) == len(self._vectors):
             return True
         tolerance = FAISS_PRECISION * np.abs(scores).max()
         return len(best_rows) == k and bool(scores.min() < best_scores[-1] - tolerance)
@@ -78,9 +77,9 @@ class HNSWIndex(ApproximateIndex):
 
         Args:
             vectors: the passage vectors that the graph was built for.
-            graph: the graph; it is given the vectors in place, so both live as long as this index.
-            ef_search: how many candidates a search keeps; at least k are kept.
-            id_rank: the place of each passage's id among the sorted ids, (P,); the row itself without it.
+            graph: the graph; it refers to the vectors, so both live as long as this index.
+            ef_search: the number of candidates of a search; at least k.
+            id_rank: the rank of each passage's id among the sorted ids, (P,); the row itself without it.
 
         Raises:
             IndexFormatError: the graph or the ranks are not of these vectors.
@@ -107,8 +106,8 @@ class HNSWIndex(ApproximateIndex):
         parameters = faiss.SearchParametersHNSW()
         parameters.efSearch = effort * max(self._ef_search, width)
         parameters.sel = self._alive
-        proposed: IntArray = self._graph.search(questions, width, params=parameters)[1]
-        return proposed
+        rows: IntArray = self._graph.search(questions, width, params=parameters)[1]
+        return rows
 
 
 def write_graph(vectors: FloatArray, path: Path, m: int, ef_construction: int) -> None:

@@ -1,7 +1,7 @@
-"""FAISS's inverted file: short codes of the vectors in lists of near ones, of which a search reads a few.
+"""FAISS's inverted file: short codes of the vectors, in lists of near vectors; a search reads a few lists.
 
-A code is read instead of its vector, and the best rows by their codes are then scored by the vectors themselves. So a
-code needs to be good enough to be proposed, not to decide: 4 bits for 4 numbers do.
+The codes propose rows, and the vectors of these rows give the exact scores. So a code may be coarse: 4 bits for 4
+numbers are enough.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from dpr.types import FloatArray, IntArray, RankArray
 ADDED_AT_A_TIME = 65536
 
 LEAST_FOR_CENTROIDS = 16
-"""Vectors that the centroids of a product code need."""
+"""Least number of vectors to learn the centroids of a product code."""
 
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What lists and codes are learned from.
+    """The sample that lists and codes are learned from.
 
     Attributes:
-        vectors: how many vectors, evenly spread, where there are so many.
-        per_list: how many of them a list's centre is learned from at most.
-        rounds: how often the centres are moved.
+        vectors: the number of vectors, evenly spread; fewer if there are fewer.
+        per_list: the most vectors per list.
+        rounds: the number of iterations of k-means.
     """
 
     vectors: int
@@ -43,14 +43,14 @@ class IVFIndex(ApproximateIndex):
     def __init__(
         self, vectors: FloatArray, path: Path, nprobe: int, rerank: int, id_rank: RankArray | None = None
     ) -> None:
-        """Map what ``write_ivf`` wrote over vectors (P, D).
+        """Map the lists that ``write_ivf`` wrote over vectors (P, D).
 
         Args:
-            vectors: the passage vectors that it was built for.
+            vectors: the passage vectors that the lists were built for.
             path: the file.
-            nprobe: how many lists a search reads.
-            rerank: how many rows the codes propose, whose vectors decide; at least twice k are.
-            id_rank: the place of each passage's id among the sorted ids, (P,); the row itself without it.
+            nprobe: the number of lists that a search reads.
+            rerank: the number of rows that the codes propose, at least twice k; their vectors give the scores.
+            id_rank: the rank of each passage's id among the sorted ids, (P,); the row itself without it.
 
         Raises:
             IndexFormatError: the file is absent, damaged, no inverted file, or of other vectors.
@@ -64,8 +64,8 @@ class IVFIndex(ApproximateIndex):
         width = min(max(2 * k, self._rerank), len(self._vectors))
         lists = min(effort * self._nprobe, self._lists.nlist)
         parameters = faiss.SearchParametersIVF(nprobe=lists, sel=self._alive)
-        proposed: IntArray = self._lists.search(questions, width, params=parameters)[1]
-        return proposed
+        rows: IntArray = self._lists.search(questions, width, params=parameters)[1]
+        return rows
 
 
 def write_ivf(vectors: FloatArray, path: Path, factory: str, training: Training) -> None:
@@ -77,7 +77,7 @@ def write_ivf(vectors: FloatArray, path: Path, factory: str, training: Training)
         vectors: the vectors, mapped or not.
         path: the file to write.
         factory: FAISS's name of the lists and their codes: ``IVF100,SQ8``.
-        training: what they are learned from.
+        training: the sample to learn from.
     """
     total, dimension = vectors.shape
     index = faiss.index_factory(dimension, factory, faiss.METRIC_INNER_PRODUCT)
@@ -93,7 +93,7 @@ def write_ivf(vectors: FloatArray, path: Path, factory: str, training: Training)
 
 
 def _sample(vectors: FloatArray, count: int) -> Any:
-    """Return at most ``count`` vectors, evenly spread, and at least as many as centroids need."""
+    """Return at most ``count`` vectors, evenly spread, repeated up to the least number for centroids."""
     rows = np.unique(np.linspace(0, len(vectors) - 1, min(count, len(vectors))).round().astype(np.int64))
     sample = np.ascontiguousarray(vectors[rows], dtype=np.float32)
     return np.resize(sample, (max(LEAST_FOR_CENTROIDS, len(rows)), vectors.shape[1]))

@@ -1,4 +1,4 @@
-"""Candidates to hits: one rule for scores and for the order of equal ones, shared by every vector index."""
+"""Scores of candidates and the order of equal scores: one rule for every vector index."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Ordering:
 def inner_products(vectors: FloatArray, rows: IntArray, question: FloatArray) -> FloatArray:
     """Return the score of each row for a question's vector (D,): summed in float64, rounded to float32, (n,).
 
-    A matrix product sums in an order that depends on the place in the matrix and on the size of the batch. Here equal
-    vectors have equal scores, and a question has the same ones whichever batch it is asked in.
+    A matrix product sums in an order that depends on the position in the matrix and on the size of the batch. Here
+    equal vectors have equal scores, and the scores of a question do not depend on its batch.
     """
     products: FloatArray = np.einsum("nd,d->n", vectors[rows].astype(np.float64), question.astype(np.float64))
     return products.astype(np.float32)
@@ -51,7 +51,7 @@ def checked_questions(questions: FloatArray, vectors: FloatArray) -> FloatArray:
     if questions.ndim != 2 or questions.shape[1] != vectors.shape[1]:
         raise IndexFormatError(
             f"the question vectors have the shape {questions.shape}, but the index holds vectors of dimension "
-            f"{vectors.shape[1]}; ask with the encoder that the index was built with"
+            f"{vectors.shape[1]}; use the encoder that the index was built with"
         )
     return np.ascontiguousarray(questions, dtype=np.float32)
 
@@ -60,8 +60,10 @@ def checked_ordering(id_rank: RankArray | None, vectors: FloatArray) -> Ordering
     """Return the ordering by ``id_rank`` (P,).
 
     Raises:
-        IndexFormatError: there is not one rank for each vector.
+        IndexFormatError: the number of ranks is not that of the vectors.
     """
     if id_rank is not None and id_rank.shape != vectors.shape[:1]:
-        raise IndexFormatError(f"there are {id_rank.shape} id ranks for {len(vectors)} vectors; build the index again")
+        raise IndexFormatError(
+            f"the id ranks have the shape {id_rank.shape}, but there are {len(vectors)} vectors; build the index again"
+        )
     return Ordering(id_rank)

@@ -16,8 +16,8 @@ class SegmentedIndex:
 
         Args:
             indexes: one for each segment.
-            ranks: for each segment, the place of each passage's id among the sorted ids of the collection; negative for
-                a passage that is deleted. They are also what the segment's index orders equal scores by.
+            ranks: for each segment, the rank of each passage's id among the sorted ids of the collection; negative for
+                a deleted passage. The segment's index orders equal scores by the same ranks.
         """
         self._indexes = tuple(indexes)
         self._ranks = tuple(ranks)

@@ -1,4 +1,4 @@
-"""Long passages in windows: vectors are searched, and each passage counts once, by the best of its windows."""
+"""Search over the windows of long passages: each passage is one hit, with the score of its best window."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from dpr.types import FloatArray, IntArray, RankArray, TopK, VectorIndex, Window
 class WindowedIndex:
     """The best passages of an index over the vectors of their windows.
 
-    A passage's score is the highest of its windows'. The result is as exact as the index over the vectors: for an exact
-    one it equals scoring every window.
+    The score of a passage is the highest score of its windows. The result is exact if the index over the vectors is.
     """
 
     def __init__(self, index: VectorIndex, windows: WindowArray) -> None:
@@ -30,8 +29,7 @@ class WindowedIndex:
     def search(self, questions: FloatArray, k: int) -> TopK:
         """Return the k passages whose best window has the highest inner product, for question vectors (Q, D).
 
-        As many windows are fetched as k different passages take: twice k, and twice as many again where that was not
-        enough.
+        The search fetches 2 k windows, and doubles this number until they belong to k different passages.
 
         Raises:
             IndexFormatError: the questions' dimension is not the index's.
@@ -39,31 +37,31 @@ class WindowedIndex:
         """
         top = no_hits(len(questions), k)
         spans: IntArray = np.full((len(questions), k, 2), -1, dtype=np.int64)
-        open_places, width = np.arange(len(questions)), min(2 * k, len(self._windows))
-        while len(open_places):
-            fetched = self._index.search(questions[open_places], width)
-            is_settled = np.zeros(len(open_places), dtype=np.bool_)
-            for number, place in enumerate(open_places):
+        open_questions, width = np.arange(len(questions)), min(2 * k, len(self._windows))
+        while len(open_questions):
+            fetched = self._index.search(questions[open_questions], width)
+            is_settled = np.zeros(len(open_questions), dtype=np.bool_)
+            for number, question in enumerate(open_questions):
                 vectors = fetched.rows[number][fetched.rows[number] >= 0]  # best first
                 first = np.sort(np.unique(self._windows[vectors, 0], return_index=True)[1])[:k]
                 best = vectors[first]  # each passage's best window
-                top.rows[place, : len(best)] = self._windows[best, 0]
-                top.scores[place, : len(best)] = fetched.scores[number, first]
-                spans[place, : len(best)] = np.where(self._is_whole[best, np.newaxis], -1, self._windows[best, 1:])
+                top.rows[question, : len(best)] = self._windows[best, 0]
+                top.scores[question, : len(best)] = fetched.scores[number, first]
+                spans[question, : len(best)] = np.where(self._is_whole[best, np.newaxis], -1, self._windows[best, 1:])
                 is_settled[number] = len(best) == k or len(vectors) < width or width == len(self._windows)
-            open_places = open_places[~is_settled]
+            open_questions = open_questions[~is_settled]
             width = min(2 * width, len(self._windows))
         return TopK(top.rows, top.scores, spans)
 
 
 def window_ranks(id_rank: RankArray, windows: WindowArray) -> IntArray:
-    """Return what orders the windows of equal score, (V,): the rank of the passage's id, then the place in its text.
+    """Return the ranks that order windows of equal score, (V,): by the passage's id rank, then by position in its text.
 
-    ``id_rank`` (P,) is negative for a passage that is deleted, and so are the ranks of its windows.
+    The ranks of a deleted passage's windows are negative, as its ``id_rank`` (P,) is.
     """
     owners = windows[:, 0]
     first = np.searchsorted(owners, owners)  # (V,): the first vector of each vector's passage
-    places = np.arange(len(owners)) - first
+    window_numbers = np.arange(len(owners)) - first
     ranks = id_rank[owners].astype(np.int64)
-    ordered: IntArray = np.where(ranks < 0, -1, ranks * (places.max(initial=0) + 1) + places)
+    ordered: IntArray = np.where(ranks < 0, -1, ranks * (window_numbers.max(initial=0) + 1) + window_numbers)
     return ordered

@@ -9,8 +9,8 @@ import numpy as np
 
 from dpr.array_files import open_array, open_vectors
 from dpr.config import AUTO_COMPUTE, ComputeOptions
-from dpr.dense.kind import IndexKind
-from dpr.dense.kinds import kind_of
+from dpr.dense.index_type import IndexType
+from dpr.dense.index_types import index_type_of
 from dpr.dense.segments import SegmentedIndex
 from dpr.dense.windows import WindowedIndex, window_ranks
 from dpr.errors import ConfigError, IndexFormatError, ModelError, RequestError
@@ -186,14 +186,14 @@ class IndexParts:
         return RankBM25Engine(self.segments[0].counts(), **parameters, id_rank=self.id_rank)
 
 
-def recorded_kind(dense: DenseRecord) -> IndexKind:
+def recorded_kind(dense: DenseRecord) -> IndexType:
     """Return the kind of vector index that is on record, with its parameters.
 
     Raises:
         IndexFormatError: this program does not know it.
     """
     try:
-        return kind_of(dense.kind, dense.parameters)
+        return index_type_of(dense.kind, dense.parameters)
     except ConfigError as error:
         raise IndexFormatError(
             f"this program cannot search the index's vectors ({error}); rebuild with dpr-index build, or use the "

@@ -1,1 +1,1 @@
-"""Sparse retrieval over term counts: BM25 and TF-IDF, exact, compiled. Text is never seen here, only terms."""
+"""Sparse retrieval over term counts: BM25 and TF-IDF, exact, compiled. This package works on terms, never on text."""

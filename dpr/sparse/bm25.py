@@ -11,25 +11,27 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dpr.sparse.collection import Collection, raw_idf
+from dpr.sparse.collection import CollectionStatistics, raw_idf
 from dpr.sparse.counts import TermCounts
 from dpr.types import DoubleArray, FloatArray, Int32Array, IntArray
 
 Saturation = Callable[[DoubleArray, DoubleArray, float], DoubleArray]
 
 
-def okapi_weights(counts: TermCounts, collection: Collection, k1: float, b: float, epsilon: float) -> FloatArray:
+def okapi_weights(
+    counts: TermCounts, collection: CollectionStatistics, k1: float, b: float, epsilon: float
+) -> FloatArray:
     """Return the weight of each posting as in ``rank_bm25.BM25Okapi``, (postings,) float32."""
     return _weigh(counts, collection, okapi_idf(collection, epsilon), okapi_saturation, k1, b)
 
 
-def lucene_weights(counts: TermCounts, collection: Collection, k1: float, b: float) -> FloatArray:
+def lucene_weights(counts: TermCounts, collection: CollectionStatistics, k1: float, b: float) -> FloatArray:
     """Return the weight of each posting in Lucene's form with exact lengths, (postings,) float32."""
     idf = lucene_idf(collection.frequencies, collection.passages)
     return _weigh(counts, collection, idf, lucene_saturation, k1, b)
 
 
-def okapi_idf(collection: Collection, epsilon: float) -> DoubleArray:
+def okapi_idf(collection: CollectionStatistics, epsilon: float) -> DoubleArray:
     """Return log(P - n + ½) - log(n + ½) for a segment's terms in n of the collection's P passages, (T,).
 
     Where that is negative (a term in more than half of the passages) it is ``epsilon`` times the mean over all
@@ -62,7 +64,7 @@ def length_norms(lengths: Int32Array, mean: float, b: float) -> DoubleArray:
 
 
 def _weigh(
-    counts: TermCounts, collection: Collection, idf: DoubleArray, saturation: Saturation, k1: float, b: float
+    counts: TermCounts, collection: CollectionStatistics, idf: DoubleArray, saturation: Saturation, k1: float, b: float
 ) -> FloatArray:
     norms = length_norms(counts.lengths, collection.mean_length, b)
     weights: FloatArray = np.empty(len(counts.rows), dtype=np.float32)

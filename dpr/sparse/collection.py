@@ -1,4 +1,4 @@
-"""What the weight of a term depends on beyond its own passage: how the term fares in all passages that are alive."""
+"""Collection statistics: document frequencies and means over all passages that are not deleted."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from dpr.types import BoolArray, DoubleArray, IntArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Collection:
-    """The statistics of a collection, as one of its segments needs them. Deleted passages are as if never added.
+class CollectionStatistics:
+    """The statistics of a collection that one of its segments needs; deleted passages do not count.
 
     Attributes:
         passages: the number of passages in all segments, P.
-        mean_length: their mean number of terms; 1 where none has any.
-        mean_idf: the mean of `raw_idf` over all terms of the collection; 0 where there are none.
-        frequencies: the number of passages of the collection that have each of the segment's T terms, (T,) int64; 0 for
-            a term that only deleted passages have.
+        mean_length: their mean number of terms; 1 if no passage has a term.
+        mean_idf: the mean of `raw_idf` over all terms of the collection; 0 without terms.
+        frequencies: the document frequency in the collection of each of the segment's T terms, (T,) int64; 0 for a
+            term that only deleted passages have.
     """
 
     passages: int
@@ -30,34 +30,38 @@ class Collection:
     frequencies: IntArray
 
     @classmethod
-    def of(cls, counts: TermCounts) -> Collection:
-        """Return the statistics of a collection of one segment, of which nothing is deleted."""
-        (collection,), _ = collections_of([counts], [None])
+    def from_counts(cls, counts: TermCounts) -> CollectionStatistics:
+        """Return the statistics of a collection of one segment without deleted passages."""
+        (collection,), _ = collection_statistics([counts], [None])
         return collection
 
 
-def collections_of(segments: Sequence[TermCounts], deleted: Sequence[BoolArray | None]) -> tuple[list[Collection], int]:
+def collection_statistics(
+    segments: Sequence[TermCounts], deleted: Sequence[BoolArray | None]
+) -> tuple[list[CollectionStatistics], int]:
     """Return the statistics of a collection for each of its segments, and the number of its different terms.
 
-    ``deleted`` (P,) tells for each segment the passages that are not part of the collection; None: all are.
-
-    They are those of a segment that holds the other passages alone, to the last bit.
+    ``deleted`` (P,) marks the deleted passages of each segment; None: no passage is deleted. The statistics equal those
+    of one segment with the remaining passages, to the last bit.
     """
-    alive = [_alive_frequencies(counts, gone) for counts, gone in zip(segments, deleted, strict=True)]
+    alive = [_alive_frequencies(counts, is_deleted) for counts, is_deleted in zip(segments, deleted, strict=True)]
     vocabulary, numbers = merge_vocabularies([counts.vocabulary for counts in segments])
     frequencies = np.zeros(len(vocabulary), dtype=np.int64)
-    for part, places in zip(alive, numbers, strict=True):
-        frequencies[places] += part
+    for segment_frequencies, numbers_in_collection in zip(alive, numbers, strict=True):
+        frequencies[numbers_in_collection] += segment_frequencies
     lengths = [
-        counts.lengths if gone is None else counts.lengths[~gone]
-        for counts, gone in zip(segments, deleted, strict=True)
+        counts.lengths if is_deleted is None else counts.lengths[~is_deleted]
+        for counts, is_deleted in zip(segments, deleted, strict=True)
     ]
     passages = sum(map(len, lengths))
-    terms = sum(int(part.sum(dtype=np.int64)) for part in lengths)
-    known = frequencies[frequencies > 0]
-    mean_idf = float(raw_idf(known, passages).mean()) if len(known) else 0.0
+    terms = sum(int(segment_lengths.sum(dtype=np.int64)) for segment_lengths in lengths)
+    positive = frequencies[frequencies > 0]
+    mean_idf = float(raw_idf(positive, passages).mean()) if len(positive) else 0.0
     mean_length = terms / passages if terms else 1.0
-    return [Collection(passages, mean_length, mean_idf, frequencies[places]) for places in numbers], len(known)
+    return [
+        CollectionStatistics(passages, mean_length, mean_idf, frequencies[numbers_in_collection])
+        for numbers_in_collection in numbers
+    ], len(positive)
 
 
 def raw_idf(frequencies: IntArray, passages: int) -> DoubleArray:

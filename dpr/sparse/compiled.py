@@ -1,4 +1,4 @@
-"""Compilation of the hot loops, with the machine code kept on disk wherever that is possible."""
+"""Compilation of the hot loops; the machine code is cached on disk where possible."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 def compiled(function: Function) -> Function:
     """Compile a function with Numba when it is first called; it runs without the interpreter lock.
 
-    The machine code is kept in NUMBA_CACHE_DIR, else in the ``__pycache__`` beside the source, else in the user's
+    The machine code is cached in NUMBA_CACHE_DIR, else in the ``__pycache__`` beside the source, else in the user's
     cache folder, so that the next process starts in milliseconds. Where none of them can be written (a container
-    with a read-only file system), each process compiles anew, which takes seconds.
+    with a read-only file system), each process compiles again, which takes seconds.
 
-    Numba sees that a cached function is stale by its own source file only: a compiled function calls other compiled
-    functions of its own file, never of another one.
+    Numba checks only a function's own source file for changes. So a compiled function calls only compiled functions of
+    the same file.
     """
     try:
         return cast("Function", numba.njit(nogil=True, cache=True)(function))
     except RuntimeError:
-        _tell_once()
+        _warn_once()
         return cast("Function", numba.njit(nogil=True)(function))
 
 
@@ -42,5 +42,5 @@ def read_only(array: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
 
 
 @cache
-def _tell_once() -> None:
-    logger.warning("Numba finds no writable folder to keep machine code in; set NUMBA_CACHE_DIR to start faster")
+def _warn_once() -> None:
+    logger.warning("Numba has no writable folder to cache machine code in; set NUMBA_CACHE_DIR to start faster")

@@ -1,4 +1,4 @@
-"""How often each term comes in each passage: what every sparse scheme is computed from."""
+"""Term frequencies: how often each term occurs in each passage. Every sparse scheme is computed from them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FILES: dict[str, type[np.generic]] = {
     "counts": np.int32,
     "lengths": np.int32,
 }
-"""The files of saved counts, each ``NAME.npy``, one-dimensional, of the type told here."""
+"""The files of saved counts, each ``NAME.npy``, one-dimensional, of this type."""
 
 POSTINGS_AT_A_TIME = 1 << 20
 
@@ -39,7 +39,7 @@ class PostingBlock:
         span: where the postings are in ``TermCounts.rows`` and ``TermCounts.counts``.
         terms: the term of each posting, int64.
         rows: the passage of each posting, int32.
-        counts: how often the term comes in the passage, float64.
+        counts: the term frequency of each posting, float64.
     """
 
     span: slice
@@ -56,7 +56,7 @@ class TermCounts:
         vocabulary: the T terms.
         indptr: where each term's postings start, and where the last one's end, (T + 1,) int64.
         rows: the passage of each posting, int32.
-        counts: how often the term comes in the passage, int32, at least 1.
+        counts: the term frequency of each posting, int32, at least 1.
         lengths: the number of terms of each passage, repeats included, (P,) int32.
     """
 
@@ -68,9 +68,9 @@ class TermCounts:
 
     @classmethod
     def build(cls, documents: Iterable[Sequence[str]]) -> TermCounts:
-        """Count the terms of passages, each given as its terms in any order, row by row.
+        """Count the terms of passages, row by row; a document is the list of its terms, in any order.
 
-        The documents are read once, as a stream. Beside the result (8 bytes a posting) the work holds 4 bytes for
+        The documents are read once, as a stream. Beside the result (8 bytes a posting) this takes 4 bytes of memory for
         each term of each document and one dictionary of the different terms.
         """
         numbers: defaultdict[str, int] = defaultdict()
@@ -84,11 +84,11 @@ class TermCounts:
         del numbers
         per_passage = np.array(lengths, dtype=np.int32)
         postings = _invert(np.frombuffer(tokens, dtype=np.int32), per_passage, numbers_in_order)
-        return cls(Vocabulary.of(terms), *postings, lengths=per_passage)
+        return cls(Vocabulary.from_terms(terms), *postings, lengths=per_passage)
 
     @property
     def document_frequencies(self) -> IntArray:
-        """The number of passages that have each term, (T,) int64."""
+        """The document frequency of each term, (T,) int64."""
         return np.diff(self.indptr)
 
     def blocks(self) -> Iterator[PostingBlock]:
@@ -104,7 +104,7 @@ class TermCounts:
             )
 
     def save(self, folder: Path) -> None:
-        """Write the counts as the plain files ``FILES`` of a folder, which is made where it is absent."""
+        """Write the counts as the plain files ``FILES`` of a folder, which is created if it does not exist."""
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in self._arrays().items():
             np.save(file_of(folder, name), content, allow_pickle=False)
@@ -136,7 +136,7 @@ class TermCounts:
 
 
 def file_of(folder: Path, name: str) -> Path:
-    """Return the file of a name in ``FILES``, in the folder of saved counts."""
+    """Return the path of a file in ``FILES``."""
     return folder / f"{name}.npy"
 
 
@@ -198,8 +198,9 @@ def _check_offsets(folder: Path, name: str, offsets: IntArray, into: str, length
         )
 
 
-def _check_equal(folder: Path, name: str, length: int, other: str, other_length: int) -> None:
-    if length != other_length:
+def _check_equal(folder: Path, name: str, length: int, compared_name: str, compared_length: int) -> None:
+    if length != compared_length:
         raise IndexFormatError(
-            f"{file_of(folder, name)} has {length} entries, but {other}.npy has {other_length}; build the index again"
+            f"{file_of(folder, name)} has {length} entries, but {compared_name}.npy has {compared_length}; "
+            "build the index again"
         )

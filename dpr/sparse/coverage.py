@@ -1,4 +1,4 @@
-"""How much of a question a passage covers: the share of the weight of the question's terms that the passage has."""
+"""Coverage: the share of a question's terms, weighted by idf, that a passage contains."""
 
 from __future__ import annotations
 
@@ -20,41 +20,43 @@ def coverage(
     frequencies: Sequence[IntArray],
     passages: int,
 ) -> DoubleArray:
-    """Return how much of each question its passage covers, (Q,), from 0 for nothing to 1 for every term.
+    """Return the coverage of each question by its passage, (Q,), from 0 for no term to 1 for every term.
 
     The coverage of a question q by a passage p is Σ idf(t) over the terms t of q that p has, divided by Σ idf(t) over
     all terms of q, repeats not counted. idf(t) = ln(1 + (P - n + ½) / (n + ½)) for a term that n of the P passages
-    have (`lucene_idf`): a term that no passage has weighs most, and a word of every passage next to nothing.
+    have (`lucene_idf`): a term that no passage has weighs most, a term of every passage almost nothing.
 
     Args:
         questions: the terms of Q questions.
-        rows: a passage for each question, (Q,); -1 for none, which covers nothing.
+        rows: a passage for each question, (Q,); -1 for none, whose coverage is 0.
         counts: the term counts of each segment; a row counts through the segments.
-        frequencies: for each segment, in how many passages of the collection its terms come.
-        passages: how many passages the collection has, deleted ones not counted.
+        frequencies: for each segment, the document frequencies of its terms in the collection.
+        passages: the number of passages of the collection, deleted ones not counted.
     """
     terms = sorted(set(chain.from_iterable(questions)))
     number_of = {term: number for number, term in enumerate(terms)}
-    in_segments, document_frequencies = frequencies_of(terms, [part.vocabulary for part in counts], frequencies)
+    in_segments, document_frequencies = frequencies_of(
+        terms, [segment_counts.vocabulary for segment_counts in counts], frequencies
+    )
     idf = lucene_idf(document_frequencies, passages)
-    ends = np.cumsum([len(part.lengths) for part in counts])
+    ends = np.cumsum([len(segment_counts.lengths) for segment_counts in counts])
     shares = np.zeros(len(questions))
-    for place, (question, row) in enumerate(zip(questions, rows.tolist(), strict=True)):
+    for number, (question, row) in enumerate(zip(questions, rows.tolist(), strict=True)):
         if row >= 0 and question:
             numbers = np.unique([number_of[term] for term in question])
             segment = int(np.searchsorted(ends, row, side="right"))
             first = int(ends[segment]) - len(counts[segment].lengths)
             is_there = _has(counts[segment], in_segments[segment, numbers], row - first)
-            shares[place] = idf[numbers[is_there]].sum() / idf[numbers].sum()
+            shares[number] = idf[numbers[is_there]].sum() / idf[numbers].sum()
     return shares
 
 
 def _has(counts: TermCounts, terms: IntArray, row: int) -> BoolArray:
-    """Tell which terms, by their numbers in a segment or -1, a passage of it has, (terms,)."""
+    """Return which terms a passage of a segment has, (terms,); a term is its number in the segment, or -1."""
     is_there = np.zeros(len(terms), dtype=np.bool_)
-    for place, term in enumerate(terms.tolist()):
+    for number, term in enumerate(terms.tolist()):
         if term >= 0:
             postings = counts.rows[counts.indptr[term] : counts.indptr[term + 1]]
             posting = int(np.searchsorted(postings, row))
-            is_there[place] = posting < len(postings) and postings[posting] == row
+            is_there[number] = posting < len(postings) and postings[posting] == row
     return is_there

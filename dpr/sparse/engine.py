@@ -21,19 +21,19 @@ from dpr.topk import merge_top_k, no_hits
 from dpr.types import DoubleArray, FloatArray, Int32Array, IntArray, RankArray, TopK
 
 QUESTIONS_AT_A_TIME = 16
-"""Questions that a thread takes at a time: enough to make the handing out cheap, few enough to finish together."""
+"""Questions that a thread takes at a time: enough for little overhead, few enough that all threads finish together."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SparseSegment:
-    """A part of a collection, ready to be searched.
+    """A segment of a collection, ready to be searched.
 
     Attributes:
         counts: the term counts of its P passages.
         weights: the weight of each posting, (postings,) float32; never the negative zero.
-        frequencies: in how many passages of the whole collection each term comes, (T,).
-        id_rank: the place of each passage's id among the sorted ids of the collection, (P,) int32, different for each;
-            negative for a passage that is deleted. None: the rows themselves.
+        frequencies: the document frequency of each term in the whole collection, (T,).
+        id_rank: the rank of each passage's id among the sorted ids of the collection, (P,) int32, all different;
+            negative for a deleted passage. None: the rows themselves.
     """
 
     counts: TermCounts
@@ -60,8 +60,8 @@ class SparseSegment:
 class SparseEngine:
     """Exact search by a scheme's weights; it may be used from many threads at once.
 
-    The arrays are used where they are: memory-mapped files are read as the questions need them. A row counts through
-    the segments in their order.
+    The arrays are not copied: memory-mapped files are read as the questions need them. A row counts through the
+    segments in their order.
     """
 
     def __init__(
@@ -74,10 +74,10 @@ class SparseEngine:
         """Search segments by the weights that ``SCHEMES[scheme]`` gave for them.
 
         Args:
-            segments: the collection, in parts.
+            segments: the segments of the collection.
             scheme: a key of ``SCHEMES``.
-            passages: how many passages of the collection are not deleted; all of them by default.
-            threads: how many threads share a batch of questions; by default one for each usable core.
+            passages: the number of passages that are not deleted; all of them by default.
+            threads: the number of threads for a batch of questions; by default one for each usable core.
 
         Raises:
             ConfigError: the scheme is unknown.
@@ -92,25 +92,25 @@ class SparseEngine:
         self._postings = [_postings(segment) for segment in self._segments]
 
     def search(self, questions: Sequence[Sequence[str]], k: int) -> TopK:
-        """Return the k best rows for each question, given as its terms; a hit shares at least one of them.
+        """Return the k best rows for each question, a list of terms; a hit shares at least one of them.
 
-        Equal scores are ordered by id rank, also where they decide which row is the k-th.
+        Equal scores are ordered by id rank, also at the k-th row.
 
         Raises:
             RequestError: k is below 1.
         """
-        terms = QuestionTerms.of(
+        terms = QuestionTerms.from_questions(
             questions,
             [segment.counts.vocabulary for segment in self._segments],
             [segment.frequencies for segment in self._segments],
         )
         factors = self._scheme.factors(terms, self._passages)
-        found = [no_hits(len(questions), k) for _ in self._segments]
-        asked = [_of_segment(terms, factors, number) for number in range(len(self._segments))]
+        results = [no_hits(len(questions), k) for _ in self._segments]
+        segment_questions = [_of_segment(terms, factors, number) for number in range(len(self._segments))]
 
         def search_from(first: int) -> None:
             last = min(first + QUESTIONS_AT_A_TIME, len(questions))
-            for postings, of_segment, top in zip(self._postings, asked, found, strict=True):
+            for postings, of_segment, top in zip(self._postings, segment_questions, results, strict=True):
                 hits = kernel.Hits(top.rows, top.scores)
                 kernel.search(postings, of_segment, first, last, self._scores_of_thread(postings), hits)
 
@@ -121,9 +121,9 @@ class SparseEngine:
         else:
             with ThreadPoolExecutor(min(self._threads, len(starts))) as pool:
                 list(pool.map(search_from, starts))
-        if len(found) > 1:
-            return merge_top_k(found, [postings.id_rank for postings in self._postings])
-        return found[0] if found else no_hits(len(questions), k)
+        if len(results) > 1:
+            return merge_top_k(results, [postings.id_rank for postings in self._postings])
+        return results[0] if results else no_hits(len(questions), k)
 
     def frequencies(self, terms: Sequence[str]) -> IntArray:
         """Return the document frequency of each term in the whole collection, (terms,)."""
@@ -134,23 +134,26 @@ class SparseEngine:
         )[1]
 
     def coverage(self, questions: Sequence[Sequence[str]], rows: IntArray) -> DoubleArray:
-        """Return how much of each question, given as its terms, the passage of its row covers, (Q,)."""
-        counts, frequencies = [part.counts for part in self._segments], [part.frequencies for part in self._segments]
+        """Return the coverage of each question, a list of terms, by the passage of its row, (Q,)."""
+        counts, frequencies = (
+            [segment.counts for segment in self._segments],
+            [segment.frequencies for segment in self._segments],
+        )
         return coverage(questions, rows, counts, frequencies, self._passages)
 
     def _scores_of_thread(self, postings: kernel.Postings) -> FloatArray:
-        """Return this thread's working memory: getting it from the system anew costs half a search of rare terms."""
+        """Return this thread's score buffer: allocating one takes half as long as a search of rare terms."""
         if not hasattr(self._memory, "scores"):
             self._memory.scores = {}
-        kept: dict[int, FloatArray] = self._memory.scores
+        buffers: dict[int, FloatArray] = self._memory.scores
         passages = min(len(postings.id_rank), kernel.BLOCK)
-        if passages not in kept:
-            kept[passages] = kernel.untouched_scores(passages)
-        return kept[passages]
+        if passages not in buffers:
+            buffers[passages] = kernel.untouched_scores(passages)
+        return buffers[passages]
 
 
 def _of_segment(terms: QuestionTerms, factors: FloatArray, segment: int) -> kernel.Questions:
-    """Return the questions with the terms that a segment has."""
+    """Return the questions with only the terms of one segment."""
     numbers = terms.numbers[segment]
     is_there = numbers >= 0
     before = np.concatenate(([0], np.cumsum(is_there)))
@@ -159,12 +162,14 @@ def _of_segment(terms: QuestionTerms, factors: FloatArray, segment: int) -> kern
 
 def _postings(segment: SparseSegment) -> kernel.Postings:
     counts, weights = segment.counts, segment.weights
-    for name, found, wanted in (
+    for name, shape, expected in (
         ("weights", weights.shape, counts.rows.shape),
         ("frequencies", segment.frequencies.shape, (len(counts.vocabulary),)),
     ):
-        if found != wanted:
-            raise IndexFormatError(f"there are {found} {name} for {wanted} of the counts; build the index again")
+        if shape != expected:
+            raise IndexFormatError(
+                f"the {name} have the shape {shape}, but the counts need {expected}; build the index again"
+            )
     return kernel.Postings(
         read_only(counts.indptr).view(np.uint64),
         read_only(counts.rows).view(np.uint32),
@@ -177,10 +182,12 @@ def rank_of_rows(id_rank: RankArray | None, passages: int) -> Int32Array:
     """Return the rank of each row as int32, (P,): ``id_rank``, or the rows themselves without it.
 
     Raises:
-        IndexFormatError: there is not one rank for each passage.
+        IndexFormatError: the number of ranks is not that of the passages.
     """
     if id_rank is None:
         return np.arange(passages, dtype=np.int32)
     if id_rank.shape != (passages,):
-        raise IndexFormatError(f"there are {id_rank.shape} id ranks for {passages} passages; build the index again")
+        raise IndexFormatError(
+            f"the id ranks have the shape {id_rank.shape}, but there are {passages} passages; build the index again"
+        )
     return np.ascontiguousarray(id_rank, dtype=np.int32)

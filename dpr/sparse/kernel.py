@@ -1,7 +1,7 @@
 """The compiled search: exact top-k by accumulating the postings of each question's terms.
 
-Passages are taken in blocks whose scores stay in the cache. In a block, the postings of each term are added to a
-dense array of scores; the k best so far are kept in a heap whose worst member is the bar that a score must reach, and
+Passages are processed in blocks whose scores stay in the cache. In a block, the postings of each term are added to a
+dense array of scores; the k best so far are kept in a heap whose worst entry is the bar that a score must reach, and
 most scores fail that bar in a loop that the compiler turns into vector instructions.
 
 Rows and positions are unsigned throughout: for a signed index, Numba adds the test and the sum that let Python count
@@ -53,7 +53,7 @@ class Questions(NamedTuple):
 
 
 class Heap(NamedTuple):
-    """The best rows so far, the worst of them first; the first ``size`` places of each array are filled."""
+    """The best rows so far, the worst of them first; the first ``size`` slots of each array are filled."""
 
     scores: FloatArray
     ranks: Int32Array
@@ -75,7 +75,7 @@ class Spans(NamedTuple):
 
 
 def untouched_scores(passages: int) -> FloatArray:
-    """Return the scores that ``search`` works on; a thread may use them again for search after search."""
+    """Return a score buffer for ``search``; a thread may reuse it for the next search."""
     lanes = -(-min(BLOCK, passages) // LANE)
     return np.full(lanes * LANE, UNTOUCHED)
 
@@ -91,7 +91,7 @@ def search(
 ) -> None:
     """Write the best rows and scores of questions ``first`` to ``last`` - 1 into ``hits``, best first.
 
-    Places without a hit are left as they are; ``scores`` are untouched before and after.
+    Slots without a hit stay as they are; ``scores`` are untouched before and after.
     """
     passages = len(postings.id_rank)
     k = min(passages, hits.rows.shape[1])
@@ -148,14 +148,14 @@ def _scan(id_rank: Int32Array, scores: FloatArray, base: int, heap: Heap, size: 
     bar = heap.scores[0] if size == len(heap.scores) else np.float32(-np.inf)
     for start in range(0, len(scores), LANE):
         above = np.int32(0)
-        for place in range(LANE):
-            above += np.int32(scores[np.uint64(start + place)] >= bar)
+        for index in range(LANE):
+            above += np.int32(scores[np.uint64(start + index)] >= bar)
         if above == 0:
             continue
-        for place in range(start, start + LANE):
-            score = scores[place]
+        for index in range(start, start + LANE):
+            score = scores[index]
             if score >= bar and not _is_untouched(score):
-                size = _offer(heap, size, score, id_rank[base + place], base + place)
+                size = _offer(heap, size, score, id_rank[base + index], base + index)
                 bar = heap.scores[0] if size == len(heap.scores) else bar
     scores[:] = UNTOUCHED
     return size
@@ -163,7 +163,7 @@ def _scan(id_rank: Int32Array, scores: FloatArray, base: int, heap: Heap, size: 
 
 @compiled
 def _revisit(postings: Postings, spans: Spans, scores: FloatArray, base: np.uint32, heap: Heap, size: int) -> int:
-    """Do what ``_scan`` does by following the postings once more."""
+    """Do the same as ``_scan`` by following the postings again."""
     for term in range(len(spans.heads)):
         for position in range(spans.heads[term], spans.stops[term]):
             row = postings.rows[position]
@@ -186,11 +186,11 @@ def _offer(heap: Heap, size: int, score: np.float32, rank: np.int32, row: int) -
     if rank < 0:
         return size
     if size < len(heap.scores):
-        place = size
-        while place > 0 and _is_worse(score, rank, heap.scores[(place - 1) // 2], heap.ranks[(place - 1) // 2]):
-            _move(heap, (place - 1) // 2, place)
-            place = (place - 1) // 2
-        heap.scores[place], heap.ranks[place], heap.rows[place] = score, rank, row
+        slot = size
+        while slot > 0 and _is_worse(score, rank, heap.scores[(slot - 1) // 2], heap.ranks[(slot - 1) // 2]):
+            _move(heap, (slot - 1) // 2, slot)
+            slot = (slot - 1) // 2
+        heap.scores[slot], heap.ranks[slot], heap.rows[slot] = score, rank, row
         return size + 1
     if _is_worse(heap.scores[0], heap.ranks[0], score, rank):
         _replace_worst(heap, size, score, rank, row)
@@ -199,7 +199,7 @@ def _offer(heap: Heap, size: int, score: np.float32, rank: np.int32, row: int) -
 
 @compiled
 def _replace_worst(heap: Heap, size: int, score: np.float32, rank: np.int32, row: int) -> None:
-    place, child = 0, 1
+    slot, child = 0, 1
     while child < size:
         if child + 1 < size and _is_worse(
             heap.scores[child + 1], heap.ranks[child + 1], heap.scores[child], heap.ranks[child]
@@ -207,9 +207,9 @@ def _replace_worst(heap: Heap, size: int, score: np.float32, rank: np.int32, row
             child += 1
         if not _is_worse(heap.scores[child], heap.ranks[child], score, rank):
             break
-        _move(heap, child, place)
-        place, child = child, 2 * child + 1
-    heap.scores[place], heap.ranks[place], heap.rows[place] = score, rank, row
+        _move(heap, child, slot)
+        slot, child = child, 2 * child + 1
+    heap.scores[slot], heap.ranks[slot], heap.rows[slot] = score, rank, row
 
 
 @compiled
@@ -224,8 +224,8 @@ def _is_worse(score: np.float32, rank: np.int32, other_score: np.float32, other_
 
 
 @compiled
-def _drain(heap: Heap, size: int, found_rows: IntArray, found_scores: FloatArray) -> None:
-    """Empty the heap into arrays, from the last place to the first."""
-    for place in range(size - 1, -1, -1):
-        found_rows[place], found_scores[place] = heap.rows[0], heap.scores[0]
-        _replace_worst(heap, place, heap.scores[place], heap.ranks[place], heap.rows[place])
+def _drain(heap: Heap, size: int, best_rows: IntArray, best_scores: FloatArray) -> None:
+    """Empty the heap into arrays, from the last slot to the first."""
+    for slot in range(size - 1, -1, -1):
+        best_rows[slot], best_scores[slot] = heap.rows[0], heap.scores[0]
+        _replace_worst(heap, slot, heap.scores[slot], heap.ranks[slot], heap.rows[slot])

@@ -1,9 +1,10 @@
-"""Term counts of blocks of passages to the counts of all of them, on disk, in memory that does not grow with them."""
+"""Merge the term counts of blocks of passages on disk, in memory that does not grow with the passages."""
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Sequence
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +17,19 @@ from dpr.sparse.vocabulary import Vocabulary
 from dpr.types import BoolArray, IntArray
 
 POSTINGS_AT_A_TIME = 1 << 22
-"""Postings that are put in order in memory before they are written."""
+"""Postings that are sorted in memory before they are written."""
 
 
 def merge_counts(blocks: Sequence[TermCounts], folder: Path) -> TermCounts:
-    """Write the counts of the passages of all blocks, in their order, into a folder; return them as they are served.
+    """Write the counts of the passages of all blocks, in their order, into a folder; return them memory-mapped.
 
-    The files are those that ``TermCounts.build`` over all passages would give, to the last byte.
+    The files equal those of ``TermCounts.build`` over all passages, to the last byte.
     """
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary, numbers = merge_vocabularies([block.vocabulary for block in blocks])
     frequencies = np.zeros(len(vocabulary), dtype=np.int64)
-    for block, places in zip(blocks, numbers, strict=True):
-        frequencies[places] += block.document_frequencies
+    for block, merged_numbers in zip(blocks, numbers, strict=True):
+        frequencies[merged_numbers] += block.document_frequencies
     indptr = np.concatenate(([0], np.cumsum(frequencies)))
     lengths = np.concatenate([block.lengths for block in blocks]) if blocks else np.empty(0, dtype=np.int32)
     for name, content in (
@@ -43,16 +44,16 @@ def merge_counts(blocks: Sequence[TermCounts], folder: Path) -> TermCounts:
 
 
 def without(counts: TermCounts, is_deleted: BoolArray) -> TermCounts:
-    """Return the counts of the passages that are not deleted, (P,), as if there had never been others; in memory."""
+    """Return the counts of the passages that are not deleted, in memory; ``is_deleted`` is (P,)."""
     is_kept = ~is_deleted[counts.rows]
     before = np.concatenate(([0], np.cumsum(is_kept)))
     frequencies = before[counts.indptr[1:]] - before[counts.indptr[:-1]]
-    is_known = frequencies > 0
-    names = (term for term, known in zip(counts.vocabulary, is_known.tolist(), strict=True) if known)
+    is_used = frequencies > 0
+    names = compress(counts.vocabulary, is_used.tolist())
     new_rows = (np.cumsum(~is_deleted) - 1).astype(np.int32)
     return TermCounts(
-        Vocabulary.of(names),
-        np.concatenate(([0], np.cumsum(frequencies[is_known]))),
+        Vocabulary.from_terms(names),
+        np.concatenate(([0], np.cumsum(frequencies[is_used]))),
         new_rows[counts.rows[is_kept]],
         counts.counts[is_kept],
         counts.lengths[~is_deleted],
@@ -60,28 +61,28 @@ def without(counts: TermCounts, is_deleted: BoolArray) -> TermCounts:
 
 
 def merge_vocabularies(vocabularies: Sequence[Vocabulary]) -> tuple[Vocabulary, list[IntArray]]:
-    """Return the terms of all vocabularies, and for each of these the numbers that its terms have there."""
+    """Return the merged vocabulary, and for each vocabulary the numbers of its terms in the merged one."""
     if len(vocabularies) == 1:
         return vocabularies[0], [np.arange(len(vocabularies[0]))]
     numbers: list[IntArray] = [np.empty(len(vocabulary), dtype=np.int64) for vocabulary in vocabularies]
-    merged = Vocabulary.of(_distinct(vocabularies, numbers))
+    merged = Vocabulary.from_terms(_distinct(vocabularies, numbers))
     return merged, numbers
 
 
 def _distinct(vocabularies: Sequence[Vocabulary], numbers: Sequence[IntArray]) -> Iterator[str]:
-    """Yield each term once, in order, and note its number with all vocabularies that have it."""
+    """Yield each term once, in order, and write its number for every vocabulary that has it."""
     last, number = None, -1
-    for term, source, place in heapq.merge(*(_placed(*item) for item in enumerate(vocabularies))):
+    for term, source, position in heapq.merge(*(_numbered_terms(*item) for item in enumerate(vocabularies))):
         if term != last:
             number += 1
             last = term
             yield term
-        numbers[source][place] = number
+        numbers[source][position] = number
 
 
-def _placed(source: int, vocabulary: Vocabulary) -> Iterator[tuple[str, int, int]]:
-    for place, term in enumerate(vocabulary):
-        yield term, source, place
+def _numbered_terms(source: int, vocabulary: Vocabulary) -> Iterator[tuple[str, int, int]]:
+    for position, term in enumerate(vocabulary):
+        yield term, source, position
 
 
 def _created(folder: Path, name: str, indptr: IntArray) -> npt.NDArray[Any]:
@@ -95,23 +96,23 @@ def _write_postings(
     rows: npt.NDArray[Any],
     counts: npt.NDArray[Any],
 ) -> None:
-    """Write the postings of some terms at a time: of each block, theirs lie together, and so they do in the result."""
+    """Write the postings of a range of terms at a time: they are contiguous in each block and in the result."""
     first_rows = np.cumsum([0, *(len(block.lengths) for block in blocks)])
     first = 0
     while first < len(indptr) - 1:
         last = max(first + 1, int(np.searchsorted(indptr, indptr[first] + POSTINGS_AT_A_TIME, side="right")) - 1)
         heads = indptr[first:last].copy()
-        for block, places, offset in zip(blocks, numbers, first_rows.tolist(), strict=False):
-            begin, end = np.searchsorted(places, (first, last)).tolist()
-            part = slice(int(block.indptr[begin]), int(block.indptr[end]))
+        for block, merged_numbers, offset in zip(blocks, numbers, first_rows.tolist(), strict=False):
+            begin, end = np.searchsorted(merged_numbers, (first, last)).tolist()
+            span = slice(int(block.indptr[begin]), int(block.indptr[end]))
             sizes = np.diff(block.indptr[begin : end + 1])
             starts = np.cumsum(sizes) - sizes
-            at = places[begin:end] - first
-            targets = np.repeat(heads[at] - starts, sizes) + np.arange(part.stop - part.start)
-            rows[targets] = block.rows[part] + np.int32(offset)
-            counts[targets] = block.counts[part]
+            at = merged_numbers[begin:end] - first
+            targets = np.repeat(heads[at] - starts, sizes) + np.arange(span.stop - span.start)
+            rows[targets] = block.rows[span] + np.int32(offset)
+            counts[targets] = block.counts[span]
             heads[at] += sizes
         first = last
-    for written in (rows, counts):
-        if isinstance(written, np.memmap):
-            written.flush()
+    for array in (rows, counts):
+        if isinstance(array, np.memmap):
+            array.flush()

@@ -1,4 +1,4 @@
-"""A batch of questions as the numbers of their known terms."""
+"""The terms of a batch of questions, as numbers in the vocabularies of the segments."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from dpr.types import IntArray
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QuestionTerms:
-    """The different known terms of Q questions, question by question, the rarest first.
+    """The different terms of Q questions that the collection has, question by question, the rarest first.
 
-    They weigh most, so the bar is soon high for the passages that have only the others. Terms in equally many passages
-    come in the order of their UTF-8 bytes.
+    The rarest weigh most: after them, few passages with only the other terms reach the bar. Terms of equal document
+    frequency are in the order of their UTF-8 bytes.
 
     Attributes:
         starts: where each question's terms start, and where the last one's end, (Q + 1,) int64.
-        numbers: the number of each term in each of S vocabularies, (S, terms) int64; -1 where it is not in there.
-        frequencies: in how many passages each term comes, int64, at least 1.
-        repeats: how often it comes in its question, int64.
+        numbers: the number of each term in each of S vocabularies, (S, terms) int64; -1 if the vocabulary lacks it.
+        frequencies: the document frequency of each term, int64, at least 1.
+        repeats: the term frequency in its question, int64.
     """
 
     starts: IntArray
@@ -32,30 +32,30 @@ class QuestionTerms:
     repeats: IntArray
 
     @classmethod
-    def of(
+    def from_questions(
         cls,
         questions: Sequence[Sequence[str]],
         vocabularies: Sequence[Vocabulary],
         frequencies: Sequence[IntArray],
     ) -> QuestionTerms:
-        """Look up the terms of questions; terms without a passage are left out.
+        """Look up the terms of questions; terms that no passage has are dropped.
 
-        ``frequencies`` tells, for each vocabulary, in how many passages of the whole collection its terms come.
+        ``frequencies`` holds, for each vocabulary, the document frequencies of its terms in the whole collection.
         """
         different = sorted(set(chain.from_iterable(questions)))
-        place_of = {term: place for place, term in enumerate(different)}
+        position_of = {term: position for position, term in enumerate(different)}
         lengths = np.fromiter(map(len, questions), dtype=np.int64, count=len(questions))
-        places = np.fromiter(map(place_of.__getitem__, chain.from_iterable(questions)), np.int64, lengths.sum())
-        numbers, known = frequencies_of(different, vocabularies, frequencies)
+        positions = np.fromiter(map(position_of.__getitem__, chain.from_iterable(questions)), np.int64, lengths.sum())
+        numbers, in_collection = frequencies_of(different, vocabularies, frequencies)
 
         size = max(1, len(different))
-        keys, repeats = np.unique(np.repeat(np.arange(len(questions)), lengths) * size + places, return_counts=True)
-        is_known = known[keys % size] > 0
-        keys, repeats = keys[is_known], repeats[is_known]
-        order = np.lexsort((known[keys % size], keys // size))
+        keys, repeats = np.unique(np.repeat(np.arange(len(questions)), lengths) * size + positions, return_counts=True)
+        is_indexed = in_collection[keys % size] > 0
+        keys, repeats = keys[is_indexed], repeats[is_indexed]
+        order = np.lexsort((in_collection[keys % size], keys // size))
         keys, repeats = keys[order], repeats[order]
         starts = np.searchsorted(keys // size, np.arange(len(questions) + 1))
-        return cls(starts, numbers[:, keys % size], known[keys % size], repeats)
+        return cls(starts, numbers[:, keys % size], in_collection[keys % size], repeats)
 
     def __len__(self) -> int:
         return len(self.starts) - 1

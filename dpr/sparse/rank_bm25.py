@@ -26,14 +26,14 @@ class RankBM25Engine:
         epsilon: float = 0.25,
         id_rank: RankArray | None = None,
     ) -> None:
-        """Hand the passages of ``counts`` to the package, which keeps a dictionary for each (2 to 5 KB).
+        """Give the passages of ``counts`` to the package, which holds a dictionary for each (2 to 5 KB).
 
         Args:
             counts: the term counts of P passages.
-            k1: how soon a repeated term stops to count more.
+            k1: saturation of the term frequency; the higher, the later.
             b: how much a passage's length counts, 0 to 1.
             epsilon: the floor of a negative idf, as a share of the mean idf.
-            id_rank: the place of each passage's id among the sorted ids, (P,); the row itself without it.
+            id_rank: the rank of each passage's id among the sorted ids, (P,); the row itself without it.
 
         Raises:
             IndexFormatError: ``id_rank`` does not fit ``counts``.
@@ -45,7 +45,7 @@ class RankBM25Engine:
         self._package = BM25Okapi(documents, k1=k1, b=b, epsilon=epsilon)
 
     def search(self, questions: Sequence[Sequence[str]], k: int) -> TopK:
-        """Return the k best rows for each question, given as its terms; a hit shares at least one of them.
+        """Return the k best rows for each question, a list of terms; a hit shares at least one of them.
 
         Equal scores are ordered by ``id_rank``.
 
@@ -53,14 +53,14 @@ class RankBM25Engine:
             RequestError: k is below 1.
         """
         top = no_hits(len(questions), k)
-        for place, question in enumerate(questions):
+        for number, question in enumerate(questions):
             numbers = self._counts.vocabulary.lookup(question)
-            known = numbers[numbers >= 0].tolist()
-            if known:
-                rows, scores = self._rows_with(known), self._scores(known)
+            term_numbers = numbers[numbers >= 0].tolist()
+            if term_numbers:
+                rows, scores = self._rows_with(term_numbers), self._scores(term_numbers)
                 best = rows[np.lexsort((self._id_rank[rows], -scores[rows]))[:k]]
-                top.rows[place, : len(best)] = best
-                top.scores[place, : len(best)] = scores[best]
+                top.rows[number, : len(best)] = best
+                top.scores[number, : len(best)] = scores[best]
         return top
 
     def frequencies(self, terms: Sequence[str]) -> IntArray:
@@ -68,7 +68,7 @@ class RankBM25Engine:
         return frequencies_of(terms, [self._counts.vocabulary], [self._counts.document_frequencies])[1]
 
     def coverage(self, questions: Sequence[Sequence[str]], rows: IntArray) -> DoubleArray:
-        """Return how much of each question, given as its terms, the passage of its row covers, (Q,)."""
+        """Return the coverage of each question, a list of terms, by the passage of its row, (Q,)."""
         counts = self._counts
         return coverage(questions, rows, [counts], [counts.document_frequencies], len(counts.lengths))
 
@@ -84,7 +84,7 @@ class RankBM25Engine:
 
 
 def _documents(counts: TermCounts) -> Iterator[list[int]]:
-    """Yield the terms of each passage, each as often as it comes."""
+    """Yield the terms of each passage, repeats included."""
     order = np.argsort(counts.rows, kind="stable")
     terms = np.repeat(np.arange(len(counts.vocabulary)), counts.document_frequencies)[order]
     repeats = counts.counts[order]

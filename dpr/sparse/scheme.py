@@ -1,4 +1,4 @@
-"""The weighting schemes by name: how postings are weighed, and by what factor each question's term counts."""
+"""The weighting schemes by name: the weights of postings and the factors of a question's terms."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from dpr.errors import ConfigError
 from dpr.sparse.bm25 import lucene_weights, okapi_weights
-from dpr.sparse.collection import Collection
+from dpr.sparse.collection import CollectionStatistics
 from dpr.sparse.counts import TermCounts
 from dpr.sparse.question_terms import QuestionTerms
 from dpr.sparse.tfidf import tfidf_factors, tfidf_weights
@@ -35,35 +35,37 @@ class Scheme:
     formula: Callable[..., FloatArray]
     factors: Callable[[QuestionTerms, int], FloatArray]
 
-    def weights(self, counts: TermCounts, collection: Collection | None = None, **parameters: float) -> FloatArray:
+    def weights(
+        self, counts: TermCounts, collection: CollectionStatistics | None = None, **parameters: float
+    ) -> FloatArray:
         """Return the weight of each posting of ``counts``, (postings,) float32.
 
-        ``collection`` has the statistics of the collection that they are a segment of; without it, they are all of it.
+        ``collection`` has the statistics of the whole collection; None: ``counts`` are the whole collection.
 
         Raises:
             ConfigError: a parameter is unknown or out of range.
         """
         self.check(**parameters)
-        statistics = Collection.of(counts) if collection is None else collection
+        statistics = CollectionStatistics.from_counts(counts) if collection is None else collection
         return self.formula(counts, statistics, **{**self.defaults, **parameters})
 
     def check(self, **parameters: float) -> None:
-        """Refuse parameters that the formula cannot take.
+        """Refuse parameters that the formula does not accept.
 
         Raises:
             ConfigError: a parameter is unknown or out of range.
         """
         for name, value in parameters.items():
             if name not in self.defaults:
-                known = ", ".join(self.defaults) or "none"
-                raise ConfigError(f"the scheme {self.name!r} has no parameter {name!r}; its parameters: {known}")
+                names = ", ".join(self.defaults) or "none"
+                raise ConfigError(f"the scheme {self.name!r} has no parameter {name!r}; its parameters: {names}")
             least, greatest = BOUNDS[name]
             if not least <= value <= greatest or value == float("inf"):
                 raise ConfigError(f"{name} is {value}, which is out of range; choose from {least:g} to {greatest:g}")
 
 
 def repeat_factors(questions: QuestionTerms, passages: int) -> FloatArray:  # noqa: ARG001
-    """Return how often each term comes in its question: BM25 adds a repeated term's weight each time."""
+    """Return the term frequency in the question: BM25 adds a repeated term's weight each time."""
     return questions.repeats.astype(np.float32)
 
 
@@ -82,7 +84,7 @@ def scheme_of(name: str) -> Scheme:
     """Return a scheme by its name.
 
     Raises:
-        ConfigError: there is none of that name.
+        ConfigError: the name is unknown.
     """
     if name not in SCHEMES:
         raise ConfigError(f"unknown sparse scheme {name!r}; choose from {', '.join(SCHEMES)}")

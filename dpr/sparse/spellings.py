@@ -1,4 +1,4 @@
-"""Adds to a question the spellings of its words that passages have."""
+"""Query expansion by spelling: joined and split words that the passages have."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Halves = Callable[[str], list[tuple[str, ...]]]
 def as_passages_spell(questions: Sequence[QuestionWords], index: SparseIndex, halves: Halves) -> list[list[str]]:
     """Return each question's terms, with the terms of other spellings that the passages of an index have.
 
-    Two words also count as one, with the weight of both, where at least as many passages have the joined word as have
-    the rarer of the two; of letters beside a number, one passage is enough. A word that no passage has also counts as
-    two words: the split whose rarer word is in the most passages.
+    Two neighbouring words are also searched as one, with the weight of both, if the joined word has at least the
+    document frequency of the rarer word; for letters beside a number, one passage is enough. A word that no passage has
+    is also searched as two words: the split whose rarer word has the highest document frequency.
     """
     pairs = {pair for question in questions for pair in question.pairs}
     words = {item for question in questions for item in question.words.items()}
@@ -23,10 +23,10 @@ def as_passages_spell(questions: Sequence[QuestionWords], index: SparseIndex, ha
     splits = {term: halves(word) for term, word in words if not frequency[term]}
     frequency |= _frequencies(index, [term for ways in splits.values() for way in ways for term in way])
 
-    def of_passages(halves: tuple[str, ...]) -> int:
+    def lowest_frequency(halves: tuple[str, ...]) -> int:
         return min((frequency[half] for half in halves), default=0)
 
-    best = {term: max(ways, key=of_passages) for term, ways in splits.items() if any(map(of_passages, ways))}
+    best = {term: max(ways, key=lowest_frequency) for term, ways in splits.items() if any(map(lowest_frequency, ways))}
     return [
         [
             *question.terms,
@@ -38,9 +38,9 @@ def as_passages_spell(questions: Sequence[QuestionWords], index: SparseIndex, ha
 
 
 def _least_frequency(pair: tuple[str, str, str], frequency: Mapping[str, int]) -> int:
-    """Return how many passages must have two words as one."""
-    left, right, _ = pair
-    return 1 if left.isdigit() != right.isdigit() else max(1, min(frequency[left], frequency[right]))
+    """Return the least document frequency of the joined word."""
+    first, second, _ = pair
+    return 1 if first.isdigit() != second.isdigit() else max(1, min(frequency[first], frequency[second]))
 
 
 def _frequencies(index: SparseIndex, terms: Iterable[str]) -> dict[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dpr.sparse.collection import Collection
+from dpr.sparse.collection import CollectionStatistics
 from dpr.sparse.counts import TermCounts
 from dpr.sparse.question_terms import QuestionTerms
 from dpr.types import DoubleArray, FloatArray, IntArray
@@ -15,7 +15,7 @@ def smooth_idf(frequencies: IntArray, passages: int) -> DoubleArray:
     return np.log((1 + passages) / (1 + frequencies)) + 1
 
 
-def tfidf_weights(counts: TermCounts, collection: Collection) -> FloatArray:
+def tfidf_weights(counts: TermCounts, collection: CollectionStatistics) -> FloatArray:
     """Return the weight of each posting, (postings,) float32: count · idf, over the norm of the passage's vector."""
     idf = smooth_idf(collection.frequencies, collection.passages)
     squares = np.zeros(len(counts.lengths))
@@ -32,7 +32,7 @@ def tfidf_weights(counts: TermCounts, collection: Collection) -> FloatArray:
 def tfidf_factors(questions: QuestionTerms, passages: int) -> FloatArray:
     """Return the factor of each term of each question, float32: count · idf, over the norm of the question's vector.
 
-    Only terms that some of the ``passages`` have are part of a question's vector.
+    A question's vector has only terms that some of the ``passages`` have.
     """
     values = questions.repeats * smooth_idf(questions.frequencies, passages)
     squares = np.bincount(questions.owners, weights=values**2, minlength=len(questions))

@@ -17,7 +17,7 @@ ByteArray = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Vocabulary:
-    """T different terms in the order of their UTF-8 bytes; a term's number is its place in it.
+    """T different terms in the order of their UTF-8 bytes; a term's number is its position.
 
     Attributes:
         terms: the UTF-8 bytes of all terms, end to end, uint8.
@@ -28,8 +28,8 @@ class Vocabulary:
     offsets: IntArray
 
     @classmethod
-    def of(cls, terms: Iterable[str]) -> Vocabulary:
-        """Hold terms that are sorted and different; Python's order of strings is that of their UTF-8 bytes."""
+    def from_terms(cls, terms: Iterable[str]) -> Vocabulary:
+        """Encode terms that are sorted and different; Python's order of strings is that of their UTF-8 bytes."""
         return cls(*_encode(terms))
 
     def __len__(self) -> int:
@@ -41,41 +41,43 @@ class Vocabulary:
 
     def lookup(self, terms: Sequence[str]) -> IntArray:
         """Return the number of each term, (len(terms),) int64; -1 where it is unknown."""
-        wanted, wanted_offsets = _encode(terms)
+        searched, searched_offsets = _encode(terms)
         numbers: IntArray = np.empty(len(terms), dtype=np.int64)
-        _search(read_only(self.terms), read_only(self.offsets), wanted, wanted_offsets, numbers)
+        _search(read_only(self.terms), read_only(self.offsets), searched, searched_offsets, numbers)
         return numbers
 
 
 def _encode(terms: Iterable[str]) -> tuple[ByteArray, IntArray]:
-    """Return the UTF-8 bytes of terms, end to end, and their offsets; a lone surrogate is a character like others."""
+    """Return the UTF-8 bytes of terms, end to end, and their offsets; lone surrogates are allowed."""
     encoded = [term.encode("utf-8", "surrogatepass") for term in terms]
     offsets = np.fromiter(accumulate(map(len, encoded), initial=0), dtype=np.int64, count=len(encoded) + 1)
     return np.frombuffer(b"".join(encoded), dtype=np.uint8), read_only(offsets)
 
 
 @compiled
-def _search(terms: ByteArray, offsets: IntArray, wanted: ByteArray, wanted_offsets: IntArray, found: IntArray) -> None:
-    """Find each wanted term by bisection."""
-    for number in range(len(found)):
-        start, end = wanted_offsets[number], wanted_offsets[number + 1]
+def _search(
+    terms: ByteArray, offsets: IntArray, searched: ByteArray, searched_offsets: IntArray, positions: IntArray
+) -> None:
+    """Find each searched term by bisection."""
+    for number in range(len(positions)):
+        start, end = searched_offsets[number], searched_offsets[number + 1]
         low, high = 0, len(offsets) - 1
         while low < high:
             middle = (low + high) // 2
-            if _compare(terms, offsets[middle], offsets[middle + 1], wanted, start, end) < 0:
+            if _compare(terms, offsets[middle], offsets[middle + 1], searched, start, end) < 0:
                 low = middle + 1
             else:
                 high = middle
-        is_found = low < len(offsets) - 1 and not _compare(terms, offsets[low], offsets[low + 1], wanted, start, end)
-        found[number] = low if is_found else -1
+        is_found = low < len(offsets) - 1 and not _compare(terms, offsets[low], offsets[low + 1], searched, start, end)
+        positions[number] = low if is_found else -1
 
 
 @compiled
-def _compare(left: ByteArray, start: int, end: int, right: ByteArray, right_start: int, right_end: int) -> int:
-    """Return a number below, at or above zero as left[start:end] comes before, at or after right's part."""
-    length, right_length = end - start, right_end - right_start
-    for place in range(min(length, right_length)):
-        difference = np.int64(left[start + place]) - np.int64(right[right_start + place])
+def _compare(first: ByteArray, start: int, end: int, second: ByteArray, second_start: int, second_end: int) -> int:
+    """Return a number below, at or above zero as first[start:end] sorts before, at or after the second's slice."""
+    length, second_length = end - start, second_end - second_start
+    for index in range(min(length, second_length)):
+        difference = np.int64(first[start + index]) - np.int64(second[second_start + index])
         if difference:
             return int(difference)
-    return length - right_length
+    return length - second_length

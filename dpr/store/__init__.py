@@ -1,1 +1,1 @@
-"""What an index is on disk: passages, arrays, manifests, and generations published as a whole or not at all."""
+"""An index on disk: passages, arrays, manifests, and generations that are published as a whole or not at all."""

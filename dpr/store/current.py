@@ -1,4 +1,4 @@
-"""CURRENT: the name of the published generation, and a check of it."""
+"""CURRENT: the name of the published generation and its checksum."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from dpr.store.layout import IndexLayout, generation_name, is_generation_name
 
 
 def write_current(layout: IndexLayout, number: int) -> None:
-    """Publish a generation that is on the disk, in one step."""
+    """Publish a generation that is on the disk, by one atomic write."""
     name = generation_name(number)
-    write_atomically(layout.current, f"{name} {_check_of(name)}\n")
+    write_atomically(layout.current, f"{name} {_checksum(name)}\n")
 
 
 def current_number(root: Path) -> int:
@@ -26,16 +26,19 @@ def current_number(root: Path) -> int:
     try:
         text = current.read_text(encoding="utf-8").strip()
     except (FileNotFoundError, NotADirectoryError):
-        cause = "holds no published index" if root.is_dir() else "is not there"
+        cause = "holds no published index" if root.is_dir() else "does not exist"
         raise IndexFormatError(f"{root} {cause}; build an index there with dpr-index build --output {root}") from None
     except UnicodeDecodeError:
         text = "something that is not text"
-    name, _, check = text.partition(" ")
-    if not is_generation_name(name) or check not in ("", _check_of(name)):  # "": written before there was one
-        raise IndexFormatError(f"{current} names no generation but {text!r}; rebuild with dpr-index build")
+    name, _, checksum = text.partition(" ")
+    if not is_generation_name(name) or checksum not in (
+        "",
+        _checksum(name),
+    ):  # "": written by a version without checksums
+        raise IndexFormatError(f"{current} contains {text!r}, which is no generation; rebuild with dpr-index build")
     return int(name)
 
 
-def _check_of(name: str) -> str:
-    """Return what stands beside a generation's name, so that a flipped bit does not name another one."""
+def _checksum(name: str) -> str:
+    """Return the checksum of a generation's name: with it, a flipped bit cannot name another generation."""
     return hashlib.sha256(name.encode()).hexdigest()[:8]

@@ -1,7 +1,7 @@
-"""What an unfinished build has finished, so that the same build, started again, goes on from there.
+"""The journal of an unfinished build: its finished pieces, from which the same build continues when started again.
 
-A line is written for each finished piece of work, after the files of that piece are on the disk. The first line says
-whose journal it is: a build goes on from the journal of the same options, inputs and models only.
+A line is written for each finished piece of work, after the files of that piece are on the disk. The first line
+identifies the build: only a build of the same options, inputs and models continues from it.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from dpr.durable import write_atomically
 
 
 class Journal:
-    """The finished pieces of one build, by name, each with a JSON value that says what it gave."""
+    """The finished pieces of one build by name, each with its result as a JSON value."""
 
     def __init__(self, path: Path, build: str, generation: int, finished: Mapping[str, Any]) -> None:
-        """Hold what a file says; see ``start`` and ``read``."""
+        """Wrap the content of a journal file; see ``start`` and ``read``."""
         self.build = build
         self.generation = generation
         self._path = path
@@ -27,7 +27,7 @@ class Journal:
 
     @classmethod
     def start(cls, path: Path, build: str, generation: int) -> Journal:
-        """Begin the journal of a build, in place of whatever stands there."""
+        """Start the journal of a build; replace any other journal."""
         write_atomically(path, _line({"build": build, "generation": generation}))
         return cls(path, build, generation, {})
 
@@ -35,17 +35,17 @@ class Journal:
     def read(cls, path: Path) -> Journal | None:
         """Return the journal in a file; None where there is none, or where its first line cannot be read.
 
-        A last line that was cut off by a crash is removed, so that the next one stands alone.
+        A last line that a crash cut off is removed, so that the next line starts on its own.
         """
         try:
-            written = path.read_bytes()
+            content = path.read_bytes()
         except FileNotFoundError:
             return None
-        whole = written[: written.rfind(b"\n") + 1]
-        if len(whole) < len(written):
-            os.truncate(path, len(whole))
+        complete_lines = content[: content.rfind(b"\n") + 1]
+        if len(complete_lines) < len(content):
+            os.truncate(path, len(complete_lines))
         try:
-            head, *pieces = (json.loads(line) for line in whole.splitlines())
+            head, *pieces = (json.loads(line) for line in complete_lines.splitlines())
             finished = {piece["finished"]: piece["result"] for piece in pieces}
             return cls(path, head["build"], head["generation"], finished)
         except (ValueError, LookupError, TypeError):
@@ -58,11 +58,11 @@ class Journal:
         return len(self._finished)
 
     def __getitem__(self, piece: str) -> Any:
-        """What a finished piece gave."""
+        """Return the result of a finished piece."""
         return self._finished[piece]
 
     def finish(self, piece: str, result: object = None) -> None:
-        """Note that a piece is finished; call it when its files are on the disk."""
+        """Record that a piece is finished; call it after its files are on the disk."""
         line = _line({"finished": piece, "result": result})
         with self._path.open("a", encoding="utf-8") as file:
             file.write(line)
@@ -71,7 +71,7 @@ class Journal:
         self._finished[piece] = json.loads(line)["result"]
 
     def remove(self) -> None:
-        """Forget the build, which is published or given up."""
+        """Remove the journal of a build that is published or abandoned."""
         self._path.unlink(missing_ok=True)
 
 

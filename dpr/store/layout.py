@@ -1,12 +1,12 @@
-"""Where everything lies in an index: the one place that knows the file names.
+"""The paths of an index: the only module that knows the file names.
 
-    INDEX/CURRENT                          the name of the published generation, and a check of it
+    INDEX/CURRENT                          the name of the published generation and its checksum
     INDEX/.lock                            held while a process writes
-    INDEX/.building-journal                what an unfinished build has finished
+    INDEX/.building-journal                the finished pieces of an unfinished build
     INDEX/generations/000001.json          manifest
     INDEX/generations/000001/              what depends on the whole collection
-        id_rank.npy                        place of each row's id among all ids, sorted; -1: deleted
-        <segment>/frequencies.npy          in how many passages of the collection each term of the segment comes
+        id_rank.npy                        rank of each row's id among the sorted ids; -1: deleted
+        <segment>/frequencies.npy          document frequency in the collection of each term of the segment
         <segment>/bm25.npy  tfidf.npy      one weight for each posting of the segment
     INDEX/segments/<id>/                   immutable: what depends on its own passages alone
         passages.arrow                     id, text, title, source document and offset
@@ -14,10 +14,10 @@
                                            sparse-only index)
         windows.npy                        each vector's passage, and its start and end in the text; absent where each
                                            passage has one vector
-        dense.faiss                        absent for the flat kind, which searches the vectors
+        dense.faiss                        absent for the index type flat, which searches the vectors
         counts/                            vocabulary and term counts
 
-Whatever is still being written has a name that starts with ``.building-``.
+Unfinished files have names that start with ``.building-``.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def is_segment_name(name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class SegmentFiles:
-    """The files of one segment, in its final folder or in the one where it is being written."""
+    """The files of one segment, in its final or its temporary folder."""
 
     folder: Path
 
@@ -70,7 +70,7 @@ class SegmentFiles:
 
     @property
     def dense(self) -> Path:
-        """FAISS index, for the kinds that need one."""
+        """FAISS index, for the index types that need one."""
         return self.folder / "dense.faiss"
 
     @property
@@ -87,11 +87,11 @@ class GenerationFiles:
 
     @property
     def id_rank(self) -> Path:
-        """Place of each row's id among the sorted ids, (P,) int32; -1 for a passage that is deleted."""
+        """Rank of each row's id among the sorted ids, (P,) int32; -1 for a deleted passage."""
         return self.folder / "id_rank.npy"
 
     def frequencies(self, segment_id: str) -> Path:
-        """In how many passages of the collection each term of a segment comes, (T,) int64."""
+        """Document frequency in the collection of each term of a segment, (T,) int64."""
         return self.folder / segment_id / "frequencies.npy"
 
     def weights(self, segment_id: str, name: str) -> Path:
@@ -117,7 +117,7 @@ class IndexLayout:
 
     @property
     def journal(self) -> Path:
-        """File of what an unfinished build has finished."""
+        """File that lists the finished pieces of an unfinished build."""
         return self.root / f"{UNFINISHED}journal"
 
     @property

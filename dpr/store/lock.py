@@ -1,4 +1,4 @@
-"""One writer at a time: an advisory lock that the kernel releases when its holder ends, however it ends."""
+"""One writer at a time: an advisory lock that the kernel releases when its process ends, even by a crash."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from dpr.errors import IndexLockedError
 def writer_lock(path: Path) -> Iterator[None]:
     """Hold the lock file ``path``, which names the holder's process id while it is held.
 
-    Its folder is made where there is none. If the folder is empty in the end, all that was made is removed.
+    Its folder is created if it does not exist. If the folder is empty afterwards, the lock file and all folders created
+    for it are removed.
 
     Raises:
-        IndexLockedError: another process holds it.
+        IndexLockedError: another process holds the lock.
     """
     is_new = not path.exists()
     new_folders = [folder for folder in path.parents if not folder.exists()]  # the deepest first
@@ -38,7 +39,7 @@ def writer_lock(path: Path) -> Iterator[None]:
 
 
 def _locked(path: Path) -> TextIO:
-    """Open and lock a file; one that its last holder has removed meanwhile is no lock, and a new one is made."""
+    """Open and lock a file; try again if the last holder removed the file meanwhile."""
     while True:
         make_folder(path.parent)
         with suppress(FileNotFoundError), ExitStack() as stack:

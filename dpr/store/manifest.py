@@ -1,4 +1,4 @@
-"""The manifest of a generation: what it holds, what it must be searched with, and how it was made."""
+"""The manifest of a generation: its content, the encoder and analyzer that questions need, and its provenance."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class FileRecord:
 
 @dataclass(frozen=True, slots=True)
 class EncoderRecord:
-    """The encoder that made the vectors, with its prompts; the same one must encode the questions.
+    """The encoder that made the vectors, with its prompts; the same encoder must encode the questions.
 
-    ``passage_tokens`` is how many tokens of a passage it reads; None where it does not say.
+    ``passage_tokens`` is the number of tokens of a passage that it reads; None if the encoder does not say.
     """
 
     name: str
@@ -45,8 +45,8 @@ class EncoderRecord:
     passage_tokens: int | None = None
 
     @classmethod
-    def of(cls, encoder: Encoder) -> EncoderRecord:
-        """Return what is recorded of an encoder."""
+    def from_encoder(cls, encoder: Encoder) -> EncoderRecord:
+        """Return the record of an encoder."""
         tokens = encoder.passage_tokens if isinstance(encoder, MeasuresPassages) else None
         prompts = encoder.question_prompt, encoder.passage_prompt
         return cls(encoder.name, encoder.fingerprint, encoder.dimension, *prompts, tokens)
@@ -59,10 +59,10 @@ class EncoderRecord:
 
 @dataclass(frozen=True, slots=True)
 class CurvePoint:
-    """What was measured of a vector index at some parameters.
+    """Recall and speed of a vector index at some parameters.
 
-    The mean shares of the exact 10 and 100 nearest that it finds, for passages and, where the build was given some, for
-    questions; and the time of one alone.
+    Recall is the mean share of the exact 10 and 100 nearest vectors that the index finds: for passages and, if the
+    build had questions, for questions. ``milliseconds`` is the time of a single search.
     """
 
     kind: str
@@ -76,11 +76,11 @@ class CurvePoint:
 
 @dataclass(frozen=True, slots=True)
 class DenseRecord:
-    """The kind of vector index and its parameters.
+    """The index type (the stored key is ``kind``) and its parameters.
 
-    ``recall`` is measured at the build for a kind that approximates: the mean share of the exact ten nearest
-    others of a passage that it finds, None for an exact kind. ``curve`` is what kind and parameters were chosen from,
-    where the build was given a recall to reach.
+    ``recall`` is None for an exact index type. For an approximate one it is measured at the build: the mean share of
+    the exact ten nearest other passages that it finds. ``curve`` holds the measurements that a build with a target
+    recall chose from.
     """
 
     kind: str
@@ -90,21 +90,21 @@ class DenseRecord:
 
     @property
     def question_recall(self) -> float | None:
-        """Return the same of questions, where the build was given some."""
-        chosen = (point for point in self.curve if point.kind == self.kind)
-        return next(
-            (one.question_recall_at_10 for one in chosen if one.parameters.items() <= self.parameters.items()), None
-        )
+        """Return the recall for questions; None if the build had no questions."""
+        for point in self.curve:
+            if point.kind == self.kind and point.parameters.items() <= self.parameters.items():
+                return point.question_recall_at_10
+        return None
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentRecord:
     """A segment; a row of the generation counts through its segments in order, deleted passages included.
 
-    ``passages``, ``terms`` and ``postings`` are what its files hold, ``deleted`` how many of the passages this
-    generation does not have; ``dense`` is None without vectors. ``cut`` tells how many passages, deleted ones included,
-    are longer than the encoder reads; None where they were not counted. ``vectors`` is how many its passages have: more
-    than one each where long ones are in windows, none without an encoder.
+    ``passages``, ``terms`` and ``postings`` count the content of its files; ``deleted`` of the passages are deleted in
+    this generation. ``dense`` is None without vectors. ``cut`` passages, deleted ones included, are longer than the
+    encoder reads; None if they were not counted. ``vectors`` is the number of vectors: 0 without an encoder, and above
+    ``passages`` if long passages have windows.
     """
 
     id: str
@@ -124,7 +124,7 @@ class SegmentRecord:
 
 @dataclass(frozen=True, slots=True)
 class AnalyzerRecord:
-    """The analyzer that made the terms, and that must make the questions' terms."""
+    """The analyzer of the passages; the same analyzer must analyze the questions."""
 
     name: str
     version: str
@@ -140,7 +140,7 @@ class WeightsRecord:
 
 @dataclass(frozen=True, slots=True)
 class FusionRecord:
-    """How ``hybrid`` fuses where it is not told: the method, each list's weight, and how it follows coverage."""
+    """The default fusion of ``hybrid``: the method, each list's weight, and the coverage power."""
 
     method: str
     weights: Mapping[str, float]
@@ -150,13 +150,13 @@ class FusionRecord:
 
 @dataclass(frozen=True, slots=True)
 class SourceRecord:
-    """What one source gave: passages indexed, and passages and rows skipped.
+    """The number of passages indexed from one source, and of passages and rows skipped.
 
     Attributes:
-        source: as it was named.
-        passages: indexed ones.
-        duplicates: passages that were there already.
-        empty: passages of a data set that have no text.
+        source: the source as the command named it.
+        passages: indexed passages.
+        duplicates: passages that the index already had.
+        empty: passages of a data set without text.
         bad_rows: rows that could not be read.
     """
 
@@ -169,7 +169,7 @@ class SourceRecord:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """How a generation was made; ``seconds`` are wall times by step."""
+    """How a generation was built; ``seconds`` are wall times by step."""
 
     command: str
     created_utc: str
@@ -184,9 +184,9 @@ class Provenance:
 class Manifest:
     """One generation of an index. ``files`` are named relative to the index, with ``/``; weights by retriever.
 
-    ``passages`` are those that are not deleted, ``terms`` the different ones that these have. ``windows`` is how long
-    passages are encoded, also those that are added; None: each passage is one vector. ``fusion`` is None where neither
-    the encoder brought one nor any was fitted to the index.
+    ``passages`` counts the passages that are not deleted, ``terms`` their different terms. ``windows`` is the rule for
+    long passages, also for those added later; None: each passage is one vector. ``fusion`` is None if neither the
+    encoder brought a fusion nor one was fitted to the index.
     """
 
     format_version: int
@@ -228,7 +228,7 @@ class Manifest:
         return sum(record.size_bytes for record in self.files.values())
 
     def to_json(self) -> str:
-        """Return the manifest as an indented JSON document, with a hash of all that it says."""
+        """Return the manifest as an indented JSON document that includes its own hash."""
         return json.dumps(signed(asdict(self)), ensure_ascii=False, indent=2) + "\n"
 
     @classmethod
@@ -250,7 +250,7 @@ class Manifest:
             )
         if signed(document) != document:
             raise IndexFormatError(
-                f"{path} is damaged: its hash is another; restore it, or rebuild with dpr-index build"
+                f"{path} is damaged: its hash does not match; restore it, or rebuild with dpr-index build"
             )
         del document[_HASH]
         try:
@@ -260,10 +260,10 @@ class Manifest:
 
 
 def signed(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a manifest's document with the hash of what it says, in place of any hash that it has."""
-    said = {name: value for name, value in document.items() if name != _HASH}
-    digest = hashlib.sha256(json.dumps(said, ensure_ascii=False, sort_keys=True).encode("utf-8", "surrogatepass"))
-    return {**said, _HASH: digest.hexdigest()}
+    """Return a manifest's document with its hash, which replaces any hash that it has."""
+    content = {name: value for name, value in document.items() if name != _HASH}
+    digest = hashlib.sha256(json.dumps(content, ensure_ascii=False, sort_keys=True).encode("utf-8", "surrogatepass"))
+    return {**content, _HASH: digest.hexdigest()}
 
 
 def record_file(path: Path) -> FileRecord:
@@ -274,7 +274,7 @@ def record_file(path: Path) -> FileRecord:
 
 
 def check_sizes(root: Path, files: Mapping[str, FileRecord]) -> None:
-    """Check that every file is there with its recorded size, without reading it.
+    """Check that every file exists with its recorded size, without reading it.
 
     Raises:
         IndexFormatError: a file is absent or has another size.
@@ -295,11 +295,11 @@ def check_contents(root: Path, files: Mapping[str, FileRecord], names: Iterable[
     """Check the content of the named files against their recorded SHA-256, reading them whole.
 
     Raises:
-        IndexFormatError: a file's content is not what was published.
+        IndexFormatError: the content of a file has changed.
     """
     for name in names:
         if record_file(root / name) != files[name]:
             raise IndexFormatError(
-                f"{root / name} is not what was published: its SHA-256 differs from its manifest's; "
+                f"{root / name} has changed: its SHA-256 differs from the manifest's; "
                 "restore it, or rebuild with dpr-index build"
             )

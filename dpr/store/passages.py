@@ -18,7 +18,7 @@ from dpr.errors import IndexFormatError
 from dpr.types import BoolArray, Int32Array, IntArray, Passage, RankArray
 
 BATCH_PASSAGES = 8192
-"""Passages held in memory while writing; a record batch of the file."""
+"""Passages of a record batch, which is in memory while it is written."""
 
 _DIGEST_BYTES = 17
 
@@ -34,15 +34,15 @@ SCHEMA = pa.schema(
 
 
 def write_passages(path: Path, passages: Iterable[Passage]) -> int:
-    """Write passages to an Arrow file in the order given, holding one batch at a time; return their number."""
-    written = 0
+    """Write passages to an Arrow file in their order, with one batch in memory at a time; return their number."""
+    count = 0
     stream = iter(passages)
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
         while batch := list(islice(stream, BATCH_PASSAGES)):
             columns = [[getattr(passage, name) for passage in batch] for name in SCHEMA.names]
             writer.write_batch(pa.record_batch(columns, schema=SCHEMA))
-            written += len(batch)
-    return written
+            count += len(batch)
+    return count
 
 
 class PassageStore:
@@ -51,8 +51,8 @@ class PassageStore:
     def __init__(self, batches: Sequence[Any], id_rank: RankArray | None = None) -> None:
         """Serve the record batches of passages files.
 
-        ``id_rank`` (P,) is the place of each row's id among the sorted ids, negative for a passage that is deleted. It
-        spares ``row_of`` its sorting of the ids; without it, nothing is deleted.
+        ``id_rank`` (P,) is the rank of each row's id among the sorted ids, negative for a deleted passage. With it,
+        ``row_of`` need not sort the ids; without it, no passage is deleted.
         """
         self._batches = batches
         self._columns = [batch.columns for batch in batches]
@@ -97,7 +97,7 @@ class PassageStore:
                 row += 1
 
     def get(self, rows: Iterable[int]) -> list[Passage]:
-        """Return the passages of some rows, in the order given."""
+        """Return the passages of some rows, in the order of ``rows``."""
         return [self[row] for row in rows]
 
     def id(self, row: int) -> str:
@@ -107,7 +107,7 @@ class PassageStore:
         return passage_id
 
     def row_of(self, passage_id: str) -> int | None:
-        """Return the row of a passage by its id, None where no passage has it."""
+        """Return the row of a passage by its id; None if no passage has this id."""
         if self._order is None:
             self._order = self._sort() if self._id_rank is None else _rows_by_rank(self._id_rank)
         position = bisect_left(self._order, passage_id, key=self.id)
@@ -117,28 +117,26 @@ class PassageStore:
         return row if self.id(row) == passage_id else None
 
     def rows_of(self, names: Collection[str]) -> IntArray:
-        """Return the rows of the passages that are not deleted and whose id, or whose document's id, is named."""
-        wanted = pa.array(sorted(names), pa.large_string())
-        found = [
-            compute.or_(compute.is_in(columns[0], wanted), compute.is_in(columns[3], wanted)).to_numpy(
-                zero_copy_only=False
-            )
+        """Return the rows of the passages, not deleted, whose id or whose document's id is in ``names``."""
+        ids = pa.array(sorted(names), pa.large_string())
+        matches = [
+            compute.or_(compute.is_in(columns[0], ids), compute.is_in(columns[3], ids)).to_numpy(zero_copy_only=False)
             for columns in self._columns
         ]
-        is_named = np.concatenate(found) if found else np.zeros(0, dtype=bool)
+        is_named = np.concatenate(matches) if matches else np.zeros(0, dtype=bool)
         alive = self.alive.astype(np.int64)
         rows: IntArray = alive[is_named[alive]]
         return rows
 
     def without(self, rows: Iterable[int]) -> PassageStore:
-        """Return the same store with the passages in some rows deleted, too."""
+        """Return a store in which the passages of these rows are deleted, too."""
         ranks = self.rank_ids() if self._id_rank is None else self._id_rank
-        gone = np.zeros(self.row_count, dtype=bool)
-        gone[list(rows)] = True
+        is_deleted = np.zeros(self.row_count, dtype=bool)
+        is_deleted[list(rows)] = True
         order = _rows_by_rank(ranks)
-        left = order[~gone[order]]
+        remaining = order[~is_deleted[order]]
         id_rank = np.full(self.row_count, -1, dtype=np.int32)
-        id_rank[left] = np.arange(len(left), dtype=np.int32)
+        id_rank[remaining] = np.arange(len(remaining), dtype=np.int32)
         return PassageStore(self._batches, id_rank)
 
     def text_lengths(self) -> Int32Array:
@@ -160,9 +158,9 @@ class PassageStore:
         return np.arange(self.row_count, dtype=np.int64)
 
     def rank_ids(self, is_deleted: BoolArray | None = None) -> Int32Array:
-        """Return the place of each row's id among all ids in code-point order, (P,) int32, from 0.
+        """Return the rank of each row's id among all ids in code-point order, (P,) int32, from 0.
 
-        A deleted passage has -1, and its id is not among the others.
+        A deleted passage has the rank -1, and its id is not counted.
         """
         order = self._sort()
         if is_deleted is not None:
@@ -195,7 +193,7 @@ def first_alike(contents: Iterable[tuple[str, str]], count: int) -> IntArray:
 
 
 def _digest(title: str, text: str) -> bytes:
-    """Return a hash of a passage's content; no byte of it is zero at the end, which NumPy would take for padding."""
+    """Return a hash of a passage's content; its last byte is not zero, because NumPy drops zeros as padding."""
     content = f"{len(title)} {title}{text}".encode("utf-8", "surrogatepass")
     return blake2b(content, digest_size=_DIGEST_BYTES - 1).digest() + b"."
 

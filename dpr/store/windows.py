@@ -1,4 +1,4 @@
-"""The texts that vectors are of: passages, or the windows of long ones, and which passages are long."""
+"""The texts that are encoded: passages, or windows of long passages; and the rule for what is long."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from dpr.store.passages import PassageStore, first_alike
 from dpr.types import IntArray, Passage, WindowArray
 
 SLACK = 1.25
-"""A passage of up to so many times the tokens of a window stays one vector."""
+"""A passage of up to SLACK times the tokens of a window stays one vector."""
 
 LEAST_WINDOW = 8
-"""Tokens of text below which a window is not worth a vector."""
+"""Smallest number of tokens of a window."""
 
 
 @dataclass(frozen=True, slots=True)
 class WindowRule:
-    """How long passages get several vectors: windows of ``tokens`` each, ``overlap`` of them also in the one before.
+    """How long passages are cut into windows: ``tokens`` each, ``overlap`` of them shared with the window before.
 
     A passage is long if its text has more than `SLACK` times ``tokens``, or more than the encoder reads of it. A window
     has as many tokens as the encoder reads beside the title, if that is fewer.
@@ -35,7 +35,7 @@ class WindowRule:
 
     def __post_init__(self) -> None:
         if self.tokens < LEAST_WINDOW:
-            raise ConfigError(f"a window of {self.tokens} tokens says too little; choose at least {LEAST_WINDOW}")
+            raise ConfigError(f"a window of {self.tokens} tokens is too short; choose at least {LEAST_WINDOW}")
         if not 0 <= self.overlap < self.tokens:
             raise ConfigError(
                 f"the overlap of windows is {self.overlap} tokens; choose 0 or more, and fewer than the {self.tokens} "
@@ -44,20 +44,20 @@ class WindowRule:
 
 
 DEFAULT_WINDOWS = WindowRule()
-"""The windows of those who ask for none: this very object, so that it differs from an equal rule that was asked for."""
+"""The default rule. It is compared by identity, so that an equal rule that the user chose differs from it."""
 
 
 class EncodedTexts(Protocol):
-    """The texts that the vectors of a segment are of, in their order."""
+    """The texts of a segment's vectors, in the order of the vectors."""
 
     def __len__(self) -> int:
-        """Return how many vectors they have."""
+        """Return the number of texts, which is that of the vectors."""
 
     def get(self, rows: Sequence[int]) -> list[Passage]:
-        """Return what some vectors are of."""
+        """Return the texts of some vectors."""
 
     def id(self, row: int) -> str:
-        """Return the id of the passage that a vector is of."""
+        """Return the id of the passage of a vector."""
 
     def first_alike(self) -> IntArray:
         """Return the first vector whose text has the same title and the same text, for each vector, (V,)."""
@@ -79,16 +79,16 @@ class WindowTexts:
         return len(self._windows)
 
     def get(self, rows: Sequence[int]) -> list[Passage]:
-        """Return some windows, in the order given."""
-        return list(self._read(self._windows[rows]))
+        """Return some windows, in the order of ``rows``."""
+        return list(self._texts(self._windows[rows]))
 
     def id(self, row: int) -> str:
-        """Return the id of the passage that a window is of."""
+        """Return the id of the passage of a window."""
         return self._passages.id(int(self._windows[row, 0]))
 
     def first_alike(self) -> IntArray:
         """Return the first window of the same title and the same text, for each window, (V,)."""
-        texts = self._read(self._windows)
+        texts = self._texts(self._windows)
         return first_alike(((window.title, window.text) for window in texts), len(self))
 
     def beginnings(self) -> IntArray:
@@ -96,7 +96,7 @@ class WindowTexts:
         first: IntArray = np.unique(self._windows[:, 0], return_index=True)[1]
         return first
 
-    def _read(self, windows: WindowArray) -> Iterator[Passage]:
+    def _texts(self, windows: WindowArray) -> Iterator[Passage]:
         for row, of_passage in groupby(windows.tolist(), key=lambda window: int(window[0])):
             passage = self._passages[row]
             for _, start, end in of_passage:

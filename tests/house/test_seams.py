@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dpr.dense.kinds import KINDS
+from dpr.dense.index_types import INDEX_TYPES
 
 ROOT = Path(__file__).resolve().parents[2]
 MAX_PARAMETERS = 6
@@ -21,13 +21,13 @@ def sources(*rooms: str) -> Iterator[Path]:
         yield from sorted((ROOT / room).rglob("*.py"))
 
 
-def test_only_the_dense_room_knows_kinds_of_vector_index_by_name() -> None:
+def test_only_the_dense_room_knows_index_types_by_name() -> None:
     named = [
         f"{path.relative_to(ROOT)}:{node.lineno}: {node.value}"
         for path in sources("dpr", "index_builder")
         if path.parent != ROOT / "dpr" / "dense"
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Constant) and node.value in KINDS
+        if isinstance(node, ast.Constant) and node.value in INDEX_TYPES
     ]
     assert not named
 

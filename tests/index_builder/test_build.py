@@ -198,7 +198,7 @@ def test_what_fails_its_verification_is_neither_published_nor_gone_on_with(
     [
         (lambda: BuildOptions(sources=(), output=Path("index")), "no source to index"),
         (lambda: AddOptions(sources=(), index=Path("index")), "no source to add"),
-        (lambda: DenseOptions("annoy"), "unknown kind of vector index 'annoy'"),
+        (lambda: DenseOptions("annoy"), "unknown index type 'annoy'"),
         (lambda: DenseOptions(parameters={"m": 16}), "'flat' has no parameter 'm'"),
         (lambda: DenseOptions(question_sources=("pairs:held-out.tsv",)), "no recall that a search is to reach"),
         (lambda: Bm25Options(b=2.0), "b is 2.0"),

@@ -194,16 +194,16 @@ def test_no_dense_loads_no_encoder(run: Any, source: str, tmp_path: Path, monkey
     [
         ("build --corpus nowhere.jsonl --output INDEX --analyzer words", 2, "nowhere.jsonl"),
         ("build --corpus SOURCE --output INDEX --analyzer morse", 2, "morse"),
-        ("build --corpus SOURCE --output INDEX --dense-kind annoy", 2, "unknown kind of vector index 'annoy'"),
-        ("build --corpus SOURCE --output SOURCE --analyzer words", 2, "is a file; name a folder"),
+        ("build --corpus SOURCE --output INDEX --dense-kind annoy", 2, "unknown index type 'annoy'"),
+        ("build --corpus SOURCE --output SOURCE --analyzer words", 2, "is a file; choose a folder"),
         ("add INDEX --corpus SOURCE", 1, "build an index there"),
         ("delete INDEX", 2, "name passages or documents with --id or --ids"),
         ("delete INDEX --ids nowhere.txt", 2, "nowhere.txt: no such file"),
         ("delete INDEX --id \udcff", 2, "is not UTF-8; write the id in the terminal's encoding, or use --ids"),
-        ("build --corpus SOURCE --output SOURCE/below/it --analyzer words", 2, "is a file; name a folder"),
+        ("build --corpus SOURCE --output SOURCE/below/it --analyzer words", 2, "is a file; choose a folder"),
         ("publish INDEX latest", 2, "'latest' is no generation"),
-        ("verify INDEX", 1, "is not there; build an index there"),
-        ("list INDEX", 1, "is not there; build an index there"),
+        ("verify INDEX", 1, "does not exist; build an index there"),
+        ("list INDEX", 1, "does not exist; build an index there"),
     ],
 )
 def test_what_cannot_be_done_is_one_line_on_stderr(

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dpr.dense.kinds import kind_of
+from dpr.dense.index_types import index_type_of
 from dpr.errors import ConfigError
 from dpr.types import FloatArray, Passage, Progress, no_progress
 from index_builder.dense import DenseOptions, build_dense
@@ -51,7 +51,7 @@ def test_a_search_is_chosen_that_reaches_the_recall(kind: str, many: FloatArray,
     record = build_dense(DenseOptions(kind, target_recall=0.9), many, tmp_path / "dense.faiss")
     assert record.kind == kind
     assert [path.name for path in tmp_path.iterdir()] == ["dense.faiss"]
-    index = kind_of(kind, record.parameters).open(many, tmp_path / "dense.faiss")
+    index = index_type_of(kind, record.parameters).open(many, tmp_path / "dense.faiss")
     measured = {depth: Probes(many).recall_at(depth, index) for depth in (10, 100)}
     assert min(measured.values()) >= 0.9
     chosen = [point for point in record.curve if point.parameters.items() <= record.parameters.items()]
@@ -101,7 +101,7 @@ def test_what_cannot_reach_the_recall_is_not_taken(
         (
             "annoy",
             {},
-            "unknown kind of vector index 'annoy'; choose flat .exact., hnsw, ivf-fp16, ivf-sq8, ivf-pq or auto",
+            "unknown index type 'annoy'; choose flat .exact., hnsw, ivf-fp16, ivf-sq8, ivf-pq or auto",
         ),
         ("flat", {"m": 32}, "'flat' has no parameter 'm'"),
         ("hnsw", {"m": 0}, "m .neighbours of a vector in the graph. is 0; choose from 2"),
@@ -114,7 +114,9 @@ def test_what_cannot_be_built_is_refused_at_once(kind: str, parameters: dict[str
 
 
 def test_parts_that_the_vectors_cannot_be_cut_into_are_refused_before_encoding(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="vectors of 32 numbers cannot be cut into 24 equal parts; give a divisor"):
+    with pytest.raises(
+        ConfigError, match="vectors of dimension 32 cannot be cut into 24 equal parts; choose a divisor"
+    ):
         small_index(tmp_path / "index", encoder=NeverAsked(), dense=DenseOptions("ivf-pq", {"parts": 24}))
     assert not (tmp_path / "index").exists()
     small_index(tmp_path / "index", dense=DenseOptions("ivf-pq", {"parts": 16}))

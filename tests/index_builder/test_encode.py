@@ -9,7 +9,7 @@ import pytest
 from dpr.array_files import open_vectors
 from dpr.errors import ModelError
 from dpr.measured import EncodedPassages
-from dpr.store.generation import GenerationDraft, draft_generation
+from dpr.store.draft import GenerationDraft, draft_generation
 from dpr.store.passages import PassageStore, write_passages
 from dpr.types import FloatArray, Passage, Progress, no_progress
 from index_builder.encode import cut_passages, write_vectors

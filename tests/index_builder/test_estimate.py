@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from dpr.dense.kind import BuildSpeed
-from dpr.dense.kinds import EXACT, KINDS, kind_of
+from dpr.dense.index_type import BuildSpeed
+from dpr.dense.index_types import EXACT, INDEX_TYPES, index_type_of
 from dpr.errors import ConfigError, DataError
 from dpr.store.generation import read_current
 from dpr.types import Passage
@@ -20,7 +20,7 @@ from tests.fakes import HashEncoder, WordAnalyzer
 from tests.small_index import small_index, write_jsonl
 
 SPEEDS = Speeds(hashed=1e9, build=BuildSpeed(operations_per_s=1e11, trial_vectors=3000, trial_s=3.0))
-HNSW = kind_of("hnsw")
+HNSW = index_type_of("hnsw")
 
 
 def zipf_passages(count: int, first: int = 0) -> list[Passage]:
@@ -74,7 +74,7 @@ def test_what_is_loaded_once_is_not_counted_for_each_passage(
     assert found.analysed_per_s == pytest.approx(2.0)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", INDEX_TYPES)
 def test_the_disk_is_that_of_a_real_build_within_a_fifth(kind: str, found: Survey, tmp_path: Path) -> None:
     """From 2,500 passages to 6,000: the whole, and each kind of file that is large."""
     small_index(tmp_path / "index", zipf_passages(6000, first=7), dense=DenseOptions(kind))
@@ -85,7 +85,7 @@ def test_the_disk_is_that_of_a_real_build_within_a_fifth(kind: str, found: Surve
         "dense": sum(record.size_bytes for name, record in manifest.files.items() if "dense" in name),
     }
     real["sparse"] = manifest.size_bytes - sum(real.values())
-    told = disk_of(found, 6000, 32, kind_of(kind))
+    told = disk_of(found, 6000, 32, index_type_of(kind))
     assert {name: size for name, size in told.items() if size} == pytest.approx(
         {name: size for name, size in real.items() if size}, rel=0.2
     )
@@ -124,11 +124,11 @@ def test_what_cannot_fit_is_refused() -> None:
         match=r"'hnsw' over 1,000,000,000 vectors of 768 numbers takes .*; choose a kind that fits: flat",
     ):
         refuse_what_cannot_fit(HNSW, 10**9, 768)
-    assert kind_of("ivf-pq").memory_bytes(10**6, 384) < HNSW.memory_bytes(10**6, 384) / 2
+    assert index_type_of("ivf-pq").memory_bytes(10**6, 384) < HNSW.memory_bytes(10**6, 384) / 2
 
 
 def test_this_machine_does_something_in_a_second() -> None:
-    speeds = measure_speeds(kind_of("hnsw", {"m": 8}), 32)
+    speeds = measure_speeds(index_type_of("hnsw", {"m": 8}), 32)
     assert min(speeds.hashed, speeds.build.operations_per_s, speeds.build.trial_s) > 0
 
 

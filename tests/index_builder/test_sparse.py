@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dpr.errors import ConfigError
-from dpr.store.generation import GenerationDraft, draft_generation
+from dpr.store.draft import GenerationDraft, draft_generation
 from dpr.store.passages import PassageStore, write_passages
 from dpr.types import Passage
 from index_builder.sparse import Bm25Options, count_terms

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dpr.dense.kinds import KINDS
+from dpr.dense.index_types import INDEX_TYPES
 from dpr.errors import IndexFormatError
 from dpr.sparse.counts import TermCounts
 from dpr.store.manifest import record_file, signed
@@ -175,7 +175,7 @@ def test_a_graph_of_other_vectors_is_found(tmp_path: Path) -> None:
     small_index(root, many, dense=DenseOptions("hnsw", {"ef_search": 10}))
     verified(root)
     others = np.random.default_rng(0).standard_normal((1000, 32)).astype(np.float32)
-    KINDS["hnsw"].build(others, segment(root) / "dense.faiss")
+    INDEX_TYPES["hnsw"].build(others, segment(root) / "dense.faiss")
     record_again(root)
     with pytest.raises(IndexFormatError, match=r"the hnsw index does not find .+ by their own vectors"):
         verified(root)

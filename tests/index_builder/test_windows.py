@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from dpr.data.chunk import chunk_spans
-from dpr.dense.kinds import EXACT, KINDS
+from dpr.dense.index_types import EXACT, INDEX_TYPES
 from dpr.errors import ConfigError, IndexFormatError
 from dpr.measured import EncodedPassages, TokensRead
 from dpr.search.open import open_index
@@ -89,7 +89,7 @@ def test_a_passage_scores_as_its_best_window(published: Path) -> None:
             assert seen(hits) == brute_force(MIXED, question, RULE, k)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", INDEX_TYPES)
 def test_every_kind_has_windows(kind: str, tmp_path: Path) -> None:
     manifest = small_index(tmp_path / "index", MIXED, windows=RULE, dense=DenseOptions(kind))
     assert manifest.vectors > manifest.passages == len(MIXED)

@@ -61,11 +61,11 @@ class VectorIndexContract:
         vectors, questions = random_vectors(60), random_vectors(7, seed=1)
         rank = np.random.default_rng(2).permutation(60)
         top = self.build(vectors, folder, rank).search(questions, k)
-        wanted = brute_force(vectors, questions, rank, k)
+        expected = brute_force(vectors, questions, rank, k)
         assert top.rows.dtype == np.int64
         assert top.scores.dtype == np.float32
-        np.testing.assert_array_equal(top.rows, wanted.rows)
-        np.testing.assert_allclose(top.scores, wanted.scores, rtol=1e-6)
+        np.testing.assert_array_equal(top.rows, expected.rows)
+        np.testing.assert_allclose(top.scores, expected.scores, rtol=1e-6)
 
     def test_lengths_of_vectors_count(self, folder: Path) -> None:
         vectors = random_vectors(30) * np.linspace(0.5, 3.0, 30, dtype=np.float32)[:, None]
@@ -108,30 +108,30 @@ class VectorIndexContract:
         rank = np.full(40, -1)
         rank[alive] = np.random.default_rng(0).permutation(len(alive))
         top = self.build(vectors, folder, rank).search(questions, 7)
-        wanted = brute_force(vectors[alive], questions, rank[alive], 7)
-        found = min(7, len(alive))
-        np.testing.assert_array_equal(top.rows[:, :found], alive[wanted.rows])
-        assert (top.rows[:, found:] == -1).all()
-        assert np.isneginf(top.scores[:, found:]).all()
+        expected = brute_force(vectors[alive], questions, rank[alive], 7)
+        actual = min(7, len(alive))
+        np.testing.assert_array_equal(top.rows[:, :actual], alive[expected.rows])
+        assert (top.rows[:, actual:] == -1).all()
+        assert np.isneginf(top.scores[:, actual:]).all()
 
     def test_a_question_is_answered_the_same_in_any_batch(self, folder: Path) -> None:
         index = self.build(random_vectors(80), folder)
         questions = random_vectors(50, seed=1)
         together = index.search(questions, 10)
-        for place in (0, 17, 49):
-            alone = index.search(questions[place : place + 1], 10)
-            np.testing.assert_array_equal(alone.rows[0], together.rows[place])
-            np.testing.assert_array_equal(alone.scores[0], together.scores[place])
+        for position in (0, 17, 49):
+            alone = index.search(questions[position : position + 1], 10)
+            np.testing.assert_array_equal(alone.rows[0], together.rows[position])
+            np.testing.assert_array_equal(alone.scores[0], together.scores[position])
 
     def test_threads_may_search_at_once_for_different_k(self, folder: Path) -> None:
         index = self.build(random_vectors(80), folder)
         questions = random_vectors(20, seed=1)
         depths = [3, 10, 70] * 4
-        wanted = {k: index.search(questions, k) for k in set(depths)}
+        expected = {k: index.search(questions, k) for k in set(depths)}
         with ThreadPoolExecutor(4) as pool:
             for k, top in zip(depths, pool.map(lambda k: index.search(questions, k), depths), strict=True):
-                np.testing.assert_array_equal(top.rows, wanted[k].rows)
-                np.testing.assert_array_equal(top.scores, wanted[k].scores)
+                np.testing.assert_array_equal(top.rows, expected[k].rows)
+                np.testing.assert_array_equal(top.scores, expected[k].scores)
 
     def test_questions_in_any_memory_order_are_taken(self, folder: Path) -> None:
         index = self.build(random_vectors(20), folder)
@@ -141,7 +141,7 @@ class VectorIndexContract:
 
     @pytest.mark.parametrize("shape", [(2, DIMENSION + 1), (DIMENSION,)])
     def test_questions_of_another_shape_are_refused(self, shape: tuple[int, ...], folder: Path) -> None:
-        with pytest.raises(IndexFormatError, match=f"vectors of dimension {DIMENSION}; ask with the encoder"):
+        with pytest.raises(IndexFormatError, match=f"vectors of dimension {DIMENSION}; use the encoder"):
             self.build(random_vectors(5), folder).search(np.ones(shape, dtype=np.float32), 2)
 
     @pytest.mark.parametrize("k", [0, -3])
@@ -151,5 +151,5 @@ class VectorIndexContract:
         assert refusal.value.field == "k"
 
     def test_id_ranks_of_other_vectors_are_refused(self, folder: Path) -> None:
-        with pytest.raises(IndexFormatError, match=r"\(3,\) id ranks for 5 vectors"):
+        with pytest.raises(IndexFormatError, match=r"id ranks have the shape \(3,\), but there are 5 vectors"):
             self.build(random_vectors(5), folder, np.arange(3))

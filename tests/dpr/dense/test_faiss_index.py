@@ -33,9 +33,9 @@ def test_flat_is_exact(questions: int) -> None:
     vectors[1000:2000] = vectors[:1000]
     rank = np.random.default_rng(0).permutation(3000)
     asked = vectors[500 : 500 + questions] + np.float32(0.01)
-    found, wanted = FlatIndex(vectors, rank).search(asked, 10), ExactIndex(vectors, rank).search(asked, 10)
-    np.testing.assert_array_equal(found.rows, wanted.rows)
-    np.testing.assert_array_equal(found.scores, wanted.scores)
+    actual, expected = FlatIndex(vectors, rank).search(asked, 10), ExactIndex(vectors, rank).search(asked, 10)
+    np.testing.assert_array_equal(actual.rows, expected.rows)
+    np.testing.assert_array_equal(actual.scores, expected.scores)
 
 
 @pytest.mark.parametrize("copies", [MARGIN, 10 * MARGIN])
@@ -44,9 +44,9 @@ def test_flat_looks_at_every_row_that_ties_with_the_kth(copies: int) -> None:
     vectors[100 : 100 + copies] = vectors[100]
     rank = np.arange(1000)[::-1].copy()  # the last copy has the first id
     questions = np.concatenate((vectors[100:101], vectors[:1]))
-    found, wanted = FlatIndex(vectors, rank).search(questions, 3), ExactIndex(vectors, rank).search(questions, 3)
-    assert wanted.rows[0].tolist() == [99 + copies, 98 + copies, 97 + copies]
-    np.testing.assert_array_equal(found.rows, wanted.rows)
+    actual, expected = FlatIndex(vectors, rank).search(questions, 3), ExactIndex(vectors, rank).search(questions, 3)
+    assert expected.rows[0].tolist() == [99 + copies, 98 + copies, 97 + copies]
+    np.testing.assert_array_equal(actual.rows, expected.rows)
 
 
 def test_vectors_are_searched_where_they_are(tmp_path: Path) -> None:
@@ -69,14 +69,14 @@ def test_the_graph_file_holds_no_vectors(tmp_path: Path) -> None:
 def test_hnsw_finds_nearly_all_with_exact_scores(tmp_path: Path) -> None:
     vectors = clustered_vectors(4000)
     write_graph(vectors, tmp_path / "dense.faiss", m=32, ef_construction=100)
-    asked = vectors[::40] + np.float32(0.02)
-    found = HNSWIndex.open(vectors, tmp_path / "dense.faiss", ef_search=128).search(asked, 10)
-    wanted = ExactIndex(vectors).search(asked, 10)
-    shared = [len(set(ours) & set(theirs)) for ours, theirs in zip(found.rows, wanted.rows, strict=True)]
+    questions = vectors[::40] + np.float32(0.02)
+    actual = HNSWIndex.open(vectors, tmp_path / "dense.faiss", ef_search=128).search(questions, 10)
+    expected = ExactIndex(vectors).search(questions, 10)
+    shared = [len(set(ours) & set(theirs)) for ours, theirs in zip(actual.rows, expected.rows, strict=True)]
     assert np.mean(shared) / 10 > 0.95
-    assert all(len(set(rows)) == 10 for rows in found.rows.tolist())
-    is_same = found.rows == wanted.rows
-    np.testing.assert_array_equal(found.scores[is_same], wanted.scores[is_same])
+    assert all(len(set(rows)) == 10 for rows in actual.rows.tolist())
+    is_same = actual.rows == expected.rows
+    np.testing.assert_array_equal(actual.scores[is_same], expected.scores[is_same])
 
 
 @pytest.mark.parametrize("deleted", [0, 30])
@@ -87,16 +87,16 @@ def test_hnsw_finds_k_where_equal_vectors_cut_its_graph(deleted: int, tmp_path: 
     rank[:deleted] = -1
     write_graph(vectors, tmp_path / "dense.faiss", m=4, ef_construction=40)
     hnsw, flat = HNSWIndex.open(vectors, tmp_path / "dense.faiss", 16, rank), FlatIndex(vectors, rank)
-    found, wanted = (index.search(vectors[:5], len(vectors) - deleted) for index in (hnsw, flat))
-    assert (np.sort(found.rows) == np.sort(wanted.rows)).all()
-    np.testing.assert_array_equal(found.scores, wanted.scores)
+    actual, expected = (index.search(vectors[:5], len(vectors) - deleted) for index in (hnsw, flat))
+    assert (np.sort(actual.rows) == np.sort(expected.rows)).all()
+    np.testing.assert_array_equal(actual.scores, expected.scores)
 
 
 def test_hnsw_keeps_k_candidates_even_where_ef_search_is_lower(tmp_path: Path) -> None:
     vectors = clustered_vectors(400)
     write_graph(vectors, tmp_path / "dense.faiss", m=16, ef_construction=100)
-    found = HNSWIndex.open(vectors, tmp_path / "dense.faiss", ef_search=1).search(vectors[:5], 150)
-    assert (found.rows >= 0).all()
+    actual = HNSWIndex.open(vectors, tmp_path / "dense.faiss", ef_search=1).search(vectors[:5], 150)
+    assert (actual.rows >= 0).all()
 
 
 class TestOpenGraph:

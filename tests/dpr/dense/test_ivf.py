@@ -6,10 +6,10 @@ import faiss
 import numpy as np
 import pytest
 
-from dpr.dense import kinds
+from dpr.dense import index_types
 from dpr.dense.exact import ExactIndex
+from dpr.dense.index_types import index_type_of
 from dpr.dense.ivf import IVFIndex
-from dpr.dense.kinds import kind_of
 from dpr.errors import ConfigError, IndexFormatError
 from dpr.types import FloatArray, IntArray, VectorIndex
 from tests.dpr.dense.contract import VectorIndexContract, clustered_vectors, random_vectors
@@ -24,7 +24,7 @@ class IVFContract(VectorIndexContract):
     kind = ""
 
     def open(self, vectors: FloatArray, folder: Path, id_rank: IntArray | None = None) -> VectorIndex:
-        kind_of(self.kind, {"nlist": 4}).build(vectors, folder / "dense.faiss")
+        index_type_of(self.kind, {"nlist": 4}).build(vectors, folder / "dense.faiss")
         return IVFIndex(vectors, folder / "dense.faiss", EVERY_ROW, EVERY_ROW, id_rank)
 
 
@@ -41,33 +41,33 @@ class TestProducts(IVFContract):
 
     @pytest.fixture(autouse=True)
     def learned_from_few(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(kinds, "LEAST_FOR_PRODUCTS", 20)
+        monkeypatch.setattr(index_types, "LEAST_FOR_PRODUCTS", 20)
 
 
-def shared(found: IntArray, wanted: IntArray) -> float:
+def shared(actual: IntArray, expected: IntArray) -> float:
     return float(
-        np.mean([len(set(ours) & set(theirs)) / len(theirs) for ours, theirs in zip(found, wanted, strict=True)])
+        np.mean([len(set(ours) & set(theirs)) / len(theirs) for ours, theirs in zip(actual, expected, strict=True)])
     )
 
 
 @pytest.mark.parametrize("kind", IVF_KINDS)
 def test_some_lists_hold_nearly_all_with_exact_scores(kind: str, tmp_path: Path) -> None:
     vectors = clustered_vectors(8000)
-    kind_of(kind, {"nlist": 0}).build(vectors, tmp_path / "dense.faiss")
-    asked = vectors[::80] + np.float32(0.02)
-    found = IVFIndex(vectors, tmp_path / "dense.faiss", nprobe=40, rerank=200).search(asked, 10)
-    wanted = ExactIndex(vectors).search(asked, 10)
-    assert shared(found.rows, wanted.rows) > 0.95
-    is_same = found.rows == wanted.rows
-    np.testing.assert_array_equal(found.scores[is_same], wanted.scores[is_same])
+    index_type_of(kind, {"nlist": 0}).build(vectors, tmp_path / "dense.faiss")
+    questions = vectors[::80] + np.float32(0.02)
+    actual = IVFIndex(vectors, tmp_path / "dense.faiss", nprobe=40, rerank=200).search(questions, 10)
+    expected = ExactIndex(vectors).search(questions, 10)
+    assert shared(actual.rows, expected.rows) > 0.95
+    is_same = actual.rows == expected.rows
+    np.testing.assert_array_equal(actual.scores[is_same], expected.scores[is_same])
 
 
 def test_codes_are_smaller_than_vectors(tmp_path: Path) -> None:
     vectors = clustered_vectors(8000)
     sizes = {}
-    for kind in IVF_KINDS:
-        kind_of(kind, {"nlist": 16}).build(vectors, tmp_path / kind)
-        sizes[kind] = (tmp_path / kind).stat().st_size / vectors.nbytes
+    for index_type in IVF_KINDS:
+        index_type_of(index_type, {"nlist": 16}).build(vectors, tmp_path / index_type)
+        sizes[index_type] = (tmp_path / index_type).stat().st_size / vectors.nbytes
     assert sizes["ivf-pq"] < 0.12
     assert 0.25 < sizes["ivf-sq8"] < 0.35
     assert 0.5 < sizes["ivf-fp16"] < 0.6
@@ -77,20 +77,20 @@ def test_codes_are_smaller_than_vectors(tmp_path: Path) -> None:
 def test_the_file_is_the_same_each_time(kind: str, tmp_path: Path) -> None:
     vectors = clustered_vectors(3000)
     for name in ("first", "second"):
-        kind_of(kind, {"nlist": 20}).build(vectors, tmp_path / name)
+        index_type_of(kind, {"nlist": 20}).build(vectors, tmp_path / name)
     assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
 
 
 @pytest.mark.parametrize("kind", IVF_KINDS)
 def test_k_are_found_where_the_nearest_lists_are_deleted(kind: str, tmp_path: Path) -> None:
     vectors = clustered_vectors(4000)
-    kind_of(kind, {"nlist": 100}).build(vectors, tmp_path / "dense.faiss")
-    left = np.argsort(vectors @ vectors[0])[:30]  # the farthest from what is asked
+    index_type_of(kind, {"nlist": 100}).build(vectors, tmp_path / "dense.faiss")
+    remaining = np.argsort(vectors @ vectors[0])[:30]  # the farthest from what is asked
     id_rank = np.full(4000, -1, dtype=np.int32)
-    id_rank[np.sort(left)] = np.arange(30)
-    found = IVFIndex(vectors, tmp_path / "dense.faiss", nprobe=1, rerank=20, id_rank=id_rank).search(vectors[:1], 20)
-    assert set(found.rows[0].tolist()) <= set(left.tolist())
-    assert (found.rows >= 0).all()
+    id_rank[np.sort(remaining)] = np.arange(30)
+    actual = IVFIndex(vectors, tmp_path / "dense.faiss", nprobe=1, rerank=20, id_rank=id_rank).search(vectors[:1], 20)
+    assert set(actual.rows[0].tolist()) <= set(remaining.tolist())
+    assert (actual.rows >= 0).all()
     all_left = IVFIndex(vectors, tmp_path / "dense.faiss", nprobe=1, rerank=20, id_rank=id_rank).search(vectors[:1], 40)
     assert (all_left.rows[0] >= 0).sum() == 30
 
@@ -99,23 +99,23 @@ def test_k_are_found_where_the_nearest_lists_are_deleted(kind: str, tmp_path: Pa
 @pytest.mark.parametrize("kind", IVF_KINDS)
 def test_few_vectors_are_an_index_too(kind: str, total: int, tmp_path: Path) -> None:
     vectors = random_vectors(total)
-    kind_of(kind, {"nlist": 50}).build(vectors, tmp_path / "dense.faiss")
-    found = IVFIndex(vectors, tmp_path / "dense.faiss", nprobe=50, rerank=50).search(vectors, 1)
-    np.testing.assert_array_equal(found.rows, ExactIndex(vectors).search(vectors, 1).rows)
+    index_type_of(kind, {"nlist": 50}).build(vectors, tmp_path / "dense.faiss")
+    actual = IVFIndex(vectors, tmp_path / "dense.faiss", nprobe=50, rerank=50).search(vectors, 1)
+    np.testing.assert_array_equal(actual.rows, ExactIndex(vectors).search(vectors, 1).rows)
 
 
 def test_vectors_are_cut_into_equal_parts(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="vectors of 12 numbers cannot be cut into 5 equal parts; give a divisor"):
-        kind_of("ivf-pq", {"nlist": 2, "parts": 5}).build(random_vectors(40), tmp_path / "dense.faiss")
-    for dimension, parts in ((12, 3), (7, 1), (10, 2), (3, 1)):
-        kind_of("ivf-pq", {"nlist": 2}).build(random_vectors(1000)[:, :dimension], tmp_path / "dense.faiss")
-        assert parts == faiss.read_index(str(tmp_path / "dense.faiss")).pq.M
+    with pytest.raises(ConfigError, match="vectors of dimension 12 cannot be cut into 5 equal parts; choose a divisor"):
+        index_type_of("ivf-pq", {"nlist": 2, "parts": 5}).build(random_vectors(40), tmp_path / "dense.faiss")
+    for dimension, segments in ((12, 3), (7, 1), (10, 2), (3, 1)):
+        index_type_of("ivf-pq", {"nlist": 2}).build(random_vectors(1000)[:, :dimension], tmp_path / "dense.faiss")
+        assert segments == faiss.read_index(str(tmp_path / "dense.faiss")).pq.M
 
 
 class TestOpen:
     @pytest.fixture
     def path(self, tmp_path: Path) -> Path:
-        kind_of("ivf-sq8", {"nlist": 4}).build(random_vectors(50), tmp_path / "dense.faiss")
+        index_type_of("ivf-sq8", {"nlist": 4}).build(random_vectors(50), tmp_path / "dense.faiss")
         return tmp_path / "dense.faiss"
 
     @pytest.mark.parametrize("vectors", [random_vectors(49), random_vectors(50)[:, :8]])

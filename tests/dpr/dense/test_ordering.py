@@ -12,12 +12,12 @@ from tests.dpr.dense.contract import random_vectors
 def test_first_is_a_sort_by_score_then_rank(scores: list[float], k: int, random: np.random.RandomState) -> None:
     rank = list(range(len(scores)))
     random.shuffle(rank)
-    rows, found = Ordering(np.array(rank, dtype=np.int64)).first(
+    rows, actual = Ordering(np.array(rank, dtype=np.int64)).first(
         np.arange(len(scores)), np.array(scores, dtype=np.float32), k
     )
-    wanted = sorted(range(len(scores)), key=lambda row: (-scores[row], rank[row]))[:k]
-    assert rows.tolist() == wanted
-    assert found.tolist() == [scores[row] for row in wanted]
+    expected = sorted(range(len(scores)), key=lambda row: (-scores[row], rank[row]))[:k]
+    assert rows.tolist() == expected
+    assert actual.tolist() == [scores[row] for row in expected]
 
 
 def test_equal_vectors_have_equal_scores_wherever_they_are() -> None:

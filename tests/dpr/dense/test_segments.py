@@ -19,6 +19,8 @@ class TestSegmentedIndex(VectorIndexContract):
         checked_ordering(id_rank, vectors)
         rank = np.arange(len(vectors)) if id_rank is None else id_rank
         cuts = [len(vectors) // 4, len(vectors) // 3]
-        parts = zip(np.split(vectors, cuts), np.split(rank, cuts), strict=True)
-        used = [(part, ranks) for part, ranks in parts if len(part)] or [(vectors, rank)]
-        return SegmentedIndex([FlatIndex(part, ranks) for part, ranks in used], [ranks for _, ranks in used])
+        segments = zip(np.split(vectors, cuts), np.split(rank, cuts), strict=True)
+        used_ids = [(segment, ranks) for segment, ranks in segments if len(segment)] or [(vectors, rank)]
+        return SegmentedIndex(
+            [FlatIndex(segment, ranks) for segment, ranks in used_ids], [ranks for _, ranks in used_ids]
+        )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dpr.dense.exact import ExactIndex
 from dpr.dense.faiss_index import FlatIndex
-from dpr.dense.kinds import KINDS, kind_of
+from dpr.dense.index_types import INDEX_TYPES, index_type_of
 from dpr.dense.segments import SegmentedIndex
 from dpr.dense.windows import WindowedIndex, window_ranks
 from dpr.errors import RequestError
@@ -24,7 +24,8 @@ EXHAUSTIVE = {"nprobe": 2000, "rerank": 2000}
 def windows_of(counts: list[int]) -> WindowArray:
     """Return windows of ten characters, every seven, for passages of so many vectors each."""
     return np.array(
-        [(row, 7 * place, 7 * place + 10) for row, count in enumerate(counts) for place in range(count)], dtype=np.int32
+        [(row, 7 * position, 7 * position + 10) for row, count in enumerate(counts) for position in range(count)],
+        dtype=np.int32,
     )
 
 
@@ -33,11 +34,11 @@ def best_passages(vectors: FloatArray, windows: WindowArray, id_rank: IntArray, 
     scored = []
     for row in range(len(id_rank)):
         of_passage = np.flatnonzero(windows[:, 0] == row)
-        products = [np.dot(vectors[place].astype(float), question.astype(float)) for place in of_passage]
+        products = [np.dot(vectors[position].astype(float), question.astype(float)) for position in of_passage]
         scores = np.array(products, dtype=np.float32)
         if id_rank[row] >= 0:
-            place = of_passage[scores.argmax()]
-            span = windows[place, 1:] if len(of_passage) > 1 else [-1, -1]
+            position = of_passage[scores.argmax()]
+            span = windows[position, 1:] if len(of_passage) > 1 else [-1, -1]
             scored.append((-scores.max(), int(id_rank[row]), row, span))
     scored = sorted(scored, key=lambda item: item[:2])[:k]
     rows, best, spans = np.full(k, -1), np.full(k, -np.inf, dtype=np.float32), np.full((k, 2), -1)
@@ -46,13 +47,13 @@ def best_passages(vectors: FloatArray, windows: WindowArray, id_rank: IntArray, 
     return TopK(rows, best, spans)
 
 
-def check(found: TopK, vectors: FloatArray, windows: WindowArray, id_rank: IntArray, questions: FloatArray) -> None:
-    assert found.windows is not None
+def check(actual: TopK, vectors: FloatArray, windows: WindowArray, id_rank: IntArray, questions: FloatArray) -> None:
+    assert actual.windows is not None
     for number, question in enumerate(questions):
-        due = best_passages(vectors, windows, id_rank, question, found.rows.shape[1])
-        np.testing.assert_array_equal(found.rows[number], due.rows)
-        np.testing.assert_array_equal(found.scores[number], due.scores)
-        np.testing.assert_array_equal(found.windows[number], due.windows)
+        due = best_passages(vectors, windows, id_rank, question, actual.rows.shape[1])
+        np.testing.assert_array_equal(actual.rows[number], due.rows)
+        np.testing.assert_array_equal(actual.scores[number], due.scores)
+        np.testing.assert_array_equal(actual.windows[number], due.windows)
 
 
 @st.composite
@@ -79,7 +80,7 @@ def test_a_passage_is_found_by_its_best_window(
     check(index.search(questions, k), vectors, windows, id_rank, questions)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", INDEX_TYPES)
 @pytest.mark.parametrize("share_deleted", [0, 0.6])
 def test_every_kind_gives_k_passages_however_many_windows_one_has(
     kind: str, share_deleted: float, tmp_path: Path
@@ -92,11 +93,11 @@ def test_every_kind_gives_k_passages_however_many_windows_one_has(
     order = random.permutation(len(counts))
     id_rank: IntArray = np.where(random.random(len(counts)) < share_deleted, -1, order).astype(np.int64)
     id_rank[100] = order[100]
-    KINDS[kind].build(vectors, tmp_path / "dense")
-    wide = kind_of(kind, WIDE.get(kind, EXHAUSTIVE))
-    opened = wide.open(vectors, tmp_path / "dense", window_ranks(id_rank, windows))
+    INDEX_TYPES[kind].build(vectors, tmp_path / "dense")
+    wide = index_type_of(kind, WIDE.get(kind, EXHAUSTIVE))
+    reopened = wide.open(vectors, tmp_path / "dense", window_ranks(id_rank, windows))
     questions = np.concatenate([vectors[:1], random_vectors(3, seed=9)])
-    check(WindowedIndex(opened, windows).search(questions, 10), vectors, windows, id_rank, questions)
+    check(WindowedIndex(reopened, windows).search(questions, 10), vectors, windows, id_rank, questions)
 
 
 def test_segments_with_windows_and_without_are_searched_as_one() -> None:
@@ -105,8 +106,8 @@ def test_segments_with_windows_and_without_are_searched_as_one() -> None:
     first = WindowedIndex(FlatIndex(vectors[:10], window_ranks(id_rank[:5], windows[:10])), windows[:10])
     second = FlatIndex(vectors[10:], id_rank[5:])
     questions = random_vectors(4, seed=1)
-    found = SegmentedIndex([first, second], [id_rank[:5], id_rank[5:]]).search(questions, 12)
-    check(found, vectors, windows, id_rank, questions)
+    actual = SegmentedIndex([first, second], [id_rank[:5], id_rank[5:]]).search(questions, 12)
+    check(actual, vectors, windows, id_rank, questions)
 
 
 def test_the_ranks_of_windows_follow_their_passages() -> None:

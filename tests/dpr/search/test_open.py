@@ -269,9 +269,7 @@ def test_another_format_version_is_refused(root: Path) -> None:
 
 def test_an_unknown_dense_kind_is_refused(root: Path) -> None:
     change_manifest(root, lambda document: document["segments"][0]["dense"].update(kind="annoy"))
-    with pytest.raises(
-        IndexFormatError, match=r"cannot search the index's vectors .unknown kind of vector index 'annoy'"
-    ):
+    with pytest.raises(IndexFormatError, match=r"cannot search the index's vectors .unknown index type 'annoy'"):
         open_index(root, encoder=HashEncoder()).retriever("dense")
 
 

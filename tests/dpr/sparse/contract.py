@@ -97,9 +97,9 @@ class SparseIndexContract:
         index = self.build(documents)
         rows = np.arange(len(documents))
         assert index.coverage(documents, rows).tolist() == [1.0] * len(documents)
-        asked = [[*document, "unheard", "t1"] for document in documents]
-        backwards = [terms[::-1] for terms in asked]
-        assert index.coverage(asked, rows).tolist() == index.coverage(backwards, rows).tolist()
+        questions = [[*document, "unheard", "t1"] for document in documents]
+        backwards = [terms[::-1] for terms in questions]
+        assert index.coverage(questions, rows).tolist() == index.coverage(backwards, rows).tolist()
 
     def test_no_questions_have_no_result(self) -> None:
         assert self.build(DOCUMENTS).search([], 3).rows.shape == (0, 3)
@@ -113,9 +113,9 @@ class SparseIndexContract:
     def test_scores_fall_and_equal_ones_are_in_row_order(self) -> None:
         top = self.build(random_documents(200, 15)).search([["t1", "t3", "t3"], ["t2"], ["t9", "t15"]], 50)
         for rows, scores in zip(top.rows, top.scores, strict=True):
-            found = rows >= 0
-            assert len(set(rows[found].tolist())) == found.sum()
-            order = np.lexsort((rows[found], -scores[found]))
+            actual = rows >= 0
+            assert len(set(rows[actual].tolist())) == actual.sum()
+            order = np.lexsort((rows[actual], -scores[actual]))
             assert order.tolist() == list(range(len(order)))
 
     @pytest.mark.parametrize("k", [1, 2, 3, 5, 8])
@@ -135,19 +135,19 @@ class SparseIndexContract:
         index = self.build(random_documents(120, 20))
         questions = [[f"t{number % 20}", f"t{number % 7}", f"t{number % 3}"] for number in range(75)]
         together = index.search(questions, 10)
-        for place in (0, 15, 16, 74):
-            alone = index.search([questions[place]], 10)
-            np.testing.assert_array_equal(alone.rows[0], together.rows[place])
-            np.testing.assert_array_equal(alone.scores[0], together.scores[place])
+        for position in (0, 15, 16, 74):
+            alone = index.search([questions[position]], 10)
+            np.testing.assert_array_equal(alone.rows[0], together.rows[position])
+            np.testing.assert_array_equal(alone.scores[0], together.scores[position])
 
     def test_threads_may_search_at_once(self) -> None:
         index = self.build(random_documents(120, 20))
         questions = [[f"t{number % 20}", f"t{number % 9}"] for number in range(40)]
-        wanted = index.search(questions, 10)
+        expected = index.search(questions, 10)
         with ThreadPoolExecutor(4) as pool:
             for top in pool.map(lambda _: index.search(questions, 10), range(8)):
-                np.testing.assert_array_equal(top.rows, wanted.rows)
-                np.testing.assert_array_equal(top.scores, wanted.scores)
+                np.testing.assert_array_equal(top.rows, expected.rows)
+                np.testing.assert_array_equal(top.scores, expected.scores)
 
     @pytest.mark.parametrize("k", [0, -1])
     def test_k_below_one_is_refused(self, k: int) -> None:
@@ -156,5 +156,5 @@ class SparseIndexContract:
         assert refusal.value.field == "k"
 
     def test_id_ranks_of_other_passages_are_refused(self) -> None:
-        with pytest.raises(IndexFormatError, match=r"\(3,\) id ranks for 7 passages"):
+        with pytest.raises(IndexFormatError, match=r"id ranks have the shape \(3,\), but there are 7 passages"):
             self.build(DOCUMENTS, [0, 1, 2])

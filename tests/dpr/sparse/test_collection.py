@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dpr.sparse.collection import Collection, collections_of
+from dpr.sparse.collection import CollectionStatistics, collection_statistics
 from dpr.sparse.counts import TermCounts
 from dpr.sparse.engine import SparseEngine, SparseSegment
 from dpr.sparse.scheme import SCHEMES
@@ -22,11 +22,13 @@ segment_lists = st.lists(st.lists(st.lists(st.sampled_from(TERMS), max_size=6), 
 
 
 def segmented(parts: list[TermCounts], deleted: list[IntArray], ranks: list[IntArray], scheme: str) -> SparseEngine:
-    gone = [np.isin(np.arange(len(part.lengths)), rows) for part, rows in zip(parts, deleted, strict=True)]
-    collections, _ = collections_of(parts, gone)
+    is_deleted = [np.isin(np.arange(len(segment.lengths)), rows) for segment, rows in zip(parts, deleted, strict=True)]
+    collections, _ = collection_statistics(parts, is_deleted)
     segments = [
-        SparseSegment(part, SCHEMES[scheme].weights(part, collection), collection.frequencies, np.where(dead, -1, rank))
-        for part, collection, dead, rank in zip(parts, collections, gone, ranks, strict=True)
+        SparseSegment(
+            segment, SCHEMES[scheme].weights(segment, collection), collection.frequencies, np.where(dead, -1, rank)
+        )
+        for segment, collection, dead, rank in zip(parts, collections, is_deleted, ranks, strict=True)
     ]
     return SparseEngine(segments, scheme, collections[0].passages)
 
@@ -43,25 +45,25 @@ def test_hits_and_scores_are_those_of_the_other_passages_alone(
     k = data.draw(st.integers(1, 12))
     ends = np.cumsum([len(documents) for documents in segments])[:-1]
     parts = [TermCounts.build(documents) for documents in segments]
-    found = segmented(
-        parts, [np.flatnonzero(gone) for gone in np.split(deleted, ends)], np.split(rank, ends), scheme
+    actual = segmented(
+        parts, [np.flatnonzero(is_deleted) for is_deleted in np.split(deleted, ends)], np.split(rank, ends), scheme
     ).search(questions, k)
 
     alive = np.flatnonzero(~deleted)
-    documents = [document for part in segments for document in part]
+    documents = [document for segment in segments for document in segment]
     fresh = SparseEngine(
         [SparseSegment.alone(TermCounts.build([documents[row] for row in alive]), scheme, rank[alive])], scheme
     )
     expected = fresh.search(questions, k)
     wanted = np.where(expected.rows < 0, -1, alive[expected.rows]) if len(alive) else expected.rows
-    np.testing.assert_array_equal(found.rows, wanted)
-    np.testing.assert_array_equal(found.scores, expected.scores)
+    np.testing.assert_array_equal(actual.rows, wanted)
+    np.testing.assert_array_equal(actual.scores, expected.scores)
 
 
 def test_a_term_of_deleted_passages_alone_does_not_lower_the_floor_of_the_others() -> None:
-    parts = [TermCounts.build([["a", "b"], ["a"], ["a", "rare"]])]
-    (collection,), terms = collections_of(parts, [np.array([False, False, True])])
-    alone = Collection.of(TermCounts.build([["a", "b"], ["a"]]))
+    segments = [TermCounts.build([["a", "b"], ["a"], ["a", "rare"]])]
+    (collection,), terms = collection_statistics(segments, [np.array([False, False, True])])
+    alone = CollectionStatistics.from_counts(TermCounts.build([["a", "b"], ["a"]]))
     assert (collection.passages, collection.mean_length, collection.mean_idf) == (2, 1.5, alone.mean_idf)
     assert collection.frequencies.tolist() == [2, 1, 0]
     assert terms == 2
@@ -71,7 +73,7 @@ class TestThreeSegments(SparseIndexContract):
     def build(self, documents: Sequence[Sequence[str]], id_rank: Sequence[int] | None = None) -> SparseIndex:
         ranks = np.arange(len(documents)) if id_rank is None else np.array(id_rank)
         bounds = list(pairwise([0, len(documents) // 3, len(documents) // 2, len(documents)]))
-        parts = [TermCounts.build(documents[start:end]) for start, end in bounds]
+        segments = [TermCounts.build(documents[start:end]) for start, end in bounds]
         if len(ranks) != len(documents):
             return SparseEngine([SparseSegment.alone(TermCounts.build(documents), id_rank=ranks)])
-        return segmented(parts, [np.array([])] * 3, [ranks[start:end] for start, end in bounds], "bm25")
+        return segmented(segments, [np.array([])] * 3, [ranks[start:end] for start, end in bounds], "bm25")

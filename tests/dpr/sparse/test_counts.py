@@ -33,8 +33,8 @@ def test_counts_of_a_small_collection() -> None:
 
 def test_types_are_those_of_the_files() -> None:
     counts = TermCounts.build(DOCUMENTS)
-    held = {name: getattr(counts, name).dtype for name in ("indptr", "rows", "counts", "lengths")}
-    assert held == {name: np.dtype(FILES[name]) for name in held}
+    arrays = {name: getattr(counts, name).dtype for name in ("indptr", "rows", "counts", "lengths")}
+    assert arrays == {name: np.dtype(FILES[name]) for name in arrays}
 
 
 def test_documents_may_be_a_stream() -> None:
@@ -75,17 +75,23 @@ def test_blocks_divide_the_postings(size: int, monkeypatch: pytest.MonkeyPatch) 
 def test_saved_counts_open_as_they_were(documents: list[list[str]], tmp_path: Path) -> None:
     counts = TermCounts.build(documents)
     counts.save(tmp_path / "new" / "counts")
-    opened = TermCounts.open(tmp_path / "new" / "counts")
-    assert as_table(opened) == as_table(counts)
-    assert opened.lengths.tolist() == counts.lengths.tolist()
+    reopened = TermCounts.open(tmp_path / "new" / "counts")
+    assert as_table(reopened) == as_table(counts)
+    assert reopened.lengths.tolist() == counts.lengths.tolist()
 
 
 def test_opened_counts_are_mapped_and_read_only(tmp_path: Path) -> None:
     TermCounts.build(DOCUMENTS).save(tmp_path)
-    opened = TermCounts.open(tmp_path)
-    for held in (opened.vocabulary.terms, opened.vocabulary.offsets, opened.indptr, opened.rows, opened.counts):
-        assert isinstance(held.base, np.memmap)
-        assert not held.flags.writeable
+    reopened = TermCounts.open(tmp_path)
+    for arrays in (
+        reopened.vocabulary.terms,
+        reopened.vocabulary.offsets,
+        reopened.indptr,
+        reopened.rows,
+        reopened.counts,
+    ):
+        assert isinstance(arrays.base, np.memmap)
+        assert not arrays.flags.writeable
 
 
 def test_only_the_named_files_are_written(tmp_path: Path) -> None:

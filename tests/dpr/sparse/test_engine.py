@@ -68,12 +68,12 @@ def reference_scores(scheme: str, documents: Sequence[Sequence[str]], question: 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_scores_are_those_of_the_reference_library(scheme: str, question: list[str]) -> None:
     top = engine(TermCounts.build(DOCUMENTS), scheme).search([question], len(DOCUMENTS))
-    wanted = reference_scores(scheme, DOCUMENTS, question)
+    expected = reference_scores(scheme, DOCUMENTS, question)
     sharing = [row for row, document in enumerate(DOCUMENTS) if set(document) & set(question)]
     assert sorted(hits(top)) == sharing
-    found = top.scores[0, : len(sharing)]
-    np.testing.assert_allclose(found, [wanted[row] for row in hits(top)], rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(found, sorted((wanted[row] for row in sharing), reverse=True), rtol=1e-5, atol=1e-5)
+    actual = top.scores[0, : len(sharing)]
+    np.testing.assert_allclose(actual, [expected[row] for row in hits(top)], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(actual, sorted((expected[row] for row in sharing), reverse=True), rtol=1e-5, atol=1e-5)
 
 
 def brute_force(counts: TermCounts, weights: FloatArray, terms: Sequence[int], rank: IntArray, k: int) -> TopK:
@@ -99,10 +99,10 @@ def test_top_k_is_brute_force_for_any_weights(data: st.DataObject) -> None:
     question = data.draw(st.lists(st.sampled_from(list(counts.vocabulary) or ["a"]), unique=True))
     k = data.draw(st.integers(1, 35))
     top = weighed(counts, weights, rank).search([question], k)
-    known = [number for number in counts.vocabulary.lookup(question).tolist() if number >= 0]
-    wanted = brute_force(counts, weights, known, rank, k)
-    assert hits(top) == wanted.rows.tolist()
-    assert top.scores[0, : len(wanted.rows)].tolist() == wanted.scores.tolist()
+    known_terms = [number for number in counts.vocabulary.lookup(question).tolist() if number >= 0]
+    expected = brute_force(counts, weights, known_terms, rank, k)
+    assert hits(top) == expected.rows.tolist()
+    assert top.scores[0, : len(expected.rows)].tolist() == expected.scores.tolist()
 
 
 def test_passages_of_no_or_negative_score_are_hits_too() -> None:
@@ -120,25 +120,27 @@ def test_files_are_searched_where_they_are(tmp_path: Path) -> None:
     np.save(tmp_path / "id_rank.npy", np.arange(len(DOCUMENTS), dtype=np.int32)[::-1])
     weights = np.load(tmp_path / "bm25.npy", mmap_mode="r")
     rank = np.load(tmp_path / "id_rank.npy", mmap_mode="r")
-    opened = weighed(TermCounts.open(tmp_path), weights, rank)
+    reopened = weighed(TermCounts.open(tmp_path), weights, rank)
     wanted = engine(counts, "bm25", np.array(rank, dtype=np.int64))
-    for found, expected in zip(map(np.asarray, opened._postings[0]), map(np.asarray, wanted._postings[0]), strict=True):
-        assert not found.flags.writeable
-        assert found.dtype == expected.dtype
-    assert np.shares_memory(opened._postings[0].weights, weights)
-    assert np.shares_memory(opened._postings[0].id_rank, rank)
-    np.testing.assert_array_equal(opened.search(QUESTIONS, 20).rows, wanted.search(QUESTIONS, 20).rows)
+    for actual, expected in zip(
+        map(np.asarray, reopened._postings[0]), map(np.asarray, wanted._postings[0]), strict=True
+    ):
+        assert not actual.flags.writeable
+        assert actual.dtype == expected.dtype
+    assert np.shares_memory(reopened._postings[0].weights, weights)
+    assert np.shares_memory(reopened._postings[0].id_rank, rank)
+    np.testing.assert_array_equal(reopened.search(QUESTIONS, 20).rows, wanted.search(QUESTIONS, 20).rows)
 
 
 def test_the_search_is_compiled_once_for_all_arrays_and_depths(tmp_path: Path) -> None:
     counts = TermCounts.build(DOCUMENTS)
     counts.save(tmp_path)
     rank = np.arange(len(DOCUMENTS))
-    for opened in (counts, TermCounts.open(tmp_path)):
+    for reopened in (counts, TermCounts.open(tmp_path)):
         for id_rank in (None, rank, rank.astype(np.int32)):
             for k in (1, 10, 2 * len(DOCUMENTS)):
                 for questions in (QUESTIONS * 10, [], [["unheard"]]):
-                    engine(opened, "bm25", id_rank).search(questions, k)
+                    engine(reopened, "bm25", id_rank).search(questions, k)
     assert len(vars(kernel)["search"].signatures) == 1
 
 
@@ -146,8 +148,8 @@ def test_the_search_is_compiled_once_for_all_arrays_and_depths(tmp_path: Path) -
 def test_the_number_of_threads_changes_nothing(threads: int) -> None:
     counts = TermCounts.build(DOCUMENTS)
     weights = SCHEMES["bm25"].weights(counts)
-    found = weighed(counts, weights, threads=threads).search(QUESTIONS * 20, 10)
-    np.testing.assert_array_equal(found.rows, np.tile(engine(counts, "bm25").search(QUESTIONS, 10).rows, (20, 1)))
+    actual = weighed(counts, weights, threads=threads).search(QUESTIONS * 20, 10)
+    np.testing.assert_array_equal(actual.rows, np.tile(engine(counts, "bm25").search(QUESTIONS, 10).rows, (20, 1)))
 
 
 def test_an_unknown_scheme_is_refused() -> None:

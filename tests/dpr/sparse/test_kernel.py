@@ -22,7 +22,7 @@ def collection() -> tuple[TermCounts, np.random.Generator]:
     rows = np.concatenate(postings).astype(np.int32)
     lengths = np.bincount(rows, minlength=PASSAGES).astype(np.int32)
     indptr = np.concatenate(([0], np.cumsum(FREQUENCIES)))
-    return TermCounts(Vocabulary.of(TERMS), indptr, rows, np.ones_like(rows), lengths), generator
+    return TermCounts(Vocabulary.from_terms(TERMS), indptr, rows, np.ones_like(rows), lengths), generator
 
 
 COUNTS, GENERATOR = collection()
@@ -44,15 +44,15 @@ def test_questions_are_answered_both_by_scanning_and_by_revisiting() -> None:
 def test_top_k_is_brute_force_across_blocks(weights: FloatArray, terms: list[int]) -> None:
     engine = weighed(COUNTS, weights, RANK)
     top = engine.search([[TERMS[term] for term in terms]], 100)
-    wanted = brute_force(COUNTS, weights, terms, RANK, 100)
-    assert top.rows[0, : len(wanted.rows)].tolist() == wanted.rows.tolist()
-    assert top.scores[0, : len(wanted.rows)].tolist() == wanted.scores.tolist()
-    assert (top.rows[0, len(wanted.rows) :] == -1).all()
+    expected = brute_force(COUNTS, weights, terms, RANK, 100)
+    assert top.rows[0, : len(expected.rows)].tolist() == expected.rows.tolist()
+    assert top.scores[0, : len(expected.rows)].tolist() == expected.scores.tolist()
+    assert (top.rows[0, len(expected.rows) :] == -1).all()
 
 
 def test_one_question_leaves_nothing_to_the_next() -> None:
     engine = weighed(COUNTS, SPREAD, RANK, threads=1)
     questions = [[TERMS[5], TERMS[1]], [TERMS[1]], [TERMS[4], TERMS[0]], [TERMS[1]], [], [TERMS[2], TERMS[1]]]
     together = engine.search(questions, 30)
-    for place, question in enumerate(questions):
-        np.testing.assert_array_equal(together.rows[place], engine.search([question], 30).rows[0])
+    for position, question in enumerate(questions):
+        np.testing.assert_array_equal(together.rows[position], engine.search([question], 30).rows[0])

@@ -19,10 +19,10 @@ def test_it_finds_what_the_engine_finds() -> None:
     parameters = {"k1": 0.9, "b": 0.4, "epsilon": 0.1}
     rank = np.random.default_rng(0).permutation(200)
     questions = [["t1", "t2", "t2"], ["t30", "t5", "unheard"], ["t9"]]
-    found = RankBM25Engine(counts, **parameters, id_rank=rank).search(questions, 200)
-    wanted = SparseEngine([SparseSegment.alone(counts, "bm25", rank, **parameters)]).search(questions, 200)
-    np.testing.assert_allclose(found.scores, wanted.scores, rtol=1e-5, atol=1e-5)
-    assert [set(rows) for rows in found.rows.tolist()] == [set(rows) for rows in wanted.rows.tolist()]
+    actual = RankBM25Engine(counts, **parameters, id_rank=rank).search(questions, 200)
+    expected = SparseEngine([SparseSegment.alone(counts, "bm25", rank, **parameters)]).search(questions, 200)
+    np.testing.assert_allclose(actual.scores, expected.scores, rtol=1e-5, atol=1e-5)
+    assert [set(rows) for rows in actual.rows.tolist()] == [set(rows) for rows in expected.rows.tolist()]
 
 
 def test_an_empty_passage_is_no_hit_where_length_counts_in_full() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from dpr.errors import ConfigError
 from dpr.sparse.bm25 import okapi_weights
-from dpr.sparse.collection import Collection
+from dpr.sparse.collection import CollectionStatistics
 from dpr.sparse.counts import TermCounts
 from dpr.sparse.scheme import SCHEMES
 from tests.dpr.sparse.contract import random_documents
@@ -19,10 +19,12 @@ def test_each_scheme_knows_its_name() -> None:
 
 def test_parameters_given_replace_the_defaults() -> None:
     np.testing.assert_array_equal(
-        SCHEMES["bm25"].weights(COUNTS), okapi_weights(COUNTS, Collection.of(COUNTS), 1.2, 0.75, 0.25)
+        SCHEMES["bm25"].weights(COUNTS),
+        okapi_weights(COUNTS, CollectionStatistics.from_counts(COUNTS), 1.2, 0.75, 0.25),
     )
     np.testing.assert_array_equal(
-        SCHEMES["bm25"].weights(COUNTS, k1=2), okapi_weights(COUNTS, Collection.of(COUNTS), 2.0, 0.75, 0.25)
+        SCHEMES["bm25"].weights(COUNTS, k1=2),
+        okapi_weights(COUNTS, CollectionStatistics.from_counts(COUNTS), 2.0, 0.75, 0.25),
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from dpr.sparse.collection import Collection
+from dpr.sparse.collection import CollectionStatistics
 from dpr.sparse.counts import TermCounts
 from dpr.sparse.question_terms import QuestionTerms
 from dpr.sparse.tfidf import tfidf_factors, tfidf_weights
@@ -16,7 +16,7 @@ QUESTIONS = [["t1", "t2", "t1"], ["t5", "unheard"], ["unheard"], [], ["t3", "t9"
 
 
 def asked(questions: Sequence[Sequence[str]], counts: TermCounts) -> QuestionTerms:
-    return QuestionTerms.of(questions, [counts.vocabulary], [counts.document_frequencies])
+    return QuestionTerms.from_questions(questions, [counts.vocabulary], [counts.document_frequencies])
 
 
 def test_scores_are_the_cosines_of_scikit_learn() -> None:
@@ -27,18 +27,22 @@ def test_scores_are_the_cosines_of_scikit_learn() -> None:
     questions = asked(QUESTIONS, counts)
     factors = np.zeros((len(QUESTIONS), len(counts.vocabulary)))
     factors[questions.owners, questions.numbers[0]] = tfidf_factors(questions, len(counts.lengths))
-    found = factors @ dense_weights(counts, tfidf_weights(counts, Collection.of(counts))).T  # (Q, P)
-    wanted = (reference.transform(QUESTIONS) @ passages.T).toarray()
-    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+    actual = (
+        factors @ dense_weights(counts, tfidf_weights(counts, CollectionStatistics.from_counts(counts))).T
+    )  # (Q, P)
+    expected = (reference.transform(QUESTIONS) @ passages.T).toarray()
+    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_a_passage_asked_whole_scores_one() -> None:
     counts = TermCounts.build([["a", "b", "b"], ["a", "c"]])
     questions = asked([["b", "a", "b"]], counts)
-    weights = dense_weights(counts, tfidf_weights(counts, Collection.of(counts)))[0, questions.numbers[0]]
+    weights = dense_weights(counts, tfidf_weights(counts, CollectionStatistics.from_counts(counts)))[
+        0, questions.numbers[0]
+    ]
     np.testing.assert_allclose(tfidf_factors(questions, len(counts.lengths)) @ weights, 1.0, rtol=1e-6)
 
 
 def test_empty_collections_have_no_weights() -> None:
     counts = TermCounts.build([[]])
-    assert tfidf_weights(counts, Collection.of(counts)).shape == (0,)
+    assert tfidf_weights(counts, CollectionStatistics.from_counts(counts)).shape == (0,)

@@ -18,11 +18,11 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 def test_any_flipped_bit_is_refused_or_says_nothing(tmp_path: Path) -> None:
     write_current(IndexLayout(tmp_path), 42)
     sound = (tmp_path / "CURRENT").read_bytes()
-    for place in range(8 * (len(sound) - 1)):  # the last byte ends the line
+    for bit in range(8 * (len(sound) - 1)):  # the last byte ends the line
         flipped = bytearray(sound)
-        flipped[place // 8] ^= 1 << place % 8
+        flipped[bit // 8] ^= 1 << bit % 8
         (tmp_path / "CURRENT").write_bytes(flipped)
-        with pytest.raises(IndexFormatError, match="CURRENT names no generation but"):
+        with pytest.raises(IndexFormatError, match="CURRENT contains"):
             current_number(tmp_path)
 
 

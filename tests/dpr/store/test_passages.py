@@ -86,13 +86,13 @@ def test_given_ranks_spare_the_sorting(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_store_without_some_rows_has_the_others(tmp_path: Path) -> None:
     corpus = numbered(9)
     whole = stored(tmp_path, corpus)
-    left = whole.without([1]).without([3])
+    remaining = whole.without([1]).without([3])
     expected = [passage for row, passage in enumerate(corpus) if row not in (1, 3)]
-    assert list(left) == expected
-    assert [left.row_of(passage.id) for passage in corpus] == [
+    assert list(remaining) == expected
+    assert [remaining.row_of(passage.id) for passage in corpus] == [
         None if row in (1, 3) else row for row in range(len(corpus))
     ]
-    assert (len(left), len(whole)) == (len(corpus) - 2, len(corpus))
+    assert (len(remaining), len(whole)) == (len(corpus) - 2, len(corpus))
 
 
 def test_writing_holds_one_batch_at_a_time(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The kinds of vector index by name."""
+"""The index types by name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Self
 
-from dpr.dense.kind import BuildSpeed, IndexKind, parameter
+from dpr.dense.index_type import BuildSpeed, IndexType, parameter
 from dpr.errors import ConfigError
 from dpr.types import FloatArray, RankArray, VectorIndex
 
@@ -16,7 +16,7 @@ from dpr.types import FloatArray, RankArray, VectorIndex
 
 
 @dataclass(frozen=True)
-class Flat(IndexKind):
+class Flat(IndexType):
     """Compares every vector."""
 
     name = "flat"
@@ -43,13 +43,13 @@ class Flat(IndexKind):
 
 
 CACHED_GRAPH = 100_000
-"""Vectors above which a step along a graph waits for memory, and takes longer with the graph to the following power."""
+"""Number of vectors above which a graph does not fit the cache: a step then takes longer by `GRAPH_POWER`."""
 
 GRAPH_POWER = 0.23
 
 
 @dataclass(frozen=True)
-class Hnsw(IndexKind):
+class Hnsw(IndexType):
     """Follows a graph of near vectors; keeps its graph and all vectors in memory."""
 
     name = "hnsw"
@@ -93,22 +93,22 @@ class Hnsw(IndexKind):
 
 
 TRAINING_PER_LIST = 64
-"""Vectors for each list that its centre is learned from."""
+"""Vectors for each list to learn its centre from."""
 
 LEAST_TRAINING = 65536
-"""Vectors that codes are learned from, where there are so many."""
+"""Vectors to learn codes from, if there are so many."""
 
 TRAINING_ROUNDS = 10
 
 LEAST_FOR_PRODUCTS = 1000
-"""Vectors below which there is nothing to learn products from; 8 bits a number are used in their place."""
+"""Number of vectors below which 8-bit codes replace product codes, which need more vectors to learn from."""
 
 PART_NUMBERS = 4
-"""Numbers of a part, where D allows it."""
+"""Dimensions of one part of a product code, where D allows it."""
 
 
 @dataclass(frozen=True)
-class InvertedFile(IndexKind):
+class InvertedFile(IndexType):
     """Reads short codes of the vectors in the lists whose centres are nearest to a question."""
 
     code: ClassVar[str]
@@ -118,7 +118,7 @@ class InvertedFile(IndexKind):
     """Bytes of a code for each number of a vector."""
 
     rerank_steps: ClassVar[tuple[int, ...]] = (1,)
-    """By what ``rerank`` is multiplied where searches of some recall are looked for."""
+    """Factors of ``rerank`` to try for a target recall."""
 
     nlist: int = parameter(0, least=0, meaning="lists; 0: four times the root of the number of vectors")
     nprobe: int = parameter(32, meaning="lists that a search reads")
@@ -140,7 +140,7 @@ class InvertedFile(IndexKind):
         return IVFIndex(vectors, path, self.nprobe, self.rerank, id_rank)
 
     def lists(self, vectors: int) -> int:
-        """Return how many lists so many vectors are put into."""
+        """Return the number of lists for so many vectors."""
         return max(1, min(self.nlist or round(4 * math.sqrt(vectors)), vectors))
 
     def codes(self, vectors: int, dimension: int) -> str:  # noqa: ARG002
@@ -156,12 +156,12 @@ class InvertedFile(IndexKind):
         return self.number_bytes * dimension
 
     def memory_bytes(self, vectors: int, dimension: int) -> float:
-        """Return the memory of the codes and of the vectors that are learned from."""
+        """Return the memory of the codes and of the sample."""
         learned = min(vectors, max(TRAINING_PER_LIST * self.lists(vectors), LEAST_TRAINING))
         return learned * dimension * 8 + self.disk_bytes(vectors, dimension)
 
     def build_seconds(self, vectors: int, dimension: int, speed: BuildSpeed) -> float:
-        """Return the seconds of comparing vectors with centres: a sample for each round, then all."""
+        """Return the seconds to compare vectors with centres: a sample for each round, then all."""
         lists = self.lists(vectors)
         learned = min(vectors, TRAINING_PER_LIST * lists)
         return (TRAINING_ROUNDS * learned + vectors) * lists * dimension * 2 / speed.operations_per_s
@@ -211,10 +211,10 @@ class IvfPq(InvertedFile):
     parts: int = parameter(0, least=0, meaning="equal parts of a vector; 0: parts of four numbers, where that is whole")
 
     def check_dimension(self, dimension: int) -> None:
-        """Refuse parts that vectors of so many numbers cannot be cut into."""
+        """Refuse a number of parts that does not divide the dimension."""
         if self.parts and dimension % self.parts:
             raise ConfigError(
-                f"vectors of {dimension} numbers cannot be cut into {self.parts} equal parts; give a divisor"
+                f"vectors of dimension {dimension} cannot be cut into {self.parts} equal parts; choose a divisor"
             )
 
     def codes(self, vectors: int, dimension: int) -> str:
@@ -223,44 +223,47 @@ class IvfPq(InvertedFile):
         if vectors < LEAST_FOR_PRODUCTS:
             return IvfSq8.code
         most = max(1, dimension // PART_NUMBERS)
-        parts = self.parts or next(count for count in range(most, 0, -1) if dimension % count == 0)
-        return self.code.format(parts=parts)
+        count = self.parts or next(count for count in range(most, 0, -1) if dimension % count == 0)
+        return self.code.format(parts=count)
 
     def code_bytes(self, dimension: int) -> float:
         """Return half a byte for each part."""
         return self.parts / 2 if self.parts else self.number_bytes * dimension
 
 
-KINDS: dict[str, IndexKind] = {kind.name: kind for kind in (Flat(), Hnsw(), IvfFp16(), IvfSq8(), IvfPq())}
-"""Every kind with its default parameters. A new kind is one more entry."""
+INDEX_TYPES: dict[str, IndexType] = {
+    index_type.name: index_type for index_type in (Flat(), Hnsw(), IvfFp16(), IvfSq8(), IvfPq())
+}
+"""Every index type with its default parameters. A new index type is one more entry."""
 
 EXACT = Flat()
-"""The search of those who choose none, of few vectors, and of those for whom no other finds enough."""
+"""The default, also for few vectors, and where no approximate setting reaches the target recall."""
 
 
 AUTO = "auto"
-"""What stands in the place of a name where the fastest of the candidates at some recall is to be chosen."""
+"""The name that chooses the fastest candidate with the target recall."""
 
 
-def kind_of(name: str, parameters: Mapping[str, int] | None = None) -> IndexKind:
-    """Return a kind by its name, with some of its parameters.
+def index_type_of(name: str, parameters: Mapping[str, int] | None = None) -> IndexType:
+    """Return an index type by its name, with some of its parameters.
 
     Raises:
-        ConfigError: the kind or a parameter is unknown, or a parameter is out of range.
+        ConfigError: the name or a parameter is unknown, or a parameter is out of range.
     """
-    if name not in KINDS:
-        raise ConfigError(f"unknown kind of vector index {name!r}; choose {', '.join(KINDS)}")
-    return KINDS[name].with_parameters(parameters or {})
+    if name not in INDEX_TYPES:
+        raise ConfigError(f"unknown index type {name!r}; choose {', '.join(INDEX_TYPES)}")
+    return INDEX_TYPES[name].with_parameters(parameters or {})
 
 
-def listed_kinds() -> str:
-    """Return the names of the kinds in a phrase, the exact ones marked: ``flat (exact), hnsw``."""
-    return ", ".join(f"{name} (exact)" if kind.is_exact else name for name, kind in KINDS.items())
+def listed_index_types() -> str:
+    """Return the names in a phrase, the exact ones marked: ``flat (exact), hnsw``."""
+    return ", ".join(f"{name} (exact)" if index_type.is_exact else name for name, index_type in INDEX_TYPES.items())
 
 
 def listed_parameters() -> str:
-    """Return the parameters of all kinds with their defaults in a phrase: ``hnsw: m=32, ef_search=128; …``."""
+    """Return the parameters of all index types with their defaults in a phrase: ``hnsw: m=32, ef_search=128; …``."""
     lists = {
-        name: ", ".join(f"{key}={value}" for key, value in kind.parameters.items()) for name, kind in KINDS.items()
+        name: ", ".join(f"{key}={value}" for key, value in index_type.parameters.items())
+        for name, index_type in INDEX_TYPES.items()
     }
     return "; ".join(f"{name}: {parameters}" for name, parameters in lists.items() if parameters)

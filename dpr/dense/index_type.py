@@ -1,4 +1,4 @@
-"""What a kind of vector index knows of itself: how it is built and opened, whether it is exact, and what it costs."""
+"""An index type: how a vector index is built and opened, whether it is exact, and what it costs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LARGEST = 2**31 - 1
 
 
 def parameter(default: int, *, least: int = 1, meaning: str) -> int:
-    """Declare a parameter of a kind: a field with its default, its least value and what it means."""
+    """Declare a parameter of an index type: a field with its default, its least value and its meaning."""
     field: int = dataclasses.field(default=default, metadata={"least": least, "meaning": meaning})
     return field
 
@@ -28,8 +28,8 @@ class BuildSpeed:
 
     Attributes:
         operations_per_s: float32 operations of a matrix product in a second.
-        trial_vectors: vectors that one index of the kind was built over.
-        trial_s: seconds that this took.
+        trial_vectors: the number of vectors of a trial build.
+        trial_s: seconds that the trial build took.
     """
 
     operations_per_s: float
@@ -38,11 +38,11 @@ class BuildSpeed:
 
 
 @dataclass(frozen=True)
-class IndexKind(ABC):
+class IndexType(ABC):
     """A way to search vectors by inner product, with its parameters, which are its fields.
 
-    A new kind is a subclass in a module of its own and an entry in `dpr.dense.kinds.KINDS`. What it writes is named by
-    ``name`` and its parameters in the manifest of an index, so neither may change its meaning.
+    A new index type is a subclass in a module of its own and an entry in `dpr.dense.index_types.INDEX_TYPES`. Manifests
+    record ``name`` and the parameters, so their meaning must not change.
 
     Raises:
         ConfigError: a parameter is out of range.
@@ -52,16 +52,16 @@ class IndexKind(ABC):
     """Its key in the registry, in manifests and on command lines."""
 
     summary: ClassVar[str]
-    """What it does, in a phrase for help and documentation."""
+    """A phrase for help and documentation."""
 
     is_exact: ClassVar[bool] = False
-    """Whether it finds all of the nearest; the recall of other kinds is measured."""
+    """Whether it finds all of the nearest vectors; the recall of other index types is measured."""
 
     is_auto_candidate: ClassVar[bool] = False
-    """Whether it is built and measured where the fastest kind is to be chosen."""
+    """Whether ``auto`` builds and measures it."""
 
     reads_all_vectors: ClassVar[bool] = False
-    """Whether searches read vectors all over their file, which then should stay in memory."""
+    """Whether searches read the whole vectors file, which then should fit into memory."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -78,27 +78,27 @@ class IndexKind(ABC):
 
     @property
     def meanings(self) -> dict[str, str]:
-        """What each parameter means, by name."""
+        """The meaning of each parameter, by name."""
         return {field.name: field.metadata["meaning"] for field in dataclasses.fields(self)}
 
     def with_parameters(self, parameters: Mapping[str, int]) -> Self:
-        """Return the kind with other values of some parameters.
+        """Return the index type with other values of some parameters.
 
         Raises:
             ConfigError: a parameter is unknown or out of range.
         """
         for name in parameters:
             if name not in self.parameters:
-                known = ", ".join(self.parameters) or "none"
-                raise ConfigError(f"the dense kind {self.name!r} has no parameter {name!r}; its parameters: {known}")
+                names = ", ".join(self.parameters) or "none"
+                raise ConfigError(f"the index type {self.name!r} has no parameter {name!r}; its parameters: {names}")
         return dataclasses.replace(self, **parameters)
 
     @abstractmethod
     def build(self, vectors: FloatArray, path: Path) -> None:
-        """Write to ``path`` what searching vectors (P, D) needs beside them; a kind may need nothing.
+        """Write the file that a search needs beside the vectors (P, D), if the index type needs one.
 
         Raises:
-            ConfigError: a parameter does not suit vectors of D numbers; see `check_dimension`.
+            ConfigError: a parameter does not suit the dimension D; see `check_dimension`.
         """
 
     @abstractmethod
@@ -109,25 +109,25 @@ class IndexKind(ABC):
             IndexFormatError: the file is absent, damaged, or of other vectors.
         """
 
-    def check_dimension(self, dimension: int) -> None:  # noqa: B027 - most parameters suit vectors of any dimension
-        """Refuse parameters that do not suit vectors of so many numbers, before the vectors are made.
+    def check_dimension(self, dimension: int) -> None:  # noqa: B027 - most parameters suit any dimension
+        """Refuse parameters that do not suit a dimension, before passages are encoded.
 
         Raises:
-            ConfigError: one does not.
+            ConfigError: a parameter does not suit it.
         """
 
     @abstractmethod
     def disk_bytes(self, vectors: int, dimension: int) -> float:
-        """Return the bytes of what `build` writes."""
+        """Return the size of the file that `build` writes, in bytes."""
 
     @abstractmethod
     def memory_bytes(self, vectors: int, dimension: int) -> float:
-        """Return the memory that `build` takes, mapped vectors not counted."""
+        """Return the memory that `build` takes, in bytes, mapped vectors not counted."""
 
     def build_seconds(self, vectors: int, dimension: int, speed: BuildSpeed) -> float:  # noqa: ARG002
-        """Return the seconds that `build` takes: as long for a vector as in the trial, unless it knows better."""
+        """Return the seconds that `build` takes; by default as many for each vector as in the trial."""
         return speed.trial_s * vectors / speed.trial_vectors
 
     def searches(self, vectors: int) -> Iterator[Iterable[Self]]:  # noqa: ARG002
-        """Yield series of ever wider searches of what was built; a series is left where it reaches a target recall."""
+        """Yield series of ever wider searches of a built index; a series ends where it reaches the target recall."""
         yield (self,)

@@ -13,8 +13,8 @@ import pytest
 from typer.testing import CliRunner
 
 from dpr.dense.exact import ExactIndex
-from dpr.dense.kind import IndexKind, parameter
-from dpr.dense.kinds import KINDS
+from dpr.dense.index_type import IndexType, parameter
+from dpr.dense.index_types import INDEX_TYPES
 from dpr.errors import ConfigError, IndexFormatError
 from dpr.search.open import open_index
 from dpr.types import FloatArray, IntArray, Passage, RankArray, TopK, VectorIndex
@@ -47,7 +47,7 @@ class BucketIndex:
 
 
 @dataclass(frozen=True)
-class Buckets(IndexKind):
+class Buckets(IndexType):
     name = "buckets"
     summary = "looks at the vectors whose first number is near the question's"
 
@@ -72,7 +72,7 @@ class Buckets(IndexKind):
 
 @pytest.fixture(autouse=True)
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(KINDS, "buckets", Buckets())
+    monkeypatch.setitem(INDEX_TYPES, "buckets", Buckets())
 
 
 def nearest(root: Path, question: str) -> str:
@@ -132,8 +132,8 @@ def test_its_parameters_are_checked() -> None:
 def test_an_index_of_a_kind_that_is_gone_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = tmp_path / "index"
     small_index(root, MANY, dense=DenseOptions("buckets"))
-    monkeypatch.delitem(KINDS, "buckets")
+    monkeypatch.delitem(INDEX_TYPES, "buckets")
     more = AddOptions(sources=(write_jsonl(tmp_path / "more.jsonl", [Passage("new", "new")]),), index=root)
     for use in (lambda: nearest(root, "7 8 9"), lambda: add(more, HashEncoder(), WordAnalyzer())):
-        with pytest.raises(IndexFormatError, match=r"unknown kind of vector index 'buckets'.*rebuild with dpr-index"):
+        with pytest.raises(IndexFormatError, match=r"unknown index type 'buckets'.*rebuild with dpr-index"):
             use()
