@@ -10,6 +10,7 @@ from dpr.config import AUTO_COMPUTE, DEFAULT_READER, ComputeOptions
 from dpr.pipeline import QA, RetrievalOptions
 from dpr.search.lazy import Lazy
 from dpr.search.open import open_index
+from dpr.store.integrity import VerifyLevel
 from dpr.types import Encoder, Reader
 
 
@@ -38,8 +39,9 @@ def open_qa(
     generator: GeneratorOptions | None = None,
     retrieval: RetrievalOptions = RetrievalOptions(),  # noqa: B008 - frozen
     compute: ComputeOptions = AUTO_COMPUTE,
+    verify: VerifyLevel = "quick",
 ) -> QA:
-    """Open an index for questions, in milliseconds: models are loaded when a question first needs them.
+    """Open an index for questions, at once: models are loaded when a question first needs them.
 
     Args:
         index: the folder of the index.
@@ -48,6 +50,8 @@ def open_qa(
         generator: a chat model that writes the answers; the reader answers where it fails.
         retrieval: how passages are found where a question does not say.
         compute: how encoder, reranker and reader compute.
+        verify: how far the files of the index are checked: ``sizes`` compares their sizes, ``quick`` also reads those
+            of up to 64 MiB, ``full`` reads all.
 
     Raises:
         IndexFormatError: there is no index, or it is damaged, or the encoder is not the one that it was made with.
@@ -61,8 +65,7 @@ def open_qa(
         if generator is not None:
             writer = open_generator(generator.url, generator.model, generator.key, generator.timeout_s)
             on_error.callback(writer.close)
-        name, given_encoder = (str(encoder), None) if isinstance(encoder, str | Path) else (None, encoder)
-        opened_index = open_index(index, given_encoder, name, compute=compute, rerank=retrieval.rerank)
+        opened_index = open_index(index, encoder, compute=compute, rerank=retrieval.rerank, verify=verify)
         qa = QA(opened_index, _reader(reader, compute), writer, retrieval)
         on_error.pop_all()
     return qa

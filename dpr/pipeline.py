@@ -125,11 +125,12 @@ class QA:
         return reader
 
     def load(self) -> None:
-        """Load encoder, reranker and reader now, rather than when they are first needed.
+        """Open every file of the index and load encoder, reranker and reader now, rather than when they are needed.
 
         Raises:
             DPRError: one of them cannot be loaded, or the encoder is not the index's.
         """
+        self.index.open_files()
         if self.index.manifest.encoder is not None:
             self.index.parts.encoder()
         if self.retrieval.rerank is not None:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from dpr.config import DEFAULT_ENCODER
+from dpr.config import DEFAULT_ENCODER, ComputeOptions
 from dpr.console import VersionOption, command_line, print_json, run, show_progress
 from dpr.data.intake import Intake, ReadRules
 from dpr.errors import ConfigError
 from dpr.store.generation import publish_again, read_all, read_current, remove_generations
 from dpr.text.registry import analyzer as analyzer_by_name
-from dpr.types import Analyzer, Encoder, EncoderOptions
+from dpr.types import Encoder, EncoderOptions
 from index_builder.estimate_command import estimate_command
 from index_builder.options import (
     DEFAULT_KIND,
@@ -190,7 +190,7 @@ def delete_command(
     if broken := [name for name in names if name.encode("utf-8", "ignore").decode() != name]:
         raise ConfigError(f"--id {broken[0]!r} is not UTF-8; write the id in the terminal's encoding, or use --ids")
     with show_progress() as progress:
-        manifest = delete(index, names, _analyzer_of(index), progress, command=command_line("dpr-index"))
+        manifest = delete(index, names, progress=progress, command=command_line("dpr-index"))
     show(summary(manifest), as_json)
 
 
@@ -200,7 +200,7 @@ def compact_command(index: Index, as_json: Json = False) -> None:
     from index_builder.update import compact
 
     with show_progress() as progress:
-        manifest = compact(index, _analyzer_of(index), progress, command=command_line("dpr-index"))
+        manifest = compact(index, progress=progress, command=command_line("dpr-index"))
     show(summary(manifest), as_json)
 
 
@@ -257,14 +257,11 @@ def main() -> None:
 
 
 def _add(options: AddOptions, encoder: str | None, precision: str, backend: str) -> Manifest:
+    from index_builder.current import RecordedEncoder
     from index_builder.update import add
 
-    record = read_current(options.index).encoder
     with show_progress() as progress:
-        loaded = None
-        if record is not None:
-            loaded = _load_encoder(encoder or record.name, precision, backend, record.options)
-        return add(options, loaded, _analyzer_of(options.index), progress)
+        return add(options, RecordedEncoder(encoder, ComputeOptions(precision, backend)), progress=progress)
 
 
 def _chunk_options(tokens: int | None, overlap: int) -> ChunkOptions | None:
@@ -275,10 +272,6 @@ def _chunk_options(tokens: int | None, overlap: int) -> ChunkOptions | None:
     if overlap:
         raise ConfigError(f"--overlap-tokens is {overlap}, but nothing is cut; give --chunk-tokens too")
     return None
-
-
-def _analyzer_of(index: Path) -> Analyzer:
-    return analyzer_by_name(read_current(index).analyzer.name)
 
 
 def _load_encoder(name: str, precision: str, backend: str, options: EncoderOptions) -> Encoder:

@@ -9,11 +9,48 @@ from pathlib import Path
 import numpy as np
 
 from dpr.array_files import open_array
+from dpr.config import AUTO_COMPUTE, ComputeOptions
+from dpr.errors import ConfigError
+from dpr.search.resources import checked_encoder, load_recorded
 from dpr.store.generation import read_current
 from dpr.store.layout import IndexLayout
 from dpr.store.manifest import FileRecord, Manifest
 from dpr.store.passages import PassageStore
+from dpr.types import Encoder
 from index_builder.publish import Member
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEncoder:
+    """The encoder that an index has on record, loaded when the index is locked: until then, a build may change it.
+
+    Attributes:
+        name: its folder or hub name now; None: as it is on record.
+        compute: how it computes.
+    """
+
+    name: str | None = None
+    compute: ComputeOptions = AUTO_COMPUTE
+
+
+def encoder_of(manifest: Manifest, encoder: Encoder | RecordedEncoder | None) -> Encoder | None:
+    """Return what encodes the passages that are added to a generation; None where it has no vectors.
+
+    Raises:
+        ConfigError: an encoder is given, and the generation has no vectors, or none is given, and it has some.
+        IndexFormatError: the encoder is not the one that the vectors were made with.
+        ModelError: it cannot be loaded.
+    """
+    recorded = manifest.encoder
+    if recorded is None:
+        if encoder is None or (isinstance(encoder, RecordedEncoder) and encoder.name is None):
+            return None
+        raise ConfigError("the index has no vectors, so that no encoder is used; leave the encoder out")
+    if encoder is None:
+        raise ConfigError(f"the index has vectors of the encoder {recorded.name}; give it for the passages to add")
+    if isinstance(encoder, RecordedEncoder):
+        encoder = load_recorded(recorded, encoder.name, encoder.compute)
+    return checked_encoder(recorded, encoder)
 
 
 @dataclass(frozen=True, slots=True)

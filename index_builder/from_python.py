@@ -9,14 +9,14 @@ from pathlib import Path
 from dpr.config import AUTO_COMPUTE, DEFAULT_ENCODER, ComputeOptions
 from dpr.data.intake import UTF8_RULES, ReadRules
 from dpr.errors import ConfigError
-from dpr.search.resources import load_recorded
-from dpr.store.generation import read_current
+from dpr.store.current import current_number
 from dpr.store.manifest import Manifest
 from dpr.store.windows import DEFAULT_WINDOWS, WindowRule
 from dpr.text.registry import analyzer as analyzer_by_name
-from dpr.types import Analyzer, Encoder, Progress, no_progress
+from dpr.types import Encoder, Progress, no_progress
 from index_builder.build import BuildOptions, build
 from index_builder.corpus import ChunkOptions
+from index_builder.current import RecordedEncoder
 from index_builder.dense import DenseOptions
 from index_builder.sparse import Bm25Options
 from index_builder.spool import Corpus, sources_of
@@ -117,15 +117,15 @@ def add_passages(
         IndexLockedError: another process is writing the index.
     """
     root = Path(index)
-    record = read_current(root).encoder
-    if record is None and encoder is not None:
-        raise ConfigError("the index has no vectors, so that no encoder is used; leave the encoder out")
+    index_encoder: Encoder | RecordedEncoder
+    if encoder is None or isinstance(encoder, str | Path):
+        index_encoder = RecordedEncoder(str(encoder) if encoder else None, compute)
+    else:
+        index_encoder = encoder
+    current_number(root)  # a folder without an index is refused before the passages are written beside it
     with sources_of(corpus, root, rules) as sources:
-        index_encoder = None if isinstance(encoder, str | Path) else encoder
-        if record is not None and index_encoder is None:
-            index_encoder = load_recorded(record, str(encoder) if encoder else None, compute)
         add_options = AddOptions(sources=sources, index=root, replaces=replace, rules=rules, command="dpr.add_passages")
-        return add(add_options, index_encoder, _analyzer_of(root))
+        return add(add_options, index_encoder)
 
 
 def delete_passages(ids: str | Collection[str], index: str | Path) -> Manifest:
@@ -140,11 +140,7 @@ def delete_passages(ids: str | Collection[str], index: str | Path) -> Manifest:
     root, names = Path(index), {ids} if isinstance(ids, str) else set(ids)
     if not names:
         raise ConfigError("there is nothing to delete; give the id of at least one passage or document")
-    return delete(root, names, _analyzer_of(root), command="dpr.delete_passages")
-
-
-def _analyzer_of(root: Path) -> Analyzer:
-    return analyzer_by_name(read_current(root).analyzer.name)
+    return delete(root, names, command="dpr.delete_passages")
 
 
 def _encoder(encoder: str | Path | Encoder | None, compute: ComputeOptions) -> Encoder | None:

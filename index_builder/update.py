@@ -19,21 +19,20 @@ from dpr.array_files import create_vectors, open_vectors, save_array
 from dpr.data.intake import UTF8_RULES, BadRows, ReadRules
 from dpr.data.passages import read_corpus
 from dpr.errors import ConfigError, DataError, IndexLockedError
-from dpr.search.open import open_index
-from dpr.search.resources import recorded_kind
+from dpr.search.resources import checked_analyzer, recorded_kind
 from dpr.sparse.counts import TermCounts
 from dpr.sparse.merge import merge_counts, without
 from dpr.store.draft import GenerationDraft, draft_generation
 from dpr.store.generation import read_current
 from dpr.store.layout import SegmentFiles
-from dpr.store.manifest import Manifest, SegmentRecord
+from dpr.store.manifest import Manifest, Provenance, SegmentRecord
 from dpr.store.passages import PassageStore, write_passages
 from dpr.store.windows import open_windows
 from dpr.types import Analyzer, Encoder, FloatArray, Passage, Progress, WindowArray, no_progress
 from dpr.unicode_form import composed
 from index_builder.build import dated, provenance_of
 from index_builder.corpus import ChunkOptions, source_stamp
-from index_builder.current import Current
+from index_builder.current import Current, RecordedEncoder, encoder_of
 from index_builder.dense import DenseOptions, build_dense
 from index_builder.encode import EncodeRunner, encode_locally
 from index_builder.publish import Making, Member, publish_generation
@@ -74,8 +73,8 @@ class AddOptions:
 
 def add(
     options: AddOptions,
-    encoder: Encoder | None,
-    analyzer: Analyzer,
+    encoder: Encoder | RecordedEncoder | None,
+    analyzer: Analyzer | None = None,
     progress: Progress = no_progress,
     run: EncodeRunner = encode_locally,
 ) -> Manifest:
@@ -84,18 +83,24 @@ def add(
     A passage that the index has with the same content is skipped and counted. With ``replaces``, all passages of a
     document that the sources have are deleted first; a passage without a document is a document of its own.
 
+    The encoder is loaded, and encoder and analyzer are compared with the index's, once the index is locked. Without an
+    ``analyzer``, it is the one whose name the index has on record.
+
     Raises:
         DataError: a source cannot be used, gives nothing new, or has an id that the index has, and keeps, with other
             content.
-        ModelError: the encoder gave something that is no vector.
-        IndexFormatError: there is no published index, or what was built failed its verification.
+        ConfigError: an encoder is given, and the index has no vectors, or none is given, and it has some.
+        ModelError: the encoder cannot be loaded, or gave something that is no vector.
+        IndexFormatError: there is no published index, encoder or analyzer are not the index's, or what was built failed
+            its verification.
         IndexLockedError: another process is writing the index.
     """
-    before = open_index(options.index, encoder, analyzer=analyzer).manifest
+    before = read_current(options.index)
     arguments = [list(map(source_stamp, options.sources)), options.replaces, asdict(options.rules)]
     with _change(options.index, before, "add", arguments) as draft:
         if draft.published is not None:
             return draft.published
+        index_encoder, index_analyzer = encoder_of(before, encoder), checked_analyzer(before.analyzer, analyzer)
         current, step = Current.read(options.index), Steps(draft)
         replaced = []
         if options.replaces:
@@ -104,8 +109,8 @@ def add(
         chunk = ChunkOptions.from_provenance(before.provenance)
         plan = SegmentPlan(
             options.sources,
-            encoder,
-            analyzer,
+            index_encoder,
+            index_analyzer,
             dense=_dense_options(before),
             chunk=chunk,
             run=run,
@@ -118,8 +123,8 @@ def add(
             before.weights,
             before.encoder,
             provenance_of(options.command, corpus.sources, chunk),
-            encoder,
-            analyzer,
+            index_encoder,
+            index_analyzer,
             before.windows,
             before.fusion,
         )
@@ -130,7 +135,7 @@ def add(
 def delete(
     root: Path,
     names: Collection[str],
-    analyzer: Analyzer,
+    analyzer: Analyzer | None = None,
     progress: Progress = no_progress,
     *,
     command: str = "",
@@ -155,11 +160,13 @@ def delete(
         if not members:
             raise DataError("nothing would be left of the index; delete its folder instead")
         provenance = provenance_of(command, (), ChunkOptions.from_provenance(before.provenance))
-        making = Making(before.weights, before.encoder, provenance, None, analyzer, before.windows, before.fusion)
+        making = _same_making(before, provenance, analyzer)
         return publish_generation(draft, members, making, current.kept_files(members), step, progress)
 
 
-def compact(root: Path, analyzer: Analyzer, progress: Progress = no_progress, *, command: str = "") -> Manifest:
+def compact(
+    root: Path, analyzer: Analyzer | None = None, progress: Progress = no_progress, *, command: str = ""
+) -> Manifest:
     """Write all segments as one, without what is deleted; return the manifest of the next generation.
 
     Nothing is encoded or analysed again. Only one segment without deletions needs no compaction: its generation stays.
@@ -176,9 +183,14 @@ def compact(root: Path, analyzer: Analyzer, progress: Progress = no_progress, *,
             return draft.published
         current, step = Current.read(root), Steps(draft)
         record = step("segment", SegmentRecord, lambda: _write_compacted(current, draft, progress))
-        provenance = replace(before.provenance, command=command, **dated())
-        making = Making(before.weights, before.encoder, provenance, None, analyzer, before.windows, before.fusion)
+        making = _same_making(before, replace(before.provenance, command=command, **dated()), analyzer)
         return publish_generation(draft, [Member(record, draft.segment)], making, {}, step, progress)
+
+
+def _same_making(before: Manifest, provenance: Provenance, analyzer: Analyzer | None) -> Making:
+    """Return what a generation of nothing but passages of ``before`` is made with: no encoder is needed."""
+    index_analyzer = checked_analyzer(before.analyzer, analyzer)
+    return Making(before.weights, before.encoder, provenance, None, index_analyzer, before.windows, before.fusion)
 
 
 def _write_compacted(current: Current, draft: GenerationDraft, progress: Progress) -> SegmentRecord:

@@ -12,7 +12,8 @@ from dpr.dense.index_types import EXACT
 from dpr.errors import IndexFormatError
 from dpr.search.open import open_index
 from dpr.search.resources import IndexParts, SegmentParts, recorded_kind
-from dpr.store.manifest import Manifest, check_contents
+from dpr.store.integrity import check_contents
+from dpr.store.manifest import Manifest
 from dpr.store.passages import PassageStore
 from dpr.types import Analyzer, BoolArray, FloatArray, IntArray, Progress, TopK, no_progress
 from index_builder.recall import Probes, spread
@@ -48,7 +49,7 @@ def verify_index(root: Path, analyzer: Analyzer | None = None, progress: Progres
     Raises:
         IndexFormatError: at the first check that fails.
     """
-    parts = open_index(root, analyzer=analyzer).parts
+    parts = open_index(root, analyzer=analyzer, verify="sizes").parts
     files = _check_files(root, parts.manifest, progress)
     return Verification(parts.manifest.name, (files, *verify_parts(parts, progress, with_recall=True)))
 

@@ -149,6 +149,7 @@ def open_qa(settings: Settings) -> QA:
         generator=_generator(settings),
         retrieval=RetrievalOptions(settings.retriever_default, rerank=_rerank(settings)),
         compute=ComputeOptions(settings.precision, settings.backend),
+        verify=settings.verify,
     )
     qa.load()
     return qa

@@ -22,6 +22,7 @@ from dpr.search.registry import DEFAULT_RERANK_DEPTH, DEFAULT_RETRIEVER, MAX_RER
 Precision = Literal["auto", "fp32", "bf16"]
 Backend = Literal["auto", "torch", "openvino"]
 LogLevel = Literal["debug", "info", "warning", "error"]
+Verify = Literal["quick", "full"]
 
 ENVIRONMENT_PREFIX = "DPR_"
 CONFIG_VARIABLE = "DPR_CONFIG"
@@ -53,6 +54,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, env_ignore_empty=True, frozen=True, extra="forbid")
 
     index: Path = Field(description="Folder of the index to serve.")
+    verify: Verify = Field(
+        "quick", description="How far the index is checked before it is served: quick reads files up to 64 MiB."
+    )
     encoder: str | None = Field(None, description="Encoder, where it is not the one named in the index.")
     reader: str = Field(str(DEFAULT_READER), min_length=1, description="Reader: a folder or a hub name.")
     no_reader: bool = Field(False, description="Load no reader: serve retrieval, and a generator's answers if any.")

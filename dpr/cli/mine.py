@@ -46,7 +46,7 @@ def mine_command(
     check_output_file(output)
     rules = ReadRules(encoding, skip_bad_rows)
     with show_progress() as progress:
-        opened = open_index(index, encoder_name=encoder)
+        opened = open_index(index, encoder)
         examples = [example for source in questions for example in trainable_examples(source, rules)]
         mined = mine(opened, examples, options, progress)
         write_dpr_json(output, mined)

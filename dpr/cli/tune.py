@@ -65,7 +65,7 @@ def tune_command(
             "--output and --save out"
         )
     with show_progress() as progress:
-        opened = open_index(index, encoder_name=encoder)
+        opened = open_index(index, encoder)
         sources = [read_examples(source, rules) for source in questions]
         examples = [example for source in sources for example in source]
         absent = sum(source.without_text for source in sources)

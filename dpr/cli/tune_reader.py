@@ -83,7 +83,7 @@ def tune_reader_command(
         if index is not None and questions:
             examples = [example for source in questions for example in labelled_examples(source, rules)]
             fused = fusion_of(None, None, fusion_file)
-            searched = open_index(index, encoder_name=encoder)
+            searched = open_index(index, encoder)
             asked = retrieve(searched, examples, retriever, k, fused, progress)
             asked += ask_of_others(searched, examples, absent_share, retriever, k, fused, progress)
             spans = read_retrieved(opened, asked, progress)

@@ -15,29 +15,31 @@ from dpr.search.registry import RERANKED, RETRIEVERS, Opening, choices, fuses, p
 from dpr.search.reranking import Reranked, RerankOptions
 from dpr.search.resources import IndexParts, load_recorded
 from dpr.store.generation import read_current
+from dpr.store.integrity import VerifyLevel, check_files
 from dpr.store.layout import IndexLayout
-from dpr.store.manifest import Manifest, check_sizes
+from dpr.store.manifest import Manifest
 from dpr.store.passages import PassageStore
 from dpr.types import Analyzer, Encoder
 
 
 def open_index(
     path: Path | str,
-    encoder: Encoder | None = None,
-    encoder_name: str | None = None,
+    encoder: Encoder | str | Path | None = None,
     analyzer: Analyzer | None = None,
     compute: ComputeOptions = AUTO_COMPUTE,
     rerank: RerankOptions | None = None,
+    verify: VerifyLevel = "quick",
 ) -> OpenIndex:
-    """Open the published generation of an index in milliseconds: files are mapped, models wait until they are needed.
+    """Open the published generation of an index: files are checked and mapped, models wait until they are needed.
 
     Args:
         path: the index.
-        encoder: encodes the questions; without one, it is loaded when dense retrieval is first asked for.
-        encoder_name: directory or hub name to load it from, where that is not the name that the index recorded.
+        encoder: encodes the questions; or the directory or hub name to load it from, when dense retrieval is first
+            asked for; None: the name that the index recorded.
         analyzer: makes the questions' terms; without one, it is the one whose name the index recorded.
         compute: how models that are loaded compute, the reranker where its options do not say.
         rerank: what reranks the hits of retrievers whose name ends in ``+rerank``.
+        verify: how far the files are checked.
 
     Raises:
         IndexFormatError: there is no index, a file is absent, damaged or of another format version, or the encoder
@@ -45,11 +47,12 @@ def open_index(
     """
     layout = IndexLayout(Path(path))
     manifest = read_current(layout.root)
-    check_sizes(layout.root, manifest.files)
+    check_files(layout.root, manifest.files, verify)
     segments = [layout.segment(record.id) for record in manifest.segments]
     files = layout.generation(manifest.generation)
-    load = partial(load_recorded, name=encoder_name, compute=compute)
-    parts = IndexParts(manifest, segments, files, encoder, load, analyzer)
+    name, loaded = (str(encoder), None) if isinstance(encoder, str | Path) else (None, encoder)
+    load = partial(load_recorded, name=name, compute=compute)
+    parts = IndexParts(manifest, segments, files, loaded, load, analyzer)
     return OpenIndex(parts, rerank.computed_as(compute) if rerank else None)
 
 
@@ -89,6 +92,14 @@ class OpenIndex:
     def passages(self) -> PassageStore:
         """The passages, by row."""
         return self.parts.passages
+
+    def open_files(self) -> None:
+        """Open every file that retrievers read; from there on they may be renamed or removed.
+
+        Raises:
+            IndexFormatError: a file is absent or damaged.
+        """
+        self.parts.open_files()
 
     def retriever(self, name: str, fusion: Fusion | None = None) -> Retriever:
         """Return a retriever by its name, one of ``names``, with ``+rerank`` where its hits are to be reranked.

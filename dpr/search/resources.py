@@ -76,6 +76,15 @@ class SegmentParts:
         self.vector_index = Lazy(partial(self._open_passage_index, files))
         self.vector_index_with_deleted = Lazy(partial(self._open_vector_index, files, None))
 
+    def open_files(self) -> None:
+        """Open every file that a search reads."""
+        self.counts()
+        self.frequencies()
+        for weights in self.weights.values():
+            weights()
+        if self.record.dense is not None:
+            self.vector_index()
+
     def sparse(self, name: str) -> SparseSegment:
         """Return what the sparse engine searches by the weights of a name."""
         return SparseSegment(self.counts(), self.weights[name](), self.frequencies(), self.id_rank)
@@ -139,7 +148,7 @@ class IndexParts:
             for record, segment, end in zip(manifest.segments, segments, ends.tolist(), strict=True)
         )
         self.encoder = Lazy(partial(self._find_encoder, encoder, load or load_recorded))
-        self.analyzer = Lazy(partial(self._find_analyzer, analyzer))
+        self.analyzer = Lazy(partial(checked_analyzer, manifest.analyzer, analyzer))
         self.vector_index = Lazy(self._open_vector_index)
         self.sparse_indexes: dict[str, Lazy[SparseIndex]] = {
             name: Lazy(partial(self._open_sparse_index, name)) for name in manifest.weights
@@ -151,27 +160,20 @@ class IndexParts:
         if analyzer is not None:
             self.analyzer()
 
+    def open_files(self) -> None:
+        """Open every file that a search reads; from there on they may be renamed or removed.
+
+        Raises:
+            IndexFormatError: a file is absent or damaged.
+        """
+        for segment in self.segments:
+            segment.open_files()
+
     def _find_encoder(self, given: Encoder | None, load: EncoderLoader) -> Encoder:
         recorded = self.manifest.encoder
         if recorded is None:
             raise RequestError("the index has no vectors; rebuild it without --no-dense", "retriever")
-        encoder = given or load(recorded)
-        if encoder.fingerprint != recorded.fingerprint:
-            raise IndexFormatError(
-                f"the index was made with the encoder {recorded.name} ({recorded.fingerprint}), but this is "
-                f"{encoder.name} ({encoder.fingerprint}); use the former, or rebuild with dpr-index build"
-            )
-        return encoder
-
-    def _find_analyzer(self, given: Analyzer | None) -> Analyzer:
-        recorded = self.manifest.analyzer
-        analyzer = given or analyzer_by_name(recorded.name)
-        if AnalyzerRecord(analyzer.name, analyzer.version) != recorded:
-            raise IndexFormatError(
-                f"the index was made with the analyzer {recorded.name} of version {recorded.version}, but this is "
-                f"{analyzer.name} of version {analyzer.version}; install the former, or rebuild with dpr-index build"
-            )
-        return analyzer
+        return checked_encoder(recorded, given or load(recorded))
 
     def _open_vector_index(self) -> VectorIndex:
         indexes = [segment.vector_index() for segment in self.segments]
@@ -184,6 +186,35 @@ class IndexParts:
     def _make_rank_bm25(self) -> SparseIndex:
         parameters = {**SCHEMES["bm25"].defaults, **self.manifest.weights["bm25"].parameters}
         return RankBM25Engine(self.segments[0].counts(), **parameters, id_rank=self.id_rank)
+
+
+def checked_encoder(recorded: EncoderRecord, encoder: Encoder) -> Encoder:
+    """Return an encoder if it is the one that an index has on record.
+
+    Raises:
+        IndexFormatError: it is another one.
+    """
+    if encoder.fingerprint != recorded.fingerprint:
+        raise IndexFormatError(
+            f"the index was made with the encoder {recorded.name} ({recorded.fingerprint}), but this is "
+            f"{encoder.name} ({encoder.fingerprint}); use the former, or rebuild with dpr-index build"
+        )
+    return encoder
+
+
+def checked_analyzer(recorded: AnalyzerRecord, analyzer: Analyzer | None = None) -> Analyzer:
+    """Return an analyzer if it is the one that an index has on record; without one, the one of that name.
+
+    Raises:
+        IndexFormatError: it is another one, or of another version.
+    """
+    analyzer = analyzer or analyzer_by_name(recorded.name)
+    if AnalyzerRecord(analyzer.name, analyzer.version) != recorded:
+        raise IndexFormatError(
+            f"the index was made with the analyzer {recorded.name} of version {recorded.version}, but this is "
+            f"{analyzer.name} of version {analyzer.version}; install the former, or rebuild with dpr-index build"
+        )
+    return analyzer
 
 
 def recorded_kind(dense: DenseRecord) -> IndexType:

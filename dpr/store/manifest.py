@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -271,35 +271,3 @@ def record_file(path: Path) -> FileRecord:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return FileRecord(path.stat().st_size, digest)
-
-
-def check_sizes(root: Path, files: Mapping[str, FileRecord]) -> None:
-    """Check that every file exists with its recorded size, without reading it.
-
-    Raises:
-        IndexFormatError: a file is absent or has another size.
-    """
-    for name, record in files.items():
-        path = root / name
-        size = path.stat().st_size if path.is_file() else None
-        if size is None:
-            raise IndexFormatError(f"{path} is missing; restore it, or rebuild with dpr-index build")
-        if size != record.size_bytes:
-            raise IndexFormatError(
-                f"{path} has {size:,} bytes, but its manifest says {record.size_bytes:,}; "
-                "restore it, or rebuild with dpr-index build"
-            )
-
-
-def check_contents(root: Path, files: Mapping[str, FileRecord], names: Iterable[str]) -> None:
-    """Check the content of the named files against their recorded SHA-256, reading them whole.
-
-    Raises:
-        IndexFormatError: the content of a file has changed.
-    """
-    for name in names:
-        if record_file(root / name) != files[name]:
-            raise IndexFormatError(
-                f"{root / name} has changed: its SHA-256 differs from the manifest's; "
-                "restore it, or rebuild with dpr-index build"
-            )

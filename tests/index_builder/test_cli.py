@@ -13,7 +13,7 @@ import typer
 from dpr.errors import ConfigError
 from dpr.measured import EncodedPassages
 from dpr.types import Encoder, EncoderOptions, FloatArray, Passage, Progress, no_progress
-from index_builder import cli
+from index_builder import cli, current
 from index_builder.options import parse_parameters
 from tests.fakes import HashEncoder
 from tests.small_index import content, write_jsonl
@@ -98,10 +98,16 @@ def test_every_option_reaches_the_manifest(run: Any, source: str, tmp_path: Path
     assert manifest["provenance"]["command"] == f"dpr-index {arguments}"
 
 
+def loads(monkeypatch: pytest.MonkeyPatch, encoder: HashEncoder) -> None:
+    """Have commands load this encoder."""
+    monkeypatch.setattr(cli, "_load_encoder", lambda *_: encoder)
+    monkeypatch.setattr(current, "load_recorded", lambda *_: encoder)
+
+
 def test_an_index_is_changed_and_looked_after(
     run: Any, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "_load_encoder", lambda *_: HashEncoder())
+    loads(monkeypatch, HashEncoder())
     index, more = str(tmp_path / "index"), write_jsonl(tmp_path / "more.jsonl", [Passage("본 bonn", "Bonn is a city")])
     changed = write_jsonl(tmp_path / "changed.jsonl", [Passage("본 bonn", "Bonn was a capital")])
     (tmp_path / "ids.txt").write_text("rome\r\n\r\nseoul\r\n", encoding="utf-16")
@@ -149,7 +155,7 @@ def test_the_summary_says_how_many_passages_are_longer_than_the_encoder_reads(
     index, more = str(tmp_path / "index"), write_jsonl(tmp_path / "more.jsonl", [Passage("long", "word " * 9)])
     build = ("build", "--corpus", source, "--output", index, "--analyzer", "words")
     assert told(*build) == (None, None)
-    monkeypatch.setattr(cli, "_load_encoder", lambda *_: ShortSighted())
+    loads(monkeypatch, ShortSighted())
     assert told(*build) == (2, note(2, 6))
     assert told("add", index, "--corpus", more) == (3, note(3, 7))
     assert told("compact", index) == (3, note(3, 7))

@@ -18,12 +18,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from dpr.data.intake import UTF8_RULES, ReadRules
-from dpr.errors import DataError, IndexFormatError
+from dpr.errors import ConfigError, DataError, IndexFormatError, IndexLockedError
 from dpr.search.open import open_index
 from dpr.store.generation import publish_again, read_all, read_current, remove_generations
 from dpr.store.journal import Journal
 from dpr.store.windows import WindowRule
 from dpr.types import Passage
+from index_builder import current
+from index_builder.current import RecordedEncoder
 from index_builder.update import AddOptions, add, compact, delete
 from index_builder.verify import verify_index
 from tests.fakes import HashEncoder, WordAnalyzer
@@ -317,3 +319,54 @@ def test_two_hundred_sequences_of_changes() -> None:
 def test_deleted_rows_keep_their_place(root: Path) -> None:
     delete(root, ["seoul"], ANALYZER)
     assert np.array_equal(open_index(root).passages.alive, [1, 2, 3, 4, 5])
+
+
+def test_an_encoder_is_taken_when_the_index_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build that publishes while another process loads the encoder would leave an index with vectors of none."""
+    root = tmp_path / "index"
+    small_index(root)
+    source = write_jsonl(tmp_path / "more.jsonl", MORE)
+
+    def load(*_: object) -> HashEncoder:
+        with pytest.raises(IndexLockedError, match="is being written"):
+            small_index(root, encoder=None, windows=None)
+        return ENCODER
+
+    monkeypatch.setattr(current, "load_recorded", load)
+    manifest = add(AddOptions(sources=(source,), index=root), RecordedEncoder(), ANALYZER)
+    assert manifest.encoder is not None
+    assert all(segment.dense for segment in manifest.segments)
+
+
+@pytest.mark.parametrize(
+    ("built_with", "added_with", "sentence"),
+    [
+        (None, ENCODER, "the index has no vectors, so that no encoder is used"),
+        (None, RecordedEncoder("somewhere"), "the index has no vectors, so that no encoder is used"),
+        (ENCODER, None, "the index has vectors of the encoder hash-encoder; give it"),
+    ],
+)
+def test_an_encoder_is_given_if_and_only_if_there_are_vectors(
+    tmp_path: Path, built_with: HashEncoder | None, added_with: HashEncoder | RecordedEncoder | None, sentence: str
+) -> None:
+    root = tmp_path / "index"
+    before = small_index(root, encoder=built_with)
+    source = write_jsonl(tmp_path / "more.jsonl", MORE)
+    with pytest.raises(ConfigError, match=sentence):
+        add(AddOptions(sources=(source,), index=root), added_with, ANALYZER)
+    assert read_current(root) == before
+
+
+def test_another_analyzer_deletes_and_compacts_nothing(tmp_path: Path) -> None:
+    root = tmp_path / "index"
+    small_index(root)
+    delete(root, ["rome"], ANALYZER)
+    with pytest.raises(IndexFormatError, match="made with the analyzer words of version 1"):
+        delete(root, ["paris"], OtherAnalyzer())
+    with pytest.raises(IndexFormatError, match="made with the analyzer words of version 1"):
+        compact(root, OtherAnalyzer())
+    assert read_current(root).name == "000002"
+
+
+class OtherAnalyzer(WordAnalyzer):
+    version = "2"

@@ -17,6 +17,7 @@ from dpr.search.fusion import Fusion
 from dpr.search.open import OpenIndex, open_index
 from dpr.store.manifest import signed
 from dpr.types import Encoder, EncoderOptions, FloatArray, Passage
+from index_builder.dense import DenseOptions
 from index_builder.sparse import Bm25Options
 from tests.fakes import HashEncoder, WordAnalyzer
 from tests.small_index import PASSAGES, small_index
@@ -228,7 +229,7 @@ def test_the_encoder_is_loaded_by_name_when_dense_is_first_asked_for(
         return HashEncoder()
 
     monkeypatch.setattr(resources_module, "_load_encoder", load)
-    index = open_index(published, encoder_name=given, analyzer=WordAnalyzer())
+    index = open_index(published, encoder=given, analyzer=WordAnalyzer())
     index.retriever("bm25")
     assert names == []
     index.retriever("dense")
@@ -246,7 +247,7 @@ def test_an_encoder_of_shorter_vectors_is_refused_as_another_encoder(
     published: Path, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
     shorter = make_bert(tiny_checkpoint, tmp_path / "shorter", 0, hidden_size=16)
-    index = open_index(published, encoder_name=str(shorter))
+    index = open_index(published, encoder=str(shorter))
     with pytest.raises(IndexFormatError, match=r"was made with the encoder hash-encoder .* cannot take its place"):
         index.retriever("dense")
 
@@ -290,3 +291,27 @@ def test_a_truncated_file_is_named_at_once(root: Path, name: str) -> None:
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(IndexFormatError, match=f"{name} has .* bytes, but its manifest says"):
         open_index(root)
+
+
+@pytest.mark.parametrize("name", ["vectors.npy", "id_rank.npy", "bm25.npy", "frequencies.npy", "passages.arrow"])
+def test_a_flipped_bit_is_refused_before_it_gives_other_answers(root: Path, name: str) -> None:
+    path = next(root.rglob(name))
+    content = bytearray(path.read_bytes())
+    content[len(content) * 2 // 3] ^= 4
+    path.write_bytes(content)
+    with pytest.raises(IndexFormatError, match=f"{name} has changed"):
+        open_index(root)
+
+
+@pytest.mark.parametrize("kind", ["flat", "hnsw", "ivf-sq8"])
+def test_an_index_whose_files_are_open_answers_when_its_folder_is_gone(tmp_path: Path, kind: str) -> None:
+    root = tmp_path / "index"
+    small_index(root, dense=DenseOptions(kind))
+    questions = ["capital of France", "서울은"]
+    stays, goes = (open_index(root, encoder=HashEncoder(), analyzer=WordAnalyzer()) for _ in range(2))
+    expected = {name: stays.retriever(name).search(questions, 3) for name in stays.names}
+    goes.open_files()
+    root.rename(tmp_path / "renamed")
+    shutil.rmtree(tmp_path / "renamed")
+    assert {name: goes.retriever(name).search(questions, 3) for name in goes.names} == expected
+    assert goes.passages[0].id == "seoul"

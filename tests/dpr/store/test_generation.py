@@ -11,8 +11,9 @@ import pytest
 from dpr.errors import ConfigError, DiskFullError, IndexFormatError, IndexLockedError
 from dpr.store.draft import GenerationDraft, draft_generation
 from dpr.store.generation import publish_again, read_all, read_current, remove_generations
+from dpr.store.integrity import check_contents
 from dpr.store.layout import IndexLayout
-from dpr.store.manifest import FORMAT_VERSION, AnalyzerRecord, Manifest, Provenance, SegmentRecord, check_contents
+from dpr.store.manifest import FORMAT_VERSION, AnalyzerRecord, Manifest, Provenance, SegmentRecord
 
 
 def manifest_of(draft: GenerationDraft) -> Manifest:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dpr.errors import IndexFormatError
+from dpr.store.integrity import SMALL_BYTES, check_contents, check_files, check_sizes
 from dpr.store.manifest import (
     FORMAT_VERSION,
     AnalyzerRecord,
@@ -18,8 +19,6 @@ from dpr.store.manifest import (
     SegmentRecord,
     SourceRecord,
     WeightsRecord,
-    check_contents,
-    check_sizes,
     record_file,
     signed,
 )
@@ -129,3 +128,27 @@ def test_a_flipped_bit_is_found_by_content_alone(tmp_path: Path, files: dict[str
     check_sizes(tmp_path, files)
     with pytest.raises(IndexFormatError, match=r"a\.npy has changed"):
         check_contents(tmp_path, files, files)
+
+
+def test_quick_reads_what_is_small_and_full_reads_all(tmp_path: Path) -> None:
+    files = {}
+    for name, size in (("small.npy", 8), ("large.npy", SMALL_BYTES + 1)):
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(size)
+        files[name] = record_file(tmp_path / name)
+    flip_a_bit(tmp_path / "large.npy", 3)
+    check_files(tmp_path, files, "quick")
+    with pytest.raises(IndexFormatError, match=r"large\.npy has changed"):
+        check_files(tmp_path, files, "full")
+    flip_a_bit(tmp_path / "small.npy", 3)
+    check_files(tmp_path, files, "sizes")
+    with pytest.raises(IndexFormatError, match=r"small\.npy has changed"):
+        check_files(tmp_path, files, "quick")
+
+
+def flip_a_bit(path: Path, position: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(position)
+        (byte,) = file.read(1)
+        file.seek(position)
+        file.write(bytes([byte ^ 1]))
