@@ -69,6 +69,5 @@ def _check_content(path: Path, record: FileRecord) -> None:
         raise IndexFormatError(f"{path} cannot be read ({error}); rebuild with dpr-index build") from error
     if not is_same:
         raise IndexFormatError(
-            f"{path} has changed: its SHA-256 differs from the manifest's; "
-            "restore it, or rebuild with dpr-index build"
+            f"{path} has changed: its SHA-256 differs from the manifest's; restore it, or rebuild with dpr-index build"
         )

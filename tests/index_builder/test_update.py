@@ -212,7 +212,7 @@ def test_an_older_generation_is_published_again(root: Path) -> None:
     delete(root, ["paris"], ANALYZER)
     publish_again(root, 1)
     assert read_current(root).passages == 6
-    with pytest.raises(IndexFormatError, match="has no generation 000007; it has 000001, 000002"):
+    with pytest.raises(IndexFormatError, match="has no generation 000007; choose from 000001, 000002"):
         publish_again(root, 7)
 
 
