@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from threading import Lock
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self, overload
+from typing import TYPE_CHECKING, Any, Protocol, Self, overload
 
 from dpr.errors import RequestError
 from dpr.questions import MAX_K, MAX_N_BEST, check_questions, check_range
 from dpr.results import Answered, Timings
 from dpr.search.lazy import Lazy
 from dpr.search.registry import DEFAULT_RETRIEVER, plain_name, reranked_name
-from dpr.types import Candidates, Hit, Passage, Reader, Reading
+from dpr.types import Candidates, Hit, Passage, Reader, Reading, ReadsPassages
 
 if TYPE_CHECKING:
     from dpr.search.fusion import Fusion
@@ -123,6 +123,12 @@ class QA:
         if (reader := self.generator or self.reader) is None:
             raise RequestError("there is no reader to answer with; ask for passages, or give a reader")
         return reader
+
+    def passage_reader(self) -> ReadsPassages | None:
+        """Return the reader that answers if it reads each passage by itself, opened; else None."""
+        if self.generator is not None or self._local is None:
+            return None
+        return self._local.by_passage()
 
     def load(self) -> None:
         """Open every file of the index and load encoder, reranker and reader now, rather than when they are needed.
@@ -237,7 +243,7 @@ class QA:
         finished = time.perf_counter()
         timings = Timings(_ms(started, retrieved), _ms(retrieved, finished), _ms(started, finished))
         return [
-            Answered(question, tuple(of_question), _passages(of_question), reading, timings, self.generation)
+            Answered(question, tuple(of_question), passages_of(of_question), reading, timings, self.generation)
             for question, of_question, reading in zip(questions, hits, readings, strict=True)
         ]
 
@@ -249,19 +255,17 @@ class QA:
         """Read, in one batch, the questions that have passages; the others get the empty reading."""
         readings = [Reading()] * len(questions)
         readable = [row for row, of_question in enumerate(hits) if of_question]
-        batch = [
-            Candidates(
-                questions[row],
-                _passages(hits[row]),
-                tuple(hit.score for hit in hits[row]),
-                tuple(hit.window for hit in hits[row]),
-            )
-            for row in readable
-        ]
+        batch = [candidates_of(questions[row], hits[row]) for row in readable]
         reader = self.generator or self._local
         for row, reading in zip(readable, reader.read(batch, n_best) if reader and batch else [], strict=True):
             readings[row] = reading
         return readings
+
+
+def candidates_of(question: str, hits: Sequence[Hit]) -> Candidates:
+    """Return what a reader reads of a question: its hits' passages, scores and windows."""
+    scores, windows = tuple(hit.score for hit in hits), tuple(hit.window for hit in hits)
+    return Candidates(question, passages_of(hits), scores, windows)
 
 
 class _LocalReader:
@@ -280,8 +284,29 @@ class _LocalReader:
         with self._lock:
             return reader.read(batch, n_best)
 
+    def by_passage(self) -> ReadsPassages | None:
+        reader = self.open_reader()
+        return _LockedReader(reader, self._lock) if isinstance(reader, ReadsPassages) else None
 
-def _passages(hits: Sequence[Hit]) -> tuple[Passage, ...]:
+
+class _LockedReader:
+    """A reader of single passages, reading for one thread at a time."""
+
+    def __init__(self, reader: ReadsPassages, lock: Lock) -> None:
+        self._reader = reader
+        self._lock = lock
+
+    def spans(self, batch: Sequence[Candidates]) -> Sequence[Sequence[Any]]:
+        with self._lock:
+            return self._reader.spans(batch)
+
+    def reading(self, item: Candidates, spans: Sequence[Any], n_best: int = 1) -> Reading:
+        with self._lock:
+            return self._reader.reading(item, spans, n_best)
+
+
+def passages_of(hits: Sequence[Hit]) -> tuple[Passage, ...]:
+    """Return the passages of hits, in their order."""
     return tuple(hit.passage for hit in hits if hit.passage is not None)
 
 

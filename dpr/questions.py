@@ -10,6 +10,8 @@ from dpr.errors import RequestError
 MAX_QUESTION_CHARACTERS = 1_000
 MAX_K = 100
 MAX_N_BEST = 20
+MAX_BATCH = 64
+"""Questions of one request to the service."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
         lifespan=lifespan,
         redoc_url=None,
         middleware=[
-            Middleware(RequestIdMiddleware),
+            Middleware(RequestIdMiddleware, timeout_s=settings.request_timeout_s),
             *security_middleware(settings),
             Middleware(
                 BodyLimitMiddleware, max_body_bytes=settings.max_body_bytes, retry_after_s=settings.retry_after_s

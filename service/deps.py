@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from dpr.errors import RequestError
 from dpr.search.fusion import Fusion
+from service.context import RequestContext
 from service.engine import Engine
 from service.settings import Settings
+
+TIMEOUT_HEADER = "X-Request-Timeout"
+"""Seconds that a client waits for its answer; the server's own limit holds beside it."""
 
 
 async def _engine(request: Request) -> Engine:
@@ -24,7 +30,29 @@ async def _fusion(request: Request, engine: EngineOf) -> Fusion:
     return own or engine.ready().index.fusion
 
 
+async def _context(request: Request) -> RequestContext:
+    """Return the request's context, its deadline brought forward where the client asks for that."""
+    context = cast("RequestContext", request.state.context)
+    if (wish := request.headers.get(TIMEOUT_HEADER)) is not None:
+        context.limit(_timeout_s(wish))
+    return context
+
+
+def _timeout_s(wish: str) -> float:
+    try:
+        timeout_s = float(wish)
+    except ValueError:
+        timeout_s = math.nan
+    if not 0 < timeout_s < math.inf:
+        raise RequestError(
+            f"{TIMEOUT_HEADER} is no number of seconds above 0; send one, or leave it out", TIMEOUT_HEADER
+        )
+    return timeout_s
+
+
 EngineOf = Annotated[Engine, Depends(_engine)]
+ContextOf = Annotated[RequestContext, Depends(_context)]
+"""The request's id and deadline: hand it to ``engine.run_steps``."""
 SettingsOf = Annotated[Settings, Depends(_settings)]
 DefaultFusion = Annotated[Fusion, Depends(_fusion)]
 """How ``hybrid`` fuses for a request that does not say: by the server's file, else as the index has on record."""

@@ -1,22 +1,20 @@
-"""The engine room: the open generation and its reader, and the thread that computes with them.
+"""The engine room: the open generation and its reader, and the one door to what computes with them.
 
 Loading happens beside the event loop, so that ``/livez`` answers from the first moment and ``/readyz`` says what is
-waited for. Work is done one piece at a time: a piece keeps all cores busy by itself, and tokenizers hold their
-truncation as state that two threads would change under each other. A request needs a permit: the computing and the
-waiting ones hold at most ``max_in_flight`` of them, and a request that finds none is refused at once rather than
-queued without end.
-
-With a generator, which is waited for rather than computed, requests have several threads, and the `QA` computes here
-for one of them at a time.
+waited for. A request needs a permit: the computing and the waiting ones hold at most ``max_in_flight`` of them, and a
+request that finds none is refused at once rather than queued without end. What is let in is computed by the scheduler,
+in pieces; the request is answered at the latest at its deadline, and its work is dropped then, or when its client hangs
+up.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from threading import BoundedSemaphore
 from typing import Any, TypeVar
 
@@ -28,8 +26,11 @@ from dpr.pipeline import QA, RetrievalOptions
 from dpr.search.registry import DEFAULT_RETRIEVER, reranked_name
 from dpr.search.reranking import RerankOptions
 from dpr.types import Candidates
-from service.errors import BusyError, NotReadyError
-from service.settings import Settings
+from service.context import RequestContext
+from service.errors import BusyError, ClientGoneError, DeadlineError, NotReadyError, ShuttingDownError
+from service.scheduler import Scheduler
+from service.settings import DEFAULT_TIMEOUT_S, Settings
+from service.work import Steps, one_piece
 
 logger = logging.getLogger(__name__)
 
@@ -42,35 +43,43 @@ WARM_UP_QUESTIONS = ("What is a warm start?", "서버를 왜 미리 데우는가
 
 
 class Engine:
-    """Loads an ``QA`` once, warms it up, and runs work with it in a thread of its own.
+    """Loads a ``QA`` once, warms it up, and runs the work of requests with it.
 
     Args:
         load: makes the ``QA``; called once, in a thread.
         retriever: the retriever to warm up, that of requests which name none.
-        max_in_flight: pieces of work computing or waiting.
-        threads: pieces of work that are run at a time; more than one if they mostly wait for a generator.
+        max_in_flight: requests computing or waiting.
+        scheduler: computes their work.
     """
 
     def __init__(
-        self, load: Callable[[], QA], retriever: str = DEFAULT_RETRIEVER, max_in_flight: int = 32, threads: int = 1
+        self,
+        load: Callable[[], QA],
+        retriever: str = DEFAULT_RETRIEVER,
+        max_in_flight: int = 32,
+        scheduler: Scheduler | None = None,
     ) -> None:
+        self.scheduler = scheduler or Scheduler()
         self._load = load
         self._retriever = retriever
         self._max_in_flight = max_in_flight
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="engine")
         self._permits = BoundedSemaphore(max_in_flight)
-        self._loading: asyncio.Task[QA] | None = None
+        self._loading: asyncio.Future[QA] | None = None
+        self._ends: set[Callable[[Exception], None]] = set()
+        self._is_stopping = False
 
     @classmethod
     def of(cls, settings: Settings) -> Engine:
         """Return the engine that the settings describe, not yet loaded."""
-        threads = min(settings.max_in_flight, MAX_WAITING) if settings.generator_url else 1
+        waiting = min(settings.max_in_flight, MAX_WAITING) if settings.generator_url else 1
         retriever = reranked_name(settings.retriever_default) if settings.rerank else settings.retriever_default
-        return cls(lambda: open_qa(settings), retriever, settings.max_in_flight, threads)
+        scheduler = Scheduler(merges=settings.batching, waiting_threads=waiting)
+        return cls(lambda: open_qa(settings), retriever, settings.max_in_flight, scheduler)
 
     def start(self) -> None:
         """Begin to load; call it once, with the event loop running."""
-        self._loading = asyncio.create_task(self._load_and_warm_up())
+        self.scheduler.start()
+        self._loading = in_thread(self._warm)
 
     async def loaded(self) -> QA:
         """Wait until loading has ended; call it after ``start``.
@@ -97,32 +106,79 @@ class Engine:
             raise NotReadyError(f"the service could not start: {error}")
         return loading.result()
 
-    async def run(self, work: Callable[[QA], Result]) -> Result:
-        """Run ``work`` in the thread and return what it returns.
+    async def run(self, work: Callable[[QA], Result], context: RequestContext | None = None) -> Result:
+        """Compute ``work`` as one piece and return what it returns; it should take milliseconds, else use `run_steps`.
+
+        Raises:
+            DPRError: as `run_steps` does.
+        """
+        return await self.run_steps(lambda qa: one_piece(partial(work, qa)), context)
+
+    async def run_steps(self, work: Callable[[QA], Steps[Result]], context: RequestContext | None = None) -> Result:
+        """Compute ``work`` step by step, in turn with other requests, and return its result.
+
+        It is called with the generation of this moment, which it keeps to its end.
 
         Raises:
             NotReadyError: nothing is loaded yet.
-            BusyError: ``max_in_flight`` pieces of work are computing or waiting.
+            BusyError: ``max_in_flight`` requests are computing or waiting.
+            DeadlineError: the deadline of ``context`` has passed.
+            ClientGoneError: the client of ``context`` hung up.
+            ShuttingDownError: the service ends before the work does.
         """
         qa = self.ready()
+        if self._is_stopping:
+            raise ShuttingDownError(SHUTTING_DOWN)
+        context = context or RequestContext("", DEFAULT_TIMEOUT_S)
         if not self._permits.acquire(blocking=False):
             raise BusyError(f"{self._max_in_flight} requests are already computing or waiting; ask again soon")
-        future = self._pool.submit(work, qa)
-        # The permit belongs to the work and not to its caller: a caller that is gone leaves its work running.
-        future.add_done_callback(self._release)
-        return await asyncio.wrap_future(future)
+        context.generation = qa.generation
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Result] = loop.create_future()
+
+        def end(error: Exception) -> None:
+            if not answer.done():
+                answer.set_exception(error)
+
+        def settle(result: Any, error: BaseException | None) -> None:
+            if answer.done():
+                return
+            if error is not None:
+                answer.set_exception(error)
+            else:
+                answer.set_result(result)
+
+        def finish(result: Any, error: BaseException | None) -> None:
+            # The permit belongs to the work and not to its caller: a piece of a caller who is gone is computed to its
+            # end.
+            self._permits.release()
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(settle, result, error)
+
+        job = self.scheduler.submit(work(qa), finish)
+        sentence = f"the request was not answered within {context.timeout_s:g} s; ask for less, or allow more time"
+        timer = loop.call_later(context.remaining_s, end, DeadlineError(sentence))
+        context.on_abandoned(partial(end, ClientGoneError("the client hung up; its work is dropped")))
+        self._ends.add(end)
+        try:
+            return await answer
+        finally:
+            timer.cancel()
+            self._ends.discard(end)
+            job.drop()
+
+    def end_requests(self) -> None:
+        """Tell every request that is not answered that the service is shutting down, and drop its work."""
+        self._is_stopping = True
+        for end in list(self._ends):
+            end(ShuttingDownError(SHUTTING_DOWN))
 
     async def stop(self) -> None:
-        """Drop what waits; what computes is computed to its end."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Drop all work; the piece that is being computed goes on to its end."""
+        self.end_requests()
+        self.scheduler.stop()
         if self._loading is not None and not self._loading.done():
             self._loading.cancel()
-
-    def _release(self, _future: Future[Any]) -> None:
-        self._permits.release()
-
-    async def _load_and_warm_up(self) -> QA:
-        return await asyncio.wrap_future(self._pool.submit(self._warm))
 
     def _warm(self) -> QA:
         started = time.perf_counter()
@@ -133,6 +189,37 @@ class Engine:
             reader.read([Candidates(WARM_UP_QUESTIONS[0], (qa.index.passages[0],), (0.0,))])
         logger.info("generation %s is ready after %.1f s", qa.index.generation, time.perf_counter() - started)
         return qa
+
+
+SHUTTING_DOWN = "the service is shutting down; ask another one, or again soon"
+
+
+def in_thread(function: Callable[[], Result]) -> asyncio.Future[Result]:
+    """Run a function in a daemon thread of its own; call it with the event loop running.
+
+    A future that was cancelled takes no result, and the end of the process does not wait for the thread.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Result] = loop.create_future()
+
+    def settle(result: Result | None, error: BaseException | None) -> None:
+        if future.done():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)  # type: ignore[arg-type]
+
+    def run() -> None:
+        try:
+            outcome: tuple[Result | None, BaseException | None] = (function(), None)
+        except BaseException as error:
+            outcome = None, error
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(settle, *outcome)
+
+    threading.Thread(target=run, name="loading", daemon=True).start()
+    return future
 
 
 def open_qa(settings: Settings) -> QA:

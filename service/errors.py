@@ -60,6 +60,22 @@ class NoReaderError(DPRError):
     """Answers are asked of a server without a reader."""
 
 
+class DeadlineError(DPRError):
+    """A request was not answered by its deadline."""
+
+
+class ClientGoneError(DPRError):
+    """The client hung up before it was answered; nobody reads this but the log."""
+
+
+class ShuttingDownError(DPRError):
+    """The service ends before the request is answered."""
+
+
+class TooCostlyError(DPRError):
+    """A request asks for more passages than this server allows."""
+
+
 class BodyTooLargeError(DPRError):
     """The request body is over the limit, as announced or as counted."""
 
@@ -75,6 +91,10 @@ class Outcome(NamedTuple):
 OUTCOMES: Mapping[type[Exception], Outcome] = {
     NotReadyError: Outcome(503, "not_ready", retry=True),
     BusyError: Outcome(503, "busy", retry=True),
+    ShuttingDownError: Outcome(503, "shutting_down", retry=True),
+    DeadlineError: Outcome(504, "deadline_exceeded"),
+    ClientGoneError: Outcome(499, "client_closed_request"),
+    TooCostlyError: Outcome(422, "too_costly"),
     NoReaderError: Outcome(422, "no_reader"),
     BodyTooLargeError: Outcome(413, "body_too_large"),
     UnauthorizedError: Outcome(401, "unauthorized"),

@@ -120,6 +120,8 @@ INFO: dict[str, Any] = {
         "batch": 64,
         "k": 100,
         "n_best": 20,
+        "passages": 6_400,
+        "timeout_s": 120,
         "body_bytes": 1_048_576,
         "in_flight": 32,
     },

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import cast
 
 from dpr.errors import RequestError
@@ -17,13 +17,25 @@ def retriever_of(request: RetrieveRequest, settings: Settings) -> str:
     """Return the name of the retriever for a request, with ``+rerank`` where its hits are to be reranked.
 
     Raises:
-        RequestError: it asks to rerank, and this server has no reranker.
+        RequestError: it asks to rerank, and this server has no reranker; or it names a retriever that is not served.
     """
     name = request.retriever or settings.retriever_default
+    if name not in served(RETRIEVERS, settings):
+        remedy = f"ask {choices(served(RETRIEVERS, settings))}, or start dpr-serve with --rank-bm25"
+        raise RequestError(f"the retriever {name} is a slow reference and not served here; {remedy}", "retriever")
     if request.rerank and settings.rerank is None:
         raise RequestError("this server has no reranker; leave rerank out, or start dpr-serve with --rerank", "rerank")
     has_reranker = settings.rerank is not None
     return reranked_name(name) if (has_reranker if request.rerank is None else request.rerank) else name
+
+
+def served(names: Iterable[str], settings: Settings) -> list[str]:
+    """Return those of an index's retrievers that this server serves; a reference only where its operator asks."""
+    return [
+        name
+        for name in names
+        if not RETRIEVERS[name].is_reference or settings.rank_bm25 or name == settings.retriever_default
+    ]
 
 
 def fusion_of(request: RetrieveRequest, retriever: str, default: Fusion) -> Fusion | None:
@@ -46,6 +58,14 @@ def fusion_of(request: RetrieveRequest, retriever: str, default: Fusion) -> Fusi
     fusion = Fusion(request.fusion or Fusion().method, request.weights)
     fusion.weights_for(HYBRID_LISTS)
     return fusion
+
+
+def fusion_key(fusion: Fusion | None) -> tuple[object, ...]:
+    """Return what tells one fusion from another, as a key."""
+    if fusion is None:
+        return ()
+    weights = tuple(sorted(fusion.weights.items())) if fusion.weights else ()
+    return fusion.method, weights, fusion.rrf_constant, fusion.coverage_power
 
 
 def fusion_out(fusion: Fusion) -> FusionOut:

@@ -15,6 +15,7 @@ import uuid
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.context import RequestContext
 from service.errors import REQUEST_ID_HEADER, BodyTooLargeError, response_of
 
 logger = logging.getLogger(__name__)
@@ -27,17 +28,18 @@ GOOD_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
 class RequestIdMiddleware:
-    """Give each request an id, the caller's own where it is a good one; return it and log it with the outcome."""
+    """Give each request its context and an id, the caller's own where it is a good one; log it with the outcome."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, timeout_s: float) -> None:
         self.app = app
+        self.timeout_s = timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         request_id = _request_id(Headers(scope=scope))
-        scope.setdefault("state", {})["request_id"] = request_id
+        scope.setdefault("state", {}).update(request_id=request_id, context=RequestContext(request_id, self.timeout_s))
         started = time.perf_counter()
         level = logging.DEBUG if scope["path"] in PROBES else logging.INFO
 
@@ -75,7 +77,14 @@ class BodyLimitMiddleware:
             response.headers["Connection"] = "close"  # what is left of the body is not going to be read
             await response(scope, receive, send)
             return
-        await self.app(scope, _replaying(first, receive), send)
+        if first["type"] == "http.disconnect":
+            return
+        context: RequestContext = scope["state"]["context"]
+        watch = asyncio.create_task(_watch(context, receive))
+        try:
+            await self.app(scope, _replaying(first, context), send)
+        finally:
+            watch.cancel()
 
     async def _whole_body(self, headers: Headers, receive: Receive) -> Message:
         """Read the body; return it as one message, or the message that the caller has gone."""
@@ -105,11 +114,24 @@ async def _discard(receive: Receive) -> None:
                 pass
 
 
-def _replaying(first: Message, receive: Receive) -> Receive:
+async def _watch(context: RequestContext, receive: Receive) -> None:
+    """Wait until the client hangs up, or until it is answered, which looks the same."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    context.abandon()
+
+
+def _replaying(first: Message, context: RequestContext) -> Receive:
+    """Return what receives the whole body once, and later that the client has hung up."""
     pending = [first]
 
     async def replay() -> Message:
-        return pending.pop() if pending else await receive()
+        if pending:
+            return pending.pop()
+        hung_up = asyncio.Event()
+        context.on_abandoned(hung_up.set)
+        await hung_up.wait()
+        return {"type": "http.disconnect"}
 
     return replay
 

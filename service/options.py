@@ -36,7 +36,8 @@ def with_options_of_settings(command: Command) -> Command:
 def option(name: str, field: FieldInfo) -> inspect.Parameter:
     """Return the option of one setting: its flag, its type on the command line, and its description as the help."""
     kind, flag = _plain_type(field.annotation), f"--{name.replace('_', '-')}"
-    declaration = typer.Option(flag, help=f"{field.description} {_default(name, field)}".strip())
+    flags = f"{flag}/--no-{flag[2:]}" if field.default is True else flag
+    declaration = typer.Option(flags, help=f"{field.description} {_default(name, field)}".strip())
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, declaration]
     )

@@ -11,13 +11,12 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from dpr.questions import MAX_K, MAX_N_BEST, MAX_QUESTION_CHARACTERS, broken_rule
+from dpr.questions import MAX_BATCH, MAX_K, MAX_N_BEST, MAX_QUESTION_CHARACTERS, broken_rule
 from dpr.search.registry import RETRIEVERS, described
 from service.settings import RetrieverName
 
 FusionMethod = Literal["zscore", "minmax", "raw", "rrf"]
 
-MAX_BATCH = 64
 MAX_WEIGHT = 1_000
 MAX_LISTS = 8
 MAX_LIST_NAME_CHARACTERS = 40
@@ -270,6 +269,8 @@ class Limits(Model):
     batch: int = MAX_BATCH
     k: int = MAX_K
     n_best: int = MAX_N_BEST
+    passages: int = Field(description="Questions × k of one request.")
+    timeout_s: int = Field(description="Seconds until a request gets 504.")
     body_bytes: int
     in_flight: int
 

@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from dpr.config import DEFAULT_READER, read_toml
 from dpr.errors import ConfigError
+from dpr.questions import MAX_BATCH, MAX_K
 from dpr.search.registry import DEFAULT_RERANK_DEPTH, DEFAULT_RETRIEVER, MAX_RERANK_DEPTH, RETRIEVERS, choices
 
 Precision = Literal["auto", "fp32", "bf16"]
@@ -32,6 +33,9 @@ SECRETS = frozenset({"generator_key"})
 """Settings that are environment variables alone: other users of a machine can read a command's options."""
 
 MIB = 1024 * 1024
+DEFAULT_TIMEOUT_S = 120
+MAX_PASSAGES = MAX_BATCH * MAX_K
+"""Passages that one request can ask for: all questions × the highest ``k``."""
 
 
 def _retriever_name(name: str) -> str:
@@ -96,6 +100,14 @@ class Settings(BaseSettings):
         None, description="File of dpr tune: how hybrid fuses for a request that does not say, in place of the index's."
     )
     max_in_flight: int = Field(32, ge=1, le=10_000, description="Requests computed or waiting; one more gets 503.")
+    request_timeout_s: int = Field(
+        DEFAULT_TIMEOUT_S, ge=1, le=3_600, description="Time for a request to be answered, seconds; then it gets 504."
+    )
+    max_passages: int = Field(
+        MAX_PASSAGES, ge=1, le=MAX_PASSAGES, description="Most passages of a request, questions × k; more get 422."
+    )
+    batching: bool = Field(True, description="Compute the questions of several requests together.")
+    rank_bm25: bool = Field(False, description="Serve the retriever rank-bm25, which takes seconds for one question.")
     retry_after_s: int = Field(1, ge=1, le=3_600, description="Retry-After of a 503, seconds.")
     max_body_bytes: int = Field(
         MIB, ge=1_024, le=64 * MIB, description="Largest request body, bytes; a larger one gets 413."

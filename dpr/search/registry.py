@@ -46,12 +46,14 @@ class RetrieverEntry:
         open: makes it.
         absence: returns why an index does not have it, as a sentence with the remedy; empty where the index has it.
         fuses: whether it fuses lists, and so may be told how.
+        is_reference: whether it is there to compare others with, and too slow to be served unless asked for.
     """
 
     summary: str
     open: Callable[[Opening], Retriever]
     absence: Callable[[IndexParts], str]
     fuses: bool = False
+    is_reference: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,10 @@ RETRIEVERS: dict[str, RetrieverEntry] = {
     "bm25": RetrieverEntry("shared terms by BM25", partial(_open_sparse, "bm25"), partial(_no_weights, "bm25")),
     "tfidf": RetrieverEntry("shared terms by TF-IDF", partial(_open_sparse, "tfidf"), partial(_no_weights, "tfidf")),
     "rank-bm25": RetrieverEntry(
-        "BM25 by the package rank-bm25, a slow reference", partial(_open_sparse, "rank-bm25"), _not_one_segment
+        "BM25 by the package rank-bm25, a slow reference",
+        partial(_open_sparse, "rank-bm25"),
+        _not_one_segment,
+        is_reference=True,
     ),
     "hybrid": RetrieverEntry("dense and bm25 fused", _open_hybrid, partial(_no_vectors, "hybrid"), fuses=True),
 }

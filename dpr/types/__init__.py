@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from dpr.results import Answer as Answer
 from dpr.results import FirstStage as FirstStage
@@ -194,3 +194,14 @@ class Reader(Protocol):
 
     def read(self, batch: Sequence[Candidates], n_best: int = 1) -> list[Reading]:
         """Return, for each question, at most ``n_best`` answers over all its passages."""
+
+
+@runtime_checkable
+class ReadsPassages(Protocol):
+    """A reader that reads each passage by itself, so that a question's passages can be read in several pieces."""
+
+    def spans(self, batch: Sequence[Candidates]) -> Sequence[Sequence[Any]]:
+        """Return what the reader finds in each passage of each question; it does not depend on the other passages."""
+
+    def reading(self, item: Candidates, spans: Sequence[Any], n_best: int = 1) -> Reading:
+        """Return the reading of a question from what ``spans`` found in each of its passages."""

@@ -16,7 +16,12 @@ ERRORS: dict[int, tuple[str, str, str, str | None]] = {
     500: ("Something unexpected", "internal_error", "an unexpected error happened; report it with …", None),
     502: ("The generator failed, with no reader behind it", "generator_failed", "the generator … failed; …", None),
     503: ("Not ready, or busy", "busy", "32 requests are already computing or waiting; ask again soon", None),
-    504: ("The generator was late, with no reader behind it", "generator_timeout", "the generator … did not …", None),
+    504: (
+        "Not answered in time",
+        "deadline_exceeded",
+        "the request was not answered within 5 s; ask for less, …",
+        None,
+    ),
 }
 """Status to description, and an example's code, message and field."""
 

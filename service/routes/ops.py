@@ -8,7 +8,7 @@ from dpr import __version__
 from dpr.search.fusion import MISSING_RULES
 from service import examples
 from service.deps import DefaultFusion, EngineOf, SettingsOf
-from service.fusion import fusion_out
+from service.fusion import fusion_out, served
 from service.routes.documented import GUARDED, documented
 from service.schemas import AliveResponse, AnalyzerOut, EncoderOut, InfoResponse, Limits, ReadyResponse, WelcomeResponse
 from service.security.scopes import requires
@@ -53,7 +53,7 @@ async def info(engine: EngineOf, settings: SettingsOf, fusion: DefaultFusion) ->
         encoder=EncoderOut.model_validate(manifest.encoder) if manifest.encoder else None,
         analyzer=AnalyzerOut.model_validate(manifest.analyzer),
         dense_kind=manifest.dense.kind if manifest.dense else None,
-        retrievers=list(qa.index.names),
+        retrievers=served(qa.index.names, settings),
         retriever_default=settings.retriever_default,
         fusion_default=fusion_out(fusion),
         fusions=dict(MISSING_RULES),
@@ -61,5 +61,10 @@ async def info(engine: EngineOf, settings: SettingsOf, fusion: DefaultFusion) ->
         rerank_depth=qa.index.rerank.depth if qa.index.rerank else None,
         reader=qa.reader.name if qa.reader else None,
         generator=qa.generator.name if qa.generator else None,
-        limits=Limits(body_bytes=settings.max_body_bytes, in_flight=settings.max_in_flight),
+        limits=Limits(
+            passages=settings.max_passages,
+            timeout_s=settings.request_timeout_s,
+            body_bytes=settings.max_body_bytes,
+            in_flight=settings.max_in_flight,
+        ),
     )

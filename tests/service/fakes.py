@@ -21,6 +21,7 @@ from dpr.store.manifest import AnalyzerRecord, DenseRecord, EncoderRecord
 from dpr.types import Answer, Candidates, Hit, ListScore, Passage, Reader, Reading
 from service.app import create_app
 from service.engine import Engine
+from service.scheduler import Scheduler
 from service.settings import Settings
 
 DOCUMENT = "Before the script there was none. King Sejong created Hangul in 1443."
@@ -126,7 +127,8 @@ def settings_of(**given: Any) -> Settings:
 def serving(load: Callable[[], QA], *, ready: bool = True, **given: Any) -> Iterator[TestClient]:
     """Serve what ``load`` returns; with ``ready``, wait until it is loaded."""
     settings = settings_of(**given)
-    engine = Engine(load, settings.retriever_default, settings.max_in_flight)
+    scheduler = Scheduler(waiting_threads=settings.max_in_flight)
+    engine = Engine(load, settings.retriever_default, settings.max_in_flight, scheduler)
     with TestClient(create_app(settings, engine), raise_server_exceptions=False) as client:
         if ready:
             assert client.portal is not None

@@ -46,10 +46,11 @@ class ExtractiveReader:
         The windows of all passages of all questions are computed together. No two answers of a question share
         characters of a document.
         """
-        readings = [
-            verdict(item, found, self.config, n_best) for item, found in zip(batch, self.spans(batch), strict=True)
-        ]
-        return [replace(reading, note=self._note(item.question)) for item, reading in zip(batch, readings, strict=True)]
+        return [self.reading(item, spans, n_best) for item, spans in zip(batch, self.spans(batch), strict=True)]
+
+    def reading(self, item: Candidates, spans: Sequence[PassageSpans], n_best: int = 1) -> Reading:
+        """Return the reading of a question from the best spans of each of its passages."""
+        return replace(verdict(item, spans, self.config, n_best), note=self._note(item.question))
 
     def tokens_read(self, question: str) -> TokensRead:
         """Return how many of a question's tokens are in its windows."""

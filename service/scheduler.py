@@ -1,0 +1,277 @@
+"""One thread that computes the steps of all requests, a piece at a time, and gives each request its turn.
+
+A piece is a batch of items of one operation, within a budget of tokens. It takes items of every request that waits for
+that operation, one of each in turn: so requests that come together are computed together, and a large request gives way
+to the others after each piece. Nothing waits for a batch to fill: a piece is made when the thread is free.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from service.work import Operation, Step, Steps
+
+PIECE_TOKENS = 2048
+"""Tokens of a piece: as many as a model is given at once (`dpr.models.tower_compute`), where larger is no faster."""
+
+logger = logging.getLogger(__name__)
+
+_NOTHING = Step(Operation("nothing", lambda _items: [], lambda _item: 0), ())
+
+Finish = Callable[[Any, BaseException | None], None]
+"""Called once, in any thread, with a job's result or its error; with neither where the job was dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class PieceFacts:
+    """What one piece was: its operation's name, how many requests, items and tokens it had, how long it took."""
+
+    operation: str
+    requests: int
+    items: int
+    tokens: int
+    seconds: float
+
+
+class Job:
+    """The work of one request. All but ``drop`` is the scheduler's."""
+
+    def __init__(self, steps: Steps[Any], finish: Finish, drop: Callable[[Job], None]) -> None:
+        self.steps = steps
+        self.finish = finish
+        self.step = _NOTHING
+        self.outputs: list[Any] = []
+        self.items_taken = 0
+        self.is_running = False
+        self.is_dropped = False
+        self.is_finished = False
+        self._drop = drop
+
+    def drop(self) -> None:
+        """Compute no more of it than the piece that is being computed; without effect on a finished job."""
+        self._drop(self)
+
+
+@dataclass(slots=True)
+class _Piece:
+    operation: Operation[Any, Any]
+    items_of: dict[Job, list[Any]]
+    tokens: int = 0
+
+
+class Scheduler:
+    """Computes jobs in a daemon thread of its own, from ``start`` to ``stop``.
+
+    Args:
+        piece_tokens: about how many tokens a piece has; an item with more is a piece of its own.
+        merges: whether a piece may have items of several requests.
+        waiting_threads: steps that wait for another machine at a time.
+        observe: told of each piece, in the thread that computes.
+    """
+
+    def __init__(
+        self,
+        piece_tokens: int = PIECE_TOKENS,
+        merges: bool = True,
+        waiting_threads: int = 1,
+        observe: Callable[[PieceFacts], None] = lambda _facts: None,
+    ) -> None:
+        self.observe = observe
+        self._piece_tokens = piece_tokens
+        self._merges = merges
+        self._changed = threading.Condition()
+        self._arrived: deque[tuple[Job, Sequence[Any] | None]] = deque()
+        self._turns: deque[Job] = deque()
+        self._is_stopped = False
+        self._thread = threading.Thread(target=self._run, name="compute", daemon=True)
+        self._waiting = ThreadPoolExecutor(waiting_threads, thread_name_prefix="waiting")
+
+    def start(self) -> None:
+        """Begin to compute; call it once."""
+        self._thread.start()
+
+    def submit(self, steps: Steps[Any], finish: Finish) -> Job:
+        """Queue the work of a request; ``finish`` is called when it is done, has failed, or was dropped."""
+        job = Job(steps, finish, self._drop)
+        with self._changed:
+            self._arrived.append((job, None))
+            self._changed.notify()
+        return job
+
+    def stop(self) -> None:
+        """Drop all jobs, and compute nothing after the piece that is being computed."""
+        with self._changed:
+            self._is_stopped = True
+            jobs = [*(job for job, _ in self._arrived), *self._turns]
+            self._changed.notify()
+        for job in jobs:
+            self._drop(job)
+        self._waiting.shutdown(wait=False, cancel_futures=True)
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait until the thread has ended, after ``stop``; return whether it has."""
+        if self._thread.ident is None:
+            return True
+        self._thread.join(max(0.0, timeout_s))
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not (self._arrived or self._turns or self._is_stopped):
+                    self._changed.wait()
+                if self._is_stopped:
+                    return
+            self._admit()
+            with self._changed:
+                piece = self._take_piece()
+            if piece is not None:
+                self._compute(piece)
+
+    def _admit(self) -> None:
+        """Bring the requests that have come up to their first step, and those that waited up to their next one."""
+        with self._changed:
+            arrived, self._arrived = self._arrived, deque()
+            for job, _ in arrived:
+                job.is_running = True
+        for job, outputs in arrived:
+            self._advance(job, outputs)
+
+    def _take_piece(self) -> _Piece | None:
+        """Take one item of each request that waits for the first one's operation, again and again within the budget."""
+        if not self._turns:
+            return None
+        operation = self._turns[0].step.operation
+        jobs = deque(job for job in self._turns if self._is_alike(job, operation))
+        piece = _Piece(operation, {})
+        while jobs:
+            job = jobs.popleft()
+            item = job.step.items[job.items_taken]
+            tokens = operation.tokens(item)
+            if piece.items_of and piece.tokens + tokens > self._piece_tokens:
+                break
+            piece.tokens += tokens
+            piece.items_of.setdefault(job, []).append(item)
+            job.items_taken += 1
+            if job.items_taken < len(job.step.items):
+                jobs.append(job)
+        for job in piece.items_of:
+            job.is_running = True
+            self._turns.remove(job)
+        return piece
+
+    def _is_alike(self, job: Job, operation: Operation[Any, Any]) -> bool:
+        its = job.step.operation
+        return its is operation or (self._merges and operation.key is not None and its.key == operation.key)
+
+    def _compute(self, piece: _Piece) -> None:
+        started = time.perf_counter()
+        try:
+            all_items = [item for items in piece.items_of.values() for item in items]
+            outputs = iter(_outputs(piece.operation, all_items))
+            self._admit()  # those who came meanwhile have their turn before those who have had one
+        except Exception as error:
+            self._compute_apart(piece, error)
+        else:
+            for job, items in piece.items_of.items():
+                self._deliver(job, [next(outputs) for _ in items])
+        seconds = time.perf_counter() - started
+        facts = PieceFacts(piece.operation.name, len(piece.items_of), len(all_items), piece.tokens, seconds)
+        try:
+            self.observe(facts)
+        except Exception:
+            logger.exception("a piece could not be observed")
+
+    def _compute_apart(self, piece: _Piece, error: Exception) -> None:
+        """Compute a piece that failed anew for each of its requests: one request's failure is not the others'."""
+        for job, items in piece.items_of.items():
+            if len(piece.items_of) == 1:
+                self._end(job, None, error)
+                continue
+            try:
+                outputs = _outputs(piece.operation, items)
+            except Exception as own_error:
+                self._end(job, None, own_error)
+            else:
+                self._deliver(job, outputs)
+
+    def _deliver(self, job: Job, outputs: Sequence[Any]) -> None:
+        """Give a job outputs of its step; go on with it if these were the last."""
+        job.outputs += outputs
+        if len(job.outputs) < len(job.step.items):
+            self._queue(job)
+        else:
+            self._advance(job, job.outputs)
+
+    def _advance(self, job: Job, outputs: Sequence[Any] | None) -> None:
+        """Run a job's own code up to its next step with an item, or to its end."""
+        try:
+            while not job.is_dropped:
+                step = job.steps.send(outputs) if outputs is not None else next(job.steps)
+                if step.items:
+                    job.step, job.outputs, job.items_taken = step, [], 0
+                    self._queue(job)
+                    return
+                outputs = []
+        except StopIteration as end:
+            self._end(job, end.value, None)
+        except Exception as error:
+            self._end(job, None, error)
+        else:
+            self._end(job, None, None)
+
+    def _queue(self, job: Job) -> None:
+        """Put a job at the end of the turns, or let it wait in a thread of its own."""
+        with self._changed:
+            if not (job.is_dropped or self._is_stopped):
+                if job.step.operation.waits:
+                    self._waiting.submit(self._wait, job, job.step)
+                    return
+                job.is_running = False
+                self._turns.append(job)
+                self._changed.notify()
+                return
+        self._end(job, None, None)
+
+    def _wait(self, job: Job, step: Step) -> None:
+        try:
+            outputs = _outputs(step.operation, step.items)
+        except Exception as error:
+            self._end(job, None, error)
+            return
+        with self._changed:
+            if not self._is_stopped:
+                self._arrived.append((job, outputs))
+                self._changed.notify()
+                return
+        self._end(job, None, None)
+
+    def _drop(self, job: Job) -> None:
+        with self._changed:
+            job.is_dropped = True
+            if job.is_running or job.is_finished:
+                return
+            if job in self._turns:
+                self._turns.remove(job)
+            else:
+                self._arrived.remove((job, None))
+        self._end(job, None, None)
+
+    def _end(self, job: Job, result: Any, error: BaseException | None) -> None:
+        job.is_finished = True
+        job.steps.close()
+        job.finish(result, error)
+
+
+def _outputs(operation: Operation[Any, Any], items: Sequence[Any]) -> Sequence[Any]:
+    outputs = operation.compute(items)
+    if len(outputs) != len(items):
+        raise RuntimeError(f"the operation {operation.name} returned {len(outputs)} outputs for {len(items)} items")
+    return outputs
