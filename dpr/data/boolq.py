@@ -18,15 +18,16 @@ from dpr.types import Example, Passage, Question
 def read_boolq(path: Path, intake: Intake = STRICT) -> Iterator[Example]:
     """Yield each question with its paragraph as the one positive passage, from a file or a folder of ``.tsv`` files.
 
+    A question's id is the file's name and the number of the line.
+
     Raises:
         DataError: a row has another form.
     """
     for file in sorted(path.glob("*.tsv")) if path.is_dir() else [path]:
-        yield from intake.sift(_example, enumerate(read_tsv(file, intake), start=1))
+        yield from intake.sift(_example, read_tsv(file, intake))
 
 
-def _example(numbered: tuple[int, Record]) -> Example:
-    number, row = numbered
+def _example(row: Record) -> Example:
     text = row.text("text")
-    question = Question(f"{row.place.path.stem}-{number}", row.text("question"))
+    question = Question(f"{row.place.path.stem}-{row.place.number}", row.text("question"))
     return Example(question, positives=(Passage(content_id(text), text),))

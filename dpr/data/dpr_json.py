@@ -28,13 +28,13 @@ _NEGATIVES = ("hard_negative_ctxs", "negative_ctxs")
 def read_dpr_json(path: Path, intake: Intake = STRICT) -> Iterator[Example]:
     """Yield the file's questions, one in memory at a time; hard negatives come before the others.
 
-    A question without an id is given its number in the file; a passage without an id that of its content. A context
-    may be empty: see `dpr.data.examples`.
+    A question without an id is given its number in the file, from 0, where bad ones count; a passage without an id that
+    of its content. A context may be empty: see `dpr.data.examples`.
 
     Raises:
         DataError: the file or one of its objects has another form.
     """
-    return intake.sift(_example, enumerate(read_objects(path, intake)))
+    return intake.sift(_example, read_objects(path, intake))
 
 
 def _example(numbered: tuple[int, Record]) -> Example:

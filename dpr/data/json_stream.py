@@ -22,22 +22,22 @@ _BLOCK_CHARACTERS = 1 << 20
 _SEPARATORS = re.compile(r"[\s,\[\]]*")
 
 
-def read_objects(path: Path, intake: Intake = STRICT) -> Iterator[Record]:
-    """Yield the objects of a JSON array, or of a sequence of JSON objects, in order.
+def read_objects(path: Path, intake: Intake = STRICT) -> Iterator[tuple[int, Record]]:
+    """Yield the objects of a JSON array, or of a sequence of JSON objects, in order, each with its number from 0.
 
     Raises:
         DataError: the file holds something else, ends in the middle, or is not UTF-8.
     """
 
-    def record(located: tuple[int, str]) -> Record:
-        line, text = located
-        return parse_record(text, Place(path, line))
+    def record(numbered: tuple[int, tuple[int, str]]) -> tuple[int, Record]:
+        number, (line, text) = numbered
+        return number, parse_record(text, Place(path, line))
 
     with reading(path, intake.encoding) as raw:
         refuse_nul(raw.peek(1), Place(path))
         with TextIOWrapper(raw, encoding="utf-8-sig") as file:
             try:
-                yield from intake.sift(record, _object_texts(file, path))
+                yield from intake.sift(record, enumerate(_object_texts(file, path)))
             except UnicodeDecodeError as error:
                 raise not_utf8(error, Place(path)) from None
 

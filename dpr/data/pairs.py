@@ -23,7 +23,7 @@ from dpr.data.identity import content_id
 from dpr.data.intake import STRICT, Intake
 from dpr.data.record import Record
 from dpr.data.rows import TITLE_NAMES, RowReader, read_csv, read_jsonl, read_tsv
-from dpr.data.tables import Header
+from dpr.data.table_header import Header
 from dpr.errors import DataError
 from dpr.types import Example, Passage, Question
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from dpr.data.files import open_binary, with_packed
 from dpr.data.intake import UTF8_RULES, BadRows, Intake, ReadRules
 from dpr.data.record import Record
-from dpr.data.tables import Header, read_tsv
+from dpr.data.table_header import Header
+from dpr.data.tables import read_tsv
 from dpr.errors import DataError
 
 logger = logging.getLogger(__name__)

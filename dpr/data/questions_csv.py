@@ -12,7 +12,8 @@ from pathlib import Path
 from dpr.data.files import with_packed
 from dpr.data.intake import STRICT, Intake
 from dpr.data.record import Record
-from dpr.data.tables import Header, read_tsv
+from dpr.data.table_header import Header
+from dpr.data.tables import read_tsv
 from dpr.types import Example, Question
 
 QUESTIONS_ENDINGS = with_packed((".csv", ".tsv"))
@@ -22,16 +23,15 @@ _HEADER = Header("question", {name: frozenset((name,)) for name in _COLUMNS}, _C
 
 
 def read_questions_csv(path: Path, intake: Intake = STRICT) -> Iterator[Example]:
-    """Yield each question with its answers and without a passage; its id is its number in the file, from 0.
+    """Yield each question with its answers and without a passage; its id is the number of its line in the file.
 
     Raises:
         DataError: a row is not a question and a list of answers.
     """
-    return intake.sift(_example, enumerate(read_tsv(path, _HEADER, intake)))
+    return intake.sift(_example, read_tsv(path, _HEADER, intake))
 
 
-def _example(numbered: tuple[int, Record]) -> Example:
-    number, row = numbered
+def _example(row: Record) -> Example:
     cell = row.text("answers")
     try:
         answers = ast.literal_eval(cell.strip())
@@ -39,7 +39,7 @@ def _example(numbered: tuple[int, Record]) -> Example:
         answers = None
     if not isinstance(answers, list) or not all(map(_is_answer, answers)):
         raise row.error(f"the answers {cell[:80]!r} are no list of strings as Python writes it, such as ['Busan']")
-    return Example(Question(str(number), row.text("question").strip(), tuple(answers)), positives=())
+    return Example(Question(str(row.place.number), row.text("question").strip(), tuple(answers)), positives=())
 
 
 def _is_answer(value: object) -> bool:

@@ -13,7 +13,7 @@ from dpr.data.files import PACKED_ENDINGS, Place, open_binary, read_lines, with_
 from dpr.data.identity import content_id
 from dpr.data.intake import STRICT, Intake, WholeFileError
 from dpr.data.record import Record, parse_record
-from dpr.data.tables import Header
+from dpr.data.table_header import Header
 from dpr.errors import DataError
 from dpr.types import Passage
 from dpr.unicode_form import composed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -13,8 +13,8 @@ from pathlib import Path
 from dpr.data.files import LARGEST_LINE_BYTES, Place, decode, raw_lines
 from dpr.data.intake import STRICT, Intake, WholeFileError
 from dpr.data.record import Record
+from dpr.data.table_header import ROWS_BELOW, Header, column_names
 from dpr.errors import DataError
-from dpr.unicode_form import composed
 
 _DELIMITERS = ",;\t"
 
@@ -24,90 +24,8 @@ _LONGEST_CELL_LINES = 1000
 _CELL = re.compile(r'(?:"([^"]*(?:""[^"]*)*)"|([^\t]*))(?:\t|\Z)')
 _OPEN_CELL = re.compile(r'"[^"]*(?:""[^"]*)*')
 
-_LONGEST_NAME_CHARACTERS = 40
-_MOST_NAME_WORDS = 4
-
 Row = tuple[Place, list[str] | DataError]
 """Where a row begins, and its cells or what is wrong with it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """How to tell whether the first row of a table is its header.
-
-    Attributes:
-        key: the name of the column that a table cannot do without.
-        needs: the columns of a header as messages call them, each with its names in lower case.
-        headerless: what the columns are called without a header; the first two must be there.
-        other_names: of further columns: a first row of names that has one of these, but not what it ``needs``, is a
-            header that is refused.
-        refuses: whether a first row that only looks like a header is refused, and not read as a row.
-        has_short_rows: whether rows of data may look like headers, too: a first row without a known name is then data
-            if a cell of it has several words, or no cell of the second row has.
-    """
-
-    key: str
-    needs: Mapping[str, frozenset[str]]
-    headerless: Sequence[str]
-    other_names: frozenset[str] = frozenset()
-    refuses: bool = True
-    has_short_rows: bool = False
-
-    def is_header(self, cells: Sequence[str]) -> bool:
-        """Tell whether cells are column names, with all that a header needs."""
-        return not self._missing(cells) and (self.key in cells or self.looks_like_header(cells))
-
-    def looks_like_header(self, cells: Sequence[str]) -> bool:
-        """Tell whether cells are column names: some known ones, or words that no row of data consists of."""
-        are_words = all(
-            len(cell) != 1 and len(cell.split()) <= 2 and not any(character.isdigit() for character in cell)
-            for cell in cells
-        )
-        return _are_names(cells) and (are_words or not self.other_names.isdisjoint(cells))
-
-    def columns(self, cells: Sequence[str], place: Place, second_row: Sequence[str] = ()) -> tuple[Sequence[str], bool]:
-        """Return the names of the columns by the first row, and whether it is a header.
-
-        Raises:
-            WholeFileError: it is a header without a known name, or with the same name twice, or may be one.
-        """
-        names = _as_names(cells)
-        if self.is_header(names):
-            named = [name for name in names if name]
-            if twice := sorted({name for name in named if named.count(name) > 1}):
-                raise WholeFileError(f"{place}: the header has the column {twice[0]!r} twice; rename one of them")
-            return names, True
-        missing = self._missing(names)
-        has_needed = len(missing) < len(self.needs)
-        may_be = self.looks_like_header(names) or (has_needed and _are_names(names))
-        has_known = has_needed or not self.other_names.isdisjoint(names)
-        are_words = not any(" " in name for name in names) and any(" " in name for name in _as_names(second_row))
-        is_short_row = self.has_short_rows and not has_known and not are_words
-        if self.refuses and may_be and not is_short_row:
-            column = repr(missing[0] if missing else self.key)
-            raise WholeFileError(
-                f"{place}: looks like a header without a column {column} (it has {', '.join(names)}); rename the "
-                f"column that is meant to {column}, or put a header before the rows"
-            )
-        return self.headerless[: max(2, len(cells))], False
-
-    def _missing(self, cells: Sequence[str]) -> list[str]:
-        return [column for column, names in self.needs.items() if names.isdisjoint(cells)]
-
-
-def _as_names(cells: Sequence[str]) -> list[str]:
-    return [composed(cell).strip().lower() for cell in cells]
-
-
-def _are_names(cells: Sequence[str]) -> bool:
-    """Tell whether cells could be column names: short, no number and no prose; the first may be empty."""
-    return any(cells) and all(
-        len(cell) <= _LONGEST_NAME_CHARACTERS
-        and len(cell.split()) <= _MOST_NAME_WORDS
-        and not re.fullmatch(r"[\d.,-]+|.*\s.*[.?!]", cell)
-        and (cell or index == 0)
-        for index, cell in enumerate(cells)
-    )
 
 
 def read_tsv(path: Path, header: Header, intake: Intake = STRICT) -> Iterator[Record]:
@@ -134,15 +52,15 @@ def read_csv(path: Path, header: Header, intake: Intake = STRICT) -> Iterator[Re
 
 
 def _records(rows: Iterator[Row], header: Header, intake: Intake) -> Iterator[Record]:
-    first_rows = list(islice(rows, 2))
+    first_rows = list(islice(rows, 1 + ROWS_BELOW))
     if not first_rows:
         return
-    (place, cells), *second_rows = first_rows
+    (place, cells), *rows_below = first_rows
     if isinstance(cells, DataError):
         raise WholeFileError(str(cells))
-    second_cells = [cells for _, cells in second_rows if not isinstance(cells, DataError)]
-    columns, is_header = header.columns(cells, place, *second_cells)
-    for place, cells in chain(second_rows if is_header else first_rows, rows):
+    cells_below = [cells for _, cells in rows_below if not isinstance(cells, DataError)]
+    columns, is_header = header.columns(cells, place, cells_below)
+    for place, cells in chain(rows_below if is_header else first_rows, rows):
         if isinstance(cells, DataError):
             intake.on_bad_row(cells)
         elif len(cells) == len(columns):
@@ -214,7 +132,7 @@ def _never_closed(place: Place) -> WholeFileError:
 def _delimiter(line: str, header: Header) -> str:
     """Return what separates the names of a header, else a comma."""
     for delimiter in _DELIMITERS:
-        names = _as_names([cell.strip().strip('"') for cell in line.split(delimiter)])
+        names = column_names([cell.strip().strip('"') for cell in line.split(delimiter)])
         if header.is_header(names) and len(names) > 1:
             return delimiter
     return _DELIMITERS[0]

@@ -15,7 +15,7 @@ def test_paragraph_numbers_that_begin_anew_in_each_file_do_not_clash(tmp_path: P
     (tmp_path / "dev.tsv").write_text(HEADER + '1\t"가"는 나\t무엇?\tTrue\n', encoding="utf-8")
     (tmp_path / "test.tsv").write_text(HEADER + "1\t다\t무엇?\tFalse\n", encoding="utf-8")
     first, second = read_boolq(tmp_path)
-    assert [first.question.id, second.question.id] == ["dev-1", "test-1"]
+    assert [first.question.id, second.question.id] == ["dev-2", "test-2"]
     assert first.positives[0].text == '"가"는 나'
     assert second.positives[0].id == content_id("다")
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from dpr.data.dpr_json import read_dpr_json, write_dpr_json
 from dpr.data.identity import content_id
+from dpr.data.intake import Intake
 from dpr.errors import DataError
 from dpr.types import Example, Passage, Question
 from dpr.unicode_form import composed
@@ -42,6 +43,16 @@ def test_what_is_written_is_read_back_equal(tmp_path_factory: pytest.TempPathFac
     assert write_dpr_json(path, written) == len(written)
     assert isinstance(json.loads(path.read_text(encoding="utf-8")), list)
     assert list(read_dpr_json(path)) == written
+
+
+def test_a_number_for_an_id_does_not_depend_on_the_rows_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "train.json"
+    rows = [{"question": "who"}, "no object", {"question": 5}, {"question": "where"}]
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    skipped: list[DataError] = []
+    read = list(read_dpr_json(path, Intake(on_bad_row=skipped.append)))
+    assert [(example.question.id, example.question.text) for example in read] == [("0", "who"), ("3", "where")]
+    assert len(skipped) == 2
 
 
 def test_dprs_own_files_are_read(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from dpr.unicode_form import composed
 
 
 def objects_of(path: Path) -> list[Mapping[str, object]]:
-    return [record.fields for record in read_objects(path)]
+    return [record.fields for _, record in read_objects(path)]
 
 
 names = st.text(st.characters(codec="utf-8")).map(composed)
@@ -57,7 +57,7 @@ def test_json_lines_are_read_as_well(tmp_path: Path) -> None:
 def test_records_know_their_line(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text(json.dumps([{"a": "x"}, {"a": "y"}], indent=4))
-    assert [record.place.number for record in read_objects(path)] == [2, 5]
+    assert [(number, record.place.number) for number, record in read_objects(path)] == [(0, 2), (1, 5)]
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,9 @@ def test_two_columns_without_a_header(tmp_path: Path) -> None:
         ["대한민국 수도\t서울", "가장 큰 강\t나일강"],
         ["한국의 수도는\t서울이다", "일본의 수도는 어디인지 알려 주세요\t일본의 수도는 도쿄이다."],
         ["수도\t서울", "강\t한강"],
+        ["Deep Blue\tIBM Computer", "White House\tWashington D C", "Who is it?\tHe is a king."],
+        ["who wrote hamlet\tWilliam Shakespeare", *(f"Who wrote the book of {name}?\t{name} did." for name in "AB")],
+        ["apollo 11\tmoon landing", *(f"What is the landing of {name}?\tIt is {name}." for name in "ABC")],
     ],
 )
 def test_short_rows_are_no_headers(tmp_path: Path, rows: list[str]) -> None:
@@ -149,6 +152,12 @@ def test_a_bad_row_is_one_sentence_with_its_place(tmp_path: Path, rows: list[dic
         ("question\tpasage\nq\tp\n", r"line 1: looks like a header without a column 'passage' \(it has question, pas"),
         ("질문\t답변\n어디?\t서울\n", r"line 1: looks like a header without a column 'passage' \(it has 질문, 답변\)"),
         ("문장\t본문\n어디?\t서울\n", r"line 1: looks like a header without a column 'question'"),
+        ("User Question\tSupport Article\nHow do I log in?\tOpen it.\n", r"line 1: looks like a header without"),
+        ("user question\tsupport article\n" + "How do I log in?\tOpen it.\n" * 2, r"line 1: looks like a header"),
+        ("what the user asks\tour article\n" + "How do I log in?\tOpen it.\n" * 3, r"line 1: looks like a header"),
+        ("고객 문의\t상담 답변\n" + "언제 오나요?\t내일 도착해요.\n" * 2, r"line 1: looks like a header without"),
+        ("question text\tpassage text\nwhat\tthat\n", r"line 1: looks like a header without a column 'question'"),
+        ("User Query\tHelp Page\tGrade\nlog in\tlog in\t1\n", r"line 1: looks like a header without"),
         ("제목\t설명\n부산\t항구\n", r"line 1: looks like a header without a column 'question'"),
         ("prompt\tcompletion\nWhat is it?\tIt is a long text.\n", r"line 1: looks like a header without"),
         ("물음\t대답\n부산은 어떤 도시인가?\t부산은 항구 도시이다.\n", r"line 1: looks like a header without"),

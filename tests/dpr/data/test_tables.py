@@ -44,11 +44,13 @@ def test_a_decomposed_column_name_is_the_same_name(tmp_path: Path) -> None:
         ",paragraph,name",
         "Passage Text,Name",
         "d1,부산 소개,내용",
+        "Unique article ID,Full article text,Kind",
+        "the article key,what it all says,kind",
     ],
 )
 def test_a_header_without_a_text_is_refused_and_never_a_passage(tmp_path: Path, header: str) -> None:
     for name, delimiter in (("a.csv", ","), ("a.tsv", "\t")):
-        rows = [header, *(["x y, z"] * 3)]
+        rows = [header, *(["a y,It is so. Is it?,z"] * 3)]
         with pytest.raises(DataError, match=rf"{name}, line 1: looks like a header without a column 'text' \(it has "):
             table(tmp_path, name, "\n".join(rows).replace(",", delimiter))
 
