@@ -13,6 +13,7 @@ from rich.table import Table
 
 from dpr.cli.options import JsonOption
 from dpr.console import escape, print_json
+from dpr.data.intake import ReadRules
 from dpr.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -32,14 +33,21 @@ def compare_command(
         list[str] | None,
         typer.Option(metavar="NAME@K", help="recall, success, mrr or ndcg at a depth; repeatable."),
     ] = None,
+    encoding: Annotated[
+        str, typer.Option(metavar="NAME", help="Encoding of the files: utf-8, utf-16 or another that Python knows.")
+    ] = "utf-8",
+    skip_bad_rows: Annotated[
+        bool, typer.Option("--skip-bad-rows", help="Leave out lines that cannot be read, name some and count them.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Tell whether runs over the same questions differ by more than chance."""
     from dpr.evaluation.compare import compare_runs
     from dpr.evaluation.trec import read_qrels
 
-    judged = read_qrels(qrels)
-    runs = _read_runs(run, judged, qrels)
+    rules = ReadRules(encoding, skip_bad_rows)
+    judged = read_qrels(qrels, rules)
+    runs = _read_runs(run, judged, qrels, rules)
     (first, baseline), *others = runs.items()
     compared = compare_runs(baseline, dict(others), judged, metric or DEFAULT_METRICS)
     missing = {name: len(judged.keys() - ranked.keys()) for name, ranked in runs.items()}
@@ -52,7 +60,7 @@ def compare_command(
             Console(stderr=True).print(f"{escape(name)} lacks {count:,} of the questions: they score 0")
 
 
-def _read_runs(paths: Sequence[Path], judged: Mapping[str, object], qrels: Path) -> Runs:
+def _read_runs(paths: Sequence[Path], judged: Mapping[str, object], qrels: Path, rules: ReadRules) -> Runs:
     from dpr.evaluation.trec import read_run
 
     if len(set(paths)) < max(2, len(paths)):
@@ -60,7 +68,7 @@ def _read_runs(paths: Sequence[Path], judged: Mapping[str, object], qrels: Path)
         raise ConfigError(f"the runs to compare are {given}: give --run two or more files, each one once")
     runs = {}
     for name, path in zip(_names(paths), paths, strict=True):
-        runs[name] = {question: [passage for passage, _ in hits] for question, hits in read_run(path).items()}
+        runs[name] = {question: [passage for passage, _ in hits] for question, hits in read_run(path, rules).items()}
         if not judged.keys() & runs[name].keys():
             raise DataError.at(path, None, f"the run has none of the {len(judged)} questions that {qrels} judges")
     return runs

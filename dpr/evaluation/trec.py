@@ -6,19 +6,24 @@ separated by white space, so that ids are written escaped, both by the rule of `
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from dpr.data.files import Place, read_lines
+from dpr.data.intake import UTF8_RULES, BadRows, Intake, ReadRules
 from dpr.data.qrels import columns, is_number, whole_number
 from dpr.data.qrels import read_qrels as read_judgements
 from dpr.data.trec_ids import escape_id, unescape_id
 from dpr.durable import replacing
 from dpr.errors import DataError
 from dpr.unicode_form import composed
+
+logger = logging.getLogger(__name__)
 
 RUN_COLUMNS = (6, 5)
 
@@ -53,28 +58,36 @@ def _falling(scores: Iterable[float]) -> Iterator[float]:
         yield previous
 
 
-def read_run(path: Path) -> dict[str, list[tuple[str, float]]]:
+def read_run(path: Path, rules: ReadRules = UTF8_RULES) -> dict[str, list[tuple[str, float]]]:
     """Read a run; each question's passages come by falling score, equal scores by the rank column.
 
     Columns may also be separated by tabs alone, and stand below a header; the last one may be missing.
 
     Raises:
-        DataError: a line has other columns, a rank or score is not a number, or a passage is listed twice.
+        DataError: lines have other columns, a rank or score is not a number, or a passage is listed twice.
     """
     run: dict[str, dict[str, tuple[float, int]]] = {}
-    for number, (place, line) in enumerate(read_lines(path)):
+
+    def take(numbered: tuple[int, tuple[Place, str]]) -> None:
+        """Add a line to the run, unless it is a header."""
+        number, (place, line) = numbered
         cells = columns(line, RUN_COLUMNS)
         if len(cells) not in RUN_COLUMNS:
             raise place.error(
                 f"there are {len(cells)} columns where 6 are expected: question, Q0, passage, rank, score, tag"
             )
         if number == 0 and not is_number(cells[3]) and not is_number(cells[4]):
-            continue
+            return
         question, passage = (unescape_id(composed(cell)) for cell in (cells[0], cells[2]))
+        position = -_score(place, cells[4]), _rank(place, cells[3])
         ranked = run.setdefault(question, {})
         if passage in ranked:
             raise place.error(f"passage {passage!r} is listed twice for question {question!r}")
-        ranked[passage] = -_score(place, cells[4]), _rank(place, cells[3])
+        ranked[passage] = position
+
+    with _bad_rows_together(rules) as intake:
+        for _ in intake.sift(take, enumerate(read_lines(path, intake))):
+            pass
     return {
         question: [(passage, -ranked[passage][0]) for passage in sorted(ranked, key=ranked.__getitem__)]
         for question, ranked in run.items()
@@ -97,13 +110,22 @@ def _qrels_lines(qrels: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
             yield f"{question_column} 0 {_column('passage id', passage)} {grade}\n"
 
 
-def read_qrels(path: Path) -> dict[str, dict[str, int]]:
+def read_qrels(path: Path, rules: ReadRules = UTF8_RULES) -> dict[str, dict[str, int]]:
     """Read the grades of judged passages, from a file of TREC's four columns or in another form of `dpr.data.qrels`.
 
     Raises:
-        DataError: a line has other columns, a grade is not a whole number, or a passage is judged twice, differently.
+        DataError: lines have other columns, a grade is not a whole number, or a passage is judged twice, differently.
     """
-    return read_judgements(path, read_trec_id=unescape_id)
+    with _bad_rows_together(rules) as intake:
+        return read_judgements(path, intake, unescape_id)
+
+
+@contextmanager
+def _bad_rows_together(rules: ReadRules) -> Iterator[Intake]:
+    bad_rows = BadRows(rules.skip_bad_rows)
+    yield Intake(rules.encoding, bad_rows.add)
+    bad_rows.refuse()
+    bad_rows.log(logger)
 
 
 def _column(what: str, value: str) -> str:

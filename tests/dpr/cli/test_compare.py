@@ -102,3 +102,29 @@ def test_what_cannot_be_compared_is_one_sentence(folder: Path, tmp_path: Path) -
         call(folder, *runs(folder, "bm25"), *runs(tmp_path, "else"))
     with pytest.raises(DataError, match="no such file"):
         call(folder, *runs(folder, "bm25", "absent"))
+
+
+def test_qrels_and_runs_may_be_in_another_encoding(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "qrels.trec").write_text("질문 0 문서 1\n", encoding="cp949")
+    for name, passages in (("one", ("문서", "다른")), ("two", ("다른", "문서"))):
+        lines = [f"질문 Q0 {passage} {rank} {9 - rank} tag\n" for rank, passage in enumerate(passages, start=1)]
+        (tmp_path / f"{name}.trec").write_text("".join(lines), encoding="cp949")
+    arguments = [*runs(tmp_path, "one", "two"), "--metric", "mrr@10"]
+    found = parsed(tmp_path, *arguments, "--encoding", "cp949")
+    assert found["systems"]["two"]["metrics"]["mrr@10"]["value"] == 0.5
+    with pytest.raises(DataError, match=r"qrels\.trec, line 1: is not UTF-8 .* give --encoding cp949"):
+        parsed(tmp_path, *arguments)
+    with pytest.raises(ConfigError, match="--encoding is 'hangul', which is no text encoding"):
+        parsed(tmp_path, *arguments, "--encoding", "hangul")
+
+
+def test_all_bad_lines_are_refused_together_or_left_out(folder: Path, tmp_path: Path) -> None:
+    lines = (folder / "dense.trec").read_text().splitlines()
+    (tmp_path / "bad.trec").write_text("\n".join([*lines, "q1 Q0", "q1 Q0 x first 0.5 tag", lines[0]]))
+    arguments = ["--run", str(tmp_path / "bad.trec"), *runs(folder, "dense"), "--metric", "mrr@10"]
+    with pytest.raises(
+        DataError, match=r"(?s)3 rows are bad.*line 41: there are 2 columns.*rank 'first'.*line 43.*twice"
+    ):
+        parsed(folder, *arguments)
+    systems = parsed(folder, *arguments, "--skip-bad-rows")["systems"]
+    assert systems["bad"]["metrics"]["mrr@10"]["value"] == systems["dense"]["metrics"]["mrr@10"]["value"]
