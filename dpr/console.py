@@ -28,8 +28,8 @@ INTERRUPTED = 130
 """Exit code of a command that ctrl-C ended: 128 + SIGINT."""
 
 
-_ESCAPES = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))}
-"""Control characters above ASCII, and those that change the direction of writing, as JSON escapes them."""
+_ESCAPES = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), *range(0x2028, 0x202F), *range(0x2066, 0x206A))}
+"""Control characters above ASCII, ends of lines, and what changes the direction of writing, as JSON escapes them."""
 
 _PICTURES = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"} | {0x7F: "␡"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -13,9 +14,13 @@ from dpr.search.record import read_fusion
 from service.engine import Engine
 from service.errors import install_error_handlers
 from service.middleware import BodyLimitMiddleware, RequestIdMiddleware
+from service.routes import metrics as metrics_route
 from service.routes import ops, query
 from service.security.install import security_middleware
 from service.settings import Settings
+from service.telemetry.metrics import Metrics
+from service.telemetry.middleware import TelemetryMiddleware
+from service.telemetry.tracing import open_tracing
 
 DESCRIPTION = """\
 Questions in Korean and English against an indexed corpus: `POST /v1/retrieve` returns passages, `POST /v1/query`
@@ -44,15 +49,19 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
         engine.start()
         yield
         await engine.stop()
+        await asyncio.to_thread(tracing.close)
 
+    metrics, tracing = Metrics(engine), open_tracing(settings.otel_endpoint)
     app = FastAPI(
         title="Dense passage retrieval",
         version=__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
         redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},  # ours below
         middleware=[
             Middleware(RequestIdMiddleware, timeout_s=settings.request_timeout_s),
+            Middleware(TelemetryMiddleware, metrics=metrics, tracing=tracing, log_questions=settings.log_questions),
             *security_middleware(settings),
             Middleware(
                 BodyLimitMiddleware, max_body_bytes=settings.max_body_bytes, retry_after_s=settings.retry_after_s
@@ -60,7 +69,10 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
         ],
     )
     app.state.engine, app.state.settings, app.state.fusion = engine, settings, fusion
+    app.state.metrics = metrics
+    engine.scheduler.observe = metrics.piece
     install_error_handlers(app, settings.retry_after_s)
     app.include_router(query.router)
     app.include_router(ops.router)
+    app.include_router(metrics_route.router)
     return app

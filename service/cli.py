@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +12,8 @@ from dpr.console import VersionOption, run
 from dpr.errors import ConfigError
 from service.options import with_options_of_settings
 from service.security.commands import keys_app
-from service.settings import Settings, load_settings
+from service.settings import load_settings
+from service.telemetry.logs import install_log
 
 if TYPE_CHECKING:
     from dpr.pipeline import QA
@@ -44,7 +43,7 @@ def serve(
             raise ConfigError(f"{flag} stands before {command}, where it has no meaning; write it after {command}")
         return
     settings = load_settings(config=config, **options)
-    _log(settings)
+    install_log(settings.log_level, settings.log_format)
     # Imported here, after `run` has said how OpenMP's threads wait.
     from service.server import run_server
 
@@ -64,14 +63,3 @@ def _ready_line(address: str, qa: QA, as_json: bool) -> str:
         facts = {"address": address, "generation": generation, "passages": passages, "reader": reader}
         return json.dumps(facts, ensure_ascii=False)
     return f"ready at {address}: generation {generation}, {passages:,} passages, {reader or 'no'} reader; Ctrl-C stops"
-
-
-def _log(settings: Settings) -> None:
-    """Log our own lines from the level of the settings on, and those of libraries from WARNING on, if not debugging."""
-    level = settings.log_level.upper()
-    libraries = level if level in ("DEBUG", "ERROR") else "WARNING"
-    logging.basicConfig(level=libraries, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    for name in ("dpr", "index_builder", "service"):
-        logging.getLogger(name).setLevel(level)
-    logging.getLogger("faiss").setLevel(logging.WARNING)  # it tells which of its builds it tries
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs whole addresses, and those may hold a key

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from service.telemetry.times import RequestTimes
+
 Callback = Callable[[], None]
 
 
@@ -15,6 +17,7 @@ class RequestContext:
         request_id: the id that its answer and its line in the log carry.
         deadline: when its answer is due, in seconds of ``time.monotonic``.
         generation: the index generation that computes for it; None before it is computed.
+        times: how long it waited and was computed.
         is_abandoned: whether its client hung up.
     """
 
@@ -24,6 +27,7 @@ class RequestContext:
         self.timeout_s = timeout_s
         self.deadline = self.started + timeout_s
         self.generation: str | None = None
+        self.times = RequestTimes()
         self.is_abandoned = False
         self._callbacks: list[Callback] = []
 

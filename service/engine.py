@@ -62,7 +62,7 @@ class Engine:
         self.scheduler = scheduler or Scheduler()
         self._load = load
         self._retriever = retriever
-        self._max_in_flight = max_in_flight
+        self.max_in_flight = max_in_flight
         self._permits = BoundedSemaphore(max_in_flight)
         self._loading: asyncio.Future[QA] | None = None
         self._ends: set[Callable[[Exception], None]] = set()
@@ -75,6 +75,11 @@ class Engine:
         retriever = reranked_name(settings.retriever_default) if settings.rerank else settings.retriever_default
         scheduler = Scheduler(merges=settings.batching, waiting_threads=waiting)
         return cls(lambda: open_qa(settings), retriever, settings.max_in_flight, scheduler)
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests are computed or wait."""
+        return len(self._ends)
 
     def start(self) -> None:
         """Begin to load; call it once, with the event loop running."""
@@ -131,7 +136,7 @@ class Engine:
             raise ShuttingDownError(SHUTTING_DOWN)
         context = context or RequestContext("", DEFAULT_TIMEOUT_S)
         if not self._permits.acquire(blocking=False):
-            raise BusyError(f"{self._max_in_flight} requests are already computing or waiting; ask again soon")
+            raise BusyError(f"{self.max_in_flight} requests are already computing or waiting; ask again soon")
         context.generation = qa.generation
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Result] = loop.create_future()
@@ -155,7 +160,7 @@ class Engine:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(settle, result, error)
 
-        job = self.scheduler.submit(work(qa), finish)
+        job = self.scheduler.submit(work(qa), finish, context.times)
         sentence = f"the request was not answered within {context.timeout_s:g} s; ask for less, or allow more time"
         timer = loop.call_later(context.remaining_s, end, DeadlineError(sentence))
         context.on_abandoned(partial(end, ClientGoneError("the client hung up; its work is dropped")))

@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from dpr.errors import DPRError, GeneratorError, GeneratorTimeoutError, InputError, RequestError
 from service.schemas import Model
@@ -139,12 +140,25 @@ INVALID_FIELDS: Mapping[str, tuple[str, str]] = {
 """Kind of an invalid field, as pydantic names it, to code and sentence; our own kinds bring both themselves."""
 
 
+class ErrorJSONResponse(JSONResponse):
+    """A response that leaves its error's code in the request's state, as ``error_code``, for metrics and the log."""
+
+    def render(self, content: Any) -> bytes:
+        """Return the body, and keep the code."""
+        self.code = content["error"]["code"]
+        return super().render(content)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope.setdefault("state", {})["error_code"] = self.code
+        await super().__call__(scope, receive, send)
+
+
 def error_response(
     status: int, code: str, message: str, field: str | None = None, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
     """Build the one shape of an error; what does not print is escaped."""
     body = {"code": code, "message": _printable(message), "field": _printable(field) if field else None}
-    return JSONResponse({"error": body}, status_code=status, headers=dict(headers) if headers else None)
+    return ErrorJSONResponse({"error": body}, status_code=status, headers=dict(headers) if headers else None)
 
 
 def response_of(error: Exception, retry_after_s: int) -> JSONResponse:

@@ -1,4 +1,4 @@
-"""What surrounds every request: its id and its line in the log, and the limit on its body's size.
+"""What surrounds every request: its id, and the limit on its body's size.
 
 Both are plain ASGI, so that nothing is buffered or wrapped but what they need.
 """
@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import re
-import time
 import uuid
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -18,17 +16,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.context import RequestContext
 from service.errors import REQUEST_ID_HEADER, BodyTooLargeError, response_of
 
-logger = logging.getLogger(__name__)
-
-PROBES = frozenset({"/livez", "/readyz"})
-"""Paths that are asked for every few seconds. They are logged at DEBUG, or the log would hold little else."""
-
 LINGER_S = 2.0
 GOOD_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
 class RequestIdMiddleware:
-    """Give each request its context and an id, the caller's own where it is a good one; log it with the outcome."""
+    """Give each request its context and an id, the caller's own where it is a good one."""
 
     def __init__(self, app: ASGIApp, timeout_s: float) -> None:
         self.app = app
@@ -40,15 +33,10 @@ class RequestIdMiddleware:
             return
         request_id = _request_id(Headers(scope=scope))
         scope.setdefault("state", {}).update(request_id=request_id, context=RequestContext(request_id, self.timeout_s))
-        started = time.perf_counter()
-        level = logging.DEBUG if scope["path"] in PROBES else logging.INFO
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message)[REQUEST_ID_HEADER] = request_id
-                elapsed_ms = (time.perf_counter() - started) * 1000
-                values = (scope["method"], ascii(scope["path"]), message["status"], elapsed_ms, request_id)
-                logger.log(level, "%s %s %d %.1f ms, request %s", *values)
             await send(message)
 
         await self.app(scope, receive, send_with_id)

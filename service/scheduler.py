@@ -13,9 +13,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
 
+from service.telemetry.times import RequestTimes
 from service.work import Operation, Step, Steps
 
 PIECE_TOKENS = 2048
@@ -43,8 +45,10 @@ class PieceFacts:
 class Job:
     """The work of one request. All but ``drop`` is the scheduler's."""
 
-    def __init__(self, steps: Steps[Any], finish: Finish, drop: Callable[[Job], None]) -> None:
+    def __init__(self, steps: Steps[Any], finish: Finish, drop: Callable[[Job], None], times: RequestTimes) -> None:
         self.steps = steps
+        self.times = times
+        self.context = copy_context()
         self.finish = finish
         self.step = _NOTHING
         self.outputs: list[Any] = []
@@ -64,6 +68,12 @@ class _Piece:
     operation: Operation[Any, Any]
     items_of: dict[Job, list[Any]]
     tokens: int = 0
+
+    def note(self, started: float) -> None:
+        """Note in each request's times that it was computed from ``started`` to now."""
+        ended = time.perf_counter()
+        for job in self.items_of:
+            job.times.piece(self.operation.name, started, ended)
 
 
 class Scheduler:
@@ -97,9 +107,15 @@ class Scheduler:
         """Begin to compute; call it once."""
         self._thread.start()
 
-    def submit(self, steps: Steps[Any], finish: Finish) -> Job:
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for their turn."""
+        return len(self._arrived) + len(self._turns)
+
+    def submit(self, steps: Steps[Any], finish: Finish, times: RequestTimes | None = None) -> Job:
         """Queue the work of a request; ``finish`` is called when it is done, has failed, or was dropped."""
-        job = Job(steps, finish, self._drop)
+        job = Job(steps, finish, self._drop, times or RequestTimes())
+        job.times.queued()
         with self._changed:
             self._arrived.append((job, None))
             self._changed.notify()
@@ -176,14 +192,18 @@ class Scheduler:
         try:
             all_items = [item for items in piece.items_of.values() for item in items]
             outputs = iter(_outputs(piece.operation, all_items))
+            piece.note(started)
             self._admit()  # those who came meanwhile have their turn before those who have had one
         except Exception as error:
+            piece.note(started)
             self._compute_apart(piece, error)
         else:
             for job, items in piece.items_of.items():
                 self._deliver(job, [next(outputs) for _ in items])
         seconds = time.perf_counter() - started
-        facts = PieceFacts(piece.operation.name, len(piece.items_of), len(all_items), piece.tokens, seconds)
+        self._tell(PieceFacts(piece.operation.name, len(piece.items_of), len(all_items), piece.tokens, seconds))
+
+    def _tell(self, facts: PieceFacts) -> None:
         try:
             self.observe(facts)
         except Exception:
@@ -229,6 +249,7 @@ class Scheduler:
 
     def _queue(self, job: Job) -> None:
         """Put a job at the end of the turns, or let it wait in a thread of its own."""
+        job.times.queued()
         with self._changed:
             if not (job.is_dropped or self._is_stopped):
                 if job.step.operation.waits:
@@ -241,11 +262,16 @@ class Scheduler:
         self._end(job, None, None)
 
     def _wait(self, job: Job, step: Step) -> None:
+        started = time.perf_counter()
         try:
-            outputs = _outputs(step.operation, step.items)
+            outputs = job.context.run(_outputs, step.operation, step.items)
         except Exception as error:
             self._end(job, None, error)
             return
+        finally:
+            ended = time.perf_counter()
+            job.times.piece(step.operation.name, started, ended)
+            self._tell(PieceFacts(step.operation.name, 1, len(step.items), 0, ended - started))
         with self._changed:
             if not self._is_stopped:
                 self._arrived.append((job, outputs))

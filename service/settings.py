@@ -22,6 +22,7 @@ from dpr.search.registry import DEFAULT_RERANK_DEPTH, DEFAULT_RETRIEVER, MAX_RER
 
 Precision = Literal["auto", "fp32", "bf16"]
 Backend = Literal["auto", "torch", "openvino"]
+LogFormat = Literal["text", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 Verify = Literal["quick", "full"]
 
@@ -86,6 +87,13 @@ class Settings(BaseSettings):
     cors_origins: str = Field("", description="Origins whose web pages may ask, with commas between.")
     precision: Precision = Field("auto", description="Arithmetic of the models.")
     backend: Backend = Field("auto", description="What runs the models.")
+    log_format: LogFormat = Field("text", description="Form of a log line: text for people, json for programs.")
+    log_questions: bool = Field(False, description="Log the questions too, which may be private.")
+    otel_endpoint: str | None = Field(
+        None,
+        pattern="^https?://",
+        description="Where traces go: a collector's OTLP address over HTTP, such as http://127.0.0.1:4318/v1/traces.",
+    )
     log_level: LogLevel = Field("info", description="Least severe message that is logged.")
     retriever_default: RetrieverName = Field(DEFAULT_RETRIEVER, description="Retriever of a request that names none.")
     rerank: str | None = Field(

@@ -105,7 +105,7 @@ def test_the_example_answer_is_a_span_of_its_passage() -> None:
 
 
 def test_a_request_id_is_made_returned_and_logged(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, "service.middleware"):
+    with caplog.at_level(logging.INFO, "service.telemetry.middleware"):
         first, second = (client.get("/v1/info").headers["x-request-id"] for _ in range(2))
     assert first != second
     assert "'/v1/info' 200" in caplog.text
@@ -116,9 +116,9 @@ def test_a_request_id_is_made_returned_and_logged(client: TestClient, caplog: py
 def test_a_health_check_is_logged_for_debugging_alone(
     client: TestClient, caplog: pytest.LogCaptureFixture, path: str
 ) -> None:
-    with caplog.at_level(logging.DEBUG, "service.middleware"):
+    with caplog.at_level(logging.DEBUG, "service.telemetry.middleware"):
         client.get(path)
-    assert [record.levelname for record in caplog.records if record.name == "service.middleware"] == ["DEBUG"]
+    assert [record.levelname for record in caplog.records if record.name == "service.telemetry.middleware"] == ["DEBUG"]
 
 
 @pytest.mark.parametrize(("given", "kept"), [("order-66.a_b:c", True), ("x" * 65, False), ("two words", False)])
@@ -128,7 +128,7 @@ def test_a_good_request_id_is_kept(client: TestClient, given: str, kept: bool) -
 
 
 def test_a_path_cannot_forge_a_log_line(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, "service.middleware"):
+    with caplog.at_level(logging.INFO, "service.telemetry.middleware"):
         client.get("/a%0aERROR forged")
     assert all("\n" not in record.getMessage() for record in caplog.records)
 

@@ -21,6 +21,7 @@ import httpx
 
 from dpr.errors import ConfigError, GeneratorError, GeneratorTimeoutError
 from dpr.reader.generative.deadline import Alarm
+from dpr.reader.generative.outgoing import OUTGOING_HEADERS
 from dpr.reader.generative.prompt import Message
 from dpr.reader.generative.sse import BrokenStreamError, Delta, read_events
 
@@ -157,13 +158,16 @@ class ChatClient:
     def _sent(self, body: Mapping[str, object], deadline: float) -> httpx.Response:
         left_s = max(deadline - time.monotonic(), 0.001)
         timeout = httpx.Timeout(left_s, connect=min(self.patience.connect_s, left_s))
-        request = self._client.build_request("POST", self._endpoint, json=body, timeout=timeout)
+        headers = dict(OUTGOING_HEADERS.get())
+        request = self._client.build_request("POST", self._endpoint, json=body, timeout=timeout, headers=headers)
         return self._client.send(request, stream=True)
 
     def _refused(self, response: httpx.Response) -> GeneratorError:
         status = response.status_code
         if status not in _SECRET:  # what refuses a key may repeat it
-            logger.warning("the generator %s sent HTTP %d: %s", self, status, self._excerpt(response))
+            logger.warning("the generator %s sent HTTP %d", self, status)
+            if logger.isEnabledFor(logging.DEBUG):  # it may repeat the question
+                logger.debug("the generator %s sent: %s", self, self._excerpt(response))
         if response.is_success:
             kind = response.headers.get("content-type", "nothing")
             return self._failed(f"sent {kind} where a stream of events was asked for; correct its address")

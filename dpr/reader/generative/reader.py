@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -70,7 +71,7 @@ class GenerativeReader:
             GeneratorError: the model failed at a question, and there is no fallback.
             RequestError: a question is too long for a prompt.
         """
-        waiting = [self._pool.submit(self._ask, item, n_best) for item in batch]
+        waiting = [self._pool.submit(copy_context().run, self._ask, item, n_best) for item in batch]
         try:
             outcomes = [future.result() for future in waiting]
         finally:

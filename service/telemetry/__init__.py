@@ -1,0 +1,1 @@
+"""What a running server tells of itself: metrics, log lines, traces, and the timings of each response."""
