@@ -5,6 +5,7 @@
     │   ├── DataError                      a data file: malformed row, wrong offsets, duplicate id, empty corpus
     │   ├── ConfigError                    a setting: unknown key, wrong type, out of range
     │   └── RequestError                   a question: too long, k out of range, unknown retriever
+    │       └── UnknownPassageError        a passage that the index, or the question's hits, do not have
     ├── ModelError                         a checkpoint that cannot be loaded or does not fit
     ├── GeneratorError                     a generator (a chat model asked over HTTP) that refuses, fails or breaks off
     │   └── GeneratorTimeoutError          it did not reply in time
@@ -53,6 +54,10 @@ class RequestError(InputError):
     def __init__(self, message: str, field: str = "") -> None:
         super().__init__(message)
         self.field = field
+
+
+class UnknownPassageError(RequestError):
+    """The index has no such passage, or the hits of a question do not go so far."""
 
 
 class ModelError(DPRError):

@@ -8,44 +8,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from threading import Lock
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self, overload
+from typing import TYPE_CHECKING, Protocol, Self, overload
 
-from dpr.errors import RequestError
+from dpr.errors import RequestError, UnknownPassageError
+from dpr.local_reader import LocalReader
 from dpr.questions import MAX_K, MAX_N_BEST, check_questions, check_range
 from dpr.results import Answered, Timings
+from dpr.search.explain import row_of
 from dpr.search.lazy import Lazy
-from dpr.search.registry import DEFAULT_RETRIEVER, plain_name, reranked_name
-from dpr.types import Candidates, Hit, Passage, Reader, Reading, ReadsPassages
+from dpr.search.options import RetrievalOptions as RetrievalOptions
+from dpr.search.registry import plain_name
+from dpr.types import Candidates, Explanation, Hit, Passage, Reader, Reading, ReadsPassages
 
 if TYPE_CHECKING:
+    from dpr.search.contract import Retriever
     from dpr.search.fusion import Fusion
     from dpr.search.open import OpenIndex
-    from dpr.search.reranking import RerankOptions
 
 Questions = list[str] | tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class RetrievalOptions:
-    """How passages are found where a call does not say.
-
-    Attributes:
-        retriever: the name of one of the index's retrievers.
-        fusion: how ``hybrid`` fuses; None: as the index has on record.
-        rerank: what reranks the retriever's hits; None: nothing.
-    """
-
-    retriever: str = DEFAULT_RETRIEVER
-    fusion: Fusion | None = None
-    rerank: RerankOptions | None = None
-
-    @property
-    def name(self) -> str:
-        """The name of the retriever that is asked, with ``+rerank`` where its hits are reranked."""
-        return reranked_name(self.retriever) if self.rerank else self.retriever
 
 
 class Generator(Reader, Protocol):
@@ -75,13 +58,13 @@ class QA:
         index: OpenIndex,
         reader: Reader | Lazy[Reader] | None = None,
         generator: Generator | None = None,
-        retrieval: RetrievalOptions = RetrievalOptions(),
+        retrieval: RetrievalOptions = RetrievalOptions(),  # noqa: B008 - frozen
     ) -> None:
         self.index = index
         self.generator: Reader | None = generator
         self.retrieval = retrieval
         self._lock = Lock()
-        self._local = None if reader is None else _LocalReader(reader, self._lock)
+        self._local = None if reader is None else LocalReader(reader, self._lock)
         self._close = generator.close if generator else None
         if generator is not None:
             generator.fallback = self._local
@@ -172,13 +155,36 @@ class QA:
             return self.retrieve([questions], k=k, retriever=retriever, fusion=fusion)[0]
         check_questions(questions)
         check_range("k", k, MAX_K)
-        name = self.retrieval.name if retriever is None else retriever
-        if fusion is None and plain_name(name) == plain_name(self.retrieval.retriever):
-            fusion = self.retrieval.fusion
         with self._lock:
-            opened_retriever = self.index.retriever(name, fusion)
+            opened_retriever = self._retriever(retriever, fusion)
             batch = opened_retriever.search(questions, k) if questions else []
         return [self._with_passages(hits) for hits in batch]
+
+    def explain(
+        self,
+        question: str,
+        passage_id: str | None = None,
+        *,
+        rank: int | None = None,
+        retriever: str | None = None,
+        fusion: Fusion | None = None,
+    ) -> Explanation:
+        """Return why a passage has its score and its rank: terms, similarity, ranks, and how they were fused.
+
+        The passage is named by its id, or by its ``rank`` among the hits of the question.
+
+        Raises:
+            RequestError: as for ``retrieve``; both of id and rank are given, or none.
+            UnknownPassageError: there is no such passage, or no hit of this rank.
+        """
+        check_questions([question])
+        row = self._row_of(question, passage_id, rank, retriever, fusion)
+        with self._lock:
+            explanation = self._retriever(retriever, fusion).explain(question, row)
+        passage = self.index.passages[row]
+        return replace(
+            explanation, passage_id=passage.id, question=question, passage=passage, generation=self.generation
+        )
 
     def note(self, question: str, retriever: str | None = None) -> str:
         """Return a sentence on how much of a question the retriever's encoder reads; empty where it reads all of it.
@@ -187,7 +193,7 @@ class QA:
             RequestError: the index has no such retriever.
         """
         with self._lock:
-            opened_retriever = self.index.retriever(self.retrieval.name if retriever is None else retriever)
+            opened_retriever = self._retriever(retriever, None)
             tokens = opened_retriever.tokens_read(question)
         return tokens.note("encoder") if tokens else ""
 
@@ -247,6 +253,27 @@ class QA:
             for question, of_question, reading in zip(questions, hits, readings, strict=True)
         ]
 
+    def _retriever(self, name: str | None, fusion: Fusion | None) -> Retriever:
+        name = self.retrieval.name if name is None else name
+        if fusion is None and plain_name(name) == plain_name(self.retrieval.retriever):
+            fusion = self.retrieval.fusion
+        return self.index.retriever(name, fusion)
+
+    def _row_of(
+        self, question: str, passage_id: str | None, rank: int | None, retriever: str | None, fusion: Fusion | None
+    ) -> int:
+        if (passage_id is None) == (rank is None):
+            raise RequestError("a passage is explained by its id or by its rank; give one of the two", "passage_id")
+        if rank is None:
+            return row_of(self.index.passages, passage_id or "")
+        check_range("rank", rank, MAX_K)
+        hits = self.retrieve(question, k=rank, retriever=retriever, fusion=fusion)
+        if len(hits) < rank:
+            raise UnknownPassageError(
+                f"rank is {rank}, and the question has {len(hits)} hits; name one of them", "rank"
+            )
+        return hits[rank - 1].row
+
     def _with_passages(self, hits: Sequence[Hit]) -> list[Hit]:
         passages = self.index.passages.get([hit.row for hit in hits])
         return [replace(hit, passage=passage) for hit, passage in zip(hits, passages, strict=True)]
@@ -266,43 +293,6 @@ def candidates_of(question: str, hits: Sequence[Hit]) -> Candidates:
     """Return what a reader reads of a question: its hits' passages, scores and windows."""
     scores, windows = tuple(hit.score for hit in hits), tuple(hit.window for hit in hits)
     return Candidates(question, passages_of(hits), scores, windows)
-
-
-class _LocalReader:
-    """A reader on this machine: opened when it is first needed, and reading for one thread at a time."""
-
-    def __init__(self, reader: Reader | Lazy[Reader], lock: Lock) -> None:
-        self.open_reader = reader if isinstance(reader, Lazy) else Lazy(lambda: reader)
-        self._lock = lock
-
-    @property
-    def name(self) -> str:
-        return self.open_reader().name
-
-    def read(self, batch: Sequence[Candidates], n_best: int = 1) -> list[Reading]:
-        reader = self.open_reader()
-        with self._lock:
-            return reader.read(batch, n_best)
-
-    def by_passage(self) -> ReadsPassages | None:
-        reader = self.open_reader()
-        return _LockedReader(reader, self._lock) if isinstance(reader, ReadsPassages) else None
-
-
-class _LockedReader:
-    """A reader of single passages, reading for one thread at a time."""
-
-    def __init__(self, reader: ReadsPassages, lock: Lock) -> None:
-        self._reader = reader
-        self._lock = lock
-
-    def spans(self, batch: Sequence[Candidates]) -> Sequence[Sequence[Any]]:
-        with self._lock:
-            return self._reader.spans(batch)
-
-    def reading(self, item: Candidates, spans: Sequence[Any], n_best: int = 1) -> Reading:
-        with self._lock:
-            return self._reader.reading(item, spans, n_best)
 
 
 def passages_of(hits: Sequence[Hit]) -> tuple[Passage, ...]:

@@ -14,8 +14,8 @@ from dpr.search.record import read_fusion
 from service.engine import Engine
 from service.errors import install_error_handlers
 from service.middleware import BodyLimitMiddleware, RequestIdMiddleware
+from service.routes import explain, ops, query
 from service.routes import metrics as metrics_route
-from service.routes import ops, query
 from service.security.install import security_middleware
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
@@ -73,6 +73,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     engine.scheduler.observe = metrics.piece
     install_error_handlers(app, settings.retry_after_s)
     app.include_router(query.router)
+    app.include_router(explain.router)
     app.include_router(ops.router)
     app.include_router(metrics_route.router)
     return app

@@ -16,7 +16,14 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
-from dpr.errors import DPRError, GeneratorError, GeneratorTimeoutError, InputError, RequestError
+from dpr.errors import (
+    DPRError,
+    GeneratorError,
+    GeneratorTimeoutError,
+    InputError,
+    RequestError,
+    UnknownPassageError,
+)
 from service.schemas import Model
 from service.security.headers import POLICY_OF_DATA, SECURITY_HEADERS
 from service.security.refusals import (
@@ -105,6 +112,7 @@ OUTCOMES: Mapping[type[Exception], Outcome] = {
     KeysUnreadableError: Outcome(503, "keys_unreadable", retry=True),
     GeneratorTimeoutError: Outcome(504, "generator_timeout", retry=True),
     GeneratorError: Outcome(502, "generator_failed"),
+    UnknownPassageError: Outcome(404, "unknown_passage"),
     InputError: Outcome(422, "invalid_request"),
     DPRError: Outcome(UNEXPECTED, "internal_error"),
 }

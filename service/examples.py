@@ -90,6 +90,69 @@ RETRIEVE_REQUESTS: dict[str, Any] = {
     },
 }
 
+EXPLAIN_RESPONSE: dict[str, Any] = {
+    "generation": "000001",
+    "retriever": "hybrid",
+    "rerank": False,
+    "fusion": FUSION,
+    "timings": {"total_ms": 7.2},
+    "explanation": {
+        "question": "Who created Hangul?",
+        "passage": PASSAGE,
+        "rank": 1,
+        "score": 1.62,
+        "lists": {
+            "dense": {
+                "rank": 2,
+                "score": 0.61,
+                "terms": None,
+                "window": None,
+                "fused": {
+                    "score": 0.61,
+                    "statistics": {"mean": 0.31, "deviation": 0.18, "share": 1.0},
+                    "value": 1.67,
+                    "base_weight": 0.25,
+                    "coverage": 1.0,
+                    "weight": 0.42,
+                    "contribution": 0.7,
+                },
+            },
+            "bm25": {
+                "rank": 1,
+                "score": 11.4,
+                "terms": [
+                    {"term": "hangul", "share": 11.4, "count": 1, "question_count": 1, "document_frequency": 7},
+                    {"term": "creat", "share": 0.0, "count": 0, "question_count": 1, "document_frequency": 4},
+                ],
+                "window": None,
+                "fused": {
+                    "score": 11.4,
+                    "statistics": {"mean": 8.22, "deviation": 2.0, "share": 1.0},
+                    "value": 1.59,
+                    "base_weight": 0.75,
+                    "coverage": 0.68,
+                    "weight": 0.58,
+                    "contribution": 0.92,
+                },
+            },
+        },
+        "fusion": {
+            "method": "zscore",
+            "formula": "(score - mean) / deviation * share, and 0 where the deviation is 0",
+            "missing_rule": "a passage absent from a list takes the lowest value that the list gave",
+            "coverage_power": 2.0,
+        },
+        "weighing": WEIGHING,
+        "first_stage": None,
+    },
+}
+
+EXPLAIN_REQUESTS: dict[str, Any] = {
+    "the best hit": {"value": {"question": "Who created Hangul?"}},
+    "the third hit of BM25": {"value": {"question": "Who created Hangul?", "retriever": "bm25", "rank": 3}},
+    "a passage by its id": {"value": {"question": "Who created Hangul?", "passage_id": PASSAGE["id"]}},
+}
+
 QUERY_REQUESTS: dict[str, Any] = {
     "one question": {"value": {"question": "Who created Hangul?", "k": 5, "n_best": 3}},
     "한국어": {"value": {"question": "한글은 누가 만들었는가?", "k": 5}},

@@ -9,11 +9,12 @@ from dpr.errors import RequestError
 from dpr.search.fusion import Fusion
 from dpr.search.registry import HYBRID_LISTS, RETRIEVERS, choices, fuses, reranked_name
 from dpr.types import Hit
-from service.schemas import FusionMethod, FusionOut, RetrieveRequest, WeighingOut
+from service.requests import Search
+from service.schemas import FusionMethod, FusionOut, WeighingOut
 from service.settings import Settings
 
 
-def retriever_of(request: RetrieveRequest, settings: Settings) -> str:
+def retriever_of(request: Search, settings: Settings) -> str:
     """Return the name of the retriever for a request, with ``+rerank`` where its hits are to be reranked.
 
     Raises:
@@ -38,7 +39,7 @@ def served(names: Iterable[str], settings: Settings) -> list[str]:
     ]
 
 
-def fusion_of(request: RetrieveRequest, retriever: str, default: Fusion) -> Fusion | None:
+def fusion_of(request: Search, retriever: str, default: Fusion) -> Fusion | None:
     """Return how to fuse for a request, None for a retriever of one list, which refuses to be told.
 
     A request that names a method or weights gets just these, the same for every question: weights that were fitted for

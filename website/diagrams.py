@@ -44,7 +44,7 @@ class Row:
 
 QUESTION = (
     Row((Stage("Give the request an id, limit its size", ("service/middleware.py",)),), "JSON"),
-    Row((Stage("Check fields and limits", ("service/schemas.py", "service/routes/query.py")),), "QueryRequest"),
+    Row((Stage("Check fields and limits", ("service/requests.py", "service/routes/query.py")),), "QueryRequest"),
     Row((Stage("Take a permit, or refuse with 503; compute in the engine's thread", ("service/engine.py",)),), "work"),
     Row((Stage("QA.answer: check the questions, retrieve, read", ("dpr/pipeline.py",)),), "questions"),
     Row(

@@ -13,6 +13,7 @@ from dpr.cli.compare import compare_command
 from dpr.cli.distill import distill_command
 from dpr.cli.evaluate import evaluate_command
 from dpr.cli.evaluate_reader import evaluate_reader_command
+from dpr.cli.explain import explain_command
 from dpr.cli.export import export_command
 from dpr.cli.inspect import inspect_command
 from dpr.cli.mine import mine_command
@@ -55,6 +56,7 @@ app.command("compare")(compare_command)
 app.command("tune")(tune_command)
 app.command("search")(search_command)
 app.command("ask")(ask_command)
+app.command("explain")(explain_command)
 
 
 def main() -> None:

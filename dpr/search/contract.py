@@ -12,7 +12,11 @@ from typing import Protocol
 import numpy as np
 
 from dpr.measured import TokensRead
-from dpr.types import FloatArray, Hit, IntArray, Passage, TopK
+from dpr.search.explain import explain_by_result
+from dpr.types import Explanation, FloatArray, Hit, IntArray, ListExplanation, Passage, TopK
+
+EXPLAINED_DEPTH = 100
+"""Hits of a list among which an explained passage is looked for: as many as may be asked for."""
 
 
 class Retriever(Protocol):
@@ -38,6 +42,23 @@ class Retriever(Protocol):
     def tokens_read(self, question: str) -> TokensRead | None:  # noqa: ARG002 - what a retriever without a model says
         """Return how many tokens of a question a model reads; None where none reads it, or it does not say."""
         return None
+
+    def explain_entry(self, question: str, row: int, top: TopK) -> ListExplanation:  # noqa: ARG002 - the result's word
+        """Return what this list says of a passage, where ``top`` is the list's result for the question, (1, k).
+
+        A retriever that knows more than ranks and scores, such as terms, tells it here.
+        """
+        return explain_by_result(row, top)
+
+    def explain(self, question: str, row: int) -> Explanation:
+        """Return why a passage has its rank among the first hits, or none among them.
+
+        Raises:
+            RequestError: the retriever cannot serve that many hits.
+        """
+        entry = self.explain_entry(question, row, self.top_k([question], EXPLAINED_DEPTH))
+        score = None if entry.rank is None else entry.score
+        return Explanation("", self.name, entry.rank, score, {self.name: entry})
 
 
 class Reranker(Protocol):

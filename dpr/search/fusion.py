@@ -1,8 +1,8 @@
 """Fusion of result lists into one, in plain numpy; the choice of the defaults is docs/decisions/0005-fusion.md.
 
-The candidates of a question are the passages that any list holds. A method turns each list's scores of all the
-candidates into values that may be added; a candidate's fused score is Σ weight · value over the lists. What a list
-says of a candidate that it does not hold is the method's missing-document rule, stated in `MISSING_RULES`.
+The candidates of a question are the passages that any list holds. A method of `dpr.search.methods` turns each list's
+scores of all the candidates into values that may be added; a candidate's fused score is Σ weight · value over lists.
+What a list says of a candidate that it does not hold is the method's missing-document rule, stated in `MISSING_RULES`.
 """
 
 from __future__ import annotations
@@ -14,96 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from dpr.errors import RequestError
+from dpr.search.methods import METHODS as METHODS
+from dpr.search.methods import MISSING_RULES as MISSING_RULES
+from dpr.search.methods import CandidateScores, Statistics, extremes
 from dpr.search.weighing import weigh
 from dpr.types import BoolArray, DoubleArray, FloatArray, IntArray, TopK
 
 RRF_CONSTANT = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """What one list says of the C candidates of Q questions, each (Q, C).
-
-    ``ranks`` is 0 where the list does not hold the candidate, and ``scores`` is then the missing-document rule's.
-    ``exists`` is false on the padding of questions with fewer candidates.
-    """
-
-    ranks: IntArray
-    scores: DoubleArray
-    exists: BoolArray
-
-
-@dataclass(frozen=True, slots=True)
-class Method:
-    """How a list's scores become values (Q, C) that may be added to another list's; takes RRF's constant beside them.
-
-    What it returns where no candidate exists is ignored.
-    """
-
-    values: Callable[[Listed, float], DoubleArray]
-    missing_rule: str
-
-
-def _raw(listed: Listed, _constant: float) -> DoubleArray:
-    """Σ w·s: the scores as they are, for lists on one scale."""
-    return listed.scores
-
-
-def _minmax(listed: Listed, _constant: float) -> DoubleArray:
-    """(s − min) / (max − min) over the question's candidates; 0 for all where max = min."""
-    low, high = _extremes(listed.scores, listed.exists)
-    return _divided(listed.scores - low, high - low)
-
-
-def _zscore(listed: Listed, _constant: float) -> DoubleArray:
-    """(s − mean) / standard deviation over the question's candidates; 0 for all where their scores are equal.
-
-    Two candidates always get 1 and −1, so that two lists that disagree would cancel out. Their z-scores are therefore
-    multiplied by the gap between the two scores, as a share of the greater magnitude.
-    """
-    count = np.maximum(listed.exists.sum(axis=1, keepdims=True), 1)
-    mean = np.where(listed.exists, listed.scores, 0.0).sum(axis=1, keepdims=True) / count
-    deviations = np.where(listed.exists, listed.scores - mean, 0.0)
-    low, high = _extremes(listed.scores, listed.exists)
-    # Equal scores may leave a tiny deviation by rounding, so the spread decides whether there is one.
-    deviation = np.where(high > low, np.sqrt((deviations**2).sum(axis=1, keepdims=True) / count), 0.0)
-    share = np.where(count == 2, _divided(high - low, np.maximum(np.abs(high), np.abs(low))), 1.0)  # (Q, 1)
-    values: DoubleArray = _divided(deviations, deviation) * share
-    return values
-
-
-def _reciprocal_rank(listed: Listed, constant: float) -> DoubleArray:
-    """1 / (constant + rank), rank from 1 (Cormack, Clarke and Büttcher 2009)."""
-    values: DoubleArray = (listed.ranks > 0) / np.maximum(constant + listed.ranks, 1.0)
-    return values
-
-
-def _extremes(values: DoubleArray, mask: BoolArray) -> tuple[DoubleArray, DoubleArray]:
-    """Return the lowest and the highest value under the mask, (Q, 1) each; 0 where the mask is empty."""
-    low = np.where(mask, values, np.inf).min(axis=1, keepdims=True, initial=np.inf)
-    high = np.where(mask, values, -np.inf).max(axis=1, keepdims=True, initial=-np.inf)
-    anything = mask.any(axis=1, keepdims=True)
-    return np.where(anything, low, 0.0), np.where(anything, high, 0.0)
-
-
-def _divided(values: DoubleArray, spread: DoubleArray) -> DoubleArray:
-    return np.divide(values, spread, out=np.zeros_like(values), where=spread > 0)
-
-
-_LOWEST = (
-    "a passage absent from a list takes the list's lowest score; where the list ended before the candidate depth, "
-    "it takes 0, or the lowest score if that is below 0"
-)
-_NOTHING = "a passage absent from a list gets nothing from it"
-
-METHODS: dict[str, Method] = {
-    "zscore": Method(_zscore, _LOWEST),
-    "minmax": Method(_minmax, _LOWEST),
-    "raw": Method(_raw, _LOWEST),
-    "rrf": Method(_reciprocal_rank, _NOTHING),
-}
-
-MISSING_RULES: dict[str, str] = {name: method.missing_rule for name, method in METHODS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,15 +83,19 @@ def _refuse_bad_weights(weights: Mapping[str, float]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class FusedList:
-    """What one list said of the fused hits, each (Q, k).
+    """What one list said of the fused hits, each (Q, k), and the ``statistics`` of the method, (Q, 1) each.
 
-    ``ranks`` is 0 and ``scores`` is nan where the list does not hold the passage; the ``contributions`` of the lists
-    add up to the fused score.
+    ``ranks`` is 0 and ``scores`` is nan where the list does not hold the passage; ``scores_used`` are then the
+    missing-document rule's. The ``contributions`` of the lists, which are the ``values`` times the list's weight, add
+    up to the fused score.
     """
 
     ranks: IntArray
     scores: DoubleArray
+    scores_used: DoubleArray
+    values: DoubleArray
     contributions: DoubleArray
+    statistics: Statistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,8 +167,11 @@ def _part(top: TopK, slots: IntArray, exists: BoolArray, weights: DoubleArray, f
     ranks[place] = np.nonzero(held)[1] + 1
     scores = np.repeat(_missing_score(top.scores, held), exists.shape[1], axis=1)
     scores[place] = top.scores[held]
-    values = METHODS[fusion.method].values(Listed(ranks, scores, exists), fusion.rrf_constant)
-    return FusedList(ranks, np.where(ranks > 0, scores, np.nan), weights[:, None] * values)
+    candidates, method = CandidateScores(ranks, scores, exists), METHODS[fusion.method]
+    statistics = method.statistics(candidates, fusion.rrf_constant)
+    values = method.values(candidates, statistics)
+    own_scores = np.where(ranks > 0, scores, np.nan)
+    return FusedList(ranks, own_scores, scores, values, weights[:, None] * values, statistics)
 
 
 def _missing_score(scores: FloatArray, held: BoolArray) -> DoubleArray:
@@ -257,7 +181,7 @@ def _missing_score(scores: FloatArray, held: BoolArray) -> DoubleArray:
     is a score of 0 in BM25 and TF-IDF. Of what a full list left out, all that is known is that it is not above its
     lowest score.
     """
-    low = _extremes(scores.astype(np.float64), held)[0]
+    low = extremes(scores.astype(np.float64), held)[0]
     return np.where(held.all(axis=1, keepdims=True), low, np.minimum(low, 0.0))
 
 
@@ -286,5 +210,8 @@ def _take(part: FusedList, slots: IntArray) -> FusedList:
     return FusedList(
         ranks=np.take_along_axis(part.ranks, slots, 1),
         scores=np.take_along_axis(part.scores, slots, 1),
+        scores_used=np.take_along_axis(part.scores_used, slots, 1),
+        values=np.take_along_axis(part.values, slots, 1),
         contributions=np.take_along_axis(part.contributions, slots, 1),
+        statistics=part.statistics,
     )

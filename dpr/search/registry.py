@@ -73,7 +73,7 @@ def _open_dense(opening: Opening) -> Retriever:
     from dpr.search.retrievers import DenseRetriever
 
     resources = opening.resources
-    return DenseRetriever(resources.encoder(), resources.vector_index(), resources.passages.id)
+    return DenseRetriever(resources.encoder(), resources.vector_index(), resources.passages.id, vectors=resources)
 
 
 def _open_sparse(name: str, opening: Opening) -> Retriever:

@@ -14,7 +14,7 @@ from dpr.measured import TokensRead
 from dpr.search.contract import Reranker, Retriever
 from dpr.search.registry import DEFAULT_RERANK_DEPTH, DEFAULT_RERANKER, MAX_RERANK_DEPTH, RERANKERS, reranked_name
 from dpr.search.retrievers import refuse_bad_k
-from dpr.types import FirstStage, Hit, Passage
+from dpr.types import Explanation, FirstStage, Hit, Passage
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +114,15 @@ class Reranked(Retriever):
         batch = self._retriever.search(questions, max(k, self.depth))
         scores = self._scores(questions, [hits[: self.depth] for hits in batch])
         return [_reordered(hits, of_hits)[:k] for hits, of_hits in zip(batch, scores, strict=True)]
+
+    def explain(self, question: str, row: int) -> Explanation:
+        """Return why a passage has its rank in the first stage, and where the reranker put it."""
+        first = replace(self._retriever.explain(question, row), retriever=self.name)
+        if first.rank is None:
+            return first
+        [hits] = self.search([question], max(self.depth, first.rank))
+        hit = next(hit for hit in hits if hit.row == row)
+        return replace(first, rank=hit.rank, score=hit.score, first_stage=hit.first_stage)
 
     def _scores(self, questions: Sequence[str], batch: Sequence[Sequence[Hit]]) -> list[list[float]]:
         """Return the reranker's score of each hit; all pairs of a batch are scored together."""

@@ -97,6 +97,14 @@ class SegmentParts:
     def _open_windows(self, files: SegmentFiles) -> WindowArray | None:
         return open_windows(files.windows, self.record.vectors) if self.record.has_windows else None
 
+    def vectors_of(self, row: int) -> tuple[FloatArray, WindowArray | None]:
+        """Return the vectors of a row of the segment and their windows; see `dpr.types.PassageVectors`."""
+        windows = self.windows()
+        if windows is None:
+            return self.vectors()[row : row + 1], None
+        first, end = np.searchsorted(windows[:, 0], [row, row + 1]).tolist()
+        return self.vectors()[first:end], windows[first:end, 1:] if end - first > 1 else None
+
     def _open_passage_index(self, files: SegmentFiles) -> VectorIndex:
         windows = self.windows()
         if windows is None:
@@ -168,6 +176,13 @@ class IndexParts:
         """
         for segment in self.segments:
             segment.open_files()
+
+    def vectors_of(self, row: int) -> tuple[FloatArray, WindowArray | None]:
+        """Return the vectors of a row's passage and their windows; see `dpr.types.PassageVectors`."""
+        ends = np.cumsum([segment.record.passages for segment in self.segments])
+        number = int(np.searchsorted(ends, row, side="right"))
+        segment = self.segments[number]
+        return segment.vectors_of(row - int(ends[number]) + segment.record.passages)
 
     def _find_encoder(self, given: Encoder | None, load: EncoderLoader) -> Encoder:
         recorded = self.manifest.encoder

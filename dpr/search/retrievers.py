@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -10,16 +11,20 @@ import numpy as np
 from dpr.errors import ConfigError, RequestError
 from dpr.measured import ReadsTokens, TokensRead
 from dpr.search.contract import Retriever
+from dpr.search.explain import column_of, explain_by_result, explain_fusion, rule_of
 from dpr.search.fusion import Fused, FusedList, Fusion, fuse
 from dpr.sparse.spellings import as_passages_spell
 from dpr.types import (
     Analyzer,
     DoubleArray,
     Encoder,
+    Explanation,
     FloatArray,
     Hit,
     IntArray,
+    ListExplanation,
     ListScore,
+    PassageVectors,
     PassageWindow,
     SparseIndex,
     TopK,
@@ -36,11 +41,23 @@ PassageId = Callable[[int], str]
 class DenseRetriever(Retriever):
     """BERT_q's vector of a question, and the passages of highest inner product with it."""
 
-    def __init__(self, encoder: Encoder, index: VectorIndex, passage_id: PassageId, name: str = "dense") -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        index: VectorIndex,
+        passage_id: PassageId,
+        name: str = "dense",
+        vectors: PassageVectors | None = None,
+    ) -> None:
+        """Search an index with an encoder's questions.
+
+        ``vectors`` tell the similarity of passages that are not among the hits, for explanations.
+        """
         self.name = name
         self._passage_id = passage_id
         self._encoder = encoder
         self._index = index
+        self._vectors = vectors
 
     def top_k(self, questions: Sequence[str], k: int) -> TopK:
         """Return the rows and scores of the k best passages, (Q, k)."""
@@ -51,6 +68,17 @@ class DenseRetriever(Retriever):
     def tokens_read(self, question: str) -> TokensRead | None:
         """Return how many tokens of a question the encoder reads; None where it does not say."""
         return self._encoder.tokens_read(question) if isinstance(self._encoder, ReadsTokens) else None
+
+    def explain_entry(self, question: str, row: int, top: TopK) -> ListExplanation:
+        """Return a passage's rank, its similarity, and the window of a long one that is most similar."""
+        entry = explain_by_result(row, top)
+        if entry.rank is not None or self._vectors is None:
+            return entry
+        vectors, windows = self._vectors.vectors_of(row)
+        similarities = vectors.astype(np.float64) @ self._encoder.encode_questions([question])[0].astype(np.float64)
+        best = int(similarities.argmax())  # (W,)
+        window = None if windows is None else PassageWindow(*windows[best].tolist())
+        return replace(entry, score=float(np.float32(similarities[best])), window=window)
 
     def search(self, questions: Sequence[str], k: int) -> list[list[Hit]]:
         """Return at most k hits for each question, best first.
@@ -93,6 +121,13 @@ class SparseRetriever(Retriever):
         refuse_bad_k(k)
         # Not by ``top_k``: a single list has no use for the coverage.
         return hits_of_list(self.name, self._index.search(self._terms(questions), k), self._passage_id)
+
+    def explain_entry(self, question: str, row: int, top: TopK) -> ListExplanation:
+        """Return a passage's rank, its score, and the share of each term, which add up to the score."""
+        entry = explain_by_result(row, top)
+        terms = tuple(self._index.shares(self._terms([question])[0], row))
+        score = math.fsum(term.share for term in terms) if entry.score is None else entry.score
+        return replace(entry, score=score, terms=terms)
 
     def _terms(self, questions: Sequence[str]) -> list[list[str]]:
         words = list(self._analyzer.questions(questions))
@@ -149,6 +184,29 @@ class HybridRetriever(Retriever):
         lists = {name: source.top_k(questions, self.depth) for name, source in self._sources.items()}
         hits = hits_of_fusion(fuse(lists, k, self.fusion, self._passage_id), lists, self._passage_id)
         return with_windows(hits, lists.values())
+
+    def explain(self, question: str, row: int) -> Explanation:
+        """Return why a passage has its rank: what each source says of it, and how that is fused.
+
+        A passage that is a candidate, and not one of the ``depth`` hits, has a score and no rank.
+        """
+        tops = {name: source.top_k([question], self.depth) for name, source in self._sources.items()}
+        candidates = sum(top.rows.shape[1] for top in tops.values())
+        fused = fuse(tops, candidates, self.fusion, self._passage_id)
+        entries = {name: source.explain_entry(question, row, tops[name]) for name, source in self._sources.items()}
+        column = column_of(row, fused.rows)
+        if column is not None:
+            entries = explain_fusion(entries, tops, fused, self.fusion, column)
+        coverage = {name: top.coverage for name, top in tops.items() if top.coverage is not None}
+        return Explanation(
+            self._passage_id(row),
+            self.name,
+            rank=column + 1 if column is not None and column < self.depth else None,
+            score=None if column is None else float(fused.scores[0, column]),
+            lists=entries,
+            fusion=rule_of(self.fusion),
+            weighing=Weighing(_of_question(fused.weights, 0), _of_question(coverage, 0)),
+        )
 
 
 def refuse_bad_k(k: int) -> None:

@@ -91,6 +91,17 @@ class TermCounts:
         """The document frequency of each term, (T,) int64."""
         return np.diff(self.indptr)
 
+    def posting(self, term: int, row: int) -> int | None:
+        """Return the place in ``rows`` of a term's posting for a passage; None where the passage lacks the term.
+
+        ``term`` is the term's number, or -1 for one that no passage has.
+        """
+        if term < 0:
+            return None
+        start, end = self.indptr[term : term + 2].tolist()
+        posting = start + int(np.searchsorted(self.rows[start:end], row))
+        return posting if posting < end and self.rows[posting] == row else None
+
     def blocks(self) -> Iterator[PostingBlock]:
         """Yield all postings in order, about a million at a time."""
         for start in range(0, len(self.rows), POSTINGS_AT_A_TIME):

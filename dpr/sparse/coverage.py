@@ -10,7 +10,7 @@ import numpy as np
 from dpr.sparse.bm25 import lucene_idf
 from dpr.sparse.counts import TermCounts
 from dpr.sparse.question_terms import frequencies_of
-from dpr.types import BoolArray, DoubleArray, IntArray
+from dpr.types import DoubleArray, IntArray
 
 
 def coverage(
@@ -46,17 +46,7 @@ def coverage(
             numbers = np.unique([number_of[term] for term in question])
             segment = int(np.searchsorted(ends, row, side="right"))
             first = int(ends[segment]) - len(counts[segment].lengths)
-            is_there = _has(counts[segment], in_segments[segment, numbers], row - first)
+            of_row = (counts[segment].posting(term, row - first) for term in in_segments[segment, numbers].tolist())
+            is_there = np.array([posting is not None for posting in of_row])
             shares[number] = idf[numbers[is_there]].sum() / idf[numbers].sum()
     return shares
-
-
-def _has(counts: TermCounts, terms: IntArray, row: int) -> BoolArray:
-    """Return which terms a passage of a segment has, (terms,); a term is its number in the segment, or -1."""
-    is_there = np.zeros(len(terms), dtype=np.bool_)
-    for number, term in enumerate(terms.tolist()):
-        if term >= 0:
-            postings = counts.rows[counts.indptr[term] : counts.indptr[term + 1]]
-            posting = int(np.searchsorted(postings, row))
-            is_there[number] = posting < len(postings) and postings[posting] == row
-    return is_there

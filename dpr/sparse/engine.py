@@ -17,8 +17,9 @@ from dpr.sparse.counts import TermCounts
 from dpr.sparse.coverage import coverage
 from dpr.sparse.question_terms import QuestionTerms, frequencies_of
 from dpr.sparse.scheme import scheme_of
+from dpr.sparse.shares import Occurrence, term_shares
 from dpr.topk import merge_top_k, no_hits
-from dpr.types import DoubleArray, FloatArray, Int32Array, IntArray, RankArray, TopK
+from dpr.types import DoubleArray, FloatArray, Int32Array, IntArray, RankArray, TermShare, TopK
 
 QUESTIONS_AT_A_TIME = 16
 """Questions that a thread takes at a time: enough for little overhead, few enough that all threads finish together."""
@@ -140,6 +141,26 @@ class SparseEngine:
             [segment.frequencies for segment in self._segments],
         )
         return coverage(questions, rows, counts, frequencies, self._passages)
+
+    def shares(self, question: Sequence[str], row: int) -> list[TermShare]:
+        """Return what each different term of a question, a list of terms, adds to the score of a row's passage."""
+        ends = np.cumsum([len(segment.counts.lengths) for segment in self._segments])
+        number = int(np.searchsorted(ends, row, side="right"))
+        segment, first = self._segments[number], int(ends[number]) - len(self._segments[number].counts.lengths)
+        terms = QuestionTerms.from_questions(
+            [question],
+            [segment.counts.vocabulary for segment in self._segments],
+            [segment.frequencies for segment in self._segments],
+        )
+        factor_of = dict(zip(terms.numbers[number].tolist(), self._scheme.factors(terms, self._passages), strict=True))
+        different = sorted(set(question))
+        occurrences: dict[str, Occurrence] = {}
+        for term, of_term in zip(different, segment.counts.vocabulary.lookup(different).tolist(), strict=True):
+            posting = segment.counts.posting(of_term, row - first)
+            if posting is not None:
+                share = segment.weights[posting] * factor_of[of_term]  # float32, as the compiled search multiplies
+                occurrences[term] = Occurrence(int(segment.counts.counts[posting]), float(share))
+        return term_shares(question, self.frequencies(different), occurrences)
 
     def _scores_of_thread(self, postings: kernel.Postings) -> FloatArray:
         """Return this thread's score buffer: allocating one takes half as long as a search of rare terms."""

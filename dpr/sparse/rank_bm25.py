@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -11,8 +12,9 @@ from dpr.sparse.counts import TermCounts
 from dpr.sparse.coverage import coverage
 from dpr.sparse.engine import rank_of_rows
 from dpr.sparse.question_terms import frequencies_of
+from dpr.sparse.shares import Occurrence, term_shares
 from dpr.topk import no_hits
-from dpr.types import DoubleArray, FloatArray, IntArray, RankArray, TopK
+from dpr.types import DoubleArray, FloatArray, IntArray, RankArray, TermShare, TopK
 
 
 class RankBM25Engine:
@@ -71,6 +73,18 @@ class RankBM25Engine:
         """Return the coverage of each question, a list of terms, by the passage of its row, (Q,)."""
         counts = self._counts
         return coverage(questions, rows, [counts], [counts.document_frequencies], len(counts.lengths))
+
+    def shares(self, question: Sequence[str], row: int) -> list[TermShare]:
+        """Return what each different term of a question, a list of terms, adds to the score of a row's passage."""
+        repeats = Counter(question)
+        different = sorted(repeats)
+        occurrences: dict[str, Occurrence] = {}
+        for term, number in zip(different, self._counts.vocabulary.lookup(different).tolist(), strict=True):
+            posting = self._counts.posting(number, row)
+            if posting is not None:
+                [share] = self._package.get_batch_scores([number] * repeats[term], [row])
+                occurrences[term] = Occurrence(int(self._counts.counts[posting]), float(share))
+        return term_shares(question, self.frequencies(different), occurrences)
 
     def _scores(self, terms: Sequence[int]) -> FloatArray:
         with np.errstate(invalid="ignore"):  # b = 1 makes 0 / 0 of an empty passage, which is no hit

@@ -30,8 +30,14 @@ from dpr.types.arrays import Int32Array as Int32Array
 from dpr.types.arrays import IntArray as IntArray
 from dpr.types.arrays import RankArray as RankArray
 from dpr.types.arrays import WindowArray as WindowArray
+from dpr.types.explanation import Explanation as Explanation
+from dpr.types.explanation import FusedValue as FusedValue
+from dpr.types.explanation import FusionRule as FusionRule
+from dpr.types.explanation import ListExplanation as ListExplanation
+from dpr.types.explanation import TermShare as TermShare
 from dpr.types.indexes import PassagePool as PassagePool
 from dpr.types.indexes import PassageRows as PassageRows
+from dpr.types.indexes import PassageVectors as PassageVectors
 from dpr.types.indexes import SparseIndex as SparseIndex
 from dpr.types.indexes import VectorIndex as VectorIndex
 

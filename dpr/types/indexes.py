@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from dpr.types.arrays import DoubleArray, FloatArray, IntArray
+from dpr.types.arrays import DoubleArray, FloatArray, IntArray, WindowArray
 
 if TYPE_CHECKING:
-    from dpr.types import Passage, TopK
+    from dpr.types import Passage, TermShare, TopK
 
 
 class PassageRows(Protocol):
@@ -49,3 +49,20 @@ class SparseIndex(Protocol):
 
     def coverage(self, questions: Sequence[Sequence[str]], rows: IntArray) -> DoubleArray:
         """Return how much of each question, given as its terms, the passage of its row covers, (Q,)."""
+
+    def shares(self, question: Sequence[str], row: int) -> list[TermShare]:
+        """Return what each different term of a question, a list of terms, adds to the score of a row's passage.
+
+        The shares add up to the score, which is 0 for a passage that has none of the terms. They come greatest first,
+        equal ones in the order of the terms.
+        """
+
+
+class PassageVectors(Protocol):
+    """The vectors of passages by row."""
+
+    def vectors_of(self, row: int) -> tuple[FloatArray, WindowArray | None]:
+        """Return the vectors of a row's passage, (W, D), and the start and end of their windows in its text, (W, 2).
+
+        The windows are None for a passage of one vector.
+        """

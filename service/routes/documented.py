@@ -10,6 +10,12 @@ ERRORS: dict[int, tuple[str, str, str, str | None]] = {
     400: ("The body is not JSON", "invalid_json", "the body is not JSON in UTF-8; send one JSON object", None),
     401: ("No key, or an unknown one", "unauthorized", "this server asks for a key; …", None),
     403: ("The key's scope is too low", "forbidden", "the key 1f0c… has the scope read, and this needs write; …", None),
+    404: (
+        "There is no such passage",
+        "unknown_passage",
+        "this index has no passage 'p9'; name one by its id",
+        "passage_id",
+    ),
     413: ("The body is too large", "body_too_large", "the body is over the limit of 1,048,576 bytes; …", None),
     429: ("The key asks too often", "rate_limited", "the key 1f0c… may ask 5 times a second, …", None),
     422: ("A field is invalid", "out_of_range", "k is too large; it must be at most 100", "k"),

@@ -57,6 +57,7 @@ def test_the_listings_of_the_page_run(
     assert names["answered"].answers[0].text == "IBM"
     assert [result.answers[0].text for result in names["many"]] == ["King Sejong", "백록담"]
     assert names["hits"][0].passage_id == "halla"
+    assert names["explanation"].rank == 1
     assert names["changed"].generation == "000004"
     assert names["evaluation"].retrieval["recall@1"] == 1.0
 

@@ -42,6 +42,9 @@ class FakePassages:
     def get(self, rows: Sequence[int]) -> list[Passage]:
         return [PASSAGES[row] for row in rows]
 
+    def row_of(self, passage_id: str) -> int | None:
+        return next((row for row, passage in enumerate(PASSAGES) if passage.id == passage_id), None)
+
 
 class FakeRetriever(Retriever):
     """Scores by the number of shared words; without one, a passage is no hit."""

@@ -20,7 +20,7 @@ CODES = {
     *(code for code, _ in FRAMEWORK_ERRORS.values()),
     *(code for code, _ in INVALID_FIELDS.values() if "{" not in code),
     *(rule.code for rule in QUESTION_RULES),
-    *("question_missing", "question_ambiguous", "unknown_retriever", "unknown_fusion"),
+    *("question_missing", "question_ambiguous", "passage_ambiguous", "unknown_retriever", "unknown_fusion"),
 }
 
 

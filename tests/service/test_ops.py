@@ -13,6 +13,8 @@ from dpr import __version__
 from dpr.search.fusion import METHODS, MISSING_RULES
 from dpr.search.registry import RETRIEVERS
 from service import examples, schemas
+from service.explanation import ExplainResponse
+from service.requests import ExplainRequest
 from tests.service.fakes import PASSAGES, FakeReader, fake_qa, serving
 
 
@@ -86,6 +88,8 @@ def test_the_limits_are_in_the_schema(openapi: dict[str, Any]) -> None:
     [
         (schemas.RetrieveResponse, examples.RETRIEVE_RESPONSE),
         (schemas.QueryResponse, examples.QUERY_RESPONSE),
+        (ExplainResponse, examples.EXPLAIN_RESPONSE),
+        *((ExplainRequest, example["value"]) for example in examples.EXPLAIN_REQUESTS.values()),
         (schemas.InfoResponse, examples.INFO),
         (schemas.AliveResponse, examples.ALIVE),
         (schemas.ReadyResponse, examples.READY),

@@ -175,7 +175,7 @@ def test_saving_waits_for_no_other_writer_and_needs_an_index(tmp_path: Path) -> 
     small_index(root)
     with writer_lock(IndexLayout(root).lock), pytest.raises(IndexLockedError, match="is being written"):
         save_fusion(root, FITTED)
-    with pytest.raises(IndexFormatError, match="is not there"):
+    with pytest.raises(IndexFormatError, match="does not exist"):
         save_fusion(tmp_path / "absent", FITTED)
     with pytest.raises(RequestError, match="weights are given for tfidf"):
         save_fusion(root, Fusion(weights={"tfidf": 1.0}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,7 +13,7 @@ from dpr.search.contract import Retriever
 from dpr.search.fusion import MISSING_RULES, Fusion
 from dpr.search.reranking import Reranked
 from dpr.search.retrievers import DenseRetriever, HybridRetriever, SparseRetriever, refuse_bad_k
-from dpr.types import DoubleArray, FloatArray, Hit, IntArray, ListScore, Passage, TopK
+from dpr.types import DoubleArray, FloatArray, Hit, IntArray, ListScore, Passage, TermShare, TopK
 from tests.fakes import HashEncoder, WordAnalyzer
 
 PASSAGES = [
@@ -58,6 +59,15 @@ class SharedTerms:
 
     def frequencies(self, terms: Sequence[str]) -> IntArray:
         return np.array([sum(term in document for document in self.documents) for term in terms], dtype=np.int64)
+
+    def shares(self, question: Sequence[str], row: int) -> list[TermShare]:
+        counts = {term: int(term in self.documents[row]) for term in sorted(set(question))}
+        frequencies = self.frequencies(list(counts)).tolist()
+        repeats = Counter(question)
+        return [
+            TermShare(term, float(count), count, repeats[term], frequency)
+            for (term, count), frequency in zip(counts.items(), frequencies, strict=True)
+        ]
 
     def coverage(self, questions: Sequence[Sequence[str]], rows: IntArray) -> DoubleArray:
         """Return the share of the different terms that a passage has, each with the same weight."""
@@ -144,6 +154,22 @@ class TestEveryRetriever:
                 score = hit.first_stage.score if hit.first_stage else hit.score
                 assert sum(part.contribution for part in hit.lists.values()) == pytest.approx(score)
                 assert all((part.rank is None) == (part.score is None) for part in hit.lists.values())
+
+    @pytest.mark.parametrize("question", QUESTIONS)
+    def test_an_explanation_says_what_the_hit_says(self, retriever: Retriever, question: str) -> None:
+        hits = {hit.row: hit for hit in retriever.search([question], 3)[0]}
+        for row in range(len(PASSAGES)):
+            explanation, hit = retriever.explain(question, row), hits.get(row)
+            if hit is None:
+                assert explanation.rank is None or explanation.rank > 3
+                continue
+            assert (explanation.rank, explanation.first_stage) == (hit.rank, hit.first_stage)
+            assert (explanation.retriever, set(explanation.lists)) == (retriever.name, set(hit.lists))
+            assert explanation.score == pytest.approx(hit.score)
+            for name, entry in explanation.lists.items():
+                assert entry.rank == hit.lists[name].rank
+                contribution = entry.fused.contribution if entry.fused else entry.score
+                assert contribution == pytest.approx(hit.lists[name].contribution)
 
     def test_plain_numbers_come_out(self, retriever: Retriever) -> None:
         hit = retriever.search(["cat"], 1)[0][0]

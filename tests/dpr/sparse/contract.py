@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dpr.errors import IndexFormatError, RequestError
 from dpr.sparse.counts import TermCounts
@@ -22,6 +25,8 @@ DOCUMENTS: tuple[list[str], ...] = (
     ["서울", "수도", "대한민국"],
     ["fish", "fish"],
 )
+
+TERMS = ["cat", "dog", "sat", "mat", "서울"]
 
 
 def random_documents(passages: int, terms: int, seed: int = 0) -> list[list[str]]:
@@ -100,6 +105,37 @@ class SparseIndexContract:
         questions = [[*document, "unheard", "t1"] for document in documents]
         backwards = [terms[::-1] for terms in questions]
         assert index.coverage(questions, rows).tolist() == index.coverage(backwards, rows).tolist()
+
+    def test_the_shares_of_the_terms_add_up_to_the_score(self) -> None:
+        @given(
+            st.lists(st.lists(st.sampled_from(TERMS), max_size=8), min_size=1, max_size=12),
+            st.lists(st.sampled_from([*TERMS, "unheard"]), max_size=6),
+        )
+        def check(documents: list[list[str]], question: list[str]) -> None:
+            index = self.build(documents)
+            top = index.search([question], len(documents))
+            score_of = dict(zip(top.rows[0].tolist(), top.scores[0].tolist(), strict=True))
+            for row, document in enumerate(documents):
+                shares = index.shares(question, row)
+                total = math.fsum(share.share for share in shares)
+                assert total == pytest.approx(score_of.get(row, 0.0), rel=1e-5, abs=1e-6)
+                assert {share.term: share.question_count for share in shares} == Counter(question)
+                assert {share.term: share.count for share in shares} == {
+                    term: document.count(term) for term in question
+                }
+                assert all(share.share == 0 for share in shares if not share.count)
+                frequencies = {term: sum(term in other for other in documents) for term in question}
+                assert {share.term: share.document_frequency for share in shares} == frequencies
+                assert shares == sorted(shares, key=lambda share: (-share.share, share.term))
+
+        check()
+
+    def test_a_share_grows_with_the_questions_repeats(self) -> None:
+        index = self.build(DOCUMENTS)
+        once, twice = index.shares(["dog", "sat"], 1), index.shares(["dog", "sat", "dog"], 1)
+        assert [share.term for share in once] == [share.term for share in twice] == ["dog", "sat"]
+        assert twice[0].share > once[0].share > 0
+        assert (twice[0].question_count, twice[0].count, twice[1].share) == (2, 3, 0.0)
 
     def test_no_questions_have_no_result(self) -> None:
         assert self.build(DOCUMENTS).search([], 3).rows.shape == (0, 3)

@@ -1,0 +1,32 @@
+"""How passages are found, as a caller decides it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dpr.search.registry import DEFAULT_RETRIEVER, reranked_name
+
+if TYPE_CHECKING:
+    from dpr.search.fusion import Fusion
+    from dpr.search.reranking import RerankOptions
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalOptions:
+    """How passages are found where a call does not say.
+
+    Attributes:
+        retriever: the name of one of the index's retrievers.
+        fusion: how ``hybrid`` fuses; None: as the index has on record.
+        rerank: what reranks the retriever's hits; None: nothing.
+    """
+
+    retriever: str = DEFAULT_RETRIEVER
+    fusion: Fusion | None = None
+    rerank: RerankOptions | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the retriever that is asked, with ``+rerank`` where its hits are reranked."""
+        return reranked_name(self.retriever) if self.rerank else self.retriever

@@ -1,0 +1,109 @@
+"""What requests look like: strict, without conversion of types and without unknown fields.
+
+The schemas say all that can be refused without the index, so that a client generated from them, or a fuzzer, sends
+what is taken.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from dpr.questions import MAX_BATCH, MAX_K, MAX_N_BEST, MAX_QUESTION_CHARACTERS, broken_rule
+from dpr.search.registry import RETRIEVERS, described
+from service.settings import RetrieverName
+
+FusionMethod = Literal["zscore", "minmax", "raw", "rrf"]
+
+MAX_WEIGHT = 1_000
+MAX_LISTS = 8
+MAX_LIST_NAME_CHARACTERS = 40
+MAX_ID_CHARACTERS = 1_000
+DEFAULT_K = 10
+
+
+def _good_question(question: str) -> str:
+    broken = broken_rule(question)
+    if broken is not None:
+        # A sentence is data here, not a template: braces in it are its own.
+        raise PydanticCustomError(broken[0], "{sentence}", {"sentence": broken[1]})
+    return question
+
+
+Question = Annotated[
+    str,
+    AfterValidator(_good_question),
+    Field(json_schema_extra={"minLength": 1, "maxLength": MAX_QUESTION_CHARACTERS}),
+]
+ListName = Annotated[str, Field(max_length=MAX_LIST_NAME_CHARACTERS)]
+Weight = Annotated[float, Field(ge=0, le=MAX_WEIGHT, allow_inf_nan=False)]
+
+
+class Search(BaseModel):
+    """Which list is searched for a question, how lists are fused, and whether hits are reranked."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    retriever: RetrieverName | None = Field(
+        None, description=f"Which list to search: {described(RETRIEVERS)}; the server has a default."
+    )
+    fusion: FusionMethod | None = Field(
+        None, description="How the hybrid retriever fuses its lists; the server has a default, with its weights."
+    )
+    weights: dict[ListName, Weight] | None = Field(
+        None,
+        max_length=MAX_LISTS,
+        description="Weight of each list of the hybrid retriever; equal where fusion is given without them.",
+    )
+    rerank: bool | None = Field(
+        None, description="Rescore the first hits; by default, where the server has a reranker."
+    )
+
+
+class RetrieveRequest(Search):
+    """One ``question`` or a list of ``questions``, never both."""
+
+    question: Question | None = Field(None, description="One question, at most 1,000 characters.")
+    questions: list[Question] | None = Field(
+        None, min_length=1, max_length=MAX_BATCH, description="Several questions, computed together."
+    )
+    k: int = Field(DEFAULT_K, ge=1, le=MAX_K, description="Passages to retrieve for each question.")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if self.question is None and self.questions is None:
+            raise PydanticCustomError("question_missing", "there is no question; send question or questions")
+        if self.question is not None and self.questions is not None:
+            raise PydanticCustomError("question_ambiguous", "both question and questions are given; send one of them")
+        return self
+
+    @property
+    def batch(self) -> list[str]:
+        """The questions asked, one or many."""
+        return [self.question] if self.question is not None else self.questions or []
+
+
+class QueryRequest(RetrieveRequest):
+    """A retrieve request whose ``k`` passages are also read for answers."""
+
+    n_best: int = Field(1, ge=1, le=MAX_N_BEST, description="Answers to return for each question.")
+
+
+class ExplainRequest(Search):
+    """A question and a passage, named by its ``passage_id`` or by its ``rank`` among the hits, never by both."""
+
+    question: Question = Field(description="One question, at most 1,000 characters.")
+    passage_id: str | None = Field(
+        None, max_length=MAX_ID_CHARACTERS, description="The id of the passage, as hits have it."
+    )
+    rank: int | None = Field(
+        None, ge=1, le=MAX_K, description="The rank of the passage among the hits of the question; by default, 1."
+    )
+
+    @model_validator(mode="after")
+    def _at_most_one(self) -> Self:
+        if self.passage_id is not None and self.rank is not None:
+            raise PydanticCustomError("passage_ambiguous", "both passage_id and rank are given; send one of them")
+        return self
