@@ -13,7 +13,8 @@ from dpr import __version__
 from dpr.search.record import read_fusion
 from service.engine import Engine
 from service.errors import install_error_handlers
-from service.middleware import BodyLimitMiddleware, RequestIdMiddleware
+from service.hosts import HostMiddleware, hosts_of
+from service.middleware import BodyLimitMiddleware, HeadMiddleware, RequestIdMiddleware
 from service.routes import explain, ops, query
 from service.routes import metrics as metrics_route
 from service.security.install import security_middleware
@@ -58,13 +59,19 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
         description=DESCRIPTION,
         lifespan=lifespan,
         redoc_url=None,
+        redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},  # ours below
         middleware=[
             Middleware(RequestIdMiddleware, timeout_s=settings.request_timeout_s),
             Middleware(TelemetryMiddleware, metrics=metrics, tracing=tracing, log_questions=settings.log_questions),
+            Middleware(HeadMiddleware),
+            Middleware(HostMiddleware, hosts=hosts_of(settings)),
             *security_middleware(settings),
             Middleware(
-                BodyLimitMiddleware, max_body_bytes=settings.max_body_bytes, retry_after_s=settings.retry_after_s
+                BodyLimitMiddleware,
+                max_body_bytes=settings.max_body_bytes,
+                timeout_s=settings.body_timeout_s,
+                retry_after_s=settings.retry_after_s,
             ),
         ],
     )

@@ -13,7 +13,8 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from threading import BoundedSemaphore
 from typing import Any, TypeVar
@@ -65,6 +66,7 @@ class Engine:
         self.max_in_flight = max_in_flight
         self._permits = BoundedSemaphore(max_in_flight)
         self._loading: asyncio.Future[QA] | None = None
+        self._requests = 0
         self._ends: set[Callable[[Exception], None]] = set()
         self._is_stopping = False
 
@@ -79,7 +81,7 @@ class Engine:
     @property
     def in_flight(self) -> int:
         """How many requests are computed or wait."""
-        return len(self._ends)
+        return self._requests
 
     def start(self) -> None:
         """Begin to load; call it once, with the event loop running."""
@@ -132,8 +134,6 @@ class Engine:
             ShuttingDownError: the service ends before the work does.
         """
         qa = self.ready()
-        if self._is_stopping:
-            raise ShuttingDownError(SHUTTING_DOWN)
         context = context or RequestContext("", DEFAULT_TIMEOUT_S)
         if not self._permits.acquire(blocking=False):
             raise BusyError(f"{self.max_in_flight} requests are already computing or waiting; ask again soon")
@@ -164,13 +164,29 @@ class Engine:
         sentence = f"the request was not answered within {context.timeout_s:g} s; ask for less, or allow more time"
         timer = loop.call_later(context.remaining_s, end, DeadlineError(sentence))
         context.on_abandoned(partial(end, ClientGoneError("the client hung up; its work is dropped")))
+        self._requests += 1
+        try:
+            with self.told_at_end(end):
+                return await answer
+        finally:
+            self._requests -= 1
+            timer.cancel()
+            job.drop()
+
+    @contextmanager
+    def told_at_end(self, end: Callable[[Exception], None]) -> Iterator[None]:
+        """Call ``end`` with an error of ours if requests are ended meanwhile.
+
+        Raises:
+            ShuttingDownError: they have been ended before.
+        """
+        if self._is_stopping:
+            raise ShuttingDownError(SHUTTING_DOWN)
         self._ends.add(end)
         try:
-            return await answer
+            yield
         finally:
-            timer.cancel()
             self._ends.discard(end)
-            job.drop()
 
     def end_requests(self) -> None:
         """Tell every request that is not answered that the service is shutting down, and drop its work."""

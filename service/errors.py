@@ -7,6 +7,7 @@ sentence for people, and the request's field that is to blame (null where none i
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -84,6 +85,14 @@ class TooCostlyError(DPRError):
     """A request asks for more passages than this server allows."""
 
 
+class HostError(DPRError):
+    """A request is sent to a host name that is not this server's."""
+
+
+class BodyTimeoutError(DPRError):
+    """A request's body did not come in time."""
+
+
 class BodyTooLargeError(DPRError):
     """The request body is over the limit, as announced or as counted."""
 
@@ -104,7 +113,9 @@ OUTCOMES: Mapping[type[Exception], Outcome] = {
     ClientGoneError: Outcome(499, "client_closed_request"),
     TooCostlyError: Outcome(422, "too_costly"),
     NoReaderError: Outcome(422, "no_reader"),
+    BodyTimeoutError: Outcome(408, "request_timeout"),
     BodyTooLargeError: Outcome(413, "body_too_large"),
+    HostError: Outcome(421, "host_not_allowed"),
     UnauthorizedError: Outcome(401, "unauthorized"),
     ForbiddenError: Outcome(403, "forbidden"),
     OriginRefusedError: Outcome(403, "origin_refused"),
@@ -148,6 +159,15 @@ INVALID_FIELDS: Mapping[str, tuple[str, str]] = {
 """Kind of an invalid field, as pydantic names it, to code and sentence; our own kinds bring both themselves."""
 
 
+CONNECTION_CODES = frozenset({"invalid_http", "headers_too_large"})
+"""Codes that the connection itself refuses with, beside some of the outcomes' (`service.protocol`)."""
+
+ABSOLUTE_PATH = re.compile(
+    r"(?<![\w/:.])/(?!v1/|docs\b|openapi|livez|readyz|metrics)(?:[^\s/:;,'\"()]+/)*([^\s/:;,'\"()]+)"
+)
+"""A file's path in a sentence; not one of ours, such as ``/v1/retrieve``."""
+
+
 class ErrorJSONResponse(JSONResponse):
     """A response that leaves its error's code in the request's state, as ``error_code``, for metrics and the log."""
 
@@ -161,12 +181,22 @@ class ErrorJSONResponse(JSONResponse):
         await super().__call__(scope, receive, send)
 
 
+def error_body(code: str, message: str, field: str | None = None) -> dict[str, Any]:
+    """Return the one shape of an error; what does not print is escaped."""
+    return {"error": {"code": code, "message": _printable(message), "field": _printable(field) if field else None}}
+
+
 def error_response(
     status: int, code: str, message: str, field: str | None = None, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
-    """Build the one shape of an error; what does not print is escaped."""
-    body = {"code": code, "message": _printable(message), "field": _printable(field) if field else None}
-    return ErrorJSONResponse({"error": body}, status_code=status, headers=dict(headers) if headers else None)
+    """Build the response of an error."""
+    body = error_body(code, message, field)
+    return ErrorJSONResponse(body, status_code=status, headers=dict(headers) if headers else None)
+
+
+def without_folders(text: str) -> str:
+    """Return a text in which only the last name of each absolute path is left: a client need not know the disk."""
+    return ABSOLUTE_PATH.sub(lambda match: f"…/{match[1]}", text)
 
 
 def response_of(error: Exception, retry_after_s: int) -> JSONResponse:
@@ -178,7 +208,7 @@ def response_of(error: Exception, retry_after_s: int) -> JSONResponse:
     field = error.field if isinstance(error, RequestError) else None
     if outcome.status == UNEXPECTED:
         logger.error("%s: %s", type(error).__name__, error)
-    return error_response(outcome.status, outcome.code, str(error), field, headers)
+    return error_response(outcome.status, outcome.code, without_folders(str(error)), field, headers)
 
 
 def install_error_handlers(app: FastAPI, retry_after_s: int) -> None:

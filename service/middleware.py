@@ -14,9 +14,18 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.context import RequestContext
-from service.errors import REQUEST_ID_HEADER, BodyTooLargeError, response_of
+from service.engine import Engine
+from service.errors import (
+    REQUEST_ID_HEADER,
+    BodyTimeoutError,
+    BodyTooLargeError,
+    BusyError,
+    ShuttingDownError,
+    response_of,
+)
 
 LINGER_S = 2.0
+BODIES_IN_MEMORY = 32
 GOOD_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
@@ -42,28 +51,61 @@ class RequestIdMiddleware:
         await self.app(scope, receive, send_with_id)
 
 
-class BodyLimitMiddleware:
-    """Refuse bodies over ``max_body_bytes``, by their announced length or, where there is none, by counting.
+class HeadMiddleware:
+    """Answer a ``HEAD`` as the ``GET`` of its path, without the body."""
 
-    The body is read here and handed on in one piece: it is at most ``max_body_bytes`` long.
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_without_body(message: Message) -> None:
+            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            await self.app({**scope, "method": "GET"}, receive, send_without_body)
+        else:
+            await self.app(scope, receive, send)
+
+
+class BodyLimitMiddleware:
+    """Read the body, within limits on its size, its time, and the memory of all bodies; then watch the client.
+
+    The body is handed on in one piece: it is at most ``max_body_bytes`` long, by its announced length or, where there
+    is none, by counting. All bodies that are being received have `BODIES_IN_MEMORY` times as much memory together.
     """
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int, retry_after_s: int) -> None:
+    def __init__(self, app: ASGIApp, max_body_bytes: int, timeout_s: float, retry_after_s: int) -> None:
         self.app = app
         self.max_body_bytes = max_body_bytes
+        self.timeout_s = timeout_s
         self.retry_after_s = retry_after_s
+        self._received_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        engine: Engine = scope["app"].state.engine
+        late: Exception = BodyTimeoutError(f"the body did not come within {self.timeout_s:g} s; send it at once")
+
+        def end(error: Exception) -> None:
+            nonlocal late
+            late = error
+            timer.reschedule(0)
+
         try:
-            first = await self._whole_body(Headers(scope=scope), receive)
-        except BodyTooLargeError as error:
+            async with asyncio.timeout(self.timeout_s) as timer:
+                with engine.told_at_end(end):
+                    first = await self._whole_body(Headers(scope=scope), receive)
+        except TimeoutError:
+            await self._refuse(late, scope, receive, send)
+            return
+        except ShuttingDownError as error:
+            await self._refuse(error, scope, receive, send)
+            return
+        except (BodyTooLargeError, BusyError) as error:
             await _discard(receive)
-            response = response_of(error, self.retry_after_s)
-            response.headers["Connection"] = "close"  # what is left of the body is not going to be read
-            await response(scope, receive, send)
+            await self._refuse(error, scope, receive, send)
             return
         if first["type"] == "http.disconnect":
             return
@@ -80,18 +122,30 @@ class BodyLimitMiddleware:
         # Nineteen digits are more than any limit, and no more than int() takes.
         self._refuse_over(int(announced[:19]) if announced.isdecimal() else 0)
         body = bytearray()
-        while True:
-            message = await receive()
-            if message["type"] != "http.request":
-                return message
-            body += message.get("body", b"")
-            self._refuse_over(len(body))
-            if not message.get("more_body", False):
-                return {"type": "http.request", "body": bytes(body), "more_body": False}
+        try:
+            while True:
+                message = await receive()
+                if message["type"] != "http.request":
+                    return message
+                part_of_body = message.get("body", b"")
+                self._received_bytes += len(part_of_body)
+                body += part_of_body
+                self._refuse_over(len(body))
+                if not message.get("more_body", False):
+                    return {"type": "http.request", "body": bytes(body), "more_body": False}
+                if self._received_bytes > BODIES_IN_MEMORY * self.max_body_bytes:
+                    raise BusyError("too many large bodies are being sent at a time; ask again soon")
+        finally:
+            self._received_bytes -= len(body)
 
     def _refuse_over(self, size_bytes: int) -> None:
         if size_bytes > self.max_body_bytes:
             raise BodyTooLargeError(f"the body is over the limit of {self.max_body_bytes:,} bytes; send less at a time")
+
+    async def _refuse(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
+        response = response_of(error, self.retry_after_s)
+        response.headers["Connection"] = "close"  # what is left of the body is not going to be read
+        await response(scope, receive, send)
 
 
 async def _discard(receive: Receive) -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
+import resource
 import signal
 import socket
+import sys
 from collections.abc import Callable
 
 import uvicorn
@@ -15,10 +18,16 @@ from dpr.errors import ConfigError
 from dpr.pipeline import QA
 from service.app import create_app
 from service.engine import Engine
+from service.protocol import ConnectionLimits, limited, sweep
 from service.security.exposure import check_exposure
 from service.settings import Settings
 
 BACKLOG = 128
+OWN_FILES = 256
+"""Files that the process needs for itself: an index, models, logs."""
+
+LAST_PIECE_S = 0.1
+"""Time for the last piece after the grace."""
 
 logger = logging.getLogger(__name__)
 
@@ -30,34 +39,75 @@ def run_server(settings: Settings, announce: Announce) -> None:
     """Serve until a signal comes.
 
     Raises:
-        ConfigError: the address cannot be listened on.
+        ConfigError: the address cannot be listened on, or this process may not open as many connections.
         DPRError: the index or a model cannot be loaded.
     """
     check_exposure(settings)
-    with listen(settings.host, settings.port) as listener:
-        asyncio.run(serve(settings, listener, announce))
+    allow_connections(settings.max_connections)
+    with (
+        listen(settings.host, settings.port) as listener,
+        asyncio.Runner(loop_factory=event_loop_factory()) as runner,
+    ):
+        has_ended = runner.run(serve(settings, listener, announce))
+    if not has_ended:
+        # A piece is still being computed, or a generator is waited for. Its thread cannot be interrupted, and Python
+        # would wait for it.
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(0)
 
 
-async def serve(settings: Settings, listener: socket.socket, announce: Announce) -> None:
-    """Serve until a signal comes, or until loading fails.
+def event_loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return what makes the event loop: uvloop's where it is installed."""
+    return uvicorn.Config("", log_config=None).get_loop_factory()
+
+
+class GracefulServer(uvicorn.Server):
+    """A server that tells whom it cannot answer any more so, before the grace is over."""
+
+    def __init__(self, config: uvicorn.Config, engine: Engine, grace_s: float) -> None:
+        super().__init__(config)
+        self._engine = engine
+        self._grace_s = grace_s
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more connections, and end those there are within the grace."""
+        loop, grace_s = asyncio.get_running_loop(), self._grace_s
+        timers = (
+            loop.call_later(grace_s - min(1.0, grace_s / 4), self._engine.end_requests),
+            loop.call_later(grace_s - min(0.25, grace_s / 8), self._disconnect),
+        )
+        await super().shutdown(sockets)
+        for timer in timers:
+            timer.cancel()
+
+    def _disconnect(self) -> None:
+        """Cut off the clients that did not take in their responses."""
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+
+
+async def serve(settings: Settings, listener: socket.socket, announce: Announce) -> bool:
+    """Serve until a signal comes, or until loading fails; return whether all computing has ended.
 
     Raises:
         DPRError: the index or a model cannot be loaded.
     """
     engine = Engine.of(settings)
     scheme = "https" if settings.tls_cert else "http"
-    server = uvicorn.Server(
-        uvicorn.Config(
-            create_app(settings, engine),
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=settings.shutdown_grace_s,
-            ssl_certfile=settings.tls_cert,
-            ssl_keyfile=settings.tls_key,
-        )
+    config = uvicorn.Config(
+        create_app(settings, engine),
+        http=limited(limits_of(settings)),
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=settings.idle_timeout_s,
+        ssl_certfile=settings.tls_cert,
+        ssl_keyfile=settings.tls_key,
     )
+    server = GracefulServer(config, engine, settings.shutdown_grace_s)
 
     def stop() -> None:
         server.should_exit = True
@@ -78,9 +128,41 @@ async def serve(settings: Settings, listener: socket.socket, announce: Announce)
     logger.info("loading %s", settings.index)
     loading = asyncio.create_task(engine.loaded())
     loading.add_done_callback(on_loaded)
+    sweeping = asyncio.create_task(sweep(server.server_state.connections))
     await server.serve(sockets=[listener])
+    sweeping.cancel()
     if loading.done() and not loading.cancelled():
         loading.result()
+    return engine.scheduler.join(LAST_PIECE_S)
+
+
+def limits_of(settings: Settings) -> ConnectionLimits:
+    """Return the limits of connections that the settings say."""
+    return ConnectionLimits(
+        connections=settings.max_connections,
+        head_bytes=settings.max_header_bytes,
+        head_timeout_s=settings.header_timeout_s,
+        write_timeout_s=settings.write_timeout_s,
+        retry_after_s=settings.retry_after_s,
+    )
+
+
+def allow_connections(connections: int) -> None:
+    """Let this process open files for so many connections, beside its own.
+
+    Raises:
+        ConfigError: the system does not allow it.
+    """
+    descriptors = connections + OWN_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= descriptors:
+        return
+    if hard != resource.RLIM_INFINITY and hard < descriptors:
+        raise ConfigError(
+            f"max_connections is {connections:,}, and this process may open {hard:,} files; set --max-connections to "
+            f"{max(8, hard - OWN_FILES):,} or less, or raise the limit (ulimit -n)"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, hard))
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -120,6 +120,27 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         MIB, ge=1_024, le=64 * MIB, description="Largest request body, bytes; a larger one gets 413."
     )
+    body_timeout_s: int = Field(
+        30, ge=1, le=3_600, description="Time for a request's body to come, seconds; then it gets 408."
+    )
+    max_connections: int = Field(
+        512, ge=8, le=65_535, description="Connections open at a time; one more takes the place of an idle one."
+    )
+    max_header_bytes: int = Field(
+        32_768, ge=1_024, le=MIB, description="Size of a request's line and headers; larger ones get 431."
+    )
+    header_timeout_s: int = Field(
+        10, ge=1, le=3_600, description="Time for a request's headers to come, seconds; then it gets 408."
+    )
+    idle_timeout_s: int = Field(
+        30, ge=1, le=3_600, description="Time between two requests of a connection, seconds; then it is closed."
+    )
+    write_timeout_s: int = Field(
+        30, ge=1, le=3_600, description="Time for a client to take in its response, seconds; then it is cut off."
+    )
+    allowed_hosts: str = Field(
+        "", description="Names of this server that requests may use, with commas between; * for any."
+    )
     shutdown_grace_s: int = Field(
         10, ge=0, le=3_600, description="Time that running requests get after SIGTERM, seconds."
     )

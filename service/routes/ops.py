@@ -6,8 +6,10 @@ from fastapi import APIRouter
 
 from dpr import __version__
 from dpr.search.fusion import MISSING_RULES
+from dpr.store.manifest import EncoderRecord
 from service import examples
 from service.deps import DefaultFusion, EngineOf, SettingsOf
+from service.errors import without_folders
 from service.fusion import fusion_out, served
 from service.routes.documented import GUARDED, documented
 from service.schemas import AliveResponse, AnalyzerOut, EncoderOut, InfoResponse, Limits, ReadyResponse, WelcomeResponse
@@ -50,17 +52,17 @@ async def info(engine: EngineOf, settings: SettingsOf, fusion: DefaultFusion) ->
         version=__version__,
         generation=qa.index.generation,
         passages=len(qa.index.passages),
-        encoder=EncoderOut.model_validate(manifest.encoder) if manifest.encoder else None,
+        encoder=_encoder_out(manifest.encoder) if manifest.encoder else None,
         analyzer=AnalyzerOut.model_validate(manifest.analyzer),
         dense_kind=manifest.dense.kind if manifest.dense else None,
         retrievers=served(qa.index.names, settings),
         retriever_default=settings.retriever_default,
         fusion_default=fusion_out(fusion),
         fusions=dict(MISSING_RULES),
-        reranker=qa.index.rerank.model if qa.index.rerank else None,
+        reranker=_public_name(qa.index.rerank.model) if qa.index.rerank else None,
         rerank_depth=qa.index.rerank.depth if qa.index.rerank else None,
-        reader=qa.reader.name if qa.reader else None,
-        generator=qa.generator.name if qa.generator else None,
+        reader=_public_name(qa.reader.name) if qa.reader else None,
+        generator=_public_name(qa.generator.name) if qa.generator else None,
         limits=Limits(
             passages=settings.max_passages,
             timeout_s=settings.request_timeout_s,
@@ -68,3 +70,12 @@ async def info(engine: EngineOf, settings: SettingsOf, fusion: DefaultFusion) ->
             in_flight=settings.max_in_flight,
         ),
     )
+
+
+def _public_name(name: str) -> str:
+    """Return the name of a model as others may see it: without the folder where it lies."""
+    return without_folders(name).removeprefix("…/")
+
+
+def _encoder_out(encoder: EncoderRecord) -> EncoderOut:
+    return EncoderOut(name=_public_name(encoder.name), fingerprint=encoder.fingerprint, dimension=encoder.dimension)

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Body, Response
 
 from service import examples
 from service.asking import query_steps, refuse_costly, retrieve_steps
+from service.bodies import BoundedRoute
 from service.deps import ContextOf, DefaultFusion, EngineOf, SettingsOf
 from service.errors import NoReaderError
 from service.fusion import fusion_of, retriever_of
@@ -18,7 +19,9 @@ from service.routes.documented import GUARDED, documented
 from service.schemas import QueryRequest, QueryResponse, RetrieveRequest, RetrieveResponse
 from service.security.scopes import requires
 
-router = APIRouter(prefix="/v1", tags=["questions"], dependencies=[requires("read")], responses=GUARDED)
+router = APIRouter(
+    prefix="/v1", tags=["questions"], dependencies=[requires("read")], responses=GUARDED, route_class=BoundedRoute
+)
 
 
 @router.post(

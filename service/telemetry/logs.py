@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dpr.console import visible
+from service.log_limit import LineLimit
 
 TEXT_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 FIELDS = "fields"
@@ -52,6 +53,7 @@ def install_log(level_name: str, log_format: str) -> None:
     level = level_name.upper()
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(FORMATTERS[log_format]())
+    handler.addFilter(LineLimit())
     logging.basicConfig(level=level if level in ("DEBUG", "ERROR") else "WARNING", handlers=[handler])
     for name in ("dpr", "index_builder", "service"):
         logging.getLogger(name).setLevel(level)

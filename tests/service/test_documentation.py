@@ -9,7 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from dpr.questions import QUESTION_RULES
-from service.errors import FRAMEWORK_ERRORS, INVALID_FIELDS, OUTCOMES
+from service.errors import CONNECTION_CODES, FRAMEWORK_ERRORS, INVALID_FIELDS, OUTCOMES
 from service.schemas import QueryRequest
 from service.settings import ENVIRONMENT_PREFIX, SECRETS, Settings
 
@@ -17,6 +17,7 @@ GUIDE = (Path(__file__).parents[2] / "docs" / "service.md").read_text(encoding="
 
 CODES = {
     *(outcome.code for outcome in OUTCOMES.values()),
+    *CONNECTION_CODES,
     *(code for code, _ in FRAMEWORK_ERRORS.values()),
     *(code for code, _ in INVALID_FIELDS.values() if "{" not in code),
     *(rule.code for rule in QUESTION_RULES),

@@ -142,8 +142,8 @@ def test_the_retrievers_of_the_schema_have_one_list(openapi: dict[str, Any]) -> 
     assert documented == list(RETRIEVERS)
 
 
-def test_info_is_served_with_a_reader_that_has_a_path_for_a_name() -> None:
+def test_info_names_a_reader_without_its_folder() -> None:
     reader = FakeReader()
     reader.name = "/models/reader"
     with serving(lambda: fake_qa(reader)) as client:
-        assert client.get("/v1/info").json()["reader"] == "/models/reader"
+        assert client.get("/v1/info").json()["reader"] == "reader"
