@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from threading import Lock
+from contextlib import AbstractContextManager
 from typing import Any
 
 from dpr.search.lazy import Lazy
@@ -13,7 +13,7 @@ from dpr.types import Candidates, Reader, Reading, ReadsPassages
 class LocalReader:
     """A reader on this machine: opened when it is first needed, and reading for one thread at a time."""
 
-    def __init__(self, reader: Reader | Lazy[Reader], lock: Lock) -> None:
+    def __init__(self, reader: Reader | Lazy[Reader], lock: AbstractContextManager[object]) -> None:
         self.open_reader = reader if isinstance(reader, Lazy) else Lazy(lambda: reader)
         self._lock = lock
 
@@ -37,7 +37,7 @@ class LocalReader:
 class _LockedReader:
     """A reader of single passages, reading for one thread at a time."""
 
-    def __init__(self, reader: ReadsPassages, lock: Lock) -> None:
+    def __init__(self, reader: ReadsPassages, lock: AbstractContextManager[object]) -> None:
         self._reader = reader
         self._lock = lock
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from dpr.config import AUTO_COMPUTE, DEFAULT_READER, ComputeOptions
-from dpr.pipeline import QA, RetrievalOptions
+from dpr.pipeline import QA, Generator, RetrievalOptions
 from dpr.search.lazy import Lazy
 from dpr.search.open import open_index
 from dpr.store.integrity import VerifyLevel
@@ -36,10 +36,11 @@ def open_qa(
     *,
     encoder: str | Path | Encoder | None = None,
     reader: str | Path | Reader | None = DEFAULT_READER,
-    generator: GeneratorOptions | None = None,
+    generator: GeneratorOptions | Generator | None = None,
     retrieval: RetrievalOptions = RetrievalOptions(),  # noqa: B008 - frozen
     compute: ComputeOptions = AUTO_COMPUTE,
     verify: VerifyLevel = "quick",
+    lock: AbstractContextManager[object] | None = None,
 ) -> QA:
     """Open an index for questions, at once: models are loaded when a question first needs them.
 
@@ -52,6 +53,7 @@ def open_qa(
         compute: how encoder, reranker and reader compute.
         verify: how far the files of the index are checked: ``sizes`` compares their sizes, ``quick`` also reads those
             of up to 64 MiB, ``full`` reads all.
+        lock: held while a model computes; pipelines that share models share it.
 
     Raises:
         IndexFormatError: there is no index, or it is damaged, or the encoder is not the one that it was made with.
@@ -61,12 +63,11 @@ def open_qa(
     from dpr.reader.generative.reader import open_generator
 
     with ExitStack() as on_error:
-        writer = None
-        if generator is not None:
-            writer = open_generator(generator.url, generator.model, generator.key, generator.timeout_s)
-            on_error.callback(writer.close)
+        if isinstance(generator, GeneratorOptions):
+            generator = open_generator(generator.url, generator.model, generator.key, generator.timeout_s)
+            on_error.callback(generator.close)
         opened_index = open_index(index, encoder, compute=compute, rerank=retrieval.rerank, verify=verify)
-        qa = QA(opened_index, _reader(reader, compute), writer, retrieval)
+        qa = QA(opened_index, _reader(reader, compute), generator, retrieval, lock)
         on_error.pop_all()
     return qa
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from threading import Lock
 from types import TracebackType
@@ -51,6 +52,7 @@ class QA:
             first needed.
         generator: writes the answers, in place of the reader; the reader answers where it fails.
         retrieval: how passages are found where a call does not say.
+        lock: held while a model on this machine computes; pipelines that share models share it. None: one of its own.
     """
 
     def __init__(
@@ -59,11 +61,12 @@ class QA:
         reader: Reader | Lazy[Reader] | None = None,
         generator: Generator | None = None,
         retrieval: RetrievalOptions = RetrievalOptions(),  # noqa: B008 - frozen
+        lock: AbstractContextManager[object] | None = None,
     ) -> None:
         self.index = index
         self.generator: Reader | None = generator
         self.retrieval = retrieval
-        self._lock = Lock()
+        self._lock = lock or Lock()
         self._local = None if reader is None else LocalReader(reader, self._lock)
         self._close = generator.close if generator else None
         if generator is not None:

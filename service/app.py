@@ -15,7 +15,7 @@ from service.engine import Engine
 from service.errors import install_error_handlers
 from service.hosts import HostMiddleware, hosts_of
 from service.middleware import BodyLimitMiddleware, HeadMiddleware, RequestIdMiddleware
-from service.routes import explain, ops, query
+from service.routes import explain, indexes, ops, query
 from service.routes import metrics as metrics_route
 from service.security.install import security_middleware
 from service.settings import Settings
@@ -83,4 +83,5 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     app.include_router(explain.router)
     app.include_router(ops.router)
     app.include_router(metrics_route.router)
+    app.include_router(indexes.router)
     return app

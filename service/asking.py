@@ -97,7 +97,7 @@ def read(qa: QA, reader: ReadsPassages) -> Operation[PassageOfQuestion, object]:
     return Operation("read", compute, tokens, ("read", qa))
 
 
-def retrieve_steps(qa: QA, request: RetrieveRequest, retriever: str, fusion: Fusion | None) -> Steps[str]:
+def retrieve_steps(qa: QA, request: RetrieveRequest, retriever: str, fusion: Fusion | None, index: str) -> Steps[str]:
     """Return the JSON of the response of ``/v1/retrieve``."""
     started = time.perf_counter()
     batch: Sequence[SearchOutput] = yield Step(search(qa, retriever, fusion, request.k), request.batch)
@@ -115,6 +115,7 @@ def retrieve_steps(qa: QA, request: RetrieveRequest, retriever: str, fusion: Fus
     results = yield Step(_each_result(result, request.k), range(len(batch)))
     timings = RetrieveTimings(retrieve_ms=_ms(started, retrieved), total_ms=_ms(started, time.perf_counter()))
     return RetrieveResponse(
+        index=index,
         generation=qa.generation,
         retriever=plain_name(retriever),
         rerank=retriever.endswith(RERANKED),
@@ -124,7 +125,7 @@ def retrieve_steps(qa: QA, request: RetrieveRequest, retriever: str, fusion: Fus
     ).model_dump_json()
 
 
-def query_steps(qa: QA, request: QueryRequest, retriever: str, fusion: Fusion | None) -> Steps[str]:
+def query_steps(qa: QA, request: QueryRequest, retriever: str, fusion: Fusion | None, index: str) -> Steps[str]:
     """Return the JSON of the response of ``/v1/query``."""
     started = time.perf_counter()
     batch: Sequence[SearchOutput] = yield Step(search(qa, retriever, fusion, request.k), request.batch)
@@ -142,6 +143,7 @@ def query_steps(qa: QA, request: QueryRequest, retriever: str, fusion: Fusion | 
     results = yield Step(_each_result(result, request.k), range(len(batch)))
     finished = time.perf_counter()
     return QueryResponse(
+        index=index,
         generation=qa.generation,
         retriever=plain_name(retriever),
         rerank=retriever.endswith(RERANKED),

@@ -25,9 +25,8 @@ async def _settings(request: Request) -> Settings:
     return cast("Settings", request.app.state.settings)
 
 
-async def _fusion(request: Request, engine: EngineOf) -> Fusion:
-    own = cast("Fusion | None", request.app.state.fusion)
-    return own or engine.ready().index.fusion
+async def _fusion(request: Request) -> Fusion | None:
+    return cast("Fusion | None", request.app.state.fusion)
 
 
 async def _context(request: Request) -> RequestContext:
@@ -54,5 +53,5 @@ EngineOf = Annotated[Engine, Depends(_engine)]
 ContextOf = Annotated[RequestContext, Depends(_context)]
 """The request's id and deadline: hand it to ``engine.run_steps``."""
 SettingsOf = Annotated[Settings, Depends(_settings)]
-DefaultFusion = Annotated[Fusion, Depends(_fusion)]
-"""How ``hybrid`` fuses for a request that does not say: by the server's file, else as the index has on record."""
+ServerFusion = Annotated[Fusion | None, Depends(_fusion)]
+"""How ``hybrid`` fuses for a request that does not say; None: as the index that answers has on record."""

@@ -12,23 +12,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from threading import BoundedSemaphore
 from typing import Any, TypeVar
 
-from dpr.config import ComputeOptions
-from dpr.errors import ConfigError
-from dpr.opening import GeneratorOptions
-from dpr.opening import open_qa as open_pipeline
-from dpr.pipeline import QA, RetrievalOptions
+from dpr.pipeline import QA
 from dpr.search.registry import DEFAULT_RETRIEVER, reranked_name
-from dpr.search.reranking import RerankOptions
-from dpr.types import Candidates
 from service.context import RequestContext
 from service.errors import BusyError, ClientGoneError, DeadlineError, NotReadyError, ShuttingDownError
+from service.indexes import Indexes
+from service.models import Models
 from service.scheduler import Scheduler
 from service.settings import DEFAULT_TIMEOUT_S, Settings
 from service.work import Steps, one_piece
@@ -40,29 +35,29 @@ Result = TypeVar("Result")
 MAX_WAITING = 32
 """Requests that wait for a generator at a time."""
 
-WARM_UP_QUESTIONS = ("What is a warm start?", "서버를 왜 미리 데우는가?")
-
 
 class Engine:
-    """Loads a ``QA`` once, warms it up, and runs the work of requests with it.
+    """Loads indexes, warms them up, and runs the work of requests with them.
 
     Args:
-        load: makes the ``QA``; called once, in a thread.
+        indexes: what answers; or what makes a ``QA`` that answers alone, called once, in a thread.
         retriever: the retriever to warm up, that of requests which name none.
         max_in_flight: requests computing or waiting.
         scheduler: computes their work.
+        reload_interval_s: seconds between two looks for new generations; 0: none is looked for.
     """
 
     def __init__(
         self,
-        load: Callable[[], QA],
+        indexes: Indexes | Callable[[], QA],
         retriever: str = DEFAULT_RETRIEVER,
         max_in_flight: int = 32,
         scheduler: Scheduler | None = None,
+        reload_interval_s: float = 0.0,
     ) -> None:
         self.scheduler = scheduler or Scheduler()
-        self._load = load
-        self._retriever = retriever
+        self.indexes = indexes if isinstance(indexes, Indexes) else Indexes.alone(indexes, retriever)
+        self._reload_interval_s = reload_interval_s
         self.max_in_flight = max_in_flight
         self._permits = BoundedSemaphore(max_in_flight)
         self._loading: asyncio.Future[QA] | None = None
@@ -76,7 +71,8 @@ class Engine:
         waiting = min(settings.max_in_flight, MAX_WAITING) if settings.generator_url else 1
         retriever = reranked_name(settings.retriever_default) if settings.rerank else settings.retriever_default
         scheduler = Scheduler(merges=settings.batching, waiting_threads=waiting)
-        return cls(lambda: open_qa(settings), retriever, settings.max_in_flight, scheduler)
+        indexes = Indexes.of(settings.index, Models(settings), retriever)
+        return cls(indexes, retriever, settings.max_in_flight, scheduler, settings.reload_interval_s)
 
     @property
     def in_flight(self) -> int:
@@ -86,7 +82,7 @@ class Engine:
     def start(self) -> None:
         """Begin to load; call it once, with the event loop running."""
         self.scheduler.start()
-        self._loading = in_thread(self._warm)
+        self._loading = in_thread(self._load)
 
     async def loaded(self) -> QA:
         """Wait until loading has ended; call it after ``start``.
@@ -98,11 +94,12 @@ class Engine:
             await asyncio.sleep(0.01)
         return await asyncio.shield(self._loading)
 
-    def ready(self) -> QA:
-        """Return the loaded and warm ``QA``.
+    def ready(self, index: str | None = None) -> QA:
+        """Return the generation that answers for an index from now on, loaded and warm; a request takes it once.
 
         Raises:
             NotReadyError: it is still being loaded, or could not be.
+            UnknownIndexError: there is no index of that name.
         """
         loading = self._loading
         if loading is None or not loading.done():
@@ -111,20 +108,24 @@ class Engine:
             raise NotReadyError("the service is shutting down; ask another one")
         if (error := loading.exception()) is not None:
             raise NotReadyError(f"the service could not start: {error}")
-        return loading.result()
+        return self.indexes.find(index).snapshot
 
-    async def run(self, work: Callable[[QA], Result], context: RequestContext | None = None) -> Result:
+    async def run(
+        self, work: Callable[[QA], Result], context: RequestContext | None = None, qa: QA | None = None
+    ) -> Result:
         """Compute ``work`` as one piece and return what it returns; it should take milliseconds, else use `run_steps`.
 
         Raises:
             DPRError: as `run_steps` does.
         """
-        return await self.run_steps(lambda qa: one_piece(partial(work, qa)), context)
+        return await self.run_steps(lambda qa: one_piece(partial(work, qa)), context, qa)
 
-    async def run_steps(self, work: Callable[[QA], Steps[Result]], context: RequestContext | None = None) -> Result:
+    async def run_steps(
+        self, work: Callable[[QA], Steps[Result]], context: RequestContext | None = None, qa: QA | None = None
+    ) -> Result:
         """Compute ``work`` step by step, in turn with other requests, and return its result.
 
-        It is called with the generation of this moment, which it keeps to its end.
+        It is called with ``qa``, what the request has taken from `ready`; None: the default index's of this moment.
 
         Raises:
             NotReadyError: nothing is loaded yet.
@@ -133,7 +134,7 @@ class Engine:
             ClientGoneError: the client of ``context`` hung up.
             ShuttingDownError: the service ends before the work does.
         """
-        qa = self.ready()
+        qa = qa or self.ready()
         context = context or RequestContext("", DEFAULT_TIMEOUT_S)
         if not self._permits.acquire(blocking=False):
             raise BusyError(f"{self.max_in_flight} requests are already computing or waiting; ask again soon")
@@ -197,18 +198,15 @@ class Engine:
     async def stop(self) -> None:
         """Drop all work; the piece that is being computed goes on to its end."""
         self.end_requests()
+        self.indexes.stop()
         self.scheduler.stop()
         if self._loading is not None and not self._loading.done():
             self._loading.cancel()
 
-    def _warm(self) -> QA:
-        started = time.perf_counter()
-        qa = self._load()
-        qa.retrieve(WARM_UP_QUESTIONS, retriever=self._retriever)
-        if (reader := qa.reader) is not None:
-            # Not through ``answer``: a question without hits would leave the reader cold.
-            reader.read([Candidates(WARM_UP_QUESTIONS[0], (qa.index.passages[0],), (0.0,))])
-        logger.info("generation %s is ready after %.1f s", qa.index.generation, time.perf_counter() - started)
+    def _load(self) -> QA:
+        qa = self.indexes.load()
+        if self._reload_interval_s:
+            self.indexes.watch(self._reload_interval_s)
         return qa
 
 
@@ -244,39 +242,10 @@ def in_thread(function: Callable[[], Result]) -> asyncio.Future[Result]:
 
 
 def open_qa(settings: Settings) -> QA:
-    """Open the index that the settings name, and load its encoder, the reranker and the reader.
+    """Open the first index that the settings name, and load its encoder, the reranker and the reader.
 
     Raises:
         DPRError: the index is absent or damaged, a model cannot be loaded or is not the index's, or the generator's
             settings are wrong.
     """
-    qa = open_pipeline(
-        settings.index,
-        encoder=settings.encoder,
-        reader=None if settings.no_reader else settings.reader,
-        generator=_generator(settings),
-        retrieval=RetrievalOptions(settings.retriever_default, rerank=_rerank(settings)),
-        compute=ComputeOptions(settings.precision, settings.backend),
-        verify=settings.verify,
-    )
-    qa.load()
-    return qa
-
-
-def _generator(settings: Settings) -> GeneratorOptions | None:
-    if not settings.generator_url:
-        if settings.generator_model:
-            raise ConfigError("generator_model is set and generator_url is not; set DPR_GENERATOR_URL too, or neither")
-        return None
-    if not settings.generator_model:
-        raise ConfigError("generator_url is set and generator_model is not; set DPR_GENERATOR_MODEL too, or neither")
-    key = settings.generator_key.get_secret_value() if settings.generator_key else ""
-    return GeneratorOptions(settings.generator_url, settings.generator_model, key, settings.generator_timeout_s)
-
-
-def _rerank(settings: Settings) -> RerankOptions | None:
-    if settings.rerank is not None:
-        return RerankOptions(settings.rerank, settings.rerank_depth)
-    if "rerank_depth" in settings.model_fields_set:
-        raise ConfigError("rerank_depth is set and rerank is not; set DPR_RERANK too, or neither")
-    return None
+    return Models(settings).open(settings.index[0].path)

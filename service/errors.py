@@ -65,6 +65,14 @@ class BusyError(DPRError):
     """As many requests are computed or waiting as this server allows."""
 
 
+class UnknownIndexError(RequestError):
+    """A request names an index that this server does not have."""
+
+
+class ReloadFailedError(DPRError):
+    """What is published of an index cannot be served; what answered before goes on."""
+
+
 class NoReaderError(DPRError):
     """Answers are asked of a server without a reader."""
 
@@ -112,6 +120,8 @@ OUTCOMES: Mapping[type[Exception], Outcome] = {
     DeadlineError: Outcome(504, "deadline_exceeded"),
     ClientGoneError: Outcome(499, "client_closed_request"),
     TooCostlyError: Outcome(422, "too_costly"),
+    UnknownIndexError: Outcome(422, "unknown_index"),
+    ReloadFailedError: Outcome(409, "reload_failed"),
     NoReaderError: Outcome(422, "no_reader"),
     BodyTimeoutError: Outcome(408, "request_timeout"),
     BodyTooLargeError: Outcome(413, "body_too_large"),

@@ -35,6 +35,7 @@ FUSION: dict[str, Any] = {
 WEIGHING: dict[str, Any] = {"weights": {"dense": 0.42, "bm25": 0.58}, "coverage": {"bm25": 0.68}}
 
 RETRIEVE_RESPONSE: dict[str, Any] = {
+    "index": "default",
     "generation": "000001",
     "retriever": "hybrid",
     "rerank": False,
@@ -91,6 +92,7 @@ RETRIEVE_REQUESTS: dict[str, Any] = {
 }
 
 EXPLAIN_RESPONSE: dict[str, Any] = {
+    "index": "default",
     "generation": "000001",
     "retriever": "hybrid",
     "rerank": False,
@@ -161,12 +163,27 @@ QUERY_REQUESTS: dict[str, Any] = {
 
 ALIVE = {"status": "alive"}
 
-READY = {"status": "ready", "generation": "000001"}
+READY = {"status": "ready", "generation": "000001", "is_current": True}
+
+INDEX: dict[str, Any] = {
+    "name": "default",
+    "is_default": True,
+    "generation": "000001",
+    "passages": 48,
+    "encoder": {"name": "dpr-small-ko-en", "fingerprint": "4f1d2c", "dimension": 384},
+    "problem": None,
+}
+
+INDEXES = {"indexes": [INDEX]}
+
+RELOAD = {"changed": ["default"], "indexes": [INDEX]}
 
 INFO: dict[str, Any] = {
     "version": "0.1.0",
+    "index": "default",
     "generation": "000001",
     "passages": 48,
+    "problem": None,
     "encoder": {"name": "dpr-small-ko-en", "fingerprint": "4f1d2c", "dimension": 384},
     "analyzer": {"name": "ko-en", "version": "1"},
     "dense_kind": "flat",

@@ -60,4 +60,6 @@ def _plain_type(annotation: Any) -> Any:
         return _plain_type(next(kind for kind in get_args(annotation) if kind is not type(None)))
     if origin is Annotated:
         return _plain_type(get_args(annotation)[0])
+    if origin is tuple:
+        return list[str]
     return annotation if origin is not Literal and annotation in (int, float, bool, Path) else str

@@ -37,6 +37,7 @@ Question = Annotated[
     AfterValidator(_good_question),
     Field(json_schema_extra={"minLength": 1, "maxLength": MAX_QUESTION_CHARACTERS}),
 ]
+IndexName = Annotated[str, Field(min_length=1, max_length=64)]
 ListName = Annotated[str, Field(max_length=MAX_LIST_NAME_CHARACTERS)]
 Weight = Annotated[float, Field(ge=0, le=MAX_WEIGHT, allow_inf_nan=False)]
 
@@ -46,6 +47,7 @@ class Search(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
+    index: IndexName | None = Field(None, description="Which of the server's indexes; the first one by default.")
     retriever: RetrieverName | None = Field(
         None, description=f"Which list to search: {described(RETRIEVERS)}; the server has a default."
     )

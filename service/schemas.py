@@ -6,11 +6,8 @@ a single question was asked.
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import BaseModel, ConfigDict, Field
 
-from dpr.questions import MAX_BATCH, MAX_K, MAX_N_BEST, MAX_QUESTION_CHARACTERS
 from service.requests import FusionMethod as FusionMethod
 from service.requests import QueryRequest as QueryRequest
 from service.requests import RetrieveRequest as RetrieveRequest
@@ -159,7 +156,8 @@ class QueryTimings(RetrieveTimings):
 class RetrievedBy(Model):
     """What found the passages of a response."""
 
-    generation: str = Field(description="The index generation that answered.")
+    index: str = Field(description="The name of the index that answered.")
+    generation: str = Field(description="The generation of that index that answered, all of the response.")
     retriever: RetrieverName
     rerank: bool = Field(description="Whether the reranker rescored the first hits.")
     fusion: FusionOut | None
@@ -177,73 +175,3 @@ class QueryResponse(RetrievedBy):
 
     timings: QueryTimings
     results: list[QueryResult]
-
-
-class EncoderOut(Model):
-    """The encoder of the index."""
-
-    name: str
-    fingerprint: str
-    dimension: int
-
-
-class AnalyzerOut(Model):
-    """The analyzer of the index."""
-
-    name: str
-    version: str
-
-
-class Limits(Model):
-    """What a request may ask for."""
-
-    question_characters: int = MAX_QUESTION_CHARACTERS
-    batch: int = MAX_BATCH
-    k: int = MAX_K
-    n_best: int = MAX_N_BEST
-    passages: int = Field(description="Questions × k of one request.")
-    timeout_s: int = Field(description="Seconds until a request gets 504.")
-    body_bytes: int
-    in_flight: int
-
-
-class InfoResponse(Model):
-    """What this server serves, and how much may be asked of it."""
-
-    version: str
-    generation: str
-    passages: int
-    encoder: EncoderOut | None = Field(description="Null for an index without vectors.")
-    analyzer: AnalyzerOut
-    dense_kind: str | None
-    retrievers: list[str]
-    retriever_default: RetrieverName
-    fusion_default: FusionOut = Field(description="How hybrid fuses for a request without fusion and weights.")
-    fusions: dict[str, str] = Field(description="Each fusion method and its rule for a passage absent from a list.")
-    reranker: str | None = Field(description="The model that rescores the first hits; null where none does.")
-    rerank_depth: int | None = Field(description="How many hits it rescores.")
-    reader: str | None = Field(description="What finds answer spans; null for a server that has none.")
-    generator: str | None = Field(description="The chat model that writes the answers; null where none does.")
-    limits: Limits
-
-
-class AliveResponse(Model):
-    """The process listens."""
-
-    status: Literal["alive"]
-
-
-class ReadyResponse(Model):
-    """The index and the models are loaded and warm."""
-
-    status: Literal["ready"]
-    generation: str
-
-
-class WelcomeResponse(Model):
-    """Where to go from here."""
-
-    name: str
-    version: str
-    documentation: str
-    openapi: str

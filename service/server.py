@@ -125,7 +125,7 @@ async def serve(settings: Settings, listener: socket.socket, announce: Announce)
     # The server takes these signals over, and once it has ended gives them back: they end it, they do not kill it.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
-    logger.info("loading %s", settings.index)
+    logger.info("loading %s", ", ".join(str(index.path) for index in settings.index))
     loading = asyncio.create_task(engine.loaded())
     loading.add_done_callback(on_loaded)
     sweeping = asyncio.create_task(sweep(server.server_state.connections))

@@ -8,12 +8,15 @@ schema.
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
-from pydantic_core import PydanticKnownError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_core import PydanticCustomError, PydanticKnownError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from dpr.config import DEFAULT_READER, read_toml
 from dpr.errors import ConfigError
@@ -53,12 +56,52 @@ RetrieverName = Annotated[
 """A name of `dpr.search.registry.RETRIEVERS`."""
 
 
+@dataclass(frozen=True, slots=True)
+class NamedIndex:
+    """An index to serve: its name in requests, and its folder."""
+
+    name: str
+    path: Path
+
+
+DEFAULT_INDEX = "default"
+"""Name of an index for which none is given."""
+
+_NAME_AND_PATH = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,63})=(.+)", re.DOTALL)
+
+
+def _named_indexes(value: object) -> tuple[NamedIndex, ...]:
+    """Return the indexes of ``PATH``, ``NAME=PATH``, several of these with commas between, or a list of them."""
+    entries = list(value) if isinstance(value, list | tuple) else [value]
+    indexes = [index for entry in entries for index in _indexes_of(entry)]
+    names = [index.name for index in indexes]
+    if repeated := next((name for name in names if names.count(name) > 1), None):
+        sentence = f"two indexes are called {repeated!r}; give each its own name, as in NAME=PATH"
+        raise PydanticCustomError("repeated_index", "{sentence}", {"sentence": sentence})
+    if not indexes:
+        raise PydanticKnownError("missing")
+    return tuple(indexes)
+
+
+def _indexes_of(entry: object) -> Iterator[NamedIndex]:
+    if isinstance(entry, NamedIndex):
+        yield entry
+    elif isinstance(entry, Path):
+        yield NamedIndex(DEFAULT_INDEX, entry)
+    else:
+        for text in re.split(r",(?=[A-Za-z0-9][A-Za-z0-9._-]*=)", str(entry)):
+            match = _NAME_AND_PATH.fullmatch(text)
+            yield NamedIndex(match[1], Path(match[2])) if match else NamedIndex(DEFAULT_INDEX, Path(text))
+
+
 class Settings(BaseSettings):
     """Settings of one server; ``DPR_INDEX`` or ``--index`` is the only one that must be given."""
 
     model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, env_ignore_empty=True, frozen=True, extra="forbid")
 
-    index: Path = Field(description="Folder of the index to serve.")
+    index: Annotated[tuple[NamedIndex, ...], NoDecode, BeforeValidator(_named_indexes)] = Field(
+        description="Folder of the index to serve, or NAME=PATH; repeatable, the first one is the default."
+    )
     verify: Verify = Field(
         "quick", description="How far the index is checked before it is served: quick reads files up to 64 MiB."
     )
@@ -116,6 +159,9 @@ class Settings(BaseSettings):
     )
     batching: bool = Field(True, description="Compute the questions of several requests together.")
     rank_bm25: bool = Field(False, description="Serve the retriever rank-bm25, which takes seconds for one question.")
+    reload_interval_s: float = Field(
+        1.0, ge=0, le=3_600, description="Time between two looks for a new generation, seconds; 0: look only when told."
+    )
     retry_after_s: int = Field(1, ge=1, le=3_600, description="Retry-After of a 503, seconds.")
     max_body_bytes: int = Field(
         MIB, ge=1_024, le=64 * MIB, description="Largest request body, bytes; a larger one gets 413."

@@ -63,6 +63,7 @@ class OpenIndex:
         names: the retrievers that it has.
         fusion: how ``hybrid`` fuses where it is not told: as the index has on record, else by `DEFAULT_FUSION`.
         rerank: what reranks the hits of retrievers whose name ends in ``+rerank``; None: nothing.
+        reranker: that model, loaded when it is first needed; generations of the same options may share it.
     """
 
     def __init__(self, parts: IndexParts, rerank: RerankOptions | None = None) -> None:
@@ -76,7 +77,7 @@ class OpenIndex:
         self.fusion = _recorded_fusion(parts.manifest)
         self.names = tuple(name for name, entry in RETRIEVERS.items() if not entry.absence(parts))
         self._retrievers = {name: Lazy(partial(self._open, name, self.fusion)) for name in self.names}
-        self._reranker: Lazy[Reranker] | None = Lazy(rerank.load) if rerank else None
+        self.reranker: Lazy[Reranker] | None = Lazy(rerank.load) if rerank else None
 
     @property
     def manifest(self) -> Manifest:
@@ -124,12 +125,12 @@ class OpenIndex:
         return self._open(name, fusion)
 
     def _reranked(self, name: str, fusion: Fusion | None) -> Retriever:
-        if self.rerank is None or self._reranker is None:
+        if self.rerank is None or self.reranker is None:
             raise RequestError(
                 f"there is no reranker for the hits of {name!r}; name one with --rerank or DPR_RERANK, or ask {name}",
                 "rerank",
             )
-        return Reranked(self.retriever(name, fusion), self._reranker(), self.passages.get, self.rerank.depth)
+        return Reranked(self.retriever(name, fusion), self.reranker(), self.passages.get, self.rerank.depth)
 
     def _open(self, name: str, fusion: Fusion) -> Retriever:
         return RETRIEVERS[name].open(Opening(self.parts, self.retriever, fusion))

@@ -16,6 +16,7 @@ ERRORS: dict[int, tuple[str, str, str, str | None]] = {
         "this index has no passage 'p9'; name one by its id",
         "passage_id",
     ),
+    409: ("The published generation cannot be served", "reload_failed", "the published generation … cannot be …", None),
     413: ("The body is too large", "body_too_large", "the body is over the limit of 1,048,576 bytes; …", None),
     429: ("The key asks too often", "rate_limited", "the key 1f0c… may ask 5 times a second, …", None),
     422: ("A field is invalid", "out_of_range", "k is too large; it must be at most 100", "k"),

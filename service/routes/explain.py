@@ -11,7 +11,7 @@ from dpr.pipeline import QA
 from dpr.search.fusion import Fusion
 from dpr.search.registry import RERANKED, plain_name
 from service import examples
-from service.deps import ContextOf, DefaultFusion, EngineOf, SettingsOf
+from service.deps import ContextOf, EngineOf, ServerFusion, SettingsOf
 from service.explanation import ExplainResponse, ExplainTimings, ExplanationOut
 from service.fusion import fusion_of, fusion_out, retriever_of
 from service.requests import ExplainRequest
@@ -31,24 +31,26 @@ async def explain(
     request: Annotated[ExplainRequest, Body(openapi_examples=examples.EXPLAIN_REQUESTS)],
     engine: EngineOf,
     settings: SettingsOf,
-    default: DefaultFusion,
+    server_fusion: ServerFusion,
     context: ContextOf,
 ) -> Response:
     """Tell what each list says of a passage, term by term, and how fusion made a score of it.
 
     A passage may be any of the index, also one that is no hit; a list then tells its score without a rank.
     """
+    index, qa = engine.indexes.find(request.index).name, engine.ready(request.index)
     retriever = retriever_of(request, settings)
-    fusion = fusion_of(request, retriever, default)
-    text = await engine.run(lambda qa: _explain(qa, request, retriever, fusion), context)
+    fusion = fusion_of(request, retriever, server_fusion or qa.index.fusion)
+    text = await engine.run(lambda qa: _explain(qa, request, retriever, fusion, index), context, qa)
     return Response(text, media_type="application/json")
 
 
-def _explain(qa: QA, request: ExplainRequest, retriever: str, fusion: Fusion | None) -> str:
+def _explain(qa: QA, request: ExplainRequest, retriever: str, fusion: Fusion | None, index: str) -> str:
     started = time.perf_counter()
     rank = 1 if request.passage_id is None and request.rank is None else request.rank
     explanation = qa.explain(request.question, request.passage_id, rank=rank, retriever=retriever, fusion=fusion)
     return ExplainResponse(
+        index=index,
         generation=explanation.generation,
         retriever=plain_name(retriever),
         rerank=retriever.endswith(RERANKED),

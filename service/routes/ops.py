@@ -6,14 +6,21 @@ from fastapi import APIRouter
 
 from dpr import __version__
 from dpr.search.fusion import MISSING_RULES
-from dpr.store.manifest import EncoderRecord
 from service import examples
-from service.deps import DefaultFusion, EngineOf, SettingsOf
-from service.errors import without_folders
+from service.deps import EngineOf, ServerFusion, SettingsOf
 from service.fusion import fusion_out, served
 from service.routes.documented import GUARDED, documented
-from service.schemas import AliveResponse, AnalyzerOut, EncoderOut, InfoResponse, Limits, ReadyResponse, WelcomeResponse
 from service.security.scopes import requires
+from service.status import (
+    AliveResponse,
+    AnalyzerOut,
+    EncoderOut,
+    InfoResponse,
+    Limits,
+    ReadyResponse,
+    WelcomeResponse,
+    public_name,
+)
 
 router = APIRouter(tags=["operations"])
 
@@ -35,7 +42,9 @@ async def livez() -> AliveResponse:
 @router.get("/readyz", summary="Is it ready for questions", responses=documented(503, example=examples.READY))
 async def readyz(engine: EngineOf) -> ReadyResponse:
     """Answer 200 once the index and the models are loaded and warm, before that 503 and the reason."""
-    return ReadyResponse(status="ready", generation=engine.ready().index.generation)
+    generation = engine.ready().generation
+    is_current = all(index.problem is None for index in engine.indexes)
+    return ReadyResponse(status="ready", generation=generation, is_current=is_current)
 
 
 @router.get(
@@ -44,25 +53,27 @@ async def readyz(engine: EngineOf) -> ReadyResponse:
     dependencies=[requires("read")],
     responses=GUARDED | documented(503, example=examples.INFO),
 )
-async def info(engine: EngineOf, settings: SettingsOf, fusion: DefaultFusion) -> InfoResponse:
+async def info(engine: EngineOf, settings: SettingsOf, server_fusion: ServerFusion) -> InfoResponse:
     """Tell the index generation, the models, the retrievers and the limits of requests."""
     qa = engine.ready()
     manifest = qa.index.manifest
     return InfoResponse(
         version=__version__,
-        generation=qa.index.generation,
+        index=engine.indexes.default.name,
+        generation=qa.generation,
+        problem=engine.indexes.default.problem,
         passages=len(qa.index.passages),
-        encoder=_encoder_out(manifest.encoder) if manifest.encoder else None,
+        encoder=EncoderOut.of(manifest.encoder) if manifest.encoder else None,
         analyzer=AnalyzerOut.model_validate(manifest.analyzer),
         dense_kind=manifest.dense.kind if manifest.dense else None,
         retrievers=served(qa.index.names, settings),
         retriever_default=settings.retriever_default,
-        fusion_default=fusion_out(fusion),
+        fusion_default=fusion_out(server_fusion or qa.index.fusion),
         fusions=dict(MISSING_RULES),
-        reranker=_public_name(qa.index.rerank.model) if qa.index.rerank else None,
+        reranker=public_name(qa.index.rerank.model) if qa.index.rerank else None,
         rerank_depth=qa.index.rerank.depth if qa.index.rerank else None,
-        reader=_public_name(qa.reader.name) if qa.reader else None,
-        generator=_public_name(qa.generator.name) if qa.generator else None,
+        reader=public_name(qa.reader.name) if qa.reader else None,
+        generator=public_name(qa.generator.name) if qa.generator else None,
         limits=Limits(
             passages=settings.max_passages,
             timeout_s=settings.request_timeout_s,
@@ -70,12 +81,3 @@ async def info(engine: EngineOf, settings: SettingsOf, fusion: DefaultFusion) ->
             in_flight=settings.max_in_flight,
         ),
     )
-
-
-def _public_name(name: str) -> str:
-    """Return the name of a model as others may see it: without the folder where it lies."""
-    return without_folders(name).removeprefix("…/")
-
-
-def _encoder_out(encoder: EncoderRecord) -> EncoderOut:
-    return EncoderOut(name=_public_name(encoder.name), fingerprint=encoder.fingerprint, dimension=encoder.dimension)

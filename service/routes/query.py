@@ -12,7 +12,7 @@ from fastapi import APIRouter, Body, Response
 from service import examples
 from service.asking import query_steps, refuse_costly, retrieve_steps
 from service.bodies import BoundedRoute
-from service.deps import ContextOf, DefaultFusion, EngineOf, SettingsOf
+from service.deps import ContextOf, EngineOf, ServerFusion, SettingsOf
 from service.errors import NoReaderError
 from service.fusion import fusion_of, retriever_of
 from service.routes.documented import GUARDED, documented
@@ -34,7 +34,7 @@ async def retrieve(
     request: Annotated[RetrieveRequest, Body(openapi_examples=examples.RETRIEVE_REQUESTS)],
     engine: EngineOf,
     settings: SettingsOf,
-    default: DefaultFusion,
+    server_fusion: ServerFusion,
     context: ContextOf,
 ) -> Response:
     """Search one list, or several fused, for each question's best passages.
@@ -42,9 +42,10 @@ async def retrieve(
     Every hit says where each list ranked it, how it scored there and what that added to its score.
     """
     refuse_costly(request, settings.max_passages)
+    index, qa = engine.indexes.find(request.index).name, engine.ready(request.index)
     retriever = retriever_of(request, settings)
-    fusion = fusion_of(request, retriever, default)
-    return _json(await engine.run_steps(lambda qa: retrieve_steps(qa, request, retriever, fusion), context))
+    fusion = fusion_of(request, retriever, server_fusion or qa.index.fusion)
+    return _json(await engine.run_steps(lambda qa: retrieve_steps(qa, request, retriever, fusion, index), context, qa))
 
 
 @router.post(
@@ -57,7 +58,7 @@ async def query(
     request: Annotated[QueryRequest, Body(openapi_examples=examples.QUERY_REQUESTS)],
     engine: EngineOf,
     settings: SettingsOf,
-    default: DefaultFusion,
+    server_fusion: ServerFusion,
     context: ContextOf,
 ) -> Response:
     """Retrieve passages as ``/v1/retrieve`` does, read all of them, and return the best spans.
@@ -66,11 +67,12 @@ async def query(
     generator writes the answer in ``text``, and the reader answers where the generator fails, as ``note`` then says.
     """
     refuse_costly(request, settings.max_passages)
+    index, qa = engine.indexes.find(request.index).name, engine.ready(request.index)
     retriever = retriever_of(request, settings)
-    fusion = fusion_of(request, retriever, default)
-    if not engine.ready().has_reader:
+    fusion = fusion_of(request, retriever, server_fusion or qa.index.fusion)
+    if not qa.has_reader:
         raise NoReaderError("this server has no reader; ask /v1/retrieve for passages, or start dpr-serve with one")
-    return _json(await engine.run_steps(lambda qa: query_steps(qa, request, retriever, fusion), context))
+    return _json(await engine.run_steps(lambda qa: query_steps(qa, request, retriever, fusion, index), context, qa))
 
 
 def _json(text: str) -> Response:

@@ -13,6 +13,7 @@ from dpr import __version__
 from dpr.search.fusion import METHODS, MISSING_RULES
 from dpr.search.registry import RETRIEVERS
 from service import examples, schemas
+from service import status as status_module
 from service.explanation import ExplainResponse
 from service.requests import ExplainRequest
 from tests.service.fakes import PASSAGES, FakeReader, fake_qa, serving
@@ -90,9 +91,11 @@ def test_the_limits_are_in_the_schema(openapi: dict[str, Any]) -> None:
         (schemas.QueryResponse, examples.QUERY_RESPONSE),
         (ExplainResponse, examples.EXPLAIN_RESPONSE),
         *((ExplainRequest, example["value"]) for example in examples.EXPLAIN_REQUESTS.values()),
-        (schemas.InfoResponse, examples.INFO),
-        (schemas.AliveResponse, examples.ALIVE),
-        (schemas.ReadyResponse, examples.READY),
+        (status_module.InfoResponse, examples.INFO),
+        (status_module.IndexesResponse, examples.INDEXES),
+        (status_module.ReloadResponse, examples.RELOAD),
+        (status_module.AliveResponse, examples.ALIVE),
+        (status_module.ReadyResponse, examples.READY),
         *((schemas.RetrieveRequest, example["value"]) for example in examples.RETRIEVE_REQUESTS.values()),
         *((schemas.QueryRequest, example["value"]) for example in examples.QUERY_REQUESTS.values()),
     ],

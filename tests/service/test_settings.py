@@ -24,7 +24,8 @@ def test_a_flag_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("DPR_PORT", "81")
     monkeypatch.setenv("DPR_NO_READER", "true")
     settings = load_settings(port=82, index=None, no_reader=None)
-    assert (settings.index, settings.port, settings.no_reader) == (Path("environment"), 82, True)
+    assert ([index.path for index in settings.index], settings.port) == ([Path("environment")], 82)
+    assert settings.no_reader
 
 
 @pytest.mark.parametrize(
@@ -81,10 +82,11 @@ def test_a_file_gives_what_neither_flag_nor_environment_does(tmp_path: Path, mon
     monkeypatch.setenv("DPR_PORT", "2")
     monkeypatch.setenv("DPR_KEYS_FILE", "")
     settings = load_settings(config=path, host="127.0.0.2")
-    assert (settings.index, settings.port, settings.host) == (Path("from-file"), 2, "127.0.0.2")
+    assert ([index.path for index in settings.index], settings.port) == ([Path("from-file")], 2)
+    assert settings.host == "127.0.0.2"
     assert (settings.no_reader, settings.keys_file) == (True, None)
     monkeypatch.setenv("DPR_CONFIG", str(path))
-    assert load_settings().index == Path("from-file")
+    assert load_settings().index[0].path == Path("from-file")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,140 @@
+"""The models of a server, loaded once each: all of its indexes and all of their generations share them."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from pathlib import Path
+from types import TracebackType
+from weakref import WeakValueDictionary
+
+from dpr.config import ComputeOptions
+from dpr.errors import ConfigError, IndexFormatError
+from dpr.opening import GeneratorOptions, open_qa
+from dpr.pipeline import QA, Generator, RetrievalOptions
+from dpr.reader.generative.reader import open_generator
+from dpr.search.contract import Reranker
+from dpr.search.lazy import Lazy
+from dpr.search.reranking import RerankOptions
+from dpr.search.resources import checked_encoder, load_recorded
+from dpr.store.generation import read_current
+from dpr.store.manifest import EncoderRecord
+from dpr.types import Encoder, Reader
+from service.settings import Settings
+
+OPENINGS = 3
+"""How often an index is opened where each time another process publishes a generation meanwhile."""
+
+
+class FairLock:
+    """A lock that is given to those who wait in the order in which they came.
+
+    A thread that encodes documents takes it again and again; with `threading.Lock`, questions would wait for its end.
+    """
+
+    def __init__(self) -> None:
+        self._inner = threading.Lock()
+        self._waiting: deque[threading.Event] = deque()
+        self._is_held = False
+
+    def __enter__(self) -> None:
+        with self._inner:
+            if not self._is_held:
+                self._is_held = True
+                return
+            turn = threading.Event()
+            self._waiting.append(turn)
+        turn.wait()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with self._inner:
+            if self._waiting:
+                self._waiting.popleft().set()  # it is held on, by the next one
+            else:
+                self._is_held = False
+
+
+class Models:
+    """Opens indexes with the models that the settings name, each of which is loaded once.
+
+    Attributes:
+        lock: held while a model computes: tokenizers keep their truncation as state.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Load nothing yet."""
+        self.lock = FairLock()
+        self._settings = settings
+        self._compute = ComputeOptions(settings.precision, settings.backend)
+        self._encoders: WeakValueDictionary[str, Encoder] = WeakValueDictionary()  # while an index has them
+        self._reader: Reader | None = None
+        self._generator: Generator | None = None
+        self._reranker: Lazy[Reranker] | None = None
+        self._opening = threading.Lock()
+
+    def open(self, root: Path) -> QA:
+        """Open the published generation of an index, with every file and every model that it needs.
+
+        Raises:
+            DPRError: the index is absent or damaged, a model cannot be loaded or is not the index's, or the settings of
+                the generator or the reranker are wrong.
+        """
+        with self._opening:
+            self._generator = self._generator or self._open_generator()
+            for _ in range(OPENINGS):
+                manifest = read_current(root)
+                try:
+                    return self._open(root, manifest.encoder)
+                except IndexFormatError:
+                    if read_current(root) == manifest:
+                        raise
+            return self._open(root, read_current(root).encoder)
+
+    def _open(self, root: Path, recorded: EncoderRecord | None) -> QA:
+        settings = self._settings
+        qa = open_qa(
+            root,
+            encoder=self._encoder(recorded) if recorded else None,
+            reader=None if settings.no_reader else self._reader or settings.reader,
+            generator=self._generator,
+            retrieval=RetrievalOptions(settings.retriever_default, rerank=_rerank_options(settings)),
+            compute=self._compute,
+            verify=settings.verify,
+            lock=self.lock,
+        )
+        qa.index.reranker = self._reranker or qa.index.reranker
+        qa.load()
+        self._reader, self._reranker = qa.reader, qa.index.reranker
+        return qa
+
+    def _open_generator(self) -> Generator | None:
+        options = _generator_options(self._settings)
+        return open_generator(options.url, options.model, options.key, options.timeout_s) if options else None
+
+    def _encoder(self, recorded: EncoderRecord) -> Encoder:
+        encoder = self._encoders.get(recorded.fingerprint)
+        if encoder is None:
+            encoder = checked_encoder(recorded, load_recorded(recorded, self._settings.encoder, self._compute))
+            self._encoders[recorded.fingerprint] = encoder
+        return encoder
+
+
+def _generator_options(settings: Settings) -> GeneratorOptions | None:
+    if not settings.generator_url:
+        if settings.generator_model:
+            raise ConfigError("generator_model is set and generator_url is not; set DPR_GENERATOR_URL too, or neither")
+        return None
+    if not settings.generator_model:
+        raise ConfigError("generator_url is set and generator_model is not; set DPR_GENERATOR_MODEL too, or neither")
+    key = settings.generator_key.get_secret_value() if settings.generator_key else ""
+    return GeneratorOptions(settings.generator_url, settings.generator_model, key, settings.generator_timeout_s)
+
+
+def _rerank_options(settings: Settings) -> RerankOptions | None:
+    if settings.rerank is not None:
+        return RerankOptions(settings.rerank, settings.rerank_depth)
+    if "rerank_depth" in settings.model_fields_set:
+        raise ConfigError("rerank_depth is set and rerank is not; set DPR_RERANK too, or neither")
+    return None

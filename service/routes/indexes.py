@@ -1,0 +1,63 @@
+"""Which indexes there are, and the taking over of a new generation at once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from service import examples
+from service.deps import EngineOf
+from service.indexes import ServedIndex
+from service.requests import IndexName
+from service.routes.documented import GUARDED, documented
+from service.security.scopes import requires
+from service.status import EncoderOut, IndexesResponse, IndexOut, ReloadResponse
+
+router = APIRouter(prefix="/v1", tags=["indexes"], responses=GUARDED)
+
+
+@router.get(
+    "/indexes",
+    summary="Which indexes are served",
+    dependencies=[requires("read")],
+    responses=documented(503, example=examples.INDEXES),
+)
+async def indexes(engine: EngineOf) -> IndexesResponse:
+    """List the indexes, the default one first, each with the generation that answers."""
+    engine.ready()
+    return IndexesResponse(indexes=[_index_out(index, engine.indexes.default) for index in engine.indexes])
+
+
+@router.post(
+    "/reload",
+    summary="Serve what is published now",
+    dependencies=[requires("admin")],
+    responses=documented(409, 422, 503, example=examples.RELOAD),
+)
+async def reload(
+    engine: EngineOf, index: Annotated[IndexName | None, Query(description="Which index; all by default.")] = None
+) -> ReloadResponse:
+    """Load the published generation of an index, or of all, and wait until it answers.
+
+    A server that looks for new generations does the same by itself. Where one cannot be served, the answer is an error,
+    and the generation before goes on.
+    """
+    engine.ready(index)
+    changed = await asyncio.to_thread(engine.indexes.reload, index)
+    some = [engine.indexes.find(index)] if index else list(engine.indexes)
+    return ReloadResponse(changed=changed, indexes=[_index_out(served, engine.indexes.default) for served in some])
+
+
+def _index_out(index: ServedIndex, default: ServedIndex) -> IndexOut:
+    qa = index.snapshot
+    manifest = qa.index.manifest
+    return IndexOut(
+        name=index.name,
+        is_default=index is default,
+        generation=qa.generation,
+        passages=len(qa.index.passages),
+        encoder=EncoderOut.of(manifest.encoder) if manifest.encoder else None,
+        problem=index.problem,
+    )
