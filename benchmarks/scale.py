@@ -155,8 +155,8 @@ def ask_step(options: argparse.Namespace) -> Report:
 def asked(index: OpenIndex, questions: Sequence[str], vectors: FloatArray) -> Report:
     """Return the times of single questions, and the recall of the dense ones."""
     terms = [question.split() for question in questions]
-    dense, engine = index.parts.vector_index(), index.parts.sparse_indexes["bm25"]()
-    wanted = FlatIndex(index.parts.segments[0].vectors()).search(vectors, K).rows
+    dense, engine = index.resources.vector_index(), index.resources.sparse_indexes["bm25"]()
+    wanted = FlatIndex(index.resources.segments[0].vectors()).search(vectors, K).rows
     found = dense.search(vectors, K).rows
     return {
         "dense_ms": milliseconds(lambda place: dense.search(vectors[place : place + 1], K), len(questions)),
@@ -177,7 +177,7 @@ def reopen_step(options: argparse.Namespace) -> Report:
         text = json.loads(next(file))["text"]
     began = time.perf_counter()
     index = open_index(options.index, encoder, analyzer=analyzer("words"))
-    for part in (index.parts.vector_index, index.parts.sparse_indexes["bm25"]):
+    for part in (index.resources.vector_index, index.resources.sparse_indexes["bm25"]):
         part()
     opened = time.perf_counter() - began
     hits = index.retriever("hybrid").search([text], K)

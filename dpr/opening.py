@@ -1,4 +1,4 @@
-"""The one place that opens a pipeline: index, encoder, reader, generator, each with the options that it should get."""
+"""Open a pipeline: index, encoder, reader, generator, each with its options. No other module does."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class GeneratorOptions:
     Attributes:
         url: the address before ``/chat/completions``.
         model: the model's name there.
-        key: what the address asks for; empty where it asks for none.
-        timeout_s: seconds that it gets for one answer; then the reader answers.
+        key: the API key; empty without one.
+        timeout_s: the time limit for one answer, in seconds; after it, the reader answers.
     """
 
     url: str
@@ -46,19 +46,19 @@ def open_qa(
 
     Args:
         index: the folder of the index.
-        encoder: the index's encoder, or where it is now; None: as the index has on record.
-        reader: the reader, or its folder or hub name; None: passages alone.
-        generator: a chat model that writes the answers; the reader answers where it fails.
-        retrieval: how passages are found where a question does not say.
-        compute: how encoder, reranker and reader compute.
+        encoder: the index's encoder, or its folder or hub name; None: the recorded one.
+        reader: the reader, or its folder or hub name; None: retrieval only.
+        generator: a chat model that writes the answers; if it fails, the reader answers.
+        retrieval: the default retriever, fusion and reranking.
+        compute: precision and backend of encoder, reranker and reader.
         verify: how far the files of the index are checked: ``sizes`` compares their sizes, ``quick`` also reads those
             of up to 64 MiB, ``full`` reads all.
         lock: held while a model computes; pipelines that share models share it.
 
     Raises:
-        IndexFormatError: there is no index, or it is damaged, or the encoder is not the one that it was made with.
-        ConfigError: the generator has no model, or its address or key cannot be one.
-        MissingDependencyError: a generator is given, and httpx is not installed.
+        IndexFormatError: there is no index, or it is damaged, or the encoder is not the index's.
+        ConfigError: the generator has no model, or its address or key is invalid.
+        MissingDependencyError: the generator needs httpx, which is not installed.
     """
     from dpr.reader.generative.reader import open_generator
 

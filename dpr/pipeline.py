@@ -1,7 +1,7 @@
-"""QA: a question goes in; its passages come out, and the span that answers it, or that there is none.
+"""QA: retrieve passages for a question and read the answer in them.
 
-The questions of one call are computed together: one encoding, one search of each list, one reading. Several threads may
-ask: this machine's own models compute for one of them at a time, and a generator is waited for by many.
+The questions of one call are computed together: one encoding, one search of each list, one reading. QA is safe for use
+by several threads: local models compute for one thread at a time, and many threads may wait for a generator.
 """
 
 from __future__ import annotations
@@ -33,26 +33,25 @@ Questions = list[str] | tuple[str, ...]
 
 
 class Generator(Reader, Protocol):
-    """A reader that another machine computes for, such as `dpr.reader.generative.GenerativeReader`."""
+    """A reader that runs on another machine, such as `dpr.reader.generative.GenerativeReader`."""
 
     fallback: Reader | None
 
     def close(self) -> None:
-        """Let go of the connections to it."""
+        """Close the connections to it."""
 
 
 class QA:
-    """Questions against one open index generation, with a reader or, for retrieval alone, without.
+    """Question answering over one open generation of an index.
 
-    Use it as a context manager, or ``close`` it, where it has a generator.
+    Use it as a context manager, or ``close`` it, if it has a generator.
 
     Args:
-        index: the open generation; a later one of the same index is opened anew.
-        reader: None where only passages are asked for; ``answer`` then refuses. A lazy one is opened when it is
-            first needed.
-        generator: writes the answers, in place of the reader; the reader answers where it fails.
-        retrieval: how passages are found where a call does not say.
-        lock: held while a model on this machine computes; pipelines that share models share it. None: one of its own.
+        index: the open generation; open the index again for a later one.
+        reader: None for retrieval only; ``answer`` then refuses. A lazy reader is opened at its first use.
+        generator: writes the answers in place of the reader; if it fails, the reader answers.
+        retrieval: the default retriever, fusion and reranking.
+        lock: held while a local model computes; pipelines that share models share it. None: a lock of its own.
     """
 
     def __init__(
@@ -76,7 +75,7 @@ class QA:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
 
@@ -86,28 +85,28 @@ class QA:
 
     @property
     def reader(self) -> Reader | None:
-        """The reader that computes on this machine, which is opened by asking for it; None where there is none."""
+        """The reader on this machine, opened at the first access; None without one."""
         return self._local.open_reader() if self._local else None
 
     @property
     def generation(self) -> str:
-        """The name of the index generation that answers."""
+        """The name of the open index generation."""
         return self.index.generation
 
     @property
     def has_reader(self) -> bool:
-        """Whether questions can be answered: there is a reader or a generator; neither is opened."""
+        """Whether there is a reader or a generator; opens neither."""
         return self._local is not None or self.generator is not None
 
     def answering_reader(self) -> Reader:
-        """Return what answers: the generator, or the reader that computes on this machine, opened.
+        """Return the generator, or the opened reader on this machine.
 
         Raises:
             RequestError: there is neither.
             ModelError: the reader cannot be loaded.
         """
         if (reader := self.generator or self.reader) is None:
-            raise RequestError("there is no reader to answer with; ask for passages, or give a reader")
+            raise RequestError("there is no reader to answer with; retrieve passages only, or open a reader")
         return reader
 
     def passage_reader(self) -> ReadsPassages | None:
@@ -117,21 +116,21 @@ class QA:
         return self._local.by_passage()
 
     def load(self) -> None:
-        """Open every file of the index and load encoder, reranker and reader now, rather than when they are needed.
+        """Open every file of the index and load encoder, reranker and reader now, not at their first use.
 
         Raises:
-            DPRError: one of them cannot be loaded, or the encoder is not the index's.
+            DPRError: a model cannot be loaded, or the encoder is not the index's.
         """
         self.index.open_files()
         if self.index.manifest.encoder is not None:
-            self.index.parts.encoder()
+            self.index.resources.encoder()
         if self.retrieval.rerank is not None:
             self.index.retriever(self.retrieval.name)
         if self._local is not None:
             self._local.open_reader()
 
     def close(self) -> None:
-        """Let go of the generator's connections; there is nothing else to close."""
+        """Close the generator's connections; nothing else needs closing."""
         if self._close is not None:
             self._close()
 
@@ -190,7 +189,7 @@ class QA:
         )
 
     def note(self, question: str, retriever: str | None = None) -> str:
-        """Return a sentence on how much of a question the retriever's encoder reads; empty where it reads all of it.
+        """Return a note if the retriever's encoder does not read the whole question; empty if it does.
 
         Raises:
             RequestError: the index has no such retriever.
@@ -240,7 +239,7 @@ class QA:
         """
         if isinstance(questions, str):
             return self.answer([questions], k=k, n_best=n_best, retriever=retriever, fusion=fusion)[0]
-        self.answering_reader()  # is opened before the time is taken
+        self.answering_reader()  # opened before the clock starts
         check_range("n_best", n_best, MAX_N_BEST)
         started = time.perf_counter()
         hits = self.retrieve(questions, k=k, retriever=retriever, fusion=fusion)
@@ -282,7 +281,7 @@ class QA:
         return [replace(hit, passage=passage) for hit, passage in zip(hits, passages, strict=True)]
 
     def _read(self, questions: Sequence[str], hits: Sequence[Sequence[Hit]], n_best: int) -> list[Reading]:
-        """Read, in one batch, the questions that have passages; the others get the empty reading."""
+        """Read the questions that have passages in one batch; questions without passages get an empty reading."""
         readings = [Reading()] * len(questions)
         readable = [row for row, of_question in enumerate(hits) if of_question]
         batch = [candidates_of(questions[row], hits[row]) for row in readable]

@@ -1,4 +1,4 @@
-"""What questions get: passages, hits, answers. Each shows itself in one line and gives itself as JSON values.
+"""The results of questions: passages, hits, answers. Each has a one-line ``repr`` and a ``to_dict`` of JSON values.
 
 The JSON values of a result are those of the HTTP interface (`service.schemas`) and of ``--json``.
 """
@@ -10,15 +10,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 SHOWN_CHARACTERS = 60
-"""Characters of a text that a result shows in its one line."""
+"""Characters of a text in the ``repr`` of a result."""
 
 
 def one_line(name: str, **values: object) -> str:
     """Return ``name(key=value, …)`` in one line; long texts are cut."""
-    return f"{name}({', '.join(f'{key}={_shown(value)}' for key, value in values.items())})"
+    return f"{name}({', '.join(f'{key}={_shortened(value)}' for key, value in values.items())})"
 
 
-def _shown(value: object) -> str:
+def _shortened(value: object) -> str:
     if isinstance(value, str):
         line = value.replace("\n", " ")
         return repr(line if len(line) <= SHOWN_CHARACTERS else line[: SHOWN_CHARACTERS - 1] + "…")
@@ -62,10 +62,10 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class ListScore:
-    """What one result list says of a hit, and what fusion made of it.
+    """The rank and score of a hit in one list, and its contribution to the fused score.
 
-    ``rank`` and ``score`` are None where the list does not hold the passage; ``contribution`` is what the list
-    added to the hit's final score all the same (the missing-document rule of the fusion).
+    ``rank`` and ``score`` are None if the passage is not in the list; its ``contribution`` then follows the
+    missing-document rule of the fusion.
     """
 
     rank: int | None
@@ -75,7 +75,7 @@ class ListScore:
 
 @dataclass(frozen=True, slots=True)
 class Weighing:
-    """How much each list counted for a question, and why.
+    """The weights of the lists for a question, and the coverage behind them.
 
     ``coverage`` is the share of the question that a list's best hit covers, 0 to 1, for the lists that measure it.
     """
@@ -90,7 +90,7 @@ class Weighing:
 
 @dataclass(frozen=True, slots=True)
 class PassageWindow:
-    """The part ``passage.text[start:end]`` of a long passage, which has a vector of its own."""
+    """The window ``passage.text[start:end]`` of a long passage, which has its own vector."""
 
     start: int
     end: int
@@ -98,7 +98,7 @@ class PassageWindow:
 
 @dataclass(frozen=True, slots=True)
 class FirstStage:
-    """What a hit was before reranking, and the reranker's score; None for a hit that the reranker did not read."""
+    """Rank and score of a hit before reranking, and the reranker's score; None for a hit beyond the rerank depth."""
 
     rank: int
     score: float
@@ -107,12 +107,12 @@ class FirstStage:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Hit:
-    """One retrieved passage, with its rank and score in every list that was asked.
+    """One retrieved passage, with its rank and score in every list.
 
-    ``weighing`` is that of the question where lists were fused; all hits of a question have the same. ``window`` is the
-    part of a long passage that the dense list matched; None where it matched none. ``first_stage`` is there where hits
-    were reranked; what the lists added makes up its score. ``passage`` is there in the hits of `dpr.pipeline.QA`; a
-    retriever alone gives the ``row`` of the passage.
+    ``weighing`` is the question's, the same for all of its hits; None without fusion. ``window`` is the window of a
+    long passage that the dense list matched; None without a match. ``first_stage`` is None without reranking; with it,
+    the contributions of the lists add up to the first-stage score. ``passage`` is set by `dpr.pipeline.QA`; a retriever
+    only sets its ``row``.
     """
 
     row: int
@@ -132,7 +132,7 @@ class Hit:
 
     @property
     def title(self) -> str:
-        """The passage's title; empty where it has none."""
+        """The passage's title; empty if it has none."""
         return self.passage.title if self.passage else ""
 
     def __repr__(self) -> str:
@@ -140,7 +140,7 @@ class Hit:
         return one_line("Hit", rank=self.rank, score=self.score, passage_id=self.passage_id, **text)
 
     def to_dict(self) -> dict[str, object]:
-        """Return the hit as JSON values; the weighing, which is the question's, is not among them."""
+        """Return the hit as JSON values, without the weighing, which belongs to the question."""
         return {
             "rank": self.rank,
             "score": self.score,
@@ -179,17 +179,16 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Reading:
-    """A reader's verdict on one question: its best answers, best first, and whether it stands by none of them.
+    """A reader's result for one question: its best answers, best first, and whether it accepts the best one.
 
     ``no_answer_score`` is SQuAD 2.0's difference of null score and span score, of the best answer and in its passage;
     above the reader's threshold, ``is_answered`` is false. ``probability`` is the calibrated probability that the best
-    answer is right or nearly right; None where the reader was not calibrated, or read nothing. ``evidence`` has the
+    answer is right or nearly right; None if the reader is not calibrated, or read nothing. ``evidence`` has the
     features that the probability is computed from, by name.
 
-    ``text`` is what a generative reader wrote, in which ``[n]`` stands for the n-th passage, and ``cited`` the ids of
-    the passages it stands by, in the order of their first citation; both are empty for an extractive reading. ``note``
-    says what is unusual: why another reader answered, what is wrong with the text, or how much of the question was not
-    read; empty where nothing is.
+    ``text`` is the text of a generative reader, which cites the n-th passage as ``[n]``; ``cited`` holds the ids of the
+    cited passages, in the order of their first citation. Both are empty for an extractive reading. ``note`` explains
+    what is unusual: why another reader answered, what is wrong with the text, or that the question was not read whole.
     """
 
     answers: tuple[Answer, ...] = ()
@@ -202,18 +201,18 @@ class Reading:
     evidence: Mapping[str, float] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        return one_line("Reading", **self.shown())
+        return one_line("Reading", **self.summary())
 
-    def shown(self) -> dict[str, object]:
-        """Return the values that a line shows."""
-        written = {"text": self.text} if self.text else {}
+    def summary(self) -> dict[str, object]:
+        """Return the values of the ``repr``."""
+        text = {"text": self.text} if self.text else {}
         answers = [answer.text for answer in self.answers]
-        return {**written, "answers": answers, "is_answered": self.is_answered, "probability": self.probability}
+        return {**text, "answers": answers, "is_answered": self.is_answered, "probability": self.probability}
 
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Wall time in milliseconds of one call, which all of its questions share."""
+    """Wall times of one call, in milliseconds, shared by all of its questions."""
 
     retrieve_ms: float
     read_ms: float
@@ -222,7 +221,7 @@ class Timings:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Answered:
-    """All that is known of one question: its hits, their passages in the same order, and the reader's verdict."""
+    """The result of one question: its hits, their passages in the same order, and the reading."""
 
     question: str
     hits: tuple[Hit, ...]
@@ -233,21 +232,21 @@ class Answered:
 
     @property
     def answers(self) -> tuple[Answer, ...]:
-        """The reader's best answers, best first; its best guesses where it stands by none of them."""
+        """The reader's best answers, best first; its best guesses if it accepts none of them."""
         return self.reading.answers
 
     @property
     def is_answered(self) -> bool:
-        """Whether the reader stands by an answer."""
+        """Whether the reader accepts its best answer."""
         return self.reading.is_answered
 
     @property
     def probability(self) -> float | None:
-        """The calibrated probability that the best answer is right or nearly right; None where there is none."""
+        """The calibrated probability that the best answer is right or nearly right; None without one."""
         return self.reading.probability
 
     def __repr__(self) -> str:
-        return one_line("Answered", question=self.question, **self.reading.shown())
+        return one_line("Answered", question=self.question, **self.reading.summary())
 
     def to_dict(self) -> dict[str, object]:
         """Return the result as JSON values, as ``/v1/query`` does."""

@@ -10,7 +10,7 @@ import numpy as np
 from dpr.array_files import save_array
 from dpr.durable import make_folder
 from dpr.errors import IndexFormatError
-from dpr.search.resources import IndexParts
+from dpr.search.resources import IndexResources
 from dpr.sparse.collection import collection_statistics
 from dpr.sparse.counts import TermCounts
 from dpr.sparse.scheme import SCHEMES
@@ -31,7 +31,7 @@ from dpr.store.passages import PassageStore
 from dpr.store.windows import WindowRule
 from dpr.types import Analyzer, BoolArray, Encoder, Progress
 from index_builder.steps import Steps
-from index_builder.verify import verify_parts
+from index_builder.verify import verify_resources
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,7 +104,9 @@ def publish_generation(
     )
     with step.timed("verify"):
         segments = [member.files for member in members]
-        _verify(IndexParts(manifest, segments, draft.files, making.encoder, analyzer=making.analyzer), draft, progress)
+        _verify(
+            IndexResources(manifest, segments, draft.files, making.encoder, analyzer=making.analyzer), draft, progress
+        )
     manifest = replace(manifest, provenance=replace(making.provenance, seconds=step.seconds))
     draft.publish(manifest)
     return manifest
@@ -134,9 +136,9 @@ def _collect(
     return Collected(collections[0].passages, terms)
 
 
-def _verify(parts: IndexParts, draft: GenerationDraft, progress: Progress) -> None:
+def _verify(parts: IndexResources, draft: GenerationDraft, progress: Progress) -> None:
     try:
-        verify_parts(parts, progress)
+        verify_resources(parts, progress)
     except IndexFormatError:
         draft.discard()  # which piece is wrong is not known: none of them is gone on with
         raise

@@ -19,7 +19,7 @@ from dpr.array_files import create_vectors, open_vectors, save_array
 from dpr.data.intake import UTF8_RULES, BadRows, ReadRules
 from dpr.data.passages import read_corpus
 from dpr.errors import ConfigError, DataError, IndexLockedError
-from dpr.search.resources import checked_analyzer, recorded_kind
+from dpr.search.resources import checked_analyzer, recorded_index_type
 from dpr.sparse.counts import TermCounts
 from dpr.sparse.merge import merge_counts, without
 from dpr.store.draft import GenerationDraft, draft_generation
@@ -226,7 +226,7 @@ def _dense_options(manifest: Manifest) -> DenseOptions:
     """Return how the largest segment of an index is searched."""
     if manifest.dense is None:
         return DenseOptions()
-    kind = recorded_kind(manifest.dense)
+    kind = recorded_index_type(manifest.dense)
     return DenseOptions(kind.name, kind.parameters)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from dpr.dense.index_types import EXACT
 from dpr.errors import IndexFormatError
 from dpr.search.open import open_index
-from dpr.search.resources import IndexParts, SegmentParts, recorded_kind
+from dpr.search.resources import IndexResources, SegmentResources, recorded_index_type
 from dpr.store.integrity import check_contents
 from dpr.store.manifest import Manifest
 from dpr.store.passages import PassageStore
@@ -49,12 +49,14 @@ def verify_index(root: Path, analyzer: Analyzer | None = None, progress: Progres
     Raises:
         IndexFormatError: at the first check that fails.
     """
-    parts = open_index(root, analyzer=analyzer, verify="sizes").parts
+    parts = open_index(root, analyzer=analyzer, verify="sizes").resources
     files = _check_files(root, parts.manifest, progress)
-    return Verification(parts.manifest.name, (files, *verify_parts(parts, progress, with_recall=True)))
+    return Verification(parts.manifest.name, (files, *verify_resources(parts, progress, with_recall=True)))
 
 
-def verify_parts(parts: IndexParts, progress: Progress = no_progress, with_recall: bool = False) -> tuple[Check, ...]:
+def verify_resources(
+    parts: IndexResources, progress: Progress = no_progress, with_recall: bool = False
+) -> tuple[Check, ...]:
     """Check that the parts of a generation agree with each other and that searches find what is there.
 
     ``with_recall``, also that kinds that approximate find as much as when they were built: an exact search over all
@@ -82,7 +84,7 @@ def _check_files(root: Path, manifest: Manifest, progress: Progress) -> Check:
     return Check("checksums", f"{len(manifest.files)} files, {manifest.size_bytes:,} bytes")
 
 
-def _check_passages(parts: IndexParts) -> str:
+def _check_passages(parts: IndexResources) -> str:
     manifest, found = parts.manifest, parts.passages.row_count
     _require(found == manifest.rows, f"{found:,} passages are stored, but the manifest says {manifest.rows:,}")
     _require(
@@ -96,7 +98,7 @@ def _check_passages(parts: IndexParts) -> str:
     return f"{len(parts.passages):,} passages in {len(parts.segments)} segments"
 
 
-def _check_ids(parts: IndexParts) -> str:
+def _check_ids(parts: IndexResources) -> str:
     """Ids are unique and ``id_rank`` sorts them: in its order, each id is above the one before."""
     alive = parts.passages.alive
     order = alive[np.argsort(parts.id_rank[alive])]
@@ -110,7 +112,7 @@ def _check_ids(parts: IndexParts) -> str:
     return f"{len(order):,} unique ids"
 
 
-def _check_counts(parts: IndexParts) -> str:
+def _check_counts(parts: IndexResources) -> str:
     for segment in parts.segments:
         counts, record = segment.counts(), segment.record
         sizes = {
@@ -128,14 +130,14 @@ def _check_counts(parts: IndexParts) -> str:
     return f"{parts.manifest.terms:,} terms, {postings:,} postings"
 
 
-def _check_weights(parts: IndexParts) -> str:
+def _check_weights(parts: IndexResources) -> str:
     for segment in parts.segments:
         for name, weights in segment.weights.items():
             _require(bool(np.isfinite(weights()).all()), f"a weight of {name} is not a finite number")
     return f"{', '.join(parts.manifest.weights)} finite"
 
 
-def _check_terms_find_their_passages(parts: IndexParts) -> str:
+def _check_terms_find_their_passages(parts: IndexResources) -> str:
     """Each term of a few passages, asked alone, finds its passage, or others with at least that posting's weight."""
     alive = parts.passages.alive
     probes = alive[spread(len(alive), PROBES)].tolist()
@@ -154,7 +156,7 @@ def _check_terms_find_their_passages(parts: IndexParts) -> str:
     return f"{len(probes)} passages by {asked:,} terms"
 
 
-def _segment_of(parts: IndexParts, row: int) -> tuple[SegmentParts, int]:
+def _segment_of(parts: IndexResources, row: int) -> tuple[SegmentResources, int]:
     """Return the segment that a row is in, and the segment's first row."""
     first = 0
     for segment in parts.segments:
@@ -164,7 +166,7 @@ def _segment_of(parts: IndexParts, row: int) -> tuple[SegmentParts, int]:
     raise IndexError(f"row {row} is outside of the {first} rows")
 
 
-def _postings(segment: SegmentParts, terms: Sequence[str], row: int, passage_id: str) -> IntArray:
+def _postings(segment: SegmentResources, terms: Sequence[str], row: int, passage_id: str) -> IntArray:
     """Return the position of each term's posting for a row of a segment, (len(terms),)."""
     counts = segment.counts()
     postings = []
@@ -180,7 +182,7 @@ def _postings(segment: SegmentParts, terms: Sequence[str], row: int, passage_id:
     return np.array(postings, dtype=np.int64)
 
 
-def _check_vectors(parts: IndexParts) -> str:
+def _check_vectors(parts: IndexResources) -> str:
     for segment in parts.segments:
         vectors = segment.vectors()
         for start in range(0, len(vectors), VECTORS_AT_A_TIME):
@@ -188,7 +190,7 @@ def _check_vectors(parts: IndexParts) -> str:
     return f"{parts.manifest.vectors:,} vectors of {parts.segments[0].vectors().shape[1]} numbers"
 
 
-def _check_windows(parts: IndexParts) -> str:
+def _check_windows(parts: IndexResources) -> str:
     """Each passage has a vector; the windows of a long one follow each other from its start to its end."""
     long_passages = 0
     for segment in parts.segments:
@@ -215,7 +217,7 @@ def _check_windows(parts: IndexParts) -> str:
     return f"{long_passages:,} passages in windows"
 
 
-def _check_vectors_find_their_passages(parts: IndexParts) -> str:
+def _check_vectors_find_their_passages(parts: IndexResources) -> str:
     """A few passages' vectors find their passage, or others whose inner product with them is at least as high.
 
     A kind that approximates may miss some, but not most.
@@ -225,20 +227,20 @@ def _check_vectors_find_their_passages(parts: IndexParts) -> str:
     places = [(segment, row - first) for row in probes.tolist() for segment, first in [_segment_of(parts, row)]]
     vectors = np.stack([segment.vectors()[_first_vector(segment, row)] for segment, row in places])  # (probes, D)
     found = _found(parts.vector_index().search(vectors, PROBE_DEPTH), probes, np.square(vectors).sum(axis=1))
-    kind = recorded_kind(parts.manifest.dense) if parts.manifest.dense else EXACT
+    kind = recorded_index_type(parts.manifest.dense) if parts.manifest.dense else EXACT
     allowed = 0 if kind.is_exact else len(probes) // 2
     missed = [parts.passages.id(int(row)) for row in probes[~found]]
     _require(len(missed) <= allowed, f"the {kind.name} index does not find {', '.join(missed)} by their own vectors")
     return f"{found.sum()} of {len(probes)} passages"
 
 
-def _first_vector(segment: SegmentParts, row: int) -> int:
+def _first_vector(segment: SegmentResources, row: int) -> int:
     """Return the place of a passage's vector in its segment, or of the first of its windows."""
     windows = segment.windows()
     return row if windows is None else int(np.searchsorted(windows[:, 0], row))
 
 
-def _check_recall(parts: IndexParts) -> str:
+def _check_recall(parts: IndexResources) -> str:
     """A kind that approximates finds as much of the exact result as when it was built, deleted passages included."""
     shares = []
     for segment in parts.segments:
@@ -266,7 +268,7 @@ def _require(holds: bool, cause: str) -> None:
         raise IndexFormatError(f"the index does not hold together: {cause}; rebuild with dpr-index build")
 
 
-SPARSE_CHECKS: dict[str, Callable[[IndexParts], str]] = {
+SPARSE_CHECKS: dict[str, Callable[[IndexResources], str]] = {
     "passages": _check_passages,
     "ids": _check_ids,
     "counts": _check_counts,
@@ -274,7 +276,7 @@ SPARSE_CHECKS: dict[str, Callable[[IndexParts], str]] = {
     "sparse probes": _check_terms_find_their_passages,
 }
 
-DENSE_CHECKS: dict[str, Callable[[IndexParts], str]] = {
+DENSE_CHECKS: dict[str, Callable[[IndexResources], str]] = {
     "vectors": _check_vectors,
     "windows": _check_windows,
     "dense probes": _check_vectors_find_their_passages,

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic_core import PydanticCustomError
 
 from dpr.questions import MAX_BATCH, MAX_K, MAX_N_BEST, MAX_QUESTION_CHARACTERS, broken_rule
-from dpr.search.registry import RETRIEVERS, described
+from dpr.search.registry import RETRIEVERS, describe
 from service.settings import RetrieverName
 
 FusionMethod = Literal["zscore", "minmax", "raw", "rrf"]
@@ -49,7 +49,7 @@ class Search(BaseModel):
 
     index: IndexName | None = Field(None, description="Which of the server's indexes; the first one by default.")
     retriever: RetrieverName | None = Field(
-        None, description=f"Which list to search: {described(RETRIEVERS)}; the server has a default."
+        None, description=f"Which list to search: {describe(RETRIEVERS)}; the server has a default."
     )
     fusion: FusionMethod | None = Field(
         None, description="How the hybrid retriever fuses its lists; the server has a default, with its weights."

@@ -1,4 +1,4 @@
-"""What every retriever promises, and what every reranker does.
+"""The contracts of retrievers, rerankers and searchable indexes.
 
 A new retriever is a class that derives from `Retriever` and has ``name`` and ``search``, and an entry in
 `dpr.search.registry.RETRIEVERS`; a new reranker has ``name`` and ``score``, and an entry in ``RERANKERS`` there.
@@ -7,40 +7,44 @@ A new retriever is a class that derives from `Retriever` and has ``name`` and ``
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from dpr.measured import TokensRead
 from dpr.search.explain import explain_by_result
-from dpr.types import Explanation, FloatArray, Hit, IntArray, ListExplanation, Passage, TopK
+from dpr.types import Explanation, FloatArray, Hit, IntArray, ListExplanation, Passage, PassagePool, TopK
+
+if TYPE_CHECKING:
+    from dpr.search.fusion import Fusion
+    from dpr.search.reranking import RerankOptions
 
 EXPLAINED_DEPTH = 100
-"""Hits of a list among which an explained passage is looked for: as many as may be asked for."""
+"""Depth to search a list for an explained passage: the greatest k of a request."""
 
 
 class Retriever(Protocol):
     """Questions in, ranked passages out."""
 
     name: str
-    """The name by which it is chosen, one of `dpr.search.registry.RETRIEVERS`."""
+    """Its name, a key of `dpr.search.registry.RETRIEVERS`."""
 
     def search(self, questions: Sequence[str], k: int) -> list[list[Hit]]:
         """Return at most k hits for each question, best first, equal scores by passage id.
 
         Raises:
-            RequestError: k is below 1, or above what the retriever can serve.
+            RequestError: k is below 1, or above the retriever's limit.
         """
 
     def top_k(self, questions: Sequence[str], k: int) -> TopK:
-        """Return the rows and scores of the same hits, (Q, k), with the questions' coverage where it is measured.
+        """Return the rows and scores of the same hits, (Q, k), and each question's coverage if it is measured.
 
-        This is what fusion takes. A retriever that searches arrays gives them as they are.
+        Fusion takes these arrays. A retriever that computes arrays returns them directly.
         """
         return top_k_of(self.search(questions, k), k)
 
-    def tokens_read(self, question: str) -> TokensRead | None:  # noqa: ARG002 - what a retriever without a model says
-        """Return how many tokens of a question a model reads; None where none reads it, or it does not say."""
+    def tokens_read(self, question: str) -> TokensRead | None:  # noqa: ARG002 - for a retriever without a model
+        """Return how many tokens of a question a model reads; None without a model, or if it does not say."""
         return None
 
     def explain_entry(self, question: str, row: int, top: TopK) -> ListExplanation:  # noqa: ARG002 - the result's word
@@ -68,7 +72,30 @@ class Reranker(Protocol):
     """The model's directory or hub name."""
 
     def score(self, questions: Sequence[str], passages: Sequence[Passage]) -> FloatArray:
-        """Return the score of each question with the passage at the same place, (N,); higher is more relevant."""
+        """Return the score of each question with the passage at the same position, (N,); higher is more relevant."""
+
+
+class SearchableIndex(Protocol):
+    """An open index, as a benchmark, a tuning or the mining of negatives uses it."""
+
+    @property
+    def generation(self) -> str:
+        """The name of the generation."""
+
+    @property
+    def passages(self) -> PassagePool:
+        """The passages that are searched."""
+
+    @property
+    def fusion(self) -> Fusion:
+        """The default fusion of ``hybrid``."""
+
+    @property
+    def rerank(self) -> RerankOptions | None:
+        """The reranker for retrievers whose name ends in ``+rerank``; None: no reranking."""
+
+    def retriever(self, name: str, fusion: Fusion | None = None) -> Retriever:
+        """Return a retriever by its name; ``fusion`` is for retrievers that fuse."""
 
 
 def top_k_of(batch: Sequence[Sequence[Hit]], k: int) -> TopK:

@@ -27,12 +27,12 @@ RRF_CONSTANT = 60.0
 class Fusion:
     """How to fuse: a method of `METHODS`, a weight for each list (None: equal, summing to 1), and RRF's constant.
 
-    ``coverage_power`` is how strongly a list's weight follows the share of a question that it knows: see
+    ``coverage_power`` sets how strongly a list's weight follows its coverage of a question: see
     `dpr.search.weighing`. At 0, all questions have the same weights.
 
     Raises:
         RequestError: the method is unknown, a weight is negative or not finite or all are 0, the constant or the power
-            is negative or not finite; ``field`` says which.
+            is negative or not finite; ``field`` names the value.
     """
 
     method: str = "zscore"
@@ -42,8 +42,8 @@ class Fusion:
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
-            known = ", ".join(METHODS)
-            raise RequestError(f"unknown fusion method {self.method!r}: choose from {known}", field="fusion")
+            names = ", ".join(METHODS)
+            raise RequestError(f"unknown fusion method {self.method!r}: choose from {names}", field="fusion")
         for name in ("rrf_constant", "coverage_power"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
@@ -53,7 +53,7 @@ class Fusion:
 
     @property
     def missing_rule(self) -> str:
-        """What a list adds for a passage that it does not hold, in words."""
+        """The missing-document rule, as a sentence."""
         return MISSING_RULES[self.method]
 
     def weights_for(self, lists: Iterable[str]) -> dict[str, float]:
@@ -64,12 +64,12 @@ class Fusion:
         """
         names = list(lists)
         if not names:
-            raise RequestError("there is no result list to fuse: ask at least one retriever", field="fusion")
+            raise RequestError("there is no result list to fuse: choose at least one retriever", field="fusion")
         if self.weights is None:
             return dict.fromkeys(names, 1.0 / len(names))
         if set(self.weights) != set(names):
-            given, wanted = ", ".join(self.weights), ", ".join(names)
-            raise RequestError(f"weights are given for {given}: give one for each of {wanted}", field="weights")
+            weighted, fused = ", ".join(self.weights), ", ".join(names)
+            raise RequestError(f"weights are given for {weighted}: give one for each of {fused}", field="weights")
         return {name: float(self.weights[name]) for name in names}
 
 
@@ -85,7 +85,7 @@ def _refuse_bad_weights(weights: Mapping[str, float]) -> None:
 class FusedList:
     """What one list said of the fused hits, each (Q, k), and the ``statistics`` of the method, (Q, 1) each.
 
-    ``ranks`` is 0 and ``scores`` is nan where the list does not hold the passage; ``scores_used`` are then the
+    ``ranks`` is 0 and ``scores`` is nan if the list does not hold the passage; ``scores_used`` are then the
     missing-document rule's. The ``contributions`` of the lists, which are the ``values`` times the list's weight, add
     up to the fused score.
     """
@@ -100,9 +100,9 @@ class FusedList:
 
 @dataclass(frozen=True, slots=True)
 class Fused:
-    """The best fused rows: ``rows`` (Q, k) padded with -1, ``scores`` (Q, k) padded with -inf, and each list's part.
+    """The best fused rows: ``rows`` (Q, k) padded with -1, ``scores`` (Q, k) padded with -inf.
 
-    ``weights`` (Q,) are those of each list for each question.
+    ``lists`` holds the ranks, scores and contributions of each list; ``weights`` holds each list's weight for each question, (Q,).
     """
 
     rows: IntArray
@@ -120,29 +120,29 @@ def fuse(
     """Fuse result lists of the same Q questions and keep the k best passages of each.
 
     Args:
-        lists: for each list's name its rows and scores, (Q, d) with a depth d of its own, best first, and the coverage
-            of each question where the list measures it.
-        k: at most this many passages are kept for each question.
+        lists: each list's rows and scores by name, (Q, d) with its own depth d, best first, and the coverage of each
+            question if the list measures it.
+        k: the most passages for each question.
         fusion: method, weights, constant and power.
-        passage_id: the id of a row, asked only where fused scores are equal: ties are ordered by it.
+        passage_id: returns the id of a row; ties are ordered by id.
 
     Raises:
         RequestError: see `Fusion.weights_for`.
     """
-    given_weights = fusion.weights_for(lists)
+    list_weights = fusion.weights_for(lists)
     # Sums of three or more floats depend on their order, so it is the names' and not the mapping's.
     names = sorted(lists)
     candidates, slots = _candidates([lists[name] for name in names])
     coverage = {name: top.coverage for name, top in lists.items() if top.coverage is not None}
-    weights = weigh(given_weights, coverage, fusion.coverage_power, len(candidates))
-    parts = {
-        name: _part(lists[name], slot, candidates >= 0, weights[name], fusion)
+    weights = weigh(list_weights, coverage, fusion.coverage_power, len(candidates))
+    fused_lists = {
+        name: _fused_list(lists[name], slot, candidates >= 0, weights[name], fusion)
         for name, slot in zip(names, slots, strict=True)
     }
-    total = np.where(candidates >= 0, sum(part.contributions for part in parts.values()), -np.inf)
+    total = np.where(candidates >= 0, sum(fused_list.contributions for fused_list in fused_lists.values()), -np.inf)
     best = _best(total, candidates, k, passage_id)  # (Q, k) slots
-    taken = {name: _take(parts[name], best) for name in lists}
-    return Fused(np.take_along_axis(candidates, best, 1), np.take_along_axis(total, best, 1), taken, weights)
+    best_lists = {name: _take(fused_lists[name], best) for name in lists}
+    return Fused(np.take_along_axis(candidates, best, 1), np.take_along_axis(total, best, 1), best_lists, weights)
 
 
 def _candidates(lists: list[TopK]) -> tuple[IntArray, list[IntArray]]:
@@ -159,14 +159,14 @@ def _candidates(lists: list[TopK]) -> tuple[IntArray, list[IntArray]]:
     return candidates, np.split(slots, np.cumsum([top.rows.shape[1] for top in lists])[:-1], axis=1)
 
 
-def _part(top: TopK, slots: IntArray, exists: BoolArray, weights: DoubleArray, fusion: Fusion) -> FusedList:
-    """Lay a list out over the candidates and weigh its values, (Q, C), by each question's weight, (Q,)."""
-    held = top.rows >= 0
-    place = np.nonzero(held)[0], slots[held]
+def _fused_list(top: TopK, slots: IntArray, exists: BoolArray, weights: DoubleArray, fusion: Fusion) -> FusedList:
+    """Align a list with the candidates and multiply its values, (Q, C), by each question's weight, (Q,)."""
+    is_hit = top.rows >= 0
+    cells = np.nonzero(is_hit)[0], slots[is_hit]
     ranks = np.zeros(exists.shape, dtype=np.int64)
-    ranks[place] = np.nonzero(held)[1] + 1
-    scores = np.repeat(_missing_score(top.scores, held), exists.shape[1], axis=1)
-    scores[place] = top.scores[held]
+    ranks[cells] = np.nonzero(is_hit)[1] + 1
+    scores = np.repeat(_missing_score(top.scores, is_hit), exists.shape[1], axis=1)
+    scores[cells] = top.scores[is_hit]
     candidates, method = CandidateScores(ranks, scores, exists), METHODS[fusion.method]
     statistics = method.statistics(candidates, fusion.rrf_constant)
     values = method.values(candidates, statistics)
@@ -174,15 +174,14 @@ def _part(top: TopK, slots: IntArray, exists: BoolArray, weights: DoubleArray, f
     return FusedList(ranks, own_scores, scores, values, weights[:, None] * values, statistics)
 
 
-def _missing_score(scores: FloatArray, held: BoolArray) -> DoubleArray:
-    """Return the score that stands for an absent passage in each question's list, (Q, 1).
+def _missing_score(scores: FloatArray, is_hit: BoolArray) -> DoubleArray:
+    """Return the score of a passage that is not in a question's list, (Q, 1).
 
-    A list that ended early has shown all that it has: what it does not hold shares no term with the question, which
-    is a score of 0 in BM25 and TF-IDF. Of what a full list left out, all that is known is that it is not above its
-    lowest score.
+    A list that ended early is complete: other passages share no term with the question, which is a score of 0 in BM25
+    and TF-IDF. The other passages of a full list score at most its lowest score.
     """
-    low = extremes(scores.astype(np.float64), held)[0]
-    return np.where(held.all(axis=1, keepdims=True), low, np.minimum(low, 0.0))
+    low = extremes(scores.astype(np.float64), is_hit)[0]
+    return np.where(is_hit.all(axis=1, keepdims=True), low, np.minimum(low, 0.0))
 
 
 def _best(total: DoubleArray, candidates: IntArray, k: int, passage_id: Callable[[int], str]) -> IntArray:
@@ -201,17 +200,17 @@ def _best(total: DoubleArray, candidates: IntArray, k: int, passage_id: Callable
 
 
 def _stretches(flags: BoolArray) -> list[tuple[int, int]]:
-    """Return the (first, end) places of each stretch of set flags, in order; the end is exclusive."""
+    """Return the (first, end) positions of each stretch of set flags, in order; the end is exclusive."""
     edges = np.flatnonzero(np.diff(flags, prepend=False, append=False)).tolist()
     return list(zip(edges[::2], edges[1::2], strict=True))
 
 
-def _take(part: FusedList, slots: IntArray) -> FusedList:
+def _take(fused_list: FusedList, slots: IntArray) -> FusedList:
     return FusedList(
-        ranks=np.take_along_axis(part.ranks, slots, 1),
-        scores=np.take_along_axis(part.scores, slots, 1),
-        scores_used=np.take_along_axis(part.scores_used, slots, 1),
-        values=np.take_along_axis(part.values, slots, 1),
-        contributions=np.take_along_axis(part.contributions, slots, 1),
-        statistics=part.statistics,
+        ranks=np.take_along_axis(fused_list.ranks, slots, 1),
+        scores=np.take_along_axis(fused_list.scores, slots, 1),
+        scores_used=np.take_along_axis(fused_list.scores_used, slots, 1),
+        values=np.take_along_axis(fused_list.values, slots, 1),
+        contributions=np.take_along_axis(fused_list.contributions, slots, 1),
+        statistics=fused_list.statistics,
     )

@@ -1,4 +1,4 @@
-"""A value made when it is first asked for, once, whichever thread asks."""
+"""A value that is created once, at its first use, by whichever thread needs it first."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ Value = TypeVar("Value")
 
 
 class Lazy(Generic[Value]):
-    """Call it for the value; a maker that raised is tried again at the next call."""
+    """Call it for the value; if ``make`` raises, the next call tries again."""
 
     def __init__(self, make: Callable[[], Value]) -> None:
         self._make = make
-        self._made: tuple[Value] | None = None
+        self._holder: tuple[Value] | None = None
         self._lock = Lock()
 
     def __call__(self) -> Value:
         """Return the value, the same at each call."""
-        made = self._made
-        if made is None:
+        holder = self._holder
+        if holder is None:
             with self._lock:
-                made = self._made = self._made or (self._make(),)
-        return made[0]
+                holder = self._holder = self._holder or (self._make(),)
+        return holder[0]

@@ -1,4 +1,4 @@
-"""An index directory to ready retrievers, by name, each made when it is first asked for."""
+"""Open an index; its retrievers are created by name at their first use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dpr.search.lazy import Lazy
 from dpr.search.record import DEFAULT_FUSION, fusion_of
 from dpr.search.registry import RERANKED, RETRIEVERS, Opening, choices, fuses, plain_name
 from dpr.search.reranking import Reranked, RerankOptions
-from dpr.search.resources import IndexParts, load_recorded
+from dpr.search.resources import IndexResources, load_recorded
 from dpr.store.generation import read_current
 from dpr.store.integrity import VerifyLevel, check_files
 from dpr.store.layout import IndexLayout
@@ -43,7 +43,7 @@ def open_index(
 
     Raises:
         IndexFormatError: there is no index, a file is absent, damaged or of another format version, or the encoder
-            or the analyzer is not the one that the index was made with.
+            or the analyzer is not the index's.
     """
     layout = IndexLayout(Path(path))
     manifest = read_current(layout.root)
@@ -52,37 +52,37 @@ def open_index(
     files = layout.generation(manifest.generation)
     name, loaded = (str(encoder), None) if isinstance(encoder, str | Path) else (None, encoder)
     load = partial(load_recorded, name=name, compute=compute)
-    parts = IndexParts(manifest, segments, files, loaded, load, analyzer)
-    return OpenIndex(parts, rerank.computed_as(compute) if rerank else None)
+    resources = IndexResources(manifest, segments, files, loaded, load, analyzer)
+    return OpenIndex(resources, rerank.computed_as(compute) if rerank else None)
 
 
 class OpenIndex:
-    """One generation of an index, opened; any number of threads may ask it for retrievers.
+    """An open generation of an index, safe for use by many threads.
 
     Attributes:
-        names: the retrievers that it has.
-        fusion: how ``hybrid`` fuses where it is not told: as the index has on record, else by `DEFAULT_FUSION`.
-        rerank: what reranks the hits of retrievers whose name ends in ``+rerank``; None: nothing.
-        reranker: that model, loaded when it is first needed; generations of the same options may share it.
+        names: the names of its retrievers.
+        fusion: the default fusion of ``hybrid``: the recorded one, else `DEFAULT_FUSION`.
+        rerank: the reranker for retrievers whose name ends in ``+rerank``; None: no reranking.
+        reranker: the model, loaded at its first use; generations with the same options may share it.
     """
 
-    def __init__(self, parts: IndexParts, rerank: RerankOptions | None = None) -> None:
-        """Serve the retrievers that the parts are enough for.
+    def __init__(self, resources: IndexResources, rerank: RerankOptions | None = None) -> None:
+        """Serve the retrievers that these resources suffice for.
 
         Raises:
-            IndexFormatError: the fusion on record is none that this program knows.
+            IndexFormatError: this program does not know the recorded fusion.
         """
-        self.parts = parts
+        self.resources = resources
         self.rerank = rerank
-        self.fusion = _recorded_fusion(parts.manifest)
-        self.names = tuple(name for name, entry in RETRIEVERS.items() if not entry.absence(parts))
+        self.fusion = _recorded_fusion(resources.manifest)
+        self.names = tuple(name for name, entry in RETRIEVERS.items() if not entry.absence(resources))
         self._retrievers = {name: Lazy(partial(self._open, name, self.fusion)) for name in self.names}
         self.reranker: Lazy[Reranker] | None = Lazy(rerank.load) if rerank else None
 
     @property
     def manifest(self) -> Manifest:
-        """What the generation holds, and how it was made."""
-        return self.parts.manifest
+        """The manifest of the generation."""
+        return self.resources.manifest
 
     @property
     def generation(self) -> str:
@@ -92,7 +92,7 @@ class OpenIndex:
     @property
     def passages(self) -> PassageStore:
         """The passages, by row."""
-        return self.parts.passages
+        return self.resources.passages
 
     def open_files(self) -> None:
         """Open every file that retrievers read; from there on they may be renamed or removed.
@@ -100,17 +100,16 @@ class OpenIndex:
         Raises:
             IndexFormatError: a file is absent or damaged.
         """
-        self.parts.open_files()
+        self.resources.open_files()
 
     def retriever(self, name: str, fusion: Fusion | None = None) -> Retriever:
-        """Return a retriever by its name, one of ``names``, with ``+rerank`` where its hits are to be reranked.
+        """Return a retriever by its name, one of ``names``, or ``NAME+rerank`` for reranked hits.
 
         ``fusion`` replaces the default one of a retriever that fuses.
 
         Raises:
-            RequestError: the index has no such retriever or no reranker, or a fusion is given for a retriever of one
-                list.
-            IndexFormatError: the encoder or the analyzer at hand is not the one that the index was made with.
+            RequestError: the index has no such retriever or no reranker, or the retriever does not fuse lists.
+            IndexFormatError: the encoder or the analyzer is not the index's.
             ModelError: the encoder or the reranker cannot be loaded.
         """
         if name.endswith(RERANKED):
@@ -121,25 +120,27 @@ class OpenIndex:
             return self._retrievers[name]()
         if not fuses(name):
             fusing = choices(filter(fuses, RETRIEVERS))
-            raise RequestError(f"the retriever {name!r} fuses nothing; leave the fusion out, or ask {fusing}", "fusion")
+            raise RequestError(
+                f"the retriever {name!r} fuses no lists; leave the fusion out, or use {fusing}", "fusion"
+            )
         return self._open(name, fusion)
 
     def _reranked(self, name: str, fusion: Fusion | None) -> Retriever:
         if self.rerank is None or self.reranker is None:
             raise RequestError(
-                f"there is no reranker for the hits of {name!r}; name one with --rerank or DPR_RERANK, or ask {name}",
+                f"there is no reranker for the hits of {name!r}; set one with --rerank or DPR_RERANK, or use {name}",
                 "rerank",
             )
         return Reranked(self.retriever(name, fusion), self.reranker(), self.passages.get, self.rerank.depth)
 
     def _open(self, name: str, fusion: Fusion) -> Retriever:
-        return RETRIEVERS[name].open(Opening(self.parts, self.retriever, fusion))
+        return RETRIEVERS[name].open(Opening(self.resources, self.retriever, fusion))
 
     def _absence(self, name: str) -> str:
         choices = ", ".join(self.names)
         if name not in RETRIEVERS:
             return f"unknown retriever {name!r}; choose from {choices}"
-        return f"{RETRIEVERS[name].absence(self.parts)}, or choose from {choices}"
+        return f"{RETRIEVERS[name].absence(self.resources)}, or choose from {choices}"
 
 
 def _recorded_fusion(manifest: Manifest) -> Fusion:
@@ -149,6 +150,6 @@ def _recorded_fusion(manifest: Manifest) -> Fusion:
         return fusion_of(manifest.fusion)
     except RequestError as error:
         raise IndexFormatError(
-            f"the index has a fusion on record that this program cannot use ({error}); rebuild with dpr-index build, "
+            f"this program cannot use the recorded fusion of the index ({error}); rebuild with dpr-index build, "
             "or use the program that wrote it"
         ) from None

@@ -1,4 +1,4 @@
-"""A fusion on record: in an index, and in a file of its encoder's folder, from where a build takes it."""
+"""Recorded fusion: in the manifest of an index, and in the encoder's folder, where a build reads it."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from dpr.store.records import RecordError, decode
 from dpr.unicode_form import as_on_disk
 
 DEFAULT_FUSION = Fusion("zscore", {"dense": 0.25, "bm25": 0.75}, coverage_power=2.0)
-"""How it fuses them where nothing else is on record: docs/decisions/0021-fusion-that-notices.md."""
+"""The fusion of an index without a recorded one: docs/decisions/0021-fusion-that-notices.md."""
 
 FILE_NAME = "fusion.json"
 """The file in an encoder's folder."""
 
-_JUST_AS_THEY_SAY = {"coverage_power": Fusion().coverage_power, "rrf_constant": Fusion().rrf_constant}
+_PLAIN_WEIGHTS = {"coverage_power": Fusion().coverage_power, "rrf_constant": Fusion().rrf_constant}
 
 
 def fusion_of(record: FusionRecord) -> Fusion:
-    """Return the fusion of dense and BM25 that a record tells.
+    """Return the fusion of dense and BM25 in a record.
 
     Raises:
         RequestError: a value is out of range, or the weights are for other lists.
@@ -48,7 +48,7 @@ def record_of(fusion: Fusion) -> FusionRecord:
 
 
 def write_fusion(path: Path, fusion: Fusion, fitted: Mapping[str, object]) -> None:
-    """Write a fusion as JSON, and what it was fitted to.
+    """Write a fusion as JSON, with a description of the questions that it was fitted to.
 
     Raises:
         RequestError: the weights are for other lists than dense and BM25.
@@ -60,28 +60,28 @@ def write_fusion(path: Path, fusion: Fusion, fitted: Mapping[str, object]) -> No
 def read_fusion(path: Path) -> Fusion:
     """Read the fusion of a file that `write_fusion` wrote, or that someone wrote by hand.
 
-    A method and weights alone are taken just as they say, as those of ``--fusion`` and ``--weight`` are.
+    A file with only a method and weights means the same as ``--fusion`` and ``--weight``: no coverage power.
 
     Raises:
-        DataError: there is no such file, it is not of this form, or a value is out of range.
+        DataError: the file does not exist or has another form, or a value is out of range.
     """
     path = as_on_disk(path)
     if not path.is_file():
-        raise DataError.at(path, None, "there is no such file; dpr tune --output writes one")
+        raise DataError.at(path, None, "the file does not exist; write one with dpr tune --output")
     try:
         document = json.loads(path.read_text(encoding="utf-8-sig"))
         if isinstance(document, dict):
             document.pop("fitted", None)
-            document = _JUST_AS_THEY_SAY | document
+            document = _PLAIN_WEIGHTS | document
         return fusion_of(decode(FusionRecord, document))
     except RequestError as error:
         raise DataError.at(path, None, str(error)) from None
     except (RecordError, ValueError, OverflowError, RecursionError) as error:
-        raise DataError.at(path, None, f"it is not a file of dpr tune --output ({error}); write it anew") from None
+        raise DataError.at(path, None, f"it is not a file of dpr tune --output ({error}); write it again") from None
 
 
 def fusion_of_encoder(name: str) -> Fusion | None:
-    """Return the fusion in an encoder's folder; None where there is none, or the encoder is not a folder.
+    """Return the fusion in an encoder's folder; None if there is none, or the encoder is not a folder.
 
     Raises:
         DataError: the file cannot be used.
@@ -92,7 +92,7 @@ def fusion_of_encoder(name: str) -> Fusion | None:
 
 
 def save_fusion(root: Path, fusion: Fusion) -> None:
-    """Record a fusion in the published generation of an index; a search that opens it from now on fuses so.
+    """Record a fusion in the published generation of an index, as the default of every later search.
 
     Raises:
         RequestError: the weights are for other lists than dense and BM25.

@@ -1,6 +1,6 @@
-"""The retrievers that an index may have and the rerankers that may follow, one entry each.
+"""The retrievers and rerankers by name, one entry each.
 
-Names in commands, settings, OpenAPI and errors come from these tables. An entry loads what it needs when it is opened.
+Names in commands, settings, OpenAPI and errors come from these tables. An entry imports its code when it is opened.
 """
 
 from __future__ import annotations
@@ -13,56 +13,56 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dpr.search.contract import Reranker, Retriever
     from dpr.search.fusion import Fusion
-    from dpr.search.resources import IndexParts
+    from dpr.search.resources import IndexResources
 
 HYBRID_LISTS = ("dense", "bm25")
 """The lists that the hybrid retriever fuses."""
 
 RERANKED = "+rerank"
-"""What follows a retriever's name where its hits are reranked: ``hybrid+rerank``."""
+"""The suffix of a retriever whose hits are reranked: ``hybrid+rerank``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What a retriever is opened from.
+    """The context that a retriever is opened in.
 
     Attributes:
         resources: the index's files and models.
         retriever: returns another retriever of the same index by its name.
-        fusion: how to fuse; of no use to a retriever of one list.
+        fusion: how to fuse; a retriever of one list ignores it.
     """
 
-    resources: IndexParts
+    resources: IndexResources
     retriever: Callable[[str], Retriever]
     fusion: Fusion
 
 
 @dataclass(frozen=True, slots=True)
 class RetrieverEntry:
-    """A retriever as it is offered.
+    """An entry of `RETRIEVERS`.
 
     Attributes:
-        summary: what it is, in a few words.
-        open: makes it.
-        absence: returns why an index does not have it, as a sentence with the remedy; empty where the index has it.
-        fuses: whether it fuses lists, and so may be told how.
+        summary: a few words for help.
+        open: creates it.
+        absence: returns why an index lacks it, as a sentence with the remedy; empty if the index has it.
+        fuses: whether it fuses lists and so accepts a fusion.
         is_reference: whether it is there to compare others with, and too slow to be served unless asked for.
     """
 
     summary: str
     open: Callable[[Opening], Retriever]
-    absence: Callable[[IndexParts], str]
+    absence: Callable[[IndexResources], str]
     fuses: bool = False
     is_reference: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RerankerEntry:
-    """A kind of reranker as it is offered.
+    """An entry of `RERANKERS`.
 
     Attributes:
-        summary: what it is, in a few words.
-        load: loads a model by its folder or hub name, with the arithmetic and the backend of `dpr.models.backends`.
+        summary: a few words for help.
+        load: loads a model by its folder or hub name, with a precision and a backend of `dpr.models.backends`.
     """
 
     summary: str
@@ -90,19 +90,19 @@ def _open_hybrid(opening: Opening) -> Retriever:
     return HybridRetriever(sources, opening.resources.passages.id, opening.fusion)
 
 
-def _no_vectors(name: str, resources: IndexParts) -> str:
+def _no_vectors(name: str, resources: IndexResources) -> str:
     if resources.manifest.encoder is not None:
         return ""
     return f"this index has no vectors for the retriever {name!r}; build it with them"
 
 
-def _no_weights(name: str, resources: IndexParts) -> str:
+def _no_weights(name: str, resources: IndexResources) -> str:
     if name in resources.sparse_indexes:
         return ""
     return f"this index has no posting weights for the retriever {name!r}; rebuild it with dpr-index build"
 
 
-def _not_one_segment(resources: IndexParts) -> str:
+def _not_one_segment(resources: IndexResources) -> str:
     if "rank-bm25" in resources.sparse_indexes:
         return ""
     return "the retriever 'rank-bm25' searches one segment without deletions; run dpr-index compact"
@@ -131,13 +131,13 @@ RETRIEVERS: dict[str, RetrieverEntry] = {
 RERANKERS: dict[str, RerankerEntry] = {
     "cross-encoder": RerankerEntry("a sequence classifier of one logit", _load_cross_encoder),
 }
-"""Each kind of reranker by its name."""
+"""Each reranker type by its name."""
 
 DEFAULT_RETRIEVER = "hybrid"
 DEFAULT_RERANKER = "cross-encoder"
 DEFAULT_RERANK_DEPTH = 20
 MAX_RERANK_DEPTH = 100
-"""As deep as ``hybrid`` goes."""
+"""The depth of ``hybrid``."""
 
 
 def plain_name(name: str) -> str:
@@ -151,17 +151,17 @@ def reranked_name(name: str) -> str:
 
 
 def fuses(name: str) -> bool:
-    """Tell whether a retriever fuses lists; an unknown one does not."""
+    """Return whether a retriever fuses lists; an unknown one does not."""
     entry = RETRIEVERS.get(plain_name(name))
     return entry is not None and entry.fuses
 
 
-def described(entries: Mapping[str, RetrieverEntry | RerankerEntry]) -> str:
-    """Return entries as help shows them: ``dense (nearest vectors), … or hybrid (dense and bm25 fused)``."""
+def describe(entries: Mapping[str, RetrieverEntry | RerankerEntry]) -> str:
+    """Return the entries in a phrase for help: ``dense (nearest vectors), … or hybrid (dense and bm25 fused)``."""
     return choices(f"{name} ({entry.summary})" for name, entry in entries.items())
 
 
 def choices(names: Iterable[str]) -> str:
-    """Return names as a sentence lists them: ``dense, bm25 or hybrid``."""
-    *others, last = names
-    return f"{', '.join(others)} or {last}" if others else last
+    """Return names in a phrase: ``dense, bm25 or hybrid``."""
+    *head, last = names
+    return f"{', '.join(head)} or {last}" if head else last

@@ -1,4 +1,4 @@
-"""A second look at the first hits: a reranker reads each with its question, and orders them anew."""
+"""Reranking: a reranker scores each of the first hits with its question."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from dpr.types import Explanation, FirstStage, Hit, Passage
 
 @dataclass(frozen=True, slots=True)
 class RerankOptions:
-    """What reranks the hits of an index.
+    """The reranker of an index's hits.
 
     Attributes:
-        model: the folder or hub name of a cross-encoder, or ``KIND:MODEL`` with a kind of
+        model: the folder or hub name of a cross-encoder, or ``TYPE:MODEL`` with a reranker type of
             `dpr.search.registry.RERANKERS`.
-        depth: how many hits are rescored, from the first.
-        precision: its arithmetic: ``auto`` or a name of `dpr.models.backends.PRECISIONS`.
-        backend: what runs it, a name of `dpr.models.backends.BACKENDS`.
+        depth: the number of hits to rescore, from the first.
+        precision: ``auto`` or a name of `dpr.models.backends.PRECISIONS`.
+        backend: a name of `dpr.models.backends.BACKENDS`.
 
     Raises:
-        ConfigError: the model has no name or an unknown kind, or the depth is out of its range.
+        ConfigError: the model has no name or an unknown type, or the depth is out of range.
     """
 
     model: str
@@ -40,21 +40,21 @@ class RerankOptions:
     def __post_init__(self) -> None:
         if not 1 <= self.depth <= MAX_RERANK_DEPTH:
             raise ConfigError(f"the rerank depth is {self.depth}; choose 1 to {MAX_RERANK_DEPTH}")
-        if not self.kind_and_name[1].strip():
+        if not self.type_and_name[1].strip():
             raise ConfigError("the reranker has no name; give its folder or hub name, or leave it out")
 
     @property
-    def kind_and_name(self) -> tuple[str, str]:
-        """The kind of reranker, and the model's name without it."""
-        kind, colon, name = self.model.partition(":")
-        if colon and kind in RERANKERS:
-            return kind, name
+    def type_and_name(self) -> tuple[str, str]:
+        """The reranker type, and the model's name without it."""
+        reranker_type, colon, name = self.model.partition(":")
+        if colon and reranker_type in RERANKERS:
+            return reranker_type, name
         if colon and not Path(self.model).exists():
-            raise ConfigError(f"unknown kind of reranker {kind!r}; choose from {', '.join(RERANKERS)}")
+            raise ConfigError(f"unknown reranker type {reranker_type!r}; choose from {', '.join(RERANKERS)}")
         return DEFAULT_RERANKER, self.model
 
     def computed_as(self, compute: ComputeOptions) -> RerankOptions:
-        """Return the same with another arithmetic and backend where these options leave them open."""
+        """Return the options with this precision and backend in place of ``auto``."""
         return replace(
             self,
             precision=compute.precision if self.precision == "auto" else self.precision,
@@ -65,24 +65,24 @@ class RerankOptions:
         """Load the model.
 
         Raises:
-            ModelError: it cannot be loaded, or is no reranker of this kind.
-            ConfigError: precision or backend is unknown, or not for this machine.
+            ModelError: it cannot be loaded, or is not a reranker of this type.
+            ConfigError: this machine lacks the precision or the backend.
         """
-        kind, name = self.kind_and_name
-        return RERANKERS[kind].load(name, self.precision, self.backend)
+        reranker_type, name = self.type_and_name
+        return RERANKERS[reranker_type].load(name, self.precision, self.backend)
 
     def as_json(self) -> dict[str, object]:
         """Return the options as JSON values, for a report."""
-        kind, name = self.kind_and_name
-        return {**asdict(self), "kind": kind, "model": name}
+        reranker_type, name = self.type_and_name
+        return {**asdict(self), "kind": reranker_type, "model": name}
 
 
 class Reranked(Retriever):
-    """A retriever whose first ``depth`` hits a reranker scores and orders anew, equal scores by passage id.
+    """A retriever whose first ``depth`` hits are reordered by a reranker's score, equal scores by passage id.
 
-    Hits beyond the depth keep their order behind them. Their scores are as far below the reranker's lowest as their
-    first-stage scores are below the best first-stage score. Of a long passage, the reranker reads the window that the
-    first stage matched, else the beginning.
+    Hits beyond the depth follow in their order. Their scores are as far below the reranker's lowest as their
+    first-stage scores are below the best first-stage score. The reranker reads the window of a long passage that the
+    first stage matched, else its beginning.
     """
 
     def __init__(
@@ -107,8 +107,8 @@ class Reranked(Retriever):
         """Return at most k hits for each question, best first, each with its rank and score in the first stage.
 
         Raises:
-            RequestError: k is below 1, or above what the first stage can serve.
-            ModelError: the reranker gives a score that is no finite number.
+            RequestError: k is below 1, or above the limit of the first stage.
+            ModelError: the reranker returns a score that is not finite.
         """
         refuse_bad_k(k)
         batch = self._retriever.search(questions, max(k, self.depth))
@@ -132,7 +132,7 @@ class Reranked(Retriever):
         scores = self._reranker.score(pair_questions, passages) if hits else np.empty(0, dtype=np.float32)  # (N,)
         if not np.isfinite(scores).all():
             raise ModelError(
-                f"the reranker {self._reranker.name} gives scores that are no finite numbers; use precision fp32, or "
+                f"the reranker {self._reranker.name} returns scores that are not finite; use precision fp32, or "
                 "another model"
             )
         remaining = iter(scores.tolist())
@@ -146,7 +146,7 @@ def _as_read(hit: Hit, passage: Passage) -> Passage:
 
 
 def _reordered(hits: Sequence[Hit], scores: Sequence[float]) -> list[Hit]:
-    """Return the hits with a score by it, then the others as they were."""
+    """Return the rescored hits by score, then the other hits in their order."""
     rescored = sorted(zip(scores, hits, strict=False), key=lambda pair: (-pair[0], pair[1].passage_id))
     ranked = [replace(hit, score=score, first_stage=FirstStage(hit.rank, hit.score, score)) for score, hit in rescored]
     unread = hits[len(scores) :]

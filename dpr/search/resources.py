@@ -1,4 +1,4 @@
-"""What the retrievers of a generation are made of: its files, mapped, and the models that belong to them."""
+"""The resources of a generation: its files, memory-mapped, and its models."""
 
 from __future__ import annotations
 
@@ -37,38 +37,43 @@ from dpr.types import (
 )
 
 EncoderLoader = Callable[[EncoderRecord], Encoder]
-"""Loads the encoder that an index has on record."""
+"""Loads the recorded encoder of an index."""
 
 
-class SegmentParts:
-    """The parts of one segment of a generation; those that take time are made when they are first called for.
+class SegmentResources:
+    """The resources of one segment; the slow ones are opened at their first use.
 
     Attributes:
-        record: what the manifest says of it.
-        files: where its files lie.
-        id_rank: the place of each of its rows' ids among the sorted ids of the generation, (P,) int32; -1: deleted.
+        record: its entry in the manifest.
+        files: the paths of its files.
+        id_rank: the rank of each row's id among the sorted ids of the generation, (P,) int32; -1: deleted.
         counts: its vocabulary and term counts.
-        frequencies: in how many passages of the generation each of its terms comes, (T,).
+        frequencies: the document frequencies of its terms in the generation, (T,).
         weights: its posting weights, (postings,), by retriever name.
         vectors: the vectors of its passages and windows, (V, D).
-        windows: what each vector is of, (V, 3); None where each passage has one vector.
+        windows: the row, start and end of each vector's text, (V, 3); None if each passage has one vector.
         vector_index: the search for passages.
-        vector_index_with_deleted: the search over the vectors, which finds those of deleted passages too.
+        vector_index_with_deleted: the search over all vectors, also those of deleted passages.
     """
 
     def __init__(
-        self, manifest: Manifest, record: SegmentRecord, files: SegmentFiles, own: GenerationFiles, id_rank: RankArray
+        self,
+        manifest: Manifest,
+        record: SegmentRecord,
+        files: SegmentFiles,
+        generation_files: GenerationFiles,
+        id_rank: RankArray,
     ) -> None:
-        """Open the files of a segment, and what the generation's ``own`` files say of it."""
+        """Open the files of a segment, and its files in the generation."""
         self.record = record
         self.files = files
         self.id_rank = id_rank
         self.counts = Lazy(partial(TermCounts.open, files.counts))
         self.frequencies: Lazy[IntArray] = Lazy(
-            partial(open_array, own.frequencies(record.id), np.int64, (record.terms,))
+            partial(open_array, generation_files.frequencies(record.id), np.int64, (record.terms,))
         )
         self.weights: Mapping[str, Lazy[FloatArray]] = {
-            name: Lazy(partial(open_array, own.weights(record.id, name), np.float32, (record.postings,)))
+            name: Lazy(partial(open_array, generation_files.weights(record.id, name), np.float32, (record.postings,)))
             for name in manifest.weights
         }
         self.vectors = Lazy(partial(self._open_vectors, files, manifest.encoder))
@@ -86,7 +91,7 @@ class SegmentParts:
             self.vector_index()
 
     def sparse(self, name: str) -> SparseSegment:
-        """Return what the sparse engine searches by the weights of a name."""
+        """Return the segment for the sparse engine, with the weights of a retriever."""
         return SparseSegment(self.counts(), self.weights[name](), self.frequencies(), self.id_rank)
 
     def _open_vectors(self, files: SegmentFiles, encoder: EncoderRecord | None) -> FloatArray:
@@ -115,16 +120,16 @@ class SegmentParts:
         dense = self.record.dense
         if dense is None:
             raise RequestError("the index has no vectors; rebuild it without --no-dense", "retriever")
-        return recorded_kind(dense).open(self.vectors(), files.dense, ranks)
+        return recorded_index_type(dense).open(self.vectors(), files.dense, ranks)
 
 
-class IndexParts:
-    """The parts of one generation; those that take time are made when they are first called for.
+class IndexResources:
+    """The resources of one generation; the slow ones are opened at their first use.
 
     Attributes:
         passages: the passages, by row.
-        id_rank: the place of each row's id among the sorted ids, (P,) int32, which orders equal scores; -1: deleted.
-        segments: the parts of each segment.
+        id_rank: the rank of each row's id among the sorted ids, (P,) int32, which orders equal scores; -1: deleted.
+        segments: the resources of each segment.
         encoder: the encoder of the questions.
         analyzer: the analyzer of the questions.
         vector_index: the search over the vectors of all segments.
@@ -140,19 +145,19 @@ class IndexParts:
         load: EncoderLoader | None = None,
         analyzer: Analyzer | None = None,
     ) -> None:
-        """Open files that were written as ``manifest`` says; for the other arguments see ``open_index``.
+        """Open the files that ``manifest`` describes; for the other arguments see ``open_index``.
 
-        ``load`` loads the encoder that the index names, where none is given.
+        ``load`` loads the recorded encoder if ``encoder`` is None.
 
         Raises:
-            IndexFormatError: a file is damaged, or the encoder or analyzer given is not the index's.
+            IndexFormatError: a file is damaged, or the encoder or the analyzer is not the index's.
         """
         self.manifest = manifest
         self.id_rank = open_array(files.id_rank, np.int32, (manifest.rows,))
         self.passages = PassageStore.open([segment.passages for segment in segments], self.id_rank)
         ends = np.cumsum([record.passages for record in manifest.segments])
         self.segments = tuple(
-            SegmentParts(manifest, record, segment, files, self.id_rank[end - record.passages : end])
+            SegmentResources(manifest, record, segment, files, self.id_rank[end - record.passages : end])
             for record, segment, end in zip(manifest.segments, segments, ends.tolist(), strict=True)
         )
         self.encoder = Lazy(partial(self._find_encoder, encoder, load or load_recorded))
@@ -184,15 +189,17 @@ class IndexParts:
         segment = self.segments[number]
         return segment.vectors_of(row - int(ends[number]) + segment.record.passages)
 
-    def _find_encoder(self, given: Encoder | None, load: EncoderLoader) -> Encoder:
+    def _find_encoder(self, loaded: Encoder | None, load: EncoderLoader) -> Encoder:
         recorded = self.manifest.encoder
         if recorded is None:
             raise RequestError("the index has no vectors; rebuild it without --no-dense", "retriever")
-        return checked_encoder(recorded, given or load(recorded))
+        return checked_encoder(recorded, loaded or load(recorded))
 
     def _open_vector_index(self) -> VectorIndex:
         indexes = [segment.vector_index() for segment in self.segments]
-        return indexes[0] if len(indexes) == 1 else SegmentedIndex(indexes, [part.id_rank for part in self.segments])
+        return (
+            indexes[0] if len(indexes) == 1 else SegmentedIndex(indexes, [segment.id_rank for segment in self.segments])
+        )
 
     def _open_sparse_index(self, name: str) -> SparseIndex:
         segments = [segment.sparse(name) for segment in self.segments]
@@ -232,11 +239,11 @@ def checked_analyzer(recorded: AnalyzerRecord, analyzer: Analyzer | None = None)
     return analyzer
 
 
-def recorded_kind(dense: DenseRecord) -> IndexType:
-    """Return the kind of vector index that is on record, with its parameters.
+def recorded_index_type(dense: DenseRecord) -> IndexType:
+    """Return the recorded index type with its parameters.
 
     Raises:
-        IndexFormatError: this program does not know it.
+        IndexFormatError: this program does not know the index type.
     """
     try:
         return index_type_of(dense.kind, dense.parameters)
@@ -248,19 +255,19 @@ def recorded_kind(dense: DenseRecord) -> IndexType:
 
 
 def load_recorded(recorded: EncoderRecord, name: str | None = None, compute: ComputeOptions = AUTO_COMPUTE) -> Encoder:
-    """Load an index's encoder by the name that it was recorded with, or by the one that it has now.
+    """Load an index's encoder by its recorded name, or by ``name``.
 
     Raises:
-        ModelError: it cannot be loaded.
-        IndexFormatError: its vectors have another length.
-        ConfigError: this machine has no such precision or backend.
+        ModelError: the encoder cannot be loaded.
+        IndexFormatError: its vectors have another dimension.
+        ConfigError: this machine lacks the precision or the backend.
     """
     from dpr.models.backends import check_compute
 
     check_compute(compute)
     try:
         return _load_encoder(name or recorded.name, recorded.options, compute)
-    except ConfigError as error:  # vectors of another length
+    except ConfigError as error:  # vectors of another dimension
         raise IndexFormatError(
             f"the index was made with the encoder {recorded.name} ({recorded.fingerprint}), and {name} cannot take its "
             f"place ({error}); use the former, or rebuild with dpr-index build"
@@ -268,7 +275,9 @@ def load_recorded(recorded: EncoderRecord, name: str | None = None, compute: Com
     except ModelError as error:
         if name is not None:
             raise
-        raise ModelError(f"{error} (the index was made with this encoder; --encoder says where it is now)") from error
+        raise ModelError(
+            f"{error} (the index was made with this encoder; set --encoder to its new location)"
+        ) from error
 
 
 def _load_encoder(name: str, options: EncoderOptions, compute: ComputeOptions) -> Encoder:

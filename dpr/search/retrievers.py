@@ -1,4 +1,4 @@
-"""The retrievers of an index: dense, sparse, and hybrid, which fuses the candidates of several into one list."""
+"""The retrievers of an index: dense, sparse, and hybrid, which fuses the candidates of several retrievers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dpr.measured import ReadsTokens, TokensRead
 from dpr.search.contract import Retriever
 from dpr.search.explain import column_of, explain_by_result, explain_fusion, rule_of
 from dpr.search.fusion import Fused, FusedList, Fusion, fuse
-from dpr.sparse.spellings import as_passages_spell
+from dpr.sparse.spellings import expand_spellings
 from dpr.types import (
     Analyzer,
     DoubleArray,
@@ -39,7 +39,7 @@ PassageId = Callable[[int], str]
 
 
 class DenseRetriever(Retriever):
-    """BERT_q's vector of a question, and the passages of highest inner product with it."""
+    """Search by inner product with the question encoder's vector."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class DenseRetriever(Retriever):
         return self._index.search(self._encoder.encode_questions(questions), k)
 
     def tokens_read(self, question: str) -> TokensRead | None:
-        """Return how many tokens of a question the encoder reads; None where it does not say."""
+        """Return how many tokens of a question the encoder reads; None if it does not say."""
         return self._encoder.tokens_read(question) if isinstance(self._encoder, ReadsTokens) else None
 
     def explain_entry(self, question: str, row: int, top: TopK) -> ListExplanation:
@@ -91,14 +91,14 @@ class DenseRetriever(Retriever):
 
 
 def no_questions(k: int) -> TopK:
-    """Return the result of asking nothing, (0, k)."""
+    """Return the result for no questions, (0, k)."""
     rows: IntArray = np.empty((0, k), dtype=np.int64)
     scores: FloatArray = np.empty((0, k), dtype=np.float32)
     return TopK(rows, scores)
 
 
 class SparseRetriever(Retriever):
-    """An analyzer's terms of a question, and the passages whose shared terms weigh most (BM25, TF-IDF)."""
+    """Search by the weights of the terms that a passage shares with the question (BM25, TF-IDF)."""
 
     def __init__(self, name: str, analyzer: Analyzer, index: SparseIndex, passage_id: PassageId) -> None:
         self.name = name
@@ -107,7 +107,7 @@ class SparseRetriever(Retriever):
         self._index = index
 
     def top_k(self, questions: Sequence[str], k: int) -> TopK:
-        """Return the rows and scores of the k best passages, (Q, k), and how much of each question the best covers."""
+        """Return the rows and scores of the k best passages, (Q, k), and each question's coverage by the best one."""
         terms = self._terms(questions)
         top = self._index.search(terms, k)
         return replace(top, coverage=self._index.coverage(terms, top.rows[:, 0]))
@@ -119,7 +119,7 @@ class SparseRetriever(Retriever):
             RequestError: k is below 1.
         """
         refuse_bad_k(k)
-        # Not by ``top_k``: a single list has no use for the coverage.
+        # not by top_k: a single list does not need the coverage
         return hits_of_list(self.name, self._index.search(self._terms(questions), k), self._passage_id)
 
     def explain_entry(self, question: str, row: int, top: TopK) -> ListExplanation:
@@ -131,15 +131,14 @@ class SparseRetriever(Retriever):
 
     def _terms(self, questions: Sequence[str]) -> list[list[str]]:
         words = list(self._analyzer.questions(questions))
-        return as_passages_spell(words, self._index, self._analyzer.halves)
+        return expand_spellings(words, self._index, self._analyzer.halves)
 
 
 class HybridRetriever(Retriever):
     """Fuses the candidates of retrievers over one index.
 
-    Each source gives ``depth`` candidates whatever k is asked for, so that a passage's fused score, and with it the
-    first hits, do not depend on how many of them are wanted. Each question of a batch has weights of its own, where the
-    fusion follows coverage.
+    Each source returns ``depth`` candidates for any k, so that fused scores, and with them the first hits, do not
+    depend on k. With a coverage power, each question of a batch has its own weights.
     """
 
     def __init__(
@@ -168,19 +167,22 @@ class HybridRetriever(Retriever):
         self._passage_id = passage_id
 
     def tokens_read(self, question: str) -> TokensRead | None:
-        """Return how many tokens of a question the source with an encoder reads; None where no source says it."""
+        """Return how many tokens of a question the source with an encoder reads; None if no source says so."""
         counts = (source.tokens_read(question) for source in self._sources.values())
         return next((tokens for tokens in counts if tokens is not None), None)
 
     def search(self, questions: Sequence[str], k: int) -> list[list[Hit]]:
-        """Return at most k hits for each question, best first, each with what every list said of it.
+        """Return at most k hits for each question, best first, each with its rank and score in every list.
 
         Raises:
             RequestError: k is below 1 or above the candidate depth.
         """
         refuse_bad_k(k)
         if k > self.depth:
-            raise RequestError(f"k is {k}: a hybrid of {self.depth} candidates a list gives at most {self.depth}", "k")
+            raise RequestError(
+                f"k is {k}: the retriever fuses {self.depth} candidates of each list; choose at most {self.depth}",
+                "k",
+            )
         lists = {name: source.top_k(questions, self.depth) for name, source in self._sources.items()}
         hits = hits_of_fusion(fuse(lists, k, self.fusion, self._passage_id), lists, self._passage_id)
         return with_windows(hits, lists.values())
@@ -216,7 +218,7 @@ def refuse_bad_k(k: int) -> None:
 
 
 def hits_of_list(name: str, top: TopK, passage_id: PassageId) -> list[list[Hit]]:
-    """Return the hits of one list; a list's score is all of its hits' score."""
+    """Return the hits of one list; the list's score is the hit's score."""
     hits = [
         [
             Hit(row, passage_id(row), rank, score, {name: ListScore(rank, score, score)})
@@ -229,7 +231,7 @@ def hits_of_list(name: str, top: TopK, passage_id: PassageId) -> list[list[Hit]]
 
 
 def with_windows(hits: Sequence[Sequence[Hit]], lists: Iterable[TopK]) -> list[list[Hit]]:
-    """Return the hits of each question, each with the window that a list matched in it."""
+    """Return the hits of each question with the windows that the lists matched."""
     matched: list[dict[int, PassageWindow]] = [{} for _ in hits]
     for top in lists:
         if top.windows is None:
@@ -243,38 +245,40 @@ def with_windows(hits: Sequence[Sequence[Hit]], lists: Iterable[TopK]) -> list[l
 
 
 def hits_of_fusion(fused: Fused, tops: Mapping[str, TopK], passage_id: PassageId) -> list[list[Hit]]:
-    """Return the fused hits, each with what every list said of it, and how much each list counted."""
-    lists = {name: _list_scores(part) for name, part in fused.lists.items()}
+    """Return the fused hits, each with its rank and score in every list and the question's weights."""
+    lists = {name: _list_scores(fused_list) for name, fused_list in fused.lists.items()}
     coverage = {name: top.coverage for name, top in tops.items() if top.coverage is not None}
-    found: list[list[Hit]] = []
+    hits: list[list[Hit]] = []
     for question, (rows, scores) in enumerate(zip(fused.rows.tolist(), fused.scores.tolist(), strict=True)):
         weighing = Weighing(_of_question(fused.weights, question), _of_question(coverage, question))
-        found.append(
+        hits.append(
             [
                 Hit(
                     row,
                     passage_id(row),
-                    place + 1,
+                    column + 1,
                     score,
-                    {name: lists[name][question][place] for name in lists},
+                    {name: lists[name][question][column] for name in lists},
                     weighing,
                 )
-                for place, (row, score) in enumerate(zip(rows, scores, strict=True))
+                for column, (row, score) in enumerate(zip(rows, scores, strict=True))
                 if row >= 0
             ]
         )
-    return found
+    return hits
 
 
 def _of_question(values: Mapping[str, DoubleArray], question: int) -> dict[str, float]:
     return {name: float(of_list[question]) for name, of_list in values.items()}
 
 
-def _list_scores(part: FusedList) -> list[list[ListScore]]:
+def _list_scores(fused_list: FusedList) -> list[list[ListScore]]:
     return [
         [
             ListScore(rank, score, contribution) if rank else ListScore(None, None, contribution)
             for rank, score, contribution in zip(*question, strict=True)
         ]
-        for question in zip(part.ranks.tolist(), part.scores.tolist(), part.contributions.tolist(), strict=True)
+        for question in zip(
+            fused_list.ranks.tolist(), fused_list.scores.tolist(), fused_list.contributions.tolist(), strict=True
+        )
     ]

@@ -9,7 +9,7 @@ from dpr.types import QuestionWords, SparseIndex
 Halves = Callable[[str], list[tuple[str, ...]]]
 
 
-def as_passages_spell(questions: Sequence[QuestionWords], index: SparseIndex, halves: Halves) -> list[list[str]]:
+def expand_spellings(questions: Sequence[QuestionWords], index: SparseIndex, halves: Halves) -> list[list[str]]:
     """Return each question's terms, with the terms of other spellings that the passages of an index have.
 
     Two neighbouring words are also searched as one, with the weight of both, if the joined word has at least the

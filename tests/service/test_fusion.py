@@ -116,7 +116,7 @@ def test_a_single_list_is_not_fused(client: TestClient) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (None, "there is no such file; dpr tune --output writes one"),
+        (None, "the file does not exist; write one with dpr tune --output"),
         ("{}", "not a file of dpr tune --output"),
         (
             json.dumps({**OF_FILE, "weights": {"bm25": 1, "tfidf": 1}}),

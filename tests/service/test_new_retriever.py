@@ -11,8 +11,8 @@ import pytest
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
-from dpr.benchmark.answers import evaluate
-from dpr.benchmark.retrieval import benchmark
+from dpr.benchmark.answers import AnswerOptions, evaluate
+from dpr.benchmark.retrieval import BenchmarkOptions, benchmark
 from dpr.cli import app
 from dpr.errors import ConfigError, RequestError
 from dpr.evaluation.trec import read_run
@@ -90,7 +90,7 @@ def test_a_depth_without_a_reranker_is_refused(root: Path) -> None:
 def test_the_benchmark_measures_them_and_tells_the_cost(root: Path, tmp_path: Path) -> None:
     examples = [Example(Question("q", QUESTION), (Passage("parking", ""),))]
     names = ["initials", "initials+rerank"]
-    report = benchmark(opened(root), examples, names, [1], tmp_path)
+    report = benchmark(opened(root), examples, BenchmarkOptions(names, [1]), tmp_path)
     assert [report.systems[name].metrics["recall@1"] for name in names] == [0.0, 1.0]
     assert report.reranker is not None
     batch_ms = [report.systems[name].cost.batch_ms_per_question for name in names]
@@ -124,7 +124,9 @@ def test_the_benchmark_command_measures_each_with_and_without(
 
 def test_answers_are_evaluated_with_reranked_passages(root: Path, tmp_path: Path) -> None:
     examples = [Example(Question("q", QUESTION, ("Paris",)), ())]
-    report, _ = evaluate(opened(root), FakeReader(), examples, [1], "squad-1.1", tmp_path, retriever="initials+rerank")
+    report, _ = evaluate(
+        opened(root), FakeReader(), examples, AnswerOptions([1], "squad-1.1", retriever="initials+rerank"), tmp_path
+    )
     assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8")) == report
     assert report["reranker"] == RerankOptions("longest:any", 5).as_json()
     assert json.loads((tmp_path / "answers-1.json").read_text(encoding="utf-8")) == {"q": PARKING.text[:11]}

@@ -138,7 +138,7 @@ def test_an_unknown_retriever_is_a_request_error(published: Path) -> None:
 
 
 def test_a_fusion_for_one_list_is_a_request_error(published: Path) -> None:
-    with pytest.raises(RequestError, match="'bm25' fuses nothing") as caught:
+    with pytest.raises(RequestError, match="'bm25' fuses no lists") as caught:
         opened(published).retriever("bm25", Fusion())
     assert caught.value.field == "fusion"
 
@@ -253,7 +253,7 @@ def test_an_encoder_of_shorter_vectors_is_refused_as_another_encoder(
 
 
 def test_an_encoder_that_moved_is_asked_for(published: Path) -> None:
-    with pytest.raises(ModelError, match="made with this encoder; --encoder says where it is now"):
+    with pytest.raises(ModelError, match="made with this encoder; set --encoder to its new location"):
         open_index(published).retriever("dense")
 
 

@@ -67,7 +67,7 @@ def test_another_file_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "fusion.json").write_bytes(content)
     with pytest.raises(DataError, match="not a file of dpr tune --output"):
         read_fusion(tmp_path / "fusion.json")
-    with pytest.raises(DataError, match="there is no such file; dpr tune --output writes one"):
+    with pytest.raises(DataError, match="the file does not exist; write one with dpr tune --output"):
         read_fusion(tmp_path / "absent.json")
 
 
@@ -189,7 +189,10 @@ def test_a_fusion_on_record_that_this_program_does_not_know_is_one_sentence(tmp_
     document = json.loads(path.read_text(encoding="utf-8"))
     document["fusion"]["method"] = "magic"
     path.write_text(json.dumps(signed(document)), encoding="utf-8")
-    with pytest.raises(IndexFormatError, match=r"cannot use \(unknown fusion method 'magic'.*\); rebuild with"):
+    with pytest.raises(
+        IndexFormatError,
+        match=r"cannot use the recorded fusion of the index \(unknown fusion method 'magic'.*\); rebuild with",
+    ):
         opened(root)
 
 

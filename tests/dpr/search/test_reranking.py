@@ -125,7 +125,7 @@ def test_of_a_long_passage_the_matched_window_is_read() -> None:
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_a_score_that_is_no_number_is_refused(bad: float) -> None:
-    with pytest.raises(ModelError, match="the reranker scored gives scores that are no finite numbers; use precision"):
+    with pytest.raises(ModelError, match="the reranker scored returns scores that are not finite; use precision"):
         reranked(Scored(d=bad)).search(["q"], 1)
 
 
@@ -146,7 +146,7 @@ def test_names() -> None:
         ("x", 101, "the rerank depth is 101; choose 1 to 100"),
         (" ", 20, "the reranker has no name; give its folder or hub name"),
         ("cross-encoder:", 20, "the reranker has no name"),
-        ("colbert:x/y", 20, "unknown kind of reranker 'colbert'; choose from cross-encoder"),
+        ("colbert:x/y", 20, "unknown reranker type 'colbert'; choose from cross-encoder"),
     ],
 )
 def test_wrong_options_are_refused(model: str, depth: int, sentence: str) -> None:
@@ -157,8 +157,8 @@ def test_wrong_options_are_refused(model: str, depth: int, sentence: str) -> Non
 def test_a_folder_may_have_a_colon_in_its_name(tmp_path: Path) -> None:
     (tmp_path / "a:b").mkdir()
     options = RerankOptions(str(tmp_path / "a:b"))
-    assert options.kind_and_name == ("cross-encoder", str(tmp_path / "a:b"))
-    assert RerankOptions("cross-encoder:x").kind_and_name == ("cross-encoder", "x")
+    assert options.type_and_name == ("cross-encoder", str(tmp_path / "a:b"))
+    assert RerankOptions("cross-encoder:x").type_and_name == ("cross-encoder", "x")
 
 
 @pytest.fixture(scope="module")
@@ -197,12 +197,12 @@ def test_a_fusion_reaches_the_retriever_that_is_reranked(
         hit.passage_id: hit.score for hit in index.retriever("hybrid", fusion).search(["capital of France"], 6)[0]
     }
     assert all(hit.first_stage and hit.first_stage.score == scores[hit.passage_id] for hit in hits)
-    with pytest.raises(RequestError, match="'bm25' fuses nothing"):
+    with pytest.raises(RequestError, match="'bm25' fuses no lists"):
         index.retriever("bm25+rerank", fusion)
 
 
 def test_an_index_without_a_reranker_says_so(published: Path) -> None:
-    with pytest.raises(RequestError, match="there is no reranker for the hits of 'hybrid'; name one with") as caught:
+    with pytest.raises(RequestError, match="there is no reranker for the hits of 'hybrid'; set one with") as caught:
         opened(published).retriever("hybrid+rerank")
     assert caught.value.field == "rerank"
 

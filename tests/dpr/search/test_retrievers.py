@@ -266,7 +266,7 @@ def test_the_hits_of_a_single_list_have_no_weighing() -> None:
 
 
 def test_hybrid_refuses_more_hits_than_candidates() -> None:
-    with pytest.raises(RequestError, match="k is 5: a hybrid of 4 candidates") as caught:
+    with pytest.raises(RequestError, match="k is 5: the retriever fuses 4 candidates") as caught:
         hybrid().search(["cat"], 5)
     assert caught.value.field == "k"
 
