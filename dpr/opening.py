@@ -42,7 +42,7 @@ def open_qa(
     verify: VerifyLevel = "quick",
     lock: AbstractContextManager[object] | None = None,
 ) -> QA:
-    """Open an index for questions, at once: models are loaded when a question first needs them.
+    """Open an index for questions, at once: models are loaded at their first use.
 
     Args:
         index: the folder of the index.
@@ -51,7 +51,7 @@ def open_qa(
         generator: a chat model that writes the answers; if it fails, the reader answers.
         retrieval: the default retriever, fusion and reranking.
         compute: precision and backend of encoder, reranker and reader.
-        verify: how far the files of the index are checked: ``sizes`` compares their sizes, ``quick`` also reads those
+        verify: how thoroughly the files of the index are checked: ``sizes`` compares their sizes, ``quick`` also reads those
             of up to 64 MiB, ``full`` reads all.
         lock: held while a model computes; pipelines that share models share it.
 

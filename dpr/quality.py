@@ -1,4 +1,4 @@
-"""How good a pipeline is on questions with known answers, from Python; the commands write whole reports of the same."""
+"""Evaluation of a pipeline from Python: retrieval and answers on labelled questions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from dpr.benchmark.answers import judge_at_depth, read_at_depths
 from dpr.benchmark.gold import judge_questions
 from dpr.benchmark.reader import check_rule, choose_rule
-from dpr.benchmark.retrieved_questions import Asked, retrieve
+from dpr.benchmark.retrieved_questions import RetrievedQuestions, RetrieverChoice, retrieve
 from dpr.data.passages import read_examples
 from dpr.errors import DataError, RequestError
 from dpr.evaluation import metrics
@@ -24,12 +24,12 @@ MIN_DEPTH = 10
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """How well a pipeline retrieves and answers.
+    """The quality of a pipeline's retrieval and answers.
 
     Attributes:
-        questions: how many were asked.
+        questions: the number of questions.
         retrieval: ``recall@k`` for each k, ``mrr@10`` and ``ndcg@10``, as shares, over the questions with labelled
-            passages; empty where there are none.
+            passages; empty if there are none.
         answers: for each k the shares of `dpr evaluate`, such as ``exact_match`` and ``f1``, over the questions with
             gold answers and the unanswerable ones; empty without a reader or without such questions.
     """
@@ -52,15 +52,15 @@ def evaluate(
     rule: str | None = None,
     progress: Progress = no_progress,
 ) -> Evaluation:
-    """Ask questions with known answers, and measure what is retrieved and what is answered.
+    """Measure retrieval and answers on labelled questions.
 
     Args:
-        qa: the pipeline; it retrieves as it was opened to.
+        qa: the pipeline, with its default retrieval.
         data: ``kind:PATH`` of questions, or examples.
         ks: how many passages are retrieved and read.
-        rule: the official rule that answers are judged by: ``squad-1.1``, ``squad-2.0`` or ``korquad-1.0``; None: that
-            of the data.
-        progress: told of every batch of questions.
+        rule: the official rule that judges the answers: ``squad-1.1``, ``squad-2.0`` or ``korquad-1.0``; None: the
+            rule of the data set.
+        progress: called after every batch of questions.
 
     Raises:
         DataError: the source cannot be read, there are no questions, or none of their passages is in the index.
@@ -74,43 +74,43 @@ def evaluate(
     source = str(data) if isinstance(data, str | Path) else ""
     examples = list(read_examples(source)) if isinstance(data, str | Path) else list(data)
     if not examples:
-        raise DataError("there are no questions to ask; give at least one example")
+        raise DataError("there are no questions; give at least one example")
     rule = rule or choose_rule(examples, is_korean=source.startswith(("korquad:", "klue:")))
     depths = sorted(set(ks))
     options, excluded = qa.retrieval, max(len(example.excluded_ids) for example in examples)
     depth = max(*depths, MIN_DEPTH) + excluded
-    asked = retrieve(qa.index, examples, options.name, depth, options.fusion, progress)
+    retrieved = retrieve(qa.index, examples, RetrieverChoice(options.name, depth, options.fusion), progress)
     return Evaluation(
-        len(examples), _judge_retrieval(qa, asked, depths), _judge_answers(qa, asked, depths, rule, progress)
+        len(examples), _judge_retrieval(qa, retrieved, depths), _judge_answers(qa, retrieved, depths, rule, progress)
     )
 
 
-def _judge_retrieval(qa: QA, asked: Asked, depths: Sequence[int]) -> dict[str, float]:
-    if not any(example.positives or example.absent_positives for example in asked.examples):
+def _judge_retrieval(qa: QA, retrieved: RetrievedQuestions, depths: Sequence[int]) -> dict[str, float]:
+    if not any(example.positives or example.absent_positives for example in retrieved.examples):
         return {}
-    judged_questions = judge_questions(qa.index.passages, asked.examples)
+    judged_questions = judge_questions(qa.index.passages, retrieved.examples)
     run = {
         example.question.id: [
             passage.id
             for passage in item.passages
             if passage.id not in judged_questions.excluded.get(example.question.id, frozenset())
         ]
-        for example, item in zip(asked.examples, asked.candidates, strict=True)
+        for example, item in zip(retrieved.examples, retrieved.candidates, strict=True)
         if example.question.id in judged_questions.qrels
     }
     return metrics.evaluate(run, judged_questions.qrels, [*(f"recall@{k}" for k in depths), *RANKED_METRICS])
 
 
 def _judge_answers(
-    qa: QA, asked: Asked, depths: Sequence[int], rule: str, progress: Progress
+    qa: QA, retrieved: RetrievedQuestions, depths: Sequence[int], rule: str, progress: Progress
 ) -> dict[int, dict[str, float]]:
     labelled_rows = [
         (example, item)
-        for example, item in zip(asked.examples, asked.candidates, strict=True)
+        for example, item in zip(retrieved.examples, retrieved.candidates, strict=True)
         if example.question.answers or example.is_impossible
     ]
     if not labelled_rows or not qa.has_reader:
         return {}
-    asked = Asked([example for example, _ in labelled_rows], [item for _, item in labelled_rows])
-    readings = read_at_depths(qa.answering_reader(), asked, depths, progress)
-    return {k: judge_at_depth(asked, k, readings[k], rule, np.empty(0)).metrics() for k in depths}
+    retrieved = RetrievedQuestions([example for example, _ in labelled_rows], [item for _, item in labelled_rows])
+    readings = read_at_depths(qa.answering_reader(), retrieved, depths, progress)
+    return {k: judge_at_depth(retrieved, k, readings[k], rule, np.empty(0)).metrics() for k in depths}

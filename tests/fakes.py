@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from dpr.errors import RequestError
+from dpr.search.contract import Retriever
+from dpr.search.fusion import Fusion
+from dpr.search.reranking import RerankOptions
 from dpr.types import FloatArray, Passage, Progress, QuestionWords, no_progress
 
 
@@ -53,3 +57,39 @@ class WordAnalyzer:
 
     def halves(self, word: str) -> list[tuple[str, ...]]:
         return []
+
+
+class FakePool:
+    """Passages by row and by id, without an index."""
+
+    def __init__(self, passages: Sequence[Passage]) -> None:
+        self._passages = passages
+
+    def __len__(self) -> int:
+        return len(self._passages)
+
+    def __iter__(self) -> Iterator[Passage]:
+        return iter(self._passages)
+
+    def __getitem__(self, row: int) -> Passage:
+        return self._passages[row]
+
+    def row_of(self, passage_id: str) -> int | None:
+        return next((row for row, passage in enumerate(self._passages) if passage.id == passage_id), None)
+
+
+class FakeIndex:
+    """Some passages and the retrievers over them, as an open index offers them."""
+
+    generation = "000003"
+    fusion = Fusion()
+    rerank: RerankOptions | None = None
+
+    def __init__(self, passages: Sequence[Passage], retrievers: Mapping[str, Retriever]) -> None:
+        self.passages = FakePool(passages)
+        self.retrievers = retrievers
+
+    def retriever(self, name: str, fusion: Fusion | None = None) -> Retriever:
+        if name not in self.retrievers:
+            raise RequestError(f"unknown retriever {name!r}; choose from {', '.join(self.retrievers)}", "retriever")
+        return self.retrievers[name]

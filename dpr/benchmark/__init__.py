@@ -1,1 +1,1 @@
-"""How good is it: retrieval, a reader, whole answers, an encoder, measured on questions and written as reports."""
+"""Benchmarks of retrieval, readers, answers and encoders, written as reports."""

@@ -1,7 +1,7 @@
-"""End to end: retrieve k passages, read them, and judge the answer, for several k.
+"""Benchmark of answers, end to end: retrieve k passages, read them, and judge the answer, for several k.
 
-The output folder gets ``report.json``, ``risk-coverage.png`` and the answers at each k, ``answers-K.json``, in the form
-that the official scripts of SQuAD and KorQuAD read.
+The output folder gets ``report.json``, ``risk-coverage.png`` and the answers at each k, ``answers-K.json``, in the
+format of the official scripts of SQuAD and KorQuAD.
 """
 
 from __future__ import annotations
@@ -18,14 +18,20 @@ from dpr.benchmark.charts import draw_risk_coverage, require_charts
 from dpr.benchmark.reader import ReaderScores, check_rule, score_readings
 from dpr.benchmark.reader_report import write_answers
 from dpr.benchmark.report import machine
-from dpr.benchmark.retrieved_questions import BATCH_QUESTIONS, Asked, ReadableIndex, article_groups, retrieve
+from dpr.benchmark.retrieved_questions import (
+    BATCH_QUESTIONS,
+    RetrievedQuestions,
+    RetrieverChoice,
+    article_groups,
+    retrieve,
+)
 from dpr.durable import write_atomically
 from dpr.errors import RequestError
 from dpr.evaluation.answers import has_answer, has_korean_answer
 from dpr.evaluation.compare import Difference, Interval, compare, mean_interval
 from dpr.evaluation.metrics import Values
 from dpr.reader.extractive.reader import ExtractiveReader, first_passages, verdict
-from dpr.search.contract import Retriever
+from dpr.search.contract import Retriever, SearchableIndex
 from dpr.search.fusion import Fusion
 from dpr.search.registry import DEFAULT_RETRIEVER, RERANKED
 from dpr.types import Candidates, Example, Progress, Reader, Reading, no_progress
@@ -36,7 +42,7 @@ SINGLE_QUESTIONS = 50
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AtDepth:
-    """What was achieved with k passages for each question.
+    """The results with k passages for each question.
 
     ``answer_recall`` is the share of questions with an answer in their passages, by the Korean-safe rule, and
     ``dpr_answer_recall`` by DPR's own; a question is answerable when the former holds. ``gain`` is what retrieval score
@@ -64,31 +70,46 @@ class AtDepth:
     def as_json(self) -> dict[str, object]:
         """Return the numbers as JSON values, shares from 0 to 1."""
         metrics = {name: {"value": value} | self._interval(name) for name, value in self.metrics().items()}
-        found: dict[str, object] = {"metrics": metrics, "cost": self.cost()}
+        report: dict[str, object] = {"metrics": metrics, "cost": self.cost()}
         if self.gain is not None:
             low, high = self.gain.interval.low, self.gain.interval.high
             gain = {"value": self.gain.mean, "low": low, "high": high, "p_value": self.gain.p_value}
-            found["f1_over_reader_score_alone"] = gain
-        return found
+            report["f1_over_reader_score_alone"] = gain
+        return report
 
     def _interval(self, name: str) -> dict[str, float]:
         interval = self.intervals.get(name)
         return {} if interval is None else {"low": interval.low, "high": interval.high}
 
 
+@dataclass(frozen=True, slots=True)
+class AnswerOptions:
+    """How answers are retrieved and judged, and what the report says of the questions.
+
+    Attributes:
+        ks: the numbers of passages to read.
+        rule: the official rule that judges the answers, see ``ANSWER_RULES``.
+        retriever: the name of the index's retriever, with ``+rerank`` for reranked hits.
+        fusion: how ``hybrid`` fuses; None: the index's default.
+        source: where the questions come from, for the report.
+        command: the command line, for the report.
+    """
+
+    ks: Sequence[int]
+    rule: str
+    retriever: str = DEFAULT_RETRIEVER
+    fusion: Fusion | None = None
+    source: str = ""
+    command: str = ""
+
+
 def evaluate(
-    index: ReadableIndex,
+    index: SearchableIndex,
     reader: Reader,
     examples: Sequence[Example],
-    ks: Sequence[int],
-    rule: str,
+    options: AnswerOptions,
     output: Path,
-    retriever: str = DEFAULT_RETRIEVER,
-    fusion: Fusion | None = None,
     progress: Progress = no_progress,
-    *,
-    source: str = "",
-    command: str = "",
 ) -> tuple[dict[str, object], dict[int, AtDepth]]:
     """Answer questions with the first k passages, for each k, and write how well and how fast.
 
@@ -97,16 +118,11 @@ def evaluate(
 
     Args:
         index: the open index.
-        reader: what reads the passages.
+        reader: the reader of the passages.
         examples: questions with gold answers, if they have any.
-        ks: the numbers of passages.
-        rule: the official rule that answers are judged by, see ``ANSWER_RULES``.
-        output: the folder to write into, made where it is absent.
-        retriever: the name of the index's retriever, with ``+rerank`` where its hits are to be reranked.
-        fusion: how ``hybrid`` fuses; None for the index's own.
-        progress: told of every batch of questions.
-        source: where the questions come from, for the report.
-        command: the command line, for the report.
+        options: the depths, the answer rule, the retriever and the facts for the report.
+        output: the folder to write into, created if it does not exist.
+        progress: called after every batch of questions.
 
     Raises:
         ConfigError: the rule is unknown.
@@ -115,80 +131,92 @@ def evaluate(
         MissingDependencyError: matplotlib is not installed.
     """
     require_charts()
-    check_rule(rule)
-    if not ks or min(ks) < 1:
-        raise RequestError(f"answers are asked at k = {list(ks)}: give at least one k, each from 1", field="k")
-    depths, opened = sorted(set(ks)), index.retriever(retriever, fusion)
-    asked = retrieve(index, examples, retriever, depths[-1], fusion, progress)
-    readings = read_at_depths(reader, asked, depths, progress)
+    check_rule(options.rule)
+    if not options.ks or min(options.ks) < 1:
+        raise RequestError(f"answers are requested at k = {list(options.ks)}: choose at least one k, each from 1", "k")
+    depths, retriever = sorted(set(options.ks)), index.retriever(options.retriever, options.fusion)
+    choice = RetrieverChoice(options.retriever, depths[-1], options.fusion)
+    retrieved = retrieve(index, examples, choice, progress)
+    readings = read_at_depths(reader, retrieved, depths, progress)
     sample = _sample(examples)
     results = {
-        k: judge_at_depth(asked, k, readings[k], rule, _single_ms(index, opened, reader, sample, k)) for k in depths
+        k: judge_at_depth(retrieved, k, readings[k], options.rule, _single_ms(index, retriever, reader, sample, k))
+        for k in depths
     }
-    named = {f"{retriever} k={k}": result for k, result in results.items()}
-    report = {
-        **_facts(reader, rule, source, len(examples), index.generation, command),
-        "reranker": index.rerank.as_json() if index.rerank and retriever.endswith(RERANKED) else None,
-        "systems": {name: result.as_json() for name, result in named.items()},
+    systems = {f"{options.retriever} k={k}": result for k, result in results.items()}
+    report: dict[str, object] = {
+        "reader": reader.name,
+        "rule": options.rule,
+        "questions": {"source": options.source, "count": len(examples)},
+        "generation": index.generation,
+        "command": options.command,
+        "versions": library_versions(),
+        "machine": machine(),
+        "reranker": index.rerank.as_json() if index.rerank and options.retriever.endswith(RERANKED) else None,
+        "systems": {name: result.as_json() for name, result in systems.items()},
     }
-    _write(output, report, named)
-    for k, read in readings.items():
-        write_answers(output / f"answers-{k}.json", examples, read.readings, rule)
+    _write(output, report, systems)
+    for k, at_depth in readings.items():
+        write_answers(output / f"answers-{k}.json", examples, at_depth.readings, options.rule)
     return report, results
 
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """The readings of all questions at a depth; ``by_reader_alone`` are those without retrieval and relevance."""
+    """The readings of all questions at a depth; ``by_reader_alone`` ignore retrieval score and relevance head."""
 
     readings: list[Reading] = field(default_factory=list)
     by_reader_alone: list[Reading] = field(default_factory=list)
 
 
 def read_at_depths(
-    reader: Reader, asked: Asked, depths: Sequence[int], progress: Progress = no_progress
+    reader: Reader, retrieved: RetrievedQuestions, depths: Sequence[int], progress: Progress = no_progress
 ) -> dict[int, Readings]:
     """Return the readings at each depth; the extractive reader reads each passage once for all of them."""
-    found = {k: Readings() for k in depths}
-    for first in range(0, len(asked.candidates), BATCH_QUESTIONS):
-        batch = asked.candidates[first : first + BATCH_QUESTIONS]
+    at_depths = {k: Readings() for k in depths}
+    for first in range(0, len(retrieved.candidates), BATCH_QUESTIONS):
+        batch = retrieved.candidates[first : first + BATCH_QUESTIONS]
         if isinstance(reader, ExtractiveReader):
-            _read_once(reader, batch, found)
+            _read_once(reader, batch, at_depths)
         else:
-            for k, here in found.items():
-                here.readings.extend(reader.read([first_passages(item, k) for item in batch]))
-        progress("read", first + len(batch), len(asked.candidates))
-    return found
+            for k, at_depth in at_depths.items():
+                at_depth.readings.extend(reader.read([first_passages(item, k) for item in batch]))
+        progress("read", first + len(batch), len(retrieved.candidates))
+    return at_depths
 
 
-def _read_once(reader: ExtractiveReader, batch: Sequence[Candidates], found: Mapping[int, Readings]) -> None:
+def _read_once(reader: ExtractiveReader, batch: Sequence[Candidates], at_depths: Mapping[int, Readings]) -> None:
     alone = replace(reader.config, retrieval_weight=0.0, relevance_weight=0.0)
     for item, spans in zip(batch, reader.spans(batch), strict=True):
-        for k, here in found.items():
-            here.readings.append(verdict(first_passages(item, k), spans[:k], reader.config, 1))
-            here.by_reader_alone.append(verdict(first_passages(item, k), spans[:k], alone, 1))
+        for k, at_depth in at_depths.items():
+            at_depth.readings.append(verdict(first_passages(item, k), spans[:k], reader.config, 1))
+            at_depth.by_reader_alone.append(verdict(first_passages(item, k), spans[:k], alone, 1))
 
 
-def judge_at_depth(asked: Asked, k: int, read: Readings, rule: str, single_ms: Values) -> AtDepth:
-    """Score the answers at a depth; there, a question has no answer where none of its passages holds one."""
-    pairs = list(zip(asked.at(k), asked.examples, strict=True))
-    held, held_by_dpr = (
+def judge_at_depth(retrieved: RetrievedQuestions, k: int, at_depth: Readings, rule: str, single_ms: Values) -> AtDepth:
+    """Score the answers at a depth; a question without an answer in its passages counts as unanswerable."""
+    pairs = list(zip(retrieved.at(k), retrieved.examples, strict=True))
+    is_answerable, is_answerable_by_dpr = (
         np.array(
             [any(holds(example.question.answers, passage.text) for passage in item.passages) for item, example in pairs]
         )
         for holds in (has_korean_answer, has_answer)
     )
-    scores = score_readings(read.readings, asked.examples, rule, held)
-    groups = article_groups(asked.examples)
+    scores = score_readings(at_depth.readings, retrieved.examples, rule, is_answerable)
+    groups = article_groups(retrieved.examples)
     intervals = {"exact_match": mean_interval(scores.exact_match, groups), "f1": mean_interval(scores.f1, groups)}
     gain = None
-    if read.by_reader_alone:
-        gain = compare(score_readings(read.by_reader_alone, asked.examples, rule, held).f1, scores.f1, groups)
-    return AtDepth(scores, float(held.mean()), float(held_by_dpr.mean()), intervals, gain, single_ms)
+    if at_depth.by_reader_alone:
+        gain = compare(
+            score_readings(at_depth.by_reader_alone, retrieved.examples, rule, is_answerable).f1, scores.f1, groups
+        )
+    return AtDepth(scores, float(is_answerable.mean()), float(is_answerable_by_dpr.mean()), intervals, gain, single_ms)
 
 
-def _single_ms(index: ReadableIndex, retriever: Retriever, reader: Reader, questions: Sequence[str], k: int) -> Values:
-    """Return the milliseconds of questions that are retrieved and read one by one, as a service would."""
+def _single_ms(
+    index: SearchableIndex, retriever: Retriever, reader: Reader, questions: Sequence[str], k: int
+) -> Values:
+    """Return the milliseconds of questions that are retrieved and read one by one, like in a service."""
     took = []
     for question in questions:
         began = time.perf_counter()
@@ -211,15 +239,3 @@ def _write(output: Path, report: Mapping[str, object], results: Mapping[str, AtD
     questions = len(next(iter(results.values())).scores.f1)
     draw_risk_coverage(output / "risk-coverage.png", curves, f"{questions:,} questions")
     write_atomically(output / "report.json", json.dumps(report, ensure_ascii=False, indent=2) + "\n")
-
-
-def _facts(reader: Reader, rule: str, source: str, questions: int, generation: str, command: str) -> dict[str, object]:
-    return {
-        "reader": reader.name,
-        "rule": rule,
-        "questions": {"source": source, "count": questions},
-        "generation": generation,
-        "command": command,
-        "versions": library_versions(),
-        "machine": machine(),
-    }

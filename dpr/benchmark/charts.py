@@ -1,4 +1,4 @@
-"""The picture of a benchmark: recall against the number of passages that are looked at."""
+"""The charts of a benchmark: recall over the number of passages, risk over coverage."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STYLES = ("-", "--", "-.", ":")
 
 
 def require_charts() -> None:
-    """Raise MissingDependencyError unless matplotlib is installed; asked before long work, not after it."""
+    """Raise MissingDependencyError unless matplotlib is installed; call it before long work."""
     if find_spec("matplotlib") is None:
         raise MissingDependencyError.extra("matplotlib", "report")  # noqa: S610  not Django's
 
@@ -74,14 +74,14 @@ def draw_risk_coverage(path: Path, curves: Mapping[str, RiskCoverage], title: st
 
 
 def _figure(lines: Mapping[str, tuple[Sequence[float] | Values, Values]]) -> tuple[Any, Any]:
-    """Return a figure and its axes with a line for each name, in colours and strokes that can be told apart."""
+    """Return a figure and its axes with a line for each name, in distinguishable colours and strokes."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.add_subplot()
-    for number, (name, (places, values)) in enumerate(lines.items()):
+    for number, (name, (x_values, values)) in enumerate(lines.items()):
         colour, style = COLOURS[number % len(COLOURS)], STYLES[number % len(STYLES)]
-        axes.plot(places, values, style, color=colour, linewidth=2, label=name)
+        axes.plot(x_values, values, style, color=colour, linewidth=2, label=name)
     axes.grid(alpha=0.3)
     return figure, axes
 

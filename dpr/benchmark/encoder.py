@@ -1,6 +1,6 @@
-"""What an encoder sees and how it judges: a text's tokens, similarities, and the ranks of gold passages.
+"""Inspection of an encoder: a text's tokens, similarities, and the ranks of gold passages.
 
-The same few questions are asked of two encoders, before and after training, over the same passages.
+Two encoders, before and after training, can be compared on the same questions and passages.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MAX_QUESTIONS = 50
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A piece of a text; unknown is what the vocabulary has no piece for."""
+    """A token of a text; it is unknown if the vocabulary lacks it."""
 
     text: str
     id: int
@@ -51,8 +51,8 @@ class Sample:
         return self.pool[self.golds[number][0]]
 
     @classmethod
-    def of_texts(cls, texts: Sequence[str]) -> Sample:
-        """Take each text as a question, and as a passage, that is its own gold passage."""
+    def from_texts(cls, texts: Sequence[str]) -> Sample:
+        """Use each text as a question and as its own gold passage."""
         names = [str(number) for number in range(1, len(texts) + 1)]
         return cls(
             questions=tuple(Question(name, text) for name, text in zip(names, texts, strict=True)),
@@ -61,10 +61,10 @@ class Sample:
         )
 
     @classmethod
-    def of_examples(cls, examples: Iterable[Example], count: int, pool: int) -> Sample:
-        """Take the first ``pool`` passages that come with the examples, and questions spread evenly over them.
+    def from_examples(cls, examples: Iterable[Example], count: int, pool: int) -> Sample:
+        """Use the first ``pool`` passages of the examples, and questions spread evenly over them.
 
-        Of the questions with the same gold passage, the first one counts, so that each question has its own.
+        Only the first question of each gold passage is used.
 
         Raises:
             ConfigError: ``count`` or ``pool`` is out of range.
@@ -72,22 +72,25 @@ class Sample:
         """
         if not 1 <= count <= MAX_QUESTIONS or pool < count:
             raise ConfigError(
-                f"{count} questions and a pool of {pool} passages are asked for; take 1 to {MAX_QUESTIONS} questions "
+                f"{count} questions and a pool of {pool} passages are requested; choose 1 to {MAX_QUESTIONS} questions "
                 "and at least as many passages"
             )
-        asked, passages = _within_pool(examples, pool)
-        if not asked:
-            raise DataError("no question has a gold passage; name a source whose questions have")
+        candidates, passages = _within_pool(examples, pool)
+        if not candidates:
+            raise DataError("no question has a gold passage; choose a source of questions with gold passages")
         row_of = {passage_id: row for row, passage_id in enumerate(passages)}
-        chosen = [asked[place] for place in np.linspace(0, len(asked) - 1, min(count, len(asked))).round().astype(int)]
+        sample = [
+            candidates[number]
+            for number in np.linspace(0, len(candidates) - 1, min(count, len(candidates))).round().astype(int)
+        ]
         return cls(
-            questions=tuple(example.question for example in chosen),
+            questions=tuple(example.question for example in sample),
             pool=tuple(passages.values()),
             golds=tuple(
-                tuple(row_of[passage.id] for passage in example.positives if passage.id in row_of) for example in chosen
+                tuple(row_of[passage.id] for passage in example.positives if passage.id in row_of) for example in sample
             ),
             excluded=tuple(
-                tuple(row_of[name] for name in example.excluded_ids if name in row_of) for example in chosen
+                tuple(row_of[name] for name in example.excluded_ids if name in row_of) for example in sample
             ),
         )
 
@@ -109,7 +112,7 @@ def _within_pool(examples: Iterable[Example], size: int) -> tuple[list[Example],
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """How one encoder judges a sample: inner products and cosines (N, N) with the gold passages, and gold ranks."""
+    """One encoder's inner products and cosines (N, N) with the gold passages, and the gold ranks."""
 
     encoder: str
     products: FloatArray
@@ -119,7 +122,7 @@ class Judgement:
 
 
 def judge(encoder: Encoder, sample: Sample, progress: Progress = no_progress) -> Judgement:
-    """Encode a sample and return what an encoder thinks of it.
+    """Encode a sample and return its similarities and ranks.
 
     A rank counts from 1 over the whole pool, a tie against the gold passage.
     """
@@ -139,16 +142,16 @@ def judge(encoder: Encoder, sample: Sample, progress: Progress = no_progress) ->
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """A sample as one encoder judges it, or two: the one before training and the one after."""
+    """A sample with the judgement of one encoder, or of two: before and after training."""
 
     sample: Sample
     judgements: dict[str, Judgement]
 
     @property
     def measure(self) -> str:
-        """What the similarities are: that by which passages are searched, unless the encoders differ in it."""
-        kinds = {judgement.is_normalized for judgement in self.judgements.values()}
-        return "inner product" if kinds == {False} else "cosine"
+        """The measure of the similarities: inner product if no encoder normalizes, else cosine."""
+        normalizations = {judgement.is_normalized for judgement in self.judgements.values()}
+        return "inner product" if normalizations == {False} else "cosine"
 
     def similarities(self, when: str) -> FloatArray:
         """Return the matrix (N, N), question by gold passage, of ``before`` or ``after``."""
@@ -156,7 +159,7 @@ class Inspection:
         return judgement.products if self.measure == "inner product" else judgement.cosines
 
     def gain(self, number: int) -> int | None:
-        """Return by how many ranks a question's gold passage rose; None where there is nothing to compare with."""
+        """Return by how many ranks a question's gold passage rose; None with one encoder."""
         if "before" not in self.judgements:
             return None
         return self.judgements["before"].ranks[number] - self.judgements["after"].ranks[number]

@@ -1,4 +1,4 @@
-"""The picture of an encoder's judgement: how similar each question is to each passage, before and after training."""
+"""The heatmap of an inspection: the similarity of each question to each passage, before and after training."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ KOREAN_FONTS = (
     "UnDotum",
     "Baekmuk Gulim",
 )
-"""Fonts with Hangul and Latin letters, by what they are called on Linux, Windows and macOS."""
+"""Fonts with Hangul and Latin letters, by their names on Linux, Windows and macOS."""
 
 MAX_ANNOTATED = 16
-"""Up to so many questions, each cell shows its number."""
+"""Most questions for which each cell shows its number."""
 
 _LABEL_COLUMNS = 40
-"""Of a line of a label; twice as many where small letters stand beside many rows."""
+"""Columns of a line of a label; twice as many with small letters for many rows."""
 
 _LABEL_LINES = 4
 """A question of more lines is cut; ``inspection.json`` has it in full."""
@@ -66,7 +66,7 @@ def draw_similarities(path: Path, panels: Sequence[Panel], questions: Sequence[s
         path: the PNG file, replaced when the picture is whole.
         panels: one or two matrices of the same size.
         questions: the N questions.
-        measure: what the numbers are, such as ``cosine``.
+        measure: the name of the similarity, such as ``cosine``.
 
     Raises:
         MissingDependencyError: matplotlib is not installed.
@@ -100,7 +100,7 @@ def draw_similarities(path: Path, panels: Sequence[Panel], questions: Sequence[s
 
 
 def number_text(value: float, decimals: int) -> str:
-    """Return a rounded number, without the sign of a negative one that is rounded to nothing."""
+    """Return a rounded number; a negative one that rounds to zero has no sign."""
     return f"{round(float(value), decimals) + 0.0:.{decimals}f}"
 
 
@@ -135,7 +135,7 @@ def _columns(text: str) -> int:
 def in_lines(text: str, width: int, most_lines: int) -> str:
     """Return a text broken into lines of at most ``width`` (2 or more) columns; a wider word is broken, too.
 
-    What does not fit into ``most_lines`` is left out, and the last line ends with ``…``.
+    A text of more than ``most_lines`` lines is cut; the last line then ends with ``…``.
     """
     lines, words = [""], text.split()
     while words:
@@ -150,13 +150,13 @@ def in_lines(text: str, width: int, most_lines: int) -> str:
                 lines[-1], words[0] = (start + words[0][:length]).rstrip(), words[0][length:]
             lines.append("")
     if len(lines) > most_lines:
-        rest = " ".join(lines[most_lines - 1 :])
-        lines = [*lines[: most_lines - 1], shortened(rest, width)]
+        remaining = " ".join(lines[most_lines - 1 :])
+        lines = [*lines[: most_lines - 1], shortened(remaining, width)]
     return "\n".join(lines)
 
 
 def _row_labels(questions: Sequence[str], columns: int | None = None) -> list[str]:
-    """Return each question's number, with its text in lines of so many columns, if it is to be there."""
+    """Return each question's number, with its text in lines of this many columns, if ``columns`` is set."""
     numbers = [str(number) for number in range(1, len(questions) + 1)]
     if columns is None:
         return numbers

@@ -1,4 +1,4 @@
-"""How well a reader reads, and how well it knows when not to: questions whose passage is given."""
+"""Benchmark of a reader over gold passages: answers, "no answer" and calibration."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SURE = 0.9
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """How "no answer" was used, in shares: of those said, how many were right; of those due, how many were said."""
+    """Precision, recall and accuracy of "no answer", as shares."""
 
     questions: int
     precision: float
@@ -33,11 +33,11 @@ class NoAnswer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReaderScores:
-    """What a reader achieved on Q questions, by an official rule.
+    """A reader's scores on Q questions, by an official rule.
 
-    ``exact_match`` and ``f1`` are each question's, (Q,), from 0 to 1. ``no_answer`` is None where every question has an
-    answer. ``curve`` is the risk of its answers by the margin. ``probabilities`` are the `score_probabilities`, empty
-    for a reader without a probability.
+    ``exact_match`` and ``f1`` hold each question's score, (Q,), from 0 to 1. ``no_answer`` is None if every question
+    has an answer. ``curve`` is the risk of its answers by the margin. ``probabilities`` are the `score_probabilities`,
+    empty for a reader without a probability.
     """
 
     rule: str
@@ -70,7 +70,7 @@ def check_rule(rule: str) -> AnswerRule:
     """Return an answer rule by its name.
 
     Raises:
-        ConfigError: there is none of that name.
+        ConfigError: the name is unknown.
     """
     if rule not in ANSWER_RULES:
         raise ConfigError(f"unknown answer rule {rule!r}; choose {', '.join(ANSWER_RULES)}")
@@ -89,13 +89,13 @@ def evaluate_reader(reader: Reader, examples: Sequence[Example], rule: str) -> R
 
 
 def read_gold(reader: Reader, examples: Sequence[Example], progress: Progress = no_progress) -> list[Reading]:
-    """Return the reader's verdict on each question over its first positive passage.
+    """Return the reading of each question over its first positive passage.
 
     Raises:
         DataError: there are no questions.
     """
     if not examples:
-        raise DataError("there are no questions to read; name a data set with questions and answers")
+        raise DataError("there are no questions to read; choose a data set with questions and answers")
     readings: list[Reading] = []
     for first in range(0, len(examples), _QUESTIONS_AT_ONCE):
         chunk = examples[first : first + _QUESTIONS_AT_ONCE]
@@ -112,8 +112,8 @@ def score_readings(
 ) -> ReaderScores:
     """Score the readings of questions.
 
-    The SQuAD 2.0 rule takes the reader's word for "no answer"; the others score its best span whatever it says.
-    ``has_answer``, (Q,), tells which questions are answered by what was read; by default those that are not impossible.
+    The SQuAD 2.0 rule scores "no answer"; the other rules always score the best span. ``has_answer``, (Q,), marks the
+    questions with an answer in the passages; by default those that are not impossible.
     Probabilities are judged by whether the best answer is right, see `dpr.reader.extractive.probability`.
 
     Raises:
@@ -162,7 +162,7 @@ def score_probabilities(readings: Sequence[Reading], examples: Sequence[Example]
     """Return how well the probabilities are calibrated; empty for a reader that gives none.
 
     ``expected_calibration_error``; ``sure``, the share of questions whose probability is at least ``SURE``, and
-    ``wrong_when_sure``, the share of wrong answers among these (absent where there are none). Where there are questions
+    ``wrong_when_sure``, the share of wrong answers among these (absent if there are none). Where there are questions
     of both scripts, the same for each, as ``sure_hangul`` and ``sure_other``.
     """
     if all(reading.probability is None for reading in readings):

@@ -1,4 +1,4 @@
-"""What is written of a reader's evaluation: ``report.json``, the answers, and the curve of risk over coverage."""
+"""The report of a reader's evaluation: ``report.json``, the answers, and the curve of risk over coverage."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ def reader_report(
 ) -> dict[str, object]:
     """Return the scores of a reader over gold passages as JSON values, shares from 0 to 1.
 
-    ``folds`` says in how many parts of the articles threshold and probability were fitted on the other parts; 0: they
-    are the reader's own.
+    ``folds`` is the number of folds that threshold and probability were cross-fitted in; 0: they are the reader's own.
     """
     return {
         "systems": {SYSTEM: {"metrics": {name: {"value": value} for name, value in scores.metrics().items()}}},
@@ -46,7 +45,7 @@ def write_reader_report(
     examples: Sequence[Example],
     readings: Sequence[Reading],
 ) -> None:
-    """Write the report, the answers and the curve into a folder, made where it is absent.
+    """Write the report, the answers and the curve into a folder, created if it does not exist.
 
     Raises:
         MissingDependencyError: matplotlib is not installed.
@@ -58,7 +57,7 @@ def write_reader_report(
 
 
 def write_answers(path: Path, examples: Sequence[Example], readings: Sequence[Reading], rule: str) -> None:
-    """Write the answers that a rule judged by question id: the form that SQuAD's and KorQuAD's own scripts read."""
+    """Write the answers that a rule judged by question id: the format of SQuAD's and KorQuAD's official scripts."""
     official = check_rule(rule)
     answers = {
         example.question.id: prediction(reading, official) for example, reading in zip(examples, readings, strict=True)

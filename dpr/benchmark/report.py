@@ -1,4 +1,4 @@
-"""The report of a benchmark: what was measured, on what, with what, as JSON and as a table."""
+"""The report of a benchmark: metrics, cost, questions, versions and machine, as JSON and as a table."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dpr.versions import library_versions
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Time of a system's searches, in milliseconds: a question's share of a batch, and one question on its own."""
+    """Time of a system's searches, in milliseconds: for a question in a batch, and for a single question."""
 
     batch_questions: int
     batch_ms_per_question: float
@@ -26,7 +26,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """What one retriever achieved, by the metric's name, and what it cost."""
+    """The metrics of one retriever by name, and its cost."""
 
     metrics: Mapping[str, float]
     cost: Cost
@@ -49,12 +49,12 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class QuestionSet:
-    """The questions that were asked.
+    """The questions of a benchmark.
 
-    ``count`` questions were judged. The gold passages of ``gold_missing`` of them are not in the pool: no system
-    can find them, and they count as misses. ``left_out`` had no passage to find (unanswerable, or not labelled).
-    ``absent_passages`` judgements are of passages that are not in the pool. ``without_text`` judged questions have no
-    text in the data set and were not asked. ``own_passages`` questions are passages of the pool themselves.
+    ``count`` questions were judged. The gold passages of ``gold_missing`` of them are not in the pool; they count as
+    misses. ``left_out`` questions have no gold passage (unanswerable, or not labelled). ``absent_passages`` judgements
+    are of passages that are not in the pool. ``without_text`` judged questions have no text in the data set and are
+    left out. ``own_passages`` questions are passages of the pool themselves.
     """
 
     source: str
@@ -66,7 +66,7 @@ class QuestionSet:
     own_passages: int = 0
 
     def notes(self) -> list[str]:
-        """Return a sentence on each count that a reader of the metrics should know of."""
+        """Return a sentence for each count that matters to the metrics."""
         sentences = {
             f"{self.absent_passages:,} judged passages are not in the index; they count as not found": (
                 self.absent_passages
@@ -82,9 +82,9 @@ class QuestionSet:
 
 @dataclass(frozen=True, slots=True)
 class FusionUsed:
-    """How the hybrid system was fused, and what a list said of a passage that it did not hold.
+    """The fusion of the hybrid system, with its missing-document rule.
 
-    ``coverage_power`` is how strongly a question's weights followed the share of it that a list covers.
+    ``coverage_power`` sets how strongly a question's weights follow coverage.
     """
 
     method: str
@@ -96,9 +96,10 @@ class FusionUsed:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that a benchmark says, but for the runs themselves; ``depth`` hits were asked of each system.
+    """The result of a benchmark without the runs; ``depth`` hits of each system were measured.
 
-    ``reranker`` says what reranked the systems named ``…+rerank``, and the milliseconds that it added to a question.
+    ``reranker`` describes the reranker of the systems named ``…+rerank``, and the milliseconds that it added to a
+    question.
     """
 
     systems: Mapping[str, System]
@@ -110,7 +111,7 @@ class Report:
     reranker: Mapping[str, object] | None = None
 
     def as_json(self) -> dict[str, object]:
-        """Return the report as JSON values, with the versions and the machine at hand."""
+        """Return the report as JSON values, with the versions and this machine."""
         return {
             "systems": {name: system.as_json() for name, system in self.systems.items()},
             "pool": _fields(self.pool),
@@ -142,14 +143,14 @@ def _fields(record: Pool | QuestionSet | FusionUsed) -> dict[str, object]:
 
 
 def write_report(path: Path, report: Report) -> None:
-    """Write a report as JSON; a reader sees the old file or the whole new one."""
+    """Write a report as JSON, atomically."""
     text = json.dumps(report.as_json(), ensure_ascii=False, indent=2, allow_nan=False, default=dict)
     with replacing(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def machine() -> dict[str, object]:
-    """Return what the times were measured on."""
+    """Return a description of this machine."""
     return {
         "platform": platform.platform(),
         "processor": _processor(),

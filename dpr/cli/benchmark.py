@@ -30,7 +30,7 @@ from dpr.cli.questions import EncodingOption, SkipBadRowsOption
 from dpr.config import ComputeOptions
 from dpr.console import command_line, print_json, show_progress
 from dpr.data.intake import ReadRules
-from dpr.search.registry import RETRIEVERS, described, reranked_name
+from dpr.search.registry import RETRIEVERS, describe, reranked_name
 
 if TYPE_CHECKING:
     from dpr.benchmark.report import Report
@@ -41,7 +41,7 @@ def benchmark_command(
     questions: Annotated[str, typer.Option(metavar="SOURCE", help="kind:PATH of questions with gold passages.")],
     output: Annotated[Path, typer.Option(metavar="DIR", help="Folder of report.json, run files and recall.png.")],
     retrievers: Annotated[
-        str, typer.Option(metavar="NAMES", help=f"Retrievers to compare, with commas between: {described(RETRIEVERS)}.")
+        str, typer.Option(metavar="NAMES", help=f"Retrievers to compare, with commas between: {describe(RETRIEVERS)}.")
     ] = "bm25,tfidf,dense,hybrid",
     k: Annotated[str, typer.Option(metavar="NUMBERS", help="Depths of recall, with commas between.")] = "1,5,20,100",
     fusion: FusionOption = None,
@@ -57,7 +57,7 @@ def benchmark_command(
     as_json: JsonOption = False,
 ) -> None:
     """Compare sparse, dense and hybrid retrieval on the same questions."""
-    from dpr.benchmark.retrieval import benchmark
+    from dpr.benchmark.retrieval import BenchmarkOptions, benchmark
     from dpr.data.passages import read_examples
     from dpr.opening import open_qa
     from dpr.pipeline import RetrievalOptions
@@ -73,14 +73,16 @@ def benchmark_command(
         report = benchmark(
             open_qa(index, encoder=encoder, reader=None, retrieval=retrieval, compute=compute).index,
             examples,
-            _systems(retrievers, is_reranked=options is not None),
-            depths,
+            BenchmarkOptions(
+                _systems(retrievers, is_reranked=options is not None),
+                depths,
+                fusion=fused,
+                source=questions,
+                without_text=source.without_text,
+                command=command_line("dpr"),
+            ),
             output,
-            fused,
             progress,
-            source=questions,
-            without_text=source.without_text,
-            command=command_line("dpr"),
         )
     if as_json:
         print_json(report.as_json())

@@ -59,7 +59,7 @@ def evaluate_command(
     as_json: JsonOption = False,
 ) -> None:
     """Measure answers end to end: retrieve k passages, read them, compare with the gold answers."""
-    from dpr.benchmark.answers import evaluate
+    from dpr.benchmark.answers import AnswerOptions, evaluate
     from dpr.opening import open_qa
     from dpr.pipeline import RetrievalOptions
 
@@ -74,14 +74,16 @@ def evaluate_command(
             qa.index,
             qa.answering_reader(),
             examples,
-            depths,
-            rule or rule_of(questions, examples),
+            AnswerOptions(
+                depths,
+                rule or rule_of(questions, examples),
+                retriever=retrieval.name,
+                fusion=fused,
+                source=", ".join(questions),
+                command=command_line("dpr"),
+            ),
             output,
-            retrieval.name,
-            fused,
             progress,
-            source=", ".join(questions),
-            command=command_line("dpr"),
         )
     if as_json:
         print_json(report)

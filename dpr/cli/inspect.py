@@ -90,8 +90,8 @@ def _sample(texts: list[str], questions: str | None, count: int, pool: int, rule
     if not all(item.strip() for item in texts):
         raise ConfigError("a --text is empty; give it some letters")
     if questions is not None:
-        return Sample.of_examples(read_examples(questions, rules), count, pool)
-    return Sample.of_texts(texts) if len(texts) > 1 else None
+        return Sample.from_examples(read_examples(questions, rules), count, pool)
+    return Sample.from_texts(texts) if len(texts) > 1 else None
 
 
 def _look(

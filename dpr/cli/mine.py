@@ -38,7 +38,7 @@ def mine_command(
     """Find hard negatives for training: passages ranked high that do not answer their question."""
     from dpr.data.dpr_json import write_dpr_json
     from dpr.durable import write_atomically
-    from dpr.search.open import open_index
+    from dpr.opening import open_qa
     from dpr.train.mining import Mining, mine
 
     first, last = _ranks(ranks)
@@ -46,17 +46,17 @@ def mine_command(
     check_output_file(output)
     rules = ReadRules(encoding, skip_bad_rows)
     with show_progress() as progress:
-        opened = open_index(index, encoder)
+        searched_index = open_qa(index, encoder=encoder, reader=None).index
         examples = [example for source in questions for example in trainable_examples(source, rules)]
-        mined = mine(opened, examples, options, progress)
+        mined = mine(searched_index, examples, options, progress)
         write_dpr_json(output, mined)
     summary = mined.summary.as_json()
     made_by = {
         "command": command_line("dpr"),
         "options": asdict(options),
         "questions": questions,
-        "generation": opened.generation,
-        "encoder": asdict(opened.manifest.encoder) if opened.manifest.encoder else None,
+        "generation": searched_index.generation,
+        "encoder": asdict(searched_index.manifest.encoder) if searched_index.manifest.encoder else None,
         "summary": summary,
     }
     write_atomically(record_of(output), json.dumps(made_by, ensure_ascii=False, indent=2) + "\n")

@@ -13,7 +13,7 @@ from rich.table import Table
 from dpr.config import DEFAULT_BASE, DEFAULT_READER
 from dpr.console import cell, escape, print_json
 from dpr.errors import ConfigError
-from dpr.search.registry import DEFAULT_RERANK_DEPTH, MAX_RERANK_DEPTH, RERANKERS, RETRIEVERS, described
+from dpr.search.registry import DEFAULT_RERANK_DEPTH, MAX_RERANK_DEPTH, RERANKERS, RETRIEVERS, describe
 
 if TYPE_CHECKING:
     from dpr.search.fusion import Fusion
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 IndexOption = Annotated[Path, typer.Option("--index", metavar="INDEX", help="Folder of the index.")]
 DataOption = Annotated[list[str], typer.Option("--data", metavar="SOURCE", help="kind:PATH of questions; repeatable.")]
-RetrieverOption = Annotated[str, typer.Option("--retriever", metavar="NAME", help=f"{described(RETRIEVERS)}.")]
+RetrieverOption = Annotated[str, typer.Option("--retriever", metavar="NAME", help=f"{describe(RETRIEVERS)}.")]
 RerankOption = Annotated[
     str | None,
     typer.Option(
         "--rerank",
         metavar="MODEL",
         help="Rescore the first hits by a cross-encoder, a folder or hub name, or by another KIND:MODEL: "
-        f"{described(RERANKERS)}.",
+        f"{describe(RERANKERS)}.",
     ),
 ]
 RerankDepthOption = Annotated[

@@ -51,7 +51,7 @@ def tune_command(
 ) -> None:
     """Find the fusion weights that suit an index and its questions."""
     from dpr.data.passages import read_examples
-    from dpr.search.open import open_index
+    from dpr.opening import open_qa
     from dpr.search.record import save_fusion, write_fusion
     from dpr.tuning.fusion import is_hybrid, tune
 
@@ -65,12 +65,20 @@ def tune_command(
             "--output and --save out"
         )
     with show_progress() as progress:
-        opened = open_index(index, encoder)
+        searched_index = open_qa(index, encoder=encoder, reader=None).index
         sources = [read_examples(source, rules) for source in questions]
         examples = [example for source in sources for example in source]
         absent = sum(source.without_text for source in sources)
         tuned = tune(
-            opened, examples, lists, metric, method, folds, progress, source=", ".join(questions), without_text=absent
+            searched_index,
+            examples,
+            lists,
+            metric,
+            method,
+            folds,
+            progress,
+            source=", ".join(questions),
+            without_text=absent,
         )
     if output is not None:
         write_fusion(output, tuned.fusion, tuned.summary(command_line("dpr")))

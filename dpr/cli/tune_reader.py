@@ -56,9 +56,9 @@ def tune_reader_command(
     as_json: JsonOption = False,
 ) -> None:
     """Choose a reader's threshold, probability and weights on held-out questions, and store them in it."""
-    from dpr.benchmark.retrieved_questions import ask_of_others, retrieve
+    from dpr.benchmark.retrieved_questions import RetrieverChoice, retrieve, retrieve_without_own_documents
+    from dpr.opening import open_qa
     from dpr.reader.extractive.reader import load_reader
-    from dpr.search.open import open_index
     from dpr.tuning.reader import read_retrieved, store, tune_no_answer, tune_probability, tune_weights
 
     if not reader.is_dir():
@@ -83,9 +83,11 @@ def tune_reader_command(
         if index is not None and questions:
             examples = [example for source in questions for example in labelled_examples(source, rules)]
             fused = fusion_of(None, None, fusion_file)
-            searched = open_index(index, encoder)
-            asked = retrieve(searched, examples, retriever, k, fused, progress)
-            asked += ask_of_others(searched, examples, absent_share, retriever, k, fused, progress)
+            searched_index = open_qa(index, encoder=encoder, reader=None).index
+            asked = retrieve(searched_index, examples, RetrieverChoice(retriever, k, fused), progress)
+            asked += retrieve_without_own_documents(
+                searched_index, examples, absent_share, RetrieverChoice(retriever, k, fused), progress
+            )
             spans = read_retrieved(opened, asked, progress)
             if weights:
                 rule = rule_of(questions, examples)

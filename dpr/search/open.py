@@ -30,16 +30,16 @@ def open_index(
     rerank: RerankOptions | None = None,
     verify: VerifyLevel = "quick",
 ) -> OpenIndex:
-    """Open the published generation of an index: files are checked and mapped, models wait until they are needed.
+    """Open the published generation of an index: files are checked and mapped, models are loaded at first use.
 
     Args:
         path: the index.
-        encoder: encodes the questions; or the directory or hub name to load it from, when dense retrieval is first
-            asked for; None: the name that the index recorded.
-        analyzer: makes the questions' terms; without one, it is the one whose name the index recorded.
-        compute: how models that are loaded compute, the reranker where its options do not say.
-        rerank: what reranks the hits of retrievers whose name ends in ``+rerank``.
-        verify: how far the files are checked.
+        encoder: encodes the questions; or its directory or hub name, loaded at the first use of dense retrieval; None:
+            the recorded name.
+        analyzer: analyzes the questions; None: the recorded analyzer.
+        compute: precision and backend of the loaded models, also of a reranker whose options are ``auto``.
+        rerank: the reranker for retrievers whose name ends in ``+rerank``.
+        verify: how thoroughly the files are checked.
 
     Raises:
         IndexFormatError: there is no index, a file is absent, damaged or of another format version, or the encoder

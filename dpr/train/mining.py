@@ -18,14 +18,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from typing import Protocol
 
 import numpy as np
 
 from dpr.errors import ConfigError, DataError
 from dpr.evaluation.answers import has_korean_answer
-from dpr.search.contract import Retriever
-from dpr.types import Example, Hit, Passage, PassageRows, Progress, no_progress
+from dpr.search.contract import SearchableIndex
+from dpr.types import Example, Hit, Passage, Progress, no_progress
 from dpr.unicode_form import composed
 
 BATCH_QUESTIONS = 256
@@ -33,17 +32,6 @@ SCORED_DEPTH = 100
 """Hits that are searched, at least, for a positive's score, where ``max_share`` asks for it."""
 
 GOLD, SCORE, ANSWER = "gold", "score", "answer"
-
-
-class MinedIndex(Protocol):
-    """What mining needs of an open index."""
-
-    @property
-    def passages(self) -> PassageRows:
-        """The passages that are searched."""
-
-    def retriever(self, name: str) -> Retriever:
-        """Return a retriever by its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +123,7 @@ class Mined(Iterator[Example]):
 
 
 def mine(
-    index: MinedIndex, examples: Sequence[Example], options: Mining | None = None, progress: Progress = no_progress
+    index: SearchableIndex, examples: Sequence[Example], options: Mining | None = None, progress: Progress = no_progress
 ) -> Mined:
     """Find hard negatives for questions among an index's hits; 256 questions are searched at a time.
 
@@ -154,7 +142,7 @@ def mine(
 
 
 class _Miner:
-    def __init__(self, index: MinedIndex, examples: Sequence[Example], options: Mining) -> None:
+    def __init__(self, index: SearchableIndex, examples: Sequence[Example], options: Mining) -> None:
         self.summary = MiningSummary()
         self._passages = index.passages
         self._retriever = index.retriever(options.retriever)

@@ -13,7 +13,7 @@ from dpr.benchmark.reader import (
     score_probabilities,
     score_readings,
 )
-from dpr.benchmark.retrieved_questions import BATCH_QUESTIONS, Asked, article_groups
+from dpr.benchmark.retrieved_questions import BATCH_QUESTIONS, RetrievedQuestions, article_groups
 from dpr.durable import write_atomically
 from dpr.evaluation.compare import compare
 from dpr.models.checkpoint import read_json
@@ -64,7 +64,7 @@ def tune_no_answer(
 
 
 def read_retrieved(
-    reader: ExtractiveReader, asked: Asked, progress: Progress = no_progress
+    reader: ExtractiveReader, asked: RetrievedQuestions, progress: Progress = no_progress
 ) -> list[list[PassageSpans]]:
     """Return the best spans of the passages that were retrieved for each question."""
     found: list[list[PassageSpans]] = []
@@ -74,7 +74,9 @@ def read_retrieved(
     return found
 
 
-def tune_weights(config: ReaderConfig, asked: Asked, found: Sequence[Sequence[PassageSpans]], rule: str) -> Chosen:
+def tune_weights(
+    config: ReaderConfig, asked: RetrievedQuestions, found: Sequence[Sequence[PassageSpans]], rule: str
+) -> Chosen:
     """Choose the weights of retrieval score and relevance head for the passages that were found, see `fit_weights`.
 
     Raises:
@@ -94,7 +96,9 @@ def tune_weights(config: ReaderConfig, asked: Asked, found: Sequence[Sequence[Pa
     return config, record
 
 
-def tune_probability(config: ReaderConfig, asked: Asked, found: Sequence[Sequence[PassageSpans]]) -> Chosen:
+def tune_probability(
+    config: ReaderConfig, asked: RetrievedQuestions, found: Sequence[Sequence[PassageSpans]]
+) -> Chosen:
     """Choose the calibrations of the probability that the best answer over the retrieved passages is right.
 
     The record says how well the probabilities are calibrated, each fitted on the articles of the other folds; it does

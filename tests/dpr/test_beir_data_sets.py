@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dpr.benchmark.gold import judge_questions
-from dpr.benchmark.retrieval import benchmark
+from dpr.benchmark.retrieval import BenchmarkOptions, benchmark
 from dpr.cli.compare import compare_command
 from dpr.data.passages import read_corpus, read_examples
 from dpr.evaluation.trec import read_run
@@ -150,7 +150,10 @@ def test_a_data_set_with_every_flaw_is_benchmarked(tmp_path: Path, capsys: pytes
     index, examples = open_index(tmp_path / "index", analyzer=WordAnalyzer()), read_examples(source)
     listed = list(examples)
     report = benchmark(
-        index, listed, ["bm25", "tfidf"], [1, 2], tmp_path / "out", source=source, without_text=examples.without_text
+        index,
+        listed,
+        BenchmarkOptions(["bm25", "tfidf"], [1, 2], source=source, without_text=examples.without_text),
+        tmp_path / "out",
     )
     assert report.systems["bm25"].metrics == {
         "recall@1": pytest.approx((1 + 1 / 3) / 2),

@@ -41,7 +41,7 @@ def index(encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def encoder_of(qa: dpr.QA) -> DualEncoder:
-    encoder = qa.index.parts.encoder()
+    encoder = qa.index.resources.encoder()
     assert isinstance(encoder, DualEncoder)
     return encoder
 
@@ -114,7 +114,7 @@ def test_models_may_be_given_open(index: Path, encoder: Path, tiny_reader: Path)
     opened_encoder = dpr.load_encoder(encoder, "fp32", "torch")
     opened_reader = dpr.load_reader(tiny_reader, "fp32", backend="torch")
     qa = dpr.open(index, encoder=opened_encoder, reader=opened_reader)
-    assert qa.index.parts.encoder() is opened_encoder
+    assert qa.index.resources.encoder() is opened_encoder
     assert qa.reader is opened_reader
 
 

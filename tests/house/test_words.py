@@ -20,7 +20,6 @@ GENERIC = frozenset(WORDS.split())
 
 BUDGETS = {
     "dpr": 26,
-    "dpr/benchmark": 32,
     "dpr/cli": 38,
     "dpr/data": 81,
     "dpr/dense": 1,
@@ -28,7 +27,6 @@ BUDGETS = {
     "dpr/integrations": 1,
     "dpr/models": 44,
     "dpr/reader": 44,
-    "dpr/search": 34,
     "dpr/text": 15,
     "dpr/train": 167,
     "dpr/tuning": 29,

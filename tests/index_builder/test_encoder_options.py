@@ -48,12 +48,12 @@ def test_the_vectors_are_those_of_prompted_texts(index: Path, tiny_checkpoint: P
     texts = [Passage("ibm", "text: IBM built it."), Passage("rome", "Rome is a city.", "text: Rome")]
     expected = plain.encode_passages(texts)[:, :16]
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
-    vectors = open_index(index).parts.segments[0].vectors()
+    vectors = open_index(index).resources.segments[0].vectors()
     np.testing.assert_allclose(vectors, expected, atol=1e-5)
 
 
 def test_questions_get_the_recorded_prompt(index: Path, tiny_checkpoint: Path) -> None:
-    encoder = open_index(index).parts.encoder()
+    encoder = open_index(index).resources.encoder()
     plain = load_encoder(tiny_checkpoint, options=EncoderOptions(dimension=16))
     np.testing.assert_allclose(encoder.encode_questions(["Who?"]), plain.encode_questions(["ask: Who?"]), atol=1e-4)
     hits = open_index(index).retriever("dense").search(["Who built it?"], 2)

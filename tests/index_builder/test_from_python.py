@@ -44,7 +44,7 @@ def test_the_index_is_that_of_the_file(tmp_path: Path, corpus: Corpus) -> None:
         corpus = source if corpus == "FILE" else [Path(source)]
     manifest = build(corpus, tmp_path / "index")
     assert passages_of(tmp_path / "index") == passages_of(tmp_path / "of-file")
-    first, second = (open_index(tmp_path / name).parts.segments[0].vectors() for name in ("index", "of-file"))
+    first, second = (open_index(tmp_path / name).resources.segments[0].vectors() for name in ("index", "of-file"))
     assert np.array_equal(first, second)
     assert (manifest.passages, manifest.provenance.command) == (len(PASSAGES), "dpr.build_index")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus.jsonl", "index", "of-file"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from dpr.benchmark.retrieval import benchmark
+from dpr.benchmark.retrieval import BenchmarkOptions, benchmark
 from dpr.data.files import Place, read_lines
 from dpr.data.identity import content_id
 from dpr.data.intake import Intake
@@ -103,7 +103,9 @@ def test_a_data_set_is_indexed_and_benchmarked(tmp_path: Path) -> None:
     assert [example.question.answers for example in read_examples(source)] == [("Rome",), ("Picasso",)]
     assert [example.question.answers for example in read_examples(f"{source}@1:")] == [("Picasso",)]
     index = open_index(root)
-    report = benchmark(index, read_examples(source), ["bm25"], [1, 10], tmp_path / "report", source=source)
+    report = benchmark(
+        index, read_examples(source), BenchmarkOptions(["bm25"], [1, 10], source=source), tmp_path / "report"
+    )
     assert json.loads((tmp_path / "report" / "report.json").read_text())["systems"]
     assert report.systems["bm25"].metrics["recall@1"] == 1.0
 

@@ -226,7 +226,7 @@ def _rules() -> list[tuple[str, WindowRule | None]]:
     [(1, -1, "do not follow"), (2, 1_000_000, "ends after its passage"), (0, 0, "does not give each passage")],
 )
 def test_verify_finds_damaged_windows(column: int, value: int, cause: str, published: Path, tmp_path: Path) -> None:
-    from index_builder.verify import verify_parts
+    from index_builder.verify import verify_resources
 
     small_index(tmp_path / "index", MIXED, windows=RULE)
     [path] = tmp_path.glob("index/segments/*/windows.npy")
@@ -234,7 +234,7 @@ def test_verify_finds_damaged_windows(column: int, value: int, cause: str, publi
     windows[-1, column] = value
     np.save(path, windows)
     with pytest.raises(IndexFormatError, match=cause):
-        verify_parts(open_index(tmp_path / "index", ENCODER, analyzer=ANALYZER).parts)
+        verify_resources(open_index(tmp_path / "index", ENCODER, analyzer=ANALYZER).resources)
 
 
 def test_an_index_of_the_format_before_windows_is_refused(published: Path, tmp_path: Path) -> None:

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from dpr.benchmark.answers import evaluate
-from dpr.benchmark.retrieved_questions import article_groups, retrieve
+from dpr.benchmark.answers import AnswerOptions, evaluate
+from dpr.benchmark.retrieved_questions import RetrieverChoice, article_groups, retrieve
 from dpr.errors import ConfigError, DataError, RequestError
 from dpr.search.contract import Retriever
-from dpr.search.fusion import Fusion
-from dpr.search.reranking import RerankOptions
 from dpr.types import Answer, Candidates, Example, Hit, ListScore, Passage, Question, Reading
+from tests.fakes import FakeIndex
 
 PASSAGES = [
     Passage("p0", "nothing here", document_id="d0"),
@@ -27,11 +26,6 @@ EXAMPLES = [
     Example(Question("b", "capital of Italy?", ("Rome",)), (PASSAGES[2],)),
     Example(Question("c", "capital of nowhere?"), (PASSAGES[0],), is_impossible=True),
 ]
-
-
-class Rows:
-    def __getitem__(self, row: int) -> Passage:
-        return PASSAGES[row]
 
 
 class Ordered(Retriever):
@@ -49,15 +43,8 @@ class Ordered(Retriever):
         ]
 
 
-class Index:
-    generation = "000003"
-    rerank: RerankOptions | None = None
-    passages = Rows()
-
-    def retriever(self, name: str, fusion: Fusion | None = None) -> Retriever:
-        if name != "bm25":
-            raise RequestError(f"no retriever {name}", field="retriever")
-        return Ordered()
+def index() -> FakeIndex:
+    return FakeIndex(PASSAGES, {"bm25": Ordered()})
 
 
 class LastWordReader:
@@ -76,7 +63,9 @@ class LastWordReader:
 
 
 def test_each_depth_is_judged_on_its_own(tmp_path: Path) -> None:
-    report, results = evaluate(Index(), LastWordReader(), EXAMPLES, [3, 1, 2], "squad-2.0", tmp_path, "bm25")
+    report, results = evaluate(
+        index(), LastWordReader(), EXAMPLES, AnswerOptions([3, 1, 2], "squad-2.0", retriever="bm25"), tmp_path
+    )
     assert list(results) == [1, 2, 3]
     assert [results[k].metrics()["exact_match"] for k in (1, 2, 3)] == pytest.approx([1 / 3, 0, 1 / 3])
     assert [results[k].answer_recall for k in (1, 2, 3)] == pytest.approx([0, 1 / 3, 2 / 3])
@@ -99,7 +88,9 @@ class SureReader(LastWordReader):
 
 
 def test_a_probability_is_judged_by_the_best_answer(tmp_path: Path) -> None:
-    _, results = evaluate(Index(), SureReader(), EXAMPLES, [1, 2, 3], "squad-2.0", tmp_path, "bm25")
+    _, results = evaluate(
+        index(), SureReader(), EXAMPLES, AnswerOptions([1, 2, 3], "squad-2.0", retriever="bm25"), tmp_path
+    )
     assert [results[k].answer_recall for k in (1, 2, 3)] == pytest.approx([0, 1 / 3, 2 / 3])
     errors = [results[k].metrics()["expected_calibration_error"] for k in (1, 2, 3)]
     assert errors == pytest.approx([1, 1, 2 / 3])  # at 2, the last word of the right passage is a wrong answer
@@ -107,13 +98,17 @@ def test_a_probability_is_judged_by_the_best_answer(tmp_path: Path) -> None:
 
 def test_the_answers_are_those_that_the_rule_judged(tmp_path: Path) -> None:
     for rule, answer in (("squad-1.1", "here"), ("squad-2.0", "")):  # the reader stands by none, version 1.1 asks on
-        evaluate(Index(), LastWordReader(), EXAMPLES, [1], rule, tmp_path, "bm25")
+        evaluate(index(), LastWordReader(), EXAMPLES, AnswerOptions([1], rule, retriever="bm25"), tmp_path)
         assert json.loads((tmp_path / "answers-1.json").read_text(encoding="utf-8")) == dict.fromkeys("abc", answer)
 
 
 def test_the_report_has_values_intervals_and_cost(tmp_path: Path) -> None:
     report, _ = evaluate(
-        Index(), LastWordReader(), EXAMPLES, [2], "squad-2.0", tmp_path, "bm25", source="here", command="dpr evaluate"
+        index(),
+        LastWordReader(),
+        EXAMPLES,
+        AnswerOptions([2], "squad-2.0", retriever="bm25", source="here", command="dpr evaluate"),
+        tmp_path,
     )
     written = json.loads(json.dumps(report))
     system = written["systems"]["bm25 k=2"]
@@ -129,14 +124,14 @@ def test_questions_of_one_article_are_one_group() -> None:
 
 
 def test_bad_input_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match=r"answers are asked at k = \[0\]"):
-        evaluate(Index(), LastWordReader(), EXAMPLES, [0], "squad-2.0", tmp_path, "bm25")
+    with pytest.raises(RequestError, match=r"answers are requested at k = \[0\]"):
+        evaluate(index(), LastWordReader(), EXAMPLES, AnswerOptions([0], "squad-2.0", retriever="bm25"), tmp_path)
     with pytest.raises(RequestError, match=r"k = \[\]"):
-        evaluate(Index(), LastWordReader(), EXAMPLES, [], "squad-2.0", tmp_path, "bm25")
-    with pytest.raises(RequestError, match="no retriever"):
-        evaluate(Index(), LastWordReader(), EXAMPLES, [1], "squad-2.0", tmp_path, "hybrid")
+        evaluate(index(), LastWordReader(), EXAMPLES, AnswerOptions([], "squad-2.0", retriever="bm25"), tmp_path)
+    with pytest.raises(RequestError, match="unknown retriever"):
+        evaluate(index(), LastWordReader(), EXAMPLES, AnswerOptions([1], "squad-2.0", retriever="hybrid"), tmp_path)
     with pytest.raises(ConfigError, match="unknown answer rule"):
-        evaluate(Index(), LastWordReader(), EXAMPLES, [1], "rouge", tmp_path, "bm25")
+        evaluate(index(), LastWordReader(), EXAMPLES, AnswerOptions([1], "rouge", retriever="bm25"), tmp_path)
     with pytest.raises(DataError, match="no questions to ask"):
-        retrieve(Index(), [], "bm25", 1)
+        retrieve(index(), [], RetrieverChoice("bm25", 1))
     assert not list(tmp_path.iterdir())

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import pytrec_eval
 
-from dpr.benchmark.retrieval import SINGLE_QUESTIONS, benchmark
+from dpr.benchmark.retrieval import SINGLE_QUESTIONS, BenchmarkOptions, benchmark
 from dpr.errors import MissingDependencyError, RequestError
 from dpr.evaluation.trec import read_qrels, read_run
 from dpr.search.contract import Retriever
@@ -86,7 +86,7 @@ def examples(count: int = 8) -> list[Example]:
 
 
 def test_reports_what_every_retriever_achieves(tmp_path: Path) -> None:
-    report = benchmark(Index(), examples(), ["bm25", "dense"], [1, 5, 20], tmp_path)
+    report = benchmark(Index(), examples(), BenchmarkOptions(["bm25", "dense"], [1, 5, 20]), tmp_path)
     assert report.systems["bm25"].metrics == dict.fromkeys(
         ("recall@1", "recall@5", "recall@20", "mrr@10", "ndcg@10"), 1.0
     )
@@ -96,7 +96,12 @@ def test_reports_what_every_retriever_achieves(tmp_path: Path) -> None:
 
 
 def test_writes_every_file_and_nothing_else(tmp_path: Path) -> None:
-    benchmark(Index(), examples(), ["bm25", "dense"], [1, 5], tmp_path / "out", source="squad:dev", command="dpr …")
+    benchmark(
+        Index(),
+        examples(),
+        BenchmarkOptions(["bm25", "dense"], [1, 5], source="squad:dev", command="dpr …"),
+        tmp_path / "out",
+    )
     written = {path.name for path in (tmp_path / "out").iterdir()}
     assert written == {"report.json", "recall.png", "qrels.trec", "bm25.trec", "dense.trec"}
     report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
@@ -106,7 +111,7 @@ def test_writes_every_file_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_the_run_files_give_trec_eval_the_same_numbers(tmp_path: Path) -> None:
-    report = benchmark(Index(), examples(), ["dense"], [3, 5], tmp_path)
+    report = benchmark(Index(), examples(), BenchmarkOptions(["dense"], [3, 5]), tmp_path)
     with (tmp_path / "dense.trec").open() as file:
         run = pytrec_eval.parse_run(file)
     measured = pytrec_eval.RelevanceEvaluator(read_qrels(tmp_path / "qrels.trec"), {"recall.3,5", "ndcg_cut.10"})
@@ -117,7 +122,7 @@ def test_the_run_files_give_trec_eval_the_same_numbers(tmp_path: Path) -> None:
 
 
 def test_at_least_ten_hits_are_searched(tmp_path: Path) -> None:
-    report = benchmark(Index(), examples(), ["bm25"], [1, 3], tmp_path)
+    report = benchmark(Index(), examples(), BenchmarkOptions(["bm25"], [1, 3]), tmp_path)
     assert report.depth == 10
     assert len(read_run(tmp_path / "bm25.trec")["q0"]) == 10
 
@@ -125,7 +130,9 @@ def test_at_least_ten_hits_are_searched(tmp_path: Path) -> None:
 def test_searches_in_batches_and_times_single_questions(tmp_path: Path) -> None:
     index = Index()
     seen: list[tuple[str, int, int | None]] = []
-    report = benchmark(index, examples(600), ["bm25"], [1], tmp_path, progress=lambda *stage: seen.append(stage))
+    report = benchmark(
+        index, examples(600), BenchmarkOptions(["bm25"], [1]), tmp_path, lambda *stage: seen.append(stage)
+    )
     batches = [size for size in index.opened["bm25"].batches if size > 1]
     assert batches == [256, 256, 88]
     assert index.opened["bm25"].batches.count(1) == SINGLE_QUESTIONS + 1  # and the one that warms up
@@ -137,7 +144,7 @@ def test_searches_in_batches_and_times_single_questions(tmp_path: Path) -> None:
 
 def test_the_fusion_goes_to_hybrid_alone_and_into_the_report(tmp_path: Path) -> None:
     index, fusion = Index(), Fusion("rrf", {"dense": 0.3, "bm25": 0.7})
-    report = benchmark(index, examples(), ["bm25", "hybrid"], [1], tmp_path, fusion)
+    report = benchmark(index, examples(), BenchmarkOptions(["bm25", "hybrid"], [1], fusion=fusion), tmp_path)
     assert index.fusions == {"bm25": None, "hybrid": fusion}
     assert report.fusion is not None
     assert (report.fusion.method, report.fusion.weights) == ("rrf", {"dense": 0.3, "bm25": 0.7})
@@ -147,7 +154,7 @@ def test_the_fusion_goes_to_hybrid_alone_and_into_the_report(tmp_path: Path) -> 
 
 def test_without_a_fusion_the_report_tells_that_of_the_index(tmp_path: Path) -> None:
     index = Index()
-    benchmark(index, examples(), ["hybrid"], [1], tmp_path)
+    benchmark(index, examples(), BenchmarkOptions(["hybrid"], [1]), tmp_path)
     assert index.fusions == {"hybrid": None}
     fusion = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["fusion"]
     assert (fusion["method"], fusion["weights"], fusion["coverage_power"]) == ("zscore", {"dense": 0.2, "bm25": 0.8}, 2)
@@ -156,7 +163,7 @@ def test_without_a_fusion_the_report_tells_that_of_the_index(tmp_path: Path) -> 
 def test_missing_gold_passages_are_misses_and_are_counted(tmp_path: Path) -> None:
     lost = Example(Question("lost", "find 3"), (Passage("elsewhere", "not in the pool"),))
     silent = Example(Question("silent", "find 4"), (PASSAGES[4],), is_impossible=True)
-    report = benchmark(Index(), [*examples(3), lost, silent], ["bm25"], [1], tmp_path)
+    report = benchmark(Index(), [*examples(3), lost, silent], BenchmarkOptions(["bm25"], [1]), tmp_path)
     assert report.systems["bm25"].metrics["recall@1"] == 0.75
     assert (report.questions.count, report.questions.gold_missing, report.questions.left_out) == (4, 1, 1)
 
@@ -176,7 +183,7 @@ def test_a_request_that_cannot_be_served_is_refused_before_any_measurement(
 ) -> None:
     index = Index()
     with pytest.raises(RequestError, match=sentence) as caught:
-        benchmark(index, examples(), retrievers, ks, tmp_path)
+        benchmark(index, examples(), BenchmarkOptions(retrievers, ks), tmp_path)
     assert caught.value.field == field
     assert all(size == 1 for size in index.opened["bm25"].batches)
 
@@ -185,18 +192,22 @@ def test_a_fusion_of_nothing_that_is_measured_is_refused(tmp_path: Path) -> None
     with pytest.raises(
         RequestError, match="a fusion is given, but none of bm25, dense fuses; leave it out, or measure"
     ):
-        benchmark(Index(), examples(), ["bm25", "dense"], [1], tmp_path, Fusion("rrf"))
+        benchmark(Index(), examples(), BenchmarkOptions(["bm25", "dense"], [1], fusion=Fusion("rrf")), tmp_path)
 
 
 def test_ids_with_white_space_are_measured_and_come_back(tmp_path: Path) -> None:
-    report = benchmark(Index(), [Example(Question("q 1", "find 3"), (PASSAGES[3],))], ["bm25"], [1], tmp_path)
+    report = benchmark(
+        Index(), [Example(Question("q 1", "find 3"), (PASSAGES[3],))], BenchmarkOptions(["bm25"], [1]), tmp_path
+    )
     assert report.systems["bm25"].metrics["recall@1"] == 1.0
     assert read_run(tmp_path / "bm25.trec").keys() == read_qrels(tmp_path / "qrels.trec").keys() == {"q 1"}
 
 
 def test_a_question_does_not_find_itself_and_the_report_says_so(tmp_path: Path) -> None:
     own = Example(Question("p00", "find 7"), (PASSAGES[7],), excluded_ids=("p00",))
-    report = benchmark(Index(), [own, *examples(1)], ["dense"], [1, 4], tmp_path)  # ranks the gold passage fourth
+    report = benchmark(
+        Index(), [own, *examples(1)], BenchmarkOptions(["dense"], [1, 4]), tmp_path
+    )  # ranks the gold passage fourth
     ranked = [passage for passage, _ in read_run(tmp_path / "dense.trec")["p00"]]
     assert ranked == ["p01", "p02", "p07", *(f"p{number:02}" for number in (3, 4, 5, 6, 8, 9, 10))]
     assert report.systems["dense"].metrics["mrr@10"] == pytest.approx((1 / 3 + 1 / 4) / 2)
@@ -207,7 +218,9 @@ def test_a_question_does_not_find_itself_and_the_report_says_so(tmp_path: Path) 
 def test_judgements_of_passages_that_are_nowhere_lower_recall(tmp_path: Path) -> None:
     half = Example(Question("half", "find 3"), (PASSAGES[3],), absent_positives=(("999", 1),))
     nothing = Example(Question("nothing", "find 4"), (), absent_positives=(("998", 1),))
-    report = benchmark(Index(), [half, nothing, *examples(2)], ["bm25"], [2], tmp_path, without_text=5)
+    report = benchmark(
+        Index(), [half, nothing, *examples(2)], BenchmarkOptions(["bm25"], [2], without_text=5), tmp_path
+    )
     assert report.systems["bm25"].metrics["recall@2"] == pytest.approx((0.5 + 0 + 1 + 1) / 4)
     asked = report.questions
     assert (asked.count, asked.gold_missing, asked.absent_passages, asked.without_text) == (4, 1, 2, 5)
@@ -218,5 +231,5 @@ def test_without_matplotlib_nothing_is_searched(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("dpr.benchmark.charts.find_spec", lambda _package: None)
     index = Index()
     with pytest.raises(MissingDependencyError, match="report"):
-        benchmark(index, examples(), ["bm25"], [1], tmp_path)
+        benchmark(index, examples(), BenchmarkOptions(["bm25"], [1]), tmp_path)
     assert index.opened["bm25"].batches == []

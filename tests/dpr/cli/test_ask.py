@@ -149,7 +149,7 @@ def test_reranked_passages_are_read(index: Path, tiny_checkpoint: Path, tmp_path
 
 
 def test_a_retriever_to_be_reranked_needs_a_reranker(index: Path) -> None:
-    with pytest.raises(RequestError, match="there is no reranker for the hits of 'bm25'; name one with --rerank"):
+    with pytest.raises(RequestError, match="there is no reranker for the hits of 'bm25'; set one with --rerank"):
         ask(index, "--retriever", "bm25+rerank")
 
 

@@ -7,7 +7,7 @@ import pytest
 from dpr.sparse.counts import TermCounts
 from dpr.sparse.engine import SparseEngine, SparseSegment
 from dpr.sparse.rank_bm25 import RankBM25Engine
-from dpr.sparse.spellings import as_passages_spell
+from dpr.sparse.spellings import expand_spellings
 from dpr.text.registry import analyzer
 from dpr.types import QuestionWords, SparseIndex
 
@@ -89,7 +89,7 @@ TYPED = [
 def search(typed: str, texts: tuple[str, ...], name: str = "ko-en") -> list[int]:
     terms = analyzer(name)
     engine = SparseEngine([SparseSegment.alone(TermCounts.build(terms.batch(texts)), "bm25-lucene")], "bm25-lucene")
-    questions = as_passages_spell(list(terms.questions([typed])), engine, terms.halves)
+    questions = expand_spellings(list(terms.questions([typed])), engine, terms.halves)
     return [row for row in engine.search(questions, len(texts)).rows[0].tolist() if row >= 0]
 
 
@@ -157,7 +157,7 @@ def test_another_spelling_counts_where_the_passages_have_it(kind: str) -> None:
         QuestionWords(["bowlsuper"], (), {"bowlsuper": "bowlsuper"}),
         QuestionWords(["none"], (("none", "of", "noneof"),), {"none": "none"}),
     ]
-    assert as_passages_spell(questions, index, halves.__getitem__) == [
+    assert expand_spellings(questions, index, halves.__getitem__) == [
         ["super", "bowl"],  # more passages have the two than have it as one word
         ["you", "tube", "youtube", "youtube"],
         ["bowlsuper", "bowl", "super"],

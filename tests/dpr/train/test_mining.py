@@ -17,7 +17,7 @@ from dpr.search.contract import Retriever
 from dpr.search.open import open_index
 from dpr.train.mining import BATCH_QUESTIONS, SCORED_DEPTH, Mining, mine
 from dpr.types import Example, Hit, ListScore, Passage, Question
-from tests.fakes import WordAnalyzer
+from tests.fakes import FakeIndex, WordAnalyzer
 from tests.small_index import ENCODER, PASSAGES, small_index
 
 TEN = tuple(Passage(f"p{number}", f"text of passage {number}") for number in range(1, 11))
@@ -44,15 +44,10 @@ class Ranked(Retriever):
         ]
 
 
-class Index:
+class Index(FakeIndex):
     def __init__(self, passages: Sequence[Passage] = TEN, scores: Sequence[float] = ()) -> None:
-        self.passages = passages
         self.ranked = Ranked(scores, len(passages))
-
-    def retriever(self, name: str) -> Retriever:
-        if name != "bm25":
-            raise RequestError(f"unknown retriever {name!r}; choose from bm25", "retriever")
-        return self.ranked
+        super().__init__(passages, {"bm25": self.ranked})
 
 
 def example(*answers: str, identity: str = "q", text: str = "which one", gold: Passage = GOLD) -> Example:

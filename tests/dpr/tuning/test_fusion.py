@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dpr.benchmark.retrieval import benchmark
+from dpr.benchmark.retrieval import BenchmarkOptions, benchmark
 from dpr.errors import ConfigError, DataError, RequestError
 from dpr.search.fusion import METHODS, Fusion
 from dpr.search.open import OpenIndex, open_index
@@ -56,7 +56,7 @@ def test_every_point_is_what_a_search_with_its_weights_gives(index: OpenIndex, t
     assert len(tuned.curve) == 21
     for point in (tuned.curve[0], tuned.curve[7], tuned.curve[20]):
         fusion = Fusion(method, point.weights, coverage_power=DEFAULT_FUSION.coverage_power)
-        report = benchmark(index, questions(), ["hybrid"], [1, 20], tmp_path, fusion)
+        report = benchmark(index, questions(), BenchmarkOptions(["hybrid"], [1, 20], fusion=fusion), tmp_path)
         measured = report.systems["hybrid"].metrics
         assert point.metrics == {name: pytest.approx(measured[name]) for name in ("mrr@10", "recall@1", "recall@20")}
     assert len({point.metrics["mrr@10"] for point in tuned.curve}) > 2
@@ -64,7 +64,7 @@ def test_every_point_is_what_a_search_with_its_weights_gives(index: OpenIndex, t
 
 def test_the_ends_of_the_curve_are_the_lists_alone(index: OpenIndex, tmp_path: Path) -> None:
     tuned = tune(index, questions())
-    alone = benchmark(index, questions(), ["dense", "bm25"], [1], tmp_path).systems
+    alone = benchmark(index, questions(), BenchmarkOptions(["dense", "bm25"], [1]), tmp_path).systems
     for point, name in ((tuned.curve[0], "bm25"), (tuned.curve[-1], "dense")):
         assert point.weights[name] == 1.0
         assert point.metrics["recall@1"] == pytest.approx(alone[name].metrics["recall@1"])
@@ -114,7 +114,7 @@ def test_excluded_passages_are_left_out_as_a_benchmark_does(index: OpenIndex, tm
     tuned = tune(index, excluding, folds=0)
     assert tuned.questions.own_passages == 30
     for point, name in ((tuned.curve[0], "bm25"), (tuned.curve[-1], "dense")):
-        measured = benchmark(index, excluding, [name], [1], tmp_path).systems[name].metrics
+        measured = benchmark(index, excluding, BenchmarkOptions([name], [1]), tmp_path).systems[name].metrics
         assert point.metrics["mrr@10"] == pytest.approx(measured["mrr@10"])
     assert tuned.curve[0].metrics["mrr@10"] == 1.0
     assert tune(index, [Example(question, (gold,)) for question, gold, _ in second]).curve[0].metrics["mrr@10"] == 0.5
@@ -129,7 +129,7 @@ def test_graded_passages_reach_ndcg(index: OpenIndex, tmp_path: Path) -> None:
     tuned = tune(index, graded, objective="ndcg@10")
     point = tuned.curve[8]
     fusion = Fusion(weights=point.weights, coverage_power=DEFAULT_FUSION.coverage_power)
-    report = benchmark(index, graded, ["hybrid"], [20], tmp_path, fusion)
+    report = benchmark(index, graded, BenchmarkOptions(["hybrid"], [20], fusion=fusion), tmp_path)
     for name in ("ndcg@10", "recall@20", "mrr@10"):
         assert point.metrics[name] == pytest.approx(report.systems["hybrid"].metrics[name])
 
