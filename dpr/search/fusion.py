@@ -102,7 +102,8 @@ class FusedList:
 class Fused:
     """The best fused rows: ``rows`` (Q, k) padded with -1, ``scores`` (Q, k) padded with -inf.
 
-    ``lists`` holds the ranks, scores and contributions of each list; ``weights`` holds each list's weight for each question, (Q,).
+    ``lists`` holds the ranks, scores and contributions of each list; ``weights`` holds each list's weight for each
+    question, (Q,).
     """
 
     rows: IntArray
