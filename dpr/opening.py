@@ -51,8 +51,8 @@ def open_qa(
         generator: a chat model that writes the answers; if it fails, the reader answers.
         retrieval: the default retriever, fusion and reranking.
         compute: precision and backend of encoder, reranker and reader.
-        verify: how thoroughly the files of the index are checked: ``sizes`` compares their sizes, ``quick`` also reads those
-            of up to 64 MiB, ``full`` reads all.
+        verify: how thoroughly the files of the index are checked: ``sizes`` compares their sizes, ``quick`` also reads
+            those of up to 64 MiB, ``full`` reads all.
         lock: held while a model computes; pipelines that share models share it.
 
     Raises:
