@@ -10,10 +10,10 @@ PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 ONE_THREAD := OMP_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo measure test test-all check format docs bench lock clean
+.PHONY: help setup demo measure test test-all test-browser check format docs bench lock clean
 
 help: ## Show this help
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Create .venv with everything pinned in requirements.lock
 
@@ -36,6 +36,10 @@ test: setup ## Run the fast tests: offline, CPU only
 
 test-all: setup ## Run the slow tests too
 	@$(BIN)/python -m pytest -m 'not (gpu or browser or ray or milvus)'
+
+test-browser: setup ## Run the page's tests in Chromium (installs Debian's if there is none, which needs root)
+	@command -v chromium >/dev/null || test -n "$$CHROMIUM" || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium fonts-noto-cjk)
+	@$(ONE_THREAD) $(BIN)/python -m pytest -m browser tests/browser
 
 check: setup ## Lint, format, types, import layers, docs
 	@$(BIN)/ruff check .

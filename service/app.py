@@ -15,7 +15,7 @@ from service.engine import Engine
 from service.errors import install_error_handlers
 from service.hosts import HostMiddleware, hosts_of
 from service.middleware import BodyLimitMiddleware, HeadMiddleware, RequestIdMiddleware
-from service.routes import explain, indexes, ops, query
+from service.routes import explain, indexes, ops, page, query
 from service.routes import metrics as metrics_route
 from service.security.install import security_middleware
 from service.settings import Settings
@@ -58,6 +58,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
         version=__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,  # of our own, without a CDN
         redoc_url=None,
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},  # ours below
@@ -84,4 +85,5 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     app.include_router(ops.router)
     app.include_router(metrics_route.router)
     app.include_router(indexes.router)
+    app.include_router(page.router)
     return app

@@ -187,6 +187,7 @@ class Settings(BaseSettings):
     allowed_hosts: str = Field(
         "", description="Names of this server that requests may use, with commas between; * for any."
     )
+    no_page: bool = Field(False, description="Give browsers no page to ask on at /.")
     shutdown_grace_s: int = Field(
         10, ge=0, le=3_600, description="Time that running requests get after SIGTERM, seconds."
     )

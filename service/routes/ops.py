@@ -18,19 +18,10 @@ from service.status import (
     InfoResponse,
     Limits,
     ReadyResponse,
-    WelcomeResponse,
     public_name,
 )
 
 router = APIRouter(tags=["operations"])
-
-NAME = "dense-passage-retrieval"
-
-
-@router.get("/", summary="Where to go from here")
-async def welcome() -> WelcomeResponse:
-    """Point to the documentation."""
-    return WelcomeResponse(name=NAME, version=__version__, documentation="/docs", openapi="/openapi.json")
 
 
 @router.get("/livez", summary="Is the process alive", responses=documented(example=examples.ALIVE))

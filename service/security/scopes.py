@@ -21,7 +21,7 @@ from service.security.refusals import ForbiddenError
 OPEN_PATHS = frozenset({"/", "/livez", "/readyz", "/docs", "/openapi.json"})
 """Paths that need no key: probes, the page and the documentation. They show nothing of the index."""
 
-OPEN_FOLDERS = ("/assets/", "/docs/")
+OPEN_FOLDERS = ("/page/",)
 """Below these lie the files of the page and of the documentation, which need no key either."""
 
 _BEARER = HTTPBearer(auto_error=False, scheme_name="API key", description="A key of dpr-serve keys add.")

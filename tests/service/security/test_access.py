@@ -260,7 +260,6 @@ def test_a_listed_origin_may_ask(keys_file: Path, keys: dict[str, str]) -> None:
         ("POST", "/v1/query", {"content": b"{"}),
         ("POST", "/v1/query", {"content": b" " * 2_000_000}),
         ("GET", "/v1/info", {"headers": {"origin": "null"}}),
-        ("GET", "/docs", {}),
     ],
 )
 def test_every_response_has_the_security_headers(

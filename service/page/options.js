@@ -1,0 +1,48 @@
+// What /v1/info says, as controls and as a line of facts; and the request that the controls make.
+
+import { byId, element } from "./dom.js";
+import { number, retrieverName, text } from "./language.js";
+
+const PASSAGES = 10;
+const ANSWERS = 3;
+
+/** Offer what this server has, and nothing else. */
+export function showOptions(server) {
+  const retriever = byId("retriever");
+  const selected = retriever.value || server.retriever_default;
+  retriever.replaceChildren(
+    ...server.retrievers.map((name) => element("option", { value: name }, retrieverName(name))),
+  );
+  retriever.value = selected;
+  byId("k").max = server.limits.k;
+  byId("k").value ||= Math.min(PASSAGES, server.limits.k);
+  if (byId("rerank-option").hidden) byId("rerank").checked = server.reranker !== null;
+  byId("rerank-option").hidden = server.reranker === null;
+}
+
+export function showFacts(server) {
+  byId("facts").textContent = [
+    text("facts", { passages: number(server.passages) }),
+    text("generation", { generation: server.generation }),
+    server.encoder && text("fact_encoder", { name: server.encoder.name }),
+    server.reader && text("fact_reader", { name: server.reader }),
+  ]
+    .filter(Boolean)
+    .join(" · ");
+}
+
+/** The retrieval of a question as the controls say it. */
+export function retrievalOf(question, server) {
+  const k = byId("k").valueAsNumber;
+  const request = { question, retriever: byId("retriever").value };
+  if (!Number.isNaN(k)) request.k = k;
+  if (server.reranker !== null) request.rerank = byId("rerank").checked;
+  return request;
+}
+
+/** Path and body that ask for answers, or for passages alone where nothing on this server answers. */
+export function requestOf(retrieval, server) {
+  const answers = server.reader !== null || server.generator !== null;
+  if (!answers) return ["v1/retrieve", retrieval];
+  return ["v1/query", { ...retrieval, n_best: Math.min(ANSWERS, server.limits.n_best) }];
+}

@@ -1,0 +1,77 @@
+// The results of one question: answer, passages as a list or side by side, weights and times.
+
+import { showAnswer } from "./answer.js";
+import { COMPARED, comparison } from "./compare.js";
+import { byId, element, fill } from "./dom.js";
+import { milliseconds, number, percent, retrieverName, text } from "./language.js";
+import { passageList } from "./passages.js";
+import { remember, remembered } from "./storage.js";
+
+let view = remembered("view") === "compare" ? "compare" : "list";
+
+export function comparesRetrievers() {
+  return view === "compare";
+}
+
+/** Show {response, networkMs, columns}; `onCompare` fetches the columns when the reader asks to compare. */
+export function showResults(shown, server, onCompare) {
+  const [result] = shown.response.results;
+  showAnswer(byId("answer"), result, server);
+  showPassages(shown, server, onCompare);
+}
+
+export function hideResults() {
+  fill(byId("answer"));
+  fill(byId("passages"));
+}
+
+export function showPassages(shown, server, onCompare) {
+  const { response, columns } = shown;
+  const [result] = response.results;
+  if (result.hits.length === 0) return fill(byId("passages"));
+  const title = element("h2", { id: "passages-title" }, text("passages"));
+  const heading = element("div", { class: "heading" }, title, viewChoice(server, choose));
+  const sideBySide = view === "compare" && columns !== null;
+  byId("passages").classList.toggle("wide", sideBySide);
+  const body = sideBySide ? comparison(columns, result) : passageList(result);
+  fill(byId("passages"), heading, body, weightsOf(result), timesOf(shown));
+
+  async function choose(name) {
+    view = name;
+    remember("view", view);
+    if (view === "compare") await onCompare();
+    showPassages(shown, server, onCompare);
+    byId("passages").querySelector("input:checked")?.focus();
+  }
+}
+
+function viewChoice(server, choose) {
+  if (COMPARED.filter((name) => server.retrievers.includes(name)).length < 2) return null;
+  const radios = ["list", "compare"].map((name) => {
+    const radio = element("input", { type: "radio", name: "view", value: name, checked: view === name });
+    radio.addEventListener("change", () => choose(name));
+    return element("label", {}, radio, element("span", {}, text(`view_${name}`)));
+  });
+  return element("fieldset", { class: "choice" }, element("legend", { class: "unseen" }, text("view")), ...radios);
+}
+
+function weightsOf({ weighing }) {
+  if (weighing === null) return null;
+  const weights = Object.entries(weighing.weights).map(
+    ([name, weight]) => `${retrieverName(name)} ${number(weight, 2)}`,
+  );
+  const coverage = Object.entries(weighing.coverage).map(([name, share]) =>
+    text("coverage", { list: retrieverName(name), percent: percent(share) }),
+  );
+  return element("p", { class: "small" }, [text("weights", { weights: weights.join(", ") }), ...coverage].join(" "));
+}
+
+function timesOf({ response, networkMs }) {
+  const { timings, generation } = response;
+  const times = { retrieve: timings.retrieve_ms, read: timings.read_ms, total: timings.total_ms, network: networkMs };
+  const parts = Object.entries(times)
+    .filter(([, ms]) => ms !== undefined)
+    .map(([name, ms]) => text(`time_${name}`, { ms: milliseconds(ms) }));
+  const line = [...parts, text("generation", { generation })].join(" · ");
+  return element("p", { class: "small times" }, element("span", { class: "unseen" }, `${text("timings")}: `), line);
+}

@@ -1,0 +1,95 @@
+"""A server on a free port with a small real index, whose passages and reader suit the page's tests."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from dpr.pipeline import QA
+from dpr.search.open import open_index
+from dpr.types import Answer, Candidates, Passage, Reading
+from service.app import create_app
+from service.engine import Engine
+from service.server import listen
+from service.settings import Settings
+from tests.fakes import HashEncoder, WordAnalyzer
+from tests.small_index import small_index
+
+HACK = "<img src=x onerror=window.hacked=1><script>window.hacked=1</script>"
+"""What a browser would run if it were taken for markup."""
+
+LONG = "Chess has been played for centuries in many lands. " * 40
+ANSWERS = {
+    "blue": "IBM",
+    "emoji": "백록담",
+    f"id{HACK}": f"onerror{HACK}",
+    "long": "in 1997",
+}
+"""Passage id to the answer in it."""
+
+PASSAGES = (
+    Passage("blue", "Which company built the computer Deep Blue ? It is a computer built by IBM in New York.", "Chess"),
+    Passage("emoji", "🏔️👨‍👩‍👧 한라산 정상에 있는 𠮷 화구호의 이름은 백록담이다.", "한라산"),
+    Passage(f"id{HACK}", f"hostile text {HACK} says onerror{HACK} to everybody", f"Title {HACK}"),
+    Passage("long", f"{LONG}The long match was in 1997 and no other year. {LONG}", "A long passage"),
+    Passage("plain", "The river flows through Seoul", ""),
+    *(Passage(f"more-{n}", f"computer number {n} of many a company", f"Computer {n}") for n in range(1, 9)),
+)
+
+
+class SpanReader:
+    """Finds the answers of ``ANSWERS`` in the order of the hits; stands by them unless ``unanswerable`` is asked."""
+
+    name = "span-reader"
+
+    def __init__(self, wait: Callable[[], object] = lambda: None) -> None:
+        self.wait = wait
+
+    def read(self, batch: Sequence[Candidates], n_best: int = 1) -> list[Reading]:
+        self.wait()
+        return [
+            Reading(tuple(self._answers(one))[:n_best], "unanswerable" not in one.question, -4.0, 0.9) for one in batch
+        ]
+
+    def _answers(self, candidates: Candidates) -> Iterator[Answer]:
+        for passage, score in zip(candidates.passages, candidates.scores, strict=True):
+            text = ANSWERS.get(passage.id, passage.text[:4])
+            start = passage.text.index(text)
+            yield Answer(text, passage.id, start, start + len(text), score, 5.0, 1.0)
+
+
+def built_index(root: Path) -> Path:
+    small_index(root, PASSAGES)
+    return root
+
+
+def qa_of(root: Path, reader: SpanReader | None) -> QA:
+    return QA(open_index(root, encoder=HashEncoder(), analyzer=WordAnalyzer()), reader)
+
+
+@contextmanager
+def live(load: Callable[[], QA], **given: Any) -> Iterator[str]:
+    """Serve on a free port in a thread of its own; yield the address, which ends in a slash."""
+    settings = Settings(**{"index": Path("unused"), **given})
+    engine = Engine(load, settings.retriever_default, settings.max_in_flight)
+    with listen("127.0.0.1", 0) as listener:
+        app = create_app(settings, engine)
+        server = uvicorn.Server(uvicorn.Config(app, lifespan="on", log_config=None, timeout_graceful_shutdown=2))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="page-server")
+        thread.start()
+        try:
+            deadline = time.monotonic() + 30
+            while not server.started:
+                assert thread.is_alive()
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        finally:
+            server.should_exit = True
+            thread.join()
