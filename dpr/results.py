@@ -221,7 +221,10 @@ class Timings:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Answered:
-    """The result of one question: its hits, their passages in the same order, and the reading."""
+    """The result of one question: its hits, their passages in the same order, and the reading.
+
+    ``error`` is why a server could not read this question of several, whose reading is then empty; None otherwise.
+    """
 
     question: str
     hits: tuple[Hit, ...]
@@ -229,6 +232,7 @@ class Answered:
     reading: Reading
     timings: Timings
     generation: str
+    error: Exception | None = None
 
     @property
     def answers(self) -> tuple[Answer, ...]:
@@ -265,7 +269,13 @@ class Answered:
             "text": reading.text or None,
             "cited": list(reading.cited),
             "note": reading.note or None,
+            "error": _error_dict(self.error) if self.error else None,
         }
+
+
+def _error_dict(error: Exception) -> dict[str, object]:
+    code = getattr(error, "code", None) or type(error).__name__
+    return {"code": code, "message": str(error), "field": getattr(error, "field", None) or None}
 
 
 def _answer_dict(answer: Answer, passage: Passage) -> dict[str, object]:

@@ -25,7 +25,7 @@ from service.telemetry.tracing import open_tracing
 
 DESCRIPTION = """\
 Questions in Korean and English against an indexed corpus: `POST /v1/retrieve` returns passages, `POST /v1/query`
-returns answers with the passages that hold them.
+returns answers with the passages that hold them, and `POST /v1/explain` tells why a passage belongs to a question.
 
 A request has one `question` or a list of `questions`; the response has `results`, one for each question in the
 order asked. Every error is `{"error": {"code", "message", "field"}}`, and every response has an `X-Request-ID`.

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from dpr.pipeline import QA, candidates_of
 from dpr.results import Answered, Timings
 from dpr.search.fusion import Fusion
 from dpr.search.registry import RERANKED, plain_name
-from dpr.types import Candidates, Hit, Passage, Reading, ReadsPassages
-from service.errors import TooCostlyError
+from dpr.types import Candidates, Hit, Passage, Reader, Reading, ReadsEach, ReadsPassages, WritesText
+from service.errors import TooCostlyError, error_out
 from service.fusion import fusion_key, fusion_out, weighing_out
 from service.schemas import (
+    AnswerEvent,
+    DoneEvent,
     HitOut,
     QueryRequest,
     QueryResponse,
@@ -25,7 +28,9 @@ from service.schemas import (
     RetrieveResponse,
     RetrieveResult,
     RetrieveTimings,
+    TextEvent,
 )
+from service.streaming import Emit
 from service.work import Operation, Step, Steps, text_tokens
 
 Output = TypeVar("Output")
@@ -35,6 +40,15 @@ RERANKED_PAIR_TOKENS = 160
 
 RESULT_TOKENS = 64
 """What it costs to write down one hit, in the time that a model takes for so many tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What finds the passages of a request: the name of the index, the retriever's, and how it fuses."""
+
+    index: str
+    retriever: str
+    fusion: Fusion | None
 
 
 class SearchOutput(NamedTuple):
@@ -97,65 +111,58 @@ def read(qa: QA, reader: ReadsPassages) -> Operation[PassageOfQuestion, object]:
     return Operation("read", compute, tokens, ("read", qa))
 
 
-def retrieve_steps(qa: QA, request: RetrieveRequest, retriever: str, fusion: Fusion | None, index: str) -> Steps[str]:
+def retrieve_steps(qa: QA, request: RetrieveRequest, source: Source) -> Steps[str]:
     """Return the JSON of the response of ``/v1/retrieve``."""
     started = time.perf_counter()
-    batch: Sequence[SearchOutput] = yield Step(search(qa, retriever, fusion, request.k), request.batch)
+    batch: Sequence[SearchOutput] = yield Step(search(qa, source.retriever, source.fusion, request.k), request.batch)
     retrieved = time.perf_counter()
-
-    def result(row: int) -> RetrieveResult:
-        hits, note = batch[row]
-        return RetrieveResult(
-            question=request.batch[row],
-            hits=[HitOut.model_validate(hit.to_dict()) for hit in hits],
-            weighing=weighing_out(hits),
-            note=note or None,
-        )
-
-    results = yield Step(_each_result(result, request.k), range(len(batch)))
+    results = yield Step(_each_result(partial(_retrieve_result, request.batch, batch), request.k), range(len(batch)))
     timings = RetrieveTimings(retrieve_ms=_ms(started, retrieved), total_ms=_ms(started, time.perf_counter()))
-    return RetrieveResponse(
-        index=index,
-        generation=qa.generation,
-        retriever=plain_name(retriever),
-        rerank=retriever.endswith(RERANKED),
-        fusion=fusion_out(fusion) if fusion else None,
-        timings=timings,
-        results=list(results),
-    ).model_dump_json()
+    retrieved_by = _retrieved_by(qa, source)
+    return RetrieveResponse(**retrieved_by, timings=timings, results=list(results)).model_dump_json()
 
 
-def query_steps(qa: QA, request: QueryRequest, retriever: str, fusion: Fusion | None, index: str) -> Steps[str]:
-    """Return the JSON of the response of ``/v1/query``."""
+def query_steps(qa: QA, request: QueryRequest, source: Source, emit: Emit | None = None) -> Steps[str]:
+    """Return the JSON of the response of ``/v1/query``; of a stream, which ``emit`` gets, that of its last event.
+
+    Raises:
+        GeneratorError: the generator failed at every question, and there is no reader in its place.
+    """
     started = time.perf_counter()
-    batch: Sequence[SearchOutput] = yield Step(search(qa, retriever, fusion, request.k), request.batch)
+    batch: Sequence[SearchOutput] = yield Step(search(qa, source.retriever, source.fusion, request.k), request.batch)
     retrieved = time.perf_counter()
+    retrieved_by, rows = _retrieved_by(qa, source), range(len(batch))
+    if emit is not None:
+        results = yield Step(_each_result(partial(_retrieve_result, request.batch, batch), request.k), rows)
+        passages_timings = RetrieveTimings(retrieve_ms=_ms(started, retrieved), total_ms=_ms(started, retrieved))
+        response = RetrieveResponse(**retrieved_by, timings=passages_timings, results=list(results))
+        emit("passages", response.model_dump_json())
     candidates = [candidates_of(question, output.hits) for question, output in zip(request.batch, batch, strict=True)]
-    conclude = yield from _read_steps(qa, candidates, request.n_best)
-    timings = Timings(_ms(started, retrieved), 0.0, 0.0)
+    conclude = yield from _read_steps(qa, candidates, request.n_best, emit)
 
     def result(row: int) -> QueryResult:
-        (hits, note), reading = batch[row], conclude(row)
+        (hits, note), outcome = batch[row], conclude(row)
+        reading, error = (outcome, None) if isinstance(outcome, Reading) else (Reading(), error_out(outcome))
         reading = replace(reading, note="; ".join(filter(None, (note, reading.note))))
+        timings = Timings(_ms(started, retrieved), 0.0, 0.0)
         answered = Answered(request.batch[row], tuple(hits), candidates[row].passages, reading, timings, qa.generation)
-        return QueryResult.model_validate(answered.to_dict())
+        return QueryResult.model_validate({**answered.to_dict(), "error": error})
 
-    results = yield Step(_each_result(result, request.k), range(len(batch)))
+    results = yield Step(_each_result(result, request.k), rows)
     finished = time.perf_counter()
-    return QueryResponse(
-        index=index,
-        generation=qa.generation,
-        retriever=plain_name(retriever),
-        rerank=retriever.endswith(RERANKED),
-        fusion=fusion_out(fusion) if fusion else None,
-        timings=QueryTimings(
-            retrieve_ms=_ms(started, retrieved), read_ms=_ms(retrieved, finished), total_ms=_ms(started, finished)
-        ),
-        results=list(results),
-    ).model_dump_json()
+    query_timings = QueryTimings(
+        retrieve_ms=_ms(started, retrieved), read_ms=_ms(retrieved, finished), total_ms=_ms(started, finished)
+    )
+    if emit is None:
+        return QueryResponse(**retrieved_by, timings=query_timings, results=list(results)).model_dump_json()
+    for row, answered in enumerate(results):
+        emit("answer", AnswerEvent(index=row, **_verdict(answered)).model_dump_json())
+    return DoneEvent(generation=qa.generation, timings=query_timings).model_dump_json()
 
 
-def _read_steps(qa: QA, candidates: Sequence[Candidates], n_best: int) -> Steps[Callable[[int], Reading]]:
+def _read_steps(
+    qa: QA, candidates: Sequence[Candidates], n_best: int, emit: Emit | None
+) -> Steps[Callable[[int], Reading | Exception]]:
     """Read each question's passages; return what concludes the reading of a question, by its row."""
     if (by_passage := qa.passage_reader()) is not None:
         reader = by_passage
@@ -164,16 +171,59 @@ def _read_steps(qa: QA, candidates: Sequence[Candidates], n_best: int) -> Steps[
         of_question = [[next(spans) for _ in item.passages] for item in candidates]
         return lambda row: reader.reading(candidates[row], of_question[row], n_best) if of_question[row] else Reading()
     readable = [row for row, item in enumerate(candidates) if item.passages]
-    answering = qa.answering_reader()
-    operation: Operation[Candidates, Reading] = Operation(
+    operation: Operation[Candidates, Reading | Exception] = Operation(
         "generate" if qa.generator else "read",
-        lambda items: answering.read(items, n_best),
+        partial(_outcomes, qa.answering_reader(), n_best=n_best, emit=emit if len(candidates) == 1 else None),
         lambda item: sum(text_tokens(passage.text) for passage in item.passages),
         waits=qa.generator is not None,
     )
-    readings = yield Step(operation, [candidates[row] for row in readable])
-    readings_by_row = dict(zip(readable, readings, strict=True))
-    return lambda row: readings_by_row.get(row, Reading())
+    outcomes = yield Step(operation, [candidates[row] for row in readable])
+    failures = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+    if failures and len(failures) == len(candidates):
+        raise failures[0]
+    outcome_by_row = dict(zip(readable, outcomes, strict=True))
+    return lambda row: outcome_by_row.get(row, Reading())
+
+
+def _outcomes(
+    reader: Reader, batch: Sequence[Candidates], n_best: int, emit: Emit | None
+) -> Sequence[Reading | Exception]:
+    """Read each question; a text that is written while a stream waits for it is passed on as it comes."""
+    if emit is None or not isinstance(reader, WritesText):
+        return reader.read_each(batch, n_best) if isinstance(reader, ReadsEach) else reader.read(batch, n_best)
+    outcomes: list[Reading | Exception] = []
+    for item in batch:
+        for piece in reader.stream(item, n_best):
+            if isinstance(piece, Reading):
+                outcomes.append(piece)
+            else:
+                emit("text", TextEvent(text=piece).model_dump_json())
+    return outcomes
+
+
+def _retrieve_result(questions: Sequence[str], batch: Sequence[SearchOutput], row: int) -> RetrieveResult:
+    hits, note = batch[row]
+    return RetrieveResult(
+        question=questions[row],
+        hits=[HitOut.model_validate(hit.to_dict()) for hit in hits],
+        weighing=weighing_out(hits),
+        note=note or None,
+    )
+
+
+def _retrieved_by(qa: QA, source: Source) -> dict[str, Any]:
+    return {
+        "index": source.index,
+        "generation": qa.generation,
+        "retriever": plain_name(source.retriever),
+        "rerank": source.retriever.endswith(RERANKED),
+        "fusion": fusion_out(source.fusion) if source.fusion else None,
+    }
+
+
+def _verdict(result: QueryResult) -> dict[str, Any]:
+    """Return what an event says of an answer: all but the hits, which are in an event before."""
+    return {name: getattr(result, name) for name in AnswerEvent.model_fields if name != "index"}
 
 
 def _each_result(result: Callable[[int], Output], k: int) -> Operation[int, Output]:

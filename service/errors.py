@@ -25,7 +25,8 @@ from dpr.errors import (
     RequestError,
     UnknownPassageError,
 )
-from service.schemas import Model
+from service.schemas import ErrorOut as ErrorOut
+from service.schemas import ErrorResponse as ErrorResponse
 from service.security.headers import POLICY_OF_DATA, SECURITY_HEADERS
 from service.security.refusals import (
     ForbiddenError,
@@ -41,20 +42,6 @@ logger = logging.getLogger(__name__)
 MAX_FIELD_CHARACTERS = 80
 REQUEST_ID_HEADER = "X-Request-ID"
 UNEXPECTED = 500
-
-
-class ErrorOut(Model):
-    """What went wrong: a code for programs, a sentence for people, and the field to blame, if one is."""
-
-    code: str
-    message: str
-    field: str | None
-
-
-class ErrorResponse(Model):
-    """The shape of every error."""
-
-    error: ErrorOut
 
 
 class NotReadyError(DPRError):
@@ -209,9 +196,19 @@ def without_folders(text: str) -> str:
     return ABSOLUTE_PATH.sub(lambda match: f"…/{match[1]}", text)
 
 
+def outcome_of(error: Exception) -> Outcome:
+    """Return how an error of ours is told: the outcome of its class, or of the nearest listed ancestor."""
+    return next(OUTCOMES[kind] for kind in type(error).__mro__ if kind in OUTCOMES)
+
+
+def error_out(error: Exception) -> ErrorOut:
+    """Return an error of ours as a part of a response whose other parts are good."""
+    return ErrorOut(code=outcome_of(error).code, message=_printable(str(error)), field=None)
+
+
 def response_of(error: Exception, retry_after_s: int) -> JSONResponse:
     """Tell an error of ours by the table of outcomes; its message is already a sentence."""
-    outcome = next(OUTCOMES[kind] for kind in type(error).__mro__ if kind in OUTCOMES)
+    outcome = outcome_of(error)
     headers = {"Retry-After": str(retry_after_s)} if outcome.retry else {}
     if isinstance(error, RefusedCallerError):
         headers |= error.headers
@@ -244,8 +241,12 @@ def install_error_handlers(app: FastAPI, retry_after_s: int) -> None:
         request_id = request.state.request_id
         logger.error("request %s failed unexpectedly: %s", request_id, type(error).__name__)
         headers = {**SECURITY_HEADERS, "Content-Security-Policy": POLICY_OF_DATA, REQUEST_ID_HEADER: request_id}
-        message = f"an unexpected error happened; report it with the request id {request_id}"
-        return error_response(UNEXPECTED, "internal_error", message, headers=headers)
+        return error_response(UNEXPECTED, "internal_error", unexpected(request_id), headers=headers)
+
+
+def unexpected(request_id: str) -> str:
+    """Return the sentence on an error that nobody expected."""
+    return f"an unexpected error happened; report it with the request id {request_id}"
 
 
 def _response_of_invalid(error: Mapping[str, Any]) -> JSONResponse:

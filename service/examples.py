@@ -73,9 +73,22 @@ QUERY_RESPONSE: dict[str, Any] = {
             "text": None,
             "cited": [],
             "note": None,
+            "error": None,
         }
     ],
 }
+
+QUERY_EVENTS = """\
+event: passages
+data: {"generation": "000001", "retriever": "hybrid", …, "results": [{"question": "Who created …", "hits": […], …}]}
+
+event: answer
+data: {"index": 0, "question": "Who created Hangul?", "is_answered": true, "answers": [{"text": "King Sejong", …}], …}
+
+event: done
+data: {"generation": "000001", "timings": {"retrieve_ms": 6.1, "read_ms": 48.0, "total_ms": 54.3}}
+
+"""
 
 RETRIEVE_REQUESTS: dict[str, Any] = {
     "one question": {"value": {"question": "Who created Hangul?", "k": 5}},
@@ -159,6 +172,7 @@ QUERY_REQUESTS: dict[str, Any] = {
     "one question": {"value": {"question": "Who created Hangul?", "k": 5, "n_best": 3}},
     "한국어": {"value": {"question": "한글은 누가 만들었는가?", "k": 5}},
     "a batch": {"value": {"questions": ["Who created Hangul?", "한글은 누가 만들었는가?"], "retriever": "bm25"}},
+    "events": {"value": {"question": "Who created Hangul?", "stream": True}},
 }
 
 ALIVE = {"status": "alive"}

@@ -91,6 +91,11 @@ class QueryRequest(RetrieveRequest):
     """A retrieve request whose ``k`` passages are also read for answers."""
 
     n_best: int = Field(1, ge=1, le=MAX_N_BEST, description="Answers to return for each question.")
+    stream: bool | None = Field(
+        None,
+        description="Respond with server-sent events: passages first, then the answers; by default, where Accept asks "
+        "for text/event-stream.",
+    )
 
 
 class ExplainRequest(Search):

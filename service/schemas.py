@@ -18,6 +18,20 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, from_attributes=True)
 
 
+class ErrorOut(Model):
+    """What went wrong: a code for programs, a sentence for people, and the field to blame, if one is."""
+
+    code: str
+    message: str
+    field: str | None
+
+
+class ErrorResponse(Model):
+    """The shape of every error."""
+
+    error: ErrorOut
+
+
 class PassageOut(Model):
     """A passage; ``start`` and ``end`` are its offsets in its source document, in characters."""
 
@@ -104,8 +118,8 @@ class AnswerOut(Model):
     null_score: float = Field(description="The reader's score of no answer in this passage.")
 
 
-class QueryResult(RetrieveResult):
-    """One question's passages, and the answers that the reader found in them, best first."""
+class Verdict(Model):
+    """The answers that the reader found in one question's passages, best first."""
 
     is_answered: bool = Field(description="False where the reader stands by none of the answers.")
     no_answer_score: float | None = Field(
@@ -127,6 +141,28 @@ class QueryResult(RetrieveResult):
         description="What is unusual: how much of the question encoder and reader did not read, why the reader "
         "answered instead of the generator, or what its text lacks; null otherwise."
     )
+    error: ErrorOut | None = Field(
+        None,
+        description="Why this question of several could not be read, while others were; its hits are there. "
+        "Null otherwise.",
+    )
+
+
+class QueryResult(RetrieveResult, Verdict):
+    """One question's passages, and the answers that the reader found in them, best first."""
+
+
+class AnswerEvent(Verdict):
+    """The answer to a question of a stream, whose passages an event before had."""
+
+    index: int = Field(description="The place of the question in the request, from 0.")
+    question: str
+
+
+class TextEvent(Model):
+    """A piece of the answer as a generator writes it; the answer that follows has the text as it was checked."""
+
+    text: str
 
 
 class FusionOut(Model):
@@ -175,3 +211,10 @@ class QueryResponse(RetrievedBy):
 
     timings: QueryTimings
     results: list[QueryResult]
+
+
+class DoneEvent(Model):
+    """The end of a stream in which nothing failed."""
+
+    generation: str
+    timings: QueryTimings

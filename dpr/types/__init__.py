@@ -211,3 +211,19 @@ class ReadsPassages(Protocol):
 
     def reading(self, item: Candidates, spans: Sequence[Any], n_best: int = 1) -> Reading:
         """Return the reading of a question from what ``spans`` found in each of its passages."""
+
+
+@runtime_checkable
+class ReadsEach(Protocol):
+    """A reader that may fail at one question of a batch and read the others."""
+
+    def read_each(self, batch: Sequence[Candidates], n_best: int = 1) -> list[Reading | Exception]:
+        """Return for each question its reading, or the error that it ended with."""
+
+
+@runtime_checkable
+class WritesText(Protocol):
+    """A reader that writes its answers, piece by piece."""
+
+    def stream(self, candidates: Candidates, n_best: int = 1) -> Iterator[str | Reading]:
+        """Yield the text as it is written, and last, once, the reading."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from service.errors import ErrorResponse
+from service.streaming import EVENT_STREAM
 
 ERRORS: dict[int, tuple[str, str, str, str | None]] = {
     400: ("The body is not JSON", "invalid_json", "the body is not JSON in UTF-8; send one JSON object", None),
@@ -39,6 +40,12 @@ Responses = dict[int | str, dict[str, Any]]
 def documented(*statuses: int, example: dict[str, Any]) -> Responses:
     """Return the ``responses`` of an endpoint: an example of success, and the errors of these statuses."""
     return {200: {"content": {"application/json": {"example": example}}}, **_errors(*statuses)}
+
+
+def with_events(responses: Responses, example: str) -> Responses:
+    """Return the ``responses`` of an endpoint that may also respond with server-sent events."""
+    events = {EVENT_STREAM: {"schema": {"type": "string"}, "example": example}}
+    return {**responses, 200: {"content": {**responses[200]["content"], **events}}}
 
 
 def _errors(*statuses: int) -> Responses:

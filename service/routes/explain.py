@@ -11,6 +11,7 @@ from dpr.pipeline import QA
 from dpr.search.fusion import Fusion
 from dpr.search.registry import RERANKED, plain_name
 from service import examples
+from service.bodies import BoundedRoute
 from service.deps import ContextOf, EngineOf, ServerFusion, SettingsOf
 from service.explanation import ExplainResponse, ExplainTimings, ExplanationOut
 from service.fusion import fusion_of, fusion_out, retriever_of
@@ -18,7 +19,9 @@ from service.requests import ExplainRequest
 from service.routes.documented import GUARDED, documented
 from service.security.scopes import requires
 
-router = APIRouter(prefix="/v1", tags=["questions"], dependencies=[requires("read")], responses=GUARDED)
+router = APIRouter(
+    prefix="/v1", tags=["questions"], dependencies=[requires("read")], responses=GUARDED, route_class=BoundedRoute
+)
 
 
 @router.post(

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Response
+from fastapi import APIRouter, Body, Request, Response
 
+from dpr.search.fusion import Fusion
 from service import examples
-from service.asking import query_steps, refuse_costly, retrieve_steps
+from service.asking import Source, query_steps, refuse_costly, retrieve_steps
 from service.bodies import BoundedRoute
 from service.deps import ContextOf, EngineOf, ServerFusion, SettingsOf
+from service.engine import Engine
 from service.errors import NoReaderError
 from service.fusion import fusion_of, retriever_of
-from service.routes.documented import GUARDED, documented
+from service.routes.documented import GUARDED, documented, with_events
 from service.schemas import QueryRequest, QueryResponse, RetrieveRequest, RetrieveResponse
 from service.security.scopes import requires
+from service.settings import Settings
+from service.streaming import Emit, event_stream, wants_events
 
 router = APIRouter(
     prefix="/v1", tags=["questions"], dependencies=[requires("read")], responses=GUARDED, route_class=BoundedRoute
@@ -42,19 +46,21 @@ async def retrieve(
     Every hit says where each list ranked it, how it scored there and what that added to its score.
     """
     refuse_costly(request, settings.max_passages)
-    index, qa = engine.indexes.find(request.index).name, engine.ready(request.index)
-    retriever = retriever_of(request, settings)
-    fusion = fusion_of(request, retriever, server_fusion or qa.index.fusion)
-    return _json(await engine.run_steps(lambda qa: retrieve_steps(qa, request, retriever, fusion, index), context, qa))
+    qa = engine.ready(request.index)
+    source = _source(request, engine, settings, server_fusion or qa.index.fusion)
+    return _json(await engine.run_steps(lambda qa: retrieve_steps(qa, request, source), context, qa))
 
 
 @router.post(
     "/query",
     summary="What the answer is, and where it stands",
     response_model=QueryResponse,
-    responses=documented(400, 413, 422, 500, 502, 503, 504, example=examples.QUERY_RESPONSE),
+    responses=with_events(
+        documented(400, 413, 422, 500, 502, 503, 504, example=examples.QUERY_RESPONSE), examples.QUERY_EVENTS
+    ),
 )
 async def query(
+    http_request: Request,
     request: Annotated[QueryRequest, Body(openapi_examples=examples.QUERY_REQUESTS)],
     engine: EngineOf,
     settings: SettingsOf,
@@ -65,14 +71,28 @@ async def query(
 
     Where ``is_answered`` is false the reader stands by none of the answers: they are its best guesses. A server with a
     generator writes the answer in ``text``, and the reader answers where the generator fails, as ``note`` then says.
+    A question of several that could not be read has its ``error``, and its hits, beside the others' answers.
+
+    As server-sent events: ``passages`` (as ``/v1/retrieve`` responds), ``text`` for each piece that a generator writes,
+    an ``answer`` for each question, and ``done``; or ``error``, in the shape of every error.
     """
     refuse_costly(request, settings.max_passages)
-    index, qa = engine.indexes.find(request.index).name, engine.ready(request.index)
-    retriever = retriever_of(request, settings)
-    fusion = fusion_of(request, retriever, server_fusion or qa.index.fusion)
+    qa = engine.ready(request.index)
+    source = _source(request, engine, settings, server_fusion or qa.index.fusion)
     if not qa.has_reader:
         raise NoReaderError("this server has no reader; ask /v1/retrieve for passages, or start dpr-serve with one")
-    return _json(await engine.run_steps(lambda qa: query_steps(qa, request, retriever, fusion, index), context, qa))
+
+    async def work(emit: Emit | None = None) -> str:
+        return await engine.run_steps(lambda qa: query_steps(qa, request, source, emit), context, qa)
+
+    if wants_events(http_request, request.stream):
+        return await event_stream(http_request, work, settings.retry_after_s)
+    return _json(await work())
+
+
+def _source(request: RetrieveRequest, engine: Engine, settings: Settings, default: Fusion) -> Source:
+    retriever = retriever_of(request, settings)
+    return Source(engine.indexes.find(request.index).name, retriever, fusion_of(request, retriever, default))
 
 
 def _json(text: str) -> Response:

@@ -130,6 +130,7 @@ def test_a_question_without_hits_is_not_answered(client: TestClient) -> None:
         "text": None,
         "cited": [],
         "note": None,
+        "error": None,
     }
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import replace
+from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Protocol
 
 from dpr.errors import ConfigError, GeneratorError, MissingDependencyError
@@ -63,6 +64,7 @@ class GenerativeReader:
         self._chat = chat
         self._max_prompt_characters = max_prompt_characters
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="generator")
+        self._turns = BoundedSemaphore(concurrency)  # those who stream ask in threads of their own
 
     def read(self, batch: Sequence[Candidates], n_best: int = 1) -> list[Reading]:
         """Return, for each question, what the model wrote, with at most ``n_best`` spans of the passages it cites.
@@ -71,12 +73,27 @@ class GenerativeReader:
             GeneratorError: the model failed at a question, and there is no fallback.
             RequestError: a question is too long for a prompt.
         """
+        readings: list[Reading] = []
+        for outcome in self.read_each(batch, n_best):
+            if isinstance(outcome, Exception):
+                raise outcome
+            readings.append(outcome)
+        return readings
+
+    def read_each(self, batch: Sequence[Candidates], n_best: int = 1) -> list[Reading | Exception]:
+        """Return, for each question, what ``read`` does, or why the model failed at it, where there is no fallback.
+
+        Raises:
+            RequestError: a question is too long for a prompt.
+        """
         waiting = [self._pool.submit(copy_context().run, self._ask, item, n_best) for item in batch]
         try:
-            outcomes = [future.result() for future in waiting]
+            outcomes: list[Reading | Exception] = [future.result() for future in waiting]
         finally:
             for future in waiting:
                 future.cancel()
+        if self.fallback is None:
+            return outcomes
         failed = {place: outcome for place, outcome in enumerate(outcomes) if isinstance(outcome, GeneratorError)}
         others = iter(self._fall_back([batch[place] for place in failed], list(failed.values()), n_best))
         return [next(others) if isinstance(outcome, GeneratorError) else outcome for outcome in outcomes]
@@ -114,11 +131,12 @@ class GenerativeReader:
             return
         prompt = make_prompt(candidates, self._max_prompt_characters)
         written, held, finish = "", "", ""
-        for delta in self._chat(prompt.messages):
-            written, held, finish = written + delta.text, held + delta.text, delta.finish or finish
-            if held and not NO_ANSWER.startswith(held.strip()):
-                yield held
-                held = ""
+        with self._turns:
+            for delta in self._chat(prompt.messages):
+                written, held, finish = written + delta.text, held + delta.text, delta.finish or finish
+                if held and not NO_ANSWER.startswith(held.strip()):
+                    yield held
+                    held = ""
         if held.strip() not in {"", NO_ANSWER}:
             yield held
         reading = read_reply(written, prompt.passages, n_best)
