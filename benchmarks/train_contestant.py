@@ -30,6 +30,7 @@ from dpr.train.chunks import TokenCache
 from dpr.train.encoder.model import make_pair
 from dpr.train.encoder.run import train
 from dpr.train.encoder.settings import Training
+from dpr.train.engine import RunOptions
 from dpr.types import Example
 
 Report = dict[str, Any]
@@ -128,7 +129,7 @@ def run_ours(contest: Contest, examples: Sequence[Example]) -> Report:
         return {"memory_mib": memory_mib("VmRSS")}
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
-        record = train(sources, Path(folder), training, progress=lambda *_: clock.tick())
+        record = train(sources, Path(folder), training, options=RunOptions(lambda *_: clock.tick()))
     peak_mib = memory_mib("VmHWM")
     batches = timed_batches(training, sources, contest.warm_up)
     tokens, tokenizing = tokenize(training, sources)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dpr.config import AUTO_COMPUTE, DEFAULT_READER, ComputeOptions
 from dpr.pipeline import QA, Generator, RetrievalOptions
+from dpr.reader.registry import kind_and_model, load_reader
 from dpr.search.lazy import Lazy
 from dpr.search.open import open_index
 from dpr.store.integrity import VerifyLevel
@@ -47,7 +48,8 @@ def open_qa(
     Args:
         index: the folder of the index.
         encoder: the index's encoder, or its folder or hub name; None: the recorded one.
-        reader: the reader, or its folder or hub name; None: retrieval only.
+        reader: the reader, or its folder or hub name, or ``KIND:MODEL`` with a kind of `dpr.reader.registry.READERS`;
+            None: retrieval only.
         generator: a chat model that writes the answers; if it fails, the reader answers.
         retrieval: the default retriever, fusion and reranking.
         compute: precision and backend of encoder, reranker and reader.
@@ -75,10 +77,5 @@ def open_qa(
 def _reader(reader: str | Path | Reader | None, compute: ComputeOptions) -> Reader | Lazy[Reader] | None:
     if not isinstance(reader, str | Path):
         return reader
-
-    def load() -> Reader:
-        from dpr.reader.extractive.reader import load_reader
-
-        return load_reader(reader, compute.precision, backend=compute.backend)
-
-    return Lazy(load)
+    kind_and_model(str(reader))  # an unknown kind is refused now
+    return Lazy(lambda: load_reader(str(reader), compute.precision, compute.backend))

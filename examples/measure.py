@@ -32,7 +32,7 @@ from dpr.data.passages import read_corpus, read_examples
 from dpr.errors import DPRError
 from dpr.evaluation.metrics import evaluate
 from dpr.evaluation.trec import read_run
-from dpr.reader.extractive.probability import HANGUL, OTHER, RULES, script_of
+from dpr.reader.extractive.probability import HANGUL, OTHER_SCRIPT, RULES, script_of
 from dpr.types import Answer, Example, Reading
 from examples.demo import run as demo
 
@@ -44,8 +44,8 @@ EVERYDAY = f"squad:{HERE / 'demo' / 'everyday.json'}"
 
 RETRIEVERS = ("bm25", "dense", "hybrid")
 DEPTH = 20
-LANGUAGES = {"korean": HANGUL, "english": OTHER}
-DIRECTIONS = {"korean to english": HANGUL, "english to korean": OTHER}
+LANGUAGES = {"korean": HANGUL, "english": OTHER_SCRIPT}
+DIRECTIONS = {"korean to english": HANGUL, "english to korean": OTHER_SCRIPT}
 
 Figures = dict[str, float]
 Report = dict[str, dict[str, Figures]]

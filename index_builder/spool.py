@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 import orjson
 
-from dpr.data.files import Place
+from dpr.data.files import Location
 from dpr.data.identity import UniquePassages
 from dpr.data.intake import BadRows, Intake, ReadRules
 from dpr.data.record import Record, type_name
@@ -73,7 +73,7 @@ def write_rows(rows: Iterable[object], file: BinaryIO, rules: ReadRules) -> int:
     bad_rows = BadRows(rules.skip_bad_rows)
     intake = Intake(on_bad_row=bad_rows.add)
 
-    def write_each() -> Iterator[tuple[Place, Passage]]:
+    def write_each() -> Iterator[tuple[Location, Passage]]:
         for place, passage in intake.sift(_located, enumerate(rows, start=1)):
             file.write(orjson.dumps(asdict(passage)) + b"\n")
             yield place, passage
@@ -82,7 +82,7 @@ def write_rows(rows: Iterable[object], file: BinaryIO, rules: ReadRules) -> int:
     bad_rows.refuse()
     bad_rows.log(logger)
     if not count:
-        raise DataError(f"there is no passage to index; give at least one{bad_rows.named()}")
+        raise DataError(f"there is no passage to index; give at least one{bad_rows.listing()}")
     return count
 
 
@@ -109,11 +109,11 @@ def _source(source: object) -> str:
     return str(source)
 
 
-def _located(numbered: tuple[int, object]) -> tuple[Place, Passage]:
+def _located(numbered: tuple[int, object]) -> tuple[Location, Passage]:
     number, row = numbered
-    place = Place(ORIGIN, number, unit="row")
+    location = Location(ORIGIN, number, unit="row")
     if isinstance(row, Passage):
         row = asdict(row)
     if not isinstance(row, Mapping):
-        raise place.error(f"is {type_name(row)} where a dpr.Passage or a dict is expected")
-    return place, passage_of(Record(row, place))
+        raise location.error(f"is {type_name(row)} where a dpr.Passage or a dict is expected")
+    return location, passage_of(Record(row, location))

@@ -106,7 +106,7 @@ class Settings(BaseSettings):
         "quick", description="How far the index is checked before it is served: quick reads files up to 64 MiB."
     )
     encoder: str | None = Field(None, description="Encoder, where it is not the one named in the index.")
-    reader: str = Field(str(DEFAULT_READER), min_length=1, description="Reader: a folder or a hub name.")
+    reader: str = Field(str(DEFAULT_READER), min_length=1, description="Reader: a folder, a hub name or KIND:MODEL.")
     no_reader: bool = Field(False, description="Load no reader: serve retrieval, and a generator's answers if any.")
     generator_url: str | None = Field(None, description="Address of the chat model that writes the answers, if any.")
     generator_model: str | None = Field(None, description="Name of that model at its address.")

@@ -53,6 +53,7 @@ def adapt_command(
     given = locals()  # the options that have a setting's name
     from dpr.data.plain_text import PlainText
     from dpr.train.adaptation.run import Adaptation, adapt
+    from dpr.train.engine import RunOptions
 
     names = {field.name for field in fields(Adaptation)}
     settings = load_config(Adaptation, config, {name: value for name, value in given.items() if name in names})
@@ -60,6 +61,6 @@ def adapt_command(
     texts = {source: PlainText(source, rules) for source in text}
     command = command_line("dpr")
     with show_progress() as progress:
-        record = adapt(texts, output, settings, progress, command, overwrite)
+        record = adapt(texts, output, settings, RunOptions(progress, command, overwrite))
     if os.environ.get("RANK", "0") == "0":  # one of several processes speaks for all
         show(record, as_json)

@@ -76,22 +76,23 @@ def distill_command(
     from dpr.data.parallel import read_parallel
     from dpr.data.passages import read_examples
     from dpr.train.batches import Source
-    from dpr.train.distillation.data import Material
+    from dpr.train.distillation.data import DistillationData
     from dpr.train.distillation.run import distill
     from dpr.train.distillation.settings import Distillation
+    from dpr.train.engine import RunOptions
 
     names = {field.name for field in fields(Distillation)}
     settings = load_config(Distillation, config, {name: value for name, value in given.items() if name in names})
     rules = ReadRules(encoding, skip_bad_rows)
     command = command_line("dpr")
     with show_progress() as progress:
-        material = Material(
+        distillation_data = DistillationData(
             texts={source: _texts(source, rules) for source in text or ()},
             pairs={str(path): list(read_parallel(path, rules)) for path in parallel or ()},
             sources=[Source(name, retrievable_examples(name, rules)) for name in data or ()],
         )
         held_out = [example for source in validate or () for example in read_examples(source, rules)]
-        record = distill(material, output, settings, held_out, progress, command, overwrite)
+        record = distill(distillation_data, output, settings, held_out, RunOptions(progress, command, overwrite))
     show(record, as_json)
 
 

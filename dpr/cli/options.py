@@ -13,6 +13,7 @@ from rich.table import Table
 from dpr.config import DEFAULT_BASE, DEFAULT_READER
 from dpr.console import cell, escape, print_json
 from dpr.errors import ConfigError
+from dpr.reader.registry import READERS
 from dpr.search.registry import DEFAULT_RERANK_DEPTH, MAX_RERANK_DEPTH, RERANKERS, RETRIEVERS, describe
 
 if TYPE_CHECKING:
@@ -53,7 +54,13 @@ EncoderOption = Annotated[
     str | None, typer.Option("--encoder", metavar="NAME_OR_DIR", help="Where the index's encoder is now, if it moved.")
 ]
 ReaderOption = Annotated[
-    str, typer.Option("--reader", metavar="NAME_OR_DIR", help="The reader.", show_default=DEFAULT_READER.name)
+    str,
+    typer.Option(
+        "--reader",
+        metavar="NAME_OR_DIR",
+        help=f"The reader, or KIND:MODEL with a kind of reader: {describe(READERS)}.",
+        show_default=DEFAULT_READER.name,
+    ),
 ]
 PrecisionOption = Annotated[str, typer.Option("--precision", help="Arithmetic of the models: auto, fp32 or bf16.")]
 DataWeightOption = Annotated[

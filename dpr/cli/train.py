@@ -72,6 +72,7 @@ def train_command(
     from dpr.data.passages import read_examples
     from dpr.train.encoder.run import train
     from dpr.train.encoder.settings import Training
+    from dpr.train.engine import RunOptions
 
     names = {field.name for field in fields(Training)}
     training = load_config(Training, config, {name: value for name, value in given.items() if name in names})
@@ -84,9 +85,7 @@ def train_command(
             output,
             training,
             held_out,
-            progress,
-            command,
-            overwrite,
+            RunOptions(progress, command, overwrite),
         )
     if os.environ.get("RANK", "0") == "0":  # one of several processes speaks for all
         show(record, as_json)

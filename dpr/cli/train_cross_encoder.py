@@ -56,6 +56,7 @@ def train_cross_encoder_command(
     from dpr.data.passages import read_examples
     from dpr.train.cross_encoder.run import train_cross_encoder
     from dpr.train.cross_encoder.settings import CrossEncoderTraining
+    from dpr.train.engine import RunOptions
 
     names = {field.name for field in fields(CrossEncoderTraining)}
     values = {name: value for name, value in given.items() if name in names}
@@ -65,6 +66,6 @@ def train_cross_encoder_command(
     with show_progress() as progress:
         held_out = [example for source in validate or () for example in read_examples(source, rules)]
         sources = sources_of(data, data_weight, partial(retrievable_examples, rules=rules))
-        record = train_cross_encoder(sources, output, training, held_out, progress, command, overwrite)
+        record = train_cross_encoder(sources, output, training, held_out, RunOptions(progress, command, overwrite))
     if os.environ.get("RANK", "0") == "0":  # one of several processes speaks for all
         show(record, as_json)

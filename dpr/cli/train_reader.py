@@ -67,6 +67,7 @@ def train_reader_command(
 ) -> None:
     """Train an MRC reader on questions with answer offsets."""
     given = locals()  # the options that have a setting's name
+    from dpr.train.engine import RunOptions
     from dpr.train.reader.run import train_reader
     from dpr.train.reader.settings import ReaderTraining
 
@@ -77,7 +78,7 @@ def train_reader_command(
     with show_progress() as progress:
         held_out = [_reading_set(source, rules) for source in validate or ()]
         sources = sources_of(data, data_weight, partial(labelled_examples, rules=rules))
-        record = train_reader(sources, output, training, None, held_out, progress, command, overwrite)
+        record = train_reader(sources, output, training, None, held_out, RunOptions(progress, command, overwrite))
     if os.environ.get("RANK", "0") == "0":  # one of several processes speaks for all
         show(record, as_json)
 

@@ -20,7 +20,7 @@ from dpr.search.registry import HYBRID_LISTS
 if TYPE_CHECKING:
     from dpr.evaluation.compare import Difference
     from dpr.tuning.one_standard_error import HeldOut
-    from dpr.tuning.tuned_fusion import Tuned
+    from dpr.tuning.tuned_fusion import TunedFusion
 
 MAX_ROWS = 21
 """A curve of more points, that of three lists, is shown by its remarkable ones."""
@@ -90,7 +90,7 @@ def tune_command(
         _show(tuned)
 
 
-def _show(tuned: Tuned) -> None:
+def _show(tuned: TunedFusion) -> None:
     console = Console()
     console.print(_curve(tuned))
     console.print(f"chosen: [b]{_weights(tuned)}[/b]", highlight=False)
@@ -98,11 +98,11 @@ def _show(tuned: Tuned) -> None:
         console.print(_sentence(tuned.held_out, tuned.objective, tuned.questions.count), highlight=False)
 
 
-def _curve(tuned: Tuned) -> Table:
-    metrics = list(tuned.chosen.metrics)
+def _curve(tuned: TunedFusion) -> Table:
+    metrics = list(tuned.selected.metrics)
     asked = f"{tuned.questions.count:,} questions on {tuned.documents:,} documents"
     table = Table(
-        *(*tuned.chosen.weights, *metrics, ""),
+        *(*tuned.selected.weights, *metrics, ""),
         box=SIMPLE_HEAD,
         pad_edge=False,
         title=f"{asked}, {tuned.method}, in per cent",
@@ -111,23 +111,23 @@ def _curve(tuned: Tuned) -> Table:
         notes = _notes(tuned, number)
         if notes or len(tuned.curve) <= MAX_ROWS:
             values = (f"{100 * point.metrics[name]:.2f}" for name in metrics)
-            style = "bold" if number == tuned.choice.chosen else None
+            style = "bold" if number == tuned.choice.selected else None
             table.add_row(*(f"{weight:.2f}" for weight in point.weights.values()), *values, notes, style=style)
     return table
 
 
-def _notes(tuned: Tuned, number: int) -> str:
+def _notes(tuned: TunedFusion, number: int) -> str:
     point = tuned.curve[number]
     notes = [name + " alone" for name, weight in point.weights.items() if weight == 1]
     choice = tuned.choice
-    notes += [word for word, place in (("best", choice.best), ("chosen", choice.chosen)) if place == number]
-    is_equal = number in choice.plateau and number not in (choice.best, choice.chosen)
+    notes += [word for word, place in (("best", choice.best), ("chosen", choice.selected)) if place == number]
+    is_equal = number in choice.within_error and number not in (choice.best, choice.selected)
     notes += ["as good as the best"] if is_equal and len(tuned.curve) <= MAX_ROWS else []
     return ", ".join(notes)
 
 
-def _weights(tuned: Tuned) -> str:
-    return ", ".join(f"{name} {weight:g}" for name, weight in tuned.chosen.weights.items())
+def _weights(tuned: TunedFusion) -> str:
+    return ", ".join(f"{name} {weight:g}" for name, weight in tuned.selected.weights.items())
 
 
 def _sentence(held_out: HeldOut, objective: str, questions: int) -> str:

@@ -1,1 +1,1 @@
-"""Data files in and out: passages, questions and their labels, as plain frozen data."""
+"""Read and write data files: passages, questions and their labels."""

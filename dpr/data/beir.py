@@ -4,8 +4,8 @@ corpus.jsonl   {"_id", "title", "text"}
 queries.jsonl  {"_id", "text"}
 qrels/*.tsv    query-id <TAB> corpus-id <TAB> score, under a header; or another form that `dpr.data.qrels` reads
 
-The public data sets are read as they are distributed: documents without a word, judgements of passages and of questions
-that are not there, questions that are documents themselves.
+The public data sets are read as they are distributed, with empty documents, judgements of missing passages and
+questions, and questions that are also documents.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from dpr.data.files import Place, with_packed
+from dpr.data.files import Location, with_packed
 from dpr.data.intake import STRICT, Intake
 from dpr.data.qrels import read_qrels
 from dpr.data.record import Record
@@ -24,37 +24,37 @@ from dpr.types import Example, Passage, Question
 from dpr.unicode_form import is_there
 
 
-def read_beir_corpus(path: Path, intake: Intake = STRICT) -> Iterator[tuple[Place, Passage]]:
-    """Yield each passage of the folder, with its place.
+def read_beir_corpus(path: Path, intake: Intake = STRICT) -> Iterator[tuple[Location, Passage]]:
+    """Yield each passage of the folder with its location.
 
-    BEIR's corpora hold documents that are a title alone: the title is then the text. A document with neither is a
-    passage without text.
+    BEIR's corpora have documents with only a title, which becomes the text. A document with neither is a passage
+    without text.
 
     Raises:
         DataError: a row has another form.
     """
-    return intake.sift(_located_passage, read_jsonl(_part(_folder(path), "corpus.jsonl"), intake))
+    return intake.sift(_located_passage, read_jsonl(_file_of(_folder(path), "corpus.jsonl"), intake))
 
 
-def _located_passage(record: Record) -> tuple[Place, Passage]:
+def _located_passage(record: Record) -> tuple[Location, Passage]:
     if has_text(record):
-        return record.place, passage_of(record)
+        return record.location, passage_of(record)
     if title := title_of(record):
         untitled = {name: value for name, value in record.fields.items() if name not in TITLE_NAMES}
-        return record.place, passage_of(Record({**untitled, "text": title}, record.place))
-    return record.place, Passage(record.identifier(*ID_NAMES), "")
+        return record.location, passage_of(Record({**untitled, "text": title}, record.location))
+    return record.location, Passage(record.identifier(*ID_NAMES), "")
 
 
 def read_beir(path: Path, intake: Intake = STRICT) -> Iterator[Example]:
     """Yield the judged questions, in the order of ``queries.jsonl``, with their judged passages.
 
-    A judged passage that is not in the corpus is a passage without text, and a judged question that is not in
-    ``queries.jsonl``, which comes last, one without text: see `dpr.data.examples`. The document whose id is the
-    question's own is excluded from its hits, as ``ignore_identical_ids`` of BEIR's evaluation does it, unless it is
-    judged relevant.
+    A judged passage that is not in the corpus is a passage without text. A judged question that is not in
+    ``queries.jsonl`` is a question without text and comes last: see `dpr.data.examples`. A document with the id of the
+    question is excluded from its hits, as by ``ignore_identical_ids`` of BEIR's evaluation, unless it is judged
+    relevant.
 
     Args:
-        path: the folder, read with ``qrels/test.tsv`` (or its only other judgements), or a file of its ``qrels``.
+        path: the folder, with ``qrels/test.tsv`` or its only file of judgements, or a file of its ``qrels``.
         intake: how to read all three files.
 
     Raises:
@@ -72,7 +72,7 @@ def read_beir(path: Path, intake: Intake = STRICT) -> Iterator[Example]:
         if _column_of(passage.id, judgements) is not None:
             own_documents.add(passage.id)
     unread = dict.fromkeys(judgements)
-    for question in intake.sift(_question, read_jsonl(_part(folder, "queries.jsonl"), intake)):
+    for question in intake.sift(_question, read_jsonl(_file_of(folder, "queries.jsonl"), intake)):
         if (column := _column_of(question.id, judgements)) is not None:
             unread.pop(column, None)
             yield _example(question, judgements[column], passages, own_documents)
@@ -83,12 +83,12 @@ def read_beir(path: Path, intake: Intake = STRICT) -> Iterator[Example]:
 def _question(record: Record) -> Question:
     identity = record.identifier(*ID_NAMES)
     if not identity:
-        raise record.error("the question has no '_id', by which it is judged")
+        raise record.error("the question has no '_id', which the judgements refer to; add one")
     return Question(identity, record.optional("text", str, ""))
 
 
 def _column_of(identity: str, judged: Collection[str]) -> str | None:
-    """Return how judgements write an id: as it is, or as TREC's columns hold it; None where they do not have it."""
+    """Return an id as the judgements write it: unchanged or escaped for TREC; None if they do not have it."""
     return next((column for column in (identity, escape_id(identity)) if column in judged), None)
 
 
@@ -109,17 +109,17 @@ def _example(
 
 
 def _folder(path: Path) -> Path:
-    """Return the folder of a data set: the path, or of a file of judgements the folder above it that has a corpus."""
+    """Return the folder of a data set: the path, or the folder with a corpus above a file of judgements."""
     if not path.is_file() and path.suffix != ".tsv":
         return path
-    return next((above for above in path.parents[:2] if _part(above, "corpus.jsonl").is_file()), path.parent.parent)
+    return next((above for above in path.parents[:2] if _file_of(above, "corpus.jsonl").is_file()), path.parent.parent)
 
 
-def _part(folder: Path, name: str) -> Path:
-    """Return a file of the folder, or its compressed form where only that is there.
+def _file_of(folder: Path, name: str) -> Path:
+    """Return a file of the folder, or its compressed form if only that exists.
 
     Raises:
-        DataError: the folder holds data sets of its own instead, as CQADupStack's does.
+        DataError: the folder has several data sets instead, like that of CQADupStack.
     """
     plain, *compressed = (folder / form for form in with_packed((name,)))
     if there := [file for file in (plain, *compressed) if is_there(file)]:
@@ -133,13 +133,13 @@ def _part(folder: Path, name: str) -> Path:
 def _qrels_file(path: Path) -> Path:
     if path.is_file() or path.suffix == ".tsv":
         return path
-    _part(path, "corpus.jsonl")
+    _file_of(path, "corpus.jsonl")
     files = sorted(file for file in (path / "qrels").glob("*") if file.is_file() and not file.name.startswith("."))
-    chosen = next((file for file in files if _split(file) == "test"), files[0] if len(files) == 1 else None)
-    if chosen is None:
+    qrels = next((file for file in files if _split(file) == "test"), files[0] if len(files) == 1 else None)
+    if qrels is None:
         names = ", ".join(file.name for file in files) or "none"
-        raise DataError.at(path / "qrels", None, f"there is no test.tsv (found: {names}); name one of the files itself")
-    return chosen
+        raise DataError.at(path / "qrels", None, f"there is no test.tsv (found: {names}); name one of these files")
+    return qrels
 
 
 def _split(qrels: Path) -> str:

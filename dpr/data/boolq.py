@@ -1,6 +1,6 @@
 """KoBEST BoolQ: tab-separated paragraphs with a question that has no span, ``ID Text Question Answer``.
 
-The paragraph numbers begin anew in each of the data set's files, so a passage's id is that of its content.
+The paragraph numbers start again in each file, so the id of a passage is that of its content.
 """
 
 from __future__ import annotations
@@ -29,5 +29,5 @@ def read_boolq(path: Path, intake: Intake = STRICT) -> Iterator[Example]:
 
 def _example(row: Record) -> Example:
     text = row.text("text")
-    question = Question(f"{row.place.path.stem}-{row.place.number}", row.text("question"))
+    question = Question(f"{row.location.path.stem}-{row.location.number}", row.text("question"))
     return Example(question, positives=(Passage(content_id(text), text),))

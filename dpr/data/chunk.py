@@ -1,6 +1,6 @@
-"""Long documents to passages: whole sentences up to a budget of tokens, neighbours overlapping.
+"""Cut long documents into passages: whole sentences up to a budget of tokens, with overlaps.
 
-A sentence over the budget is taken word by word, and a word over it (text without blanks) piece by piece.
+A sentence over the budget is cut into words, and a word over the budget (text without spaces) into pieces.
 """
 
 from __future__ import annotations
@@ -13,27 +13,27 @@ from dpr.errors import ConfigError
 from dpr.types import Passage
 
 CountTokens = Callable[[str], int]
-"""How many tokens a text has; a longer text never has fewer."""
+"""Returns the number of tokens of a text; a longer text never has fewer."""
 
 _WORD = re.compile(r"\S+")
 
 
 def chunk(document: Passage, max_tokens: int, overlap_tokens: int, count_tokens: CountTokens) -> list[Passage]:
-    """Cut a document into passages of at most ``max_tokens``, each an exact piece of its text.
+    """Cut a document into passages of at most ``max_tokens``, each an exact substring of its text.
 
-    Every character that is not white space is in a passage. Passage n has the id ``f"{document.id}#{n}"``, the
-    document's title, and its own offset as ``start``. A passage begins with as many of the sentences that end the one
-    before as ``overlap_tokens`` hold, so a sentence's context is whole in one of two neighbours.
+    Every character except white space is in a passage. Passage n has the id ``f"{document.id}#{n}"``, the document's
+    title, and its offset as ``start``. A passage begins with the last sentences of the previous one, as many as fit
+    into ``overlap_tokens``.
 
     Raises:
-        ConfigError: the overlap is not below the budget, or one character alone is over the budget.
+        ConfigError: the overlap is not below the budget, or a single character is over the budget.
     """
     text = document.text
     spans = chunk_spans(text, max_tokens, overlap_tokens, count_tokens)
     for start, end in spans:
         if end - start == 1 and count_tokens(text[start]) > max_tokens:
             raise ConfigError(
-                f"the character {text[start]!r} alone is over the budget of {max_tokens} tokens; raise the budget"
+                f"the single character {text[start]!r} is over the budget of {max_tokens} tokens; raise the budget"
             )
     return [
         Passage(f"{document.id}#{number}", text[start:end], document.title, document.id, start)
@@ -42,19 +42,21 @@ def chunk(document: Passage, max_tokens: int, overlap_tokens: int, count_tokens:
 
 
 def chunk_spans(text: str, max_tokens: int, overlap_tokens: int, count_tokens: CountTokens) -> list[Span]:
-    """Return where the passages that `chunk` cuts a text into start and end; a character over the budget is one.
+    """Return the bounds of the passages of `chunk`; a single character over the budget is a passage.
 
     Raises:
         ConfigError: the overlap is not below the budget.
     """
     if not 0 <= overlap_tokens < max_tokens:
-        raise ConfigError(f"an overlap of {overlap_tokens} tokens needs a budget above it; it is {max_tokens} tokens")
+        raise ConfigError(
+            f"the overlap of {overlap_tokens} tokens is not below the budget of {max_tokens}; lower the overlap"
+        )
     units = list(_units(text, max_tokens, count_tokens))
     return list(_packed(text, units, max_tokens, overlap_tokens, count_tokens))
 
 
 def _units(text: str, max_tokens: int, count_tokens: CountTokens) -> Iterator[Span]:
-    """Yield the sentences, or where one is over the budget its words, or where one of these is, its pieces."""
+    """Yield sentences; those over the budget as words, and words over the budget as pieces."""
     for start, end in sentence_spans(text):
         if count_tokens(text[start:end]) <= max_tokens:
             yield start, end
@@ -72,7 +74,7 @@ def _pieces(text: str, span: Span, max_tokens: int, count_tokens: CountTokens) -
 
 
 def _longest_prefix(word: str, max_tokens: int, count_tokens: CountTokens) -> int:
-    """Return how many of a word's characters, at least one, fit the budget: doubling, then halving the gap."""
+    """Return the number of a word's first characters that fit the budget, at least one, by exponential search."""
     fits, exceeds = 1, 2
     while exceeds <= len(word) and count_tokens(word[:exceeds]) <= max_tokens:
         fits, exceeds = exceeds, 2 * exceeds
@@ -89,7 +91,7 @@ def _longest_prefix(word: str, max_tokens: int, count_tokens: CountTokens) -> in
 def _packed(
     text: str, units: Sequence[Span], max_tokens: int, overlap_tokens: int, count_tokens: CountTokens
 ) -> Iterator[Span]:
-    """Yield passages: as many units as fit, from the overlap with the passage before to at least one new unit."""
+    """Yield passages with as many units as fit: the overlap with the previous one and at least one new unit."""
 
     def tokens(first: int, last: int) -> int:
         return count_tokens(text[units[first][0] : units[last][1]])

@@ -1,8 +1,8 @@
-"""Questions made of passages: a sentence's words, as what finds the passage that it stands in.
+"""Make questions from passages: words of a sentence become a question whose positive is the passage.
 
-The inverse cloze task (Lee et al. 2019, "Latent retrieval for weakly supervised open domain question answering",
-section 4) for a language or a domain that has text but few questions. The sentence stays in its passage, as most words
-of a real question do, but the question keeps only some of its words, bare of many of their particles.
+This is the inverse cloze task (Lee et al. 2019, "Latent retrieval for weakly supervised open domain question
+answering", section 4) for a language or a domain with text but few questions. The sentence stays in its passage, like
+most words of a real question. The question has only some of its words, many without their particles.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _SHARES = ("least_kept", "most_kept", "bare", "shuffled", "titled")
 
 @dataclass(frozen=True, slots=True)
 class Cloze:
-    """How questions are made.
+    """Settings of questions made from passages.
 
-    A passage is cut into windows of at most ``window`` characters (0: it stays whole), and each gives ``questions``,
-    fewer where they come out alike. A question keeps a random share of a sentence's words, between ``least_kept`` and
-    ``most_kept``; a kept Korean word loses its particle in a share ``bare`` of cases; ``shuffled`` of the questions
-    lose their word order, and ``titled`` of them begin with the passage's title.
+    A passage is cut into windows of at most ``window`` characters (0: not at all). Each gives ``questions``, or fewer
+    if some are equal. A question has a random share of the words of a sentence, between ``least_kept`` and
+    ``most_kept``. A Korean word loses its particle with probability ``bare``. The share ``shuffled`` of the questions
+    has a random word order, and the share ``titled`` begins with the passage's title.
 
-    With ``answers``, a question asks for a phrase of the sentence, which it lacks and which is its answer, for the
-    training of readers (`dpr.data.cloze_answers`); ``shuffled`` and ``titled`` then do nothing.
+    With ``answers``, a question asks for a phrase of the sentence, which it leaves out and which is its answer, to
+    train readers (`dpr.data.cloze_answers`); ``shuffled`` and ``titled`` then have no effect.
 
     Raises:
         ConfigError: a number is out of range.
@@ -52,32 +52,32 @@ class Cloze:
 
     def __post_init__(self) -> None:
         if self.questions < 1:
-            raise ConfigError(f"questions is {self.questions}; make at least 1 of each window")
+            raise ConfigError(f"questions is {self.questions}; it must be at least 1")
         if self.window < 0:
             raise ConfigError(f"window is {self.window}; give a number of characters, or 0 for whole passages")
         for name in _SHARES:
             if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it is a share, from 0 to 1")
+                raise ConfigError(f"{name} is {getattr(self, name)}; choose a share from 0 to 1")
         if self.least_kept > self.most_kept:
-            raise ConfigError(f"least_kept is {self.least_kept}; it must not be above most_kept, {self.most_kept}")
+            raise ConfigError(f"least_kept is {self.least_kept}; it must be at most most_kept, {self.most_kept}")
 
 
 def cloze_examples(passages: Iterable[Passage], cloze: Cloze) -> Iterator[Example]:
-    """Yield questions made of passages, the same for the same seed; a window without a long enough sentence gives none.
+    """Yield questions made from passages, the same for the same seed; windows without a long sentence give none.
 
-    A passage that is cut becomes windows that are passages of their own: each has an id made from its text, and knows
-    its place in the document. A window that was seen before is left out.
+    Each window of a cut passage is a passage of its own, with an id made from its text and its offset in the document.
+    Repeated windows are skipped.
 
     Raises:
-        DataError: an id comes again with another text.
+        DataError: two passages with different texts share an id.
     """
     choice = random.Random(cloze.seed)  # noqa: S311 - sampling, not secrets
     for window in unique_passages(window for passage in passages for window in _windows(passage, cloze.window)):
         if cloze.answers:
             yield from _asking_examples(window, cloze, choice)
             continue
-        asked = [question for _ in range(cloze.questions) if (question := _question(window, cloze, choice))]
-        for number, question in enumerate(dict.fromkeys(asked)):
+        questions = [question for _ in range(cloze.questions) if (question := _question(window, cloze, choice))]
+        for number, question in enumerate(dict.fromkeys(questions)):
             yield Example(Question(f"{window.id}-{number}", question), (window,))
 
 
@@ -86,11 +86,11 @@ def _asking_examples(window: Passage, cloze: Cloze, choice: random.Random) -> It
     askable = [words for words in sentences if len(words) > _MIN_WORDS]
     if not askable:
         return
-    kept = (cloze.least_kept, cloze.most_kept)
-    asked = [
-        ask_for_phrase(window.text, choice.choice(askable), kept, cloze.bare, choice) for _ in range(cloze.questions)
+    shares = (cloze.least_kept, cloze.most_kept)
+    phrases = [
+        ask_for_phrase(window.text, choice.choice(askable), shares, cloze.bare, choice) for _ in range(cloze.questions)
     ]
-    for number, phrase in enumerate(dict.fromkeys(phrase for phrase in asked if phrase is not None)):
+    for number, phrase in enumerate(dict.fromkeys(phrase for phrase in phrases if phrase is not None)):
         question = Question(f"{window.id}-a{number}", phrase.question, (phrase.answer,))
         yield Example(question, (window,), answer_starts=(phrase.start,))
 
@@ -113,15 +113,15 @@ def _question(window: Passage, cloze: Cloze, choice: random.Random) -> str:
     first = choice.randrange(max(1, len(words) - _MAX_WORDS + 1))
     words = words[first : first + _MAX_WORDS]
     share = choice.uniform(cloze.least_kept, cloze.most_kept)
-    kept = [word for word in words if choice.random() < share]
-    if len(kept) < _MIN_WORDS:
-        kept = [words[place] for place in sorted(choice.sample(range(len(words)), _MIN_WORDS))]
-    asked = [PARTICLE.sub("", word) if choice.random() < cloze.bare else word for word in kept]
+    kept_words = [word for word in words if choice.random() < share]
+    if len(kept_words) < _MIN_WORDS:
+        kept_words = [words[index] for index in sorted(choice.sample(range(len(words)), _MIN_WORDS))]
+    question_words = [PARTICLE.sub("", word) if choice.random() < cloze.bare else word for word in kept_words]
     if choice.random() < cloze.shuffled:
-        choice.shuffle(asked)
+        choice.shuffle(question_words)
     if window.title and choice.random() < cloze.titled:
-        asked.insert(0, window.title)
-    return " ".join(asked)
+        question_words.insert(0, window.title)
+    return " ".join(question_words)
 
 
 def _words(sentence: str) -> list[str]:
@@ -129,19 +129,19 @@ def _words(sentence: str) -> list[str]:
 
 
 def joined_lines(lines: Iterable[str], size: int) -> Iterator[Passage]:
-    """Yield passages of as many consecutive lines as ``size`` characters hold; a longer line is one of its own."""
-    held: list[str] = []
+    """Yield passages of as many consecutive lines as fit into ``size`` characters; a longer line is a passage."""
+    open_lines: list[str] = []
     length = 0
     for line in lines:
-        if held and length + 1 + len(line) > size:
-            yield _joined(held)
-            held, length = [], 0
-        length += bool(held) + len(line)
-        held.append(line)
-    if held:
-        yield _joined(held)
+        if open_lines and length + 1 + len(line) > size:
+            yield _joined(open_lines)
+            open_lines, length = [], 0
+        length += bool(open_lines) + len(line)
+        open_lines.append(line)
+    if open_lines:
+        yield _joined(open_lines)
 
 
 def _joined(lines: list[str]) -> Passage:
-    text = "\n".join(lines)  # a line's end is the end of a sentence
+    text = "\n".join(lines)  # a line ends a sentence
     return Passage(content_id(text), text)

@@ -1,7 +1,7 @@
-"""Questions made of passages that ask for a phrase: the words around it, with a question word in its place.
+"""Make questions that ask for a phrase of a passage: the words around it, with a question word in its place.
 
-Unsupervised question answering by clozes (Lewis et al. 2019, "Unsupervised Question Answering by Cloze Translation"),
-without the translation. It teaches a reader to find the sentence that a question is about, and what the question lacks.
+This is unsupervised question answering by clozes (Lewis et al. 2019, "Unsupervised Question Answering by Cloze
+Translation") without the translation. It teaches a reader to find the sentence of a question and the missing phrase.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LENGTHS, _LENGTH_SHARES = (1, 2, 3, 4), (4, 3, 2, 1)
 _MOST_AROUND = 14
 _LEAST_AROUND = 3
 _QUESTION_WORDS = {
-    # (has Hangul, is a date, has a digit): what may ask for such a phrase
+    # (has Hangul, is a date, has a digit): question words for such a phrase
     (True, True, True): ("언제", "몇 년", "며칠"),
     (True, False, True): ("몇", "얼마나", "무엇"),
     (True, False, False): ("무엇", "누구", "어디", "어떤 것", "무엇인가", "누구인가", "어디인가"),
@@ -37,14 +37,14 @@ _QUESTION_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word of a text without the signs around it: characters ``[start, end)``."""
+    """A word of a text without punctuation around it: characters ``[start, end)``."""
 
     text: str
     start: int
 
     @property
     def end(self) -> int:
-        """Where it ends."""
+        """The end of the word, exclusive."""
         return self.start + len(self.text)
 
 
@@ -58,26 +58,26 @@ class AskedPhrase:
 
 
 def words_of(text: str, start: int, end: int) -> list[Word]:
-    """Return the words of a part of a text, with their places in the text."""
-    found = []
+    """Return the words of a text between two offsets."""
+    words = []
     for match in _WORD.finditer(text, start, end):
         bare = match.group().lstrip(EDGES)
         if word := bare.rstrip(EDGES):
-            found.append(Word(word, match.end() - len(bare)))
-    return found
+            words.append(Word(word, match.end() - len(bare)))
+    return words
 
 
 def ask_for_phrase(
-    text: str, words: Sequence[Word], kept: tuple[float, float], bare: float, choice: random.Random
+    text: str, words: Sequence[Word], shares: tuple[float, float], bare: float, choice: random.Random
 ) -> AskedPhrase | None:
-    """Return a question for a phrase of a sentence; None where the sentence is too short.
+    """Return a question for a phrase of a sentence; None if the sentence is too short.
 
     Args:
-        text: what the words are of.
-        words: those of the sentence.
-        kept: the least and the greatest share of the words around the phrase that the question keeps.
-        bare: the share of its Korean words that lose their particle.
-        choice: draws everything.
+        text: the text.
+        words: the words of the sentence.
+        shares: the least and the largest share of the words around the phrase that the question has.
+        bare: the share of Korean words that lose their particle.
+        choice: the random number generator.
     """
     [length] = choice.choices(_LENGTHS, _LENGTH_SHARES)
     if len(words) < length + _LEAST_AROUND:
@@ -90,7 +90,7 @@ def ask_for_phrase(
     if answer is None:
         return None
     before, after = words[max(0, first - _MOST_AROUND // 2) : first], words[first + length :][: _MOST_AROUND // 2]
-    share = choice.uniform(*kept)
+    share = choice.uniform(*shares)
     around = [
         [
             PARTICLE.sub("", word.text) if choice.random() < bare else word.text
@@ -103,15 +103,15 @@ def ask_for_phrase(
         return None
     kind = (is_korean, _DATE.search(answer) is not None, any(map(str.isdigit, answer)))
     asking = choice.choice(_QUESTION_WORDS.get(kind, _QUESTION_WORDS[is_korean, False, False]))
-    # where a question word stands: in the gap, at the end (Korean), or at the beginning (English)
-    parts = [*around[0], asking, *around[1]]
+    # the position of the question word: the gap, the end (Korean), or the beginning (English)
+    question_words = [*around[0], asking, *around[1]]
     if choice.random() < 0.5:
-        parts = [*around[0], *around[1], asking] if is_korean else [asking, *around[0], *around[1]]
-    return AskedPhrase(" ".join(parts) + "?", answer, start)
+        question_words = [*around[0], *around[1], asking] if is_korean else [asking, *around[0], *around[1]]
+    return AskedPhrase(" ".join(question_words) + "?", answer, start)
 
 
 def _noun(phrase: str) -> str | None:
-    """Return a phrase as an answer, a Korean one without its particle; None for what is no name, noun or number."""
+    """Return a phrase as an answer, a Korean one without its particle; None unless it is a name, noun or number."""
     answer = _NOUN_PARTICLE.sub("", phrase)
     if _HANGUL.match(answer[-1:]):
         return answer if answer != phrase or _COUNTED.search(answer) else None

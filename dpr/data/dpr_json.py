@@ -3,9 +3,9 @@
     [{"question", "answers": [text], "positive_ctxs": [{"title", "text", "passage_id"}],
       "negative_ctxs": [...], "hard_negative_ctxs": [...]}]
 
-Written files keep what DPR's format has no place for under further keys (``question_id``, ``answer_starts``, ``grade``,
-``document_id``, ``start``, ``is_impossible``, ``absent_positives``, ``excluded_ids``), which its readers pass over:
-what is written here is read back equal.
+Written files have further keys (``question_id``, ``answer_starts``, ``grade``, ``document_id``, ``start``,
+``is_impossible``, ``absent_positives``, ``excluded_ids``), which other readers of the format ignore, so that examples
+are read back unchanged.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _NEGATIVES = ("hard_negative_ctxs", "negative_ctxs")
 def read_dpr_json(path: Path, intake: Intake = STRICT) -> Iterator[Example]:
     """Yield the file's questions, one in memory at a time; hard negatives come before the others.
 
-    A question without an id is given its number in the file, from 0, where bad ones count; a passage without an id that
+    A question without an id gets its number in the file, from 0, bad ones included; a passage without an id gets that
     of its content. A context may be empty: see `dpr.data.examples`.
 
     Raises:
@@ -70,7 +70,7 @@ def _passage(context: Record) -> Passage:
 
 
 def write_dpr_json(path: Path, examples: Iterable[Example]) -> int:
-    """Write examples as DPR's training format, and return how many; the file appears when it is complete."""
+    """Write examples in DPR's training format and return their number; the file appears when it is complete."""
     count = 0
     with replacing(path) as file:
         file.write("[")

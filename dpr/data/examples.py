@@ -1,7 +1,7 @@
-"""The questions of a data set, less what it names but does not hold.
+"""The questions of a data set, without those that have no text.
 
-Data sets judge passages that their corpus lacks or holds without a word (BEIR's ArguAna and FiQA), and questions that
-they have no text of (NFCorpus). Formats are read as they are; what becomes of such rows is decided here alone.
+Some data sets judge passages that are missing or empty in their corpus (BEIR's ArguAna and FiQA), or questions without
+a text (NFCorpus). Formats are read as they are; this module decides about such rows.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from dpr.unicode_form import composed
 logger = logging.getLogger(__name__)
 
 Articles = tuple[int | None, int | None]
-"""The first article and the last one, excluded; None for the first and for the end of all."""
+"""The first article and the last one, exclusive; None for the beginning and the end."""
 
 
 class Examples(Iterator[Example]):
-    """Questions with their labelled passages, each id once; ``without_text`` counts the questions left out so far.
+    """Questions with their labelled passages, each id once; ``without_text`` counts the skipped questions so far.
 
-    Ids are in NFC. A positive passage without text becomes one of ``absent_positives``; a negative one is left out.
+    Ids are in NFC. A positive passage without text becomes one of ``absent_positives``; a negative one is dropped.
     """
 
     def __init__(
@@ -37,12 +37,12 @@ class Examples(Iterator[Example]):
         articles: Articles | None = None,
         bad_rows: BadRows | None = None,
     ) -> None:
-        """Give on the examples that were read from ``path``, or those of some of its articles.
+        """Wrap the examples of ``path``, or select those of some of its articles.
 
-        The ``bad_rows`` of the reading are refused together at its end, or left out with a warning.
+        The ``bad_rows`` are refused together at the end, or skipped with a warning.
 
         Raises:
-            DataError: while iterating, there is no question, or an id comes again with another question or passage.
+            DataError: during the iteration, there is no question, or two different questions share an id.
         """
         self.without_text = 0
         self._bad_rows = bad_rows or BadRows()
@@ -64,42 +64,42 @@ class Examples(Iterator[Example]):
                 content_of[identity] = content
                 yield example
             elif content_of[identity] != content:
-                cause = f"question id {identity!r} comes again with another question or passage"
+                cause = f"question id {identity!r} occurs again with another question or passage"
                 self._bad_rows.add(DataError.at(path, None, cause))
         self._bad_rows.refuse()
         if not content_of:
-            cause = "there is no question in it"
+            cause = "has no question"
             if self.without_text:
-                cause += f", of {self.without_text} that it judges; fetch the files of one data set"
-            raise DataError.at(path, None, f"{cause}{self._bad_rows.named()}")
+                cause += f" for the {self.without_text} judged ids; fetch the files of one data set"
+            raise DataError.at(path, None, f"{cause}{self._bad_rows.listing()}")
         self._bad_rows.log(logger)
 
 
 def _selected(examples: Iterator[Example], path: Path, articles: Articles) -> Iterator[Example]:
-    """Yield the questions of some articles; that there are none is said with the file."""
-    whole = list(examples)
+    """Yield the questions of some articles; the error without any names the file."""
+    all_examples = list(examples)
     try:
-        chosen = list(select_articles(whole, *articles))
+        selected = list(select_articles(all_examples, *articles))
     except DataError as error:
         raise DataError.at(path, None, str(error)) from None
-    yield from chosen
+    yield from selected
 
 
 def without_empty_passages(example: Example) -> Example:
-    """Return an example with composed ids, whose passages all have text; see `Examples`."""
+    """Return an example with composed ids and without empty passages; see `Examples`."""
     question = example.question
     grades = example.grades or (1,) * len(example.positives)
     graded = list(zip(map(with_composed_names, example.positives), grades, strict=True))
-    held = [(passage, grade) for passage, grade in graded if passage.text.strip()]
+    with_text = [(passage, grade) for passage, grade in graded if passage.text.strip()]
     absent = tuple((passage.id, grade) for passage, grade in graded if not passage.text.strip())
     is_first_absent = bool(graded) and not graded[0][0].text.strip()
     return replace(
         example,
         question=Question(composed(question.id), question.text, question.answers),
-        positives=tuple(passage for passage, _ in held),
+        positives=tuple(passage for passage, _ in with_text),
         negatives=tuple(with_composed_names(passage) for passage in example.negatives if passage.text.strip()),
         answer_starts=() if is_first_absent else example.answer_starts,
-        grades=tuple(grade for _, grade in held) if example.grades else (),
+        grades=tuple(grade for _, grade in with_text) if example.grades else (),
         absent_positives=(*example.absent_positives, *absent),
         excluded_ids=tuple(map(composed, example.excluded_ids)),
     )

@@ -1,7 +1,7 @@
-"""Opening data files, so that whatever is wrong with one is a sentence with its name and line.
+"""Open data files; every error is a sentence with the file and the line.
 
-Files are UTF-8 unless another encoding is named; a name that ends in ``.gz`` or ``.zst`` is decompressed on the way.
-A line and a file that is read whole have a largest size: what unpacks without end is refused in bounded memory.
+Files are UTF-8 unless another encoding is given; names with the ending ``.gz`` or ``.zst`` are decompressed. Lines and
+files that are read as a whole have a maximal size, so that decompression bombs are refused in bounded memory.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from dpr.errors import DataError
 from dpr.unicode_form import as_on_disk
 
 LARGEST_LINE_BYTES = 1 << 25
-"""Of a line, or of an object in a list: no passage has 32 MiB."""
+"""The largest line, or object in a list; no passage has 32 MiB."""
 
 LARGEST_FILE_BYTES = 1 << 30
-"""Of a file that has to be read whole, unpacked."""
+"""The largest file that is read as a whole, after decompression."""
 
 LARGEST_RATIO = 100
-"""How many times its size a file may unpack to; text packs to a third or a tenth."""
+"""The largest ratio of decompressed to compressed size; text compresses to a third or a tenth."""
 
 RATIO_COUNTS_FROM_BYTES = 1 << 26
-"""A file that unpacks to less may have any ratio."""
+"""Smaller decompressed files may have any ratio."""
 
 GZIP, ZSTD = PACKED_ENDINGS = (".gz", ".zst")
 
@@ -43,15 +43,15 @@ _OTHER_FORMATS: Mapping[bytes, str] = {
     b"PK\x03\x04": "a ZIP archive, as Excel's files are; unpack it, or save the table as CSV",
     b"PAR1": "Parquet; let its name end in .parquet",
 }
-"""What a file is that begins so, and is no text."""
+"""Formats of files by their first bytes, with the remedy."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a record stands: a file, and its line (or, with another ``unit``, its row) from 1."""
+class Location:
+    """The location of a record: a file, and a line (or, with another ``unit``, a row) from 1."""
 
     path: Path
     number: int | None = None
@@ -61,12 +61,12 @@ class Place:
         return str(self.path) if self.number is None else f"{self.path}, {self.unit} {self.number}"
 
     def error(self, cause: str) -> DataError:
-        """Build the error that names this place."""
+        """Return an error that names this location."""
         return DataError.at(str(self), None, cause)
 
 
 def with_packed(endings: Iterable[str]) -> tuple[str, ...]:
-    """Return endings of names, each also as that of a compressed file."""
+    """Return endings of names with those of compressed files."""
     return tuple(ending + packed for ending in endings for packed in ("", *PACKED_ENDINGS))
 
 
@@ -86,13 +86,13 @@ def open_binary(path: Path) -> BinaryIO:
     except FileNotFoundError:
         raise DataError.at(path, None, "no such file") from None
     except IsADirectoryError:
-        raise DataError.at(path, None, "is a folder where a file is expected") from None
+        raise DataError.at(path, None, "is a folder; name a file") from None
     except OSError as error:
         raise DataError.at(path, None, f"cannot be opened: {error.strerror or error}") from None
 
 
 class _Unpacked(io.RawIOBase):
-    """What a compressed file unpacks to, as long as it can be text."""
+    """A decompressed file, up to the largest ratio."""
 
     def __init__(self, file: BinaryIO, path: Path) -> None:
         self._file = cast("io.BufferedIOBase", file)
@@ -107,7 +107,7 @@ class _Unpacked(io.RawIOBase):
         count = self._file.readinto(buffer)
         self._size_bytes += count
         if self._size_bytes > self._largest_bytes:
-            cause = f"unpacks to more than {LARGEST_RATIO} times its size, as no text does; unpack it and look at it"
+            cause = f"decompresses to more than {LARGEST_RATIO} times its size; decompress it and check it"
             raise WholeFileError.at(self._path, None, cause)
         return count
 
@@ -129,11 +129,11 @@ class _AsUtf8(io.RawIOBase):
 
 @contextmanager
 def reading(path: Path, encoding: str = "utf-8") -> Iterator[io.BufferedReader]:
-    """Give an open file, as UTF-8 whatever its ``encoding``; UTF-8 itself is not checked here.
+    """Yield an open file as UTF-8, converted from its ``encoding``; UTF-8 itself is not checked.
 
     Raises:
-        DataError: in the block, where the file turns out to be truncated, damaged, or in no such encoding.
-        WholeFileError: it is of another format, or unpacks to more than `LARGEST_RATIO` times its size.
+        DataError: in the block, if the file is truncated, damaged, or not in the encoding.
+        WholeFileError: it has another format, or decompresses to more than `LARGEST_RATIO` times its size.
     """
     with open_binary(path) as file:
         try:
@@ -159,50 +159,50 @@ def reading(path: Path, encoding: str = "utf-8") -> Iterator[io.BufferedReader]:
             raise DataError.at(path, None, f"cannot be read: {error.strerror or error}") from None
 
 
-def decode(raw: bytes | bytearray, place: Place) -> str:
+def decode(raw: bytes | bytearray, location: Location) -> str:
     """Decode UTF-8.
 
     Raises:
         DataError: the bytes are not UTF-8.
-        WholeFileError: they look like another encoding. A NUL counts as that: it is what UTF-16 looks like here.
+        WholeFileError: they look like another encoding, such as UTF-16 with its NUL characters.
     """
-    refuse_nul(raw, place)
+    refuse_nul(raw, location)
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise not_utf8(error, place, f" at position {error.start}") from None
+        raise not_utf8(error, location, f" at position {error.start}") from None
 
 
-def refuse_nul(raw: bytes | bytearray, place: Place) -> None:
+def refuse_nul(raw: bytes | bytearray, location: Location) -> None:
     """Refuse a NUL character.
 
     Raises:
-        WholeFileError: there is one.
+        WholeFileError: there is a NUL character.
     """
     if b"\0" in raw:
-        cause = "holds a NUL character, as UTF-16 text does; give --encoding utf-16, or save the file as UTF-8"
-        raise WholeFileError(f"{place}: {cause}")
+        cause = "has a NUL character, as in UTF-16; give --encoding utf-16, or save the file as UTF-8"
+        raise WholeFileError(f"{location}: {cause}")
 
 
-def not_utf8(error: UnicodeDecodeError, place: Place, where: str = "") -> DataError:
-    """Return the error of bytes that are not UTF-8, which names the encoding that they look like."""
+def not_utf8(error: UnicodeDecodeError, location: Location, where: str = "") -> DataError:
+    """Return the error for bytes that are not UTF-8, with the encoding that they look like."""
     cause = f"is not UTF-8 (byte 0x{error.object[error.start]:02x}{where})"
     if b"\0" in error.object:
-        return WholeFileError(f"{place}: {cause}; it looks like UTF-16: give --encoding utf-16, or save it as UTF-8")
+        return WholeFileError(f"{location}: {cause}; it looks like UTF-16: give --encoding utf-16, or save it as UTF-8")
     if _looks_like_cp949(error.object):
         remedy = "it looks like Korean in cp949 (euc-kr): give --encoding cp949, or save the file as UTF-8"
-        return WholeFileError(f"{place}: {cause}; {remedy}")
-    return place.error(f"{cause}; give its --encoding, or save the file as UTF-8")
+        return WholeFileError(f"{location}: {cause}; {remedy}")
+    return location.error(f"{cause}; give its --encoding, or save the file as UTF-8")
 
 
 def _looks_like_cp949(raw: bytes | bytearray) -> bool:
-    """Tell whether most characters beyond ASCII would be Hangul; those of UTF-8 would be Chinese, or none."""
-    others = [character for character in raw.decode("cp949", "replace") if character > "\x7f"]
-    return 2 * sum("가" <= character <= "힣" for character in others) > len(others)
+    """Tell whether most characters beyond ASCII are Hangul in cp949; UTF-8 read as cp949 would not be."""
+    characters = [character for character in raw.decode("cp949", "replace") if character > "\x7f"]
+    return 2 * sum("가" <= character <= "힣" for character in characters) > len(characters)
 
 
 def read_text(path: Path, encoding: str = "utf-8") -> str:
-    """Read a whole file; for files whose format cannot be read piece by piece.
+    """Read a whole file, for formats that cannot be read as a stream.
 
     Raises:
         DataError: it cannot be read, or is too large.
@@ -213,17 +213,17 @@ def read_text(path: Path, encoding: str = "utf-8") -> str:
             content += block
             if len(content) > LARGEST_FILE_BYTES:
                 size = f"{LARGEST_FILE_BYTES >> 20:,} MiB"
-                cause = f"holds more than {size}, and is of a form that is read whole; split it"
+                cause = f"has more than {size}, but its format is read as a whole; split it"
                 raise DataError.at(path, None, cause)
     if content.startswith(_BYTE_ORDER_MARK):
         del content[: len(_BYTE_ORDER_MARK)]
-    return decode(content, Place(path))
+    return decode(content, Location(path))
 
 
-def raw_lines(path: Path, encoding: str = "utf-8") -> Iterator[tuple[Place, bytes]]:
-    r"""Yield each line with its end, as UTF-8 and without a byte order mark.
+def raw_lines(path: Path, encoding: str = "utf-8") -> Iterator[tuple[Location, bytes]]:
+    r"""Yield each line with its line end, as UTF-8 and without a byte order mark.
 
-    Lines end with ``\n`` or ``\r\n`` alone; where the file begins with more lone ``\r`` than ``\n``, with ``\r``.
+    Lines end with ``\n`` or ``\r\n``, or with ``\r`` if the file begins with more of these than of ``\n``.
 
     Raises:
         DataError: the file cannot be read, or a line has more than `LARGEST_LINE_BYTES`.
@@ -233,10 +233,12 @@ def raw_lines(path: Path, encoding: str = "utf-8") -> Iterator[tuple[Place, byte
         lone = beginning.count(b"\r") - beginning.count(b"\r\n")
         lines = _cr_lines(file) if lone > beginning.count(b"\n") else _lf_lines(file)
         for number, raw in enumerate(lines, start=1):
-            place = Place(path, number)
+            location = Location(path, number)
             if len(raw) > LARGEST_LINE_BYTES:
-                raise WholeFileError(f"{place}: has more than {LARGEST_LINE_BYTES >> 20} MiB; cut it into more rows")
-            yield place, raw.removeprefix(_BYTE_ORDER_MARK) if number == 1 else raw
+                raise WholeFileError(
+                    f"{location}: has more than {LARGEST_LINE_BYTES >> 20} MiB; split it into more rows"
+                )
+            yield location, raw.removeprefix(_BYTE_ORDER_MARK) if number == 1 else raw
 
 
 def _lf_lines(file: io.BufferedReader) -> Iterator[bytes]:
@@ -245,34 +247,34 @@ def _lf_lines(file: io.BufferedReader) -> Iterator[bytes]:
 
 
 def _cr_lines(file: io.BufferedReader) -> Iterator[bytes]:
-    rest = b""
-    while len(rest) <= LARGEST_LINE_BYTES and (block := file.read(_BLOCK_BYTES)):
-        *lines, rest = (rest + block).split(b"\r")
+    incomplete = b""
+    while len(incomplete) <= LARGEST_LINE_BYTES and (block := file.read(_BLOCK_BYTES)):
+        *lines, incomplete = (incomplete + block).split(b"\r")
         for line in lines:
             yield line + b"\r"
-    if rest:
-        yield rest
+    if incomplete:
+        yield incomplete
 
 
-def read_lines(path: Path, intake: Intake = STRICT) -> Iterator[tuple[Place, str]]:
-    """Yield each line that is not blank, without its end; a line that cannot be decoded is a bad row.
+def read_lines(path: Path, intake: Intake = STRICT) -> Iterator[tuple[Location, str]]:
+    """Yield each line that is not blank, without its line end; a line that cannot be decoded is a bad row.
 
     Raises:
         DataError: as `raw_lines` and `decode`.
     """
 
-    def text(line: tuple[Place, bytes]) -> tuple[Place, str]:
-        place, raw = line
-        return place, decode(raw, place).rstrip("\r\n")
+    def text(line: tuple[Location, bytes]) -> tuple[Location, str]:
+        location, raw = line
+        return location, decode(raw, location).rstrip("\r\n")
 
-    for place, line in intake.sift(text, raw_lines(path, intake.encoding)):
+    for location, line in intake.sift(text, raw_lines(path, intake.encoding)):
         if line and not line.isspace():
-            yield place, line
+            yield location, line
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[TextIO]:
-    """Give a file to write that takes the place of ``path`` when the block ends well, and else leaves no trace."""
+    """Yield a file to write, which replaces ``path`` at the end of the block; an error leaves no trace."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

@@ -1,7 +1,6 @@
-"""How rows are taken in: in which encoding a file is, and what happens to a row that cannot be read.
+"""The encoding of a file, and what happens to rows that cannot be read.
 
-All bad rows of a reading are found in one pass. They are then refused together, the first of them by name, or left out
-and counted.
+All bad rows of a file are found in one pass. They are then refused together, or skipped and counted.
 """
 
 from __future__ import annotations
@@ -15,55 +14,55 @@ from typing import TypeVar
 from dpr.errors import ConfigError, DataError
 
 NAMED_ROWS = 10
-"""Bad rows that a message names; it counts the others."""
+"""The number of bad rows that a message lists; it counts the others."""
 
 Row = TypeVar("Row")
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 
 class WholeFileError(DataError):
-    """A file is not what it is said to be, so that none of its rows can be trusted: leaving some out is no remedy."""
+    """A file has another format than stated, so that skipping rows is no remedy."""
 
 
 def raise_at_once(error: DataError) -> None:
-    """Refuse a bad row where it is met."""
+    """Raise the error of a bad row immediately."""
     raise error
 
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """The encoding of the files, and what is to be done with the error of a bad row: by default it is raised."""
+    """The encoding of files, and what to do with the error of a bad row: by default it is raised."""
 
     encoding: str = "utf-8"
     on_bad_row: Callable[[DataError], None] = raise_at_once
 
-    def sift(self, make: Callable[[Row], Made], rows: Iterable[Row]) -> Iterator[Made]:
-        """Yield what is made of each row; a row of which nothing can be made is a bad one.
+    def sift(self, make: Callable[[Row], Result], rows: Iterable[Row]) -> Iterator[Result]:
+        """Yield the result of ``make`` for each row; a row on which it fails is bad.
 
         Raises:
-            WholeFileError: what is wrong with a row is wrong with its file.
+            WholeFileError: the error of a row concerns its whole file.
         """
         for row in rows:
             try:
-                made = make(row)
+                result = make(row)
             except WholeFileError:
                 raise
             except DataError as error:
                 self.on_bad_row(error)
             else:
-                yield made
+                yield result
 
 
 STRICT = Intake()
-"""UTF-8, and the first bad row is raised."""
+"""UTF-8; the first bad row raises its error."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadRules:
-    """What a user says of the sources of a command.
+    """A user's options for the sources of a command.
 
     Raises:
-        ConfigError: Python knows no text encoding of that name.
+        ConfigError: Python has no text encoding of that name.
     """
 
     encoding: str = "utf-8"
@@ -72,8 +71,8 @@ class ReadRules:
     def __post_init__(self) -> None:
         try:
             codecs.lookup(self.encoding)
-            b"12".decode(self.encoding, "ignore")  # a codec that is not of text, such as base64, refuses
-        except (LookupError, ValueError):  # a name that holds a NUL, too
+            b"12".decode(self.encoding, "ignore")  # refused by codecs that are not for text, such as base64
+        except (LookupError, ValueError):  # ValueError: a NUL in the name
             raise ConfigError(
                 f"--encoding is {self.encoding!r}, which is no text encoding; choose one such as utf-8, cp949, euc-kr "
                 "or utf-16"
@@ -81,14 +80,14 @@ class ReadRules:
 
 
 UTF8_RULES = ReadRules()
-"""UTF-8, and bad rows are refused, all together."""
+"""UTF-8; bad rows are refused together."""
 
 
 @dataclass(slots=True)
 class BadRows:
-    """The bad rows of one reading so far: ``count`` of them, the first by their errors.
+    """The bad rows of a file so far: their number and the first errors.
 
-    ``skip`` says that they are left out, ``warns`` that this is told.
+    ``skip`` skips them instead of refusing the file, and ``warns`` logs a warning then.
     """
 
     skip: bool = False
@@ -103,19 +102,19 @@ class BadRows:
             self.first_errors += (error,)
 
     def refuse(self) -> None:
-        """Refuse the rows together, unless they are to be skipped.
+        """Refuse the bad rows together, unless they are skipped.
 
         Raises:
-            DataError: there are some; a single one is told in one line.
+            DataError: there are bad rows; the message lists the first ones.
         """
         if self.skip or not self.count:
             return
         if self.count == 1:
-            raise DataError(f"{self.first_errors[0]}; correct the row, or leave it out (--skip-bad-rows)")
-        raise DataError(f"{self.count:,} rows are bad; correct them, or leave them out (--skip-bad-rows){self.named()}")
+            raise DataError(f"{self.first_errors[0]}; correct the row, or skip it (--skip-bad-rows)")
+        raise DataError(f"{self.count:,} rows are bad; correct them, or skip them (--skip-bad-rows){self.listing()}")
 
-    def named(self) -> str:
-        """Return the first errors, each on a line, and how many more there are; empty where there is none."""
+    def listing(self) -> str:
+        """Return the first errors, each on a line, and the number of others; empty without bad rows."""
         if not self.count:
             return ""
         lines = [f"\n  {error}" for error in self.first_errors]
@@ -123,7 +122,7 @@ class BadRows:
         return ":" + "".join(lines) + (f"\n  and {more:,} more" if more else "")
 
     def log(self, logger: logging.Logger) -> None:
-        """Warn of the rows that were left out."""
+        """Log a warning of the skipped rows."""
         if self.warns and self.count:
             rows = "1 bad row" if self.count == 1 else f"{self.count:,} bad rows"
-            logger.warning("left out %s%s", rows, self.named())
+            logger.warning("skipped %s%s", rows, self.listing())

@@ -1,4 +1,4 @@
-"""What stands around and at the end of a word in running text: signs, and the commonest Korean particles."""
+"""Punctuation around a word, and the most common Korean particles at its end."""
 
 from __future__ import annotations
 
@@ -10,4 +10,4 @@ PARTICLE = re.compile(
 """The particle or copula at the end of a Korean word of three syllables or more."""
 
 EDGES = " .,:;!?…。，、！？\"'“”‘’«»()[]{}<>〈〉《》「」『』·-–—~"
-"""What stands around a word without being of it; a particle is found only once it is gone."""
+"""Characters around a word that are not part of it; they must be removed to find a particle."""

@@ -23,7 +23,7 @@ _HEADER = Header("source", {name: frozenset((name,)) for name in _COLUMNS}, _COL
 
 @dataclass(frozen=True, slots=True)
 class SentencePair:
-    """A sentence and its translation; ``id`` is where they stand, as ``docs.tsv:12``."""
+    """A sentence and its translation; ``id`` is their location, such as ``docs.tsv:12``."""
 
     id: str
     source: str
@@ -33,17 +33,17 @@ class SentencePair:
 def read_parallel(path: Path, rules: ReadRules = UTF8_RULES) -> Iterator[SentencePair]:
     """Yield the pairs of a file of two columns, as a stream.
 
-    A first line that names the columns ``source`` and ``target``, in either order, is a header; without one the first
-    column is the source.
+    A first line with the names ``source`` and ``target``, in either order, is a header; without one the first column is
+    the source.
 
     Raises:
-        DataError: another ending than .tsv or .tsv.gz; a row that has not two columns, or an empty one.
+        DataError: the ending is unknown; a row does not have two columns, or has an empty one.
     """
-    with open_binary(path):  # that it does not exist, or is a folder, is said first
+    with open_binary(path):  # raises first if it does not exist or is a folder
         pass
     if not path.name.lower().endswith(PARALLEL_ENDINGS):
         raise DataError.at(
-            path, None, f"is no file of parallel sentences by its ending; use {' or '.join(PARALLEL_ENDINGS)}"
+            path, None, f"has no ending of a file of parallel sentences; use {' or '.join(PARALLEL_ENDINGS)}"
         )
     bad_rows = BadRows(rules.skip_bad_rows)
     intake = Intake(rules.encoding, bad_rows.add)
@@ -53,5 +53,5 @@ def read_parallel(path: Path, rules: ReadRules = UTF8_RULES) -> Iterator[Sentenc
 
 
 def _pair(row: Record) -> SentencePair:
-    identity = f"{row.place.path.name}:{row.place.number}"
+    identity = f"{row.location.path.name}:{row.location.number}"
     return SentencePair(identity, row.text("source").strip(), row.text("target").strip())

@@ -1,8 +1,7 @@
-"""Sources: where passages and questions come from, named by one string.
+"""Sources of passages and questions, each named by one string.
 
-A source is a FILE with an ending of `dpr.data.rows.ROW_FORMATS`, a folder of such files, or ``kind:PATH``: the
-passages, and the questions, of a question-answering data set.
-``kind:PATH@FIRST:LAST`` names the questions, and the passages, of some of its articles, by their order:
+A source is a FILE with an ending of `dpr.data.rows.ROW_FORMATS`, a folder of such files, or ``kind:PATH``: the passages
+and the questions of a data set. ``kind:PATH@FIRST:LAST`` selects those of some articles by their order:
 ``squad:train.json@:40`` the first forty, ``@40:`` the others.
 """
 
@@ -18,7 +17,7 @@ from dpr.data.beir import read_beir, read_beir_corpus
 from dpr.data.boolq import read_boolq
 from dpr.data.dpr_json import read_dpr_json
 from dpr.data.examples import Articles, Examples
-from dpr.data.files import Place
+from dpr.data.files import Location
 from dpr.data.identity import UniquePassages, with_composed_names
 from dpr.data.intake import UTF8_RULES, BadRows, Intake, ReadRules
 from dpr.data.pairs import read_pairs
@@ -32,42 +31,42 @@ from dpr.errors import DataError
 from dpr.types import Example, Passage
 from dpr.unicode_form import as_on_disk, is_there
 
-Located = Iterator[tuple[Place, Passage]]
+LocatedPassages = Iterator[tuple[Location, Passage]]
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How to read a data set as questions and as passages, as they are.
+    """Reads a data set format as questions and as passages.
 
-    The same passage may come more than once, and a passage or a question without text stands for one that the data set
-    names but does not hold: `Examples` and `UniquePassages` leave these out and count them.
+    Passages may repeat. A passage or a question without text is one that the data set refers to but does not have:
+    `Examples` and `UniquePassages` skip and count these.
     """
 
     examples: Callable[[Path, Intake], Iterator[Example]]
-    passages: Callable[[Path, Intake], Located]
+    passages: Callable[[Path, Intake], LocatedPassages]
 
 
-def _squad_passages(path: Path, intake: Intake) -> Located:
-    return ((Place(path), passage) for passage in read_squad_passages(path, intake))
+def _squad_passages(path: Path, intake: Intake) -> LocatedPassages:
+    return ((Location(path), passage) for passage in read_squad_passages(path, intake))
 
 
 def _labelled_passages(
     examples: Callable[[Path, Intake], Iterator[Example]],
-) -> Callable[[Path, Intake], Located]:
-    """Read the passages of a format whose passages stand beside its questions."""
+) -> Callable[[Path, Intake], LocatedPassages]:
+    """Read the passages of a format that has them with its questions."""
 
-    def passages(path: Path, intake: Intake) -> Located:
+    def passages(path: Path, intake: Intake) -> LocatedPassages:
         for example in examples(path, intake):
             for passage in (*example.positives, *example.negatives):
-                yield Place(path), passage
+                yield Location(path), passage
 
     return passages
 
 
 def _read_dpr(path: Path, intake: Intake) -> Iterator[Example]:
-    """Read DPR's training files, or by their endings its files of questions alone."""
+    """Read DPR's training files, or its files of questions, which have other endings."""
     read = read_questions_csv if path.name.lower().endswith(QUESTIONS_ENDINGS) else read_dpr_json
     return read(path, intake)
 
@@ -84,7 +83,7 @@ KINDS: dict[str, Kind] = {
     "boolq": Kind(read_boolq, _labelled_passages(read_boolq)),
     "pairs": Kind(read_pairs, _labelled_passages(read_pairs)),
 }
-"""What may stand before the colon of ``kind:PATH``. A new data set format is one more entry."""
+"""The data set formats before the colon of ``kind:PATH``. A new format is one more entry."""
 
 _ARTICLES = re.compile(r"(.+)@((?:-?[0-9]+)?):((?:-?[0-9]+)?)")
 _KIND_AND_PATH = re.compile(r"([A-Za-z][\w.-]*):(.+)")
@@ -94,7 +93,7 @@ def read_passages(source: str, rules: ReadRules = UTF8_RULES) -> Iterator[Passag
     """Yield a source's passages as a stream, in order; those of a ``kind:PATH`` without repeats.
 
     Raises:
-        DataError: the source cannot be read, or holds no passages; a row cannot be read, has no text, or is not UTF-8.
+        DataError: the source cannot be read or has no passages; a row cannot be read, has no text, or is not UTF-8.
     """
     kind, _ = _parse(_articles(source)[0])
     if kind is not None:
@@ -109,13 +108,13 @@ def read_corpus(
     """Return the passages of all sources as one stream without repeats.
 
     Args:
-        sources: read in turn; the next one is asked for when one has been read.
+        sources: the sources, read one after the other.
         rules: how to read them.
-        bad_rows: counts the bad rows, where the caller wants to see or to add some.
+        bad_rows: counts the bad rows, if the caller wants to see or add some.
 
     Raises:
-        DataError: while iterating, as `read_passages`; also where an id comes again with another title or text. Bad
-            rows are refused together at the end of the last source.
+        DataError: during the iteration, as `read_passages`, or if two different passages share an id. Bad rows are
+            refused together at the end of the last source.
     """
     bad_rows = bad_rows or BadRows(rules.skip_bad_rows)
     intake = Intake(rules.encoding, bad_rows.add)
@@ -126,23 +125,23 @@ def read_examples(source: str, rules: ReadRules = UTF8_RULES) -> Examples:
     """Return the questions of ``kind:PATH`` or ``kind:PATH@FIRST:LAST`` with their labelled passages, in order.
 
     Raises:
-        DataError: the source cannot be read or holds no questions; a question cannot be read, its answers do not stand
-            where they are said to, or its id comes again with another question. Bad ones are refused together.
+        DataError: the source cannot be read or has no questions; a question cannot be read, an answer is not at its
+            offset, or two different questions share an id. Bad questions are refused together.
     """
-    whole, articles = _articles(source)
-    kind, path = _parse(whole)
+    name, articles = _articles(source)
+    kind, path = _parse(name)
     if kind is None:
-        known = ", ".join(f"{name}:" for name in KINDS)
-        raise DataError(f"{source}: is not a source of questions; name its kind, one of {known}")
+        kinds = ", ".join(f"{name}:" for name in KINDS)
+        raise DataError(f"{source}: is not a source of questions; put its kind before it, one of {kinds}")
     bad_rows = BadRows(rules.skip_bad_rows)
     return Examples(kind.examples(path, Intake(rules.encoding, bad_rows.add)), path, articles, bad_rows)
 
 
 def files_of(source: str) -> list[Path]:
-    """Return the files that a source's passages are read from.
+    """Return the files of a source's passages.
 
     Raises:
-        DataError: a kind is unknown, or a folder holds no file of passages.
+        DataError: a kind is unknown, or a folder has no file of passages.
     """
     kind, path = _parse(_articles(source)[0])
     if kind is None:
@@ -151,15 +150,15 @@ def files_of(source: str) -> list[Path]:
 
 
 def _articles(source: str) -> tuple[str, Articles | None]:
-    """Return a source without its articles, and the first and the last (excluded) of them where it names some."""
+    """Return a source without its articles, and the first and the last (exclusive) article if it names some."""
     match = _ARTICLES.fullmatch(source)
     if match is None or is_there(as_on_disk(Path(source))):
         return source, None
-    whole, *ends = match.groups()
-    if _KIND_AND_PATH.fullmatch(whole) is None or is_there(as_on_disk(Path(whole))):
-        raise DataError(f"{source}: only a kind:PATH has articles to choose; index the whole file, or cut it before")
+    name, *ends = match.groups()
+    if _KIND_AND_PATH.fullmatch(name) is None or is_there(as_on_disk(Path(name))):
+        raise DataError(f"{source}: only a kind:PATH has articles to select; index the whole file, or split it")
     first, last = (int(end) if end else None for end in ends)
-    return whole, (first, last)
+    return name, (first, last)
 
 
 def _parse(source: str) -> tuple[Kind | None, Path]:
@@ -183,24 +182,24 @@ def _path(name: str) -> Path:
     return path
 
 
-def _all_located(sources: Iterable[str], intake: Intake, bad_rows: BadRows) -> Located:
-    """Yield the passages of all sources with their places, then refuse the bad rows."""
+def _all_located(sources: Iterable[str], intake: Intake, bad_rows: BadRows) -> LocatedPassages:
+    """Yield the passages of all sources with their locations, then refuse the bad rows."""
     for source in sources:
         before, is_empty = bad_rows.count, True
-        for place, passage in _located(source, intake):
+        for location, passage in _read_source(source, intake):
             is_empty = is_empty and not passage.text.strip()
-            yield place, passage
+            yield location, passage
         if is_empty:
             bad_rows.refuse()
             left_out = f"; all of its {bad_rows.count - before} rows are bad" if bad_rows.count > before else ""
-            raise DataError(f"{source}: the corpus is empty; it holds no passage to index{left_out}{bad_rows.named()}")
+            raise DataError(f"{source}: the corpus is empty; it has no passage to index{left_out}{bad_rows.listing()}")
     bad_rows.refuse()
     bad_rows.log(logger)
 
 
-def _located(source: str, intake: Intake) -> Located:
-    whole, articles = _articles(source)
-    kind, path = _parse(whole)
+def _read_source(source: str, intake: Intake) -> LocatedPassages:
+    name, articles = _articles(source)
+    kind, path = _parse(name)
     if kind is None:
         return _file_passages(path, intake)
     if articles is None:
@@ -208,22 +207,22 @@ def _located(source: str, intake: Intake) -> Located:
     return _article_passages(kind, path, articles, intake)
 
 
-def _article_passages(kind: Kind, path: Path, articles: Articles, intake: Intake) -> Located:
-    """Yield the passages of some articles, which are counted as the questions count them."""
-    silent = BadRows(skip=True, warns=False)  # the second reading names them, or they are questions: not indexed
+def _article_passages(kind: Kind, path: Path, articles: Articles, intake: Intake) -> LocatedPassages:
+    """Yield the passages of some articles, which are numbered in the order of the questions."""
+    silent = BadRows(skip=True, warns=False)  # the second reading reports them, or they are questions
     examples = Examples(kind.examples(path, Intake(intake.encoding, silent.add)), path, articles, silent)
-    chosen = set(map(article_of_question, examples))
-    for place, passage in kind.passages(path, intake):
-        if article_of(with_composed_names(passage)) in chosen:
-            yield place, passage
+    articles_of_questions = set(map(article_of_question, examples))
+    for location, passage in kind.passages(path, intake):
+        if article_of(with_composed_names(passage)) in articles_of_questions:
+            yield location, passage
 
 
-def _file_passages(path: Path, intake: Intake) -> Located:
-    def located(record: Record) -> tuple[Place, Passage]:
-        return record.place, passage_of(record)
+def _file_passages(path: Path, intake: Intake) -> LocatedPassages:
+    def located_passage(record: Record) -> tuple[Location, Passage]:
+        return record.location, passage_of(record)
 
     for file in _files(path):
-        yield from intake.sift(located, read_rows(file, intake))
+        yield from intake.sift(located_passage, read_rows(file, intake))
 
 
 def _files(path: Path) -> list[Path]:
@@ -231,5 +230,5 @@ def _files(path: Path) -> list[Path]:
         return [path]
     files = sorted(file for file in path.iterdir() if file.is_file() and row_format(file))
     if not files:
-        raise DataError.at(path, None, f"the folder holds no {listed_formats()} file")
+        raise DataError.at(path, None, f"the folder has no {listed_formats()} file")
     return files

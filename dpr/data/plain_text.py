@@ -1,4 +1,4 @@
-"""Plain text to learn a language from: one text a line, or the passages of a source, read as a stream."""
+"""Plain texts for training: one text a line, or the passages of a source, read as a stream."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ PLAIN_ENDINGS = with_packed((".txt",))
 
 @dataclass(frozen=True, slots=True)
 class PlainText(Iterable[str]):
-    """The texts of one source; each iteration reads it anew.
+    """The texts of one source; each iteration reads it again.
 
-    A source is a file of one text a line (``.txt``, ``.txt.gz``; blank lines are left out) or what
-    `dpr.data.passages` reads: passage files, folders, ``kind:PATH``, and ``kind:PATH@FIRST:LAST`` for the passages of
-    some articles. Of passages only the text counts, not the title.
+    A source is a file with one text a line (``.txt``, ``.txt.gz``; blank lines are skipped) or a source of
+    `dpr.data.passages`: a file of passages, a folder, ``kind:PATH``, or ``kind:PATH@FIRST:LAST`` for the passages of
+    some articles. Titles of passages are not used.
     """
 
     source: str

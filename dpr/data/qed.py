@@ -1,4 +1,4 @@
-"""QED's questions from Natural Questions, one JSON object a line, each with one paragraph and its answer spans.
+"""QED: questions from Natural Questions, one JSON object a line, with one paragraph and its answer spans.
 
 {"example_id", "question_text", "title_text", "paragraph_text", "answer_spans": [[start, end]], "answer_text": [text]}
 """
@@ -18,10 +18,10 @@ _NOT_IN_PARAGRAPH = [-1, -1]
 
 
 def read_qed(path: Path, intake: Intake = STRICT) -> Iterator[Example]:
-    """Yield each question with its paragraph as the one positive passage; spans count characters, end exclusive.
+    """Yield each question with its paragraph as the only positive; spans count characters, and their end is exclusive.
 
     Raises:
-        DataError: a line has another form, or a span does not hold its answer.
+        DataError: a line has another form, or a span differs from its answer.
     """
     return intake.sift(_example, read_jsonl(path, intake))
 
@@ -42,19 +42,19 @@ def _example(record: Record) -> Example:
 
 
 def _answers(record: Record) -> list[tuple[object, str]]:
-    """Return each span with its stated text, less those that are marked as not in the paragraph."""
+    """Return each span with its text, without those that are marked as not in the paragraph."""
     spans, texts = record.optional("answer_spans", list, []), record.strings("answer_text")
     if len(spans) != len(texts):
-        raise record.error(f"{len(spans)} answer spans stand beside {len(texts)} answer texts")
+        raise record.error(f"there are {len(spans)} answer spans but {len(texts)} answer texts")
     return [(span, text) for span, text in zip(spans, texts, strict=True) if span != _NOT_IN_PARAGRAPH]
 
 
 def _span(record: Record, text: str, span: object, stated: str) -> tuple[int, int]:
-    """Check a span; the stated text may lack the span's last letters, as it does in 7 published rows."""
+    """Check a span; its text may lack the last letters, as in 7 published rows."""
     if not (isinstance(span, list) and [type(offset) for offset in span] == [int, int]):
         raise record.error(f"the answer span {span!r} is not [start, end]")
     start, end = span
-    found = text[start:end] if 0 <= start < end <= len(text) else ""
-    if not stated or not found.startswith(stated):
-        raise record.error(f"the answer {stated!r} is said to span {start} to {end}, where the paragraph has {found!r}")
+    actual = text[start:end] if 0 <= start < end <= len(text) else ""
+    if not stated or not actual.startswith(stated):
+        raise record.error(f"the answer is {stated!r}, but the paragraph has {actual!r} from {start} to {end}")
     return start, end

@@ -23,7 +23,7 @@ _HEADER = Header("question", {name: frozenset((name,)) for name in _COLUMNS}, _C
 
 
 def read_questions_csv(path: Path, intake: Intake = STRICT) -> Iterator[Example]:
-    """Yield each question with its answers and without a passage; its id is the number of its line in the file.
+    """Yield each question with its answers and without a passage; its id is its line number.
 
     Raises:
         DataError: a row is not a question and a list of answers.
@@ -38,10 +38,10 @@ def _example(row: Record) -> Example:
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         answers = None
     if not isinstance(answers, list) or not all(map(_is_answer, answers)):
-        raise row.error(f"the answers {cell[:80]!r} are no list of strings as Python writes it, such as ['Busan']")
-    return Example(Question(str(row.place.number), row.text("question").strip(), tuple(answers)), positives=())
+        raise row.error(f"the answers {cell[:80]!r} are no Python list of strings; write them like ['Busan']")
+    return Example(Question(str(row.location.number), row.text("question").strip(), tuple(answers)), positives=())
 
 
 def _is_answer(value: object) -> bool:
-    """Tell whether a value is a text; half of a surrogate pair, which a Python literal can hold, is none."""
+    """Tell whether a value is a text; half of a surrogate pair, which a Python literal may have, is none."""
     return isinstance(value, str) and bool(value.strip()) and value.encode("utf-8", "ignore").decode() == value

@@ -1,4 +1,4 @@
-"""A record of a data file, read field by field: what is absent or of the wrong type is an error with its place."""
+"""A record of a data file with typed fields; errors of absent or wrong fields have their location."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import orjson
 
-from dpr.data.files import Place
+from dpr.data.files import Location
 from dpr.data.intake import Intake
 from dpr.errors import DataError
 from dpr.unicode_form import composed
@@ -19,7 +19,7 @@ from dpr.unicode_form import composed
 T = TypeVar("T")
 
 _LARGEST_EXACT = 2**53
-"""Of the whole numbers in a float; JSON's reader makes one of a number of more than 64 bits."""
+"""The largest exact whole number in a float; the JSON reader returns floats for numbers of more than 64 bits."""
 
 _TYPE_NAMES: dict[type, str] = {
     bool: "true or false",
@@ -32,45 +32,45 @@ _TYPE_NAMES: dict[type, str] = {
 
 
 def type_name(value: object) -> str:
-    """Name a JSON value's type in plain words."""
+    """Return the name of a JSON value's type in plain words."""
     return _TYPE_NAMES.get(type(value), type(value).__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Named values and where they stand; ``label`` names the record within its line or file (``question 5a1``).
+    """Named values with their location; ``label`` names the record within its line or file (``question 5a1``).
 
-    A field that is null, or NaN as pandas writes what is missing, counts as absent.
+    A field that is null, or NaN as written by pandas, is absent.
     """
 
     fields: Mapping[str, object]
-    place: Place
+    location: Location
     label: str = ""
 
     def error(self, cause: str) -> DataError:
-        """Build the error that names the record."""
-        return self.place.error(f"{self.label}: {cause}" if self.label else cause)
+        """Return an error that names the record."""
+        return self.location.error(f"{self.label}: {cause}" if self.label else cause)
 
     def labelled(self, label: str) -> Record:
-        """Return the same record under a name for its errors."""
-        return Record(self.fields, self.place, label)
+        """Return the record with a label for its errors."""
+        return Record(self.fields, self.location, label)
 
     def value(self, name: str) -> object:
-        """Return a field's value, None where it is absent."""
+        """Return a field's value, None if it is absent."""
         value = self.fields.get(name)
         return None if isinstance(value, float) and isnan(value) else value
 
     def optional(self, name: str, expected: type[T], default: T) -> T:
-        """Return a field's value, or the default where it is absent.
+        """Return a field's value, or the default if it is absent.
 
         Raises:
-            DataError: the value is of another type.
+            DataError: the value has another type.
         """
         value = self.value(name)
         if value is None:
             return default
-        if type(value) is not expected:  # isinstance would take true for a whole number
-            raise self.error(f"{name!r} is {type_name(value)} where {_TYPE_NAMES[expected]} is expected")
+        if type(value) is not expected:  # isinstance would accept true as a whole number
+            raise self.error(f"{name!r} is {type_name(value)}; it must be {_TYPE_NAMES[expected]}")
         return value
 
     def required(self, name: str, expected: type[T]) -> T:
@@ -84,20 +84,20 @@ class Record:
         return self.optional(name, expected, expected())
 
     def text(self, name: str) -> str:
-        """Return a required string that is more than white space."""
+        """Return a required string that is not blank."""
         value = self.required(name, str)
         if not value.strip():
             raise self.error(f"the field {name!r} is empty")
         return value
 
     def identifier(self, *names: str) -> str:
-        """Return the first of the fields that is there, as a string in NFC without blanks around it; else empty.
+        """Return the first of the fields that is present, as a stripped string in NFC; else empty.
 
-        A number is written as a whole one: 1.0, which a spreadsheet or pandas makes of 1, is ``"1"``. A string stays
-        as it is: ``"1.0"`` may be the number of a section.
+        The number 1.0, which a spreadsheet or pandas makes of 1, becomes ``"1"``. The string ``"1.0"`` stays, since it
+        may be the number of a section.
 
         Raises:
-            DataError: it is neither a string nor a whole number, or a number of which digits are lost.
+            DataError: it is neither a string nor a whole number, or a number with lost digits.
         """
         for name in names:
             value = self.value(name)
@@ -108,54 +108,54 @@ class Record:
             if isinstance(value, float) and value.is_integer():
                 value = int(value)
             if type(value) not in (str, int):
-                raise self.error(f"{name!r} is {type_name(value)} where a string or a whole number is expected")
+                raise self.error(f"{name!r} is {type_name(value)}; it must be a string or a whole number")
             return composed(str(value).strip())
         return ""
 
     def strings(self, name: str) -> tuple[str, ...]:
-        """Return a list of strings; empty where it is absent."""
+        """Return a list of strings; empty if it is absent."""
         values = self.optional(name, list, [])
         for value in values:
             if not isinstance(value, str):
-                raise self.error(f"{name!r} holds {type_name(value)} where each item is to be a string")
+                raise self.error(f"{name!r} has {type_name(value)} in it; each item must be a string")
         return tuple(values)
 
     def integers(self, name: str) -> tuple[int, ...]:
-        """Return a list of whole numbers; empty where it is absent."""
+        """Return a list of whole numbers; empty if it is absent."""
         values = self.optional(name, list, [])
         for value in values:
             if type(value) is not int:
-                raise self.error(f"{name!r} holds {type_name(value)} where each item is to be a whole number")
+                raise self.error(f"{name!r} has {type_name(value)} in it; each item must be a whole number")
         return tuple(values)
 
     def records(self, name: str) -> list[Record]:
-        """Return a list of objects, each a record at the same place; empty where it is absent."""
+        """Return a list of objects, each a record with this location; empty if it is absent."""
         return [self._child(name, value) for value in self.optional(name, list, [])]
 
     def sifted_records(self, name: str, intake: Intake) -> Iterator[Record]:
-        """Yield the objects of a list as `records` does; each that is none is a bad row for itself."""
+        """Yield the objects of a list as `records` does; each item that is no object is a bad row."""
         return intake.sift(partial(self._child, name), self.optional(name, list, []))
 
     def _child(self, name: str, value: object) -> Record:
         if not isinstance(value, dict):
-            raise self.error(f"{name!r} holds {type_name(value)} where each item is to be an object")
-        return Record(value, self.place, self.label)
+            raise self.error(f"{name!r} has {type_name(value)} in it; each item must be an object")
+        return Record(value, self.location, self.label)
 
 
-def parse_record(text: str, place: Place) -> Record:
+def parse_record(text: str, location: Location) -> Record:
     """Parse a JSON object; the names of its fields are composed.
 
     Raises:
         DataError: it is not JSON, or not an object.
     """
-    value = parse_json(text, place)
+    value = parse_json(text, location)
     if not isinstance(value, dict):
-        raise place.error(f"is {type_name(value)} where a JSON object is expected")
-    return Record({composed(name): item for name, item in value.items()}, place)
+        raise location.error(f"is {type_name(value)}; it must be a JSON object")
+    return Record({composed(name): item for name, item in value.items()}, location)
 
 
-def parse_json(text: str, place: Place) -> object:
-    """Parse JSON; also that of Python's json module, where NaN stands for a missing value, as null.
+def parse_json(text: str, location: Location) -> object:
+    """Parse JSON, also that of Python's json module with NaN for missing values, which become null.
 
     Raises:
         DataError: it is not JSON.
@@ -171,7 +171,7 @@ def parse_json(text: str, place: Place) -> object:
                 pass
             else:
                 return value
-        raise place.error(f"is not valid JSON ({error})") from None
+        raise location.error(f"is not valid JSON ({error})") from None
 
 
 def _null_for_nan(constant: str) -> None:

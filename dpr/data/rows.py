@@ -1,4 +1,4 @@
-"""Files with one record a row: JSON lines, tables as text, Parquet; read as a stream, whatever their size."""
+"""Read files with one record a row as a stream: JSON lines, tables as text, Parquet."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dpr.data import tables
-from dpr.data.files import PACKED_ENDINGS, Place, open_binary, read_lines, with_packed
+from dpr.data.files import PACKED_ENDINGS, Location, open_binary, read_lines, with_packed
 from dpr.data.identity import content_id
 from dpr.data.intake import STRICT, Intake, WholeFileError
 from dpr.data.record import Record, parse_record
@@ -32,14 +32,14 @@ PASSAGE_HEADER = Header(
     headerless=("id", "text", "title"),
     other_names=frozenset((*ID_NAMES, *TITLE_NAMES, "document_id", "start")),
 )
-"""Without a header, columns are those of DPR's passages."""
+"""The header of a table of passages; without one, columns are those of DPR's passages."""
 
 _QA_ENDINGS = with_packed((".qa.csv", ".qa.tsv"))
 
 
 def read_jsonl(path: Path, intake: Intake = STRICT) -> Iterator[Record]:
     """Yield the object of each line."""
-    return intake.sift(lambda located: parse_record(located[1], located[0]), read_lines(path, intake))
+    return intake.sift(lambda line: parse_record(line[1], line[0]), read_lines(path, intake))
 
 
 def read_tsv(path: Path, intake: Intake = STRICT, header: Header = PASSAGE_HEADER) -> Iterator[Record]:
@@ -58,10 +58,10 @@ def read_parquet(
     names: Collection[str] = _PASSAGE_COLUMNS,
     needs: Sequence[str] = TEXT_NAMES,
 ) -> Iterator[Record]:
-    """Yield each row, with only the columns of these names, a batch of rows in memory at a time.
+    """Yield each row with the columns of these names; a batch of rows is in memory at a time.
 
     Raises:
-        WholeFileError: the file has none of the columns that it ``needs``, or one twice.
+        WholeFileError: the file has none of the columns that it ``needs``, or a column twice.
     """
     with open_binary(path) as raw:
         try:
@@ -72,14 +72,14 @@ def read_parquet(
                 for row in batch.to_pylist():
                     number += 1
                     fields = {name: row[column] for name, column in columns.items()}
-                    yield Record(fields, Place(path, number, unit="row"))
+                    yield Record(fields, Location(path, number, unit="row"))
         except (pa.ArrowException, OSError) as error:
             cause = str(error).splitlines()[0]
             raise DataError.at(path, None, f"cannot be read as Parquet ({cause})") from None
 
 
 def _known_columns(path: Path, columns: Sequence[str], names: Collection[str], needs: Sequence[str]) -> dict[str, str]:
-    """Return the column of each known name, in whatever case and Unicode form it is written."""
+    """Return the column of each known name, in any case and Unicode form."""
     column_of: dict[str, str] = {}
     for column in columns:
         name = composed(column).strip().lower()
@@ -88,7 +88,7 @@ def _known_columns(path: Path, columns: Sequence[str], names: Collection[str], n
         if name in names:
             column_of[name] = column
     if column_of.keys().isdisjoint(needs):
-        cause = f"has no column {needs[0]!r} (it has {', '.join(columns)}); rename the column that is meant"
+        cause = f"has no column {needs[0]!r} (it has {', '.join(columns)}); rename a column to {needs[0]!r}"
         raise WholeFileError.at(path, None, cause)
     return column_of
 
@@ -101,13 +101,13 @@ ROW_FORMATS: dict[str, RowReader] = {
     **{packed: read for ending, read in _TEXT_FORMATS.items() for packed in with_packed((ending,))},
     ".parquet": read_parquet,
 }
-"""How to read a file, by its ending. A new format is one more entry."""
+"""The reader of a file by its ending. A new format is one more entry."""
 
 
 def listed_formats() -> str:
-    """Return the endings in a phrase, without those of compressed files: ``.jsonl, .tsv or .csv``."""
-    *others, last = [ending for ending in ROW_FORMATS if not ending.endswith(PACKED_ENDINGS)]
-    return f"{', '.join(others)} or {last}"
+    """Return a phrase with the endings, without those of compressed files: ``.jsonl, .tsv or .csv``."""
+    *first_endings, last = [ending for ending in ROW_FORMATS if not ending.endswith(PACKED_ENDINGS)]
+    return f"{', '.join(first_endings)} or {last}"
 
 
 def row_format(path: Path) -> str | None:
@@ -116,18 +116,20 @@ def row_format(path: Path) -> str | None:
 
 
 def read_rows(path: Path, intake: Intake = STRICT) -> Iterator[Record]:
-    """Yield the records of one file, read as its ending says.
+    """Yield the records of one file, by the format of its ending.
 
     Raises:
         DataError: an unknown ending, or a row that cannot be read.
     """
     ending = row_format(path)
     if ending is None:
-        known = ", ".join(ROW_FORMATS)
-        cause = f"unknown file ending; use one of {known}, or name what a QA file is, as in squad:{path.name}"
+        endings = ", ".join(ROW_FORMATS)
+        cause = f"unknown file ending; use one of {endings}, or put a kind before a QA file, as in squad:{path.name}"
         raise DataError.at(path, None, cause)
     if path.name.lower().endswith(_QA_ENDINGS):
-        raise WholeFileError.at(path, None, f"holds questions by its name, and no passages; read it as dpr:{path.name}")
+        raise WholeFileError.at(
+            path, None, f"has the name of a file of questions without passages; read it as dpr:{path.name}"
+        )
     return ROW_FORMATS[ending](path, intake)
 
 
@@ -135,17 +137,16 @@ def has_text(record: Record) -> bool:
     """Tell whether a row has a text, under one of `TEXT_NAMES`.
 
     Raises:
-        DataError: it is not a string, or more than one could be meant.
+        DataError: it is not a string, or several fields may be the text.
     """
     return bool(record.optional(_text_name(record), str, "").strip())
 
 
 def passage_of(record: Record) -> Passage:
-    """Make the passage that a row describes.
+    """Return the passage of a row.
 
-    Only the text is required, as ``text`` or else one of `TEXT_NAMES`; the id and the title (`ID_NAMES`,
-    `TITLE_NAMES`), ``document_id`` and ``start`` are read where they are given, and a row without an id is given the
-    one of its content.
+    Only the text is required, as ``text`` or else one of `TEXT_NAMES`. Optional fields are the id and the title
+    (`ID_NAMES`, `TITLE_NAMES`), ``document_id`` and ``start``. A row without an id gets that of its content.
     """
     text = record.text(_text_name(record))
     return Passage(
@@ -158,7 +159,7 @@ def passage_of(record: Record) -> Passage:
 
 
 def title_of(record: Record) -> str:
-    """Return the title of a row, under one of `TITLE_NAMES`; empty where it has none.
+    """Return the title of a row, under one of `TITLE_NAMES`; empty without one.
 
     Raises:
         DataError: it is not a string.
@@ -168,18 +169,18 @@ def title_of(record: Record) -> str:
 
 
 def _text_name(record: Record) -> str:
-    first, *others = TEXT_NAMES
+    first, *alternatives = TEXT_NAMES
     if record.value(first) is not None:
         return first
-    names = [name for name in others if record.value(name) is not None]
+    names = [name for name in alternatives if record.value(name) is not None]
     if len(names) > 1:
-        raise record.error(f"its text may be {' or '.join(map(repr, names))}; call the one that is meant {first!r}")
+        raise record.error(f"its text may be {' or '.join(map(repr, names))}; rename one of them to {first!r}")
     return names[0] if names else first
 
 
 def _start(record: Record) -> int:
-    """Return the offset, which a TSV holds as digits."""
+    """Return the offset, which is text in a table."""
     digits = record.identifier("start") or "0"
     if not digits.isdecimal():
-        raise record.error(f"'start' is {digits!r} where a whole number from 0 is expected")
+        raise record.error(f"'start' is {digits!r}; it must be a whole number from 0")
     return int(digits)

@@ -1,8 +1,8 @@
-"""Where sentences end, in English and in Korean: offsets into the text, found by rules, without a model.
+"""Find sentences in English and Korean text by rules.
 
-A sentence ends at a terminator that white space follows, at a line break, and in Korean also where the next sentence
-follows without a blank. A full stop ends nothing inside a number, after an initial or an abbreviation, or where the
-text goes on in lower case.
+A sentence ends at a terminator before white space, at a line break, and in Korean also at a terminator before the next
+sentence without a space. A full stop does not end a sentence inside a number, after an initial or an abbreviation, or
+before lower case.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _STARTERS = frozenset(
         )
     ).split()
 )
-"""Words that in capitals begin a sentence rather than carry on a name: ``in the U.S. They`` but ``the U.S. Army``."""
+"""Words that in capitals begin a sentence instead of continuing a name: ``in the U.S. They`` but ``the U.S. Army``."""
 
 _NOT_BLANK = re.compile(r"\S")
 _LAST_WORD = re.compile(r"(?:[^\W_]+\.)*[^\W_]+$")
@@ -59,7 +59,7 @@ _ABBREVIATION_WINDOW = 24
 def sentence_spans(text: str) -> Iterator[Span]:
     """Yield the offsets (start, end) of each sentence, without the white space around it.
 
-    The spans are in order, do not overlap, and hold every character that is not white space.
+    The spans are sorted, do not overlap, and cover every character except white space.
     """
     start = _skip_blanks(text, 0)
     for match in _BOUNDARY.finditer(text):
@@ -81,7 +81,7 @@ def _ends_sentence(text: str, sentence_start: int, match: re.Match[str]) -> bool
     following = _NEXT_WORD.match(text, match.end())
     next_word = following[1] if following else ""
     if next_word[:1].islower():
-        # A full stop before lower case is an abbreviation's, and '"Why?" he asked' goes on; "what? no way" does not.
+        # a full stop before lower case belongs to an abbreviation; '"Why?" he asked' continues, "what? no way" does not
         return match["stop"][-1] in "!?" and not match["closing"]
     if match["stop"] != ".":
         return True
@@ -92,9 +92,9 @@ def _ends_sentence(text: str, sentence_start: int, match: re.Match[str]) -> bool
 
 
 def _full_stop_ends(word: str, next_word: str, *, is_first: bool) -> bool:
-    """Tell whether ``word.`` ends a sentence before ``next_word``; ``is_first``: nothing stands before the word."""
+    """Tell whether ``word.`` ends a sentence before ``next_word``; ``is_first``: the word begins the sentence."""
     if word.isdecimal():
-        # "1. Introduction", "2018. 5. 3." and "제1. 서론" go on; "in 1990. The" does not.
+        # "1. Introduction", "2018. 5. 3." and "제1. 서론" continue; "in 1990. The" does not
         return next_word[:1].isupper() and not is_first
     is_initial = len(word) == 1 and word.isascii() and word.isupper()
     if is_initial or _DOTTED.fullmatch(word) or word.lower() in _ABBREVIATIONS:

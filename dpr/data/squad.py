@@ -1,11 +1,11 @@
-"""SQuAD's JSON form and its relatives: SQuAD 1.1 and 2.0, SQuADShifts, KorQuAD 1.0, KLUE-MRC, AI Hub's MRC sets.
+"""SQuAD's JSON format and its variants: SQuAD 1.1 and 2.0, SQuADShifts, KorQuAD 1.0, KLUE-MRC, AI Hub's MRC sets.
 
     {"data": [{"title", "paragraphs": [{"context", "qas": [
         {"id", "question", "answers": [{"text", "answer_start"}], "is_impossible"}]}]}]}
 
-KLUE-MRC calls the id ``guid``, and says like SQuAD 2.0 which questions are impossible. AI Hub has ``doc_title``,
-``doc_id``, ``question_id``, and one object for the answers. The flat form, in which the hub has all of them, is a row
-for each question, as JSON lines, a JSON list, or Parquet:
+KLUE-MRC names the id ``guid`` and, like SQuAD 2.0, marks impossible questions. AI Hub has ``doc_title``, ``doc_id``,
+``question_id``, and one object for the answers. The flat form of the Hugging Face hub is a row for each question, as
+JSON lines, a JSON list, or Parquet:
 
     {"id", "title", "context", "question", "answers": {"text": [...], "answer_start": [...]}}
 """
@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 
-from dpr.data.files import Place, read_text, with_packed
+from dpr.data.files import Location, read_text, with_packed
 from dpr.data.identity import content_id
 from dpr.data.intake import STRICT, Intake, WholeFileError
 from dpr.data.record import Record, parse_json, type_name
@@ -25,7 +25,7 @@ from dpr.errors import DataError
 from dpr.types import Example, Passage, Question
 
 PARAGRAPH_BREAK = "\n\n"
-"""Stands between the paragraphs of an article, whose document is all of them in order."""
+"""The text between the paragraphs of an article, which together are its document."""
 
 
 _ID_NAMES = ("id", "guid", "question_id")
@@ -48,24 +48,24 @@ _Sections = Iterable[tuple[Record, list[Record]]]
 
 
 def read_squad(path: Path, intake: Intake = STRICT, prefix: str = "") -> Iterator[Example]:
-    """Yield each question with its paragraph as the one positive passage, in the file's order.
+    """Yield each question with its paragraph as the only positive passage, in the file's order.
 
-    A passage's id is that of its content, its ``document_id`` is its article, whose text is its paragraphs joined by
-    `PARAGRAPH_BREAK`. ``prefix`` goes before question ids.
+    A passage's id is that of its content, and its ``document_id`` is its article, whose text is its paragraphs joined
+    by `PARAGRAPH_BREAK`. ``prefix`` precedes question ids.
 
     Raises:
-        DataError: the file has another form, or an answer does not stand where it is said to.
+        DataError: the file has another form, or an answer is not at its offset.
     """
 
-    def example(located: tuple[Record, Passage]) -> Example:
-        return _example(*located, prefix)
+    def example(pair: tuple[Record, Passage]) -> Example:
+        return _example(*pair, prefix)
 
     for passage, questions in _passages(path, intake):
         yield from intake.sift(example, ((question, passage) for question in questions))
 
 
 def read_squad_passages(path: Path, intake: Intake = STRICT) -> Iterator[Passage]:
-    """Yield each paragraph, also one without questions or without text; a repeated paragraph comes again.
+    """Yield each paragraph, including repeats and those without questions or text.
 
     Raises:
         DataError: the file has another form.
@@ -88,7 +88,7 @@ def _passages(path: Path, intake: Intake) -> Iterator[tuple[Passage, list[Record
 
 
 def _articles(path: Path, intake: Intake) -> Iterator[tuple[Record, _Sections]]:
-    """Yield the articles of a file, in whichever of the two forms it is."""
+    """Yield the articles of a file in either form."""
     is_flat, records = _records(path, intake)
     if is_flat:
         yield from _flat_articles(records)
@@ -112,7 +112,7 @@ def _records(path: Path, intake: Intake) -> tuple[bool, Iterator[Record]]:
         return True, read_jsonl(path, intake)
     text = read_text(path, intake.encoding)
     try:
-        root = parse_json(text, Place(path))
+        root = parse_json(text, Location(path))
     except DataError:
         if text.lstrip().partition("\n")[0].rstrip().endswith("}"):  # several objects, each on its line
             return True, read_jsonl(path, intake)
@@ -123,26 +123,26 @@ def _records(path: Path, intake: Intake) -> tuple[bool, Iterator[Record]]:
         root = root["data"] if isinstance(root, dict) else root
     if not isinstance(root, list):
         is_missing = isinstance(root, dict) and "data" not in root
-        cause = "the field 'data' is missing" if is_missing else f"'data' is {type_name(root)} where a list is expected"
+        cause = "the field 'data' is missing" if is_missing else f"'data' is {type_name(root)}, not a list"
         raise WholeFileError.at(
-            path, None, f"{cause}; SQuAD's form has articles there, the flat form is a list of rows"
+            path, None, f"{cause}; write a list of articles there, or a list of rows as the whole file"
         )
     if not root:
-        raise WholeFileError.at(path, None, "holds no article and no row")
+        raise WholeFileError.at(path, None, "has no article and no row")
     is_flat = isinstance(root[0], dict) and "question" in root[0] and "paragraphs" not in root[0]
     unit = "row" if is_flat else "article"
 
     def record(numbered: tuple[int, object]) -> Record:
         number, value = numbered
         if not isinstance(value, dict):
-            raise Place(path).error(f"{unit} {number} is {type_name(value)} where an object is expected")
-        return Record(value, Place(path), f"{unit} {number}")
+            raise Location(path).error(f"{unit} {number} is {type_name(value)}; it must be an object")
+        return Record(value, Location(path), f"{unit} {number}")
 
     return is_flat, intake.sift(record, enumerate(root, start=1))
 
 
 def _flat_articles(rows: Iterable[Record]) -> Iterator[tuple[Record, _Sections]]:
-    """Group rows that follow each other: those of a title are an article, those of a context a paragraph."""
+    """Group consecutive rows: by title into articles, and by context into paragraphs."""
 
     def checked() -> Iterator[Record]:
         for row in rows:
@@ -153,7 +153,7 @@ def _flat_articles(rows: Iterable[Record]) -> Iterator[tuple[Record, _Sections]]
         return next((row.fields[name] for name in ("doc_id", *_TITLE_NAMES) if row.value(name) is not None), None)
 
     def context(row: Record) -> object:
-        return row.fields.get("context") or id(row)  # rows without one are bad, each for itself
+        return row.fields.get("context") or id(row)  # each row without a context is bad
 
     for _, group in groupby(checked(), title):
         article = next(group)
@@ -167,10 +167,10 @@ def _with_first(first: Record, rows: Iterable[Record]) -> Iterator[Record]:
 
 
 def _sections(article: Record, intake: Intake) -> Iterator[tuple[Record, list[Record]]]:
-    """Yield the paragraphs of an article; one that is bad, or a bad question, does not cost the others.
+    """Yield the paragraphs of an article; bad paragraphs and questions are reported one by one.
 
     Raises:
-        DataError: it has no list of paragraphs.
+        DataError: the article has no list of paragraphs.
     """
     if article.value("paragraphs") is None and article.value("context") is None:
         raise article.error("has no 'paragraphs'")
@@ -192,7 +192,7 @@ def _refuse_korquad_2(record: Record) -> None:
     is_page = isinstance(context, str) and context.lstrip()[:14].lower().startswith(("<!doctype html", "<html"))
     if "raw_html" in record.fields or is_page:
         error = record.error(
-            "has no 'paragraphs'; this looks like KorQuAD 2, whose contexts are HTML pages, which are not read; use "
+            "has no 'paragraphs' and looks like KorQuAD 2, whose contexts are HTML pages and not supported; use "
             "KorQuAD 1"
         )
         raise WholeFileError(str(error))
@@ -202,7 +202,7 @@ def _passage(article: Record, paragraph: Record, start: int) -> Passage:
     text = paragraph.required("context", str)
     title = _title(paragraph) or _title(article)
     identity = content_id(text)
-    # Titles come from addresses of Wikipedia, where a blank is written "_".
+    # titles come from URLs of Wikipedia, which have "_" for a space
     words = title.replace("_", " ").split()
     document = article.identifier("doc_id") or title
     return Passage(identity, text, " ".join(words), document_id=document or identity, start=start if document else 0)
@@ -219,7 +219,7 @@ def _example(question: Record, passage: Passage, prefix: str) -> Example:
     question = question.labelled(f"question {identity}")
     answers = _answers(question)
     is_impossible = question.optional("is_impossible", bool, _is_empty_list_of_hub(question))
-    # KLUE-MRC and SQuAD 2.0 may list what a reader could fall for; an impossible question has no answer.
+    # KLUE-MRC and SQuAD 2.0 may list plausible answers; an impossible question has no answer
     spans = [] if is_impossible else [_span(answer, passage.text) for answer in answers]
     return Example(
         Question(prefix + identity, question.text("question"), tuple(text for text, _ in spans)),
@@ -233,29 +233,29 @@ def _answers(question: Record) -> list[Record]:
     """Return the answers: a list of objects, one object, or the hub's object of two lists of equal length."""
     answers = question.value("answers")
     if answers is None and question.value("answer") is not None:
-        raise question.error("has an 'answer' where SQuAD's form has 'answers'; rename the field")
+        raise question.error("has 'answer' instead of SQuAD's 'answers'; rename the field")
     if not isinstance(answers, dict):
         return question.records("answers")
     if not isinstance(answers.get("text"), list):
-        return [Record(answers, question.place, question.label)]
+        return [Record(answers, question.location, question.label)]
     texts, starts = answers["text"], answers.get("answer_start")
     if not isinstance(starts, list) or len(starts) != len(texts):
-        raise question.error("'answers' has not as many numbers in 'answer_start' as texts in 'text'")
+        raise question.error("'answers' has different numbers of items in 'answer_start' and 'text'")
     return [
-        Record({"text": text, "answer_start": start}, question.place, question.label)
+        Record({"text": text, "answer_start": start}, question.location, question.label)
         for text, start in zip(texts, starts, strict=True)
     ]
 
 
 def _is_empty_list_of_hub(question: Record) -> bool:
-    """Tell whether a question is impossible as the hub's SQuAD 2.0 says it: its two lists are empty."""
+    """Tell whether a question is impossible in the form of the hub's SQuAD 2.0: its two lists are empty."""
     answers = question.value("answers")
     return isinstance(answers, dict) and answers.get("text") == []
 
 
 def _span(answer: Record, context: str) -> tuple[str, int]:
     text, start = answer.text("text"), answer.required("answer_start", int)
-    found = context[start : start + len(text)] if start >= 0 else ""
-    if found != text:
-        raise answer.error(f"the answer {text!r} is said to start at {start}, where the paragraph has {found!r}")
+    actual = context[start : start + len(text)] if start >= 0 else ""
+    if actual != text:
+        raise answer.error(f"the answer is {text!r}, but the paragraph has {actual!r} at offset {start}")
     return text, start

@@ -1,4 +1,4 @@
-"""Tables as text: tab-separated and comma-separated values, with or without a header, read as a stream."""
+"""Read tables as text as a stream: tab-separated and comma-separated values, with or without a header."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 
-from dpr.data.files import LARGEST_LINE_BYTES, Place, decode, raw_lines
+from dpr.data.files import LARGEST_LINE_BYTES, Location, decode, raw_lines
 from dpr.data.intake import STRICT, Intake, WholeFileError
 from dpr.data.record import Record
 from dpr.data.table_header import ROWS_BELOW, Header, column_names
@@ -20,19 +20,19 @@ _DELIMITERS = ",;\t"
 
 _LONGEST_CELL_LINES = 1000
 
-# A cell is quoted by the rules of CSV only if the whole of it is: prose often merely begins with a quotation.
+# a cell is quoted as in CSV only if the whole cell is: prose often begins with a quotation
 _CELL = re.compile(r'(?:"([^"]*(?:""[^"]*)*)"|([^\t]*))(?:\t|\Z)')
 _OPEN_CELL = re.compile(r'"[^"]*(?:""[^"]*)*')
 
-Row = tuple[Place, list[str] | DataError]
-"""Where a row begins, and its cells or what is wrong with it."""
+Row = tuple[Location, list[str] | DataError]
+"""The location of a row, with its cells or its error."""
 
 
 def read_tsv(path: Path, header: Header, intake: Intake = STRICT) -> Iterator[Record]:
-    """Yield each row under its column names, in lower case.
+    """Yield each row with its column names, in lower case.
 
-    A row is one line, or more where a quoted cell holds line breaks. A row that has another number of columns than the
-    first one is a bad row.
+    A row is one line, or several if a quoted cell has line breaks. A row with another number of columns than the first
+    one is a bad row.
 
     Raises:
         WholeFileError: the first row cannot be read, or is a header without a known column.
@@ -41,9 +41,9 @@ def read_tsv(path: Path, header: Header, intake: Intake = STRICT) -> Iterator[Re
 
 
 def read_csv(path: Path, header: Header, intake: Intake = STRICT) -> Iterator[Record]:
-    """Yield each row under its column names, as `read_tsv`; cells are quoted as RFC 4180 says.
+    """Yield each row with its column names, as `read_tsv`; cells are quoted as in RFC 4180.
 
-    Cells are separated by commas, or by semicolons or tabs where that makes the first row a header.
+    The separator is a comma, or a semicolon or tab if that makes the first row a header.
 
     Raises:
         WholeFileError: as `read_tsv`, or a quoted cell does not end.
@@ -55,38 +55,38 @@ def _records(rows: Iterator[Row], header: Header, intake: Intake) -> Iterator[Re
     first_rows = list(islice(rows, 1 + ROWS_BELOW))
     if not first_rows:
         return
-    (place, cells), *rows_below = first_rows
+    (location, cells), *rows_below = first_rows
     if isinstance(cells, DataError):
         raise WholeFileError(str(cells))
     cells_below = [cells for _, cells in rows_below if not isinstance(cells, DataError)]
-    columns, is_header = header.columns(cells, place, cells_below)
-    for place, cells in chain(rows_below if is_header else first_rows, rows):
+    columns, is_header = header.columns(cells, location, cells_below)
+    for location, cells in chain(rows_below if is_header else first_rows, rows):
         if isinstance(cells, DataError):
             intake.on_bad_row(cells)
         elif len(cells) == len(columns):
-            yield Record(dict(zip(columns, cells, strict=True)), place)
+            yield Record(dict(zip(columns, cells, strict=True)), location)
         else:
-            named = ", ".join(columns)
-            intake.on_bad_row(place.error(f"has {len(cells)} columns where {len(columns)} are expected ({named})"))
+            names = ", ".join(columns)
+            intake.on_bad_row(location.error(f"has {len(cells)} columns instead of {len(columns)} ({names})"))
 
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A line with its end; where it cannot be decoded, ``error`` says why, and the text is only nearly right."""
+    """A line with its line end; if it cannot be decoded, it has an ``error`` and an approximate text."""
 
-    place: Place
+    location: Location
     text: str
     error: DataError | None = None
 
 
 def _decoded(path: Path, encoding: str) -> Iterator[_Line]:
-    for place, raw in raw_lines(path, encoding):
+    for location, raw in raw_lines(path, encoding):
         try:
-            line = _Line(place, decode(raw, place))
+            line = _Line(location, decode(raw, location))
         except WholeFileError:
             raise
         except DataError as error:
-            line = _Line(place, raw.decode("utf-8", "replace"), error)
+            line = _Line(location, raw.decode("utf-8", "replace"), error)
         yield line
 
 
@@ -102,7 +102,7 @@ def _csv_rows(lines: Iterator[_Line], header: Header) -> Iterator[Row]:
             size = len(line.text) + (size if row else 0)
             row.append(line)
             if size > LARGEST_LINE_BYTES:
-                raise _never_closed(row[0].place)
+                raise _never_closed(row[0].location)
             yield line.text.rstrip("\r\n") + "\n"
 
     csv.field_size_limit(LARGEST_LINE_BYTES)
@@ -115,22 +115,20 @@ def _csv_rows(lines: Iterator[_Line], header: Header) -> Iterator[Row]:
             return
         except csv.Error as error:
             if "unexpected end" in str(error):
-                raise _never_closed(row[0].place) from None
-            yield row[0].place, row[0].place.error(f"is not CSV ({error})")
+                raise _never_closed(row[0].location) from None
+            yield row[0].location, row[0].location.error(f"is not CSV ({error})")
             continue
         if any(cell.strip() for cell in cells):
             broken = next((line.error for line in row if line.error), None)
-            yield row[0].place, broken or cells
+            yield row[0].location, broken or cells
 
 
-def _never_closed(place: Place) -> WholeFileError:
-    return WholeFileError(
-        f"{place}: a cell that begins with a quotation mark here has no end; close or double the mark"
-    )
+def _never_closed(location: Location) -> WholeFileError:
+    return WholeFileError(f"{location}: a cell begins with a quotation mark and does not end; close or double the mark")
 
 
 def _delimiter(line: str, header: Header) -> str:
-    """Return what separates the names of a header, else a comma."""
+    """Return the separator of the names of a header, else a comma."""
     for delimiter in _DELIMITERS:
         names = column_names([cell.strip().strip('"') for cell in line.split(delimiter)])
         if header.is_header(names) and len(names) > 1:
@@ -139,7 +137,7 @@ def _delimiter(line: str, header: Header) -> str:
 
 
 def _tsv_rows(lines: Iterator[_Line]) -> Iterator[Row]:
-    """Yield rows; a quoted cell goes on over lines where the row then fits, and its lines are not rows themselves."""
+    """Yield rows; a quoted cell spans lines if the row then fits, and its lines are not rows themselves."""
     ahead: deque[_Line] = deque()
     width = 0
     while line := ahead.popleft() if ahead else next(lines, None):
@@ -148,19 +146,19 @@ def _tsv_rows(lines: Iterator[_Line]) -> Iterator[Row]:
             continue
         cells = split_cells(line.text.rstrip("\r\n"))
         if '"' in line.text and (joined := _joined(line, ahead, lines)):
-            joined_cells = split_cells("\n".join(part.text.rstrip("\r\n") for part in joined))
-            are_rows = width > 1 and {len(split_cells(part.text.rstrip("\r\n"))) for part in joined} == {width}
+            joined_cells = split_cells("\n".join(line.text.rstrip("\r\n") for line in joined))
+            are_rows = width > 1 and {len(split_cells(line.text.rstrip("\r\n"))) for line in joined} == {width}
             if not are_rows and len(joined_cells) == (width or len(joined_cells)):
                 row, cells = joined, joined_cells
                 for _ in joined[1:]:
                     ahead.popleft()
         width = width or len(cells)
-        broken = next((part.error for part in row if part.error), None)
-        yield line.place, broken or cells
+        broken = next((line.error for line in row if line.error), None)
+        yield line.location, broken or cells
 
 
 def _joined(line: _Line, ahead: deque[_Line], lines: Iterator[_Line]) -> list[_Line]:
-    """Return a line and those after it up to where its open cell ends; those stay ``ahead``. Empty if none is open."""
+    """Return a line with the lines up to the end of its open cell, which stay ``ahead``; empty if no cell is open."""
     text, joined = line.text.rstrip("\r\n"), [line]
     position = _open_cell(text, 0)
     while position is not None:
@@ -177,13 +175,13 @@ def _joined(line: _Line, ahead: deque[_Line], lines: Iterator[_Line]) -> list[_L
         if cell is not None and cell.end() < len(text):
             closed = _CELL.match(text, position)
             if closed is None or closed.group(1) is None:
-                return []  # prose: its next quotation mark ends no cell
+                return []  # prose: the next quotation mark does not end a cell
             position = _open_cell(text, closed.end())
     return joined if len(joined) > 1 else []
 
 
 def _open_cell(line: str, position: int) -> int | None:
-    """Return where a quoted cell begins that has no end in the line, None if there is none."""
+    """Return the offset of a quoted cell that does not end in the line, None if there is none."""
     while position < len(line):
         cell = _OPEN_CELL.match(line, position)
         if cell is not None and cell.end() == len(line):
@@ -196,9 +194,9 @@ def _open_cell(line: str, position: int) -> int | None:
 
 
 def split_cells(line: str) -> list[str]:
-    """Split a tab-separated line, taking off the quotes of cells that are quoted as in CSV.
+    """Split a tab-separated line and remove the quotes of cells that are quoted as in CSV.
 
-    The csv module would also take the quotes off a cell that only begins with a quotation.
+    The csv module would also remove the quotes of a cell that only begins with a quotation.
     """
     if '"' not in line:
         return line.split("\t")

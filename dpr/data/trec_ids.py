@@ -1,8 +1,8 @@
-"""Ids in the columns of TREC's files, which white space separates.
+"""Escape ids for the columns of TREC's files, which are separated by white space.
 
-White space in an id is percent-encoded (a blank is ``%20``, U+3000 ``%E3%80%80``), and so is a ``%`` that would
-otherwise be read as the beginning of such a code, or of ``%25`` itself. All other characters stay: an id without white
-space that holds none of these codes is written as it is.
+White space in an id is percent-encoded (a space is ``%20``, U+3000 ``%E3%80%80``), and so is a ``%`` that would
+otherwise begin such a code or ``%25``. All other characters stay: an id without white space and these codes is written
+unchanged.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _TO_ESCAPE = re.compile(rf"\s|%(?={'|'.join(code[1:] for code in _CHARACTER_OF)}
 
 
 def escape_id(identity: str) -> str:
-    """Return an id as a TREC file holds it; `unescape_id` gives the id back."""
+    """Return an id as written to a TREC file; `unescape_id` is the inverse."""
     return _TO_ESCAPE.sub(lambda match: quote(match[0]), identity)
 
 
 def unescape_id(column: str) -> str:
-    """Return the id that a column of a TREC file holds."""
+    """Return the id in a column of a TREC file."""
     return _CODE.sub(lambda match: _CHARACTER_OF[match[0]], column)

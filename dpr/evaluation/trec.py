@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dpr.data.files import Place, read_lines
+from dpr.data.files import Location, read_lines
 from dpr.data.intake import UTF8_RULES, BadRows, Intake, ReadRules
 from dpr.data.qrels import columns, is_number, whole_number
 from dpr.data.qrels import read_qrels as read_judgements
@@ -68,7 +68,7 @@ def read_run(path: Path, rules: ReadRules = UTF8_RULES) -> dict[str, list[tuple[
     """
     run: dict[str, dict[str, tuple[float, int]]] = {}
 
-    def take(numbered: tuple[int, tuple[Place, str]]) -> None:
+    def take(numbered: tuple[int, tuple[Location, str]]) -> None:
         """Add a line to the run, unless it is a header."""
         number, (place, line) = numbered
         cells = columns(line, RUN_COLUMNS)
@@ -146,14 +146,14 @@ def _write(path: Path, lines: Iterable[str]) -> None:
         file.writelines(lines)
 
 
-def _rank(place: Place, value: str) -> int:
+def _rank(place: Location, value: str) -> int:
     rank = whole_number(value)
     if rank is None:
         raise place.error(f"the rank {value!r} is not an integer")
     return rank
 
 
-def _score(place: Place, value: str) -> float:
+def _score(place: Location, value: str) -> float:
     score = float(value) if is_number(value) else math.nan
     if math.isnan(score):
         raise place.error(f"the score {value!r} is not a number")

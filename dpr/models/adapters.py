@@ -1,4 +1,4 @@
-"""Small trained matrices on a base that stays as it is: LoRA adapters, in peft's own files."""
+"""LoRA adapters: small trained matrices on a frozen base, in the files of peft."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _PEFT_PREFIX = "base_model.model."
 
 
 def adapter_weights(directory: Path) -> set[str]:
-    """Return the names of the weights that an adapter's directory holds, as its base knows them."""
+    """Return the names of an adapter's weights, by the names of its base."""
     with safe_open(directory / "adapter_model.safetensors", framework="pt") as file:
         return {name.removeprefix(_PEFT_PREFIX) for name in file.keys()}  # noqa: SIM118 - no mapping
 
 
 def merge_adapter(model: Any, directory: Path, weights: set[str]) -> Any:
-    """Return the model with an adapter merged in: its own, or that of its encoder where it has a head on top.
+    """Return the model with an adapter merged in: an adapter of the model, or of its encoder without a head.
 
-    The names of the adapter's ``weights`` tell which.
+    The names of the adapter's ``weights`` show which.
     """
     from peft import PeftModel
 
@@ -36,32 +36,32 @@ def merge_adapter(model: Any, directory: Path, weights: set[str]) -> Any:
 
 
 def add_lora(model: Any, rank: int, alpha: int, base_name: str, **options: Any) -> Any:
-    """Return the model with a LoRA adapter over all its linear layers, whose base is known as ``base_name``."""
+    """Return the model with a LoRA adapter on all linear layers, which names its base ``base_name``."""
     from peft import LoraConfig, get_peft_model
 
     adapted = get_peft_model(model, LoraConfig(r=rank, lora_alpha=alpha, target_modules="all-linear", **options))
-    # the adapter names its base as the user did, not where it lay on this machine
+    # the adapter stores the user's name of the base, not its path on this machine
     adapted.peft_config["default"].base_model_name_or_path = base_name
     fold_lora(adapted)
     return adapted
 
 
 def save_weights(model: Any, folder: Path) -> bool:
-    """Write a model's whole weights, or its adapter alone; return whether it is an adapter."""
+    """Write a model's whole weights, or its adapter; return whether it is an adapter."""
     is_adapter = hasattr(model, "peft_config")
-    # where peft is to find out whether word embeddings changed, it asks the hub for the base
+    # to find out whether word embeddings changed, peft would ask the hub for the base
     model.save_pretrained(folder, **({"save_embedding_layers": False} if is_adapter else {}))
     if is_adapter:
-        (folder / "README.md").unlink(missing_ok=True)  # an empty model card of peft's
+        (folder / "README.md").unlink(missing_ok=True)  # peft's empty model card
     return is_adapter
 
 
 def fold_lora(model: Any) -> None:
-    """Make every LoRA layer multiply once, by W + s·BA, where peft multiplies by W, A and B in turn.
+    """Make every LoRA layer multiply once, by W + s·BA; peft multiplies by W, A and B in turn.
 
-    The function and its gradients are the same. A training chunk has more tokens than the layers are wide, so that the
-    sum of the small matrices costs next to nothing, and training an adapter no more than training whole weights. A
-    layer with dropout, or of a variant such as DoRA, is another function and stays as it is.
+    The function and its gradients are the same. A training chunk has more tokens than a layer is wide, so the sum of
+    the matrices costs little, and training an adapter takes no longer than training all weights. A layer with dropout,
+    or of a variant such as DoRA, is another function and is not changed.
     """
     from peft.tuners.lora import Linear
 

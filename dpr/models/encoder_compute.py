@@ -15,21 +15,21 @@ from dpr.models.tokens import Batch
 from dpr.types import FloatArray
 
 BATCH_TOKENS = {"cpu": 4096, "cuda": 65536}
-"""Padded tokens in a batch of torch's: on a CPU, small enough that activations stay in its caches."""
+"""Padded tokens in a batch for torch; on a CPU, the activations of a batch fit in its caches."""
 
 OPENVINO_BATCH_TOKENS = 2048
-"""Padded tokens in a batch of OpenVINO's: larger ones are no faster (decision 0013)."""
+"""Padded tokens in a batch for OpenVINO; larger ones are no faster (decision 0013)."""
 
 Started = Callable[[], FloatArray]
-"""Waits for a batch that was started, and returns its vectors, (N, D)."""
+"""Waits for a started batch and returns its vectors, (N, D)."""
 
 
 class EncoderCompute(NamedTuple):
     """An encoder that is ready to run.
 
     Attributes:
-        start: begins to compute a batch; a GPU computes while the caller makes the next one.
-        batch_tokens: how many padded tokens to give it at once.
+        start: starts to compute a batch; a GPU computes while the caller prepares the next one.
+        batch_tokens: padded tokens of a batch.
         dimension: the length of a vector, D.
     """
 
@@ -39,7 +39,7 @@ class EncoderCompute(NamedTuple):
 
 
 def torch_compute(encoder: TextEncoder, precision: torch.dtype) -> EncoderCompute:
-    """Run an encoder by torch, on the device where its weights are."""
+    """Run an encoder by torch, on the device of its weights."""
     device = next(encoder.parameters()).device
     has_own_memory = device.type == "cuda"
 
@@ -61,7 +61,7 @@ def has_windows(config: Any) -> bool:
 
 
 def openvino_compute(encoder: TextEncoder, precision: torch.dtype, cache_key: str | None = None) -> EncoderCompute:
-    """Run an encoder by OpenVINO on the CPU; ``cache_key`` says which encoder it is, see `compile_openvino`.
+    """Run an encoder by OpenVINO on the CPU; ``cache_key`` identifies the encoder, see `compile_openvino`.
 
     Raises:
         ConfigError: a precision other than float32 or bfloat16.

@@ -1,4 +1,4 @@
-"""BERT_q and BERT_p behind the Encoder protocol: separate or shared weights, with the pooling and prompts on record."""
+"""BERT_q and BERT_p as an `Encoder`: separate or shared weights, with pooling and prompts of their files."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from dpr.models.tokens import Tokens, count_tokens, pad, text_tokens, tokenize_a
 from dpr.types import EncoderOptions, FloatArray, Passage, Progress, no_progress
 
 PASSAGES_AT_A_TIME = 2048
-"""Passages that are sorted by length together, while the next ones are made tokens of."""
+"""Passages that are sorted by length together, while the next ones are tokenized."""
 
 
 class DualEncoder:
-    """BERT_q and BERT_p with their tokenizers, ready to encode."""
+    """BERT_q and BERT_p with their tokenizers."""
 
     def __init__(
         self,
@@ -81,27 +81,27 @@ class DualEncoder:
         return embed(self._question_compute, tokens, self._question_tokenizer.pad_token_id)
 
     def encode_passages(self, passages: Sequence[Passage], progress: Progress = no_progress) -> FloatArray:
-        """Return the vectors of passages, (P, D), in the order given."""
+        """Return the vectors of passages, (P, D), in their order."""
         return self.encode_and_measure(passages, progress).vectors
 
     @property
     def passage_tokens(self) -> int:
-        """How many tokens of a passage BERT_p reads, special tokens included."""
+        """The number of tokens of a passage that BERT_p reads, with special tokens."""
         return self.config.passage_tokens
 
     def encode_and_measure(self, passages: Sequence[Passage], progress: Progress = no_progress) -> EncodedPassages:
-        """Return the vectors of passages in the order given, and which of them are longer than BERT_p reads."""
+        """Return the vectors of passages in their order, and which passages are too long for BERT_p."""
         is_cut = np.zeros(len(passages), dtype=np.bool_)
         vectors: FloatArray = np.empty((len(passages), self.dimension), dtype=np.float32)
-        parts = [passages[start : start + PASSAGES_AT_A_TIME] for start in range(0, len(passages), PASSAGES_AT_A_TIME)]
-        done = 0
-        for measured in ahead(self._measured_tokens, parts):
-            report = partial(_report, progress, done, len(passages))
+        blocks = [passages[start : start + PASSAGES_AT_A_TIME] for start in range(0, len(passages), PASSAGES_AT_A_TIME)]
+        first = 0
+        for measured in ahead(self._measured_tokens, blocks):
+            report = partial(_report, progress, first, len(passages))
             tokens = [tokens for tokens, _ in measured]
-            part = embed(self._passage_compute, tokens, self._passage_tokenizer.pad_token_id, report)
-            vectors[done : done + len(part)] = part
-            is_cut[done : done + len(part)] = [was_cut for _, was_cut in measured]
-            done += len(part)
+            block_vectors = embed(self._passage_compute, tokens, self._passage_tokenizer.pad_token_id, report)
+            vectors[first : first + len(block_vectors)] = block_vectors
+            is_cut[first : first + len(block_vectors)] = [was_cut for _, was_cut in measured]
+            first += len(block_vectors)
         return EncodedPassages(vectors, is_cut)
 
     def _measured_tokens(self, passages: Sequence[Passage]) -> list[tuple[Tokens, bool]]:
@@ -109,7 +109,7 @@ class DualEncoder:
         return tokenize_and_measure(self._passage_tokenizer, passages, config.passage_tokens, config.passage_prompt)
 
     def tokens_read(self, question: str) -> TokensRead:
-        """Return how many of a question's tokens BERT_q reads."""
+        """Return the number of a question's tokens that BERT_q reads, and of all."""
         tokenizer = self._question_tokenizer
         special = int(tokenizer.num_special_tokens_to_add())
         prompt = count_tokens(tokenizer, self.config.question_prompt)
@@ -117,12 +117,12 @@ class DualEncoder:
         return TokensRead(min(total, self.config.question_tokens - special - prompt), total)
 
     def text_tokens(self, passages: Sequence[Passage]) -> list[TokensRead]:
-        """Return for each passage how many of its text's tokens BERT_p reads, after its prompt and its title."""
+        """Return the number of tokens of each passage's text that BERT_p reads after prompt and title, and of all."""
         config = self.config
         return text_tokens(self._passage_tokenizer, passages, config.passage_tokens, config.passage_prompt)
 
     def count_tokens(self, text: str) -> int:
-        """Return the number of tokens that BERT_p makes of a text, special tokens not counted."""
+        """Return the number of a text's tokens for BERT_p, without special tokens."""
         return count_tokens(self._passage_tokenizer, text)
 
 
@@ -135,32 +135,31 @@ def load_encoder(
     """Load BERT_q and BERT_p by directory, hub name or ``QUESTION,PASSAGE``.
 
     Raises:
-        ModelError: an encoder cannot be loaded, used or converted for the backend, or the two encoders do not belong
-            together.
+        ModelError: an encoder cannot be loaded, used or converted for the backend, or the two do not belong together.
         ConfigError: the precision, the backend, an option, or a value of ``encoder.json`` is not valid.
     """
     question_dir, passage_dir, config = locate_encoders(str(name), options)
     device = choose_device()
-    arithmetic, chosen = choose_precision(precision, device), choose_backend(backend, device)
+    arithmetic, runtime = choose_precision(precision, device), choose_backend(backend, device)
     question = _load_text_encoder(question_dir, config, device)
     passage = question if passage_dir == question_dir else _load_text_encoder(passage_dir, config, device)
     if question.dimension != passage.dimension:
         raise ModelError(
-            f"{name}: BERT_q gives vectors of {question.dimension} numbers and BERT_p of {passage.dimension}; "
+            f"{name}: BERT_q has vectors of {question.dimension} numbers and BERT_p of {passage.dimension}; "
             "name the question and the passage encoder of one pair"
         )
     question_tokenizer = load_tokenizer(question_dir, question.model)
     passage_tokenizer = question_tokenizer if passage is question else load_tokenizer(passage_dir, passage.model)
     check_use(question, question_tokenizer, question_dir)
     check_use(passage, passage_tokenizer, passage_dir)
-    question_compute = _compute(question, question_dir, arithmetic, chosen)
+    question_compute = _compute(question, question_dir, arithmetic, runtime)
     return DualEncoder(
         name=str(name),
         fingerprint=_fingerprint(question_dir, passage_dir, _joint_config(question, passage)),
         encoders=(question, passage),
         computes=(
             question_compute,
-            question_compute if passage is question else _compute(passage, passage_dir, arithmetic, chosen),
+            question_compute if passage is question else _compute(passage, passage_dir, arithmetic, runtime),
         ),
         tokenizers=(question_tokenizer, passage_tokenizer),
         precision=arithmetic,
@@ -168,11 +167,11 @@ def load_encoder(
 
 
 def check_use(encoder: TextEncoder, tokenizer: Any, directory: Path) -> None:
-    """Encode two texts, and refuse an encoder whose vectors are not those of its library.
+    """Encode two texts, and refuse an encoder whose vectors would differ from those of its library.
 
     Raises:
-        ModelError: the model fails, gives no states of tokens, needs token types or depends on padding, or a prompt
-            leaves no room for a text.
+        ModelError: the model fails, has no token states, needs token types or depends on padding, or a prompt leaves no
+            room for a text.
     """
     config = encoder.config
     for prompt, length in (
@@ -180,7 +179,7 @@ def check_use(encoder: TextEncoder, tokenizer: Any, directory: Path) -> None:
         (config.passage_prompt, config.passage_tokens),
     ):
         if prompt and count_tokens(tokenizer, prompt) + tokenizer.num_special_tokens_to_add() >= length:
-            raise ModelError(f"the prompt {prompt!r} fills the {length} tokens that {directory} reads; shorten it")
+            raise ModelError(f"the prompt {prompt!r} fills all {length} tokens that {directory} reads; shorten it")
     was_training = encoder.model.training
     try:
         with torch.inference_mode():
@@ -195,7 +194,7 @@ def check_use(encoder: TextEncoder, tokenizer: Any, directory: Path) -> None:
 
 
 def _unlike_its_library(encoder: TextEncoder, tokenizer: Any) -> str:
-    """Return how the vectors of an encoder differ from those of its library; empty where no difference shows."""
+    """Return how the vectors of an encoder differ from those of its library; empty if they do not."""
     encoded = tokenizer(["a", "a b c d e"])
     device = next(encoder.parameters()).device
     short, both = (
@@ -204,7 +203,7 @@ def _unlike_its_library(encoder: TextEncoder, tokenizer: Any) -> str:
     )
     alone = encoder(**short)
     if alone.shape != (1, encoder.dimension):
-        return f"its vectors have {alone.shape[-1]} numbers where its configuration says {encoder.dimension}"
+        return f"its vectors have {alone.shape[-1]} numbers, but its configuration says {encoder.dimension}"
     if not _is_close(encoder(**both)[:1], alone):
         return "its vectors depend on padding"
     types = encoded.get("token_type_ids")
@@ -212,7 +211,7 @@ def _unlike_its_library(encoder: TextEncoder, tokenizer: Any) -> str:
         plain = encoder.model(**short).last_hidden_state
         typed = encoder.model(**short, token_type_ids=torch.tensor(types[:1], device=device)).last_hidden_state
         if not _is_close(typed, plain):
-            return "its vectors depend on token types, which are not passed on here"
+            return "its vectors depend on token types, which are not supported"
     return ""
 
 
@@ -227,8 +226,8 @@ def _compute(encoder: TextEncoder, directory: Path, precision: torch.dtype, back
     return openvino_compute(encoder, precision, f"{content_hash(directory)} {use}")
 
 
-def _report(progress: Progress, before: int, total: int, stage: str, done: int, _part: int | None) -> None:
-    progress(stage, before + done, total)
+def _report(progress: Progress, before: int, total: int, stage: str, completed: int, _total: int | None) -> None:
+    progress(stage, before + completed, total)
 
 
 def _load_text_encoder(directory: Path, config: EncoderConfig, device: torch.device) -> TextEncoder:
@@ -247,12 +246,12 @@ def fit_lengths(config: EncoderConfig, model: Any) -> EncoderConfig:
 
 
 def _joint_config(question: TextEncoder, passage: TextEncoder) -> EncoderConfig:
-    """Return the configuration of two encoders: BERT_q's, with the length of passages that BERT_p has positions for."""
+    """Return the configuration of two encoders: BERT_q's, with the passage length of BERT_p."""
     return replace(question.config, passage_tokens=passage.config.passage_tokens)
 
 
 def _fingerprint(question_dir: Path, passage_dir: Path, config: EncoderConfig) -> str:
     shaping = asdict(config)
     del shaping["question_tokens"]  # it changes no passage's vector
-    parts = [content_hash(question_dir), content_hash(passage_dir), json.dumps(shaping, sort_keys=True)]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+    hashes = [content_hash(question_dir), content_hash(passage_dir), json.dumps(shaping, sort_keys=True)]
+    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""An encoder pair or a cross-encoder written anew: whole weights for other libraries, or adapters in half the space."""
+"""Export encoders and cross-encoders: whole weights for other libraries, or adapters in half the space."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 FORMS = ("whole", "as-is")
 RECORD = "training.json"
 FUSION = "fusion.json"
-"""Beside the pair: how it was trained, and how its scores and BM25's are fused."""
+"""Files beside the encoders: the record of their training, and how their scores and BM25's are fused."""
 
 
 def export(
@@ -41,14 +41,14 @@ def export(
     overwrite: bool = False,
     lora_rank: int = 0,
 ) -> dict[str, object]:
-    """Write an encoder to another folder and return what was written.
+    """Write question and passage encoder to another folder and return a summary.
 
-    ``whole`` merges adapters into their base, so that ``AutoModel.from_pretrained`` and sentence-transformers open each
-    encoder by itself. ``as-is`` keeps adapters adapters, those of a lower ``lora_rank`` if it is not 0. ``dtype`` is
-    that of the weights on disk; they are loaded as fp32 here whatever it is. The ``options`` are recorded in the files.
+    ``whole`` merges adapters into their base, so that ``AutoModel.from_pretrained`` and sentence-transformers can open
+    each encoder. ``as-is`` keeps adapters, with a lower ``lora_rank`` if it is not 0. ``dtype`` is that of the weights
+    on disk; they are always loaded as fp32. The ``options`` are recorded in the files.
 
     Raises:
-        ConfigError: the form, an option or the dtype is not known, there is no adapter of a higher rank, the output is
+        ConfigError: the form, an option or the dtype is unknown, there is no adapter of a higher rank, the output is
             the encoder itself or its base, or it holds a model and ``overwrite`` is not set.
         ModelError: the encoder cannot be loaded.
     """
@@ -79,32 +79,36 @@ def size_of(folder: Path) -> int:
 
 
 def check_form(form: str, dtype: str) -> None:
-    """Refuse a form or a type of numbers that is not known.
+    """Refuse an unknown form or dtype.
 
     Raises:
-        ConfigError: it is not.
+        ConfigError: one of them is unknown.
     """
     if form not in FORMS or dtype not in DTYPES:
-        raise ConfigError(f"form {form!r} and dtype {dtype!r}: choose {' or '.join(FORMS)}, and {', '.join(DTYPES)}")
+        raise ConfigError(
+            f"form {form!r} or dtype {dtype!r} is unknown; choose {' or '.join(FORMS)}, and {', '.join(DTYPES)}"
+        )
 
 
 def check_rank(lora_rank: int, form: str, directories: Iterable[Path]) -> None:
-    """Refuse to lower the rank of what is not written as an adapter.
+    """Refuse a rank for models that are not written as adapters.
 
     Raises:
-        ConfigError: a rank is given, and the form is ``whole`` or a model is no adapter.
+        ConfigError: there is a rank, and the form is ``whole`` or a model is no adapter.
     """
     if lora_rank and (form == "whole" or not all(map(is_adapter, directories))):
-        raise ConfigError("--lora-rank lowers the rank of an adapter that stays one; give an adapter and --form as-is")
+        raise ConfigError(
+            f"--lora-rank {lora_rank} is for adapters that stay adapters; give an adapter and --form as-is"
+        )
 
 
 def export_cross_encoder(
     name: str, output: Path, form: str = "whole", dtype: str = "fp32", overwrite: bool = False, lora_rank: int = 0
 ) -> dict[str, object]:
-    """Write a cross-encoder to another folder and return what was written; the options are those of `export`.
+    """Write a cross-encoder to another folder and return a summary; the options are those of `export`.
 
     Raises:
-        ConfigError: the form or the dtype is not known, there is no adapter of a higher rank, the output is the model
+        ConfigError: the form or the dtype is unknown, there is no adapter of a higher rank, the output is the model
             itself or its base, or it holds a model and ``overwrite`` is not set.
         ModelError: it cannot be loaded, or is no cross-encoder.
     """
@@ -135,7 +139,7 @@ def _write_whole(directory: Path, folder: Path, config: EncoderConfig, dtype: to
 
 
 def _copy(directory: Path, folder: Path, dtype: torch.dtype, lora_rank: int) -> None:
-    """Copy an adapter with its tokenizer, its weights in another dtype, of a lower rank if one is given."""
+    """Copy an adapter with its tokenizer, with weights of another dtype and, unless it is 0, a lower rank."""
     folder.mkdir(exist_ok=True)
     copy_adapter(directory, folder)
     if lora_rank:

@@ -1,7 +1,7 @@
-"""The modules after the pooling, as sentence-transformers has them: each maps features to features.
+"""The modules after the pooling, as in sentence-transformers: each maps features to features.
 
-A module changes the entry ``sentence_embedding`` of the features, (N, D). It reads and writes the files of the
-sentence-transformers module of its name.
+A module changes the entry ``sentence_embedding`` of the features, (N, D), and has the same files as the module of the
+same name in sentence-transformers.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ IDENTITY, TANH = "torch.nn.modules.linear.Identity", "torch.nn.modules.activatio
 
 
 class Dense(nn.Module):
-    """A linear map with an activation after it."""
+    """A linear map with an activation."""
 
     def __init__(self, linear: nn.Linear, activation: str = IDENTITY) -> None:
         super().__init__()
@@ -69,20 +69,20 @@ class Dense(nn.Module):
         """Read a module from a folder.
 
         Raises:
-            ModelError: the module does more than a linear map and a known activation.
+            ModelError: the module is not just a linear map with a known activation.
         """
         config = read_json(Path(folder) / "config.json")
         activation = config.get("activation_function", TANH)
         if activation not in ACTIVATIONS:
-            known = ", ".join(name.rpartition(".")[2] for name in ACTIVATIONS)
+            supported = ", ".join(name.rpartition(".")[2] for name in ACTIVATIONS)
             raise ModelError(
-                f"{folder} has the activation {activation!r}, which is not supported ({known} are); "
-                "choose another encoder"
+                f"{folder} has the activation {activation!r}, which is not supported; "
+                f"choose an encoder with one of {supported}"
             )
         names = {config.get("module_input_name"), config.get("module_output_name")}
         if config.get("use_residual") or names - {None, "sentence_embedding"}:
             raise ModelError(
-                f"{folder} is a Dense module with a residual or for other embeddings than a text's, which is not "
+                f"{folder} is a Dense module with a residual or for other than sentence embeddings, which is not "
                 "supported; choose another encoder"
             )
         linear = nn.Linear(config["in_features"], config["out_features"], bias=config.get("bias", True))
@@ -115,10 +115,10 @@ class LayerNorm(nn.Module):
 
 
 class Normalize(nn.Module):
-    """The embedding at length 1."""
+    """Scales the embedding to length 1."""
 
     def forward(self, features: Features) -> Features:
-        """Return the features with the embedding (N, D) at length 1."""
+        """Return the features with the embedding (N, D) scaled to length 1."""
         embedding = nn.functional.normalize(features["sentence_embedding"], dim=-1)
         return {**features, "sentence_embedding": embedding}
 
@@ -130,38 +130,38 @@ class Normalize(nn.Module):
         """Read a module from a folder, which need not exist.
 
         Raises:
-            ModelError: the module normalizes something else than a text's embedding.
+            ModelError: the module normalizes other embeddings.
         """
         path = Path(folder) / "config.json"
         config = read_json(path) if path.is_file() else {}
         if set(config.values()) - {"sentence_embedding"}:
-            raise ModelError(f"{folder} normalizes other embeddings than a text's; choose another encoder")
+            raise ModelError(f"{folder} normalizes other than sentence embeddings; choose another encoder")
         return cls()
 
 
 MODULES: dict[str, Any] = {"Dense": Dense, "LayerNorm": LayerNorm, "Normalize": Normalize}
-"""Modules by their names in ``modules.json``; Dropout, which does nothing at inference, is skipped."""
+"""Modules by their names in ``modules.json``; Dropout does nothing at inference and is skipped."""
 
 
 def head_dimension(dimension: int, head: Sequence[nn.Module]) -> int:
-    """Return the length of the vectors that a head gives for vectors of ``dimension`` numbers.
+    """Return the length of the output vectors of a head for input vectors of ``dimension`` numbers.
 
     Raises:
-        ModelError: a module is made for vectors of another length.
+        ModelError: a module expects vectors of another length.
     """
     for module in head:
         takes, gives = _widths(module, dimension)
         if takes != dimension:
             raise ModelError(
-                f"a {type(module).__name__} after the pooling takes vectors of {takes} numbers and gets {dimension}; "
-                "the files are of two models, and one of them must be saved again"
+                f"a {type(module).__name__} after the pooling expects vectors of {takes} numbers and gets {dimension}; "
+                "its files are those of another model, so save the model again"
             )
         dimension = gives
     return dimension
 
 
 def _widths(module: nn.Module, dimension: int) -> tuple[int, int]:
-    """Return the length of the vectors that a module takes and of those that it gives for vectors of D numbers."""
+    """Return the lengths of a module's input and output vectors, for a pooled vector of D numbers."""
     if isinstance(module, Dense):
         return module.linear.in_features, module.linear.out_features
     if isinstance(module, LayerNorm):
@@ -170,7 +170,7 @@ def _widths(module: nn.Module, dimension: int) -> tuple[int, int]:
 
 
 def _read_weights(folder: Path, prefix: str) -> dict[str, torch.Tensor]:
-    """Return a module's weights, of either file, as fp32."""
+    """Return a module's weights from either file, as fp32."""
     old = folder / "pytorch_model.bin"
     path = folder / "model.safetensors"
     weights = load_file(path) if path.is_file() or not old.is_file() else torch.load(old, "cpu", weights_only=True)

@@ -1,4 +1,4 @@
-"""Models of the Hugging Face hub, in its cache on this machine."""
+"""Download models from the Hugging Face hub into its local cache."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _OLD_FILES = ["pytorch_model*.bin"]
 
 
 def download(name: str) -> Path:
-    """Return the folder of a model, downloaded where it is not in the cache.
+    """Return the folder of a model, downloaded if it is not in the cache.
 
     Raises:
-        ModelError: the name is none that the hub could have, or the hub does not give the model.
+        ModelError: the name is not possible on the hub, or the hub does not provide the model.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
@@ -25,12 +25,12 @@ def download(name: str) -> Path:
             directory = Path(snapshot_download(name, allow_patterns=[*_FILES, *_OLD_FILES]))
     except HFValidationError as error:
         raise ModelError(
-            f"there is no folder {name!r}, and no model on the Hugging Face hub can have that name; check the path"
+            f"there is no folder {name!r}, and it is no possible name on the Hugging Face hub; check the path"
         ) from error
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(
-            f"there is no folder {name!r}, and the Hugging Face hub gives no model of that name ({reason}); "
+            f"there is no folder {name!r}, and the Hugging Face hub provides no such model ({reason}); "
             "check the name, or download the model and give its folder"
         ) from error
     return directory

@@ -32,15 +32,15 @@ def locate_encoders(
     name: str,
     options: EncoderOptions = EncoderOptions(),  # noqa: B008 - frozen
 ) -> tuple[Path, Path, EncoderConfig]:
-    """Return the directories of BERT_q and BERT_p, equal where they are shared, and how they are used.
+    """Return the directories of BERT_q and BERT_p, equal if they are shared, and their configuration.
 
     Raises:
-        ModelError: the name is no encoder, or its two encoders are not used alike.
+        ModelError: the name is no encoder, or the configurations of the two do not fit.
         ConfigError: an option or a value of ``encoder.json`` is not valid.
     """
-    first, *others = split_name(name)
-    if others:
-        question_name, passage_name = first, others[0]
+    question_name, *more_names = split_name(name)
+    if more_names:
+        [passage_name] = more_names
         question_dir, passage_dir = resolve(question_name), resolve(passage_name)
         refuse_swapped(question_dir, passage_dir)
         encoders = (question_dir, question_name), (passage_dir, passage_name)
@@ -58,7 +58,7 @@ def locate_encoders(
     for prompt, encoder_dir in ((config.question_prompt, question_dir), (config.passage_prompt, passage_dir)):
         if prompt and not pools_prompts(encoder_dir):
             raise ModelError(
-                f"{encoder_dir} leaves the tokens of its prompt out when it pools (include_prompt: false), which is "
+                f"{encoder_dir} excludes the tokens of its prompt from the pooling (include_prompt: false), which is "
                 "not supported; choose another encoder, or give empty prompts"
             )
     return question_dir, passage_dir, config
@@ -69,16 +69,16 @@ def detect_config(
     name: str = "",
     options: EncoderOptions = EncoderOptions(),  # noqa: B008 - frozen
 ) -> EncoderConfig:
-    """Return the configuration of one encoder: what its sentence-transformers files say, else that package's defaults.
+    """Return the configuration of one encoder, from its sentence-transformers files or that package's defaults.
 
-    An encoder of a well-known family that records no prompts gets those of `dpr.models.prompts`, unless ``options`` say
-    otherwise. ``name`` is the name that the caller gave.
+    An encoder of a well-known family without recorded prompts gets those of `dpr.models.prompts`, unless ``options``
+    set them. ``name`` is the name that the caller used.
 
     Raises:
-        ModelError: a file cannot be read, or asks for something that is not supported.
+        ModelError: a file cannot be read, or needs an unsupported feature.
     """
     names = [name, directory.name, base_name(directory) or ""]
-    names += [part for part in directory.parts if part.startswith("models--")]  # its folder in the hub's cache
+    names += [folder for folder in directory.parts if folder.startswith("models--")]  # a folder of the hub's cache
     if not is_sentence_transformers(directory):
         directory = base_of(directory)
     saved = read_json(directory / "config.json") if (directory / "config.json").is_file() else {}
@@ -98,7 +98,7 @@ def detect_config(
         return config
     logger.warning(
         "%s records no prompts; using those of %s: %r for questions, %r for passages (--question-prompt and "
-        "--passage-prompt choose others)",
+        "--passage-prompt set others)",
         name or directory,
         family.name,
         family.question_prompt,

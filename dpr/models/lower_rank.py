@@ -1,4 +1,4 @@
-"""A LoRA adapter in less space: the nearest one of a lower rank."""
+"""Lower the rank of a LoRA adapter to save space."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from dpr.models.checkpoint import read_json
 
 _DOWN, _UP = ".lora_A.weight", ".lora_B.weight"
 _PLAIN = {"peft_type": "LORA", "use_dora": False, "rank_pattern": {}, "alpha_pattern": {}, "lora_bias": False}
-"""What holds of an adapter whose every layer adds s·BA with one rank and one s; what its file does not say, holds."""
+"""Settings of an adapter whose layers all add s·BA with one rank and one s; these are also the defaults."""
 
 
 def lower_rank(folder: Path, rank: int) -> None:
     """Rewrite an adapter so that each layer's matrix s·BA is the nearest one of a lower rank (Eckart and Young 1936).
 
-    A trained adapter uses few of its directions much: half the rank often keeps 97 % of the squared change.
+    A trained adapter uses few of its directions: half the rank often keeps 97 % of the squared change.
 
     Raises:
         ConfigError: the rank is not lower than the adapter's.
@@ -32,9 +32,11 @@ def lower_rank(folder: Path, rank: int) -> None:
     unusual = [name for name, value in _PLAIN.items() if config.get(name, value) != value]
     unusual += [name for name in weights if ".lora_" in name and not name.endswith((_DOWN, _UP))]
     if unusual:
-        raise ModelError(f"{unusual[0]} of the adapter is not that of a plain LoRA, whose rank alone can be lowered")
+        raise ModelError(
+            f"the adapter is no plain LoRA ({unusual[0]}), so its rank cannot be lowered; omit --lora-rank"
+        )
     if rank >= config["r"]:
-        raise ConfigError(f"--lora-rank is {rank}, and the adapter's rank is {config['r']}; give a lower one")
+        raise ConfigError(f"--lora-rank is {rank} and the adapter's rank {config['r']}; give a lower one")
     scale = config["lora_alpha"] / (math.sqrt(config["r"]) if config.get("use_rslora") else config["r"])
     for name in [name for name in weights if name.endswith(_DOWN)]:
         up_name = name.removesuffix(_DOWN) + _UP
@@ -49,6 +51,6 @@ def _nearest(down: torch.Tensor, up: torch.Tensor, rank: int) -> tuple[torch.Ten
     """Return A (rank, I) and B (O, rank) of the product nearest to that of ``down`` (R, I) and ``up`` (O, R)."""
     inner, down_rest = torch.linalg.qr(down.float().T)  # (I, R), (R, R)
     outer, up_rest = torch.linalg.qr(up)  # (O, R), (R, R)
-    left, values, right = torch.linalg.svd(up_rest @ down_rest.T)
+    u, values, vh = torch.linalg.svd(up_rest @ down_rest.T)
     roots = values[:rank].sqrt()
-    return ((roots[:, None] * right[:rank]) @ inner.T).contiguous(), (outer @ left[:, :rank] * roots).contiguous()
+    return ((roots[:, None] * vh[:rank]) @ inner.T).contiguous(), (outer @ u[:, :rank] * roots).contiguous()

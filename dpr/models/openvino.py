@@ -1,7 +1,7 @@
-"""A torch module as an OpenVINO model on the CPU: batches of any size and length, bf16 where the CPU is fast at it.
+"""Run a torch module by OpenVINO on the CPU, for batches of any size and length.
 
-OpenVINO traces the module once and compiles the graph for this CPU. Of the package nothing else is used: no hub, no
-server. It is optional (the extra ``openvino``) and imported when the first module is compiled.
+OpenVINO traces the module once and compiles the graph for this CPU. The package is optional (the extra ``openvino``)
+and imported when the first module is compiled.
 """
 
 from __future__ import annotations
@@ -34,17 +34,16 @@ PRECISION_HINTS = {torch.float32: "f32", torch.bfloat16: "bf16"}
 
 _TELEMETRY = "openvino_telemetry"
 _GRAPH_FORMAT = "1"
-"""Changes with the way in which modules are converted here."""
+"""Changes whenever the conversion of modules changes."""
 
 _importing = threading.Lock()
 logger = logging.getLogger(__name__)
 
 
 class OpenVINOModel:
-    """A compiled module: named token arrays in, the module's tensors in its own order out.
+    """A compiled module: takes named token arrays and returns the module's tensors in their order.
 
-    It may be called from several threads at once; each call has buffers of its own, and calls that come together
-    share the CPU's threads one after the other.
+    Several threads may call it at once; each call has its own buffers, and concurrent calls run one after the other.
     """
 
     def __init__(self, compiled: Any, input_names: Sequence[str]) -> None:
@@ -56,12 +55,12 @@ class OpenVINOModel:
         """Return the outputs for inputs of one shape (N, T), as arrays that the caller owns.
 
         Raises:
-            ModelError: an input is missing, one too many, or of a shape that the module does not take.
+            ModelError: an input is missing or unknown, or has a shape that the module cannot process.
         """
         if set(inputs) != set(self.input_names):
             raise ModelError(
                 f"this model was compiled for {', '.join(self.input_names)} and got {', '.join(inputs) or 'nothing'}; "
-                "give exactly those inputs"
+                "pass exactly those inputs"
             )
         request = self._free_request()
         arrays = [np.ascontiguousarray(inputs[name], dtype=np.int64) for name in self.input_names]
@@ -71,7 +70,7 @@ class OpenVINOModel:
             shapes = ", ".join(str(array.shape) for array in arrays)
             raise ModelError(
                 f"OpenVINO cannot run inputs of shapes {shapes} ({first_line(error)}); "
-                "give inputs of one shape, no longer than the model's positions"
+                "pass inputs of one shape, no longer than the model's positions"
             ) from error
         outputs = [
             np.array(request.get_output_tensor(number).data, dtype=np.float32)
@@ -102,11 +101,11 @@ def compile_openvino(
 ) -> OpenVINOModel:
     """Return a module, in eval mode and on the CPU, as an OpenVINO model of dynamic shapes.
 
-    ``example_inputs`` are the module's named inputs, each (N, T) of integers with N and T of at least 2; it may return
-    a tensor, a tuple or a mapping of tensors, in which None is left out. ``cache_key`` says which module this is, such
-    as the content hash of its files: the converted graph is then kept in ``cache_folder`` (by default
-    `dpr.models.openvino_cache.default_folder`); without a key it is converted each time. ``threads`` are those of one
-    inference, by default all cores that this process may use.
+    ``example_inputs`` are the module's named inputs, each (N, T) of integers with N and T of at least 2. The module may
+    return a tensor, a tuple or a mapping of tensors; None is skipped. ``cache_key`` identifies the module, such as the
+    content hash of its files: the converted graph is then stored in ``cache_folder`` (by default
+    `dpr.models.openvino_cache.default_folder`). Without a key it is converted each time. ``threads`` is the number of
+    threads of an inference, by default that of the cores of this process.
 
     Raises:
         ConfigError: a precision other than float32 or bfloat16.
@@ -114,8 +113,8 @@ def compile_openvino(
         ModelError: the module cannot be converted.
     """
     if precision not in PRECISION_HINTS:
-        known = " or ".join(str(dtype) for dtype in PRECISION_HINTS)
-        raise ConfigError(f"OpenVINO computes here in {known}, not in {precision}; choose one of them")
+        supported = " or ".join(str(dtype) for dtype in PRECISION_HINTS)
+        raise ConfigError(f"the precision {precision} is not supported with OpenVINO; choose {supported}")
     openvino = import_openvino()
     names = tuple(example_inputs)
     if cache_key is None:
@@ -137,11 +136,11 @@ def compile_openvino(
 
 
 def import_openvino() -> Any:
-    """Return the package ``openvino``, imported so that it reports nothing to its maker.
+    """Import the package ``openvino`` without its telemetry.
 
-    With ``openvino_telemetry`` at hand, importing ``openvino`` writes to the home folder and sends a message, and so
-    does each conversion; without it, which it is ready for, it does neither. A program that has imported ``openvino``
-    before has made that choice itself.
+    If ``openvino_telemetry`` is installed, importing ``openvino`` writes to the home folder and sends a message, and so
+    does each conversion. Without it, ``openvino`` works and does neither. A program that imports ``openvino`` itself
+    has made its own choice.
 
     Raises:
         MissingDependencyError: it is not installed.
@@ -167,7 +166,7 @@ def _hidden(name: str) -> Iterator[None]:
 
 
 class _Flat(nn.Module):
-    """A module with inputs by position and a tuple of tensors as output, which a trace can follow."""
+    """A module with positional inputs and a tuple of tensors as output, which can be traced."""
 
     def __init__(self, module: nn.Module, names: Sequence[str]) -> None:
         super().__init__()
@@ -201,7 +200,7 @@ def _convert(openvino: Any, module: nn.Module, example_inputs: Mapping[str, torc
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Hide the warnings of a trace, and give back the root logger, which a failed conversion leaves changed."""
+    """Hide the warnings of a trace, and restore the root logger, which a failed conversion changes."""
     root = logging.getLogger()
     level, filters, handlers = root.level, root.filters[:], root.handlers[:]
     try:

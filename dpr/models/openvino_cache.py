@@ -1,7 +1,7 @@
-"""Graphs that were converted for OpenVINO, kept on disk so that a later process does not trace the module again.
+"""A cache of converted OpenVINO graphs on disk, so that later processes need not trace a module again.
 
-An entry is a folder with OpenVINO's two files and their checksums. It appears by one rename, so that a reader sees
-all of it or nothing. Whatever goes wrong here costs a conversion, never an answer: it is logged and not raised.
+An entry is a folder with OpenVINO's two files and their checksums. It appears by one rename, so readers see all of it
+or nothing. Errors are logged and not raised: a graph that is not in the cache is converted again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dpr.models.checkpoint import file_sha256, first_line
 
 FOLDER_VARIABLE = "DPR_OPENVINO_CACHE"
 ENTRIES_KEPT = 8
-"""An entry is as large as the fp32 weights; the ones that were not used for longest are removed."""
+"""An entry is as large as the fp32 weights; the least recently used ones are removed."""
 
 _GRAPH, _WEIGHTS, _CHECKSUMS = "model.xml", "model.bin", "checksums.json"
 
@@ -30,34 +30,34 @@ logger = logging.getLogger(__name__)
 
 def default_folder() -> Path:
     """Return ``$DPR_OPENVINO_CACHE``, else ``dpr/openvino`` in the user's cache folder (``$XDG_CACHE_HOME``)."""
-    chosen = os.environ.get(FOLDER_VARIABLE)
-    if chosen:
-        return Path(chosen)
+    folder = os.environ.get(FOLDER_VARIABLE)
+    if folder:
+        return Path(folder)
     caches = os.environ.get("XDG_CACHE_HOME")
     return (Path(caches) if caches else Path.home() / ".cache") / "dpr" / "openvino"
 
 
-def entry_name(*parts: str) -> str:
-    """Return the name of the entry for everything that shapes a graph: model, versions, inputs."""
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+def entry_name(*keys: str) -> str:
+    """Return the name of the entry for the keys of a graph: model, versions, inputs."""
+    return hashlib.sha256(json.dumps(keys).encode()).hexdigest()
 
 
 def load_graph(openvino: Any, entry: Path) -> Any | None:
-    """Return the graph of an entry; None where there is none or where it is damaged."""
+    """Return the graph of an entry; None if there is none or it is damaged."""
     if not entry.is_dir():
         return None
     try:
         _check(entry)
         graph = openvino.Core().read_model(entry / _GRAPH)
     except (OSError, ValueError, RuntimeError) as error:
-        logger.warning("the cached OpenVINO model %s is damaged (%s); converting anew", entry, first_line(error))
+        logger.warning("the cached OpenVINO model %s is damaged (%s); converting it again", entry, first_line(error))
         return None
     _touch(entry)
     return graph
 
 
 def save_graph(openvino: Any, graph: Any, entry: Path) -> None:
-    """Write a graph in fp32, in place of whatever stands there, and remove the entries of longest ago."""
+    """Write a graph in fp32, replacing an existing entry, and remove the oldest entries."""
     try:
         entry.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=entry.parent) as folder:
@@ -71,8 +71,8 @@ def save_graph(openvino: Any, graph: Any, entry: Path) -> None:
         _remove_oldest(entry.parent)
     except (OSError, RuntimeError, DiskFullError) as error:
         logger.warning(
-            "the OpenVINO model cannot be kept in %s (%s) and is converted at each start; "
-            "let %s name a writable folder",
+            "the OpenVINO model cannot be stored in %s (%s), so it is converted at each start; "
+            "set %s to a writable folder",
             entry.parent,
             first_line(error),
             FOLDER_VARIABLE,
@@ -92,11 +92,11 @@ def _touch(entry: Path) -> None:
     try:
         os.utime(entry)
     except OSError:
-        logger.debug("%s belongs to another user: its time of use stays", entry)
+        logger.debug("%s belongs to another user, so its time of use is not updated", entry)
 
 
 def _remove_oldest(folder: Path) -> None:
-    """Remove all but the newest entries, among them what processes that were killed left unfinished."""
+    """Remove all but the newest entries, including unfinished ones of killed processes."""
     entries = sorted((path for path in folder.iterdir() if path.is_dir()), key=lambda path: -path.stat().st_mtime)
     for entry in entries[ENTRIES_KEPT:]:
         shutil.rmtree(entry, ignore_errors=True)

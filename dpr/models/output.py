@@ -1,4 +1,4 @@
-"""The folder that a command writes a model to: never one that it reads, and one with a model only to overwrite it."""
+"""Output folders of models: never one that the command reads, and one with a model only to overwrite it."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _ADAPTER_FILES = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt",
     "vocab.json", "merges.txt", "*.model", "training.json", "tuning.json",
 )  # fmt: skip
-"""What an adapter is used by, and the records of how it was made."""
+"""The files that an adapter needs, and its records."""
 
 _MODULES = "[0-9]_*"
-"""The folders of what sentence-transformers does after the model."""
+"""The folders of sentence-transformers modules after the model."""
 
 _FILES = (
     *SIGNS, *_ADAPTER_FILES, "best.safetensors", "packed.safetensors", "model-*.safetensors",
@@ -37,12 +37,12 @@ _FOLDERS = ("question", "passage", "tensorboard", _MODULES)
 
 
 def check_output(output: Path, reads: Iterable[str], overwrite: bool = False) -> None:
-    """Refuse an output folder that belongs to a model that the command reads, or that holds a model already.
+    """Refuse an output folder of a model that the command reads, or with a model already.
 
     Args:
         output: the folder, which need not exist.
         reads: names of the models that the command reads: a base, a teacher, the model to export.
-        overwrite: whether a model in the folder may be replaced; a model that is read never is.
+        overwrite: whether a model in the folder may be replaced, unless the command reads it.
 
     Raises:
         ConfigError: the folder is refused.
@@ -51,12 +51,12 @@ def check_output(output: Path, reads: Iterable[str], overwrite: bool = False) ->
     refuse_source(output, reads)
     if not overwrite and (sign := held_model(output)) is not None:
         raise ConfigError(
-            f"the output {output} holds a model already ({sign}); choose another folder, or --overwrite to replace it"
+            f"the output {output} already holds a model ({sign}); choose another folder, or --overwrite to replace it"
         )
 
 
 def refuse_source(output: Path, reads: Iterable[str]) -> None:
-    """Refuse an output that is a file, or a folder of one of the models that are read or of their bases.
+    """Refuse an output that is a file, or the folder of a model that the command reads or of its base.
 
     Raises:
         ConfigError: the output is refused.
@@ -71,9 +71,9 @@ def refuse_source(output: Path, reads: Iterable[str]) -> None:
 
 @contextmanager
 def replaced_model(output: Path) -> Iterator[Path]:
-    """Yield a folder to write a model to, which becomes ``output``'s when the block ends without an error.
+    """Yield a folder to write a model to, whose files replace those of ``output`` at the end of the block.
 
-    Until then, and for good when the block raises, ``output`` is as it was: absent, or with the model that it held.
+    If the block raises an error, ``output`` stays as it was.
 
     Raises:
         DiskFullError: there is no space left for the model.
@@ -95,7 +95,7 @@ def replaced_model(output: Path) -> Iterator[Path]:
 
 
 def copy_adapter(source: Path, folder: Path) -> None:
-    """Copy an adapter without what only its training needs: the run's state, its log, the card that peft writes."""
+    """Copy an adapter without the files of its training: state, log, and peft's model card."""
     for pattern in _ADAPTER_FILES:
         for path in source.glob(pattern):
             shutil.copyfile(path, folder / path.name)
@@ -104,12 +104,12 @@ def copy_adapter(source: Path, folder: Path) -> None:
 
 
 def held_model(folder: Path) -> str | None:
-    """Return the name of a file by which a folder holds a model; None where it holds none."""
+    """Return the name of a file that shows a model in a folder; None without a model."""
     return next((sign for sign in SIGNS if (folder / sign).is_file()), None)
 
 
 def clear_model(folder: Path) -> None:
-    """Remove the files and folders of a model and of the run that made it; leave all others."""
+    """Remove the files and folders of a model and of its training; keep all others."""
     for pattern in _FILES:
         for path in folder.glob(pattern):
             path.unlink()

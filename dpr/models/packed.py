@@ -1,11 +1,11 @@
-"""Weights in 4 bits: ``packed.safetensors``, a quarter of fp16's size, unpacked to fp32 when a model is loaded.
+"""Weights in 4 bits: ``packed.safetensors`` is a quarter of the size of fp16 and is unpacked to fp32 on loading.
 
-A matrix is stored in blocks of 32 numbers of a row, GGUF's Q4_0: one fp16 scale d for a block, and for each of its
-numbers four bits c, which stand for d · (c - 8). ``NAME.scales`` (R, C/32) holds the scales and ``NAME.codes``
-(R, C/2) the bits: byte j of a block holds number j in its low half and number j + 16 in its high half. Tensors that are
-not packed lie beside them under their own names.
+A matrix is stored in blocks of 32 numbers of a row, as in GGUF's Q4_0: an fp16 scale d for the block, and a 4-bit code
+c for each number d · (c - 8). ``NAME.scales`` (R, C/32) holds the scales and ``NAME.codes`` (R, C/2) the codes: byte j
+of a block has number j in its low half and number j + 16 in its high half. Tensors that are not packed have their own
+names.
 
-The values are those of the 4-bit file that they were taken from, bit by bit.
+The values equal those of the original 4-bit file bit by bit.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def write_packed(
     packed: Mapping[str, tuple[npt.NDArray[np.float16], npt.NDArray[np.uint8]]],
     plain: Mapping[str, Array],
 ) -> None:
-    """Write ``packed.safetensors``: matrices as scales and codes, and tensors as they are."""
+    """Write ``packed.safetensors`` with packed matrices (scales and codes) and plain tensors."""
     tensors: dict[str, Array] = dict(plain)
     for name, (scales, codes) in packed.items():
         tensors |= {name + _SCALES: np.ascontiguousarray(scales), name + _CODES: np.ascontiguousarray(codes)}

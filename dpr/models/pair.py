@@ -1,4 +1,4 @@
-"""The names of models: a pair of encoders, one of its two, or two models as ``QUESTION,PASSAGE``."""
+"""Names of models: a pair of encoders, one encoder of a pair, or two models as ``QUESTION,PASSAGE``."""
 
 from __future__ import annotations
 
@@ -16,35 +16,36 @@ ROLES = ("question", "passage")
 
 
 def split_name(name: str) -> list[str]:
-    """Return the name itself, or the two names that ``QUESTION,PASSAGE`` joins."""
-    return [part.strip() for part in name.split(",", 1)] if "," in name and not Path(name).exists() else [name]
+    """Return the name itself, or the two names of ``QUESTION,PASSAGE``."""
+    is_pair = "," in name and not Path(name).exists()
+    return [model_name.strip() for model_name in name.split(",", 1)] if is_pair else [name]
 
 
 def question_encoder(name: str) -> str:
-    """Return the name of a pair's question encoder, and log that it is used; any other name is returned unchanged.
+    """Return and log the name of a pair's question encoder; return any other name unchanged.
 
     Raises:
         ModelError: the name is no model.
     """
-    first, *others = split_name(name)
+    first, *more_names = split_name(name)
     directory = resolve(first)
     if (directory / PAIR_CONFIG).is_file():
         by_name = Path(first) / ROLES[0]
         is_local = by_name.is_dir() or (BUNDLED_MODELS / by_name).is_dir()
         first = str(by_name if is_local else directory / ROLES[0])
-    elif not others:
+    elif not more_names:
         return name
-    logger.info("%s is a pair; this training takes its question encoder, %s", name, first)
+    logger.info("%s is a pair; using its question encoder, %s", name, first)
     return first
 
 
 def encoder_directories(name: str) -> tuple[Path, ...]:
-    """Return the directories of the encoders that a name stands for: one, or those of questions and of passages.
+    """Return the directories of the encoders of a name: one, or those of questions and of passages.
 
     Raises:
         ModelError: the name is no model.
     """
-    directories = [resolve(part) for part in split_name(name)]
+    directories = [resolve(model_name) for model_name in split_name(name)]
     [first, *_] = directories
     if (first / PAIR_CONFIG).is_file():
         return tuple(first / role for role in ROLES if (first / role).is_dir())
@@ -57,7 +58,7 @@ def all_directories(name: str) -> set[Path]:
     Raises:
         ModelError: the name, or that of a base, is no model.
     """
-    return {path.resolve() for part in split_name(name) for path in _with_bases(resolve(part))}
+    return {path.resolve() for model_name in split_name(name) for path in _with_bases(resolve(model_name))}
 
 
 def _with_bases(directory: Path) -> Iterator[Path]:

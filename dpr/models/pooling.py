@@ -1,4 +1,4 @@
-"""Pooling: from token states to one vector for each text, by the modes of sentence-transformers; padding is right.
+"""Pooling: from token states to one vector for each text, by the modes of sentence-transformers; padding is at the end.
 
 Several modes joined by ``+``, such as ``cls+mean``, are concatenated in their order.
 """
@@ -51,11 +51,11 @@ POOLINGS = {
     "weightedmean": weighted_mean_pooling,
     "lasttoken": last_token_pooling,
 }
-"""In the order in which sentence-transformers concatenates several modes of its older configuration."""
+"""Pooling modes, in the order in which the older configuration of sentence-transformers concatenates them."""
 
 
 def pooling_modes(pooling: str) -> list[str]:
-    """Return the modes of ``cls+mean`` or the like."""
+    """Return the modes of a pooling such as ``cls+mean``."""
     return pooling.split("+")
 
 

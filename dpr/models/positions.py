@@ -1,4 +1,4 @@
-"""How many tokens a model can read at once: one rule for encoders, readers, cross-encoders and adaptation."""
+"""The longest input of a model: one rule for encoders, readers, cross-encoders and adaptation."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from torch import nn
 
 
 def longest_input(model: Any) -> int | None:
-    """Return the number of tokens that a model has positions for, special tokens included; None without a limit.
+    """Return the number of tokens that a model has positions for, with special tokens; None without a limit.
 
-    RoBERTa and its kind number positions from ``padding_idx + 1`` on: 514 positions hold 512 tokens.
+    RoBERTa and similar models number positions from ``padding_idx + 1`` on: 514 positions are enough for 512 tokens.
     """
     for module in model.modules():
         padding, positions = getattr(module, "padding_idx", None), getattr(module, "position_embeddings", None)
         if isinstance(padding, int) and isinstance(positions, nn.Embedding):
             return positions.num_embeddings - padding - 1
     count = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    return int(count) if count is not None and count > 0 else None  # XLNet says -1
+    return int(count) if count is not None and count > 0 else None  # -1 in XLNet

@@ -1,8 +1,8 @@
-"""The prompts that well-known families of encoders were trained with, for those whose files record none.
+"""Prompts of well-known families of encoders, for models whose files record none.
 
-From the model cards: E5 (Wang et al. 2022, 2024), BGE (Xiao et al. 2023), Arctic-Embed (Merrick et al. 2024), Nomic
-Embed (Nussbaum et al. 2024), mxbai-embed and UAE. GTE, BGE-M3, Contriever and the models of sentence-transformers
-itself have none.
+They come from the model cards: E5 (Wang et al. 2022, 2024), BGE (Xiao et al. 2023), Arctic-Embed (Merrick et al. 2024),
+Nomic Embed (Nussbaum et al. 2024), mxbai-embed and UAE. GTE, BGE-M3, Contriever and the models of sentence-transformers
+have none.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _WEB_SEARCH = "Instruct: Given a web search query, retrieve relevant passages th
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Encoders whose name has a pattern, and the prompts that they were trained with."""
+    """A family of encoders: the pattern of its names, and its prompts."""
 
     name: str
     pattern: str
@@ -39,7 +39,7 @@ FAMILIES = (
 
 
 def known_family(names: Iterable[str]) -> Family | None:
-    """Return the family that one of a model's names belongs to: ``intfloat/e5-base-v2`` or a folder ``e5-base-v2``."""
+    """Return the family of a model by one of its names, such as ``intfloat/e5-base-v2`` or a folder ``e5-base-v2``."""
     for name in names:
         last = re.split(r"[/\\]|--", name.rstrip("/\\"))[-1].casefold()
         for family in FAMILIES:

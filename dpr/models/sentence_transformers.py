@@ -23,7 +23,7 @@ from dpr.models.text_encoder import EncoderConfig
 _PACKAGE = "sentence_transformers.models"
 
 UNLIMITED = 1_000_000
-"""The length in tokens where none is recorded; the model's positions may be fewer."""
+"""The length in tokens if none is recorded; the model's positions may be fewer."""
 
 MODULES_FILE, SETTINGS_FILE = "modules.json", "config_sentence_transformers.json"
 _TRANSFORMER_FILES = tuple(
@@ -41,14 +41,14 @@ _SWITCHES = {
     "weightedmean": "pooling_mode_weightedmean_tokens",
     "lasttoken": "pooling_mode_lasttoken",
 }
-"""The older form of a pooling mode."""
+"""Pooling modes in the older form."""
 
 _HARMLESS = {
     "model": {"dtype", "torch_dtype", "attn_implementation", "add_pooling_layer", "use_safetensors"},
     "processor": {"use_fast", "padding_side", "model_max_length"},
     "config": {"use_cache"},
 }
-"""Arguments of a Transformer module that change no vector, or are read elsewhere here; any other is refused."""
+"""Arguments of a Transformer module that change no vector or are read elsewhere; others are refused."""
 
 _PLAIN_TEXT = {"text": {"method": "forward", "method_output_name": "last_hidden_state"}}
 _IGNORED = {"transformer_task", "module_output_name", "unpad_inputs", "cache_dir", "max_seq_length", "do_lower_case"}
@@ -58,30 +58,30 @@ logger = logging.getLogger(__name__)
 
 
 def is_sentence_transformers(directory: Path) -> bool:
-    """Tell whether a directory was saved by the sentence-transformers package, or in its form."""
+    """Tell whether a directory has the files of the sentence-transformers package."""
     return (directory / MODULES_FILE).is_file()
 
 
 def read_config(directory: Path, config: EncoderConfig) -> EncoderConfig:
-    """Return ``config`` with what a sentence-transformers directory says of pooling, prompts and lengths.
+    """Return ``config`` with pooling, prompts and lengths of a sentence-transformers directory.
 
     Raises:
-        ModelError: a file cannot be read, or asks for something that is not supported.
+        ModelError: a file cannot be read, or needs an unsupported feature.
     """
     modules = _modules(directory)
     settings = _optional_json(directory / SETTINGS_FILE)
     kind, similarity = settings.get("model_type"), settings.get("similarity_fn_name")
     if kind not in (None, "SentenceTransformer"):
-        raise ModelError(f"{directory} is a {kind}, which gives no vectors of texts; choose another encoder")
+        raise ModelError(f"{directory} is a {kind}, which does not encode texts as vectors; choose another encoder")
     if similarity not in (None, *_SIMILARITIES):
         raise ModelError(
-            f"{directory} compares vectors by {similarity} distance, and an index here by inner product; "
+            f"{directory} compares vectors by {similarity} distance, but an index compares them by inner product; "
             "choose another encoder"
         )
     is_normalized = modules[-1][0] == "Normalize"
     if similarity == "cosine" and not is_normalized:
         logger.warning(
-            "%s compares vectors by cosine but does not normalize them, and an index compares by inner product; "
+            "%s compares vectors by cosine but does not normalize them, and an index compares them by inner product; "
             "save it with a Normalize module to get the same order",
             directory,
         )
@@ -89,8 +89,8 @@ def read_config(directory: Path, config: EncoderConfig) -> EncoderConfig:
     prompts = {name: str(text) for name, text in recorded.items() if text}
     if prompts and not prompts.keys() & {*_QUESTION_PROMPTS, *_PASSAGE_PROMPTS}:
         logger.warning(
-            "%s records prompts for %s and none for queries or documents; choose among them with --question-prompt "
-            "and --passage-prompt",
+            "%s records prompts for %s but none for queries or documents; choose some with --question-prompt and "
+            "--passage-prompt",
             directory,
             ", ".join(prompts),
         )
@@ -108,17 +108,17 @@ def read_config(directory: Path, config: EncoderConfig) -> EncoderConfig:
 
 
 def _recorded_prompt(directory: Path, recorded: Mapping[str, str], names: Sequence[str]) -> str:
-    """Return the first prompt that is recorded under one of some names and is not empty, else an empty one.
+    """Return the first prompt under one of the names that is not empty, else an empty one.
 
-    That package writes an empty ``query`` and ``document`` beside a ``question`` or ``passage``, and takes these.
+    The package writes an empty ``query`` and ``document`` beside a ``question`` or ``passage``, and uses the latter.
     """
     name = next((name for name in names if recorded.get(name)), None)
     if name is None:
         return ""
-    if empty := [other for other in names[: names.index(name)] if other in recorded]:
+    if empty := [earlier for earlier in names[: names.index(name)] if earlier in recorded]:
         logger.warning(
-            "%s records the prompt %r for %r and an empty one for %r, which sentence-transformers 5 and later take; "
-            "using the former (--question-prompt and --passage-prompt choose another, or an empty one)",
+            "%s records the prompt %r for %r and an empty one for %r, which sentence-transformers 5 and later use; "
+            "using the former (--question-prompt and --passage-prompt set another, or an empty one)",
             directory,
             recorded[name],
             name,
@@ -128,14 +128,14 @@ def _recorded_prompt(directory: Path, recorded: Mapping[str, str], names: Sequen
 
 
 def pools_prompts(directory: Path) -> bool:
-    """Tell whether the tokens of a prompt are pooled with those of the text."""
+    """Tell whether the pooling includes the tokens of a prompt."""
     if not is_sentence_transformers(directory):
         return True
     return bool(read_json(directory / _modules(directory)[1][1] / "config.json").get("include_prompt", True))
 
 
 def read_head(directory: Path) -> Head:
-    """Return what a sentence-transformers directory, or an adapter's base, puts between pooling and normalization.
+    """Return the modules between pooling and normalization of a directory, or of its adapter's base.
 
     Raises:
         ModelError: a module is not supported, or its weights cannot be read.
@@ -151,9 +151,9 @@ def read_head(directory: Path) -> Head:
 
 
 def recorded_length(directory: Path) -> int:
-    """Return how many tokens of a text a directory says are read, special tokens included.
+    """Return the recorded length of a text in tokens, with special tokens.
 
-    The model's positions may be fewer, and are the limit where none is recorded.
+    The model's positions may be fewer, and are the limit if no length is recorded.
     """
     settings = _transformer_settings(directory)
     length = settings.get("max_seq_length") or _arguments(settings, "processor").get("model_max_length")
@@ -177,7 +177,7 @@ def _transformer_settings(directory: Path) -> dict[str, Any]:
     """Return the settings of a directory's Transformer module.
 
     Raises:
-        ModelError: a setting asks for something that is not supported.
+        ModelError: a setting needs an unsupported feature.
     """
     settings = next(filter(None, (_optional_json(directory / name) for name in _TRANSFORMER_FILES)), {})
     refused = {
@@ -209,10 +209,10 @@ def _arguments(settings: Mapping[str, Any], section: str) -> dict[str, Any]:
 
 
 def _modules(directory: Path) -> list[tuple[str, str]]:
-    """Return the kind and the folder of each module: Transformer, Pooling, and those of the head in their order.
+    """Return the type and the folder of each module: Transformer, Pooling, and those of the head in order.
 
     Raises:
-        ModelError: the list cannot be read, or has another module.
+        ModelError: the list cannot be read, or has an unsupported module.
     """
     path = directory / MODULES_FILE
     try:
@@ -225,11 +225,11 @@ def _modules(directory: Path) -> list[tuple[str, str]]:
         is_own = kind.startswith("sentence_transformers.")
         if not is_own or kinds[index] not in expected or (folder and index == 0) or ".." in Path(folder).parts:
             raise ModelError(
-                f"{path} lists {kind} in {folder or 'the folder itself'} where {' or '.join(expected)} can be read; "
-                "choose another encoder"
+                f"{path} lists {kind} in {folder or 'the folder itself'}, but only {' or '.join(expected)} is "
+                "supported there; choose another encoder"
             )
     if len(entries) < 2:
-        raise ModelError(f"{path} lists no Pooling, so that it gives no vectors of texts; choose another encoder")
+        raise ModelError(f"{path} lists no Pooling, so the model has no vectors of texts; choose another encoder")
     return [(kind, folder) for kind, (_, folder) in zip(kinds, entries, strict=True) if kind != "Dropout"]
 
 
@@ -238,16 +238,16 @@ def _read_module(kind: str, folder: Path) -> Any:
         return MODULES[kind].load(str(folder)).requires_grad_(requires_grad=False)
     except ModelError:
         raise
-    except Exception as error:  # a file of weights fails in as many ways as it can be damaged
+    except Exception as error:  # a damaged file of weights fails in many ways
         raise ModelError(f"{folder} cannot be read as a {kind} ({first_line(error)}); save the model again") from error
 
 
 def write_sentence_transformers_files(folder: Path, config: EncoderConfig, dimension: int, head: Head = ()) -> None:
-    """Write ``modules.json`` and what it names beside a Hugging Face checkpoint whose states are ``dimension`` wide."""
+    """Write ``modules.json`` and its modules beside a Hugging Face checkpoint with states of ``dimension`` numbers."""
     modules: list[Any] = [*head, *([Normalize()] if config.normalize else [])]
     names = ["Transformer", "Pooling", *(type(module).__name__ for module in modules)]
     paths = ["", *(f"{number}_{name}" for number, name in enumerate(names) if number)]
-    listed = [
+    entries = [
         {"idx": number, "name": str(number), "path": path, "type": f"{_PACKAGE}.{name}"}
         for number, (name, path) in enumerate(zip(names, paths, strict=True))
     ]
@@ -256,7 +256,7 @@ def write_sentence_transformers_files(folder: Path, config: EncoderConfig, dimen
             shutil.rmtree(stale)
     for path in paths:
         (folder / path).mkdir(exist_ok=True)
-    _write(folder / MODULES_FILE, listed)
+    _write(folder / MODULES_FILE, entries)
     _write(folder / "1_Pooling" / "config.json", _pooling_config(config.pooling, dimension))
     _write(folder / "sentence_bert_config.json", {"max_seq_length": config.passage_tokens, "do_lower_case": False})
     write_prompts(folder, config)
@@ -265,7 +265,7 @@ def write_sentence_transformers_files(folder: Path, config: EncoderConfig, dimen
 
 
 def write_prompts(folder: Path, config: EncoderConfig) -> None:
-    """Write the prompts, and how vectors are cut and compared, beside a checkpoint."""
+    """Write the prompts, the similarity and the dimension of an encoder beside a checkpoint."""
     settings: dict[str, object] = {
         "prompts": {"query": config.question_prompt, "document": config.passage_prompt},
         "default_prompt_name": None,
@@ -275,7 +275,7 @@ def write_prompts(folder: Path, config: EncoderConfig) -> None:
 
 
 def _pooling_config(pooling: str, dimension: int) -> dict[str, object]:
-    """Return a pooling in the older form, or in the newer one where several modes are in another order than there."""
+    """Return a pooling in the older form, or in the newer one if the order of its modes needs that."""
     modes = pooling_modes(pooling)
     if modes == [mode for mode in _SWITCHES if mode in modes]:
         return {"word_embedding_dimension": dimension, **{_SWITCHES[mode]: mode in modes for mode in _SWITCHES}}

@@ -1,7 +1,7 @@
-"""Shapes of batches for a runtime that compiles for each shape, and keeps what it compiled: few, a little larger.
+"""Pad batches to few shapes, for a runtime that compiles and stores a program for each shape.
 
-Texts of all lengths make batches of thousands of shapes. OpenVINO's memory grows by up to a megabyte for each new one,
-and by nothing where a shape comes again: so batches are padded to a few hundred shapes, and memory levels off.
+Texts of all lengths make batches of thousands of shapes, and OpenVINO's memory grows by up to a megabyte for each new
+one. Padding to a few hundred shapes bounds that memory.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ _WIDTH_STEP = 8
 
 
 def rounded_up(count: int, least_step: int = 1) -> int:
-    """Return the next number with at most four leading binary digits, which is at most an eighth more.
+    """Return the next number with at most four leading binary digits, at most an eighth more than ``count``.
 
-    It is a multiple of ``least_step``, a power of two.
+    The result is a multiple of ``least_step``, a power of two.
     """
     step = max(least_step, 1 << max(0, count.bit_length() - _LEADING_BITS))
     return -(-count // step) * step
 
 
 def pad_to_few_shapes(inputs: Mapping[str, IntArray], pad_id: int, longest: int | None = None) -> dict[str, IntArray]:
-    """Return a model's inputs (N, T) with rows and columns added, as few shapes (N', T') as all batches need.
+    """Return a model's inputs (N, T) with additional rows and columns, in one of few shapes (N', T').
 
-    Columns are padding that the attention mask hides, rows are copies of the first one: a row of padding alone is NaN
-    to some attentions.
+    The columns are padding that the attention mask hides. The rows are copies of the first one, because some attentions
+    give NaN for a row of padding.
 
     Args:
         inputs: token arrays by name; ``input_ids`` are padded with ``pad_id``, all others with 0.
-        pad_id: the token of padding.
-        longest: the positions of the model, which are never exceeded; None without a limit.
+        pad_id: the padding token.
+        longest: the number of the model's positions, which T' does not exceed; None without a limit.
     """
     rows, width = next(iter(inputs.values())).shape
     all_rows, all_columns = rounded_up(rows), rounded_up(width, _WIDTH_STEP)
@@ -49,6 +49,6 @@ def pad_to_few_shapes(inputs: Mapping[str, IntArray], pad_id: int, longest: int 
 
 
 def pad_token_of(config: object) -> int:
-    """Return the padding token of a model's configuration; 0 where it names none, for the mask hides it anyway."""
+    """Return the padding token of a model's configuration, else 0; the attention mask hides it in any case."""
     pad_id = getattr(config, "pad_token_id", None)
     return pad_id if isinstance(pad_id, int) and pad_id >= 0 else 0

@@ -1,4 +1,4 @@
-"""Checks of a model's folder before a library opens it; no code in the folder is ever run."""
+"""Check a model's folder before a library opens it; code in the folder is never run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from dpr.errors import ModelError
 
 LEAST_VOCABULARY = 0.9
-"""A tokenizer has at least this share of the model's word embeddings; the rest may be padding."""
+"""The least share of a model's word embeddings that its tokenizer must have; the rest may be padding."""
 
 _WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin", "pytorch_model*.bin.index.json")
 _OTHER_WEIGHTS = {
@@ -24,7 +24,7 @@ _VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model", "*.tikt
 
 
 def check_checkpoint(directory: Path, config: Mapping[str, Any]) -> None:
-    """Refuse a checkpoint that cannot be loaded, or needs the code in its folder; ``config`` is its ``config.json``.
+    """Refuse a checkpoint that cannot be loaded or needs code of its own; ``config`` is its ``config.json``.
 
     Raises:
         ModelError: the folder needs its own code, or has an unknown model type, quantized weights, or no weights.
@@ -46,10 +46,10 @@ def check_checkpoint(directory: Path, config: Mapping[str, Any]) -> None:
 
 
 def check_no_remote_code(directory: Path, config: Mapping[str, Any]) -> None:
-    """Refuse a model whose type only the code in its folder knows; that code is never run.
+    """Refuse a model that needs the code in its folder, which is never run.
 
     Raises:
-        ModelError: the model is of such a type, or of one that the installed transformers does not know.
+        ModelError: the model needs that code, or the installed transformers does not know its type.
     """
     from transformers import __version__
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
@@ -60,7 +60,7 @@ def check_no_remote_code(directory: Path, config: Mapping[str, Any]) -> None:
     if config.get("auto_map"):
         raise ModelError(
             f"{directory} needs the Python code in its folder (auto_map of the model type {model_type!r}), which is "
-            "never run; choose a model of a type that transformers has itself"
+            "never run; choose a model of a type in transformers"
         )
     raise ModelError(
         f"{directory} is of the model type {model_type!r}, which transformers {__version__} does not know; "
@@ -74,7 +74,7 @@ def has_vocabulary(directory: Path) -> bool:
 
 
 def check_tokenizer_files(directory: Path) -> None:
-    """Refuse a folder without a vocabulary, for which transformers would make up an empty one.
+    """Refuse a folder without a vocabulary, for which transformers would create an empty one.
 
     Raises:
         ModelError: there is no vocabulary.
@@ -87,15 +87,15 @@ def check_tokenizer_files(directory: Path) -> None:
 
 
 def check_vocabulary(tokenizer: Any, model: Any, directory: Path) -> None:
-    """Refuse a tokenizer that is not the model's: ids beyond its word embeddings, or far fewer than it has.
+    """Refuse a tokenizer with ids beyond the model's word embeddings, or far fewer tokens than these.
 
     Raises:
-        ModelError: the tokenizer is another model's.
+        ModelError: the tokenizer does not fit the model.
     """
     rows = len(model.get_input_embeddings().weight)
     highest = max(tokenizer.get_vocab().values())
     if highest >= rows or len(tokenizer) < LEAST_VOCABULARY * rows:
         raise ModelError(
-            f"the tokenizer of {directory} has {len(tokenizer):,} tokens, the highest with the id {highest:,}, and the "
-            f"model {rows:,} word embeddings; give the tokenizer that the model was trained with"
+            f"the tokenizer of {directory} has {len(tokenizer):,} tokens with ids up to {highest:,}, but the model has "
+            f"{rows:,} word embeddings; give the tokenizer that the model was trained with"
         )

@@ -14,7 +14,7 @@ from dpr.models.pooling import POOLINGS, pool, pooling_modes
 
 
 def hidden_dimension(model: Any) -> int:
-    """Return the width of a model's token states, D; of an original DPR checkpoint, that of its projection."""
+    """Return the width of a model's token states, D; that of the projection in an original DPR checkpoint."""
     config = model.config.get_text_config()
     return int(getattr(config, "projection_dim", 0) or config.hidden_size)
 
@@ -23,7 +23,7 @@ def hidden_dimension(model: Any) -> int:
 class EncoderConfig:
     """Settings of an encoder: prompts, pooling, and how many tokens of a text it reads.
 
-    A prompt is put before every question, or passage. Lengths count special tokens, and the prompt; a model with fewer
+    A prompt precedes every question, or passage. Lengths include special tokens and the prompt; a model with fewer
     positions reads less, see ``dpr.models.encoders.fit_lengths``. ``pooling`` may be several modes joined by ``+``.
     Vectors are cut to their first ``dimension`` numbers; None keeps all.
     """
@@ -49,14 +49,14 @@ class EncoderConfig:
 
 
 class TextEncoder(nn.Module):
-    """One language model with its pooling and its head."""
+    """A language model with its pooling and its head."""
 
     def __init__(self, model: Any, config: EncoderConfig, head: Head = ()) -> None:
-        """Join a model with its pooling and its head.
+        """Combine a model with its pooling and its head.
 
         Raises:
-            ModelError: a module of the head takes vectors of another length.
-            ConfigError: ``config.dimension`` is more than the vectors have.
+            ModelError: a module of the head expects vectors of another length.
+            ConfigError: ``config.dimension`` exceeds the length of the vectors.
         """
         super().__init__()
         self.model = model

@@ -1,10 +1,10 @@
-"""Texts to token ids: one place for lengths and special tokens, for training, indexing and serving alike.
+"""Tokenize texts: the same lengths and special tokens for training, indexing and serving.
 
-A model reads text in its plain form: full-width letters, enclosed numbers and other forms are folded here
-(`dpr.text.normalize.fold_forms`), so that a question in one form finds a passage in another.
+Models read text in its plain form: full-width letters, enclosed numbers and other variants are folded
+(`dpr.text.normalize.fold_forms`), so that a question in one form matches a passage in another.
 
-A title and a text are one pair, ``[CLS] title [SEP] text [SEP]``, all of segment 0 as in the original DPR code:
-encoders trained on single texts, the offline base among them, have never seen segment 1.
+A title and a text are one pair, ``[CLS] title [SEP] text [SEP]``, with segment 0 throughout as in the original DPR
+code: encoders trained on single texts, such as the offline base, do not know segment 1.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Batch = dict[str, torch.Tensor]
 
 
 Tokens = list[int]
-"""One text as the model sees it, special tokens included."""
+"""The token ids of one text, with special tokens."""
 
 
 def tokenize_questions(tokenizer: Any, questions: Sequence[str], max_tokens: int, prompt: str = "") -> list[Tokens]:
@@ -32,9 +32,9 @@ def tokenize_questions(tokenizer: Any, questions: Sequence[str], max_tokens: int
 
 
 def tokenize_passages(tokenizer: Any, passages: Sequence[Passage], max_tokens: int, prompt: str = "") -> list[Tokens]:
-    """Return passages as ``[CLS] title [SEP] text [SEP]`` (without a title, as a question is), the text cut.
+    """Return passages as ``[CLS] title [SEP] text [SEP]``, or ``[CLS] text [SEP]`` without a title, with a cut text.
 
-    The prompt is put before the title. Where a tokenizer puts nothing between two texts, a blank joins them.
+    The prompt precedes the title. If a tokenizer puts no special token between two texts, a space joins them.
     """
     return [tokens for tokens, _ in tokenize_and_measure(tokenizer, passages, max_tokens, prompt)]
 
@@ -42,7 +42,7 @@ def tokenize_passages(tokenizer: Any, passages: Sequence[Passage], max_tokens: i
 def tokenize_and_measure(
     tokenizer: Any, passages: Sequence[Passage], max_tokens: int, prompt: str = ""
 ) -> list[tuple[Tokens, bool]]:
-    """Return the tokens of `tokenize_passages`, each with whether the passage's title or text was cut."""
+    """Return the tokens of `tokenize_passages`, each with whether title or text were cut."""
     titled = [index for index, passage in enumerate(passages) if passage.title]
     plain = [index for index, passage in enumerate(passages) if not passage.title]
     measured: dict[int, tuple[Tokens, bool]] = {}
@@ -63,7 +63,7 @@ def tokenize_and_measure(
 
 
 def _title(tokenizer: Any, prompt: str, title: str, max_tokens: int) -> str:
-    """Return the prompt and the title: the title has at most half of the tokens, and one token is left for the text."""
+    """Return the prompt and the title, which has at most half of the tokens and leaves at least one for the text."""
     longest = max_tokens - int(tokenizer.num_special_tokens_to_add(pair=True)) - 1
     return clip(tokenizer, prompt + clip(tokenizer, title, max_tokens // 2), longest)
 
@@ -73,19 +73,19 @@ def _joins_pairs(tokenizer: Any) -> bool:
 
 
 def clip(tokenizer: Any, text: str, max_tokens: int) -> str:
-    """Return a text's plain form, cut after its first ``max_tokens`` tokens; special tokens are not counted."""
+    """Return a text's plain form, cut after its first ``max_tokens`` tokens, without special tokens."""
     text = fold_forms(text)
     offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)["offset_mapping"]
     return text if len(offsets) <= max_tokens else text[: offsets[max_tokens - 1][1]]
 
 
 def count_tokens(tokenizer: Any, text: str) -> int:
-    """Return a text's number of tokens, special tokens not counted."""
+    """Return a text's number of tokens, without special tokens."""
     return len(tokenizer(fold_forms(text), add_special_tokens=False, verbose=False)["input_ids"])
 
 
 def text_tokens(tokenizer: Any, passages: Sequence[Passage], max_tokens: int, prompt: str = "") -> list[TokensRead]:
-    """Return how many of the tokens of each passage's text `tokenize_passages` keeps."""
+    """Return the number of tokens of each passage's text that `tokenize_passages` keeps, and of all."""
     heads = list(dict.fromkeys(passage.title for passage in passages))
     room_after = dict(zip(heads, _rooms(tokenizer, heads, max_tokens, prompt), strict=True))
     totals = _counts(tokenizer, [passage.text for passage in passages])
@@ -96,9 +96,9 @@ def text_tokens(tokenizer: Any, passages: Sequence[Passage], max_tokens: int, pr
 
 
 def _rooms(tokenizer: Any, titles: Sequence[str], max_tokens: int, prompt: str) -> list[int]:
-    """Return how many tokens of a text fit after the prompt and each title.
+    """Return the number of tokens of a text that fit after the prompt and each title.
 
-    Where no special token parts them from the text, one token is kept for the joint.
+    Without a special token before the text, one token is reserved for the space.
     """
     heads = [_title(tokenizer, prompt, title, max_tokens) if title else prompt for title in titles]
     is_pair = [bool(title) and _joins_pairs(tokenizer) for title in titles]
@@ -109,7 +109,7 @@ def _rooms(tokenizer: Any, titles: Sequence[str], max_tokens: int, prompt: str) 
 
 
 def _counts(tokenizer: Any, texts: Sequence[str]) -> list[int]:
-    """Return the number of tokens of each text, special tokens not counted."""
+    """Return the number of tokens of each text, without special tokens."""
     if not texts:
         return []
     encoded = tokenizer([fold_forms(text) for text in texts], add_special_tokens=False, verbose=False)
@@ -119,8 +119,8 @@ def _counts(tokenizer: Any, texts: Sequence[str]) -> list[int]:
 def length_sorted_batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
     """Yield the indices of texts in batches, longest first, each within a budget of padded tokens.
 
-    The longest batch comes first, so that memory runs out at once or never. A text over the budget is a batch
-    of its own.
+    The longest batch comes first, so that memory runs out at once or never. A text over the budget is a batch of its
+    own.
     """
     batch: list[int] = []
     for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):

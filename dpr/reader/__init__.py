@@ -1,1 +1,1 @@
-"""Machine reading comprehension: answers out of retrieved passages, as spans or written by a chat model."""
+"""Machine reading comprehension: answers from retrieved passages, as spans or written by a chat model."""

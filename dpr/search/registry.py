@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from dpr.search.contract import Reranker, Retriever
@@ -156,7 +156,12 @@ def fuses(name: str) -> bool:
     return entry is not None and entry.fuses
 
 
-def describe(entries: Mapping[str, RetrieverEntry | RerankerEntry]) -> str:
+class _Entry(Protocol):
+    @property
+    def summary(self) -> str: ...
+
+
+def describe(entries: Mapping[str, _Entry]) -> str:
     """Return the entries in a phrase for help: ``dense (nearest vectors), … or hybrid (dense and bm25 fused)``."""
     return choices(f"{name} ({entry.summary})" for name, entry in entries.items())
 

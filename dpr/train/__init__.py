@@ -1,1 +1,1 @@
-"""Training: what all trainings share, and below it a room for each product, with the same names for the same things."""
+"""Training: what all trainings share, and a package for each product with modules of the same names."""

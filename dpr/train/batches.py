@@ -1,6 +1,6 @@
-"""Training pairs to batches: passages once in a batch, questions that share one together, data sets mixed by weight.
+"""Make batches of training pairs: each passage once in a batch, questions of one passage together, sets by weight.
 
-An epoch is a pure function of the seed and its number, so that a resumed run sees what the killed one would have.
+An epoch depends on the seed and its number alone, so a resumed run sees the same batches as the killed one.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from dpr.types import Example, Passage
 T = TypeVar("T")
 
 BUCKET_BATCHES = 50
-"""So many batches' rows are drawn at random, and then sorted by length."""
+"""Batches whose rows are sorted by length together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A training set: its name, its examples, and how often an epoch sees each (1.5: once, and half of them again)."""
+    """A training set; an epoch sees each example ``weight`` times (1.5: once, and half of them twice)."""
 
     name: str
     examples: Sequence[Example]
@@ -34,8 +34,8 @@ class Source:
 class Batch:
     """Q questions and the P passages that they are compared with.
 
-    ``positives`` is each question's place among the passages; ``exempt_ids`` are the ids (see `passage_number`) of the
-    passages that are no negatives of each question: all that are right for it, and its ``excluded_ids``.
+    ``positives`` are the columns of the questions' positives among the passages; ``exempt_ids`` are the ids (see
+    `passage_number`) of the passages that are no negatives of each question: the relevant ones and ``excluded_ids``.
     """
 
     questions: tuple[Example, ...]
@@ -47,7 +47,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Batching:
-    """How batches are made; the names are those of `dpr.train.encoder.settings.Training`."""
+    """Settings of batches, named as in `dpr.train.encoder.settings.Training`."""
 
     batch_size: int
     questions_per_passage: int
@@ -63,12 +63,12 @@ def passage_number(passage_id: str) -> int:
 
 
 def evenly(items: Sequence[T], limit: int) -> Sequence[T]:
-    """Return at most ``limit`` items, taken at even steps from the whole length of a sequence."""
+    """Return at most ``limit`` items of a sequence, evenly spaced."""
     return items[:: -(-len(items) // limit)] if items else items
 
 
 def check_sources(sources: Sequence[Source]) -> None:
-    """Refuse what cannot be trained on.
+    """Refuse training sets that cannot be used.
 
     Raises:
         DataError: there is no example, a question has no passage, or a weight is not above 0.
@@ -84,14 +84,14 @@ def check_sources(sources: Sequence[Source]) -> None:
                     f"{source.name}: question {example.question.id!r} has no passage; remove it or label one"
                 )
     if not sources:
-        raise DataError("there is nothing to train on; name a data set of questions and passages")
+        raise DataError("there is no training data; name a data set of questions and passages")
 
 
 def epoch_batches(sources: Sequence[Source], batching: Batching, epoch: int) -> list[Batch]:
-    """Return the batches of an epoch, in their order.
+    """Return the batches of an epoch in order.
 
-    The last batch of a source (of all, unless sources are separate) may be smaller; one of a single passage has no
-    negatives and is left out.
+    The last batch of a source (of all sources, unless they are separate) may be smaller. A batch of a single passage
+    has no negatives and is dropped.
     """
     shuffle = random.Random(batching.seed * 1_000_003 + epoch)  # noqa: S311 - sampling, not secrets
     pools = [sampled(source, shuffle) for source in sources]
@@ -109,9 +109,9 @@ def epoch_batches(sources: Sequence[Source], batching: Batching, epoch: int) -> 
 def batches_of_like_length(
     rows: Sequence[int], lengths: Sequence[int], batch_tokens: int, shuffle: random.Random
 ) -> list[list[int]]:
-    """Return batches of at most ``batch_tokens`` padded tokens, in random order, in which rows of like length are.
+    """Return batches of rows of similar length, at most ``batch_tokens`` padded tokens each, in random order.
 
-    The rows of `BUCKET_BATCHES` batches at a time are sorted by length.
+    Rows are sorted by length within buckets of `BUCKET_BATCHES` batches.
 
     Args:
         rows: rows in random order.
@@ -127,16 +127,16 @@ def batches_of_like_length(
 
 
 def by_length(items: Sequence[T], length_of: Callable[[T], int], most_tokens: int) -> list[list[T]]:
-    """Return items in groups of like length, longest first, of at most ``most_tokens`` padded tokens each."""
+    """Return items in groups of similar length, longest first, of at most ``most_tokens`` padded tokens each."""
     lengths = [length_of(item) for item in items]
-    return [[items[place] for place in places] for places in length_sorted_batches(lengths, most_tokens)]
+    return [[items[row] for row in rows] for rows in length_sorted_batches(lengths, most_tokens)]
 
 
 def sampled(source: Source, shuffle: random.Random) -> list[Example]:
-    """Return every example as often as the weight says; of a broken part, a random share."""
-    whole, part = divmod(source.weight, 1)
-    taken = list(source.examples) * int(whole)
-    return taken + shuffle.sample(list(source.examples), round(part * len(source.examples)))
+    """Return every example as often as the weight says; a fraction selects a random share."""
+    repeats, fraction = divmod(source.weight, 1)
+    examples = list(source.examples) * int(repeats)
+    return examples + shuffle.sample(list(source.examples), round(fraction * len(source.examples)))
 
 
 def _groups(pool: Sequence[Example], limit: int, shuffle: random.Random) -> list[list[Example]]:
@@ -156,7 +156,7 @@ def _groups(pool: Sequence[Example], limit: int, shuffle: random.Random) -> list
 
 
 def _blocks(groups: Iterable[list[Example]], size: int, shuffle: random.Random) -> list[list[Example]]:
-    """Return the groups in random order, but ``size`` of a document in a row: they are each other's hard negatives."""
+    """Return the groups in random order, ``size`` of one document in a row: they are each other's hard negatives."""
     of_document: dict[str, list[list[Example]]] = {}
     for group in groups:
         passage = group[0].positives[0]
@@ -184,38 +184,37 @@ def _batch(examples: Sequence[Example], hard_negatives: int, shuffle: random.Ran
     for example in examples:
         for negative in shuffle.sample(example.negatives, min(hard_negatives, len(example.negatives))):
             passages.setdefault(negative.id, negative)
-    places = {passage_id: place for place, passage_id in enumerate(passages)}
+    column_of = {passage_id: column for column, passage_id in enumerate(passages)}
     return Batch(
         questions=tuple(examples),
         passages=tuple(passages.values()),
-        positives=tuple(places[example.positives[0].id] for example in examples),
+        positives=tuple(column_of[example.positives[0].id] for example in examples),
         exempt_ids=tuple(map(_exempt_ids, examples)),
         passage_ids=tuple(map(passage_number, passages)),
     )
 
 
 def _exempt_ids(example: Example) -> tuple[int, ...]:
-    right_ids = [passage.id for passage in example.positives]
-    return tuple(map(passage_number, (*right_ids, *example.excluded_ids)))
+    relevant_ids = [passage.id for passage in example.positives]
+    return tuple(map(passage_number, (*relevant_ids, *example.excluded_ids)))
 
 
-def part_of(batch: Batch, rank: int, count: int) -> Batch:
-    """Return one process's part of a global batch: its share of the questions, and the passages that come with them.
+def local_batch(batch: Batch, rank: int, count: int) -> Batch:
+    """Return one process's share of a global batch: some questions, their positives, and some hard negatives.
 
-    Passages that no question's positive is (hard negatives) are dealt out in turn. The parts' passages, joined in the
-    order of the ranks, are those of the whole batch, some of them twice: a positive that questions of two parts share.
+    Hard negatives are dealt out in turn. The passages of all processes, joined in the order of the ranks, are those of
+    the global batch; a positive that questions of two processes share is there twice.
     """
     if count == 1:
         return batch
     rows = range(rank * len(batch.questions) // count, (rank + 1) * len(batch.questions) // count)
-    own = list(dict.fromkeys(batch.positives[row] for row in rows))
-    unasked = sorted(set(range(len(batch.passages))) - set(batch.positives))
-    places = own + unasked[rank::count]
-    column = {place: number for number, place in enumerate(places)}
+    hard_negatives = sorted(set(range(len(batch.passages))) - set(batch.positives))
+    columns = [*dict.fromkeys(batch.positives[row] for row in rows), *hard_negatives[rank::count]]
+    local_column = {column: number for number, column in enumerate(columns)}
     return Batch(
         questions=tuple(batch.questions[row] for row in rows),
-        passages=tuple(batch.passages[place] for place in places),
-        positives=tuple(column[batch.positives[row]] for row in rows),
+        passages=tuple(batch.passages[column] for column in columns),
+        positives=tuple(local_column[batch.positives[row]] for row in rows),
         exempt_ids=tuple(batch.exempt_ids[row] for row in rows),
-        passage_ids=tuple(batch.passage_ids[place] for place in places),
+        passage_ids=tuple(batch.passage_ids[column] for column in columns),
     )

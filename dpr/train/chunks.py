@@ -1,4 +1,4 @@
-"""A batch's texts to vectors: tokenized once, sorted by length, encoded in chunks of a budget of padded tokens."""
+"""Encode the texts of a batch: tokenized once, sorted by length, in chunks of a limited number of padded tokens."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dpr.types import Passage
 
 
 class TokenCache:
-    """The tokens of every question and passage of the training sets, made once."""
+    """The tokens of every question and passage of the training sets."""
 
     def __init__(self, tokenizers: tuple[Any, Any], config: EncoderConfig, sources: Sequence[Source]) -> None:
         question_tokenizer, passage_tokenizer = tokenizers
@@ -47,7 +47,7 @@ def _passages(sources: Sequence[Source]) -> Iterable[Passage]:
 
 
 class Chunks:
-    """N texts in chunks of like length, and the way back to their order."""
+    """N texts in chunks of similar length, and the permutation that restores their order."""
 
     def __init__(self, encoder: TextEncoder, tokens: Sequence[Tokens], pad_id: int, chunk_tokens: int) -> None:
         self._encoder = encoder
@@ -58,14 +58,14 @@ class Chunks:
             inputs = pad([tokens[row] for row in rows], pad_id)
             self._inputs.append({name: tensor.to(device, non_blocking=True) for name, tensor in inputs.items()})
             order += rows
-        self._places = torch.empty(len(order), dtype=torch.int64)
-        self._places[order] = torch.arange(len(order))
-        self._places = self._places.to(device)
+        self._inverse = torch.empty(len(order), dtype=torch.int64)
+        self._inverse[order] = torch.arange(len(order))
+        self._inverse = self._inverse.to(device)
 
     def encodes(self) -> list[Encode]:
-        """Return what encodes each chunk, in the order of the chunks."""
+        """Return the forward pass of each chunk."""
         return [partial(self._encoder, **inputs) for inputs in self._inputs]
 
     def restored(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Put the vectors of the chunks, (N, D), in the order of the texts."""
-        return vectors[self._places]
+        """Return the vectors of the chunks, (N, D), in the order of the texts."""
+        return vectors[self._inverse]

@@ -1,8 +1,8 @@
-"""Several processes as one: a global batch whose every passage is a negative for every question.
+"""Training in several processes with one global batch: every passage is a negative for every question.
 
-Started by ``torchrun``, each process encodes its part of the batch. The vectors are gathered with their gradients, each
-process computes the loss of its own questions against all passages, and the gradients of the weights are summed, so
-that the step equals the one that a single process would take with the whole batch.
+``torchrun`` starts the processes. Each encodes its share of the batch and computes the loss of its questions against
+the passages of all processes. Gradients flow back through the exchange of vectors, and the gradients of the weights are
+summed, so the step equals that of a single process with the whole batch.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import distributed, nn
 
 @dataclass(frozen=True, slots=True)
 class Processes:
-    """This process among those of a run; one alone needs no process group."""
+    """This process and the others of a run; a single process needs no process group."""
 
     rank: int = 0
     count: int = 1
@@ -39,16 +39,16 @@ class Processes:
         sizes = self.sizes(len(tensor))
         gather: Any = _Gather
         gathered = gather.apply(_filled(tensor, max(sizes)))
-        return torch.cat([part[:size] for part, size in zip(gathered, sizes, strict=True)])
+        return torch.cat([rows[:size] for rows, size in zip(gathered, sizes, strict=True)])
 
     def sizes(self, size: int) -> list[int]:
-        """Return what each process gave as ``size``."""
+        """Return the ``size`` of each process."""
         if self.count == 1:
             return [size]
         device = "cuda" if distributed.get_backend() == "nccl" else "cpu"
         sizes = [torch.zeros(1, dtype=torch.int64, device=device) for _ in range(self.count)]
         distributed.all_gather(sizes, torch.tensor([size], device=device))
-        return [int(one) for one in sizes]
+        return [int(tensor) for tensor in sizes]
 
     def sum_gradients(self, weights: Iterable[nn.Parameter]) -> None:
         """Add up the gradients of all processes; a weight without a gradient in one counts as 0 there."""
@@ -58,24 +58,24 @@ class Processes:
         gradients = [torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in trained]
         together = torch.cat([gradient.flatten() for gradient in gradients])  # one message, not one for each weight
         distributed.all_reduce(together)
-        parts = together.split([weight.numel() for weight in trained])
-        for weight, part in zip(trained, parts, strict=True):
-            weight.grad = part.view_as(weight)
+        totals = together.split([weight.numel() for weight in trained])
+        for weight, total in zip(trained, totals, strict=True):
+            weight.grad = total.view_as(weight)
 
     def sum(self, value: torch.Tensor) -> torch.Tensor:
-        """Add up a number of all processes; no gradient flows."""
+        """Return the sum of a number over all processes; no gradient flows."""
         if self.count > 1:
             distributed.all_reduce(value)
         return value
 
     def wait(self) -> None:
-        """Wait until all processes are here."""
+        """Wait for all processes."""
         if self.count > 1:
             distributed.barrier()
 
 
 def join_processes() -> Processes:
-    """Join the process group that ``torchrun`` describes in the environment; alone where there is none."""
+    """Join the process group that ``torchrun`` describes in the environment, if there is one."""
     if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
         return Processes()
     processes = Processes(
@@ -90,24 +90,24 @@ def join_processes() -> Processes:
 
 
 def leave_processes() -> None:
-    """Leave the process group, where this process is in one."""
+    """Leave the process group, if this process is in one."""
     if distributed.is_initialized():
         distributed.destroy_process_group()
 
 
 def _filled(tensor: torch.Tensor, rows: int) -> torch.Tensor:
-    missing = tensor.new_zeros((rows - len(tensor), *tensor.shape[1:]))
-    return torch.cat([tensor, missing]) if len(missing) else tensor
+    padding = tensor.new_zeros((rows - len(tensor), *tensor.shape[1:]))
+    return torch.cat([tensor, padding]) if len(padding) else tensor
 
 
 class _Gather(torch.autograd.Function):
-    """All processes' tensors of one shape, (R, N, …); the gradient of one is the sum of what all processes found."""
+    """The tensors of all processes, (R, N, …); the gradient of each is the sum of the gradients in all processes."""
 
     @staticmethod
     def forward(_: Any, tensor: torch.Tensor) -> torch.Tensor:
-        parts = [torch.empty_like(tensor) for _ in range(distributed.get_world_size())]
-        distributed.all_gather(parts, tensor.contiguous())
-        return torch.stack(parts)
+        tensors = [torch.empty_like(tensor) for _ in range(distributed.get_world_size())]
+        distributed.all_gather(tensors, tensor.contiguous())
+        return torch.stack(tensors)
 
     @staticmethod
     def backward(_: Any, *gradients: torch.Tensor) -> torch.Tensor:

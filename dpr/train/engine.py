@@ -1,4 +1,4 @@
-"""The course of every training: its folder, its steps, its record and its export."""
+"""Run any training: its folder, its steps, its record and its export."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ B = TypeVar("B")
 
 
 @dataclass(frozen=True, slots=True)
-class Invocation:
-    """How a training was called: what it tells, the command for the record, and whether it may replace a model."""
+class RunOptions:
+    """Options of every training: progress reports, the command for the record, whether a model may be replaced."""
 
     progress: Progress = no_progress
     command: str = ""
@@ -35,7 +35,7 @@ class Invocation:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Where a training takes place; only the main process has a progress to tell."""
+    """The folder, the processes and the device of a training; only the main process reports progress."""
 
     folder: RunFolder
     processes: Processes
@@ -46,15 +46,15 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Trainee(Generic[B]):
-    """What one kind of training brings.
+    """A model to train, and its objective.
 
     Args:
-        module: all that is trained; its trainable weights are what a state holds.
-        objective: what is learned; None where nothing is to be trained.
+        module: the model; a training state holds its trainable weights.
+        objective: what is learned; None if there is nothing to train.
         save: writes the model to a folder.
-        facts: returns what the record says of this kind of training, after the last step.
-        measure: returns the metrics of a validation; None where nothing is held out.
-        gradient_cache: whether the gradient cache is used; None lets the memory decide.
+        facts: returns entries for the record, after the last step.
+        measure: returns the metrics of a validation; None without held-out data.
+        gradient_cache: whether to use the gradient cache; None decides by the free memory.
     """
 
     module: nn.Module
@@ -71,38 +71,39 @@ def run_training(
     origin: Mapping[str, object],
     reads: Iterable[str],
     prepare: Callable[[Run], Trainee[B]],
-    call: Invocation,
+    options: RunOptions,
 ) -> dict[str, object]:
-    """Take a training to its end, save its model and its record to ``output``, and return the record.
+    """Train a model, save it with its record to ``output``, and return the record.
 
-    A run that was killed goes on from its last state. A run that ``output`` holds finished is not repeated, unless
-    ``call`` says so. Under ``torchrun`` the processes share each batch, and the first one writes.
+    A killed run resumes from its last state, to the same weights (with several processes only without dropout: only
+    the random numbers of the first one are saved). A finished run in ``output`` is not repeated, unless it may be
+    overwritten. Under ``torchrun`` the processes share each batch, and the first one writes.
 
     Args:
         output: the folder of the model.
-        settings: the schedule, and what else tells runs apart.
-        origin: what the model is made of, for the record; it tells runs apart, too.
+        settings: the settings; a run with other settings is another run.
+        origin: hashes of base and data for the record; a run with another origin is another run.
         reads: the names of the models that the run reads.
-        prepare: loads model and data. Random numbers are seeded before.
-        call: how the training was called.
+        prepare: loads model and data; random numbers are seeded before.
+        options: see `RunOptions`.
 
     Raises:
-        ConfigError: a step does not fit in memory, or ``output`` is a model that is read, or holds another model or run
-            and may not be replaced.
+        ConfigError: a step does not fit in memory, or ``output`` is a model that the run reads, or holds another model
+            or run and may not be overwritten.
     """
     processes = join_processes()
     try:
-        folder = RunFolder(output, run_identity(settings, origin), call.overwrite, processes)
+        folder = RunFolder(output, run_identity(settings, origin), options.overwrite, processes)
         finished = folder.finished(reads)
         if finished is not None:
             return finished
         began = time.monotonic()
         device = choose_device()
         precision = choose_precision(settings.precision, device)
-        run = Run(folder, processes, device, precision, call.progress if processes.is_main else no_progress)
+        run = Run(folder, processes, device, precision, options.progress if processes.is_main else no_progress)
         torch.manual_seed(settings.seed)
         trainee = prepare(run)
-        learned = _learn(trainee, run, settings, call.command)
+        learned = _learn(trainee, run, settings, options.command)
         record = {settings.record_key: asdict(settings), **origin, **learned}
         record |= {"processes": processes.count, "seconds": round(time.monotonic() - began, 1), "run": folder.run}
         if processes.is_main:
@@ -115,7 +116,7 @@ def run_training(
 
 
 def _learn(trainee: Trainee[B], run: Run, settings: Schedule, command: str) -> dict[str, object]:
-    """Train, load the best weights, and return the facts for the record."""
+    """Train, load the best weights, and return entries for the record."""
     if trainee.objective is None:
         run.folder.begin()
         return {"command": command, "steps": 0, **trainee.facts()}
@@ -126,6 +127,6 @@ def _learn(trainee: Trainee[B], run: Run, settings: Schedule, command: str) -> d
         step.memory(), run.device, trainee.gradient_cache, settings.memory_remedy, run.folder, run.processes
     )
     step.gradient_cache = bool(plan.gradient_cache)
-    standing = loop.run(run.folder.path, run.folder.run, run.progress)
-    record = {**run_facts(command, run.precision, standing), **plan.described(), **trainee.facts()}
+    state = loop.run(run.folder.path, run.folder.run, run.progress)
+    record = {**run_facts(command, run.precision, state), **plan.as_record(), **trainee.facts()}
     return record if trainee.measure is None else {**record, "validation": trainee.measure()}

@@ -1,10 +1,10 @@
-"""Three ways to compute a batch's gradient in chunks, with or without keeping what the backward pass needs.
+"""Three ways to compute the gradient of a batch in chunks.
 
-A loss that is a sum over texts goes back chunk by chunk. A contrastive loss needs the vectors of the whole batch at
-once, its memory only those of a chunk. GradCache (Gao et al. 2021, "Scaling deep contrastive learning batch size under
-memory limited setup") encodes the batch without a graph, computes the loss and its gradient with respect to the
-vectors, and then encodes each chunk again to carry that gradient to the weights. The plain path keeps the graph of
-every chunk. Both call the same loss and give the same gradients.
+A loss that is a sum over texts is computed chunk by chunk. A contrastive loss needs the vectors of the whole batch.
+The plain way keeps the graph of every chunk. GradCache (Gao et al. 2021, "Scaling deep contrastive learning batch size
+under memory limited setup") needs the memory of one chunk: it encodes the batch without a graph, computes the loss and
+its gradient with respect to the vectors, and then encodes each chunk again to carry that gradient to the weights. Both
+give the same gradients.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LossOf = Callable[[Sequence[torch.Tensor]], torch.Tensor]
 
 
 def chunked_backward(chunks: Sequence[Encode], factor: float) -> torch.Tensor:
-    """Leave the gradient of ``factor`` times the sum of the chunks' losses in the weights; return that number."""
+    """Compute ``factor`` times the sum of the chunks' losses; add its gradient to the weights and return it."""
     total = torch.zeros(())
     for losses_of in chunks:
         loss = losses_of().sum() * factor
@@ -33,19 +33,19 @@ def chunked_backward(chunks: Sequence[Encode], factor: float) -> torch.Tensor:
 
 
 def plain_backward(chunks: Sequence[Sequence[Encode]], loss_of: LossOf) -> torch.Tensor:
-    """Encode everything with its graph, and leave the gradients in the weights; return the loss.
+    """Compute a loss with the graph of all chunks; add its gradient to the weights and return it.
 
     Args:
         chunks: for each list of texts (questions; passages) the chunks to encode, in order.
         loss_of: the loss of the lists' vectors.
     """
-    loss = loss_of([torch.cat([encode() for encode in part]) for part in chunks])
+    loss = loss_of([torch.cat([encode() for encode in encodes]) for encodes in chunks])
     loss.backward()
     return loss.detach()
 
 
 def cached_backward(chunks: Sequence[Sequence[Encode]], loss_of: LossOf) -> torch.Tensor:
-    """Do what `plain_backward` does, in the memory of one chunk and for one more forward pass."""
+    """Do the same as `plain_backward` in the memory of one chunk, with one more forward pass."""
     vectors, states = _encode_without_graph(chunks)
     with torch.enable_grad():
         loss = loss_of(vectors)
@@ -56,20 +56,20 @@ def cached_backward(chunks: Sequence[Sequence[Encode]], loss_of: LossOf) -> torc
 
 @dataclass(frozen=True, slots=True)
 class RandomState:
-    """The random number generators' states when a chunk was encoded, so that dropout falls on the same units again."""
+    """States of the random number generators before a chunk was encoded, to repeat its dropout."""
 
     cpu: torch.Tensor
     cuda: torch.Tensor | None
 
     @classmethod
     def now(cls) -> RandomState:
-        """Take down the present states."""
+        """Return the current states."""
         cuda = torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None
         return cls(torch.get_rng_state(), cuda)
 
     @contextmanager
     def again(self) -> Iterator[None]:
-        """Go back to these states for a while."""
+        """Restore these states within a block."""
         devices = [torch.cuda.current_device()] if self.cuda is not None else []
         with torch.random.fork_rng(devices):
             torch.set_rng_state(self.cpu)
@@ -84,24 +84,24 @@ def _encode_without_graph(
     states: list[list[RandomState]] = []
     vectors: list[torch.Tensor] = []
     with torch.no_grad():
-        for part in chunks:
-            found: list[torch.Tensor] = []
+        for encodes in chunks:
+            encoded: list[torch.Tensor] = []
             states.append([])
-            for encode in part:
+            for encode in encodes:
                 states[-1].append(RandomState.now())
-                found.append(encode())
-            vectors.append(torch.cat(found).requires_grad_())
+                encoded.append(encode())
+            vectors.append(torch.cat(encoded).requires_grad_())
     return vectors, states
 
 
 def _backward_to_weights(
     chunks: Sequence[Sequence[Encode]], vectors: Sequence[torch.Tensor], states: Sequence[Sequence[RandomState]]
 ) -> None:
-    for part, whole, part_states in zip(chunks, vectors, states, strict=True):
+    for encodes, leaf, encode_states in zip(chunks, vectors, states, strict=True):
         first = 0
-        for encode, state in zip(part, part_states, strict=True):
+        for encode, state in zip(encodes, encode_states, strict=True):
             with state.again():
                 again = encode()
-            gradient = whole.grad[first : first + len(again)] if whole.grad is not None else torch.zeros_like(again)
+            gradient = leaf.grad[first : first + len(again)] if leaf.grad is not None else torch.zeros_like(again)
             torch.autograd.backward(again, gradient)
             first += len(again)

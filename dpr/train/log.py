@@ -1,4 +1,4 @@
-"""What a run leaves to read: a JSON line for each step and validation, and files for TensorBoard if it is installed."""
+"""The log of a run: a JSON line for each step and validation, and TensorBoard files if TensorBoard is installed."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ LOG = "log.jsonl"
 
 
 class RunLog:
-    """``log.jsonl`` and ``tensorboard/`` of an output folder, going on after a step; silent in all but one process."""
+    """``log.jsonl`` and ``tensorboard/`` of an output folder, continued after a step; only the main process writes."""
 
-    def __init__(self, output: Path, done: int, is_main: bool) -> None:
+    def __init__(self, output: Path, last_step: int, is_main: bool) -> None:
         self._is_main = is_main
         if not is_main:
             return
-        _forget_after(output / LOG, done)
+        _forget_after(output / LOG, last_step)
         self._file = (output / LOG).open("a", encoding="utf-8", buffering=1)
-        self._board = _tensorboard(output / "tensorboard", done)
+        self._board = _tensorboard(output / "tensorboard", last_step)
 
     def step(self, step: int, result: StepResult, learning_rate: float, pairs_per_s: float) -> None:
-        """Take down a step: its loss, and the number of negatives that each question was told from."""
+        """Log a step: its loss, and the mean number of negatives of a question."""
         values = {
             "loss": round(result.loss, 5),
             "negatives": round(result.negatives, 1),
@@ -39,11 +39,11 @@ class RunLog:
         self._write(step, "train", values)
 
     def validation(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Take down a validation."""
+        """Log a validation."""
         self._write(step, "validation", {name: round(value, 5) for name, value in metrics.items()})
 
     def flush(self) -> None:
-        """Hand everything to the operating system."""
+        """Flush the log file."""
         if self._is_main:
             self._file.flush()
 
@@ -68,23 +68,23 @@ class RunLog:
 
 
 def read_log(output: Path) -> list[dict[str, Any]]:
-    """Return the lines of a run's log, in order; none where there is no log."""
+    """Return the lines of a run's log, in order; empty without a log."""
     path = output / LOG
     if not path.is_file():
         return []
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
 
 
-def _forget_after(path: Path, done: int) -> None:
-    """Leave out what a killed run wrote after the step that is gone on from, so that each step is there once."""
+def _forget_after(path: Path, last_step: int) -> None:
+    """Remove the lines that a killed run wrote after the step to resume from, so that each step is logged once."""
     if path.is_file():
-        kept = [line for line in read_log(path.parent) if line["step"] <= done]
-        write_atomically(path, "".join(json.dumps(line) + "\n" for line in kept))
+        lines = [line for line in read_log(path.parent) if line["step"] <= last_step]
+        write_atomically(path, "".join(json.dumps(line) + "\n" for line in lines))
 
 
-def _tensorboard(folder: Path, done: int) -> Any | None:
+def _tensorboard(folder: Path, last_step: int) -> Any | None:
     if importlib.util.find_spec("tensorboard") is None:
         return None
     from torch.utils.tensorboard import SummaryWriter
 
-    return SummaryWriter(str(folder), purge_step=done + 1 if done else None)
+    return SummaryWriter(str(folder), purge_step=last_step + 1 if last_step else None)

@@ -1,4 +1,4 @@
-"""Long passages in training: a question learns from the window that holds its answer, not from the beginning."""
+"""Long passages in training: the positive of a question is the window with its answer, not the beginning."""
 
 from __future__ import annotations
 
@@ -16,58 +16,57 @@ from dpr.train.batches import Source
 from dpr.types import Example, Passage
 
 OVERLAP_SHARE = 4
-"""Neighbouring windows share one in so many tokens."""
+"""Neighbouring windows share a quarter of their tokens."""
 
 
 @dataclass(frozen=True, slots=True)
 class Windowed:
-    """Sources whose long positives are windows, and how many windows that are."""
+    """Sources with windows in place of long positives, and the number of windows."""
 
     sources: tuple[Source, ...]
     windows: int
 
 
 def with_answer_windows(sources: Sequence[Source], tokenizer: Any, config: EncoderConfig) -> Windowed:
-    """Cut each positive that is longer than BERT_p reads to the window that holds the answer.
+    """Cut each positive that is too long for BERT_p to the window that contains the answer.
 
-    A question's first positive becomes that window. The whole passage and the windows of other questions follow it:
-    they are right for the question too, and so never its negatives. The windows of a passage that is excluded for a
-    question are excluded with it. Where the place of the answer is not known, the passage stays, and its beginning is
-    read.
+    That window becomes the first positive of the question. The whole passage and its other windows follow: they are
+    relevant too, so they are never negatives. The windows of a passage that is excluded for a question are excluded,
+    too. A passage without the offset of the answer stays whole; BERT_p reads its beginning.
     """
-    located = [example for source in sources for example in source.examples if example.answer_starts]
-    spans_of = long_passages([example.positives[0] for example in located], tokenizer, config)
-    used: dict[str, dict[Span, Passage]] = {passage_id: {} for passage_id in spans_of}
-    for example in located:
+    with_offsets = [example for source in sources for example in source.examples if example.answer_starts]
+    spans_of = long_passages([example.positives[0] for example in with_offsets], tokenizer, config)
+    windows_of: dict[str, dict[Span, Passage]] = {passage_id: {} for passage_id in spans_of}
+    for example in with_offsets:
         passage = example.positives[0]
         if passage.id in spans_of:
             span = _span_with_answer(example, spans_of[passage.id])
-            used[passage.id].setdefault(span, window(passage, span))
+            windows_of[passage.id].setdefault(span, window(passage, span))
 
     def with_excluded_windows(example: Example) -> Example:
-        ids = [excluded.id for name in example.excluded_ids for excluded in used.get(name, {}).values()]
+        ids = [excluded.id for name in example.excluded_ids for excluded in windows_of.get(name, {}).values()]
         return replace(example, excluded_ids=(*example.excluded_ids, *ids)) if ids else example
 
     def cut(example: Example) -> Example:
         spans = spans_of.get(example.positives[0].id)
         if spans is None or not example.answer_starts:
             return example
-        windows = used[example.positives[0].id]
-        chosen = windows[_span_with_answer(example, spans)]
-        others = tuple(other for other in windows.values() if other is not chosen)
-        return replace(example, positives=(chosen, *example.positives, *others), answer_starts=(), grades=())
+        windows = dict(windows_of[example.positives[0].id])
+        answer_window = windows.pop(_span_with_answer(example, spans))
+        positives = (answer_window, *example.positives, *windows.values())
+        return replace(example, positives=positives, answer_starts=(), grades=())
 
     return Windowed(
         tuple(
             replace(source, examples=[with_excluded_windows(cut(example)) for example in source.examples])
             for source in sources
         ),
-        sum(map(len, used.values())),
+        sum(map(len, windows_of.values())),
     )
 
 
 def long_passages(passages: Sequence[Passage], tokenizer: Any, config: EncoderConfig) -> dict[str, list[Span]]:
-    """Return the windows of each passage that is longer than BERT_p reads, by id."""
+    """Return the windows of each passage that is too long for BERT_p, by passage id."""
     different = list({passage.id: passage for passage in passages}.values())
     read = text_tokens(tokenizer, different, config.passage_tokens, config.passage_prompt)
     count = partial(count_tokens, tokenizer)
@@ -79,7 +78,7 @@ def long_passages(passages: Sequence[Passage], tokenizer: Any, config: EncoderCo
 
 
 def _span_with_answer(example: Example, spans: Sequence[Span]) -> Span:
-    """Return the window that holds most of the first answer; of several, the one with the most text around it."""
+    """Return the window that contains most of the first answer; of several, the one with the most context."""
     start = example.answer_starts[0]
     end = start + len(example.question.answers[0])
 

@@ -1,4 +1,4 @@
-"""The run: steps, learning rate, validation, the best weights, a state to go on from after a kill, and logs."""
+"""The training loop: steps, learning rate, validation, best weights, logs, and a state to resume from."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ B = TypeVar("B")
 
 
 @dataclass
-class Standing:
-    """How far the run is, what its last step was, and how its best validation did.
+class TrainingState:
+    """Progress of a run: its step, the result of that step, and its best validation.
 
-    ``worse`` counts the validations since the best one.
+    ``worse`` is the number of validations since the best one.
     """
 
     step: int = 0
@@ -43,12 +43,12 @@ class Standing:
     worse: int = 0
 
     def as_text(self) -> dict[str, str]:
-        """Return the standing for a state's metadata, which has the step already."""
+        """Return this as metadata of a state file, which has the step already."""
         return {"standing": json.dumps([asdict(self.last), self.best_step, self.best, self.worse])}
 
     @classmethod
-    def from_text(cls, step: int, text: dict[str, str]) -> Standing:
-        """Read what `as_text` wrote."""
+    def from_text(cls, step: int, text: dict[str, str]) -> TrainingState:
+        """Read the metadata that `as_text` returned."""
         if not step:
             return cls()
         last, *validated = json.loads(text["standing"])
@@ -56,18 +56,18 @@ class Standing:
 
 
 class Loop(Generic[B]):
-    """The steps of one run over the same batches and settings.
+    """The training loop of one run.
 
     Args:
-        module: all that is trained; its trainable weights are what a state holds.
-        step: gives the batches and computes gradients.
-        measure: returns the metrics of a validation; None where nothing is held out.
-        settings: how long, how fast, and which weights are kept.
-        precision: the arithmetic; fp16 has its loss scaled.
-        processes: those that share a batch.
+        module: the model; a state file holds its trainable weights.
+        step: provides batches and computes gradients.
+        measure: returns the metrics of a validation; None without held-out data.
+        settings: the schedule.
+        precision: type of matrix products; fp16 scales the loss.
+        processes: the processes that share a batch.
 
     Raises:
-        DataError: there is not one batch.
+        DataError: there are no batches.
     """
 
     def __init__(
@@ -93,51 +93,51 @@ class Loop(Generic[B]):
             steps += len(self._groups(epoch))
             self._epoch_ends.append(steps)
             if not steps:
-                raise DataError("there is not one batch to train on; give more data")
+                raise DataError("the data makes no batch to train on; give more data")
             if 0 < limit <= steps:
                 break
         if limit > steps:
-            logger.info("max_steps is %d, but the run ends after its epochs, at step %d", limit, steps)
+            logger.info("max_steps is %d, but the epochs end at step %d", limit, steps)
         self.steps = min(steps, limit or steps)
 
-    def run(self, output: Path, run: str, progress: Progress) -> Standing:
-        """Take the steps that the saved state has not taken; leave the best weights in the module."""
-        standing = self._resumed(output, run)
-        with RunLog(output, standing.step, self._processes.is_main) as log:
-            for step, batches in enumerate(self._batches(standing.step), start=standing.step):
-                if self._is_over(standing):
+    def run(self, output: Path, run: str, progress: Progress) -> TrainingState:
+        """Run the steps after the saved state; the module has the best weights in the end."""
+        state = self._resumed(output, run)
+        with RunLog(output, state.step, self._processes.is_main) as log:
+            for step, batches in enumerate(self._batches(state.step), start=state.step):
+                if self._is_over(state):
                     break
                 began = time.perf_counter()
                 rate = self._set_rate(step)
-                standing.last = self._step(step, batches)
+                state.last = self._step(step, batches)
                 took = time.perf_counter() - began
-                standing.step = step + 1
-                log.step(standing.step, standing.last, rate, standing.last.questions / took)
-                progress("train", standing.step, self.steps)
-                self._validate(standing, output, run, log)
-                self._save(standing, output, run, log)
+                state.step = step + 1
+                log.step(state.step, state.last, rate, state.last.questions / took)
+                progress("train", state.step, self.steps)
+                self._validate(state, output, run, log)
+                self._save(state, output, run, log)
         if self._measure and (output / BEST).is_file():
             load_weights(output / BEST, self._module, run)
-        return standing
+        return state
 
-    def _resumed(self, output: Path, run: str) -> Standing:
+    def _resumed(self, output: Path, run: str) -> TrainingState:
         step, text = load_state(output / STATE, self._module, self._optimizer, run)
         if self._scaler and "scaler" in text:
             self._scaler = torch.amp.GradScaler(self._stepper.device.type, init_scale=float(text["scaler"]))
         if step:
-            logger.info("going on from step %d of %d", step, self.steps)
-        return Standing.from_text(step, text)
+            logger.info("resuming from step %d of %d", step, self.steps)
+        return TrainingState.from_text(step, text)
 
-    def _is_over(self, standing: Standing) -> bool:
-        return bool(self._settings.patience) and standing.worse >= self._settings.patience
+    def _is_over(self, state: TrainingState) -> bool:
+        return bool(self._settings.patience) and state.worse >= self._settings.patience
 
-    def _batches(self, done: int) -> Iterator[list[B]]:
-        """Yield the batches of each step from ``done`` on."""
+    def _batches(self, first: int) -> Iterator[list[B]]:
+        """Yield the batches of each step, beginning with step ``first``."""
         begins = [0, *self._epoch_ends]
         for epoch in range(len(self._epoch_ends)):
-            if begins[epoch + 1] > done:
-                groups = self._groups(epoch)[max(0, done - begins[epoch]) :]
-                yield from itertools.islice(groups, max(0, self.steps - max(done, begins[epoch])))
+            if begins[epoch + 1] > first:
+                groups = self._groups(epoch)[max(0, first - begins[epoch]) :]
+                yield from itertools.islice(groups, max(0, self.steps - max(first, begins[epoch])))
 
     def _groups(self, epoch: int) -> list[list[B]]:
         batches = self._stepper.objective.batches(epoch)
@@ -167,25 +167,25 @@ class Loop(Generic[B]):
         self._optimizer.zero_grad(set_to_none=True)
         return result
 
-    def _validate(self, standing: Standing, output: Path, run: str, log: RunLog) -> None:
+    def _validate(self, state: TrainingState, output: Path, run: str, log: RunLog) -> None:
         every = self._settings.validate_steps
-        due = standing.step % every == 0 if every else standing.step in self._epoch_ends
-        if self._measure is None or not (due or standing.step == self.steps):
+        due = state.step % every == 0 if every else state.step in self._epoch_ends
+        if self._measure is None or not (due or state.step == self.steps):
             return
         metrics = self._measure()
-        log.validation(standing.step, metrics)
+        log.validation(state.step, metrics)
         score = self._settings.as_score(metrics)
-        if score > standing.best:
-            standing.best, standing.best_step, standing.worse = score, standing.step, 0
+        if score > state.best:
+            state.best, state.best_step, state.worse = score, state.step, 0
             if self._processes.is_main:
                 save_weights(output / BEST, self._module, run)
         else:
-            standing.worse += 1
+            state.worse += 1
         self._processes.wait()
 
-    def _save(self, standing: Standing, output: Path, run: str, log: RunLog) -> None:
-        if standing.step % self._settings.checkpoint_steps or not self._processes.is_main:
+    def _save(self, state: TrainingState, output: Path, run: str, log: RunLog) -> None:
+        if state.step % self._settings.checkpoint_steps or not self._processes.is_main:
             return
         log.flush()
-        text = standing.as_text() | ({"scaler": repr(self._scaler.get_scale())} if self._scaler else {})
-        save_state(output / STATE, standing.step, self._module, self._optimizer, run, text)
+        text = state.as_text() | ({"scaler": repr(self._scaler.get_scale())} if self._scaler else {})
+        save_state(output / STATE, state.step, self._module, self._optimizer, run, text)

@@ -4,9 +4,9 @@ The one over in-batch negatives is DPR's (Karpukhin et al. 2020, section 3.2) ov
 
     loss(q) = -log( exp(q·p⁺/τ) / Σ_p exp(q·p/τ) )
 
-where p runs over every passage of the batch, of all processes: the positives of all questions and their hard
-negatives. Each passage is there once, however many questions share it; the passages that are also right for a question,
-and those that are excluded for it, are not counted against it.
+where p runs over all passages of the batch, in all processes: the positives and the hard negatives of all questions.
+Each passage counts once, however many questions share it. Other relevant passages of a question, and those that are
+excluded for it, are no negatives.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from torch.nn import functional
 
 
 def exempt_mask(exempt_ids: torch.Tensor, passage_ids: torch.Tensor, positives: torch.Tensor) -> torch.Tensor:
-    """Return which passages are neither a question's positive here nor one of its negatives, (Q, P) bool.
+    """Return which passages are neither the positive of a question in this batch nor its negatives, (Q, P) bool.
 
     Args:
-        exempt_ids: ids of the passages that are no negatives of each question, (Q, E) int64, filled with -1.
+        exempt_ids: ids of the passages that are no negatives of each question, (Q, E) int64, padded with -1.
         passage_ids: ids of the batch's passages, (P,) int64, none of them -1.
         positives: each question's column among the passages, (Q,) int64.
     """
@@ -41,10 +41,10 @@ def in_batch_loss(
         questions: vectors of BERT_q, (Q, D).
         passages: vectors of BERT_p, (P, D).
         positives: each question's column among the passages, (Q,) int64.
-        excluded: passages that do not count as a question's negatives, (Q, P) bool: see `exempt_mask`.
+        excluded: passages that are no negatives of a question, (Q, P) bool: see `exempt_mask`.
         scale: 1/τ.
-        symmetric: average with the loss of finding the question among the batch's questions by its positive; questions
-            that share the positive do not count against each other.
+        symmetric: average with the loss of the reverse direction, from the positive to its question; questions that
+            share a positive are no negatives of each other.
     """
     scores = questions.float() @ passages.float().T * scale  # (Q, P)
     scores = scores.masked_fill(excluded, -torch.inf)
@@ -55,8 +55,8 @@ def in_batch_loss(
 def _question_loss(scores: torch.Tensor, positives: torch.Tensor) -> torch.Tensor:
     """Return -log softmax over the questions, (Q,), of each question for its own positive."""
     by_positive = scores.T[positives]  # (Q, Q): row i holds every question's score with the positive of question i
-    own = torch.eye(len(positives), dtype=torch.bool, device=scores.device)
-    shared = (positives.unsqueeze(1) == positives) & ~own
+    is_diagonal = torch.eye(len(positives), dtype=torch.bool, device=scores.device)
+    shared = (positives.unsqueeze(1) == positives) & ~is_diagonal
     targets = torch.arange(len(positives), device=scores.device)
     return functional.cross_entropy(by_positive.masked_fill(shared, -torch.inf), targets, reduction="none")
 
@@ -75,7 +75,7 @@ def vector_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
     return (student.float() - teacher.float()).square().sum(1)
 
 
-def score_loss(student: torch.Tensor, teacher: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+def score_loss(student: torch.Tensor, teacher: torch.Tensor, is_known: torch.Tensor) -> torch.Tensor:
     """Return the KL divergence of each question's distribution over passages from the teacher's, (Q,) float32.
 
         loss(q) = Σ_p t(p) · (log t(p) - log s(p)),  t = softmax(teacher), s = softmax(student)
@@ -86,10 +86,10 @@ def score_loss(student: torch.Tensor, teacher: torch.Tensor, known: torch.Tensor
 
     Args:
         student: scores over the temperature, (Q, P).
-        teacher: scores over the teacher's temperature, (Q, P); what is not known may be any finite number.
-        known: (Q, P) bool, at least one in each row.
+        teacher: scores over the teacher's temperature, (Q, P); unknown scores may be any finite number.
+        is_known: (Q, P) bool, at least one in each row.
     """
-    log_student = student.float().masked_fill(~known, -torch.inf).log_softmax(1)
-    log_teacher = teacher.float().masked_fill(~known, -torch.inf).log_softmax(1)
-    difference = (log_teacher - log_student).masked_fill(~known, 0.0)
+    log_student = student.float().masked_fill(~is_known, -torch.inf).log_softmax(1)
+    log_teacher = teacher.float().masked_fill(~is_known, -torch.inf).log_softmax(1)
+    difference = (log_teacher - log_student).masked_fill(~is_known, 0.0)
     return (log_teacher.exp() * difference).sum(1)

@@ -1,8 +1,8 @@
-"""The memory that a training step takes, measured on a few rows before the first step, and the memory that is free.
+"""Estimate the memory of a training step before the first step, and decide about the gradient cache.
 
 A forward pass keeps activations for the backward pass; autograd's hooks for saved tensors count their bytes. The bytes
-are linear in the number of rows, so two rows and four rows tell them for any number. The rows are as long as the
-longest text, so that attention, which grows with the square of the length, is not underestimated.
+are linear in the number of rows, so measurements of two and four rows give them for any number. The rows are as long as
+the longest text, because attention grows with the square of the length.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from dpr.train.schedule import Schedule
 logger = logging.getLogger(__name__)
 
 SHARES = {"cpu": 1 / 4, "cuda": 0.8}
-"""Share of the free memory that a step may take without the gradient cache; other programs use memory, too."""
+"""Share of the free memory that a step may take without the gradient cache; other programs need memory, too."""
 
 OVERHEAD = 1.5
-"""Memory of a step as a multiple of the activations that it keeps: it also needs room for gradients of activations,
-and the allocator keeps some. 1.4 was measured for a batch of 4.4 GB (docs/decisions/0015-training-memory.md)."""
+"""Memory of a step as a multiple of its activations: gradients of activations and the allocator need some, too. 1.4 was
+measured for a batch of 4.4 GB (docs/decisions/0015-training-memory.md)."""
 
 FEW, MORE = 2, 4
-"""Rows of the two measurements; for a single row, some kernels take another path."""
+"""Rows of the two measurements; a single row takes another path in some kernels."""
 
 _MOMENTS = 3
 """A gradient and AdamW's two moments for each trained weight."""
@@ -52,13 +52,13 @@ class SavedBytes:
     tokens: int
 
     def of(self, padded_tokens: int) -> int:
-        """Return the bytes for a chunk of so many tokens, in rows no longer than those measured."""
+        """Return the bytes for a chunk of this many tokens, in rows no longer than those measured."""
         return self.fixed + self.per_row * padded_tokens // self.tokens
 
 
 @dataclass(frozen=True, slots=True)
 class StepMemory:
-    """Bytes that a step keeps: ``weights`` for gradients and moments, ``chunk`` and ``batch`` for their activations.
+    """Bytes of a step: ``weights`` for gradients and moments, ``chunk`` and ``batch`` for activations.
 
     ``batch`` is 0 for a step that never keeps more than a chunk.
     """
@@ -80,19 +80,19 @@ class StepMemory:
 
 @dataclass(frozen=True, slots=True)
 class MemoryPlan:
-    """Whether the gradient cache is used (None: there is no choice), and the sentence that says why, with numbers."""
+    """Whether the gradient cache is used (None: there is no choice), and a sentence with the reason."""
 
     gradient_cache: bool | None
     sentence: str
 
-    def described(self) -> dict[str, object]:
+    def as_record(self) -> dict[str, object]:
         """Return the entries for the record of the run."""
         choice = {} if self.gradient_cache is None else {"gradient_cache": self.gradient_cache}
         return {**choice, "memory": self.sentence}
 
 
 def saved_bytes(forward: Callable[[], torch.Tensor], module: nn.Module) -> int:
-    """Return the bytes of the tensors that a forward pass keeps for its backward pass, weights not counted.
+    """Return the bytes of the tensors that a forward pass keeps for its backward pass, without the weights.
 
     The state of the random number generators is restored afterwards.
     """
@@ -121,12 +121,12 @@ def measure_saved(forward: Callable[[int], torch.Tensor], tokens: int, module: n
 def chunk_memory(
     forward: Callable[[int], torch.Tensor], tokens: int, module: nn.Module, chunk_tokens: int
 ) -> StepMemory:
-    """Return the memory of a step whose forward and backward pass go chunk by chunk.
+    """Return the memory of a step that runs forward and backward chunk by chunk.
 
     Args:
-        forward: a forward pass over a number of rows of ``tokens`` tokens each, the longest.
-        tokens: the tokens of a row.
-        module: what is trained.
+        forward: a forward pass over a number of rows of ``tokens`` tokens each.
+        tokens: the tokens of the longest row.
+        module: the model.
         chunk_tokens: the tokens of a chunk.
     """
     saved = measure_saved(forward, tokens, module)
@@ -134,16 +134,16 @@ def chunk_memory(
 
 
 def weight_bytes(module: nn.Module) -> int:
-    """Return the bytes of the gradients and the moments of the weights that are trained."""
+    """Return the bytes of the gradients and moments of the trainable weights."""
     trained = (weight for weight in module.parameters() if weight.requires_grad)
     return _MOMENTS * sum(weight.numel() * weight.element_size() for weight in trained)
 
 
 def free_memory(device: torch.device, processes: int = 1) -> int:
-    """Return the bytes that each of some processes can still take: on a GPU its own, else a share of the machine's.
+    """Return the free bytes of each process: those of its GPU, else a share of the machine's.
 
-    A machine has the least of its available memory, of what the process's control groups leave, and of what its
-    address space leaves (``ulimit -v``).
+    The limits of the machine are its available memory, the control groups of the process, and its address space
+    (``ulimit -v``).
     """
     if device.type == "cuda":
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
@@ -157,7 +157,7 @@ def free_memory(device: torch.device, processes: int = 1) -> int:
 
 
 def _free_of_groups(membership: Path, root: Path) -> Iterator[int]:
-    """Yield the bytes that each control group of the process, and each group above it, leaves."""
+    """Yield the free bytes of each control group of the process and of each parent group."""
     if not membership.is_file():
         return
     for line in membership.read_text(encoding="utf-8").splitlines():
@@ -165,42 +165,42 @@ def _free_of_groups(membership: Path, root: Path) -> Iterator[int]:
         if controllers and "memory" not in controllers.split(","):
             continue
         top = root / "memory" if controllers else root
-        limit, used = (
+        limit_file, usage_file = (
             ("memory.limit_in_bytes", "memory.usage_in_bytes") if controllers else ("memory.max", "memory.current")
         )
         folder = top / name.lstrip("/")
         for group in (folder, *folder.parents):
-            if group.is_relative_to(top) and (group / limit).is_file():
-                free = _free_of_group(group, limit, used)
+            if group.is_relative_to(top) and (group / limit_file).is_file():
+                free = _free_of_group(group, limit_file, usage_file)
                 if free is not None:
                     yield free
 
 
-def _free_of_group(group: Path, limit: str, used: str) -> int | None:
-    """Return the bytes that a control group leaves, page cache counted as free; None where it has no limit."""
-    most = (group / limit).read_text(encoding="utf-8").strip()
+def _free_of_group(group: Path, limit_file: str, usage_file: str) -> int | None:
+    """Return the free bytes of a control group, page cache included; None without a limit."""
+    most = (group / limit_file).read_text(encoding="utf-8").strip()
     if most == "max" or int(most) > _NO_LIMIT:
         return None
     statistics = dict(line.split() for line in (group / "memory.stat").read_text(encoding="utf-8").splitlines())
     cache = int(statistics.get("total_inactive_file", statistics.get("inactive_file", 0)))
-    return int(most) - int((group / used).read_text(encoding="utf-8")) + cache
+    return int(most) - int((group / usage_file).read_text(encoding="utf-8")) + cache
 
 
 def plan_run(
     memory: StepMemory,
     device: torch.device,
-    wanted: bool | None,
+    setting: bool | None,
     remedy: str,
     folder: RunFolder,
     processes: Processes,
 ) -> MemoryPlan:
-    """Decide whether a run uses the gradient cache, log why, and note it in the run's folder.
+    """Decide whether a run uses the gradient cache, log the reason, and record it in the run's folder.
 
-    Several processes decide alike: by the process that needs most, and the one that has least. See `plan_memory`.
+    All processes decide alike: by the process that needs most and the one that has least. See `plan_memory`.
     """
     memory = StepMemory(*(max(processes.sizes(size)) for size in (memory.weights, memory.chunk, memory.batch)))
     free = min(processes.sizes(free_memory(device, processes.count)))
-    plan = plan_memory(memory, free, SHARES[device.type], wanted, folder.gradient_cache, remedy)
+    plan = plan_memory(memory, free, SHARES[device.type], setting, folder.gradient_cache, remedy)
     if plan.gradient_cache is not None:
         folder.note_gradient_cache(plan.gradient_cache)
     logger.info(plan.sentence)
@@ -211,19 +211,19 @@ def plan_memory(
     memory: StepMemory,
     free: int,
     share: float,
-    wanted: bool | None,
-    before: bool | None,
+    setting: bool | None,
+    previous: bool | None,
     remedy: str = Schedule.memory_remedy,
 ) -> MemoryPlan:
-    """Decide whether a run uses the gradient cache; a step that goes chunk by chunk leaves no choice.
+    """Decide whether a run uses the gradient cache; a step that runs chunk by chunk has no choice.
 
     Args:
-        memory: what a step takes.
-        free: bytes of free memory.
+        memory: memory of a step.
+        free: free bytes.
         share: share of them that a batch may take.
-        wanted: the setting; None lets the memory decide.
-        before: the choice of a run that goes on after a kill, which it keeps; None for a new run.
-        remedy: what to do where not even one chunk fits.
+        setting: the setting; None decides by the memory.
+        previous: the choice of a killed run before it resumes; None for a new run.
+        remedy: what the error recommends if not even one chunk fits.
 
     Raises:
         ConfigError: not even one chunk fits, or the settings forbid the gradient cache and the batch does not fit.
@@ -233,29 +233,29 @@ def plan_memory(
     if not memory.batch:
         return MemoryPlan(None, sentence)
     sizes = f"a step takes about {in_words(plain)} without it, {in_words(cached)} with it"
-    if wanted is False and plain > free:
+    if setting is False and plain > free:
         raise ConfigError(
             f"the settings forbid the gradient cache, but {sizes}, and {in_words(free)} are free; "
             "leave --no-gradient-cache out, or lower batch_size"
         )
-    if wanted is not None:
-        return MemoryPlan(wanted, f"gradient cache {_switch(wanted)}, as the settings say: {sizes}")
-    if before is not None:
-        return MemoryPlan(before, f"gradient cache {_switch(before)}, as when this run began: {sizes}")
+    if setting is not None:
+        return MemoryPlan(setting, f"gradient cache {_switch(setting)}, as the settings say: {sizes}")
+    if previous is not None:
+        return MemoryPlan(previous, f"gradient cache {_switch(previous)}, as when this run began: {sizes}")
     most = share * free
     is_used = plain > most
     why = f"{sizes}, and {in_words(most)} of the {in_words(free)} that are free may be used"
     return MemoryPlan(is_used, f"gradient cache {_switch(is_used)}: {why}")
 
 
-def check_memory(needed: int, free: int, remedy: str) -> str:
-    """Return a sentence on the memory that a step takes, and on what is free.
+def check_memory(needed_bytes: int, free: int, remedy: str) -> str:
+    """Return a sentence on the memory that a step needs and the free memory.
 
     Raises:
-        ConfigError: it does not fit; the message ends with the remedy.
+        ConfigError: the step does not fit; the message ends with the remedy.
     """
-    sizes = f"a step takes about {in_words(needed)} of memory"
-    if needed > free:
+    sizes = f"a step takes about {in_words(needed_bytes)} of memory"
+    if needed_bytes > free:
         raise ConfigError(f"{sizes} at least, and {in_words(free)} are free; {remedy}")
     return f"{sizes}; {in_words(free)} are free"
 

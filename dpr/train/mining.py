@@ -1,15 +1,14 @@
-"""Hard negatives: passages that a retriever ranks high for a question although they do not answer it.
+"""Mine hard negatives: passages that a retriever ranks high for a question although they do not answer it.
 
-The hits of an index are walked in their order, or in a random one, and a hit becomes a negative unless
+Hits are considered by rank or in random order. A hit becomes a negative unless
 
-* it is one of the question's ``excluded_ids``, such as the question itself, or
-* it is gold: a positive of the question by its id, or by its text (compared in NFC), since an index may know it under
-  another id;
-* its score is above ``max_share`` of the positive's: so near, it may be a positive that nobody labelled ("TopK-PercPos"
-  of NV-Retriever, Moreira et al. 2024);
-* it holds an answer (`has_korean_answer`), so that it may answer the question as well as its positive does.
+* it is one of the question's ``excluded_ids``, such as the question itself;
+* it is gold: its id is that of a positive, or its text (compared in NFC), since the index may use other ids;
+* its score is above ``max_share`` of the positive's: it may be an unlabelled positive ("TopK-PercPos" of NV-Retriever,
+  Moreira et al. 2024);
+* it contains an answer (`has_korean_answer`), so that it may answer the question as well as the positive.
 
-``write_dpr_json(path, mine(index, examples, options))`` writes what training reads as ``dpr:PATH``.
+``write_dpr_json(path, mine(index, examples, options))`` writes a file that training reads as ``dpr:PATH``.
 """
 
 from __future__ import annotations
@@ -29,26 +28,26 @@ from dpr.unicode_form import composed
 
 BATCH_QUESTIONS = 256
 SCORED_DEPTH = 100
-"""Hits that are searched, at least, for a positive's score, where ``max_share`` asks for it."""
+"""The least number of hits to search for the score of the positive, if ``max_share`` needs it."""
 
 GOLD, SCORE, ANSWER = "gold", "score", "answer"
 
 
 @dataclass(frozen=True, slots=True)
 class Mining:
-    """Where hard negatives come from, and which hits are left out.
+    """Settings of the mining of hard negatives.
 
     Attributes:
-        retriever: the name of the index's retriever.
-        count: how many negatives a question gets, at most.
-        first_rank: the first rank that is looked at, from 1.
-        last_rank: the last one.
-        max_share: the share s in the limit p - (1 - s)·|p|, p being the score of the question's best positive; hits
-            with a higher score are left out. Where p is above 0, the limit is s·p. A score of 0 is no term in common
-            in BM25 and TF-IDF, and the average candidate in the z-scores of ``hybrid``. A positive that is not among
-            the hits scores below them all, so that no hit is left. None sets no limit.
-        keep_answers: take hits that hold an answer too.
-        seed: draws the negatives from all ranks at random; None takes those of the first ranks.
+        retriever: the name of a retriever of the index.
+        count: the largest number of negatives of a question.
+        first_rank: the first rank to consider, from 1.
+        last_rank: the last rank to consider.
+        max_share: the share s in the limit p - (1 - s)·|p|, where p is the score of the question's best positive; hits
+            with a higher score are no negatives. For p above 0 the limit is s·p. A score of 0 means no common term in
+            BM25 and TF-IDF, and an average candidate in the z-scores of ``hybrid``. If the positive is not among the
+            hits, it scores below all of them, and none becomes a negative. None sets no limit.
+        keep_answers: use hits that contain an answer, too.
+        seed: draws the negatives from all ranks at random; None uses the first ranks.
 
     Raises:
         ConfigError: a number is out of its range.
@@ -73,11 +72,11 @@ class Mining:
 
     @property
     def depth(self) -> int:
-        """How many hits are searched for each question."""
+        """The number of hits to search for each question."""
         return self.last_rank if self.max_share is None else max(self.last_rank, SCORED_DEPTH)
 
     def limit(self, positive_score: float | None) -> float:
-        """Return the highest score that a negative may have, given the positive's; None: it is not among the hits."""
+        """Return the highest score of a negative for a score of the positive, None if it is not among the hits."""
         if self.max_share is None:
             return float("inf")
         if positive_score is None:
@@ -87,10 +86,10 @@ class Mining:
 
 @dataclass(slots=True)
 class MiningSummary:
-    """What was mined so far. A question's hits are looked at until it has its negatives, and no further.
+    """Counts of the mining so far; the hits of a question are considered until it has its negatives.
 
-    ``positives_found`` questions have a positive among the hits that were searched; ``left_out`` counts hits by why
-    they were left out: ``gold``, ``score`` or ``answer``.
+    ``positives_found`` questions have a positive among the hits. ``left_out`` counts the hits that became no negative
+    by reason: ``gold``, ``score`` or ``answer``.
     """
 
     questions: int = 0
@@ -111,10 +110,10 @@ class MiningSummary:
 
 
 class Mined(Iterator[Example]):
-    """The examples, each with the negatives mined for it in place of those it had; ``summary`` counts along."""
+    """The examples, each with mined negatives in place of its own; ``summary`` grows while they are read."""
 
     def __init__(self, examples: Iterator[Example], summary: MiningSummary) -> None:
-        """Give the examples on; their maker keeps the summary."""
+        """Wrap an iterator that updates the summary."""
         self.summary = summary
         self._examples = examples
 
@@ -125,15 +124,15 @@ class Mined(Iterator[Example]):
 def mine(
     index: SearchableIndex, examples: Sequence[Example], options: Mining | None = None, progress: Progress = no_progress
 ) -> Mined:
-    """Find hard negatives for questions among an index's hits; 256 questions are searched at a time.
+    """Find hard negatives for questions among the hits of an index; 256 questions are searched at a time.
 
-    A negative that is the positive of another example, by its text, is given as that one: a passage must have one id
-    in a training set, or it is taken for a negative of its own questions.
+    A negative with the text of another example's positive gets its id: a passage with two ids would be a negative of
+    its own questions.
 
     Raises:
-        DataError: there is no question, one has no positive, or two share an id; while iterating, at the end, no
-            negative was found for any.
-        RequestError: the index has no such retriever; while iterating, it does not search as deep as the ranks.
+        DataError: there is no question, one has no positive, or two share an id; at the end of the iteration, no
+            question has a negative.
+        RequestError: the index has no such retriever; during the iteration, the ranks are too deep for it.
     """
     options = options or Mining()
     _refuse_unusable(examples)
@@ -148,22 +147,22 @@ class _Miner:
         self._retriever = index.retriever(options.retriever)
         self._examples = examples
         self._options = options
-        self._known: dict[str, Passage] = {}
+        self._passage_of_text: dict[str, Passage] = {}
         for example in examples:
             for positive in example.positives:
-                self._known.setdefault(_text(positive), positive)
+                self._passage_of_text.setdefault(_text(positive), positive)
 
     def examples(self, progress: Progress) -> Iterator[Example]:
         for start in range(0, len(self._examples), BATCH_QUESTIONS):
             batch = self._examples[start : start + BATCH_QUESTIONS]
-            found = self._retriever.search([example.question.text for example in batch], self._options.depth)
-            for example, hits in zip(batch, found, strict=True):
+            hit_lists = self._retriever.search([example.question.text for example in batch], self._options.depth)
+            for example, hits in zip(batch, hit_lists, strict=True):
                 yield replace(example, negatives=tuple(self._negatives(example, hits)))
             progress(f"mine {self._retriever.name}", self.summary.questions, len(self._examples))
         self._refuse_nothing()
 
     def _negatives(self, example: Example, hits: Sequence[Hit]) -> list[Passage]:
-        """Return a question's negatives, and count it."""
+        """Return a question's negatives and update the summary."""
         passages = {hit.rank: self._passages[hit.row] for hit in hits}
         gold = _gold_ranks(example, passages)
         limit = self._options.limit(max((hit.score for hit in hits if hit.rank in gold), default=None))
@@ -173,12 +172,12 @@ class _Miner:
             if self._options.first_rank <= hit.rank <= self._options.last_rank
             and hit.passage_id not in example.excluded_ids
         ]
-        kept = (
-            self._known.get(_text(passages[hit.rank]), passages[hit.rank])
+        candidates = (
+            self._passage_of_text.get(_text(passages[hit.rank]), passages[hit.rank])
             for hit in _in_order(window, example, self._options.seed)
             if self._is_negative(example, hit, passages[hit.rank], gold, limit)
         )
-        negatives = _first_distinct(kept, self._options.count)
+        negatives = _first_distinct(candidates, self._options.count)
         self.summary.questions += 1
         self.summary.negatives += len(negatives)
         self.summary.questions_without_negatives += not negatives
@@ -207,12 +206,12 @@ class _Miner:
 
 
 def _first_distinct(passages: Iterable[Passage], count: int) -> list[Passage]:
-    found: dict[str, Passage] = {}
+    distinct: dict[str, Passage] = {}
     for passage in passages:
-        found.setdefault(passage.id, passage)
-        if len(found) == count:
+        distinct.setdefault(passage.id, passage)
+        if len(distinct) == count:
             break
-    return list(found.values())
+    return list(distinct.values())
 
 
 def _gold_ranks(example: Example, passages: dict[int, Passage]) -> set[int]:
@@ -222,27 +221,27 @@ def _gold_ranks(example: Example, passages: dict[int, Passage]) -> set[int]:
 
 
 def _in_order(hits: Sequence[Hit], example: Example, seed: int | None) -> Iterable[Hit]:
-    """Return hits as they are, or in a random order that is a matter of the seed and the question alone."""
+    """Return hits by rank, or in a random order that depends on the seed and the question alone."""
     if seed is None:
         return hits
     key = blake2b(f"{seed} {example.question.id}".encode(), digest_size=8).digest()
     order = np.random.default_rng(int.from_bytes(key, "big")).permutation(len(hits))
-    return (hits[place] for place in order.tolist())
+    return (hits[index] for index in order.tolist())
 
 
 def _refuse_unusable(examples: Sequence[Example]) -> None:
     if not examples:
         raise DataError("there is no question to mine negatives for; name a data set of questions with their passages")
-    seen: set[str] = set()
+    seen_ids: set[str] = set()
     for identity, positives in ((example.question.id, example.positives) for example in examples):
         if not positives:
             raise DataError(
-                f"question {identity!r} has no positive passage, so that nothing tells its negatives; "
-                "label one, or leave the question out"
+                f"question {identity!r} has no positive passage to compare negatives with; "
+                "label one, or remove the question"
             )
-        if identity in seen:
+        if identity in seen_ids:
             raise DataError(f"question id {identity!r} occurs twice; give every question an id of its own")
-        seen.add(identity)
+        seen_ids.add(identity)
 
 
 def _text(passage: Passage) -> str:

@@ -1,4 +1,4 @@
-"""Passages that do not answer a question, but that a retriever finds for it."""
+"""Negatives by BM25: passages that rank high for a question and do not answer it."""
 
 from __future__ import annotations
 
@@ -16,38 +16,39 @@ _QUESTIONS_AT_ONCE = 256
 
 
 def add_negatives(examples: Sequence[Example], share: float, depth: int, seed: int) -> list[Example]:
-    """Return the examples and, for a share of them, the same question over a passage that does not answer it.
+    """Return the examples and, for a share of them, the same question with a passage that does not answer it.
 
-    The passage is one of the negatives that the example has (``dpr mine``), else one of the ``depth`` that BM25 finds
-    best among the passages of all examples. It is none that answers the question, in another example either, or that is
-    excluded for it, and holds no gold answer (`has_korean_answer`). A question for which there is none gets none.
+    The passage is one of the example's negatives (``dpr mine``), else one of the ``depth`` best hits of BM25 among the
+    passages of all examples. It is no positive of the question in any example, is not excluded for it, and contains no
+    gold answer (`has_korean_answer`). A question without such a passage is not repeated.
     """
     chooser = random.Random(seed)  # noqa: S311 - sampling, not secrets
-    chosen = [example for example in examples if chooser.random() < share and example.question.answers]
+    sampled = [example for example in examples if chooser.random() < share and example.question.answers]
     positives = _positive_texts(examples)
-    unmined = [example for example in chosen if not example.negatives]
-    found = {example.question.id: passages for example, passages in _found(unmined, examples, depth)}
+    unmined = [example for example in sampled if not example.negatives]
+    passages_of = {example.question.id: passages for example, passages in _bm25_passages(unmined, examples, depth)}
     negatives = []
-    for example in chosen:
-        near = example.negatives or found[example.question.id]
-        others = [passage for passage in near if _is_negative(passage, example, positives[example.question.text])]
-        if others:
+    for example in sampled:
+        near = example.negatives or passages_of[example.question.id]
+        gold_texts = positives[example.question.text]
+        wrong_passages = [passage for passage in near if _is_negative(passage, example, gold_texts)]
+        if wrong_passages:
             question = replace(example.question, answers=())
-            negatives.append(Example(question, (chooser.choice(others),), is_impossible=True))
+            negatives.append(Example(question, (chooser.choice(wrong_passages),), is_impossible=True))
     return [*examples, *negatives]
 
 
 def with_negatives(examples: Sequence[Example], depth: int) -> list[Example]:
-    """Return the examples, those without negatives with what BM25 finds for them; some may find none.
+    """Return the examples, with BM25's negatives for those that have none; some may stay without.
 
-    Looked at are the ``depth`` best passages of all examples, as in `add_negatives`. Negatives that an example has
-    (``dpr mine``) stay, but for those that have the text of a positive of the question.
+    Negatives are chosen as in `add_negatives`. An example's own negatives (``dpr mine``) stay, except those with the
+    text of a positive of the question.
     """
     positives = _positive_texts(examples)
-    searched = _found([example for example in examples if not example.negatives], examples, depth)
+    retrieved = _bm25_passages([example for example in examples if not example.negatives], examples, depth)
     near = (
         tuple(passage for passage in passages if _is_negative(passage, example, positives[example.question.text]))
-        for example, passages in searched
+        for example, passages in retrieved
     )
     return [
         replace(example, negatives=_own_negatives(example, positives) if example.negatives else next(near))
@@ -75,18 +76,18 @@ def _is_negative(passage: Passage, example: Example, positives: set[str]) -> boo
     )
 
 
-def _found(
-    asked: Sequence[Example], examples: Sequence[Example], depth: int
+def _bm25_passages(
+    questions: Sequence[Example], pool: Sequence[Example], depth: int
 ) -> Iterator[tuple[Example, Sequence[Passage]]]:
-    """Yield each asked question with the passages that BM25 finds best for it."""
-    if not asked:
+    """Yield each question with the best hits of BM25 among the passages of the pool."""
+    if not questions:
         return
-    passages = list({passage.id: passage for example in examples for passage in example.positives}.values())
+    passages = list({passage.id: passage for example in pool for passage in example.positives}.values())
     terms = analyzer(DEFAULT_ANALYZER)
     counts = TermCounts.build(terms.batch(passage.titled() for passage in passages))
     engine = SparseEngine([SparseSegment.alone(counts)])
-    for first in range(0, len(asked), _QUESTIONS_AT_ONCE):
-        batch = asked[first : first + _QUESTIONS_AT_ONCE]
+    for first in range(0, len(questions), _QUESTIONS_AT_ONCE):
+        batch = questions[first : first + _QUESTIONS_AT_ONCE]
         top = engine.search(
             [question.terms for question in terms.questions(example.question.text for example in batch)], depth
         )

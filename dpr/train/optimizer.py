@@ -1,4 +1,4 @@
-"""AdamW and its learning rate, the same for every training here."""
+"""AdamW and its learning rate, the same for every training."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import nn
 
 
 def make_optimizer(model: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
-    """Return AdamW over the weights that are trained; biases, LayerNorms and single numbers do not decay."""
+    """Return AdamW over the trainable weights; biases, LayerNorms and scalars do not decay."""
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     groups = [
         {"params": [weight for weight in trained if weight.ndim > 1], "weight_decay": weight_decay},
@@ -17,7 +17,7 @@ def make_optimizer(model: nn.Module, learning_rate: float, weight_decay: float) 
 
 
 def warmup_then_linear(step: int, steps: int, warmup_share: float) -> float:
-    """Return the factor of the learning rate before a step: linear up over the warm-up, then linear down to 0."""
+    """Return the factor of the learning rate at a step: a linear warm-up, then linear down to 0."""
     warmup = max(1, int(steps * warmup_share))
     if step < warmup:
         return (step + 1) / warmup
@@ -25,6 +25,6 @@ def warmup_then_linear(step: int, steps: int, warmup_share: float) -> float:
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Give all of an optimizer's weights one learning rate."""
+    """Set the learning rate of all weights."""
     for group in optimizer.param_groups:
         group["lr"] = rate

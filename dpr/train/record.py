@@ -1,4 +1,4 @@
-"""What a training leaves beside the weights: how they were made, and what tells one run from another."""
+"""The record of a training (``training.json``), and the identity of a run."""
 
 from __future__ import annotations
 
@@ -13,58 +13,55 @@ from dpr import __version__
 from dpr.models.checkpoint import content_hash
 from dpr.models.pair import encoder_directories
 from dpr.train.batches import Source
-from dpr.train.loop import Standing
+from dpr.train.loop import TrainingState
 from dpr.train.schedule import Schedule
 from dpr.types import Example
 
 
 def run_identity(settings: Schedule, origin: Mapping[str, object]) -> str:
-    """Return what tells runs with other settings or data apart; how often a state is saved is no difference."""
-    parts = [asdict(replace(settings, checkpoint_steps=1)), origin]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+    """Return a hash of settings and data; ``checkpoint_steps`` does not count."""
+    identity = [asdict(replace(settings, checkpoint_steps=1)), origin]
+    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
 
 
-def run_facts(command: str, precision: torch.dtype, standing: Standing) -> dict[str, object]:
-    """Return what a record says of any run: by which command and version, on what, and how far it went."""
+def run_facts(command: str, precision: torch.dtype, state: TrainingState) -> dict[str, object]:
+    """Return the entries of every record: command, version, device, precision, steps and loss."""
     return {
         "command": command,
         "version": __version__,
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "precision": str(precision).removeprefix("torch."),
-        "steps": standing.step,
-        "best_step": standing.best_step or standing.step,
-        "last_loss": standing.last.loss,
-        **({"negatives": standing.last.negatives} if standing.last.negatives else {}),
+        "steps": state.step,
+        "best_step": state.best_step or state.step,
+        "last_loss": state.last.loss,
+        **({"negatives": state.last.negatives} if state.last.negatives else {}),
     }
 
 
 def describe_origin(base: str, sources: Sequence[Source], held_out: Sequence[Example] = ()) -> dict[str, object]:
-    """Return what a record says that a model was made of: the base, the training sets and the held-out questions."""
+    """Return hashes of the base, the training sets and the held-out questions, for the record."""
     validation = {"held_out": describe_examples(held_out)} if held_out else {}
     return {"base_sha256": base_hash(base), "sources": describe_sources(sources), **validation}
 
 
 def describe_sources(sources: Sequence[Source]) -> dict[str, dict[str, object]]:
-    """Return what a record says of each training set, by its name."""
-    described: dict[str, dict[str, object]] = {}
+    """Return the record's entry for each training set, by name."""
+    records: dict[str, dict[str, object]] = {}
     for source in sources:
         name = source.name
-        while name in described:  # the same data set twice, perhaps with another weight
+        while name in records:  # the same data set twice, perhaps with another weight
             name += " again"
-        described[name] = {"weight": source.weight, **describe_examples(source.examples)}
-    return described
+        records[name] = {"weight": source.weight, **describe_examples(source.examples)}
+    return records
 
 
 def describe_examples(examples: Sequence[Example]) -> dict[str, object]:
-    """Return what a record says of questions: how many there are, and a hash of them."""
+    """Return the number of questions and their hash, for the record."""
     return {"questions": len(examples), "sha256": source_hash(examples)}
 
 
 def source_hash(examples: Iterable[Example]) -> str:
-    """Return the hash of questions, their answers and where these start, and of the ids of their passages.
-
-    Ids that are excluded for a question count where there are some.
-    """
+    """Return a hash of questions, answers, answer offsets, and the ids of passages and excluded passages."""
     digest = hashlib.sha256()
     for example in examples:
         passages = " ".join(passage.id for passage in (*example.positives, *example.negatives))

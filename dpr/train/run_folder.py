@@ -1,4 +1,4 @@
-"""The folder of a training run: whether it is free, finished, or left by a run that was killed."""
+"""The folder of a training run: empty, finished, or left by a killed run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dpr.train.log import LOG
 logger = logging.getLogger(__name__)
 
 STATE, BEST, MARK = "state.safetensors", "best.safetensors", "unfinished.json"
-"""The state that a killed run goes on from, its best weights, and the mark of a run that has begun and not ended."""
+"""The state that a killed run resumes from, its best weights, and the mark of an unfinished run."""
 
 
 class RunFolder:
@@ -33,7 +33,7 @@ class RunFolder:
         self._has_begun = False
 
     def finished(self, reads: Iterable[str]) -> dict[str, Any] | None:
-        """Return the record of this run if the folder holds it finished; None if the run may begin or go on.
+        """Return the record of this run if it is finished; None if it may begin or resume.
 
         Args:
             reads: the names of the models that the run reads.
@@ -48,41 +48,41 @@ class RunFolder:
         if mark is None:
             record = self._record()
             if record is not None:
-                logger.info("%s holds this run already, finished; --overwrite trains it again", self.path)
+                logger.info("%s holds this run, and it is finished; --overwrite trains it again", self.path)
                 return record
             check_output(self.path, ())
         elif mark["run"] != self.run and self._has_state:
             raise ConfigError(
-                f"{self.path} holds the state of a run with other settings or data, which was not finished; "
-                "choose another folder, or --overwrite to give that run up"
+                f"{self.path} holds an unfinished run with other settings or data; "
+                "choose another folder, or --overwrite to discard that run"
             )
         return None
 
     def begin(self) -> None:
-        """Mark the folder as this run's, after removing what another run left; once."""
+        """Mark the folder as this run's and remove the files of another run; the second call does nothing."""
         if self._has_begun or not self._processes.is_main:
             return
         self._has_begun = True
         mark = self._mark()
         if mark is not None and not self._has_state:
-            logger.info("the run before was killed before its first checkpoint; starting anew")
+            logger.info("the previous run was killed before its first checkpoint; starting again")
         if mark is None or mark["run"] != self.run:
             clear_model(self.path)
             self._write({"run": self.run})
 
     @property
     def gradient_cache(self) -> bool | None:
-        """Whether this run began with the gradient cache; None if it has not begun."""
+        """Whether this run began with the gradient cache; None before it begins."""
         mark = self._mark()
         return mark.get("gradient_cache") if mark is not None and mark["run"] == self.run else None
 
     def note_gradient_cache(self, is_used: bool) -> None:
-        """Record whether this run uses the gradient cache, so that it keeps the choice after a kill."""
+        """Record whether this run uses the gradient cache, so that it makes the same choice when resumed."""
         if self._processes.is_main:
             self._write({"run": self.run, "gradient_cache": is_used})
 
     def finish(self, record: dict[str, object]) -> None:
-        """Write the record, and remove the state that the run would have gone on from."""
+        """Write the record and remove the training state."""
         text = json.dumps(record, indent=2, ensure_ascii=False)
         write_atomically(self.path / RECORD, text + "\n")
         for name in (STATE, BEST, MARK):
@@ -97,7 +97,7 @@ class RunFolder:
         return read_json(path) if path.is_file() else None
 
     def _record(self) -> dict[str, Any] | None:
-        """Return the record of this run, no copy: ``dpr export`` copies the record, but not the log of its steps."""
+        """Return the record of this run; a copy by ``dpr export`` does not count, since it has no log."""
         path = self.path / RECORD
         record = read_json(path) if path.is_file() else {}
         is_own = (self.path / LOG).is_file() or record.get("steps") == 0

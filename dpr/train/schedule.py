@@ -1,4 +1,4 @@
-"""The settings that every training has: how long, how fast, in which arithmetic, and which weights are kept."""
+"""The settings of every training: duration, learning rate, precision and validation."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from dpr.errors import ConfigError
 
 @dataclass(frozen=True)
 class Schedule:
-    """What every training here has in common: how long, how fast, in which arithmetic, and which weights are kept.
+    """Settings of every training: duration, learning rate, precision and validation.
 
-    A run ends after ``epochs`` passes over the data, or after ``max_steps`` steps (0: only after the epochs). A step
-    sees ``accumulation_steps`` batches, averaged. The model sees chunks of ``chunk_tokens`` padded tokens (0: what
-    suits the device). ``dropout`` is off: in a few epochs it gained nothing here, and on a CPU it takes a quarter of
-    the time.
+    A run ends after ``epochs`` passes over the data, or after ``max_steps`` steps (0: after the epochs). A step
+    averages over ``accumulation_steps`` batches, in chunks of ``chunk_tokens`` padded tokens (0: a size for the
+    device). ``dropout`` is 0 by default: within a few epochs it gained nothing, and on a CPU it costs a quarter of the
+    time.
 
-    Validation, each ``validate_steps`` (0: after every epoch), keeps the best weights by ``metric`` and stops after
-    ``patience`` validations in a row without a better one (0: never).
+    Validation, every ``validate_steps`` steps (0: after every epoch), selects the best weights by ``metric``. The run
+    stops after ``patience`` validations in a row without a better one (0: never).
     """
 
     base: str = DEFAULT_BASE
@@ -46,15 +46,15 @@ class Schedule:
     seed: int = 1
 
     metrics: ClassVar[tuple[str, ...]] = ("mrr", "recall@1", "recall@20", "rank")
-    """What a validation can choose the best weights by; ``rank`` is the gold passage's mean rank."""
+    """Metrics of a validation; ``rank`` is the mean rank of the gold passage."""
 
     lower_is_better: ClassVar[tuple[str, ...]] = ("rank",)
 
     memory_remedy: ClassVar[str] = "lower chunk_tokens or cut texts shorter"
-    """What to do where a step does not fit in memory."""
+    """What the error of a step that does not fit in memory recommends."""
 
     record_key: ClassVar[str] = "training"
-    """What a record calls the settings."""
+    """The key of the settings in the record."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "accumulation_steps", "checkpoint_steps"):
@@ -64,23 +64,25 @@ class Schedule:
         if not 0 < self.learning_rate < math.inf:
             raise ConfigError(f"learning_rate is {self.learning_rate}; choose a number above 0, such as 5e-5")
         if not 0 <= self.warmup_share < 1 or not 0 <= self.dropout < 1:
-            raise ConfigError("warmup_share and dropout are shares, from 0 up to but not including 1")
+            raise ConfigError(
+                f"warmup_share is {self.warmup_share} and dropout {self.dropout}; each must be at least 0 and below 1"
+            )
         if self.metric not in self.metrics:
             raise ConfigError(f"unknown metric {self.metric!r}; choose {', '.join(self.metrics)}")
 
     @property
     def passes(self) -> int:
-        """How often a run goes over its data at most."""
+        """The largest number of passes over the data."""
         return self.epochs
 
     def as_score(self, metrics: Mapping[str, float]) -> float:
-        """Return what the best weights are chosen by, as a number of which more is better."""
+        """Return the metric that selects the best weights; higher is better."""
         return -metrics[self.metric] if self.metric in self.lower_is_better else metrics[self.metric]
 
 
 @dataclass(frozen=True)
 class LoraSchedule(Schedule):
-    """A `Schedule` of a training of all weights (``lora_rank`` 0), or of a LoRA adapter of this rank."""
+    """A `Schedule` for all weights (``lora_rank`` 0) or for a LoRA adapter of this rank."""
 
     lora_rank: int = 0
     lora_alpha: int = 64
@@ -93,10 +95,10 @@ class LoraSchedule(Schedule):
 
 
 def refuse_below(settings: object, name: str, least: int) -> None:
-    """Refuse a setting that is a smaller number than it may be; one that is None says nothing.
+    """Refuse a setting below its minimum; None passes.
 
     Raises:
-        ConfigError: it is.
+        ConfigError: the setting is too small.
     """
     value = getattr(settings, name)
     if value is not None and value < least:

@@ -1,7 +1,7 @@
-"""The state of a training run in one safetensors file, so that a killed run goes on exactly where it was.
+"""The state of a training run in one safetensors file, from which a killed run resumes exactly.
 
-Holds the trainable weights, AdamW's moments, the random number generator and the step. A crash or a full disk
-while it is written leaves the previous state.
+It holds the trainable weights, AdamW's moments, the state of the random number generator and the step. A crash or a
+full disk while it is written leaves the previous state.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def save_state(
     model: nn.Module,
     optimizer: torch.optim.AdamW,
     run: str,
-    further: Mapping[str, str] | None = None,
+    metadata: Mapping[str, str] | None = None,
 ) -> None:
     """Write the state after ``step`` steps; ``run`` identifies the run (its settings and data)."""
     tensors = {"random": torch.get_rng_state()}
@@ -38,18 +38,18 @@ def save_state(
         tensors[f"weight.{name}"] = parameter.detach()
         for moment, value in optimizer.state[parameter].items():
             tensors[f"{moment}.{name}"] = torch.as_tensor(value)
-    _write(path, tensors, {**(further or {}), "step": str(step), "run": run})
+    _write(path, tensors, {**(metadata or {}), "step": str(step), "run": run})
 
 
 def load_state(path: Path, model: nn.Module, optimizer: torch.optim.AdamW, run: str) -> tuple[int, dict[str, str]]:
-    """Put the saved state back and return its step and what else was noted; 0 where there is no file.
+    """Restore the saved state; return its step and its metadata, or 0 and nothing without a file.
 
     Raises:
         ModelError: the file is damaged, or belongs to a run with other settings or data.
     """
     if not path.is_file():
         return 0, {}
-    with _opened(path, run) as file:
+    with _open_state(path, run) as file:
         names = set(file.keys())
         for name, parameter in _trainable(model):
             with torch.no_grad():
@@ -68,17 +68,17 @@ def load_state(path: Path, model: nn.Module, optimizer: torch.optim.AdamW, run: 
 
 
 def save_weights(path: Path, model: nn.Module, run: str) -> None:
-    """Write the trainable weights alone."""
+    """Write the trainable weights."""
     _write(path, {f"weight.{name}": parameter.detach() for name, parameter in _trainable(model)}, {"run": run})
 
 
 def load_weights(path: Path, model: nn.Module, run: str) -> None:
-    """Put the trainable weights back.
+    """Restore the trainable weights.
 
     Raises:
         ModelError: the file is damaged, or belongs to a run with other settings or data.
     """
-    with _opened(path, run) as file, torch.no_grad():
+    with _open_state(path, run) as file, torch.no_grad():
         for name, parameter in _trainable(model):
             parameter.copy_(file.get_tensor(f"weight.{name}"))
 
@@ -90,13 +90,13 @@ def _write(path: Path, tensors: Mapping[str, torch.Tensor], metadata: dict[str, 
             save_file(contiguous, unfinished, metadata)
     except (OSError, SafetensorError) as error:
         raise ModelError(
-            f"{path} cannot be written ({error}); mend that and run the same command again, "
-            "it goes on from the last state that was saved"
+            f"{path} cannot be written ({error}); fix that and run the same command again, "
+            "which resumes from the last saved state"
         ) from error
 
 
 @contextmanager
-def _opened(path: Path, run: str) -> Iterator[Any]:
+def _open_state(path: Path, run: str) -> Iterator[Any]:
     try:
         with safe_open(path, framework="pt") as file:
             if file.metadata()["run"] != run:

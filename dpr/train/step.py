@@ -1,7 +1,7 @@
-"""One step of any training: the gradient of a batch's mean loss, computed in chunks, left in the weights.
+"""One step of any training: the gradient of the mean loss of a batch, computed in chunks.
 
-An objective says what is computed (`dpr.train.encoder.step`, `dpr.train.reader.step`, …); a step says how: in which
-arithmetic, in how much memory, and together with which other processes.
+An objective defines what is computed (`dpr.train.encoder.step`, `dpr.train.reader.step`, …); a step decides how: the
+precision, the memory, and the exchange with other processes.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from dpr.train.memory import StepMemory
 B = TypeVar("B")
 
 CHUNK_TOKENS = {"cpu": 4096, "cuda": 131072}
-"""Padded tokens in a chunk: on a CPU, few enough that activations stay in its caches."""
+"""Padded tokens in a chunk; on a CPU, the activations of a chunk fit in its caches."""
 
 
 class BadLossError(ModelError):
-    """The loss is no number any more, or infinite."""
+    """The loss is NaN or infinite."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """The mean loss of a global batch, how many negatives a question had in the mean, and the number of questions."""
+    """The mean loss of a global batch, the mean number of negatives of a question, and the number of questions."""
 
     loss: float
     negatives: float
@@ -40,14 +40,14 @@ class StepResult:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What this process computes for a global batch.
+    """The work of this process for a global batch.
 
-    Each list of ``chunks`` holds forward passes over one list of texts. Without ``losses_of``, they give losses, and
-    each chunk's gradient is computed at once. With it, they give vectors, (N, D) each; ``losses_of`` turns those of
-    each list into losses.
+    Each list of ``chunks`` holds the forward passes over one list of texts. Without ``losses_of`` they return losses,
+    and the gradient of each chunk is computed at once. With it they return vectors, (N, D) each, and ``losses_of``
+    computes the losses from the vectors of each list.
 
-    ``ids`` name what the global batch holds, of the kind ``kind``; the loss is the mean over them, or over ``count``
-    things. ``negatives`` is the mean number of passages that each was told from.
+    ``ids`` name the items of the global batch, which messages call ``kind``. The loss is the mean over them, or over
+    ``count`` items. ``negatives`` is the mean number of negatives of an item.
     """
 
     chunks: Sequence[Sequence[Encode]]
@@ -59,13 +59,13 @@ class Task:
 
 
 class Objective(Protocol[B]):
-    """What a training learns: its batches, and what to compute for them."""
+    """The objective of a training: its batches, and the tasks of a step."""
 
     def batches(self, epoch: int) -> list[B]:
         """Return an epoch's batches, the same for the same seed."""
 
     def tasks(self, batches: Sequence[B]) -> list[Task]:
-        """Return what a step over some batches computes; the step's loss is the mean of the tasks' losses."""
+        """Return the tasks of a step over some batches; the loss of the step is the mean of their losses."""
 
     def memory(self) -> StepMemory:
         """Return the memory that a step takes."""
@@ -74,7 +74,7 @@ class Objective(Protocol[B]):
 class Step(Generic[B]):
     """Computes the gradients of batches, alone or as one of several processes.
 
-    ``gradient_cache`` says how tasks with vectors are computed, see `dpr.train.gradcache`.
+    ``gradient_cache`` selects how tasks with vectors are computed, see `dpr.train.gradcache`.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Step(Generic[B]):
         self._processes = processes
 
     def memory(self) -> StepMemory:
-        """Return the memory that a step takes, in the arithmetic of the step."""
+        """Return the memory that a step takes in its precision."""
         with autocast(self.device, self._precision):
             return self.objective.memory()
 
@@ -95,8 +95,8 @@ class Step(Generic[B]):
         """Add the gradient of the mean loss of some batches to the weights of this process.
 
         Raises:
-            BadLossError: the loss is no finite number, and no scaler is there that skips such a step and lowers its
-                scale (fp16). The message names what the batch holds.
+            BadLossError: the loss is not finite, and there is no scaler (fp16) to skip the step and lower its scale.
+                The message names the items of the batch.
         """
         tasks = self.objective.tasks(batches)
         scale = scaler.get_scale() if scaler else 1.0
@@ -111,11 +111,11 @@ class Step(Generic[B]):
         return StepResult(sum(losses) / len(tasks), negatives, sum(len(task.ids) for task in tasks))
 
     def _backward(self, task: Task, factor: float) -> torch.Tensor:
-        """Leave the gradient of ``factor`` times the sum of a task's losses in the weights; return that number."""
+        """Compute ``factor`` times the sum of a task's losses; add its gradient to the weights and return it."""
         losses_of = task.losses_of
         if losses_of is None:
             with autocast(self.device, self._precision):  # weights are cast once for all chunks
-                total = chunked_backward([chunk for part in task.chunks for chunk in part], factor)
+                total = chunked_backward([chunk for encodes in task.chunks for chunk in encodes], factor)
             return total.to(self.device)
 
         def loss_of(vectors: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -123,7 +123,8 @@ class Step(Generic[B]):
                 return losses_of(vectors).sum() * factor
 
         if self.gradient_cache:
-            return cached_backward([[partial(self._cast, chunk) for chunk in part] for part in task.chunks], loss_of)
+            chunks = [[partial(self._cast, chunk) for chunk in encodes] for encodes in task.chunks]
+            return cached_backward(chunks, loss_of)
         with autocast(self.device, self._precision):
             return plain_backward(task.chunks, loss_of)
 
@@ -133,14 +134,14 @@ class Step(Generic[B]):
 
 
 def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
-    """Return the context in which matrix products have a precision; fp32 needs none."""
+    """Return the context for matrix products of a precision; it does nothing for fp32."""
     return torch.autocast(device.type, precision, enabled=precision != torch.float32)
 
 
 def _bad_loss(loss: float, task: Task) -> str:
     ids = list(dict.fromkeys(task.ids))
-    named = ", ".join(ids[:20])
+    shown_ids = ", ".join(ids[:20])
     return (
-        f"the loss became {loss} over the {task.kind} {named}{' …' if len(ids) > 20 else ''}; "
+        f"the loss became {loss} over the {task.kind} {shown_ids}{' …' if len(ids) > 20 else ''}; "
         "lower the learning rate or look at these texts"
     )

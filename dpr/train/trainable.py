@@ -1,4 +1,4 @@
-"""A model made ready for training, and the number of weights that move; one that would move none is refused."""
+"""Prepare a model for training and count its trainable weights; a model without any is refused."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 def set_up_model(model: Any, dropout: float) -> None:
-    """Set a Hugging Face model's dropout, and the attention that is fastest with its backward pass."""
+    """Set the dropout of a Hugging Face model, and the attention whose backward pass is fastest."""
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = dropout
@@ -25,21 +25,21 @@ def set_up_model(model: Any, dropout: float) -> None:
 
 
 def count_trainable(module: nn.Module, models: Iterable[Any], base: str) -> dict[str, int]:
-    """Return, and log, the number of parameters that a training moves, and of all, by their names in the record.
+    """Return and log the number of trainable parameters and of all, by their names in the record.
 
     Args:
-        module: all that is trained, heads included.
-        models: the Hugging Face models within it, or peft's around one; the encoder of each must move.
+        module: the model with its heads.
+        models: the Hugging Face or peft models within it; the encoder of each must have trainable weights.
         base: the name of the base, for the message.
 
     Raises:
-        ModelError: no parameter can move, or only those of a head.
+        ModelError: no parameter is trainable, or only those of a head.
     """
     trainable, everything = _trainable(module), sum(weight.numel() for weight in module.parameters())
     if not all(_trainable(_encoder_of(model)) for model in models):
-        what = f"only {trainable} of {everything} parameters can move" if trainable else "no parameter can move"
+        cause = f"only {trainable} of {everything} parameters can be trained" if trainable else "no weight is trainable"
         raise ModelError(
-            f"the encoder of {base} is frozen: {what}, none of an encoder; "
+            f"the encoder of {base} is frozen: {cause}, none of an encoder; "
             "unfreeze its weights, or set lora_rank to train an adapter on them"
         )
     logger.info("training %s of %s parameters", f"{trainable:,}", f"{everything:,}")
@@ -51,7 +51,7 @@ def _trainable(module: nn.Module) -> int:
 
 
 def _encoder_of(model: Any) -> nn.Module:
-    """Return a model without its head; an adapter's layers are within it."""
-    whole = model.get_base_model() if hasattr(model, "peft_config") else model
-    encoder: nn.Module = whole.base_model
+    """Return a model without its head; the layers of an adapter are within it."""
+    unwrapped = model.get_base_model() if hasattr(model, "peft_config") else model
+    encoder: nn.Module = unwrapped.base_model
     return encoder

@@ -1,4 +1,4 @@
-"""Validation: where the gold passages of held-out questions rank among the held-out passages."""
+"""Validation: the ranks of the gold passages of held-out questions among all held-out passages."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from dpr.types import Example, Passage
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Questions that are never trained on, and the passages that they are looked up in.
+    """Held-out questions, and the passages to search.
 
-    ``golds`` and ``excluded`` are rows of ``passages``: those that are right for each question, and those that count
-    neither as right nor as wrong (``excluded_ids`` of `Example`).
+    ``golds`` and ``excluded`` are rows of ``passages`` for each question: the relevant ones, and those that do not
+    count (``excluded_ids`` of `Example`).
     """
 
     questions: tuple[str, ...]
@@ -33,22 +33,22 @@ class HeldOut:
     excluded: tuple[tuple[int, ...], ...]
 
     @classmethod
-    def of(cls, examples: Sequence[Example]) -> HeldOut:
-        """Take the examples' questions, and all their passages as the pool.
+    def from_examples(cls, examples: Sequence[Example]) -> HeldOut:
+        """Use the questions of the examples, and all their passages as the pool.
 
         Raises:
             DataError: no question has a passage.
         """
-        asked = [example for example in examples if example.positives and not example.is_impossible]
-        if not asked:
-            raise DataError("no question of the validation data has a passage; name a data set that has")
-        pool = {passage.id: passage for example in asked for passage in (*example.positives, *example.negatives)}
+        answerable = [example for example in examples if example.positives and not example.is_impossible]
+        if not answerable:
+            raise DataError("no question of the validation data has a passage; name a data set with passages")
+        pool = {passage.id: passage for example in answerable for passage in (*example.positives, *example.negatives)}
         row = {passage_id: number for number, passage_id in enumerate(pool)}
         return cls(
-            questions=tuple(example.question.text for example in asked),
+            questions=tuple(example.question.text for example in answerable),
             passages=tuple(pool.values()),
-            golds=tuple(tuple(row[passage.id] for passage in example.positives) for example in asked),
-            excluded=tuple(tuple(row[name] for name in example.excluded_ids if name in row) for example in asked),
+            golds=tuple(tuple(row[passage.id] for passage in example.positives) for example in answerable),
+            excluded=tuple(tuple(row[name] for name in example.excluded_ids if name in row) for example in answerable),
         )
 
     def measure(

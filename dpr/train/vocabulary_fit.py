@@ -1,8 +1,8 @@
-"""Whether a tokenizer's vocabulary suits the texts: how many pieces it makes of a character, script by script.
+"""Check whether a tokenizer's vocabulary fits the texts: the number of pieces per character of each script.
 
 A vocabulary with words of a script needs about a quarter of a piece for a letter, and two thirds of one for a syllable
-of Hangul. A vocabulary without them spells words out, letter by letter or in bytes, or does not know them at all. The
-model then sees a fraction of a text, in pieces that mean nothing to it.
+of Hangul. A vocabulary without them splits words into letters or bytes, or has only unknown tokens for them. The model
+then reads a fraction of a text, in pieces without meaning.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ logger = logging.getLogger(__name__)
 _EDGES = re.compile(r"(?<!\w)[^\w\s]+|[^\w\s]+(?!\w)")  # signs before and after a word, not within
 
 TEXTS, CHARACTERS = 400, 500
-"""Number of texts that are split, and of characters of each."""
+"""Number of texts in a sample, and of characters of each."""
 
 LIMITS = {"HANGUL": 1.0, "CJK": 1.5, "HIRAGANA": 1.5, "KATAKANA": 1.5}
-"""Pieces a character above which a script is split badly: a syllable or an ideograph is much of a word by itself."""
+"""Pieces per character above which a script is split badly; a syllable or an ideograph is much of a word."""
 
 LETTER_LIMIT = 0.7
 """The same for scripts of letters: English has 0.25 in its own vocabulary, and German 0.35 in that of English."""
 
 UNKNOWN_LIMIT = 0.1
-"""Share of the characters in words that the vocabulary does not know, above which it does not know the script."""
+"""Share of unknown characters above which the vocabulary does not know the script."""
 
 _UNSPACED = {"CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR"}
-"""Scripts without blanks between words: an unknown piece loses itself only, not the whole run."""
+"""Scripts without spaces between words: an unknown token stands for one character, not for a whole word."""
 
 _LEAST_SHARE = 0.1
 """Scripts with a smaller share of the characters are ignored."""
@@ -42,7 +42,7 @@ _LEAST_SHARE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """How a tokenizer splits the words of a script: pieces for a known character, and share of unknown characters."""
+    """How a tokenizer splits the words of a script: pieces per known character, and share of unknown characters."""
 
     script: str
     pieces_per_character: float
@@ -50,17 +50,17 @@ class Split:
 
     @property
     def is_bad(self) -> bool:
-        """Whether the words of the script are spelled out, or unknown."""
+        """Whether words of the script are split into letters, or unknown."""
         return self.pieces_per_character > self.limit or self.unknown > UNKNOWN_LIMIT
 
     @property
     def limit(self) -> float:
-        """Pieces for a character that a vocabulary with words of the script does not exceed."""
+        """The largest number of pieces per character of a vocabulary with words of the script."""
         return LIMITS.get(self.script, LETTER_LIMIT)
 
 
 def splits(tokenizer: Any, texts: Iterable[str]) -> list[Split]:
-    """Return how the words of some texts are split, for each script that has a tenth of the characters or more."""
+    """Return how words are split, for each script with at least a tenth of the characters of the texts."""
     words = defaultdict(list)
     for text in texts:
         for bare in _EDGES.sub(" ", unicodedata.normalize("NFC", text[:CHARACTERS])).split():
@@ -79,9 +79,9 @@ def warn_of_splits(tokenizer: Any, texts: Iterable[str], base: str) -> None:
     for split in splits(tokenizer, texts):
         if split.is_bad:
             logger.warning(
-                "the vocabulary of %s makes %.1f pieces of a %s character (of which it does not know %.0f %%), "
-                "where one with words of that script makes at most %.1f; choose a base that knows the script, or add "
-                "WordPieces (dpr adapt --vocabulary-size)",
+                "the vocabulary of %s makes %.1f pieces of a %s character and does not know %.0f %% of them; "
+                "a vocabulary with words of that script makes at most %.1f; choose a base that knows the script, or "
+                "add WordPieces (dpr adapt --vocabulary-size)",
                 base,
                 split.pieces_per_character,
                 split.script if split.script == "CJK" else split.script.capitalize(),
@@ -91,25 +91,25 @@ def warn_of_splits(tokenizer: Any, texts: Iterable[str], base: str) -> None:
 
 
 def texts_of(sources: Sequence[Source]) -> list[str]:
-    """Return a sample of the texts of training sets, as many questions as passages."""
+    """Return a sample of the texts of training sets: as many questions as passages."""
     share = max(1, TEXTS // (2 * len(sources)))
-    drawn = [example for source in sources for example in evenly(source.examples, share)]
-    passages = [passage.text for example in drawn for passage in example.positives[:1]]
-    return [*(example.question.text for example in drawn), *passages]
+    sample = [example for source in sources for example in evenly(source.examples, share)]
+    passages = [passage.text for example in sample for passage in example.positives[:1]]
+    return [*(example.question.text for example in sample), *passages]
 
 
 def _script_of(word: str) -> str:
-    """Return the script that most letters of a word are in, by their Unicode names; empty for a word without one."""
+    """Return the script of most letters of a word, by their Unicode names; empty for a word without letters."""
     scripts = [unicodedata.name(letter, "").partition(" ")[0] for letter in word if letter.isalpha()]
     return max(set(scripts), key=scripts.count) if scripts else ""
 
 
 def _split(tokenizer: Any, script: str, words: Sequence[str]) -> Split:
     encoded = tokenizer(list(words), add_special_tokens=False, verbose=False)["input_ids"]
-    pieces = known = 0
+    pieces = known_characters = 0
     for word, ids in zip(words, encoded, strict=True):
         unknown = ids.count(tokenizer.unk_token_id)
         if not unknown or script in _UNSPACED:
             pieces += len(ids) - unknown
-            known += max(0, len(word) - unknown)
-    return Split(script, pieces / max(1, known), 1 - known / sum(map(len, words)))
+            known_characters += max(0, len(word) - unknown)
+    return Split(script, pieces / max(1, known_characters), 1 - known_characters / sum(map(len, words)))

@@ -1,1 +1,1 @@
-"""Which numbers to use: fusion weights, a reader's threshold, probability and weights, chosen on questions."""
+"""Tune fusion weights, and a reader's threshold, probability and weights, on questions."""

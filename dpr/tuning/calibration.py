@@ -1,7 +1,7 @@
-"""When to answer, and with which probability: null threshold and calibrations, fitted on questions; numpy only.
+"""Fit the null threshold and the calibration of a reader on questions; numpy only.
 
-A question's *margin* is its null score less its best span score (SQuAD 2.0, Rajpurkar et al. 2018): the lower, the
-surer is the reader of its answer.
+The *margin* of a question is null score - span score of its best answer (SQuAD 2.0, Rajpurkar et al. 2018); a lower
+margin means a more confident reader.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ logger = logging.getLogger(__name__)
 
 
 def best_threshold(readings: Sequence[Reading], examples: Sequence[Example], rule: str = "squad-2.0") -> float:
-    """Return the null threshold of highest mean F1: the official SQuAD 2.0 search over every question's margin.
+    """Return the null threshold with the highest mean F1, by SQuAD 2.0's official search over all margins.
 
     Raises:
         DataError: there are no questions.
     """
     if not examples:
-        raise DataError("there are no questions to choose a threshold by")
+        raise DataError("there are no questions to choose a threshold on; give some")
     official = ANSWER_RULES[rule]
     gains = sorted(
         (
@@ -48,10 +48,10 @@ def best_threshold(readings: Sequence[Reading], examples: Sequence[Example], rul
 def threshold_for_precision(
     readings: Sequence[Reading], examples: Sequence[Example], precision: float, rule: str = "squad-2.0"
 ) -> float:
-    """Return the highest null threshold at which a share of at least ``precision`` of the answers is exactly right.
+    """Return the highest null threshold at which at least the share ``precision`` of the answers is exactly right.
 
     Raises:
-        DataError: there are no questions, or no threshold gives as precise answers; the best that one does is named.
+        DataError: there are no questions, or no threshold reaches that precision; the message has the best one.
     """
     official = ANSWER_RULES[rule]
     judged = sorted(
@@ -60,7 +60,7 @@ def threshold_for_precision(
         if reading.answers
     )
     if not judged:
-        raise DataError("there are no answers to choose a threshold by")
+        raise DataError("there are no answers to choose a threshold on; give questions with answers")
     margins, right = np.array(judged).T  # (A,) each
     shares = np.cumsum(right) / np.arange(1, len(right) + 1)
     is_last = np.append(margins[1:] > margins[:-1], True)  # questions of one margin are answered together
@@ -68,16 +68,15 @@ def threshold_for_precision(
     if not len(reached):
         best = shares[is_last].max()
         raise DataError(
-            f"no threshold makes a share of {precision:g} of the answers right; the most precise one reaches "
-            f"{best:.3f}: ask for less"
+            f"no threshold reaches the precision {precision:g}; the best one has {best:.3f}, so ask for less"
         )
     return float(margins[reached[-1]])
 
 
 def fit_probability(readings: Sequence[Reading], examples: Sequence[Example]) -> dict[str, Calibration]:
-    """Return the calibrations for the readings of questions, see `fit_calibrations`.
+    """Return the calibrations for readings of questions, see `fit_calibrations`.
 
-    Where all answers are right, or none is, there are none, and a warning is logged.
+    If all answers are right, or none is, there is no calibration, and a warning is logged.
     """
     read = [(reading, example) for reading, example in zip(readings, examples, strict=True) if reading.answers]
     questions = [example.question.text for _, example in read]
@@ -90,10 +89,10 @@ def fit_probability(readings: Sequence[Reading], examples: Sequence[Example]) ->
 
 
 def cross_fitted(readings: Sequence[Reading], examples: Sequence[Example], folds: int) -> list[Reading]:
-    """Return the readings as threshold and calibration would judge them that were fitted on other articles.
+    """Return the readings with a threshold and a calibration that were fitted on other articles.
 
-    The articles (``document_id``) are dealt to ``folds`` parts in turn; each part is judged by what was fitted on the
-    others, so that no question judges itself.
+    The articles (``document_id``) are dealt to ``folds`` folds in turn. Each fold uses the fit on the other folds, so
+    that no question is judged by a fit on itself.
 
     Raises:
         ConfigError: there are fewer than two folds.
@@ -103,16 +102,16 @@ def cross_fitted(readings: Sequence[Reading], examples: Sequence[Example], folds
         raise ConfigError(f"folds is {folds}; give at least 2, or 0 for no cross-fitting")
     articles = list(dict.fromkeys(example.positives[0].document_id for example in examples))
     if len(articles) < folds:
-        raise DataError(f"{len(articles)} articles cannot be dealt to {folds} folds; give fewer folds")
+        raise DataError(f"{len(articles)} articles are too few for {folds} folds; give fewer folds")
     fold_of = {article: number % folds for number, article in enumerate(articles)}
-    places = [fold_of[example.positives[0].document_id] for example in examples]
+    folds_of_examples = [fold_of[example.positives[0].document_id] for example in examples]
     judged = list(readings)
     for fold in range(folds):
-        others = [number for number, place in enumerate(places) if place != fold]
-        fitted_on = [readings[number] for number in others], [examples[number] for number in others]
+        training_rows = [number for number, example_fold in enumerate(folds_of_examples) if example_fold != fold]
+        fitted_on = [readings[number] for number in training_rows], [examples[number] for number in training_rows]
         threshold, calibrations = best_threshold(*fitted_on), fit_probability(*fitted_on)
-        for number, place in enumerate(places):
-            if place == fold:
+        for number, example_fold in enumerate(folds_of_examples):
+            if example_fold == fold:
                 judged[number] = _rejudged(examples[number].question.text, readings[number], threshold, calibrations)
     return judged
 

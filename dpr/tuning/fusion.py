@@ -1,7 +1,7 @@
-"""Fusion weights fitted to questions with known passages.
+"""Tune fusion weights on questions with gold passages.
 
-Each list is retrieved once; every point of a grid of weights is then fused by `dpr.search.fusion` itself, so that the
-numbers are those that a search with these weights gives. What is done with the curve: `dpr.tuning.one_standard_error`.
+Each list is retrieved once. `dpr.search.fusion` then fuses the lists with every point of a grid of weights, so the
+metrics are those of a search with these weights. `dpr.tuning.one_standard_error` chooses among the points.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dpr.search.record import DEFAULT_FUSION
 from dpr.search.registry import HYBRID_LISTS, fuses
 from dpr.search.retrievers import DEFAULT_DEPTH
 from dpr.tuning.one_standard_error import choose, cross_validate, weight_grid
-from dpr.tuning.tuned_fusion import Point, Tuned
+from dpr.tuning.tuned_fusion import Point, TunedFusion
 from dpr.types import Example, IntArray, Progress, Question, TopK, no_progress
 
 OBJECTIVE = "mrr@10"
@@ -43,41 +43,41 @@ def tune(
     *,
     source: str = "",
     without_text: int = 0,
-) -> Tuned:
-    """Find the weights that fuse an index's lists best for questions, following coverage as the default fusion does.
+) -> TunedFusion:
+    """Find the best fusion weights of an index's lists for questions, with the coverage rule of the default fusion.
 
     Args:
         index: the open index.
-        examples: questions with their gold passages; their ``excluded_ids`` are left out of their hits.
-        lists: names of two or three of the index's retrievers.
-        objective: the metric to maximize; equal ones are decided by recall@1 (MRR@10 where that is the objective).
-        method: how to fuse, a name of `dpr.search.fusion.METHODS`.
-        folds: parts of the questions for the cross-validated estimate; 0: no estimate.
-        progress: told of every batch of questions, and of every point of the curve.
-        source: where the questions come from, for the record.
-        without_text: how many questions the sources judge but have no text of, for the record.
+        examples: questions with gold passages; their ``excluded_ids`` are removed from their hits.
+        lists: names of two or three retrievers of the index.
+        objective: the metric to maximize; recall@1 decides between equal values (MRR@10 if that is the objective).
+        method: the fusion method, a name in `dpr.search.fusion.METHODS`.
+        folds: number of folds for the cross-validated estimate; 0: no estimate.
+        progress: called for every batch of questions and every point of the curve.
+        source: the source of the questions, for the record.
+        without_text: number of judged questions without a text, for the record.
 
     Raises:
         ConfigError: the objective is not a metric.
-        RequestError: the lists cannot be fused, the method is unknown, the objective looks deeper than the candidates,
-            or folds is negative.
+        RequestError: the lists cannot be fused, the method is unknown, the objective is deeper than the candidates, or
+            folds is negative.
         DataError: two questions share an id, none can be judged, or no gold passage is in the index.
     """
     if folds < 0:
         raise RequestError(f"folds is {folds}: give 0 for no estimate, or 2 and more", field="folds")
-    given = list(examples)
+    all_examples = list(examples)
     sources, metrics = _sources(index, lists, method), _metrics(objective)
-    judged = judge_questions(index.passages, given)
-    documents = _documents(given, judged.questions)
+    judged = judge_questions(index.passages, all_examples)
+    documents = _documents(all_examples, judged.questions)
     gold = _gold(judged, index.passages.row_of)
     grid = weight_grid(len(lists))
     weights = [dict(zip(lists, point, strict=True)) for point in (grid / grid[0].sum()).round(9).tolist()]
-    found = {name: _retrieve(name, sources[name], judged.questions, progress) for name in lists}
+    candidates = {name: _retrieve(name, sources[name], judged.questions, progress) for name in lists}
     fusions = [Fusion(method, each, coverage_power=DEFAULT_FUSION.coverage_power) for each in weights]
-    values = _curve(found, fusions, metrics, gold, index.passages.id, progress)
+    values = _curve(candidates, fusions, metrics, gold, index.passages.id, progress)
     default = [DEFAULT_FUSION.weights_for(HYBRID_LISTS)[name] for name in lists] if is_hybrid(lists) else None
     decisive = values[objective], values[next(name for name in TIE_BREAKS if name != objective)]
-    return Tuned(
+    return TunedFusion(
         method,
         DEFAULT_FUSION.coverage_power,
         objective,
@@ -101,13 +101,11 @@ def is_hybrid(lists: Sequence[str]) -> bool:
 def _sources(index: OpenIndex, names: Sequence[str], method: str) -> dict[str, Retriever]:
     Fusion(method)
     if not 2 <= len(set(names)) == len(names) <= MAX_LISTS:
-        given = ", ".join(names) or "nothing"
-        raise RequestError(f"the lists to fuse are {given}: name two or three different ones", field="retriever")
+        names_given = ", ".join(names) or "nothing"
+        raise RequestError(f"the lists to fuse are {names_given}; name two or three different ones", field="retriever")
     for name in names:
         if fuses(name):
-            raise RequestError(
-                f"the retriever {name!r} is itself fused: name the lists that it is made of", "retriever"
-            )
+            raise RequestError(f"the retriever {name!r} is itself a fusion; name the lists that it fuses", "retriever")
     return {name: index.retriever(name) for name in names}
 
 
@@ -115,12 +113,14 @@ def _metrics(objective: str) -> list[str]:
     """Return the names of the metrics to compute, the objective's first."""
     _, depth = parse_metric(objective)
     if depth > DEFAULT_DEPTH:
-        raise RequestError(f"{objective} looks deeper than the {DEFAULT_DEPTH} candidates of a list", field="metric")
+        raise RequestError(
+            f"{objective} is deeper than the {DEFAULT_DEPTH} candidates of a list; choose a smaller depth", "metric"
+        )
     return list(dict.fromkeys([objective, *SHOWN_METRICS]))
 
 
 def _documents(examples: Sequence[Example], questions: Sequence[Question]) -> IntArray:
-    """Number the documents of the questions' gold passages, (Q,); where there is one alone, number the questions."""
+    """Number the documents of the questions' gold passages, (Q,); if there is only one, number the questions."""
     name_of = {example.question.id: _document(example) for example in examples}
     names = [name_of[question.id] for question in questions]
     numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
@@ -128,7 +128,7 @@ def _documents(examples: Sequence[Example], questions: Sequence[Question]) -> In
 
 
 def _document(example: Example) -> str:
-    """Return the document of a question's first gold passage; its own id where the data set lacks all of them."""
+    """Return the document of a question's first gold passage; the question's id if the data set has none of them."""
     if not example.positives:
         return example.question.id
     passage = example.positives[0]
@@ -136,28 +136,28 @@ def _document(example: Example) -> str:
 
 
 def _excluded(judged: JudgedQuestions, row_of: Callable[[str], int | None]) -> IntArray:
-    """Return the rows that are left out of each question's hits, (Q, E), padded with -2."""
+    """Return the rows that are excluded from each question's hits, (Q, E), padded with -2."""
     rows = np.full((len(judged.questions), judged.most_excluded), -2, dtype=np.int64)
     for number, question in enumerate(judged.questions):
-        for place, name in enumerate(judged.excluded.get(question.id, ())):
+        for column, name in enumerate(judged.excluded.get(question.id, ())):
             row = row_of(name)
-            rows[number, place] = -2 if row is None else row
+            rows[number, column] = -2 if row is None else row
     return rows
 
 
 def _without(rows: IntArray, excluded: IntArray) -> IntArray:
-    """Return rows (Q, k) in their order, less the excluded ones (Q, E), in (Q, k - E)."""
+    """Return rows (Q, k) without the excluded ones (Q, E), in their order, as (Q, k - E)."""
     is_excluded = (rows[:, :, None] == excluded[:, None, :]).any(axis=2)
     order = np.argsort(is_excluded, axis=1, kind="stable")
-    kept: IntArray = np.take_along_axis(rows, order, axis=1)[:, : rows.shape[1] - excluded.shape[1]]
-    return kept
+    remaining: IntArray = np.take_along_axis(rows, order, axis=1)[:, : rows.shape[1] - excluded.shape[1]]
+    return remaining
 
 
 @dataclass(frozen=True, slots=True)
 class Gold:
-    """The rows of the judged passages of Q questions, (Q, J), and their grades; -2 where a passage is not there.
+    """The rows of the judged passages of Q questions, (Q, J), and their grades; -2 for passages not in the index.
 
-    ``excluded`` (Q, E) are the rows that are left out of each question's hits, padded with -2.
+    ``excluded`` (Q, E) are the rows that are excluded from each question's hits, padded with -2.
     """
 
     rows: IntArray
@@ -165,7 +165,7 @@ class Gold:
     excluded: IntArray
 
     def judge(self, retrieved: IntArray, questions: slice) -> Judged:
-        """Grade the rows (Q, k + E) that some of the questions got, the first k of those that are not excluded."""
+        """Grade the retrieved rows (Q, k + E) of some questions: the first k that are not excluded."""
         retrieved = _without(retrieved, self.excluded[questions])
         rows, grades = self.rows[questions], self.grades[questions]
         matches = retrieved[:, :, None] == rows[:, None, :]  # (Q, k, J)
@@ -177,8 +177,8 @@ def _gold(judged_questions: JudgedQuestions, row_of: Callable[[str], int | None]
     shape = len(qrels), max(map(len, qrels.values()))
     rows, grades = np.full(shape, -2, dtype=np.int64), np.zeros(shape, dtype=np.int64)
     for number, judged in enumerate(qrels.values()):
-        found = [row_of(passage) for passage in judged]
-        rows[number, : len(judged)] = [-2 if row is None else row for row in found]
+        passage_rows = [row_of(passage) for passage in judged]
+        rows[number, : len(judged)] = [-2 if row is None else row for row in passage_rows]
         grades[number, : len(judged)] = list(judged.values())
     return Gold(rows, grades.clip(min=0), _excluded(judged_questions, row_of))
 
@@ -188,7 +188,7 @@ def _batches(count: int) -> Iterator[slice]:
 
 
 def _retrieve(name: str, source: Retriever, questions: Sequence[Question], progress: Progress) -> TopK:
-    """Return a list's candidates for all questions, (Q, depth), with their coverage where the list measures it."""
+    """Return a list's candidates for all questions, (Q, depth), with their coverage if the list measures it."""
     tops: list[TopK] = []
     for batch in _batches(len(questions)):
         tops.append(source.top_k([question.text for question in questions[batch]], DEFAULT_DEPTH))

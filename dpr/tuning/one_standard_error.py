@@ -1,15 +1,14 @@
-"""Which fusion weights to use: of those that are as good as the best, the nearest to the default, in plain numpy.
+"""Choose fusion weights by the one-standard-error rule, in numpy.
 
-The weights that happen to be best on some questions are a fluke in part: the curve is flat around its top, and its
-highest point moves when a few questions change, and further when they are asked of other documents. So the choice is
-on the plateau, the weights around the best that are worse by no more than one standard error, and there what needs
-no questions, the default weights, or what comes nearest: the rule by which Breiman et al. (1984, section 3.4.3) choose
-the size of a tree. The standard error is that of the difference from the best on the same questions. The fewer the
-questions, the wider the plateau, and the nearer the choice to the default. Where the default is not on it and a list
-alone is the best of all, nothing speaks for fusing, and the choice is that list.
+The best weights on some questions are partly chance: the curve is flat around its top, and its highest point moves with
+a few other questions, and further with questions on other documents. So the rule takes, among the weights around the
+best that are worse by at most one standard error, those nearest to the default, which need no questions. Breiman et al.
+(1984, section 3.4.3) choose the size of a tree in this way. The standard error is that of the difference from the best
+on the same questions: with fewer questions, more weights are within it, and the choice is nearer to the default. If the
+default is not within it and a single list is the best of all, the choice is that list.
 
 Arrays of values are (W, Q): for each of W points of a grid of weights, the objective of each of Q questions. Questions
-come in groups (a document's), which are the units of evidence.
+come in groups (by document), which are the independent units.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ STEPS = 20
 
 
 def weight_grid(lists: int, steps: int = STEPS) -> IntArray:
-    """Return all weights of so many lists that add up to 1, counted in steps, (W, L); from the last list alone on."""
+    """Return all weights of a number of lists that add up to 1, in steps, (W, L); the last list alone comes first."""
     axes = np.meshgrid(*[np.arange(steps + 1)] * (lists - 1), indexing="ij")
     first = np.stack(axes, axis=-1).reshape(-1, lists - 1)
     first = first[first.sum(axis=1) <= steps]
@@ -37,11 +36,11 @@ def weight_grid(lists: int, steps: int = STEPS) -> IntArray:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Points of the grid: the best one, the ones as good as it and connected with it, and of them the one to use."""
+    """Points of the grid: the best one, those within one standard error that connect to it, and the selected one."""
 
     best: int
-    plateau: tuple[int, ...]
-    chosen: int
+    within_error: tuple[int, ...]
+    selected: int
 
 
 def choose(
@@ -53,33 +52,33 @@ def choose(
         grid: the weights in steps, (W, L).
         values: the objective, (W, Q).
         ties: decides between points of equal objective, (W, Q).
-        groups: for each question the number of its group, (Q,).
-        default: the weights (L,) that need no questions; equal ones unless given.
+        groups: the group of each question, (Q,).
+        default: the default weights (L,); None for equal ones.
     """
     means = values.mean(axis=1)
     best = int(np.lexsort([ties.mean(axis=1), means])[-1])
     behind = values[best] - values
-    plateau = np.flatnonzero(_connected(grid, means[best] - means <= _standard_errors(behind, groups), best))
+    within_error = np.flatnonzero(_connected(grid, means[best] - means <= _standard_errors(behind, groups), best))
     from_default = _from_default(grid, default)
-    distances = from_default[plateau]
-    chosen = plateau[np.lexsort([-means[plateau], distances.round(9)])[0]]
+    distances = from_default[within_error]
+    selected = within_error[np.lexsort([-means[within_error], distances.round(9)])[0]]
     if (grid[best] > 0).sum() == 1 and distances.min() > from_default.min():
-        chosen = best
-    return Choice(best, tuple(plateau.tolist()), int(chosen))
+        selected = best
+    return Choice(best, tuple(within_error.tolist()), int(selected))
 
 
 def _from_default(grid: IntArray, default: Sequence[float] | None) -> Values:
-    """Return how far each point is from the default weights, (W,), as the square of the distance in steps."""
+    """Return the squared distance of each point from the default weights, (W,), in steps."""
     weights = np.ones(grid.shape[1]) if default is None else np.asarray(default)
     distances: Values = ((grid - grid[0].sum() * weights / weights.sum()) ** 2).sum(axis=1)
     return distances
 
 
 def _standard_errors(values: Values, groups: IntArray) -> Values:
-    """Return the standard error of each row's mean, (W,), of values (W, Q) whose columns come in groups.
+    """Return the standard error of each row's mean, (W,), for values (W, Q) whose columns come in groups.
 
-    That of a mean under cluster sampling (Cochran 1977, section 9A.3): √(G / (G - 1) Σ_g (S_g - n_g·mean)²) / Q, which
-    is the usual one where every group is one question; 0 for a single group, which says nothing of others.
+    It is that of a mean under cluster sampling (Cochran 1977, section 9A.3): √(G / (G - 1) Σ_g (S_g - n_g·mean)²) / Q,
+    the usual one if every group is one question; 0 for a single group.
     """
     order = np.argsort(groups, kind="stable")
     _, starts, sizes = np.unique(groups[order], return_index=True, return_counts=True)
@@ -93,8 +92,8 @@ def _standard_errors(values: Values, groups: IntArray) -> Values:
 
 
 def _connected(grid: IntArray, good: BoolArray, start: int) -> BoolArray:
-    """Tell which good points are reached from ``start`` over good ones, moving one step from a list to another."""
-    are_neighbours = np.abs(grid[:, None] - grid[None]).sum(axis=2) <= 2  # (W, W), each its own too
+    """Tell which good points connect to ``start`` by steps from one list to another over good points."""
+    are_neighbours = np.abs(grid[:, None] - grid[None]).sum(axis=2) <= 2  # (W, W), reflexive
     reached: BoolArray = np.arange(len(grid)) == start
     while True:
         grown: BoolArray = good & are_neighbours[reached].any(axis=0) | reached
@@ -105,10 +104,10 @@ def _connected(grid: IntArray, good: BoolArray, start: int) -> BoolArray:
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """What the choice is worth on questions that it was not made on.
+    """A cross-validated estimate of the choice.
 
     ``value`` is the mean objective with weights that were chosen without the question's own fold, ``over_list`` the
-    gain over the single list that was best there, ``over_default`` that over (the grid's nearest to) the default.
+    gain over the best single list of the other folds, ``over_default`` that over the grid point nearest to the default.
     """
 
     folds: int
@@ -125,9 +124,9 @@ def cross_validate(
     folds: int,
     default: Sequence[float] | None = None,
 ) -> HeldOut | None:
-    """Choose on all folds but one and measure on that one, for each of them; None for fewer than two groups or folds.
+    """Choose on all folds but one and measure on that fold, for each fold; None for fewer than two groups or folds.
 
-    No group is in two folds. The arguments are those of `choose`; there are at most as many folds as groups.
+    No group is in two folds, and there are at most as many folds as groups. The other arguments are those of `choose`.
     """
     folds = min(folds, len(np.unique(groups)))
     if folds < 2:
@@ -139,13 +138,13 @@ def cross_validate(
     for fold in range(folds):
         inside, outside = fold_of == fold, fold_of != fold
         choice = choose(grid, values[:, outside], ties[:, outside], groups[outside], default)
-        fused[inside] = values[choice.chosen, inside]
+        fused[inside] = values[choice.selected, inside]
         single[inside] = values[alone[values[alone][:, outside].mean(axis=1).argmax()], inside]
     return HeldOut(folds, float(fused.mean()), compare(single, fused, groups), compare(values[unfitted], fused, groups))
 
 
 def _fold_of(groups: IntArray, folds: int) -> IntArray:
-    """Return each question's fold, (Q,): the groups, largest first, go each to the fold with the fewest questions."""
+    """Return each question's fold, (Q,): each group, largest first, goes to the fold with the fewest questions."""
     sizes = np.bincount(groups)
     fold_of_group = np.zeros(len(sizes), dtype=np.int64)
     filled = np.zeros(folds, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""A reader's threshold, probability and weights, chosen on held-out questions and stored with it."""
+"""Tune a reader's threshold, probability and weights on held-out questions, and store them with it."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from dpr.types import Example, Progress, no_progress
 
 RECORD = "tuning.json"
 SILENCE_RULE = "squad-2.0"
-"""The rule by which thresholds are chosen: the one that scores "no answer"."""
+"""The answer rule for thresholds: the one that scores "no answer"."""
 
 FOLDS = 4
-"""A probability is judged in so many parts of the articles, each by a fit on the other parts."""
+"""Folds of the articles for the evaluation of a probability."""
 
-Chosen = tuple[ReaderConfig, dict[str, object]]
-"""A configuration, and what a record says of how it was chosen."""
+TunedConfig = tuple[ReaderConfig, dict[str, object]]
+"""A configuration, and its entry for the record."""
 
 
 def tune_no_answer(
@@ -40,14 +40,14 @@ def tune_no_answer(
     examples: Sequence[Example],
     precision: float | None = None,
     progress: Progress = no_progress,
-) -> Chosen:
-    """Choose the null threshold over gold passages.
+) -> TunedConfig:
+    """Choose the null threshold on gold passages.
 
-    The threshold is that of best F1 or, where ``precision`` is given, the one that answers most questions while such a
-    share of the answers is exactly right.
+    Without ``precision`` it is the threshold of the best F1, else the one that answers most questions with at least
+    that share of exactly right answers.
 
     Raises:
-        DataError: there are no questions, or no threshold gives as precise answers.
+        DataError: there are no questions, or no threshold reaches the precision.
     """
     readings = read_gold(reader, examples, progress)
     if precision is None:
@@ -64,28 +64,28 @@ def tune_no_answer(
 
 
 def read_retrieved(
-    reader: ExtractiveReader, asked: RetrievedQuestions, progress: Progress = no_progress
+    reader: ExtractiveReader, questions: RetrievedQuestions, progress: Progress = no_progress
 ) -> list[list[PassageSpans]]:
-    """Return the best spans of the passages that were retrieved for each question."""
-    found: list[list[PassageSpans]] = []
-    for first in range(0, len(asked.candidates), BATCH_QUESTIONS):
-        found += reader.spans(asked.candidates[first : first + BATCH_QUESTIONS])
-        progress("read", len(found), len(asked.candidates))
-    return found
+    """Return the best spans of the retrieved passages of each question."""
+    passage_spans: list[list[PassageSpans]] = []
+    for first in range(0, len(questions.candidates), BATCH_QUESTIONS):
+        passage_spans += reader.spans(questions.candidates[first : first + BATCH_QUESTIONS])
+        progress("read", len(passage_spans), len(questions.candidates))
+    return passage_spans
 
 
 def tune_weights(
-    config: ReaderConfig, asked: RetrievedQuestions, found: Sequence[Sequence[PassageSpans]], rule: str
-) -> Chosen:
-    """Choose the weights of retrieval score and relevance head for the passages that were found, see `fit_weights`.
+    config: ReaderConfig, questions: RetrievedQuestions, passage_spans: Sequence[Sequence[PassageSpans]], rule: str
+) -> TunedConfig:
+    """Choose the weights of retrieval score and relevance head on retrieved passages, see `fit_weights`.
 
     Raises:
         DataError: no question has a gold answer and a passage to read.
     """
-    golds = [example.question.answers for example in asked.examples]
-    fitted = fit_weights(asked.candidates, found, golds, check_rule(rule))
+    golds = [example.question.answers for example in questions.examples]
+    fitted = fit_weights(questions.candidates, passage_spans, golds, check_rule(rule))
     config = replace(config, retrieval_weight=fitted.weights.retrieval, relevance_weight=fitted.weights.relevance)
-    fitted_on = [example for example, is_fitted in zip(asked.examples, fitted.is_fitted, strict=True) if is_fitted]
+    fitted_on = [example for example, is_fitted in zip(questions.examples, fitted.is_fitted, strict=True) if is_fitted]
     gain = compare(fitted.reader_only_f1, fitted.f1, article_groups(fitted_on))
     record = {
         "questions": len(fitted_on),
@@ -97,28 +97,30 @@ def tune_weights(
 
 
 def tune_probability(
-    config: ReaderConfig, asked: RetrievedQuestions, found: Sequence[Sequence[PassageSpans]]
-) -> Chosen:
-    """Choose the calibrations of the probability that the best answer over the retrieved passages is right.
+    config: ReaderConfig, questions: RetrievedQuestions, passage_spans: Sequence[Sequence[PassageSpans]]
+) -> TunedConfig:
+    """Fit the calibrations of the probability that the best answer over the retrieved passages is right.
 
-    The record says how well the probabilities are calibrated, each fitted on the articles of the other folds; it does
-    not where all questions are of one article.
+    The record has the calibration error of probabilities that were fitted on the articles of other folds, unless all
+    questions belong to one article.
     """
-    readings = [verdict(item, spans, config, 1) for item, spans in zip(asked.candidates, found, strict=True)]
-    calibrated = replace(config, calibration=fit_probability(readings, asked.examples))
-    folds = min(FOLDS, 1 + int(article_groups(asked.examples).max()))
-    judged = cross_fitted(readings, asked.examples, folds) if folds > 1 else []
+    readings = [
+        verdict(item, spans, config, 1) for item, spans in zip(questions.candidates, passage_spans, strict=True)
+    ]
+    calibrated = replace(config, calibration=fit_probability(readings, questions.examples))
+    folds = min(FOLDS, 1 + int(article_groups(questions.examples).max()))
+    judged = cross_fitted(readings, questions.examples, folds) if folds > 1 else []
     return calibrated, {
-        "questions": len(asked.examples),
+        "questions": len(questions.examples),
         "folds": folds,
-        **(score_probabilities(judged, asked.examples) if judged else {}),
+        **(score_probabilities(judged, questions.examples) if judged else {}),
     }
 
 
 def store(directory: Path, config: ReaderConfig, record: Mapping[str, object]) -> None:
-    """Store a reader's configuration in its directory, and beside it how it was chosen.
+    """Store a reader's configuration in its directory, with a record of the tuning.
 
-    What an earlier command chose, and this one did not, stays in the record, with that command.
+    Entries of an earlier command that this one did not replace stay in the record, with that command.
     """
     path = directory / RECORD
     former = read_json(path) if path.is_file() else {}

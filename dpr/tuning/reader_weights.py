@@ -1,4 +1,4 @@
-"""How much the retrieval score and the relevance head count beside the reader's own score, fitted on questions."""
+"""Fit the weights of the retrieval score and the relevance head on questions."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _AS_GOOD = 0.001
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FittedWeights:
-    """The weights chosen, and the F1 with them, (F,), of each question fitted on, beside the reader's score's alone.
+    """The fitted weights, and the F1 of each of the F fitted questions with them and by the reader's score alone.
 
-    ``is_fitted``, (Q,), tells which questions those are: all that have a gold answer and a passage.
+    ``is_fitted``, (Q,), marks the fitted questions: those with a gold answer and a passage.
     """
 
     weights: Weights
@@ -34,37 +34,37 @@ class FittedWeights:
 
 def fit_weights(
     items: Sequence[Candidates],
-    found: Sequence[Sequence[PassageSpans]],
+    passage_spans: Sequence[Sequence[PassageSpans]],
     golds: Sequence[Sequence[str]],
     rule: AnswerRule,
 ) -> FittedWeights:
-    """Return the weights of highest mean F1 of the best answer over a grid.
+    """Return the weights of a grid with the highest mean F1 of the best answer.
 
-    Of weights within a tenth of a point of the best, the middle ones are taken: the curve is flat there, and its very
-    top is chance.
+    Of the weights within a tenth of a point of the best, the middle ones are used: the curve is flat there, and its top
+    is chance.
 
     Args:
         items: questions with their passages and retrieval scores.
-        found: what the reader found in each passage of each question.
-        golds: each question's gold answers.
-        rule: how an answer is compared with them.
+        passage_spans: the spans of each passage of each question.
+        golds: the gold answers of each question.
+        rule: the answer rule.
 
     Raises:
         DataError: no question has a gold answer and a passage to read.
     """
-    table = _Table.of(items, found, golds, rule)
+    table = _Table.from_spans(items, passage_spans, golds, rule)
     grid = [
         Weights(retrieval, relevance)
         for relevance in (RELEVANCE_WEIGHTS if table.relevance.any() else (0.0,))
         for retrieval in RETRIEVAL_WEIGHTS
     ]
     means = np.array([table.best_f1(weights).mean() for weights in grid])
-    plateau = [weights for weights, mean in zip(grid, means, strict=True) if mean >= means.max() - _AS_GOOD]
-    relevance = _middle(sorted({weights.relevance for weights in plateau}))
-    retrieval = _middle([weights.retrieval for weights in plateau if weights.relevance == relevance])
-    chosen = Weights(retrieval, relevance)
+    near_best = [weights for weights, mean in zip(grid, means, strict=True) if mean >= means.max() - _AS_GOOD]
+    relevance = _middle(sorted({weights.relevance for weights in near_best}))
+    retrieval = _middle([weights.retrieval for weights in near_best if weights.relevance == relevance])
+    weights = Weights(retrieval, relevance)
     is_fitted = np.array([_is_fitted(item, answers) for item, answers in zip(items, golds, strict=True)])
-    return FittedWeights(chosen, table.best_f1(chosen), table.best_f1(Weights()), is_fitted)
+    return FittedWeights(weights, table.best_f1(weights), table.best_f1(Weights()), is_fitted)
 
 
 def _middle(values: Sequence[float]) -> float:
@@ -77,7 +77,7 @@ def _is_fitted(item: Candidates, golds: Sequence[str]) -> bool:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Table:
-    """The best span of each of P passages of Q questions: numbers (Q, P), a margin of -inf where there is none."""
+    """The best span of each of P passages of Q questions: arrays (Q, P), with a margin of -inf without a span."""
 
     margin: FloatArray
     retrieval: FloatArray
@@ -85,35 +85,35 @@ class _Table:
     f1: FloatArray
 
     @classmethod
-    def of(
+    def from_spans(
         cls,
         items: Sequence[Candidates],
-        found: Sequence[Sequence[PassageSpans]],
+        passage_spans: Sequence[Sequence[PassageSpans]],
         golds: Sequence[Sequence[str]],
         rule: AnswerRule,
     ) -> _Table:
-        """Take the questions that can be fitted on."""
-        asked = [row for row in zip(items, found, golds, strict=True) if _is_fitted(row[0], row[2])]
-        if not asked:
-            raise DataError("no question has both a gold answer and a passage to read: there is nothing to fit")
-        shape = (len(asked), max(len(item.passages) for item, _, _ in asked))
+        """Return the table of the questions with a gold answer and a passage."""
+        rows = [row for row in zip(items, passage_spans, golds, strict=True) if _is_fitted(row[0], row[2])]
+        if not rows:
+            raise DataError("no question has both a gold answer and a passage to read; give questions with answers")
+        shape = (len(rows), max(len(item.passages) for item, _, _ in rows))
         table = cls(np.full(shape, -np.inf, dtype=np.float32), *(np.zeros(shape, dtype=np.float32) for _ in range(3)))
-        for row, (item, spans, answers) in enumerate(asked):
+        for row, (item, spans, answers) in enumerate(rows):
             table._fill(row, item, spans, answers, rule)
         return table
 
     def _fill(
-        self, row: int, item: Candidates, found: Sequence[PassageSpans], golds: Sequence[str], rule: AnswerRule
+        self, row: int, item: Candidates, passage_spans: Sequence[PassageSpans], golds: Sequence[str], rule: AnswerRule
     ) -> None:
-        self.retrieval[row, : len(found)] = standardize(np.array(item.scores, dtype=np.float32))
-        for place, (passage, spans) in enumerate(zip(item.passages, found, strict=True)):
-            self.relevance[row, place] = spans.relevance
+        self.retrieval[row, : len(passage_spans)] = standardize(np.array(item.scores, dtype=np.float32))
+        for column, (passage, spans) in enumerate(zip(item.passages, passage_spans, strict=True)):
+            self.relevance[row, column] = spans.relevance
             for answer in rank_answers(Candidates(item.question, (passage,), (0.0,)), [spans], Weights(), 1):
-                self.margin[row, place] = answer.span_score - answer.null_score
-                self.f1[row, place] = rule.f1(answer.text, golds)
+                self.margin[row, column] = answer.span_score - answer.null_score
+                self.f1[row, column] = rule.f1(answer.text, golds)
 
     def best_f1(self, weights: Weights) -> Values:
         """Return the F1 of each question's best answer, (Q,)."""
         scores = self.margin + weights.retrieval * self.retrieval + weights.relevance * self.relevance
-        chosen: Values = self.f1[np.arange(len(scores)), scores.argmax(axis=1)].astype(np.float64)
-        return chosen
+        best: Values = self.f1[np.arange(len(scores)), scores.argmax(axis=1)].astype(np.float64)
+        return best

@@ -1,4 +1,4 @@
-"""Fitted fusion weights and how they came about: what `dpr.tuning.fusion` finds."""
+"""The result of `dpr.tuning.fusion`: tuned fusion weights with the curve that they were chosen from."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from dpr.versions import library_versions
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Weights by list, and what fusion with them achieves by metric."""
+    """Weights by list, and the metrics of a fusion with them."""
 
     weights: Mapping[str, float]
     metrics: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Tuned:
-    """Fitted weights and how they came about; ``choice`` holds places in ``curve``.
+class TunedFusion:
+    """Tuned weights with the curve that they were chosen from; ``choice`` has indices of ``curve``.
 
-    ``documents`` is the number of documents that the gold passages are of: the units of evidence.
+    ``documents`` is the number of documents of the gold passages, which are the independent units.
     """
 
     method: str
@@ -38,37 +38,37 @@ class Tuned:
     generation: str
 
     @property
-    def chosen(self) -> Point:
-        """The chosen weights."""
-        return self.curve[self.choice.chosen]
+    def selected(self) -> Point:
+        """The selected weights with their metrics."""
+        return self.curve[self.choice.selected]
 
     @property
     def fusion(self) -> Fusion:
-        """The fusion with the chosen weights."""
-        return Fusion(self.method, self.chosen.weights, coverage_power=self.coverage_power)
+        """The fusion with the selected weights."""
+        return Fusion(self.method, self.selected.weights, coverage_power=self.coverage_power)
 
     def summary(self, command: str) -> dict[str, object]:
-        """Return what a file of the weights says of where they come from, as JSON values."""
+        """Return the origin of the weights for their file, as JSON values."""
         return {
             "objective": self.objective,
-            "metrics": dict(self.chosen.metrics),
+            "metrics": dict(self.selected.metrics),
             "questions": asdict(self.questions),
             "documents": self.documents,
             "command": command,
         }
 
     def as_json(self) -> dict[str, object]:
-        """Return all that was found, the whole curve included, as JSON values."""
+        """Return the result with the whole curve, as JSON values."""
         return {
             "method": self.method,
             "coverage_power": self.coverage_power,
-            "weights": dict(self.chosen.weights),
+            "weights": dict(self.selected.weights),
             "objective": self.objective,
-            "metrics": dict(self.chosen.metrics),
+            "metrics": dict(self.selected.metrics),
             "best": asdict(self.curve[self.choice.best]),
             "held_out": asdict(self.held_out) if self.held_out else None,
             "curve": [
-                {**asdict(point), "on_plateau": number in self.choice.plateau}
+                {**asdict(point), "on_plateau": number in self.choice.within_error}
                 for number, point in enumerate(self.curve)
             ],
             "questions": asdict(self.questions),

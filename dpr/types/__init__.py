@@ -1,10 +1,10 @@
-"""What flows between the rooms: plain frozen data, and the Protocols that rooms offer each other.
+"""The types that the packages exchange: frozen dataclasses and Protocols.
 
-Passages, hits and answers, which callers see, are in `dpr.results`; rooms import them from here.
+Passages, hits and answers, which callers see, are in `dpr.results`; packages import them from here.
 
-Conventions, everywhere in this project:
+Conventions of this project:
 
-* a *row* is a passage's position in an index generation, from 0; a *rank* is a place in a result list, from 1;
+* a *row* is a passage's position in an index generation, from 0; a *rank* is a position in a result list, from 1;
 * a higher score is better, and equal scores are ordered by passage id;
 * text offsets count Unicode code points, the end is exclusive.
 """
@@ -42,16 +42,16 @@ from dpr.types.indexes import SparseIndex as SparseIndex
 from dpr.types.indexes import VectorIndex as VectorIndex
 
 Progress = Callable[[str, int, int | None], None]
-"""Called with a stage's name, the units done so far and their total (None: unknown)."""
+"""Called with the name of a stage, the number of completed units and their total (None: unknown)."""
 
 
-def no_progress(stage: str, done: int, total: int | None) -> None:
-    """The Progress that shows nothing."""
+def no_progress(stage: str, completed: int, total: int | None) -> None:
+    """A `Progress` that does nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question and its gold answers; no answers means unanswerable, or not known."""
+    """A question and its gold answers; none means unanswerable, or unknown."""
 
     id: str
     text: str
@@ -62,15 +62,13 @@ class Question:
 class Example:
     """A question with its labelled passages: a row of a training set or of an evaluation set.
 
-    ``answer_starts`` holds, for each of ``question.answers``, its offset in the text of the first positive
-    passage; it is empty where the source does not say. ``grades`` are the relevance grades of the positives
-    (all 1 when empty). An unanswerable question (SQuAD 2.0) has a positive passage, no answers and
-    ``is_impossible``.
+    ``answer_starts`` are the offsets of ``question.answers`` in the text of the first positive passage; empty if the
+    source has none. ``grades`` are the relevance grades of the positives (empty: all 1). An unanswerable question
+    (SQuAD 2.0) has a positive passage, no answers and ``is_impossible``.
 
-    ``absent_positives`` are the ids and grades of relevant passages of which the data set has no text: no system can
-    find them, and metrics count them all the same. ``excluded_ids`` are passages that count neither as right nor as
-    wrong for this question and are left out of its hits: in BEIR's data sets, the question itself where it is a
-    document too.
+    ``absent_positives`` are the ids and grades of relevant passages without a text in the data set: no system can find
+    them, but metrics count them. ``excluded_ids`` are passages that count neither as relevant nor as irrelevant for
+    this question and are removed from its hits: in BEIR, the question itself if it is also a document.
     """
 
     question: Question
@@ -87,8 +85,8 @@ class Example:
 class TopK:
     """The best rows for each of Q questions: ``rows`` (Q, k) padded with -1, ``scores`` (Q, k) padded with -inf.
 
-    ``windows`` (Q, k, 2): start and end of the window that gave a passage its score, -1 for one that has no windows.
-    ``coverage`` (Q,): how much of each question its best row covers, 0 to 1; None for a list that does not measure it.
+    ``windows`` (Q, k, 2): start and end of the best window of a passage, -1 for a passage without windows.
+    ``coverage`` (Q,): share of each question that its best row covers, 0 to 1; None if the list does not measure it.
     """
 
     rows: IntArray
@@ -99,9 +97,9 @@ class TopK:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """What a reader reads: a question, its retrieved passages and their retrieval scores, best first.
+    """The input of a reader: a question, its retrieved passages and their retrieval scores, best first.
 
-    ``windows`` are the hits' windows, or none at all; a reader that cannot read a passage whole begins there.
+    ``windows`` are the windows of the hits, or empty; a reader that cannot read a whole passage begins there.
     """
 
     question: str
@@ -112,9 +110,9 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True)
 class EncoderOptions:
-    """Options that override what an encoder's files say; None keeps what they say.
+    """Options that override the settings in an encoder's files; None keeps those.
 
-    A prompt is put before every question, or passage. Vectors are cut to their first ``dimension`` numbers.
+    A prompt precedes every question, or passage. Vectors are cut to their first ``dimension`` numbers.
     """
 
     question_prompt: str | None = None
@@ -123,15 +121,15 @@ class EncoderOptions:
 
 
 class Encoder(Protocol):
-    """BERT_q and BERT_p: questions and passages to vectors of one space."""
+    """BERT_q and BERT_p: they encode questions and passages as vectors of one space."""
 
     @property
     def name(self) -> str:
-        """Directory or hub name, as it is written into an index."""
+        """Directory or hub name, as recorded in an index."""
 
     @property
     def fingerprint(self) -> str:
-        """Hash of all that shapes the vectors of passages: weights, tokenizer, pooling, prompts, their length."""
+        """Hash of everything that determines vectors of passages: weights, tokenizer, pooling, prompts, length."""
 
     @property
     def dimension(self) -> int:
@@ -149,17 +147,17 @@ class Encoder(Protocol):
         """Return the vectors of questions, (Q, D)."""
 
     def encode_passages(self, passages: Sequence[Passage], progress: Progress = no_progress) -> FloatArray:
-        """Return the vectors of passages, (P, D), in the order given."""
+        """Return the vectors of passages, (P, D), in their order."""
 
 
 @dataclass(frozen=True, slots=True)
 class QuestionWords:
-    """The terms of a question, and those of its words that passages may spell in another way.
+    """The terms of a question, and its words that passages may spell in another way.
 
     Attributes:
-        terms: the question's terms, repeats included.
+        terms: the question's terms, with repeats.
         pairs: the terms of two neighbouring words, and the term of the joined word: ``data``, ``base``, ``databas``.
-        words: the words that a passage may write as two words, by their terms.
+        words: words that a passage may write as two words, by their terms.
     """
 
     terms: list[str]
@@ -168,7 +166,7 @@ class QuestionWords:
 
 
 class Analyzer(Protocol):
-    """Text to the terms that a sparse index counts."""
+    """Makes the terms of a text for a sparse index."""
 
     @property
     def name(self) -> str:
@@ -176,10 +174,10 @@ class Analyzer(Protocol):
 
     @property
     def version(self) -> str:
-        """Changes whenever the terms of some text change; recorded in an index."""
+        """Changes whenever the terms of a text change; recorded in an index."""
 
     def terms(self, text: str) -> list[str]:
-        """Return a passage's terms, in any order, repeats included."""
+        """Return a passage's terms, in any order, with repeats."""
 
     def batch(self, texts: Iterable[str]) -> Iterator[list[str]]:
         """Yield the terms of each passage, in order; may work ahead and in parallel."""
@@ -188,7 +186,7 @@ class Analyzer(Protocol):
         """Yield the terms and spellings of each question, in order; may work ahead and in parallel."""
 
     def halves(self, word: str) -> list[tuple[str, ...]]:
-        """Return the terms of each way to split a word in two; empty where the analyzer splits no words."""
+        """Return the terms of each way to split a word in two; empty if the analyzer does not split words."""
 
 
 class Reader(Protocol):
@@ -199,31 +197,31 @@ class Reader(Protocol):
         """Directory or hub name."""
 
     def read(self, batch: Sequence[Candidates], n_best: int = 1) -> list[Reading]:
-        """Return, for each question, at most ``n_best`` answers over all its passages."""
+        """Return at most ``n_best`` answers of each question over all its passages."""
 
 
 @runtime_checkable
 class ReadsPassages(Protocol):
-    """A reader that reads each passage by itself, so that a question's passages can be read in several pieces."""
+    """A reader that reads each passage by itself, so that the passages of a question can be read in several batches."""
 
     def spans(self, batch: Sequence[Candidates]) -> Sequence[Sequence[Any]]:
-        """Return what the reader finds in each passage of each question; it does not depend on the other passages."""
+        """Return the best spans of each passage of each question; they do not depend on other passages."""
 
     def reading(self, item: Candidates, spans: Sequence[Any], n_best: int = 1) -> Reading:
-        """Return the reading of a question from what ``spans`` found in each of its passages."""
+        """Return the reading of a question from the ``spans`` of its passages."""
 
 
 @runtime_checkable
 class ReadsEach(Protocol):
-    """A reader that may fail at one question of a batch and read the others."""
+    """A reader that can fail on one question of a batch and read the others."""
 
     def read_each(self, batch: Sequence[Candidates], n_best: int = 1) -> list[Reading | Exception]:
-        """Return for each question its reading, or the error that it ended with."""
+        """Return the reading of each question, or its error."""
 
 
 @runtime_checkable
 class WritesText(Protocol):
-    """A reader that writes its answers, piece by piece."""
+    """A reader that writes its answers piece by piece."""
 
     def stream(self, candidates: Candidates, n_best: int = 1) -> Iterator[str | Reading]:
-        """Yield the text as it is written, and last, once, the reading."""
+        """Yield the text as it is written, and finally the reading."""

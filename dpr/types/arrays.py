@@ -1,4 +1,4 @@
-"""The arrays of the project by what they hold; each alias stands here alone."""
+"""Aliases of array types; no other module defines them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ DoubleArray = npt.NDArray[np.float64]
 Int32Array = npt.NDArray[np.int32]
 
 RankArray = Int32Array | IntArray
-"""The place of each row's id among the sorted ids of a collection, (P,); negative for a passage that is deleted."""
+"""The position of each row's id among the sorted ids of a collection, (P,); negative for a deleted passage."""
 
 WindowArray = Int32Array
-"""What each vector of a segment is of, (V, 3): a passage's row, and the start and the end in its text.
+"""The source of each vector of a segment, (V, 3): the row of a passage, and the start and end in its text.
 
-The vectors of a passage stand together, in the order of the passages, and of their windows.
+Vectors are in the order of the passages, and of the windows of a passage.
 """

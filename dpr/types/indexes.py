@@ -1,4 +1,4 @@
-"""What a part of an index offers to those who search it, or who read its passages."""
+"""Protocols of an index: its passages, its vectors and its terms."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class PassagePool(PassageRows, Protocol):
         """Yield every passage."""
 
     def row_of(self, passage_id: str) -> int | None:
-        """Return the row of a passage, None where there is none of this id."""
+        """Return the row of a passage by its id, None if there is none."""
 
 
 class VectorIndex(Protocol):
@@ -39,22 +39,22 @@ class VectorIndex(Protocol):
 
 
 class SparseIndex(Protocol):
-    """Search by weighted terms over P passages; only passages that share a term with the question are hits."""
+    """Search by weighted terms over P passages; hits share a term with the question."""
 
     def search(self, questions: Sequence[Sequence[str]], k: int) -> TopK:
-        """Return the k best rows for each question, given as its terms."""
+        """Return the k best rows for each question, a list of terms."""
 
     def frequencies(self, terms: Sequence[str]) -> IntArray:
-        """Return the number of passages that have each term, (terms,)."""
+        """Return the document frequency of each term, (terms,)."""
 
     def coverage(self, questions: Sequence[Sequence[str]], rows: IntArray) -> DoubleArray:
-        """Return how much of each question, given as its terms, the passage of its row covers, (Q,)."""
+        """Return the share of each question, a list of terms, that the passage of its row covers, (Q,)."""
 
     def shares(self, question: Sequence[str], row: int) -> list[TermShare]:
-        """Return what each different term of a question, a list of terms, adds to the score of a row's passage.
+        """Return what each distinct term of a question, a list of terms, adds to the score of a row's passage.
 
-        The shares add up to the score, which is 0 for a passage that has none of the terms. They come greatest first,
-        equal ones in the order of the terms.
+        The shares add up to the score, which is 0 for a passage without any of the terms. They are sorted, largest
+        first; equal ones are in the order of the terms.
         """
 
 
@@ -62,7 +62,7 @@ class PassageVectors(Protocol):
     """The vectors of passages by row."""
 
     def vectors_of(self, row: int) -> tuple[FloatArray, WindowArray | None]:
-        """Return the vectors of a row's passage, (W, D), and the start and end of their windows in its text, (W, 2).
+        """Return the vectors of a row's passage, (W, D), and the bounds of their windows in its text, (W, 2).
 
-        The windows are None for a passage of one vector.
+        The windows are None for a passage with one vector.
         """

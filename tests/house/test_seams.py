@@ -13,7 +13,10 @@ from dpr.dense.index_types import INDEX_TYPES
 
 ROOT = Path(__file__).resolve().parents[2]
 MAX_PARAMETERS = 6
-NARROW_ROOMS = ("index_builder", "dpr/benchmark", "dpr/data", "dpr/dense", "dpr/search", "dpr/sparse", "dpr/store")
+NARROW_ROOMS = (
+    *("dpr/benchmark", "dpr/data", "dpr/dense", "dpr/reader", "dpr/search", "dpr/sparse", "dpr/store", "dpr/train"),
+    "index_builder",
+)
 
 
 def sources(*rooms: str) -> Iterator[Path]:

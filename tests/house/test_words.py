@@ -21,16 +21,10 @@ GENERIC = frozenset(WORDS.split())
 BUDGETS = {
     "dpr": 26,
     "dpr/cli": 38,
-    "dpr/data": 81,
     "dpr/dense": 1,
     "dpr/evaluation": 23,
     "dpr/integrations": 1,
-    "dpr/models": 44,
-    "dpr/reader": 44,
     "dpr/text": 15,
-    "dpr/train": 167,
-    "dpr/tuning": 29,
-    "dpr/types": 1,
     "index_builder": 132,
     "service": 7,
 }

@@ -70,13 +70,13 @@ def test_rows_need_a_text_alone_and_documents_are_cut(tmp_path: Path) -> None:
         ([], "there is no passage to index"),
         (iter([]), "there is no passage to index"),
         ([{"text": "fine"}, {"title": "no text"}], "the passages, row 2: the field 'text' is missing"),
-        ([{"text": "fine"}, {"text": 3}], "the passages, row 2: 'text' is a whole number where a string is expected"),
+        ([{"text": "fine"}, {"text": 3}], "the passages, row 2: 'text' is a whole number; it must be a string"),
         ([dpr.Passage("a", "fine"), dpr.Passage("b", " ")], "the passages, row 2: the field 'text' is empty"),
         ([{"text": "fine"}, "a text"], "the passages, row 2: is a string where a dpr.Passage or a dict is expected"),
         ([3], "the passages, row 1: is a whole number where a dpr.Passage or a dict is expected"),
         (
             [{"id": "a", "text": "one"}, {"id": "a", "text": "two"}],
-            "the passages, row 2: passage id 'a' was seen before with another title or text",
+            "the passages, row 2: passage id 'a' occurred before with another title or text",
         ),
         ([{"title": "x"}, {"title": "y"}], "2 rows are bad"),
         (["there-is-none.jsonl"], "there-is-none.jsonl: no such file|cannot be read"),
@@ -94,7 +94,7 @@ def test_bad_rows_are_left_out_where_the_rules_say_so(tmp_path: Path, caplog: py
     options = dpr.IndexOptions(analyzer="words", rules=ReadRules(skip_bad_rows=True))
     rows: list[dict[str, object]] = [{"id": "a", "text": "one"}, {"id": "b"}]
     assert dpr.build_index(rows, tmp_path / "index", encoder=None, options=options).passages == 1
-    assert "left out 1 bad row" in caplog.text
+    assert "skipped 1 bad row" in caplog.text
     assert "the passages, row 2: the field 'text' is missing" in caplog.text
 
 

@@ -10,10 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from dpr.benchmark.retrieval import BenchmarkOptions, benchmark
-from dpr.data.files import Place, read_lines
+from dpr.data.files import Location, read_lines
 from dpr.data.identity import content_id
 from dpr.data.intake import Intake
-from dpr.data.passages import KINDS, Kind, Located, read_examples, read_passages
+from dpr.data.passages import KINDS, Kind, LocatedPassages, read_examples, read_passages
 from dpr.data.record import Record
 from dpr.data.rows import ROW_FORMATS
 from dpr.errors import DataError
@@ -40,7 +40,7 @@ Who painted Guernica? | Picasso | Picasso painted Guernica in 1937
 def read_cards(path: Path, intake: Intake) -> Iterator[Record]:
     """Yield cards: lines of a name and a value, the first of them an id."""
     card: dict[str, object] = {}
-    began = Place(path, 1)
+    began = Location(path, 1)
     for place, line in read_lines(path, intake):
         name, _, value = line.strip().partition(": ")
         if name == "id" and card:
@@ -58,8 +58,8 @@ def read_trivia(path: Path, intake: Intake) -> Iterator[Example]:
         yield Example(Question(content_id(question), question, (answer,)), (Passage(content_id(text), text),))
 
 
-def read_trivia_passages(path: Path, intake: Intake) -> Located:
-    return ((Place(path), example.positives[0]) for example in read_trivia(path, intake))
+def read_trivia_passages(path: Path, intake: Intake) -> LocatedPassages:
+    return ((Location(path), example.positives[0]) for example in read_trivia(path, intake))
 
 
 @pytest.fixture(autouse=True)
@@ -123,7 +123,7 @@ def test_what_is_known_is_told_from_the_registries(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for source, known in (
         ("trvia:x", "beir, dpr, qed, boolq, pairs, trivia"),
-        (str(tmp_path / "unknown.xyz"), r"\.parquet, \.cards, or name what"),
+        (str(tmp_path / "unknown.xyz"), r"\.parquet, \.cards, or put a kind"),
         (str(tmp_path / "empty"), r"\.csv, \.parquet or \.cards file"),
     ):
         with pytest.raises(DataError, match=known):

@@ -120,7 +120,7 @@ def test_a_replacement_names_bad_rows_once(root: Path, caplog: pytest.LogCapture
     passages = [MORE[0], Passage("empty", "")]
     with caplog.at_level(logging.WARNING, "dpr"):
         add_passages(root, passages, replaces=True, rules=ReadRules(skip_bad_rows=True))
-    assert caplog.text.count("left out 1 bad row") == 1
+    assert caplog.text.count("skipped 1 bad row") == 1
 
 
 def test_nothing_new_is_no_generation(root: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from dpr.errors import ConfigError
-from dpr.reader.generative.chat import ChatClient, Patience
+from dpr.reader.generative.chat import ChatClient, Timeouts
 from dpr.reader.generative.reader import GenerativeReader
 from dpr.text.registry import analyzer
 from dpr.types import Reader
@@ -35,9 +35,9 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def answering(*scripts: Script, fallback: Reader | None = None) -> Iterator[tuple[TestClient, FakeGenerator]]:
-    """Serve the fake index with a generator whose patience is short."""
+    """Serve the fake index with a generator with short timeouts."""
     with generator(*scripts) as server:
-        chat = ChatClient(server.url, "tiny", KEY, Patience(0.2, 0.2, 0.3))
+        chat = ChatClient(server.url, "tiny", KEY, Timeouts(0.2, 0.2, 0.3))
         with (
             fake_qa(fallback, GenerativeReader("tiny", chat)) as qa,
             serving(lambda: qa) as client,
@@ -75,7 +75,7 @@ def test_a_cited_passage_is_evidence_also_without_a_span() -> None:
     ("reply", "text", "note"),
     [
         ("NO_ANSWER", None, None),
-        ("A king.", "A king.", "the answer cites none of the passages, so nothing supports it"),
+        ("A king.", "A king.", "the answer cites none of the passages, so it has no support"),
     ],
 )
 def test_what_is_not_supported_is_not_answered(reply: str, text: str | None, note: str | None) -> None:
@@ -90,7 +90,7 @@ def test_where_the_generator_fails_the_reader_answers_and_says_so() -> None:
     assert [answer["text"] for answer in result["answers"]] == ["King Sejong"]
     assert (result["is_answered"], result["text"], result["cited"]) == (True, None, [])
     assert result["note"].startswith("the extractive reader answers instead: the generator tiny at http://127")
-    assert result["note"].endswith("set DPR_GENERATOR_KEY to one that it knows (HTTP 401)")
+    assert result["note"].endswith("set DPR_GENERATOR_KEY to a valid key (HTTP 401)")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from dpr.errors import GeneratorError, ModelError
-from dpr.reader.generative.chat import ChatClient, Patience
+from dpr.reader.generative.chat import ChatClient, Timeouts
 from dpr.reader.generative.reader import GenerativeReader
 from dpr.types import Reader
 from tests.fake_generator import Exchange, Script, generator, refuses, replies
@@ -136,7 +136,7 @@ def test_a_deadline_ends_the_stream() -> None:
 @contextmanager
 def writing(*scripts: Script, fallback: Reader | None = None) -> Iterator[TestClient]:
     with generator(*scripts) as server:
-        chat = ChatClient(server.url, "tiny", "", Patience(1, 2, 3))
+        chat = ChatClient(server.url, "tiny", "", Timeouts(1, 2, 3))
         with fake_qa(fallback, GenerativeReader("tiny", chat)) as qa, serving(lambda: qa) as client:
             yield client
 

@@ -1,1 +1,1 @@
-"""The extractive reader: the span of a passage that answers best, or none; and what it is made of."""
+"""The extractive reader: the best span of a passage, or no answer."""

@@ -1,4 +1,4 @@
-"""From padded windows to logits: what a reader's network is run by."""
+"""Run a reader's network: from padded windows to logits, by torch or OpenVINO."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from dpr.reader.extractive.model import ReaderNetwork
 from dpr.types import FloatArray, IntArray
 
 OPENVINO_BATCH_TOKENS = 2048
-"""Padded tokens in a batch: ten passages of 155 tokens are one, and larger ones are no faster (decision 0013)."""
+"""Padded tokens in a batch, enough for ten passages of 155 tokens; larger ones are no faster (decision 0013)."""
 
 
 class WindowLogits(NamedTuple):
-    """What a reader says of W windows: ``starts`` and ``ends`` (W, T), and ``relevance`` (W,), 0 without that head."""
+    """Logits of W windows: ``starts`` and ``ends`` (W, T), and ``relevance`` (W,), 0 without that head."""
 
     starts: FloatArray
     ends: FloatArray
@@ -32,7 +32,7 @@ Inputs = Mapping[str, IntArray]
 
 
 class Compute(NamedTuple):
-    """A network that is ready to run: its function, how many padded tokens to give it at once, its inputs' names."""
+    """A network that is ready to run: its function, the padded tokens of a batch, and the names of its inputs."""
 
     logits: Callable[[Inputs], WindowLogits]
     batch_tokens: int
@@ -40,21 +40,21 @@ class Compute(NamedTuple):
 
 
 def torch_compute(network: ReaderNetwork, precision: torch.dtype) -> Compute:
-    """Run a network by torch, on the device where its weights are."""
+    """Run a network by torch, on the device of its weights."""
     device = network.device
 
     def logits(inputs: Inputs) -> WindowLogits:
         reduced = precision != torch.float32
         with torch.inference_mode(), torch.autocast(device.type, precision, enabled=reduced):
-            found = network(**{name: torch.from_numpy(array).to(device) for name, array in inputs.items()})
-        relevance = torch.zeros(len(found.starts)) if found.relevance is None else found.relevance
-        return WindowLogits(*(part.float().cpu().numpy() for part in (found.starts, found.ends, relevance)))
+            output = network(**{name: torch.from_numpy(array).to(device) for name, array in inputs.items()})
+        relevance = torch.zeros(len(output.starts)) if output.relevance is None else output.relevance
+        return WindowLogits(*(tensor.float().cpu().numpy() for tensor in (output.starts, output.ends, relevance)))
 
     return Compute(logits, BATCH_TOKENS[device.type], network.input_names)
 
 
 def openvino_compute(network: ReaderNetwork, precision: torch.dtype, cache_key: str | None = None) -> Compute:
-    """Run a network by OpenVINO on the CPU; ``cache_key`` says which network it is, see `compile_openvino`.
+    """Run a network by OpenVINO on the CPU; ``cache_key`` identifies the network, see `compile_openvino`.
 
     Raises:
         ConfigError: a precision other than float32 or bfloat16.
@@ -67,8 +67,8 @@ def openvino_compute(network: ReaderNetwork, precision: torch.dtype, cache_key: 
 
     def logits(inputs: Inputs) -> WindowLogits:
         windows, width = inputs["input_ids"].shape
-        starts, ends, *others = model(pad_to_few_shapes(inputs, pad_id, longest))
-        relevance = others[0][:windows] if others else np.zeros(windows, dtype=np.float32)
+        starts, ends, *optional = model(pad_to_few_shapes(inputs, pad_id, longest))
+        relevance = optional[0][:windows] if optional else np.zeros(windows, dtype=np.float32)
         return WindowLogits(starts[:windows, :width], ends[:windows, :width], relevance)
 
     return Compute(logits, OPENVINO_BATCH_TOKENS, network.input_names)

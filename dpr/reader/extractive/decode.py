@@ -1,4 +1,4 @@
-"""From logits to spans of characters, for all windows at once; numpy only."""
+"""Decode logits of many windows into spans of characters; numpy only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SPANS_PER_WINDOW = 20
 
 
 class Decoded:
-    """The best spans of W windows, in the order of the windows, as they become known."""
+    """The best spans of W windows, in the order of the windows."""
 
     def __init__(self, windows: int) -> None:
         shape = (windows, SPANS_PER_WINDOW)
@@ -25,7 +25,7 @@ class Decoded:
         self._nulls: FloatArray = np.zeros(windows, dtype=np.float32)
         self._relevance: FloatArray = np.zeros(windows, dtype=np.float32)
 
-    def put(
+    def add(
         self,
         rows: Sequence[int],
         windows: Sequence[Window],
@@ -34,7 +34,7 @@ class Decoded:
         relevance: FloatArray,
         max_answer_tokens: int,
     ) -> None:
-        """Take in the logits of some windows: ``starts`` and ``ends`` (rows, T), ``relevance`` (rows,)."""
+        """Add the logits of some windows: ``starts`` and ``ends`` (rows, T), ``relevance`` (rows,)."""
         characters = pad_spans(windows)  # (rows, T, 2)
         is_passage = characters[:, :, 1] > characters[:, :, 0]
         best = best_spans(starts, ends, is_passage, max_answer_tokens, SPANS_PER_WINDOW)
@@ -46,9 +46,9 @@ class Decoded:
         self._relevance[rows] = relevance
 
     def passage(self, first: int, end: int) -> PassageSpans:
-        """Return what a passage's windows, ``first`` to ``end``, hold.
+        """Return the spans of the passage with the windows from ``first`` to ``end`` (exclusive).
 
-        Its null score is the least of theirs, its relevance the greatest.
+        Its null score is the lowest of its windows, its relevance the highest.
         """
         starts, ends, scores = merge_windows(self._starts[first:end], self._ends[first:end], self._scores[first:end])
         relevance = float(self._relevance[first:end].max())

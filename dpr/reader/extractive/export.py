@@ -1,4 +1,4 @@
-"""A reader written anew: whole weights for other libraries, or its adapter in half the space."""
+"""Export a reader: whole weights for other libraries, or its adapter in half the space."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _RECORDS = ("training.json", "tuning.json")
 def export_reader(
     name: str, output: Path, form: str = "whole", dtype: str = "fp32", overwrite: bool = False, lora_rank: int = 0
 ) -> dict[str, object]:
-    """Write a reader to another folder and return what was written.
+    """Write a reader to another folder and return a summary.
 
-    ``whole`` merges adapters into their base, so that ``AutoModelForQuestionAnswering`` opens it by itself, but for a
-    relevance head, which only we read. ``as-is`` keeps an adapter an adapter, of a lower ``lora_rank`` if it is not 0.
-    ``dtype`` is that of the weights on disk.
+    ``whole`` merges adapters into their base, so that ``AutoModelForQuestionAnswering`` can open the reader, without
+    its relevance head. ``as-is`` keeps an adapter, with a lower ``lora_rank`` if it is not 0. ``dtype`` is that of the
+    weights on disk.
 
     Raises:
-        ConfigError: the form or the dtype is not known, there is no adapter of a higher rank, the output is the reader
+        ConfigError: the form or the dtype is unknown, there is no adapter of a higher rank, the output is the reader
             itself or its base, or it holds a model and ``overwrite`` is not set.
         ModelError: the reader cannot be loaded.
     """

@@ -1,4 +1,4 @@
-"""The asking sentence of a long question, which a reader of short questions reads better than the whole question."""
+"""The asking sentence of a long question, which a reader trained on short questions reads better than the whole."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _ASKS = re.compile(r"[?？]\W*$")
 
 
 def asking_sentence(question: str) -> str:
-    """Return the last sentence of a question that ends in a question mark; the last one where none does."""
+    """Return the last sentence of a question with a question mark; the last sentence if there is none."""
     sentences = [question[start:end] for start, end in sentence_spans(question)]
     asking = [sentence for sentence in sentences if _ASKS.search(sentence)]
     return (asking or sentences or [question])[-1]
 
 
 def surer(first: PassageSpans, second: PassageSpans) -> PassageSpans:
-    """Return the one of two readings of a passage whose best span is further above its null score."""
+    """Return the reading of a passage whose best span is further above its null score."""
     return max(first, second, key=_lead)
 
 

@@ -24,31 +24,31 @@ from dpr.reader.extractive.probability import RULES, Calibration, Evidence, cali
 from dpr.reader.extractive.windows import SPECIAL_TOKENS, WindowSize
 from dpr.store.records import RecordError, decode
 
-CONFIG_FILE, PARTS_FILE = "reader.json", "reader.safetensors"
+CONFIG_FILE, HEADS_FILE = "reader.json", "reader.safetensors"
 
 _FORMER_CALIBRATION = ("calibration_temperature", "calibration_margin")
 _FORMER_SETTINGS = (("added_rows_scale", 1.0), ("types_alike", False))
-"""With the value that does nothing; others are refused (`dpr.models.former`)."""
+"""Settings with the value that does nothing; other values are refused (`dpr.models.former`)."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class ReaderConfig:
-    """How passages are cut into windows, spans ranked, and answers doubted.
+    """Settings of a reader: windows, the ranking of spans, and when a question is answered.
 
-    Windows have ``max_tokens``, of which neighbours share ``stride``: no less than an answer may have, so that each
-    span is whole in one of them. That holds for questions of up to ``question_tokens``, about as long as a reader's
-    training questions; longer ones get longer windows, see `window`, and are also read by their asking sentence.
+    Windows have ``max_tokens``, and neighbours share ``stride`` tokens: at least as many as an answer may have, so that
+    every span is completely in a window. That holds for questions of up to ``question_tokens``, about the length of
+    training questions. Longer questions get longer windows, see `window`, and are also read by their asking sentence.
 
-    An answer's score is span score - null score + ``retrieval_weight`` · z + ``relevance_weight`` · r, in logits: z is
-    the retrieval score standardized over the question's passages, r the logit of the relevance head. A question is
-    answered while null score - span score of its best answer, the margin, stays at or below ``null_threshold``.
+    The score of an answer is span score - null score + ``retrieval_weight`` · z + ``relevance_weight`` · r, in logits:
+    z is the retrieval score standardized over the question's passages, r the logit of the relevance head. A question is
+    answered if the margin of its best answer, null score - span score, is at most ``null_threshold``.
 
-    ``trim_particles`` takes the particle off the end of a Korean answer, see `dpr.reader.extractive.particles`.
+    ``trim_particles`` removes the particle at the end of a Korean answer, see `dpr.reader.extractive.particles`.
 
     ``calibration`` gives the probability that the best answer is right, by the script of the question, see
-    `dpr.reader.extractive.probability`; a reader without one gives none.
+    `dpr.reader.extractive.probability`; without it there is no probability.
     """
 
     max_tokens: int = 384
@@ -63,29 +63,32 @@ class ReaderConfig:
 
     def __post_init__(self) -> None:
         if self.max_answer_tokens < 1 or self.question_tokens < 1:
-            raise ConfigError("max_answer_tokens and question_tokens must be at least 1")
+            raise ConfigError(
+                f"max_answer_tokens is {self.max_answer_tokens} and question_tokens {self.question_tokens}; "
+                "both must be at least 1"
+            )
         if not 0 <= self.stride < self.max_tokens - self.question_tokens - SPECIAL_TOKENS:
             raise ConfigError(
                 f"stride {self.stride} leaves no new tokens in a window of {self.max_tokens} "
-                f"after a question of {self.question_tokens}; make max_tokens larger or stride smaller"
+                f"after a question of {self.question_tokens}; raise max_tokens or lower stride"
             )
         if self.max_answer_tokens > self.stride + 1:
             raise ConfigError(
-                f"max_answer_tokens {self.max_answer_tokens} is more than the {self.stride} tokens that windows share "
-                "(stride), so that an answer could be cut; make the stride as large"
+                f"max_answer_tokens {self.max_answer_tokens} exceeds the {self.stride} tokens that windows share "
+                "(stride), so an answer could be cut; raise stride"
             )
         if unknown := sorted(set(self.calibration) - set(RULES)):
-            raise ConfigError(f"calibration is for the script {unknown[0]!r}; choose {' or '.join(RULES)}")
+            raise ConfigError(f"calibration has the unknown script {unknown[0]!r}; choose {' or '.join(RULES)}")
 
     def longest_question(self, positions: int) -> int:
-        """Return how many tokens of a question a model of so many positions reads: room for two answers is left."""
+        """Return the longest question in tokens for a number of positions, with room for two answers."""
         return max(self.question_tokens, positions - SPECIAL_TOKENS - 2 * self.max_answer_tokens)
 
     def window(self, question_tokens: int, positions: int) -> WindowSize:
-        """Return the window for a question of so many tokens, by a model of so many positions.
+        """Return the window for a question, by its number of tokens and the model's number of positions.
 
-        A longer question gets a longer window, so that as much of the passage stays in it, until the positions end.
-        Beyond that the passage has less room, and neighbours share half of it, but no less than an answer may need.
+        A longer question gets a longer window with as much of the passage, up to the positions of the model. Beyond
+        that the passage has less room, and neighbours share half of it, but at least as much as an answer may need.
         """
         if question_tokens <= self.question_tokens:
             return WindowSize(self.max_tokens, self.stride, self.question_tokens)
@@ -95,13 +98,13 @@ class ReaderConfig:
         return WindowSize(tokens, min(self.stride, max(self.max_answer_tokens - 1, room // 2)), read)
 
     def probability(self, question: str, evidence: Evidence) -> float | None:
-        """Return the probability that a best answer is right; None where the reader was not calibrated."""
+        """Return the probability that a best answer is right; None for a reader without calibration."""
         calibration = calibration_for(question, self.calibration)
         return None if calibration is None else calibration.probability(evidence)
 
 
 def fit_config(config: ReaderConfig, model: Any) -> ReaderConfig:
-    """Return the configuration with windows that the model's positions can hold, in the same proportions."""
+    """Return the configuration with windows that fit the model's positions, in the same proportions."""
     longest = longest_input(model) or config.max_tokens
     if longest >= config.max_tokens:
         return config
@@ -117,7 +120,7 @@ def fit_config(config: ReaderConfig, model: Any) -> ReaderConfig:
 
 
 class Logits(NamedTuple):
-    """What a reader says of W windows: ``starts`` and ``ends`` (W, T), and ``relevance`` (W,) if it has that head."""
+    """Logits of W windows: ``starts`` and ``ends`` (W, T), and ``relevance`` (W,) if there is that head."""
 
     starts: torch.Tensor
     ends: torch.Tensor
@@ -125,9 +128,9 @@ class Logits(NamedTuple):
 
 
 class ReaderNetwork(nn.Module):
-    """A Hugging Face question-answering model, and perhaps a head of ours.
+    """A Hugging Face question-answering model, optionally with a relevance head.
 
-    ``relevance`` is a head at [CLS] that tells if the window has the answer.
+    ``relevance`` is a head at [CLS] for whether the window contains the answer.
     """
 
     def __init__(self, model: Any, relevance: nn.Linear | None = None) -> None:
@@ -137,19 +140,19 @@ class ReaderNetwork(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         device: torch.device = self.model.device
         return device
 
     @property
     def input_names(self) -> tuple[str, ...]:
-        """What it takes of a batch of windows; types, where the model tells a question from a passage by them."""
+        """The names of the inputs; token types only if the model distinguishes them."""
         types = ("token_type_ids",) if getattr(self.model.config, "type_vocab_size", 0) > 1 else ()
         return ("input_ids", "attention_mask", *types)
 
     def forward(self, **inputs: torch.Tensor) -> Logits:
         """Return the logits of windows (W, T)."""
-        # an adapter's layers are in the model itself; peft's own forward would drop the token types
+        # the layers of an adapter are in the model itself; peft's own forward would drop the token types
         model = self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
         if self.relevance is None:
             output = model(**inputs)
@@ -165,7 +168,7 @@ def make_relevance_head(model: Any) -> nn.Linear:
 
 
 def load_reader_model(directory: Path) -> tuple[ReaderNetwork, Any, ReaderConfig]:
-    """Return the model (fp32, eval mode), its tokenizer and how to use them.
+    """Return the model (fp32, eval mode), its tokenizer and its configuration.
 
     Raises:
         ModelError: the directory holds no question-answering model.
@@ -176,18 +179,18 @@ def load_reader_model(directory: Path) -> tuple[ReaderNetwork, Any, ReaderConfig
     config = read_reader_config(directory)
     model = load_model(AutoModelForQuestionAnswering, directory)
     network = ReaderNetwork(model)
-    load_parts(network, directory)
+    load_heads(network, directory)
     return network.eval(), load_tokenizer(directory, model), config
 
 
 def read_reader_config(directory: Path) -> ReaderConfig:
-    """Return what ``reader.json`` says; the defaults where there is none.
+    """Return the configuration in ``reader.json``, or the defaults without that file.
 
-    The calibration of an older reader, for the probability that a passage has an answer, is left out (decision 0018),
-    and so are former settings of a value that does nothing.
+    The calibration of an older reader, for the probability that a passage has an answer, is dropped (decision 0018),
+    and so are former settings with a value that does nothing.
 
     Raises:
-        ConfigError: it has an unknown or impossible value.
+        ConfigError: the file has an unknown or impossible value.
     """
     path = directory / CONFIG_FILE
     values = read_json(path) if path.is_file() else {}
@@ -196,8 +199,8 @@ def read_reader_config(directory: Path) -> ReaderConfig:
     calibration = values.pop("calibration", {})
     if former[0] is not None and not calibration:
         logger.warning(
-            "%s was calibrated for the probability that a passage has an answer, not that the answer is right, so it "
-            "gives none; run dpr tune-reader with --index and --questions",
+            "%s was calibrated for the probability that a passage has an answer, not that the answer is right, so "
+            "there is no probability; run dpr tune-reader with --index and --questions",
             directory,
         )
     config = load_config(ReaderConfig, overrides=values)
@@ -212,33 +215,37 @@ class _Calibrations:
     by_script: Mapping[str, Calibration]
 
 
-def load_parts(network: ReaderNetwork, directory: Path) -> None:
-    """Give a network the parts beside the model that a reader's directory holds; those it lacks stay.
+def load_heads(network: ReaderNetwork, directory: Path) -> None:
+    """Load the additional heads in a reader's directory into a network; heads without weights there stay as they are.
 
     Raises:
         ModelError: they cannot be read, or belong to another model.
     """
-    path = directory / PARTS_FILE
+    path = directory / HEADS_FILE
     if not path.is_file():
         return
     try:
-        parts = load_file(path)
-        if "relevance.weight" in parts:
+        heads = load_file(path)
+        if "relevance.weight" in heads:
             network.relevance = network.relevance or make_relevance_head(network.model)
-        unknown = network.load_state_dict(parts, strict=False).unexpected_keys
+        unknown = network.load_state_dict(heads, strict=False).unexpected_keys
     except (SafetensorError, RuntimeError) as error:
-        raise ModelError(f"{path} cannot be read as parts of a reader ({error}); save the reader again") from error
+        raise ModelError(f"{path} cannot be read as heads of a reader ({error}); save the reader again") from error
     if unknown:
-        raise ModelError(f"{path} has an unknown part {unknown[0]!r}; it was written by a newer version")
+        raise ModelError(
+            f"{path} has the unknown weights {unknown[0]!r}, which a newer version wrote; use that version"
+        )
 
 
 def save_reader_model(directory: Path, network: ReaderNetwork, tokenizer: Any, config: ReaderConfig) -> None:
-    """Write a reader: weights or adapter, our own parts beside them, tokenizer, ``reader.json``."""
+    """Write a reader: weights or adapter, additional heads, tokenizer, ``reader.json``."""
     if not save_weights(network.model, directory):  # an adapter uses its base's tokenizer
         save_tokenizer(tokenizer, directory)
-    parts = {name: part.contiguous() for name, part in network.state_dict().items() if not name.startswith("model.")}
-    if parts:
-        save_file(parts, directory / PARTS_FILE)
+    heads = {
+        name: tensor.contiguous() for name, tensor in network.state_dict().items() if not name.startswith("model.")
+    }
+    if heads:
+        save_file(heads, directory / HEADS_FILE)
     save_reader_config(directory, config)
 
 

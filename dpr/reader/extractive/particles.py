@@ -1,4 +1,4 @@
-"""Korean answers without the particle that follows them, as gold answers are: 서울 of 서울에서는."""
+"""Trim the particle of a Korean answer, as in gold answers: 서울에서는 becomes 서울."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from dpr.data.sentences import sentence_spans
 from dpr.types import Answer
 
 Particles = Callable[[str], list[tuple[int, int]]]
-"""The runs of particles of a sentence, by offsets."""
+"""Returns the offsets of runs of particles in a sentence."""
 
 _LONGEST_SENTENCE = 1000
 _SYLLABLES = range(ord("가"), ord("힣") + 1)
 
 
 def without_particle(answer: Answer, text: str, particles: Particles | None = None) -> Answer:
-    """Return an answer less the particles or the copula that its last word ends in; another one as it is.
+    """Return an answer without the particles or the copula at the end of its last word.
 
-    Which syllables are a particle is decided in the sentence of the passage that holds the answer, by Kiwi unless
-    ``particles`` says otherwise: 나이가 loses 가, and 음악가 does not.
+    Kiwi, or ``particles``, finds the particles in the sentence of the passage that contains the answer: 나이가 loses
+    가, and 음악가 does not.
     """
     if ord(answer.text[-1]) not in _SYLLABLES:
         return answer
     first, last = _sentence(text, answer.start, answer.end)
     for start, end in (particles or _kiwi)(text[first:last]):
         if first + end == answer.end and first + start > answer.start:
-            kept = text[answer.start : first + start].rstrip()
-            return replace(answer, text=kept, end=answer.start + len(kept))
+            stem = text[answer.start : first + start].rstrip()
+            return replace(answer, text=stem, end=answer.start + len(stem))
     return answer
 
 
 def _sentence(text: str, start: int, end: int) -> tuple[int, int]:
-    """Return the part of a text that an answer is to be understood in: its sentence, cut where that is very long."""
+    """Return the bounds of the sentence with an answer, cut if it is very long."""
     first, last = next(((a, b) for a, b in sentence_spans(text) if a <= start and end <= b), (0, len(text)))
     return max(first, start - _LONGEST_SENTENCE), min(last, end + _LONGEST_SENTENCE)
 

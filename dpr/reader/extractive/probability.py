@@ -1,9 +1,9 @@
 """The probability that a question's best answer is right, from the reader's scores; numpy only.
 
-An answer is right if it equals a gold answer or nearly so: if its F1 is at least ``NEAR`` by the rule of the question's
-script, over characters by KorQuAD's definition where the question has Hangul, else over words by SQuAD's. The
-probability is a logistic function of the `evidence_of` the answer, fitted for each script on questions whose passages
-a retriever found (Platt 1999; the method of Kamath, Jia and Liang 2020, section 4.2, with fewer features).
+An answer is right if its F1 is at least ``NEAR`` by the rule of the question's script: over characters by KorQuAD's
+definition if the question has Hangul, else over words by SQuAD's. The probability is a logistic function of the
+`evidence_of` the answer, fitted for each script on questions with retrieved passages (Platt 1999; the method of
+Kamath, Jia and Liang 2020, section 4.2, with fewer features).
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from dpr.reader.extractive.merge import PassageSpans
 from dpr.text.scripts import has_hangul
 from dpr.types import Answer, BoolArray, Candidates, DoubleArray, Reading
 
-HANGUL, OTHER = "hangul", "other"
-RULES = {HANGUL: "korquad-1.0", OTHER: "squad-1.1"}
-"""The rule by which an answer is right, by the script of its question."""
+HANGUL, OTHER_SCRIPT = "hangul", "other"
+RULES = {HANGUL: "korquad-1.0", OTHER_SCRIPT: "squad-1.1"}
+"""The answer rule for each script of a question."""
 
 NEAR = 0.8
-"""The least F1 of an answer that is nearly right."""
+"""The least F1 of an answer that counts as right."""
 
 FEATURES = ("margin", "share", "lead")
-"""Numbers that rise with the chance that an answer is right, see `evidence_of`."""
+"""Features that grow with the chance that an answer is right, see `evidence_of`."""
 
 LEAST_QUESTIONS = 50
 """A script with fewer questions gets no calibration of its own."""
 
 RIVALS = 5
-"""Among so many best answers, one of another text is looked for."""
+"""The number of best answers in which to look for a rival with another text."""
 
 _SPANS = 20
 _MOST_LEAD = 10.0
@@ -47,11 +47,11 @@ Evidence = Mapping[str, float]
 
 def script_of(question: str) -> str:
     """Return ``hangul`` for a question with a syllable of Hangul, else ``other``."""
-    return HANGUL if has_hangul(question) else OTHER
+    return HANGUL if has_hangul(question) else OTHER_SCRIPT
 
 
 def is_right(question: str, answer: str, golds: Sequence[str]) -> bool:
-    """Tell whether an answer is right or nearly right; without gold answers, none is."""
+    """Tell whether an answer is right; without gold answers, none is."""
     rule = ANSWER_RULES[RULES[script_of(question)]]
     return bool(golds) and max(rule.exact_match(answer, golds), rule.f1(answer, golds)) >= NEAR
 
@@ -67,15 +67,17 @@ def are_right(readings: Sequence[Reading], questions: Sequence[str], golds: Sequ
     )
 
 
-def evidence_of(item: Candidates, found: Sequence[PassageSpans], answers: Sequence[Answer]) -> Evidence:
-    """Return the `FEATURES` of the best of a question's answers, best first, over passages.
+def evidence_of(item: Candidates, passage_spans: Sequence[PassageSpans], answers: Sequence[Answer]) -> Evidence:
+    """Return the `FEATURES` of a question's best answer; ``answers`` are sorted, best first.
 
-    ``margin`` is its span score less its null score. ``share`` is the logarithm of its part of the probability of the
-    20 best spans of its passage: how sure its two ends are. ``lead`` is its score less that of the best of the next
-    `RIVALS` - 1 answers that says something else, at most 10.
+    ``margin`` is span score - null score. ``share`` is the logarithm of the answer's share of the probability of the 20
+    best spans of its passage: how certain its bounds are. ``lead`` is the distance to the score of the best rival: an
+    answer with another text among the first `RIVALS`, at most 10.
     """
     best = answers[0]
-    spans = next(spans for passage, spans in zip(item.passages, found, strict=True) if passage.id == best.passage_id)
+    spans = next(
+        spans for passage, spans in zip(item.passages, passage_spans, strict=True) if passage.id == best.passage_id
+    )
     rival = next((answer.score for answer in answers[1:RIVALS] if answer.text != best.text), -math.inf)
     return {
         "margin": best.span_score - best.null_score,
@@ -93,28 +95,33 @@ class Calibration:
 
     def __post_init__(self) -> None:
         if unknown := set(self.weights) - set(FEATURES):
-            raise ConfigError(f"a calibration has a weight of {min(unknown)!r}; known are {', '.join(FEATURES)}")
+            raise ConfigError(
+                f"a calibration has a weight of the unknown feature {min(unknown)!r}; choose {', '.join(FEATURES)}"
+            )
         if not all(map(math.isfinite, (self.intercept, *self.weights.values()))) or min(self.weights.values()) < 0:
-            raise ConfigError("the numbers of a calibration must be finite, and its weights not below 0; tune it again")
+            raise ConfigError(
+                f"a calibration has the intercept {self.intercept} and the weights {dict(self.weights)}; they must be "
+                "finite, and the weights not below 0; tune the reader again"
+            )
 
     def probability(self, evidence: Evidence) -> float:
-        """Return the probability, above 0 and below 1; it does not fall when any feature rises."""
+        """Return the probability, above 0 and below 1; it never decreases when a feature increases."""
         logit = self.intercept + sum(weight * evidence[name] for name, weight in self.weights.items())
         return 1 / (1 + math.exp(-min(_MOST_LOGIT, max(-_MOST_LOGIT, logit))))
 
 
 def calibration_for(question: str, calibrations: Mapping[str, Calibration]) -> Calibration | None:
-    """Return the calibration for a question's script, else that of the other script; None where there is neither."""
+    """Return the calibration for a question's script, else that of the other script; None without either."""
     return calibrations.get(script_of(question)) or next(iter(calibrations.values()), None)
 
 
 def fit_calibrations(
     questions: Sequence[str], evidence: Sequence[Evidence], right: BoolArray
 ) -> dict[str, Calibration]:
-    """Return the calibration of each script that has enough questions; if none has, one of all questions together.
+    """Return the calibration of each script with enough questions; if there is none, one of all questions.
 
     Args:
-        questions: Q questions that have an answer.
+        questions: Q questions with an answer.
         evidence: the features of each best answer.
         right: whether the best answer is right, (Q,).
 
@@ -134,14 +141,14 @@ def fit_calibrations(
 
 
 def fit_calibration(evidence: Sequence[Evidence], right: BoolArray) -> Calibration:
-    """Return the calibration of greatest likelihood with a ridge; features whose weight would be negative are left out.
+    """Return the calibration of maximal likelihood with a ridge; features with a negative weight are dropped.
 
     Raises:
         DataError: all answers are right, or none is, or no feature is higher for the right ones.
     """
     if right.all() or not right.any():
         kind = "every answer is right" if len(right) and right.all() else "no answer is right"
-        raise DataError(f"{kind}, so that no probability can be fitted; give more questions")
+        raise DataError(f"{kind}, so no probability can be fitted; give more questions")
     names = list(FEATURES)
     while names:
         values = np.array([[of_answer[name] for name in names] for of_answer in evidence])  # (Q, F)
@@ -153,13 +160,13 @@ def fit_calibration(evidence: Sequence[Evidence], right: BoolArray) -> Calibrati
             return Calibration(float(intercept - scaled @ means), counting)
         del names[int(np.argmin(weights))]
     raise DataError(
-        "the reader is surer of wrong answers than of right ones, which no calibration mends; train it on questions of "
-        "both kinds"
+        "the reader is more confident of wrong answers than of right ones, which no calibration can fix; train it on "
+        "questions of both kinds"
     )
 
 
 def _logistic_regression(values: DoubleArray, targets: DoubleArray) -> DoubleArray:
-    """Return weights and intercept, (F + 1,), by Newton's method with halved steps."""
+    """Return weights and intercept, (F + 1,), by Newton's method with step halving."""
     inputs = np.column_stack([values, np.ones(len(values))])
     ridge = np.full(inputs.shape[1], _RIDGE)
     ridge[-1] = 1e-6  # the intercept is free

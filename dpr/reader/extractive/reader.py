@@ -26,9 +26,9 @@ from dpr.types import Candidates, Reading
 
 
 class ExtractiveReader:
-    """Start and end heads over windows of (question, passage); see ``ReaderConfig`` for its rules.
+    """Reads windows of a question with a passage; see `ReaderConfig` for the rules.
 
-    ``positions`` is the most tokens that a window with a long question may have; by default ``max_tokens``.
+    ``positions`` is the largest window for a long question, in tokens; by default ``max_tokens``.
     """
 
     def __init__(
@@ -41,10 +41,10 @@ class ExtractiveReader:
         self._tokenizer = tokenizer
 
     def read(self, batch: Sequence[Candidates], n_best: int = 1) -> list[Reading]:
-        """Return, for each question, at most ``n_best`` answers over all its passages.
+        """Return at most ``n_best`` answers of each question over all its passages.
 
-        The windows of all passages of all questions are computed together. No two answers of a question share
-        characters of a document.
+        The windows of all questions and passages are computed together. No two answers of a question share characters
+        of a document.
         """
         return [self.reading(item, spans, n_best) for item, spans in zip(batch, self.spans(batch), strict=True)]
 
@@ -53,7 +53,7 @@ class ExtractiveReader:
         return replace(verdict(item, spans, self.config, n_best), note=self._note(item.question))
 
     def tokens_read(self, question: str) -> TokensRead:
-        """Return how many of a question's tokens are in its windows."""
+        """Return the number of a question's tokens in its windows, and of all."""
         total = count_tokens(self._tokenizer, question)
         return TokensRead(min(total, self.config.longest_question(self._positions)), total)
 
@@ -62,13 +62,14 @@ class ExtractiveReader:
         return f"{note}, and the sentence that asks" if note and self._asking_sentence(question) else note
 
     def spans(self, batch: Sequence[Candidates]) -> list[list[PassageSpans]]:
-        """Return the best spans of each passage of each question, before passages are compared.
+        """Return the best spans of each passage of each question.
 
-        For a long question each passage is also read with its asking sentence; the surer of the two readings counts.
+        For a long question each passage is also read with the asking sentence; the reading with the larger margin
+        counts.
         """
         pairs = [(item.question, passage.text) for item in batch for passage in item.passages]
-        found = iter(self._read_pairs(pairs))
-        spans = [[next(found) for _ in item.passages] for item in batch]
+        readings = iter(self._read_pairs(pairs))
+        spans = [[next(readings) for _ in item.passages] for item in batch]
         asking = {row: sentence for row, item in enumerate(batch) if (sentence := self._asking_sentence(item.question))}
         pairs = [(sentence, passage.text) for row, sentence in asking.items() for passage in batch[row].passages]
         again = iter(self._read_pairs(pairs))
@@ -77,7 +78,7 @@ class ExtractiveReader:
         return spans
 
     def _asking_sentence(self, question: str) -> str:
-        """Return the asking sentence of a long question; empty for a short question, or one of a single sentence."""
+        """Return the asking sentence of a long question; empty for a short question or a single sentence."""
         if count_tokens(self._tokenizer, question) <= self.config.question_tokens:
             return ""
         sentence = asking_sentence(question)
@@ -92,7 +93,7 @@ class ExtractiveReader:
         return [decoded.passage(first, end) for first, end in zip([0, *ends], ends, strict=False)]
 
     def _windows(self, pairs: Sequence[tuple[str, str]]) -> list[list[Window]]:
-        """Return the windows of each (question, passage); pairs whose windows are of one size are made together."""
+        """Return the windows of each (question, passage); pairs with windows of one size are tokenized together."""
         size_of = {
             question: self.config.window(count_tokens(self._tokenizer, question), self._positions)
             for question in {question for question, _ in pairs}
@@ -104,12 +105,12 @@ class ExtractiveReader:
         return [windows[row] for row in range(len(pairs))]
 
     def _decode(self, windows: Sequence[Window]) -> Decoded:
-        """Compute windows in batches of like length, and keep the best spans of each."""
+        """Compute windows in batches of similar length, and return the best spans of each."""
         decoded = Decoded(len(windows))
         for rows in length_sorted_batches([len(window) for window in windows], self._compute.batch_tokens):
-            chosen = [windows[row] for row in rows]
-            inputs = pad_windows(chosen, self._tokenizer.pad_token_id, self._compute.input_names)
-            decoded.put(rows, chosen, *self._compute.logits(inputs), self.config.max_answer_tokens)
+            batch = [windows[row] for row in rows]
+            inputs = pad_windows(batch, self._tokenizer.pad_token_id, self._compute.input_names)
+            decoded.add(rows, batch, *self._compute.logits(inputs), self.config.max_answer_tokens)
         return decoded
 
 
@@ -118,17 +119,17 @@ def first_passages(item: Candidates, count: int) -> Candidates:
     return replace(item, passages=item.passages[:count], scores=item.scores[:count], windows=item.windows[:count])
 
 
-def verdict(item: Candidates, found: Sequence[PassageSpans], config: ReaderConfig, n_best: int) -> Reading:
-    """Return the reading of a question from what was found in its passages.
+def verdict(item: Candidates, passage_spans: Sequence[PassageSpans], config: ReaderConfig, n_best: int) -> Reading:
+    """Return the reading of a question from the spans of its passages.
 
-    One answer over many passages is "no answer" when the best answer's own margin, in its own passage, is above the
-    threshold: how little the other passages answer does not matter.
+    A question has no answer if the margin of the best answer in its own passage is above the threshold, whatever the
+    other passages say.
     """
     weights = Weights(config.retrieval_weight, config.relevance_weight)
-    ranked = rank_answers(item, found, weights, max(n_best, RIVALS))
+    ranked = rank_answers(item, passage_spans, weights, max(n_best, RIVALS))
     if not ranked:
         return Reading()
-    evidence, answers = evidence_of(item, found, ranked), ranked[:n_best]
+    evidence, answers = evidence_of(item, passage_spans, ranked), ranked[:n_best]
     if config.trim_particles:
         texts = {passage.id: passage.text for passage in item.passages}
         answers = [without_particle(answer, texts[answer.passage_id]) for answer in answers]
@@ -152,13 +153,13 @@ def load_reader(
 
     Raises:
         ModelError: it cannot be found, loaded or converted for the backend.
-        ConfigError: the precision, the backend, or a value in ``reader.json``, is not known.
+        ConfigError: the precision, the backend, or a value in ``reader.json`` is unknown.
     """
     directory, device = resolve(name), choose_device()
-    arithmetic, chosen = choose_precision(precision, device), choose_backend(backend, device)
+    arithmetic, runtime = choose_precision(precision, device), choose_backend(backend, device)
     network, tokenizer, config = load_reader_model(directory)
     config = fit_config(config, network.model)
-    if chosen == "openvino":
+    if runtime == "openvino":
         compute = openvino_compute(network, arithmetic, content_hash(directory))
     else:
         compute = torch_compute(network.to(device), arithmetic)

@@ -1,4 +1,4 @@
-"""From start and end logits to answer spans: numpy only.
+"""Find answer spans by start and end logits; numpy only.
 
 A span's score is the sum of its start and end logits; the null score is that sum at the first token, [CLS]
 (Devlin et al. 2019, section 4.3).
@@ -17,7 +17,7 @@ from dpr.types import BoolArray, FloatArray, IntArray
 class Spans:
     """The n best spans of W windows: ``scores``, ``starts`` and ``ends`` (tokens, inclusive), each (W, n).
 
-    A place that no span fills has the score -inf, and some tokens.
+    If a window has fewer than n spans, the others have the score -inf and arbitrary tokens.
     """
 
     scores: FloatArray
@@ -37,7 +37,7 @@ def best_spans(
     max_answer_tokens: int,
     n_best: int,
 ) -> Spans:
-    """Return the exact n best spans of each window over all starts and all lengths up to ``max_answer_tokens``.
+    """Return the exact n best spans of each window among all starts and all lengths up to ``max_answer_tokens``.
 
     Logits and the mask of passage tokens are (W, T).
     """
@@ -61,7 +61,7 @@ def best_spans(
 
 
 def standardize(scores: FloatArray) -> FloatArray:
-    """Return z-scores, all zero where the scores do not differ: (P,) -> (P,)."""
+    """Return z-scores, all zero if the scores are equal: (P,) -> (P,)."""
     spread = float(scores.std()) if len(scores) else 0.0
     if not np.isfinite(spread) or spread < 1e-9:
         return np.zeros_like(scores)

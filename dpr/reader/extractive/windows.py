@@ -1,4 +1,4 @@
-"""A question and a passage of any length as windows of tokens, each token with its characters in the passage."""
+"""Cut a question and a passage of any length into windows of tokens with their offsets in the passage."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from dpr.text.normalize import FoldedText
 from dpr.types import IntArray
 
 SPECIAL_TOKENS = 4
-"""At most this many special tokens join a question and a passage (RoBERTa's ``<s> q </s></s> p </s>``)."""
+"""The largest number of special tokens around a question and a passage (RoBERTa: ``<s> q </s></s> p </s>``)."""
 
 
 class WindowSize(NamedTuple):
-    """How many tokens a window has, how many two neighbours share, and how many of the question are in each."""
+    """The tokens of a window, those that neighbours share, and those of the question."""
 
     max_tokens: int
     stride: int
@@ -26,10 +26,10 @@ class WindowSize(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Window:
-    """``[CLS] question [SEP] part of the passage [SEP]``.
+    """``[CLS] question [SEP] a piece of the passage [SEP]``.
 
-    ``ids`` and ``type_ids`` are (T,). ``spans`` (T, 2) holds each token's start and end characters in the passage, -1
-    for tokens that are not of it.
+    ``ids`` and ``type_ids`` are (T,). ``spans`` (T, 2) are the start and end characters of each token in the passage,
+    -1 for other tokens.
     """
 
     ids: IntArray
@@ -47,9 +47,9 @@ def make_windows(
     stride: int,
     question_tokens: int,
 ) -> list[list[Window]]:
-    """Return the windows of each (question, passage): neighbours share ``stride`` tokens of the passage.
+    """Return the windows of each (question, passage); neighbours share ``stride`` tokens of the passage.
 
-    Questions and passages are tokenized in their plain form (`FoldedText`); spans are those of the stored passage.
+    Questions and passages are tokenized in their plain form (`FoldedText`); spans refer to the stored passage.
     """
     clipped = {question: clip(tokenizer, question, question_tokens) for question in {pair[0] for pair in pairs}}
     passages = [FoldedText.of(text) for _, text in pairs]
@@ -74,7 +74,7 @@ def make_windows(
 
 
 def pad_windows(windows: Sequence[Window], pad_id: int, names: Collection[str]) -> dict[str, IntArray]:
-    """Return those of a network's inputs that ``names`` asks for, each (W, longest)."""
+    """Return the inputs of a network with these names, each (W, longest)."""
     inputs = {
         "input_ids": ([window.ids for window in windows], pad_id),
         "attention_mask": ([np.ones(len(window), dtype=np.int64) for window in windows], 0),
@@ -84,13 +84,13 @@ def pad_windows(windows: Sequence[Window], pad_id: int, names: Collection[str]) 
 
 
 def pad_spans(windows: Sequence[Window]) -> IntArray:
-    """Return the characters of windows' tokens, (W, longest, 2), -1 where there are none."""
+    """Return the characters of the tokens of windows, (W, longest, 2), padded with -1."""
     return _padded([window.spans for window in windows], -1)
 
 
 def _padded(rows: Sequence[IntArray], filler: int) -> IntArray:
     width = max(len(row) for row in rows)
     padded = np.full((len(rows), width, *rows[0].shape[1:]), filler, dtype=np.int64)
-    for place, row in enumerate(rows):
-        padded[place, : len(row)] = row
+    for number, row in enumerate(rows):
+        padded[number, : len(row)] = row
     return padded

@@ -1,7 +1,7 @@
-"""A chat model behind HTTP: one question out, its reply streamed back, every failure one sentence in bounded time.
+"""A client of a chat model over HTTP: it streams replies and reports every failure in bounded time in one sentence.
 
-It speaks the chat completions protocol (``POST {url}/chat/completions`` with ``stream``), as hosted models and servers
-such as vLLM, llama.cpp and Ollama do. The key travels in one header and nowhere else.
+It uses the chat completions protocol (``POST {url}/chat/completions`` with ``stream``) of hosted models and of servers
+such as vLLM, llama.cpp and Ollama. The key is sent in one header and appears nowhere else.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from functools import cache
 import httpx
 
 from dpr.errors import ConfigError, GeneratorError, GeneratorTimeoutError
-from dpr.reader.generative.deadline import Alarm
+from dpr.reader.generative.deadline import Deadline
 from dpr.reader.generative.outgoing import OUTGOING_HEADERS
 from dpr.reader.generative.prompt import Message
 from dpr.reader.generative.sse import BrokenStreamError, Delta, read_events
@@ -36,114 +36,114 @@ REMAINDER_S = 0.1
 SHOWN_BODY_CHARACTERS = 200
 
 OPTIONS: Mapping[str, object] = {"temperature": 0, "max_tokens": 512}
-"""What is asked of the model beside the messages: its likeliest words, and not too many."""
+"""Options of a request: the likeliest words, and a limit of their number."""
 
 REFUSALS: Mapping[int, str] = {
-    400: "does not take the request; check that its model is a chat model with room for the prompt",
-    401: "refuses the key; set DPR_GENERATOR_KEY to one that it knows",
-    403: "refuses the key; set DPR_GENERATOR_KEY to one that may use the model",
-    404: "has no such path or model; correct its address (it ends in /v1, as a rule) or the model's name",
-    429: "is asked too often; ask later, or for a higher limit",
+    400: "rejects the request; check that its model is a chat model with room for the prompt",
+    401: "refuses the key; set DPR_GENERATOR_KEY to a valid key",
+    403: "refuses the key; set DPR_GENERATOR_KEY to a key that may use the model",
+    404: "has no such path or model; correct its address (it usually ends in /v1) or the model's name",
+    429: "gets too many requests; ask again later, or raise its limit",
 }
-"""Status to what it means and what to do; other statuses are failures of the server."""
+"""The meaning of each status, with the remedy; other statuses are failures of the server."""
 
 RETRIED = frozenset({429, 503})
 _SECRET = frozenset({401, 403})
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a generator is waited for, in seconds: to connect, to begin its text, to end it, all from the start."""
+class Timeouts:
+    """Timeouts of a request, in seconds from its start: for the connection, the first text, and the end."""
 
     connect_s: float = 5.0
     first_text_s: float = 20.0
     total_s: float = 30.0
 
     @classmethod
-    def of(cls, total_s: float) -> Patience:
-        """Return the patience of a total: two thirds of it for the first text, and at most 5 s to connect."""
+    def from_total(cls, total_s: float) -> Timeouts:
+        """Return the timeouts for a total: two thirds of it for the first text, and at most 5 s to connect."""
         return cls(min(5.0, total_s), total_s * 2 / 3, total_s)
 
 
 class ChatClient:
-    """One model of one server; may be used by several threads at a time.
+    """A client of one model of one server; several threads may use it at once.
 
     Args:
-        url: the address that ``/chat/completions`` belongs to, such as ``http://127.0.0.1:8080/v1``.
-        model: the model's name at that address.
-        key: sent as a bearer token; empty for a server that asks for none.
-        patience: how long a reply is waited for, retries included.
+        url: the address before ``/chat/completions``, such as ``http://127.0.0.1:8080/v1``.
+        model: the model's name on the server.
+        key: sent as a bearer token; empty for a server without keys.
+        timeouts: the timeouts of a request with its retries.
 
     Raises:
         ConfigError: the address is no HTTP address, or the key cannot be sent in a header.
     """
 
-    def __init__(self, url: str, model: str, key: str = "", patience: Patience | None = None) -> None:
+    def __init__(self, url: str, model: str, key: str = "", timeouts: Timeouts | None = None) -> None:
         self.model = model
-        self.patience = patience or Patience()
+        self.timeouts = timeouts or Timeouts()
         self._endpoint = _endpoint(url)
-        self.address = _shown(self._endpoint)
+        self.address = _without_secrets(self._endpoint)
         self._key = key.strip()
         self._client = httpx.Client(headers=_headers(self._key), verify=_certificates())
 
     def __call__(self, messages: Sequence[Message]) -> Iterator[Delta]:
         """Yield the pieces of the model's reply as they arrive.
 
-        A request that is refused for now (429, 503) is sent again, at most twice, when the server says or after a short
-        wait, if that leaves time for the reply.
+        A request with the status 429 or 503 is sent again at most twice, at the time that the server states or after a
+        short wait, if that leaves time for the reply.
 
         Raises:
-            GeneratorTimeoutError: no connection, no text or no end in time.
-            GeneratorError: the server cannot be reached, refuses, fails, or sends what is no whole reply.
+            GeneratorTimeoutError: the connection, the first text or the end is late.
+            GeneratorError: the server cannot be reached, refuses, fails, or sends an incomplete reply.
         """
         began = time.monotonic()
         try:
-            yield from self._reply(messages, began + self.patience.first_text_s, began + self.patience.total_s)
+            yield from self._reply(messages, began + self.timeouts.first_text_s, began + self.timeouts.total_s)
         except httpx.ConnectTimeout:
-            raise self._late("connect", min(self.patience.connect_s, self.patience.first_text_s)) from None
+            raise self._late("connect", min(self.timeouts.connect_s, self.timeouts.first_text_s)) from None
         except httpx.ConnectError as error:
             raise self._failed(f"cannot be reached ({error}); start it, or correct its address") from None
         except httpx.TimeoutException:
-            raise self._late("begin its reply", self.patience.first_text_s) from None
+            raise self._late("begin its reply", self.timeouts.first_text_s) from None
         except httpx.RequestError as error:
             raise self._failed(f"dropped the connection ({type(error).__name__}); ask again") from None
         except BrokenStreamError as error:
             raise self._failed(str(error)) from None
 
     def close(self) -> None:
-        """Close the connections that are kept open for the next question."""
+        """Close all connections."""
         self._client.close()
 
     def _reply(self, messages: Sequence[Message], first: float, last: float) -> Iterator[Delta]:
-        """Yield the pieces of a reply whose first text comes before ``first``, and its end before ``last``."""
+        """Yield the pieces of a reply with the deadlines ``first`` for its first text and ``last`` for its end."""
         body = {**OPTIONS, "model": self.model, "messages": list(messages), "stream": True}
         response = self._send(body, first)
         chunks, is_begun = response.iter_bytes(), False
-        with closing(response), Alarm(response) as alarm:
+        with closing(response), Deadline(response) as deadline:
             try:
-                alarm.set(first - time.monotonic())
+                deadline.set(first - time.monotonic())
                 for delta in read_events(chunks):
                     if delta.text and not is_begun:
                         is_begun = True
-                        alarm.set(last - time.monotonic())
+                        deadline.set(last - time.monotonic())
                     yield delta
             except (httpx.RequestError, BrokenStreamError) as error:
-                if alarm.has_rung and is_begun:
-                    raise self._late("end its reply", self.patience.total_s) from None
+                if deadline.has_passed and is_begun:
+                    raise self._late("end its reply", self.timeouts.total_s) from None
                 if is_begun and isinstance(error, httpx.TimeoutException):
-                    raise self._late("go on with its reply", self.patience.first_text_s) from None
-                if alarm.has_rung:
-                    raise self._late("begin its reply", self.patience.first_text_s) from None
+                    raise self._late("continue its reply", self.timeouts.first_text_s) from None
+                if deadline.has_passed:
+                    raise self._late("begin its reply", self.timeouts.first_text_s) from None
                 raise
-            alarm.set(REMAINDER_S)
-            with suppress(httpx.RequestError):  # a response that is read to its end leaves its connection to the next
+            deadline.set(REMAINDER_S)
+            with suppress(httpx.RequestError):  # after a complete response its connection can be used again
                 deque(chunks, maxlen=0)
 
     def _send(self, body: Mapping[str, object], deadline: float) -> httpx.Response:
-        """Return a response that streams a reply, its head read and its body not."""
+        """Return a response that streams a reply; its head is read and its body is not."""
         attempt = 0
         while True:
-            response = self._sent(body, deadline)
+            response = self._post(body, deadline)
             if _is_stream(response):
                 return response
             with closing(response):
@@ -155,29 +155,29 @@ class ChatClient:
             logger.info("the generator %s is busy (HTTP %d): waiting %.1f s", self, response.status_code, wait_s)
             time.sleep(wait_s)
 
-    def _sent(self, body: Mapping[str, object], deadline: float) -> httpx.Response:
+    def _post(self, body: Mapping[str, object], deadline: float) -> httpx.Response:
         left_s = max(deadline - time.monotonic(), 0.001)
-        timeout = httpx.Timeout(left_s, connect=min(self.patience.connect_s, left_s))
+        timeout = httpx.Timeout(left_s, connect=min(self.timeouts.connect_s, left_s))
         headers = dict(OUTGOING_HEADERS.get())
         request = self._client.build_request("POST", self._endpoint, json=body, timeout=timeout, headers=headers)
         return self._client.send(request, stream=True)
 
     def _refused(self, response: httpx.Response) -> GeneratorError:
         status = response.status_code
-        if status not in _SECRET:  # what refuses a key may repeat it
+        if status not in _SECRET:  # a server that refuses a key may repeat it
             logger.warning("the generator %s sent HTTP %d", self, status)
             if logger.isEnabledFor(logging.DEBUG):  # it may repeat the question
                 logger.debug("the generator %s sent: %s", self, self._excerpt(response))
         if response.is_success:
             kind = response.headers.get("content-type", "nothing")
-            return self._failed(f"sent {kind} where a stream of events was asked for; correct its address")
-        return self._failed(f"{REFUSALS.get(status, 'failed; ask again, or look into its log')} (HTTP {status})")
+            return self._failed(f"sent {kind} instead of a stream of events; correct its address")
+        return self._failed(f"{REFUSALS.get(status, 'failed; ask again, or check its log')} (HTTP {status})")
 
     def _excerpt(self, response: httpx.Response) -> str:
         with suppress(httpx.RequestError):
             body = next(response.iter_bytes(), b"").decode("utf-8", "replace")
             return repr((body.replace(self._key, "…") if self._key else body)[:SHOWN_BODY_CHARACTERS])
-        return "nothing that could be read"
+        return "an unreadable body"
 
     def _failed(self, cause: str) -> GeneratorError:
         return GeneratorError(f"the generator {self} {cause}")
@@ -192,7 +192,7 @@ class ChatClient:
 
 @cache
 def _certificates() -> ssl.SSLContext:
-    """Return the certificates to trust, which take longer to load than all else here."""
+    """Return the certificates to trust, which take long to load."""
     return httpx.create_ssl_context()
 
 
@@ -203,30 +203,30 @@ def _endpoint(url: str) -> httpx.URL:
         raise ConfigError(f"the generator's address is no URL ({error}); give one such as {EXAMPLE_URL}") from None
     if parsed.scheme not in {"http", "https"} or not parsed.host:
         raise ConfigError(
-            f"the generator's address {_shown(parsed)} is no HTTP address; give one such as {EXAMPLE_URL}"
+            f"the generator's address {_without_secrets(parsed)} is no HTTP address; give one such as {EXAMPLE_URL}"
         )
     return parsed.copy_with(path=parsed.path.rstrip("/").removesuffix(PATH) + PATH)
 
 
-def _shown(url: httpx.URL) -> str:
-    """Return an address without what may be secret in it."""
+def _without_secrets(url: httpx.URL) -> str:
+    """Return an address without user, query and fragment, which may be secret."""
     return str(url.copy_with(userinfo=b"", query=None, fragment=None)).removesuffix(PATH)
 
 
 def _headers(key: str) -> dict[str, str]:
     if not (key.isascii() and key.isprintable()) or " " in key:
-        raise ConfigError("the generator's key has blanks or other characters that no key has; copy it again")
+        raise ConfigError("the generator's key has spaces or other characters that no key has; copy it again")
     return {"Authorization": f"Bearer {key}"} if key else {}
 
 
 def _is_stream(response: httpx.Response) -> bool:
-    """Tell whether a response may be a stream of events; one that is a page or an object is not."""
+    """Tell whether a response may be a stream of events: not a page and not a JSON object."""
     kind = response.headers.get("content-type", "")
-    return response.is_success and not any(other in kind for other in ("json", "html"))
+    return response.is_success and not any(wrong_type in kind for wrong_type in ("json", "html"))
 
 
 def _wait_s(retry_after: str, attempt: int) -> float:
-    """Return the seconds that a ``Retry-After`` header asks for (RFC 9110, 10.2.3); without one, a short wait."""
+    """Return the seconds of a ``Retry-After`` header (RFC 9110, 10.2.3), or a short wait without one."""
     with suppress(ValueError):
         return max(0.0, float(retry_after))
     with suppress(ValueError):

@@ -1,4 +1,4 @@
-"""What a generated reply says: which passages it cites, and which of its words stand in them letter by letter."""
+"""Read a generated reply: the passages that it cites, and the words that it quotes from them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dpr.text.scripts import HANGUL
 from dpr.types import Answer, Passage, Reading
 
 NOTHING_WRITTEN = "the generator wrote nothing"
-NOTHING_CITED = "the answer cites none of the passages, so nothing supports it"
+NOTHING_CITED = "the answer cites none of the passages, so it has no support"
 
 _CITATION = re.compile(r"\s*[\[【]\s*(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\s*[\]】]")
 _QUOTED = re.compile('"([^"\n]+)"|“([^”\n]+)”|「([^」\n]+)」|『([^』\n]+)』|‘([^’\n]+)’|\\*\\*([^*\n]+)\\*\\*')
@@ -21,11 +21,11 @@ _STOPS = ".,;:!?。"
 
 
 def read_reply(reply: str, passages: Sequence[Passage], n_best: int = 1) -> Reading:
-    """Return what a reply to a prompt with these passages says, the number n standing for ``passages[n - 1]``.
+    """Return the reading of a reply to a prompt with these passages; the number n means ``passages[n - 1]``.
 
-    Numbers of no passage are taken out of the text. The question is answered if the text cites a passage and has no
-    no-answer marker. Answers are the reply as a whole and its quoted parts, where they stand in a cited passage; a
-    generator gives no scores, so theirs are 0.
+    Citations of passages that do not exist are removed from the text. The question is answered if the text cites a
+    passage and has no no-answer marker. Answers are the whole reply and its quotations, if they occur in a cited
+    passage; their scores are 0, because a generator has none.
     """
     numbers = _Numbers(passages)
     text = _CITATION.sub(numbers.keep, _THOUGHT.sub("", reply)).strip()
@@ -40,7 +40,7 @@ def read_reply(reply: str, passages: Sequence[Passage], n_best: int = 1) -> Read
 
 
 class _Numbers:
-    """The numbers that a text cites: of passages, by id in the order of their first citation, and of none."""
+    """The numbers that a text cites: existing passages in the order of their first citation, and unknown numbers."""
 
     def __init__(self, passages: Sequence[Passage]) -> None:
         self._passages = passages
@@ -48,12 +48,12 @@ class _Numbers:
         self.unknown: dict[int, None] = {}
 
     def keep(self, citation: re.Match[str]) -> str:
-        """Return a citation without its numbers of no passage."""
+        """Return a citation without its unknown numbers."""
         blank = " " if citation[0][0].isspace() else ""
-        kept = [self._known(int(number)) for number in re.findall(r"\d+", citation[1])]
-        return blank + "".join(kept) if any(kept) else ""
+        citations = [self._cite(int(number)) for number in re.findall(r"\d+", citation[1])]
+        return blank + "".join(citations) if any(citations) else ""
 
-    def _known(self, number: int) -> str:
+    def _cite(self, number: int) -> str:
         if not 1 <= number <= len(self._passages):
             self.unknown[number] = None
             return ""
@@ -62,37 +62,37 @@ class _Numbers:
         return f"[{number}]"
 
     def note(self) -> str:
-        """Return what is wrong with the citations, empty where nothing is."""
+        """Return a sentence on wrong citations; empty if all are right."""
         if not self.cited:
             return NOTHING_CITED
         unknown = ", ".join(f"[{number}]" for number in self.unknown)
-        return f"the generator also cited {unknown}, which no passage has" if unknown else ""
+        return f"the generator also cited {unknown}, which is no passage" if unknown else ""
 
 
 def _spans(text: str, passages: Sequence[Passage]) -> Iterator[Answer]:
-    """Yield where the phrases of a text stand in its cited passages, each once, no two over the same characters."""
-    taken: list[tuple[Passage, Answer]] = []
+    """Yield the phrases of a text that occur in its cited passages, each once and without overlaps."""
+    spans: list[tuple[Passage, Answer]] = []
     for phrase in _phrases(text):
         for passage in passages:
             start = _find(phrase, passage.text)
             if start >= 0:
                 answer = Answer(phrase, passage.id, start, start + len(phrase), 0.0, 0.0, 0.0)
-                if not any(share_characters(passage, answer.start, answer.end, *other) for other in taken):
-                    taken.append((passage, answer))
+                if not any(share_characters(passage, answer.start, answer.end, *earlier) for earlier in spans):
+                    spans.append((passage, answer))
                     yield answer
                 break
 
 
 def _phrases(text: str) -> Iterator[str]:
-    """Yield the whole text and each quoted part of it, as it is and without the full stop at its end."""
-    for part in (text, *(next(filter(None, match.groups())) for match in _QUOTED.finditer(text))):
-        phrase = part.strip(_EDGES)
+    """Yield the whole text and each quotation in it, with and without the punctuation at the end."""
+    for quoted in (text, *(next(filter(None, match.groups())) for match in _QUOTED.finditer(text))):
+        phrase = quoted.strip(_EDGES)
         shorter = phrase.rstrip(_STOPS).strip(_EDGES)
-        yield from dict.fromkeys(found for found in (phrase, shorter) if found)
+        yield from dict.fromkeys(candidate for candidate in (phrase, shorter) if candidate)
 
 
 def _find(phrase: str, text: str) -> int:
-    """Return where a phrase stands in a text without cutting a word in two, -1 where it does not."""
+    """Return the offset of a phrase in a text at word boundaries, -1 if it does not occur."""
     start = text.find(phrase)
     while start >= 0:
         before, after = text[start - 1 : start], text[start + len(phrase) : start + len(phrase) + 1]
@@ -102,8 +102,11 @@ def _find(phrase: str, text: str) -> int:
     return -1
 
 
-def _is_one_word(left: str, right: str) -> bool:
-    """Tell whether two neighbouring characters belong to one word; Hangul attaches particles, so it never does."""
+def _is_one_word(first: str, second: str) -> bool:
+    """Tell whether two neighbouring characters belong to one word; Hangul never does, because it attaches particles."""
     return (
-        left.isalnum() and right.isalnum() and not re.match(f"[{HANGUL}]", left) and not re.match(f"[{HANGUL}]", right)
+        first.isalnum()
+        and second.isalnum()
+        and not re.match(f"[{HANGUL}]", first)
+        and not re.match(f"[{HANGUL}]", second)
     )

@@ -1,6 +1,6 @@
-"""A deadline for an HTTP response that holds however its bytes trickle in.
+"""A deadline for a whole HTTP response.
 
-A client's own timeout bounds each read of a connection; a server that sends a byte now and then never meets it.
+The timeout of a client limits each read of a connection; a server that sends a byte now and then never exceeds it.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from typing import Self
 import httpx
 
 
-class Alarm:
-    """Cuts the connection of a response when its time is over, also while a thread waits for its bytes.
+class Deadline:
+    """Shuts down the connection of a response at a deadline, even while a thread waits for its bytes.
 
-    What then reads the response gets an error of the connection, or its end; ``has_rung`` tells why.
+    Reading the response then ends with a connection error or at its end; ``has_passed`` tells why.
     """
 
     def __init__(self, response: httpx.Response) -> None:
         self._stream = response.extensions["network_stream"]
         self._timer: Timer | None = None
         self._lock = Lock()
-        self._is_off = False
-        self.has_rung = False
+        self._is_over = False
+        self.has_passed = False
 
     def __enter__(self) -> Self:
         return self
@@ -33,14 +33,14 @@ class Alarm:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        with self._lock:  # a connection that is kept for the next response is none of this alarm's
-            self._is_off = True
+        with self._lock:  # the connection may serve the next response
+            self._is_over = True
         self._cancel()
 
     def set(self, seconds: float) -> None:
-        """Ring after some seconds from now, and not at the moment that was set before."""
+        """Set the deadline to some seconds from now, in place of an earlier one."""
         self._cancel()
-        self._timer = Timer(max(seconds, 0.0), self._ring)
+        self._timer = Timer(max(seconds, 0.0), self._shut_down)
         self._timer.daemon = True
         self._timer.start()
 
@@ -48,11 +48,11 @@ class Alarm:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _ring(self) -> None:
+    def _shut_down(self) -> None:
         with self._lock:
-            if self._is_off:
+            if self._is_over:
                 return
-            self.has_rung = True
+            self.has_passed = True
             with suppress(OSError):  # it is closed already
-                # Not a TLS socket's own method, which would take the encryption off what is still read.
+                # not the method of a TLS socket, which would end the encryption of bytes that are still read
                 socket.socket.shutdown(self._stream.get_extra_info("socket"), socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""What a generative reader is asked: its rules, the numbered passages as data, and the question."""
+"""The prompt of a generative reader: rules, numbered passages as data, and the question."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from dpr.text.scripts import has_hangul
 from dpr.types import Candidates, Passage
 
 NO_ANSWER = "NO_ANSWER"
-"""What a generator writes where the passages hold no answer."""
+"""What a generator writes if the passages have no answer."""
 
 MIN_PASSAGE_CHARACTERS = 200
-"""A passage that does not fit is cut to no less than this; where it would be less, it is left out."""
+"""The least length of a cut passage; with less room it is dropped."""
 
 MAX_TITLE_CHARACTERS = 200
 
@@ -40,32 +40,31 @@ class Message(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """The messages of a chat, and the passages that they show: the number n is ``passages[n - 1]``."""
+    """The messages of a chat, and the passages in them: the number n is ``passages[n - 1]``."""
 
     messages: tuple[Message, ...]
     passages: tuple[Passage, ...]
 
 
 def make_prompt(candidates: Candidates, max_characters: int) -> Prompt:
-    """Write the rules, as many passages as fit, best first, and the whole question, in at most ``max_characters``.
+    """Return a prompt with rules, as many passages as fit, best first, and the question, up to ``max_characters``.
 
-    The first passage that does not fit is cut, to what begins with its window or with its beginning, and those after it
-    are left out.
+    The first passage that does not fit is cut, from its window on or from its beginning, and later ones are dropped.
 
     Raises:
         RequestError: the question leaves no room for a passage.
     """
     language = "Korean" if has_hangul(candidates.question) else "the language of the question"
     rules = RULES.format(language=language, no_answer=NO_ANSWER)
-    asked = f"Question: {candidates.question}"
-    blocks = _blocks(candidates, max_characters - len(rules) - len(asked))
+    question_line = f"Question: {candidates.question}"
+    blocks = _blocks(candidates, max_characters - len(rules) - len(question_line))
     if not blocks:
         raise RequestError(
             f"a question of {len(candidates.question):,} characters leaves no room for a passage in a prompt of "
             f"{max_characters:,}; shorten it, or allow a longer prompt",
             field="question",
         )
-    messages = (Message(role="system", content=rules), Message(role="user", content="".join([*blocks, asked])))
+    messages = (Message(role="system", content=rules), Message(role="user", content="".join([*blocks, question_line])))
     return Prompt(messages, candidates.passages[: len(blocks)])
 
 
@@ -75,10 +74,10 @@ def _blocks(candidates: Candidates, room: int) -> list[str]:
     for number, (passage, window) in enumerate(zip(candidates.passages, windows, strict=True), start=1):
         block = _block(number, passage, passage.text)
         if len(block) > room:
-            kept = len(passage.text) - (len(block) - room)
-            start = min(window.start, len(passage.text) - kept) if window else 0
-            if kept >= MIN_PASSAGE_CHARACTERS:
-                blocks.append(_block(number, passage, passage.text[start : start + kept]))
+            length = len(passage.text) - (len(block) - room)
+            start = min(window.start, len(passage.text) - length) if window else 0
+            if length >= MIN_PASSAGE_CHARACTERS:
+                blocks.append(_block(number, passage, passage.text[start : start + length]))
             break
         blocks.append(block)
         room -= len(block)
@@ -91,5 +90,5 @@ def _block(number: int, passage: Passage, text: str) -> str:
 
 
 def _as_data(text: str) -> str:
-    """Replace the bracket of what would end a passage, or begin another; the length stays."""
+    """Replace the bracket of a text that would end a passage or begin another; the length stays the same."""
     return _DELIMITER.sub("‹", text)

@@ -1,7 +1,7 @@
 """The generative reader: a chat model writes the answer from the passages and cites them, or says there is none.
 
-What it says of passages is checked, not believed: a citation counts if it is a passage's number, and an answer span is
-given only where the words stand in a cited passage. Where the model fails, another reader answers, and says so.
+Its statements are checked: a citation must be the number of a passage, and an answer span must occur in a cited
+passage. If the model fails, another reader answers and a note says so.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ CUT_OFF = "the generator's text was cut off at its limit of tokens"
 
 
 class Chat(Protocol):
-    """A chat model; several threads may ask it at a time."""
+    """A chat model; several threads may use it at once."""
 
     def __call__(self, messages: Sequence[Message]) -> Iterator[Delta]:
-        """Yield the pieces of the reply to some messages; raise GeneratorError where that fails."""
+        """Yield the pieces of the reply to some messages; raise GeneratorError on a failure."""
 
     def close(self) -> None:
-        """Let go of the connections to it."""
+        """Close the connections."""
 
 
 class GenerativeReader:
@@ -46,9 +46,9 @@ class GenerativeReader:
     Args:
         name: the model's name.
         chat: the model, which is closed with the reader.
-        fallback: reads the questions at which the model fails; None: the failure is raised.
-        max_prompt_characters: rules, passages and question together; passages that do not fit are cut, worst first.
-        concurrency: questions that are asked at a time, of all batches of all threads.
+        fallback: reads the questions on which the model fails; None raises the failure.
+        max_prompt_characters: the limit of rules, passages and question; passages that do not fit are cut, worst first.
+        concurrency: the number of concurrent requests of all threads.
     """
 
     def __init__(
@@ -67,10 +67,10 @@ class GenerativeReader:
         self._turns = BoundedSemaphore(concurrency)  # those who stream ask in threads of their own
 
     def read(self, batch: Sequence[Candidates], n_best: int = 1) -> list[Reading]:
-        """Return, for each question, what the model wrote, with at most ``n_best`` spans of the passages it cites.
+        """Return the model's answer to each question, with at most ``n_best`` spans of the passages that it cites.
 
         Raises:
-            GeneratorError: the model failed at a question, and there is no fallback.
+            GeneratorError: the model failed on a question, and there is no fallback.
             RequestError: a question is too long for a prompt.
         """
         readings: list[Reading] = []
@@ -94,15 +94,15 @@ class GenerativeReader:
                 future.cancel()
         if self.fallback is None:
             return outcomes
-        failed = {place: outcome for place, outcome in enumerate(outcomes) if isinstance(outcome, GeneratorError)}
-        others = iter(self._fall_back([batch[place] for place in failed], list(failed.values()), n_best))
-        return [next(others) if isinstance(outcome, GeneratorError) else outcome for outcome in outcomes]
+        failed = {row: outcome for row, outcome in enumerate(outcomes) if isinstance(outcome, GeneratorError)}
+        fallback_readings = iter(self._fall_back([batch[row] for row in failed], list(failed.values()), n_best))
+        return [next(fallback_readings) if isinstance(outcome, GeneratorError) else outcome for outcome in outcomes]
 
     def stream(self, candidates: Candidates, n_best: int = 1) -> Iterator[str | Reading]:
-        """Yield the text as the model writes it, and last, once, the reading.
+        """Yield the text as the model writes it, and finally the reading.
 
-        The reading's text has no citations but good ones. Where the model fails amidst its text, the reading is the
-        fallback's and what was yielded before it is void; the marker of no answer is not yielded.
+        The text of the reading has only valid citations. If the model fails in the middle of its text, the reading is
+        the fallback's and the text before it is void. The no-answer marker is not yielded.
 
         Raises:
             GeneratorError: the model failed, and there is no fallback.
@@ -114,7 +114,7 @@ class GenerativeReader:
             yield from self._fall_back([candidates], [error], n_best)
 
     def close(self) -> None:
-        """End the threads that ask, and the model's connections; the reader is of no use afterwards."""
+        """End the threads and close the model's connections; the reader cannot be used afterwards."""
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._chat.close()
 
@@ -130,16 +130,16 @@ class GenerativeReader:
             yield Reading()
             return
         prompt = make_prompt(candidates, self._max_prompt_characters)
-        written, held, finish = "", "", ""
+        reply, unsent, finish = "", "", ""
         with self._turns:
             for delta in self._chat(prompt.messages):
-                written, held, finish = written + delta.text, held + delta.text, delta.finish or finish
-                if held and not NO_ANSWER.startswith(held.strip()):
-                    yield held
-                    held = ""
-        if held.strip() not in {"", NO_ANSWER}:
-            yield held
-        reading = read_reply(written, prompt.passages, n_best)
+                reply, unsent, finish = reply + delta.text, unsent + delta.text, delta.finish or finish
+                if unsent and not NO_ANSWER.startswith(unsent.strip()):
+                    yield unsent
+                    unsent = ""
+        if unsent.strip() not in {"", NO_ANSWER}:
+            yield unsent
+        reading = read_reply(reply, prompt.passages, n_best)
         if finish == "length":
             reading = replace(reading, note="; ".join(filter(None, (CUT_OFF, reading.note))))
         yield reading
@@ -161,26 +161,26 @@ class GenerativeReader:
 def open_generator(
     url: str, model: str, key: str = "", total_s: float = 30.0, fallback: Reader | None = None
 ) -> GenerativeReader:
-    """Return a reader that asks a model at an address; nothing is sent before its first question.
+    """Return a reader with a model at an address; it sends nothing before the first question.
 
     Args:
         url: the address before ``/chat/completions``.
-        model: the model's name there.
-        key: empty for a server that asks for none.
-        total_s: seconds that a reply is waited for, from the question to its end.
-        fallback: answers where the model fails.
+        model: the model's name on the server.
+        key: empty for a server without keys.
+        total_s: the timeout of a whole reply, in seconds.
+        fallback: the reader that answers if the model fails.
 
     Raises:
-        ConfigError: no model is named, or the address or the key cannot be one.
+        ConfigError: there is no model name, or the address or the key is not valid.
         MissingDependencyError: httpx is not installed.
     """
     if not model.strip():
-        raise ConfigError(f"the generator at {url!r} has no model; name one that is served there")
+        raise ConfigError(f"the generator at {url!r} has no model; name one that it serves")
     try:
-        from dpr.reader.generative.chat import ChatClient, Patience
+        from dpr.reader.generative.chat import ChatClient, Timeouts
     except ModuleNotFoundError as error:
         if error.name != "httpx":
             raise
         raise MissingDependencyError.extra("httpx", "generative") from error  # noqa: S610  not Django's
-    chat = ChatClient(url, model, key, Patience.of(total_s))
+    chat = ChatClient(url, model, key, Timeouts.from_total(total_s))
     return GenerativeReader(model, chat, fallback)

@@ -1,4 +1,4 @@
-"""What a masked language model has to guess (Devlin et al. 2019, section 3.1): pure functions on token ids."""
+"""Masking for a masked language model (Devlin et al. 2019, section 3.1): pure functions on token ids."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from dpr.types import BoolArray, IntArray
 
 MASKED = 0.8
 REPLACED = 0.1
-"""Of the chosen tokens 80 % become [MASK] and 10 % a random token; the others stay, so that no token is above doubt."""
+"""Of the selected tokens 80 % become [MASK] and 10 % a random token; the others stay as they are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Masking:
-    """How texts over a vocabulary of V pieces are masked.
+    """Settings of the masking for a vocabulary of V pieces.
 
-    ``is_special`` (V,) marks the pieces that are neither chosen nor drawn as replacements; ``continues`` (V,) marks the
-    pieces that go on a word, or is None where pieces are chosen one by one.
+    ``is_special`` (V,) marks the pieces that are never masked and never replacements; ``continues`` (V,) marks the
+    pieces that continue a word, or is None to select pieces one by one.
     """
 
     share: float
@@ -28,15 +28,15 @@ class Masking:
     continues: BoolArray | None = None
 
     def apply(self, ids: IntArray, random: np.random.Generator) -> tuple[IntArray, IntArray]:
-        """Return a text's ids (T,) as the model sees them, and the places (M,) that it has to guess, in order."""
-        places = choose(ids, self.share, self.is_special, random, self.continues)
-        return corrupt(ids, places, self.mask_id, np.flatnonzero(~self.is_special), random), places
+        """Return the masked ids of a text (T,), and the sorted positions (M,) that the model has to predict."""
+        positions = choose(ids, self.share, self.is_special, random, self.continues)
+        return corrupt(ids, positions, self.mask_id, np.flatnonzero(~self.is_special), random), positions
 
 
 def masking_of(
     pieces: Sequence[str], special_ids: Collection[int], mask_id: int, share: float, whole_words: bool
 ) -> Masking:
-    """Build the masking for a WordPiece vocabulary, given as its pieces in the order of their ids."""
+    """Return the masking for a WordPiece vocabulary; ``pieces`` are in the order of their ids."""
     is_special = np.zeros(len(pieces), dtype=bool)
     is_special[list(special_ids)] = True
     continues = np.array([piece.startswith("##") for piece in pieces]) if whole_words else None
@@ -50,10 +50,10 @@ def choose(
     random: np.random.Generator,
     continues: BoolArray | None = None,
 ) -> IntArray:
-    """Choose the places to guess: ``share`` of the tokens that are not special, rounded, at least one of them.
+    """Return the positions to predict: ``share`` of the tokens that are not special, rounded, at least one.
 
-    With ``continues``, all pieces of a word are chosen or none; words that would exceed the number are passed over,
-    as in the original, so that there may be fewer.
+    With ``continues``, all pieces of a word are selected or none. Words that would exceed the number are skipped, as in
+    the original, so that there may be fewer.
     """
     maskable = np.flatnonzero(~is_special[ids])
     if not len(maskable):
@@ -68,25 +68,25 @@ def choose(
 
 
 def _whole_words(words: list[IntArray], count: int) -> IntArray:
-    chosen: list[IntArray] = []
-    left = count
+    masked_words: list[IntArray] = []
+    budget = count
     for word in words:
-        if len(word) <= left:
-            chosen.append(word)
-            left -= len(word)
-        if not left:
+        if len(word) <= budget:
+            masked_words.append(word)
+            budget -= len(word)
+        if not budget:
             break
-    return np.sort(np.concatenate(chosen or [min(words, key=len)]))
+    return np.sort(np.concatenate(masked_words or [min(words, key=len)]))
 
 
 def corrupt(
-    ids: IntArray, places: IntArray, mask_id: int, replacements: IntArray, random: np.random.Generator
+    ids: IntArray, positions: IntArray, mask_id: int, replacements: IntArray, random: np.random.Generator
 ) -> IntArray:
-    """Return a copy of ``ids`` whose chosen places are masked, replaced or left, at random in BERT's shares."""
-    fate = random.random(len(places))
-    drawn = replacements[random.integers(len(replacements), size=len(places))]
-    seen = ids.copy()
-    seen[places] = np.select(
-        [fate < MASKED, fate < MASKED + REPLACED], [np.full_like(drawn, mask_id), drawn], ids[places]
+    """Return a copy of ``ids`` in which the positions are masked, replaced or unchanged, at random in BERT's shares."""
+    fate = random.random(len(positions))
+    random_ids = replacements[random.integers(len(replacements), size=len(positions))]
+    corrupted = ids.copy()
+    corrupted[positions] = np.select(
+        [fate < MASKED, fate < MASKED + REPLACED], [np.full_like(random_ids, mask_id), random_ids], ids[positions]
     )
-    return seen
+    return corrupted

@@ -1,4 +1,4 @@
-"""Adaptation of a BERT to a language or a domain: new WordPieces, then masked-language-model training on plain text."""
+"""Adapt a BERT to a language or a domain: new WordPieces, then masked-language-model training on plain text."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from dpr.train.adaptation.settings import Adaptation
 from dpr.train.adaptation.step import SPECIAL_TOKENS, MaskedBatch, MaskedObjective
 from dpr.train.adaptation.token_windows import read_windows
 from dpr.train.adaptation.vocabulary import extend_vocabulary, resize_embeddings
-from dpr.train.adaptation.wordpieces import no_bounds
-from dpr.train.engine import Invocation, Run, Trainee, run_training
+from dpr.train.adaptation.wordpieces import PieceCounts, no_bounds
+from dpr.train.engine import Run, RunOptions, Trainee, run_training
+from dpr.train.hashing_corpus import HashingCorpus, Texts, all_texts, by_source
 from dpr.train.record import base_hash
-from dpr.train.seen_texts import SeenTexts, Texts, all_texts, by_source
 from dpr.train.step import autocast
 from dpr.train.trainable import count_trainable
 from dpr.train.vocabulary_fit import TEXTS, warn_of_splits
-from dpr.types import Progress, no_progress
+from dpr.types import Progress
 
 __all__ = ["Adaptation", "adapt"]
 
 _LEARNERS = ("tokenizers", "kiwipiepy")
-"""What learns a vocabulary: in another version, it is another run."""
+"""Libraries that learn a vocabulary; their versions identify a run."""
 
 _SENTENCE_TRANSFORMERS = (MODULES_FILE, "sentence_*_config.json", "config_sentence_transformers.json")
 
@@ -47,47 +47,40 @@ def adapt(
     texts: Texts,
     output: Path,
     settings: Adaptation,
-    progress: Progress = no_progress,
-    command: str = "",
-    overwrite: bool = False,
+    options: RunOptions = RunOptions(),  # noqa: B008 - frozen
 ) -> dict[str, object]:
-    """Adapt a base to texts and save it to ``output`` as a Hugging Face checkpoint; return how it went.
+    """Adapt a base to texts, save it to ``output`` as a checkpoint, and return the record; see `run_training`.
 
-    The checkpoint has whole weights, the tokenizer, ``training.json`` (what is returned, and the new pieces) and, where
-    the base is a sentence-transformers folder, its pooling. A run that was killed goes on from its last checkpoint when
-    it is called again with the same arguments, to the same weights. Under ``torchrun`` the processes share each batch.
-    Without held-out texts the last weights are kept, else those that did best on them. A run that ``output`` holds
-    finished is not repeated, unless ``overwrite`` is set. If the base is a pair, its question encoder is adapted. Texts
-    are read more than once.
+    The checkpoint has whole weights, the tokenizer, ``training.json`` (the record and the new pieces) and the pooling
+    of a base in a sentence-transformers folder. With held-out texts the best weights are saved, else the last ones. If
+    the base is a pair, its question encoder is adapted. The texts are read more than once.
 
     Raises:
         DataError: there is no text, or none in the script whose vocabulary is to be learned.
-        ConfigError: a setting does not fit the base, a step does not fit in memory, or ``output`` is the base, or holds
-            another model or run and ``overwrite`` is not set.
+        ConfigError: a setting does not fit the base, or see `run_training`.
         ModelError: the base cannot be loaded or is frozen, or the loss is not finite.
     """
     settings = replace(settings, base=question_encoder(settings.base))
     sources = by_source(texts)
     for _ in all_texts(sources):
-        pass  # so that each source knows what it holds
+        pass  # a complete pass gives each source its digest
     origin = {
         "base_sha256": base_hash(settings.base),
-        "sources": {name: asdict(source.seen) for name, source in sources.items()},
+        "sources": {name: asdict(source.digest) for name, source in sources.items()},
         "versions": _versions(_LEARNERS),
     }
     prepare = partial(_prepare, sources, settings)
-    call = Invocation(progress, command, overwrite)
-    record = run_training(output, settings, origin, [settings.base], prepare, call)
+    record = run_training(output, settings, origin, [settings.base], prepare, options)
     return {name: value for name, value in record.items() if name != "pieces"}
 
 
-def _prepare(sources: Mapping[str, SeenTexts], settings: Adaptation, run: Run) -> Trainee[MaskedBatch]:
+def _prepare(sources: Mapping[str, HashingCorpus], settings: Adaptation, run: Run) -> Trainee[MaskedBatch]:
     base = resolve(settings.base)
     old = load_tokenizer(base)
     old.backend_tokenizer.no_truncation()
     old.backend_tokenizer.no_padding()
     tokenizer, pieces = _extend(old, sources, settings, run.progress)
-    every = max(1, sum(source.seen.texts for source in sources.values()) // TEXTS)
+    every = max(1, sum(source.digest.texts for source in sources.values()) // TEXTS)
     warn_of_splits(tokenizer, islice(all_texts(sources), 0, None, every), settings.base)
     model = _make_model(base, settings)
     check_vocabulary(old, model, base)
@@ -128,22 +121,20 @@ def _versions(libraries: Iterable[str]) -> dict[str, str]:
 
 
 def _extend(
-    old: Any, sources: Mapping[str, SeenTexts], settings: Adaptation, progress: Progress
+    old: Any, sources: Mapping[str, HashingCorpus], settings: Adaptation, progress: Progress
 ) -> tuple[Any, list[str]]:
     if settings.vocabulary_size is None:
         return old, []
     return extend_vocabulary(
         old,
-        _told(all_texts(sources), progress),
-        settings.vocabulary_size,
+        _with_progress(all_texts(sources), progress),
+        PieceCounts(settings.vocabulary_size, settings.characters, settings.min_frequency),
         settings.script,
-        settings.min_frequency,
-        settings.characters,
         shared_morphemes().bounds if settings.morphemes and settings.script == "hangul" else no_bounds,
     )
 
 
-def _told(texts: Iterable[str], progress: Progress) -> Iterator[str]:
+def _with_progress(texts: Iterable[str], progress: Progress) -> Iterator[str]:
     for number, text in enumerate(texts, start=1):
         if number % 1000 == 0:
             progress("vocabulary", number, None)
@@ -151,7 +142,7 @@ def _told(texts: Iterable[str], progress: Progress) -> Iterator[str]:
 
 
 def _make_model(base: Path, settings: Adaptation) -> Any:
-    """Load the base with a head whose decoder is tied to the word embeddings, new if it has none."""
+    """Load the base with its head, or with a new one, whose decoder is tied to the word embeddings."""
     from transformers import AutoModelForMaskedLM
 
     model = load_model(AutoModelForMaskedLM, base, new_head=True)

@@ -1,4 +1,4 @@
-"""The settings of an adaptation to a language or a domain, with what each is good for."""
+"""The settings of an adaptation to a language or a domain."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from dpr.train.schedule import Schedule, refuse_below
 
 @dataclass(frozen=True)
 class Adaptation(Schedule):
-    """Settings of a run; `Schedule` has the rest.
+    """Settings of an adaptation, in addition to those of `Schedule`.
 
-    Vocabulary: ``vocabulary_size`` is the number of new WordPieces, None for none; ``script`` whose, ``characters`` how
-    many of a single character at most, ``min_frequency`` how often one must come. With ``morphemes``, no Hangul piece
-    is learned across a morpheme's bounds, which Kiwi finds in the texts: ``사건`` and ``##의``, not ``사건의``.
+    Vocabulary: ``vocabulary_size`` is the number of new WordPieces (None: no new ones) of a ``script``, at most
+    ``characters`` of them single characters; each occurs at least ``min_frequency`` times. With ``morphemes``, no
+    Hangul piece crosses the bounds of morphemes, which Kiwi finds in the texts: ``사건`` and ``##의``, not ``사건의``.
 
-    Training: ``max_steps`` None is ``epochs`` passes over the texts, 0 no training, another number just so many steps,
-    going over the texts as often as it takes. ``batch_tokens`` are padded tokens in one batch, of all processes;
-    ``max_tokens`` those of a window, special tokens included; a longer text is cut into several. ``mask_share`` of the
-    tokens are to be guessed, in ``whole_words`` or piece by piece.
+    Training: ``max_steps`` None trains for ``epochs`` passes over the texts, 0 not at all, another number for that many
+    steps in as many passes as they take. A batch has ``batch_tokens`` padded tokens in all processes, a window
+    ``max_tokens`` with its special tokens; longer texts are cut into several windows. ``mask_share`` of the tokens are
+    masked, as ``whole_words`` or piece by piece.
 
-    Validation measures the loss on ``held_out_texts`` (0: none), which are not trained on.
+    Validation measures the loss on ``held_out_texts`` (0: none), which are not used for training.
     """
 
     vocabulary_size: int | None = None
@@ -63,9 +63,9 @@ class Adaptation(Schedule):
         if not 0 < self.mask_share < 1:
             raise ConfigError(f"mask_share is {self.mask_share}; choose a share between 0 and 1, such as 0.15")
         if self.max_steps == 0 and self.vocabulary_size is None:
-            raise ConfigError("max_steps is 0 and no vocabulary_size is given, which leaves nothing to do; give one")
+            raise ConfigError("max_steps is 0 and vocabulary_size is not set, so nothing would change; set one of them")
 
     @property
     def passes(self) -> int:
-        """How often a run goes over its data at most: until ``max_steps`` are taken, where they are set."""
+        """The largest number of passes over the data; no limit if ``max_steps`` is set."""
         return sys.maxsize if self.max_steps else self.epochs

@@ -1,4 +1,4 @@
-"""What a step computes for a masked language model: chunks of windows, and the loss of each masked token."""
+"""The step of a masked language model: chunks of windows, and the losses of masked tokens."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from dpr.types import IntArray
 SPECIAL_TOKENS = 2
 _HEADS = ("cls", "lm_head")
 _HELD_OUT = 2**31
-"""Takes the place of the batch's number in the seed of the held-out masks."""
+"""Stands for the number of the batch in the seed of the held-out masks."""
 
 
 @dataclass(frozen=True, slots=True)
 class MaskedBatch:
-    """Windows, longest first, and the number of the batch among those of the run, which seeds its masks."""
+    """Windows, longest first, and the number of the batch in the run, which seeds its masks."""
 
     number: int
     windows: list[int]
@@ -39,15 +39,15 @@ class MaskedBatch:
 
 @dataclass(frozen=True, slots=True)
 class MaskedWindow:
-    """A window as the model sees it, ``ids`` with special tokens, and the ``places`` (M,) where ``gold`` (M,) was."""
+    """A masked window: ``ids`` with special tokens, masked ``positions`` (M,) and the ``gold`` ids (M,) there."""
 
     ids: list[int]
-    places: IntArray
+    positions: IntArray
     gold: IntArray
 
 
 class MaskedObjective:
-    """The tokens that were masked in plain text, with logits at their places alone."""
+    """Predict masked tokens of plain text; logits are computed at their positions only."""
 
     def __init__(
         self,
@@ -72,11 +72,11 @@ class MaskedObjective:
 
     @property
     def has_held_out(self) -> bool:
-        """Whether there is a text to validate on."""
+        """Whether there are held-out texts."""
         return bool(self._held_out)
 
     def batches(self, epoch: int) -> list[MaskedBatch]:
-        """Return an epoch's batches: windows of like length together, in random order, the same for the same seed."""
+        """Return an epoch's batches of windows of similar length, in random order, the same for the same seed."""
         while len(self._epoch_sizes) < epoch:
             self._epoch_sizes.append(len(self._epoch(len(self._epoch_sizes))))
         first = sum(self._epoch_sizes[:epoch])
@@ -99,15 +99,15 @@ class MaskedObjective:
         masked = [
             window for batch in batches for window in self._masked(batch.windows, [self._settings.seed, batch.number])
         ]
-        own = masked[self._processes.rank :: self._processes.count]
+        local_windows = masked[self._processes.rank :: self._processes.count]
         texts = [str(self._windows.texts[window] + 1) for batch in batches for window in batch.windows]
-        chunks = [partial(self._losses, chunk) for chunk in self._chunks(own)]
+        chunks = [partial(self._losses, chunk) for chunk in self._chunks(local_windows)]
         count = sum(len(window.gold) for window in masked)
         return [Task([chunks], texts, kind="texts (numbered in the order read)", count=count)]
 
     @torch.no_grad()
     def measure(self) -> dict[str, float]:
-        """Return the loss of a held-out masked token, and the share guessed right, with the same masks each time."""
+        """Return the mean loss of held-out masked tokens and the accuracy, with the same masks each time."""
         self._model.eval()
         loss = right = count = 0.0
         batches = by_length(self._held_out, self._lengths.__getitem__, self._settings.batch_tokens)
@@ -121,13 +121,13 @@ class MaskedObjective:
         return {"held_out_loss": round(loss / count, 4), "held_out_accuracy": round(right / count, 4)}
 
     def _masked(self, windows: Sequence[int], seed: Sequence[int]) -> list[MaskedWindow]:
-        drawn = np.random.default_rng(seed)
+        generator = np.random.default_rng(seed)
         masked = []
         for window in windows:
             ids = self._windows[window]
-            seen, places = self._masking.apply(ids, drawn)
-            with_special = [self._tokenizer.cls_token_id, *seen.tolist(), self._tokenizer.sep_token_id]
-            masked.append(MaskedWindow(with_special, places + 1, ids[places]))
+            corrupted, positions = self._masking.apply(ids, generator)
+            with_special = [self._tokenizer.cls_token_id, *corrupted.tolist(), self._tokenizer.sep_token_id]
+            masked.append(MaskedWindow(with_special, positions + 1, ids[positions]))
         return masked
 
     def _chunks(self, windows: Sequence[MaskedWindow]) -> list[list[MaskedWindow]]:
@@ -137,32 +137,32 @@ class MaskedObjective:
         return nn.functional.cross_entropy(*self._guess(windows), reduction="none")
 
     def _guess(self, windows: Sequence[MaskedWindow]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the logits (M, V) at the masked places of some windows, and the ids (M,) that were there."""
+        """Return the logits (M, V) at the masked positions of some windows, and the gold ids (M,)."""
         device = self._model.device
         inputs = pad([window.ids for window in windows], self._tokenizer.pad_token_id)
-        rows = np.repeat(np.arange(len(windows)), [len(window.places) for window in windows])
-        places = np.concatenate([window.places for window in windows])
+        rows = np.repeat(np.arange(len(windows)), [len(window.positions) for window in windows])
+        positions = np.concatenate([window.positions for window in windows])
         states = self._model.base_model(**{name: tensor.to(device) for name, tensor in inputs.items()})
-        masked = states.last_hidden_state[torch.from_numpy(rows), torch.from_numpy(places)]  # (M, D)
+        masked = states.last_hidden_state[torch.from_numpy(rows), torch.from_numpy(positions)]  # (M, D)
         gold = torch.from_numpy(np.concatenate([window.gold for window in windows])).to(device)
         return self._head(masked).float(), gold
 
 
 def head_of(model: Any) -> nn.Module:
-    """Return the part of a masked language model that makes logits (M, V) of states (M, D).
+    """Return the head of a masked language model, from states (M, D) to logits (M, V).
 
     Raises:
-        ModelError: the model keeps it under an unknown name.
+        ModelError: the head has an unknown name.
     """
     for name in _HEADS:
         if isinstance(head := getattr(model, name, None), nn.Module):
             return head
-    raise ModelError(f"a {type(model).__name__} cannot be adapted; choose a base of the kind of BERT or RoBERTa")
+    raise ModelError(f"a {type(model).__name__} cannot be adapted; choose a base such as BERT or RoBERTa")
 
 
 def split_texts(texts: IntArray, held_out_texts: int, seed: int) -> tuple[list[int], list[int]]:
-    """Return the windows of the held-out texts, at most a tenth of all, and those of the others."""
+    """Return the windows of the held-out texts, at most a tenth of all texts, and the other windows."""
     different = np.unique(texts)
     count = min(held_out_texts, len(different) // 10)
-    chosen = np.isin(texts, np.random.default_rng(seed).permutation(different)[:count])
-    return np.flatnonzero(chosen).tolist(), np.flatnonzero(~chosen).tolist()
+    is_held_out = np.isin(texts, np.random.default_rng(seed).permutation(different)[:count])
+    return np.flatnonzero(is_held_out).tolist(), np.flatnonzero(~is_held_out).tolist()

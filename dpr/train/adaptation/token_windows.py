@@ -1,4 +1,4 @@
-"""A corpus as token ids in one flat array, cut into windows that a model can see at once."""
+"""A corpus as token ids in one flat array, cut into windows for a model."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from dpr.types import Int32Array, IntArray, Progress, no_progress
 
 _TEXTS_AT_ONCE = 1000
 _FEWEST_KNOWN = 2
-"""Known tokens that a window must have: one alone says nothing of itself when it is masked."""
+"""The least number of known tokens of a window: a single masked token has no context."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenWindows:
-    """N windows over T tokens: ``tokens`` (T,), ``starts`` (N + 1,), and each window's text ``texts`` (N,), from 0."""
+    """N windows over T tokens: ``tokens`` (T,), ``starts`` (N + 1,), and the number of each window's text (N,)."""
 
     tokens: Int32Array
     starts: IntArray
@@ -41,25 +41,25 @@ class TokenWindows:
 def read_windows(
     tokenizer: Any, texts: Iterable[str], max_tokens: int, progress: Progress = no_progress
 ) -> TokenWindows:
-    """Tokenize texts and cut each into windows of like length, of at most ``max_tokens`` without special tokens.
+    """Tokenize texts and cut each into windows of similar length, at most ``max_tokens`` without special tokens.
 
-    Windows of fewer than two tokens that the tokenizer knows are left out. Four bytes are kept for each token.
+    Windows of fewer than two known tokens are dropped. The result takes four bytes for each token.
 
     Raises:
-        DataError: no window is left.
+        DataError: there is no window.
     """
     windows: list[Int32Array] = []
     text_of: list[int] = []
     number = 0
     for batch in _batches(texts):
         for ids in tokenizer(batch, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]:
-            found = [window for window in _cut(ids, max_tokens) if _known(window, tokenizer) >= _FEWEST_KNOWN]
-            windows += found
-            text_of += [number] * len(found)
+            text_windows = [cut for cut in _cut(ids, max_tokens) if _known_tokens(cut, tokenizer) >= _FEWEST_KNOWN]
+            windows += text_windows
+            text_of += [number] * len(text_windows)
             number += 1
         progress("tokenize", number, None)
     if not windows:
-        raise DataError(f"none of the {number:,} texts has two tokens that the base knows; learn a vocabulary too")
+        raise DataError(f"none of the {number:,} texts has two tokens that the base knows; learn a vocabulary, too")
     starts = np.cumsum([0, *map(len, windows)], dtype=np.int64)
     return TokenWindows(np.concatenate(windows), starts, np.array(text_of, dtype=np.int64))
 
@@ -71,10 +71,10 @@ def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _cut(ids: list[int], max_tokens: int) -> list[Int32Array]:
-    """Cut into as few windows as will do, and these of like length: a last window of two tokens would teach little."""
+    """Cut into as few windows as possible, of similar length, because a short last window would teach little."""
     count = max(1, -(-len(ids) // max_tokens))
     return np.array_split(np.array(ids, dtype=np.int32), count)
 
 
-def _known(window: Int32Array, tokenizer: Any) -> int:
+def _known_tokens(window: Int32Array, tokenizer: Any) -> int:
     return int(np.isin(window, tokenizer.all_special_ids, invert=True).sum())

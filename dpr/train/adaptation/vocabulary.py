@@ -1,11 +1,10 @@
-"""A BERT tokenizer with more WordPieces: the pieces of a script that it splits badly, after all that it had.
+"""Add WordPieces of a script to a BERT tokenizer that splits it badly; the old pieces keep their ids.
 
-An uncased BERT takes accents off by decomposing letters, which takes Hangul syllables apart into their two or three
-conjoining letters: ``한국`` is six pieces. Composing them again afterwards would spoil the offsets of text that was
-typed in decomposed form. Here the new pieces are therefore written in the decomposed form that the tokenizer sees, and
-a mark after each syllable without a final letter makes syllables whole: no piece that ends in ``하`` is found at the
-head of ``한``. A syllable that no piece has falls back to its letters, which are all in the vocabulary.
-Text without Hangul is not touched.
+An uncased BERT strips accents by decomposing letters, which also splits Hangul syllables into two or three conjoining
+letters: ``한국`` is six pieces. Composing them again would spoil the offsets of text in decomposed form. So the new
+pieces are stored in the decomposed form that the tokenizer sees, with a mark after each syllable without a final
+letter: no piece that ends in ``하`` matches the beginning of ``한``. Syllables without a piece fall back to their
+letters, which are all in the vocabulary. Text without Hangul is unchanged.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from dpr.errors import DataError, ModelError
 from dpr.train.adaptation.wordpieces import PREFIX, Bounds, PieceCounts, learn_pieces, no_bounds
 
 SYLLABLE_END = "\ue000"
-"""Stands where a syllable has no final letter. BERT's normalizer removes it from text, so only we can have put it."""
+"""Marks a syllable without a final letter. BERT's normalizer removes this character from texts."""
 
 _INITIALS = [chr(code) for code in range(0x1100, 0x1113)]
 _VOWELS = [chr(code) for code in range(0x1161, 0x1176)]
@@ -35,42 +34,38 @@ _OPEN_SYLLABLE = "(?<=[\u1160-\u11a7])(?![\u1160-\u11ff])"
 def extend_vocabulary(
     tokenizer: Any,
     texts: Iterable[str],
-    size: int,
+    counts: PieceCounts,
     script: str = "hangul",
-    min_frequency: int = 3,
-    characters: int = 2500,
     bounds: Bounds = no_bounds,
 ) -> tuple[Any, list[str]]:
-    """Return a new tokenizer with ``size`` more pieces (fewer where the texts give no more), and these pieces.
+    """Return a tokenizer with ``counts.size`` more pieces, or fewer if the texts have no more, and these pieces.
 
-    The ids of the old pieces stay, and a text without a letter of the script gets the ids that it had. The new pieces
-    are returned in composed form, in the order of their ids. ``characters`` bounds those of a single character. No
-    piece is learned across the ``bounds`` of a text in composed form.
+    Old pieces keep their ids, and so do texts without a letter of the script. The new pieces are returned in composed
+    form, in the order of their ids. No piece crosses the ``bounds`` of a text in composed form.
 
     Raises:
-        ConfigError: a number is below 1, or the script is not known.
+        ConfigError: the script is not known.
         DataError: the texts have no word of the script.
         ModelError: the tokenizer has no fast version, or is no WordPiece.
     """
-    counts = PieceCounts(size, characters, min_frequency)
     old = _wordpiece(tokenizer)
     normalizer = _marking(old.normalizer) if script == "hangul" else old.normalizer
     as_seen = normalizer.normalize_str if normalizer is not None else str
-    known = old.get_vocab()
-    letters = [piece for piece in _letters(as_seen) if piece not in known][:size] if script == "hangul" else []
+    old_pieces = old.get_vocab()
+    letters = [piece for piece in _letters(as_seen) if piece not in old_pieces] if script == "hangul" else []
     learned = _learn(texts, old, as_seen, script, counts, bounds)
-    added: dict[str, str] = {piece: piece for piece in letters}
+    added: dict[str, str] = {piece: piece for piece in letters[: counts.size]}
     for piece in learned:
         added.setdefault(_stored(piece, as_seen), piece)
-    pieces = [stored for stored in added if stored not in known][:size]
+    pieces = [stored for stored in added if stored not in old_pieces][: counts.size]
     return _rebuild(tokenizer, old, normalizer, pieces), [added[stored] for stored in pieces]
 
 
 def resize_embeddings(model: Any, old_tokenizer: Any, new_tokenizer: Any) -> int:
-    """Give a model the rows of word embeddings for the new tokenizer's pieces; return how many are new.
+    """Add word embeddings for the new tokenizer's pieces to a model; return their number.
 
-    A new row is the mean of the rows of the pieces that the old tokenizer made of it (for Hangul, its letters); for
-    what the old one did not know at all, the mean of all rows.
+    A new row is the mean of the rows of the old pieces of the same text (for Hangul, its letters), or the mean of all
+    rows if there are none.
     """
     old_size, new_size = len(old_tokenizer), len(new_tokenizer)
     old = model.get_input_embeddings().weight.detach()[:old_size].clone().float()  # (V, D)
@@ -81,34 +76,34 @@ def resize_embeddings(model: Any, old_tokenizer: Any, new_tokenizer: Any) -> int
     weight = model.get_input_embeddings().weight
     with torch.no_grad():
         for row in range(old_size, new_size):
-            parts = list(_parts(new_tokenizer.convert_ids_to_tokens(row), vocabulary))
-            weight[row] = old[parts].mean(0) if parts else everything
+            rows = list(_old_rows(new_tokenizer.convert_ids_to_tokens(row), vocabulary))
+            weight[row] = old[rows].mean(0) if rows else everything
     return new_size - old_size
 
 
 def _wordpiece(tokenizer: Any) -> Tokenizer:
-    """Return a copy of the tokenizer's fast part, without the padding and cutting that it was saved with."""
+    """Return a copy of the fast tokenizer without its padding and truncation."""
     if not getattr(tokenizer, "is_fast", False):
         raise ModelError(f"the tokenizer {type(tokenizer).__name__} has no fast version to extend; convert it first")
-    described = json.loads(tokenizer.backend_tokenizer.to_str())
-    kind = described["model"].get("type")
-    if kind != "WordPiece" or described["model"]["continuing_subword_prefix"] != PREFIX:
+    serialized = json.loads(tokenizer.backend_tokenizer.to_str())
+    kind = serialized["model"].get("type")
+    if kind != "WordPiece" or serialized["model"]["continuing_subword_prefix"] != PREFIX:
         raise ModelError(
-            f"the base has a vocabulary of kind {kind}, and new pieces fit a WordPiece vocabulary with {PREFIX} alone; "
-            f"leave --vocabulary-size out, or choose a base such as {OFFLINE_BASE}"
+            f"the base has a {kind} vocabulary, but new pieces need a WordPiece vocabulary with {PREFIX}; "
+            f"omit --vocabulary-size, or choose a base such as {OFFLINE_BASE}"
         )
-    return Tokenizer.from_str(json.dumps(described | {"truncation": None, "padding": None}))
+    return Tokenizer.from_str(json.dumps(serialized | {"truncation": None, "padding": None}))
 
 
 def _marking(normalizer: Any) -> Any:
-    """Return the normalizer that also marks the ends of open syllables, where it decomposes Hangul at all."""
+    """Return the normalizer; one that decomposes Hangul also marks the ends of open syllables."""
     if normalizer is None or normalizer.normalize_str("가") != unicodedata.normalize("NFD", "가"):
         return normalizer
     return normalizers.Sequence([normalizer, normalizers.Replace(Regex(_OPEN_SYLLABLE), SYLLABLE_END)])
 
 
 def _letters(as_seen: Any) -> list[str]:
-    """Return the pieces that spell anything in modern Hangul: all letters, at the head of a word and within."""
+    """Return all letters of modern Hangul as pieces, at the beginning of a word and within it."""
     if not as_seen("가").endswith(SYLLABLE_END):
         return []
     letters = [*_INITIALS, *_VOWELS, *_FINALS, SYLLABLE_END, *_LONE_LETTERS]
@@ -118,16 +113,17 @@ def _letters(as_seen: Any) -> list[str]:
 def _learn(
     texts: Iterable[str], old: Tokenizer, as_seen: Any, script: str, counts: PieceCounts, bounds: Bounds
 ) -> list[str]:
-    # marks have no place in composed form, so words are learned from the form before them
+    # the composed form has no marks, so words are learned from the text before marking
     before = old.normalizer.normalize_str if old.normalizer is not None else str
 
     def without_marks(text: str) -> str:
         return before(text).replace(SYLLABLE_END, "")
 
-    known = frozenset(_composed(piece) for piece in old.get_vocab() if _stored(_composed(piece), as_seen) == piece)
-    learned = learn_pieces(texts, without_marks, script, counts, known, bounds)
+    old_pieces = old.get_vocab()
+    known_pieces = frozenset(_composed(piece) for piece in old_pieces if _stored(_composed(piece), as_seen) == piece)
+    learned = learn_pieces(texts, without_marks, script, counts, known_pieces, bounds)
     if not learned:
-        raise DataError(f"the texts have no word in {script} often enough to learn; give texts of that language")
+        raise DataError(f"no word in {script} is frequent enough in the texts; give more texts of that language")
     return learned
 
 
@@ -136,7 +132,7 @@ def _composed(piece: str) -> str:
 
 
 def _stored(piece: str, as_seen: Any) -> str:
-    """Return a piece as the tokenizer sees it in a text."""
+    """Return a piece in the form that the tokenizer sees in a text."""
     if piece.startswith(PREFIX):
         return PREFIX + str(as_seen(piece.removeprefix(PREFIX)))
     return str(as_seen(piece))
@@ -146,13 +142,13 @@ def _rebuild(tokenizer: Any, old: Tokenizer, normalizer: Any, pieces: list[str])
     from transformers import PreTrainedTokenizerFast
 
     old.normalizer = normalizer
-    described = json.loads(old.to_str())
-    vocabulary = described["model"]["vocab"]
+    serialized = json.loads(old.to_str())
+    vocabulary = serialized["model"]["vocab"]
     first = max(len(tokenizer), max(vocabulary.values()) + 1)
     vocabulary.update({piece: first + number for number, piece in enumerate(pieces)})
     # not the base's own class: BertTokenizer builds its normalizer anew from its settings, without the marks
     return PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer.from_str(json.dumps(described)),
+        tokenizer_object=Tokenizer.from_str(json.dumps(serialized)),
         model_max_length=tokenizer.model_max_length,
         model_input_names=tokenizer.model_input_names,
         clean_up_tokenization_spaces=False,
@@ -160,8 +156,8 @@ def _rebuild(tokenizer: Any, old: Tokenizer, normalizer: Any, pieces: list[str])
     )
 
 
-def _parts(piece: str, vocabulary: Mapping[str, int]) -> Iterator[int]:
-    """Yield the rows of the longest old pieces that a new one begins with, and so on; what none begins is left out."""
+def _old_rows(piece: str, vocabulary: Mapping[str, int]) -> Iterator[int]:
+    """Yield the rows of the longest old pieces that a new piece consists of; characters without one are skipped."""
     body = piece.removeprefix(PREFIX)
     start = 0
     while start < len(body):

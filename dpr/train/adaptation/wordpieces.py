@@ -1,4 +1,4 @@
-"""WordPieces of one script, learned from plain text: its characters by frequency, then what byte-pair merges make."""
+"""Learn WordPieces of a script from plain text: frequent characters, then the results of byte-pair merges."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from dpr.errors import ConfigError
 
 PREFIX = "##"
-"""Begins a piece that goes on a word."""
+"""Prefix of a piece that continues a word."""
 
 Bounds = Callable[[str], Iterable[int]]
-"""Returns the places in a text that no piece may cross."""
+"""Returns the positions in a text that no piece may cross."""
 
 
 def no_bounds(text: str) -> Iterable[int]:
-    """Let pieces be learned of whole words."""
+    """Return no positions: pieces may cross any morpheme."""
     del text
     return ()
 
@@ -37,16 +37,19 @@ SCRIPTS: Mapping[str, tuple[tuple[int, int], ...]] = {
     "arabic": ((0x0620, 0x064A), (0x066E, 0x06D3)),
     "kana": ((0x3041, 0x3096), (0x30A1, 0x30FC)),
 }
-"""The letters of a script, as ranges of code points; Hangul is its composed syllables and its lone letters."""
+"""The letters of each script as ranges of code points; Hangul has composed syllables and compatibility letters."""
 
 _IDEOGRAPHS = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 
 
 @dataclass(frozen=True, slots=True)
 class PieceCounts:
-    """How many pieces to learn: ``size`` in all, of them at most ``characters`` of a single character.
+    """The number of pieces to learn: ``size``, at most ``characters`` of them single characters.
 
-    A piece is learned where its word forms come ``min_frequency`` times or more.
+    A piece occurs ``min_frequency`` times or more.
+
+    Raises:
+        ConfigError: a number is below 1.
     """
 
     size: int
@@ -56,7 +59,7 @@ class PieceCounts:
     def __post_init__(self) -> None:
         for name in ("size", "characters", "min_frequency"):
             if getattr(self, name) < 1:
-                raise ConfigError(f"the vocabulary's {name} is {getattr(self, name)}; choose a number of at least 1")
+                raise ConfigError(f"the vocabulary's {name} is {getattr(self, name)}; it must be at least 1")
 
 
 def letters_of(script: str) -> list[str]:
@@ -75,21 +78,21 @@ def learn_pieces(
     normalize: Callable[[str], str],
     script: str,
     counts: PieceCounts,
-    known: frozenset[str],
+    known_pieces: frozenset[str],
     bounds: Bounds = no_bounds,
 ) -> list[str]:
     """Return the pieces of a script that texts are made of, in composed form, at most ``counts.size`` of them.
 
-    ``normalize`` is what the tokenizer does to a text; pieces of ``known`` are left out. Single characters come first,
-    the most frequent first, then longer pieces in the order of their merges. No piece crosses the ``bounds`` of a text
-    in composed form. The same texts give the same pieces.
+    ``normalize`` is what the tokenizer does to a text; pieces of ``known_pieces`` are left out. Single characters come
+    first, the most frequent first, then longer pieces in the order of their merges. No piece crosses the ``bounds`` of
+    a text in composed form. The same texts give the same pieces.
     """
     letters = letters_of(script)
-    seen: Counter[str] = Counter()
-    # The alphabet is given in full and in order: else the trainer numbers it as its hash table falls, and merges of
-    # equal frequency come out differently in each process. What is not in the alphabet, it leaves out of words.
+    word_counts: Counter[str] = Counter()
+    # The alphabet is complete and ordered. Otherwise the trainer numbers it in the order of its hash table, and merges
+    # of equal frequency differ between processes. The trainer drops characters outside the alphabet from words.
     trainer = trainers.WordPieceTrainer(
-        vocab_size=2 * len(letters) + counts.size + len(known),
+        vocab_size=2 * len(letters) + counts.size + len(known_pieces),
         min_frequency=counts.min_frequency,
         special_tokens=[PREFIX + letter for letter in letters],
         initial_alphabet=letters,
@@ -98,31 +101,32 @@ def learn_pieces(
     )
     learner = Tokenizer(models.WordPiece())
     learner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    learner.train_from_iterator(_counted(texts, normalize, script, seen, bounds), trainer)
+    learner.train_from_iterator(_counted(texts, normalize, script, word_counts, bounds), trainer)
     vocabulary = learner.get_vocab()
     merged = [piece for piece in sorted(vocabulary, key=vocabulary.__getitem__) if len(piece.removeprefix(PREFIX)) > 1]
-    singles = [form for form in _characters(seen, counts.min_frequency) if form not in known][: counts.characters]
-    return [*singles, *(piece for piece in merged if piece not in known)][: counts.size]
+    characters = [form for form in _characters(word_counts, counts.min_frequency) if form not in known_pieces]
+    longer = [piece for piece in merged if piece not in known_pieces]
+    return [*characters[: counts.characters], *longer][: counts.size]
 
 
 def _counted(
-    texts: Iterable[str], normalize: Callable[[str], str], script: str, seen: Counter[str], bounds: Bounds
+    texts: Iterable[str], normalize: Callable[[str], str], script: str, word_counts: Counter[str], bounds: Bounds
 ) -> Iterator[str]:
-    """Yield the words of each text, or what the bounds cut of them, and count them."""
+    """Yield the words of each text, cut at the bounds, and count them."""
     letters = "".join(f"{chr(first)}-{chr(last)}" for first, last in SCRIPTS[script])
-    # a run of the script, and whether a letter or digit stands before it: the run then goes on a word, as in KBS는
+    # a run of the script, and the letter or digit before it, if any: the run then continues a word, as in KBS는
     run = re.compile(rf"([^\W_{letters}{_IDEOGRAPHS}]?)([{letters}]+)")
     for text in texts:
         composed = unicodedata.normalize("NFC", normalize(text))
         cuts = sorted(bounds(composed))
         words = [word for match in run.finditer(composed) for word in _cut(match, cuts)]
-        seen.update(words)
+        word_counts.update(words)
         if words:
             yield " ".join(words)
 
 
 def _cut(run: re.Match[str], cuts: Sequence[int]) -> Iterator[str]:
-    """Yield the parts of a run of letters between the cuts, which are sorted; a part within a word is marked."""
+    """Yield the pieces of a run of letters between the sorted cuts; those within a word are marked."""
     start, end = run.span(2)
     inside = cuts[bisect_right(cuts, start) : bisect_left(cuts, end)]
     for first, last in pairwise([start, *inside, end]):
@@ -130,12 +134,12 @@ def _cut(run: re.Match[str], cuts: Sequence[int]) -> Iterator[str]:
         yield "_" * goes_on + run.string[first:last]
 
 
-def _characters(seen: Mapping[str, int], min_frequency: int) -> list[str]:
-    """Return the characters at the beginning of words and, marked as such, within them; the most frequent first."""
+def _characters(word_counts: Mapping[str, int], min_frequency: int) -> list[str]:
+    """Return characters at the beginning of words and, with a prefix, within words; the most frequent first."""
     forms: Counter[str] = Counter()
-    for word, count in seen.items():
-        for place, character in enumerate(word):
-            forms[PREFIX + character if place else character] += count
+    for word, count in word_counts.items():
+        for position, character in enumerate(word):
+            forms[PREFIX + character if position else character] += count
     del forms["_"]
     frequent = [(form, count) for form, count in forms.items() if count >= min_frequency]
     return [form for form, _ in sorted(frequent, key=lambda item: (-item[1], item[0]))]

@@ -1,4 +1,4 @@
-"""From questions with passages to a cross-encoder."""
+"""Train a cross-encoder on questions with passages."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from dpr.models.pair import question_encoder
 from dpr.train.batches import Source, check_sources
 from dpr.train.cross_encoder.settings import CrossEncoderTraining
 from dpr.train.cross_encoder.step import CrossEncoderObjective
-from dpr.train.engine import Invocation, Run, Trainee, run_training
+from dpr.train.engine import Run, RunOptions, Trainee, run_training
 from dpr.train.negatives import with_negatives
 from dpr.train.record import describe_origin
 from dpr.train.trainable import count_trainable, set_up_model
 from dpr.train.vocabulary_fit import texts_of, warn_of_splits
-from dpr.types import Example, Progress, no_progress
+from dpr.types import Example
 
 NEGATIVE_DEPTH = 30
-"""So many passages that BM25 finds best are looked at for a question without negatives."""
+"""The number of BM25 hits to choose negatives from, for a question without negatives."""
 
 
 def train_cross_encoder(
@@ -36,28 +36,23 @@ def train_cross_encoder(
     output: Path,
     training: CrossEncoderTraining,
     held_out: Sequence[Example] = (),
-    progress: Progress = no_progress,
-    command: str = "",
-    overwrite: bool = False,
+    options: RunOptions = RunOptions(),  # noqa: B008 - frozen
 ) -> dict[str, object]:
-    """Train a sequence classifier of one logit, save it to ``output``, and return how it went.
+    """Train a sequence classifier of one logit, save it to ``output``, and return the record; see `run_training`.
 
-    A run that was killed goes on from its last checkpoint when it is called again with the same arguments, to the same
-    weights. Under ``torchrun`` the processes share each batch. Without ``held_out`` the last weights are kept, else
-    those that did best on these questions, each over its own passages. If the base is a pair, its question encoder is
-    used. A run that ``output`` holds finished is not repeated, unless ``overwrite`` is set.
+    With ``held_out`` questions the best weights are saved, by the ranks of positives among their own passages, else the
+    last ones. If the base is a pair, its question encoder is used.
 
     Raises:
-        DataError: there are no questions, one has no passage, or no negative is to be found for any.
+        DataError: there are no questions, one has no passage, or there are no negatives.
         ModelError: the base cannot be loaded or is frozen, or the loss is not finite.
-        ConfigError: a step does not fit in memory, or ``output`` is the base, or holds another model or run and
-            ``overwrite`` is not set.
+        ConfigError: see `run_training`.
     """
     check_sources(sources)
     training = replace(training, base=question_encoder(training.base))
     origin = describe_origin(training.base, sources, held_out)
     prepare = partial(_prepare, sources, training, held_out)
-    return run_training(output, training, origin, [training.base], prepare, Invocation(progress, command, overwrite))
+    return run_training(output, training, origin, [training.base], prepare, options)
 
 
 def _prepare(
@@ -82,9 +77,9 @@ def _prepare(
 
 
 def make_cross_encoder(training: CrossEncoderTraining) -> tuple[Any, Any]:
-    """Return the base with one logit, in train mode, and what is saved of it: itself, or the adapter around it.
+    """Return the base with one logit, in train mode, and the module to save: itself, or the adapter around it.
 
-    The head, and the pooler where the model has one, are trained whole beside an adapter: many bases have neither.
+    The head, and the pooler if there is one, are trained as whole weights beside an adapter: many bases have neither.
 
     Raises:
         ModelError: the base cannot be loaded, or is a classifier of several labels.
@@ -97,9 +92,9 @@ def make_cross_encoder(training: CrossEncoderTraining) -> tuple[Any, Any]:
     model.train()
     if not training.lora_rank:
         return model, model
-    parts = [(name, part) for name, part in model.named_children() if part is not model.base_model]
-    whole = [*(name for name, part in parts if any(True for _ in part.parameters())), "pooler"]
-    options = {"modules_to_save": whole, "exclude_modules": rf"(.*\.)?({'|'.join(whole)})(\..*)?"}
+    modules = [(name, module) for name, module in model.named_children() if module is not model.base_model]
+    full_modules = [*(name for name, module in modules if any(True for _ in module.parameters())), "pooler"]
+    options = {"modules_to_save": full_modules, "exclude_modules": rf"(.*\.)?({'|'.join(full_modules)})(\..*)?"}
     with quiet_transformers():
         adapted = add_lora(
             model, training.lora_rank, training.lora_alpha, training.base, task_type="SEQ_CLS", **options
@@ -108,7 +103,7 @@ def make_cross_encoder(training: CrossEncoderTraining) -> tuple[Any, Any]:
 
 
 def measure_ranks(scorer: CrossEncoder, model: Any, held_out: Sequence[Example]) -> dict[str, float]:
-    """Return `rank_metrics` of each question's best positive among its own passages; a tie counts against it."""
+    """Return `rank_metrics` of each question's best positive among its own passages; ties count as worse ranks."""
     model.eval()
     pairs = [(example, passage) for example in held_out for passage in (*example.positives, *example.negatives)]
     scores = scorer.score([example.question.text for example, _ in pairs], [passage for _, passage in pairs])
@@ -124,22 +119,22 @@ def measure_ranks(scorer: CrossEncoder, model: Any, held_out: Sequence[Example])
 
 
 def ranked_sources(sources: Sequence[Source]) -> list[Source]:
-    """Return the sources with negatives for their questions; questions for which there are none are left out.
+    """Return the sources with negatives; questions without any are dropped.
 
-    Negatives that a question has stay, else BM25 finds them among the positives of all sources.
+    A question keeps its own negatives; for others BM25 finds them among the positives of all sources.
 
     Raises:
-        DataError: no question has any.
+        DataError: no question has negatives.
     """
     examples = [example for source in sources for example in source.examples]
     searched = iter(with_negatives(examples, NEGATIVE_DEPTH))
-    ranked = [
-        replace(source, examples=[one for one in itertools.islice(searched, len(source.examples)) if one.negatives])
-        for source in sources
-    ]
+    ranked = []
+    for source in sources:
+        of_source = itertools.islice(searched, len(source.examples))
+        ranked.append(replace(source, examples=[example for example in of_source if example.negatives]))
     if not any(source.examples for source in ranked):
         raise DataError(
-            f"no negative is to be found for any of the {len(examples)} questions of "
+            f"there are no negatives for any of the {len(examples)} questions of "
             f"{', '.join(source.name for source in sources)}; give data with negatives (dpr mine finds some), or with "
             "more passages"
         )
@@ -147,18 +142,19 @@ def ranked_sources(sources: Sequence[Source]) -> list[Source]:
 
 
 def held_out_groups(held_out: Sequence[Example], hard_negatives: int) -> list[Example]:
-    """Return held-out questions with their positives and the nearest of their negatives.
+    """Return held-out questions with their positives and their first negatives.
 
     Raises:
         DataError: no question has a passage, or a negative.
     """
-    source = Source("the validation data", [one for one in held_out if one.positives and not one.is_impossible])
+    answerable = [example for example in held_out if example.positives and not example.is_impossible]
+    source = Source("the validation data", answerable)
     check_sources([source])
     [ranked] = ranked_sources([source])
     return [replace(example, negatives=example.negatives[:hard_negatives]) for example in ranked.examples]
 
 
 def _save(model: Any, tokenizer: Any, folder: Path) -> None:
-    """Write whole weights with their tokenizer, or an adapter, which uses its base's."""
+    """Write whole weights with their tokenizer, or an adapter, which uses the tokenizer of its base."""
     if not save_weights(model, folder):
         save_tokenizer(tokenizer, folder)

@@ -1,4 +1,4 @@
-"""The settings of a cross-encoder's training, with what each is good for."""
+"""The settings of a cross-encoder's training."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dpr.train.schedule import LoraSchedule, refuse_below
 
 @dataclass(frozen=True)
 class CrossEncoderTraining(LoraSchedule):
-    """Settings of a run; `LoraSchedule` has the rest.
+    """Settings of a cross-encoder's training, in addition to those of `LoraSchedule`.
 
-    A step sees ``batch_size`` questions. Each is read together with its first positive and with ``hard_negatives``
-    others, drawn anew in each epoch: of those that ``dpr mine`` found for it, else of those that BM25 finds best.
+    A batch has ``batch_size`` questions, each with its first positive and ``hard_negatives`` negatives, sampled again
+    in each epoch: from those of ``dpr mine``, else from the best hits of BM25.
     """
 
     batch_size: int = 16

@@ -1,4 +1,4 @@
-"""What a step computes for a cross-encoder: chunks of questions, each with its passages, and their losses."""
+"""The step of a cross-encoder: chunks of questions with their passages, and their losses."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from dpr.train.step import CHUNK_TOKENS, Task
 from dpr.types import Example
 
 _MEASURED_PAIRS = 64
-"""So many of the pairs with most characters are tokenized to find the longest."""
+"""The number of pairs with most characters that are tokenized to find the longest one."""
 
 
 def epoch_groups(sources: Sequence[Source], training: CrossEncoderTraining, epoch: int) -> list[list[Example]]:
-    """Return an epoch's batches, the same for the same seed: examples with one positive and the negatives drawn."""
+    """Return an epoch's batches, the same for the same seed: examples with one positive and sampled negatives."""
     shuffle = random.Random(training.seed * 1_000_003 + epoch)  # noqa: S311 - sampling, not secrets
     examples = [example for source in sources for example in sampled(source, shuffle)]
     shuffle.shuffle(examples)
@@ -76,17 +76,17 @@ def chunks_of_groups(
 
 
 class CrossEncoderObjective:
-    """Each question's own passage before its hard negatives.
+    """Rank each question's positive before its hard negatives.
 
     Questions are scored together while their pairs have no more tokens than a chunk. Within a chunk the pairs are
     sorted by length and read in halves, so that short passages are not padded to the longest of their question.
 
     Args:
         model: the sequence classifier, with its adapter if it has one.
-        pairs: makes the model's inputs.
+        pairs: the tokenizer of pairs.
         sources: questions with negatives.
         training: the settings.
-        processes: those that share a batch.
+        processes: the processes that share a batch.
     """
 
     def __init__(
@@ -134,15 +134,15 @@ class CrossEncoderObjective:
         rows = range(first, first + sum(sizes))
         half = max(1, self._chunk_tokens // 2)
         batches = list(length_sorted_batches([lengths[row] for row in rows], half))
-        logits = torch.cat([self._scores(columns, [rows[place] for place in batch]) for batch in batches])
-        places = torch.tensor([place for batch in batches for place in batch], device=self._device)
-        return group_losses(logits[places.argsort()], sizes)
+        logits = torch.cat([self._scores(columns, [rows[index] for index in batch]) for batch in batches])
+        order = torch.tensor([index for batch in batches for index in batch], device=self._device)
+        return group_losses(logits[order.argsort()], sizes)
 
     def _columns(self, groups: Sequence[Example]) -> tuple[Columns, list[int]]:
         """Return the inputs of the pairs of some questions, and the number of pairs of each."""
         if not groups:
             return {}, []
-        pairs = [(group.question.text, one) for group in groups for one in (*group.positives, *group.negatives)]
+        pairs = [(group.question.text, passage) for group in groups for passage in (*group.positives, *group.negatives)]
         columns = self._pairs.columns([question for question, _ in pairs], [passage for _, passage in pairs])
         return columns, [len(group.positives) + len(group.negatives) for group in groups]
 
@@ -152,7 +152,7 @@ class CrossEncoderObjective:
 
 
 def longest_groups(examples: Sequence[Example]) -> list[Example]:
-    """Return questions with the longest passages of the data, each alone with its question."""
-    pairs = [(example, one) for example in examples for one in (*example.positives, *example.negatives)]
+    """Return the questions with the longest passages of the data, one passage each."""
+    pairs = [(example, passage) for example in examples for passage in (*example.positives, *example.negatives)]
     pairs.sort(key=lambda pair: -len(pair[0].question.text) - len(pair[1].title) - len(pair[1].text))
     return [Example(example.question, (passage,)) for example, passage in pairs[:_MEASURED_PAIRS]]

@@ -1,4 +1,4 @@
-"""What a student is taught with: plain texts, parallel sentences, questions with their passages."""
+"""Distillation data: plain texts, parallel sentences, and questions with passages."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dpr.data.parallel import SentencePair
 from dpr.errors import ConfigError, DataError
 from dpr.train.batches import Source, evenly
 from dpr.train.distillation.teacher import PASSAGE, QUESTION, RoleText
+from dpr.train.hashing_corpus import HashingCorpus
 from dpr.train.record import describe_sources
-from dpr.train.seen_texts import SeenTexts
 from dpr.train.vocabulary_fit import TEXTS, texts_of
 from dpr.types import Passage
 
@@ -23,82 +23,83 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Uses:
-    """The kinds of material that an objective can use, and those of which it needs one."""
+    """The kinds of data that an objective can use, and those of which it requires at least one."""
 
     possible: tuple[str, ...]
-    needed: tuple[str, ...]
+    required: tuple[str, ...]
 
 
 USES: Mapping[str, Uses] = {
-    "vectors": Uses(possible=("texts", "sources"), needed=("texts", "sources")),
-    "parallel": Uses(possible=("texts", "pairs", "sources"), needed=("pairs",)),
-    "scores": Uses(possible=("sources",), needed=("sources",)),
+    "vectors": Uses(possible=("texts", "sources"), required=("texts", "sources")),
+    "parallel": Uses(possible=("texts", "pairs", "sources"), required=("pairs",)),
+    "scores": Uses(possible=("sources",), required=("sources",)),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Imitation:
-    """A text whose vector shall be the one that the teacher has for ``taught``: the same text, or its source."""
+class VectorTarget:
+    """A text of the student whose vector should be that of ``teacher_text``: the same text, or its original."""
 
-    learned: RoleText
-    taught: RoleText
+    student_text: RoleText
+    teacher_text: RoleText
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
-    """Texts and parallel sentences by the name of their source, and data sets of questions."""
+class DistillationData:
+    """Texts and parallel sentences by the names of their sources, and data sets of questions."""
 
     texts: Mapping[str, Sequence[Passage]] = field(default_factory=dict)
     pairs: Mapping[str, Sequence[SentencePair]] = field(default_factory=dict)
     sources: Sequence[Source] = ()
 
     def check(self, objective: str) -> None:
-        """Refuse what an objective cannot learn from.
+        """Refuse data that an objective cannot learn from.
 
         Raises:
-            ConfigError: a kind of material is given that the objective cannot use, or none that it needs.
+            ConfigError: the objective cannot use a kind of data, or lacks one that it requires.
             DataError: a source is empty.
         """
         uses = USES[objective]
-        given = [kind for kind in _KINDS if getattr(self, kind)]
-        for kind in given:
+        kinds = [kind for kind in _KINDS if getattr(self, kind)]
+        for kind in kinds:
             if kind not in uses.possible:
-                fitting = next(name for name, others in USES.items() if kind in others.possible)
+                fitting = next(name for name, other_uses in USES.items() if kind in other_uses.possible)
                 raise ConfigError(
                     f"the objective {objective!r} cannot use {_KINDS[kind]}; leave them out or choose {fitting!r}"
                 )
-        if not set(given) & set(uses.needed):
-            needed = " or ".join(_KINDS[kind] for kind in uses.needed)
-            raise ConfigError(f"the objective {objective!r} learns from {needed}; give some")
-        sizes = [*self.texts.items(), *self.pairs.items(), *((one.name, one.examples) for one in self.sources)]
+        if not set(kinds) & set(uses.required):
+            required = " or ".join(_KINDS[kind] for kind in uses.required)
+            raise ConfigError(f"the objective {objective!r} learns from {required}; give some")
+        sizes = [*self.texts.items(), *self.pairs.items(), *((source.name, source.examples) for source in self.sources)]
         for name, rows in sizes:
             if not rows:
-                raise DataError(f"{name}: there is nothing in it to learn from; give another source")
+                raise DataError(f"{name} is empty; give another source")
 
-    def described(self) -> dict[str, dict[str, object]]:
-        """Return what a record says of each source: how much it holds, and a hash of it."""
+    def as_record(self) -> dict[str, dict[str, object]]:
+        """Return the record's entry for each source: its size and its hash."""
         texts = {
-            name: _described("texts", (f"{one.title}\t{one.text}" for one in rows)) for name, rows in self.texts.items()
+            name: _source_record("texts", (f"{passage.title}\t{passage.text}" for passage in rows))
+            for name, rows in self.texts.items()
         }
         pairs = {
-            name: _described("pairs", (f"{one.source}\t{one.target}" for one in rows))
+            name: _source_record("pairs", (f"{pair.source}\t{pair.target}" for pair in rows))
             for name, rows in self.pairs.items()
         }
         return {**texts, **pairs, **describe_sources(self.sources)}
 
     def sample(self) -> list[str]:
-        """Return a sample of the texts, about as many of each source."""
+        """Return a sample of the texts, about equally many of each source."""
         share = max(1, TEXTS // (2 * (len(self.texts) + len(self.pairs) + 1)))
         texts = [passage.text for rows in self.texts.values() for passage in evenly(rows, share)]
         pairs = [pair for rows in self.pairs.values() for pair in evenly(rows, share)]
         sentences = [sentence for pair in pairs for sentence in (pair.source, pair.target)]
         return [*texts, *sentences, *(texts_of(self.sources) if self.sources else [])]
 
-    def imitations(self, plain_roles: Sequence[int]) -> list[Imitation]:
-        """Return the texts to learn, each once; plain texts and sentences are learned in each of ``plain_roles``."""
-        return list(dict.fromkeys(self._imitations(plain_roles)))
+    def vector_targets(self, plain_roles: Sequence[int]) -> list[VectorTarget]:
+        """Return the targets of all texts, each once; plain texts and sentences have each of ``plain_roles``."""
+        return list(dict.fromkeys(self._vector_targets(plain_roles)))
 
-    def _imitations(self, plain_roles: Sequence[int]) -> Iterator[Imitation]:
+    def _vector_targets(self, plain_roles: Sequence[int]) -> Iterator[VectorTarget]:
         for texts in self.texts.values():
             for text in texts:
                 yield from (_same(role, text) for role in plain_roles)
@@ -106,20 +107,20 @@ class Material:
             for pair in pairs:
                 for role in plain_roles:
                     source = RoleText(role, pair.source, id=pair.id)
-                    yield Imitation(source, source)
-                    yield Imitation(RoleText(role, pair.target, id=pair.id), source)
-        for data in self.sources:
-            for example in data.examples:
+                    yield VectorTarget(source, source)
+                    yield VectorTarget(RoleText(role, pair.target, id=pair.id), source)
+        for dataset in self.sources:
+            for example in dataset.examples:
                 yield _same(QUESTION, Passage(example.question.id, example.question.text))
                 yield from (_same(PASSAGE, passage) for passage in (*example.positives, *example.negatives))
 
 
-def _same(role: int, passage: Passage) -> Imitation:
-    text = RoleText.of(role, passage)
-    return Imitation(text, text)
+def _same(role: int, passage: Passage) -> VectorTarget:
+    text = RoleText.from_passage(role, passage)
+    return VectorTarget(text, text)
 
 
-def _described(unit: str, lines: Iterable[str]) -> dict[str, object]:
-    seen = SeenTexts(lines)
-    count = sum(1 for _ in seen)
-    return {unit: count, "sha256": seen.seen.sha256}
+def _source_record(unit: str, lines: Iterable[str]) -> dict[str, object]:
+    corpus = HashingCorpus(lines)
+    count = sum(1 for _ in corpus)
+    return {unit: count, "sha256": corpus.digest.sha256}

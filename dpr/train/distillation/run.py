@@ -1,4 +1,4 @@
-"""From a teacher to a student encoder."""
+"""Distill a teacher into a student encoder."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from typing import Any
 from dpr.errors import ConfigError
 from dpr.models.cross_encoder import CrossEncoder, load_cross_encoder
 from dpr.models.encoders import DualEncoder, load_encoder
-from dpr.train.distillation.data import Material
+from dpr.train.distillation.data import DistillationData
 from dpr.train.distillation.score_objective import ScoreObjective
 from dpr.train.distillation.settings import Distillation
 from dpr.train.distillation.vector_objective import VectorObjective
 from dpr.train.encoder.model import make_pair
 from dpr.train.encoder.step import EncoderObjective, PairObjective
-from dpr.train.engine import Invocation, Run, Trainee, run_training
+from dpr.train.engine import Run, RunOptions, Trainee, run_training
 from dpr.train.record import base_hash, describe_examples
 from dpr.train.trainable import count_trainable
 from dpr.train.validation import HeldOut
 from dpr.train.vocabulary_fit import warn_of_splits
-from dpr.types import Example, Progress, no_progress
+from dpr.types import Example
 
 _OBJECTIVES: Mapping[str, Callable[..., PairObjective[Any]]] = {
     "vectors": VectorObjective,
@@ -32,49 +32,42 @@ _OBJECTIVES: Mapping[str, Callable[..., PairObjective[Any]]] = {
 
 
 def distill(
-    material: Material,
+    data: DistillationData,
     output: Path,
     settings: Distillation,
     held_out: Sequence[Example] = (),
-    progress: Progress = no_progress,
-    command: str = "",
-    overwrite: bool = False,
+    options: RunOptions = RunOptions(),  # noqa: B008 - frozen
 ) -> dict[str, object]:
-    """Teach a student, save it to ``output``, and return how it went.
+    """Train a student, save it to ``output``, and return the record; see `run_training`.
 
-    What the teacher says is computed first and kept in ``output``. A run that was killed, then or later, goes on when
-    it is called again with the same arguments, to the same weights. Without ``held_out`` the last weights are kept,
-    else those that did best on these questions. A run that ``output`` holds finished is not repeated, unless
-    ``overwrite`` is set.
+    The teacher's vectors or scores are computed first and stored in ``output``, where a killed run finds them. With
+    ``held_out`` questions the best weights are saved, else the last ones.
 
     Raises:
         DataError: a source is empty, or a question has no passage.
         ModelError: teacher or base cannot be loaded, the base is frozen, or the loss is not finite.
-        ConfigError: a setting does not fit the base, the teacher or the material, a step does not fit in memory, or
-            ``output`` is a model that is read, or holds another model or run and ``overwrite`` is not set.
+        ConfigError: a setting does not fit the base, the teacher or the data, or see `run_training`.
     """
     _refuse_several_processes()
-    material.check(settings.objective)
-    validation = HeldOut.of(held_out) if held_out else None
+    data.check(settings.objective)
+    validation = HeldOut.from_examples(held_out) if held_out else None
     teachers = [_load_teacher(settings)]
     teacher = teachers[0]
     origin: dict[str, object] = {
         "teacher": {"name": teacher.name, "fingerprint": teacher.fingerprint},
         "base_sha256": base_hash(settings.base),
-        "sources": material.described(),
+        "sources": data.as_record(),
     }
     if held_out:
         origin["held_out"] = describe_examples(held_out)
-    del teacher  # `_prepare` takes it, so that its memory is the student's afterwards
+    del teacher  # `_prepare` pops it from the list, so that its memory becomes free for the student
     reads = [settings.base, settings.teacher or settings.cross_encoder]
-    call = Invocation(progress, command, overwrite)
-    return run_training(
-        output, settings, origin, reads, partial(_prepare, material, teachers, validation, settings), call
-    )
+    prepare = partial(_prepare, data, teachers, validation, settings)
+    return run_training(output, settings, origin, reads, prepare, options)
 
 
 def _prepare(
-    material: Material,
+    data: DistillationData,
     teachers: list[DualEncoder | CrossEncoder],
     held_out: HeldOut | None,
     settings: Distillation,
@@ -84,11 +77,11 @@ def _prepare(
     if isinstance(teacher, DualEncoder) and settings.objective != "scores":
         settings = settings.for_student(teacher.config.normalize)
     pair = make_pair(settings)
-    warn_of_splits(pair.tokenizers[1], material.sample(), settings.base)
+    warn_of_splits(pair.tokenizers[1], data.sample(), settings.base)
     module = pair.module().to(run.device)
     counts = count_trainable(module, [encoder.model for encoder in pair.both], settings.base)
-    run.folder.begin()  # what the teacher says is kept there
-    objective = _OBJECTIVES[settings.objective](material, teacher, pair, settings, run.folder.path, run.progress)
+    run.folder.begin()  # the teacher's vectors or scores are stored there
+    objective = _OBJECTIVES[settings.objective](data, teacher, pair, settings, run.folder.path, run.progress)
     return Trainee(
         module,
         EncoderObjective(pair, objective, settings.chunk_tokens),

@@ -1,4 +1,4 @@
-"""The student reproduces the teacher's scores: how much each passage of a batch is worth for a question."""
+"""The student learns the teacher's scores of questions with passages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dpr.models.cross_encoder import CrossEncoder
 from dpr.models.encoders import DualEncoder
 from dpr.train.batches import Batch, check_sources, epoch_batches
 from dpr.train.chunks import TokenCache
-from dpr.train.distillation.data import Material
+from dpr.train.distillation.data import DistillationData
 from dpr.train.distillation.settings import Distillation
 from dpr.train.distillation.teacher import PASSAGE, QUESTION, RoleText, teacher_scores, teacher_vectors
 from dpr.train.distributed import Processes
@@ -26,35 +26,35 @@ from dpr.train.loss import in_batch_loss, score_loss
 from dpr.types import FloatArray, Passage, Progress
 
 ScoresOf = Callable[[Batch], FloatArray]
-"""The teacher's scores over its temperature of a batch's passages for its questions, (Q, P); NaN where not known.
+"""Returns the teacher's scores of a batch over its temperature, (Q, P); NaN for pairs without a score.
 
-Those of a passage that is excluded for a question teach nothing.
+The student does not learn the scores of passages that are excluded for a question.
 """
 
 
 class ScoreObjective:
-    """Batches of questions and passages, as in training with labels, and the teacher's scores of them."""
+    """Batches of questions and passages, as in training with labels, with the teacher's scores as soft labels."""
 
     def __init__(
         self,
-        material: Material,
+        data: DistillationData,
         teacher: DualEncoder | CrossEncoder,
         pair: EncoderPair,
         settings: Distillation,
         output: Path,
         progress: Progress,
     ) -> None:
-        check_sources(material.sources)
-        windowed = with_answer_windows(material.sources, pair.tokenizers[1], pair.question.config)
-        material = replace(material, sources=windowed.sources)
-        self._sources = material.sources
+        check_sources(data.sources)
+        windowed = with_answer_windows(data.sources, pair.tokenizers[1], pair.question.config)
+        data = replace(data, sources=windowed.sources)
+        self._sources = data.sources
         self._batching = settings.batching()
-        self._tokens = TokenCache(pair.tokenizers, pair.question.config, material.sources)
+        self._tokens = TokenCache(pair.tokenizers, pair.question.config, data.sources)
         self._device = next(pair.question.parameters()).device
         self._scale = 1 / (settings.temperature or default_temperature(pair.question.config.normalize))
         self._label_weight = settings.label_weight
         if isinstance(teacher, DualEncoder):
-            self._scores_of = _dual_scores(material, teacher, settings, output, progress)
+            self._scores_of = _dual_scores(data, teacher, settings, output, progress)
         else:
             self._scores_of = _cross_scores(self._needed_batches(settings), teacher, settings, output, progress)
 
@@ -68,14 +68,14 @@ class ScoreObjective:
 
     def task(self, batch: Batch) -> PairTask:
         """Return the divergence of the student's scores from the teacher's."""
-        found = torch.from_numpy(self._scores_of(batch))  # (Q, P)
+        labels = torch.from_numpy(self._scores_of(batch))  # (Q, P)
         excluded = [[passage.id in example.excluded_ids for passage in batch.passages] for example in batch.questions]
-        known = (~found.isnan() & ~torch.tensor(excluded)).to(self._device)
-        taught = found.nan_to_num().to(self._device)
+        is_known = (~labels.isnan() & ~torch.tensor(excluded)).to(self._device)
+        soft_labels = labels.nan_to_num().to(self._device)
 
         def losses(questions: torch.Tensor, passages: torch.Tensor) -> torch.Tensor:
             scores = questions.float() @ passages.float().T * self._scale  # (Q, P)
-            divergence = score_loss(scores, taught, known)
+            divergence = score_loss(scores, soft_labels, is_known)
             if not self._label_weight:
                 return divergence
             targets = targets_of(batch, Processes(), self._device)
@@ -83,35 +83,35 @@ class ScoreObjective:
             return divergence + self._label_weight * labelled
 
         ids = [example.question.id for example in batch.questions]
-        return PairTask(losses, ids, negatives=float(known.sum(1).float().mean()) - 1)
+        return PairTask(losses, ids, negatives=float(is_known.sum(1).float().mean()) - 1)
 
     def _needed_batches(self, settings: Distillation) -> Iterator[Batch]:
-        """Yield the batches of the whole run: what a cross-encoder scores is known beforehand."""
+        """Yield the batches of the whole run, so that a cross-encoder can score them beforehand."""
         batches = (batch for epoch in range(settings.epochs) for batch in self.batches(epoch))
         return itertools.islice(batches, (settings.max_steps or 0) * settings.accumulation_steps or None)
 
 
 def _dual_scores(
-    material: Material, teacher: DualEncoder, settings: Distillation, output: Path, progress: Progress
+    data: DistillationData, teacher: DualEncoder, settings: Distillation, output: Path, progress: Progress
 ) -> ScoresOf:
-    """Score by the teacher's vectors: every passage of a batch for every question."""
+    """Score every passage of a batch for every question by the teacher's vectors."""
     questions: dict[str, RoleText] = {}
     passages: dict[str, RoleText] = {}
-    for source in material.sources:
+    for source in data.sources:
         for example in source.examples:
             question = example.question
             questions.setdefault(question.text, RoleText(QUESTION, question.text, id=question.id))
             for passage in (*example.positives, *example.negatives):
-                passages.setdefault(passage.id, RoleText.of(PASSAGE, passage))
+                passages.setdefault(passage.id, RoleText.from_passage(PASSAGE, passage))
     vectors = teacher_vectors(teacher, [*questions.values(), *passages.values()], output, progress)
     question_rows = {text: row for row, text in enumerate(questions)}
     passage_rows = {identity: row for row, identity in enumerate(passages, start=len(questions))}
     temperature = settings.teacher_temperature or default_temperature(teacher.config.normalize)
 
     def scores_of(batch: Batch) -> FloatArray:
-        asked = vectors[[question_rows[example.question.text] for example in batch.questions]]  # (Q, D)
-        offered = vectors[[passage_rows[passage.id] for passage in batch.passages]]  # (P, D)
-        return asked @ offered.T / np.float32(temperature)
+        question_vectors = vectors[[question_rows[example.question.text] for example in batch.questions]]  # (Q, D)
+        passage_vectors = vectors[[passage_rows[passage.id] for passage in batch.passages]]  # (P, D)
+        return question_vectors @ passage_vectors.T / np.float32(temperature)
 
     return scores_of
 
@@ -119,7 +119,7 @@ def _dual_scores(
 def _cross_scores(
     batches: Iterator[Batch], teacher: CrossEncoder, settings: Distillation, output: Path, progress: Progress
 ) -> ScoresOf:
-    """Score by reading: for each question its own passages, those that its data set lists."""
+    """Score the passages that the data set lists for each question by a cross-encoder."""
     pairs: dict[tuple[str, str], Passage] = {}
     most = 0
     for batch in batches:
@@ -129,19 +129,19 @@ def _cross_scores(
                 pairs.setdefault((question.question.text, batch.passages[column].id), batch.passages[column])
     if most < 2:
         raise DataError(
-            "no question has a negative, and a cross-encoder scores a question's own passages alone; "
+            "no question has a negative, and a cross-encoder scores only a question's own passages; "
             "give data with negatives (dpr mine finds some) and hard_negatives of at least 1"
         )
-    asked = [(question, passage) for (question, _), passage in pairs.items()]
-    scores = dict(zip(pairs, teacher_scores(teacher, asked, output, progress).tolist(), strict=True))
+    texts = [(question, passage) for (question, _), passage in pairs.items()]
+    scores = dict(zip(pairs, teacher_scores(teacher, texts, output, progress).tolist(), strict=True))
     temperature = settings.teacher_temperature or 1.0
 
     def scores_of(batch: Batch) -> FloatArray:
-        found = np.full((len(batch.questions), len(batch.passages)), np.nan, dtype=np.float32)
+        labels = np.full((len(batch.questions), len(batch.passages)), np.nan, dtype=np.float32)
         for row, (example, columns) in enumerate(zip(batch.questions, _own_columns(batch), strict=True)):
             for column in columns:
-                found[row, column] = scores[example.question.text, batch.passages[column].id] / temperature
-        return found
+                labels[row, column] = scores[example.question.text, batch.passages[column].id] / temperature
+        return labels
 
     return scores_of
 

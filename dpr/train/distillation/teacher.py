@@ -1,4 +1,4 @@
-"""What a teacher says of texts: computed once and kept in the output folder, where a killed run finds it again."""
+"""Soft labels: a teacher's vectors or scores, computed once and stored in the output folder for a resumed run."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from dpr.models.encoders import DualEncoder
 from dpr.types import FloatArray, Passage, Progress
 
 QUESTION, PASSAGE = 0, 1
-"""The two roles of a text: it is encoded by BERT_q or by BERT_p."""
+"""The roles of a text: BERT_q encodes it, or BERT_p."""
 
 _BLOCK = 2048
-"""Texts that are encoded, sorted by length, and written at a time."""
+"""Number of texts that are encoded and written together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,8 @@ class RoleText:
     id: str = field(default="", compare=False)
 
     @classmethod
-    def of(cls, role: int, passage: Passage) -> RoleText:
-        """Take a passage in a role; as a question it has no title."""
+    def from_passage(cls, role: int, passage: Passage) -> RoleText:
+        """Return a passage in a role; as a question it has no title."""
         return cls(role, passage.text, passage.title if role == PASSAGE else "", passage.id)
 
     @property
@@ -46,15 +46,15 @@ class RoleText:
 def teacher_vectors(teacher: DualEncoder, texts: Sequence[RoleText], folder: Path, progress: Progress) -> FloatArray:
     """Return the teacher's vectors of texts, (N, D), mapped from ``folder/teacher-….npy``.
 
-    The file grows block by block; one that another run left unfinished is gone on with, to the same numbers.
+    The file grows block by block; an unfinished file of a killed run is continued.
     """
     path = folder / f"teacher-{_identity(teacher, texts)}.npy"
     header = _npy_header((len(texts), teacher.dimension))
     block_bytes = 4 * teacher.dimension * _BLOCK
     with path.open("r+b" if path.exists() else "w+b") as file:
-        held = os.fstat(file.fileno()).st_size - len(header)
-        if held < 4 * teacher.dimension * len(texts):
-            blocks = max(0, held // block_bytes)
+        written_bytes = os.fstat(file.fileno()).st_size - len(header)
+        if written_bytes < 4 * teacher.dimension * len(texts):
+            blocks = max(0, written_bytes // block_bytes)
             file.seek(0)
             file.write(header)
             file.truncate(len(header) + blocks * block_bytes)
@@ -74,23 +74,23 @@ def teacher_scores(
 ) -> FloatArray:
     """Return the teacher's score of each question with a passage, (N,).
 
-    They are kept in ``folder/teacher-….jsonl``, a line for each pair, so that further runs need not score it again.
+    They are stored in ``folder/teacher-….jsonl``, a line for each pair, so that later runs need not compute them again.
     """
     path = folder / f"teacher-{teacher.fingerprint[:16]}-{str(teacher.precision).removeprefix('torch.')}.jsonl"
-    known = _read_scores(path)
+    score_of = _read_scores(path)
     keys = [_pair_key(question, passage) for question, passage in pairs]
-    missing = [row for row, key in enumerate(keys) if key not in known]
+    unscored = [row for row, key in enumerate(keys) if key not in score_of]
     with path.open("a", encoding="utf-8") as file:
-        for first in range(0, len(missing), _BLOCK):
-            rows = missing[first : first + _BLOCK]
+        for first in range(0, len(unscored), _BLOCK):
+            rows = unscored[first : first + _BLOCK]
             scores = teacher.score([pairs[row][0] for row in rows], [pairs[row][1] for row in rows])
             for row, score in zip(rows, scores.tolist(), strict=True):
-                known[keys[row]] = score
+                score_of[keys[row]] = score
                 file.write(json.dumps({"pair": keys[row], "score": score}) + "\n")
             file.flush()
             os.fsync(file.fileno())
-            progress("teacher", first + len(rows), len(missing))
-    return np.array([known[key] for key in keys], dtype=np.float32)
+            progress("teacher", first + len(rows), len(unscored))
+    return np.array([score_of[key] for key in keys], dtype=np.float32)
 
 
 def _encode(teacher: DualEncoder, texts: Sequence[RoleText]) -> FloatArray:
@@ -121,11 +121,11 @@ def _pair_key(question: str, passage: Passage) -> str:
 
 
 def _read_scores(path: Path) -> dict[str, float]:
-    """Return the scores of a file, and drop what a kill left of its last line."""
+    """Return the scores of a file, and remove an incomplete last line."""
     if not path.is_file():
         return {}
-    whole, _, broken = path.read_bytes().rpartition(b"\n")
+    complete, _, broken = path.read_bytes().rpartition(b"\n")
     if broken:
-        os.truncate(path, len(whole) + 1 if whole else 0)
-    lines = [json.loads(line) for line in whole.splitlines()]
+        os.truncate(path, len(complete) + 1 if complete else 0)
+    lines = [json.loads(line) for line in complete.splitlines()]
     return {line["pair"]: line["score"] for line in lines}

@@ -1,4 +1,4 @@
-"""The memory that a step of an encoder takes, measured before the first step, see `dpr.train.memory`."""
+"""Estimate the memory of a step over encoders, see `dpr.train.memory`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dpr.train.memory import StepMemory, measure_saved, weight_bytes
 def encoder_memory(
     pair: EncoderPair, batches: Sequence[tuple[Sequence[Tokens], Sequence[Tokens]]], chunk_tokens: int
 ) -> StepMemory:
-    """Return the memory of a step over the largest of some batches: tokens of questions and of passages, or of one."""
+    """Return the memory of a step over the largest of some batches of tokenized questions and passages."""
     of_batches = [0] * len(batches)
     chunk = 0
     for role, encoder in enumerate(pair.both):

@@ -1,4 +1,4 @@
-"""BERT_q and BERT_p while they are trained: whole weights, or LoRA on a frozen base."""
+"""BERT_q and BERT_p for training: all weights, or LoRA adapters on a frozen base."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class EncoderPair:
-    """The pair, its tokenizers, and the names of the bases that adapters are saved with."""
+    """Question and passage encoder, their tokenizers, and the names of their bases."""
 
     question: TextEncoder
     passage: TextEncoder
@@ -47,7 +47,7 @@ class EncoderPair:
 
     @property
     def is_shared(self) -> bool:
-        """Whether one BERT has both roles."""
+        """Whether one BERT encodes questions and passages."""
         return self.passage is self.question
 
     @property
@@ -56,7 +56,7 @@ class EncoderPair:
         return self.question, self.passage
 
     def module(self) -> nn.Module:
-        """Return one module with the weights of both, each once."""
+        """Return a module with the weights of both, each once."""
         return nn.ModuleDict({"question": self.question} | ({} if self.is_shared else {"passage": self.passage}))
 
     def save(self, output: Path) -> None:
@@ -70,10 +70,10 @@ class EncoderPair:
 
 
 def make_pair(training: EncoderSchedule) -> EncoderPair:
-    """Load the base for training, in train mode, on the CPU.
+    """Load a base as two encoders, in train mode, on the CPU.
 
     Raises:
-        ModelError: the base cannot be loaded, or holds an adapter of another rank.
+        ModelError: the base cannot be loaded, or has an adapter of another rank.
         ConfigError: a length or a pooling is not possible.
     """
     options = EncoderOptions(training.question_prompt, training.passage_prompt)
@@ -94,7 +94,7 @@ def make_pair(training: EncoderSchedule) -> EncoderPair:
 
 
 def _configured(config: EncoderConfig, training: EncoderSchedule) -> EncoderConfig:
-    """Return how the base is used, with what the settings say instead."""
+    """Return the configuration of the base, changed by the settings."""
     return replace(
         config,
         pooling=training.pooling or config.pooling,
@@ -118,7 +118,7 @@ def _trainable(directory: Path, config: EncoderConfig, training: EncoderSchedule
 
 
 def _with_adapter(model: Any, directory: Path, training: EncoderSchedule, role: int) -> Any:
-    """Freeze a base and put a new adapter on it, or the directory's own to train it further."""
+    """Freeze a base and add a new adapter, or the one of the directory to train it further."""
     from peft import PeftModel
 
     if is_adapter(directory):
@@ -139,7 +139,7 @@ def _with_adapter(model: Any, directory: Path, training: EncoderSchedule, role: 
 
 
 def _adapted_base(directory: Path, training: EncoderSchedule, role: int) -> str:
-    """Return the name of the base that an encoder's adapter belongs to, as the user or the adapter gave it."""
+    """Return the name of the base of an encoder's adapter, as the user or the adapter wrote it."""
     names = split_name(training.base)
     is_pair = (directory.parent / PAIR_CONFIG).is_file() and resolve(names[0]) != directory
     return base_name(directory) or (str(directory) if is_pair else names[-1 if role else 0])

@@ -1,4 +1,4 @@
-"""From question-passage pairs to BERT_q and BERT_p."""
+"""Train BERT_q and BERT_p on questions with passages."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from dpr.train.chunks import TokenCache
 from dpr.train.encoder.model import make_pair
 from dpr.train.encoder.settings import Training
 from dpr.train.encoder.step import EncoderObjective, LabelObjective, Temperature
-from dpr.train.engine import Invocation, Run, Trainee, run_training
+from dpr.train.engine import Run, RunOptions, Trainee, run_training
 from dpr.train.long_passages import with_answer_windows
 from dpr.train.record import describe_origin
 from dpr.train.trainable import count_trainable
 from dpr.train.validation import HeldOut
 from dpr.train.vocabulary_fit import texts_of, warn_of_splits
-from dpr.types import Example, Progress, no_progress
+from dpr.types import Example
 
 logger = logging.getLogger(__name__)
 
@@ -30,28 +30,22 @@ def train(
     output: Path,
     training: Training,
     held_out: Sequence[Example] = (),
-    progress: Progress = no_progress,
-    command: str = "",
-    overwrite: bool = False,
+    options: RunOptions = RunOptions(),  # noqa: B008 - frozen
 ) -> dict[str, object]:
-    """Train BERT_q and BERT_p, save them to ``output``, and return how it went.
+    """Train BERT_q and BERT_p, save them to ``output``, and return the record; see `run_training`.
 
-    A run that was killed goes on from its last checkpoint when it is called again with the same arguments, to the same
-    weights (with several processes only without dropout: the random numbers of the first alone are saved). Under
-    ``torchrun`` the processes share each batch. Without ``held_out`` the last weights are kept, else those that did
-    best on these questions. A run that ``output`` holds finished is not repeated, unless ``overwrite`` is set.
+    With ``held_out`` questions the best weights are saved, else the last ones.
 
     Raises:
-        DataError: there is nothing to train on, or a question has no passage.
+        DataError: there is no training data, or a question has no passage.
         ModelError: the base cannot be loaded or is frozen, or the loss is not finite.
-        ConfigError: a setting does not fit the base, a step does not fit in memory, or ``output`` is the base, or holds
-            another model or run and ``overwrite`` is not set.
+        ConfigError: a setting does not fit the base, or see `run_training`.
     """
     check_sources(sources)
-    validation = HeldOut.of(held_out) if held_out else None
+    validation = HeldOut.from_examples(held_out) if held_out else None
     origin = describe_origin(training.base, sources, held_out)
     prepare = partial(_prepare, sources, validation, training)
-    return run_training(output, training, origin, [training.base], prepare, Invocation(progress, command, overwrite))
+    return run_training(output, training, origin, [training.base], prepare, options)
 
 
 def _prepare(sources: Sequence[Source], held_out: HeldOut | None, training: Training, run: Run) -> Trainee[Batch]:
@@ -90,15 +84,15 @@ def _prepare(sources: Sequence[Source], held_out: HeldOut | None, training: Trai
 def _warn(training: Training, tokens: TokenCache, passage_tokens: int, windows: int) -> None:
     if training.accumulation_steps > 1:
         logger.warning(
-            "accumulation_steps %d averages %d batches before a step; it adds no negatives: each question is told "
-            "from the passages of its own batch only (batch_size and gradient_cache make batches larger)",
+            "accumulation_steps %d averages %d batches before a step but adds no negatives: each question has those "
+            "of its own batch (batch_size and gradient_cache make batches larger)",
             training.accumulation_steps,
             training.accumulation_steps,
         )
     if tokens.cut_passages:
         logger.warning(
-            "%d of %d passages are longer than passage_tokens %d and are cut: to %d windows that hold an answer, the "
-            "others to their beginning; chunk them or raise passage_tokens",
+            "%d of %d passages are longer than passage_tokens %d and are cut: to %d windows with an answer, the others "
+            "to their beginning; chunk them or raise passage_tokens",
             tokens.cut_passages,
             tokens.passage_count - windows,
             passage_tokens,

@@ -1,4 +1,4 @@
-"""The settings of a training run, with what each is good for."""
+"""The settings of a training of encoders."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from dpr.train.schedule import LoraSchedule, refuse_below
 
 @dataclass(frozen=True)
 class EncoderSchedule(LoraSchedule):
-    """Settings of a run that makes encoders; lengths count special tokens, None takes the base's own.
+    """Settings of a training of encoders; lengths include special tokens, None means the base's own value.
 
-    A prompt is put before every question, or passage, and is saved with the encoder.
+    A prompt precedes every question, or passage, and is saved with the encoder.
 
-    Batches: a step sees ``batch_size`` questions, at most ``questions_per_passage`` of which share a passage, and
-    ``hard_negatives`` further passages for each question that has some. Passages of one document are hard negatives of
-    each other: ``document_passages`` of them come into a batch together. ``separate_sources`` fills a batch from one
-    data set where it can: negatives of the same kind are harder, too. ``gradient_cache`` encodes each chunk twice so
-    that only one is in memory; None does so where a batch would take too much (`dpr.train.memory`).
-    ``accumulation_steps`` batches are averaged before a step; that adds no negatives.
+    Batches: a batch has ``batch_size`` questions, at most ``questions_per_passage`` of them with the same passage, and
+    up to ``hard_negatives`` hard negatives for each question. Passages of one document are hard negatives of each
+    other: ``document_passages`` of them are in a batch together. ``separate_sources`` fills each batch from one data
+    set, whose negatives are harder, too. ``gradient_cache`` encodes each chunk twice, so that only one is in memory;
+    None decides by the free memory (`dpr.train.memory`). A step averages ``accumulation_steps`` batches, which adds no
+    negatives.
 
     Loss: ``temperature`` None is 0.05 for normalized vectors and 1 for raw inner products.
 
-    Weights: ``shared`` trains one BERT for both roles.
+    Weights: ``shared`` trains one BERT for questions and passages.
     """
 
     shared: bool = False
@@ -54,16 +54,16 @@ class EncoderSchedule(LoraSchedule):
             raise ConfigError(f"temperature is {self.temperature}; choose a number above 0, such as 0.05")
 
     def batching(self) -> Batching:
-        """Return how batches are made."""
+        """Return the settings of batches."""
         return Batching(**{field.name: getattr(self, field.name) for field in fields(Batching)})
 
 
 @dataclass(frozen=True)
 class Training(EncoderSchedule):
-    """Settings of a training with labels; `EncoderSchedule` has most of them.
+    """Settings of a training with labels, in addition to those of `EncoderSchedule`.
 
-    ``learn_temperature`` trains the temperature. ``symmetric`` adds the loss of finding the question by its passage.
-    ``compile`` compiles the encoders.
+    ``learn_temperature`` trains the temperature. ``symmetric`` adds the loss from passage to question. ``compile``
+    compiles the encoders.
     """
 
     learn_temperature: bool = False

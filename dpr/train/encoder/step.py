@@ -1,4 +1,4 @@
-"""What a step computes for encoders: chunks of questions and passages, and a loss over their vectors."""
+"""The step of encoders: chunks of questions and passages, and a loss over their vectors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from dpr.models.tokens import Tokens
-from dpr.train.batches import Batch, Source, epoch_batches, evenly, part_of
+from dpr.train.batches import Batch, Source, epoch_batches, evenly, local_batch
 from dpr.train.chunks import Chunks, TokenCache
 from dpr.train.distributed import Processes
 from dpr.train.encoder.memory import encoder_memory
@@ -24,7 +24,7 @@ from dpr.train.step import CHUNK_TOKENS, Task
 B = TypeVar("B")
 
 MEASURED_BATCHES = 500
-"""At most so many batches of an epoch are looked at, to measure how much memory a step takes."""
+"""The largest number of batches to consider when the memory of a step is estimated."""
 
 NO_ID = -1
 MAX_SCALE = 100.0
@@ -51,14 +51,15 @@ class Temperature(nn.Module):
 
 
 Texts = tuple[list[Tokens], list[Tokens]]
-"""What BERT_q and BERT_p encode of a batch, one of them perhaps nothing."""
+"""The texts of a batch for BERT_q and for BERT_p; one of the lists may be empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class PairTask:
-    """What a step computes of the vectors of a batch.
+    """The loss over the vectors of a batch.
 
-    ``losses`` turns the vectors of questions and passages, (N, D) each, into losses. The others are those of a `Task`.
+    ``losses`` computes losses from the vectors of questions and passages, (N, D) each. The other fields are those of
+    a `Task`.
     """
 
     losses: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -68,7 +69,7 @@ class PairTask:
 
 
 class PairObjective(Protocol[B]):
-    """What encoders learn: from labels, or from a teacher (`dpr.train.distillation`)."""
+    """The objective of two encoders: labels, or a teacher (`dpr.train.distillation`)."""
 
     def batches(self, epoch: int) -> list[B]:
         """Return an epoch's batches, the same for the same seed."""
@@ -77,11 +78,11 @@ class PairObjective(Protocol[B]):
         """Return this process's texts of a batch."""
 
     def task(self, batch: B) -> PairTask:
-        """Return what is computed of the vectors of `texts`."""
+        """Return the loss over the vectors of `texts`."""
 
 
 class EncoderObjective(Generic[B]):
-    """Encodes batches in chunks, for one objective over the vectors."""
+    """Encodes batches in chunks, for an objective over the vectors."""
 
     def __init__(self, pair: EncoderPair, objective: PairObjective[B], chunk_tokens: int) -> None:
         self._pair = pair
@@ -107,10 +108,10 @@ class EncoderObjective(Generic[B]):
         nothing = torch.empty((0, self._pair.question.dimension), device=self._device, requires_grad=True)
 
         def losses_of(vectors: Sequence[torch.Tensor]) -> torch.Tensor:
-            restored = {role: chunks[role].restored(part) for role, part in zip(chunks, vectors, strict=True)}
+            restored = {role: chunks[role].restored(rows) for role, rows in zip(chunks, vectors, strict=True)}
             return task.losses(restored.get(0, nothing), restored.get(1, nothing))
 
-        encodes = [part.encodes() for part in chunks.values()]
+        encodes = [role_chunks.encodes() for role_chunks in chunks.values()]
         return Task(encodes, task.ids, losses_of, task.kind, negatives=task.negatives)
 
     def _chunks(self, role: int, tokens: list[Tokens]) -> Chunks:
@@ -119,7 +120,7 @@ class EncoderObjective(Generic[B]):
 
 
 class LabelObjective:
-    """Each question's own passage is right, and the other passages of the global batch are wrong."""
+    """In-batch negatives: each question has its positive; the other passages of the global batch are negatives."""
 
     def __init__(
         self,
@@ -141,19 +142,19 @@ class LabelObjective:
         return epoch_batches(self._sources, self._batching, epoch)
 
     def texts(self, batch: Batch) -> Texts:
-        """Return the tokens of this process's part of a batch."""
-        part = part_of(batch, self._processes.rank, self._processes.count)
-        return self._tokens.questions(part), self._tokens.passages(part)
+        """Return the tokens of this process's share of a batch."""
+        local = local_batch(batch, self._processes.rank, self._processes.count)
+        return self._tokens.questions(local), self._tokens.passages(local)
 
     def task(self, batch: Batch) -> PairTask:
         """Return the loss of this process's questions over the passages of all processes."""
-        part = part_of(batch, self._processes.rank, self._processes.count)
-        targets = targets_of(part, self._processes, self._temperature.log_scale.device)
+        local = local_batch(batch, self._processes.rank, self._processes.count)
+        targets = targets_of(local, self._processes, self._temperature.log_scale.device)
 
         def losses(questions: torch.Tensor, passages: torch.Tensor) -> torch.Tensor:
-            everywhere = self._processes.gather(passages)
+            all_passages = self._processes.gather(passages)
             scale = self._temperature()
-            return in_batch_loss(questions, everywhere, targets.positives, targets.excluded, scale, self._symmetric)
+            return in_batch_loss(questions, all_passages, targets.positives, targets.excluded, scale, self._symmetric)
 
         ids = [example.question.id for example in batch.questions]
         counted = float(self._processes.sum((~targets.excluded).sum().float()))
@@ -162,14 +163,14 @@ class LabelObjective:
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """Each question's column among all passages, (Q,), and the columns that do not count for it, (Q, P)."""
+    """The column of each question's positive, (Q,), and the columns that are no negatives of it, (Q, P) bool."""
 
     positives: torch.Tensor
     excluded: torch.Tensor
 
 
 def targets_of(batch: Batch, processes: Processes, device: torch.device) -> Targets:
-    """Say what is right and what does not count, over the passages of all processes."""
+    """Return the targets of a batch over the passages of all processes."""
     local_ids = torch.tensor(batch.passage_ids, dtype=torch.int64, device=device)
     passage_ids = processes.gather(local_ids)  # (P,)
     before = sum(processes.sizes(len(local_ids))[: processes.rank])
@@ -177,7 +178,7 @@ def targets_of(batch: Batch, processes: Processes, device: torch.device) -> Targ
     width = max((len(ids) for ids in batch.exempt_ids), default=0)
     filled = [[*ids, *[NO_ID] * (width - len(ids))] for ids in batch.exempt_ids]
     exempt_ids = torch.tensor(filled, dtype=torch.int64, device=device).reshape(len(filled), width)  # (Q, E)
-    first = (passage_ids.unsqueeze(0) == passage_ids.unsqueeze(1)).int().argmax(1)  # (P,) first place of each id
+    first = (passage_ids.unsqueeze(0) == passage_ids.unsqueeze(1)).int().argmax(1)  # (P,) first column of each id
     positives = first[positives]
     repeated = first != torch.arange(len(first), device=device)
     return Targets(positives, exempt_mask(exempt_ids, passage_ids, positives) | repeated)

@@ -1,7 +1,7 @@
-"""Questions that a passage only seems to answer: a name or a number of the question is exchanged for another.
+"""Altered questions: a name or a number is replaced, so that the passage only seems to answer the question.
 
-"Which team won Super Bowl 50?" becomes "Which team won Super Bowl 49?", over the same passage. SQuAD 2.0's writers did
-the same by hand (Rajpurkar et al. 2018, "Know What You Don't Know", table 2: entity swap).
+"Which team won Super Bowl 50?" becomes "Which team won Super Bowl 49?" with the same passage. The authors of SQuAD 2.0
+did the same by hand (Rajpurkar et al. 2018, "Know What You Don't Know", table 2: entity swap).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _TRIES = 8
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A name, noun or number of a question: characters ``[start, end)``, and the kind that it is exchanged within."""
+    """A name, noun or number of a question, from character ``start`` on; names of one ``kind`` replace each other."""
 
     text: str
     start: int
@@ -36,10 +36,10 @@ class Name:
 
 
 def names_of(question: str) -> Iterator[Name]:
-    """Yield what a question can be altered by: numbers, runs of capitalized words after the first, Korean stems.
+    """Yield the names of a question: numbers, runs of capitalized words after the first word, Korean stems.
 
-    Numbers are of one kind where the signs around the digits are the same (``0년에``), Korean stems where the particle
-    is, so that the altered question stays grammatical.
+    Numbers with the same characters around the digits (``0년에``) are of one kind, and so are Korean stems with the
+    same particle, so that an altered question stays grammatical.
     """
     words = words_of(question, 0, len(question))
     for is_capitalized, group in itertools.groupby(words[1:], lambda word: word.text[0].isupper()):
@@ -55,37 +55,38 @@ def names_of(question: str) -> Iterator[Name]:
 
 
 def alter_questions(examples: Sequence[Example], share: float, seed: int) -> list[Example]:
-    """Return a share of the questions, each with one name exchanged, so that its passage no longer answers it.
+    """Return a share of the questions, each with one name replaced, so that its passage no longer answers it.
 
-    The name stands in the passage, and is no part of the answer. The other name is of the same kind, from a question
-    and passage of the same document, and does not stand in this passage. A question without one is left out.
+    The name occurs in the passage and not in the answer. Its replacement is of the same kind, comes from a question and
+    passage of the same document, and does not occur in this passage. Questions without such a name are dropped.
     """
     chooser = random.Random(seed)  # noqa: S311 - sampling, not secrets
-    drawn = [example for example in examples if chooser.random() < share and example.question.answers]
-    others: dict[tuple[str, str], dict[str, None]] = {}
+    sampled = [example for example in examples if chooser.random() < share and example.question.answers]
+    names_by_kind: dict[tuple[str, str], dict[str, None]] = {}
     for example in examples:
         for name in names_in_passage(example):
-            others.setdefault((example.positives[0].document_id, name.kind), {})[name.text] = None
-    pools = {kind: list(texts) for kind, texts in others.items()}
+            names_by_kind.setdefault((example.positives[0].document_id, name.kind), {})[name.text] = None
+    pools = {kind: list(texts) for kind, texts in names_by_kind.items()}
     altered = []
-    for example in drawn:
+    for example in sampled:
         passage = example.positives[0]
         names = [name for name in names_in_passage(example) if not _is_answer(name, example)]
         chooser.shuffle(names)
         for name in names:
             pool = pools[passage.document_id, name.kind]
-            tried = (chooser.choice(pool) for _ in range(_TRIES))
-            other = next((text for text in tried if text not in passage.text), None)
-            if other is not None:
+            candidates = (chooser.choice(pool) for _ in range(_TRIES))
+            replacement = next((text for text in candidates if text not in passage.text), None)
+            if replacement is not None:
                 text = example.question.text
-                question = replace(example.question, text=text[: name.start] + other + text[name.end :], answers=())
+                text = text[: name.start] + replacement + text[name.end :]
+                question = replace(example.question, text=text, answers=())
                 altered.append(Example(question, (passage,), is_impossible=True))
                 break
     return altered
 
 
 def names_in_passage(example: Example) -> list[Name]:
-    """Return the names of an example's question that also stand in its passage."""
+    """Return the names of an example's question that occur in its passage."""
     return [name for name in names_of(example.question.text) if name.text in example.positives[0].text]
 
 

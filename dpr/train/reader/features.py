@@ -1,4 +1,4 @@
-"""Labelled questions as training windows: where the answer starts and ends, or [CLS] for none."""
+"""Training windows of labelled questions: where the answer starts and ends, or [CLS] without an answer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PAIRS_AT_ONCE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """A window and the tokens where its answer starts and ends (inclusive); 0, [CLS], for none."""
+    """A window and the first and last token of its answer; 0, [CLS], without an answer."""
 
     window: Window
     start: int
@@ -27,7 +27,7 @@ class Feature:
 
 
 def make_features(tokenizer: Any, examples: Sequence[Example], config: ReaderConfig) -> Iterator[Feature]:
-    """Yield every window of every example, labelled with the example's first answer.
+    """Yield the windows of all examples, labelled with the first answer.
 
     Raises:
         DataError: an answerable example has no answer offsets.
@@ -53,5 +53,5 @@ def _label(example: Example, window: Window) -> tuple[int, int]:
     last = first + len(example.question.answers[0])
     starts, ends = window.spans[:, 0], window.spans[:, 1]
     covered = np.flatnonzero((starts >= 0) & (ends > first) & (starts < last))
-    whole = len(covered) and starts[covered[0]] <= first and ends[covered[-1]] >= last
-    return (int(covered[0]), int(covered[-1])) if whole else (0, 0)
+    is_whole = len(covered) and starts[covered[0]] <= first and ends[covered[-1]] >= last
+    return (int(covered[0]), int(covered[-1])) if is_whole else (0, 0)

@@ -1,4 +1,4 @@
-"""The network that a reader's training starts from."""
+"""The network at the start of a reader's training."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from safetensors.torch import load_file
 from dpr.errors import ModelError
 from dpr.models.adapters import add_lora
 from dpr.models.checkpoint import first_line, is_adapter, load_model, quiet_transformers, resolve
-from dpr.reader.extractive.model import ReaderNetwork, load_parts, make_relevance_head
+from dpr.reader.extractive.model import ReaderNetwork, load_heads, make_relevance_head
 from dpr.train.reader.settings import ReaderTraining
 from dpr.train.trainable import set_up_model
 
 
 def make_network(training: ReaderTraining) -> ReaderNetwork:
-    """Return the base with untrained heads, or with the weights of the reader that the training starts from.
+    """Return the base with new heads, or with the weights of the reader to start from.
 
     Raises:
         ModelError: the base cannot be loaded, or that reader has another base or shape.
@@ -42,7 +42,7 @@ def _adapted(model: Any, training: ReaderTraining) -> Any:
 def _start_from(network: ReaderNetwork, directory: Path) -> None:
     is_adapted = hasattr(network.model, "peft_config")
     if is_adapter(directory) != is_adapted:
-        cause = "its weights are whole" if is_adapted else "it is an adapter, and whole weights are trained"
+        cause = "it has whole weights" if is_adapted else "it is an adapter, but all weights are to be trained"
         raise _unfit(directory, cause)
     load = _load_adapter if is_adapted else _load_whole
     try:
@@ -50,7 +50,7 @@ def _start_from(network: ReaderNetwork, directory: Path) -> None:
     except (OSError, SafetensorError, RuntimeError) as error:
         cause = "its weights have other shapes" if "size mismatch" in str(error) else first_line(error)
         raise _unfit(directory, cause) from error
-    load_parts(network, directory)
+    load_heads(network, directory)
 
 
 def _unfit(directory: Path, cause: str) -> ModelError:
@@ -60,8 +60,8 @@ def _unfit(directory: Path, cause: str) -> ModelError:
 def _load_adapter(model: Any, directory: Path) -> None:
     from peft import set_peft_model_state_dict
 
-    brought = load_file(directory / "adapter_model.safetensors")
-    loaded: Any = set_peft_model_state_dict(model, {name: weight.float() for name, weight in brought.items()})
+    saved = load_file(directory / "adapter_model.safetensors")
+    loaded: Any = set_peft_model_state_dict(model, {name: weight.float() for name, weight in saved.items()})
     trained = {name for name, weight in model.named_parameters() if weight.requires_grad}
     if unmatched := [*loaded.unexpected_keys, *sorted(trained & set(loaded.missing_keys))]:
         raise _unfit(directory, f"{unmatched[0]} is in only one of the two")

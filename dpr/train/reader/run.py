@@ -1,4 +1,4 @@
-"""From questions with answer spans to an MRC reader."""
+"""Train an MRC reader on questions with answer spans."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dpr.reader.extractive.compute import torch_compute
 from dpr.reader.extractive.model import ReaderConfig, fit_config, save_reader_model
 from dpr.reader.extractive.reader import ExtractiveReader
 from dpr.train.batches import Source
-from dpr.train.engine import Invocation, Run, Trainee, run_training
+from dpr.train.engine import Run, RunOptions, Trainee, run_training
 from dpr.train.negatives import add_negatives
 from dpr.train.reader.altered import alter_questions
 from dpr.train.reader.features import make_features
@@ -28,12 +28,12 @@ from dpr.train.reader.step import ReaderObjective, Rows
 from dpr.train.record import describe_examples, describe_origin
 from dpr.train.trainable import count_trainable
 from dpr.train.vocabulary_fit import texts_of, warn_of_splits
-from dpr.types import Example, Progress, no_progress
+from dpr.types import Example
 
 
 @dataclass(frozen=True, slots=True)
 class ReadingSet:
-    """Held-out questions with their gold passages, and the answer rule that they are judged by."""
+    """Held-out questions with gold passages, and the answer rule to evaluate them with."""
 
     examples: Sequence[Example]
     rule: str
@@ -45,35 +45,32 @@ def train_reader(
     training: ReaderTraining,
     config: ReaderConfig | None = None,
     held_out: Sequence[ReadingSet] = (),
-    progress: Progress = no_progress,
-    command: str = "",
-    overwrite: bool = False,
+    options: RunOptions = RunOptions(),  # noqa: B008 - frozen
 ) -> dict[str, object]:
-    """Train a reader, save it to ``output``, and return how it went.
+    """Train a reader, save it to ``output``, and return the record; see `run_training`.
 
-    A run that was killed goes on from its last checkpoint when it is called again with the same arguments, to the same
-    weights. Under ``torchrun`` the processes share each batch. Without ``held_out`` the last weights are kept, else
-    those that did best on these questions: by the mean of the sets' F1 or exact match. If the base is a pair, its
-    question encoder is used. A run that ``output`` holds finished is not repeated, unless ``overwrite`` is set.
+    With ``held_out`` questions the best weights are saved, by the mean F1 or exact match of the sets, else the last
+    ones. If the base is a pair, its question encoder is used.
 
     Raises:
         DataError: there are no questions, or an answer lacks its offset.
         ModelError: the base cannot be loaded or is frozen, or the loss is not finite.
-        ConfigError: a step does not fit in memory, or ``output`` is a model that is read, or holds another model or run
-            and ``overwrite`` is not set.
+        ConfigError: see `run_training`.
     """
     if not any(source.examples for source in sources):
-        raise DataError("there are no training questions; name a data set with questions and answers")
+        raise DataError("there are no training questions; name a data set of questions with answers")
     training = replace(training, base=question_encoder(training.base))
     config = config or ReaderConfig()
     origin = describe_origin(training.base, sources) | {"config": asdict(config)}
     if held_out:
-        origin["held_out"] = [{"rule": part.rule, **describe_examples(part.examples)} for part in held_out]
+        origin["held_out"] = [
+            {"rule": reading_set.rule, **describe_examples(reading_set.examples)} for reading_set in held_out
+        ]
     if training.start_from:
         origin["start_from_sha256"] = content_hash(resolve(training.start_from))
     reads = [training.base, *filter(None, [training.start_from])]
     prepare = partial(_prepare, sources, training, config, held_out)
-    return run_training(output, training, origin, reads, prepare, Invocation(progress, command, overwrite))
+    return run_training(output, training, origin, reads, prepare, options)
 
 
 def _prepare(
@@ -85,30 +82,30 @@ def _prepare(
     counts = count_trainable(network, [network.model], training.base)
     config = fit_config(config, network.model)
     examples = [example for source in sources for example in _weighed(source, training.seed)]
-    shown = add_negatives(examples, training.negative_share, training.negative_depth, training.seed)
-    shown += alter_questions(examples, training.altered_share, training.seed)
-    features = list(make_features(tokenizer, shown, config))
+    training_examples = add_negatives(examples, training.negative_share, training.negative_depth, training.seed)
+    training_examples += alter_questions(examples, training.altered_share, training.seed)
+    features = list(make_features(tokenizer, training_examples, config))
     reader = ExtractiveReader("training", torch_compute(network, run.precision), tokenizer, config)
     return Trainee(
         network,
         ReaderObjective(network, features, tokenizer.pad_token_id, training, run.processes),
         lambda folder: save_reader_model(folder, network, tokenizer, config),
-        lambda: {**counts, "negatives": len(shown) - len(examples), "windows": len(features)},
+        lambda: {**counts, "negatives": len(training_examples) - len(examples), "windows": len(features)},
         partial(_measure, reader, network, held_out) if held_out else None,
     )
 
 
 def _weighed(source: Source, seed: int) -> list[Example]:
-    """Return a source's examples as often as its weight says; of a part of them, those that the seed draws."""
-    whole, part = divmod(source.weight, 1)
+    """Return a source's examples as often as its weight says; the seed selects those of a fraction."""
+    repeats, fraction = divmod(source.weight, 1)
     order = torch.randperm(len(source.examples), generator=torch.Generator().manual_seed(seed)).tolist()
-    drawn = [source.examples[place] for place in sorted(order[: round(part * len(order))])]
-    return [*source.examples] * int(whole) + drawn
+    extra = [source.examples[row] for row in sorted(order[: round(fraction * len(order))])]
+    return [*source.examples] * int(repeats) + extra
 
 
 def _measure(reader: ExtractiveReader, network: nn.Module, held_out: Sequence[ReadingSet]) -> dict[str, float]:
-    """Return F1 and exact match, in per cent, each the mean over the sets."""
+    """Return F1 and exact match in per cent, averaged over the sets."""
     network.eval()
-    found = [evaluate_reader(reader, part.examples, part.rule).metrics() for part in held_out]
+    measured = [evaluate_reader(reader, reading_set.examples, reading_set.rule).metrics() for reading_set in held_out]
     network.train()
-    return {name: 100 * sum(metrics[name] for metrics in found) / len(found) for name in ReaderTraining.metrics}
+    return {name: 100 * sum(metrics[name] for metrics in measured) / len(measured) for name in ReaderTraining.metrics}

@@ -1,4 +1,4 @@
-"""The settings of a reader's training, with what each is good for."""
+"""The settings of a reader's training."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ from dpr.train.schedule import LoraSchedule, refuse_below
 
 @dataclass(frozen=True)
 class ReaderTraining(LoraSchedule):
-    """Settings of a run; `LoraSchedule` has the rest.
+    """Settings of a reader's training, in addition to those of `LoraSchedule`.
 
-    A step sees ``batch_tokens`` padded tokens, in windows of like length.
+    A batch has ``batch_tokens`` padded tokens, in windows of similar length.
 
-    ``negative_share`` of the questions are also shown a passage without their answer, one of the ``negative_depth``
-    that BM25 finds best, so that scores of several passages compare. ``altered_share`` of them are also asked of their
-    own passage with a name exchanged for another, so that the reader learns what only seems to be answered
-    (`dpr.train.reader.altered`). ``relevance_head`` adds one number to the model,
-    read at [CLS]: whether the window holds the answer. Its loss counts ``relevance_weight`` times that of the span.
+    ``negative_share`` of the questions are also paired with a passage without their answer, one of the
+    ``negative_depth`` best hits of BM25, so that scores of several passages compare. ``altered_share`` of them also
+    occur with a replaced name, so that the reader learns what only seems to be an answer (`dpr.train.reader.altered`).
+    ``relevance_head`` adds a logit at [CLS]: whether the window contains the answer. Its loss is weighted by
+    ``relevance_weight``, that of the span by 1.
 
-    ``start_from`` is a reader of the same base and rank whose weights the training goes on from; parts that it lacks
-    start untrained.
+    ``start_from`` is a reader of the same base and rank to start from; heads that it lacks start untrained.
     """
 
     epochs: int = 2
@@ -46,6 +45,6 @@ class ReaderTraining(LoraSchedule):
             refuse_below(self, name, 1)
         for name in ("negative_share", "altered_share"):
             if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it is a share, from 0 to 1")
+                raise ConfigError(f"{name} is {getattr(self, name)}; choose a share from 0 to 1")
         if not 0 <= self.relevance_weight < float("inf"):
             raise ConfigError(f"relevance_weight is {self.relevance_weight}; choose 0 or more, such as 0.5")

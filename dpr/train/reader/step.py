@@ -1,4 +1,4 @@
-"""What a step computes for a reader: chunks of windows, and the losses of their spans."""
+"""The step of a reader: chunks of windows, and the losses of their spans."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dpr.train.reader.settings import ReaderTraining
 from dpr.train.step import CHUNK_TOKENS, Task
 
 Rows = list[int]
-"""A batch: the places of its windows among the features."""
+"""A batch: the indices of its features."""
 
 
 def span_losses(
@@ -27,15 +27,15 @@ def span_losses(
 ) -> torch.Tensor:
     """Return the loss of each window, (W,).
 
-    It is the mean cross-entropy of start and end, [CLS] being both where there is no answer (Devlin et al. 2019,
-    section 4.2), and ``relevance_weight`` times the binary cross-entropy of the relevance head, where there is one.
+    It is the mean cross-entropy of start and end, both [CLS] without an answer (Devlin et al. 2019, section 4.2), plus
+    ``relevance_weight`` times the binary cross-entropy of the relevance head, if there is one.
 
     Args:
-        logits: what the reader says, (W, T).
-        starts: the token where the answer starts, (W,) int64.
-        ends: the token where it ends, (W,) int64.
-        has_answer: 1 for a window that holds the answer, else 0, (W,).
-        relevance_weight: how much the relevance head counts.
+        logits: logits of the reader, (W, T).
+        starts: the first token of the answer, (W,) int64.
+        ends: the last token of the answer, (W,) int64.
+        has_answer: 1 for a window with the answer, else 0, (W,).
+        relevance_weight: weight of the relevance head.
     """
     cross_entropy = functional.cross_entropy
     start_loss = cross_entropy(logits.starts.float(), starts, reduction="none")
@@ -48,7 +48,7 @@ def span_losses(
 
 
 class ReaderObjective:
-    """Where the answer of each window starts and ends."""
+    """Find the start and the end of the answer in each window."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class ReaderObjective:
         self._chunk_tokens = training.chunk_tokens or CHUNK_TOKENS[network.device.type]
 
     def batches(self, epoch: int) -> list[Rows]:
-        """Return an epoch's batches: windows of like length together."""
+        """Return an epoch's batches of windows of similar length."""
         shuffle = random.Random(self._training.seed * 1000 + epoch)  # noqa: S311 - sampling, not secrets
         rows = list(range(len(self._features)))
         shuffle.shuffle(rows)
@@ -85,8 +85,8 @@ class ReaderObjective:
         ``negatives`` is the share of windows without an answer.
         """
         features = [self._features[row] for batch in batches for row in batch]
-        own = features[self._processes.rank :: self._processes.count]
-        chunks = [partial(self._losses, chunk) for chunk in by_length(own, _tokens, self._chunk_tokens)]
+        local_features = features[self._processes.rank :: self._processes.count]
+        chunks = [partial(self._losses, chunk) for chunk in by_length(local_features, _tokens, self._chunk_tokens)]
         without_answer = sum(feature.end == 0 for feature in features)
         ids = [feature.question_id for feature in features]
         return [Task([chunks], ids, negatives=without_answer / len(features))]

@@ -49,7 +49,7 @@ def test_adapt_learns_pieces_and_trains(
         ("한국".encode("euc-kr"), (), DataError, r"text\.txt, line 1: is not UTF-8"),
         (b"text", ("--vocabulary-size", "0"), ConfigError, "vocabulary_size is 0"),
         (b"text", ("--vocabulary-size", "-2"), ConfigError, "vocabulary_size is -2"),
-        (b"text", ("--max-steps", "0"), ConfigError, "leaves nothing to do"),
+        (b"text", ("--max-steps", "0"), ConfigError, "so nothing would change"),
     ],
 )
 def test_bad_input_is_one_sentence(

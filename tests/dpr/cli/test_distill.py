@@ -47,11 +47,15 @@ def test_distill_teaches_by_all_kinds_of_texts(
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        (("--text", "{text}"), ConfigError, "no teacher is given"),
+        (("--text", "{text}"), ConfigError, "there is no teacher"),
         (("--teacher", "{teacher}"), ConfigError, r"'vectors' learns from plain texts \(--text\)"),
-        (("--teacher", "{teacher}", "--parallel", "{text}"), DataError, "no file of parallel sentences by its ending"),
+        (("--teacher", "{teacher}", "--parallel", "{text}"), DataError, "no ending of a file of parallel sentences"),
         (("--teacher", "{teacher}", "--parallel", "{pairs}"), ConfigError, "or choose 'parallel'"),
-        (("--cross-encoder", "{teacher}", "--text", "{text}"), ConfigError, "a cross_encoder has no vectors"),
+        (
+            ("--cross-encoder", "{teacher}", "--text", "{text}"),
+            ConfigError,
+            "which a cross_encoder does not have",
+        ),
         (("--objective", "logits", "--teacher", "{teacher}"), ConfigError, "unknown objective 'logits'"),
         (("--teacher", "{teacher}", "--text", "absent.txt"), DataError, r"absent\.txt: no such file"),
     ],

@@ -138,9 +138,9 @@ def test_evaluate_judges_every_depth(tiny_reader: Path, index: Path, english: st
             "and there is none; give --index",
         ),
         (["tune-reader", "--index", "ix", "--questions", "ENGLISH", "--negatives"], ConfigError, "to --data, which is"),
-        (["tune-reader", "--data", "ENGLISH", "--negatives", "--precision", "1"], DataError, "no threshold makes"),
+        (["tune-reader", "--data", "ENGLISH", "--negatives", "--precision", "1"], DataError, "no threshold reaches"),
         (["evaluate-reader", "--data", "ENGLISH", "--rule", "rouge"], ConfigError, "unknown answer rule"),
-        (["evaluate-reader", "--data", "ENGLISH", "--folds", "99"], DataError, "cannot be dealt to 99 folds"),
+        (["evaluate-reader", "--data", "ENGLISH", "--folds", "99"], DataError, "are too few for 99 folds"),
     ],
 )
 def test_bad_input_is_one_sentence_and_changes_nothing(

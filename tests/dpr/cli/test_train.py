@@ -51,7 +51,7 @@ def test_weights_must_fit_the_data(arguments: list[str]) -> None:
 def test_questions_without_passages_are_refused(arguments: list[str], tmp_path: Path) -> None:
     (tmp_path / "empty.json").write_text("[]", encoding="utf-8")
     arguments[2] = f"dpr:{tmp_path / 'empty.json'}"
-    with pytest.raises(DataError, match=r"empty\.json: there is no question in it"):
+    with pytest.raises(DataError, match=r"empty\.json: has no question"):
         call(*arguments)
 
 

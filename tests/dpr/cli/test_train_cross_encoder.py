@@ -53,7 +53,7 @@ def test_a_cross_encoder_is_trained_and_exported(
     assert (tmp_path / "whole" / "tokenizer.json").is_file()
     weights = load_file(tmp_path / "as-is" / "adapter_model.safetensors")
     assert {str(weight.dtype) for weight in weights.values()} == {"torch.float16"}
-    with pytest.raises(ConfigError, match=r"dtype 'int8': choose"):
+    with pytest.raises(ConfigError, match=r"dtype 'int8' is unknown; choose"):
         parsed("export", "--cross-encoder", trained, "--dtype", "int8", "--output", tmp_path / "x")
     with pytest.raises(ConfigError, match=r"the output .* is the folder of .* itself"):
         parsed("export", "--cross-encoder", trained, "--output", trained)

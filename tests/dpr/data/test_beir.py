@@ -58,9 +58,7 @@ def test_what_is_judged_but_not_there_has_no_text(folder: Path) -> None:
         Example(Question("q9", ""), positives=(B,)),
     ]
     (folder / "qrels" / "test.tsv").write_text("q8\tb\t1\nq9\tb\t1\n")
-    with pytest.raises(
-        DataError, match=r"there is no question in it, of 2 that it judges; fetch the files of one data set"
-    ):
+    with pytest.raises(DataError, match=r"has no question for the 2 judged ids; fetch the files of one data set"):
         list(read_examples(f"beir:{folder}"))
 
 
@@ -70,7 +68,7 @@ def test_bad_judgements_are_counted_as_they_are_and_none_is_said_so(folder: Path
     with pytest.raises(DataError, match=r"^2 rows are bad"):
         list(read_examples(f"beir:{folder}"))
     qrels.write_text("query-id\tcorpus-id\tscore\n")
-    with pytest.raises(DataError, match=r"set: there is no question in it$"):
+    with pytest.raises(DataError, match=r"set: has no question$"):
         list(read_examples(f"beir:{folder}"))
 
 
@@ -148,7 +146,7 @@ def test_questions_that_are_all_bad_are_told_with_the_judgements_that_miss_them(
     (folder / "queries.jsonl").write_text("{\n")
     with pytest.raises(DataError, match=r"^.*queries\.jsonl, line 1: is not valid JSON"):
         list(read_examples(f"beir:{folder}"))
-    with pytest.raises(DataError, match=r"no question in it, of 2 that it judges; .*:\n.*queries\.jsonl, line 1"):
+    with pytest.raises(DataError, match=r"has no question for the 2 judged ids; .*:\n.*queries\.jsonl, line 1"):
         list(read_examples(f"beir:{folder}", ReadRules(skip_bad_rows=True)))
 
 

@@ -65,12 +65,12 @@ def test_a_document_of_white_space_has_no_passages() -> None:
 
 @pytest.mark.parametrize(("budget", "overlap"), [(0, 0), (5, 5), (5, -1)])
 def test_the_overlap_is_below_the_budget(budget: int, overlap: int) -> None:
-    with pytest.raises(ConfigError, match=f"an overlap of {overlap} tokens needs a budget above it; it is {budget}"):
+    with pytest.raises(ConfigError, match=f"the overlap of {overlap} tokens is not below the budget of {budget}"):
         chunks("a", budget, overlap)
 
 
 def test_a_budget_below_one_character_is_an_error() -> None:
-    with pytest.raises(ConfigError, match="the character '가' alone is over the budget of 2 tokens"):
+    with pytest.raises(ConfigError, match="the single character '가' is over the budget of 2 tokens"):
         chunk(Passage("d", "가나"), 2, 0, lambda text: len(text.encode()))
     assert chunk_spans("a가나", 2, 0, lambda text: len(text.encode())) == [(0, 1), (1, 2), (2, 3)]
 

@@ -166,7 +166,7 @@ def test_a_window_that_comes_again_is_left_out() -> None:
 
 
 def test_one_id_for_two_texts_is_refused() -> None:
-    with pytest.raises(DataError, match="passage id 'harbour' was seen before with another title or text"):
+    with pytest.raises(DataError, match="passage id 'harbour' occurred before with another title or text"):
         examples(ENGLISH, Passage("harbour", KOREAN.text), window=0)
 
 
@@ -192,11 +192,11 @@ def test_the_end_of_a_line_is_the_end_of_a_sentence() -> None:
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"questions": 0}, "questions is 0; make at least 1"),
+        ({"questions": 0}, "questions is 0; it must be at least 1"),
         ({"window": -1}, "window is -1; give a number of characters"),
-        ({"bare": 1.5}, "bare is 1.5; it is a share"),
-        ({"titled": float("nan")}, "titled is nan; it is a share"),
-        ({"least_kept": 0.9, "most_kept": 0.2}, "least_kept is 0.9; it must not be above most_kept, 0.2"),
+        ({"bare": 1.5}, "bare is 1.5; choose a share"),
+        ({"titled": float("nan")}, "titled is nan; choose a share"),
+        ({"least_kept": 0.9, "most_kept": 0.2}, "least_kept is 0.9; it must be at most most_kept, 0.2"),
     ],
 )
 def test_settings_out_of_range_are_one_sentence(settings: dict[str, float], sentence: str) -> None:

@@ -20,7 +20,7 @@ def test_questions_without_text_are_left_out_and_counted() -> None:
     examples = Examples([held, Example(Question("q2", " "), (B,)), Example(Question("q3", ""), (B,))], PATH)
     assert list(examples) == [held]
     assert examples.without_text == 2
-    with pytest.raises(DataError, match="there is no question in it"):
+    with pytest.raises(DataError, match="has no question"):
         list(Examples([Example(Question("q", ""), (A,))], PATH))
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from dpr.data import files
-from dpr.data.files import Place, read_lines, read_text, replacing
+from dpr.data.files import Location, read_lines, read_text, replacing
 from dpr.data.rows import read_rows
 from dpr.errors import DataError
 
@@ -88,13 +88,13 @@ def test_another_encoding_names_the_line(tmp_path: Path, encoding: str) -> None:
 def test_missing_file_and_folder_are_sentences(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none\.jsonl: no such file$"):
         lines_of(tmp_path / "none.jsonl")
-    with pytest.raises(DataError, match="is a folder where a file is expected"):
+    with pytest.raises(DataError, match="is a folder; name a file"):
         read_text(tmp_path)
 
 
 def test_place_names_file_and_row() -> None:
-    assert str(Place(Path("a.parquet"), 3, unit="row")) == "a.parquet, row 3"
-    assert str(Place(Path("a.jsonl"), 3).error("is bad")) == "a.jsonl, line 3: is bad"
+    assert str(Location(Path("a.parquet"), 3, unit="row")) == "a.parquet, row 3"
+    assert str(Location(Path("a.jsonl"), 3).error("is bad")) == "a.jsonl, line 3: is bad"
 
 
 def write_half(path: Path) -> None:
@@ -126,7 +126,7 @@ def test_a_line_without_end_is_refused_before_it_is_read(
     monkeypatch.setattr(files, "LARGEST_LINE_BYTES", 1 << 20)
     path = bomb(tmp_path / name, 1 << 25)
     tracemalloc.start()
-    with pytest.raises(DataError, match=rf"{name}, line 1: has more than 1 MiB; cut it into more rows"):
+    with pytest.raises(DataError, match=rf"{name}, line 1: has more than 1 MiB; split it into more rows"):
         list(read_rows(path))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -138,10 +138,10 @@ def test_a_whole_file_that_unpacks_without_end_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setattr(files, "RATIO_COUNTS_FROM_BYTES", 1 << 20)
-    with pytest.raises(DataError, match=rf"{name}: unpacks to more than 100 times its size, as no text does"):
+    with pytest.raises(DataError, match=rf"{name}: decompresses to more than 100 times its size"):
         read_text(bomb(tmp_path / name, 1 << 25))
     monkeypatch.setattr(files, "LARGEST_FILE_BYTES", 1 << 19)
-    with pytest.raises(DataError, match="holds more than 0 MiB"):
+    with pytest.raises(DataError, match="has more than 0 MiB"):
         read_text(bomb(tmp_path / "a.json", 1 << 20))
 
 
@@ -158,7 +158,7 @@ def test_blank_lines_without_end_are_refused(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(files, "RATIO_COUNTS_FROM_BYTES", 1 << 16)
     path, lines = tmp_path / name, b"\n" * (1 << 20)
     path.write_bytes(zstd(lines) if path.suffix == ".zst" else gzip.compress(lines))
-    with pytest.raises(DataError, match=rf"{name}: unpacks to more than 100 times its size, as no text does"):
+    with pytest.raises(DataError, match=rf"{name}: decompresses to more than 100 times its size"):
         list(read_rows(path))
 
 

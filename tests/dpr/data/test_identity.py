@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dpr.data.files import Place
+from dpr.data.files import Location
 from dpr.data.identity import UniquePassages, content_id, unique_passages
 from dpr.errors import DataError
 from dpr.types import Passage
@@ -29,11 +29,11 @@ def test_repeats_are_left_out_and_counted() -> None:
 
 @pytest.mark.parametrize("other", [Passage("1", "b"), Passage("1", "a", title="t")])
 def test_an_id_with_other_content_is_refused_with_its_place(other: Passage) -> None:
-    place = Place(Path("a.jsonl"), 2)
+    place = Location(Path("a.jsonl"), 2)
     passages = UniquePassages([(place, Passage("1", "a")), (place, other)])
     assert next(passages).text == "a"
     with pytest.raises(
-        DataError, match=r"^a\.jsonl, line 2: passage id '1' was seen before with another title or text"
+        DataError, match=r"^a\.jsonl, line 2: passage id '1' occurred before with another title or text"
     ):
         next(passages)
 

@@ -57,7 +57,7 @@ def test_json_lines_are_read_as_well(tmp_path: Path) -> None:
 def test_records_know_their_line(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text(json.dumps([{"a": "x"}, {"a": "y"}], indent=4))
-    assert [(number, record.place.number) for number, record in read_objects(path)] == [(0, 2), (1, 5)]
+    assert [(number, record.location.number) for number, record in read_objects(path)] == [(0, 2), (1, 5)]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_records_know_their_line(tmp_path: Path) -> None:
         ('[{"a": 1}, {"a": ', "line 1: is not valid JSON, or the file is truncated"),
         ('[\n{"a": 1},\n', "line 3: the file ends before its list does; it is truncated"),
         ('[\n{"a": 1},\n{a: 2}]', "line 3: is not valid JSON, or the file is truncated"),
-        ("[1, 2]", "line 1: is a whole number where a JSON object is expected"),
+        ("[1, 2]", "line 1: is a whole number; it must be a JSON object"),
         ('[{"a": "\\ud800"}]', "line 1: is not valid JSON"),
     ],
 )

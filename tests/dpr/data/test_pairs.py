@@ -118,25 +118,25 @@ def test_triplets_bring_hard_negatives(tmp_path: Path) -> None:
         ([pair(), {"question": "q"}], r"pairs\.jsonl, line 2: the pair has no passage \(a field 'passage' or 'posi"),
         ([{"passage": "p"}], r"line 1: the pair has no question"),
         ([pair(passage=" ")], r"line 1: the field 'passage' is empty"),
-        ([{"question": 3, "passage": "p"}], r"line 1: 'question' is a whole number where a string is expected"),
-        ([pair(label=1), pair()], r"line 2: has no label where the first row has a 'label'"),
-        ([pair(), pair(label=1)], r"line 2: has a 'label' where the first row has no label"),
-        ([pair(label=1), pair(score=1)], r"line 2: has a 'score' where the first row has a 'label'"),
+        ([{"question": 3, "passage": "p"}], r"line 1: 'question' is a whole number; it must be a string"),
+        ([pair(label=1), pair()], r"line 2: has no label, but the first row has a 'label'"),
+        ([pair(), pair(label=1)], r"line 2: has a 'label', but the first row has no label"),
+        ([pair(label=1), pair(score=1)], r"line 2: has a 'score', but the first row has a 'label'"),
         ([pair(label=1, score=1)], r"line 1: has both a 'label' and a 'score'"),
-        ([pair(label=2)], r"line 1: 'label' is 2 where 0 or 1 is expected"),
-        ([pair(label="yes")], r"line 1: 'label' is 'yes' where 0 or 1 is expected"),
-        ([pair(label=True)], r"line 1: 'label' is True where 0 or 1 is expected"),
-        ([pair(score=0.5)], r"line 1: 'score' is 0\.5 where a whole number from 0"),
-        ([pair(score=-1)], r"line 1: 'score' is -1 where a whole number from 0"),
-        ([pair(label=1), pair(label=0)], r"line 2: the passage was graded 1 for this question before, not 0"),
+        ([pair(label=2)], r"line 1: 'label' is 2; it must be 0 or 1"),
+        ([pair(label="yes")], r"line 1: 'label' is 'yes'; it must be 0 or 1"),
+        ([pair(label=True)], r"line 1: 'label' is True; it must be 0 or 1"),
+        ([pair(score=0.5)], r"line 1: 'score' is 0\.5; it must be a whole number from 0"),
+        ([pair(score=-1)], r"line 1: 'score' is -1; it must be a whole number from 0"),
+        ([pair(label=1), pair(label=0)], r"line 2: the passage has the grade 0, but had 1 for this question before"),
         ([pair("a", label=1), pair("b", label=0)], r"line 2: the question 'b' has no positive passage"),
-        ([pair("a", id=1), pair("b", id=1)], r"line 2: question id '1' was seen before with another text \(.*1\)"),
+        ([pair("a", id=1), pair("b", id=1)], r"line 2: question id '1' occurred before with another text \(.*1\)"),
         (
             [pair(passage_id=1), pair("b", "other", passage_id=1)],
-            r"line 2: passage id '1' was seen before with another",
+            r"line 2: passage id '1' occurred before with another",
         ),
-        ([pair(negative=["n", ""])], r"line 1: the field 'negative' holds an empty text"),
-        ([pair(answer=[1])], r"line 1: 'answer' holds a whole number where each item is to be a string"),
+        ([pair(negative=["n", ""])], r"line 1: the field 'negative' has an empty text"),
+        ([pair(answer=[1])], r"line 1: 'answer' has a whole number in it; each item must be a string"),
     ],
 )
 def test_a_bad_row_is_one_sentence_with_its_place(tmp_path: Path, rows: list[dict[str, object]], cause: str) -> None:
@@ -161,9 +161,9 @@ def test_a_bad_row_is_one_sentence_with_its_place(tmp_path: Path, rows: list[dic
         ("제목\t설명\n부산\t항구\n", r"line 1: looks like a header without a column 'question'"),
         ("prompt\tcompletion\nWhat is it?\tIt is a long text.\n", r"line 1: looks like a header without"),
         ("물음\t대답\n부산은 어떤 도시인가?\t부산은 항구 도시이다.\n", r"line 1: looks like a header without"),
-        ("question\tpassage\tlabel\nq\tp\t1\nr\tp\t\n", r"line 3: has no label where the first row has a 'label'"),
-        ("q\tp\nq\n", r"line 2: has 1 columns where 2 are expected \(question, passage\)"),
-        ("only one cell\n", r"line 1: has 1 columns where 2 are expected"),
+        ("question\tpassage\tlabel\nq\tp\t1\nr\tp\t\n", r"line 3: has no label, but the first row has a 'label'"),
+        ("q\tp\nq\n", r"line 2: has 1 columns instead of 2 \(question, passage\)"),
+        ("only one cell\n", r"line 1: has 1 columns instead of 2"),
     ],
 )
 def test_a_bad_line_of_a_table_is_named(tmp_path: Path, text: str, cause: str) -> None:
@@ -174,7 +174,7 @@ def test_a_bad_line_of_a_table_is_named(tmp_path: Path, text: str, cause: str) -
 @pytest.mark.parametrize("text", ["", "\n\n", "question\tpassage\n"])
 def test_a_file_without_a_pair_is_refused_as_questions_and_as_a_corpus(tmp_path: Path, text: str) -> None:
     path = tsv(tmp_path, text)
-    with pytest.raises(DataError, match=r"pairs\.tsv: there is no question in it"):
+    with pytest.raises(DataError, match=r"pairs\.tsv: has no question"):
         list(read_examples(f"pairs:{path}"))
     with pytest.raises(DataError, match=r"pairs\.tsv: the corpus is empty"):
         list(read_passages(f"pairs:{path}"))
@@ -182,9 +182,9 @@ def test_a_file_without_a_pair_is_refused_as_questions_and_as_a_corpus(tmp_path:
 
 def test_another_ending_is_refused_and_an_absent_file_is_said_to_be_absent(tmp_path: Path) -> None:
     (tmp_path / "pairs.xlsx").touch()
-    with pytest.raises(DataError, match=r"pairs\.xlsx: is no file of pairs by its ending; use one of \.jsonl,"):
+    with pytest.raises(DataError, match=r"pairs\.xlsx: has no ending of a file of pairs; use one of \.jsonl,"):
         list(read_pairs(tmp_path / "pairs.xlsx"))
-    with pytest.raises(DataError, match="is a folder where a file is expected"):
+    with pytest.raises(DataError, match="is a folder; name a file"):
         list(read_pairs(tmp_path))
     for name in ("none.xlsx", "none.tsv"):
         with pytest.raises(DataError, match="no such file"):

@@ -33,9 +33,9 @@ def test_a_header_names_the_columns_in_either_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "cause"),
     [
-        ("Why?\t왜?\nWhy not?\n", r"docs\.tsv, line 2: has 1 columns where 2 are expected \(source, target\)"),
-        ("Why?\n", "line 1: has 1 columns where 2 are expected"),
-        ("a\tb\tc\n", "line 1: has 3 columns where 2 are expected"),
+        ("Why?\t왜?\nWhy not?\n", r"docs\.tsv, line 2: has 1 columns instead of 2 \(source, target\)"),
+        ("Why?\n", "line 1: has 1 columns instead of 2"),
+        ("a\tb\tc\n", "line 1: has 3 columns instead of 2"),
         ("Why?\t \n", "line 1: the field 'target' is empty"),
         ("\t왜?\n", "line 1: the field 'source' is empty"),
     ],
@@ -46,7 +46,7 @@ def test_a_bad_row_is_named(tmp_path: Path, content: str, cause: str) -> None:
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"docs\.csv: is no file of parallel sentences by its ending; use \.tsv or"):
+    with pytest.raises(DataError, match=r"docs\.csv: has no ending of a file of parallel sentences; use \.tsv or"):
         list(read_parallel(written(tmp_path, "a,b", "docs.csv")))
     with pytest.raises(DataError, match="no such file"):
         list(read_parallel(tmp_path / "absent.tsv"))

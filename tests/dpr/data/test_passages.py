@@ -69,10 +69,10 @@ def test_reading_is_a_stream(tmp_path: Path) -> None:
     [
         ('{"text": "a"}\n{"text": ', "line 2: is not valid JSON"),
         ('{"title": "a"}', "line 1: the field 'text' is missing"),
-        ('{"text": ["a"]}', "line 1: 'text' is a list where a string is expected"),
+        ('{"text": ["a"]}', "line 1: 'text' is a list; it must be a string"),
         ('{"text": " \\n"}', "line 1: the field 'text' is empty"),
-        ('{"text": "a", "id": [1]}', "line 1: 'id' is a list where a string or a whole number is expected"),
-        ('{"id": 1, "text": "a"}\n{"id": "1", "text": "b"}', "line 2: passage id '1' was seen before with another"),
+        ('{"text": "a", "id": [1]}', "line 1: 'id' is a list; it must be a string or a whole number"),
+        ('{"id": 1, "text": "a"}\n{"id": "1", "text": "b"}', "line 2: passage id '1' occurred before with another"),
         ("\n", "the corpus is empty"),
     ],
 )
@@ -90,7 +90,7 @@ def test_ids_are_compared_across_sources(tmp_path: Path) -> None:
     corpus = read_corpus([str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl")])
     assert len(list(corpus)) == 1
     assert corpus.skipped == 1
-    with pytest.raises(DataError, match=r"c\.jsonl, line 1: passage id '1' was seen before"):
+    with pytest.raises(DataError, match=r"c\.jsonl, line 1: passage id '1' occurred before"):
         list(read_corpus([str(tmp_path / "a.jsonl"), str(tmp_path / "c.jsonl")]))
 
 
@@ -101,7 +101,7 @@ def test_sources_that_name_nothing_are_refused(tmp_path: Path) -> None:
         list(read_passages(str(tmp_path / "none.jsonl")))
     with pytest.raises(DataError, match=r"none\.json: no such file"):
         list(read_passages(f"squad:{tmp_path / 'none.json'}"))
-    with pytest.raises(DataError, match=r"the folder holds no \.jsonl, \.tsv, \.csv or \.parquet file"):
+    with pytest.raises(DataError, match=r"the folder has no \.jsonl, \.tsv, \.csv or \.parquet file"):
         list(read_passages(str(tmp_path)))
 
 
@@ -129,7 +129,7 @@ def test_a_question_id_that_comes_again_is_a_repeat_or_an_error(tmp_path: Path) 
     write_dpr_json(path, [first, first])
     assert list(read_examples(f"dpr:{path}")) == [first]
     write_dpr_json(path, [first, Example(Question("q1", "two?"), positives=(PASSAGES[0],))])
-    with pytest.raises(DataError, match=r"train\.json: question id 'q1' comes again with another question or passage"):
+    with pytest.raises(DataError, match=r"train\.json: question id 'q1' occurs again with another question or passage"):
         list(read_examples(f"dpr:{path}"))
 
 
@@ -142,10 +142,10 @@ def test_a_source_of_questions_may_name_articles(demo_files: tuple[Path, Path]) 
 
 
 def test_questions_need_a_kind_and_a_question(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"dev\.json: is not a source of questions; name its kind, one of squad:"):
+    with pytest.raises(DataError, match=r"dev\.json: is not a source of questions; put its kind before it, one of"):
         read_examples("dev.json")
     write_dpr_json(tmp_path / "train.json", [])
-    with pytest.raises(DataError, match="there is no question in it"):
+    with pytest.raises(DataError, match="has no question"):
         list(read_examples(f"dpr:{tmp_path / 'train.json'}"))
 
 

@@ -43,10 +43,10 @@ def test_an_answer_outside_the_paragraph_is_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fields", "cause"),
     [
-        ({"answer_spans": [[1, 8]]}, "the answer 'Oakland' is said to span 1 to 8, where the paragraph has 'akland '"),
-        ({"answer_spans": [[0, 700]]}, "the answer 'Oakland' is said to span 0 to 700"),
+        ({"answer_spans": [[1, 8]]}, "the answer is 'Oakland', but the paragraph has 'akland ' from 1 to 8"),
+        ({"answer_spans": [[0, 700]]}, "the answer is 'Oakland', but the paragraph has '' from 0 to 700"),
         ({"answer_spans": [[0]]}, r"the answer span \[0\] is not \[start, end\]"),
-        ({"answer_spans": []}, "0 answer spans stand beside 1 answer texts"),
+        ({"answer_spans": []}, "there are 0 answer spans but 1 answer texts"),
         ({"paragraph_text": ""}, "the field 'paragraph_text' is empty"),
     ],
 )

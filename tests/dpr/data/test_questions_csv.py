@@ -25,9 +25,7 @@ def test_a_row_is_a_question_and_a_python_list_of_answers(tmp_path: Path) -> Non
 def test_what_is_no_list_of_strings_is_a_bad_row(tmp_path: Path, cell: str) -> None:
     path = tmp_path / "a.qa.csv"
     path.write_text(f"who\t{cell}\nwhere\t['b']\n")
-    with pytest.raises(
-        DataError, match=r"a\.qa\.csv, line 1: the answers .* are no list of strings as Python writes it"
-    ):
+    with pytest.raises(DataError, match=r"a\.qa\.csv, line 1: the answers .* are no Python list of strings"):
         list(read_examples(f"dpr:{path}"))
     assert [example.question.id for example in read_examples(f"dpr:{path}", ReadRules(skip_bad_rows=True))] == ["2"]
 

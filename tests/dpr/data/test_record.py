@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from dpr.data.files import Place
+from dpr.data.files import Location
 from dpr.data.record import Record, parse_record
 from dpr.errors import DataError
 
-PLACE = Place(Path("a.jsonl"), 7)
+PLACE = Location(Path("a.jsonl"), 7)
 
 
 @pytest.mark.parametrize(
@@ -19,13 +19,13 @@ PLACE = Place(Path("a.jsonl"), 7)
         (lambda record: record.text("absent"), "the field 'absent' is missing"),
         (lambda record: record.text("null"), "the field 'null' is missing"),
         (lambda record: record.text("blank"), "the field 'blank' is empty"),
-        (lambda record: record.text("number"), "'number' is a whole number where a string is expected"),
-        (lambda record: record.required("yes", int), "'yes' is true or false where a whole number is expected"),
-        (lambda record: record.optional("list", dict, {}), "'list' is a list where an object is expected"),
-        (lambda record: record.identifier("fraction"), "'fraction' is a number where a string or a whole number"),
-        (lambda record: record.strings("list"), "'list' holds a whole number where each item is to be a string"),
-        (lambda record: record.integers("mixed"), "'mixed' holds true or false where each item is to be a whole"),
-        (lambda record: record.records("list"), "'list' holds a whole number where each item is to be an object"),
+        (lambda record: record.text("number"), "'number' is a whole number; it must be a string"),
+        (lambda record: record.required("yes", int), "'yes' is true or false; it must be a whole number"),
+        (lambda record: record.optional("list", dict, {}), "'list' is a list; it must be an object"),
+        (lambda record: record.identifier("fraction"), "'fraction' is a number; it must be a string or a whole number"),
+        (lambda record: record.strings("list"), "'list' has a whole number in it; each item must be a string"),
+        (lambda record: record.integers("mixed"), "'mixed' has true or false in it; each item must be a whole"),
+        (lambda record: record.records("list"), "'list' has a whole number in it; each item must be an object"),
     ],
 )
 def test_errors_name_place_label_field_and_type(read: Callable[[Record], object], cause: str) -> None:
@@ -60,7 +60,7 @@ def test_identifiers_have_one_unicode_form() -> None:
     ("text", "cause"),
     [
         ('{"a": ', "is not valid JSON"),
-        ("[1]", "is a list where a JSON object is expected"),
+        ("[1]", "is a list; it must be a JSON object"),
         ('{"a": "\\ud800"}', "is not valid JSON"),
         ('{"a": Infinity, "b": NaN}', "is not valid JSON"),
         ('{"a": NaN, "b": "\\ud800"}', "is not valid JSON"),

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dpr.data.files import Place
+from dpr.data.files import Location
 from dpr.data.identity import content_id
 from dpr.data.intake import WholeFileError
 from dpr.data.record import Record
@@ -16,7 +16,7 @@ from dpr.data.tables import split_cells
 from dpr.errors import DataError
 from dpr.types import Passage
 
-PLACE = Place(Path("a.jsonl"), 1)
+PLACE = Location(Path("a.jsonl"), 1)
 
 
 @pytest.mark.parametrize(
@@ -54,9 +54,9 @@ def test_tsv_without_a_header_is_id_text_title(tmp_path: Path) -> None:
 
 
 def test_tsv_row_with_another_number_of_columns_names_its_line(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"corpus\.tsv, line 3: has 2 columns where 3 are expected \(id, text, title\)"):
+    with pytest.raises(DataError, match=r"corpus\.tsv, line 3: has 2 columns instead of 3 \(id, text, title\)"):
         tsv(tmp_path, "id\ttext\ttitle\n1\tx\tt\n2\ty\n")
-    with pytest.raises(DataError, match=r"line 1: has 4 columns where 3 are expected"):
+    with pytest.raises(DataError, match=r"line 1: has 4 columns instead of 3"):
         tsv(tmp_path, "1\tx\tt\tu\n")
 
 
@@ -112,7 +112,7 @@ def test_parquet_columns_are_known_in_any_case_and_unicode_form(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("names", "cause"),
     [
-        (["id", "sentence"], r"has no column 'text' \(it has id, sentence\); rename the column that is meant"),
+        (["id", "sentence"], r"has no column 'text' \(it has id, sentence\); rename a column to 'text'"),
         (["text", "Text"], "has the column 'text' twice; rename one of them"),
     ],
 )

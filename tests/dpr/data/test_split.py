@@ -27,5 +27,5 @@ def test_articles_are_selected_as_a_list_is_sliced() -> None:
     assert ids(tuple(select_articles(EXAMPLES, None, 1))) == ["q0", "q1"]
     assert ids(tuple(select_articles(EXAMPLES, -1, None))) == ["q10", "q11"]
     assert ids(tuple(select_articles(EXAMPLES, 1, 3))) == ["q2", "q3", "q4", "q5"]
-    with pytest.raises(DataError, match="@6: names no article of a data set that has 6"):
+    with pytest.raises(DataError, match="@6: selects none of the 6"):
         list(select_articles(EXAMPLES, 6, None))

@@ -157,9 +157,9 @@ def test_a_bad_line_of_a_run_is_named(tmp_path: Path, line: bytes, cause: str) -
 @pytest.mark.parametrize(
     ("line", "cause"),
     [
-        ("q p", "line 2: there are 2 columns where three are expected"),
+        ("q p", "line 2: there are 2 columns instead of three"),
         ("q 0 p yes", "line 2: 'q 0 p yes' is not a question id, a passage id and a whole grade"),
-        ("q 0 first 2", "line 2: passage 'first' is judged 2 for question 'q', but was judged 1 before"),
+        ("q 0 first 2", "line 2: passage 'first' has the grade 2 for question 'q', but had 1 before"),
     ],
 )
 def test_a_bad_line_of_qrels_is_named(tmp_path: Path, line: str, cause: str) -> None:

@@ -77,7 +77,7 @@ def test_unlike_encoders_are_refused(pairs: tuple[Path, Path], tiny_checkpoint: 
 
 @pytest.mark.parametrize("shares", [[1.0], [1.0, 0.0], [1.0, float("nan")]])
 def test_impossible_shares_are_refused(shares: list[float], tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="give two or more, each a share above 0"):
+    with pytest.raises(ConfigError, match="give two or more models, each with a share above 0"):
         average(["one", "two"], shares, tmp_path / "mean")
 
 

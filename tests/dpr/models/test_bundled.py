@@ -43,7 +43,7 @@ def test_they_find_most_passages_of_the_demo_first(
     language: int, encoder: DualEncoder, demo_files: tuple[Path, Path]
 ) -> None:
     examples = [one for one in read_examples(f"squad:{demo_files[language]}") if not one.is_impossible]
-    held_out = HeldOut.of(examples[::4])
+    held_out = HeldOut.from_examples(examples[::4])
     ranks = gold_ranks(
         encoder.encode_questions(held_out.questions), encoder.encode_passages(held_out.passages), held_out.golds
     )
@@ -56,7 +56,7 @@ def test_a_korean_question_finds_its_english_passage_among_passages_of_both_lang
     encoder = load_encoder(precision="fp32", backend="torch")
     asked = [one for one in read_examples(f"squad:{CROSS_LANGUAGE}") if has_hangul(one.question.text)]
     others = [one for path in demo_files for one in read_examples(f"squad:{path}") if one.positives][::6]
-    held_out = HeldOut.of([*asked, *others])
+    held_out = HeldOut.from_examples([*asked, *others])
     questions = encoder.encode_questions([one.question.text for one in asked])
     ranks = gold_ranks(questions, encoder.encode_passages(held_out.passages), held_out.golds[: len(asked)])
     assert (ranks <= 5).mean() > 0.8

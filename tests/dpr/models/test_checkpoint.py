@@ -50,10 +50,13 @@ def test_a_directory_without_a_model_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "cause"),
     [
-        ("runs/pair", "there is no folder 'runs/pair', and the Hugging Face hub gives no model of that name"),
-        ("./pair", "there is no folder './pair', and no model on the Hugging Face hub can have that name; check"),
-        ("/data/runs/pair", "there is no folder '/data/runs/pair', and no model on the Hugging Face hub can have"),
-        ("runs/pair/question", "there is no folder 'runs/pair/question', and no model on the Hugging Face hub can"),
+        ("runs/pair", "there is no folder 'runs/pair', and the Hugging Face hub provides no such model"),
+        ("./pair", "there is no folder './pair', and it is no possible name on the Hugging Face hub; check"),
+        ("/data/runs/pair", "there is no folder '/data/runs/pair', and it is no possible name on the Hugging Face hub"),
+        (
+            "runs/pair/question",
+            "there is no folder 'runs/pair/question', and it is no possible name on the Hugging Face hub",
+        ),
         ("model.safetensors", "model.safetensors is a file, and a model is a folder; give the folder"),
     ],
 )

@@ -38,9 +38,9 @@ def test_scores_are_the_logits_of_each_pair_alone(
 
 def test_a_model_of_several_labels_or_none_is_refused(tiny_checkpoint: Path, tmp_path: Path) -> None:
     folder = make_cross_encoder(tiny_checkpoint, tmp_path, labels=3)
-    with pytest.raises(ModelError, match="has 3 labels where a cross-encoder has one score"):
+    with pytest.raises(ModelError, match="has 3 labels, but a cross-encoder has one score"):
         load_cross_encoder(folder)
-    with pytest.raises(ModelError, match=r"has no weights for classifier\.\w+ and so is no AutoModelForSequenceCl"):
+    with pytest.raises(ModelError, match=r"has no weights for classifier\.\w+, so it is no AutoModelForSequenceCl"):
         load_cross_encoder(tiny_checkpoint)
 
 
@@ -60,7 +60,7 @@ def test_a_cross_encoder_with_a_prompt_is_refused(tiny_checkpoint: Path, tmp_pat
     folder = make_cross_encoder(tiny_checkpoint, tmp_path)
     settings = {"prompts": {"rank": "Rank it: "}, "default_prompt_name": "rank"}
     (folder / "config_sentence_transformers.json").write_text(json.dumps(settings), encoding="utf-8")
-    with pytest.raises(ModelError, match="puts the prompt 'Rank it: ' before a pair, which is not done here"):
+    with pytest.raises(ModelError, match="needs the prompt 'Rank it: ' before a pair, which is not supported"):
         load_cross_encoder(folder)
 
 

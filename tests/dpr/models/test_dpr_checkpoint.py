@@ -71,11 +71,9 @@ def test_settings_are_the_original_ones(pair: tuple[Path, Path]) -> None:
 
 
 def test_a_swapped_pair_is_refused(pair: tuple[Path, Path]) -> None:
-    with pytest.raises(
-        ModelError, match="is a DPRContextEncoder and was given as the question encoder; give QUESTION,P"
-    ):
+    with pytest.raises(ModelError, match="is a DPRContextEncoder in place of the question encoder; give QUESTION,P"):
         load_encoder(f"{pair[1]},{pair[0]}")
-    with pytest.raises(ModelError, match="is a DPRQuestionEncoder and was given as the passage encoder"):
+    with pytest.raises(ModelError, match="is a DPRQuestionEncoder in place of the passage encoder"):
         load_encoder(f"{pair[0]},{pair[0]}")
 
 
@@ -139,7 +137,7 @@ def test_a_checkpoint_without_its_weights_is_refused(tiny_checkpoint: Path, tmp_
     path = folder / "config.json"
     path.write_text(path.read_text(encoding="utf-8").replace("DPRReader", "DPRContextEncoder"), encoding="utf-8")
     with pytest.raises(
-        ModelError, match=r"has no weights for ctx_encoder\.bert_model.* and so is no DPRContextEncoder"
+        ModelError, match=r"has no weights for ctx_encoder\.bert_model.*, so it is no DPRContextEncoder"
     ):
         load_encoder(folder)
 

@@ -65,7 +65,7 @@ def test_adapters_of_a_lower_rank_take_less_space(adapter: Path, tmp_path: Path)
 
 
 def test_what_cannot_be_written_is_refused(adapter: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="form 'small' and dtype 'fp32': choose whole or as-is"):
+    with pytest.raises(ConfigError, match="form 'small' or dtype 'fp32' is unknown; choose whole or as-is"):
         export(str(adapter), tmp_path, "small")
     with pytest.raises(ConfigError, match="dtype 'int8': choose whole or as-is, and fp32, fp16, bf16"):
         export(str(adapter), tmp_path, "as-is", "int8")

@@ -60,24 +60,24 @@ def test_an_encoder_of_an_earlier_version_is_refused(
     (pair / "encoder.json").write_text("{}", encoding="utf-8")
     load_encoder(pair, "fp32", "torch")
     make(pair / "question")
-    sentence = f"{message} this version no longer reads; train the model again and rebuild its indexes, or use the"
+    sentence = f"{message} this version does not support; train the model again and rebuild its indexes, or use the"
     for name in (pair, pair / "question"):
         with pytest.raises(ModelError, match=sentence):
             load_encoder(name)
     adapter = tmp_path / "adapter"
     adapter.mkdir()
     (adapter / "adapter_config.json").write_text('{"base_model_name_or_path": "pair/question"}', encoding="utf-8")
-    with pytest.raises(ModelError, match=f"adapter needs its base pair/question, which cannot be had: .*{sentence}"):
+    with pytest.raises(ModelError, match=f"adapter needs its base pair/question, which is not available: .*{sentence}"):
         base_of(adapter)
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (match_vector, r"match vector \(reader\.safetensors\), which this version no longer reads; train the"),
-        (setting("added_rows_scale", 0.25), r"\(added_rows_scale\) \(reader\.json\), which this version no longer"),
-        (setting("added_rows_scale", 10.0), r"\(added_rows_scale\) \(reader\.json\), which this version no longer"),
-        (setting("types_alike", True), r"\(types_alike\) \(reader\.json\), which this version no longer"),
+        (match_vector, r"match vector \(reader\.safetensors\), which this version does not support; train the"),
+        (setting("added_rows_scale", 0.25), r"\(added_rows_scale\) \(reader\.json\), which this version does not"),
+        (setting("added_rows_scale", 10.0), r"\(added_rows_scale\) \(reader\.json\), which this version does not"),
+        (setting("types_alike", True), r"\(types_alike\) \(reader\.json\), which this version does not"),
     ],
 )
 def test_a_reader_of_an_earlier_version_is_refused(
@@ -100,7 +100,7 @@ def test_a_former_setting_that_did_nothing_is_no_hindrance(
 
 @pytest.mark.parametrize("name", ["dpr-mini-ko-en", "dpr-mini-ko-en/question", "/old/models/reader-mini-ko-en"])
 def test_a_model_that_is_no_longer_bundled_is_refused(name: str) -> None:
-    with pytest.raises(ModelError, match=f"the model {name} came with earlier versions, and this version no longer"):
+    with pytest.raises(ModelError, match=f"the model {name} came with earlier versions, and this version does not"):
         resolve(name)
 
 
@@ -111,5 +111,5 @@ def test_an_index_of_a_model_that_is_no_longer_bundled_is_refused_where_it_is_ne
     index = open_index(tmp_path / "index", analyzer=WordAnalyzer())
     assert index.retriever("bm25").search(["capital of France"], 1)[0][0].passage_id == "paris"
     for retriever in ("dense", "hybrid"):
-        with pytest.raises(ModelError, match=r"rebuild the indexes .* \(the index was made with this encoder"):
+        with pytest.raises(ModelError, match=r"rebuild its indexes .* \(the index was made with this encoder"):
             index.retriever(retriever).search(["capital of France"], 1)

@@ -63,9 +63,9 @@ def test_peft_loads_the_smaller_adapter(adapter: Path, tiny_checkpoint: Path) ->
 
 
 def test_a_rank_that_cannot_be_lowered_is_refused(adapter: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="--lora-rank is 4, and the adapter's rank is 4; give a lower one"):
+    with pytest.raises(ConfigError, match="--lora-rank is 4 and the adapter's rank 4; give a lower one"):
         lower_rank(adapter, 4)
-    with pytest.raises(ConfigError, match="--lora-rank lowers the rank of an adapter that stays one"):
+    with pytest.raises(ConfigError, match="is for adapters that stay adapters"):
         export(str(tiny_checkpoint), tmp_path / "x", "as-is", lora_rank=2)
     with pytest.raises(ConfigError, match="give an adapter and --form as-is"):
         export(str(tiny_checkpoint), tmp_path / "x", lora_rank=2)
@@ -73,8 +73,8 @@ def test_a_rank_that_cannot_be_lowered_is_refused(adapter: Path, tiny_checkpoint
     path = adapter / "adapter_config.json"
     plain = path.read_text(encoding="utf-8")
     path.write_text('{"peft_type": "IA3"}', encoding="utf-8")  # has no rank at all
-    with pytest.raises(ModelError, match="peft_type of the adapter is not that of a plain LoRA"):
+    with pytest.raises(ModelError, match="no plain LoRA \\(peft_type\\)"):
         lower_rank(adapter, 2)
     path.write_text(plain.replace('"use_dora": false', '"use_dora": true'), encoding="utf-8")
-    with pytest.raises(ModelError, match="use_dora of the adapter is not that of a plain LoRA"):
+    with pytest.raises(ModelError, match="no plain LoRA \\(use_dora\\)"):
         lower_rank(adapter, 2)

@@ -171,7 +171,7 @@ def test_calls_from_many_threads_agree(compiled: OpenVINOModel) -> None:
 def test_other_inputs_are_refused(compiled: OpenVINOModel) -> None:
     inputs = arrays(batch(2, 8))
     types = inputs.pop("token_type_ids")
-    with pytest.raises(ModelError, match="token_type_ids and got input_ids, attention_mask; give exactly"):
+    with pytest.raises(ModelError, match="token_type_ids and got input_ids, attention_mask; pass exactly"):
         compiled(inputs)
     with pytest.raises(ModelError, match=r"shapes \(2, 8\), \(2, 8\), \(2, 5\)"):
         compiled({**inputs, "token_type_ids": types[:, :5]})

@@ -66,7 +66,7 @@ def test_a_folder_that_cannot_be_written_is_a_line_in_the_log(
     (tmp_path / "file").write_text("in the way")
     with caplog.at_level(logging.WARNING):
         save_graph(openvino, graph, tmp_path / "file" / "entry")
-    assert "converted at each start; let DPR_OPENVINO_CACHE name a writable folder" in caplog.text
+    assert "converted at each start; set DPR_OPENVINO_CACHE to a writable folder" in caplog.text
 
 
 def test_the_entries_of_longest_ago_are_removed(

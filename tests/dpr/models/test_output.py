@@ -18,7 +18,7 @@ from tests.tiny_models import make_bert
 @pytest.mark.parametrize("sign", SIGNS)
 def test_a_folder_with_a_model_is_refused(sign: str, tmp_path: Path) -> None:
     (tmp_path / sign).write_text("{}")
-    with pytest.raises(ConfigError, match=rf"holds a model already \({sign}\); choose another .* --overwrite"):
+    with pytest.raises(ConfigError, match=rf"already holds a model \({sign}\); choose another .* --overwrite"):
         check_output(tmp_path, [])
     check_output(tmp_path, [], overwrite=True)
 
@@ -54,7 +54,7 @@ def test_clearing_leaves_files_that_are_no_part_of_a_model(tiny_checkpoint: Path
 def test_a_replaced_model_leaves_nothing_behind(tiny_checkpoint: Path, tmp_path: Path) -> None:
     other = make_bert(tiny_checkpoint, tmp_path / "other", seed=4)
     export(f"{tiny_checkpoint},{other}", tmp_path / "copy")
-    with pytest.raises(ConfigError, match="holds a model already"):
+    with pytest.raises(ConfigError, match="already holds a model"):
         export(str(other), tmp_path / "copy")
     export(str(other), tmp_path / "copy", overwrite=True)
     encoder = load_encoder(tmp_path / "copy", "fp32", "torch")
@@ -63,7 +63,7 @@ def test_a_replaced_model_leaves_nothing_behind(tiny_checkpoint: Path, tmp_path:
 
 def test_every_command_that_derives_a_model_refuses(tiny_checkpoint: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny_checkpoint, tmp_path / "held")
-    with pytest.raises(ConfigError, match="holds a model already"):
+    with pytest.raises(ConfigError, match="already holds a model"):
         average([str(tiny_checkpoint)] * 2, [], tmp_path / "held")
     average([str(tiny_checkpoint)] * 2, [], tmp_path / "held", overwrite=True)
     arguments = ["export", "--encoder", str(tiny_checkpoint), "--output", str(tmp_path / "held")]

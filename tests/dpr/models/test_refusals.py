@@ -83,8 +83,8 @@ def with_gguf_alone(folder: Path) -> None:
 
 REFUSALS: dict[str, tuple[Callable[[Path], object], str]] = {
     "no tokenizer": (without_tokenizer, r"has no tokenizer \(no tokenizer\.json, vocab\.txt"),
-    "few tokens": (with_few_tokens, "has 15 tokens, the highest with the id 14, and the model 593 word embeddings"),
-    "tokens beyond": (with_tokens_beyond_the_model, "has 594 tokens, the highest with the id 593, and the model 593"),
+    "few tokens": (with_few_tokens, "has 15 tokens with ids up to 14, but the model has 593 word embeddings"),
+    "tokens beyond": (with_tokens_beyond_the_model, "has 594 tokens with ids up to 593, but the model has 593"),
     "remote code": (with_remote_code, "needs the Python code in its folder .*'x_bert'.*never run"),
     "unknown type": (
         lambda folder: change(folder / "config.json", model_type="y_bert"),
@@ -181,7 +181,7 @@ ENCODER_REFUSALS: dict[str, tuple[Callable[[Path], object], str]] = {
     "static embedding": (listing(first="StaticEmbedding"), "lists .*StaticEmbedding in the folder itself"),
     "router": (listing(first="Router"), "lists .*Router in the folder itself"),
     "CLIP": (listing(first="CLIPModel"), "lists .*CLIPModel in the folder itself"),
-    "sparse": (listing(second="SpladePooling"), "lists .*SpladePooling in 1_SpladePooling where Pooling"),
+    "sparse": (listing(second="SpladePooling"), "lists .*SpladePooling in 1_SpladePooling, but only Pooling"),
     "own module": (listing("custom_st.Special"), "lists custom_st.Special"),
     "old layout": (
         lambda folder: (folder / "modules.json").write_text(json.dumps([{**MODULES[0], "path": "0_BERT"}])),
@@ -194,8 +194,8 @@ ENCODER_REFUSALS: dict[str, tuple[Callable[[Path], object], str]] = {
     "pooling": (setting("1_Pooling/config.json", pooling_mode="median"), "pools by 'median'"),
     "activation": (with_a_dense_of(activation_function="custom.Swish"), "has the activation 'custom.Swish'"),
     "residual": (with_a_dense_of(use_residual=True), "is a Dense module with a residual"),
-    "dense of tokens": (with_a_dense_of(module_input_name="token_embeddings"), "for other embeddings than a text's"),
-    "dense of another model": (with_a_dense_of_another_model, "takes vectors of 64 numbers and gets 32"),
+    "dense of tokens": (with_a_dense_of(module_input_name="token_embeddings"), "for other than sentence embeddings"),
+    "dense of another model": (with_a_dense_of_another_model, "expects vectors of 64 numbers and gets 32"),
     "damaged dense": (with_a_dense_of(out_features=8), "cannot be read as a Dense"),
     "pickled code": (with_pickled_code, "cannot be read as a Dense"),
     "splade": (setting(SETTINGS, model_type="SparseEncoder"), "is a SparseEncoder"),
@@ -225,20 +225,20 @@ def test_a_sound_folder_of_the_same_form_is_opened(saved: Path) -> None:
 def test_prompts_that_are_not_pooled_are_refused_and_empty_ones_are_not(saved: Path) -> None:
     change(saved / "1_Pooling" / "config.json", include_prompt=False)
     change(saved / SETTINGS, prompts={"query": "Represent: "})
-    with pytest.raises(ModelError, match="leaves the tokens of its prompt out"):
+    with pytest.raises(ModelError, match="excludes the tokens of its prompt"):
         load_encoder(saved)
     assert load_encoder(saved, backend="torch", options=EncoderOptions(question_prompt="")).question_prompt == ""
 
 
 def test_a_prompt_that_leaves_no_room_is_refused(saved: Path) -> None:
     change(saved / BERT, max_seq_length=16)
-    with pytest.raises(ModelError, match="fills the 16 tokens"):
+    with pytest.raises(ModelError, match="fills all 16 tokens"):
         load_encoder(saved, options=EncoderOptions(passage_prompt="a prompt of many letters: "))
 
 
 def test_an_adapter_without_its_base_is_refused(tmp_path: Path) -> None:
     change(tmp_path / "adapter_config.json", base_model_name_or_path="nobody/nothing")
-    with pytest.raises(ModelError, match=r"needs its base nobody/nothing, which cannot be had"):
+    with pytest.raises(ModelError, match=r"needs its base nobody/nothing, which is not available"):
         load_encoder(tmp_path)
     change(tmp_path / "adapter_config.json", base_model_name_or_path=str(tmp_path))
     with pytest.raises(ModelError, match="names itself as its base"):
@@ -272,5 +272,5 @@ def test_a_model_whose_vectors_need_token_types_or_depend_on_padding_is_refused(
 
 def test_a_pair_is_no_reader(tiny_checkpoint: Path, tmp_path: Path) -> None:
     export(str(tiny_checkpoint), tmp_path / "pair")
-    with pytest.raises(ModelError, match="is a pair of encoders, and so is no AutoModelForQuestionAnswering"):
+    with pytest.raises(ModelError, match="is a pair of encoders and no AutoModelForQuestionAnswering"):
         load_reader(tmp_path / "pair")

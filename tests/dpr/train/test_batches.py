@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dpr.errors import DataError
-from dpr.train.batches import Batching, Source, check_sources, epoch_batches, part_of, passage_number
+from dpr.train.batches import Batching, Source, check_sources, epoch_batches, local_batch, passage_number
 from dpr.types import Example, Passage, Question
 
 BATCHING = Batching(
@@ -93,7 +93,7 @@ def test_right_and_excluded_passages_are_exempt_in_every_part() -> None:
         for number, passage in enumerate(pool)
     ]
     [batch] = epoch_batches([Source("s", examples)], BATCHING, epoch=0)
-    for part in (batch, part_of(batch, 0, 2), part_of(batch, 1, 2)):
+    for part in (batch, local_batch(batch, 0, 2), local_batch(batch, 1, 2)):
         for example, exempt in zip(part.questions, part.exempt_ids, strict=True):
             names = {*(passage.id for passage in example.positives), *example.excluded_ids}
             assert set(exempt) == set(map(passage_number, names))
@@ -106,7 +106,7 @@ def test_a_batch_of_one_passage_has_no_negatives_and_is_left_out() -> None:
 @given(st.integers(1, 4), st.integers(2, 12), st.integers(1, 4), st.integers(0, 2))
 def test_the_parts_of_a_batch_are_the_batch(count: int, passages: int, questions_each: int, negatives: int) -> None:
     for batch in epoch_batches([source("a", passages, questions_each, negatives=negatives)], BATCHING, epoch=0):
-        parts = [part_of(batch, rank, count) for rank in range(count)]
+        parts = [local_batch(batch, rank, count) for rank in range(count)]
         assert tuple(example for part in parts for example in part.questions) == batch.questions
         assert {passage.id for part in parts for passage in part.passages} == {passage.id for passage in batch.passages}
         for part in parts:
@@ -123,7 +123,7 @@ def test_a_passage_number_is_the_same_everywhere() -> None:
 @pytest.mark.parametrize(
     ("sources", "cause"),
     [
-        ([], "nothing to train on"),
+        ([], "no training data"),
         ([Source("a", [])], "a: there is no question with a passage"),
         ([Source("a", [Example(Question("7", "Why?"), ())])], "question '7' has no passage"),
         ([source("a", 3, 1, weight=0.0)], "its weight is 0.0"),

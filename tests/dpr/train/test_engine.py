@@ -17,7 +17,7 @@ from dpr.config import load_config
 from dpr.errors import ConfigError, DataError, ModelError
 from dpr.train.adaptation.settings import Adaptation
 from dpr.train.batches import Source
-from dpr.train.engine import Invocation, Run, Trainee, run_training
+from dpr.train.engine import Run, RunOptions, Trainee, run_training
 from dpr.train.log import read_log
 from dpr.train.memory import StepMemory
 from dpr.train.record import describe_origin, describe_sources, run_identity
@@ -85,7 +85,7 @@ def fit(output: Path, settings: Toy = SETTINGS, points: int = 12, needed_bytes: 
             module, objective if settings.max_steps != 99 else None, save, lambda: {"points": points}, measure
         )
 
-    return run_training(output, settings, {"points": points}, [], prepare, Invocation(**call))
+    return run_training(output, settings, {"points": points}, [], prepare, RunOptions(**call))
 
 
 class KilledError(Exception):
@@ -144,7 +144,7 @@ def test_the_record_says_how_the_model_was_made(tmp_path: Path) -> None:
     assert len(validations) == 3
     assert record["validation"]["error"] == pytest.approx(min(validations), abs=1e-5)
     assert fit(tmp_path, progress=kill_at(1)) == record, "a finished training is not repeated"
-    with pytest.raises(ConfigError, match=r"holds a model already"):
+    with pytest.raises(ConfigError, match=r"already holds a model"):
         fit(tmp_path, replace(SETTINGS, seed=2))
     assert fit(tmp_path, replace(SETTINGS, checkpoint_steps=7)) == record
 
@@ -158,7 +158,7 @@ def test_a_training_without_an_objective_saves_alone(tmp_path: Path) -> None:
 
 def test_what_cannot_be_trained_leaves_the_model_that_is_there(tmp_path: Path) -> None:
     before = fit(tmp_path)
-    with pytest.raises(DataError, match="not one batch"):
+    with pytest.raises(DataError, match="no batch"):
         fit(tmp_path, points=0, overwrite=True)
     assert fit(tmp_path) == before
     with pytest.raises(ConfigError, match=r"a step takes about .* at least, and .* free; lower chunk_tokens or cut"):
@@ -171,7 +171,7 @@ def test_max_steps_end_a_training_before_its_epochs(
 ) -> None:
     with caplog.at_level(logging.INFO):
         assert fit(tmp_path, replace(SETTINGS, max_steps=max_steps))["steps"] == steps
-    assert ("max_steps is 50, but the run ends after its epochs, at step 9" in caplog.text) == (max_steps == 50)
+    assert ("max_steps is 50, but the epochs end at step 9" in caplog.text) == (max_steps == 50)
 
 
 def test_a_training_stops_without_a_better_validation(tmp_path: Path) -> None:

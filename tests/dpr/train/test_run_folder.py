@@ -19,6 +19,7 @@ from dpr.train.batches import Source
 from dpr.train.distributed import Processes
 from dpr.train.encoder.run import train
 from dpr.train.encoder.settings import Training
+from dpr.train.engine import RunOptions
 from dpr.train.memory import SHARES
 from dpr.train.run_folder import MARK, STATE, RunFolder
 
@@ -43,7 +44,7 @@ def kill(sources: list[Source], output: Path, training: Training, step: int, **o
             raise Killed
 
     with pytest.raises(Killed):
-        train(sources, output, training, progress=at, **options)
+        train(sources, output, training, options=RunOptions(at, **options))
 
 
 def test_a_finished_run_is_not_repeated(
@@ -53,12 +54,12 @@ def test_a_finished_run_is_not_repeated(
     written = file_sha256(tmp_path / "question" / "model.safetensors")
     with caplog.at_level(logging.INFO):
         assert train(sources, tmp_path, training) == json.loads(json.dumps(record))
-    assert "holds this run already, finished; --overwrite trains it again" in caplog.text
+    assert "holds this run, and it is finished; --overwrite trains it again" in caplog.text
     other = replace(training, seed=2)
-    with pytest.raises(ConfigError, match=r"holds a model already \(encoder\.json\); choose another .*--overwrite"):
+    with pytest.raises(ConfigError, match=r"already holds a model \(encoder\.json\); choose another .*--overwrite"):
         train(sources, tmp_path, other)
     assert file_sha256(tmp_path / "question" / "model.safetensors") == written
-    train(sources, tmp_path, replace(other, shared=True), overwrite=True)
+    train(sources, tmp_path, replace(other, shared=True), options=RunOptions(overwrite=True))
     assert not (tmp_path / "passage").exists()
     encoder = load_encoder(tmp_path, "fp32", "torch")
     assert encoder.question_encoder is encoder.passage_encoder
@@ -67,7 +68,7 @@ def test_a_finished_run_is_not_repeated(
 def test_a_copy_of_a_finished_run_is_not_the_run(sources: list[Source], training: Training, tmp_path: Path) -> None:
     train(sources, tmp_path / "pair", training)
     export(str(tmp_path / "pair"), tmp_path / "copy", "as-is", "fp16")
-    with pytest.raises(ConfigError, match="holds a model already"):
+    with pytest.raises(ConfigError, match="already holds a model"):
         train(sources, tmp_path / "copy", training)
 
 
@@ -78,7 +79,7 @@ def test_a_base_of_other_weights_is_another_run(
     based = replace(training, base=str(tmp_path / "base"))
     train(sources, tmp_path / "pair", based)
     export(str(tmp_path / "pair"), tmp_path / "base", overwrite=True)
-    with pytest.raises(ConfigError, match="holds a model already"):
+    with pytest.raises(ConfigError, match="already holds a model"):
         train(sources, tmp_path / "pair", based)
 
 
@@ -88,12 +89,12 @@ def test_the_log_says_whether_a_run_resumes_or_starts_anew(
     caplog.set_level(logging.INFO)
     kill(sources, tmp_path, training, 1)
     assert (tmp_path / MARK).is_file()
-    assert "starting anew" not in caplog.text
+    assert "starting again" not in caplog.text
     kill(sources, tmp_path, training, 3)
-    assert "the run before was killed before its first checkpoint; starting anew" in caplog.text
-    assert "going on" not in caplog.text
+    assert "the previous run was killed before its first checkpoint; starting again" in caplog.text
+    assert "resuming" not in caplog.text
     train(sources, tmp_path, training)
-    assert "going on from step 2 of 3" in caplog.text
+    assert "resuming from step 2 of 3" in caplog.text
     assert not (tmp_path / MARK).exists()
     assert not (tmp_path / STATE).exists()
 
@@ -103,10 +104,10 @@ def test_another_run_s_state_is_discarded_only_with_overwrite(
 ) -> None:
     kill(sources, tmp_path, training, 3)
     other = replace(training, seed=2)
-    with pytest.raises(ConfigError, match=r"holds the state of a run with other settings or data.*--overwrite"):
+    with pytest.raises(ConfigError, match=r"holds an unfinished run with other settings or data.*--overwrite"):
         train(sources, tmp_path, other)
     kill(sources, tmp_path, other, 3, overwrite=True)
-    assert train(sources, tmp_path, other, overwrite=True)["steps"] == 3
+    assert train(sources, tmp_path, other, options=RunOptions(overwrite=True))["steps"] == 3
 
 
 def test_a_run_that_left_no_state_does_not_block_another(
@@ -131,8 +132,9 @@ def test_a_run_goes_on_with_the_gradient_cache_that_it_began_with(
 def test_the_base_is_never_the_output(sources: list[Source], training: Training, tmp_path: Path) -> None:
     train(sources, tmp_path / "pair", training)
     for name in ("pair", "pair/question"):
+        based = replace(training, base=str(tmp_path / name))
         with pytest.raises(ConfigError, match=r"is the folder of .* itself, or of its base"):
-            train(sources, tmp_path / "pair", replace(training, base=str(tmp_path / name)), overwrite=True)
+            train(sources, tmp_path / "pair", based, options=RunOptions(overwrite=True))
 
 
 def test_only_this_run_s_mark_records_its_gradient_cache(tmp_path: Path) -> None:
@@ -156,6 +158,6 @@ def test_the_terminal_says_what_a_run_goes_on_from(
     assert "gradient cache off: a step takes about" in first.stderr
     assert "trainable parameters" in first.stdout
     second = CliRunner().invoke(app, arguments)
-    assert "holds this run already, finished" in second.stderr
+    assert "holds this run, and it is finished" in second.stderr
     assert isinstance(CliRunner().invoke(app, [*arguments, "--seed", "2"]).exception, ConfigError)
     assert CliRunner().invoke(app, [*arguments, "--seed", "2", "--overwrite"]).exit_code == 0

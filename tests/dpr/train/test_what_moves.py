@@ -24,7 +24,7 @@ from dpr.train.adaptation.run import Adaptation, adapt
 from dpr.train.batches import Source
 from dpr.train.cross_encoder.run import train_cross_encoder
 from dpr.train.cross_encoder.settings import CrossEncoderTraining
-from dpr.train.distillation.data import Material
+from dpr.train.distillation.data import DistillationData
 from dpr.train.distillation.run import distill
 from dpr.train.distillation.settings import Distillation
 from dpr.train.encoder.run import train
@@ -212,12 +212,12 @@ def test_distillation_moves_what_is_to_move(
         **SHORT,
     )  # fmt: skip
     pairs = [SentencePair(str(number), one.question.text, one.positives[0].text) for number, one in enumerate(examples)]
-    material = {
-        "vectors": Material(sources=[Source("korean", examples)]),
-        "parallel": Material(pairs={"pairs": pairs}),
-        "scores": Material(sources=[Source("korean", examples)]),
+    data = {
+        "vectors": DistillationData(sources=[Source("korean", examples)]),
+        "parallel": DistillationData(pairs={"pairs": pairs}),
+        "scores": DistillationData(sources=[Source("korean", examples)]),
     }
-    distill(material[objective], tmp_path / "student", settings)
+    distill(data[objective], tmp_path / "student", settings)
     check_encoders(bases[form], tmp_path / "student", lora_rank, is_shared)
 
 
@@ -232,7 +232,7 @@ def test_a_training_of_one_model_logs_that_it_uses_a_pair_s_question_encoder(
         assert question_encoder(bundled.name) == f"{bundled.name}/question"
         assert question_encoder(bases["whole"]) == bases["whole"]
     assert len(caplog.messages) == 2
-    assert "is a pair; this training takes its question encoder" in caplog.text
+    assert "is a pair; using its question encoder" in caplog.text
 
 
 FREEZES: dict[str, Callable[[nn.Module], object]] = {
@@ -270,7 +270,9 @@ def test_a_frozen_encoder_stops_each_training_before_its_first_step(
         lambda: train(sources, tmp_path / "pair", Training(base, learn_temperature=True, **SHORT)),
         lambda: train_reader(sources, tmp_path / "reader", ReaderTraining(base, relevance_head=True)),
         lambda: train_cross_encoder(sources, tmp_path / "scorer", CrossEncoderTraining(base)),
-        lambda: distill(Material(sources=sources), tmp_path / "student", Distillation(base, teacher=base, **SHORT)),
+        lambda: distill(
+            DistillationData(sources=sources), tmp_path / "student", Distillation(base, teacher=base, **SHORT)
+        ),
         lambda: adapt(["text"] * 9, tmp_path / "adapted", Adaptation(base, max_tokens=16)),
     ]
     for training in trainings:

@@ -42,7 +42,7 @@ def test_the_threshold_for_a_precision_answers_as_much_as_it_allows(
 
     allowed = [margin for _, margin, _ in found if precision_at(margin) >= precision]
     if not allowed:
-        with pytest.raises(DataError, match="no threshold makes a share of"):
+        with pytest.raises(DataError, match="no threshold reaches the precision"):
             threshold_for_precision(readings, examples, precision)
         return
     assert threshold_for_precision(readings, examples, precision) == max(allowed)
@@ -89,5 +89,5 @@ def test_folds_that_cannot_be_made_are_refused() -> None:
     readings = read_gold(ScriptedReader(SCRIPT), EXAMPLES)
     with pytest.raises(ConfigError, match="folds is 1"):
         cross_fitted(readings, EXAMPLES, 1)
-    with pytest.raises(DataError, match="1 articles cannot be dealt to 2 folds"):
+    with pytest.raises(DataError, match="1 articles are too few for 2 folds"):
         cross_fitted(readings, EXAMPLES, 2)

@@ -72,7 +72,7 @@ def test_the_ends_of_the_curve_are_the_lists_alone(index: OpenIndex, tmp_path: P
 
 def test_the_choice_becomes_a_fusion_that_follows_coverage(index: OpenIndex) -> None:
     tuned = tune(index, questions(), objective="recall@1", method="rrf")
-    weights = tuned.chosen.weights
+    weights = tuned.selected.weights
     assert sum(weights.values()) == pytest.approx(1.0)
     assert tuned.fusion == Fusion("rrf", weights, coverage_power=2.0)
     assert max(point.metrics["recall@1"] for point in tuned.curve) == tuned.curve[tuned.choice.best].metrics["recall@1"]
@@ -147,7 +147,7 @@ def test_progress_tells_of_questions_and_points(index: OpenIndex) -> None:
         (("dense",), "the lists to fuse are dense: name two or three"),
         (("dense", "dense"), "two or three different ones"),
         (("dense", "bm25", "tfidf", "rank-bm25"), "two or three different ones"),
-        (("dense", "hybrid"), "'hybrid' is itself fused"),
+        (("dense", "hybrid"), "'hybrid' is itself a fusion"),
         (("dense", "splade"), "unknown retriever 'splade'"),
     ],
 )
@@ -159,16 +159,16 @@ def test_lists_that_cannot_be_fused_are_refused(index: OpenIndex, lists: tuple[s
 
 def test_few_questions_leave_the_default_weights(index: OpenIndex) -> None:
     few = tune(index, questions()[:3], folds=0)
-    near = {point: few.curve[point].weights for point in few.choice.plateau}
-    assert few.chosen.weights in near.values()
+    near = {point: few.curve[point].weights for point in few.choice.within_error}
+    assert few.selected.weights in near.values()
     distance = {point: abs(weights["bm25"] - 0.75) for point, weights in near.items()}
-    assert distance[few.choice.chosen] == min(distance.values())
+    assert distance[few.choice.selected] == min(distance.values())
 
 
 def test_settings_that_make_no_sense_are_refused(index: OpenIndex) -> None:
     with pytest.raises(ConfigError, match="unknown metric 'map'"):
         tune(index, questions(), objective="map")
-    with pytest.raises(RequestError, match="recall@101 looks deeper than the 100 candidates"):
+    with pytest.raises(RequestError, match="recall@101 is deeper than the 100 candidates"):
         tune(index, questions(), objective="recall@101")
     with pytest.raises(RequestError, match="unknown fusion method 'magic'"):
         tune(index, questions(), method="magic")

@@ -39,39 +39,39 @@ def test_the_grid_holds_every_weight_in_steps_and_each_list_alone(lists: int, po
 def test_a_sharp_peak_is_chosen_itself() -> None:
     means = [1 - abs(weight - 13) / 20 for weight in range(21)]
     choice = choose(GRID, curve(means, 0.001), np.zeros((21, 200)), each_alone(200))
-    assert (choice.best, choice.plateau, choice.chosen) == (13, (13,), 13)
+    assert (choice.best, choice.within_error, choice.selected) == (13, (13,), 13)
 
 
 @pytest.mark.parametrize(("first", "chosen"), [(8, 10), (12, 12), (3, 7), (0, 4), (16, 16)])
 def test_of_a_flat_top_the_nearest_to_equal_weights_is_chosen_and_not_the_highest(first: int, chosen: int) -> None:
     means = [0.5] * first + [0.9, 0.9, 0.9, 0.901, 0.9] + [0.5] * (16 - first)
     choice = choose(GRID, curve(means, 0.1), np.zeros((21, 200)), each_alone(200))
-    assert (choice.best, choice.plateau, choice.chosen) == (first + 3, tuple(range(first, first + 5)), chosen)
+    assert (choice.best, choice.within_error, choice.selected) == (first + 3, tuple(range(first, first + 5)), chosen)
 
 
 @pytest.mark.parametrize(("first", "chosen"), [(8, 12), (12, 15), (3, 7), (16, 16)])
 def test_weights_of_its_own_may_take_the_place_of_equal_ones(first: int, chosen: int) -> None:
     means = [0.5] * first + [0.9, 0.9, 0.9, 0.901, 0.9] + [0.5] * (16 - first)
     choice = choose(GRID, curve(means, 0.1), np.zeros((21, 200)), each_alone(200), (3.0, 1.0))
-    assert choice.chosen == chosen
+    assert choice.selected == chosen
 
 
 def test_a_plateau_ends_where_the_curve_falls_however_good_what_lies_beyond() -> None:
     means = [0.9, 0.9, 0.5, *[0.4] * 15, 0.9, 0.901, 0.9]
     choice = choose(GRID, curve(means, 0.1), np.zeros((21, 200)), each_alone(200))
-    assert choice.plateau == (18, 19, 20)
+    assert choice.within_error == (18, 19, 20)
 
 
 def test_a_list_alone_is_chosen_where_it_is_best_and_equal_weights_are_not_as_good() -> None:
     means = [0.5] * 16 + [0.9, 0.9, 0.9, 0.9, 0.901]
     choice = choose(GRID, curve(means, 0.1), np.zeros((21, 200)), each_alone(200))
-    assert (choice.best, choice.plateau, choice.chosen) == (20, (16, 17, 18, 19, 20), 20)
+    assert (choice.best, choice.within_error, choice.selected) == (20, (16, 17, 18, 19, 20), 20)
 
 
 def test_of_two_points_as_near_to_equal_weights_the_better_is_chosen() -> None:
     grid = np.array([[0, 3], [1, 2], [2, 1], [3, 0]])
     choice = choose(grid, curve([0.5, 0.9, 0.901, 0.5], 0.1), np.zeros((4, 200)), each_alone(200))
-    assert (choice.plateau, choice.chosen) == ((1, 2), 2)
+    assert (choice.within_error, choice.selected) == ((1, 2), 2)
 
 
 def test_equal_objectives_are_decided_by_the_other_metric() -> None:
@@ -79,7 +79,7 @@ def test_equal_objectives_are_decided_by_the_other_metric() -> None:
     ties[6] = 1.0
     choice = choose(GRID, values, ties, each_alone(4))
     assert choice.best == 6
-    assert choice.chosen == 10  # all are equal, so all are the plateau
+    assert choice.selected == 10  # all are equal, so all are the plateau
 
 
 def test_fewer_questions_draw_the_choice_towards_equal_weights() -> None:
@@ -87,8 +87,8 @@ def test_fewer_questions_draw_the_choice_towards_equal_weights() -> None:
     many, few = (
         choose(GRID, curve(means, 0.5, count), np.zeros((21, count)), each_alone(count)) for count in (20_000, 20)
     )
-    assert many.chosen == 20
-    assert 10 <= few.chosen < 19
+    assert many.selected == 20
+    assert 10 <= few.selected < 19
 
 
 def test_standard_error_is_the_usual_one_for_single_questions_and_wider_in_groups() -> None:
@@ -108,7 +108,7 @@ def test_standard_error_is_the_usual_one_for_single_questions_and_wider_in_group
 def test_the_chosen_point_is_always_on_the_plateau(means: list[int], noise: float) -> None:
     grid = weight_grid(3)
     choice = choose(grid, curve([mean / 10 for mean in means], noise, 10), np.zeros((231, 10)), each_alone(10))
-    assert {choice.best, choice.chosen} <= set(choice.plateau)
+    assert {choice.best, choice.selected} <= set(choice.within_error)
 
 
 def test_cross_validation_finds_a_gain_that_is_there() -> None:

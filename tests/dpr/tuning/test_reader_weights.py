@@ -52,7 +52,7 @@ def test_questions_that_say_nothing_are_left_out() -> None:
     fitted = fit_weights(items, found, [("right",), ("right",), ()], RULE)
     assert fitted.is_fitted.tolist() == [True, False, False]
     assert len(fitted.f1) == 1
-    with pytest.raises(DataError, match="nothing to fit"):
+    with pytest.raises(DataError, match="no question has both"):
         fit_weights(items[1:2], found[1:2], [("right",)], RULE)
 
 

@@ -96,7 +96,7 @@ def test_a_calibration_of_the_former_probability_is_left_out_with_a_warning(
     path.write_text(json.dumps(former), encoding="utf-8")
     config = read_reader_config(tmp_path / "reader")
     assert config == read_reader_config(tiny_reader)
-    assert "so it gives none; run dpr tune-reader" in caplog.text
+    assert "so there is no probability; run dpr tune-reader" in caplog.text
     assert config.probability("who?", {"margin": 3.0}) is None
     caplog.clear()
     former |= {"calibration_margin": 0.0, "calibration_temperature": None}
@@ -112,10 +112,10 @@ def test_a_relevance_head_is_kept_with_its_reader(tiny_checkpoint: Path, tmp_pat
     assert logits.relevance is not None
     assert logits.relevance.shape == (1,)
     (tmp_path / "reader" / "reader.safetensors").write_bytes(b"torn")
-    with pytest.raises(ModelError, match="cannot be read as parts of a reader"):
+    with pytest.raises(ModelError, match="cannot be read as heads of a reader"):
         load_reader_model(tmp_path / "reader")
     save_file({"later": torch.zeros(2)}, tmp_path / "reader" / "reader.safetensors")
-    with pytest.raises(ModelError, match="unknown part 'later'"):
+    with pytest.raises(ModelError, match="unknown weights 'later'"):
         load_reader_model(tmp_path / "reader")
 
 

@@ -78,7 +78,7 @@ def test_a_feature_that_counts_against_an_answer_is_left_out() -> None:
     found = fit_calibration(evidence, right)
     assert "share" not in found.weights
     assert found.weights["margin"] > 0
-    with pytest.raises(DataError, match="surer of wrong answers"):
+    with pytest.raises(DataError, match="more confident of wrong answers"):
         fit_calibration([{**row, "margin": -row["margin"], "share": 0.0} for row in evidence], right)
 
 

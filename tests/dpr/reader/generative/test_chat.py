@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 import pytest
 
 from dpr.errors import ConfigError, GeneratorError, GeneratorTimeoutError
-from dpr.reader.generative.chat import ChatClient, Patience
+from dpr.reader.generative.chat import ChatClient, Timeouts
 from dpr.reader.generative.prompt import Message
 from tests.fake_generator import (
     DONE,
@@ -31,8 +31,8 @@ from tests.fake_generator import (
 
 KEY = "sk-very-secret"
 ASKED = [Message(role="user", content="한글은 누가?")]
-SHORT = Patience(connect_s=0.2, first_text_s=0.2, total_s=0.3)
-LONG = Patience(connect_s=5, first_text_s=5, total_s=5)
+SHORT = Timeouts(connect_s=0.2, first_text_s=0.2, total_s=0.3)
+LONG = Timeouts(connect_s=5, first_text_s=5, total_s=5)
 SENTENCE = re.compile(r"the generator tiny at http://127\.0\.0\.1:\d+/v1 [^\n]+; [^\n]+")
 
 
@@ -42,15 +42,15 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def client(*scripts: Script, patience: Patience = LONG) -> Iterator[tuple[ChatClient, FakeGenerator]]:
-    with generator(*scripts) as server, closing(ChatClient(server.url, "tiny", KEY, patience)) as chat:
+def client(*scripts: Script, timeouts: Timeouts = LONG) -> Iterator[tuple[ChatClient, FakeGenerator]]:
+    with generator(*scripts) as server, closing(ChatClient(server.url, "tiny", KEY, timeouts)) as chat:
         yield chat, server
 
 
-def failure(*scripts: Script, patience: Patience = LONG) -> tuple[GeneratorError, str]:
+def failure(*scripts: Script, timeouts: Timeouts = LONG) -> tuple[GeneratorError, str]:
     """Return the error of a question and the text that came before it."""
     written: list[str] = []
-    with client(*scripts, patience=patience) as (chat, _), pytest.raises(GeneratorError) as caught:
+    with client(*scripts, timeouts=timeouts) as (chat, _), pytest.raises(GeneratorError) as caught:
         written.extend(delta.text for delta in chat(ASKED))
     assert SENTENCE.fullmatch(str(caught.value)), caught.value
     return caught.value, "".join(written)
@@ -99,14 +99,20 @@ def test_it_is_asked_three_times_at_most() -> None:
 @pytest.mark.parametrize("after", ["3600", "Fri, 31 Dec 2049 23:59:59 GMT", "inf"])
 def test_a_wait_beyond_the_deadline_is_not_waited_for(after: str) -> None:
     began = time.monotonic()
-    error, _ = failure(refuses(429, Retry_After=after), replies("never asked"), patience=SHORT)
-    assert "asked too often" in str(error)
+    error, _ = failure(refuses(429, Retry_After=after), replies("never asked"), timeouts=SHORT)
+    assert "gets too many requests" in str(error)
     assert time.monotonic() - began < 1
 
 
 @pytest.mark.parametrize(
     ("status", "part"),
-    [(400, "does not take"), (401, "DPR_GENERATOR_KEY"), (403, "DPR_GENERATOR_KEY"), (404, "/v1"), (500, "its log")],
+    [
+        (400, "rejects the request"),
+        (401, "DPR_GENERATOR_KEY"),
+        (403, "DPR_GENERATOR_KEY"),
+        (404, "/v1"),
+        (500, "its log"),
+    ],
 )
 def test_a_refusal_says_what_to_do_and_never_the_key(status: int, part: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
@@ -126,8 +132,8 @@ def test_a_refusal_says_what_to_do_and_never_the_key(status: int, part: str, cap
         (sends(event("so "), b"data: {broken\n\n"), "not JSON", "so "),
         (drops(event("so ")), "dropped the connection", "so "),
         (sends(b'data: {"error": {"message": "out of memory"}}\n\n'), "reported an error", ""),
-        (sends(b"<html></html>", kind="text/html"), "sent text/html where a stream", ""),
-        (sends(b"{}", kind="application/json"), "sent application/json where a stream", ""),
+        (sends(b"<html></html>", kind="text/html"), "sent text/html instead of a stream", ""),
+        (sends(b"{}", kind="application/json"), "sent application/json instead of a stream", ""),
         (sends(b""), "broke off", ""),
     ],
 )
@@ -149,12 +155,12 @@ def test_a_reply_that_says_why_it_ends_needs_no_done() -> None:
         (is_silent, "begin its reply within 0.2 s", ""),
         (stalls(), "begin its reply within 0.2 s", ""),
         (trickles, "begin its reply within 0.2 s", ""),
-        (stalls(event("so ")), "go on with its reply within 0.2 s", "so "),
+        (stalls(event("so ")), "continue its reply within 0.2 s", "so "),
     ],
 )
 def test_time_is_bounded_however_it_is_lost(script: Script, part: str, written: str) -> None:
     began = time.monotonic()
-    error, before = failure(script, patience=SHORT)
+    error, before = failure(script, timeouts=SHORT)
     assert isinstance(error, GeneratorTimeoutError)
     assert part in str(error)
     assert before == written
@@ -167,7 +173,7 @@ def test_a_text_that_trickles_ends_in_time() -> None:
         while not exchange.stopped.wait(0.02):
             exchange.write(event("more "))
 
-    error, before = failure(script, patience=SHORT)
+    error, before = failure(script, timeouts=SHORT)
     assert isinstance(error, GeneratorTimeoutError)
     assert "end its reply" in str(error)
     assert before.startswith("more more")
@@ -196,7 +202,7 @@ def test_an_alarm_leaves_the_connection_of_the_next_question_alone() -> None:
         exchange.stopped.wait(0.3)
         exchange.write(event(finish="stop") + DONE)
 
-    with client(replies("one"), slow, patience=Patience(total_s=0.5)) as (chat, server):
+    with client(replies("one"), slow, timeouts=Timeouts(total_s=0.5)) as (chat, server):
         assert [delta.text for delta in chat(ASKED)] == ["one", ""]
         time.sleep(0.3)
         assert [delta.text for delta in chat(ASKED)] == ["two", ""]
@@ -221,6 +227,6 @@ def test_a_key_that_cannot_be_sent_is_refused_unseen(key: str) -> None:
     assert key not in str(caught.value)
 
 
-def test_patience_follows_its_total() -> None:
-    assert Patience.of(30) == Patience(5, 20, 30)
-    assert Patience.of(3) == Patience(3, 2, 3)
+def test_timeouts_follow_the_total() -> None:
+    assert Timeouts.from_total(30) == Timeouts(5, 20, 30)
+    assert Timeouts.from_total(3) == Timeouts(3, 2, 3)

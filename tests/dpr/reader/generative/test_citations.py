@@ -68,7 +68,7 @@ def test_numbers_of_no_passage_are_dropped_and_told() -> None:
     reading = read_reply("It was Armstrong [1, 7] in 1969 [0] [99].", PASSAGES)
     assert reading.text == "It was Armstrong [1] in 1969."
     assert reading.cited == ("moon",)
-    assert reading.note == "the generator also cited [7], [0], [99], which no passage has"
+    assert reading.note == "the generator also cited [7], [0], [99], which is no passage"
 
 
 @pytest.mark.parametrize("reply", ["It was Armstrong.", "It was Armstrong [9].", "It was [Armstrong]."])

@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 import pytest
 
 from dpr.errors import ConfigError, GeneratorError, GeneratorTimeoutError, MissingDependencyError, RequestError
-from dpr.reader.generative.chat import ChatClient, Patience
+from dpr.reader.generative.chat import ChatClient, Timeouts
 from dpr.reader.generative.reader import CUT_OFF, GenerativeReader, open_generator
 from dpr.types import Answer, Candidates, Passage, Reader, Reading
 from tests.fake_generator import (
@@ -34,7 +34,7 @@ PASSAGES = (
 )
 KOREAN = Candidates("한글은 누가 만들었는가?", PASSAGES, (2.0, 1.0))
 ENGLISH = Candidates("Who walked on the Moon?", PASSAGES[::-1], (2.0, 1.0))
-PATIENCE = Patience(connect_s=0.2, first_text_s=0.2, total_s=0.3)
+TIMEOUTS = Timeouts(connect_s=0.2, first_text_s=0.2, total_s=0.3)
 
 
 class FirstWordReader:
@@ -61,10 +61,10 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def reader(
-    *scripts: Script, fallback: Reader | None = None, patience: Patience = PATIENCE, concurrency: int = 8
+    *scripts: Script, fallback: Reader | None = None, timeouts: Timeouts = TIMEOUTS, concurrency: int = 8
 ) -> Iterator[tuple[GenerativeReader, FakeGenerator]]:
     with generator(*scripts) as server:
-        chat = ChatClient(server.url, "tiny", "sk-secret", patience)
+        chat = ChatClient(server.url, "tiny", "sk-secret", timeouts)
         with closing(GenerativeReader("tiny", chat, fallback, concurrency=concurrency)) as generative:
             yield generative, server
 
@@ -142,7 +142,7 @@ def test_questions_of_a_batch_are_asked_together_within_a_bound() -> None:
         replies(f"{number} [1]")(exchange)
 
     batch = [Candidates(str(number), PASSAGES, (2.0, 1.0)) for number in range(6)]
-    with reader(script, concurrency=2, patience=Patience(5, 5, 5)) as (generative, _):
+    with reader(script, concurrency=2, timeouts=Timeouts(5, 5, 5)) as (generative, _):
         readings = generative.read(batch)
     assert [reading.text for reading in readings] == [f"{number} [1]" for number in range(6)]
     assert most == [2]
@@ -153,7 +153,7 @@ def test_questions_of_a_batch_are_asked_together_within_a_bound() -> None:
     [
         (refuses(401), "refuses the key"),
         (refuses(404), "no such path or model"),
-        (refuses(429, Retry_After="60"), "asked too often"),
+        (refuses(429, Retry_After="60"), "gets too many requests"),
         (refuses(500), "failed"),
         (is_silent, "did not begin its reply within 0.2 s"),
         (drops(event("세종")), "dropped the connection"),
@@ -181,7 +181,7 @@ def test_only_the_questions_that_failed_are_read_again_and_at_once() -> None:
 
     batch = [Candidates(text, PASSAGES, (2.0, 1.0)) for text in ("good", "bad", "good", "very bad")]
     fallback = FirstWordReader()
-    with reader(script, fallback=fallback, patience=Patience(5, 5, 5)) as (generative, _):
+    with reader(script, fallback=fallback, timeouts=Timeouts(5, 5, 5)) as (generative, _):
         readings = generative.read(batch)
     assert [[item.question for item in asked] for asked in fallback.batches] == [["bad", "very bad"]]
     assert [bool(reading.note) for reading in readings] == [False, True, False, True]
@@ -232,7 +232,7 @@ def test_a_stream_that_nobody_wants_any_more_is_closed() -> None:
         while not exchange.stopped.wait(0.01):
             exchange.write(event("more "))
 
-    with reader(script, patience=Patience(5, 5, 5)) as (generative, server):
+    with reader(script, timeouts=Timeouts(5, 5, 5)) as (generative, server):
         with closing(generative.stream(KOREAN)) as stream:  # type: ignore[type-var]
             assert next(stream) == "more "
         assert len(server.seen) == 1

@@ -54,7 +54,7 @@ def test_what_no_terminal_can_show_is_left_out() -> None:
     [
         ([], "broke off"),
         ([event("half")], "broke off"),
-        ([event("x"), b"data: [1, 2]\n"], "no part of a chat completion"),
+        ([event("x"), b"data: [1, 2]\n"], "no chat completion"),
         ([b"data: nonsense\n"], "not JSON"),
         ([b"data: " + b"[" * 100_000 + b"\n"], "not JSON"),
         ([b'data: {"error": {"code": 500}}\n'], "reported an error"),

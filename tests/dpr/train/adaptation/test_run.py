@@ -17,6 +17,7 @@ from dpr.models.encoders import load_encoder
 from dpr.models.export import export
 from dpr.models.locate import detect_config
 from dpr.train.adaptation.run import Adaptation, adapt
+from dpr.train.engine import RunOptions
 
 WORDS = ["sun rises east", "moon sets west", "star shines north"]
 
@@ -71,7 +72,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(
     data = [f"{text} 대한민국" for text in texts()]
     adapt(data, tmp_path / "whole", made)
     with pytest.raises(KilledError):
-        adapt(data, tmp_path / "killed", made, kill_at(10))  # type: ignore[arg-type]
+        adapt(data, tmp_path / "killed", made, RunOptions(kill_at(10)))  # type: ignore[arg-type]
     torch.manual_seed(1234)
     adapt(data, tmp_path / "killed", made)
     whole, resumed = (load_file(tmp_path / run / "model.safetensors") for run in ("whole", "killed"))
@@ -100,7 +101,12 @@ def test_the_best_weights_are_kept_and_without_better_ones_it_stops(tiny_checkpo
 
 
 def test_without_held_out_texts_the_last_weights_are_kept(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    record = adapt(texts(), tmp_path, settings(tiny_checkpoint, epochs=2, held_out_texts=0), command="dpr adapt")
+    record = adapt(
+        texts(),
+        tmp_path,
+        settings(tiny_checkpoint, epochs=2, held_out_texts=0),
+        options=RunOptions(command="dpr adapt"),
+    )
     assert record["steps"] == record["best_step"] == len(log(tmp_path))
     assert "validation" not in record
     assert "before" not in record
@@ -121,8 +127,8 @@ def test_tensorboard_gets_the_losses(tiny_checkpoint: Path, tmp_path: Path) -> N
 def test_a_state_of_other_texts_is_refused(tiny_checkpoint: Path, tmp_path: Path) -> None:
     made = settings(tiny_checkpoint, max_steps=8)
     with pytest.raises(KilledError):
-        adapt(texts(), tmp_path, made, kill_at(5))  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="holds the state of a run with other settings or data"):
+        adapt(texts(), tmp_path, made, RunOptions(kill_at(5)))  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="holds an unfinished run with other settings or data"):
         adapt([*texts(), "one more"], tmp_path, made)
 
 
@@ -137,7 +143,7 @@ def test_only_other_learners_of_a_vocabulary_make_another_run(
     monkeypatch.setattr("dpr.train.adaptation.run.version", {**versions, "torch": "9"}.__getitem__)
     assert adapt(korean, tmp_path, made) == record
     monkeypatch.setattr("dpr.train.adaptation.run.version", {**versions, "kiwipiepy": "9"}.__getitem__)
-    with pytest.raises(ConfigError, match="holds a model already"):
+    with pytest.raises(ConfigError, match="already holds a model"):
         adapt(korean, tmp_path, made)
 
 
@@ -148,7 +154,7 @@ def test_the_vocabulary_alone_can_be_adapted(tiny_checkpoint: Path, tmp_path: Pa
     made = settings(tiny_checkpoint, vocabulary_size=300, max_steps=0)
     summary = adapt({"a": texts(), "b": korean}, tmp_path, made)
     assert adapt({"a": texts(), "b": korean}, tmp_path, made)["run"] == summary["run"], "it is finished"
-    with pytest.raises(ConfigError, match="holds a model already"):
+    with pytest.raises(ConfigError, match="already holds a model"):
         adapt({"a": texts(), "b": korean}, tmp_path, replace(made, min_frequency=2))
     vocabulary = summary["vocabulary"]
     assert isinstance(vocabulary, dict)
@@ -237,11 +243,11 @@ def test_settings_come_from_a_file(tmp_path: Path) -> None:
     [
         ({"vocabulary_size": 0}, "vocabulary_size is 0; it must be at least 1"),
         ({"vocabulary_size": -3}, "vocabulary_size is -3; it must be at least 1"),
-        ({"max_steps": 0}, "leaves nothing to do"),
+        ({"max_steps": 0}, "so nothing would change"),
         ({"max_steps": -1}, "max_steps is -1"),
         ({"learning_rate": float("nan")}, "learning_rate is nan"),
         ({"mask_share": 1.0}, "mask_share is 1.0"),
-        ({"dropout": 1.0}, "are shares"),
+        ({"dropout": 1.0}, "each must be at least 0 and below 1"),
         ({"max_tokens": 4}, "a window needs at least 8"),
         ({"script": "klingon", "vocabulary_size": 5}, "unknown script 'klingon'"),
         ({"max_tokens": 512}, "reads at most 128 tokens"),

@@ -14,6 +14,7 @@ from dpr.data.plain_text import PlainText
 from dpr.errors import ConfigError, DataError, ModelError
 from dpr.models.checkpoint import load_model, load_tokenizer, resolve
 from dpr.train.adaptation.vocabulary import SYLLABLE_END, extend_vocabulary, resize_embeddings
+from dpr.train.adaptation.wordpieces import PieceCounts
 
 KOREAN = [
     "대한민국의 수도는 서울특별시이다.",
@@ -33,7 +34,7 @@ def old() -> Any:
 
 @pytest.fixture(scope="module")
 def extended(old: Any) -> tuple[Any, list[str]]:
-    return extend_vocabulary(old, KOREAN, 600)
+    return extend_vocabulary(old, KOREAN, PieceCounts(600))
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,7 @@ def test_words_are_whole_pieces(new: Any) -> None:
 
 def test_syllables_are_never_cut(old: Any) -> None:
     """대하 is the longest piece at the head of 대한's letters, but not of its syllables."""
-    tokenizer, added = extend_vocabulary(old, ["대하 대하", "한"] * 3, 300)
+    tokenizer, added = extend_vocabulary(old, ["대하 대하", "한"] * 3, PieceCounts(300))
     assert {"대하", "대", "한"} <= set(added)
     assert "##한" not in added
     assert pieces(tokenizer, "대하 대한") == ["대하", "대", "한", "한", "한"]
@@ -137,7 +138,7 @@ def test_offsets_are_those_of_the_text_as_it_was_typed(new: Any) -> None:
 def test_korean_passages_are_known_and_short(old: Any, shared_data: Path) -> None:
     file = f"korquad:{shared_data}/korquad/KorQuAD_v1.0_dev.json"
     train, test = list(PlainText(f"{file}@:100")), list(PlainText(f"{file}@-20:"))
-    tokenizer, added = extend_vocabulary(old, train, 4000)
+    tokenizer, added = extend_vocabulary(old, train, PieceCounts(4000))
     assert len(added) == 4000
     before, after = ([row for text in test for row in ids(each, text)] for each in (old, tokenizer))
     words = sum(len(text.split()) for text in test)
@@ -147,7 +148,7 @@ def test_korean_passages_are_known_and_short(old: Any, shared_data: Path) -> Non
 
 
 def test_an_extended_vocabulary_can_be_extended_again(new: Any) -> None:
-    again, added = extend_vocabulary(new, ["새로운 낱말입니다 새로운 낱말입니다"] * 3, 20)
+    again, added = extend_vocabulary(new, ["새로운 낱말입니다 새로운 낱말입니다"] * 3, PieceCounts(20))
     assert "새로운" in added
     assert set(new.get_vocab().items()) < set(again.get_vocab().items())
     assert ids(again, "대한민국의 서울특별시") == ids(new, "대한민국의 서울특별시")
@@ -155,7 +156,9 @@ def test_an_extended_vocabulary_can_be_extended_again(new: Any) -> None:
 
 
 def test_another_script(old: Any) -> None:
-    tokenizer, added = extend_vocabulary(old, ["Энциклопедический словарь Брокгауза и Ефрона"] * 5, 40, "cyrillic")
+    tokenizer, added = extend_vocabulary(
+        old, ["Энциклопедический словарь Брокгауза и Ефрона"] * 5, PieceCounts(40), "cyrillic"
+    )
     assert "энциклопедическии" in added  # the base takes the breve off
     assert len(tokenizer.tokenize("энциклопедический")) == 1
     assert ids(tokenizer, "Café 한국") == ids(old, "Café 한국")
@@ -180,18 +183,18 @@ def test_new_rows_are_the_mean_of_the_old_pieces_rows(old: Any, extended: tuple[
 
 def test_bad_input_is_one_sentence(old: Any) -> None:
     for size in (0, -5):
-        with pytest.raises(ConfigError, match=f"the vocabulary's size is {size}; choose a number of at least 1"):
-            extend_vocabulary(old, KOREAN, size)
+        with pytest.raises(ConfigError, match=f"the vocabulary's size is {size}; it must be at least 1"):
+            extend_vocabulary(old, KOREAN, PieceCounts(size))
     with pytest.raises(ConfigError, match="unknown script 'klingon'"):
-        extend_vocabulary(old, KOREAN, 10, script="klingon")
+        extend_vocabulary(old, KOREAN, PieceCounts(10), script="klingon")
     with pytest.raises(DataError, match="no word in hangul"):
-        extend_vocabulary(old, ["only English here"] * 5, 10)
+        extend_vocabulary(old, ["only English here"] * 5, PieceCounts(10))
 
     class Slow:
         is_fast = False
 
     with pytest.raises(ModelError, match="Slow has no fast version"):
-        extend_vocabulary(Slow(), KOREAN, 10)
+        extend_vocabulary(Slow(), KOREAN, PieceCounts(10))
 
 
 def test_a_tokenizer_of_another_kind_is_refused() -> None:
@@ -199,5 +202,5 @@ def test_a_tokenizer_of_another_kind_is_refused() -> None:
     from transformers import PreTrainedTokenizerFast
 
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel({"a": 0}, "a")))
-    with pytest.raises(ModelError, match=r"of kind WordLevel, .*; leave --vocabulary-size out, or choose a base"):
-        extend_vocabulary(tokenizer, KOREAN, 10)
+    with pytest.raises(ModelError, match=r"has a WordLevel vocabulary.*; omit --vocabulary-size, or choose a base"):
+        extend_vocabulary(tokenizer, KOREAN, PieceCounts(10))

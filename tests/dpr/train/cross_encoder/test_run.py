@@ -19,10 +19,11 @@ from dpr.train.batches import Source
 from dpr.train.cross_encoder.run import held_out_groups, make_cross_encoder, ranked_sources, train_cross_encoder
 from dpr.train.cross_encoder.settings import CrossEncoderTraining
 from dpr.train.cross_encoder.step import CrossEncoderObjective, chunks_of_groups, epoch_groups, group_losses
-from dpr.train.distillation.data import Material
+from dpr.train.distillation.data import DistillationData
 from dpr.train.distillation.run import distill
 from dpr.train.distillation.settings import Distillation
 from dpr.train.distributed import Processes
+from dpr.train.engine import RunOptions
 from dpr.train.step import Step
 from dpr.types import Example, Passage, Question
 from tests.tiny_models import make_bert
@@ -178,7 +179,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(tiny_checkpoint: Path, tmp_pat
 
     train_cross_encoder(sources(), tmp_path / "whole", settings, examples(4))
     with pytest.raises(KilledError):
-        train_cross_encoder(sources(), tmp_path / "killed", settings, examples(4), progress=kill_at_step_6)
+        train_cross_encoder(sources(), tmp_path / "killed", settings, examples(4), options=RunOptions(kill_at_step_6))
     torch.manual_seed(1234)
     record: Any = train_cross_encoder(sources(), tmp_path / "killed", settings, examples(4))
     name = "adapter_model.safetensors" if rank else "model.safetensors"
@@ -187,7 +188,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(tiny_checkpoint: Path, tmp_pat
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)
     assert record["validation"].keys() == {"recall@1", "recall@5", "recall@20", "mrr", "rank"}
     assert train_cross_encoder(sources(), tmp_path / "killed", settings, examples(4)) == record
-    with pytest.raises(ConfigError, match="holds a model already"):
+    with pytest.raises(ConfigError, match="already holds a model"):
         train_cross_encoder(sources(), tmp_path / "killed", replace(settings, seed=2))
 
 
@@ -197,7 +198,7 @@ def test_it_teaches_a_student(tiny_checkpoint: Path, tmp_path: Path) -> None:
         str(tiny_checkpoint), objective="scores", cross_encoder=str(tmp_path / "teacher"), batch_size=6, max_steps=2,
         precision="fp32", passage_tokens=32, question_tokens=16,
     )  # fmt: skip
-    record = distill(Material(sources=sources()), tmp_path / "student", settings)
+    record = distill(DistillationData(sources=sources()), tmp_path / "student", settings)
     assert record["steps"] == 2
     assert record["teacher"] == {
         "name": str(tmp_path / "teacher"),
@@ -207,12 +208,12 @@ def test_it_teaches_a_student(tiny_checkpoint: Path, tmp_path: Path) -> None:
 
 def test_bad_input_is_one_sentence(tiny_checkpoint: Path, tmp_path: Path) -> None:
     settings = training(tiny_checkpoint)
-    with pytest.raises(DataError, match="there is nothing to train on"):
+    with pytest.raises(DataError, match="there is no training data"):
         train_cross_encoder([], tmp_path, settings)
     with pytest.raises(DataError, match=r"none: there is no question with a passage"):
         train_cross_encoder([Source("none", [])], tmp_path, settings)
     alone = [Source("alone", [replace(one, negatives=()) for one in examples(1)])]
-    with pytest.raises(DataError, match=r"no negative is to be found for any of the 1 questions of alone; .*dpr mine"):
+    with pytest.raises(DataError, match=r"there are no negatives for any of the 1 questions of alone; .*dpr mine"):
         train_cross_encoder(alone, tmp_path, settings)
     with pytest.raises(DataError, match=r"the validation data: there is no question with a passage"):
         train_cross_encoder(sources(), tmp_path, settings, [replace(examples(1)[0], is_impossible=True)])

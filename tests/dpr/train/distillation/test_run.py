@@ -16,9 +16,10 @@ from dpr.data.passages import read_examples
 from dpr.errors import ConfigError, ModelError
 from dpr.models.encoders import load_encoder
 from dpr.train.batches import Source
-from dpr.train.distillation.data import Material
+from dpr.train.distillation.data import DistillationData
 from dpr.train.distillation.run import distill
 from dpr.train.distillation.settings import Distillation
+from dpr.train.engine import RunOptions
 from dpr.train.log import read_log
 from dpr.types import Example, FloatArray, Passage
 from tests.tiny_models import make_bert, make_cross_encoder
@@ -71,13 +72,13 @@ def texts(examples: Sequence[Example]) -> list[Passage]:
 @pytest.fixture(scope="module")
 def runs(
     settings: Distillation, examples: list[Example], texts: list[Passage], cross_encoder: Path
-) -> dict[str, tuple[Material, Distillation]]:
+) -> dict[str, tuple[DistillationData, Distillation]]:
     """One run for each objective and kind of teacher."""
-    questions = Material(sources=[Source("questions", examples)])
+    questions = DistillationData(sources=[Source("questions", examples)])
     scores = replace(settings, objective="scores")
     return {
-        "vectors": (Material({"texts": texts}, sources=questions.sources), settings),
-        "parallel": (Material(pairs={"pairs": PAIRS}), replace(settings, objective="parallel")),
+        "vectors": (DistillationData({"texts": texts}, sources=questions.sources), settings),
+        "parallel": (DistillationData(pairs={"pairs": PAIRS}), replace(settings, objective="parallel")),
         "scores": (questions, scores),
         "cross-encoder": (questions, replace(scores, teacher="", cross_encoder=str(cross_encoder))),
     }
@@ -103,7 +104,7 @@ def test_a_student_learns_the_vectors_of_its_teacher(
     settings: Distillation, texts: list[Passage], student: Path, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
     taught = replace(settings, max_steps=0, epochs=20)
-    distill(Material({"texts": texts[:-4]}), tmp_path, taught)
+    distill(DistillationData({"texts": texts[:-4]}), tmp_path, taught)
     found = losses(tmp_path)
     assert np.mean(found[-4:]) < 0.35 * found[0]
     teacher = load_encoder(tiny_checkpoint, "fp32").encode_passages(texts[-4:])
@@ -115,7 +116,7 @@ def test_a_student_learns_where_translations_belong(
     settings: Distillation, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
     taught = replace(settings, objective="parallel", base=str(tiny_checkpoint), max_steps=0, epochs=20)
-    distill(Material(pairs={"pairs": PAIRS[:-4]}), tmp_path, taught)
+    distill(DistillationData(pairs={"pairs": PAIRS[:-4]}), tmp_path, taught)
     teacher, learned = load_encoder(tiny_checkpoint, "fp32"), load_encoder(tmp_path, "fp32")
     sources = teacher.encode_questions([pair.source for pair in PAIRS[-4:]])
     targets = [pair.target for pair in PAIRS[-4:]]
@@ -127,10 +128,10 @@ def test_a_student_learns_where_translations_belong(
 
 @pytest.mark.parametrize("name", ["scores", "cross-encoder"])
 def test_a_student_learns_the_scores_of_its_teacher(
-    name: str, runs: dict[str, tuple[Material, Distillation]], tmp_path: Path
+    name: str, runs: dict[str, tuple[DistillationData, Distillation]], tmp_path: Path
 ) -> None:
-    material, settings = runs[name]
-    distill(material, tmp_path, replace(settings, max_steps=0, epochs=12))
+    data, settings = runs[name]
+    distill(data, tmp_path, replace(settings, max_steps=0, epochs=12))
     found = losses(tmp_path)
     per_epoch = len(found) // 12
     assert np.mean(found[-per_epoch:]) < 0.5 * np.mean(found[:per_epoch])
@@ -139,30 +140,30 @@ def test_a_student_learns_the_scores_of_its_teacher(
 def test_a_teacher_is_its_own_perfect_student(
     settings: Distillation, texts: list[Passage], tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
-    distill(Material({"texts": texts}), tmp_path, replace(settings, base=str(tiny_checkpoint), max_steps=1))
+    distill(DistillationData({"texts": texts}), tmp_path, replace(settings, base=str(tiny_checkpoint), max_steps=1))
     [loss] = losses(tmp_path)
     # the teacher reads whole passages, the student their first 64 tokens
     assert loss < 0.2
     long = replace(settings, base=str(tiny_checkpoint), max_steps=1, passage_tokens=128)
-    distill(Material({"texts": texts}), tmp_path / "long", long)
+    distill(DistillationData({"texts": texts}), tmp_path / "long", long)
     assert losses(tmp_path / "long") == [0.0]
 
 
 @pytest.mark.parametrize("name", ["vectors", "parallel", "scores", "cross-encoder"])
 def test_a_killed_run_goes_on_to_the_same_weights(
-    name: str, runs: dict[str, tuple[Material, Distillation]], tmp_path: Path
+    name: str, runs: dict[str, tuple[DistillationData, Distillation]], tmp_path: Path
 ) -> None:
     def kill(stage: str, done: int, total: int | None) -> None:
         if stage == "train" and done == 5:
             raise Killed
 
-    material, settings = runs[name]
+    data, settings = runs[name]
     settings = replace(settings, dropout=0.1)
-    distill(material, tmp_path / "whole", settings)
+    distill(data, tmp_path / "whole", settings)
     with pytest.raises(Killed):
-        distill(material, tmp_path / "killed", settings, progress=kill)
+        distill(data, tmp_path / "killed", settings, options=RunOptions(kill))
     torch.manual_seed(99)  # what a new process would bring is no help
-    distill(material, tmp_path / "killed", settings)
+    distill(data, tmp_path / "killed", settings)
     whole, killed = weights(tmp_path / "whole"), weights(tmp_path / "killed")
     assert whole.keys() == killed.keys()
     assert all(torch.equal(whole[name], killed[name]) for name in whole)
@@ -176,20 +177,20 @@ def test_a_state_of_other_texts_is_refused(settings: Distillation, texts: list[P
 
     settings = replace(settings, batch_size=2)
     with pytest.raises(Killed):
-        distill(Material({"texts": texts}), tmp_path, settings, progress=kill)
-    with pytest.raises(ConfigError, match="holds the state of a run with other settings or data"):
-        distill(Material({"texts": texts[1:]}), tmp_path, settings)
+        distill(DistillationData({"texts": texts}), tmp_path, settings, options=RunOptions(kill))
+    with pytest.raises(ConfigError, match="holds an unfinished run with other settings or data"):
+        distill(DistillationData({"texts": texts[1:]}), tmp_path, settings)
 
 
 def test_the_student_is_saved_with_how_it_was_made(
-    runs: dict[str, tuple[Material, Distillation]], held_out: list[Example], tmp_path: Path
+    runs: dict[str, tuple[DistillationData, Distillation]], held_out: list[Example], tmp_path: Path
 ) -> None:
-    material, settings = runs["scores"]
+    data, settings = runs["scores"]
     ruinous = replace(settings, learning_rate=0.5, warmup_share=0.0, validate_steps=1, shared=False, lora_rank=2)
-    record: Any = distill(material, tmp_path, ruinous, held_out, command="dpr distill")
+    record: Any = distill(data, tmp_path, ruinous, held_out, RunOptions(command="dpr distill"))
     assert json.loads((tmp_path / "training.json").read_text(encoding="utf-8")) == json.loads(json.dumps(record))
     assert record["teacher"]["fingerprint"] == load_encoder(settings.teacher).fingerprint
-    assert record["sources"]["questions"]["questions"] == len(material.sources[0].examples)
+    assert record["sources"]["questions"]["questions"] == len(data.sources[0].examples)
     validations = [line["mrr"] for line in read_log(tmp_path) if line["kind"] == "validation"]
     assert record["validation"]["mrr"] == pytest.approx(max(validations), abs=1e-5)
     encoder = load_encoder(tmp_path, "fp32")
@@ -199,23 +200,23 @@ def test_the_student_is_saved_with_how_it_was_made(
 
 @pytest.mark.parametrize("name", ["vectors", "scores"])
 def test_gradient_cache_takes_the_same_steps(
-    name: str, runs: dict[str, tuple[Material, Distillation]], tmp_path: Path
+    name: str, runs: dict[str, tuple[DistillationData, Distillation]], tmp_path: Path
 ) -> None:
-    material, settings = runs[name]
+    data, settings = runs[name]
     settings = replace(settings, max_steps=3)
-    distill(material, tmp_path / "plain", settings)
-    distill(material, tmp_path / "cached", replace(settings, gradient_cache=True, chunk_tokens=128))
+    distill(data, tmp_path / "plain", settings)
+    distill(data, tmp_path / "cached", replace(settings, gradient_cache=True, chunk_tokens=128))
     # the log has five decimals
     assert losses(tmp_path / "cached") == pytest.approx(losses(tmp_path / "plain"), rel=1e-3, abs=1.5e-5)
 
 
 @pytest.mark.parametrize(("name", "kind"), [("vectors", "texts"), ("scores", "questions")])
 def test_a_loss_that_is_no_number_stops_with_step_and_ids(
-    name: str, kind: str, runs: dict[str, tuple[Material, Distillation]], tmp_path: Path
+    name: str, kind: str, runs: dict[str, tuple[DistillationData, Distillation]], tmp_path: Path
 ) -> None:
-    material, settings = runs[name]
+    data, settings = runs[name]
     with pytest.raises(ModelError, match=rf"step \d: the loss became nan over the {kind} [\w-]+, .*lower the learning"):
-        distill(material, tmp_path, replace(settings, learning_rate=1e30, warmup_share=0.0))
+        distill(data, tmp_path, replace(settings, learning_rate=1e30, warmup_share=0.0))
 
 
 def test_several_processes_are_refused(
@@ -223,4 +224,4 @@ def test_several_processes_are_refused(
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(ConfigError, match="torchrun started 2 processes, but distillation runs in one"):
-        distill(Material({"texts": texts}), tmp_path, settings)
+        distill(DistillationData({"texts": texts}), tmp_path, settings)

@@ -11,7 +11,7 @@ from dpr.errors import DataError
 from dpr.models.cross_encoder import load_cross_encoder
 from dpr.models.encoders import load_encoder
 from dpr.train.batches import Source
-from dpr.train.distillation.data import Material
+from dpr.train.distillation.data import DistillationData
 from dpr.train.distillation.score_objective import ScoreObjective
 from dpr.train.distillation.settings import Distillation
 from dpr.train.encoder.model import make_pair
@@ -24,7 +24,7 @@ EXAMPLES = [
     Example(Question("q1", "what is it"), (PASSAGES[1], PASSAGES[0]), (PASSAGES[4],)),
     Example(Question("q2", "why is it"), (PASSAGES[2],)),
 ]
-MATERIAL = Material(sources=[Source("data", EXAMPLES)])
+MATERIAL = DistillationData(sources=[Source("data", EXAMPLES)])
 
 
 def vectors(count: int) -> FloatArray:
@@ -70,8 +70,8 @@ def test_the_score_of_an_excluded_passage_teaches_nothing(tiny_checkpoint: Path,
     settings = Distillation(objective="scores", teacher=str(tiny_checkpoint), base=str(tiny_checkpoint))
     teacher, pair = load_encoder(tiny_checkpoint, "fp32"), make_pair(settings)
     asked = replace(EXAMPLES[0], excluded_ids=(PASSAGES[2].id, "elsewhere"))
-    material = Material(sources=[Source("data", [asked, *EXAMPLES[1:]])])
-    objective = ScoreObjective(material, teacher, pair, settings, tmp_path, no_progress)
+    data = DistillationData(sources=[Source("data", [asked, *EXAMPLES[1:]])])
+    objective = ScoreObjective(data, teacher, pair, settings, tmp_path, no_progress)
     [batch] = objective.batches(0)
     questions, passages = vectors(3), vectors(5)
     row = batch.questions.index(asked)
@@ -107,4 +107,6 @@ def test_a_cross_encoder_needs_negatives(tiny_checkpoint: Path, tmp_path: Path) 
     pair = make_pair(settings)
     teacher = load_cross_encoder(folder, "fp32")
     with pytest.raises(DataError, match=r"no question has a negative.*dpr mine"):
-        ScoreObjective(Material(sources=[Source("data", examples)]), teacher, pair, settings, tmp_path, no_progress)
+        ScoreObjective(
+            DistillationData(sources=[Source("data", examples)]), teacher, pair, settings, tmp_path, no_progress
+        )

@@ -14,9 +14,12 @@ from dpr.train.encoder.settings import Training
     ("change", "cause"),
     [
         ({"objective": "logits"}, "unknown objective 'logits'; choose vectors, parallel, scores"),
-        ({"teacher": ""}, "no teacher is given"),
-        ({"cross_encoder": "b"}, "both a teacher and a cross_encoder are given"),
-        ({"teacher": "", "cross_encoder": "b"}, "a cross_encoder has no vectors, which the objective 'vectors' learns"),
+        ({"teacher": ""}, "there is no teacher"),
+        ({"cross_encoder": "b"}, "there are two teachers"),
+        (
+            {"teacher": "", "cross_encoder": "b"},
+            "the objective 'vectors' needs vectors",
+        ),
         ({"teacher_temperature": 0.0}, r"teacher_temperature is 0\.0"),
         ({"label_weight": -1.0}, r"label_weight is -1\.0"),
         ({"batch_size": 0}, "batch_size is 0; it must be at least 1"),

@@ -9,7 +9,7 @@ import torch
 from dpr.data.parallel import SentencePair
 from dpr.errors import ConfigError
 from dpr.models.encoders import load_encoder
-from dpr.train.distillation.data import Material
+from dpr.train.distillation.data import DistillationData
 from dpr.train.distillation.settings import Distillation
 from dpr.train.distillation.vector_objective import VectorObjective
 from dpr.train.encoder.model import make_pair
@@ -27,7 +27,9 @@ def test_both_sentences_are_measured_against_the_sources_vector(
         objective="parallel", teacher=str(tiny_checkpoint), base=str(tiny_checkpoint), shared=shared, batch_size=4
     )
     teacher = load_encoder(tiny_checkpoint, "fp32")
-    objective = VectorObjective(Material(pairs=PAIRS), teacher, make_pair(settings), settings, tmp_path, no_progress)
+    objective = VectorObjective(
+        DistillationData(pairs=PAIRS), teacher, make_pair(settings), settings, tmp_path, no_progress
+    )
     batches = objective.batches(0)
     count = 10 if shared else 20  # separate encoders learn each text in both roles
     assert sorted(place for batch in batches for place in batch) == list(range(count))
@@ -48,5 +50,5 @@ def test_another_dimension_is_refused(tiny_checkpoint: Path, tmp_path: Path) -> 
     base = make_bert(tiny_checkpoint, tmp_path / "small", 1, hidden_size=16)
     settings = Distillation(objective="parallel", teacher=str(tiny_checkpoint), base=str(base))
     teacher = load_encoder(tiny_checkpoint, "fp32")
-    with pytest.raises(ConfigError, match=r"small gives vectors of 16 numbers and the teacher .* of 32; choose a base"):
-        VectorObjective(Material(pairs=PAIRS), teacher, make_pair(settings), settings, tmp_path, no_progress)
+    with pytest.raises(ConfigError, match=r"small has vectors of 16 numbers and the teacher .* of 32; choose a base"):
+        VectorObjective(DistillationData(pairs=PAIRS), teacher, make_pair(settings), settings, tmp_path, no_progress)

@@ -17,6 +17,7 @@ from dpr.models.encoders import load_encoder
 from dpr.train.batches import Source
 from dpr.train.encoder.run import train
 from dpr.train.encoder.settings import Training
+from dpr.train.engine import RunOptions
 from dpr.train.log import read_log
 from dpr.train.state import save_state
 from dpr.types import Example, Passage, Question
@@ -134,7 +135,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(
             raise Killed
 
     with pytest.raises(Killed):
-        train(sources, tmp_path, training, held_out, kill)
+        train(sources, tmp_path, training, held_out, RunOptions(kill))
     torch.manual_seed(99)  # what a new process would bring is no help
     train(sources, tmp_path, training, held_out)
     assert equal(tmp_path, trained[0])
@@ -151,8 +152,8 @@ def test_a_state_of_other_settings_is_refused(training: Training, sources: list[
             raise Killed
 
     with pytest.raises(Killed):
-        train(sources, tmp_path, training, progress=kill)
-    with pytest.raises(ConfigError, match="holds the state of a run with other settings or data"):
+        train(sources, tmp_path, training, options=RunOptions(kill))
+    with pytest.raises(ConfigError, match="holds an unfinished run with other settings or data"):
         train(sources, tmp_path, replace(training, learning_rate=2e-3))
 
 
@@ -205,7 +206,7 @@ def test_accumulation_warns_that_it_adds_no_negatives(
 ) -> None:
     with caplog.at_level(logging.WARNING):
         train(sources, tmp_path, replace(training, accumulation_steps=2, max_steps=1))
-    assert "it adds no negatives" in caplog.text
+    assert "adds no negatives" in caplog.text
     [line] = [line for line in read_log(tmp_path) if line["kind"] == "train"]
     assert line["negatives"] < 8
 
@@ -226,7 +227,7 @@ def test_cut_passages_are_told(
         ({"hard_negatives": -1}, "hard_negatives is -1"),
         ({"learning_rate": 0.0}, "learning_rate is 0.0"),
         ({"temperature": -1.0}, "temperature is -1.0"),
-        ({"warmup_share": 1.0}, "warmup_share and dropout are shares"),
+        ({"warmup_share": 1.0}, "each must be at least 0 and below 1"),
         ({"metric": "accuracy"}, "unknown metric 'accuracy'; choose mrr, recall@1"),
         ({"pooling": "min"}, "unknown pooling 'min'"),
     ],
@@ -239,10 +240,10 @@ def test_impossible_settings_are_refused(
 
 
 def test_nothing_to_train_on_is_refused(training: Training, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="nothing to train on"):
+    with pytest.raises(DataError, match="no training data"):
         train([], tmp_path, training)
     one = Source("one", [Example(Question("1", "Why?"), (Passage("p", "Because."),))])
-    with pytest.raises(DataError, match="not one batch to train on"):
+    with pytest.raises(DataError, match="no batch to train on"):
         train([one], tmp_path, training)
     with pytest.raises(DataError, match="no question of the validation data has a passage"):
         train([one], tmp_path, training, [Example(Question("1", "Why?"), ())])

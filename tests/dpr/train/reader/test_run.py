@@ -13,6 +13,7 @@ from dpr.errors import ConfigError, DataError, ModelError
 from dpr.reader.extractive.model import ReaderConfig, load_reader_model
 from dpr.reader.extractive.reader import load_reader
 from dpr.train.batches import Source
+from dpr.train.engine import RunOptions
 from dpr.train.reader.model import make_network
 from dpr.train.reader.run import train_reader
 from dpr.train.reader.settings import ReaderTraining
@@ -79,7 +80,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(tiny_checkpoint: Path, tmp_pat
 
     train_reader(sources(), tmp_path / "whole", settings, CONFIG)
     with pytest.raises(KilledError):
-        train_reader(sources(), tmp_path / "killed", settings, CONFIG, progress=kill_at_step_6)
+        train_reader(sources(), tmp_path / "killed", settings, CONFIG, options=RunOptions(kill_at_step_6))
     torch.manual_seed(1234)
     train_reader(sources(), tmp_path / "killed", settings, CONFIG)
     name = "adapter_model.safetensors" if rank else "model.safetensors"
@@ -120,15 +121,15 @@ def test_a_state_of_other_settings_is_refused(tiny_checkpoint: Path, tmp_path: P
             raise KilledError
 
     with pytest.raises(KilledError):
-        train_reader(sources(), tmp_path, training(tiny_checkpoint), CONFIG, progress=kill)
-    with pytest.raises(ConfigError, match="holds the state of a run with other settings or data"):
+        train_reader(sources(), tmp_path, training(tiny_checkpoint), CONFIG, options=RunOptions(kill))
+    with pytest.raises(ConfigError, match="holds an unfinished run with other settings or data"):
         train_reader(sources(), tmp_path, training(tiny_checkpoint, seed=2), CONFIG)
 
 
 def test_bad_input_is_one_sentence(tiny_checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no training questions"):
         train_reader([], tmp_path, training(tiny_checkpoint), CONFIG)
-    with pytest.raises(ConfigError, match="negative_share is 2; it is a share"):
+    with pytest.raises(ConfigError, match="negative_share is 2; choose a share"):
         ReaderTraining(negative_share=2)
     with pytest.raises(ConfigError, match="learning_rate is nan"):
         training(tiny_checkpoint, learning_rate=float("nan"))
@@ -152,7 +153,7 @@ def test_training_goes_on_from_another_reader(tiny_checkpoint: Path, tmp_path: P
         ModelError, match=r"cannot start from .*its weights have other shapes; give a reader of the same"
     ):
         train_reader(sources(), tmp_path / "third", replace(second, lora_rank=2), CONFIG)
-    with pytest.raises(ModelError, match=r"cannot start from .*it is an adapter, and whole weights are trained; give"):
+    with pytest.raises(ModelError, match=r"cannot start from .*it is an adapter, but all weights are to be trained"):
         train_reader(sources(), tmp_path / "third", replace(second, lora_rank=0), CONFIG)
 
 

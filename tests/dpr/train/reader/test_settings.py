@@ -18,5 +18,5 @@ def test_the_bundled_readers_recipe_can_be_read() -> None:
 
 @pytest.mark.parametrize("name", ["negative_share", "altered_share"])
 def test_a_share_is_a_share(name: str) -> None:
-    with pytest.raises(ConfigError, match=rf"{name} is 1\.5; it is a share, from 0 to 1"):
+    with pytest.raises(ConfigError, match=rf"{name} is 1\.5; choose a share from 0 to 1"):
         load_config(ReaderTraining, overrides={name: 1.5})

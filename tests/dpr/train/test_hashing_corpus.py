@@ -3,17 +3,17 @@ from __future__ import annotations
 import pytest
 
 from dpr.errors import DataError
-from dpr.train.seen_texts import all_texts, by_source
+from dpr.train.hashing_corpus import all_texts, by_source
 
 
-def test_a_reading_is_remembered_and_the_same_each_time() -> None:
+def test_the_digest_is_the_same_after_each_pass() -> None:
     [source] = by_source(text for text in ("가나", "abc")).values()
     assert list(source) == list(source) == ["가나", "abc"]
-    seen = source.seen
-    assert (seen.texts, seen.characters, len(seen.sha256)) == (2, 5, 64)
+    digest = source.digest
+    assert (digest.texts, digest.characters, len(digest.sha256)) == (2, 5, 64)
     [other] = by_source({"other": ["가나a", "bc"]}).values()
     list(other)
-    assert other.seen.sha256 != seen.sha256
+    assert other.digest.sha256 != digest.sha256
 
 
 def test_all_sources_are_one_stream() -> None:

@@ -1,4 +1,4 @@
-"""Texts that remember what was read of them, so that a model can tell what it was made of."""
+"""Texts that are counted and hashed while they are read, for the record of a training."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ Texts = Iterable[str] | Mapping[str, Iterable[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What a source held: its texts, their characters, and a hash of them, in order."""
+class CorpusDigest:
+    """The number of texts of a source, their characters, and a hash of them in order."""
 
     texts: int
     characters: int
     sha256: str
 
 
-class SeenTexts(Iterable[str]):
-    """The texts of one source; ``seen`` is what the last whole reading of them found."""
+class HashingCorpus(Iterable[str]):
+    """The texts of one source; ``digest`` describes them after a complete pass."""
 
     def __init__(self, texts: Iterable[str]) -> None:
-        # an iterator could be read but once
+        # an iterator could be read only once
         self._texts = list(texts) if iter(texts) is texts else texts
-        self.seen = Seen(0, 0, "")
+        self.digest = CorpusDigest(0, 0, "")
 
     def __iter__(self) -> Iterator[str]:
         texts = characters = 0
-        digest = hashlib.sha256()
+        sha256 = hashlib.sha256()
         for text in self._texts:
             texts += 1
             characters += len(text)
-            digest.update(text.encode("utf-8", errors="surrogatepass") + b"\0")
+            sha256.update(text.encode("utf-8", errors="surrogatepass") + b"\0")
             yield text
-        self.seen = Seen(texts, characters, digest.hexdigest())
+        self.digest = CorpusDigest(texts, characters, sha256.hexdigest())
 
 
-def by_source(texts: Texts) -> dict[str, SeenTexts]:
-    """Return texts by the name of their source; those without one are called ``texts``."""
-    named = texts if isinstance(texts, Mapping) else {"texts": texts}
-    return {name: SeenTexts(source) for name, source in named.items()}
+def by_source(texts: Texts) -> dict[str, HashingCorpus]:
+    """Return texts by the name of their source, ``texts`` if they have none."""
+    sources = texts if isinstance(texts, Mapping) else {"texts": texts}
+    return {name: HashingCorpus(source) for name, source in sources.items()}
 
 
 def all_texts(sources: Mapping[str, Iterable[str]]) -> Iterator[str]:
@@ -58,4 +58,4 @@ def all_texts(sources: Mapping[str, Iterable[str]]) -> Iterator[str]:
             is_empty = False
             yield text
     if is_empty:
-        raise DataError("there is no text to learn from; name a file that holds some, one text a line")
+        raise DataError("there is no text to learn from; name a file with one text a line")
