@@ -31,8 +31,10 @@ export async function send(method, path, { body, type = "application/json", sign
   throw await problemOf(response);
 }
 
-export function info() {
-  return send("GET", "v1/info");
+/** What the server serves: /v1/info, and in `indexes` the names of all its indexes. */
+export async function info() {
+  const [facts, { indexes }] = await Promise.all([send("GET", "v1/info"), send("GET", "v1/indexes")]);
+  return { ...facts, indexes: indexes.map(({ name }) => name) };
 }
 
 export function ask(path, request, signal) {

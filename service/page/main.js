@@ -5,7 +5,7 @@ import { COMPARED } from "./compare.js";
 import { byId } from "./dom.js";
 import { installKeys } from "./keyboard.js";
 import { currentLanguage, languageOf, number, switchLanguage, text, translate } from "./language.js";
-import { requestOf, retrievalOf, showFacts, showOptions } from "./options.js";
+import { explanationRequestOf, requestOf, retrievalOf, showFacts, showOptions } from "./options.js";
 import { showProblem } from "./problem.js";
 import { addRecent, showRecent } from "./recent.js";
 import { comparesRetrievers, hideResults, showPassages, showResults } from "./results.js";
@@ -113,7 +113,12 @@ async function compare() {
   if (columns === null || shown !== current) return;
   shown.columns = columns;
   announce();
-  showPassages(shown, server, compare);
+  showPassages(shown, server, { compare, explain });
+}
+
+async function explain(retriever, passageId) {
+  const response = await ask("v1/explain", explanationRequestOf(shown.retrieval, passageId, retriever));
+  return response.explanation;
 }
 
 function stop() {
@@ -169,7 +174,7 @@ function askForKey(problem) {
 function render() {
   if (shown === null) return;
   document.title = `${shown.retrieval.question} – ${NAME}`;
-  showResults(shown, server, compare);
+  showResults(shown, server, { compare, explain });
   showRecent(submit);
 }
 

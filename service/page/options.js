@@ -8,6 +8,10 @@ const ANSWERS = 3;
 
 /** Offer what this server has, and nothing else. */
 export function showOptions(server) {
+  byId("index-option").hidden = server.indexes.length < 2;
+  if (byId("index").options.length !== server.indexes.length) {
+    byId("index").replaceChildren(...server.indexes.map((name) => element("option", { value: name }, name)));
+  }
   const retriever = byId("retriever");
   const selected = retriever.value || server.retriever_default;
   retriever.replaceChildren(
@@ -36,8 +40,15 @@ export function retrievalOf(question, server) {
   const k = byId("k").valueAsNumber;
   const request = { question, retriever: byId("retriever").value };
   if (!Number.isNaN(k)) request.k = k;
+  if (server.indexes.length > 1) request.index = byId("index").value;
   if (server.reranker !== null) request.rerank = byId("rerank").checked;
   return request;
+}
+
+/** What asks why a passage has its rank by a retriever; another than that of the question is not reranked. */
+export function explanationRequestOf({ question, retriever, rerank, index }, passageId, byRetriever) {
+  const request = { question, retriever: byRetriever, passage_id: passageId, index };
+  return rerank === undefined ? request : { ...request, rerank: rerank && byRetriever === retriever };
 }
 
 /** Path and body that ask for answers, or for passages alone where nothing on this server answers. */

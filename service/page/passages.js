@@ -2,11 +2,13 @@
 
 import { spansOf } from "./answer.js";
 import { element } from "./dom.js";
+import { explanationOf } from "./explain.js";
 import { languageOf, number, retrieverName, text } from "./language.js";
 import { marked, opening } from "./marking.js";
 
-export function passageList(result) {
-  return element("ol", { class: "hits" }, ...result.hits.map((hit) => element("li", {}, hitOf(hit, result))));
+/** `explain` asks the server why a passage has its rank, and promises the explanation. */
+export function passageList(result, explain) {
+  return element("ol", { class: "hits" }, ...result.hits.map((hit) => element("li", {}, hitOf(hit, result, explain))));
 }
 
 /** A text that shows its first lines until its button opens it; the button gets `aria-expanded`. */
@@ -42,12 +44,15 @@ export function badgeOf(result, passageId) {
   return element("span", { class: "badge" }, text(result.is_answered ? "holds_answer" : "holds_guess"));
 }
 
-function hitOf(hit, result) {
+function hitOf(hit, result, explain) {
   const { passage } = hit;
-  const more = element("dl", { class: "more", hidden: true }, ...factsOf(hit));
+  const more = element("div", { class: "more", hidden: true }, element("dl", {}, ...factsOf(hit)));
   const label = [element("span", { class: "rank" }, number(hit.rank)), titleOf(passage)];
   const spans = spansOf(result, passage.id);
-  const { button, body } = foldable(passage, spans, label, (open) => (more.hidden = !open));
+  const { button, body } = foldable(passage, spans, label, (open) => {
+    more.hidden = !open;
+    if (more.children.length === 1) more.append(explanationOf(explain(passage.id)));
+  });
   const heading = element("div", { class: "hit-heading" }, element("h3", {}, button), badgeOf(result, passage.id));
   return element("article", { class: "hit", id: `hit-${hit.rank}` }, heading, body, ranksOf(hit), more);
 }

@@ -13,11 +13,14 @@ export function comparesRetrievers() {
   return view === "compare";
 }
 
-/** Show {response, networkMs, columns}; `onCompare` fetches the columns when the reader asks to compare. */
-export function showResults(shown, server, onCompare) {
+/**
+ * Show {retrieval, response, networkMs, columns}. `compare` fetches the columns when the reader asks for them, and
+ * `explain` promises why a passage has its rank by a retriever.
+ */
+export function showResults(shown, server, { compare, explain }) {
   const [result] = shown.response.results;
   showAnswer(byId("answer"), result, server);
-  showPassages(shown, server, onCompare);
+  showPassages(shown, server, { compare, explain });
 }
 
 export function hideResults() {
@@ -25,22 +28,24 @@ export function hideResults() {
   fill(byId("passages"));
 }
 
-export function showPassages(shown, server, onCompare) {
-  const { response, columns } = shown;
+export function showPassages(shown, server, { compare, explain }) {
+  const { retrieval, response, columns } = shown;
   const [result] = response.results;
   if (result.hits.length === 0) return fill(byId("passages"));
   const title = element("h2", { id: "passages-title" }, text("passages"));
   const heading = element("div", { class: "heading" }, title, viewChoice(server, choose));
   const sideBySide = view === "compare" && columns !== null;
   byId("passages").classList.toggle("wide", sideBySide);
-  const body = sideBySide ? comparison(columns, result) : passageList(result);
+  const body = sideBySide
+    ? comparison(columns, result, (passageId) => explain("bm25", passageId))
+    : passageList(result, (passageId) => explain(retrieval.retriever, passageId));
   fill(byId("passages"), heading, body, weightsOf(result), timesOf(shown));
 
   async function choose(name) {
     view = name;
     remember("view", view);
-    if (view === "compare") await onCompare();
-    showPassages(shown, server, onCompare);
+    if (view === "compare") await compare();
+    showPassages(shown, server, { compare, explain });
     byId("passages").querySelector("input:checked")?.focus();
   }
 }

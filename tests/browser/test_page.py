@@ -11,6 +11,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 from playwright.sync_api import Page, expect
+from playwright.sync_api import Request as PageRequest
 
 from service.security.keys import changing, new_key
 from tests.browser.conftest import PHONE, OpenPage
@@ -120,6 +121,12 @@ def test_an_error_that_quotes_markup_is_text(open_page: OpenPage) -> None:
     assert page.evaluate("window.hacked") is None
 
 
+def body_of(request: PageRequest) -> dict[str, Any]:
+    body = request.post_data_json
+    assert isinstance(body, dict)
+    return body
+
+
 def refusal(message: str, code: str) -> dict[str, Any]:
     return {"error": {"code": code, "message": message, "field": None}}
 
@@ -151,6 +158,60 @@ def test_three_retrievers_side_by_side_with_the_ranks_of_the_interface(open_page
     expect(page.locator(".entry .badge")).to_have_count(highlighted.count())
 
 
+def test_a_passage_that_is_opened_says_why_it_has_its_rank(open_page: OpenPage, address: str) -> None:
+    page = open_page()
+    ask(page)
+    first = page.locator(".hit").first
+    first.get_by_role("button").click()
+    explained = post(address, "v1/explain", {"question": QUESTION, "passage_id": "blue"})["explanation"]["lists"]
+    for name, label in {"dense": "Dense", "bm25": "BM25"}.items():
+        fused = explained[name]["fused"]
+        cells = [explained[name]["rank"], f"{explained[name]['score']:.3f}"]
+        cells += [f"{fused['weight']:.2f}", f"{fused['contribution']:.2f}"]
+        row = first.get_by_role("row", name=label)
+        assert [cell.inner_text() for cell in row.get_by_role("cell").all()] == [str(cell) for cell in cells]
+    present = [term["term"] for term in explained["bm25"]["terms"] if term["count"]]
+    expect(first.locator(".terms li span")).to_have_text(present)
+    ask(page, "zebra company computer")
+    page.locator(".hit").first.get_by_role("button").click()
+    expect(page.get_by_text("Not in the passage: zebra")).to_be_visible()
+
+
+def test_matched_terms_stand_beside_the_first_passages_of_bm25_and_those_that_are_opened(open_page: OpenPage) -> None:
+    page = open_page()
+    ask(page)
+    page.get_by_role("radio", name="Side by side").click()
+    column = page.get_by_role("region", name="BM25")
+    expect(column.locator(".terms")).to_have_count(5)
+    expect(column.locator(".entry").first.locator(".terms li span").first).to_be_visible()
+    sixth = column.locator(".entry").nth(5)
+    expect(sixth.locator(".terms")).to_have_count(0)
+    sixth.get_by_role("button").click()
+    expect(sixth.locator(".terms")).to_have_count(1)
+
+
+def test_reranking_is_offered_where_the_server_has_a_reranker(open_page: OpenPage, address: str) -> None:
+    page = open_page(expected=("422",))
+    expect(page.locator("#facts")).not_to_be_empty()
+    page.route("**/v1/info", lambda route: route.fulfill(json={**get(address, "v1/info"), "reranker": "toy"}))
+    page.reload()
+    expect(page.get_by_label("Rerank")).to_be_checked()
+    with page.expect_request("**/v1/query") as request:
+        ask(page)
+    assert body_of(request.value)["rerank"] is True
+
+
+def test_several_indexes_are_offered_by_name(open_page: OpenPage, index: Path) -> None:
+    page = open_page(expected=("422",))
+    expect(page.get_by_label("Index")).to_be_hidden()
+    page.route("**/v1/indexes", lambda route: route.fulfill(json={"indexes": [{"name": "default"}, {"name": HACK}]}))
+    page.reload()
+    page.get_by_label("Index").select_option(HACK)
+    with page.expect_request("**/v1/query") as request:
+        ask(page)
+    assert body_of(request.value)["index"] == HACK
+
+
 def test_the_controls_are_those_of_the_server_and_are_sent(open_page: OpenPage, address: str) -> None:
     page = open_page()
     options = page.get_by_label("Retriever").locator("option")
@@ -162,7 +223,7 @@ def test_the_controls_are_those_of_the_server_and_are_sent(open_page: OpenPage, 
     page.get_by_label("Passages").fill("3")
     with page.expect_request("**/v1/query") as request:
         ask(page)
-    assert request.value.post_data_json == {"question": QUESTION, "retriever": "bm25", "k": 3, "n_best": 3}
+    assert body_of(request.value) == {"question": QUESTION, "retriever": "bm25", "k": 3, "n_best": 3}
     expect(page.locator(".hit")).to_have_count(3)
 
 
