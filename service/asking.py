@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from typing import Any, NamedTuple, TypeVar
+
+import orjson
 
 from dpr.pipeline import QA, candidates_of
 from dpr.results import Answered, Timings
 from dpr.search.fusion import Fusion
 from dpr.search.registry import RERANKED, plain_name
 from dpr.types import Candidates, Hit, Passage, Reader, Reading, ReadsEach, ReadsPassages, WritesText
+from service.cache import ResultCache, Results
 from service.errors import TooCostlyError, error_out
-from service.fusion import fusion_key, fusion_out, weighing_out
-from service.schemas import (
-    AnswerEvent,
-    DoneEvent,
-    HitOut,
-    QueryRequest,
-    QueryResponse,
-    QueryResult,
-    QueryTimings,
-    RetrieveRequest,
-    RetrieveResponse,
-    RetrieveResult,
-    RetrieveTimings,
-    TextEvent,
-)
+from service.fusion import fusion_key, fusion_out
+from service.schemas import AnswerEvent, DoneEvent, QueryRequest, QueryTimings, RetrieveRequest, TextEvent
 from service.streaming import Emit
 from service.work import Operation, Step, Steps, text_tokens
 
@@ -49,6 +39,10 @@ class Source:
     index: str
     retriever: str
     fusion: Fusion | None
+
+
+NO_TIMINGS = Timings(0.0, 0.0, 0.0)
+"""In place of a question's own timings: those of a response are the request's."""
 
 
 class SearchOutput(NamedTuple):
@@ -111,52 +105,68 @@ def read(qa: QA, reader: ReadsPassages) -> Operation[PassageOfQuestion, object]:
     return Operation("read", compute, tokens, ("read", qa))
 
 
-def retrieve_steps(qa: QA, request: RetrieveRequest, source: Source) -> Steps[str]:
+def retrieve_steps(qa: QA, request: RetrieveRequest, source: Source, cache: ResultCache) -> Steps[str]:
     """Return the JSON of the response of ``/v1/retrieve``."""
     started = time.perf_counter()
-    batch: Sequence[SearchOutput] = yield Step(search(qa, source.retriever, source.fusion, request.k), request.batch)
+    key = ("retrieve", source.retriever, fusion_key(source.fusion), request.k)
+    results = Results(cache, qa, key, request.batch)
+    operation = search(qa, source.retriever, source.fusion, request.k)
+    batch: Sequence[SearchOutput] = yield Step(operation, results.questions)
     retrieved = time.perf_counter()
-    results = yield Step(_each_result(partial(_retrieve_result, request.batch, batch), request.k), range(len(batch)))
-    timings = RetrieveTimings(retrieve_ms=_ms(started, retrieved), total_ms=_ms(started, time.perf_counter()))
-    retrieved_by = _retrieved_by(qa, source)
-    return RetrieveResponse(**retrieved_by, timings=timings, results=list(results)).model_dump_json()
+
+    def respond(row: int) -> None:
+        results.put(row, orjson.dumps(_retrieve_result(results.questions[row], batch[row])))
+
+    yield Step(_each_result(respond, request.k), range(len(batch)))
+    return _response(qa, source, {"retrieve_ms": _ms(started, retrieved), "total_ms": _ms(started)}, results)
 
 
-def query_steps(qa: QA, request: QueryRequest, source: Source, emit: Emit | None = None) -> Steps[str]:
+def query_steps(
+    qa: QA, request: QueryRequest, source: Source, cache: ResultCache, emit: Emit | None = None
+) -> Steps[str]:
     """Return the JSON of the response of ``/v1/query``; of a stream, which ``emit`` gets, that of its last event.
+
+    What a stream gets, and what a generator wrote, is not from the cache.
 
     Raises:
         GeneratorError: the generator failed at every question, and there is no reader in its place.
     """
     started = time.perf_counter()
-    batch: Sequence[SearchOutput] = yield Step(search(qa, source.retriever, source.fusion, request.k), request.batch)
+    key = ("query", source.retriever, fusion_key(source.fusion), request.k, request.n_best)
+    results = Results(cache if emit is None and qa.generator is None else None, qa, key, request.batch)
+    questions, operation = results.questions, search(qa, source.retriever, source.fusion, request.k)
+    batch: Sequence[SearchOutput] = yield Step(operation, questions)
     retrieved = time.perf_counter()
-    retrieved_by, rows = _retrieved_by(qa, source), range(len(batch))
+    rows = range(len(batch))
     if emit is not None:
-        results = yield Step(_each_result(partial(_retrieve_result, request.batch, batch), request.k), rows)
-        passages_timings = RetrieveTimings(retrieve_ms=_ms(started, retrieved), total_ms=_ms(started, retrieved))
-        response = RetrieveResponse(**retrieved_by, timings=passages_timings, results=list(results))
-        emit("passages", response.model_dump_json())
-    candidates = [candidates_of(question, output.hits) for question, output in zip(request.batch, batch, strict=True)]
+        hits_of = Results(None, qa, (), questions)
+
+        def respond(row: int) -> None:
+            hits_of.put(row, orjson.dumps(_retrieve_result(questions[row], batch[row])))
+
+        yield Step(_each_result(respond, request.k), rows)
+        passages_timings = {"retrieve_ms": _ms(started, retrieved), "total_ms": _ms(started, retrieved)}
+        emit("passages", _response(qa, source, passages_timings, hits_of))
+    candidates = [candidates_of(question, output.hits) for question, output in zip(questions, batch, strict=True)]
     conclude = yield from _read_steps(qa, candidates, request.n_best, emit)
 
-    def result(row: int) -> QueryResult:
+    def result(row: int) -> dict[str, Any]:
+        """Return the result of a question as JSON values."""
         (hits, note), outcome = batch[row], conclude(row)
         reading, error = (outcome, None) if isinstance(outcome, Reading) else (Reading(), error_out(outcome))
         reading = replace(reading, note="; ".join(filter(None, (note, reading.note))))
-        timings = Timings(_ms(started, retrieved), 0.0, 0.0)
-        answered = Answered(request.batch[row], tuple(hits), candidates[row].passages, reading, timings, qa.generation)
-        return QueryResult.model_validate({**answered.to_dict(), "error": error})
+        passages = candidates[row].passages
+        answered = Answered(questions[row], tuple(hits), passages, reading, NO_TIMINGS, qa.generation)
+        return {**answered.to_dict(), "error": error.model_dump() if error else None}
 
-    results = yield Step(_each_result(result, request.k), rows)
-    finished = time.perf_counter()
-    query_timings = QueryTimings(
-        retrieve_ms=_ms(started, retrieved), read_ms=_ms(retrieved, finished), total_ms=_ms(started, finished)
-    )
     if emit is None:
-        return QueryResponse(**retrieved_by, timings=query_timings, results=list(results)).model_dump_json()
-    for row, answered in enumerate(results):
-        emit("answer", AnswerEvent(index=row, **_verdict(answered)).model_dump_json())
+        yield Step(_each_result(lambda row: results.put(row, orjson.dumps(result(row))), request.k), rows)
+        timings = {"retrieve_ms": _ms(started, retrieved), "read_ms": _ms(retrieved), "total_ms": _ms(started)}
+        return _response(qa, source, timings, results)
+    answers = yield Step(_each_result(result, request.k), rows)
+    for row, answer in enumerate(answers):
+        emit("answer", AnswerEvent(index=row, **_verdict(answer)).model_dump_json())
+    query_timings = QueryTimings(retrieve_ms=_ms(started, retrieved), read_ms=_ms(retrieved), total_ms=_ms(started))
     return DoneEvent(generation=qa.generation, timings=query_timings).model_dump_json()
 
 
@@ -201,34 +211,41 @@ def _outcomes(
     return outcomes
 
 
-def _retrieve_result(questions: Sequence[str], batch: Sequence[SearchOutput], row: int) -> RetrieveResult:
-    hits, note = batch[row]
-    return RetrieveResult(
-        question=questions[row],
-        hits=[HitOut.model_validate(hit.to_dict()) for hit in hits],
-        weighing=weighing_out(hits),
-        note=note or None,
-    )
-
-
-def _retrieved_by(qa: QA, source: Source) -> dict[str, Any]:
+def _retrieve_result(question: str, output: SearchOutput) -> dict[str, Any]:
+    hits, note = output
+    weighing = hits[0].weighing if hits else None
     return {
-        "index": source.index,
-        "generation": qa.generation,
-        "retriever": plain_name(source.retriever),
-        "rerank": source.retriever.endswith(RERANKED),
-        "fusion": fusion_out(source.fusion) if source.fusion else None,
+        "question": question,
+        "hits": [hit.to_dict() for hit in hits],
+        "weighing": weighing.to_dict() if weighing else None,
+        "note": note or None,
     }
 
 
-def _verdict(result: QueryResult) -> dict[str, Any]:
+def _response(qa: QA, source: Source, timings: Mapping[str, float], results: Results) -> str:
+    """Return the JSON of a response: as its model says (`service.schemas`), and written without it, to be fast."""
+    return orjson.dumps(
+        {
+            "index": source.index,
+            "generation": qa.generation,
+            "retriever": plain_name(source.retriever),
+            "rerank": source.retriever.endswith(RERANKED),
+            "fusion": fusion_out(source.fusion).model_dump() if source.fusion else None,
+            "timings": timings,
+            "results": [orjson.Fragment(content) for content in results.contents],
+        }
+    ).decode()
+
+
+def _verdict(result: Mapping[str, Any]) -> dict[str, Any]:
     """Return what an event says of an answer: all but the hits, which are in an event before."""
-    return {name: getattr(result, name) for name in AnswerEvent.model_fields if name != "index"}
+    return {name: result[name] for name in AnswerEvent.model_fields if name != "index"}
 
 
 def _each_result(result: Callable[[int], Output], k: int) -> Operation[int, Output]:
     return Operation("respond", lambda rows: [result(row) for row in rows], lambda _row: k * RESULT_TOKENS)
 
 
-def _ms(start: float, end: float) -> float:
-    return round((end - start) * 1000, 3)
+def _ms(start: float, end: float | None = None) -> float:
+    """Return the milliseconds from one moment to another, by default to now."""
+    return round(((time.perf_counter() if end is None else end) - start) * 1000, 3)

@@ -10,6 +10,7 @@ import typer
 
 from dpr.console import VersionOption, run
 from dpr.errors import ConfigError
+from dpr.threads import use_threads
 from service.options import with_options_of_settings
 from service.security.commands import keys_app
 from service.settings import load_settings
@@ -44,6 +45,8 @@ def serve(
         return
     settings = load_settings(config=config, **options)
     install_log(settings.log_level, settings.log_format)
+    if settings.threads is not None:
+        use_threads(settings.threads)
     # Imported here, after `run` has said how OpenMP's threads wait.
     from service.server import run_server
 

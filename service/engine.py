@@ -20,12 +20,13 @@ from typing import Any, TypeVar
 
 from dpr.pipeline import QA
 from dpr.search.registry import DEFAULT_RETRIEVER, reranked_name
+from service.cache import ResultCache
 from service.context import RequestContext
 from service.errors import BusyError, ClientGoneError, DeadlineError, NotReadyError, ShuttingDownError
 from service.indexes import Indexes
 from service.models import Models
 from service.scheduler import Scheduler
-from service.settings import DEFAULT_TIMEOUT_S, Settings
+from service.settings import DEFAULT_TIMEOUT_S, MIB, Settings
 from service.work import Steps, one_piece
 
 logger = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class Engine:
         max_in_flight: requests computing or waiting.
         scheduler: computes their work.
         reload_interval_s: seconds between two looks for new generations; 0: none is looked for.
+        cache_bytes: what the results of questions may take that were asked before.
     """
 
     def __init__(
@@ -54,8 +56,10 @@ class Engine:
         max_in_flight: int = 32,
         scheduler: Scheduler | None = None,
         reload_interval_s: float = 0.0,
+        cache_bytes: int = 0,
     ) -> None:
         self.scheduler = scheduler or Scheduler()
+        self.cache = ResultCache(cache_bytes)
         self.indexes = indexes if isinstance(indexes, Indexes) else Indexes.alone(indexes, retriever)
         self._reload_interval_s = reload_interval_s
         self.max_in_flight = max_in_flight
@@ -72,7 +76,9 @@ class Engine:
         retriever = reranked_name(settings.retriever_default) if settings.rerank else settings.retriever_default
         scheduler = Scheduler(merges=settings.batching, waiting_threads=waiting)
         indexes = Indexes.of(settings.index, Models(settings), retriever)
-        return cls(indexes, retriever, settings.max_in_flight, scheduler, settings.reload_interval_s)
+        return cls(
+            indexes, retriever, settings.max_in_flight, scheduler, settings.reload_interval_s, settings.cache_mib * MIB
+        )
 
     @property
     def in_flight(self) -> int:

@@ -23,6 +23,7 @@ from service.errors import (
     ShuttingDownError,
     response_of,
 )
+from service.memory import FloodGauge
 
 LINGER_S = 2.0
 BODIES_IN_MEMORY = 32
@@ -79,7 +80,7 @@ class BodyLimitMiddleware:
         self.max_body_bytes = max_body_bytes
         self.timeout_s = timeout_s
         self.retry_after_s = retry_after_s
-        self._received_bytes = 0
+        self._received = FloodGauge()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -128,15 +129,15 @@ class BodyLimitMiddleware:
                 if message["type"] != "http.request":
                     return message
                 part_of_body = message.get("body", b"")
-                self._received_bytes += len(part_of_body)
+                self._received.add(len(part_of_body))
                 body += part_of_body
                 self._refuse_over(len(body))
                 if not message.get("more_body", False):
                     return {"type": "http.request", "body": bytes(body), "more_body": False}
-                if self._received_bytes > BODIES_IN_MEMORY * self.max_body_bytes:
+                if self._received.size_bytes > BODIES_IN_MEMORY * self.max_body_bytes:
                     raise BusyError("too many large bodies are being sent at a time; ask again soon")
         finally:
-            self._received_bytes -= len(body)
+            self._received.remove(len(body))
 
     def _refuse_over(self, size_bytes: int) -> None:
         if size_bytes > self.max_body_bytes:

@@ -23,6 +23,7 @@ from service.security.headers import POLICY_OF_DATA, SECURITY_HEADERS
 MAX_HEADERS = 100
 SWEEP_S = 0.5
 LAST_MOMENT_S = 0.1
+LINGER_S = 1.0
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._is_in_head = True
         self._has_asked = False
+        self._has_sent = False
         self._is_refused = False
         self._is_ending = False
         self._unread_since: float | None = None
@@ -73,7 +75,7 @@ class LimitedProtocol(HttpToolsProtocol):
         """Parse what came, unless it is a head without end."""
         if self._is_refused or self.transport.is_closing():
             return
-        self._active = self.loop.time()
+        self._active, self._has_sent = self.loop.time(), True
         if self._is_in_head:
             self._head_bytes += len(data)
             self._head_began = self._head_began or self._active
@@ -140,7 +142,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._unread_since is not None and now - self._unread_since > self.limits.write_timeout_s:
             logger.info("a client took in no response for %g s; disconnected", self.limits.write_timeout_s)
             self.transport.abort()
-        elif self.is_busy or self.transport.is_closing():
+        elif self.is_busy or self._is_refused or self.transport.is_closing():
             return
         elif self._head_began is not None and now - self._head_began > self.limits.head_timeout_s:
             sentence = f"the headers did not come within {self.limits.head_timeout_s:g} s; send them at once"
@@ -165,7 +167,12 @@ class LimitedProtocol(HttpToolsProtocol):
             headers["Retry-After"] = str(self.limits.retry_after_s)
         lines = "".join(f"{name.lower()}: {value}\r\n" for name, value in headers.items())
         self.transport.write(STATUS_LINE[status] + lines.encode() + b"\r\n" + body)
-        self.transport.close()
+        if self._has_sent and self.transport.can_write_eof():
+            # Closing on a client that still sends could cost it the response: what it sends is dropped for a moment.
+            self.transport.write_eof()
+            self.loop.call_later(LINGER_S, self.transport.close)
+        else:
+            self.transport.close()
         logger.info("refused a connection: %d %s, request %s", status, code, request_id)
 
     def _refuse_head(self) -> None:

@@ -157,6 +157,12 @@ class Settings(BaseSettings):
     max_passages: int = Field(
         MAX_PASSAGES, ge=1, le=MAX_PASSAGES, description="Most passages of a request, questions × k; more get 422."
     )
+    cache_mib: int = Field(
+        64, ge=0, le=65_536, description="Memory for the results of questions that were asked before, MiB; 0: none."
+    )
+    threads: int | None = Field(
+        None, ge=1, le=1_024, description="Threads that compute; without it one for each core of the process."
+    )
     batching: bool = Field(True, description="Compute the questions of several requests together.")
     rank_bm25: bool = Field(False, description="Serve the retriever rank-bm25, which takes seconds for one question.")
     reload_interval_s: float = Field(

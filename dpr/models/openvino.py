@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import logging
-import os
 import sys
 import threading
 import time
@@ -28,6 +27,7 @@ from torch import nn
 from dpr.errors import ConfigError, MissingDependencyError, ModelError
 from dpr.models.checkpoint import first_line, quiet_transformers
 from dpr.models.openvino_cache import default_folder, entry_name, load_graph, save_graph
+from dpr.threads import thread_budget
 from dpr.types import FloatArray, IntArray
 
 PRECISION_HINTS = {torch.float32: "f32", torch.bfloat16: "bf16"}
@@ -129,7 +129,7 @@ def compile_openvino(
         "INFERENCE_PRECISION_HINT": PRECISION_HINTS[precision],
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": 1,  # all threads work on one batch
-        "INFERENCE_NUM_THREADS": threads or len(os.sched_getaffinity(0)),
+        "INFERENCE_NUM_THREADS": threads or thread_budget(),
         "ENABLE_CPU_PINNING": False,  # two processes would be pinned to the same cores
     }
     return OpenVINOModel(openvino.Core().compile_model(graph, "CPU", properties), names)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ from dpr.sparse.coverage import coverage
 from dpr.sparse.question_terms import QuestionTerms, frequencies_of
 from dpr.sparse.scheme import scheme_of
 from dpr.sparse.shares import Occurrence, term_shares
+from dpr.threads import thread_budget
 from dpr.topk import merge_top_k, no_hits
 from dpr.types import DoubleArray, FloatArray, Int32Array, IntArray, RankArray, TermShare, TopK
 
@@ -86,7 +86,7 @@ class SparseEngine:
         """
         self._segments = [segment for segment in segments if len(segment.counts.lengths)]
         self._scheme = scheme_of(scheme)
-        self._threads = threads or len(os.sched_getaffinity(0))
+        self._threads = threads or thread_budget()
         self._memory = threading.local()
         total = sum(len(segment.counts.lengths) for segment in self._segments)
         self._passages = total if passages is None else passages

@@ -48,7 +48,7 @@ async def retrieve(
     refuse_costly(request, settings.max_passages)
     qa = engine.ready(request.index)
     source = _source(request, engine, settings, server_fusion or qa.index.fusion)
-    return _json(await engine.run_steps(lambda qa: retrieve_steps(qa, request, source), context, qa))
+    return _json(await engine.run_steps(lambda qa: retrieve_steps(qa, request, source, engine.cache), context, qa))
 
 
 @router.post(
@@ -83,7 +83,7 @@ async def query(
         raise NoReaderError("this server has no reader; ask /v1/retrieve for passages, or start dpr-serve with one")
 
     async def work(emit: Emit | None = None) -> str:
-        return await engine.run_steps(lambda qa: query_steps(qa, request, source, emit), context, qa)
+        return await engine.run_steps(lambda qa: query_steps(qa, request, source, engine.cache, emit), context, qa)
 
     if wants_events(http_request, request.stream):
         return await event_stream(http_request, work, settings.retry_after_s)

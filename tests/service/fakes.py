@@ -22,7 +22,7 @@ from dpr.types import Answer, Candidates, Hit, ListScore, Passage, Reader, Readi
 from service.app import create_app
 from service.engine import Engine
 from service.scheduler import Scheduler
-from service.settings import Settings
+from service.settings import MIB, Settings
 
 DOCUMENT = "Before the script there was none. King Sejong created Hangul in 1443."
 PASSAGES = (
@@ -123,7 +123,7 @@ def fake_qa(reader: Reader | None = None, generator: Generator | None = None) ->
 
 
 def settings_of(**given: Any) -> Settings:
-    return Settings(**{"index": Path("unused"), "retry_after_s": 7, **given})
+    return Settings(**{"index": Path("unused"), "retry_after_s": 7, "cache_mib": 0, **given})
 
 
 @contextmanager
@@ -131,7 +131,9 @@ def serving(load: Callable[[], QA], *, ready: bool = True, **given: Any) -> Iter
     """Serve what ``load`` returns; with ``ready``, wait until it is loaded."""
     settings = settings_of(**given)
     scheduler = Scheduler(waiting_threads=settings.max_in_flight)
-    engine = Engine(load, settings.retriever_default, settings.max_in_flight, scheduler)
+    engine = Engine(
+        load, settings.retriever_default, settings.max_in_flight, scheduler, cache_bytes=settings.cache_mib * MIB
+    )
     with TestClient(create_app(settings, engine), raise_server_exceptions=False) as client:
         if ready:
             assert client.portal is not None

@@ -135,6 +135,7 @@ def test_what_is_no_http_is_told_in_the_one_shape(port: int, content: bytes) -> 
         b"GET /" + b"a" * 5_000 + b" HTTP/1.1\r\n\r\n",
         b"GET /livez HTTP/1.1\r\n" + b"X: y\r\n" * 101 + b"\r\n",
         b"GET /livez HTTP/1.1\r\n" + b"X: y\r\n" * 2_000,
+        b"GET /livez HTTP/1.1\r\nX-Big: " + b"a" * 3_000_000,
     ],
 )
 def test_a_large_head_is_refused(port: int, content: bytes) -> None:
