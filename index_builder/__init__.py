@@ -1,1 +1,1 @@
-"""A corpus in, one published index generation out."""
+"""Builds, changes and verifies an index."""

@@ -1,4 +1,4 @@
-"""A corpus to a published index generation: the order of the steps."""
+"""Build an index: from a corpus to a published generation."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from dpr.versions import library_versions
 from index_builder.corpus import ChunkOptions, file_stamp, source_stamp
 from index_builder.dense import DenseOptions
 from index_builder.encode import EncodeRunner, encode_locally
-from index_builder.publish import Making, Member, publish_generation
+from index_builder.publish import GenerationContext, SegmentReference, publish_generation
 from index_builder.recall import PROBES, spread
 from index_builder.segment import SegmentPlan, write_segment
 from index_builder.sparse import Bm25Options
 from index_builder.steps import Steps
-from index_builder.vectors import GivenVectors
+from index_builder.vectors import PrecomputedVectors
 from index_builder.windows import check_windows
 
 logger = logging.getLogger(__name__)
 
 
 class Dated(TypedDict):
-    """When and by which versions something was made."""
+    """Time of a build, and the versions of its libraries."""
 
     created_utc: str
     versions: dict[str, str]
@@ -44,17 +44,17 @@ class Dated(TypedDict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildOptions:
-    """What to index, and how.
+    """The options of a build.
 
     Attributes:
         sources: where the passages come from.
         output: the folder of the index.
         dense: how vectors are searched, and where they come from if not from the encoder.
         bm25: how terms are weighed.
-        chunk: how documents are cut; None: passages are indexed as the sources give them.
-        windows: how long passages are encoded; None: each passage is one vector, as it is where vectors are given.
+        chunk: how documents are cut; None: passages are indexed as they are in the sources.
+        windows: how long passages are cut into windows; None, or precomputed vectors: each passage is one vector.
         rules: how sources are read.
-        command: what the user called, for the record.
+        command: the command line, for the record.
 
     Raises:
         ConfigError: there is no source, or the options contradict each other.
@@ -71,32 +71,34 @@ class BuildOptions:
 
     def __post_init__(self) -> None:
         if not self.sources:
-            raise ConfigError("there is no source to index; name at least one")
+            raise ConfigError("there is no source to index; give at least one")
         if self.dense.vectors_file is not None and self.asks_for_windows:
-            raise ConfigError("vectors are given, one for each passage, and windows; leave the windows out")
+            raise ConfigError(
+                "precomputed vectors are one for each passage, so windows cannot be used; leave the windows out"
+            )
         if self.dense.vectors_file is not None and self.chunk is not None:
-            raise ConfigError("vectors are given, and documents to be cut; give the passages as they were encoded")
+            raise ConfigError("precomputed vectors are of passages as they are; leave the cutting of documents out")
 
     @property
     def asks_for_windows(self) -> bool:
-        """Whether windows were chosen, and are not merely the default."""
+        """Whether the user chose the windows."""
         return self.windows is not None and self.windows is not DEFAULT_WINDOWS
 
     def check_encoder(self, encoder: Encoder | None) -> None:
-        """Refuse what does not suit an encoder's vectors, or says something of vectors where there will be none.
+        """Refuse options that do not suit the encoder's vectors, and options of vectors without an encoder.
 
         Raises:
-            ConfigError: an option does.
+            ConfigError: an option is refused.
         """
         if encoder is not None:
-            for kind in self.dense.kinds:
-                kind.check_dimension(encoder.dimension)
+            for index_type in self.dense.index_types:
+                index_type.check_dimension(encoder.dimension)
             return
         no_vectors = DenseOptions()
-        chosen = [name for name in asdict(no_vectors) if getattr(self.dense, name) != getattr(no_vectors, name)]
-        if chosen or self.asks_for_windows:
-            name = f"dense {chosen[0]}" if chosen else "windows"
-            raise ConfigError(f"an index without an encoder has no vectors, but {name} is given; leave it out")
+        changed = [name for name in asdict(no_vectors) if getattr(self.dense, name) != getattr(no_vectors, name)]
+        if changed or self.asks_for_windows:
+            name = f"dense {changed[0]}" if changed else "windows"
+            raise ConfigError(f"an index without an encoder has no vectors, but {name} is set; leave it out")
 
 
 def build(
@@ -108,28 +110,28 @@ def build(
 ) -> Manifest:
     """Build the next generation of an index, verify it and publish it; return its manifest.
 
-    Without an encoder the index is sparse only. Whatever goes wrong, the generation published before stays as it is.
+    Without an encoder the index is sparse only. If the build fails, the published generation stays as it is.
 
     Raises:
         InputError: a source or an option cannot be used.
         IndexLockedError: another process is writing the index.
-        ModelError: the encoder gave something that is no vector.
-        IndexFormatError: what was built failed its verification.
+        ModelError: the encoder returned something other than vectors.
+        IndexFormatError: the new generation failed its verification.
     """
     options.check_encoder(encoder)
     fusion = fusion_of_encoder(encoder.name) if encoder else None
     questions = _read_questions(options.dense.question_sources, options.rules)
     identity = build_identity(options, encoder, analyzer, questions)
     vectors_file = options.dense.vectors_file
-    given = GivenVectors(vectors_file) if vectors_file and encoder else None
-    windows = options.windows if encoder and not given else None
+    precomputed = PrecomputedVectors(vectors_file) if vectors_file and encoder else None
+    windows = options.windows if encoder and not precomputed else None
     if encoder and windows:
         check_windows(windows, encoder)
-    record_of_fusion = record_of(fusion) if fusion else None
+    fusion_record = record_of(fusion) if fusion else None
     with draft_generation(options.output, identity) as draft:
         if draft.published is not None:
             return draft.published
-        _warn_of_fusion(options.output, record_of_fusion)
+        _warn_of_fusion(options.output, fusion_record)
         step = Steps(draft)
         plan = SegmentPlan(
             options.sources,
@@ -137,71 +139,71 @@ def build(
             analyzer,
             dense=options.dense,
             chunk=options.chunk,
-            run=given or run,
+            run=precomputed or run,
             questions=questions,
             windows=windows,
             rules=options.rules,
         )
         record, corpus = write_segment(plan, draft, step, progress)
-        making = Making(
+        context = GenerationContext(
             options.bm25.weights_records(),
             EncoderRecord.from_encoder(encoder) if encoder else None,
             provenance_of(options.command, corpus.sources, options.chunk),
             encoder,
             analyzer,
             windows,
-            record_of_fusion,
+            fusion_record,
         )
-        return publish_generation(draft, [Member(record, draft.segment)], making, {}, step, progress)
+        return publish_generation(draft, [SegmentReference(record, draft.segment)], context, {}, step, progress)
 
 
 def build_identity(
     options: BuildOptions, encoder: Encoder | None, analyzer: Analyzer, questions: Sequence[str] = ()
 ) -> str:
-    """Return what tells builds apart: only one of the same options, files and models goes on where another stopped.
+    """Return what tells builds apart: only one of the same options, files and models continues where another stopped.
 
     A file is told by its name, size and time of change. The arithmetic of the encoder is no difference.
 
     Raises:
         DataError: a source cannot be found.
     """
-    chosen = {name: value for name, value in asdict(options).items() if name not in ("output", "command")}
+    settings = {name: value for name, value in asdict(options).items() if name not in ("output", "command")}
     vectors_file = options.dense.vectors_file
-    parts = {
+    identity = {
         "format": FORMAT_VERSION,
-        "options": chosen,
+        "options": settings,
         "files": [source_stamp(source) for source in options.sources],
         "questions": questions,
-        "vectors": file_stamp(GivenVectors(vectors_file).path) if vectors_file else None,
+        "vectors": file_stamp(PrecomputedVectors(vectors_file).path) if vectors_file else None,
         "encoder": [encoder.fingerprint, encoder.dimension] if encoder else None,
         "analyzer": [analyzer.name, analyzer.version],
     }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
 def _warn_of_fusion(root: Path, fusion: FusionRecord | None) -> None:
-    """Warn where the published generation fuses by weights on record that the next one will not have."""
+    """Warn if the published generation has a recorded fusion that the next one will not have."""
     try:
         before = read_current(root).fusion
-    except IndexFormatError:  # there is none, or none that can be used
+    except IndexFormatError:  # there is no usable generation
         return
     if before is not None and before != fusion:
         weights = ", ".join(f"{name} {weight:g}" for name, weight in before.weights.items())
         logger.warning(
-            "the index fuses by weights on record (%s), which were fitted to what it is now; a new build does not take "
-            "them over: fit them again with dpr tune --save",
+            "the recorded fusion weights (%s) were fitted to the current generation; a new build does not keep them: "
+            "fit them again with dpr tune --save",
             weights,
         )
 
 
 def _read_questions(sources: Sequence[str], rules: ReadRules) -> list[str]:
-    """Return as many questions of the sources as recall is measured by, evenly spread over them."""
+    """Return the questions that recall is measured with, evenly spread over the sources."""
     texts = [example.question.text for source in sources for example in read_examples(source, rules)]
-    return [texts[place] for place in spread(len(texts), PROBES)] if texts else []
+    return [texts[number] for number in spread(len(texts), PROBES)] if texts else []
 
 
 def provenance_of(command: str, sources: tuple[SourceRecord, ...], chunk: ChunkOptions | None) -> Provenance:
-    """Return how a generation is being made, here and now."""
+    """Return the provenance of a generation that is built now."""
     return Provenance(
         command=command,
         sources=sources,

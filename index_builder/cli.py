@@ -1,4 +1,4 @@
-"""``dpr-index``: build an index, change it, verify it, look after its generations."""
+"""``dpr-index``: build, change and verify an index, and manage its generations."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from index_builder.update import AddOptions
 
 app = typer.Typer(
-    help="Build search indexes of passages, and look after them.",
+    help="Build, change and verify search indexes of passages.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -98,7 +98,7 @@ def build_command(
     skip_bad_rows: SkipBadRows = False,
     as_json: Json = False,
 ) -> None:
-    """Index a corpus and publish it as the next generation of INDEX, whole or not at all."""
+    """Index a corpus and publish it as the next generation of INDEX."""
     from index_builder.build import BuildOptions, build
     from index_builder.dense import DenseOptions
     from index_builder.sparse import Bm25Options
@@ -122,10 +122,10 @@ def build_command(
     terms = analyzer_by_name(analyzer)
     encoder_options = EncoderOptions(question_prompt, passage_prompt, dimension)
     if no_dense and encoder_options != EncoderOptions():
-        raise ConfigError("--no-dense uses no encoder, but a prompt or a dimension is given; leave it out")
+        raise ConfigError("--no-dense uses no encoder, but a prompt or a dimension is set; leave it out")
     with show_progress() as progress:
-        towers = None if no_dense else _load_encoder(encoder, precision, backend, encoder_options)
-        manifest = build(options, towers, terms, progress)
+        loaded_encoder = None if no_dense else _load_encoder(encoder, precision, backend, encoder_options)
+        manifest = build(options, loaded_encoder, terms, progress)
     show(summary(manifest), as_json)
 
 
@@ -140,7 +140,7 @@ def add_command(
     skip_bad_rows: SkipBadRows = False,
     as_json: Json = False,
 ) -> None:
-    """Add the passages of SOURCEs to INDEX; those that it has already are skipped."""
+    """Add the passages of SOURCEs to INDEX; skip those that it has already."""
     from index_builder.update import AddOptions
 
     rules = ReadRules(encoding, skip_bad_rows)
@@ -159,7 +159,7 @@ def upsert_command(
     skip_bad_rows: SkipBadRows = False,
     as_json: Json = False,
 ) -> None:
-    """Add the documents of SOURCEs to INDEX, in place of all passages that it has of the same documents."""
+    """Add the documents of SOURCEs to INDEX; replace all of its passages of the same documents."""
     from index_builder.update import AddOptions
 
     rules = ReadRules(encoding, skip_bad_rows)
@@ -186,7 +186,7 @@ def delete_command(
     intake = Intake(ReadRules(encoding).encoding)
     names = {*(id or []), *(line.strip() for _, line in (read_lines(ids, intake) if ids else ()))}
     if not names:
-        raise ConfigError("there is nothing to delete; name passages or documents with --id or --ids")
+        raise ConfigError("there is nothing to delete; give ids of passages or documents with --id or --ids")
     if broken := [name for name in names if name.encode("utf-8", "ignore").decode() != name]:
         raise ConfigError(f"--id {broken[0]!r} is not UTF-8; write the id in the terminal's encoding, or use --ids")
     with show_progress() as progress:
@@ -196,7 +196,7 @@ def delete_command(
 
 @app.command("compact")
 def compact_command(index: Index, as_json: Json = False) -> None:
-    """Write all segments of INDEX as one, without deleted passages; nothing is encoded again."""
+    """Merge all segments of INDEX into one, without deleted passages; nothing is encoded again."""
     from index_builder.update import compact
 
     with show_progress() as progress:
@@ -207,12 +207,16 @@ def compact_command(index: Index, as_json: Json = False) -> None:
 @app.command("publish")
 def publish_command(
     index: Index,
-    generation: Annotated[str, typer.Argument(metavar="GENERATION", help="Its name, as dpr-index list shows it.")],
+    generation: Annotated[
+        str, typer.Argument(metavar="GENERATION", help="The generation's name, as dpr-index list shows it.")
+    ],
     as_json: Json = False,
 ) -> None:
-    """Publish a generation of INDEX that is on the disk, such as the one before a change that was wrong."""
+    """Publish a generation of INDEX that is on disk, such as the one before a change that was wrong."""
     if not generation.isdecimal():
-        raise ConfigError(f"{generation!r} is no generation; give a number as dpr-index list shows it, such as 000001")
+        raise ConfigError(
+            f"{generation!r} is not a generation; give a number that dpr-index list shows, such as 000001"
+        )
     show(summary(publish_again(index, int(generation))), as_json)
 
 
@@ -222,14 +226,14 @@ def prune_command(
     keep: Annotated[int, typer.Option(min=0, help="How many generations to keep beside the published one.")] = 1,
     as_json: Json = False,
 ) -> None:
-    """Remove old generations of INDEX, with the segments that no other one has."""
+    """Remove old generations of INDEX, and the segments that no other generation uses."""
     removed = remove_generations(index, keep)
     show({"published": read_current(index).name, "removed": removed}, as_json)
 
 
 @app.command("verify")
 def verify_command(index: Index, as_json: Json = False) -> None:
-    """Read the published generation of INDEX whole and check that it is complete, unchanged and finds its passages."""
+    """Check that the published generation of INDEX is complete, unchanged and finds its passages."""
     from index_builder.verify import verify_index
 
     with show_progress() as progress:
@@ -240,7 +244,7 @@ def verify_command(index: Index, as_json: Json = False) -> None:
 
 @app.command("list")
 def list_command(index: Index, as_json: Json = False) -> None:
-    """List the generations of INDEX that are on the disk; one of them is published."""
+    """List the generations of INDEX that are on disk; one of them is published."""
     published, manifests = read_current(index).name, read_all(index)
     if as_json:
         print_json([{"is_published": manifest.name == published, **summary(manifest)} for manifest in manifests])

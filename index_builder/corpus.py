@@ -34,7 +34,7 @@ class ChunkOptions:
 
     def __post_init__(self) -> None:
         if self.tokens < 1:
-            raise ConfigError(f"passages of {self.tokens} tokens hold nothing; choose at least 1")
+            raise ConfigError(f"passages of {self.tokens} tokens are empty; choose at least 1")
         if not 0 <= self.overlap < self.tokens:
             raise ConfigError(
                 f"the overlap of passages is {self.overlap} tokens; choose 0 or more, and fewer than the {self.tokens} "
@@ -42,14 +42,16 @@ class ChunkOptions:
             )
 
     @classmethod
-    def from_provenance(cls, made: Provenance) -> ChunkOptions | None:
-        """Return how the documents of a generation were cut; None where they were not."""
-        return None if made.chunk_tokens is None else cls(made.chunk_tokens, overlap=made.overlap_tokens)
+    def from_provenance(cls, provenance: Provenance) -> ChunkOptions | None:
+        """Return how the documents of a generation were cut; None if they were not."""
+        return (
+            None if provenance.chunk_tokens is None else cls(provenance.chunk_tokens, overlap=provenance.overlap_tokens)
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Chunking:
-    """How to cut documents, and what counts their tokens."""
+    """How to cut documents, and the counter of their tokens."""
 
     options: ChunkOptions
     count_tokens: Callable[[str], int]
@@ -57,7 +59,7 @@ class Chunking:
 
 @runtime_checkable
 class CountsTokens(Protocol):
-    """An encoder that says how long a text is in its own tokens."""
+    """An encoder that counts the tokens of a text."""
 
     def count_tokens(self, text: str) -> int:
         """Return a text's number of tokens, special tokens not counted."""
@@ -86,13 +88,13 @@ def file_stamp(path: Path) -> tuple[str, int, int]:
     """Return the name, the size in bytes and the time of change in nanoseconds of a file.
 
     Raises:
-        DataError: it cannot be found.
+        DataError: the file cannot be found.
     """
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError as error:
         raise DataError.at(path, None, f"cannot be read ({error.strerror})") from error
-    return str(path.resolve()), found.st_size, found.st_mtime_ns
+    return str(path.resolve()), status.st_size, status.st_mtime_ns
 
 
 def write_corpus(
@@ -100,21 +102,21 @@ def write_corpus(
     path: Path,
     chunking: Chunking | None = None,
     progress: Progress = no_progress,
-    known: PassagePool | None = None,
+    indexed: PassagePool | None = None,
     rules: ReadRules = UTF8_RULES,
 ) -> tuple[SourceRecord, ...]:
-    """Write the passages of all sources to one file, in order; return what each source gave.
+    """Write the passages of all sources to one file, in order; return the counts of each source.
 
     A passage (or a document to cut) that was there before with the same id and content, in the sources or among the
-    ``known`` ones, is skipped and counted, and so is one of a data set that has no text. Bad rows are refused together,
-    or skipped and counted, as the rules say.
+    ``indexed`` ones, is skipped and counted, and so is one of a data set that has no text. Bad rows are refused
+    together, or skipped and counted, as the rules say.
 
     Raises:
         DataError: a source cannot be read or is empty, or an id comes again with other content.
     """
-    reader = _SourceReader(sources, chunking, known, rules)
-    written = write_passages(path, _reported(reader.passages(), progress))
-    progress("corpus", written, written)
+    reader = _SourceReader(sources, chunking, indexed, rules)
+    count = write_passages(path, _reported(reader.passages(), progress))
+    progress("corpus", count, count)
     return tuple(
         SourceRecord(tally.source, tally.passages, tally.duplicates, tally.empty, tally.bad_rows)
         for tally in reader.tallies
@@ -131,45 +133,45 @@ class _Tally:
 
 
 class _SourceReader:
-    """Reads the sources in turn as one corpus, and counts for the one that is being read."""
+    """Reads the sources in turn as one corpus, and counts for the current source."""
 
     def __init__(
-        self, sources: Sequence[str], chunking: Chunking | None, known: PassagePool | None, rules: ReadRules
+        self, sources: Sequence[str], chunking: Chunking | None, indexed: PassagePool | None, rules: ReadRules
     ) -> None:
         self.bad_rows = BadRows(rules.skip_bad_rows)
         self.tallies = [_Tally(source) for source in sources]
         self._chunking = chunking
-        self._known = known
-        self._known_found = 0
+        self._indexed = indexed
+        self._skipped_indexed = 0
         self._documents = read_corpus(self._in_turn(), rules, self.bad_rows)
         self._current = _Tally("")
 
     def passages(self) -> Iterator[Passage]:
-        """Yield the passages to index; those that the index has are counted, or bad rows if it has them otherwise."""
+        """Yield the passages to index; passages of the index are counted, or are bad rows if their content differs."""
         for document in self._documents:
             for passage in self._cut(document):
-                known_passage = self._known_passage(passage.id)
-                if known_passage is None:
+                indexed_passage = self._indexed_passage(passage.id)
+                if indexed_passage is None:
                     self._current.passages += 1
                     yield passage
-                elif _is_same(passage, known_passage):
-                    self._known_found += 1
+                elif _is_same(passage, indexed_passage):
+                    self._skipped_indexed += 1
                 else:
                     self.bad_rows.add(_conflict(passage))
 
     def _in_turn(self) -> Iterator[str]:
         for tally in self.tallies:
             self._current = tally
-            skipped_before = self._documents.skipped + self._known_found
+            skipped_before = self._documents.skipped + self._skipped_indexed
             empty_before, bad_before = self._documents.empty, self.bad_rows.count
-            yield tally.source  # until the next one is asked for, all that is read is of this source
+            yield tally.source  # until the next one is requested, all that is read is of this source
             tally.bad_rows = self.bad_rows.count - bad_before
-            tally.duplicates = self._documents.skipped + self._known_found - skipped_before
+            tally.duplicates = self._documents.skipped + self._skipped_indexed - skipped_before
             tally.empty = self._documents.empty - empty_before
 
-    def _known_passage(self, passage_id: str) -> Passage | None:
-        row = None if self._known is None else self._known.row_of(passage_id)
-        return None if self._known is None or row is None else self._known[row]
+    def _indexed_passage(self, passage_id: str) -> Passage | None:
+        row = None if self._indexed is None else self._indexed.row_of(passage_id)
+        return None if self._indexed is None or row is None else self._indexed[row]
 
     def _cut(self, document: Passage) -> Sequence[Passage]:
         if self._chunking is None:
@@ -178,8 +180,8 @@ class _SourceReader:
         return chunk(document, options.tokens, options.overlap, self._chunking.count_tokens)
 
 
-def _is_same(passage: Passage, known_passage: Passage) -> bool:
-    names = composed(known_passage.title), composed(known_passage.text)
+def _is_same(passage: Passage, indexed_passage: Passage) -> bool:
+    names = composed(indexed_passage.title), composed(indexed_passage.text)
     return names == (passage.title, composed(passage.text))
 
 
@@ -191,7 +193,7 @@ def _conflict(passage: Passage) -> DataError:
 
 
 def _reported(passages: Iterable[Passage], progress: Progress) -> Iterator[Passage]:
-    for done, passage in enumerate(passages, start=1):
-        if done % REPORT_EVERY == 0:
-            progress("corpus", done, None)
+    for count, passage in enumerate(passages, start=1):
+        if count % REPORT_EVERY == 0:
+            progress("corpus", count, None)
         yield passage

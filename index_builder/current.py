@@ -17,7 +17,7 @@ from dpr.store.layout import IndexLayout
 from dpr.store.manifest import FileRecord, Manifest
 from dpr.store.passages import PassageStore
 from dpr.types import Encoder
-from index_builder.publish import Member
+from index_builder.publish import SegmentReference
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class RecordedEncoder:
 
 
 def encoder_of(manifest: Manifest, encoder: Encoder | RecordedEncoder | None) -> Encoder | None:
-    """Return what encodes the passages that are added to a generation; None where it has no vectors.
+    """Return what encodes the passages that are added to a generation; None if it has no vectors.
 
     Raises:
         ConfigError: an encoder is given, and the generation has no vectors, or none is given, and it has some.
@@ -58,7 +58,7 @@ class Current:
     """The published generation that a change starts from."""
 
     manifest: Manifest
-    members: list[Member]
+    segments: list[SegmentReference]
     passages: PassageStore
 
     @classmethod
@@ -66,36 +66,36 @@ class Current:
         """Read the published generation of an index.
 
         Raises:
-            IndexFormatError: there is none, or a file of it cannot be used.
+            IndexFormatError: there is no published generation, or a file of it cannot be used.
         """
         manifest, layout = read_current(root), IndexLayout(root)
         id_rank = open_array(layout.generation(manifest.generation).id_rank, np.int32, (manifest.rows,))
         ends = np.cumsum([record.passages for record in manifest.segments]).tolist()
-        members = [
-            Member(
+        segments = [
+            SegmentReference(
                 record,
                 layout.segment(record.id),
                 id_rank[end - record.passages : end] < 0 if record.deleted else None,
             )
             for record, end in zip(manifest.segments, ends, strict=True)
         ]
-        passages = PassageStore.open([member.files.passages for member in members], id_rank)
-        return cls(manifest, members, passages)
+        passages = PassageStore.open([segment.files.passages for segment in segments], id_rank)
+        return cls(manifest, segments, passages)
 
-    def without(self, rows: Iterable[int]) -> list[Member]:
-        """Return the members with some rows marked as deleted, without those of which nothing is left."""
+    def without(self, rows: Iterable[int]) -> list[SegmentReference]:
+        """Return the segments with some rows marked as deleted, without the segments whose passages are all deleted."""
         is_deleted = np.ones(self.manifest.rows, dtype=bool)
         is_deleted[self.passages.alive] = False
         is_deleted[list(rows)] = True
-        ends = np.cumsum([member.record.passages for member in self.members])[:-1]
-        parts = zip(self.members, np.split(is_deleted, ends), strict=True)
-        return [replace(member, is_deleted=gone if gone.any() else None) for member, gone in parts if not gone.all()]
+        ends = np.cumsum([segment.record.passages for segment in self.segments])[:-1]
+        pairs = zip(self.segments, np.split(is_deleted, ends), strict=True)
+        return [replace(segment, is_deleted=mask if mask.any() else None) for segment, mask in pairs if not mask.all()]
 
-    def kept_files(self, members: Sequence[Member]) -> dict[str, FileRecord]:
-        """Return the records of the segments' own files."""
-        kept = {member.record.id for member in members}
+    def segment_file_records(self, segments: Sequence[SegmentReference]) -> dict[str, FileRecord]:
+        """Return the records of the files of some segments."""
+        ids = {segment.record.id for segment in segments}
         return {
             name: record
             for name, record in self.manifest.files.items()
-            if name.startswith("segments/") and name.split("/")[1] in kept
+            if name.startswith("segments/") and name.split("/")[1] in ids
         }

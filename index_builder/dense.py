@@ -1,4 +1,4 @@
-"""Vectors to a searchable index of one kind, with its recall measured where the kind approximates."""
+"""Build a vector index, and measure its recall if the index type is approximate."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from index_builder.recall import Probes, least_recall, measured_curve
 logger = logging.getLogger(__name__)
 
 ALWAYS_EXACT = 20_000
-"""Vectors below which `AUTO` is exact: such a search takes a few milliseconds."""
+"""Number of vectors below which `AUTO` is exact: such a search takes a few milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class DenseOptions:
-    """How vectors are searched, and where they come from if not from the encoder.
+    """How vectors are searched, and the file of precomputed ones.
 
     Attributes:
-        kind: the kind of vector index, a name in `dpr.dense.index_types.INDEX_TYPES`, or ``auto``.
-        parameters: some of the kind's parameters, by name.
-        target_recall: the share of the nearest that the fastest search is to find; for an approximate kind or ``auto``.
-        question_sources: sources of questions that the recall is to hold for, too.
-        vectors_file: a file of the passages' vectors: see `GivenVectors`.
+        kind: the index type, a name in `dpr.dense.index_types.INDEX_TYPES`, or ``auto``.
+        parameters: some of the index type's parameters, by name.
+        target_recall: the share of the nearest vectors to find; for an approximate index type or ``auto``.
+        question_sources: sources of questions that must reach the target recall, too.
+        vectors_file: a file of the passages' vectors: see `PrecomputedVectors`.
 
     Raises:
-        ConfigError: the kind or a parameter is unknown or out of range, or the options contradict each other.
+        ConfigError: the index type or a parameter is unknown or out of range, or the options contradict each other.
     """
 
     kind: str = EXACT.name
@@ -46,36 +46,32 @@ class DenseOptions:
         if self.target_recall is not None and not 0 < self.target_recall <= 1:
             raise ConfigError(f"target_recall is {self.target_recall}; give a share above 0, such as 0.99")
         if self.question_sources and self.target_recall is None:
-            raise ConfigError(
-                "questions are given, but no recall that a search is to reach by them; give target_recall"
-            )
-        if self.chooses_kind:
+            raise ConfigError("questions are given without a recall to reach; give target_recall")
+        if self.chooses_index_type:
             if self.target_recall is None or self.parameters:
-                raise ConfigError(
-                    f"the dense kind {AUTO!r} takes a target_recall, and no parameters; give such as 0.99"
-                )
+                raise ConfigError(f"the index type {AUTO!r} needs a target_recall, such as 0.99, and no parameters")
         elif self.kind not in INDEX_TYPES:
             raise ConfigError(f"unknown index type {self.kind!r}; choose {listed_index_types()} or {AUTO}")
-        elif self.kinds[0].is_exact and self.target_recall is not None:
+        elif self.index_types[0].is_exact and self.target_recall is not None:
             raise ConfigError(
-                f"the dense kind {self.kind!r} finds all, and a target_recall chooses how to search another; name one"
+                f"the index type {self.kind!r} is exact, and target_recall is for an approximate one; choose another"
             )
 
     @property
-    def chooses_kind(self) -> bool:
-        """Whether the kind is chosen by what is measured."""
+    def chooses_index_type(self) -> bool:
+        """Whether the index type is chosen by measurement."""
         return self.kind == AUTO
 
     @property
-    def kinds(self) -> tuple[IndexType, ...]:
-        """The kind, or all those that one is chosen from."""
-        if self.chooses_kind:
-            return tuple(kind for kind in INDEX_TYPES.values() if kind.is_auto_candidate)
+    def index_types(self) -> tuple[IndexType, ...]:
+        """The index type, or the candidates of ``auto``."""
+        if self.chooses_index_type:
+            return tuple(index_type for index_type in INDEX_TYPES.values() if index_type.is_auto_candidate)
         return (index_type_of(self.kind, self.parameters),)
 
     def for_vectors(self, vectors: int) -> DenseOptions:
-        """Return the options for so many vectors: few are searched exactly where the kind is chosen."""
-        return DenseOptions() if self.chooses_kind and vectors < ALWAYS_EXACT else self
+        """Return the options for this many vectors: ``auto`` searches few vectors exactly."""
+        return DenseOptions() if self.chooses_index_type and vectors < ALWAYS_EXACT else self
 
 
 def build_dense(
@@ -87,49 +83,48 @@ def build_dense(
 ) -> DenseRecord:
     """Build an index over vectors (P, D) into ``path`` and return its record for the manifest.
 
-    With a ``target_recall``, the parameters of the search are the fastest measured ones that reach it, at 10 and at
-    100, for passages and for the vectors of questions (Q, D); ``auto`` chooses the kind so, too. Where none reaches it
-    the search is exact.
+    With a ``target_recall``, the fastest measured parameters that reach it are used, at 10 and at 100, for passages and
+    for the vectors of questions (Q, D); ``auto`` also chooses the index type. If none reaches it, the search is exact.
     """
     progress("dense", 0, len(vectors))
     options = options.for_vectors(len(vectors))
     if options.target_recall is None:
-        (kind,) = options.kinds
-        kind.build(vectors, path)
-        recall = None if kind.is_exact else Probes(vectors).recall_at(10, kind.open(vectors, path))
-        record = DenseRecord(kind.name, kind.parameters, recall)
+        (index_type,) = options.index_types
+        index_type.build(vectors, path)
+        recall = None if index_type.is_exact else Probes(vectors).recall_at(10, index_type.open(vectors, path))
+        record = DenseRecord(index_type.name, index_type.parameters, recall)
     else:
         probes = Probes(vectors, question_vectors)
-        record = _fastest(options.kinds, vectors, path, probes, options.target_recall)
+        record = _fastest(options.index_types, vectors, path, probes, options.target_recall)
     progress("dense", len(vectors), len(vectors))
     return record
 
 
 def _fastest(
-    kinds: Sequence[IndexType], vectors: FloatArray, path: Path, probes: Probes, target_recall: float
+    index_types: Sequence[IndexType], vectors: FloatArray, path: Path, probes: Probes, target_recall: float
 ) -> DenseRecord:
-    """Build each kind beside ``path``; leave the file of the fastest there. One kind alone is taken if it can be."""
+    """Build each index type beside ``path``; move the fastest there. A single one is preferred to exact search."""
     exact = probes.point(EXACT.name, EXACT.open(vectors, path), EXACT.parameters)
     curve: list[CurvePoint] = [exact]
-    for kind in kinds:
-        kind.build(vectors, _candidate(path, kind.name))
-        curve += measured_curve(kind, vectors, _candidate(path, kind.name), probes, target_recall)
+    for index_type in index_types:
+        index_type.build(vectors, _candidate(path, index_type.name))
+        curve += measured_curve(index_type, vectors, _candidate(path, index_type.name), probes, target_recall)
     reaching = [point for point in curve if least_recall(point) >= target_recall]
-    if len(kinds) == 1 and len(reaching) > 1:
+    if len(index_types) == 1 and len(reaching) > 1:
         reaching.remove(exact)
     best = min(reaching, key=lambda point: point.milliseconds)
     if best is exact:
         logger.warning(
             "no faster search of %s reached recall %s; using exact search",
-            " or ".join(kind.name for kind in kinds),
+            " or ".join(index_type.name for index_type in index_types),
             target_recall,
         )
     elif (built := _candidate(path, best.kind)).exists():
         built.replace(path)
-    for kind in kinds:
-        _candidate(path, kind.name).unlink(missing_ok=True)
+    for index_type in index_types:
+        _candidate(path, index_type.name).unlink(missing_ok=True)
     return DenseRecord(best.kind, best.parameters, None if best is exact else best.recall_at_10, tuple(curve))
 
 
-def _candidate(path: Path, kind: str) -> Path:
-    return path.with_name(f"{kind}-{path.name}")
+def _candidate(path: Path, name: str) -> Path:
+    return path.with_name(f"{name}-{path.name}")

@@ -1,4 +1,4 @@
-"""Passages to vectors, shard by shard, by whatever runs the encoder; a finished shard is never encoded again."""
+"""Encode passages shard by shard, by an `EncodeRunner`; a finished shard is never encoded again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dpr.store.windows import EncodedTexts
 from dpr.types import Encoder, FloatArray, IntArray, Passage, Progress, no_progress
 
 SHARD_PASSAGES = 4096
-"""Passages, or windows, of a shard: what a build that is killed may have to encode again, and sorts by length."""
+"""Passages or windows of a shard, which are sorted by length; a killed build encodes at most one again."""
 
 
 class EncodeRunner(Protocol):
@@ -27,7 +27,7 @@ class EncodeRunner(Protocol):
     ) -> Iterator[tuple[int, EncodedPassages]]:
         """Yield the number of each shard and the encoded passages of its rows, in any order, as they are finished.
 
-        ``progress`` is told how many passages of all these shards are done, as stage ``encode``.
+        ``progress`` is called with the stage ``encode`` and the number of encoded passages of all these shards.
         """
 
 
@@ -44,8 +44,8 @@ def encode_locally(
     """Run the encoder in this process; an ``EncodeRunner``."""
     before, total = 0, sum(map(len, shards))
 
-    def report(_stage: str, done: int, _total: int | None) -> None:
-        progress("encode", before + done, total)
+    def report(_stage: str, count: int, _total: int | None) -> None:
+        progress("encode", before + count, total)
 
     for number, rows in enumerate(shards):
         yield number, encode(encoder, passages.get(rows.tolist()), report)
@@ -62,32 +62,32 @@ def write_vectors(
 ) -> int:
     """Write the vectors of passages, or of their windows, into a draft's segment; return how many texts were encoded.
 
-    Texts of equal title and content are encoded once. Shards that the draft's journal names are left as they are.
+    Texts of equal title and content are encoded once. Shards in the draft's journal are not encoded again.
 
     Raises:
-        ModelError: the encoder gave something else than one finite vector for each passage.
+        ModelError: the encoder did not return one finite vector for each passage.
     """
     path, shape = draft.segment.vectors, (len(texts), encoder.dimension)
     alike = texts.first_alike()
     unique = np.flatnonzero(alike == np.arange(len(alike)))
-    copies = np.bincount(alike[texts.beginnings()], minlength=len(alike))  # passages that begin so
+    copies = np.bincount(alike[texts.beginnings()], minlength=len(alike))  # passages that begin with this text
     shards = [unique[start : start + shard_passages] for start in range(0, len(unique), shard_passages)]
-    left = [number for number in range(len(shards)) if _piece(number) not in draft.journal]
-    goes_on = len(left) < len(shards) and path.is_file()
-    vectors = open_writable_vectors(path, *shape) if goes_on else create_vectors(path, *shape)
-    left = left if goes_on else list(range(len(shards)))
-    finished = len(unique) - sum(len(shards[number]) for number in left)
+    pending = [number for number in range(len(shards)) if _piece(number) not in draft.journal]
+    continues = len(pending) < len(shards) and path.is_file()
+    vectors = open_writable_vectors(path, *shape) if continues else create_vectors(path, *shape)
+    pending = pending if continues else list(range(len(shards)))
+    finished = len(unique) - sum(len(shards[number]) for number in pending)
 
-    def report(stage: str, done: int, _total: int | None) -> None:
-        progress(stage, finished + done, len(unique))
+    def report(stage: str, count: int, _total: int | None) -> None:
+        progress(stage, finished + count, len(unique))
 
-    for place, encoded in run(texts, [shards[number] for number in left], encoder, report):
-        rows = shards[left[place]]
+    for position, encoded in run(texts, [shards[number] for number in pending], encoder, report):
+        rows = shards[pending[position]]
         _refuse_bad_vectors(encoded.vectors, (len(rows), encoder.dimension), encoder.name)
         vectors[rows] = encoded.vectors
         vectors.flush()
         cut = None if encoded.is_cut is None else int(copies[rows[encoded.is_cut]].sum())
-        draft.finish(_piece(left[place]), cut, path)
+        draft.finish(_piece(pending[position]), cut, path)
     repeats = np.flatnonzero(alike != np.arange(len(alike)))
     for start in range(0, len(repeats), shard_passages):
         rows = repeats[start : start + shard_passages]
@@ -98,7 +98,7 @@ def write_vectors(
 
 
 def cut_passages(draft: GenerationDraft) -> int | None:
-    """Return how many passages of a draft's segment are longer than the encoder reads; None where it is not known.
+    """Return how many passages of a draft's segment are longer than the encoder reads; None if it is not known.
 
     The journal has the number for each shard, whichever process encoded it.
     """
@@ -113,6 +113,8 @@ def _piece(shard: int) -> str:
 
 def _refuse_bad_vectors(vectors: FloatArray, shape: tuple[int, int], encoder: str) -> None:
     if vectors.shape != shape:
-        raise ModelError(f"the encoder {encoder} gave vectors of shape {vectors.shape} where {shape} was due")
+        raise ModelError(
+            f"the encoder {encoder} returned vectors of shape {vectors.shape} instead of {shape}; use another encoder"
+        )
     if not np.isfinite(vectors).all():
-        raise ModelError(f"the encoder {encoder} gave numbers that are not finite; try --precision fp32")
+        raise ModelError(f"the encoder {encoder} returned numbers that are not finite; try --precision fp32")

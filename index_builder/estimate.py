@@ -1,4 +1,4 @@
-"""What an index will take: disk, memory and time, from a survey of its corpus and the sizes of its files."""
+"""Estimate disk, memory and time of an index from a survey of its corpus."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from index_builder.sparse import BLOCK_PASSAGES
 from index_builder.survey import Survey
 
 ROW_BYTES = 40
-"""Of a passage in Arrow, beside its texts: four offsets and a number of 8 bytes each."""
+"""Bytes of a passage in Arrow, beside its texts: four offsets and a number of 8 bytes each."""
 
 ID_BYTES = 130
-"""Of memory for each passage while the corpus is read: hashes of its id and its content."""
+"""Bytes of memory for each passage while the corpus is read: hashes of its id and its content."""
 
 WINDOW_BYTES = 12
-"""Of a window: the row of its passage, its start and its end."""
+"""Bytes of a window: the row of its passage, its start and its end."""
 
 ALIKE_BYTES = 90
-"""Of memory for each passage while those of equal content are found."""
+"""Bytes of memory for each passage while passages of equal content are found."""
 
 TERM_BYTES = 120
-"""Of memory for each different term of a block while its passages are counted."""
+"""Bytes of memory for each different term of a block while its passages are counted."""
 
 POSTING_S = 3e-7
 """Seconds for each posting: counted, merged, weighed by two schemes, checked."""
 
 TRIAL_VECTORS = 3000
-"""Random vectors that an index of the kind is built over, to see how fast this machine does it."""
+"""Random vectors of a trial build, which measures the speed of this machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class Speeds:
-    """What this machine does in a second: bytes hashed, and what `BuildSpeed` says."""
+    """The speed of this machine: bytes hashed in a second, and `BuildSpeed`."""
 
     hashed: float
     build: BuildSpeed
@@ -50,11 +50,11 @@ class Speeds:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What building and serving an index takes, in bytes and seconds.
+    """The bytes and seconds of building and serving an index.
 
-    ``disk`` is by kind of file, ``seconds`` by step. ``building_disk`` and ``building_memory`` are the greatest during
-    the build; memory does not count mapped files, which the system reads and drops as it has room. ``serving_memory``
-    does: it is what searches read again and again.
+    ``disk`` is by group of files, ``seconds`` by step. ``building_disk`` and ``building_memory`` are the peaks of the
+    build, without mapped files, which the system can drop. ``serving_memory`` includes the mapped files that searches
+    read all the time.
     """
 
     passages: int
@@ -68,87 +68,91 @@ class Estimate:
 
 
 def estimate(
-    found: Survey, kind: IndexType, speeds: Speeds, passages: int | None = None, dimension: int | None = None
+    corpus: Survey, index_type: IndexType, speeds: Speeds, passages: int | None = None, dimension: int | None = None
 ) -> Estimate:
-    """Return what an index of such a corpus takes.
+    """Return the estimate for an index of a corpus.
 
     Args:
-        found: what the corpus is like.
-        kind: the kind of vector index, with its parameters.
-        speeds: what this machine does in a second.
-        passages: how many there will be, if the corpus is only a part.
-        dimension: that of the vectors, if another encoder will make them; the time of encoding is then not known.
+        corpus: the survey of the corpus.
+        index_type: the index type, with its parameters.
+        speeds: the speed of this machine.
+        passages: the number of passages, if the survey covers only some of them.
+        dimension: the dimension of another encoder's vectors; the time of encoding is then unknown.
     """
-    total, width = passages or found.passages, dimension or found.dimension
-    vectors = round(total * found.vectors)
-    disk = disk_of(found, total, width, kind)
+    total, width = passages or corpus.passages, dimension or corpus.dimension
+    vectors = round(total * corpus.vectors)
+    disk = disk_of(corpus, total, width, index_type)
     size = sum(disk.values())
     base = psutil.Process().memory_info().rss
     counted = min(total, BLOCK_PASSAGES)
     working = {
         "corpus": total * ID_BYTES,
-        "terms": counted * found.terms * 8
-        + found.vocabulary_of(counted) * TERM_BYTES
-        + found.vocabulary_of(total) * 24,
+        "terms": counted * corpus.terms * 8
+        + corpus.vocabulary_of(counted) * TERM_BYTES
+        + corpus.vocabulary_of(total) * 24,
         "encode": vectors * ALIKE_BYTES if width else 0,
-        "dense": kind.memory_bytes(vectors, width) if width else 0,
+        "dense": index_type.memory_bytes(vectors, width) if width else 0,
     }
     seconds = {
-        "corpus": total / found.read_per_s,
-        "terms": total / found.analysed_per_s + total * found.postings * POSTING_S,
+        "corpus": total / corpus.read_per_s,
+        "terms": total / corpus.analysed_per_s + total * corpus.postings * POSTING_S,
         "seal": size / speeds.hashed,
         "verify": size / speeds.hashed,
     }
-    if width and found.encoded_per_s is not None and width == found.dimension:
-        seconds["encode"] = total / found.encoded_per_s
+    if width and corpus.encoded_per_s is not None and width == corpus.dimension:
+        seconds["encode"] = total / corpus.encoded_per_s
     if width:
-        seconds["dense"] = kind.build_seconds(vectors, width, speeds.build)
-    read_again = disk["sparse"] // 2 + disk.get("dense", 0) + (disk.get("vectors", 0) if kind.reads_all_vectors else 0)
+        seconds["dense"] = index_type.build_seconds(vectors, width, speeds.build)
+    read_again = (
+        disk["sparse"] // 2 + disk.get("dense", 0) + (disk.get("vectors", 0) if index_type.reads_all_vectors else 0)
+    )
     return Estimate(
         passages=total,
         vectors=vectors if width else None,
         dimension=width,
         disk=disk,
-        building_disk=round(max(size, disk["passages"] + disk["sparse"] + total * found.postings * 8)),
+        building_disk=round(max(size, disk["passages"] + disk["sparse"] + total * corpus.postings * 8)),
         building_memory=round(base + max(working.values())),
         serving_memory=round(base + read_again),
         seconds={name: round(value, 1) for name, value in seconds.items()},
     )
 
 
-def disk_of(found: Survey, passages: int, dimension: int | None, kind: IndexType) -> dict[str, int]:
+def disk_of(corpus: Survey, passages: int, dimension: int | None, index_type: IndexType) -> dict[str, int]:
     """Return the bytes of an index's files: passages, term counts with their weights, vectors, vector index."""
-    postings, terms = passages * found.postings, found.vocabulary_of(passages)
+    postings, terms = passages * corpus.postings, corpus.vocabulary_of(passages)
     sizes = {
-        "passages": passages * (found.text_bytes + ROW_BYTES),
+        "passages": passages * (corpus.text_bytes + ROW_BYTES),
         # rows, counts and two weights of a posting; offsets and frequencies of a term; lengths and rank of a passage
-        "sparse": postings * 16 + terms * (24 + found.term_bytes) + passages * 8,
+        "sparse": postings * 16 + terms * (24 + corpus.term_bytes) + passages * 8,
     }
     if dimension:
-        vectors = round(passages * found.vectors)
+        vectors = round(passages * corpus.vectors)
         sizes["vectors"] = vectors * dimension * 4 + (vectors * WINDOW_BYTES if vectors > passages else 0)
-        sizes["dense"] = kind.disk_bytes(vectors, dimension)
+        sizes["dense"] = index_type.disk_bytes(vectors, dimension)
     return {name: round(size) for name, size in sizes.items()}
 
 
-def refuse_what_cannot_fit(kind: IndexType, vectors: int, dimension: int) -> None:
-    """Refuse to build a vector index that this machine has no memory for.
+def check_memory(index_type: IndexType, vectors: int, dimension: int) -> None:
+    """Refuse to build a vector index that does not fit into free memory.
 
     Raises:
-        ConfigError: it takes more than there is.
+        ConfigError: it does not fit.
     """
-    needed, free = kind.memory_bytes(vectors, dimension), psutil.virtual_memory().available
-    if needed > free:
-        smaller = [other.name for other in INDEX_TYPES.values() if other.memory_bytes(vectors, dimension) <= free]
+    required, free = index_type.memory_bytes(vectors, dimension), psutil.virtual_memory().available
+    if required > free:
+        smaller = [
+            candidate.name for candidate in INDEX_TYPES.values() if candidate.memory_bytes(vectors, dimension) <= free
+        ]
         raise ConfigError(
-            f"building the dense kind {kind.name!r} over {vectors:,} vectors of {dimension} numbers takes "
-            f"{needed / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} GiB are free; choose a kind that fits: "
+            f"building the index type {index_type.name!r} over {vectors:,} vectors of dimension {dimension} takes "
+            f"{required / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} GiB are free; choose one that fits: "
             f"{', '.join(smaller)}"
         )
 
 
-def measure_speeds(kind: IndexType, dimension: int | None) -> Speeds:
-    """Measure what this machine does in a second, in a second or two."""
+def measure_speeds(index_type: IndexType, dimension: int | None) -> Speeds:
+    """Measure the speed of this machine; this takes a second or two."""
     width = dimension or 384
     vectors = np.random.default_rng(1).standard_normal((4096, width)).astype(np.float32)
     vectors @ vectors.T
@@ -161,6 +165,6 @@ def measure_speeds(kind: IndexType, dimension: int | None) -> Speeds:
     hashed = len(data) / (time.perf_counter() - began)
     with TemporaryDirectory() as folder:
         began = time.perf_counter()
-        kind.build(vectors[:TRIAL_VECTORS], Path(folder) / "trial")
+        index_type.build(vectors[:TRIAL_VECTORS], Path(folder) / "trial")
         trial_s = time.perf_counter() - began
     return Speeds(hashed, BuildSpeed(operations, TRIAL_VECTORS, trial_s))

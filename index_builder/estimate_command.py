@@ -49,10 +49,10 @@ def estimate_command(
     dense_kind: DenseKind = DEFAULT_KIND,
     dense_parameter: DenseParameter = None,
     passages: Annotated[
-        int | None, typer.Option(min=1, help="Of so many passages like these, where the sources are only a part.")
+        int | None, typer.Option(min=1, help="Number of passages, if the sources are only a sample.")
     ] = None,
     dimension: Annotated[
-        int | None, typer.Option(min=1, help="For vectors of so many numbers, in place of those of an encoder.")
+        int | None, typer.Option(min=1, help="For vectors of this many numbers, in place of those of an encoder.")
     ] = None,
     windows: Windows = None,
     window_tokens: WindowTokens = None,
@@ -61,55 +61,60 @@ def estimate_command(
     skip_bad_rows: SkipBadRows = False,
     as_json: Json = False,
 ) -> None:
-    """Tell what an index of SOURCEs would take on this machine: disk, memory and time; nothing is built."""
+    """Estimate the disk, memory and time of an index of SOURCEs on this machine; nothing is built."""
     from dpr.models.encoders import load_encoder
     from index_builder.estimate import estimate, measure_speeds
     from index_builder.survey import survey
     from index_builder.windows import check_windows
 
     rules = ReadRules(encoding, skip_bad_rows)
-    kind = index_type_of(dense_kind, parse_parameters(dense_parameter or []))
+    index_type = index_type_of(dense_kind, parse_parameters(dense_parameter or []))
     rule = parse_windows(windows, window_tokens, window_overlap, no_dense=no_dense)
     with show_progress() as progress:
         loaded = None if no_dense or dimension else load_encoder(encoder, precision, backend)
         if loaded and rule:
             check_windows(rule, loaded)
-        found = survey(corpus, analyzer_by_name(analyzer), loaded, progress, rule, rules)
-    width = None if no_dense else dimension or found.dimension
-    told = estimate(found, kind, measure_speeds(kind, width), passages, width)
+        surveyed = survey(corpus, analyzer_by_name(analyzer), loaded, progress, rule, rules)
+    width = None if no_dense else dimension or surveyed.dimension
+    result = estimate(surveyed, index_type, measure_speeds(index_type, width), passages, width)
     if as_json:
         print_json(
-            {**_facts(told), "cut_share": found.cut, "disk_bytes": dict(told.disk), "seconds": dict(told.seconds)}
+            {
+                **_facts(result),
+                "cut_share": surveyed.cut,
+                "disk_bytes": dict(result.disk),
+                "seconds": dict(result.seconds),
+            }
         )
     else:
-        Console().print(_table(told, found.cut))
+        Console().print(_table(result, surveyed.cut))
 
 
-def _facts(told: Estimate) -> dict[str, float | None]:
+def _facts(result: Estimate) -> dict[str, float | None]:
     return {
-        "passages": told.passages,
-        "vectors": told.vectors,
-        "vectors_per_passage": None if told.vectors is None else round(told.vectors / told.passages, 2),
-        "dimension": told.dimension,
-        "index_bytes": sum(told.disk.values()),
-        "building_disk_bytes": told.building_disk,
-        "building_memory_bytes": told.building_memory,
-        "serving_memory_bytes": told.serving_memory,
+        "passages": result.passages,
+        "vectors": result.vectors,
+        "vectors_per_passage": None if result.vectors is None else round(result.vectors / result.passages, 2),
+        "dimension": result.dimension,
+        "index_bytes": sum(result.disk.values()),
+        "building_disk_bytes": result.building_disk,
+        "building_memory_bytes": result.building_memory,
+        "serving_memory_bytes": result.serving_memory,
     }
 
 
-def _table(told: Estimate, cut: float | None) -> Table:
+def _table(result: Estimate, cut: float | None) -> Table:
     table = Table(show_header=False)
-    for name, value in _facts(told).items():
+    for name, value in _facts(result).items():
         table.add_row(name.removesuffix("_bytes").replace("_", " "), _cell(name, value))
     if cut is not None:
         table.add_row("passages longer than the encoder reads", f"{cut:.0%}")
-    for name, size in told.disk.items():
+    for name, size in result.disk.items():
         table.add_row(f"disk: {name}", filesize.decimal(size))
-    for name, seconds in _with_total(told.seconds).items():
+    for name, seconds in _with_total(result.seconds).items():
         table.add_row(f"time: {name}", _duration(seconds))
-    if told.dimension and "encode" not in told.seconds:
-        table.add_row("time: encode", "not known without the encoder")
+    if result.dimension and "encode" not in result.seconds:
+        table.add_row("time: encode", "unknown without the encoder")
     return table
 
 

@@ -1,4 +1,4 @@
-"""Indexes built and changed from Python: what the commands of ``dpr-index`` do, as functions."""
+"""Build and change indexes from Python: the commands of ``dpr-index`` as functions."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from index_builder.update import AddOptions, add, delete
 
 @dataclass(frozen=True, slots=True)
 class IndexOptions:
-    """What an index is like.
+    """The options of an index.
 
     Attributes:
         analyzer: the name of the text analyzer: ``ko-en``, ``korean``, ``english``, ``words`` or ``ngram``.
         dense: how vectors are searched.
         bm25: how terms are weighed.
         chunk: how documents are cut; None: passages are indexed as they are.
-        windows: how long passages are encoded; None: only their beginning is.
-        rules: how sources are read, and whether bad rows are left out.
+        windows: how long passages are cut into windows; None: only their beginning is encoded.
+        rules: how sources are read, and whether bad rows are skipped.
     """
 
     analyzer: str = "ko-en"
@@ -53,19 +53,19 @@ def build_index(
     compute: ComputeOptions = AUTO_COMPUTE,
     progress: Progress = no_progress,
 ) -> Manifest:
-    """Index a corpus and publish it as the next generation of an index, whole or not at all.
+    """Index a corpus and publish it as the next generation of an index.
 
     Args:
         corpus: a file, a folder or ``kind:PATH``, several of them, or passages: `dpr.Passage`s, or dicts with the
             fields of a row of a file (``text``, and if there are, ``id``, ``title``, ``document_id``, ``start``).
-        index: the folder of the index, made where there is none.
+        index: the folder of the index, created if it does not exist.
         encoder: the encoder, or its folder or hub name; None: an index without vectors.
-        options: what the index is like.
-        compute: how an encoder that is loaded computes.
-        progress: told of every stage.
+        options: the options of the index.
+        compute: precision and backend of a loaded encoder.
+        progress: called with every stage.
 
     Returns:
-        What the generation holds and how it was made.
+        The manifest of the generation.
 
     Raises:
         DataError: a source cannot be read or is empty, a row is bad, or an id comes again with other content.
@@ -98,16 +98,16 @@ def add_passages(
     compute: ComputeOptions = AUTO_COMPUTE,
     rules: ReadRules = UTF8_RULES,
 ) -> Manifest:
-    """Add passages to an index, whose next generation is published; what it has already is skipped.
+    """Add passages to an index and publish its next generation; skip passages that it has already.
 
     Args:
         corpus: as for `build_index`.
         index: the folder of the index.
-        replace: first delete all passages that the index has of the documents of the corpus; a passage without a
-            document is a document of its own.
-        encoder: the index's encoder, or where it is now; None: as the index has on record.
-        compute: how an encoder that is loaded computes.
-        rules: how sources are read, and whether bad rows are left out.
+        replace: first delete all passages of the corpus' documents from the index; a passage without a document
+            counts as its own document.
+        encoder: the index's encoder, or where it is now; None: the index's recorded one.
+        compute: precision and backend of a loaded encoder.
+        rules: how sources are read, and whether bad rows are skipped.
 
     Raises:
         DataError: a source cannot be used, gives nothing new, or has an id that the index has with other content.

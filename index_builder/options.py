@@ -31,7 +31,7 @@ Encoding = Annotated[
     typer.Option(metavar="NAME", help="Encoding of the sources: utf-8, cp949, utf-16 or another that Python knows."),
 ]
 SkipBadRows = Annotated[
-    bool, typer.Option("--skip-bad-rows", help="Leave out rows that cannot be read, name some and count them.")
+    bool, typer.Option("--skip-bad-rows", help="Skip rows that cannot be read; name some and count them.")
 ]
 Precision = Annotated[str, typer.Option(help="Arithmetic of the encoder: auto, fp32 or bf16.")]
 Backend = Annotated[
@@ -57,7 +57,7 @@ Dimension = Annotated[
 NoDense = Annotated[bool, typer.Option("--no-dense", help="Build a sparse index only, without an encoder.")]
 Vectors = Annotated[
     str | None,
-    typer.Option(metavar="FILE", help="Vectors of the passages, made elsewhere: .npy, or FILE.parquet:COLUMN."),
+    typer.Option(metavar="FILE", help="Precomputed vectors of the passages: .npy, or FILE.parquet:COLUMN."),
 ]
 AnalyzerName = Annotated[
     str, typer.Option(metavar="NAME", help="Text analyzer: ko-en, korean, english, words or ngram.")
@@ -69,22 +69,24 @@ DenseKind = Annotated[
 ]
 DenseParameter = Annotated[
     list[str] | None,
-    typer.Option(metavar="NAME=NUMBER", help=f"A parameter of the dense kind; repeatable. {listed_parameters()}"),
+    typer.Option(metavar="NAME=NUMBER", help=f"A parameter of the index type; repeatable. {listed_parameters()}"),
 ]
 TargetRecall = Annotated[
     float | None,
     typer.Option(
-        metavar="SHARE", help="Choose the fastest search (auto: and kind) that finds this share of the nearest."
+        metavar="SHARE", help="Choose the fastest search (auto: and index type) that finds this share of the nearest."
     ),
 ]
 Questions = Annotated[
     list[str] | None,
-    typer.Option(metavar="SOURCE", help="kind:PATH of questions that --target-recall is to hold for, too; repeatable."),
+    typer.Option(metavar="SOURCE", help="kind:PATH of questions that must reach --target-recall, too; repeatable."),
 ]
 BM25Variant = Annotated[str, typer.Option(metavar="NAME", help="lucene or okapi.")]
 K1 = Annotated[float, typer.Option(min=0.0, help="BM25: how slowly a repeated term saturates.")]
 B = Annotated[float, typer.Option(min=0.0, max=1.0, help="BM25: how much a passage's length counts.")]
-ChunkTokens = Annotated[int | None, typer.Option(min=1, help="Cut documents into passages of at most so many tokens.")]
+ChunkTokens = Annotated[
+    int | None, typer.Option(min=1, help="Cut documents into passages of at most this many tokens.")
+]
 OverlapTokens = Annotated[int, typer.Option(min=0, help="Tokens that a passage shares with the one before.")]
 Windows = Annotated[
     str | None,
@@ -111,10 +113,10 @@ WindowOverlap = Annotated[
 def parse_windows(
     choice: str | None, tokens: int | None, overlap: int | None, *, no_dense: bool = False, vectors: str | None = None
 ) -> WindowRule | None:
-    """Return the rule for windows that was chosen; None where there are to be none, or can be none.
+    """Return the rule for windows that was chosen; None if there are to be none, or can be none.
 
     Raises:
-        ConfigError: the choice is unknown, a number is out of range, or one is given for no windows.
+        ConfigError: the choice is unknown, a number is out of range, or a size is given without windows.
     """
     if choice not in ("on", "off", None):
         raise ConfigError(f"--windows is {choice!r}; choose on or off")
@@ -134,15 +136,17 @@ def parse_windows(
 
 
 def parse_parameters(settings: Sequence[str]) -> dict[str, int]:
-    """Return the parameters that were given as ``NAME=NUMBER``.
+    """Return the parameters, each written as ``NAME=NUMBER``.
 
     Raises:
-        ConfigError: one of them has another form.
+        ConfigError: a parameter has another form.
     """
     parameters = {}
     for setting in settings:
         name, _, number = setting.partition("=")
         if not name or not number.isdecimal():
-            raise ConfigError(f"{setting!r} is no parameter of a dense kind; write NAME=NUMBER, such as ef_search=128")
+            raise ConfigError(
+                f"{setting!r} is not a parameter of an index type; write NAME=NUMBER, such as ef_search=128"
+            )
         parameters[name] = int(number)
     return parameters

@@ -1,4 +1,4 @@
-"""Segments to a generation: what depends on all passages together, and the publication."""
+"""Segments to a generation: write what depends on all passages, verify, publish."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ from index_builder.verify import verify_resources
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Member:
-    """A segment of a generation; ``is_deleted`` (P,) tells the passages that the generation does not have."""
+class SegmentReference:
+    """A segment of a generation; ``is_deleted`` (P,) marks the passages deleted in it; None: no passage is."""
 
     record: SegmentRecord
     files: SegmentFiles
@@ -44,10 +44,10 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class Making:
-    """What a generation is made with: how postings are weighed, whose vectors and terms they are, how it came about.
+class GenerationContext:
+    """The context of a new generation: weighting schemes, encoder, analyzer, windows, fusion and provenance.
 
-    Without an ``encoder`` at hand, what ``encoder_record`` names made the vectors. ``fusion`` is what searches fuse by.
+    ``encoder`` is None if no passage is encoded now; ``encoder_record`` then names the encoder of the vectors.
     """
 
     weights: Mapping[str, WeightsRecord]
@@ -60,8 +60,8 @@ class Making:
 
 
 @dataclass(frozen=True, slots=True)
-class Collected:
-    """What counting all passages together gave: how many there are, and their different terms."""
+class CollectionCounts:
+    """The number of passages of a generation and of their different terms."""
 
     passages: int
     terms: int
@@ -69,76 +69,83 @@ class Collected:
 
 def publish_generation(
     draft: GenerationDraft,
-    members: Sequence[Member],
-    making: Making,
-    kept_files: Mapping[str, FileRecord],
+    segments: Sequence[SegmentReference],
+    context: GenerationContext,
+    segment_file_records: Mapping[str, FileRecord],
     step: Steps,
     progress: Progress,
 ) -> Manifest:
-    """Write what a draft's generation says of its segments, verify all, and publish it; return its manifest.
+    """Write the files of a draft's generation, verify it, and publish it; return its manifest.
 
-    ``kept_files`` are the records of the files of segments that are there already.
+    ``segment_file_records`` are the records of the files of existing segments.
 
     Raises:
-        IndexFormatError: what was built failed its verification.
+        IndexFormatError: the new generation failed its verification.
     """
-    collected = step("weights", Collected, lambda: _collect(draft, members, making.weights, progress))
+    collection_counts = step(
+        "weights", CollectionCounts, lambda: _write_collection(draft, segments, context.weights, progress)
+    )
     with step.timed("seal"):
         files = draft.seal(progress)
     manifest = Manifest(
         format_version=FORMAT_VERSION,
         generation=draft.number,
-        passages=collected.passages,
-        terms=collected.terms,
+        passages=collection_counts.passages,
+        terms=collection_counts.terms,
         segments=tuple(
-            replace(member.record, deleted=0 if member.is_deleted is None else int(member.is_deleted.sum()))
-            for member in members
+            replace(segment.record, deleted=0 if segment.is_deleted is None else int(segment.is_deleted.sum()))
+            for segment in segments
         ),
-        encoder=making.encoder_record,
-        analyzer=AnalyzerRecord(making.analyzer.name, making.analyzer.version),
-        weights=making.weights,
-        files={**kept_files, **files},
-        provenance=making.provenance,
-        windows=making.windows,
-        fusion=making.fusion,
+        encoder=context.encoder_record,
+        analyzer=AnalyzerRecord(context.analyzer.name, context.analyzer.version),
+        weights=context.weights,
+        files={**segment_file_records, **files},
+        provenance=context.provenance,
+        windows=context.windows,
+        fusion=context.fusion,
     )
     with step.timed("verify"):
-        segments = [member.files for member in members]
+        files_of_segments = [segment.files for segment in segments]
         _verify(
-            IndexResources(manifest, segments, draft.files, making.encoder, analyzer=making.analyzer), draft, progress
+            IndexResources(manifest, files_of_segments, draft.files, context.encoder, analyzer=context.analyzer),
+            draft,
+            progress,
         )
-    manifest = replace(manifest, provenance=replace(making.provenance, seconds=step.seconds))
+    manifest = replace(manifest, provenance=replace(context.provenance, seconds=step.seconds))
     draft.publish(manifest)
     return manifest
 
 
-def _collect(
-    draft: GenerationDraft, members: Sequence[Member], weights: Mapping[str, WeightsRecord], progress: Progress
-) -> Collected:
+def _write_collection(
+    draft: GenerationDraft,
+    segments: Sequence[SegmentReference],
+    weights: Mapping[str, WeightsRecord],
+    progress: Progress,
+) -> CollectionCounts:
     """Rank the ids, count the terms of all segments together, and weigh every posting by every scheme."""
-    total = len(members) * len(weights)
+    total = len(segments) * len(weights)
     progress("weights", 0, total)
-    passages = PassageStore.open([member.files.passages for member in members])
-    gone = [
-        np.zeros(member.record.passages, dtype=bool) if member.is_deleted is None else member.is_deleted
-        for member in members
+    passages = PassageStore.open([segment.files.passages for segment in segments])
+    deletions = [
+        np.zeros(segment.record.passages, dtype=bool) if segment.is_deleted is None else segment.is_deleted
+        for segment in segments
     ]
-    save_array(draft.files.id_rank, passages.rank_ids(np.concatenate(gone)))
-    counts = [TermCounts.open(member.files.counts) for member in members]
-    collections, terms = collection_statistics(counts, [member.is_deleted for member in members])
-    for number, (member, of_segment, collection) in enumerate(zip(members, counts, collections, strict=True)):
-        make_folder(draft.files.frequencies(member.record.id).parent)
-        save_array(draft.files.frequencies(member.record.id), collection.frequencies)
-        for done, (name, record) in enumerate(weights.items(), start=1):
+    save_array(draft.files.id_rank, passages.rank_ids(np.concatenate(deletions)))
+    counts = [TermCounts.open(segment.files.counts) for segment in segments]
+    collections, terms = collection_statistics(counts, [segment.is_deleted for segment in segments])
+    for number, (segment, of_segment, collection) in enumerate(zip(segments, counts, collections, strict=True)):
+        make_folder(draft.files.frequencies(segment.record.id).parent)
+        save_array(draft.files.frequencies(segment.record.id), collection.frequencies)
+        for count, (name, record) in enumerate(weights.items(), start=1):
             weighed = SCHEMES[record.scheme].weights(of_segment, collection, **record.parameters)
-            save_array(draft.files.weights(member.record.id, name), weighed)
-            progress("weights", number * len(weights) + done, total)
-    return Collected(collections[0].passages, terms)
+            save_array(draft.files.weights(segment.record.id, name), weighed)
+            progress("weights", number * len(weights) + count, total)
+    return CollectionCounts(collections[0].passages, terms)
 
 
-def _verify(parts: IndexResources, draft: GenerationDraft, progress: Progress) -> None:
+def _verify(resources: IndexResources, draft: GenerationDraft, progress: Progress) -> None:
     try:
-        verify_resources(parts, progress)
+        verify_resources(resources, progress)
     except IndexFormatError:
-        draft.discard()  # which piece is wrong is not known: none of them is gone on with
+        draft.discard()  # the wrong piece is unknown, so no piece may be continued from
         raise

@@ -1,4 +1,4 @@
-"""How much of the exact result a vector index finds, and how long it takes, by passages and questions."""
+"""Measure recall and speed of a vector index, with passages and questions."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ from dpr.store.manifest import CurvePoint
 from dpr.types import BoolArray, FloatArray, IntArray, VectorIndex
 
 PROBES = 200
-"""Passages whose vectors are asked, and as many questions, where there are some."""
+"""Passages whose vectors are searched for; also the most questions."""
 
 DEPTHS = (10, 100)
-"""How many of the nearest other passages are looked for."""
+"""Numbers of nearest other passages to search for."""
 
 TIMED = 50
-"""Probes that are asked one by one, for the time of a question."""
+"""Probes that are searched one by one, to measure the time of a question."""
 
 
 class Probes:
-    """Passages, evenly spread, and the exact nearest others of each; and questions (Q, D), with their nearest.
+    """Evenly spread passages with their exact nearest other passages, and questions (Q, D) with their nearest passages.
 
-    Questions are further from all passages than these are from each other, and what is nearest to them is harder to
-    find: recall measured by passages alone says little of them.
+    Questions are further from passages than passages are from each other, so their nearest passages are harder to find:
+    recall for passages says little about recall for questions.
     """
 
     def __init__(self, vectors: FloatArray, questions: FloatArray | None = None) -> None:
-        own = np.array(spread(len(vectors), PROBES))
-        self._passages = len(own)
-        self._asked: FloatArray = vectors[own]
-        self._own: IntArray = own
+        rows = np.array(spread(len(vectors), PROBES))
+        self._passages = len(rows)
+        self._vectors: FloatArray = vectors[rows]
+        self._rows: IntArray = rows
         if questions is not None:
-            self._asked = np.concatenate([self._asked, questions])
-            self._own = np.concatenate([own, np.full(len(questions), -1)])
-        self._wanted = self._nearest(FlatIndex(vectors), DEPTHS[-1])
+            self._vectors = np.concatenate([self._vectors, questions])
+            self._rows = np.concatenate([rows, np.full(len(questions), -1)])
+        self._nearest_rows = self._nearest(FlatIndex(vectors), DEPTHS[-1])
 
     def recall_at(self, depth: int, index: VectorIndex) -> float:
-        """Return the mean share of the passages' nearest others that an index finds, of so many as ``depth``."""
+        """Return the mean share of the passages' nearest others that an index finds, of this many as ``depth``."""
         return self._shares(index, depth)[0]
 
     def point(self, kind: str, index: VectorIndex, parameters: Mapping[str, int]) -> CurvePoint:
-        """Return what an index finds at parameters of the search, and how long a question takes."""
+        """Return recall and time of an index at parameters of the search."""
         (at_10, question_at_10), (at_100, question_at_100) = (self._shares(index, depth) for depth in DEPTHS)
-        timed = self._asked[-TIMED:]
+        timed = self._vectors[-TIMED:]
         began = time.perf_counter()
         for row in range(len(timed)):
             index.search(timed[row : row + 1], DEPTHS[-1])
@@ -56,31 +56,33 @@ class Probes:
 
     def _nearest(self, index: VectorIndex, depth: int) -> IntArray:
         """Return the rows that an index finds nearest to each probe, without the probe itself, (probes, depth)."""
-        found = index.search(self._asked, depth + 1).rows
-        is_own = found == self._own[:, np.newaxis]
-        order = np.argsort(is_own, axis=1, kind="stable")  # the probe itself, where it was found, comes last
-        return np.take_along_axis(np.where(is_own, -1, found), order, axis=1)[:, :-1]
+        rows = index.search(self._vectors, depth + 1).rows
+        is_own = rows == self._rows[:, np.newaxis]
+        order = np.argsort(is_own, axis=1, kind="stable")  # the probe itself, if found, comes last
+        return np.take_along_axis(np.where(is_own, -1, rows), order, axis=1)[:, :-1]
 
     def _shares(self, index: VectorIndex, depth: int) -> tuple[float, float | None]:
-        """Return the mean shares of the nearest ``depth`` that are found, of passages and, if any, of questions.
+        """Return the recall at ``depth`` for passages and, if there are some, for questions.
 
-        Each depth is a search of its own: one for more rows goes further, and so finds more of the first ten.
+        Each depth is a separate search: a search for more rows goes further, and so finds more of the first ten.
         """
-        wanted, found = self._wanted[:, :depth], self._nearest(index, depth)
-        is_found = (wanted[:, :, np.newaxis] == found[:, np.newaxis, :]).any(axis=2)
+        expected, actual = self._nearest_rows[:, :depth], self._nearest(index, depth)
+        is_found = (expected[:, :, np.newaxis] == actual[:, np.newaxis, :]).any(axis=2)
         passages, questions = slice(self._passages), slice(self._passages, None)
-        of_questions = _mean(is_found[questions], wanted[questions]) if len(wanted) > self._passages else None
-        return _mean(is_found[passages], wanted[passages]), of_questions
+        of_questions = _mean(is_found[questions], expected[questions]) if len(expected) > self._passages else None
+        return _mean(is_found[passages], expected[passages]), of_questions
 
 
-def _mean(is_found: BoolArray, wanted: IntArray) -> float:
-    return float(is_found[wanted >= 0].mean()) if (wanted >= 0).any() else 1.0
+def _mean(is_found: BoolArray, expected: IntArray) -> float:
+    return float(is_found[expected >= 0].mean()) if (expected >= 0).any() else 1.0
 
 
-def measured_curve(kind: IndexType, vectors: FloatArray, path: Path, probes: Probes, target: float) -> list[CurvePoint]:
-    """Return what an index that was built finds at ever wider searches, as far as the first that reaches the target."""
+def measured_curve(
+    index_type: IndexType, vectors: FloatArray, path: Path, probes: Probes, target: float
+) -> list[CurvePoint]:
+    """Return recall and time of ever wider searches, up to the first that reaches the target."""
     points = []
-    for series in kind.searches(len(vectors)):
+    for series in index_type.searches(len(vectors)):
         for search in series:
             points.append(probes.point(search.name, search.open(vectors, path), search.parameters))
             if least_recall(points[-1]) >= target:

@@ -1,4 +1,4 @@
-"""A corpus to one segment: its passages, their terms, their vectors."""
+"""Write one segment from a corpus: its passages, their terms, their vectors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dpr.types import Analyzer, Encoder, PassagePool, Progress
 from index_builder.corpus import Chunking, ChunkOptions, token_counter, write_corpus
 from index_builder.dense import DenseOptions, build_dense
 from index_builder.encode import EncodeRunner, cut_passages, encode_locally, write_vectors
-from index_builder.estimate import refuse_what_cannot_fit
+from index_builder.estimate import check_memory
 from index_builder.sparse import count_terms
 from index_builder.steps import Steps
 from index_builder.windows import Vectors, write_windows
@@ -24,10 +24,10 @@ from index_builder.windows import Vectors, write_windows
 
 @dataclass(frozen=True, slots=True)
 class SegmentPlan:
-    """What a segment is made of, and how; without ``chunk``, passages are as the sources give them.
+    """The sources, models and options of a segment; without ``chunk``, documents are not cut.
 
-    Below ``exact_below`` vectors, they are searched exactly, whatever the options say. A target recall is to hold for
-    the ``questions`` too. Long passages are encoded in ``windows``, if there is a rule for them.
+    Fewer than ``exact_below`` vectors are searched exactly, whatever the options say. The ``questions`` must reach the
+    target recall, too. Long passages are encoded in ``windows``, if there is a rule for them.
     """
 
     sources: Sequence[str]
@@ -45,27 +45,27 @@ class SegmentPlan:
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """What reading the sources gave."""
+    """The counts of each source."""
 
     sources: tuple[SourceRecord, ...]
 
 
 def write_segment(
-    plan: SegmentPlan, draft: GenerationDraft, step: Steps, progress: Progress, known: PassagePool | None = None
+    plan: SegmentPlan, draft: GenerationDraft, step: Steps, progress: Progress, indexed: PassagePool | None = None
 ) -> tuple[SegmentRecord, Corpus]:
-    """Write the files of a draft's segment; return what the manifest says of it, and what each source gave.
+    """Write the files of a draft's segment; return its record for the manifest, and the counts of each source.
 
-    Passages that are ``known`` already are left out.
+    Passages that are ``indexed`` already are left out.
 
     Raises:
         DataError: a source cannot be used.
-        ModelError: the encoder gave something that is no vector.
+        ModelError: the encoder returned something other than vectors.
     """
     chunking = None if plan.chunk is None else Chunking(plan.chunk, token_counter(plan.encoder))
     corpus = step(
         "corpus",
         Corpus,
-        lambda: Corpus(write_corpus(plan.sources, draft.segment.passages, chunking, progress, known, plan.rules)),
+        lambda: Corpus(write_corpus(plan.sources, draft.segment.passages, chunking, progress, indexed, plan.rules)),
     )
     passages = PassageStore.open(draft.segment.passages)
     if not len(passages):
@@ -97,8 +97,8 @@ def _count_vectors(
         return 0
     if rule is None:
         return len(passages)
-    made = step("windows", Vectors, lambda: write_windows(passages, rule, encoder, draft.segment.windows, progress))
-    return made.vectors
+    counted = step("windows", Vectors, lambda: write_windows(passages, rule, encoder, draft.segment.windows, progress))
+    return counted.vectors
 
 
 def _write_vectors(
@@ -108,8 +108,8 @@ def _write_vectors(
     if encoder is None:
         return None
     dense = DenseOptions() if total < plan.exact_below else plan.dense.for_vectors(total)
-    for kind in dense.kinds:
-        refuse_what_cannot_fit(kind, total, encoder.dimension)
+    for index_type in dense.index_types:
+        check_memory(index_type, total, encoder.dimension)
     has_windows = total > len(passages)
     texts = WindowTexts(passages, open_windows(draft.segment.windows, total)) if has_windows else passages
     with step.timed("encode"):
@@ -117,8 +117,8 @@ def _write_vectors(
     vectors = open_vectors(draft.segment.vectors, total, encoder.dimension)
 
     def make() -> DenseRecord:
-        measures_questions = dense.target_recall is not None and plan.questions
-        question_vectors = encoder.encode_questions(plan.questions) if measures_questions else None
+        measures_question_recall = dense.target_recall is not None and plan.questions
+        question_vectors = encoder.encode_questions(plan.questions) if measures_question_recall else None
         return build_dense(dense, vectors, draft.segment.dense, progress, question_vectors)
 
     return step("dense", DenseRecord, make)

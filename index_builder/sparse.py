@@ -1,4 +1,4 @@
-"""Passages to term counts, and how their postings are to be weighed."""
+"""Count the terms of passages; options of BM25."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dpr.store.passages import PassageStore
 from dpr.types import Analyzer, Progress, no_progress
 
 BM25_VARIANTS = {"lucene": "bm25-lucene", "okapi": "bm25"}
-"""What a user calls a BM25 formula, and its scheme; either is searched as ``bm25``."""
+"""The scheme of each BM25 variant; the retriever is ``bm25`` for both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Bm25Options:
         SCHEMES[BM25_VARIANTS[self.variant]].check(k1=self.k1, b=self.b)
 
     def weights_records(self) -> dict[str, WeightsRecord]:
-        """Return how postings are weighed, by the retriever that is to read the weights."""
+        """Return the weighting schemes by the retriever that uses the weights."""
         bm25 = BM25_VARIANTS[self.variant]
         return {
             "bm25": WeightsRecord(bm25, {**SCHEMES[bm25].defaults, "k1": self.k1, "b": self.b}),
@@ -67,10 +67,9 @@ def count_terms(
     progress: Progress = no_progress,
     block_passages: int = BLOCK_PASSAGES,
 ) -> TermCounts:
-    """Count the terms of every passage, row by row, into a draft's segment; return the counts as they will be served.
+    """Count the terms of every passage, row by row, into a draft's segment; return the counts, memory-mapped.
 
-    Blocks of passages are counted one after the other and merged. Those that the draft's journal names are not counted
-    again.
+    Blocks of passages are counted one after the other and merged. Blocks in the draft's journal are not counted again.
     """
     folder = draft.segment.counts
     if "terms" not in draft.journal:
@@ -104,7 +103,7 @@ def _blocks(folder: Path) -> Path:
 
 
 def _reported(documents: Iterable[list[str]], rows: range, total: int, progress: Progress) -> Iterator[list[str]]:
-    for done, terms in enumerate(documents, start=rows.start + 1):
-        if done % REPORT_EVERY == 0 or done == total:
-            progress("terms", done, total)
+    for count, terms in enumerate(documents, start=rows.start + 1):
+        if count % REPORT_EVERY == 0 or count == total:
+            progress("terms", count, total)
         yield terms

@@ -1,6 +1,6 @@
-"""Passages that a program holds, as a file that is indexed like any other.
+"""Passages from Python as a file, which is indexed like any other.
 
-The file is named by its content, so that a build that was stopped goes on when the same passages come again.
+The file is named by its content, so that a stopped build continues when it gets the same passages again.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ Corpus = str | Path | Iterable[str | Path] | Iterable[Row]
 """A source, several of them, or passages; a mapping has the fields of a row of a file: ``text``, ``id``, ``title``."""
 
 ORIGIN = Path("the passages")
-"""What stands in the place of a file's name in the errors of a program's passages."""
+"""The name of passages from Python in error messages, instead of a file's name."""
 
 
 @contextmanager
 def sources_of(corpus: Corpus, index: Path, rules: ReadRules) -> Iterator[tuple[str, ...]]:
-    """Give the sources of a corpus; passages are in a file beside the index, which is removed in the end.
+    """Yield the sources of a corpus; passages are written to a file beside the index, which is removed afterwards.
 
     Raises:
         DataError: there is no passage, or one cannot be indexed: see `write_rows`.
@@ -67,16 +67,16 @@ def write_rows(rows: Iterable[object], file: BinaryIO, rules: ReadRules) -> int:
     """Write passages as JSON lines, and return how many there are.
 
     Raises:
-        DataError: a row is no passage, has no text, or has an id that came before with other content. Bad rows are
-            refused together, each named by its number from 1, or left out.
+        DataError: a row is not a passage, has no text, or repeats an id with other content. Bad rows are refused
+            together, each named by its number from 1, or left out.
     """
     bad_rows = BadRows(rules.skip_bad_rows)
     intake = Intake(on_bad_row=bad_rows.add)
 
     def write_each() -> Iterator[tuple[Location, Passage]]:
-        for place, passage in intake.sift(_located, enumerate(rows, start=1)):
+        for location, passage in intake.sift(_passage_at, enumerate(rows, start=1)):
             file.write(orjson.dumps(asdict(passage)) + b"\n")
-            yield place, passage
+            yield location, passage
 
     count = sum(1 for _ in UniquePassages(write_each(), intake))
     bad_rows.refuse()
@@ -96,7 +96,7 @@ def _spool(rows: Iterable[object], index: Path, rules: ReadRules) -> Path:
             write_rows(rows, file, rules)
             file.seek(0)
             content = hashlib.file_digest(file, "sha256").hexdigest()
-        os.utime(name, ns=(0, 0))  # the name says all of the content, whenever it was written
+        os.utime(name, ns=(0, 0))  # the name identifies the content, whenever it was written
         return Path(name).replace(folder / f".{index.name}-passages-{content[:32]}.jsonl")
     finally:
         with suppress(FileNotFoundError):
@@ -109,7 +109,7 @@ def _source(source: object) -> str:
     return str(source)
 
 
-def _located(numbered: tuple[int, object]) -> tuple[Location, Passage]:
+def _passage_at(numbered: tuple[int, object]) -> tuple[Location, Passage]:
     number, row = numbered
     location = Location(ORIGIN, number, unit="row")
     if isinstance(row, Passage):

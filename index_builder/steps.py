@@ -1,4 +1,4 @@
-"""The steps of a build: each is done once, whichever process did it, and its time is measured."""
+"""The steps of a build: each step runs once, also over several processes, and its time is measured."""
 
 from __future__ import annotations
 
@@ -18,25 +18,27 @@ Result = TypeVar("Result", bound="DataclassInstance")
 
 
 class Steps:
-    """Does each step of a build unless it was finished before, and measures its wall time in seconds."""
+    """Runs each step of a build unless the journal has it, and measures its wall time in seconds."""
 
     def __init__(self, draft: GenerationDraft) -> None:
         self.seconds: dict[str, float] = {}
         self._draft = draft
 
-    def __call__(self, name: str, kind: type[Result], work: Callable[[], Result]) -> Result:
-        """Return what a step gave, a dataclass of the given kind; its files are on the disk then."""
+    def __call__(self, name: str, result_type: type[Result], work: Callable[[], Result]) -> Result:
+        """Return what a step gave, a dataclass of the given kind; its files are on disk then."""
         draft = self._draft
         if name not in draft.journal:
             with self.timed(name):
-                gave = asdict(work())
-            draft.finish(name, {"gave": gave, "seconds": self.seconds[name]}, draft.segment.folder, draft.files.folder)
+                result = asdict(work())
+            draft.finish(
+                name, {"gave": result, "seconds": self.seconds[name]}, draft.segment.folder, draft.files.folder
+            )
         self.seconds[name] = draft.journal[name]["seconds"]
-        return decode(kind, draft.journal[name]["gave"])
+        return decode(result_type, draft.journal[name]["gave"])
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
-        """Measure a step that keeps its own account of what is finished."""
+        """Measure a step that writes its own journal entries."""
         started = time.perf_counter()
         yield
         self.seconds[name] = round(time.perf_counter() - started, 3)

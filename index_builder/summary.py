@@ -1,4 +1,4 @@
-"""What the user is told of a generation, as a table or as JSON."""
+"""The summary of a generation, as a table or as JSON."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from dpr.store.manifest import Manifest
 
 
 def summary(manifest: Manifest) -> dict[str, object]:
-    """Return what a user wants to know of a generation, by name."""
-    encoder, dense, made = manifest.encoder, manifest.dense, manifest.provenance
+    """Return the facts of a generation by name."""
+    encoder, dense, provenance = manifest.encoder, manifest.dense, manifest.provenance
     return {
         "generation": manifest.name,
-        "created_utc": made.created_utc,
+        "created_utc": provenance.created_utc,
         "passages": manifest.passages,
         "vectors": manifest.vectors or None,
         "vectors_per_passage": round(manifest.vectors / manifest.rows, 2) if manifest.vectors else None,
@@ -26,9 +26,9 @@ def summary(manifest: Manifest) -> dict[str, object]:
         "window_overlap": manifest.windows.overlap if manifest.windows else None,
         "segments": len(manifest.segments),
         "deleted": manifest.rows - manifest.passages,
-        "duplicates_skipped": sum(source.duplicates for source in made.sources),
-        "empty_skipped": sum(source.empty for source in made.sources),
-        "bad_rows_skipped": sum(source.bad_rows for source in made.sources),
+        "duplicates_skipped": sum(source.duplicates for source in provenance.sources),
+        "empty_skipped": sum(source.empty for source in provenance.sources),
+        "bad_rows_skipped": sum(source.bad_rows for source in provenance.sources),
         "sources": {
             source.source: {
                 "passages": source.passages,
@@ -36,7 +36,7 @@ def summary(manifest: Manifest) -> dict[str, object]:
                 "empty_skipped": source.empty,
                 "bad_rows_skipped": source.bad_rows,
             }
-            for source in made.sources
+            for source in provenance.sources
         },
         "terms": manifest.terms,
         "analyzer": manifest.analyzer.name,
@@ -49,7 +49,7 @@ def summary(manifest: Manifest) -> dict[str, object]:
         "dense_question_recall": dense.question_recall if dense else None,
         "fusion_weights": dict(manifest.fusion.weights) if manifest.fusion else None,
         "size_bytes": manifest.size_bytes,
-        "seconds": dict(made.seconds),
+        "seconds": dict(provenance.seconds),
         "cut_passages": cut_passages(manifest),
         "note": cut_note(manifest),
     }
@@ -62,7 +62,7 @@ def cut_passages(manifest: Manifest) -> int | None:
 
 
 def cut_note(manifest: Manifest) -> str | None:
-    """Return a sentence on passages that are longer than the encoder reads; None where there are none."""
+    """Return a sentence on passages that are longer than the encoder reads; None if there are none."""
     cut, encoder = cut_passages(manifest), manifest.encoder
     if not cut or encoder is None or encoder.passage_tokens is None:
         return None
@@ -83,8 +83,8 @@ def show(result: Mapping[str, object], as_json: bool) -> None:
     table = Table(show_header=False)
     for name, value in result.items():
         if isinstance(value, Mapping):
-            for part, detail in value.items():
-                table.add_row(escape(f"{_words(name)}: {part}"), escape(_cell(name, detail)))
+            for detail_name, detail in value.items():
+                table.add_row(escape(f"{_words(name)}: {detail_name}"), escape(_cell(name, detail)))
         else:
             table.add_row(_words(name), escape(_cell(name, value)))
     Console().print(table)
@@ -117,5 +117,5 @@ def _cell(name: str, value: object) -> str:
     if name == "size_bytes" and isinstance(value, int):
         return filesize.decimal(value)
     if isinstance(value, Mapping):
-        return ", ".join(f"{_cell(part, number)} {_words(part)}" for part, number in value.items())
+        return ", ".join(f"{_cell(number_name, number)} {_words(number_name)}" for number_name, number in value.items())
     return cell(value)

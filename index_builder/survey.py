@@ -1,4 +1,4 @@
-"""What a corpus is like, and how fast this machine works on it: counted over all passages, measured on some."""
+"""Survey a corpus: counts over all passages, and the speed of this machine on a sample."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from index_builder.encode import encode
 from index_builder.windows import window_spans
 
 ANALYSED = 2000
-"""Passages whose terms are made."""
+"""Passages of the sample, which are analysed."""
 
 ENCODED = 256
 """Passages that are encoded: for a BERT base on a CPU, some ten seconds."""
@@ -33,20 +33,20 @@ class Survey:
     """A corpus, and the speed of this machine.
 
     Attributes:
-        passages: how many there are.
+        passages: the number of passages.
         text_bytes: of id, title, text and document id of a passage, on average.
         terms: terms of a passage, on average, repeats included.
         postings: different terms of a passage, on average.
         vocabulary: different terms of the passages that were analysed.
-        growth: how the vocabulary grows: with the passages to this power (Heaps' law).
+        growth: the exponent of the vocabulary's growth with the passages (Heaps' law).
         term_bytes: of a term, on average.
-        analysed: how many passages that is.
+        analysed: the number of analysed passages.
         read_per_s: passages read a second.
         analysed_per_s: passages analysed a second.
         encoded_per_s: passages encoded a second; None without an encoder.
         dimension: of their vectors; None without an encoder.
-        cut: share of passages that are longer than the encoder reads; None where it is not known.
-        vectors: of a passage, on average: more than one where long passages are in windows.
+        cut: share of passages that are longer than the encoder reads; None if it is not known.
+        vectors: vectors of a passage, on average; more than one with windows.
     """
 
     passages: int
@@ -65,7 +65,7 @@ class Survey:
     vectors: float = 1.0
 
     def vocabulary_of(self, passages: int) -> float:
-        """Return how many different terms so many passages have."""
+        """Return the number of different terms of this many passages."""
         return float(self.vocabulary * (passages / self.analysed) ** self.growth)
 
 
@@ -83,23 +83,23 @@ def survey(
         DataError: a source cannot be used.
     """
     if not sources:
-        raise DataError("there is no source to look at; name at least one")
+        raise DataError("there is no source to look at; give at least one")
     began = time.perf_counter()
     passages, text_bytes, sample = _read(read_corpus(sources, rules), progress)
     read_s = time.perf_counter() - began
     texts, middle = [passage.titled() for passage in sample], (len(sample) + 1) // 2
     first = list(analyzer.batch(texts[:middle]))  # not timed: it loads what the analyzer needs
     timed = texts[middle:] or texts
-    rest, analysed_s = _timed(lambda: list(analyzer.batch(timed)))
-    terms = [*first, *rest][: len(texts)]
+    second_half, analysed_s = _timed(lambda: list(analyzer.batch(timed)))
+    terms = [*first, *second_half][: len(texts)]
     half = len({term for text in first for term in text})
     vocabulary = {term for text in terms for term in text}
     encoded_per_s = cut = None
-    parts = _in_windows(sample, windows, encoder)
+    windows_of_passages = _in_windows(sample, windows, encoder)
     if encoder is not None:
-        some = parts[:ENCODED]
-        encoder.encode_passages([part for of_passage in some[:8] for part in of_passage])
-        encoded, encoded_s = _timed(lambda: encode(encoder, [part for of_passage in some for part in of_passage]))
+        some = windows_of_passages[:ENCODED]
+        encoder.encode_passages([window for of_passage in some[:8] for window in of_passage])
+        encoded, encoded_s = _timed(lambda: encode(encoder, [window for of_passage in some for window in of_passage]))
         encoded_per_s = len(some) / encoded_s
         firsts = np.cumsum([0, *map(len, some[:-1])])
         cut = None if encoded.is_cut is None else float(encoded.is_cut[firsts].mean())
@@ -113,11 +113,11 @@ def survey(
         term_bytes=sum(len(term.encode()) for term in vocabulary) / max(1, len(vocabulary)),
         analysed=len(sample),
         read_per_s=passages / read_s,
-        analysed_per_s=len(rest) / analysed_s,
+        analysed_per_s=len(second_half) / analysed_s,
         encoded_per_s=encoded_per_s,
         dimension=encoder.dimension if encoder else None,
         cut=cut,
-        vectors=sum(map(len, parts)) / len(parts),
+        vectors=sum(map(len, windows_of_passages)) / len(windows_of_passages),
     )
 
 
@@ -134,17 +134,17 @@ def _in_windows(
 
 
 def _read(corpus: Iterable[Passage], progress: Progress) -> tuple[int, int, list[Passage]]:
-    """Return the number of passages, the bytes of their texts, and some of them, each as likely as any other."""
+    """Return the number of passages, the bytes of their texts, and a uniform sample of them."""
     chance = random.Random(1)  # noqa: S311 - sampling, not secrets
     sample: list[Passage] = []
     count = text_bytes = 0
     for passage in corpus:
         texts = (passage.id, passage.title, passage.text, passage.document_id)
         text_bytes += sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
-        place = count if count < ANALYSED else chance.randrange(count + 1)
-        if place < len(sample):
-            sample[place] = passage
-        elif place < ANALYSED:
+        slot = count if count < ANALYSED else chance.randrange(count + 1)
+        if slot < len(sample):
+            sample[slot] = passage
+        elif slot < ANALYSED:
             sample.append(passage)
         count += 1
         if count % 10_000 == 0:

@@ -1,7 +1,7 @@
-"""Changes of a published index, each the next generation: passages added, replaced, deleted; segments made one.
+"""Changes of a published index, each as the next generation: add, replace and delete passages, compact segments.
 
-Segments never change. A deletion is a mark in the new generation; what depends on all passages together is computed
-anew for all segments, so that scores are those of a fresh build of the passages that are left.
+Segments never change. A deletion is a mark in the new generation. What depends on all passages is computed again for
+all segments, so that scores equal those of a fresh build of the remaining passages.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from index_builder.corpus import ChunkOptions, source_stamp
 from index_builder.current import Current, RecordedEncoder, encoder_of
 from index_builder.dense import DenseOptions, build_dense
 from index_builder.encode import EncodeRunner, encode_locally
-from index_builder.publish import Making, Member, publish_generation
+from index_builder.publish import GenerationContext, SegmentReference, publish_generation
 from index_builder.segment import SegmentPlan, write_segment
 from index_builder.steps import Steps
 
 SMALL_SEGMENT = 50_000
-"""Vectors below which a segment is searched exactly, whatever the kind of the others: that is fast enough."""
+"""Number of vectors below which a segment is searched exactly, whatever the index type: that is fast enough."""
 
 VECTORS_AT_A_TIME = 65536
 
@@ -52,9 +52,9 @@ class AddOptions:
     Attributes:
         sources: where the passages come from.
         index: the folder of the index.
-        replaces: whether all passages that the index has of the documents of the sources are deleted first.
+        replaces: whether all passages of the sources' documents are deleted from the index first.
         rules: how sources are read.
-        command: what the user called, for the record.
+        command: the command line, for the record.
 
     Raises:
         ConfigError: there is no source.
@@ -80,15 +80,14 @@ def add(
 ) -> Manifest:
     """Add the passages of sources to an index as the next generation; return its manifest.
 
-    A passage that the index has with the same content is skipped and counted. With ``replaces``, all passages of a
-    document that the sources have are deleted first; a passage without a document is a document of its own.
+    A passage that the index has with the same content is skipped and counted. With ``replaces``, all passages of the
+    sources' documents are deleted first; a passage without a document counts as its own document.
 
     The encoder is loaded, and encoder and analyzer are compared with the index's, once the index is locked. Without an
     ``analyzer``, it is the one whose name the index has on record.
 
     Raises:
-        DataError: a source cannot be used, gives nothing new, or has an id that the index has, and keeps, with other
-            content.
+        DataError: a source cannot be used, has nothing new, or has an id of the index with other content.
         ConfigError: an encoder is given, and the index has no vectors, or none is given, and it has some.
         ModelError: the encoder cannot be loaded, or gave something that is no vector.
         IndexFormatError: there is no published index, encoder or analyzer are not the index's, or what was built failed
@@ -105,7 +104,7 @@ def add(
         replaced = []
         if options.replaces:
             replaced = current.passages.rows_of(_documents(options.sources, options.rules)).tolist()
-        members = current.without(replaced)
+        segments = current.without(replaced)
         chunk = ChunkOptions.from_provenance(before.provenance)
         plan = SegmentPlan(
             options.sources,
@@ -119,7 +118,7 @@ def add(
             rules=options.rules,
         )
         record, corpus = write_segment(plan, draft, step, progress, current.passages.without(replaced))
-        making = Making(
+        context = GenerationContext(
             before.weights,
             before.encoder,
             provenance_of(options.command, corpus.sources, chunk),
@@ -128,8 +127,8 @@ def add(
             before.windows,
             before.fusion,
         )
-        members = [*members, Member(record, draft.segment)]
-        return publish_generation(draft, members, making, current.kept_files(members), step, progress)
+        segments = [*segments, SegmentReference(record, draft.segment)]
+        return publish_generation(draft, segments, context, current.segment_file_records(segments), step, progress)
 
 
 def delete(
@@ -145,8 +144,8 @@ def delete(
     Names are compared in NFC, as ids are stored.
 
     Raises:
-        DataError: a name is that of no passage and of no document, or nothing would be left.
-        IndexFormatError: there is no published index, or what was built failed its verification.
+        DataError: no passage and no document has one of the names, or the index would be empty.
+        IndexFormatError: there is no published index, or the new generation failed its verification.
         IndexLockedError: another process is writing the index.
     """
     before = read_current(root)
@@ -156,23 +155,23 @@ def delete(
         current, step = Current.read(root), Steps(draft)
         rows = current.passages.rows_of({*names, *map(composed, names)}).tolist()
         _refuse_unknown(names, current.passages.get(rows))
-        members = current.without(rows)
-        if not members:
-            raise DataError("nothing would be left of the index; delete its folder instead")
+        segments = current.without(rows)
+        if not segments:
+            raise DataError("this deletes all passages of the index; delete its folder instead")
         provenance = provenance_of(command, (), ChunkOptions.from_provenance(before.provenance))
-        making = _same_making(before, provenance, analyzer)
-        return publish_generation(draft, members, making, current.kept_files(members), step, progress)
+        context = _same_making(before, provenance, analyzer)
+        return publish_generation(draft, segments, context, current.segment_file_records(segments), step, progress)
 
 
 def compact(
     root: Path, analyzer: Analyzer | None = None, progress: Progress = no_progress, *, command: str = ""
 ) -> Manifest:
-    """Write all segments as one, without what is deleted; return the manifest of the next generation.
+    """Write all segments as one, without deleted passages; return the manifest of the next generation.
 
-    Nothing is encoded or analysed again. Only one segment without deletions needs no compaction: its generation stays.
+    Nothing is encoded or analysed again. An index of one segment without deletions stays as it is.
 
     Raises:
-        IndexFormatError: there is no published index, or what was built failed its verification.
+        IndexFormatError: there is no published index, or the new generation failed its verification.
         IndexLockedError: another process is writing the index.
     """
     before = read_current(root)
@@ -183,31 +182,33 @@ def compact(
             return draft.published
         current, step = Current.read(root), Steps(draft)
         record = step("segment", SegmentRecord, lambda: _write_compacted(current, draft, progress))
-        making = _same_making(before, replace(before.provenance, command=command, **dated()), analyzer)
-        return publish_generation(draft, [Member(record, draft.segment)], making, {}, step, progress)
+        context = _same_making(before, replace(before.provenance, command=command, **dated()), analyzer)
+        return publish_generation(draft, [SegmentReference(record, draft.segment)], context, {}, step, progress)
 
 
-def _same_making(before: Manifest, provenance: Provenance, analyzer: Analyzer | None) -> Making:
+def _same_making(before: Manifest, provenance: Provenance, analyzer: Analyzer | None) -> GenerationContext:
     """Return what a generation of nothing but passages of ``before`` is made with: no encoder is needed."""
     index_analyzer = checked_analyzer(before.analyzer, analyzer)
-    return Making(before.weights, before.encoder, provenance, None, index_analyzer, before.windows, before.fusion)
+    return GenerationContext(
+        before.weights, before.encoder, provenance, None, index_analyzer, before.windows, before.fusion
+    )
 
 
 def _write_compacted(current: Current, draft: GenerationDraft, progress: Progress) -> SegmentRecord:
     manifest, passages = current.manifest, current.passages
     progress("compact", 0, len(passages))
     write_passages(draft.segment.passages, passages)
-    counts = [TermCounts.open(member.files.counts) for member in current.members]
+    counts = [TermCounts.open(segment.files.counts) for segment in current.segments]
     alive = [
-        part if member.is_deleted is None else without(part, member.is_deleted)
-        for part, member in zip(counts, current.members, strict=True)
+        segment_counts if segment.is_deleted is None else without(segment_counts, segment.is_deleted)
+        for segment_counts, segment in zip(counts, current.segments, strict=True)
     ]
     merged = merge_counts(alive, draft.segment.counts)
     dense = vectors = None
     if manifest.encoder is not None:
-        vectors = _write_kept_vectors(current.members, draft.segment, manifest.encoder.dimension, progress)
+        vectors = _write_remaining_vectors(current.segments, draft.segment, manifest.encoder.dimension, progress)
         dense = build_dense(_dense_options(manifest), vectors, draft.segment.dense, progress)
-    records = [member.record for member in current.members]
+    records = [segment.record for segment in current.segments]
     cut = [record.cut for record in records if record.cut is not None and not record.deleted]
     return SegmentRecord(
         draft.segment_id,
@@ -215,56 +216,56 @@ def _write_compacted(current: Current, draft: GenerationDraft, progress: Progres
         len(merged.vocabulary),
         len(merged.rows),
         dense=dense,
-        cut=sum(cut)
-        if len(cut) == len(records)
-        else None,  # of deleted passages it is not recorded whether they were cut
+        cut=sum(cut) if len(cut) == len(records) else None,  # the record does not say whether deleted passages were cut
         vectors=0 if vectors is None else len(vectors),
     )
 
 
 def _dense_options(manifest: Manifest) -> DenseOptions:
-    """Return how the largest segment of an index is searched."""
+    """Return the options of the largest segment's vector index."""
     if manifest.dense is None:
         return DenseOptions()
-    kind = recorded_index_type(manifest.dense)
-    return DenseOptions(kind.name, kind.parameters)
+    index_type = recorded_index_type(manifest.dense)
+    return DenseOptions(index_type.name, index_type.parameters)
 
 
-def _write_kept_vectors(
-    members: Sequence[Member], files: SegmentFiles, dimension: int, progress: Progress
+def _write_remaining_vectors(
+    segments: Sequence[SegmentReference], files: SegmentFiles, dimension: int, progress: Progress
 ) -> FloatArray:
-    """Write the vectors of the passages that are not deleted, and what they are of; return them, (V, D)."""
-    windows = [_windows_of(member) for member in members]
-    kept = [
-        np.arange(len(of_member)) if member.is_deleted is None else np.flatnonzero(~member.is_deleted[of_member[:, 0]])
-        for member, of_member in zip(members, windows, strict=True)
+    """Write the vectors and windows of the passages that are not deleted; return the vectors, (V, D)."""
+    windows = [_windows_of(segment) for segment in segments]
+    rows_of_segments = [
+        np.arange(len(of_segment))
+        if segment.is_deleted is None
+        else np.flatnonzero(~segment.is_deleted[of_segment[:, 0]])
+        for segment, of_segment in zip(segments, windows, strict=True)
     ]
-    total, done, passages = sum(map(len, kept)), 0, 0
+    total, written_rows, passages = sum(map(len, rows_of_segments)), 0, 0
     vectors = create_vectors(files.vectors, total, dimension)
-    kept_windows: WindowArray = np.empty((total, 3), dtype=np.int32)
-    for member, of_member, rows in zip(members, windows, kept, strict=True):
-        source = open_vectors(member.files.vectors, member.record.vectors, dimension)
-        owners, new_owners = np.unique(of_member[rows, 0], return_inverse=True)
-        kept_windows[done : done + len(rows)] = of_member[rows]
-        kept_windows[done : done + len(rows), 0] = passages + new_owners
+    new_windows: WindowArray = np.empty((total, 3), dtype=np.int32)
+    for segment, of_segment, rows in zip(segments, windows, rows_of_segments, strict=True):
+        source = open_vectors(segment.files.vectors, segment.record.vectors, dimension)
+        owners, new_owners = np.unique(of_segment[rows, 0], return_inverse=True)
+        new_windows[written_rows : written_rows + len(rows)] = of_segment[rows]
+        new_windows[written_rows : written_rows + len(rows), 0] = passages + new_owners
         passages += len(owners)
         for start in range(0, len(rows), VECTORS_AT_A_TIME):
-            part = rows[start : start + VECTORS_AT_A_TIME]
-            vectors[done : done + len(part)] = source[part]
-            done += len(part)
-            progress("compact", done, total)
+            row_block = rows[start : start + VECTORS_AT_A_TIME]
+            vectors[written_rows : written_rows + len(row_block)] = source[row_block]
+            written_rows += len(row_block)
+            progress("compact", written_rows, total)
     vectors.flush()
     if total > passages:
-        save_array(files.windows, kept_windows)
+        save_array(files.windows, new_windows)
     return vectors
 
 
-def _windows_of(member: Member) -> WindowArray:
-    """Return what each vector of a segment is of, (V, 3)."""
-    record = member.record
+def _windows_of(segment: SegmentReference) -> WindowArray:
+    """Return the row, start and end of each vector's text, (V, 3)."""
+    record = segment.record
     if record.has_windows:
-        return open_windows(member.files.windows, record.vectors)
-    ends = PassageStore.open(member.files.passages).text_lengths()
+        return open_windows(segment.files.windows, record.vectors)
+    ends = PassageStore.open(segment.files.passages).text_lengths()
     rows = np.arange(record.passages, dtype=np.int32)
     return np.stack([rows, np.zeros_like(rows), ends], axis=1)
 
@@ -285,13 +286,13 @@ def _change(root: Path, before: Manifest, name: str, arguments: object) -> Itera
 
 
 def _documents(sources: Sequence[str], rules: ReadRules) -> set[str]:
-    """Return the id of each document of the sources; a passage without one is its own."""
+    """Return the id of each document of the sources; a passage without a document counts as its own."""
     silent = BadRows(rules.skip_bad_rows, warns=False)  # the reading that indexes them warns
     return {passage.document_id or passage.id for passage in read_corpus(sources, rules, silent)}
 
 
-def _refuse_unknown(names: Collection[str], found: Sequence[Passage]) -> None:
-    known = {composed(name) for passage in found for name in (passage.id, passage.document_id)}
-    if unknown := sorted(name for name in set(names) if composed(name) not in known):
+def _refuse_unknown(names: Collection[str], passages: Sequence[Passage]) -> None:
+    names_in_index = {composed(name) for passage in passages for name in (passage.id, passage.document_id)}
+    if unknown := sorted(name for name in set(names) if composed(name) not in names_in_index):
         more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
         raise DataError(f"the index has no passage and no document {unknown[0]!r}{more}; nothing was deleted")

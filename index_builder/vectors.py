@@ -1,4 +1,4 @@
-"""Vectors that were made elsewhere, read in the place of encoding."""
+"""Precomputed vectors, read from a file instead of encoding."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dpr.types import Encoder, FloatArray, IntArray, Progress, no_progress
 from index_builder.recall import spread
 
 PROBES = 8
-"""Passages that are encoded all the same, to see whether the vectors are the encoder's."""
+"""Passages that are encoded to check that the vectors are the encoder's."""
 
 LEAST_COSINE = 0.99
 LENGTH_TOLERANCE = 0.02
@@ -26,10 +26,10 @@ LENGTH_TOLERANCE = 0.02
 _READ_AT_A_TIME = 4096
 
 Blocks = Callable[[], Iterator[tuple[int, FloatArray]]]
-"""Starts to read: yields vectors in blocks, each with the row of its first."""
+"""Returns an iterator over blocks of vectors, each with the row of its first vector."""
 
 
-class GivenVectors:
+class PrecomputedVectors:
     """A file of vectors, one for each passage in their order; an ``EncodeRunner``.
 
     A ``.npy`` file of an array (P, D), or ``FILE.parquet:COLUMN``, a column of lists of D numbers. It is read as a
@@ -37,10 +37,10 @@ class GivenVectors:
     """
 
     def __init__(self, source: str) -> None:
-        """Look at a file, without reading its vectors.
+        """Open a file, without reading its vectors.
 
         Raises:
-            DataError: it is not there, or holds no such vectors.
+            DataError: the file does not exist, or holds no such vectors.
         """
         name, _, column = source.rpartition(":") if ".parquet:" in source else (source, "", "")
         self.path = Path(name)
@@ -59,10 +59,10 @@ class GivenVectors:
     def __call__(
         self, passages: EncodedTexts, shards: Sequence[IntArray], encoder: Encoder, progress: Progress = no_progress
     ) -> Iterator[tuple[int, EncodedPassages]]:
-        """Yield the number of each shard and the vectors of its rows; which passages were cut is not known.
+        """Yield the number of each shard and the vectors of its rows, without which passages were cut.
 
         Raises:
-            DataError: the vectors are not as many as the passages, or not such as the encoder gives.
+            DataError: the number of vectors is not that of the passages, or they are not the encoder's.
         """
         expected = (len(passages), encoder.dimension)
         if self._shape != expected:
@@ -74,38 +74,38 @@ class GivenVectors:
             )
         probes = np.array(spread(len(passages), PROBES))
         self._check(self._rows(self._blocks(), [probes]), passages, probes, encoder)
-        total, done = sum(map(len, shards)), 0
+        total, count = sum(map(len, shards)), 0
         for number, vectors in enumerate(self._rows(self._blocks(), shards)):
             yield number, EncodedPassages(vectors, None)
-            done += len(vectors)
-            progress("encode", done, total)
+            count += len(vectors)
+            progress("encode", count, total)
 
     @staticmethod
-    def _rows(blocks: Iterator[tuple[int, FloatArray]], wanted: Sequence[IntArray]) -> Iterator[FloatArray]:
-        """Yield the vectors of some rows, ascending throughout, from blocks that begin at given rows."""
+    def _rows(blocks: Iterator[tuple[int, FloatArray]], row_sets: Sequence[IntArray]) -> Iterator[FloatArray]:
+        """Yield the vectors of sets of ascending rows, from blocks that begin at given rows."""
         first, block = next(blocks)
-        for rows in wanted:
-            parts = []
+        for rows in row_sets:
+            pieces = []
             while len(rows):
-                here = rows[rows < first + len(block)]
-                parts.append(block[here - first])
-                rows = rows[len(here) :]
+                in_block = rows[rows < first + len(block)]
+                pieces.append(block[in_block - first])
+                rows = rows[len(in_block) :]
                 if len(rows):
                     first, block = next(blocks)
-            yield np.concatenate(parts)
+            yield np.concatenate(pieces)
 
-    def _check(self, found: Iterator[FloatArray], passages: EncodedTexts, rows: IntArray, encoder: Encoder) -> None:
-        given, ours = (
-            next(found).astype(np.float64),
+    def _check(self, blocks: Iterator[FloatArray], passages: EncodedTexts, rows: IntArray, encoder: Encoder) -> None:
+        stored, ours = (
+            next(blocks).astype(np.float64),
             encoder.encode_passages(passages.get(rows.tolist())).astype(np.float64),
         )
-        lengths, due = np.linalg.norm(given, axis=1), np.linalg.norm(ours, axis=1)
-        cosines = (given * ours).sum(axis=1) / np.maximum(lengths * due, 1e-30)
-        for row, cosine, length, own in zip(rows.tolist(), cosines, lengths, due, strict=True):
+        lengths, expected_lengths = np.linalg.norm(stored, axis=1), np.linalg.norm(ours, axis=1)
+        cosines = (stored * ours).sum(axis=1) / np.maximum(lengths * expected_lengths, 1e-30)
+        for row, cosine, length, expected_length in zip(rows.tolist(), cosines, lengths, expected_lengths, strict=True):
             if not cosine >= LEAST_COSINE:
                 cause = f"has a cosine of {cosine:.3f} with the one that {encoder.name} gives for passage"
-            elif abs(length / own - 1) > LENGTH_TOLERANCE:
-                cause = f"has the length {length:.3f} where {encoder.name} gives {own:.3f} for passage"
+            elif abs(length / expected_length - 1) > LENGTH_TOLERANCE:
+                cause = f"has the length {length:.3f} where {encoder.name} gives {expected_length:.3f} for passage"
             else:
                 continue
             raise DataError.at(

@@ -1,4 +1,4 @@
-"""Does an index hold what it says? Each check proves one thing, and its failure is one sentence."""
+"""Verify an index: each check proves one property, and its failure is one sentence."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ PROBES = 8
 PROBE_DEPTH = 10
 SCORE_TOLERANCE = 1e-4
 RECALL_TOLERANCE = 0.01
-"""Other machines round otherwise, which makes a search of a graph go another way now and then."""
+"""Other machines round differently, so that a search of a graph may differ slightly."""
 
 VECTORS_AT_A_TIME = 65536
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A check that passed, and what it saw."""
+    """A check that passed, with its finding."""
 
     name: str
     detail: str
@@ -49,117 +49,121 @@ def verify_index(root: Path, analyzer: Analyzer | None = None, progress: Progres
     Raises:
         IndexFormatError: at the first check that fails.
     """
-    parts = open_index(root, analyzer=analyzer, verify="sizes").resources
-    files = _check_files(root, parts.manifest, progress)
-    return Verification(parts.manifest.name, (files, *verify_resources(parts, progress, with_recall=True)))
+    resources = open_index(root, analyzer=analyzer, verify="sizes").resources
+    files = _check_files(root, resources.manifest, progress)
+    return Verification(resources.manifest.name, (files, *verify_resources(resources, progress, with_recall=True)))
 
 
 def verify_resources(
-    parts: IndexResources, progress: Progress = no_progress, with_recall: bool = False
+    resources: IndexResources, progress: Progress = no_progress, with_recall: bool = False
 ) -> tuple[Check, ...]:
-    """Check that the parts of a generation agree with each other and that searches find what is there.
+    """Check that the files of a generation agree with each other and that searches find its passages.
 
-    ``with_recall``, also that kinds that approximate find as much as when they were built: an exact search over all
-    vectors, which a change of some passages does not ask for.
+    ``with_recall`` also checks that approximate vector indexes reach their recorded recall, by an exact search over all
+    vectors; a change of some passages does not need that.
 
     Raises:
         IndexFormatError: at the first check that fails.
     """
-    has_vectors = parts.manifest.encoder is not None
+    has_vectors = resources.manifest.encoder is not None
     checks = SPARSE_CHECKS | (DENSE_CHECKS if has_vectors else {})
     if has_vectors and with_recall:
         checks = checks | {"dense recall": _check_recall}
     passed: list[Check] = []
     for name, check in checks.items():
         progress("verify", len(passed), len(checks))
-        passed.append(Check(name, check(parts)))
+        passed.append(Check(name, check(resources)))
     progress("verify", len(passed), len(checks))
     return tuple(passed)
 
 
 def _check_files(root: Path, manifest: Manifest, progress: Progress) -> Check:
-    for done, name in enumerate(manifest.files, start=1):
+    for count, name in enumerate(manifest.files, start=1):
         check_contents(root, manifest.files, [name])
-        progress("checksums", done, len(manifest.files))
+        progress("checksums", count, len(manifest.files))
     return Check("checksums", f"{len(manifest.files)} files, {manifest.size_bytes:,} bytes")
 
 
-def _check_passages(parts: IndexResources) -> str:
-    manifest, found = parts.manifest, parts.passages.row_count
-    _require(found == manifest.rows, f"{found:,} passages are stored, but the manifest says {manifest.rows:,}")
+def _check_passages(resources: IndexResources) -> str:
+    manifest, row_count = resources.manifest, resources.passages.row_count
+    _require(row_count == manifest.rows, f"{row_count:,} passages are stored, but the manifest says {manifest.rows:,}")
     _require(
-        len(parts.passages) == manifest.passages,
-        f"{len(parts.passages):,} passages are not deleted, but the manifest says {manifest.passages:,}",
+        len(resources.passages) == manifest.passages,
+        f"{len(resources.passages):,} passages are not deleted, but the manifest says {manifest.passages:,}",
     )
-    for segment in parts.segments:
+    for segment in resources.segments:
         deleted = int((segment.id_rank < 0).sum())
-        wanted = segment.record.deleted
-        _require(deleted == wanted, f"{deleted:,} passages of a segment are deleted, but the manifest says {wanted:,}")
-    return f"{len(parts.passages):,} passages in {len(parts.segments)} segments"
+        expected = segment.record.deleted
+        _require(
+            deleted == expected, f"{deleted:,} passages of a segment are deleted, but the manifest says {expected:,}"
+        )
+    return f"{len(resources.passages):,} passages in {len(resources.segments)} segments"
 
 
-def _check_ids(parts: IndexResources) -> str:
+def _check_ids(resources: IndexResources) -> str:
     """Ids are unique and ``id_rank`` sorts them: in its order, each id is above the one before."""
-    alive = parts.passages.alive
-    order = alive[np.argsort(parts.id_rank[alive])]
-    is_permutation = np.array_equal(parts.id_rank[order], np.arange(len(order)))
-    _require(is_permutation, "id_rank.npy does not give each passage a place of its own")
+    alive = resources.passages.alive
+    order = alive[np.argsort(resources.id_rank[alive])]
+    is_permutation = np.array_equal(resources.id_rank[order], np.arange(len(order)))
+    _require(is_permutation, "id_rank.npy does not give each passage a rank of its own")
     previous = None
     for row in order.tolist():
-        passage_id = parts.passages.id(row)
+        passage_id = resources.passages.id(row)
         _require(previous is None or previous < passage_id, f"the id {passage_id!r} comes twice, or out of its rank")
         previous = passage_id
     return f"{len(order):,} unique ids"
 
 
-def _check_counts(parts: IndexResources) -> str:
-    for segment in parts.segments:
+def _check_counts(resources: IndexResources) -> str:
+    for segment in resources.segments:
         counts, record = segment.counts(), segment.record
         sizes = {
             "passages": (len(counts.lengths), record.passages),
             "terms": (len(counts.vocabulary), record.terms),
             "postings": (len(counts.rows), record.postings),
         }
-        for what, (found, wanted) in sizes.items():
-            _require(found == wanted, f"{found:,} {what} are counted, but the manifest says {wanted:,}")
+        for unit, (actual, expected) in sizes.items():
+            _require(actual == expected, f"{actual:,} {unit} are counted, but the manifest says {expected:,}")
         _require(
-            bool((segment.frequencies() <= parts.manifest.passages).all()),
-            "a term comes in more passages than there are",
+            bool((segment.frequencies() <= resources.manifest.passages).all()),
+            "a term has a higher document frequency than there are passages",
         )
-    postings = sum(segment.record.postings for segment in parts.segments)
-    return f"{parts.manifest.terms:,} terms, {postings:,} postings"
+    postings = sum(segment.record.postings for segment in resources.segments)
+    return f"{resources.manifest.terms:,} terms, {postings:,} postings"
 
 
-def _check_weights(parts: IndexResources) -> str:
-    for segment in parts.segments:
+def _check_weights(resources: IndexResources) -> str:
+    for segment in resources.segments:
         for name, weights in segment.weights.items():
             _require(bool(np.isfinite(weights()).all()), f"a weight of {name} is not a finite number")
-    return f"{', '.join(parts.manifest.weights)} finite"
+    return f"{', '.join(resources.manifest.weights)} finite"
 
 
-def _check_terms_find_their_passages(parts: IndexResources) -> str:
-    """Each term of a few passages, asked alone, finds its passage, or others with at least that posting's weight."""
-    alive = parts.passages.alive
+def _check_terms_find_their_passages(resources: IndexResources) -> str:
+    """Each term of a few passages, searched alone, finds its passage, or passages of at least that posting's weight."""
+    alive = resources.passages.alive
     probes = alive[spread(len(alive), PROBES)].tolist()
-    asked = 0
-    texts = (passage.titled() for passage in parts.passages.get(probes))
-    for row, terms in zip(probes, parts.analyzer().batch(texts), strict=True):
+    searched_terms = 0
+    texts = (passage.titled() for passage in resources.passages.get(probes))
+    for row, terms in zip(probes, resources.analyzer().batch(texts), strict=True):
         unique = sorted(set(terms))
-        segment, first = _segment_of(parts, row)
-        postings = _postings(segment, unique, row - first, parts.passages.id(row))
+        segment, first = _segment_of(resources, row)
+        postings = _postings(segment, unique, row - first, resources.passages.id(row))
         for name, weights in segment.weights.items():
             if unique:
-                top = parts.sparse_indexes[name]().search([[term] for term in unique], PROBE_DEPTH)
-                missed = ~_found(top, row, weights()[postings])
-                _require(not missed.any(), f"{name} does not find passage {parts.passages.id(row)!r} by its own terms")
-        asked += len(unique)
-    return f"{len(probes)} passages by {asked:,} terms"
+                top = resources.sparse_indexes[name]().search([[term] for term in unique], PROBE_DEPTH)
+                missed = ~_are_found(top, row, weights()[postings])
+                _require(
+                    not missed.any(), f"{name} does not find passage {resources.passages.id(row)!r} by its own terms"
+                )
+        searched_terms += len(unique)
+    return f"{len(probes)} passages by {searched_terms:,} terms"
 
 
-def _segment_of(parts: IndexResources, row: int) -> tuple[SegmentResources, int]:
+def _segment_of(resources: IndexResources, row: int) -> tuple[SegmentResources, int]:
     """Return the segment that a row is in, and the segment's first row."""
     first = 0
-    for segment in parts.segments:
+    for segment in resources.segments:
         if row < first + segment.record.passages:
             return segment, first
         first += segment.record.passages
@@ -182,18 +186,18 @@ def _postings(segment: SegmentResources, terms: Sequence[str], row: int, passage
     return np.array(postings, dtype=np.int64)
 
 
-def _check_vectors(parts: IndexResources) -> str:
-    for segment in parts.segments:
+def _check_vectors(resources: IndexResources) -> str:
+    for segment in resources.segments:
         vectors = segment.vectors()
         for start in range(0, len(vectors), VECTORS_AT_A_TIME):
             _require(bool(np.isfinite(vectors[start : start + VECTORS_AT_A_TIME]).all()), "a vector is not finite")
-    return f"{parts.manifest.vectors:,} vectors of {parts.segments[0].vectors().shape[1]} numbers"
+    return f"{resources.manifest.vectors:,} vectors of {resources.segments[0].vectors().shape[1]} numbers"
 
 
-def _check_windows(parts: IndexResources) -> str:
+def _check_windows(resources: IndexResources) -> str:
     """Each passage has a vector; the windows of a long one follow each other from its start to its end."""
     long_passages = 0
-    for segment in parts.segments:
+    for segment in resources.segments:
         windows, record = segment.windows(), segment.record
         if windows is None:
             _require(record.vectors == record.passages, "there are fewer vectors than passages")
@@ -217,55 +221,58 @@ def _check_windows(parts: IndexResources) -> str:
     return f"{long_passages:,} passages in windows"
 
 
-def _check_vectors_find_their_passages(parts: IndexResources) -> str:
-    """A few passages' vectors find their passage, or others whose inner product with them is at least as high.
+def _check_vectors_find_their_passages(resources: IndexResources) -> str:
+    """The vectors of a few passages find their passage, or passages with at least as high an inner product.
 
-    A kind that approximates may miss some, but not most.
+    An approximate index type may miss some of them, but not most.
     """
-    alive = parts.passages.alive
+    alive = resources.passages.alive
     probes = alive[spread(len(alive), PROBES)].astype(np.int64)
-    places = [(segment, row - first) for row in probes.tolist() for segment, first in [_segment_of(parts, row)]]
-    vectors = np.stack([segment.vectors()[_first_vector(segment, row)] for segment, row in places])  # (probes, D)
-    found = _found(parts.vector_index().search(vectors, PROBE_DEPTH), probes, np.square(vectors).sum(axis=1))
-    kind = recorded_index_type(parts.manifest.dense) if parts.manifest.dense else EXACT
-    allowed = 0 if kind.is_exact else len(probes) // 2
-    missed = [parts.passages.id(int(row)) for row in probes[~found]]
-    _require(len(missed) <= allowed, f"the {kind.name} index does not find {', '.join(missed)} by their own vectors")
-    return f"{found.sum()} of {len(probes)} passages"
+    positions = [(segment, row - first) for row in probes.tolist() for segment, first in [_segment_of(resources, row)]]
+    vectors = np.stack([segment.vectors()[_first_vector(segment, row)] for segment, row in positions])  # (probes, D)
+    is_found = _are_found(resources.vector_index().search(vectors, PROBE_DEPTH), probes, np.square(vectors).sum(axis=1))
+    index_type = recorded_index_type(resources.manifest.dense) if resources.manifest.dense else EXACT
+    allowed = 0 if index_type.is_exact else len(probes) // 2
+    missed = [resources.passages.id(int(row)) for row in probes[~is_found]]
+    _require(
+        len(missed) <= allowed, f"the {index_type.name} index does not find {', '.join(missed)} by their own vectors"
+    )
+    return f"{is_found.sum()} of {len(probes)} passages"
 
 
 def _first_vector(segment: SegmentResources, row: int) -> int:
-    """Return the place of a passage's vector in its segment, or of the first of its windows."""
+    """Return the position of a passage's vector in its segment, or of its first window."""
     windows = segment.windows()
     return row if windows is None else int(np.searchsorted(windows[:, 0], row))
 
 
-def _check_recall(parts: IndexResources) -> str:
-    """A kind that approximates finds as much of the exact result as when it was built, deleted passages included."""
+def _check_recall(resources: IndexResources) -> str:
+    """Approximate vector indexes reach their recorded recall, deleted passages included."""
     shares = []
-    for segment in parts.segments:
+    for segment in resources.segments:
         dense = segment.record.dense
         if dense is not None and dense.recall is not None:
-            found = Probes(segment.vectors()).recall_at(10, segment.vector_index_with_deleted())
-            wanted = dense.recall - RECALL_TOLERANCE
+            recall = Probes(segment.vectors()).recall_at(10, segment.vector_index_with_deleted())
+            least = dense.recall - RECALL_TOLERANCE
             _require(
-                found >= wanted, f"the {dense.kind} index finds {found:.1%} of the nearest, once {dense.recall:.1%}"
+                recall >= least,
+                f"the {dense.kind} index has a recall of {recall:.1%}, but its record says {dense.recall:.1%}",
             )
-            shares.append(f"{found:.1%}")
+            shares.append(f"{recall:.1%}")
     return f"{', '.join(shares)} of the nearest ten" if shares else "exact"
 
 
-def _found(top: TopK, rows: IntArray | int, own_scores: FloatArray) -> BoolArray:
+def _are_found(top: TopK, rows: IntArray | int, own_scores: FloatArray) -> BoolArray:
     """Tell for each question, (Q,), whether its row is among the hits, or all hits score at least as high."""
     lowest = top.scores[:, -1]  # -inf where there are fewer hits than asked for
     is_hit = (top.rows == np.reshape(rows, (-1, 1))).any(axis=1)
-    found: BoolArray = is_hit | (lowest >= own_scores - SCORE_TOLERANCE * np.maximum(1.0, np.abs(own_scores)))
-    return found
+    is_found: BoolArray = is_hit | (lowest >= own_scores - SCORE_TOLERANCE * np.maximum(1.0, np.abs(own_scores)))
+    return is_found
 
 
 def _require(holds: bool, cause: str) -> None:
     if not holds:
-        raise IndexFormatError(f"the index does not hold together: {cause}; rebuild with dpr-index build")
+        raise IndexFormatError(f"the index is inconsistent: {cause}; rebuild with dpr-index build")
 
 
 SPARSE_CHECKS: dict[str, Callable[[IndexResources], str]] = {

@@ -1,4 +1,4 @@
-"""Which passages are long, and where their windows start and end."""
+"""Cut long passages into windows."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ PASSAGES_AT_A_TIME = 2048
 
 @dataclass(frozen=True, slots=True)
 class Vectors:
-    """How many vectors the passages of a segment have."""
+    """The number of vectors of a segment."""
 
     vectors: int
 
 
 def check_windows(rule: WindowRule, encoder: Encoder) -> None:
-    """Refuse windows that were asked for and that the encoder cannot read; the default ones fit any encoder.
+    """Refuse chosen windows that are longer than the encoder reads; the default fits any encoder.
 
     Raises:
         ConfigError: a window is longer than the encoder reads.
@@ -47,7 +47,7 @@ def check_windows(rule: WindowRule, encoder: Encoder) -> None:
 def window_spans(passages: Sequence[Passage], rule: WindowRule, encoder: Encoder | None) -> Iterator[list[Span]]:
     """Yield the windows of each passage, as start and end in its text; a passage that is not long is one window.
 
-    Tokens are the encoder's, or words for one that does not count them.
+    Tokens are the encoder's, or words if it does not count tokens.
     """
     count_tokens = token_counter(encoder)
     for passage, tokens in zip(passages, _tokens_read(passages, encoder), strict=True):
@@ -62,7 +62,7 @@ def window_spans(passages: Sequence[Passage], rule: WindowRule, encoder: Encoder
 def write_windows(
     passages: PassageStore, rule: WindowRule, encoder: Encoder, path: Path, progress: Progress = no_progress
 ) -> Vectors:
-    """Write what each vector of a segment is of, (V, 3), if passages have several; return how many there are."""
+    """Write the row, start and end of each vector's text, (V, 3), if passages have several; return their number."""
     total = len(passages)
     ends = np.zeros(total, dtype=np.int32)  # of passages that are not long
     several: list[WindowArray] = []

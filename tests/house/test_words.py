@@ -25,7 +25,6 @@ BUDGETS = {
     "dpr/evaluation": 23,
     "dpr/integrations": 1,
     "dpr/text": 15,
-    "index_builder": 132,
     "service": 7,
 }
 """How many generic names a room may bind; a room that is not here, none. The numbers only go down."""

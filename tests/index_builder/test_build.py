@@ -146,7 +146,7 @@ def test_one_passage_without_terms_is_an_index(tmp_path: Path, title: str) -> No
 def test_options_of_vectors_are_refused_where_there_are_none(
     options: dict[str, Any], name: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(ConfigError, match=f"without an encoder has no vectors, but {name} is given; leave it out"):
+    with pytest.raises(ConfigError, match=f"without an encoder has no vectors, but {name} is set; leave it out"):
         small_index(tmp_path / "index", encoder=None, **options)
 
 
@@ -200,10 +200,10 @@ def test_what_fails_its_verification_is_neither_published_nor_gone_on_with(
         (lambda: AddOptions(sources=(), index=Path("index")), "no source to add"),
         (lambda: DenseOptions("annoy"), "unknown index type 'annoy'"),
         (lambda: DenseOptions(parameters={"m": 16}), "'flat' has no parameter 'm'"),
-        (lambda: DenseOptions(question_sources=("pairs:held-out.tsv",)), "no recall that a search is to reach"),
+        (lambda: DenseOptions(question_sources=("pairs:held-out.tsv",)), "without a recall to reach"),
         (lambda: Bm25Options(b=2.0), "b is 2.0"),
         (lambda: Bm25Options("plus"), "unknown BM25 variant 'plus'"),
-        (lambda: ChunkOptions(0), "passages of 0 tokens hold nothing; choose at least 1"),
+        (lambda: ChunkOptions(0), "passages of 0 tokens are empty; choose at least 1"),
         (lambda: ChunkOptions(5, overlap=5), "overlap of passages is 5 tokens; choose 0 or more, and fewer than the 5"),
         (lambda: ChunkOptions(5, overlap=-1), "overlap of passages is -1 tokens"),
     ],

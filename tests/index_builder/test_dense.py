@@ -105,7 +105,7 @@ def test_what_cannot_reach_the_recall_is_not_taken(
         ),
         ("flat", {"m": 32}, "'flat' has no parameter 'm'"),
         ("hnsw", {"m": 0}, "m .neighbours of a vector in the graph. is 0; choose from 2"),
-        ("auto", {}, "'auto' takes a target_recall, and no parameters"),
+        ("auto", {}, "'auto' needs a target_recall, such as 0.99, and no parameters"),
     ],
 )
 def test_what_cannot_be_built_is_refused_at_once(kind: str, parameters: dict[str, int], cause: str) -> None:
@@ -123,7 +123,7 @@ def test_parts_that_the_vectors_cannot_be_cut_into_are_refused_before_encoding(t
 
 
 def test_an_exact_kind_has_no_recall_to_choose() -> None:
-    with pytest.raises(ConfigError, match="'flat' finds all"):
+    with pytest.raises(ConfigError, match="'flat' is exact"):
         DenseOptions("flat", target_recall=0.9)
 
 

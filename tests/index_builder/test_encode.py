@@ -135,7 +135,7 @@ def test_longer_passages_are_counted_with_their_copies_whoever_encoded_them(tmp_
 
 @pytest.mark.parametrize(
     ("encoder", "cause"),
-    [(Wide(), r"vectors of shape \(25, 33\) where \(25, 32\) was due"), (Overflowing(), "not finite")],
+    [(Wide(), r"vectors of shape \(25, 33\) instead of \(25, 32\)"), (Overflowing(), "not finite")],
 )
 def test_what_is_no_vector_stops_the_build(
     passages: PassageStore, draft: GenerationDraft, encoder: HashEncoder, cause: str

@@ -14,7 +14,7 @@ from dpr.errors import ConfigError, DataError
 from dpr.store.generation import read_current
 from dpr.types import Passage
 from index_builder.dense import DenseOptions
-from index_builder.estimate import Speeds, disk_of, estimate, measure_speeds, refuse_what_cannot_fit
+from index_builder.estimate import Speeds, check_memory, disk_of, estimate, measure_speeds
 from index_builder.survey import Survey, survey
 from tests.fakes import HashEncoder, WordAnalyzer
 from tests.small_index import small_index, write_jsonl
@@ -117,13 +117,13 @@ def test_the_time_of_an_unknown_encoder_is_not_told(found: Survey) -> None:
 
 
 def test_what_cannot_fit_is_refused() -> None:
-    refuse_what_cannot_fit(EXACT, 10**12, 768)
-    refuse_what_cannot_fit(HNSW, 1000, 768)
+    check_memory(EXACT, 10**12, 768)
+    check_memory(HNSW, 1000, 768)
     with pytest.raises(
         ConfigError,
         match=r"'hnsw' over 1,000,000,000 vectors of 768 numbers takes .*; choose a kind that fits: flat",
     ):
-        refuse_what_cannot_fit(HNSW, 10**9, 768)
+        check_memory(HNSW, 10**9, 768)
     assert index_type_of("ivf-pq").memory_bytes(10**6, 384) < HNSW.memory_bytes(10**6, 384) / 2
 
 

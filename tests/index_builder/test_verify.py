@@ -118,7 +118,7 @@ def test_a_repeated_id_is_found(root: Path) -> None:
 def test_wrong_ranks_are_found(root: Path, ranks: list[int]) -> None:
     np.save(root / "generations" / "000001" / "id_rank.npy", np.array(ranks, dtype=np.int32))
     record_again(root)
-    with pytest.raises(IndexFormatError, match=r"out of its rank|a place of its own"):
+    with pytest.raises(IndexFormatError, match=r"out of its rank|a rank of its own"):
         verified(root)
 
 
@@ -160,7 +160,7 @@ def count_other_texts(root: Path) -> None:
 def test_what_is_whole_but_wrong_is_found(root: Path, damage: Callable[[Path], None], cause: str) -> None:
     damage(root)
     record_again(root)
-    with pytest.raises(IndexFormatError, match=f"does not hold together: .*{cause}.*rebuild with dpr-index build"):
+    with pytest.raises(IndexFormatError, match=f"is inconsistent: .*{cause}.*rebuild with dpr-index build"):
         verified(root)
 
 

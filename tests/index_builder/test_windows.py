@@ -267,11 +267,11 @@ def options(tmp_path: Path, **changes: Any) -> BuildOptions:
         (lambda _: WindowRule(20, 20), "the overlap of windows is 20 tokens; choose 0 or more, and fewer than the 20"),
         (
             lambda path: options(path, dense=DenseOptions(vectors_file="v.npy"), windows=WindowRule(20, 5)),
-            "vectors are given, one for each",
+            "vectors are one for each",
         ),
         (
             lambda path: options(path, dense=DenseOptions(vectors_file="v.npy"), windows=WindowRule()),
-            "vectors are given, one for each",
+            "vectors are one for each",
         ),
         (
             lambda path: build(options(path, windows=WindowRule()), Reading(), ANALYZER),
