@@ -70,26 +70,14 @@ def evaluate_command(
     with show_progress() as progress:
         qa = open_qa(index, encoder=encoder, reader=reader, retrieval=retrieval, compute=compute)
         examples = [example for source in questions for example in labelled_examples(source, rules)]
-        report, results = evaluate(
-            qa.index,
-            qa.answering_reader(),
-            examples,
-            AnswerOptions(
-                depths,
-                rule or rule_of(questions, examples),
-                retriever=retrieval.name,
-                fusion=fused,
-                source=", ".join(questions),
-                command=command_line("dpr"),
-            ),
-            output,
-            progress,
-        )
+        answer_rule, source = rule or rule_of(questions, examples), ", ".join(questions)
+        options = AnswerOptions(depths, answer_rule, retrieval.name, fused, source, command_line("dpr"))
+        report, results = evaluate(qa.index, qa.answering_reader(), examples, options, output, progress)
     if as_json:
         print_json(report)
         return
-    named = {f"k={depth}": result for depth, result in results.items()}
-    times = {name: result.cost()["single_ms_p50"] for name, result in named.items()}
+    systems = {f"k={depth}": result for depth, result in results.items()}
+    times = {name: result.cost()["single_ms_p50"] for name, result in systems.items()}
     title = f"{len(examples):,} questions, {retrieval.name}, in per cent"
-    show_metrics(title, {name: result.metrics() for name, result in named.items()}, times)
+    show_metrics(title, {name: result.metrics() for name, result in systems.items()}, times)
     typer.echo(f"report, answers and risk-coverage.png are in {output}", err=True)

@@ -46,17 +46,17 @@ def mine_command(
     check_output_file(output)
     rules = ReadRules(encoding, skip_bad_rows)
     with show_progress() as progress:
-        searched_index = open_qa(index, encoder=encoder, reader=None).index
+        qa_index = open_qa(index, encoder=encoder, reader=None).index
         examples = [example for source in questions for example in trainable_examples(source, rules)]
-        mined = mine(searched_index, examples, options, progress)
+        mined = mine(qa_index, examples, options, progress)
         write_dpr_json(output, mined)
     summary = mined.summary.as_json()
     made_by = {
         "command": command_line("dpr"),
         "options": asdict(options),
         "questions": questions,
-        "generation": searched_index.generation,
-        "encoder": asdict(searched_index.manifest.encoder) if searched_index.manifest.encoder else None,
+        "generation": qa_index.generation,
+        "encoder": asdict(qa_index.manifest.encoder) if qa_index.manifest.encoder else None,
         "summary": summary,
     }
     write_atomically(record_of(output), json.dumps(made_by, ensure_ascii=False, indent=2) + "\n")

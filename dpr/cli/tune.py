@@ -65,21 +65,11 @@ def tune_command(
             "--output and --save out"
         )
     with show_progress() as progress:
-        searched_index = open_qa(index, encoder=encoder, reader=None).index
+        qa_index = open_qa(index, encoder=encoder, reader=None).index
         sources = [read_examples(source, rules) for source in questions]
         examples = [example for source in sources for example in source]
-        absent = sum(source.without_text for source in sources)
-        tuned = tune(
-            searched_index,
-            examples,
-            lists,
-            metric,
-            method,
-            folds,
-            progress,
-            source=", ".join(questions),
-            without_text=absent,
-        )
+        absent, names = sum(source.without_text for source in sources), ", ".join(questions)
+        tuned = tune(qa_index, examples, lists, metric, method, folds, progress, source=names, without_text=absent)
     if output is not None:
         write_fusion(output, tuned.fusion, tuned.summary(command_line("dpr")))
     if save:
@@ -100,12 +90,12 @@ def _show(tuned: TunedFusion) -> None:
 
 def _curve(tuned: TunedFusion) -> Table:
     metrics = list(tuned.selected.metrics)
-    asked = f"{tuned.questions.count:,} questions on {tuned.documents:,} documents"
+    subject = f"{tuned.questions.count:,} questions on {tuned.documents:,} documents"
     table = Table(
         *(*tuned.selected.weights, *metrics, ""),
         box=SIMPLE_HEAD,
         pad_edge=False,
-        title=f"{asked}, {tuned.method}, in per cent",
+        title=f"{subject}, {tuned.method}, in per cent",
     )
     for number, point in enumerate(tuned.curve):
         notes = _notes(tuned, number)
@@ -120,7 +110,7 @@ def _notes(tuned: TunedFusion, number: int) -> str:
     point = tuned.curve[number]
     notes = [name + " alone" for name, weight in point.weights.items() if weight == 1]
     choice = tuned.choice
-    notes += [word for word, place in (("best", choice.best), ("chosen", choice.selected)) if place == number]
+    notes += [word for word, index in (("best", choice.best), ("chosen", choice.selected)) if index == number]
     is_equal = number in choice.within_error and number not in (choice.best, choice.selected)
     notes += ["as good as the best"] if is_equal and len(tuned.curve) <= MAX_ROWS else []
     return ", ".join(notes)

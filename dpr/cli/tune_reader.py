@@ -76,22 +76,20 @@ def tune_reader_command(
     rules = ReadRules(encoding, skip_bad_rows)
     record: dict[str, object] = {"command": command_line("dpr")}
     with show_progress() as progress:
-        opened = load_reader(reader)
+        model = load_reader(reader)
         if data:
             examples = gold_examples(data, negatives, rules)
-            opened.config, record["no_answer"] = tune_no_answer(opened, examples, precision, progress)
+            model.config, record["no_answer"] = tune_no_answer(model, examples, precision, progress)
         if index is not None and questions:
             examples = [example for source in questions for example in labelled_examples(source, rules)]
-            fused = fusion_of(None, None, fusion_file)
-            searched_index = open_qa(index, encoder=encoder, reader=None).index
-            asked = retrieve(searched_index, examples, RetrieverChoice(retriever, k, fused), progress)
-            asked += retrieve_without_own_documents(
-                searched_index, examples, absent_share, RetrieverChoice(retriever, k, fused), progress
-            )
-            spans = read_retrieved(opened, asked, progress)
+            choice = RetrieverChoice(retriever, k, fusion_of(None, None, fusion_file))
+            qa_index = open_qa(index, encoder=encoder, reader=None).index
+            retrieved = retrieve(qa_index, examples, choice, progress)
+            retrieved += retrieve_without_own_documents(qa_index, examples, absent_share, choice, progress)
+            spans = read_retrieved(model, retrieved, progress)
             if weights:
                 rule = rule_of(questions, examples)
-                opened.config, record["weights"] = tune_weights(opened.config, asked, spans, rule)
-            opened.config, record["probability"] = tune_probability(opened.config, asked, spans)
-    store(reader, opened.config, record)
-    show({**record, "config": asdict(opened.config)}, as_json)
+                model.config, record["weights"] = tune_weights(model.config, retrieved, spans, rule)
+            model.config, record["probability"] = tune_probability(model.config, retrieved, spans)
+    store(reader, model.config, record)
+    show({**record, "config": asdict(model.config)}, as_json)

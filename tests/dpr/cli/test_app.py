@@ -175,7 +175,11 @@ def test_benchmark_prints_a_table_and_writes_the_report(
         (("search", "x", "--fusion", "magic"), RequestError, "magic"),
         (("search", "x", "--fusion-file", "f", "--fusion", "rrf"), ConfigError, "and so does --fusion; give one"),
         (("search", "x", "--fusion-file", "f", "--weight", "bm25=1"), ConfigError, "and so does --weight; give one"),
-        (("search", "x", "--fusion-file", "absent.json"), DataError, "absent.json: there is no such file; dpr tune"),
+        (
+            ("search", "x", "--fusion-file", "absent.json"),
+            DataError,
+            "absent.json: the file does not exist; write one with dpr tune",
+        ),
         (("benchmark", "--questions", "squad:x", "--output", "o", "--k", "one"), ConfigError, "not a list of whole"),
     ],
 )
