@@ -12,6 +12,12 @@ export function spansOf(result, passageId) {
     .filter((span) => span.passage === passageId);
 }
 
+/** Show that the passages are read, or what a generator has written so far. */
+export function showReading(section, written) {
+  const words = written ? element("p", { class: "words written", lang: languageOf(written) }, written) : null;
+  fill(section, title("answer"), words ?? element("p", { class: "note" }, text("reading")));
+}
+
 export function showAnswer(section, result, info) {
   if (result.hits.length === 0) {
     fill(section, title("no_hits", "quiet"), element("p", { class: "note" }, text("no_hits_why")), noteOf(result));

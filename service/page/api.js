@@ -15,20 +15,51 @@ export function setKey(key) {
 }
 
 /** Send a request and return the parsed response; throws Problem, and AbortError where the signal stopped it. */
-export async function send(method, path, { body, type = "application/json", signal } = {}) {
-  const headers = { accept: "application/json" };
+export async function send(method, path, options = {}) {
+  const response = await respond(method, path, options);
+  return reached(() => response.json());
+}
+
+/** Ask for server-sent events; yields [name, data] of each, and throws the Problem of an `error` event. */
+export async function* events(path, request, signal) {
+  const body = JSON.stringify(request);
+  const response = await respond("POST", path, { body, accept: "text/event-stream", signal });
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let unread = "";
+  for (;;) {
+    const { value, done } = await reached(() => reader.read());
+    if (done) return;
+    const blocks = (unread + value).split("\n\n");
+    unread = blocks.pop();
+    for (const block of blocks) {
+      const fields = Object.fromEntries(block.split("\n").map((line) => line.split(/: (.*)/s, 2)));
+      if (fields.event === undefined) continue; // a comment, which keeps the connection alive
+      const data = JSON.parse(fields.data);
+      if (fields.event === "error") throw new Problem(data.error.code, data.error.message, factsOf(response));
+      yield [fields.event, data];
+    }
+  }
+}
+
+async function respond(method, path, { body, type = "application/json", accept = "application/json", signal }) {
+  const headers = { accept };
   const key = remembered("key", "sessionStorage");
   if (key !== null) headers.authorization = `Bearer ${key}`;
   if (body !== undefined) headers["content-type"] = type;
-  let response;
+  const options = { method, headers, signal, body, cache: "no-store", credentials: "same-origin" };
+  const response = await reached(() => fetch(path, options));
+  if (!response.ok) throw await problemOf(response);
+  return response;
+}
+
+/** What `work` promises; a Problem where the server is not reached, or is lost on the way. */
+async function reached(work) {
   try {
-    response = await fetch(path, { method, headers, signal, body, cache: "no-store", credentials: "same-origin" });
-    if (response.ok) return response.status === 204 ? null : await response.json();
+    return await work();
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem("network", "");
   }
-  throw await problemOf(response);
 }
 
 /** What the server serves: /v1/info, and in `indexes` the names of all its indexes. */
@@ -42,16 +73,16 @@ export function ask(path, request, signal) {
 }
 
 async function problemOf(response) {
-  const wait = Number.parseInt(response.headers.get("retry-after") ?? "", 10);
-  const facts = {
-    status: response.status,
-    waitSeconds: Number.isNaN(wait) ? null : wait,
-    requestId: response.headers.get("x-request-id"),
-  };
   try {
     const { error } = await response.json();
-    return new Problem(String(error.code), String(error.message), facts);
+    return new Problem(String(error.code), String(error.message), factsOf(response));
   } catch {
-    return new Problem("http_error", `${response.status} ${response.statusText}`, facts);
+    return new Problem("http_error", `${response.status} ${response.statusText}`, factsOf(response));
   }
+}
+
+function factsOf(response) {
+  const wait = Number.parseInt(response.headers.get("retry-after") ?? "", 10);
+  const requestId = response.headers.get("x-request-id");
+  return { status: response.status, waitSeconds: Number.isNaN(wait) ? null : wait, requestId };
 }

@@ -2,13 +2,14 @@
 
 import { ask, info, setKey, Problem } from "./api.js";
 import { COMPARED } from "./compare.js";
+import { askQuestion } from "./asking.js";
 import { byId } from "./dom.js";
 import { installKeys } from "./keyboard.js";
 import { currentLanguage, languageOf, number, switchLanguage, text, translate } from "./language.js";
-import { explanationRequestOf, requestOf, retrievalOf, showFacts, showOptions } from "./options.js";
+import { explanationRequestOf, retrievalOf, showFacts, showOptions } from "./options.js";
 import { showProblem } from "./problem.js";
 import { addRecent, showRecent } from "./recent.js";
-import { comparesRetrievers, hideResults, showPassages, showResults } from "./results.js";
+import { comparesRetrievers, hideResults, showPassages, showResults, showUnread } from "./results.js";
 import { remember } from "./storage.js";
 
 const NAME = document.title;
@@ -54,10 +55,20 @@ async function submit(question) {
   }
   const retrieval = retrievalOf(question, server);
   const started = performance.now();
-  const work = (signal) => ask(...requestOf(retrieval, server), signal);
-  const response = await during("asking", work, () => submit(question));
+  const work = (signal) => {
+    const show = (written) => !signal.aborted && showUnread(shown, server, { compare, explain }, written);
+    const onPassages = (response) => {
+      shown = { retrieval, response, networkMs: null, columns: null };
+      byId("main").classList.remove("stale");
+      show("");
+    };
+    return askQuestion(retrieval, server, signal, { onPassages, onText: show });
+  };
+  const asking = during("asking", work, () => submit(question));
+  byId("main").classList.add("stale"); // what is shown belongs to the question before
+  const response = await asking;
   if (response === null) {
-    if (lastProblem !== null) clearShown();
+    if (lastProblem !== null || shown?.networkMs === null) clearShown();
     return;
   }
   shown = { retrieval, response, networkMs: performance.now() - started, columns: null };
@@ -131,6 +142,7 @@ function setBusy(busy) {
   byId("submit").hidden = busy;
   byId("stop").hidden = !busy;
   byId("main").setAttribute("aria-busy", String(busy));
+  byId("main").classList.remove("stale");
 }
 
 /** Show a line of state, which is also read out. */
@@ -174,7 +186,8 @@ function askForKey(problem) {
 function render() {
   if (shown === null) return;
   document.title = `${shown.retrieval.question} – ${NAME}`;
-  showResults(shown, server, { compare, explain });
+  if (shown.networkMs === null) showUnread(shown, server, { compare, explain });
+  else showResults(shown, server, { compare, explain });
   showRecent(submit);
 }
 

@@ -4,7 +4,6 @@ import { byId, element } from "./dom.js";
 import { number, retrieverName, text } from "./language.js";
 
 const PASSAGES = 10;
-const ANSWERS = 3;
 
 /** Offer what this server has, and nothing else. */
 export function showOptions(server) {
@@ -49,11 +48,4 @@ export function retrievalOf(question, server) {
 export function explanationRequestOf({ question, retriever, rerank, index }, passageId, byRetriever) {
   const request = { question, retriever: byRetriever, passage_id: passageId, index };
   return rerank === undefined ? request : { ...request, rerank: rerank && byRetriever === retriever };
-}
-
-/** Path and body that ask for answers, or for passages alone where nothing on this server answers. */
-export function requestOf(retrieval, server) {
-  const answers = server.reader !== null || server.generator !== null;
-  if (!answers) return ["v1/retrieve", retrieval];
-  return ["v1/query", { ...retrieval, n_best: Math.min(ANSWERS, server.limits.n_best) }];
 }

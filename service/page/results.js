@@ -1,6 +1,6 @@
 // The results of one question: answer, passages as a list or side by side, weights and times.
 
-import { showAnswer } from "./answer.js";
+import { showAnswer, showReading } from "./answer.js";
 import { COMPARED, comparison } from "./compare.js";
 import { byId, element, fill } from "./dom.js";
 import { milliseconds, number, percent, retrieverName, text } from "./language.js";
@@ -23,6 +23,12 @@ export function showResults(shown, server, { compare, explain }) {
   showPassages(shown, server, { compare, explain });
 }
 
+/** Show what is there before the answer is. Side by side, the passages wait for those of the other retrievers. */
+export function showUnread(shown, server, { compare, explain }, written = "") {
+  showReading(byId("answer"), written);
+  if (written === "") view === "compare" ? fill(byId("passages")) : showPassages(shown, server, { compare, explain });
+}
+
 export function hideResults() {
   fill(byId("answer"));
   fill(byId("passages"));
@@ -30,6 +36,10 @@ export function hideResults() {
 
 export function showPassages(shown, server, { compare, explain }) {
   const { retrieval, response, columns } = shown;
+  const openers = [...byId("passages").querySelectorAll(".hit .opener")];
+  const isSame = byId("passages").dataset.question === retrieval.question;
+  const opened = openers.map((opener) => isSame && opener.ariaExpanded === "true");
+  const focused = isSame ? openers.indexOf(document.activeElement) : -1;
   const [result] = response.results;
   if (result.hits.length === 0) return fill(byId("passages"));
   const title = element("h2", { id: "passages-title" }, text("passages"));
@@ -40,6 +50,14 @@ export function showPassages(shown, server, { compare, explain }) {
     ? comparison(columns, result, (passageId) => explain("bm25", passageId))
     : passageList(result, (passageId) => explain(retrieval.retriever, passageId));
   fill(byId("passages"), heading, body, weightsOf(result), timesOf(shown));
+  byId("passages").dataset.question = retrieval.question;
+  // The answer came while the reader was in the list already.
+  byId("passages")
+    .querySelectorAll(".hit .opener")
+    .forEach((opener, index) => {
+      if (opened[index]) opener.click();
+      if (focused === index) opener.focus();
+    });
 
   async function choose(name) {
     view = name;
@@ -73,9 +91,10 @@ function weightsOf({ weighing }) {
 
 function timesOf({ response, networkMs }) {
   const { timings, generation } = response;
-  const times = { retrieve: timings.retrieve_ms, read: timings.read_ms, total: timings.total_ms, network: networkMs };
+  const { retrieve_ms: retrieve, read_ms: read, total_ms: total } = timings;
+  const times = { retrieve, read, total, network: networkMs };
   const parts = Object.entries(times)
-    .filter(([, ms]) => ms !== undefined)
+    .filter(([, ms]) => ms !== undefined && ms !== null)
     .map(([name, ms]) => text(`time_${name}`, { ms: milliseconds(ms) }));
   const line = [...parts, text("generation", { generation })].join(" · ");
   return element("p", { class: "small times" }, element("span", { class: "unseen" }, `${text("timings")}: `), line);

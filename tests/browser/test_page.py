@@ -371,6 +371,65 @@ def test_a_running_question_can_be_stopped(open_page: OpenPage, index: Path) -> 
         held.set()
 
 
+def test_passages_come_before_the_answer_and_stay_open(open_page: OpenPage, index: Path) -> None:
+    held = threading.Event()
+    held.set()
+    with live(lambda: qa_of(index, SpanReader(lambda: held.wait(30)))) as address:
+        page = open_page(address)
+        expect(page.locator("#facts")).to_contain_text("13 passages")
+        held.clear()
+        page.get_by_role("textbox").fill(QUESTION)
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("region", name="Answer").get_by_text("Reading the passages")).to_be_visible()
+        expect(page.locator(".hit")).to_have_count(10)
+        second = page.locator(".hit .opener").nth(1)
+        second.click()
+        held.set()
+        expect(page.locator("#answer .words")).to_have_text("IBM")
+        expect(second).to_have_attribute("aria-expanded", "true")
+        expect(second).to_be_focused()
+
+
+def test_a_stream_that_breaks_off_is_a_server_that_is_gone(open_page: OpenPage) -> None:
+    page = open_page()
+    expect(page.locator("#facts")).not_to_be_empty()
+    page.route("**/v1/query", lambda route: route.fulfill(content_type="text/event-stream", body=": keep-alive\n\n"))
+    ask(page)
+    expect(page.get_by_role("alert").get_by_role("heading")).to_have_text("The server cannot be reached")
+
+
+def test_an_error_after_the_passages_is_told(open_page: OpenPage, address: str) -> None:
+    page = open_page()
+    expect(page.locator("#facts")).not_to_be_empty()
+    passages = post(address, "v1/retrieve", {"question": QUESTION})
+    error = refusal("the generator was late; ask again", "generator_timeout")
+    events = "".join(
+        f"event: {name}\ndata: {json.dumps(data)}\n\n" for name, data in (("passages", passages), ("error", error))
+    )
+    page.route("**/v1/query", lambda route: route.fulfill(content_type="text/event-stream", body=events))
+    ask(page)
+    expect(page.get_by_role("alert")).to_contain_text("the generator was late")
+    expect(page.locator("#passages")).to_be_hidden()
+
+
+def test_a_generators_text_comes_as_it_is_written_and_cites(open_page: OpenPage, address: str) -> None:
+    page = open_page()
+    expect(page.locator("#facts")).not_to_be_empty()
+    passages = post(address, "v1/retrieve", {"question": QUESTION})
+    [answer] = post(address, "v1/query", {"question": QUESTION})["results"]
+    answer |= {"text": f"IBM built it [2]. {HACK}", "cited": [answer["hits"][1]["passage"]["id"]], "probability": None}
+    told = {key: value for key, value in answer.items() if key not in ("hits", "weighing")}
+    done = {"generation": "000001", "timings": {"retrieve_ms": 1, "read_ms": 2, "total_ms": 3}}
+    sequence = (("passages", passages), ("text", {"text": "IBM "}), ("answer", {"index": 0, **told}), ("done", done))
+    events = "".join(f"event: {name}\ndata: {json.dumps(data)}\n\n" for name, data in sequence)
+    page.route("**/v1/query", lambda route: route.fulfill(content_type="text/event-stream", body=events))
+    ask(page)
+    expect(page.locator("#answer .words")).to_have_text(f"IBM built it [2]. {HACK}")
+    page.get_by_role("button", name="[2]").click()
+    expect(page.locator("#hit-2 .opener")).to_be_focused()
+    assert page.evaluate("window.hacked") is None
+
+
 def test_a_server_that_loads_is_waited_for(open_page: OpenPage, index: Path) -> None:
     loaded = threading.Event()
 
