@@ -52,7 +52,8 @@ class AddOptions:
     Attributes:
         sources: where the passages come from.
         index: the folder of the index.
-        replaces: whether all passages of the sources' documents are deleted from the index first.
+        replaces: whether all passages that the index has of the documents of the sources are deleted first.
+        deletes: ids of passages and documents that are deleted with them; those that the index has not are no error.
         rules: how sources are read.
         command: the command line, for the record.
 
@@ -63,6 +64,7 @@ class AddOptions:
     sources: tuple[str, ...]
     index: Path
     replaces: bool = False
+    deletes: tuple[str, ...] = ()
     rules: ReadRules = UTF8_RULES
     command: str = ""
 
@@ -95,15 +97,15 @@ def add(
         IndexLockedError: another process is writing the index.
     """
     before = read_current(options.index)
-    arguments = [list(map(source_stamp, options.sources)), options.replaces, asdict(options.rules)]
+    stamps = list(map(source_stamp, options.sources))
+    arguments = [stamps, options.replaces, options.deletes, asdict(options.rules)]
     with _change(options.index, before, "add", arguments) as draft:
         if draft.published is not None:
             return draft.published
         index_encoder, index_analyzer = encoder_of(before, encoder), checked_analyzer(before.analyzer, analyzer)
         current, step = Current.read(options.index), Steps(draft)
-        replaced = []
-        if options.replaces:
-            replaced = current.passages.rows_of(_documents(options.sources, options.rules)).tolist()
+        names = _documents(options.sources, options.rules) if options.replaces else set()
+        replaced = current.passages.rows_of(names | set(map(composed, options.deletes))).tolist()
         segments = current.without(replaced)
         chunk = ChunkOptions.from_provenance(before.provenance)
         plan = SegmentPlan(

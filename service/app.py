@@ -14,8 +14,9 @@ from dpr.search.record import read_fusion
 from service.engine import Engine
 from service.errors import install_error_handlers
 from service.hosts import HostMiddleware, hosts_of
+from service.jobs.writers import Writers
 from service.middleware import BodyLimitMiddleware, HeadMiddleware, RequestIdMiddleware
-from service.routes import explain, indexes, ops, page, query
+from service.routes import documents, explain, indexes, jobs, ops, page, query
 from service.routes import metrics as metrics_route
 from service.security.install import security_middleware
 from service.settings import Settings
@@ -48,10 +49,13 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         engine.start()
+        writers.start()
         yield
+        await writers.stop()
         await engine.stop()
         await asyncio.to_thread(tracing.close)
 
+    writers = Writers(settings, engine.indexes)
     metrics, tracing = Metrics(engine), open_tracing(settings.otel_endpoint)
     app = FastAPI(
         title="Dense passage retrieval",
@@ -77,7 +81,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
         ],
     )
     app.state.engine, app.state.settings, app.state.fusion = engine, settings, fusion
-    app.state.metrics = metrics
+    app.state.metrics, app.state.writers = metrics, writers
     engine.scheduler.observe = metrics.piece
     install_error_handlers(app, settings.retry_after_s)
     app.include_router(query.router)
@@ -86,4 +90,6 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     app.include_router(metrics_route.router)
     app.include_router(indexes.router)
     app.include_router(page.router)
+    app.include_router(documents.router)
+    app.include_router(jobs.router)
     return app

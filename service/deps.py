@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from typing import Annotated, cast
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 
 from dpr.errors import RequestError
 from dpr.search.fusion import Fusion
 from service.context import RequestContext
 from service.engine import Engine
+from service.jobs.writers import Writers
+from service.requests import IndexName
 from service.settings import Settings
 
 TIMEOUT_HEADER = "X-Request-Timeout"
@@ -49,6 +51,12 @@ def _timeout_s(wish: str) -> float:
     return timeout_s
 
 
+async def _writers(request: Request) -> Writers:
+    return cast("Writers", request.app.state.writers)
+
+
+WritersOf = Annotated[Writers, Depends(_writers)]
+IndexQuery = Annotated[IndexName | None, Query(alias="index", description="Which index; the first one by default.")]
 EngineOf = Annotated[Engine, Depends(_engine)]
 ContextOf = Annotated[RequestContext, Depends(_context)]
 """The request's id and deadline: hand it to ``engine.run_steps``."""

@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from dpr.errors import (
+    DiskFullError,
     DPRError,
     GeneratorError,
     GeneratorTimeoutError,
@@ -58,6 +59,26 @@ class UnknownIndexError(RequestError):
 
 class ReloadFailedError(DPRError):
     """What is published of an index cannot be served; what answered before goes on."""
+
+
+class WritesOffError(DPRError):
+    """This server takes no changes of its indexes."""
+
+
+class UnknownDocumentError(DPRError):
+    """An index has no document of that id."""
+
+
+class UnknownJobError(DPRError):
+    """There is no job of that id."""
+
+
+class JobEndedError(DPRError):
+    """A job has ended, and cannot be cancelled."""
+
+
+class NothingAcceptedError(RequestError):
+    """No line of an import is a document."""
 
 
 class NoReaderError(DPRError):
@@ -109,6 +130,12 @@ OUTCOMES: Mapping[type[Exception], Outcome] = {
     TooCostlyError: Outcome(422, "too_costly"),
     UnknownIndexError: Outcome(422, "unknown_index"),
     ReloadFailedError: Outcome(409, "reload_failed"),
+    WritesOffError: Outcome(403, "writes_off"),
+    UnknownDocumentError: Outcome(404, "unknown_document"),
+    UnknownJobError: Outcome(404, "unknown_job"),
+    JobEndedError: Outcome(409, "job_ended"),
+    NothingAcceptedError: Outcome(422, "nothing_accepted"),
+    DiskFullError: Outcome(507, "disk_full"),
     NoReaderError: Outcome(422, "no_reader"),
     BodyTimeoutError: Outcome(408, "request_timeout"),
     BodyTooLargeError: Outcome(413, "body_too_large"),

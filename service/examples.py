@@ -220,3 +220,34 @@ INFO: dict[str, Any] = {
         "in_flight": 32,
     },
 }
+
+DOCUMENTS: dict[str, Any] = {
+    "a document": {"value": {"title": "Hangul", "text": "King Sejong created Hangul in 1443."}},
+    "한국어": {"value": {"title": "한글", "text": "세종대왕은 1443년에 한글을 만들었다."}},
+}
+
+JOB: dict[str, Any] = {
+    "id": "019ac9f0a1b2-5f0c9a1e",
+    "index": "default",
+    "kind": "put",
+    "documents": 1,
+    "state": "queued",
+    "stage": None,
+    "completed": None,
+    "total": None,
+    "accepted_utc": "2026-11-29T10:00:00Z",
+    "finished_utc": None,
+    "generation": None,
+    "error": None,
+}
+
+JOBS = {"jobs": [JOB]}
+
+IMPORT_REQUEST = '{"id": "a", "title": "Hangul", "text": "King Sejong created Hangul in 1443."}\n{"id": "b"}\n'
+
+IMPORT_RESPONSE = (
+    '{"line":1,"id":"a","status":"accepted","error":null}\n'
+    '{"line":2,"id":null,"status":"refused","error":"the import, line 2: the field \'text\' is missing"}\n'
+    '{"job":{"id":"019ac9f0a1b2-5f0c9a1e","index":"default","kind":"import","documents":1,"state":"queued",…},'
+    '"accepted":1,"replaced":0,"refused":1}\n'
+)

@@ -38,6 +38,7 @@ class ServedIndex:
         name: what requests call it.
         root: its folder; None where nothing can take its generation's place.
         problem: why the published generation is not the one that answers; None where it is.
+        lock: held while a model computes.
     """
 
     def __init__(
@@ -47,12 +48,12 @@ class ServedIndex:
         root: Path | None = None,
         lock: AbstractContextManager[object] | None = None,
     ) -> None:
-        """Load nothing yet; ``lock`` is held while a reader that is not the pipeline's own is warmed up."""
+        """Load nothing yet."""
         self.name = name
         self.root = root
         self.problem: str | None = None
         self._load = load
-        self._lock = lock or nullcontext()
+        self.lock = lock or nullcontext()
         self._snapshot: QA | None = None
         self._publication: Publication | None = None
         self._attempted: Publication | None = None
@@ -81,7 +82,7 @@ class ServedIndex:
         qa.retrieve(WARM_UP_QUESTIONS, retriever=retriever)
         if (reader := qa.reader) is not None:
             # Not through ``answer``: a question without hits would leave the reader cold.
-            with self._lock:
+            with self.lock:
                 reader.read([Candidates(WARM_UP_QUESTIONS[0], (qa.index.passages[0],), (0.0,))])
         self._snapshot, self._publication, self.problem = qa, publication, None
         seconds = time.perf_counter() - started
@@ -122,7 +123,7 @@ class Indexes:
     def __init__(self, served: Sequence[ServedIndex], retriever: str) -> None:
         """Serve some indexes; ``retriever`` warms them up."""
         self._by_name = {index.name: index for index in served}
-        self._retriever = retriever
+        self.retriever = retriever
         self._stopped = threading.Event()
 
     @classmethod
@@ -164,7 +165,7 @@ class Indexes:
             DPRError: one cannot be loaded.
         """
         for index in self:
-            index.load(self._retriever)
+            index.load(self.retriever)
         return self.default.snapshot
 
     def reload(self, name: str | None = None) -> list[str]:
@@ -174,7 +175,7 @@ class Indexes:
             ReloadFailedError: what is published of one cannot be served.
         """
         some = list(self) if name is None else [self.find(name)]
-        return [index.name for index in some if index.reload(self._retriever, again=True)]
+        return [index.name for index in some if index.reload(self.retriever, again=True)]
 
     def watch(self, interval_s: float) -> None:
         """Look for new generations until ``stop``, in a thread of its own; call it once, when all are loaded."""
@@ -183,7 +184,7 @@ class Indexes:
             while not self._stopped.wait(interval_s):
                 for index in self:
                     try:
-                        index.reload(self._retriever)
+                        index.reload(self.retriever)
                     except ReloadFailedError:  # it is logged, and shown as the index's problem
                         continue
 

@@ -168,6 +168,10 @@ class Settings(BaseSettings):
     reload_interval_s: float = Field(
         1.0, ge=0, le=3_600, description="Time between two looks for a new generation, seconds; 0: look only when told."
     )
+    allow_writes: bool = Field(False, description="Take documents over HTTP, and change the indexes by them.")
+    keep_generations: int = Field(
+        3, ge=0, le=1_000, description="Generations kept beside the published one, where documents are taken."
+    )
     retry_after_s: int = Field(1, ge=1, le=3_600, description="Retry-After of a 503, seconds.")
     max_body_bytes: int = Field(
         MIB, ge=1_024, le=64 * MIB, description="Largest request body, bytes; a larger one gets 413."

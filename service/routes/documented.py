@@ -12,12 +12,12 @@ ERRORS: dict[int, tuple[str, str, str, str | None]] = {
     401: ("No key, or an unknown one", "unauthorized", "this server asks for a key; …", None),
     403: ("The key's scope is too low", "forbidden", "the key 1f0c… has the scope read, and this needs write; …", None),
     404: (
-        "There is no such passage",
+        "There is no such passage, document or job",
         "unknown_passage",
         "this index has no passage 'p9'; name one by its id",
         "passage_id",
     ),
-    409: ("The published generation cannot be served", "reload_failed", "the published generation … cannot be …", None),
+    409: ("It cannot be done as things are", "reload_failed", "the published generation … cannot be …", None),
     413: ("The body is too large", "body_too_large", "the body is over the limit of 1,048,576 bytes; …", None),
     429: ("The key asks too often", "rate_limited", "the key 1f0c… may ask 5 times a second, …", None),
     422: ("A field is invalid", "out_of_range", "k is too large; it must be at most 100", "k"),
@@ -30,6 +30,7 @@ ERRORS: dict[int, tuple[str, str, str, str | None]] = {
         "the request was not answered within 5 s; ask for less, …",
         None,
     ),
+    507: ("The disk is full", "disk_full", "there is no space left on …", None),
 }
 """Status to description, and an example's code, message and field."""
 
@@ -37,9 +38,9 @@ ERRORS: dict[int, tuple[str, str, str, str | None]] = {
 Responses = dict[int | str, dict[str, Any]]
 
 
-def documented(*statuses: int, example: dict[str, Any]) -> Responses:
+def documented(*statuses: int, example: Any, status: int = 200, media_type: str = "application/json") -> Responses:
     """Return the ``responses`` of an endpoint: an example of success, and the errors of these statuses."""
-    return {200: {"content": {"application/json": {"example": example}}}, **_errors(*statuses)}
+    return {status: {"content": {media_type: {"example": example}}}, **_errors(*statuses)}
 
 
 def with_events(responses: Responses, example: str) -> Responses:

@@ -56,7 +56,7 @@ def test_every_endpoint_is_listed_with_a_curl_line(client: TestClient) -> None:
     for path, operations in client.get("/openapi.json").json()["paths"].items():
         for method in operations:
             assert f"`{method.upper()} {path}`" in GUIDE
-        assert path == "/" or re.search(rf"curl -s \S*{path}\b", GUIDE)
+        assert path == "/" or re.search(rf"curl -s \S*{path.split('/{')[0]}\b", GUIDE)
 
 
 def test_every_curl_line_that_asks_is_a_good_request(client: TestClient) -> None:

@@ -1,0 +1,1 @@
+"""Documents that a running server takes: accepted durably, applied in the background, told of as jobs."""

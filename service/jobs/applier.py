@@ -1,0 +1,226 @@
+"""The thread that makes generations of accepted changes: what is queued goes into one, and the job says how it went.
+
+After a crash it goes on with the batch that was being applied. A batch that was published is known by
+the command in the manifest of its generation, and is not applied twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from pathlib import Path
+
+from dpr.errors import DataError, DPRError
+from dpr.store.generation import read_all, read_current, remove_generations
+from dpr.store.manifest import Manifest
+from index_builder.current import Current
+from index_builder.update import AddOptions, add, compact, delete
+from service.errors import NotReadyError, ReloadFailedError, without_folders
+from service.indexes import ServedIndex
+from service.jobs.encoder import lent
+from service.jobs.inbox import Batch, Inbox
+
+logger = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 1.0
+"""Time between two looks for what other processes accepted."""
+
+REPORT_EVERY_S = 0.2
+MAX_WAIT_S = 60.0
+"""Longest time until a batch that failed is tried again."""
+
+MAX_SEGMENTS = 16
+MAX_COMPACTED_PASSAGES = 200_000
+"""Above so many, an index is compacted only by its operator: that takes minutes, and writes all of it anew."""
+
+
+class _CancelledError(Exception):
+    """A job of the batch is to be cancelled."""
+
+
+class _StoppedError(Exception):
+    """The server ends."""
+
+
+class Applier:
+    """Applies what is accepted for one index, while this process is the one that does.
+
+    Args:
+        inbox: what is accepted.
+        served: the index, whose encoder is used, and which serves each new generation at once.
+        retriever: what warms a new generation up.
+        keep_generations: how many generations are kept beside the published one.
+    """
+
+    def __init__(self, inbox: Inbox, served: ServedIndex, retriever: str, keep_generations: int) -> None:
+        self.inbox = inbox
+        self._served = served
+        self._retriever = retriever
+        self._keep_generations = keep_generations
+        self._wake = threading.Event()
+        self._is_stopped = threading.Event()
+        self._apart: set[str] = set()
+        self._failures = 0
+        self._thread = threading.Thread(target=self._run, name=f"documents {served.name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to apply; call it once."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Say that there is something new."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Apply nothing more; a batch that is being applied goes on when the server is started again."""
+        self._is_stopped.set()
+        self._wake.set()
+
+    def join(self, timeout_s: float) -> None:
+        """Wait until the thread has ended, after ``stop``."""
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        holder: int | None = None
+        while not self._is_stopped.is_set():
+            try:
+                holder = self.inbox.take() if holder is None else holder
+                while holder is not None and not self._is_stopped.is_set() and self._apply_next():
+                    pass
+            except Exception as error:
+                self._wait_after(error)
+            self._wake.wait(LOOK_EVERY_S)
+            self._wake.clear()
+        if holder is not None:
+            os.close(holder)
+
+    def _apply_next(self) -> bool:
+        """Apply what is queued, or go on with what was begun; return whether there was anything."""
+        inbox, batch = self.inbox, self.inbox.batch()
+        if batch is None:
+            for job_id in filter(inbox.is_cancelled, inbox.queued()):
+                inbox.end(job_id, "cancelled")
+            if not (queued := inbox.queued()):
+                return False
+            batch = inbox.begin([queued[0]] if self._apart & set(queued) else queued)
+        try:
+            manifest = self._published(batch) or self._apply(batch)
+        except _CancelledError:
+            inbox.dissolve(batch)
+        except _StoppedError:
+            return False
+        except DataError as error:
+            self._refuse(batch, error)
+        else:
+            self._finish(batch, manifest)
+        self._failures = 0
+        return True
+
+    def _published(self, batch: Batch) -> Manifest | None:
+        """Return the generation that has a batch already; a process was killed before it could say so."""
+        manifests = read_all(self._root)
+        return next((manifest for manifest in manifests if manifest.provenance.command == batch.command), None)
+
+    def _apply(self, batch: Batch) -> Manifest:
+        self._stop_if_told(batch)
+        before = read_current(self._root)
+        if batch.puts:
+            qa = self._served.snapshot
+            encoder = lent(qa.index.resources.encoder(), self._served.lock) if before.encoder else None
+            sources = (str(self.inbox.rows(batch)),)
+            options = AddOptions(
+                sources=sources, index=self._root, replaces=True, deletes=batch.deletes, command=batch.command
+            )
+            return add(options, encoder, progress=self._progress(batch))
+        passages = Current.read(self._root).passages
+        names = [name for name in batch.deletes if len(passages.rows_of([name]))]
+        if not names:  # they are gone already
+            return before
+        return delete(self._root, names, progress=self._progress(batch), command=batch.command)
+
+    def _refuse(self, batch: Batch, error: DataError) -> None:
+        """End a job that cannot be applied; of several, find out which one that is."""
+        self.inbox.dissolve(batch)
+        if len(batch.jobs) > 1:
+            self._apart.update(batch.jobs)
+            return
+        self._apart.discard(batch.jobs[0])
+        sentence = without_folders(str(error))
+        logger.warning("job %s of the index %s failed: %s", batch.jobs[0], self._served.name, sentence)
+        self.inbox.end(batch.jobs[0], "failed", error=sentence)
+
+    def _finish(self, batch: Batch, manifest: Manifest) -> None:
+        self._tidy(manifest)
+        try:
+            self._served.reload(self._retriever, again=True)
+        except ReloadFailedError as error:  # it is published; the index shows the problem
+            logger.warning("%s", error)
+        for job_id in batch.jobs:
+            if job_id in self.inbox.queued():
+                self.inbox.end(job_id, "done", generation=manifest.name)
+        self._apart -= set(batch.jobs)
+        self.inbox.dissolve(batch)
+        self.inbox.clean()
+
+    def _tidy(self, manifest: Manifest) -> None:
+        """Compact an index of many segments, and remove old generations; that something fails harms nothing."""
+        try:
+            if len(manifest.segments) > MAX_SEGMENTS:
+                if manifest.rows <= MAX_COMPACTED_PASSAGES:
+                    compact(self._root, command="dpr-serve compact")
+                else:
+                    logger.warning(
+                        "the index %s has %d segments, which slows searches; run dpr-index compact when it is quiet",
+                        self._served.name,
+                        len(manifest.segments),
+                    )
+            remove_generations(self._root, self._keep_generations)
+        except DPRError as error:
+            logger.warning("the index %s could not be tidied up: %s", self._served.name, error)
+
+    def _progress(self, batch: Batch) -> _Progress:
+        return _Progress(self, batch)
+
+    def stop_if_told(self, batch: Batch) -> None:
+        """Raise where the batch is not to go on."""
+        self._stop_if_told(batch)
+
+    def _stop_if_told(self, batch: Batch) -> None:
+        if self._is_stopped.is_set():
+            raise _StoppedError
+        if any(map(self.inbox.is_cancelled, batch.jobs)):
+            raise _CancelledError
+
+    def _wait_after(self, error: Exception) -> None:
+        """Say why a batch is tried again, and wait for longer each time."""
+        wait_s = min(MAX_WAIT_S, 0.25 * 2**self._failures)
+        if not isinstance(error, NotReadyError):
+            self._failures += 1
+            sentence = without_folders(str(error) or type(error).__name__)
+            logger.warning("the changes of the index %s wait %.0f s: %s", self._served.name, wait_s, sentence)
+            self.inbox.report(error=f"tried again in {wait_s:.0f} s: {sentence}")
+        self._is_stopped.wait(wait_s)
+
+    @property
+    def _root(self) -> Path:
+        if self._served.root is None:
+            raise NotReadyError(f"the index {self._served.name} has no folder")
+        return self._served.root
+
+
+class _Progress:
+    """Tells how far a batch is, and ends it where it is cancelled or the server stops."""
+
+    def __init__(self, applier: Applier, batch: Batch) -> None:
+        self._applier = applier
+        self._batch = batch
+        self._next = 0.0
+
+    def __call__(self, stage: str, completed: int, total: int | None) -> None:
+        if (now := time.monotonic()) < self._next:
+            return
+        self._next = now + REPORT_EVERY_S
+        self._applier.stop_if_told(self._batch)
+        self._applier.inbox.report(stage=stage, completed=completed, total=total)

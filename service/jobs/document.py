@@ -1,0 +1,111 @@
+"""What may be changed of an index over HTTP: a document put, or deleted; and the lines that both are kept as."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from dpr.data.files import Location
+from dpr.data.record import Record, type_name
+from dpr.data.rows import passage_of
+from dpr.errors import DataError, RequestError
+from dpr.unicode_form import composed
+from service.requests import MAX_ID_CHARACTERS
+
+FIELDS = ("id", "title", "text")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A document to put in place of all that the index has of that id; or, without a text, to delete."""
+
+    id: str
+    text: str | None = None
+    title: str = ""
+
+    def to_json(self) -> bytes:
+        """Return the change as one line."""
+        fields = {"id": self.id, "text": self.text, "title": self.title}
+        return orjson.dumps({name: value for name, value in fields.items() if value is not None}) + b"\n"
+
+    @classmethod
+    def from_json(cls, line: bytes) -> Change:
+        """Read a line of `to_json`."""
+        return cls(**orjson.loads(line))
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of an import: its number from 1, and what it asks for, or why it is refused."""
+
+    number: int
+    change: Change | None
+    error: str = ""
+
+
+def checked_id(document_id: str) -> str:
+    """Return the id of a document as it is stored, in NFC.
+
+    Raises:
+        RequestError: it is empty, too long, or has a character that is none of a name.
+    """
+    if not document_id.strip():
+        raise RequestError("the id is empty; give the document an id", "id")
+    if len(document_id) > MAX_ID_CHARACTERS:
+        raise RequestError(
+            f"the id has {len(document_id):,} characters, over the limit of {MAX_ID_CHARACTERS:,}; shorten it", "id"
+        )
+    if not document_id.isprintable() or document_id != document_id.strip():
+        raise RequestError("the id has a character that does not print, or a blank around it; remove it", "id")
+    return composed(document_id)
+
+
+def put_change(document_id: str, title: str, text: str) -> Change:
+    """Return the change that puts a document.
+
+    Raises:
+        RequestError: the id, the title or the text cannot be indexed.
+    """
+    try:
+        return _document({"id": document_id, "title": title, "text": text}, Location(Path("the document"), None))
+    except DataError as error:
+        raise RequestError(str(error), "text") from None
+
+
+def read_lines(body: bytes) -> Iterator[Line]:
+    """Yield what each line of an import asks for; blank lines are left out."""
+    for number, line in enumerate(body.split(b"\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            yield Line(number, _document(_fields(line), Location(Path("the import"), number)))
+        except (DataError, RequestError) as error:
+            yield Line(number, None, str(error))
+
+
+def _fields(line: bytes) -> Mapping[str, Any]:
+    try:
+        fields = orjson.loads(line)
+    except ValueError as error:
+        raise DataError(f"it is not JSON in UTF-8 ({error}); write one object with id and text") from None
+    if not isinstance(fields, dict):
+        raise DataError(f"it is {type_name(fields)} where an object with id and text is expected")
+    if unknown := sorted(fields.keys() - set(FIELDS)):
+        raise DataError(f"{unknown[0]!r} is no field of a document; use {', '.join(FIELDS)}")
+    return fields
+
+
+def _document(fields: Mapping[str, Any], location: Location) -> Change:
+    """Return the change that puts a document, which is checked as a row of a corpus is."""
+    record = Record(fields, location)
+    document_id = checked_id(record.required("id", str))
+    passage = passage_of(Record({**fields, "id": document_id}, location))
+    try:
+        f"{passage.title}{passage.text}".encode()
+    except UnicodeEncodeError:
+        raise DataError("the text or the title has half of a surrogate pair, which is not text; remove it") from None
+    return Change(passage.id, passage.text, passage.title)

@@ -1,0 +1,132 @@
+"""Documents put, deleted and imported while the server runs; each is on the disk when it is acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Path, Request, Response
+
+from service import examples
+from service.bodies import BoundedRoute
+from service.deps import EngineOf, IndexQuery, WritersOf
+from service.errors import NothingAcceptedError
+from service.jobs.document import Change, Line, checked_id, put_change, read_lines
+from service.jobs.job import Job, Kind
+from service.jobs.schemas import DocumentIn, ImportResponse, JobOut, LineOut
+from service.jobs.writers import Writers
+from service.routes.documented import GUARDED, documented
+from service.security.scopes import requires
+
+router = APIRouter(
+    prefix="/v1", tags=["documents"], dependencies=[requires("write")], responses=GUARDED, route_class=BoundedRoute
+)
+
+DocumentId = Annotated[str, Path(description="The document's id, 1 to 1,000 characters that print.")]
+
+NDJSON = "application/x-ndjson"
+IMPORT_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {NDJSON: {"schema": {"type": "string"}, "example": examples.IMPORT_REQUEST}},
+    }
+}
+
+
+@router.put(
+    "/documents/{id:path}",
+    summary="Add a document, or replace it",
+    status_code=202,
+    response_model=JobOut,
+    responses=documented(400, 403, 413, 422, 503, 507, example=examples.JOB, status=202),
+)
+async def put_document(
+    id: DocumentId,  # noqa: A002  # the path calls it so
+    request: Annotated[DocumentIn, Body(openapi_examples=examples.DOCUMENTS)],
+    engine: EngineOf,
+    writers: WritersOf,
+    index: IndexQuery = None,
+) -> Response:
+    """Put a document in place of all that the index has of that id; the response comes when it is on the disk.
+
+    It is found once the job is done, in the next generation of the index.
+    """
+    return await _accepted(
+        engine.indexes.find(index).name, writers, "put", [put_change(id, request.title, request.text)]
+    )
+
+
+@router.delete(
+    "/documents/{id:path}",
+    summary="Delete a document",
+    status_code=202,
+    response_model=JobOut,
+    responses=documented(403, 404, 422, 503, 507, example=examples.JOB, status=202),
+)
+async def delete_document(
+    id: DocumentId,  # noqa: A002  # the path calls it so
+    engine: EngineOf,
+    writers: WritersOf,
+    index: IndexQuery = None,
+) -> Response:
+    """Delete all passages of a document, or a passage; the response comes when that is on the disk."""
+    engine.ready(index)
+    document_id = checked_id(id)
+    await asyncio.to_thread(writers.refuse_unknown, index, document_id)
+    return await _accepted(engine.indexes.find(index).name, writers, "delete", [Change(document_id)])
+
+
+@router.post(
+    "/documents",
+    summary="Import documents",
+    status_code=202,
+    response_class=Response,
+    openapi_extra=IMPORT_BODY,
+    responses=documented(403, 413, 422, 503, 507, example=examples.IMPORT_RESPONSE, status=202, media_type=NDJSON),
+)
+async def import_documents(
+    request: Request, engine: EngineOf, writers: WritersOf, index: IndexQuery = None
+) -> Response:
+    """Put many documents, each a line ``{"id": …, "title": …, "text": …}``; the response has a line for each.
+
+    Its last line has the job. A line that is refused keeps none of the others back; of lines with one id, the last one
+    counts.
+    """
+    name = engine.indexes.find(index).name
+    writers.inbox(name)  # refuse before anything is read
+    body = await request.body()
+    text, job_id = await asyncio.to_thread(_import, writers, name, body)
+    return Response(text, status_code=202, media_type=NDJSON, headers={"Location": f"/v1/jobs/{job_id}?index={name}"})
+
+
+def _import(writers: Writers, index: str, body: bytes) -> tuple[str, str]:
+    lines = list(read_lines(body))
+    last = {line.change.id: line.number for line in lines if line.change}
+    changes = [line.change for line in lines if line.change and last[line.change.id] == line.number]
+    if not changes:
+        cause = f"; line {lines[0].number}: {lines[0].error}" if lines else "; it is empty"
+        raise NothingAcceptedError(f"no line of the import is a document{cause}", "body")
+    job = writers.accept(index, "import", changes)
+    line_models = [_line_out(line, last) for line in lines]
+    statuses = [line.status for line in line_models]
+    response = ImportResponse(
+        job=JobOut.of(job, index),
+        accepted=statuses.count("accepted"),
+        replaced=statuses.count("replaced"),
+        refused=statuses.count("refused"),
+    )
+    return "".join(f"{model.model_dump_json()}\n" for model in (*line_models, response)), job.id
+
+
+def _line_out(line: Line, last: dict[str, int]) -> LineOut:
+    if line.change is None:
+        return LineOut(line=line.number, id=None, status="refused", error=line.error)
+    is_last = last[line.change.id] == line.number
+    return LineOut(line=line.number, id=line.change.id, status="accepted" if is_last else "replaced", error=None)
+
+
+async def _accepted(index: str, writers: Writers, kind: Kind, changes: Sequence[Change]) -> Response:
+    job: Job = await asyncio.to_thread(writers.accept, index, kind, changes)
+    headers = {"Location": f"/v1/jobs/{job.id}?index={index}"}
+    return Response(JobOut.of(job, index).model_dump_json(), 202, headers, "application/json")
