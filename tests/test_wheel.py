@@ -20,6 +20,8 @@ import pytest
 from dpr.config import BUNDLED_MODELS
 from dpr.models.checkpoint import content_hash
 
+pytestmark = pytest.mark.timeout(1800)  # it starts a program six times, on a busy machine each for minutes
+
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ["e5-small-ko-en", "reader-small-ko-en"]
 PAIR = "dpr-small-ko-en"

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from dpr.data.files import Location, with_packed
+from dpr.data.files import Location, is_hidden, with_packed
 from dpr.data.intake import STRICT, Intake
 from dpr.data.qrels import read_qrels
 from dpr.data.record import Record
@@ -134,7 +134,7 @@ def _qrels_file(path: Path) -> Path:
     if path.is_file() or path.suffix == ".tsv":
         return path
     _file_of(path, "corpus.jsonl")
-    files = sorted(file for file in (path / "qrels").glob("*") if file.is_file() and not file.name.startswith("."))
+    files = sorted(file for file in (path / "qrels").glob("*") if file.is_file() and not is_hidden(file))
     qrels = next((file for file in files if _split(file) == "test"), files[0] if len(files) == 1 else None)
     if qrels is None:
         names = ", ".join(file.name for file in files) or "none"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from dpr.data.files import is_hidden
 from dpr.data.identity import content_id
 from dpr.data.intake import STRICT, Intake
 from dpr.data.record import Record
@@ -23,7 +24,8 @@ def read_boolq(path: Path, intake: Intake = STRICT) -> Iterator[Example]:
     Raises:
         DataError: a row has another form.
     """
-    for file in sorted(path.glob("*.tsv")) if path.is_dir() else [path]:
+    files = [file for file in sorted(path.glob("*.tsv")) if not is_hidden(file)] if path.is_dir() else [path]
+    for file in files:
         yield from intake.sift(_example, read_tsv(file, intake))
 
 

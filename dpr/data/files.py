@@ -26,6 +26,9 @@ from dpr.unicode_form import as_on_disk
 LARGEST_LINE_BYTES = 1 << 25
 """The largest line, or object in a list; no passage has 32 MiB."""
 
+MOST_BLANK_LINES = 1 << 20
+"""Of blank lines that follow each other: a file of more is no data, and millions would be read for minutes."""
+
 LARGEST_FILE_BYTES = 1 << 30
 """The largest file that is read as a whole, after decompression."""
 
@@ -68,6 +71,11 @@ class Location:
 def with_packed(endings: Iterable[str]) -> tuple[str, ...]:
     """Return endings of names with those of compressed files."""
     return tuple(ending + packed for ending in endings for packed in ("", *PACKED_ENDINGS))
+
+
+def is_hidden(path: Path) -> bool:
+    """Tell whether a file of a folder is not the user's: macOS puts ``._corpus.jsonl`` beside ``corpus.jsonl``."""
+    return path.name.startswith(".")
 
 
 def open_binary(path: Path) -> BinaryIO:
@@ -148,7 +156,8 @@ def reading(path: Path, encoding: str = "utf-8") -> Iterator[io.BufferedReader]:
             is_utf8 = codecs.lookup(encoding).name == "utf-8"
             yield binary if is_utf8 else io.BufferedReader(_AsUtf8(binary, encoding), 1 << 16)
         except UnicodeError as error:
-            cause = f"is not in the encoding {encoding} ({error}); name another with --encoding, or save it as UTF-8"
+            remedy = "cp949, which extends it," if codecs.lookup(encoding).name == "euc_kr" else "another"
+            cause = f"is not in the encoding {encoding} ({error}); name {remedy} with --encoding, or save it as UTF-8"
             raise WholeFileError.at(path, None, cause) from None
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise DataError.at(path, None, f"the gzip data is truncated or damaged ({error}); fetch it again") from None
@@ -221,13 +230,15 @@ def read_text(path: Path, encoding: str = "utf-8") -> str:
 
 
 def raw_lines(path: Path, encoding: str = "utf-8") -> Iterator[tuple[Location, bytes]]:
-    r"""Yield each line with its line end, as UTF-8 and without a byte order mark.
+    r"""Yield each line with its line end, as UTF-8 and without a byte order mark, which joined files have inside.
 
     Lines end with ``\n`` or ``\r\n``, or with ``\r`` if the file begins with more of these than of ``\n``.
 
     Raises:
-        DataError: the file cannot be read, or a line has more than `LARGEST_LINE_BYTES`.
+        DataError: the file cannot be read, a line has more than `LARGEST_LINE_BYTES`, or more than `MOST_BLANK_LINES`
+            are blank in a row.
     """
+    blank_lines = 0
     with reading(path, encoding) as file:
         beginning = file.peek(1)
         lone = beginning.count(b"\r") - beginning.count(b"\r\n")
@@ -238,7 +249,12 @@ def raw_lines(path: Path, encoding: str = "utf-8") -> Iterator[tuple[Location, b
                 raise WholeFileError(
                     f"{location}: has more than {LARGEST_LINE_BYTES >> 20} MiB; split it into more rows"
                 )
-            yield location, raw.removeprefix(_BYTE_ORDER_MARK) if number == 1 else raw
+            blank_lines = blank_lines + 1 if raw.isspace() else 0
+            if blank_lines > MOST_BLANK_LINES:
+                raise WholeFileError(
+                    f"{location}: ends more than {MOST_BLANK_LINES:,} blank lines in a row; remove them"
+                )
+            yield location, raw.removeprefix(_BYTE_ORDER_MARK)
 
 
 def _lf_lines(file: io.BufferedReader) -> Iterator[bytes]:

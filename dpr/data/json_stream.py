@@ -18,7 +18,7 @@ from dpr.data.record import Record, parse_record
 
 _BLOCK_CHARACTERS = 1 << 20
 
-_SEPARATORS = re.compile(r"[\s,\[\]]*")
+_SEPARATORS = re.compile(r"[\s,\[\]\ufeff]*")
 
 
 def read_objects(path: Path, intake: Intake = STRICT) -> Iterator[tuple[int, Record]]:

@@ -17,7 +17,7 @@ from dpr.data.beir import read_beir, read_beir_corpus
 from dpr.data.boolq import read_boolq
 from dpr.data.dpr_json import read_dpr_json
 from dpr.data.examples import Articles, Examples
-from dpr.data.files import Location
+from dpr.data.files import Location, is_hidden
 from dpr.data.identity import UniquePassages, with_composed_names
 from dpr.data.intake import UTF8_RULES, BadRows, Intake, ReadRules
 from dpr.data.pairs import read_pairs
@@ -228,7 +228,7 @@ def _file_passages(path: Path, intake: Intake) -> LocatedPassages:
 def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    files = sorted(file for file in path.iterdir() if file.is_file() and row_format(file))
+    files = sorted(file for file in path.iterdir() if file.is_file() and row_format(file) and not is_hidden(file))
     if not files:
         raise DataError.at(path, None, f"the folder has no {listed_formats()} file")
     return files

@@ -3,8 +3,9 @@
     question <TAB> passage <TAB> grade          BEIR's, mostly under a header
     question 0 passage grade                    TREC's; the second column is not used
 
-A header may have any names. Columns are separated by tabs or, without tabs, by spaces; a grade is a whole number, also
-in the form ``1.0``. Ids with spaces need tabs, or are escaped in TREC's four columns (`dpr.data.trec_ids`).
+A header may have any names. Columns are separated by tabs or, without tabs, by spaces or by commas; a grade is a whole
+number, also in the form ``1.0``. Ids with spaces need tabs, or are escaped in TREC's four columns
+(`dpr.data.trec_ids`).
 """
 
 from __future__ import annotations
@@ -75,9 +76,10 @@ def _bad_grade(location: Location, line: str) -> DataError:
 
 
 def columns(line: str, expected: Sequence[int]) -> list[str]:
-    """Return the columns of a line: between tabs if their number is as expected, else between spaces."""
-    cells = [cell.strip() for cell in line.strip().split("\t")]
-    return cells if len(cells) in expected else line.split()
+    """Return the columns of a line: between tabs, spaces or commas, the first that give an expected number of them."""
+    by_tabs, by_commas = ([cell.strip() for cell in line.strip().split(separator)] for separator in "\t,")
+    by_spaces = line.split()
+    return next((cells for cells in (by_tabs, by_spaces, by_commas) if len(cells) in expected), by_spaces)
 
 
 def is_number(text: str) -> bool:

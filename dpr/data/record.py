@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from math import isnan
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import orjson
 
@@ -61,7 +61,7 @@ class Record:
         return None if isinstance(value, float) and isnan(value) else value
 
     def optional(self, name: str, expected: type[T], default: T) -> T:
-        """Return a field's value, or the default if it is absent.
+        """Return a field's value, or the default if it is absent; a whole number may be written 1.0.
 
         Raises:
             DataError: the value has another type.
@@ -69,6 +69,8 @@ class Record:
         value = self.value(name)
         if value is None:
             return default
+        if expected is int:
+            value = _as_integer(value)
         if type(value) is not expected:  # isinstance would accept true as a whole number
             raise self.error(f"{name!r} is {type_name(value)}; it must be {_TYPE_NAMES[expected]}")
         return value
@@ -105,8 +107,7 @@ class Record:
                 continue
             if isinstance(value, float) and abs(value) > _LARGEST_EXACT:
                 raise self.error(f"{name!r} is {value}, a number too large to be exact; write it as a string")
-            if isinstance(value, float) and value.is_integer():
-                value = int(value)
+            value = _as_integer(value)
             if type(value) not in (str, int):
                 raise self.error(f"{name!r} is {type_name(value)}; it must be a string or a whole number")
             return composed(str(value).strip())
@@ -122,11 +123,12 @@ class Record:
 
     def integers(self, name: str) -> tuple[int, ...]:
         """Return a list of whole numbers; empty if it is absent."""
-        values = self.optional(name, list, [])
-        for value in values:
-            if type(value) is not int:
+        numbers = []
+        for value in map(_as_integer, self.optional(name, list, [])):
+            if not isinstance(value, int) or isinstance(value, bool):
                 raise self.error(f"{name!r} has {type_name(value)} in it; each item must be a whole number")
-        return tuple(values)
+            numbers.append(value)
+        return tuple(numbers)
 
     def records(self, name: str) -> list[Record]:
         """Return a list of objects, each a record with this location; empty if it is absent."""
@@ -140,6 +142,12 @@ class Record:
         if not isinstance(value, dict):
             raise self.error(f"{name!r} has {type_name(value)} in it; each item must be an object")
         return Record(value, self.location, self.label)
+
+
+def _as_integer(value: object) -> object:
+    """Return a whole number that pandas wrote as a float as what it is."""
+    is_whole = isinstance(value, float) and value.is_integer() and abs(value) <= _LARGEST_EXACT
+    return int(cast("float", value)) if is_whole else value
 
 
 def parse_record(text: str, location: Location) -> Record:

@@ -12,6 +12,7 @@ JSON lines, a JSON list, or Parquet:
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
@@ -110,6 +111,9 @@ def _records(path: Path, intake: Intake) -> tuple[bool, Iterator[Record]]:
         return True, read_parquet(path, intake, _FLAT_COLUMNS, needs=("context",))
     if name.endswith(with_packed((".jsonl",))):
         return True, read_jsonl(path, intake)
+    if name.endswith(with_packed((".csv", ".tsv"))):
+        cause = "is a table by its name; SQuAD and its relatives are read as JSON, JSON lines and Parquet"
+        raise WholeFileError.at(path, None, cause)
     text = read_text(path, intake.encoding)
     try:
         root = parse_json(text, Location(path))
@@ -117,12 +121,11 @@ def _records(path: Path, intake: Intake) -> tuple[bool, Iterator[Record]]:
         if text.lstrip().partition("\n")[0].rstrip().endswith("}"):  # several objects, each on its line
             return True, read_jsonl(path, intake)
         raise
-    if isinstance(root, dict) and root.get("data") is None:
-        root = [root] if not root.keys().isdisjoint(("context", "paragraphs")) else root
-    else:
-        root = root["data"] if isinstance(root, dict) else root
+    is_missing = isinstance(root, dict) and "data" not in root
+    if isinstance(root, dict):
+        is_article = root.get("data") is None and not root.keys().isdisjoint(("context", "paragraphs"))
+        root = [root] if is_article else root.get("data")
     if not isinstance(root, list):
-        is_missing = isinstance(root, dict) and "data" not in root
         cause = "the field 'data' is missing" if is_missing else f"'data' is {type_name(root)}, not a list"
         raise WholeFileError.at(
             path, None, f"{cause}; write a list of articles there, or a list of rows as the whole file"
@@ -255,7 +258,8 @@ def _is_empty_list_of_hub(question: Record) -> bool:
 
 def _span(answer: Record, context: str) -> tuple[str, int]:
     text, start = answer.text("text"), answer.required("answer_start", int)
+    for form in (text, *(unicodedata.normalize(name, text) for name in ("NFC", "NFD"))):
+        if start >= 0 and context.startswith(form, start):
+            return form, start
     actual = context[start : start + len(text)] if start >= 0 else ""
-    if actual != text:
-        raise answer.error(f"the answer is {text!r}, but the paragraph has {actual!r} at offset {start}")
-    return text, start
+    raise answer.error(f"the answer is {text!r}, but the paragraph has {actual!r} at offset {start}")

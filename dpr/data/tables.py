@@ -18,6 +18,8 @@ from dpr.errors import DataError
 
 _DELIMITERS = ",;\t"
 
+_SEPARATOR_LINE = re.compile(r'"?sep=([,;|\t])"?', re.IGNORECASE)
+
 _LONGEST_CELL_LINES = 1000
 
 # a cell is quoted as in CSV only if the whole cell is: prose often begins with a quotation
@@ -43,7 +45,8 @@ def read_tsv(path: Path, header: Header, intake: Intake = STRICT) -> Iterator[Re
 def read_csv(path: Path, header: Header, intake: Intake = STRICT) -> Iterator[Record]:
     """Yield each row with its column names, as `read_tsv`; cells are quoted as in RFC 4180.
 
-    The separator is a comma, or a semicolon or tab if that makes the first row a header.
+    The separator is a comma, or a semicolon or tab if that makes the first row a header, or what a first line ``sep=;``
+    says, as Excel writes it.
 
     Raises:
         WholeFileError: as `read_tsv`, or a quoted cell does not end.
@@ -91,7 +94,11 @@ def _decoded(path: Path, encoding: str) -> Iterator[_Line]:
 
 
 def _csv_rows(lines: Iterator[_Line], header: Header) -> Iterator[Row]:
+    stated = None
     first = next((line for line in lines if line.text.strip()), None)
+    if first is not None and (match := _SEPARATOR_LINE.fullmatch(first.text.rstrip("\r\n"))):
+        stated = match[1]
+        first = next((line for line in lines if line.text.strip()), None)
     if first is None:
         return
     row: list[_Line] = []  # the lines of the row that is being read
@@ -106,7 +113,7 @@ def _csv_rows(lines: Iterator[_Line], header: Header) -> Iterator[Row]:
             yield line.text.rstrip("\r\n") + "\n"
 
     csv.field_size_limit(LARGEST_LINE_BYTES)
-    reader = csv.reader(texts(), delimiter=_delimiter(first.text, header), strict=True)
+    reader = csv.reader(texts(), delimiter=stated or _delimiter(first.text, header), strict=True)
     while True:
         row.clear()
         try:

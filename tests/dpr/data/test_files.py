@@ -162,6 +162,18 @@ def test_blank_lines_without_end_are_refused(tmp_path: Path, monkeypatch: pytest
         list(read_rows(path))
 
 
+def test_blank_lines_that_would_be_read_for_minutes_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "MOST_BLANK_LINES", 3)
+    path = tmp_path / "a.jsonl"
+    path.write_text("{}\n" + 3 * "\n" + "{}\n" + 3 * " \r\n" + "{}")
+    assert len(list(read_rows(path))) == 3
+    path.write_text("{}\n" + 4 * "\n" + "{}\n")
+    with pytest.raises(DataError, match=r"a\.jsonl, line 5: ends more than 3 blank lines in a row; remove them"):
+        list(read_rows(path))
+
+
 @pytest.mark.parametrize(
     ("content", "format_name"),
     [
@@ -176,3 +188,21 @@ def test_a_file_of_another_format_is_named(tmp_path: Path, content: bytes, forma
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=rf"{name}: is not text but {format_name}"):
         read_text(tmp_path / name) if name == "a.json" else list(read_rows(tmp_path / name))
+
+
+def test_joined_files_have_byte_order_marks_inside(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_text("\ufeffid\ttext\n1\tone\n\ufeff2\ttwo \ufeff\n", encoding="utf-8")
+    assert [record.fields for record in read_rows(path)] == [
+        {"id": "1", "text": "one"},
+        {"id": "2", "text": "two \ufeff"},
+    ]
+
+
+def test_what_is_not_in_euc_kr_may_be_in_cp949(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("똠방각하", encoding="cp949")
+    with pytest.raises(
+        DataError, match=r"is not in the encoding euc-kr .* name cp949, which extends it, with --encoding"
+    ):
+        read_text(path, "euc-kr")

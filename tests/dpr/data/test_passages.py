@@ -58,6 +58,15 @@ def test_a_folder_is_read_in_the_order_of_its_names(tmp_path: Path) -> None:
     assert [passage.text for passage in read_passages(str(tmp_path))] == ["in a.jsonl", "in b.jsonl"]
 
 
+def test_hidden_files_of_a_folder_are_not_the_users(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"id": "a", "text": "x"}\n')
+    (tmp_path / "._a.jsonl").write_bytes(b"\0\5\x16\7")
+    assert [passage.id for passage in read_passages(str(tmp_path))] == ["a"]
+    (tmp_path / "a.jsonl").unlink()
+    with pytest.raises(DataError, match="the folder has no"):
+        list(read_passages(str(tmp_path)))
+
+
 def test_reading_is_a_stream(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text('{"text": "first"}\nthis line is not JSON\n')

@@ -25,6 +25,7 @@ EXPECTED = {"q1": {"p1": 1, "p2": 0}, "질문": {"단락": 2}}
         "topic iteration document relevance\nq1   0  p1\t1\n\nq1 0 p2 0\n질문 0 단락 2\n",
         "\ufeffq1 \t p1\t1\nq1\tp2 \t0 \n\n 질문\t단락\t 2\t\n",
         "q1 p1 1\nq1 p1 1\nq1 p2 0\n질문 단락 2",
+        "query-id,corpus-id,score\nq1,p1,1\nq1,p2,0\n질문,단락,2\n",
         unicodedata.normalize("NFD", "q1\tp1\t1\nq1\tp2\t0\n질문\t단락\t2\n"),
     ],
 )
@@ -49,7 +50,8 @@ def test_ids_hold_blanks_between_tabs_and_negative_grades_stay(tmp_path: Path) -
         ("q1\tb\tnan\n", r"line 1: .* is not a question id, a passage id and a whole grade"),
         ("q1\tb\tone\nq1\tc\t1\n", r"line 1: 'q1\\tb\\tone' is not a question id"),
         ("q1\t\t1\n", r"line 1: .* has an empty id"),
-        ("q1,p1,1\nq2,p2,1\n", r"line 2: there are 1 columns"),
+        ("q1;p1;1\nq2;p2;1\n", r"line 2: there are 1 columns"),
+        ("q1,p1,1\nq2,p2\n", r"line 2: there are 1 columns"),
         ("q1\tb\t1\nq1\tb\t2\n", r"line 2: passage 'b' has the grade 2 for question 'q1', but had 1 before"),
     ],
 )

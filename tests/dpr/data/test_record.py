@@ -52,6 +52,14 @@ def test_a_number_is_an_identifier_without_its_point_and_text_stays() -> None:
     assert Record({"id": "1.0"}, PLACE).identifier("id") == "1.0"
 
 
+def test_a_whole_number_may_be_written_as_pandas_does() -> None:
+    record = Record({"start": 4.0, "starts": [4.0, 5], "half": 0.5, "large": 1e300}, Location(Path("a")))
+    assert (record.required("start", int), record.integers("starts")) == (4, (4, 5))
+    for name in ("half", "large"):
+        with pytest.raises(DataError, match=f"'{name}' is a number; it must be a whole number"):
+            record.optional(name, int, 0)
+
+
 def test_identifiers_have_one_unicode_form() -> None:
     assert Record({"id": unicodedata.normalize("NFD", "서울.pdf")}, PLACE).identifier("id") == "서울.pdf"
 

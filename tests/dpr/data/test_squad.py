@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -260,4 +261,34 @@ def test_an_article_alone_is_a_file(tmp_path: Path) -> None:
 def test_answers_by_another_name_are_not_passed_over(tmp_path: Path) -> None:
     path = squad_file(tmp_path, question(answers=None, answer={"text": "서울", "answer_start": 0}))
     with pytest.raises(DataError, match=r"question q1: has 'answer' instead of SQuAD's 'answers'"):
+        list(read_squad(path))
+
+
+@pytest.mark.parametrize("context_form", ["NFC", "NFD"])
+@pytest.mark.parametrize("answer_form", ["NFC", "NFD"])
+def test_an_answer_in_another_unicode_form_is_that_of_its_paragraph(
+    tmp_path: Path, context_form: Any, answer_form: Any
+) -> None:
+    context = unicodedata.normalize(context_form, "수도는 서울이다.")
+    answer = unicodedata.normalize(context_form, "서울")
+    start = context.index(answer)
+    stated = {"text": unicodedata.normalize(answer_form, "서울"), "answer_start": float(start)}
+    rows = [{"id": "1", "context": context, "question": "?x", "answers": [stated]}]
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    [example] = read_squad(path)
+    assert (example.question.answers, example.answer_starts) == ((answer,), (start,))
+
+
+def test_a_table_is_no_squad(tmp_path: Path) -> None:
+    path = tmp_path / "squad.csv"
+    path.write_text("id,context,question,answers\n")
+    with pytest.raises(DataError, match=r"squad\.csv: is a table by its name; SQuAD .* JSON, JSON lines and Parquet"):
+        list(read_squad(path))
+
+
+def test_data_that_is_no_list_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "dev.json"
+    path.write_text(json.dumps({"data": {"title": "x"}}))
+    with pytest.raises(DataError, match="'data' is an object, not a list"):
         list(read_squad(path))

@@ -156,3 +156,10 @@ def test_questions_of_dpr_are_no_passages(tmp_path: Path) -> None:
         DataError, match=r"nq\.qa\.csv: has the name of a file of questions.*read it as dpr:nq\.qa\.csv"
     ):
         list(read_passages(str(path)))
+
+
+@pytest.mark.parametrize("line", ["sep=;", '"sep=;"', "SEP=;"])
+def test_a_first_line_may_say_what_separates_cells(tmp_path: Path, line: str) -> None:
+    rows = f"{line}\r\n1;Seoul, not Busan\r\n2;Busan\r\n"
+    assert table(tmp_path, "a.csv", rows) == [Passage("1", "Seoul, not Busan"), Passage("2", "Busan")]
+    assert table(tmp_path, "b.csv", f"{line}\r\n") == []
