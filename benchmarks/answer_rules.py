@@ -108,17 +108,17 @@ def measure(examples: list[Example], options: argparse.Namespace, *, judges: boo
     }
     judge = Judge() if judges else None
     report: Report = {"questions": len(examples), "passages": len(passages)}
-    for name, listed in pairs.items():
-        verdicts, seconds = ask_rules(listed)
-        true = [judge(example, passage) for example, passage in listed] if judge else None
+    for name, rule_pairs in pairs.items():
+        verdicts, seconds = ask_rules(rule_pairs)
+        true = [judge(example, passage) for example, passage in rule_pairs] if judge else None
         report[name] = {
-            "pairs": len(listed),
+            "pairs": len(rule_pairs),
             "rules": {rule: figures(verdicts[rule], true) for rule in RULES},
-            "us_per_pair": {rule: 1e6 * spent / len(listed) for rule, spent in seconds.items()},
+            "us_per_pair": {rule: 1e6 * spent / len(rule_pairs) for rule, spent in seconds.items()},
         }
         if true is not None:
             report[name]["held_by_morphemes"] = sum(true)
-            report[name]["by_syllables"] = by_syllables(listed, verdicts, true)
+            report[name]["by_syllables"] = by_syllables(rule_pairs, verdicts, true)
     return report
 
 
@@ -138,10 +138,10 @@ def retrieved_pairs(
     terms = analyzer("ko-en")
     counts = TermCounts.build(terms.batch(f"{passage.title} {passage.text}" for passage in passages))
     engine = SparseEngine([SparseSegment.alone(counts, k1=1.2, b=0.75)])
-    found = engine.search(
+    top = engine.search(
         [question.terms for question in terms.questions(example.question.text for example in examples)], count
     )
-    for example, rows in zip(examples, found.rows.tolist(), strict=True):
+    for example, rows in zip(examples, top.rows.tolist(), strict=True):
         for row in rows:
             if row >= 0 and passages[row].id != example.positives[0].id:
                 yield example, passages[row]
@@ -158,11 +158,11 @@ def ask_rules(pairs: Sequence[tuple[Example, Passage]]) -> tuple[dict[str, list[
 
 
 def figures(verdicts: Sequence[bool], true: Sequence[bool] | None) -> Report:
-    held = sum(verdicts)
-    report: Report = {"held": held, "share": held / max(len(verdicts), 1)}
+    count = sum(verdicts)
+    report: Report = {"held": count, "share": count / max(len(verdicts), 1)}
     if true is not None:
-        report["mistaken"] = sum(said and not is_true for said, is_true in zip(verdicts, true, strict=True))
-        report["missed"] = sum(is_true and not said for said, is_true in zip(verdicts, true, strict=True))
+        report["mistaken"] = sum(verdict and not is_true for verdict, is_true in zip(verdicts, true, strict=True))
+        report["missed"] = sum(is_true and not verdict for verdict, is_true in zip(verdicts, true, strict=True))
     return report
 
 
@@ -173,11 +173,11 @@ def by_syllables(
     lengths = [min(len("".join(plain(example.question.answers[0]).split())), 3) for example, _ in pairs]
     report: Report = {}
     for length, label in enumerate(LENGTHS, start=1):
-        places = [place for place, found in enumerate(lengths) if found == length]
-        told = [true[place] for place in places]
+        places = [position for position, found in enumerate(lengths) if found == length]
+        told = [true[position] for position in places]
         report[label] = {"pairs": len(places), "held_by_morphemes": sum(told)}
         for rule, said in verdicts.items():
-            report[label][rule] = figures([said[place] for place in places], told)
+            report[label][rule] = figures([said[position] for position in places], told)
     return report
 
 
@@ -241,12 +241,12 @@ def measure_nouns(passages: Iterator[Passage]) -> Report:
 
 def is_word_begun(text: str, start: int, end: int) -> bool:
     """Tell whether a stretch is Hangul at the beginning of a Hangul word, which goes on after it."""
-    is_whole = all(is_hangul(text, place) for place in range(start, end))
+    is_whole = all(is_hangul(text, position) for position in range(start, end))
     return is_whole and not is_hangul(text, start - 1) and is_hangul(text, end)
 
 
-def is_hangul(text: str, place: int) -> bool:
-    return 0 <= place < len(text) and HANGUL.match(text, place) is not None
+def is_hangul(text: str, position: int) -> bool:
+    return 0 <= position < len(text) and HANGUL.match(text, position) is not None
 
 
 def table_of(name: str, report: Report) -> Table:

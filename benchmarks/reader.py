@@ -46,7 +46,7 @@ from dpr.reader.extractive.model import load_reader_model, save_reader_model
 from dpr.types import Example
 
 Report = dict[str, Any]
-Asked = reader_contestant.Asked
+QuestionWithPassages = reader_contestant.QuestionWithPassages
 
 ROOT = Path(__file__).resolve().parent.parent
 THEIR_TRANSFORMERS = "transformers==4.57.*"
@@ -74,8 +74,8 @@ def main() -> None:
     ours = TORCH | (OPENVINO if is_available() and reader_contestant.knows_backends() else {})
     with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
         model, work = save_whole(options.reader, Path(temporary)), Path(temporary) / "work.json"
-        asked = choose_work(options, model)
-        work.write_text(json.dumps(asked), encoding="utf-8")
+        work_items = choose_work(options, model)
+        work.write_text(json.dumps(work_items), encoding="utf-8")
         teams = {
             sys.executable: {"model": str(model), "work": str(work), "systems": ours},
             str(their_python): {"model": str(model), "work": str(work), "systems": PIPELINE},
@@ -88,7 +88,9 @@ def main() -> None:
             "machine": describe_machine(("torch", "transformers", "openvino") if is_available() else ("torch",)),
             "settings": settings_of(options),
             "their_versions": loaded[str(their_python)]["versions"],
-            "pairs": summary_of_pairs(take_turns(contestants, "pairs", options.rounds, console), len(asked["pairs"])),
+            "pairs": summary_of_pairs(
+                take_turns(contestants, "pairs", options.rounds, console), len(work_items["pairs"])
+            ),
         }
         times = take_turns({name: contestants[name] for name in ours}, "questions", options.rounds, console)
         report["questions"] = {"passages": PASSAGES, "systems": {name: latency_of(of) for name, of in times.items()}}
@@ -155,18 +157,20 @@ def save_whole(reader: str, folder: Path) -> Path:
     return whole
 
 
-def choose_work(options: argparse.Namespace, model: Path) -> dict[str, list[Asked]]:
+def choose_work(options: argparse.Namespace, model: Path) -> dict[str, list[QuestionWithPassages]]:
     """Return the pairs to read, a part of them to warm up with, and the questions over ten passages each."""
     examples = list({example.positives[0].text: example for example in read_examples(options.data)}.values())
     generator = random.Random(options.seed)
-    chosen = by_length(examples, options.pairs)
-    generator.shuffle(chosen)
-    pairs: list[Asked] = [(example.question.text, [example.positives[0].text]) for example in chosen]
+    selected = by_length(examples, options.pairs)
+    generator.shuffle(selected)
+    pairs: list[QuestionWithPassages] = [(example.question.text, [example.positives[0].text]) for example in selected]
     tokenizer = load_tokenizer(model)
-    near = sorted(examples, key=lambda one: abs(count_tokens(tokenizer, one.positives[0].text) - PASSAGE_TOKENS))
+    near = sorted(
+        examples, key=lambda example: abs(count_tokens(tokenizer, example.positives[0].text) - PASSAGE_TOKENS)
+    )
     near = near[: PASSAGES * options.questions]
     generator.shuffle(near)
-    questions: list[Asked] = [
+    questions: list[QuestionWithPassages] = [
         (near[first].question.text, [example.positives[0].text for example in near[first : first + PASSAGES]])
         for first in range(0, len(near), PASSAGES)
     ]
@@ -178,7 +182,7 @@ def by_length(examples: Sequence[Example], count: int) -> list[Example]:
     if len(examples) < count:
         sys.exit(f"the data have {len(examples)} passages, not {count}; give more, or take fewer --pairs")
     ordered = sorted(examples, key=lambda example: (len(example.positives[0].text), example.question.id))
-    return [ordered[place] for place in np.linspace(0, len(ordered) - 1, count).round().astype(int).tolist()]
+    return [ordered[number] for number in np.linspace(0, len(ordered) - 1, count).round().astype(int).tolist()]
 
 
 class Contestant:

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 Report = dict[str, Any]
-Asked = tuple[str, Sequence[str]]
+QuestionWithPassages = tuple[str, Sequence[str]]
 """A question and its passages."""
 
-Read = Callable[[Sequence[Asked]], list[str]]
+Read = Callable[[Sequence[QuestionWithPassages]], list[str]]
 """Returns the text of the best answer to each question."""
 
 MAX_TOKENS, STRIDE, QUESTION_TOKENS, MAX_ANSWER_TOKENS = 384, 128, 64, 30
@@ -31,7 +31,7 @@ MAX_TOKENS, STRIDE, QUESTION_TOKENS, MAX_ANSWER_TOKENS = 384, 128, 64, 30
 
 def main() -> None:
     contest = json.loads(sys.argv[1])
-    work: dict[str, list[Asked]] = json.loads(Path(contest["work"]).read_text(encoding="utf-8"))
+    work: dict[str, list[QuestionWithPassages]] = json.loads(Path(contest["work"]).read_text(encoding="utf-8"))
     readers: dict[str, Read] = {}
     for name, system in contest["systems"].items():
         settings = dict(system)
@@ -48,17 +48,17 @@ def say(report: Report) -> None:
     sys.stdout.flush()
 
 
-def measure_pairs(read: Read, asked: Sequence[Asked]) -> Report:
+def measure_pairs(read: Read, questions: Sequence[QuestionWithPassages]) -> Report:
     """Time reading everything at once."""
     wall, cpu = time.perf_counter(), time.process_time()
-    answers = read(asked)
+    answers = read(questions)
     return {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu, "answers": answers}
 
 
-def measure_questions(read: Read, asked: Sequence[Asked]) -> Report:
+def measure_questions(read: Read, questions: Sequence[QuestionWithPassages]) -> Report:
     """Time one question after the other, each with all its passages."""
     each: list[float] = []
-    for item in asked:
+    for item in questions:
         start = time.perf_counter()
         read([item])
         each.append(time.perf_counter() - start)
@@ -77,11 +77,11 @@ def open_pipeline(model: str, batch_size: int) -> Read:
         "max_answer_len": MAX_ANSWER_TOKENS,
     }
 
-    def read(asked: Sequence[Asked]) -> list[str]:
-        pairs = [{"question": question, "context": passage} for question, (passage,) in asked]
+    def read(questions: Sequence[QuestionWithPassages]) -> list[str]:
+        pairs = [{"question": question, "context": passage} for question, (passage,) in questions]
         if batch_size == 1:
             return [answerer(**pair, **settings)["answer"] for pair in pairs]
-        return [found["answer"] for found in answerer(pairs, batch_size=batch_size, **settings)]
+        return [answer["answer"] for answer in answerer(pairs, batch_size=batch_size, **settings)]
 
     return read
 
@@ -91,13 +91,13 @@ def open_ours(model: str, precision: str, backend: str) -> Read:
     from dpr.reader.extractive.reader import load_reader
     from dpr.types import Candidates, Passage
 
-    chosen = {"backend": backend} if knows_backends() else {}
-    reader = load_reader(model, precision, **chosen)  # type: ignore[arg-type,unused-ignore]
+    options = {"backend": backend} if knows_backends() else {}
+    reader = load_reader(model, precision, **options)  # type: ignore[arg-type,unused-ignore]
 
-    def read(asked: Sequence[Asked]) -> list[str]:
+    def read(questions: Sequence[QuestionWithPassages]) -> list[str]:
         batch = [
             Candidates(question, tuple(Passage(str(row), text) for row, text in enumerate(texts)), (0.0,) * len(texts))
-            for question, texts in asked
+            for question, texts in questions
         ]
         return [reading.answers[0].text if reading.answers else "" for reading in reader.read(batch)]
 

@@ -89,8 +89,8 @@ def measure_size(folder: Path, passages: int, kinds: Sequence[str], console: Con
         index = folder / kind
         report[kind] = {}
         for step in ("estimate", "build", "ask", "add", "reopen"):
-            chosen = more if step == "add" else corpus
-            report[kind][step] = run_step(step, "--index", index, "--corpus", chosen, "--kind", kind)
+            source_file = more if step == "add" else corpus
+            report[kind][step] = run_step(step, "--index", index, "--corpus", source_file, "--kind", kind)
             console.print(f"{passages:,} {kind} {step}: {json.dumps(report[kind][step])}")
     for step in ("faiss", "bm25s"):
         report[step] = run_step(step, "--index", folder / kinds[0], "--corpus", corpus)
@@ -109,13 +109,13 @@ def run_step(step: str, *arguments: object) -> Report:
 
 def estimate_step(options: argparse.Namespace) -> Report:
     kind = index_type_of(options.kind)
-    found = survey([str(options.corpus)], analyzer("words"), TermVectors())
-    told = estimate(found, kind, measure_speeds(kind, DIMENSION))
+    sample = survey([str(options.corpus)], analyzer("words"), TermVectors())
+    estimated = estimate(sample, kind, measure_speeds(kind, DIMENSION))
     return {
-        "bytes": sum(told.disk.values()),
-        "peak_anonymous_gib": told.building_memory / 2**30,
-        "seconds": sum(told.seconds.values()),
-        "steps": dict(told.seconds),
+        "bytes": sum(estimated.disk.values()),
+        "peak_anonymous_gib": estimated.building_memory / 2**30,
+        "seconds": sum(estimated.seconds.values()),
+        "steps": dict(estimated.seconds),
     }
 
 
@@ -149,19 +149,19 @@ def ask_step(options: argparse.Namespace) -> Report:
     encoder = TermVectors()
     index = open_index(options.index, encoder, analyzer=analyzer("words"))
     questions = make_questions(QUESTIONS)
-    return {**asked(index, questions, encoder.encode_questions(questions)), **peak()}
+    return {**measure_search(index, questions, encoder.encode_questions(questions)), **peak()}
 
 
-def asked(index: OpenIndex, questions: Sequence[str], vectors: FloatArray) -> Report:
+def measure_search(index: OpenIndex, questions: Sequence[str], vectors: FloatArray) -> Report:
     """Return the times of single questions, and the recall of the dense ones."""
     terms = [question.split() for question in questions]
     dense, engine = index.resources.vector_index(), index.resources.sparse_indexes["bm25"]()
-    wanted = FlatIndex(index.resources.segments[0].vectors()).search(vectors, K).rows
-    found = dense.search(vectors, K).rows
+    exact_rows = FlatIndex(index.resources.segments[0].vectors()).search(vectors, K).rows
+    rows = dense.search(vectors, K).rows
     return {
-        "dense_ms": milliseconds(lambda place: dense.search(vectors[place : place + 1], K), len(questions)),
-        "bm25_ms": milliseconds(lambda place: engine.search([terms[place]], SPARSE_K), len(questions)),
-        "recall_at_10": share_found(found, wanted),
+        "dense_ms": milliseconds(lambda number: dense.search(vectors[number : number + 1], K), len(questions)),
+        "bm25_ms": milliseconds(lambda number: engine.search([terms[number]], SPARSE_K), len(questions)),
+        "recall_at_10": share_found(rows, exact_rows),
     }
 
 
@@ -177,12 +177,12 @@ def reopen_step(options: argparse.Namespace) -> Report:
         text = json.loads(next(file))["text"]
     began = time.perf_counter()
     index = open_index(options.index, encoder, analyzer=analyzer("words"))
-    for part in (index.resources.vector_index, index.resources.sparse_indexes["bm25"]):
-        part()
-    opened = time.perf_counter() - began
+    for open_part in (index.resources.vector_index, index.resources.sparse_indexes["bm25"]):
+        open_part()
+    open_seconds = time.perf_counter() - began
     hits = index.retriever("hybrid").search([text], K)
     return {
-        "open_s": opened,
+        "open_s": open_seconds,
         "open_and_first_answer_s": time.perf_counter() - began,
         "segments": len(index.manifest.segments),
         "hits": len(hits[0]),
@@ -198,7 +198,7 @@ def faiss_step(options: argparse.Namespace) -> Report:
     questions = TermVectors().encode_questions(make_questions(QUESTIONS))
     exact = faiss.IndexFlatIP(vectors.shape[1])
     exact.add(vectors)
-    wanted = exact.search(questions, K)[1]
+    exact_rows = exact.search(questions, K)[1]
     lists = faiss.index_factory(
         vectors.shape[1], f"IVF{round(4 * len(vectors) ** 0.5)},PQ48", faiss.METRIC_INNER_PRODUCT
     )
@@ -208,10 +208,10 @@ def faiss_step(options: argparse.Namespace) -> Report:
     built = time.perf_counter() - began
     lists.nprobe = 64
     return {
-        "flat_ms": milliseconds(lambda place: exact.search(questions[place : place + 1], K), 50),
+        "flat_ms": milliseconds(lambda number: exact.search(questions[number : number + 1], K), 50),
         "ivf_pq_build_s": built,
-        "ivf_pq_ms": milliseconds(lambda place: lists.search(questions[place : place + 1], K), QUESTIONS),
-        "ivf_pq_recall_at_10": share_found(lists.search(questions, K)[1], wanted),
+        "ivf_pq_ms": milliseconds(lambda number: lists.search(questions[number : number + 1], K), QUESTIONS),
+        "ivf_pq_recall_at_10": share_found(lists.search(questions, K)[1], exact_rows),
         **peak(),
     }
 
@@ -225,8 +225,8 @@ def bm25s_step(options: argparse.Namespace) -> Report:
     built = time.perf_counter() - began
     questions = [question.split() for question in make_questions(QUESTIONS)]
 
-    def retrieve(place: int) -> object:
-        return index.retrieve([questions[place]], k=SPARSE_K, n_threads=0, show_progress=False)
+    def retrieve(number: int) -> object:
+        return index.retrieve([questions[number]], k=SPARSE_K, n_threads=0, show_progress=False)
 
     return {"build_s": built, "bm25_ms": milliseconds(retrieve, QUESTIONS), **peak()}
 
@@ -245,17 +245,18 @@ STEPS: Mapping[str, Callable[[argparse.Namespace], Report]] = {
 def milliseconds(ask: Callable[[int], object], count: int) -> Report:
     """Return the median and the 95th percentile of single questions, the first ten not counted."""
     times = []
-    for place in [*range(10), *range(count)]:
+    for number in [*range(10), *range(count)]:
         began = time.perf_counter()
-        ask(place)
+        ask(number)
         times.append(1000 * (time.perf_counter() - began))
     return {"p50": float(np.median(times[10:])), "p95": float(np.quantile(times[10:], 0.95))}
 
 
-def share_found(found: IntArray, wanted: IntArray) -> float:
+def share_found(rows: IntArray, exact_rows: IntArray) -> float:
     """Return the mean share of the wanted rows that were found, (Q, k) each."""
     shares = [
-        len(set(ours) & set(theirs)) / len(theirs) for ours, theirs in zip(found.tolist(), wanted.tolist(), strict=True)
+        len(set(ours) & set(theirs)) / len(theirs)
+        for ours, theirs in zip(rows.tolist(), exact_rows.tolist(), strict=True)
     ]
     return float(np.mean(shares))
 
@@ -287,7 +288,7 @@ def write_report(path: Path, report: Report) -> None:
 
 def print_table(console: Console, report: Report) -> None:
     table = Table("passages", "kind", "build s", "GiB", "open s", "BM25 ms", "dense ms", "recall", "add 1,000 s")
-    told = Table("passages", "kind", "disk", "memory", "time", title="Estimate, as a share of what the build took")
+    estimates = Table("passages", "kind", "disk", "memory", "time", title="Estimate, as a share of what the build took")
     for passages, size in report["sizes"].items():
         for kind, of_kind in size.items():
             if "build" not in of_kind:
@@ -303,10 +304,13 @@ def print_table(console: Console, report: Report) -> None:
                 f"{of_kind['add']['seconds']:.1f}",
             )
             table.add_row(f"{int(passages):,}", kind, *numbers)
-            shares = [of_kind["estimate"][what] / build_[what] for what in ("bytes", "peak_anonymous_gib", "seconds")]
-            told.add_row(f"{int(passages):,}", kind, *(f"{share:.2f}" for share in shares))
+            shares = [
+                of_kind["estimate"][quantity] / build_[quantity]
+                for quantity in ("bytes", "peak_anonymous_gib", "seconds")
+            ]
+            estimates.add_row(f"{int(passages):,}", kind, *(f"{share:.2f}" for share in shares))
     console.print(table)
-    console.print(told)
+    console.print(estimates)
 
 
 if __name__ == "__main__":

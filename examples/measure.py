@@ -103,9 +103,9 @@ def measure(folder: Path, encoder: str | None, reader: str | None, limit: int | 
 
 
 def build(index: Path, sources: Sequence[str], encoder: str | None) -> None:
-    corpora = [part for source in sources for part in ("--corpus", source)]
-    chosen = ["--encoder", encoder] if encoder else []
-    command("dpr-index", "build", *corpora, *chosen, "--output", str(index))
+    corpora = [argument for source in sources for argument in ("--corpus", source)]
+    options = ["--encoder", encoder] if encoder else []
+    command("dpr-index", "build", *corpora, *options, "--output", str(index))
 
 
 def benchmark(index: Path, questions: str, output: Path) -> dict[str, dict[str, list[str]]]:
@@ -178,9 +178,9 @@ def answer_figures(readings: Sequence[Reading], examples: Sequence[Example]) -> 
     report = {}
     for language, script in LANGUAGES.items():
         numbers = [number for number, example in enumerate(examples) if script_of(example.question.text) == script]
-        asked = [examples[number] for number in numbers]
-        if any(not example.is_impossible for example in asked):
-            report[language] = language_figures([readings[number] for number in numbers], asked, RULES[script])
+        of_language = [examples[number] for number in numbers]
+        if any(not example.is_impossible for example in of_language):
+            report[language] = language_figures([readings[number] for number in numbers], of_language, RULES[script])
     return report
 
 
@@ -191,15 +191,15 @@ def language_figures(readings: Sequence[Reading], examples: Sequence[Example], r
     each over the answerable questions. ``refused`` is the share of the unanswerable questions that were not answered.
     ``sure`` (of all questions), ``wrong when sure`` and ``ECE`` judge the probabilities.
     """
-    shown = [reading if reading.is_answered else replace(reading, answers=()) for reading in readings]
+    accepted = [reading if reading.is_answered else replace(reading, answers=()) for reading in readings]
     answerable = [number for number, example in enumerate(examples) if not example.is_impossible]
-    asked = [examples[number] for number in answerable]
-    stood_by = score_readings([shown[number] for number in answerable], asked, rule).metrics()
-    guessed = score_readings([readings[number] for number in answerable], asked, rule).metrics()
+    answerable_examples = [examples[number] for number in answerable]
+    stood_by = score_readings([accepted[number] for number in answerable], answerable_examples, rule).metrics()
+    guessed = score_readings([readings[number] for number in answerable], answerable_examples, rule).metrics()
     judged = score_readings(readings, examples, rule).metrics()
     figures = {
         "questions": len(examples),
-        "answerable": len(asked),
+        "answerable": len(answerable_examples),
         "exact": stood_by["exact_match"],
         "F1": stood_by["f1"],
         "exact, best span": guessed["exact_match"],

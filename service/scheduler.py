@@ -21,7 +21,7 @@ from service.telemetry.times import RequestTimes
 from service.work import Operation, Step, Steps
 
 PIECE_TOKENS = 2048
-"""Tokens of a piece: as many as a model is given at once (`dpr.models.tower_compute`), where larger is no faster."""
+"""Tokens of a piece: as many as a model is given at once (`dpr.models.encoder_compute`), where larger is no faster."""
 
 logger = logging.getLogger(__name__)
 

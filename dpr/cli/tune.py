@@ -53,7 +53,7 @@ def tune_command(
     from dpr.data.passages import read_examples
     from dpr.opening import open_qa
     from dpr.search.record import save_fusion, write_fusion
-    from dpr.tuning.fusion import is_hybrid, tune
+    from dpr.tuning.fusion import TuningOptions, is_hybrid, tune
 
     if output is not None:
         check_output_file(output)
@@ -68,8 +68,9 @@ def tune_command(
         qa_index = open_qa(index, encoder=encoder, reader=None).index
         sources = [read_examples(source, rules) for source in questions]
         examples = [example for source in sources for example in source]
-        absent, names = sum(source.without_text for source in sources), ", ".join(questions)
-        tuned = tune(qa_index, examples, lists, metric, method, folds, progress, source=names, without_text=absent)
+        without_text = sum(source.without_text for source in sources)
+        options = TuningOptions(lists, metric, method, folds, ", ".join(questions), without_text)
+        tuned = tune(qa_index, examples, options, progress)
     if output is not None:
         write_fusion(output, tuned.fusion, tuned.summary(command_line("dpr")))
     if save:

@@ -49,7 +49,7 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
-class AskedPhrase:
+class PhraseQuestion:
     """A question, and the phrase of the text that answers it."""
 
     question: str
@@ -69,7 +69,7 @@ def words_of(text: str, start: int, end: int) -> list[Word]:
 
 def ask_for_phrase(
     text: str, words: Sequence[Word], shares: tuple[float, float], bare: float, choice: random.Random
-) -> AskedPhrase | None:
+) -> PhraseQuestion | None:
     """Return a question for a phrase of a sentence; None if the sentence is too short.
 
     Args:
@@ -107,7 +107,7 @@ def ask_for_phrase(
     question_words = [*around[0], asking, *around[1]]
     if choice.random() < 0.5:
         question_words = [*around[0], *around[1], asking] if is_korean else [asking, *around[0], *around[1]]
-    return AskedPhrase(" ".join(question_words) + "?", answer, start)
+    return PhraseQuestion(" ".join(question_words) + "?", answer, start)
 
 
 def _noun(phrase: str) -> str | None:

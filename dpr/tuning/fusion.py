@@ -32,30 +32,37 @@ FOLDS = 5
 BATCH_QUESTIONS = 256
 
 
-def tune(
-    index: OpenIndex,
-    examples: Iterable[Example],
-    lists: Sequence[str] = HYBRID_LISTS,
-    objective: str = OBJECTIVE,
-    method: str = Fusion().method,
-    folds: int = FOLDS,
-    progress: Progress = no_progress,
-    *,
-    source: str = "",
-    without_text: int = 0,
-) -> TunedFusion:
-    """Find the best fusion weights of an index's lists for questions, with the coverage rule of the default fusion.
+@dataclass(frozen=True, slots=True)
+class TuningOptions:
+    """Which lists to fuse, by which method, for which metric.
 
-    Args:
-        index: the open index.
-        examples: questions with gold passages; their ``excluded_ids`` are removed from their hits.
+    Attributes:
         lists: names of two or three retrievers of the index.
         objective: the metric to maximize; recall@1 decides between equal values (MRR@10 if that is the objective).
         method: the fusion method, a name in `dpr.search.fusion.METHODS`.
         folds: number of folds for the cross-validated estimate; 0: no estimate.
-        progress: called for every batch of questions and every point of the curve.
         source: the source of the questions, for the record.
         without_text: number of judged questions without a text, for the record.
+    """
+
+    lists: Sequence[str] = HYBRID_LISTS
+    objective: str = OBJECTIVE
+    method: str = Fusion().method
+    folds: int = FOLDS
+    source: str = ""
+    without_text: int = 0
+
+
+def tune(
+    index: OpenIndex,
+    examples: Iterable[Example],
+    options: TuningOptions = TuningOptions(),
+    progress: Progress = no_progress,
+) -> TunedFusion:
+    """Find the best fusion weights of an index's lists for questions, with the coverage rule of the default fusion.
+
+    The ``excluded_ids`` of an example are removed from its hits. ``progress`` is called for every batch of questions
+    and every point of the curve.
 
     Raises:
         ConfigError: the objective is not a metric.
@@ -63,6 +70,7 @@ def tune(
             folds is negative.
         DataError: two questions share an id, none can be judged, or no gold passage is in the index.
     """
+    lists, objective, method, folds = options.lists, options.objective, options.method, options.folds
     if folds < 0:
         raise RequestError(f"folds is {folds}: give 0 for no estimate, or 2 and more", field="folds")
     all_examples = list(examples)
@@ -87,7 +95,7 @@ def tune(
         ),
         choose(grid, *decisive, documents, default),
         cross_validate(grid, *decisive, documents, folds, default),
-        judged.question_set(source, without_text),
+        judged.question_set(options.source, options.without_text),
         len(np.unique(documents)),
         index.generation,
     )

@@ -55,7 +55,7 @@ class DemoError(Exception):
 def build_index() -> None:
     """Build a fresh index of the bundled corpus; the builder shows its own progress."""
     shutil.rmtree(INDEX, ignore_errors=True)
-    sources = [part for path in CORPUS for part in ("--corpus", f"squad:{path}")]
+    sources = [argument for path in CORPUS for argument in ("--corpus", f"squad:{path}")]
     command = [installed("dpr-index"), "build", *sources, "--output", str(INDEX)]
     console.rule("Index")
     console.print(f"$ {shlex.join(command)}", style="dim", soft_wrap=True, highlight=False)
@@ -154,10 +154,10 @@ def stop(server: subprocess.Popen[bytes]) -> None:
 def installed(command: str) -> str:
     """Return the path of an installed command, beside this Python or on the path."""
     beside = Path(sys.executable).with_name(command)
-    found = str(beside) if beside.is_file() else shutil.which(command)
-    if found is None:
+    path = str(beside) if beside.is_file() else shutil.which(command)
+    if path is None:
         raise DemoError(f"the command {command} is not installed; run: pip install '.[service]'")
-    return found
+    return path
 
 
 def free_port() -> int:
@@ -165,8 +165,8 @@ def free_port() -> int:
     for port in (PREFERRED_PORT, 0):
         try:
             with socket.create_server((HOST, port)) as listener:
-                chosen: int = listener.getsockname()[1]
-                return chosen
+                port_number: int = listener.getsockname()[1]
+                return port_number
         except OSError:
             continue
     raise DemoError(f"no port of {HOST} is free; stop another server first")

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MAX_PARAMETERS = 6
 NARROW_ROOMS = (
     *("dpr/benchmark", "dpr/data", "dpr/dense", "dpr/reader", "dpr/search", "dpr/sparse", "dpr/store", "dpr/train"),
-    "index_builder",
+    *("dpr/tuning", "index_builder"),
 )
 
 

@@ -15,7 +15,7 @@ from tests.fakes import HashEncoder
 from tests.small_index import small_index
 
 
-class NeverAsked(HashEncoder):
+class NeverCalled(HashEncoder):
     def encode_passages(self, passages: Sequence[Passage], progress: Progress = no_progress) -> FloatArray:
         raise AssertionError("passages were encoded")
 
@@ -117,7 +117,7 @@ def test_parts_that_the_vectors_cannot_be_cut_into_are_refused_before_encoding(t
     with pytest.raises(
         ConfigError, match="vectors of dimension 32 cannot be cut into 24 equal parts; choose a divisor"
     ):
-        small_index(tmp_path / "index", encoder=NeverAsked(), dense=DenseOptions("ivf-pq", {"parts": 24}))
+        small_index(tmp_path / "index", encoder=NeverCalled(), dense=DenseOptions("ivf-pq", {"parts": 24}))
     assert not (tmp_path / "index").exists()
     small_index(tmp_path / "index", dense=DenseOptions("ivf-pq", {"parts": 16}))
 

@@ -11,7 +11,7 @@ from dpr.errors import ConfigError, DataError, RequestError
 from dpr.search.fusion import METHODS, Fusion
 from dpr.search.open import OpenIndex, open_index
 from dpr.search.record import DEFAULT_FUSION
-from dpr.tuning.fusion import tune
+from dpr.tuning.fusion import TuningOptions, tune
 from dpr.types import Example, Passage, Question
 from tests.fakes import HashEncoder, WordAnalyzer
 from tests.small_index import PASSAGES, small_index
@@ -52,7 +52,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> OpenIndex:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_point_is_what_a_search_with_its_weights_gives(index: OpenIndex, tmp_path: Path, method: str) -> None:
-    tuned = tune(index, questions(), method=method)
+    tuned = tune(index, questions(), TuningOptions(method=method))
     assert len(tuned.curve) == 21
     for point in (tuned.curve[0], tuned.curve[7], tuned.curve[20]):
         fusion = Fusion(method, point.weights, coverage_power=DEFAULT_FUSION.coverage_power)
@@ -71,7 +71,7 @@ def test_the_ends_of_the_curve_are_the_lists_alone(index: OpenIndex, tmp_path: P
 
 
 def test_the_choice_becomes_a_fusion_that_follows_coverage(index: OpenIndex) -> None:
-    tuned = tune(index, questions(), objective="recall@1", method="rrf")
+    tuned = tune(index, questions(), TuningOptions(objective="recall@1", method="rrf"))
     weights = tuned.selected.weights
     assert sum(weights.values()) == pytest.approx(1.0)
     assert tuned.fusion == Fusion("rrf", weights, coverage_power=2.0)
@@ -80,17 +80,17 @@ def test_the_choice_becomes_a_fusion_that_follows_coverage(index: OpenIndex) -> 
 
 
 def test_three_lists_make_a_triangle_of_weights(index: OpenIndex) -> None:
-    tuned = tune(index, questions(), lists=("dense", "bm25", "tfidf"), folds=2)
+    tuned = tune(index, questions(), TuningOptions(lists=("dense", "bm25", "tfidf"), folds=2))
     assert len(tuned.curve) == 231
     assert all(sum(point.weights.values()) == pytest.approx(1.0) for point in tuned.curve)
 
 
 def test_documents_are_the_units_of_evidence(index: OpenIndex) -> None:
-    tuned = tune(index, questions(), folds=4)
+    tuned = tune(index, questions(), TuningOptions(folds=4))
     assert tuned.documents == 12
     assert tuned.held_out is not None
     assert tuned.held_out.folds == 4
-    assert tune(index, questions(), folds=0).held_out is None
+    assert tune(index, questions(), TuningOptions(folds=0)).held_out is None
     one_document = [example for example in questions() if example.positives[0].title == "title0"]
     assert tune(index, one_document).documents == len(one_document) == 3  # then each question stands for itself
 
@@ -111,7 +111,7 @@ def test_excluded_passages_are_left_out_as_a_benchmark_does(index: OpenIndex, tm
         for example, hits in zip(questions(), found, strict=True)
     ]
     excluding = [Example(question, (gold,), excluded_ids=(first,)) for question, gold, first in second]
-    tuned = tune(index, excluding, folds=0)
+    tuned = tune(index, excluding, TuningOptions(folds=0))
     assert tuned.questions.own_passages == 30
     for point, name in ((tuned.curve[0], "bm25"), (tuned.curve[-1], "dense")):
         measured = benchmark(index, excluding, BenchmarkOptions([name], [1]), tmp_path).systems[name].metrics
@@ -126,7 +126,7 @@ def test_graded_passages_reach_ndcg(index: OpenIndex, tmp_path: Path) -> None:
         Example(example.question, (*example.positives, passages[-1 - number]), grades=(2, 1))
         for number, example in enumerate(questions())
     ]
-    tuned = tune(index, graded, objective="ndcg@10")
+    tuned = tune(index, graded, TuningOptions(objective="ndcg@10"))
     point = tuned.curve[8]
     fusion = Fusion(weights=point.weights, coverage_power=DEFAULT_FUSION.coverage_power)
     report = benchmark(index, graded, BenchmarkOptions(["hybrid"], [20], fusion=fusion), tmp_path)
@@ -144,7 +144,7 @@ def test_progress_tells_of_questions_and_points(index: OpenIndex) -> None:
     ("lists", "message"),
     [
         ((), "the lists to fuse are nothing"),
-        (("dense",), "the lists to fuse are dense: name two or three"),
+        (("dense",), "the lists to fuse are dense; name two or three"),
         (("dense", "dense"), "two or three different ones"),
         (("dense", "bm25", "tfidf", "rank-bm25"), "two or three different ones"),
         (("dense", "hybrid"), "'hybrid' is itself a fusion"),
@@ -153,12 +153,12 @@ def test_progress_tells_of_questions_and_points(index: OpenIndex) -> None:
 )
 def test_lists_that_cannot_be_fused_are_refused(index: OpenIndex, lists: tuple[str, ...], message: str) -> None:
     with pytest.raises(RequestError, match=message) as caught:
-        tune(index, questions(), lists)
+        tune(index, questions(), TuningOptions(lists))
     assert caught.value.field == "retriever"
 
 
 def test_few_questions_leave_the_default_weights(index: OpenIndex) -> None:
-    few = tune(index, questions()[:3], folds=0)
+    few = tune(index, questions()[:3], TuningOptions(folds=0))
     near = {point: few.curve[point].weights for point in few.choice.within_error}
     assert few.selected.weights in near.values()
     distance = {point: abs(weights["bm25"] - 0.75) for point, weights in near.items()}
@@ -167,13 +167,13 @@ def test_few_questions_leave_the_default_weights(index: OpenIndex) -> None:
 
 def test_settings_that_make_no_sense_are_refused(index: OpenIndex) -> None:
     with pytest.raises(ConfigError, match="unknown metric 'map'"):
-        tune(index, questions(), objective="map")
+        tune(index, questions(), TuningOptions(objective="map"))
     with pytest.raises(RequestError, match="recall@101 is deeper than the 100 candidates"):
-        tune(index, questions(), objective="recall@101")
+        tune(index, questions(), TuningOptions(objective="recall@101"))
     with pytest.raises(RequestError, match="unknown fusion method 'magic'"):
-        tune(index, questions(), method="magic")
+        tune(index, questions(), TuningOptions(method="magic"))
     with pytest.raises(RequestError, match="folds is -1"):
-        tune(index, questions(), folds=-1)
+        tune(index, questions(), TuningOptions(folds=-1))
     with pytest.raises(DataError, match="none of the gold passages"):
         tune(index, [Example(Question("q", "where"), (Passage("x", "elsewhere"),))])
 
@@ -181,6 +181,7 @@ def test_settings_that_make_no_sense_are_refused(index: OpenIndex) -> None:
 def test_an_index_without_vectors_has_no_list_to_fuse_with(tmp_path: Path) -> None:
     small_index(tmp_path / "index", PASSAGES, encoder=None)
     sparse = open_index(tmp_path / "index", analyzer=WordAnalyzer())
+    examples = [Example(Question("q", "capital"), (PASSAGES[2],))]
     with pytest.raises(RequestError, match="no vectors for the retriever 'dense'"):
-        tune(sparse, [Example(Question("q", "capital"), (PASSAGES[2],))])
-    assert len(tune(sparse, [Example(Question("q", "capital"), (PASSAGES[2],))], ("bm25", "tfidf")).curve) == 21
+        tune(sparse, examples)
+    assert len(tune(sparse, examples, TuningOptions(("bm25", "tfidf"))).curve) == 21

@@ -1,4 +1,4 @@
-"""The choice of weights: the grid, the plateau, and what cross-validation says of the choice."""
+"""The choice of weights: the grid, the weights within one standard error, and the cross-validated gain."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_weights_of_its_own_may_take_the_place_of_equal_ones(first: int, chosen:
     assert choice.selected == chosen
 
 
-def test_a_plateau_ends_where_the_curve_falls_however_good_what_lies_beyond() -> None:
+def test_weights_beyond_a_fall_of_the_curve_are_not_within_one_standard_error() -> None:
     means = [0.9, 0.9, 0.5, *[0.4] * 15, 0.9, 0.901, 0.9]
     choice = choose(GRID, curve(means, 0.1), np.zeros((21, 200)), each_alone(200))
     assert choice.within_error == (18, 19, 20)
@@ -79,7 +79,7 @@ def test_equal_objectives_are_decided_by_the_other_metric() -> None:
     ties[6] = 1.0
     choice = choose(GRID, values, ties, each_alone(4))
     assert choice.best == 6
-    assert choice.selected == 10  # all are equal, so all are the plateau
+    assert choice.selected == 10  # all are equal, so all are within one standard error
 
 
 def test_fewer_questions_draw_the_choice_towards_equal_weights() -> None:
@@ -105,7 +105,7 @@ def test_standard_error_is_the_usual_one_for_single_questions_and_wider_in_group
     means=st.lists(st.integers(0, 10), min_size=231, max_size=231),
     noise=st.sampled_from([0.0, 1.0, 20.0]),
 )
-def test_the_chosen_point_is_always_on_the_plateau(means: list[int], noise: float) -> None:
+def test_the_selected_point_is_always_within_one_standard_error(means: list[int], noise: float) -> None:
     grid = weight_grid(3)
     choice = choose(grid, curve([mean / 10 for mean in means], noise, 10), np.zeros((231, 10)), each_alone(10))
     assert {choice.best, choice.selected} <= set(choice.within_error)
