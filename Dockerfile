@@ -16,12 +16,14 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH
 WORKDIR /source
-COPY requirements.lock pyproject.toml ./
+COPY requirements.lock pyproject.toml deploy/check_hashes.py ./
 ARG EXTRAS=service,report
 RUN python -c "import sys, tomllib; project = tomllib.load(sys.stdin.buffer)['project']; \
         extras = [project['optional-dependencies'][name] for name in '$EXTRAS'.split(',')]; \
         print(*sum(extras, project['dependencies']), sep='\n')" < pyproject.toml > dependencies.txt \
-    && pip install --extra-index-url "$TORCH_INDEX" -c requirements.lock -r dependencies.txt
+    && sed -n 's/^\([A-Za-z0-9._-]*==[^ ]*\).*/\1/p' requirements.lock > pins.txt \
+    && pip install --extra-index-url "$TORCH_INDEX" -c pins.txt -r dependencies.txt --report report.json \
+    && python check_hashes.py requirements.lock report.json
 
 
 # The package with its commands and the bundled models, to be laid over the environment of the same path.

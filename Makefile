@@ -10,19 +10,23 @@ PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 ONE_THREAD := OMP_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo measure test test-all test-browser check format docs bench lock clean
+.PHONY: help setup demo measure test test-all test-browser check format docs bench lock hashes audit clean
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Create .venv with everything pinned in requirements.lock
 
-# torch first and alone, at its pinned version: left to the resolver, a dependency could pull another build.
+# Every file must have a hash of the lock. torch, which has a build for each kind of machine, is pinned alone, and comes
+# last: what it needs and the lock does not have belongs to the build.
 $(STAMP): pyproject.toml requirements.lock
 	@echo "setting up $(VENV) (a few minutes the first time)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@grep -v '^torch==' requirements.lock > $(VENV)/hashed.txt
+	@$(PIP) install --no-deps --require-hashes -r $(VENV)/hashed.txt
 	@$(PIP) install $$(grep '^torch==' requirements.lock)
-	@PYTHONWARNINGS=ignore $(PIP) install -c requirements.lock -e '.[dev]'
+	@PYTHONWARNINGS=ignore $(PIP) install --no-deps --no-build-isolation -e .
+	@$(PIP) check
 	@touch $@
 
 demo: setup ## Index the demo corpus, start the service, ask five questions (ONCE=1: then stop)
@@ -67,9 +71,24 @@ lock: ## Resolve the newest versions anew into requirements.lock
 	@rm -rf .lock-venv && $(PYTHON) -m venv .lock-venv
 	@.lock-venv/bin/python -m pip install -q $$(grep '^torch==' requirements.lock)
 	@.lock-venv/bin/python -m pip install -q -e '.[dev]'
-	@echo "# Every pin, as a pip constraints file: pip install -c requirements.lock -e '.[dev]'. Made by make lock." > .lock-venv/lock
-	@.lock-venv/bin/python -m pip freeze --exclude-editable | sed 's/^torch==\([0-9.]*\).*/torch==\1/' >> .lock-venv/lock
+	@.lock-venv/bin/python -m pip install -q setuptools
+	@.lock-venv/bin/python -m pip freeze --all --exclude-editable | grep -v '^\(pip\|wheel\)==' > requirements.lock
+	@$(MAKE) --no-print-directory hashes
+
+# Of the files of every platform, so that one lock serves them all.
+hashes: ## Write requirements.lock anew: its pins as they are, each with the hashes of its files
+	@rm -rf .lock-venv && $(PYTHON) -m venv .lock-venv && .lock-venv/bin/python -m pip install -q uv
+	@sed -n 's/^\([A-Za-z0-9._-]*==[0-9A-Za-z.]*\).*/\1/p' requirements.lock > .lock-venv/pins
+	@grep -v '^torch==' .lock-venv/pins > .lock-venv/hashed
+	@echo "# Every pin with the hashes of its files; torch's builds differ, so it has none. Made by make lock and make hashes." > .lock-venv/lock
+	@grep '^torch==' .lock-venv/pins >> .lock-venv/lock
+	@.lock-venv/bin/uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate .lock-venv/hashed >> .lock-venv/lock
 	@mv .lock-venv/lock requirements.lock
+	@rm -rf .lock-venv
+
+audit: ## Ask PyPI for known vulnerabilities of what requirements.lock pins
+	@rm -rf .lock-venv && $(PYTHON) -m venv .lock-venv && .lock-venv/bin/python -m pip install -q pip-audit
+	@.lock-venv/bin/pip-audit --strict --disable-pip --no-deps -r requirements.lock
 	@rm -rf .lock-venv
 
 clean: ## Remove .venv and what the demo and the tools wrote

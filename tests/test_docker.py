@@ -137,7 +137,7 @@ def test_the_package_and_its_models_are_laid_over_its_dependencies(stages: dict[
 
 def test_no_layer_of_the_dependencies_changes_with_the_code(stages: dict[str, list[Instruction]]) -> None:
     [copy] = [rest for word, rest in stages["dependencies"] if word == "COPY"]
-    assert copy == "requirements.lock pyproject.toml ./"
+    assert copy == "requirements.lock pyproject.toml deploy/check_hashes.py ./"
 
 
 def test_both_use_the_default_models(compose: dict[str, Any], stages: dict[str, list[Instruction]]) -> None:
@@ -150,7 +150,8 @@ def test_both_use_the_default_models(compose: dict[str, Any], stages: dict[str, 
 
 def test_the_installation_is_locked_and_its_extras_exist(stages: dict[str, list[Instruction]]) -> None:
     [step] = [rest for word, rest in stages["dependencies"] if word == "RUN" and "pip install" in rest]
-    assert "-c requirements.lock -r dependencies.txt" in step
+    assert "-c pins.txt -r dependencies.txt --report report.json" in step
+    assert step.endswith("python check_hashes.py requirements.lock report.json")
     arguments = dict(rest.split("=", 1) for word, rest in stages["dependencies"] if word == "ARG")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert set(arguments["EXTRAS"].split(",")) <= set(project["optional-dependencies"])

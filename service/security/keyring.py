@@ -45,10 +45,10 @@ class KeyRing:
         records = self._current()
         if not authorization:
             raise UnauthorizedError("this server asks for a key; send it as Authorization: Bearer KEY")
-        scheme, _, key = authorization[0].partition(" ")
+        scheme, _, key = authorization[0].strip(" \t").partition(" ")
         if len(authorization) > 1 or scheme.lower() != "bearer":
             raise UnauthorizedError("the key is not sent as it should be; send one header, Authorization: Bearer KEY")
-        match = KEY.fullmatch(key)
+        match = KEY.fullmatch(key.lstrip(" "))
         record = records.get(match[1]) if match else None
         is_same = hmac.compare_digest(hash_of(key) if match else _NO_HASH, record.sha256 if record else _NO_HASH)
         if record is None or not is_same:

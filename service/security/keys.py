@@ -83,17 +83,19 @@ def read_keys(path: Path) -> tuple[KeyRecord, ...]:
     """Read a keys file.
 
     Raises:
-        ConfigError: it is absent, unreadable, no keys file, or others than its owner may write it.
+        ConfigError: it is absent, unreadable, no keys file, another user's, or others than its owner may write it.
     """
     try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123  # a pipe must not block it
+            state = os.fstat(file.fileno())
             content = file.read()
     except FileNotFoundError:
         raise ConfigError(f"the keys file {path} does not exist; make it with dpr-serve keys add") from None
     except OSError as error:
         raise ConfigError(f"the keys file {path} cannot be read ({error.strerror}); correct its path or mode") from None
-    if mode & _WRITABLE_BY_OTHERS:
+    if state.st_uid not in (0, os.geteuid()):
+        raise ConfigError(f"the keys file {path} belongs to another user; run: chown {os.geteuid()} {path}")
+    if state.st_mode & _WRITABLE_BY_OTHERS:
         raise ConfigError(f"others than its owner may write the keys file {path}; run: chmod go-w {path}")
     try:
         entries = json.loads(content)["keys"]

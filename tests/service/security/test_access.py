@@ -97,16 +97,19 @@ def test_a_wrong_key_is_refused_like_an_unknown_one(guarded: TestClient, keys: d
 
 @pytest.mark.parametrize(
     "value",
-    [b"", b"Bearer", b"Bearer ", b"Basic dTpw", b"Bearer  KEY", b"Bearer KEY ", b"Bearer KEY,KEY", b"Token KEY", b"KEY",
-     b"Bearer \xff\xfe", b"Bearer K\xc3\xa9", b"Bearer " + b"a" * 60_000],
+    [b"", b"Bearer", b"Bearer ", b"Basic dTpw", b"Bearer KEY,KEY", b"Bearer\tKEY", b"Token KEY", b"KEY",
+     b"Bearer KEY KEY", b"Bearer \xff\xfe", b"Bearer K\xc3\xa9", b"Bearer " + b"a" * 20_000],
 )  # fmt: skip
 def test_odd_headers_are_refused(guarded: TestClient, keys: dict[str, str], value: bytes) -> None:
     value = value.replace(b"KEY", keys["admin"].encode())
-    # A client strips blanks at the end, as RFC 9112 wants, so that they never reach a server.
-    if value.endswith(b"KEY "):
-        return
     refused = guarded.get("/v1/info", headers=[(b"authorization", value)])
     assert (refused.status_code, code_of(refused)) == (401, "unauthorized")
+
+
+@pytest.mark.parametrize("value", ["Bearer  KEY", " BEARER KEY \t", "bearer KEY"])
+def test_blanks_and_the_case_of_the_scheme_do_not_matter(keys_file: Path, keys: dict[str, str], value: str) -> None:
+    """As RFC 9110 says; some servers hand on the blanks at the end of a field."""
+    assert KeyRing(keys_file).record_of([value.replace("KEY", keys["read"])]).name == "read"
 
 
 def test_two_keys_are_refused(guarded: TestClient, keys: dict[str, str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -59,6 +60,26 @@ def test_a_file_that_others_may_write_is_refused(tmp_path: Path, mode: int) -> N
     path.chmod(mode)
     with pytest.raises(ConfigError, match="chmod go-w"):
         read_keys(path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a file away, which needs root")
+def test_a_file_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "keys.json"
+    add(path, "x")
+    os.chown(path, 4321, -1)
+    monkeypatch.setattr(os, "geteuid", lambda: 4321)
+    assert read_keys(path)
+    monkeypatch.setattr(os, "geteuid", lambda: 1234)
+    with pytest.raises(ConfigError, match="chown 1234"):
+        read_keys(path)
+
+
+@pytest.mark.timeout(10)
+def test_a_pipe_or_a_folder_is_no_keys_file_and_blocks_nothing(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    for path in (tmp_path / "pipe", tmp_path):
+        with pytest.raises(ConfigError):
+            read_keys(path)
 
 
 @pytest.mark.parametrize(
