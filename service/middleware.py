@@ -63,7 +63,8 @@ class HeadMiddleware:
             await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
 
         if scope["type"] == "http" and scope["method"] == "HEAD":
-            await self.app({**scope, "method": "GET"}, receive, send_without_body)
+            scope["method"] = "GET"  # not in a copy: the router leaves the route in it
+            await self.app(scope, receive, send_without_body)
         else:
             await self.app(scope, receive, send)
 

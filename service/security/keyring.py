@@ -50,7 +50,7 @@ class KeyRing:
             raise UnauthorizedError("the key is not sent as it should be; send one header, Authorization: Bearer KEY")
         match = KEY.fullmatch(key.lstrip(" "))
         record = records.get(match[1]) if match else None
-        is_same = hmac.compare_digest(hash_of(key) if match else _NO_HASH, record.sha256 if record else _NO_HASH)
+        is_same = hmac.compare_digest(hash_of(match[0]) if match else _NO_HASH, record.sha256 if record else _NO_HASH)
         if record is None or not is_same:
             raise UnauthorizedError("this server does not know the key; check it, or ask its operator for one")
         return record

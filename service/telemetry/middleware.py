@@ -83,16 +83,16 @@ class TelemetryMiddleware:
         answering.is_told = True
         scope, times, elapsed_s = answering.scope, answering.context.times, answering.elapsed_s
         route = answering.route
-        self.metrics.answered(route, scope["method"], status, elapsed_s)
+        self.metrics.answered(route, answering.method, status, elapsed_s)
         self.metrics.waited(times)
         if (code := answering.state.get("error_code")) is not None:
             self.metrics.failed(code)
-        self.tracing.answered(answering.span, route, scope["method"], status, times)
+        self.tracing.answered(answering.span, route, answering.method, status, times)
         fields = answering.fields(status)
         if self.log_questions:
             fields["questions"] = questions_of(answering.body)
         level = logging.DEBUG if scope["path"] in PROBES else logging.INFO
-        values = (scope["method"], ascii(scope["path"]), status, elapsed_s * 1000, times.queue_s * 1000)
+        values = (answering.method, ascii(scope["path"]), status, elapsed_s * 1000, times.queue_s * 1000)
         questions = "".join(f", question {visible(question)!r}" for question in fields.get("questions", ()))
         ids = (fields["client"], fields["request_id"], questions)
         logger.log(
@@ -106,6 +106,7 @@ class Answering:
     def __init__(self, scope: Scope, span: Span) -> None:
         self.scope = scope
         self.span = span
+        self.method = str(scope["method"])
         self.state: dict[str, Any] = scope["state"]
         self.context: RequestContext = scope["state"]["context"]
         self.started = time.perf_counter()
@@ -135,7 +136,7 @@ class Answering:
         fields = {
             "request_id": self.context.request_id,
             "client": self.client,
-            "method": self.scope["method"],
+            "method": self.method,
             "path": self.scope["path"],
             "status": status,
             "duration_ms": round(self.elapsed_s * 1000, 1),

@@ -59,6 +59,7 @@ def test_metrics_count_requests_batches_and_errors() -> None:
         assert client.post("/v1/query", json={"question": ""}).status_code == 422
         assert client.get("/nothing").status_code == 404
         client.request("BREW", "/nothing/else")
+        client.head("/v1/info")
         counted = samples(client)
 
     def value(name: str, **labels: str) -> float:
@@ -67,6 +68,7 @@ def test_metrics_count_requests_batches_and_errors() -> None:
     assert value("dpr_requests_total", route="/v1/query", method="POST", status="200") == 3
     assert value("dpr_requests_total", route="other", method="GET", status="404") == 1
     assert value("dpr_requests_total", route="other", method="other", status="404") == 1
+    assert value("dpr_requests_total", route="/v1/info", method="HEAD", status="200") == 1
     assert value("dpr_errors_total", code="question_empty") == 1
     assert value("dpr_errors_total", code="not_found") == 2
     assert value("dpr_request_seconds_count", route="/v1/query") == 4
