@@ -60,12 +60,17 @@ class Metrics:
         )
         self._tokens = Counter("dpr_tokens", "Tokens computed, about.", labels, registry=registry)
         self._in_progress = Gauge("dpr_requests_in_progress", "Requests not answered yet.", registry=registry)
+        names = ("index",)
+        self._generation = Gauge("dpr_index_generation", "Number of the served generation.", names, registry=registry)
+        self._passages = Gauge("dpr_index_passages", "Passages of the served generation.", names, registry=registry)
+        self._is_current = Gauge(
+            "dpr_index_current", "0 where a newer generation cannot be served.", names, registry=registry
+        )
+        self._engine = engine
         self._watch_engine(engine)
 
     def _watch_engine(self, engine: Engine) -> None:
         self._gauge("dpr_ready", "1 where questions are answered, 0 while loading.", lambda: _ready(engine))
-        self._gauge("dpr_index_passages", "Passages of the served generation.", lambda: _passages(engine))
-        self._gauge("dpr_index_generation", "Number of the served generation; 0: none.", lambda: _generation(engine))
         self._gauge("dpr_jobs_waiting", "Requests that wait for their turn.", lambda: engine.scheduler.waiting)
         self._gauge("dpr_jobs", "Requests that hold a permit.", lambda: engine.in_flight)
         self._gauge("dpr_jobs_limit", "Permits, as DPR_MAX_IN_FLIGHT says.", lambda: engine.max_in_flight)
@@ -111,6 +116,13 @@ class Metrics:
 
     def text(self) -> bytes:
         """Return all of it as Prometheus reads it."""
+        if _ready(self._engine):
+            for index in self._engine.indexes:
+                qa = index.snapshot
+                self._passages.labels(index.name).set(len(qa.index.passages))
+                self._is_current.labels(index.name).set(index.problem is None)
+                if qa.generation.isdecimal():
+                    self._generation.labels(index.name).set(int(qa.generation))
         return generate_latest(self.registry)
 
 
@@ -120,12 +132,3 @@ def _ready(engine: Engine) -> int:
     except NotReadyError:
         return 0
     return 1
-
-
-def _passages(engine: Engine) -> int:
-    return len(engine.ready().index.passages) if _ready(engine) else 0
-
-
-def _generation(engine: Engine) -> int:
-    name = engine.ready().generation if _ready(engine) else ""
-    return int(name) if name.isdecimal() else 0

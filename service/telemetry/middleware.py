@@ -25,6 +25,7 @@ PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 """Paths that are asked for every few seconds. They are logged at DEBUG, or the log would hold little else."""
 
 UNEXPECTED = 500
+CLIENT_GONE = 499
 MAX_LOGGED_QUESTIONS = 64
 
 
@@ -60,9 +61,8 @@ class TelemetryMiddleware:
     async def _answer(self, answering: Answering, receive: Receive, send: Send) -> None:
         async def send_with_timing(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["Server-Timing"] = answering.context.times.header(answering.elapsed_s)
-                self._tell(answering, message["status"])
+                answering.status, answering.first_s = message["status"], answering.elapsed_s
+                MutableHeaders(scope=message)["Server-Timing"] = answering.context.times.header(answering.first_s)
             await send(message)
 
         async def receive_and_note() -> Message:
@@ -74,16 +74,16 @@ class TelemetryMiddleware:
         try:
             await self.app(answering.scope, receive_and_note if self.log_questions else receive, send_with_timing)
         except Exception:
-            if not answering.is_told:
-                answering.state["error_code"] = "internal_error"
-                self._tell(answering, UNEXPECTED)
+            answering.state["error_code"] = "internal_error"
+            answering.status = answering.status or UNEXPECTED
             raise
+        finally:
+            self._tell(answering, answering.status or CLIENT_GONE)
 
     def _tell(self, answering: Answering, status: int) -> None:
-        answering.is_told = True
         scope, times, elapsed_s = answering.scope, answering.context.times, answering.elapsed_s
         route = answering.route
-        self.metrics.answered(route, answering.method, status, elapsed_s)
+        self.metrics.answered(route, answering.method, status, answering.first_s)
         self.metrics.waited(times)
         if (code := answering.state.get("error_code")) is not None:
             self.metrics.failed(code)
@@ -101,7 +101,7 @@ class TelemetryMiddleware:
 
 
 class Answering:
-    """One request while it is answered."""
+    """One request while it is answered: its status, and the seconds until its response began, once it has."""
 
     def __init__(self, scope: Scope, span: Span) -> None:
         self.scope = scope
@@ -111,7 +111,8 @@ class Answering:
         self.context: RequestContext = scope["state"]["context"]
         self.started = time.perf_counter()
         self.body = b""
-        self.is_told = False
+        self.status: int | None = None
+        self.first_s = 0.0
 
     @property
     def elapsed_s(self) -> float:

@@ -16,7 +16,6 @@ from service.routes.metrics import router
 
 ROOT = Path(__file__).resolve().parents[3]
 DASHBOARD = json.loads((ROOT / "deploy" / "grafana" / "dashboards" / "service.json").read_text(encoding="utf-8"))
-FUNCTIONS = {"sum", "by", "rate", "histogram_quantile", "le"}
 
 
 @pytest.fixture(scope="module")

@@ -77,7 +77,8 @@ def test_metrics_count_requests_batches_and_errors() -> None:
         assert value("dpr_stage_seconds_count", stage=stage) == 3
         assert value("dpr_batch_requests_sum", stage=stage) == 3
         assert value("dpr_tokens_total", stage=stage) > 0
-    assert (value("dpr_ready"), value("dpr_index_generation"), value("dpr_index_passages")) == (1, 1, 3)
+    served = [value(f"dpr_index_{name}", index="default") for name in ("generation", "passages", "current")]
+    assert (value("dpr_ready"), served) == (1, [1, 3, 1])
     assert (value("dpr_jobs"), value("dpr_jobs_waiting"), value("dpr_jobs_limit")) == (0, 0, 32)
     assert value("dpr_requests_in_progress") == 1  # this one
     assert value("process_resident_memory_bytes") > 0
