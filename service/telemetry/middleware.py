@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -27,6 +28,7 @@ PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 UNEXPECTED = 500
 CLIENT_GONE = 499
 MAX_LOGGED_QUESTIONS = 64
+GOOD_CLIENT = re.compile(r"[0-9A-Za-z.:%_-]{1,64}")
 
 
 class TelemetryMiddleware:
@@ -127,9 +129,10 @@ class Answering:
 
     @property
     def client(self) -> str:
-        """The id of the caller's key, else the address."""
+        """The id of the caller's key, else the address, which a proxy may have said (``X-Forwarded-For``)."""
         caller = self.state.get("caller")
-        return str(caller.key_id) if caller else str((self.scope.get("client") or ("unknown",))[0])
+        client = caller.key_id if caller else (self.scope.get("client") or ("",))[0]
+        return str(client) if GOOD_CLIENT.fullmatch(str(client)) else "unknown"
 
     def fields(self, status: int) -> dict[str, Any]:
         """Return what a log line in JSON has of the request."""

@@ -157,6 +157,13 @@ def test_a_line_cannot_be_forged(formatter: logging.Formatter) -> None:
     assert "\x1b" not in written.getvalue()
 
 
+@pytest.mark.parametrize("host", ["1.2.3.4, request forged", "x" * 65, "\x1b[2J", "a b", ""])
+def test_a_proxy_cannot_forge_a_line_by_the_address(host: str) -> None:
+    with serving(fake_qa) as client, lines(TextFormatter()) as written:
+        TestClient(client.app, client=(host, 1)).get("/v1/info")
+    assert "client unknown, request" in written.getvalue()
+
+
 def test_an_accident_is_counted_and_logged_once() -> None:
     fails = iter([False, True])
 
