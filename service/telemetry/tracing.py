@@ -18,7 +18,7 @@ from dpr.errors import MissingDependencyError
 from service.telemetry.times import RequestTimes
 
 SERVICE_NAME = "dense-passage-retrieval"
-EXPORT_TIMEOUT_S = 5
+EXPORT_TIMEOUT_S = 2
 _PROPAGATOR = TraceContextTextMapPropagator()
 _NANO = 1_000_000_000
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import io
 import json
 import logging
+import socket
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
@@ -227,6 +230,41 @@ def test_spans_are_recorded_below_the_callers(monkeypatch: pytest.MonkeyPatch) -
         assert stage.start_time is not None
         assert server.start_time is not None
         assert stage.start_time >= server.start_time - 5_000_000
+
+
+class Collector(BaseHTTPRequestHandler):
+    """A collector that notes the bytes that come."""
+
+    received: ClassVar[list[tuple[str, bytes]]] = []
+
+    def do_POST(self) -> None:
+        self.received.append((self.path, self.rfile.read(int(self.headers["content-length"]))))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Stay silent."""
+
+
+def test_spans_reach_a_collector_by_the_end_and_hold_no_question() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Collector) as collector:
+        threading.Thread(target=collector.serve_forever, daemon=True).start()
+        endpoint = f"http://127.0.0.1:{collector.server_port}/v1/traces"
+        with serving(lambda: fake_qa(FakeReader()), otel_endpoint=endpoint) as client:
+            client.post("/v1/query", json=QUESTION)
+        collector.shutdown()
+    assert {path for path, _ in Collector.received} == {"/v1/traces"}
+    content = b"".join(body for _, body in Collector.received)
+    assert b"POST /v1/query" in content
+    assert b"dense-passage-retrieval" in content
+    assert b"Hangul" not in content
+
+
+def test_a_collector_that_is_gone_fails_no_request() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    with serving(fake_qa, otel_endpoint=f"http://127.0.0.1:{port}/v1/traces") as client:
+        assert client.post("/v1/retrieve", json=QUESTION).status_code == 200
 
 
 def test_traces_without_the_extra_are_refused_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
