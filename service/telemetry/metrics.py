@@ -5,7 +5,7 @@ Each application has a registry of its own, so that two in one process do not mi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from prometheus_client import (
     CollectorRegistry,
@@ -17,7 +17,10 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
+from service.cache import ResultCache
 from service.engine import Engine
 from service.errors import NotReadyError
 from service.scheduler import PieceFacts
@@ -32,6 +35,19 @@ SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
 OTHER_LABEL = "other"
 """Label of methods and paths that this server does not have: what callers invent must not become a label."""
+
+
+class _CacheCollector(Collector):
+    """Reads the counts that the cache keeps itself."""
+
+    def __init__(self, cache: ResultCache) -> None:
+        self._cache = cache
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield hits, misses and bytes."""
+        yield CounterMetricFamily("dpr_cache_hits", "Results that the cache had.", value=self._cache.hits)
+        yield CounterMetricFamily("dpr_cache_misses", "Results that it did not have.", value=self._cache.misses)
+        yield GaugeMetricFamily("dpr_cache_bytes", "Memory of the cached results.", value=self._cache.size_bytes)
 
 
 class Metrics:
@@ -66,6 +82,7 @@ class Metrics:
         self._is_current = Gauge(
             "dpr_index_current", "0 where a newer generation cannot be served.", names, registry=registry
         )
+        registry.register(_CacheCollector(engine.cache))
         self._engine = engine
         self._watch_engine(engine)
 

@@ -88,6 +88,16 @@ def test_metrics_count_requests_batches_and_errors() -> None:
     assert not [key for key in counted if "nothing" in str(key)]
 
 
+def test_metrics_tell_how_often_the_cache_had_a_result() -> None:
+    with serving(fake_qa, cache_mib=1) as client:
+        for _ in range(3):
+            client.post("/v1/retrieve", json=QUESTION)
+        counted = samples(client)
+    names = ("dpr_cache_hits_total", "dpr_cache_misses_total")
+    assert [counted[name, frozenset()] for name in names] == [2, 1]
+    assert counted["dpr_cache_bytes", frozenset()] > 0
+
+
 def test_metrics_are_there_before_it_is_ready() -> None:
     def fail() -> Any:
         raise MissingDependencyError("no index")
