@@ -1,7 +1,7 @@
 """Compounds of words, digits and signs without a blank: ``wi-fi``, ``GPT-4``, ``SM-G991N``, ``C++``, ``$100``.
 
 People write a compound apart, joined or with another sign. Its terms are therefore its units (letters, or a number),
-each word between signs that has letters and digits, and the whole joined. Signs are dropped, except between digits:
+each word between signs that has letters and digits, and all of it joined. Signs are dropped, except between digits:
 ``wi-fi`` is ``wifi``, and ``1/2`` is not ``12``. A sign at an edge that changes the word gives one more term: ``c++``.
 """
 

@@ -1,9 +1,9 @@
-"""English words: without endings (Snowball's English stemmer), and without those that carry no meaning of their own.
+"""English words: stemmed by Snowball's English stemmer, without stop words.
 
 A stop word may be a name: The Who, IT, Take That, vitamin A. A passage that writes one with a capital within a
-sentence, or in capitals, has the term ``WHO``. At the beginning of a sentence a capital tells nothing, and the term is
+sentence, or in capitals, has the term ``WHO``. At the beginning of a sentence a capital has no meaning, and the term is
 ``who``. A question drops its stop words except names, unless nothing else is left or it has only a few words. Its names
-have both terms: a passage may begin with one. US, which is no stop word, is told from us in the same way.
+have both terms: a passage may begin with one. US, which is no stop word, differs from us in the same way.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dpr.text.spellings import FEW_WORDS, halves_of, spelled
 from dpr.types import QuestionWords
 
 REVISION = 2
-"""Raised whenever the terms of some text change, here or in what this module builds on."""
+"""Raise it whenever the terms of some text change, here or in a module that this one builds on."""
 
 VERSION = f"{REVISION}+PyStemmer-{version('PyStemmer')}"
 
@@ -95,7 +95,7 @@ class EnglishWords:
             stop_terms = self.names(names) + self.stems(names) + (self.names(names) if is_empty else [])
         elif is_few_words or is_empty:
             alone = [word for word in stop_words if word in _standing_alone(text)]
-            stop_terms, words = self.stems(alone) + 2 * self.names(told_by_case(text, runs)), runs.words
+            stop_terms, words = self.stems(alone) + 2 * self.names(case_marked_words(text, runs)), runs.words
         else:
             stop_terms = []
         return spelled([*self._content(runs), *stop_terms], text, words, self.stems)
@@ -116,7 +116,7 @@ class EnglishWords:
         return self.stems([word for word in runs.words if word not in STOP_WORDS] + runs.compounds)
 
 
-def told_by_case(text: str, runs: Runs) -> list[str]:
+def case_marked_words(text: str, runs: Runs) -> list[str]:
     """Return a normalized text's words that mean something else in capitals, among them acronyms: ``U.S.``.
 
     The letters of ``AT&T`` and ``3D`` are no words.
@@ -134,7 +134,7 @@ def _standing_alone(text: str) -> frozenset[str]:
 def _stop_words_and_names(text: str, runs: Runs) -> tuple[list[str], list[str]]:
     """Return a text's stop words that begin a sentence with a capital, and the words whose capital makes them names.
 
-    In a text without small letters, or without capitals, case tells nothing: all of its stop words are returned first.
+    In a text without small letters, or without capitals, case has no meaning: all stop words are returned first.
     """
     if text.islower() or text.isupper():
         return [word for word in runs.words if word in STOP_WORDS], []
@@ -150,7 +150,7 @@ def _stop_words_and_names(text: str, runs: Runs) -> tuple[list[str], list[str]]:
 
 
 class EnglishAnalyzer:
-    """English stems; Hangul runs are left whole, and ideographs are taken by twos."""
+    """English stems, whole Hangul runs, and bigrams of ideographs."""
 
     name = "english"
     version = VERSION
@@ -172,9 +172,9 @@ class EnglishAnalyzer:
         """Yield each question's terms, with other spellings of its words, in order."""
         for text in map(normalize, texts):
             runs = runs_of(text)
-            others = [*runs.hangul, *ideograph_terms(runs)]
-            words = self._words.of_question(text, runs, bool(others))
-            yield replace(words, terms=[*words.terms, *others])
+            other_terms = [*runs.hangul, *ideograph_terms(runs)]
+            words = self._words.of_question(text, runs, bool(other_terms))
+            yield replace(words, terms=[*words.terms, *other_terms])
 
     def halves(self, word: str) -> list[tuple[str, ...]]:
         """Return the stems of each way to split a word in two."""

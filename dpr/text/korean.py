@@ -1,4 +1,4 @@
-"""Korean content morphemes, found by Kiwi: ``서울에서는`` is ``서울`` with two particles, which are left out."""
+"""Korean content morphemes by Kiwi: ``서울에서는`` is ``서울`` with two particles, which are dropped."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from dpr.types import QuestionWords
 Tags = frozenset[str]
 
 REVISION = 2
-"""Raised whenever the terms of some text change, here or in what this module builds on."""
+"""Raise it whenever the terms of some text change, here or in a module that this one builds on."""
 
 VERSION = f"{REVISION}+kiwipiepy-{version('kiwipiepy')}+kiwipiepy_model-{version('kiwipiepy_model')}"
 
@@ -52,9 +52,9 @@ def has_hangul(text: str) -> bool:
 
 
 class Morphemes:
-    """Kiwi, loaded when the first Hangul comes (a second, 300 MB); one instance may serve many threads.
+    """Kiwi, loaded for the first Hangul text (1 s, 300 MB); one instance may serve many threads.
 
-    The dictionary of names that are several words long is left out: it doubles the loading time, takes another 185 MB,
+    The dictionary of names of several words is not loaded: it doubles the loading time, takes another 185 MB,
     and changes top-1 retrieval by less than 0.2 points.
     """
 
@@ -75,9 +75,9 @@ class Morphemes:
 
         def pieces() -> Iterator[str]:
             for text in texts:
-                parts = _pieces(text) if has_hangul(text) else [""]
-                counts.append(len(parts))
-                yield from parts
+                text_pieces = _pieces(text) if has_hangul(text) else [""]
+                counts.append(len(text_pieces))
+                yield from text_pieces
 
         analysed = self._loaded().tokenize(pieces())
         for tokens in analysed:
@@ -87,23 +87,23 @@ class Morphemes:
             yield forms
 
     def bounds(self, text: str) -> list[int]:
-        """Return where, in a text in composed form, a morpheme begins: each that has a meaning, each run of endings.
+        """Return the starts of content morphemes and of runs of endings in a text in composed form.
 
         Particles and endings that follow one another, as in ``서울|에서는``, are one run.
         """
         if not has_hangul(text):
             return []
-        kiwi, found, begin = self._loaded(), [], 0
+        kiwi, starts, begin = self._loaded(), [], 0
         for piece in _pieces(text):
             begin = text.index(piece, begin)
-            found += [begin + place for place in _bounds(kiwi.tokenize(piece))]
+            starts += [begin + start for start in _bounds(kiwi.tokenize(piece))]
             begin += len(piece)
-        return found
+        return starts
 
     def particles(self, text: str) -> list[tuple[int, int]]:
-        """Return where, in a sentence in composed form, the particles and the copula after nouns stand: runs of them.
+        """Return the spans of runs of particles and the copula after nouns, in a sentence in composed form.
 
-        ``서울에서는 산다`` has one run, ``에서는``. What is a particle is a matter of the sentence: ``나이가`` is
+        ``서울에서는 산다`` has one run, ``에서는``. The sentence decides what a particle is: ``나이가`` is
         ``나이`` with one, and ``나가`` may be a verb.
         """
         if not has_hangul(text):
@@ -131,7 +131,7 @@ def shared_morphemes() -> Morphemes:
 
 
 def _pieces(text: str) -> list[str]:
-    """Cut a text at blanks, into as few pieces as may be of at most the longest that Kiwi is quick with."""
+    """Cut a text at blanks into as few pieces as possible; longer ones slow Kiwi down."""
     return [text] if len(text) <= _LONGEST_PIECE else _PIECE.findall(text)
 
 
@@ -168,7 +168,7 @@ class Rules(Protocol):
 
 
 class MorphemeAnalyzer:
-    """An analyzer that takes morphemes of Hangul from Kiwi; its rules make terms of them and of the other scripts."""
+    """An analyzer of Kiwi's morphemes; its rules make terms of them and of the words of other scripts."""
 
     def __init__(self, name: str, version: str, rules: Rules, morphemes: Morphemes) -> None:
         self.name = name
@@ -182,7 +182,7 @@ class MorphemeAnalyzer:
         return self._rules.terms(text, self._morphemes(text, self._rules.tags))
 
     def batch(self, texts: Iterable[str]) -> Iterator[list[str]]:
-        """Yield the terms of each passage, in order; from the first Hangul on, Kiwi works some dozens ahead."""
+        """Yield the terms of each passage, in order; Kiwi works some dozens of texts ahead."""
         return (self._rules.terms(text, morphemes) for text, morphemes in self._analysed(texts))
 
     def questions(self, texts: Iterable[str]) -> Iterator[QuestionWords]:

@@ -1,18 +1,18 @@
-"""The default analysis: Korean and English inside one text, each by its own rules, told apart by script."""
+"""The default analyzer: Korean and English in one text, divided by script, each by its own rules."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from dpr.text import english, korean
-from dpr.text.english import EnglishWords, told_by_case
+from dpr.text.english import EnglishWords, case_marked_words
 from dpr.text.ngram import hangul_bigrams, joining_bigrams, lone_syllables
 from dpr.text.scripts import Runs, ideograph_terms, runs_of
 from dpr.text.spellings import spelled
 from dpr.types import QuestionWords
 
 REVISION = 2
-"""Raised whenever the terms of some text change by what is done here."""
+"""Raise it whenever this module changes the terms of some text."""
 
 VERSION = f"{REVISION}+english-{english.VERSION}+korean-{korean.VERSION}"
 
@@ -38,9 +38,9 @@ class KoreanEnglishRules:
         if runs.hangul:
             words = spelled(self._mixed(text, runs, morphemes), text, runs.words, self._words.stems)
             return replace(words, pairs=(*words.pairs, *joining_bigrams(text)))
-        others = ideograph_terms(runs)
-        words = self._words.of_question(text, runs, bool(others))
-        return replace(words, terms=[*words.terms, *others])
+        bigrams = ideograph_terms(runs)
+        words = self._words.of_question(text, runs, bool(bigrams))
+        return replace(words, terms=[*words.terms, *bigrams])
 
     def halves(self, word: str) -> list[tuple[str, ...]]:
         """Return the stems of each way to split a word in two."""
@@ -50,7 +50,7 @@ class KoreanEnglishRules:
         # Within Korean, IT and Who are names. A Hangul noun counts twice, as a morpheme and as a bigram; a name or a
         # year beside it has to weigh as much.
         words = self._words.stems(runs.words)
-        names = self._words.names(told_by_case(text, runs))
+        names = self._words.names(case_marked_words(text, runs))
         compounds = self._words.stems(runs.compounds)
         hangul = [*morphemes, *hangul_bigrams(runs), *lone_syllables(runs)]
         return [*hangul, *words, *words, *names, *compounds, *ideograph_terms(runs)]

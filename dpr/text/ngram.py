@@ -1,4 +1,4 @@
-"""Hangul by twos: a Korean analysis without a dictionary, that finds a noun within whatever is glued to it."""
+"""Bigrams of Hangul: a Korean analyzer without a dictionary; it matches a noun inside a longer word."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def joining_bigrams(text: str) -> tuple[tuple[str, str, str], ...]:
 
     ``카카오 톡`` gives ``카오``, ``톡`` and ``오톡``, which only passages have that write it as one word.
     """
-    return tuple((left, right, left[-1] + right[0]) for left, right in _GAP.findall(text))
+    return tuple((first, second, first[-1] + second[0]) for first, second in _GAP.findall(text))
 
 
 def lone_syllables(runs: Runs) -> list[str]:

@@ -106,7 +106,7 @@ class FoldedText:
     ends: IntArray | None = None
 
     @classmethod
-    def of(cls, original: str) -> FoldedText:
+    def from_text(cls, original: str) -> FoldedText:
         """Fold a text."""
         if original.isascii() or not _has_forms(original):
             return cls(original)
@@ -221,14 +221,16 @@ def _plain(character: str) -> str:
     if not decomposition:
         return character
     tag = decomposition[0] if decomposition[0].startswith("<") else ""
-    parts = "".join(_plain(chr(int(code, 16))) for code in decomposition[bool(tag) :])
+    plain_form = "".join(_plain(chr(int(code, 16))) for code in decomposition[bool(tag) :])
     if not tag:
         return unicodedata.normalize("NFC", character)
-    if tag in _FORM_TAGS or (tag == "<compat>" and _is_of_letters(parts)):
-        return _lone_letter(unicodedata.normalize("NFC", parts))
+    if tag in _FORM_TAGS or (tag == "<compat>" and _is_of_letters(plain_form)):
+        return _lone_letter(unicodedata.normalize("NFC", plain_form))
     return character
 
 
-def _is_of_letters(parts: str) -> bool:
+def _is_of_letters(form: str) -> bool:
     """Tell whether a compatibility form stands for letters and digits, or a blank: ``㈜``, ``Ⅳ``, not ``…``."""
-    return parts == " " or (any(map(str.isalnum, parts)) and all(part.isalnum() or part in "()./°,·" for part in parts))
+    return form == " " or (
+        any(map(str.isalnum, form)) and all(character.isalnum() or character in "()./°,·" for character in form)
+    )

@@ -1,4 +1,4 @@
-"""Analyzers by name; what an analyzer needs is imported when it is first asked for."""
+"""Analyzers by name; the libraries of an analyzer are imported when it is first used."""
 
 from __future__ import annotations
 

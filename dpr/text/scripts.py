@@ -71,14 +71,14 @@ def _divide(piece: str, runs: Runs) -> None:
         elif run.isalpha() or run.isdecimal():
             runs.words.append(fold(run))
         else:
-            units, others = compound_terms(run)
+            units, compounds = compound_terms(run)
             runs.words.extend(units)
-            runs.compounds.extend(others)
+            runs.compounds.extend(compounds)
 
 
 def neighbours_of(text: str) -> list[tuple[str, str]]:
     """Return the folded word pairs of a normalized text with a blank or a hyphen between; no Hangul, no ideographs."""
-    return [(fold(left), fold(right)) for left, right in _NEIGHBOURS.findall(text)]
+    return [(fold(first), fold(second)) for first, second in _NEIGHBOURS.findall(text)]
 
 
 def has_hangul(text: str) -> bool:

@@ -11,7 +11,7 @@ Stems = Callable[[Sequence[str]], list[str]]
 """A function from folded words to their terms."""
 
 FEW_WORDS = 3
-"""A question of at most so many words, without a question mark, is taken for names, not for a sentence."""
+"""A question of at most this many words, without a question mark, counts as names, not as a sentence."""
 
 _SHORTEST_END = 2
 _SHORTEST_WORD = 4
@@ -21,15 +21,15 @@ def spelled(terms: list[str], text: str, words: Iterable[str], stems: Stems) -> 
     """Return a question's terms, and the other spellings of some ``words`` of its normalized text."""
     spellable = set(words)
     pairs = [
-        (left, right, left + right)
-        for left, right in neighbours_of(text)
-        if left in spellable and right in spellable and not (left[-1].isdigit() and right[0].isdigit())
+        (first, second, first + second)
+        for first, second in neighbours_of(text)
+        if first in spellable and second in spellable and not (first[-1].isdigit() and second[0].isdigit())
     ]
-    whole = [word for word in dict.fromkeys(spellable) if word.isalpha() and len(word) >= _SHORTEST_WORD]
+    long_words = [word for word in dict.fromkeys(spellable) if word.isalpha() and len(word) >= _SHORTEST_WORD]
     return QuestionWords(
         terms,
-        tuple((left, right, joined) for left, right, joined in map(stems, pairs)),
-        dict(zip(stems(whole), whole, strict=True)),
+        tuple((first, second, joined) for first, second, joined in map(stems, pairs)),
+        dict(zip(stems(long_words), long_words, strict=True)),
     )
 
 

@@ -1,4 +1,4 @@
-"""Plain words: what stands between blanks and punctuation, folded; the baseline that the others are held against."""
+"""Plain words between blanks and punctuation, folded: the baseline of the other analyzers."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class SavedBytes:
     per_row: int
     tokens: int
 
-    def of(self, padded_tokens: int) -> int:
+    def for_tokens(self, padded_tokens: int) -> int:
         """Return the bytes for a chunk of this many tokens, in rows no longer than those measured."""
         return self.fixed + self.per_row * padded_tokens // self.tokens
 
@@ -130,7 +130,7 @@ def chunk_memory(
         chunk_tokens: the tokens of a chunk.
     """
     saved = measure_saved(forward, tokens, module)
-    return StepMemory(weight_bytes(module), saved.of(max(tokens, chunk_tokens)))
+    return StepMemory(weight_bytes(module), saved.for_tokens(max(tokens, chunk_tokens)))
 
 
 def weight_bytes(module: nn.Module) -> int:

@@ -24,7 +24,6 @@ BUDGETS = {
     "dpr/dense": 1,
     "dpr/evaluation": 23,
     "dpr/integrations": 1,
-    "dpr/text": 15,
     "service": 7,
 }
 """How many generic names a room may bind; a room that is not here, none. The numbers only go down."""

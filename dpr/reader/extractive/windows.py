@@ -52,7 +52,7 @@ def make_windows(
     Questions and passages are tokenized in their plain form (`FoldedText`); spans refer to the stored passage.
     """
     clipped = {question: clip(tokenizer, question, question_tokens) for question in {pair[0] for pair in pairs}}
-    passages = [FoldedText.of(text) for _, text in pairs]
+    passages = [FoldedText.from_text(text) for _, text in pairs]
     encoded = tokenizer(
         [clipped[question] for question, _ in pairs],
         [passage.text for passage in passages],

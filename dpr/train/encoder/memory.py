@@ -29,7 +29,7 @@ def encoder_memory(
         for number, batch in enumerate(batches):
             lengths = [len(tokens) for tokens in batch[role]]
             for rows in length_sorted_batches(lengths, chunk_tokens):
-                size = saved.of(len(rows) * lengths[rows[0]])
+                size = saved.for_tokens(len(rows) * lengths[rows[0]])
                 of_batches[number] += size
                 chunk = max(chunk, size)
     return StepMemory(weight_bytes(pair.module()), chunk, max(of_batches, default=0))

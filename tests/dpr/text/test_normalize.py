@@ -59,12 +59,12 @@ FORMS = [
 
 
 def test_a_model_reads_ordinary_text_as_it_is() -> None:
-    assert fold_forms(ORDINARY) == FoldedText.of(ORDINARY).text == ORDINARY
+    assert fold_forms(ORDINARY) == FoldedText.from_text(ORDINARY).text == ORDINARY
 
 
 @pytest.mark.parametrize(("text", "plain"), FORMS)
 def test_a_model_reads_forms_as_what_they_are_forms_of(text: str, plain: str) -> None:
-    assert fold_forms(text) == FoldedText.of(text).text == plain
+    assert fold_forms(text) == FoldedText.from_text(text).text == plain
     assert fold_forms(plain) == plain
 
 
@@ -83,7 +83,7 @@ def test_a_model_reads_forms_as_what_they_are_forms_of(text: str, plain: str) ->
     ],
 )
 def test_a_span_of_the_folded_text_leads_back_to_the_stored_characters(text: str, plain: str, original: str) -> None:
-    folded = FoldedText.of(text)
+    folded = FoldedText.from_text(text)
     start = folded.text.index(plain)
     [[first, last]] = folded.original_spans(np.array([[start, start + len(plain)]])).tolist()
     assert text[first:last] == original
@@ -91,7 +91,7 @@ def test_a_span_of_the_folded_text_leads_back_to_the_stored_characters(text: str
 
 @given(st.text(st.sampled_from(list("a1①㎞Ａｶﾞㄱㅏㄴ가\u1100\u1161\u11a8\u0301\u200b👩\u200d ㈜")), max_size=12))
 def test_every_character_of_the_folded_text_comes_from_a_stretch_of_the_original(text: str) -> None:
-    folded = FoldedText.of(text)
+    folded = FoldedText.from_text(text)
     assert folded.text == fold_forms(text)
     ones = np.arange(len(folded.text))
     spans = folded.original_spans(np.stack([ones, ones + 1], axis=1))

@@ -34,7 +34,7 @@ def test_a_linear_layer_keeps_its_input_once() -> None:
     layer = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8))
     assert saved_bytes(lambda: layer(torch.zeros(10, 8, requires_grad=True)).sum(), layer) == 2 * 10 * 8 * 4
     saved = measure_saved(lambda rows: layer(torch.zeros(rows, 8, requires_grad=True)).sum(), 1, layer)
-    assert (saved.fixed, saved.per_row, saved.of(100)) == (0, 2 * 8 * 4, 2 * 100 * 8 * 4)
+    assert (saved.fixed, saved.per_row, saved.for_tokens(100)) == (0, 2 * 8 * 4, 2 * 100 * 8 * 4)
     assert weight_bytes(layer) == 3 * 4 * 2 * (64 + 8)
 
 
