@@ -141,7 +141,7 @@ class Engine:
             ShuttingDownError: the service ends before the work does.
         """
         qa = qa or self.ready()
-        context = context or RequestContext("", DEFAULT_TIMEOUT_S)
+        context, steps = context or RequestContext("", DEFAULT_TIMEOUT_S), work(qa)
         if not self._permits.acquire(blocking=False):
             raise BusyError(f"{self.max_in_flight} requests are already computing or waiting; ask again soon")
         context.generation = qa.generation
@@ -167,7 +167,7 @@ class Engine:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(settle, result, error)
 
-        job = self.scheduler.submit(work(qa), finish, context.times)
+        job = self.scheduler.submit(steps, finish, context.times)
         sentence = f"the request was not answered within {context.timeout_s:g} s; ask for less, or allow more time"
         timer = loop.call_later(context.remaining_s, end, DeadlineError(sentence))
         context.on_abandoned(partial(end, ClientGoneError("the client hung up; its work is dropped")))

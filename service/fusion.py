@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import cast
 
 from dpr.errors import RequestError
 from dpr.search.fusion import Fusion
 from dpr.search.registry import HYBRID_LISTS, RETRIEVERS, choices, fuses, reranked_name
-from dpr.types import Hit
 from service.requests import Search
-from service.schemas import FusionMethod, FusionOut, WeighingOut
+from service.schemas import FusionMethod, FusionOut
 from service.settings import Settings
 
 
@@ -77,9 +76,3 @@ def fusion_out(fusion: Fusion) -> FusionOut:
         coverage_power=fusion.coverage_power,
         missing_rule=fusion.missing_rule,
     )
-
-
-def weighing_out(hits: Sequence[Hit]) -> WeighingOut | None:
-    """Return what a response says of how much each list counted for a question; None for one list, or no hits."""
-    weighing = hits[0].weighing if hits else None
-    return WeighingOut.model_validate(weighing) if weighing else None

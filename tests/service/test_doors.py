@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
+from types import ModuleType
 from typing import Any
 
 import pytest
+from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
 from dpr.errors import IndexFormatError
+from service.bodies import BoundedRoute
 from service.errors import without_folders
 from service.hosts import hosts_of
 from service.log_limit import LineLimit
+from service.routes import explain, indexes, ops, query
 from tests.service.fakes import FakeReader, fake_qa, serving, settings_of
 from tests.service.test_engine import wait_for
 from tests.service.test_errors import QUESTION, error_of, post
@@ -50,6 +54,13 @@ def test_listed_hosts_are_let_through() -> None:
 def test_a_body_of_many_unknown_names_gets_one_sentence(client: TestClient) -> None:
     body = {**QUESTION, **{f"name{number}": 0 for number in range(40_000)}}
     error_of(post(client, "/v1/retrieve", body), 422, "unknown_field", "name0")
+
+
+@pytest.mark.parametrize("module", [explain, indexes, ops, query])
+def test_every_route_with_a_body_is_bounded(module: ModuleType) -> None:
+    routes = [route for route in module.router.routes if isinstance(route, APIRoute) and route.body_field]
+    assert [route.path for route in routes if not isinstance(route, BoundedRoute)] == []
+    assert routes or module not in (explain, query)
 
 
 def test_a_large_body_is_parsed_like_a_small_one(client: TestClient) -> None:
