@@ -85,7 +85,7 @@ def search(qa: QA, retriever: str, fusion: Fusion | None, k: int) -> Operation[s
         ]
 
     key = ("search", qa, retriever, fusion_key(fusion), k)
-    return Operation("search", compute, lambda question: text_tokens(question) + extra_tokens, key)
+    return Operation("search", compute, lambda question: text_tokens(question) + extra_tokens, key, pace=retriever)
 
 
 def read(qa: QA, reader: ReadsPassages) -> Operation[PassageOfQuestion, object]:

@@ -1,8 +1,9 @@
 """One thread that computes the steps of all requests, a piece at a time, and gives each request its turn.
 
-A piece is a batch of items of one operation, within a budget of tokens. It takes items of every request that waits for
-that operation, one of each in turn: so requests that come together are computed together, and a large request gives way
-to the others after each piece. Nothing waits for a batch to fill: a piece is made when the thread is free.
+A piece is a batch of items of one operation, within a budget of tokens that this machine computes in a tenth of a
+second. It takes items of every request that waits for that operation, one of each in turn: so requests that come
+together are computed together, and a large request gives way to the others after each piece. Nothing waits for a batch
+to fill: a piece is made when the thread is free.
 """
 
 from __future__ import annotations
@@ -21,7 +22,13 @@ from service.telemetry.times import RequestTimes
 from service.work import Operation, Step, Steps
 
 PIECE_TOKENS = 2048
-"""Tokens of a piece: as many as a model is given at once (`dpr.models.encoder_compute`), where larger is no faster."""
+"""Most tokens of a piece: as a model is given at once (`dpr.models.encoder_compute`), where larger is no faster."""
+
+FIRST_TOKENS = 256
+"""Tokens of a piece whose pace is not known yet, and the least budget on a slow machine."""
+
+PIECE_S = 0.1
+"""About how long a piece takes, and so how long a small request waits beside a large one."""
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +87,7 @@ class Scheduler:
     """Computes jobs in a daemon thread of its own, from ``start`` to ``stop``.
 
     Args:
-        piece_tokens: about how many tokens a piece has; an item with more is a piece of its own.
+        piece_tokens: most tokens of a piece; an item with more is a piece of its own.
         merges: whether a piece may have items of several requests.
         waiting_threads: steps that wait for another machine at a time.
         observe: told of each piece, in the thread that computes.
@@ -95,6 +102,7 @@ class Scheduler:
     ) -> None:
         self.observe = observe
         self._piece_tokens = piece_tokens
+        self._tokens_per_s: dict[tuple[str, str], float] = {}
         self._merges = merges
         self._changed = threading.Condition()
         self._arrived: deque[tuple[Job, Sequence[Any] | None]] = deque()
@@ -167,11 +175,12 @@ class Scheduler:
         operation = self._turns[0].step.operation
         jobs = deque(job for job in self._turns if self._is_alike(job, operation))
         piece = _Piece(operation, {})
+        budget = self._budget(operation)
         while jobs:
             job = jobs.popleft()
             item = job.step.items[job.items_taken]
             tokens = operation.tokens(item)
-            if piece.items_of and piece.tokens + tokens > self._piece_tokens:
+            if piece.items_of and piece.tokens + tokens > budget:
                 break
             piece.tokens += tokens
             piece.items_of.setdefault(job, []).append(item)
@@ -193,6 +202,7 @@ class Scheduler:
             all_items = [item for items in piece.items_of.values() for item in items]
             outputs = iter(_outputs(piece.operation, all_items))
             piece.note(started)
+            self._learn(piece, time.perf_counter() - started)
             self._admit()  # those who came meanwhile have their turn before those who have had one
         except Exception as error:
             piece.note(started)
@@ -202,6 +212,16 @@ class Scheduler:
                 self._deliver(job, [next(outputs) for _ in items])
         seconds = time.perf_counter() - started
         self._tell(PieceFacts(piece.operation.name, len(piece.items_of), len(all_items), piece.tokens, seconds))
+
+    def _budget(self, operation: Operation[Any, Any]) -> int:
+        """Return how many tokens a piece may have, by how long the last ones of its pace took."""
+        tokens = self._tokens_per_s.get((operation.name, operation.pace), 0.0) * PIECE_S
+        return min(self._piece_tokens, max(FIRST_TOKENS, int(tokens)))
+
+    def _learn(self, piece: _Piece, seconds: float) -> None:
+        """Note how fast a piece was: half of the estimate is the last one's."""
+        pace, speed = (piece.operation.name, piece.operation.pace), piece.tokens / max(seconds, 1e-6)
+        self._tokens_per_s[pace] = (self._tokens_per_s.get(pace, speed) + speed) / 2
 
     def _tell(self, facts: PieceFacts) -> None:
         try:

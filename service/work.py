@@ -31,6 +31,7 @@ class Operation(Generic[Item, Output]):
         tokens: about how many tokens a model reads for an item.
         key: items of operations with one key may be computed together; None: with those of no other step.
         waits: it waits for another machine, in a thread of its own, rather than computes.
+        pace: operations of one name and one pace take as long for a token.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Operation(Generic[Item, Output]):
     tokens: Callable[[Item], int]
     key: Hashable = None
     waits: bool = False
+    pace: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

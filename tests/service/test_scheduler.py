@@ -121,6 +121,26 @@ def test_requests_share_a_piece_in_turn() -> None:
     assert recorder.pieces == [[1], [20, 21, 22, 23, 2, 3], [24, 25, 26, 27, 28, 29]]
 
 
+def test_pieces_are_as_large_as_the_machine_is_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = 0.0
+    sizes = list[int]()
+
+    def compute(numbers: Sequence[int]) -> Sequence[int]:
+        nonlocal clock
+        clock += len(numbers) * 0.02  # 100 tokens in 20 ms
+        sizes.append(len(numbers))
+        return numbers
+
+    def steps(pace: str) -> Steps[None]:
+        yield Step(Operation("slow", compute, lambda _number: 100, pace=pace), range(20))
+
+    monkeypatch.setattr("service.scheduler.time.perf_counter", lambda: clock)
+    with scheduling() as scheduler:
+        results(submit(scheduler, steps("one"))[1])
+        results(submit(scheduler, steps("two"))[1])
+    assert sizes == 2 * [2, 5, 5, 5, 3]
+
+
 def test_an_item_over_the_budget_is_a_piece_of_its_own() -> None:
     recorder = Recorder()
     recorder.gate.set()
