@@ -18,6 +18,7 @@ from dpr.errors import RequestError, UnknownPassageError
 from dpr.local_reader import LocalReader
 from dpr.questions import MAX_K, MAX_N_BEST, check_questions, check_range
 from dpr.results import Answered, Timings
+from dpr.search.embedding import EmbeddedTexts, embed_texts
 from dpr.search.explain import row_of
 from dpr.search.lazy import Lazy
 from dpr.search.options import RetrievalOptions as RetrievalOptions
@@ -187,6 +188,11 @@ class QA:
         return replace(
             explanation, passage_id=passage.id, question=question, passage=passage, generation=self.generation
         )
+
+    def embed(self, texts: Sequence[str], *, as_passages: bool = False) -> EmbeddedTexts:
+        """Return the vectors of texts as questions, or as passages, and how many of their tokens were read."""
+        with self._lock:
+            return embed_texts(self.index.resources.encoder(), texts, as_passages)
 
     def note(self, question: str, retriever: str | None = None) -> str:
         """Return a note if the retriever's encoder does not read the whole question; empty if it does.

@@ -16,7 +16,8 @@ from service.errors import install_error_handlers
 from service.hosts import HostMiddleware, hosts_of
 from service.jobs.writers import Writers
 from service.middleware import BodyLimitMiddleware, HeadMiddleware, RequestIdMiddleware
-from service.routes import documents, explain, indexes, jobs, ops, page, query
+from service.openapi import install_openapi
+from service.routes import documents, embeddings, explain, indexes, jobs, ops, page, query
 from service.routes import metrics as metrics_route
 from service.security.install import security_middleware
 from service.settings import Settings
@@ -31,6 +32,19 @@ returns answers with the passages that hold them, and `POST /v1/explain` tells w
 A request has one `question` or a list of `questions`; the response has `results`, one for each question in the
 order asked. Every error is `{"error": {"code", "message", "field"}}`, and every response has an `X-Request-ID`.
 """
+
+
+ROUTERS = (
+    query.router,
+    explain.router,
+    embeddings.router,
+    ops.router,
+    metrics_route.router,
+    indexes.router,
+    page.router,
+    documents.router,
+    jobs.router,
+)
 
 
 def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
@@ -84,12 +98,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     app.state.metrics, app.state.writers = metrics, writers
     engine.scheduler.observe = metrics.piece
     install_error_handlers(app, settings.retry_after_s)
-    app.include_router(query.router)
-    app.include_router(explain.router)
-    app.include_router(ops.router)
-    app.include_router(metrics_route.router)
-    app.include_router(indexes.router)
-    app.include_router(page.router)
-    app.include_router(documents.router)
-    app.include_router(jobs.router)
+    install_openapi(app, settings)
+    for router in ROUTERS:
+        app.include_router(router)
     return app

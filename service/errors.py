@@ -109,6 +109,10 @@ class BodyTimeoutError(DPRError):
     """A request's body did not come in time."""
 
 
+class UnknownModelError(RequestError):
+    """A request names a model that this server does not have."""
+
+
 class BodyTooLargeError(DPRError):
     """The request body is over the limit, as announced or as counted."""
 
@@ -148,6 +152,7 @@ OUTCOMES: Mapping[type[Exception], Outcome] = {
     GeneratorTimeoutError: Outcome(504, "generator_timeout", retry=True),
     GeneratorError: Outcome(502, "generator_failed"),
     UnknownPassageError: Outcome(404, "unknown_passage"),
+    UnknownModelError: Outcome(404, "unknown_model"),
     InputError: Outcome(422, "invalid_request"),
     DPRError: Outcome(UNEXPECTED, "internal_error"),
 }

@@ -168,6 +168,21 @@ EXPLAIN_REQUESTS: dict[str, Any] = {
     "a passage by its id": {"value": {"question": "Who created Hangul?", "passage_id": PASSAGE["id"]}},
 }
 
+EMBEDDINGS_RESPONSE: dict[str, Any] = {
+    "object": "list",
+    "data": [{"object": "embedding", "index": 0, "embedding": [0.031, -0.052, 0.118]}],
+    "model": "dpr-small-ko-en",
+    "usage": {"prompt_tokens": 5, "total_tokens": 5},
+    "generation": "000001",
+}
+
+EMBEDDINGS_REQUESTS: dict[str, Any] = {
+    "a question": {"value": {"model": "dpr-small-ko-en", "input": "Who created Hangul?"}},
+    "passages": {
+        "value": {"model": "dpr-small-ko-en", "input": ["한글은 1443년에 만들어졌다."], "input_type": "passage"}
+    },
+}
+
 QUERY_REQUESTS: dict[str, Any] = {
     "one question": {"value": {"question": "Who created Hangul?", "k": 5, "n_best": 3}},
     "한국어": {"value": {"question": "한글은 누가 만들었는가?", "k": 5}},

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from dpr.questions import MAX_BATCH, MAX_K, MAX_N_BEST, MAX_QUESTION_CHARACTERS, broken_rule
@@ -24,6 +24,10 @@ MAX_ID_CHARACTERS = 1_000
 DEFAULT_K = 10
 
 
+QUESTION_PATTERN = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"
+"""A character that is no blank, and none that is NUL, as regular expressions of JSON schemas say it."""
+
+
 def _good_question(question: str) -> str:
     broken = broken_rule(question)
     if broken is not None:
@@ -35,11 +39,19 @@ def _good_question(question: str) -> str:
 Question = Annotated[
     str,
     AfterValidator(_good_question),
-    Field(json_schema_extra={"minLength": 1, "maxLength": MAX_QUESTION_CHARACTERS}),
+    Field(json_schema_extra={"minLength": 1, "maxLength": MAX_QUESTION_CHARACTERS, "pattern": QUESTION_PATTERN}),
 ]
 IndexName = Annotated[str, Field(min_length=1, max_length=64)]
 ListName = Annotated[str, Field(max_length=MAX_LIST_NAME_CHARACTERS)]
 Weight = Annotated[float, Field(ge=0, le=MAX_WEIGHT, allow_inf_nan=False)]
+
+
+def _integral(number: object) -> object:
+    """Return 5 for 5.0: in JSON, and in its schemas, they are one number."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+Integral = Annotated[int, BeforeValidator(_integral)]
 
 
 class Search(BaseModel):
@@ -71,7 +83,7 @@ class RetrieveRequest(Search):
     questions: list[Question] | None = Field(
         None, min_length=1, max_length=MAX_BATCH, description="Several questions, computed together."
     )
-    k: int = Field(DEFAULT_K, ge=1, le=MAX_K, description="Passages to retrieve for each question.")
+    k: Integral = Field(DEFAULT_K, ge=1, le=MAX_K, description="Passages to retrieve for each question.")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
@@ -90,7 +102,7 @@ class RetrieveRequest(Search):
 class QueryRequest(RetrieveRequest):
     """A retrieve request whose ``k`` passages are also read for answers."""
 
-    n_best: int = Field(1, ge=1, le=MAX_N_BEST, description="Answers to return for each question.")
+    n_best: Integral = Field(1, ge=1, le=MAX_N_BEST, description="Answers to return for each question.")
     stream: bool | None = Field(
         None,
         description="Respond with server-sent events: passages first, then the answers; by default, where Accept asks "
@@ -105,8 +117,8 @@ class ExplainRequest(Search):
     passage_id: str | None = Field(
         None, max_length=MAX_ID_CHARACTERS, description="The id of the passage, as hits have it."
     )
-    rank: int | None = Field(
-        None, ge=1, le=MAX_K, description="The rank of the passage among the hits of the question; by default, 1."
+    rank: Annotated[int, Field(ge=1, le=MAX_K), BeforeValidator(_integral)] | None = Field(
+        None, description="The rank of the passage among the hits of the question; by default, 1."
     )
 
     @model_validator(mode="after")

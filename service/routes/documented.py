@@ -35,6 +35,16 @@ ERRORS: dict[int, tuple[str, str, str, str | None]] = {
 """Status to description, and an example's code, message and field."""
 
 
+EVENT_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "description": "One event of the stream.",
+    "properties": {
+        "event": {"type": "string", "enum": ["passages", "text", "answer", "done", "error"]},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+    "required": ["event", "data"],
+}
+
 Responses = dict[int | str, dict[str, Any]]
 
 
@@ -45,7 +55,7 @@ def documented(*statuses: int, example: Any, status: int = 200, media_type: str 
 
 def with_events(responses: Responses, example: str) -> Responses:
     """Return the ``responses`` of an endpoint that may also respond with server-sent events."""
-    events = {EVENT_STREAM: {"schema": {"type": "string"}, "example": example}}
+    events = {EVENT_STREAM: {"schema": EVENT_SCHEMA, "example": example}}
     return {**responses, 200: {"content": {**responses[200]["content"], **events}}}
 
 

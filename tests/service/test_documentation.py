@@ -21,7 +21,16 @@ CODES = {
     *(code for code, _ in FRAMEWORK_ERRORS.values()),
     *(code for code, _ in INVALID_FIELDS.values() if "{" not in code),
     *(rule.code for rule in QUESTION_RULES),
-    *("question_missing", "question_ambiguous", "passage_ambiguous", "unknown_retriever", "unknown_fusion"),
+    *(
+        "question_missing",
+        "question_ambiguous",
+        "passage_ambiguous",
+        "text_empty",
+        "unknown_input_type",
+        "unknown_encoding_format",
+        "unknown_retriever",
+        "unknown_fusion",
+    ),
 }
 
 
