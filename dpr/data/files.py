@@ -99,6 +99,17 @@ def open_binary(path: Path) -> BinaryIO:
         raise DataError.at(path, None, f"cannot be opened: {error.strerror or error}") from None
 
 
+def largest_unpacked_bytes(path: Path) -> int:
+    """Return how many bytes a file may decompress to."""
+    return max(RATIO_COUNTS_FROM_BYTES, LARGEST_RATIO * as_on_disk(path).stat().st_size)
+
+
+def too_large_unpacked(path: Path) -> WholeFileError:
+    """Return the error of a file that decompresses to more than `largest_unpacked_bytes`."""
+    cause = f"decompresses to more than {LARGEST_RATIO} times its size; decompress it and check it"
+    return WholeFileError(str(DataError.at(path, None, cause)))
+
+
 class _Unpacked(io.RawIOBase):
     """A decompressed file, up to the largest ratio."""
 
@@ -106,7 +117,7 @@ class _Unpacked(io.RawIOBase):
         self._file = cast("io.BufferedIOBase", file)
         self._path = path
         self._size_bytes = 0
-        self._largest_bytes = max(RATIO_COUNTS_FROM_BYTES, LARGEST_RATIO * as_on_disk(path).stat().st_size)
+        self._largest_bytes = largest_unpacked_bytes(path)
 
     def readable(self) -> bool:
         return True
@@ -115,8 +126,7 @@ class _Unpacked(io.RawIOBase):
         count = self._file.readinto(buffer)
         self._size_bytes += count
         if self._size_bytes > self._largest_bytes:
-            cause = f"decompresses to more than {LARGEST_RATIO} times its size; decompress it and check it"
-            raise WholeFileError.at(self._path, None, cause)
+            raise too_large_unpacked(self._path)
         return count
 
 

@@ -7,9 +7,19 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow import compute
 
 from dpr.data import tables
-from dpr.data.files import PACKED_ENDINGS, Location, open_binary, read_lines, with_packed
+from dpr.data.files import (
+    LARGEST_LINE_BYTES,
+    PACKED_ENDINGS,
+    Location,
+    largest_unpacked_bytes,
+    open_binary,
+    read_lines,
+    too_large_unpacked,
+    with_packed,
+)
 from dpr.data.identity import content_id
 from dpr.data.intake import STRICT, Intake, WholeFileError
 from dpr.data.record import Record, parse_record
@@ -61,21 +71,67 @@ def read_parquet(
     """Yield each row with the columns of these names; a batch of rows is in memory at a time.
 
     Raises:
-        WholeFileError: the file has none of the columns that it ``needs``, or a column twice.
+        WholeFileError: the file has none of the columns that it ``needs``, or a column twice; a text has more than
+            `LARGEST_LINE_BYTES`, or all of them more than `LARGEST_RATIO` times the size of the file.
     """
     with open_binary(path) as raw:
         try:
             file = pq.ParquetFile(raw)
             columns = _known_columns(path, file.schema_arrow.names, names, needs)
-            number = 0
-            for batch in file.iter_batches(batch_size=_PARQUET_BATCH_ROWS, columns=list(columns.values())):
-                for row in batch.to_pylist():
+            _check_pages(path, file, list(columns.values()))
+            strings = [field.name for field in file.schema_arrow if pa.types.is_string(field.type)]
+            file = pq.ParquetFile(raw, read_dictionary=[name for name in columns.values() if name in strings])
+            number = size_bytes = 0
+            for rows in _row_slices(path, file, list(columns.values())):
+                size_bytes += sum(map(_text_bytes, rows.columns))
+                if size_bytes > largest_unpacked_bytes(path):
+                    raise too_large_unpacked(path)
+                for row in rows.to_pylist():
                     number += 1
                     fields = {name: row[column] for name, column in columns.items()}
                     yield Record(fields, Location(path, number, unit="row"))
         except (pa.ArrowException, OSError) as error:
             cause = str(error).splitlines()[0]
             raise DataError.at(path, None, f"cannot be read as Parquet ({cause})") from None
+
+
+def _check_pages(path: Path, file: pq.ParquetFile, columns: Sequence[str]) -> None:
+    """Refuse pages that decompress to too much, before any is read."""
+    for number in range(file.num_row_groups):
+        group = file.metadata.row_group(number)
+        chunks = [group.column(index) for index in range(group.num_columns)]
+        wanted = [chunk for chunk in chunks if chunk.path_in_schema.partition(".")[0] in columns]
+        if sum(chunk.total_uncompressed_size for chunk in wanted) > largest_unpacked_bytes(path):
+            raise too_large_unpacked(path)
+
+
+def _row_slices(path: Path, file: pq.ParquetFile, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Yield rows of which no more than about `LARGEST_LINE_BYTES` are in memory as Python's objects.
+
+    A text that many rows share is stored once in the file, and once in a batch.
+    """
+    for batch in file.iter_batches(batch_size=_PARQUET_BATCH_ROWS, columns=columns):
+        longest = max((_longest_bytes(column) for column in batch.columns), default=0)
+        if longest > LARGEST_LINE_BYTES:
+            cause = f"has a text of more than {LARGEST_LINE_BYTES >> 20} MiB; split it into more rows"
+            raise WholeFileError.at(path, None, cause)
+        count = max(1, LARGEST_LINE_BYTES // max(1, longest))
+        for start in range(0, batch.num_rows, count):
+            yield batch.slice(start, count)
+
+
+def _longest_bytes(column: pa.Array) -> int:
+    values = column.dictionary if pa.types.is_dictionary(column.type) else column
+    if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
+        return 0
+    return compute.max(compute.binary_length(values)).as_py() or 0
+
+
+def _text_bytes(column: pa.Array) -> int:
+    if not pa.types.is_dictionary(column.type):
+        return int(column.nbytes)
+    lengths = compute.binary_length(column.dictionary)
+    return compute.sum(lengths.take(column.indices)).as_py() or 0
 
 
 def _known_columns(path: Path, columns: Sequence[str], names: Collection[str], needs: Sequence[str]) -> dict[str, str]:

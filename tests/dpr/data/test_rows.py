@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import unicodedata
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from dpr.data import files, rows
 from dpr.data.files import Location
 from dpr.data.identity import content_id
 from dpr.data.intake import WholeFileError
@@ -129,3 +131,21 @@ def test_the_names_of_fields_in_json_may_be_decomposed(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text(unicodedata.normalize("NFD", '{"번호": 1, "제목": "t", "text": "x"}\n'), encoding="utf-8")
     assert [passage_of(record) for record in read_rows(path)] == [Passage("1", "x", "t")]
+
+
+def test_parquet_that_decompresses_without_end_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "corpus.parquet"
+    monkeypatch.setattr(files, "RATIO_COUNTS_FROM_BYTES", 1 << 16)
+    text = "a b " * (1 << 14)
+    pq.write_table(pa.table({"text": [text] * 3}), path)  # one text in a dictionary
+    assert [record.fields["text"] for record in islice(read_rows(path), 3)] == [text] * 3
+    for texts in ([text] * 1000, ["a" * (1 << 24)]):  # many rows of one text; a page of one
+        pq.write_table(pa.table({"text": texts}), path, compression="zstd")
+        with pytest.raises(DataError, match=r"corpus\.parquet: decompresses to more than 100 times its size"):
+            list(read_rows(path))
+    monkeypatch.setattr(rows, "LARGEST_LINE_BYTES", 1 << 15)
+    pq.write_table(pa.table({"text": ["x", text]}), path, compression="none")
+    with pytest.raises(DataError, match=r"corpus\.parquet: has a text of more than 0 MiB; split it"):
+        list(read_rows(path))
