@@ -224,6 +224,7 @@ INFO: dict[str, Any] = {
     "rerank_depth": None,
     "reader": "reader-small-ko-en",
     "generator": None,
+    "takes_documents": False,
     "limits": {
         "question_characters": 1_000,
         "batch": 64,

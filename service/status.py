@@ -70,6 +70,9 @@ class InfoResponse(Model):
     rerank_depth: int | None = Field(description="How many hits it rescores.")
     reader: str | None = Field(description="What finds answer spans; null for a server that has none.")
     generator: str | None = Field(description="The chat model that writes the answers; null where none does.")
+    takes_documents: bool = Field(
+        description="Whether this caller may change documents: the server takes them, and the caller's key allows it."
+    )
     limits: Limits
 
 

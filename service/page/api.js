@@ -20,6 +20,16 @@ export async function send(method, path, options = {}) {
   return reached(() => response.json());
 }
 
+/** Send lines of JSON and return those of the response. */
+export async function sendLines(path, body) {
+  const response = await respond("POST", path, { body, type: "application/x-ndjson", accept: "application/x-ndjson" });
+  const lines = await reached(() => response.text());
+  return lines
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+}
+
 /** Ask for server-sent events; yields [name, data] of each, and throws the Problem of an `error` event. */
 export async function* events(path, request, signal) {
   const body = JSON.stringify(request);

@@ -11,6 +11,7 @@ import { showProblem } from "./problem.js";
 import { addRecent, showRecent } from "./recent.js";
 import { comparesRetrievers, hideResults, showPassages, showResults, showUnread } from "./results.js";
 import { remember } from "./storage.js";
+import { showUpload } from "./upload.js";
 
 const NAME = document.title;
 const RETRY_LOADING_MS = 2000;
@@ -36,8 +37,15 @@ async function connect() {
   askFromAddress();
 }
 
+/** Tell what the server serves now: an upload has changed it. */
+async function refresh() {
+  server = await info();
+  showServer();
+}
+
 function showServer() {
   if (server === null) return;
+  showUpload(server, () => byId("index").value, refresh);
   showOptions(server);
   showFacts(server);
 }

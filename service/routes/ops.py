@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
 from dpr import __version__
 from dpr.search.fusion import MISSING_RULES
@@ -10,7 +10,7 @@ from service import examples
 from service.deps import EngineOf, ServerFusion, SettingsOf
 from service.fusion import fusion_out, served
 from service.routes.documented import GUARDED, documented
-from service.security.scopes import requires
+from service.security.scopes import caller_of, requires
 from service.status import (
     AliveResponse,
     AnalyzerOut,
@@ -44,10 +44,10 @@ async def readyz(engine: EngineOf) -> ReadyResponse:
     dependencies=[requires("read")],
     responses=GUARDED | documented(503, example=examples.INFO),
 )
-async def info(engine: EngineOf, settings: SettingsOf, server_fusion: ServerFusion) -> InfoResponse:
+async def info(request: Request, engine: EngineOf, settings: SettingsOf, server_fusion: ServerFusion) -> InfoResponse:
     """Tell the index generation, the models, the retrievers and the limits of requests."""
     qa = engine.ready()
-    manifest = qa.index.manifest
+    manifest, caller = qa.index.manifest, caller_of(request)
     return InfoResponse(
         version=__version__,
         index=engine.indexes.default.name,
@@ -65,6 +65,7 @@ async def info(engine: EngineOf, settings: SettingsOf, server_fusion: ServerFusi
         rerank_depth=qa.index.rerank.depth if qa.index.rerank else None,
         reader=public_name(qa.reader.name) if qa.reader else None,
         generator=public_name(qa.generator.name) if qa.generator else None,
+        takes_documents=settings.allow_writes and (caller is None or caller.may("write")),
         limits=Limits(
             passages=settings.max_passages,
             timeout_s=settings.request_timeout_s,

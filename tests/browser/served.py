@@ -16,6 +16,7 @@ from dpr.search.open import open_index
 from dpr.types import Answer, Candidates, Passage, Reading
 from service.app import create_app
 from service.engine import Engine
+from service.errors import NotReadyError
 from service.server import listen
 from service.settings import Settings
 from tests.fakes import HashEncoder, WordAnalyzer
@@ -73,11 +74,18 @@ def qa_of(root: Path, reader: SpanReader | None) -> QA:
     return QA(open_index(root, encoder=HashEncoder(), analyzer=WordAnalyzer()), reader)
 
 
+def is_ready(engine: Engine) -> bool:
+    try:
+        return bool(engine.ready())
+    except NotReadyError:
+        return False
+
+
 @contextmanager
-def live(load: Callable[[], QA], **given: Any) -> Iterator[str]:
-    """Serve on a free port in a thread of its own; yield the address, which ends in a slash."""
+def live(load: Callable[[], QA] | None, *, ready: bool = True, **given: Any) -> Iterator[str]:
+    """Serve what ``load`` returns, or what the settings name, on a free port; yield the address with its slash."""
     settings = Settings(**{"index": Path("unused"), **given})
-    engine = Engine(load, settings.retriever_default, settings.max_in_flight)
+    engine = Engine(load, settings.retriever_default, settings.max_in_flight) if load else Engine.of(settings)
     with listen("127.0.0.1", 0) as listener:
         app = create_app(settings, engine)
         server = uvicorn.Server(uvicorn.Config(app, lifespan="on", log_config=None, timeout_graceful_shutdown=2))
@@ -85,7 +93,7 @@ def live(load: Callable[[], QA], **given: Any) -> Iterator[str]:
         thread.start()
         try:
             deadline = time.monotonic() + 30
-            while not server.started:
+            while not (server.started and (is_ready(engine) or not ready)):
                 assert thread.is_alive()
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
