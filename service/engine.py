@@ -64,7 +64,7 @@ class Engine:
         self._reload_interval_s = reload_interval_s
         self.max_in_flight = max_in_flight
         self._permits = BoundedSemaphore(max_in_flight)
-        self._loading: asyncio.Future[QA] | None = None
+        self._loading: asyncio.Future[None] | None = None
         self._requests = 0
         self._ends: set[Callable[[Exception], None]] = set()
         self._is_stopping = False
@@ -98,7 +98,8 @@ class Engine:
         """
         while self._loading is None:
             await asyncio.sleep(0.01)
-        return await asyncio.shield(self._loading)
+        await asyncio.shield(self._loading)
+        return self.indexes.default.snapshot
 
     def ready(self, index: str | None = None) -> QA:
         """Return the generation that answers for an index from now on, loaded and warm; a request takes it once.
@@ -209,11 +210,10 @@ class Engine:
         if self._loading is not None and not self._loading.done():
             self._loading.cancel()
 
-    def _load(self) -> QA:
-        qa = self.indexes.load()
+    def _load(self) -> None:
+        self.indexes.load()
         if self._reload_interval_s:
             self.indexes.watch(self._reload_interval_s)
-        return qa
 
 
 SHUTTING_DOWN = "the service is shutting down; ask another one, or again soon"

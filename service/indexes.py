@@ -70,7 +70,7 @@ class ServedIndex:
             raise NotReadyError("the index and its models are still being loaded; ask again soon")
         return self._snapshot
 
-    def load(self, retriever: str) -> QA:
+    def load(self, retriever: str) -> None:
         """Open the published generation, warm it up and serve it.
 
         Raises:
@@ -87,7 +87,6 @@ class ServedIndex:
         self._snapshot, self._publication, self.problem = qa, publication, None
         seconds = time.perf_counter() - started
         logger.info("generation %s of the index %s is ready after %.1f s", qa.generation, self.name, seconds)
-        return qa
 
     def reload(self, retriever: str, again: bool = False) -> bool:
         """Serve what is published now; return whether something else than before answers.
@@ -158,15 +157,14 @@ class Indexes:
             raise UnknownIndexError(f"there is no index {name!r}; choose from {', '.join(self._by_name)}", "index")
         return self._by_name[name]
 
-    def load(self) -> QA:
-        """Load all of them; return what the default one answers with.
+    def load(self) -> None:
+        """Load all of them.
 
         Raises:
             DPRError: one cannot be loaded.
         """
         for index in self:
             index.load(self.retriever)
-        return self.default.snapshot
 
     def reload(self, name: str | None = None) -> list[str]:
         """Serve what is published now of one index, or of all; return the names of those that changed.

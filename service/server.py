@@ -116,18 +116,18 @@ async def serve(settings: Settings, listener: socket.socket, announce: Announce)
         stop()
         logger.info("stopped by %s", signal.Signals(number).name)
 
-    def on_loaded(loading: asyncio.Task[QA]) -> None:
-        if not loading.cancelled() and loading.exception() is None:
-            announce(_address(listener, scheme), loading.result())
-        else:
+    async def announce_when_loaded() -> None:  # it returns nothing: a generation that is kept here is never let go
+        try:
+            announce(_address(listener, scheme), await engine.loaded())
+        except BaseException:
             stop()
+            raise
 
     # The server takes these signals over, and once it has ended gives them back: they end it, they do not kill it.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
     logger.info("loading %s", ", ".join(str(index.path) for index in settings.index))
-    loading = asyncio.create_task(engine.loaded())
-    loading.add_done_callback(on_loaded)
+    loading = asyncio.create_task(announce_when_loaded())
     sweeping = asyncio.create_task(sweep(server.server_state.connections))
     await server.serve(sockets=[listener])
     sweeping.cancel()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from dpr.errors import ConfigError, IndexFormatError
@@ -91,6 +94,20 @@ def test_a_new_generation_is_noticed_and_shares_the_models(tmp_path: Path, loade
         assert len(loaded) == 1
         publish_again(root, 1)
         wait_for_generation(client, "000001")
+
+
+def test_a_generation_is_let_go_when_its_last_request_has_ended(tmp_path: Path) -> None:
+    root = tmp_path / "index"
+    publish(root, 1)
+    with serving(root) as client:
+        ask(client)
+        engine = cast("FastAPI", client.app).state.engine
+        before = weakref.ref(engine.ready())
+        publish(root, 2)
+        assert client.post("/v1/reload").json()["changed"] == ["default"]
+        ask(client)  # the thread that computes holds its last piece until there is another one
+        gc.collect()
+        assert before() is None
 
 
 def test_a_rewritten_manifest_of_the_same_generation_is_noticed(tmp_path: Path) -> None:
