@@ -100,8 +100,8 @@ def _check_pages(path: Path, file: pq.ParquetFile, columns: Sequence[str]) -> No
     for number in range(file.num_row_groups):
         group = file.metadata.row_group(number)
         chunks = [group.column(index) for index in range(group.num_columns)]
-        wanted = [chunk for chunk in chunks if chunk.path_in_schema.partition(".")[0] in columns]
-        if sum(chunk.total_uncompressed_size for chunk in wanted) > largest_unpacked_bytes(path):
+        known_chunks = [chunk for chunk in chunks if chunk.path_in_schema.partition(".")[0] in columns]
+        if sum(chunk.total_uncompressed_size for chunk in known_chunks) > largest_unpacked_bytes(path):
             raise too_large_unpacked(path)
 
 
