@@ -67,7 +67,7 @@ def test_adapters_of_a_lower_rank_take_less_space(adapter: Path, tmp_path: Path)
 def test_what_cannot_be_written_is_refused(adapter: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="form 'small' or dtype 'fp32' is unknown; choose whole or as-is"):
         export(str(adapter), tmp_path, "small")
-    with pytest.raises(ConfigError, match="dtype 'int8': choose whole or as-is, and fp32, fp16, bf16"):
+    with pytest.raises(ConfigError, match="dtype 'int8' is unknown; choose whole or as-is, and fp32, fp16, bf16"):
         export(str(adapter), tmp_path, "as-is", "int8")
     with pytest.raises(ConfigError, match=r"is the folder of .* itself"):
         export(str(adapter), adapter)

@@ -48,8 +48,8 @@ def setting(name: str, value: object) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (sketch, r"holds a sketch of the words in its vectors \(modules\.json\), which"),
-        (added_rows, r"holds word embeddings of added WordPieces beside an adapter \(vocabulary\.safetensors\), which"),
+        (sketch, r"has a sketch of the words in its vectors \(modules\.json\), which"),
+        (added_rows, r"has word embeddings of added WordPieces beside an adapter \(vocabulary\.safetensors\), which"),
     ],
 )
 def test_an_encoder_of_an_earlier_version_is_refused(
@@ -111,5 +111,5 @@ def test_an_index_of_a_model_that_is_no_longer_bundled_is_refused_where_it_is_ne
     index = open_index(tmp_path / "index", analyzer=WordAnalyzer())
     assert index.retriever("bm25").search(["capital of France"], 1)[0][0].passage_id == "paris"
     for retriever in ("dense", "hybrid"):
-        with pytest.raises(ModelError, match=r"rebuild its indexes .* \(the index was made with this encoder"):
+        with pytest.raises(ModelError, match=r"rebuild its indexes, .* \(the index was made with this encoder"):
             index.retriever(retriever).search(["capital of France"], 1)
