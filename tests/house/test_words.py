@@ -17,6 +17,8 @@ placed places proposed put rest said seen sent shown standing taken thing things
 whole written
 """
 GENERIC = frozenset(WORDS.split())
+GOAL = 0.005
+"""The share of all bound names that may be generic: no more than in starlette, httpx or sentence-transformers."""
 
 BUDGETS = {
     "dpr": 26,
@@ -70,6 +72,11 @@ def test_rooms_bind_few_generic_names() -> None:
     counts = Counter(room_of(path) for path, _, _ in generic)
     too_many = {room for room, count in counts.items() if count > BUDGETS.get(room, 0)}
     assert not too_many, "\n".join(f"{path}:{line} {name}" for path, name, line in generic if room_of(path) in too_many)
+
+
+def test_generic_names_are_at_most_half_a_per_cent() -> None:
+    every = [name for package in PACKAGES for _, name, _ in names(package)]
+    assert sum(map(is_generic, every)) <= GOAL * len(every)
 
 
 def test_names_are_collected_from_every_way_to_bind_one() -> None:
