@@ -63,8 +63,13 @@ class HeadMiddleware:
             await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
 
         if scope["type"] == "http" and scope["method"] == "HEAD":
-            scope["method"] = "GET"  # not in a copy: the router leaves the route in it
-            await self.app(scope, receive, send_without_body)
+            # A copy, since the server goes by the method when it counts the body; the router leaves the route in it.
+            inner_scope = {**scope, "method": "GET"}
+            try:
+                await self.app(inner_scope, receive, send_without_body)
+            finally:
+                if "route" in inner_scope:
+                    scope["route"] = inner_scope["route"]
         else:
             await self.app(scope, receive, send)
 

@@ -6,7 +6,7 @@ import re
 import subprocess
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import typer
@@ -34,17 +34,29 @@ DOCS = "\n".join(path.read_text(encoding="utf-8") for path in PAGES)
 APPS = {"dpr": dpr_app, "dpr-index": index_app, "dpr-serve": serve_app}
 
 
+def commands_of(app: typer.Typer) -> list[tuple[str, Any]]:
+    """Return every (name, command) of a program: groups in it and the commands in those; its own name is empty."""
+    command: Any = get_command(app)
+    named, waiting = [], [("", command)]
+    while waiting:
+        name, command = waiting.pop()
+        inner = getattr(command, "commands", {})
+        if not inner or command.params:
+            named.append((name, command))
+        waiting += [(f"{name} {sub}".strip(), inner[sub]) for sub in inner]
+    return named
+
+
 def options() -> list[tuple[str, str]]:
     """Return every (command, option) of the three programs."""
-    found = []
-    for program, app in APPS.items():
-        command = get_command(app)
-        commands = getattr(command, "commands", None) or {"": command}
-        for name, sub in commands.items():
-            for parameter in sub.params:
-                flags = [flag for flag in parameter.opts if flag.startswith("--") and flag != "--help"]
-                found += [(f"{program} {name}".strip(), flag) for flag in flags]
-    return found
+    return [
+        (f"{program} {name}".strip(), flag)
+        for program, app in APPS.items()
+        for name, command in commands_of(app)
+        for parameter in command.params
+        for flag in parameter.opts
+        if flag.startswith("--") and flag != "--help"
+    ]
 
 
 def test_there_are_commands_to_check() -> None:
@@ -62,8 +74,7 @@ def test_every_command_and_option_is_documented(command: str, flag: str) -> None
 def test_help_shows_every_word_of_its_options(program: str) -> None:
     """In rich's markup, ``[default: …]`` is a tag, and would not be printed."""
     app, runner = APPS[program], CliRunner(env={"COLUMNS": "400", "TERM": "dumb"})
-    command = get_command(app)
-    for name, sub in (getattr(command, "commands", None) or {"": command}).items():
+    for name, sub in commands_of(app):
         shown = " ".join(runner.invoke(app, [*name.split(), "--help"]).output.replace("│", " ").split())
         for parameter in sub.params:
             assert str(getattr(parameter, "help", None) or "") in shown, f"{program} {name} {parameter.name}"
