@@ -147,8 +147,8 @@ def test_a_scope_includes_the_lower_ones(
         assert keys[key] not in response.text
 
 
-def test_every_route_that_is_not_open_says_its_scope(client: TestClient) -> None:
-    app = client.app
+def test_every_route_that_is_not_open_says_its_scope(guarded: TestClient) -> None:
+    app = guarded.app
     assert isinstance(app, FastAPI)
     for path, operations in app.openapi()["paths"].items():
         for method, operation in operations.items():
