@@ -70,12 +70,12 @@ def open_array(path: Path, scalar: type[Scalar], shape: tuple[int | None, ...]) 
     except (OSError, ValueError, EOFError) as error:
         raise IndexFormatError(f"{path} cannot be read ({error}); rebuild with dpr-index build") from error
     is_shape = len(array.shape) == len(shape) and all(
-        wanted in (None, length) for wanted, length in zip(shape, array.shape, strict=True)
+        expected in (None, length) for expected, length in zip(shape, array.shape, strict=True)
     )
     if array.dtype != np.dtype(scalar) or not is_shape:
-        wanted_shape = ", ".join("any" if length is None else str(length) for length in shape)
+        expected_shape = ", ".join("any" if length is None else str(length) for length in shape)
         raise IndexFormatError(
-            f"{path} holds {array.dtype} numbers of shape {array.shape}, where {np.dtype(scalar)} numbers of shape "
-            f"({wanted_shape}) are due; rebuild with dpr-index build"
+            f"{path} holds {array.dtype} numbers of shape {array.shape}, but {np.dtype(scalar)} numbers of shape "
+            f"({expected_shape}) are expected; rebuild with dpr-index build"
         )
     return array

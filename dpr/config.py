@@ -1,4 +1,4 @@
-"""Settings: a TOML file and command-line overrides become one frozen dataclass; nothing unknown passes."""
+"""Settings: a TOML file and command-line overrides become one frozen dataclass; unknown keys are refused."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ BUNDLED_MODELS = Path(__file__).resolve().parent / "bundled"
 """The small models that come with the package; in a checkout, a link to ``models/``."""
 
 DEFAULT_BASE = "e5-small-ko-en"
-"""What every training starts from."""
+"""The default base of a training."""
 
 DEFAULT_ENCODER = "dpr-small-ko-en"
-"""What indexes are built with: the bundled pair, trained from the default base."""
+"""The default encoder of indexes: the bundled pair, trained from the default base."""
 
 DEFAULT_READER = BUNDLED_MODELS / "reader-small-ko-en"
-"""What answers questions: the bundled reader."""
+"""The default reader: the bundled one."""
 
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
@@ -53,13 +53,13 @@ class ComputeOptions:
     backend: str = "auto"
 
     def __post_init__(self) -> None:
-        for name, known in (("precision", PRECISIONS), ("backend", BACKENDS)):
-            if getattr(self, name) not in known:
-                raise ConfigError(f"unknown {name} {getattr(self, name)!r}; choose {', '.join(known)}")
+        for name, names in (("precision", PRECISIONS), ("backend", BACKENDS)):
+            if getattr(self, name) not in names:
+                raise ConfigError(f"unknown {name} {getattr(self, name)!r}; choose {', '.join(names)}")
 
 
 AUTO_COMPUTE = ComputeOptions()
-"""The fastest that the machine has."""
+"""The fastest precision and backend of this machine."""
 
 Config = TypeVar("Config", bound="DataclassInstance")
 
@@ -67,7 +67,7 @@ Config = TypeVar("Config", bound="DataclassInstance")
 def load_config(cls: type[Config], path: Path | None = None, overrides: Mapping[str, object] | None = None) -> Config:
     """Build the dataclass ``cls`` from its defaults, then a TOML file, then the overrides that are not None.
 
-    A mapping ``renamed`` of the class says which settings had another name; the old one is accepted with a warning.
+    The class may have a mapping ``renamed`` from old to new names of settings; an old name is accepted with a warning.
 
     Raises:
         ConfigError: the file cannot be read, a key is unknown, or a value has the wrong type.
@@ -77,14 +77,14 @@ def load_config(cls: type[Config], path: Path | None = None, overrides: Mapping[
     for old, new in getattr(cls, "renamed", {}).items():
         if old in values:
             if new in values:
-                raise ConfigError(f"both {old} and {new} are given, and {old} is the former name; keep {new}")
-            logger.warning("the setting %s is called %s now; write the new name", old, new)
+                raise ConfigError(f"both {old} and {new} are set, but {old} is the old name of {new}; keep {new}")
+            logger.warning("the setting %s is now called %s; use the new name", old, new)
             values[new] = values.pop(old)
-    known = {field.name for field in fields(cls)}
+    names = {field.name for field in fields(cls)}
     hints = get_type_hints(cls)
     for key, value in values.items():
-        if key not in known:
-            raise ConfigError(f"unknown setting {key!r}; known settings are: {', '.join(sorted(known))}")
+        if key not in names:
+            raise ConfigError(f"unknown setting {key!r}; known settings are: {', '.join(sorted(names))}")
         _check_type(key, value, hints[key])
     return cls(**values)
 

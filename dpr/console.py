@@ -1,4 +1,4 @@
-"""What every command does alike: progress on stderr, results on stdout, errors as one sentence and an exit code."""
+"""Output of all commands: progress on stderr, results on stdout, errors as one sentence and an exit code."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def cell(value: object) -> str:
         case int() | float():
             return f"{value:,}"
         case Mapping():
-            return ", ".join(f"{name} {cell(part)}" for name, part in value.items()) or "none"
+            return ", ".join(f"{name} {cell(item)}" for name, item in value.items()) or "none"
         case list() | tuple():
             return ", ".join(map(cell, value)) or "none"
         case _:
@@ -101,7 +101,7 @@ class _LogLines(logging.Handler):
 
 
 def _is_main() -> bool:
-    """Tell whether this is the first, or the only, process of a run."""
+    """Return whether this is the first, or the only, process of a run."""
     return os.environ.get("RANK", "0") == "0"
 
 
@@ -151,11 +151,11 @@ def _progress_bars(console: Console) -> Iterator[Progress]:
     )
     stages: dict[str, rich_progress.TaskID] = {}
 
-    def report(stage: str, done: int, total: int | None) -> None:
+    def report(stage: str, count: int, total: int | None) -> None:
         if stage not in stages:
             stages[stage] = bars.add_task(stage, total=total)
             bars.start()  # not before, so that what fails at once leaves no empty line above its message
-        bars.update(stages[stage], completed=done, total=total)
+        bars.update(stages[stage], completed=count, total=total)
 
     try:
         yield report
@@ -183,7 +183,7 @@ def run(app: typer.Typer) -> NoReturn:
         app()
     except SystemExit as end:
         if end.code == INTERRUPTED:
-            _end("interrupted; run the same command again, and it goes on from what is finished", INTERRUPTED)
+            _end("interrupted; run the same command again, to continue", INTERRUPTED)
         raise
     except Exception as error:  # a full disk is met in as many classes as there are libraries
         if is_below(error, is_disk_full) and not isinstance(error, DiskFullError):
@@ -198,7 +198,7 @@ def run(app: typer.Typer) -> NoReturn:
 
 
 def is_below(error: BaseException | None, is_cause: Callable[[BaseException], bool]) -> bool:
-    """Tell whether an error is, or was raised from, one of a library or of Python with some cause."""
+    """Return whether an error is, or was raised from, one of a library or of Python with some cause."""
     while error is not None and (isinstance(error, DPRError) or not is_cause(error)):
         error = error.__cause__
     return error is not None

@@ -30,18 +30,18 @@ def reserve(path: Path) -> None:
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Tell whether an error says that there is no space left; FAISS says so in words alone."""
+    """Return whether an error says that there is no space left; FAISS says so in words alone."""
     return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in str(error)
 
 
 def lacks_temporary_folder(error: BaseException) -> bool:
-    """Tell whether an error says that no folder takes a temporary file, as Python says it where /tmp is full."""
+    """Return whether an error says that no folder takes a temporary file, as Python says it where /tmp is full."""
     return isinstance(error, FileNotFoundError) and "No usable temporary directory" in str(error)
 
 
-def no_space(place: str) -> str:
-    """Return the one sentence of a full disk; ``place`` says which."""
-    return f"there is no space left on {place}; free some and run the same command again"
+def no_space(disk: str) -> str:
+    """Return the one sentence of a full disk; ``disk`` names it."""
+    return f"there is no space left on {disk}; free some and run the same command again"
 
 
 @contextmanager
@@ -60,7 +60,7 @@ def naming_a_full_disk(path: Path) -> Iterator[None]:
 
 
 def sync(path: Path) -> None:
-    """Wait until a file's data, or a folder's entries, are on the disk."""
+    """Wait until a file's data, or a folder's entries, are on disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -69,14 +69,14 @@ def sync(path: Path) -> None:
 
 
 def sync_tree(folder: Path) -> None:
-    """Wait until every file and folder under ``folder``, itself included, is on the disk."""
+    """Wait until every file and folder under ``folder``, itself included, is on disk."""
     for path in sorted(folder.rglob("*")):
         sync(path)
     sync(folder)
 
 
 def make_folder(path: Path) -> None:
-    """Create a folder and the ones above it, and wait until their names are on the disk."""
+    """Create a folder and the ones above it, and wait until their names are on disk."""
     if not path.is_dir():
         make_folder(path.parent)
         path.mkdir(exist_ok=True)
@@ -84,7 +84,7 @@ def make_folder(path: Path) -> None:
 
 
 def rename(source: Path, target: Path) -> None:
-    """Rename a file or a folder, replacing a file of that name, and wait until the new name is on the disk."""
+    """Rename a file or a folder, replacing a file of that name, and wait until the new name is on disk."""
     os.replace(source, target)  # noqa: PTH105  # said in the words of the guarantee: atomic within a file system
     sync(target.parent)
 

@@ -1,7 +1,7 @@
 """Every error that this project raises on purpose.
 
     DPRError                 exit code 1
-    ├── InputError           exit code 2   what the caller gave cannot be used
+    ├── InputError           exit code 2   the input cannot be used
     │   ├── DataError                      a data file: malformed row, wrong offsets, duplicate id, empty corpus
     │   ├── ConfigError                    a setting: unknown key, wrong type, out of range
     │   └── RequestError                   a question: too long, k out of range, unknown retriever
@@ -29,7 +29,7 @@ class DPRError(Exception):
 
 
 class InputError(DPRError):
-    """What the caller gave cannot be used."""
+    """The input cannot be used."""
 
     exit_code = 2
 
@@ -40,8 +40,8 @@ class DataError(InputError):
     @classmethod
     def at(cls, path: Path | str, line: int | None, cause: str) -> DataError:
         """Build the error for a place in a file: ``corpus.jsonl, line 3: …``."""
-        place = f"{path}, line {line}" if line is not None else str(path)
-        return cls(f"{place}: {cause}")
+        location = f"{path}, line {line}" if line is not None else str(path)
+        return cls(f"{location}: {cause}")
 
 
 class ConfigError(InputError):

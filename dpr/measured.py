@@ -17,7 +17,7 @@ class TokensRead:
     total: int
 
     def note(self, model: str) -> str:
-        """Return a sentence on what the model did not read of a question, empty where it read all."""
+        """Return a sentence on what the model did not read of a question, empty if it read all."""
         if self.read >= self.total:
             return ""
         return f"the {model} read the first {self.read:,} of {self.total:,} tokens of the question"
@@ -28,7 +28,7 @@ class ReadsTokens(Protocol):
     """An encoder, a retriever or a reader that knows how much of a question it reads."""
 
     def tokens_read(self, question: str) -> TokensRead | None:
-        """Return how many tokens of a question are read; None where no model reads it."""
+        """Return how many tokens of a question are read; None if no model reads it."""
 
 
 class EncodedPassages(NamedTuple):
@@ -47,7 +47,7 @@ class MeasuresPassages(Protocol):
         """How many tokens of a passage it reads, special tokens included."""
 
     def encode_and_measure(self, passages: Sequence[Passage], progress: Progress = no_progress) -> EncodedPassages:
-        """Return the vectors of passages in the order given, and which of them were cut."""
+        """Return the vectors of passages in their order, and which of them were cut."""
 
 
 @runtime_checkable

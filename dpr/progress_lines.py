@@ -20,20 +20,20 @@ class _Stage:
 
     name: str
     began_s: float
-    first_done: int
-    done: int
+    first_count: int
+    count: int
     total: int | None
 
     def line(self, now_s: float) -> str:
         """Return what there is to say of the stage at a time."""
-        passed_s, units = now_s - self.began_s, self.done - self.first_done
-        facts = [f"{self.done:,}" if self.total is None else f"{self.done:,} of {self.total:,}"]
+        passed_s, units = now_s - self.began_s, self.count - self.first_count
+        facts = [f"{self.count:,}" if self.total is None else f"{self.count:,} of {self.total:,}"]
         rate = units / passed_s if passed_s else 0.0
         if rate:
             facts.append(f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s")
-        facts.append(f"{duration(passed_s)} so far" if self.done != self.total else f"done in {duration(passed_s)}")
-        if rate and self.total is not None and self.done < self.total:
-            facts.append(f"{duration((self.total - self.done) / rate)} left")
+        facts.append(f"{duration(passed_s)} so far" if self.count != self.total else f"done in {duration(passed_s)}")
+        if rate and self.total is not None and self.count < self.total:
+            facts.append(f"{duration((self.total - self.count) / rate)} left")
         return f"{self.name}: {', '.join(facts)}"
 
 
@@ -53,20 +53,20 @@ class ProgressLines:
         self._finished: tuple[str, int] | None = None
         self._lock = threading.Lock()
 
-    def report(self, stage: str, done: int, total: int | None) -> None:
+    def report(self, stage: str, count: int, total: int | None) -> None:
         """Take down how far a stage is; a `Progress`."""
         with self._lock:
-            if done == total and self._finished == (stage, done):
+            if count == total and self._finished == (stage, count):
                 return
             now_s, current = self._clock(), self._stage
-            if current is None or current.name != stage or done < current.done:
-                current = self._stage = _Stage(stage, now_s, done, done, total)
-            current.done, current.total, self._finished = done, total, None
-            if done != total:
+            if current is None or current.name != stage or count < current.count:
+                current = self._stage = _Stage(stage, now_s, count, count, total)
+            current.count, current.total, self._finished = count, total, None
+            if count != total:
                 self._write_if_due(now_s)
                 return
             self._write_line(current.line(now_s), now_s)
-            self._stage, self._finished, self._idle_s = None, (stage, done), now_s
+            self._stage, self._finished, self._idle_s = None, (stage, count), now_s
 
     def tick(self) -> None:
         """Write a line if the last one is too long ago: also while there is nothing to report."""
@@ -107,8 +107,8 @@ def progress_lines(write: Callable[[str], None]) -> Iterator[Progress]:
 
 def duration(seconds: float) -> str:
     """Return a time in words for people: ``8 s``, ``3 min 20 s``, ``2 h 05 min``."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
+    whole_seconds = round(seconds)
+    if whole_seconds < 60:
+        return f"{whole_seconds} s"
+    minutes, remainder = divmod(whole_seconds, 60)
+    return f"{minutes} min {remainder:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"

@@ -1,4 +1,4 @@
-"""The k best rows of questions: how a result without hits looks, and how the results of several parts become one."""
+"""The k best rows of questions: results without hits, and the merging of the results of several segments."""
 
 from __future__ import annotations
 
@@ -24,25 +24,28 @@ def no_hits(questions: int, k: int) -> TopK:
     return TopK(np.full((questions, k), -1, np.int64), np.full((questions, k), -np.inf, np.float32))
 
 
-def merge_top_k(parts: Sequence[TopK], ranks: Sequence[npt.NDArray[np.integer[Any]]]) -> TopK:
-    """Return the best hits of all parts of a collection, as many for each question as each part was asked for.
+def merge_top_k(results: Sequence[TopK], ranks: Sequence[npt.NDArray[np.integer[Any]]]) -> TopK:
+    """Return the best hits of all segments of a collection, k for each question.
 
     Args:
-        parts: the result of each part, (Q, k) each, with rows that count from its own first passage; at least one.
-        ranks: for each part, the place of each row's id among the sorted ids of the collection. A row of the result
-            counts through the parts in their order.
+        results: the result of each segment, (Q, k), with rows that count from its first passage; at least one.
+        ranks: for each segment, the rank of each row's id among the sorted ids of the collection. A row of the merged
+            result counts through the segments in their order.
     """
     ends = accumulate(map(len, ranks), initial=0)
-    rows = [np.where(part.rows < 0, -1, part.rows + first) for part, first in zip(parts, ends, strict=False)]
-    # a place without a hit may have any rank: its score puts it last
+    rows = [np.where(result.rows < 0, -1, result.rows + first) for result, first in zip(results, ends, strict=False)]
+    # a slot without a hit may have any rank: its score puts it last
     of_hits = [
-        rank[np.maximum(part.rows, 0)] if len(rank) else part.rows for part, rank in zip(parts, ranks, strict=True)
+        rank[np.maximum(result.rows, 0)] if len(rank) else result.rows
+        for result, rank in zip(results, ranks, strict=True)
     ]
-    scores = np.concatenate([part.scores for part in parts], axis=1)  # (Q, S * k)
-    order = np.lexsort((np.concatenate(of_hits, axis=1), -scores), axis=1)[:, : parts[0].rows.shape[1]]
-    found = np.concatenate(rows, axis=1)
+    scores = np.concatenate([result.scores for result in results], axis=1)  # (Q, S * k)
+    order = np.lexsort((np.concatenate(of_hits, axis=1), -scores), axis=1)[:, : results[0].rows.shape[1]]
+    merged_rows = np.concatenate(rows, axis=1)
     windows = None
-    if any(part.windows is not None for part in parts):
-        spans = [np.full((*part.rows.shape, 2), -1) if part.windows is None else part.windows for part in parts]
+    if any(result.windows is not None for result in results):
+        spans = [
+            np.full((*result.rows.shape, 2), -1) if result.windows is None else result.windows for result in results
+        ]
         windows = np.take_along_axis(np.concatenate(spans, axis=1), order[:, :, np.newaxis], axis=1)
-    return TopK(np.take_along_axis(found, order, axis=1), np.take_along_axis(scores, order, axis=1), windows)
+    return TopK(np.take_along_axis(merged_rows, order, axis=1), np.take_along_axis(scores, order, axis=1), windows)

@@ -13,12 +13,12 @@ def composed(text: str) -> str:
 
 
 def is_composed(text: str) -> bool:
-    """Tell whether a text is in NFC."""
+    """Return whether a text is in NFC."""
     return unicodedata.is_normalized("NFC", text)
 
 
 def is_there(path: Path) -> bool:
-    """Tell whether there is a file or a folder of this name; a name that no disk could hold is not there."""
+    """Return whether there is a file or a folder of this name; a name that no disk could hold is not there."""
     try:
         return path.exists()
     except (OSError, ValueError):

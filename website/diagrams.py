@@ -90,13 +90,13 @@ PASSAGE = (
     Row(
         (
             Stage(
-                "What depends on all passages: weights of postings, order of ids",
+                "Collection statistics: weights of postings, order of ids",
                 ("index_builder/publish.py", "dpr/sparse/scheme.py"),
             ),
         ),
         "000001/, manifest",
     ),
-    Row((Stage("Check that the index holds what it says", ("index_builder/verify.py",)),), "verified generation"),
+    Row((Stage("Verify the files and their searches", ("index_builder/verify.py",)),), "verified generation"),
     Row((Stage("Publish by one rename of CURRENT", ("dpr/store/draft.py", "dpr/store/current.py")),)),
 )
 """A passage through ``dpr-index build``, from a source to a published generation."""
@@ -124,10 +124,10 @@ def draw(rows: tuple[Row, ...]) -> str:
     return "\n".join([head, '<rect width="100%" height="100%" fill="white"/>', *shapes, "</svg>", ""])
 
 
-def _box(stage: Stage, left: int, top: int, width: int, height: int) -> list[str]:
+def _box(stage: Stage, x: int, top: int, width: int, height: int) -> list[str]:
     package = stage.modules[0].split("/")[0]
-    middle, first = left + width // 2, top + MARGIN + LINE_HEIGHT - 4
-    box = f'<rect x="{left}" y="{top}" width="{width}" height="{height}" rx="6" fill="{FILL[package]}"'
+    middle, first = x + width // 2, top + MARGIN + LINE_HEIGHT - 4
+    box = f'<rect x="{x}" y="{top}" width="{width}" height="{height}" rx="6" fill="{FILL[package]}"'
     lines = [f'<text x="{middle}" y="{first}" font-weight="600">{escape(stage.title)}</text>']
     for number, module in enumerate(stage.modules, start=1):
         text = f'<text x="{middle}" y="{first + LINE_HEIGHT * number}" font-size="12"'

@@ -1,4 +1,4 @@
-"""``dpr``: train, measure, search and ask from the command line; a command is a file of this package."""
+"""``dpr``: train, measure, search and ask from the command line; each command is a module of this package."""
 
 from __future__ import annotations
 

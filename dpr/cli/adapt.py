@@ -21,12 +21,14 @@ def adapt_command(
         list[str],
         typer.Option(metavar="SOURCE", help="Texts: a .txt or .txt.gz file of one a line, or passages; repeatable."),
     ],
-    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the base; an interrupted run goes on in it.")],
+    output: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder of the base; an interrupted run continues in it.")
+    ],
     base: Annotated[
         str | None, typer.Option(metavar="NAME_OR_DIR", help="The BERT to start from.", show_default=DEFAULT_BASE)
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="TOML file of settings; options here win over it.")
+        Path | None, typer.Option(metavar="FILE", help="TOML file of settings; options here override it.")
     ] = None,
     vocabulary_size: Annotated[
         int | None, typer.Option(help="New WordPieces to learn from the texts.", show_default="none")
@@ -50,13 +52,13 @@ def adapt_command(
     as_json: JsonOption = False,
 ) -> None:
     """Prepare a base for a language or a domain: new WordPieces, then training to guess masked words of plain text."""
-    given = locals()  # the options that have a setting's name
+    options = locals()  # the options that have a setting's name
     from dpr.data.plain_text import PlainText
     from dpr.train.adaptation.run import Adaptation, adapt
     from dpr.train.engine import RunOptions
 
     names = {field.name for field in fields(Adaptation)}
-    settings = load_config(Adaptation, config, {name: value for name, value in given.items() if name in names})
+    settings = load_config(Adaptation, config, {name: value for name, value in options.items() if name in names})
     rules = ReadRules(encoding, skip_bad_rows)
     texts = {source: PlainText(source, rules) for source in text}
     command = command_line("dpr")

@@ -64,7 +64,7 @@ def ask_command(
     backend: BackendOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
-    """Answer a question from an index, with the passage that the answer stands in."""
+    """Answer a question from an index, and show the passage of the answer."""
     from dpr.opening import open_qa
     from dpr.pipeline import RetrievalOptions
     from dpr.reader.generative.reader import GenerativeReader
@@ -79,7 +79,7 @@ def ask_command(
             logging.getLogger("dpr.reader.generative.reader").addHandler(
                 logging.NullHandler()
             )  # the note says the same
-            qa.generator = qa.generator if as_json else _Aloud(qa.generator)
+            qa.generator = qa.generator if as_json else _PrintingReader(qa.generator)
         answered = qa.answer(question, k=k, n_best=n_best)
     if as_json:
         print_json(_answered_json(answered))
@@ -87,8 +87,8 @@ def ask_command(
         _show(answered)
 
 
-class _Aloud:
-    """A generative reader whose text is printed as it is written."""
+class _PrintingReader:
+    """A generative reader that prints its text while it streams."""
 
     def __init__(self, generator: GenerativeReader) -> None:
         self.name = generator.name
@@ -102,12 +102,12 @@ class _Aloud:
 
         console, is_begun = Console(), False
         reading = Reading()
-        for part in self._generator.stream(candidates, n_best):
-            if isinstance(part, Reading):
-                reading = part
+        for piece in self._generator.stream(candidates, n_best):
+            if isinstance(piece, Reading):
+                reading = piece
             else:
                 is_begun = True
-                console.out(visible(part), end="", highlight=False)
+                console.out(visible(piece), end="", highlight=False)
         if is_begun:
             console.print()
         return reading
@@ -119,13 +119,15 @@ def _generator(url: str | None, model: str | None) -> GeneratorOptions | None:
     if url is None and model is None:
         return None
     if url is None or model is None:
-        given, missing = ("url", "model") if model is None else ("model", "url")
-        raise ConfigError(f"--generator-{given} is given and --generator-{missing} is not; give both, or neither")
+        option, absent_option = ("url", "model") if model is None else ("model", "url")
+        raise ConfigError(
+            f"--generator-{option} is given and --generator-{absent_option} is not; give both, or neither"
+        )
     return GeneratorOptions(url, model, os.environ.get(KEY_VARIABLE, ""))
 
 
 def _show(answered: Answered) -> None:
-    """Print the verdict, and each answer or cited passage; a generator's text was printed as it was written."""
+    """Print the reading, and each answer or cited passage; a generator's text is printed already."""
     console, reading = Console(), answered.reading
     if reading.note:
         console.print(f"[yellow]note[/yellow]: {escape(reading.note)}", highlight=False)
@@ -147,7 +149,7 @@ def _show(answered: Answered) -> None:
 
 
 def _marked(passage: Passage, answer: Answer | None) -> str:
-    """Return a passage as markup, or of a long one the part around the answer, which is reversed."""
+    """Return a passage as markup with the answer reversed; of a long passage, only the text around it."""
     title = f"[b]{escape(passage.title)}:[/b] " if passage.title else ""
     start, end = (0, 0) if answer is None else (answer.start, answer.end)
     first, last = around(passage.text, start, end)
@@ -157,9 +159,9 @@ def _marked(passage: Passage, answer: Answer | None) -> str:
 
 
 def around(text: str, start: int, end: int) -> tuple[int, int]:
-    """Return where the part of a text begins and ends that shows its characters from ``start`` to ``end``.
+    """Return start and end of an excerpt of a text around its characters from ``start`` to ``end``.
 
-    It is the whole text where not much more is left out, and begins and ends between words where there are any.
+    The excerpt is the whole text if it is hardly longer, and begins and ends between words if possible.
     """
     first, last = start - SHOWN_AROUND, end + SHOWN_AROUND
     first = 0 if first <= SHOWN_AROUND // 2 else max(first, text.find(" ", first, start) + 1)

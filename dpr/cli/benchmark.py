@@ -109,7 +109,7 @@ def _show(report: Report) -> None:
 
 
 def _systems(retrievers: str, *, is_reranked: bool) -> list[str]:
-    """Return the names of what is measured: each retriever, and beside it the same reranked."""
+    """Return the names of the systems: each retriever, and its reranked version."""
     names = [name.strip() for name in retrievers.split(",") if name.strip()]
     if not is_reranked:
         return names

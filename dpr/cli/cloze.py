@@ -27,20 +27,20 @@ def cloze_command(
     ],
     output: Annotated[Path, typer.Option(metavar="FILE", help="File of pairs to write; train on it as dpr:FILE.")],
     config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="TOML file of settings; options here win over it.")
+        Path | None, typer.Option(metavar="FILE", help="TOML file of settings; options here override it.")
     ] = None,
-    window: Annotated[int | None, typer.Option(help="Characters of a passage at most; 0: as it is.")] = None,
+    window: Annotated[int | None, typer.Option(help="Most characters of a passage; 0: no limit.")] = None,
     questions: Annotated[int | None, typer.Option(help="Questions to make of each window.")] = None,
     answers: Annotated[
         bool | None, typer.Option("--answers", help="Ask for a phrase, which is the answer: to train a reader.")
     ] = None,
-    limit: Annotated[int, typer.Option(help="Take so many passages of each source; 0: all.")] = 0,
+    limit: Annotated[int, typer.Option(help="Passages to take of each source; 0: all.")] = 0,
     seed: Annotated[int | None, typer.Option(help="Seed of the choice of words.")] = None,
     encoding: EncodingOption = "utf-8",
     skip_bad_rows: SkipBadRowsOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make question-passage pairs of plain text: some words of a sentence, and the passage that it stands in."""
+    """Make question-passage pairs from plain text: words of a sentence, and the passage that contains it."""
     from dpr.data.cloze import Cloze, cloze_examples
     from dpr.data.dpr_json import write_dpr_json
 
@@ -52,8 +52,8 @@ def cloze_command(
     first = next(examples, None)
     if first is None:
         raise DataError(f"{', '.join(text)}: no sentence of three words or more; give running text")
-    written = write_dpr_json(output, itertools.chain([first], examples))
-    show({"questions": written, "file": str(output)}, as_json)
+    count = write_dpr_json(output, itertools.chain([first], examples))
+    show({"questions": count, "file": str(output)}, as_json)
 
 
 def _passages(sources: list[str], window: int, limit: int, rules: ReadRules) -> Iterator[Passage]:

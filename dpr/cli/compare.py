@@ -41,21 +41,21 @@ def compare_command(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell whether runs over the same questions differ by more than chance."""
+    """Return whether runs over the same questions differ by more than chance."""
     from dpr.evaluation.compare import compare_runs
     from dpr.evaluation.trec import read_qrels
 
     rules = ReadRules(encoding, skip_bad_rows)
     judged = read_qrels(qrels, rules)
     runs = _read_runs(run, judged, qrels, rules)
-    (first, baseline), *others = runs.items()
-    compared = compare_runs(baseline, dict(others), judged, metric or DEFAULT_METRICS)
-    missing = {name: len(judged.keys() - ranked.keys()) for name, ranked in runs.items()}
+    (first, baseline), *systems = runs.items()
+    compared = compare_runs(baseline, dict(systems), judged, metric or DEFAULT_METRICS)
+    missing_questions = {name: len(judged.keys() - ranked.keys()) for name, ranked in runs.items()}
     if as_json:
-        print_json(_as_json(first, compared, missing, len(judged)))
+        print_json(_as_json(first, compared, missing_questions, len(judged)))
         return
     _print_table(first, compared, len(judged))
-    for name, count in missing.items():
+    for name, count in missing_questions.items():
         if count:
             Console(stderr=True).print(f"{escape(name)} lacks {count:,} of the questions: they score 0")
 
@@ -64,8 +64,8 @@ def _read_runs(paths: Sequence[Path], judged: Mapping[str, object], qrels: Path,
     from dpr.evaluation.trec import read_run
 
     if len(set(paths)) < max(2, len(paths)):
-        given = ", ".join(map(str, paths))
-        raise ConfigError(f"the runs to compare are {given}: give --run two or more files, each one once")
+        names = ", ".join(map(str, paths))
+        raise ConfigError(f"the runs to compare are {names}: give --run two or more files, each one once")
     runs = {}
     for name, path in zip(_names(paths), paths, strict=True):
         runs[name] = {question: [passage for passage, _ in hits] for question, hits in read_run(path, rules).items()}
@@ -75,23 +75,23 @@ def _read_runs(paths: Sequence[Path], judged: Mapping[str, object], qrels: Path,
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """Return as much of the ends of paths, without the endings of the files, as tells them apart."""
+    """Return the shortest ends of paths, without file endings, that are all different."""
     stems = [path.with_suffix("").parts for path in paths]
     for length in range(1, max(map(len, stems)) + 1):
-        names = ["/".join(parts[-length:]) for parts in stems]
+        names = ["/".join(path_parts[-length:]) for path_parts in stems]
         if len(set(names)) == len(names):
             return names
     return [str(path) for path in paths]
 
 
 def _as_json(
-    baseline: str, compared: Mapping[str, Sequence[Compared]], missing: Mapping[str, int], questions: int
+    baseline: str, compared: Mapping[str, Sequence[Compared]], missing_questions: Mapping[str, int], questions: int
 ) -> dict[str, object]:
     first = {row.metric: {"value": row.baseline} for row in next(iter(compared.values()))}
-    others = {name: {row.metric: _row_json(row) for row in rows} for name, rows in compared.items()}
+    compared_systems = {name: {row.metric: _row_json(row) for row in rows} for name, rows in compared.items()}
     systems = {
-        name: {"metrics": metrics, "missing_questions": missing[name]}
-        for name, metrics in {baseline: first, **others}.items()
+        name: {"metrics": metrics, "missing_questions": missing_questions[name]}
+        for name, metrics in {baseline: first, **compared_systems}.items()
     }
     return {"questions": questions, "baseline": baseline, "systems": systems}
 

@@ -44,7 +44,7 @@ QuestionsOption = Annotated[
 
 def distill_command(
     output: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder of the student; an interrupted run goes on in it.")
+        Path, typer.Option(metavar="DIR", help="Folder of the student; an interrupted run continues in it.")
     ],
     objective: Annotated[
         str | None, typer.Option(help="What to learn: vectors, parallel or scores.", show_default="vectors")
@@ -62,7 +62,7 @@ def distill_command(
     passage_prompt: PassagePromptOption = None,
     config: ConfigOption = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data.")] = None,
-    max_steps: Annotated[int | None, typer.Option(help="Stop after so many steps; 0: after the epochs.")] = None,
+    max_steps: Annotated[int | None, typer.Option(help="Stop after this many steps; 0: after the epochs.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Texts, or questions, in a batch.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of new weights and of the order.")] = None,
@@ -72,7 +72,7 @@ def distill_command(
     as_json: JsonOption = False,
 ) -> None:
     """Teach a student the vectors or the scores of a teacher."""
-    given = locals()  # the options that have a setting's name
+    options = locals()  # the options that have a setting's name
     from dpr.data.parallel import read_parallel
     from dpr.data.passages import read_examples
     from dpr.train.batches import Source
@@ -82,7 +82,7 @@ def distill_command(
     from dpr.train.engine import RunOptions
 
     names = {field.name for field in fields(Distillation)}
-    settings = load_config(Distillation, config, {name: value for name, value in given.items() if name in names})
+    settings = load_config(Distillation, config, {name: value for name, value in options.items() if name in names})
     rules = ReadRules(encoding, skip_bad_rows)
     command = command_line("dpr")
     with show_progress() as progress:

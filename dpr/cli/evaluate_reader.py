@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dpr.types import Example
 
 NegativesOption = Annotated[
-    bool, typer.Option("--negatives", help="Ask each question of a passage without its answer too.")
+    bool, typer.Option("--negatives", help="Also ask each question about a passage without its answer.")
 ]
 
 
@@ -34,7 +34,7 @@ def evaluate_reader_command(
     rule: RuleOption = None,
     negatives: NegativesOption = False,
     folds: Annotated[
-        int, typer.Option(help="Fit threshold and probability on the articles of other folds; 0: take the reader's.")
+        int, typer.Option(help="Fit threshold and probability on the articles of other folds; 0: use the reader's.")
     ] = 0,
     output: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder for report.json, answers.json and risk-coverage.png.")
@@ -45,7 +45,7 @@ def evaluate_reader_command(
     skip_bad_rows: SkipBadRowsOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure a reader on the gold passages: exact match, F1, and when it says that there is no answer."""
+    """Measure a reader on gold passages: exact match, F1 and its no-answer decisions."""
     from dpr.benchmark.charts import require_charts
     from dpr.benchmark.reader import check_rule, read_gold, score_readings
     from dpr.benchmark.reader_report import reader_report, write_reader_report
@@ -58,26 +58,26 @@ def evaluate_reader_command(
     rules = ReadRules(encoding, skip_bad_rows)
     with show_progress() as progress:
         examples = gold_examples(data, negatives, rules)
-        chosen = rule or rule_of(data, examples)
-        check_rule(chosen)
-        opened = load_reader(reader, precision, backend=backend)
-        readings = read_gold(opened, examples, progress)
+        rule_name = rule or rule_of(data, examples)
+        check_rule(rule_name)
+        extractive_reader = load_reader(reader, precision, backend=backend)
+        readings = read_gold(extractive_reader, examples, progress)
     if folds:
         readings = cross_fitted(readings, examples, folds)
-    scores = score_readings(readings, examples, chosen)
-    report = reader_report(scores, opened, ", ".join(data), command_line("dpr"), folds)
+    scores = score_readings(readings, examples, rule_name)
+    report = reader_report(scores, extractive_reader, ", ".join(data), command_line("dpr"), folds)
     if output is not None:
         write_reader_report(output, report, scores, examples, readings)
     if as_json:
         print_json(report)
         return
-    show_metrics(f"{len(examples):,} questions, {chosen}, in per cent", {"reader": scores.metrics()}, {})
+    show_metrics(f"{len(examples):,} questions, {rule_name}, in per cent", {"reader": scores.metrics()}, {})
     if output is not None:
         typer.echo(f"report.json, answers.json and risk-coverage.png are in {output}", err=True)
 
 
 def gold_examples(sources: list[str], negatives: bool, rules: ReadRules = UTF8_RULES) -> list[Example]:
-    """Read labelled questions and, where asked to, add each one over a passage without its answer."""
+    """Read labelled questions; with ``negatives``, add each one over a passage without its answer."""
     from dpr.train.negatives import add_negatives
 
     examples = [example for source in sources for example in labelled_examples(source, rules)]

@@ -36,7 +36,7 @@ def explain_command(
     index: IndexOption,
     passage: Annotated[str | None, typer.Option(metavar="ID", help="The passage, by its id.")] = None,
     rank: Annotated[
-        int | None, typer.Option(help="The passage, by its rank among the hits; 1 where no passage is named.")
+        int | None, typer.Option(help="The passage, by its rank among the hits; 1 if no passage is named.")
     ] = None,
     retriever: RetrieverOption = DEFAULT_RETRIEVER,
     fusion: FusionOption = None,

@@ -22,7 +22,7 @@ def export_command(
     ] = "whole",
     dtype: Annotated[str, typer.Option(help="Numbers on disk: fp32, fp16 or bf16.")] = "fp32",
     lora_rank: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Lower the rank of an adapter that stays one; 0: leave it.")
+        int, typer.Option(min=0, metavar="N", help="Lower the rank of an adapter that stays an adapter; 0: keep it.")
     ] = 0,
     question_prompt: QuestionPromptOption = None,
     passage_prompt: PassagePromptOption = None,
@@ -37,15 +37,15 @@ def export_command(
     from dpr.reader.extractive.export import export_reader
 
     options = EncoderOptions(question_prompt, passage_prompt, dimension)
-    named = [name for name in (encoder, reader, cross_encoder) if name is not None]
-    if len(named) != 1 or (encoder is None and options != EncoderOptions()):
+    models = [name for name in (encoder, reader, cross_encoder) if name is not None]
+    if len(models) != 1 or (encoder is None and options != EncoderOptions()):
         raise ConfigError(
             "dpr export writes one model; give one of --encoder, --reader and --cross-encoder, and prompts or a "
             "dimension to an encoder"
         )
     if encoder is not None:
-        written = export(encoder, output, form, dtype, options, overwrite, lora_rank)
+        record = export(encoder, output, form, dtype, options, overwrite, lora_rank)
     else:
         write = export_reader if cross_encoder is None else export_cross_encoder
-        written = write(named[0], output, form, dtype, overwrite, lora_rank)
-    show(written, as_json)
+        record = write(models[0], output, form, dtype, overwrite, lora_rank)
+    show(record, as_json)

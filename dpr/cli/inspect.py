@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     """For each text, its tokens before and after."""
 
 WIDEST_MATRIX = 12
-"""Up to so many questions, a terminal of 100 columns shows the matrix."""
+"""Most questions for which a terminal of 100 columns shows the matrix."""
 
 
 def inspect_command(
-    encoder: Annotated[str, typer.Option(metavar="NAME_OR_DIR", help="The encoder to look at.")],
+    encoder: Annotated[str, typer.Option(metavar="NAME_OR_DIR", help="The encoder to inspect.")],
     before: Annotated[
         str | None, typer.Option(metavar="NAME_OR_DIR", help="The encoder it was trained from, to compare with.")
     ] = None,
@@ -42,7 +42,7 @@ def inspect_command(
         str | None, typer.Option(metavar="SOURCE", help="kind:PATH of questions with gold passages.")
     ] = None,
     count: Annotated[int, typer.Option(help="How many of the questions, 1 to 50.")] = 8,
-    pool: Annotated[int, typer.Option(help="How many of the source's passages to rank the gold ones among.")] = 500,
+    pool: Annotated[int, typer.Option(help="Number of the source's passages to rank the gold passages among.")] = 500,
     output: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of similarity.png and inspection.json.")
     ] = None,
@@ -50,7 +50,7 @@ def inspect_command(
     skip_bad_rows: SkipBadRowsOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what an encoder sees and how it judges: tokens, similarities, ranks; before and after training."""
+    """Show an encoder's tokens, similarities and ranks, before and after training."""
     from dpr.benchmark.charts import require_charts
     from dpr.benchmark.encoder import Inspection
 
@@ -65,7 +65,7 @@ def inspect_command(
     judgements: dict[str, Judgement] = {}
     with show_progress() as progress:
         for when, name in names.items():
-            _look(when, name, tokens, sample, judgements, progress)
+            _inspect_encoder(when, name, tokens, sample, judgements, progress)
     inspection = None if sample is None else Inspection(sample, judgements)
     values = _as_json(names, tokens, inspection)
     if output is not None:
@@ -86,7 +86,7 @@ def _sample(texts: list[str], questions: str | None, count: int, pool: int, rule
     from dpr.data.passages import read_examples
 
     if not texts and questions is None:
-        raise ConfigError("there is nothing to look at; give --questions SOURCE, or --text once or more")
+        raise ConfigError("there is nothing to inspect; give --questions SOURCE, or --text once or more")
     if not all(item.strip() for item in texts):
         raise ConfigError("a --text is empty; give it some letters")
     if questions is not None:
@@ -94,7 +94,7 @@ def _sample(texts: list[str], questions: str | None, count: int, pool: int, rule
     return Sample.from_texts(texts) if len(texts) > 1 else None
 
 
-def _look(
+def _inspect_encoder(
     when: str,
     name: str,
     tokens: Tokenized,
@@ -102,21 +102,21 @@ def _look(
     judgements: dict[str, Judgement],
     progress: Progress,
 ) -> None:
-    """Load an encoder and note its tokens and its judgement; only one is in memory at a time."""
+    """Load an encoder, store its tokens and its judgement; one encoder is in memory at a time."""
     from dpr.benchmark.encoder import judge, tokens_of
     from dpr.models.encoders import load_encoder
 
     encoder = load_encoder(name)
-    for item, seen in tokens.items():
-        seen[when] = tokens_of(encoder.tokenizers[0], item)
+    for item, by_encoder in tokens.items():
+        by_encoder[when] = tokens_of(encoder.tokenizers[0], item)
     if sample is not None:
-        judgements[when] = judge(encoder, sample, lambda stage, done, total: progress(f"{stage} {when}", done, total))
+        judgements[when] = judge(encoder, sample, lambda stage, count, total: progress(f"{stage} {when}", count, total))
 
 
 def _as_json(names: Mapping[str, str], tokens: Tokenized, inspection: Inspection | None) -> dict[str, object]:
     texts = [
-        {"text": item, **{when: [asdict(token) for token in found] for when, found in seen.items()}}
-        for item, seen in tokens.items()
+        {"text": item, **{when: [asdict(token) for token in item_tokens] for when, item_tokens in by_encoder.items()}}
+        for item, by_encoder in tokens.items()
     ]
     return {"encoders": dict(names), "texts": texts, **(inspection.as_json() if inspection else {})}
 
@@ -136,13 +136,13 @@ def _write(folder: Path, values: Mapping[str, object], inspection: Inspection | 
 
 def _print_tokens(tokens: Tokenized, names: Mapping[str, str]) -> None:
     console = Console(highlight=False)
-    for item, seen in tokens.items():
+    for item, by_encoder in tokens.items():
         console.print(Text(visible(item), style="bold"))
-        for when, found in seen.items():
-            unknown = sum(token.is_unknown for token in found)
-            console.print(f"  {when} ({escape(names[when])}): {len(found)} tokens, {unknown} unknown")
+        for when, item_tokens in by_encoder.items():
+            unknown = sum(token.is_unknown for token in item_tokens)
+            console.print(f"  {when} ({escape(names[when])}): {len(item_tokens)} tokens, {unknown} unknown")
             line = Text("  ")
-            for token in found:
+            for token in item_tokens:
                 line.append(visible(token.text), style="bold red" if token.is_unknown else "cyan")
                 line.append(f" {token.id}  ", style="dim")
             console.print(line)

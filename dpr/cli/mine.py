@@ -64,7 +64,7 @@ def mine_command(
 
 
 def record_of(output: Path) -> Path:
-    """Return the file beside a training file that says how it was made."""
+    """Return the path of a training file's record, beside it."""
     return output.with_name(f"{output.stem}.mining.json")
 
 

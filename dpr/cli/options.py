@@ -1,4 +1,4 @@
-"""What the commands share: options, and how they read questions and print results."""
+"""Options of several commands, and the printing of results."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ RerankOption = Annotated[
     typer.Option(
         "--rerank",
         metavar="MODEL",
-        help="Rescore the first hits by a cross-encoder, a folder or hub name, or by another KIND:MODEL: "
+        help="Rescore the first hits by a cross-encoder, a folder or hub name, or another TYPE:MODEL: "
         f"{describe(RERANKERS)}.",
     ),
 ]
@@ -51,7 +51,10 @@ FusionFileOption = Annotated[
     typer.Option("--fusion-file", metavar="FILE", help="How hybrid fuses, as dpr tune --output wrote it."),
 ]
 EncoderOption = Annotated[
-    str | None, typer.Option("--encoder", metavar="NAME_OR_DIR", help="Where the index's encoder is now, if it moved.")
+    str | None,
+    typer.Option(
+        "--encoder", metavar="NAME_OR_DIR", help="The index's encoder, if it moved: its new folder or hub name."
+    ),
 ]
 ReaderOption = Annotated[
     str,
@@ -64,7 +67,7 @@ ReaderOption = Annotated[
 ]
 PrecisionOption = Annotated[str, typer.Option("--precision", help="Arithmetic of the models: auto, fp32 or bf16.")]
 DataWeightOption = Annotated[
-    list[float] | None, typer.Option(metavar="NUMBER", help="How often an epoch sees each question; once per --data.")
+    list[float] | None, typer.Option(metavar="NUMBER", help="How often an epoch uses each question; once per --data.")
 ]
 ValidateOption = Annotated[
     list[str] | None,
@@ -92,11 +95,11 @@ PassagePromptOption = Annotated[
     ),
 ]
 ConfigOption = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="TOML file of settings; options here win over it.")
+    Path | None, typer.Option(metavar="FILE", help="TOML file of settings; options here override it.")
 ]
 BackendOption = Annotated[
     str,
-    typer.Option("--backend", help="What runs the models: auto (OpenVINO on a CPU, if there), torch, openvino."),
+    typer.Option("--backend", help="Backend of the models: auto (OpenVINO on a CPU, if installed), torch, openvino."),
 ]
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace the model, or discard another run's state, in the output folder.")
@@ -105,10 +108,10 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JS
 
 
 def fusion_of(method: str | None, weights: list[str] | None, file: Path | None = None) -> Fusion | None:
-    """Return the fusion that the options ask for, weights just as they say; None: that of the index.
+    """Return the fusion of the options, without a coverage power; None: the index's default.
 
     Raises:
-        ConfigError: a weight is not ``LIST=NUMBER``, or a file is given beside the other options.
+        ConfigError: a weight is not ``LIST=NUMBER``, or a file is given together with the other options.
         DataError: the file cannot be read as a fusion.
         RequestError: see `Fusion`.
     """
@@ -136,7 +139,7 @@ def _weight(item: str) -> tuple[str, float]:
 
 
 def rerank_of(model: str | None, depth: int | None) -> RerankOptions | None:
-    """Return what the options ask to rerank with; None: nothing.
+    """Return the reranker of the options; None: no reranking.
 
     Raises:
         ConfigError: there is a depth without a model, or see `RerankOptions`.
@@ -151,10 +154,10 @@ def rerank_of(model: str | None, depth: int | None) -> RerankOptions | None:
 
 
 def sources_of(data: list[str], weights: list[float] | None, read: Callable[[str], list[Example]]) -> list[Source]:
-    """Return the training sets that the options name, each as ``read`` reads it.
+    """Return the training sets of the options, each read by ``read``.
 
     Raises:
-        ConfigError: the weights are not one for each data set.
+        ConfigError: the number of weights is not that of the data sets.
     """
     from dpr.train.batches import Source
 
@@ -166,38 +169,38 @@ def sources_of(data: list[str], weights: list[float] | None, read: Callable[[str
 
 
 def check_output_file(output: Path) -> None:
-    """Refuse a file that could not be written, before hours of work instead of after.
+    """Refuse a file that cannot be written, before the work starts.
 
     Raises:
-        ConfigError: it is a folder, or cannot be made.
+        ConfigError: it is a folder, or cannot be created.
     """
     if output.is_dir():
-        raise ConfigError(f"--output {output} is a folder; name a file, such as {output / 'output.json'}")
+        raise ConfigError(f"--output {output} is a folder; choose a file, such as {output / 'output.json'}")
     _check_above(output)
 
 
 def check_output_folder(output: Path) -> None:
-    """Refuse a folder that could not be made, before hours of work instead of after.
+    """Refuse a folder that cannot be created, before the work starts.
 
     Raises:
-        ConfigError: it is a file, or cannot be made.
+        ConfigError: it is a file, or cannot be created.
     """
     if output.exists() and not output.is_dir():
-        raise ConfigError(f"--output {output} is a file; name a folder")
+        raise ConfigError(f"--output {output} is a file; choose a folder")
     _check_above(output)
 
 
 def _check_above(output: Path) -> None:
     above = next(folder for folder in output.absolute().parents if folder.exists())
     if not above.is_dir():
-        raise ConfigError(f"--output {output} cannot be made, because {above} is a file; name another folder")
+        raise ConfigError(f"--output {output} cannot be created, because {above} is a file; choose another folder")
 
 
 def numbers(option: str, text: str) -> list[int]:
-    """Return the whole numbers of an option, which has commas between them.
+    """Return the whole numbers of an option, separated by commas.
 
     Raises:
-        ConfigError: something else stands there.
+        ConfigError: the option has another form.
     """
     try:
         return [int(number) for number in text.split(",")]
@@ -218,10 +221,10 @@ def show(values: Mapping[str, object], as_json: bool) -> None:
 
 
 def _rows(values: Mapping[str, object], above: str = "") -> Iterator[tuple[str, object]]:
-    """Yield a row for each value; those of a mapping in a mapping are named by both, such as ``training: seed``."""
+    """Yield a row for each value; values of nested mappings have both names, such as ``training: seed``."""
     for name, value in values.items():
-        named = f"{above}{name.replace('_', ' ')}"
+        label = f"{above}{name.replace('_', ' ')}"
         if isinstance(value, Mapping) and value:
-            yield from _rows(value, f"{named}: ")
+            yield from _rows(value, f"{label}: ")
         else:
-            yield named, value
+            yield label, value

@@ -1,4 +1,4 @@
-"""How commands read questions, and by which rule the reader's judge answers."""
+"""How commands read questions, choose the answer rule and show metrics."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ EncodingOption = Annotated[
     typer.Option(metavar="NAME", help="Encoding of the questions: utf-8, cp949, utf-16 or another that Python knows."),
 ]
 SkipBadRowsOption = Annotated[
-    bool, typer.Option("--skip-bad-rows", help="Leave out questions that cannot be read, name some and count them.")
+    bool, typer.Option("--skip-bad-rows", help="Skip questions that cannot be read; name some and count them.")
 ]
 
 
 def labelled_examples(source: str, rules: ReadRules = UTF8_RULES) -> list[Example]:
-    """Read the questions of a source that say of themselves what a reader should do: answer, or find no answer."""
+    """Read the questions of a source that have gold answers or are marked as unanswerable."""
     from dpr.data.passages import read_examples
 
     return [example for example in read_examples(source, rules) if example.question.answers or example.is_impossible]
 
 
 def retrievable_examples(source: str, rules: ReadRules = UTF8_RULES) -> list[Example]:
-    """Read the questions of a source that have a passage to be found."""
+    """Read the questions of a source that have a gold passage."""
     return [example for example in trainable_examples(source, rules) if not example.is_impossible]
 
 
 def trainable_examples(source: str, rules: ReadRules = UTF8_RULES) -> list[Example]:
-    """Read the questions of a source, less those whose passages it judges but does not hold; these are counted."""
+    """Read the questions of a source, without those whose judged passages it lacks; a warning counts them."""
     from dpr.data.passages import read_examples
 
     examples = list(read_examples(source, rules))
@@ -60,7 +60,7 @@ def trainable_examples(source: str, rules: ReadRules = UTF8_RULES) -> list[Examp
 
 
 def rule_of(sources: Sequence[str], examples: Sequence[Example]) -> str:
-    """Return the name of the answer rule of data sets: KorQuAD's where all are Korean, else SQuAD's."""
+    """Return the name of the answer rule of data sets: KorQuAD's if all are Korean, else SQuAD's."""
     from dpr.benchmark.reader import choose_rule
 
     return choose_rule(examples, is_korean=all(source.startswith(("korquad:", "klue:")) for source in sources))

@@ -46,7 +46,7 @@ def search_command(
     backend: BackendOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
-    """Find the passages for a question; every hit tells what each list says of it."""
+    """Find the passages for a question, with their rank and score in each list."""
     from dpr.opening import open_qa
     from dpr.pipeline import RetrievalOptions
 
@@ -62,17 +62,17 @@ def search_command(
         return
     table = Table("rank", "score", "lists", "passage", title=escape(question))
     for hit in hits:
-        lines = [f"{name}: {_place(entry.rank)} → {entry.contribution:+.3f}" for name, entry in hit.lists.items()]
-        lines += [_told_first_stage(hit.first_stage)] if hit.first_stage else []
+        lines = [f"{name}: {_rank_text(entry.rank)} → {entry.contribution:+.3f}" for name, entry in hit.lists.items()]
+        lines += [_first_stage_line(hit.first_stage)] if hit.first_stage else []
         table.add_row(str(hit.rank), f"{hit.score:.3f}", "\n".join(lines), _marked(hit))
     console = Console()
     console.print(table)
     if hits and hits[0].weighing is not None:
-        console.print(_told(hits[0].weighing), highlight=False)
+        console.print(_weighing_line(hits[0].weighing), highlight=False)
 
 
-def _told(weighing: Weighing) -> str:
-    """Return how much each list counted, and why."""
+def _weighing_line(weighing: Weighing) -> str:
+    """Return the weights of the lists, and the coverage behind them."""
     weights = ", ".join(f"{name} {weight:.2f}" for name, weight in weighing.weights.items())
     shares = ", ".join(
         f"{name} covers {100 * share:.0f} % of the question" for name, share in weighing.coverage.items()
@@ -80,11 +80,11 @@ def _told(weighing: Weighing) -> str:
     return f"weights: {weights}" + (f" ({shares})" if shares else "")
 
 
-def _told_first_stage(first_stage: FirstStage) -> str:
-    """Return where a hit stood before reranking, and what the reranker said."""
+def _first_stage_line(first_stage: FirstStage) -> str:
+    """Return rank and score of a hit before reranking, and the reranker's score."""
     score = first_stage.reranker_score
-    told = "not rescored" if score is None else f"rescored {score:+.3f}"
-    return f"before: rank {first_stage.rank}, {first_stage.score:.3f}; {told}"
+    rescoring = "not rescored" if score is None else f"rescored {score:+.3f}"
+    return f"before: rank {first_stage.rank}, {first_stage.score:.3f}; {rescoring}"
 
 
 def _marked(hit: Hit) -> str:
@@ -100,5 +100,5 @@ def _hit_json(hit: Hit) -> dict[str, object]:
     return {"row": hit.row, "passage_id": hit.passage_id, **hit.to_dict(), "weighing": weighing}
 
 
-def _place(rank: int | None) -> str:
+def _rank_text(rank: int | None) -> str:
     return "absent" if rank is None else f"rank {rank}"

@@ -29,7 +29,7 @@ from dpr.console import command_line, show_progress
 from dpr.data.intake import ReadRules
 
 OutputOption = Annotated[
-    Path, typer.Option(metavar="DIR", help="Folder of the pair; an interrupted run goes on in it.")
+    Path, typer.Option(metavar="DIR", help="Folder of the pair; an interrupted run continues in it.")
 ]
 SharedOption = Annotated[
     bool | None, typer.Option("--shared/--separate", help="One BERT for questions and passages, or two.")
@@ -51,7 +51,7 @@ def train_command(
     config: ConfigOption = None,
     shared: SharedOption = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data.")] = None,
-    max_steps: Annotated[int | None, typer.Option(help="Stop after so many steps; 0: after the epochs.")] = None,
+    max_steps: Annotated[int | None, typer.Option(help="Stop after this many steps; 0: after the epochs.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Questions in a batch, over all processes.")] = None,
     hard_negatives: Annotated[
         int | None, typer.Option(help="Further passages for each question that has some.")
@@ -68,14 +68,14 @@ def train_command(
     as_json: JsonOption = False,
 ) -> None:
     """Train BERT_q and BERT_p with in-batch negatives on questions and their passages."""
-    given = locals()  # the options that have a setting's name
+    options = locals()  # the options that have a setting's name
     from dpr.data.passages import read_examples
     from dpr.train.encoder.run import train
     from dpr.train.encoder.settings import Training
     from dpr.train.engine import RunOptions
 
     names = {field.name for field in fields(Training)}
-    training = load_config(Training, config, {name: value for name, value in given.items() if name in names})
+    training = load_config(Training, config, {name: value for name, value in options.items() if name in names})
     rules = ReadRules(encoding, skip_bad_rows)
     command = command_line("dpr")
     with show_progress() as progress:

@@ -30,18 +30,16 @@ from dpr.data.intake import ReadRules
 def train_cross_encoder_command(
     data: DataOption,
     output: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder of the cross-encoder; an interrupted run goes on in it.")
+        Path, typer.Option(metavar="DIR", help="Folder of the cross-encoder; an interrupted run continues in it.")
     ],
     data_weight: DataWeightOption = None,
     validate: ValidateOption = None,
     base: BaseOption = None,
     config: ConfigOption = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data.")] = None,
-    max_steps: Annotated[int | None, typer.Option(help="Stop after so many steps; 0: after the epochs.")] = None,
+    max_steps: Annotated[int | None, typer.Option(help="Stop after this many steps; 0: after the epochs.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Questions in a batch, over all processes.")] = None,
-    hard_negatives: Annotated[
-        int | None, typer.Option(help="Passages that each question's positive is told from.")
-    ] = None,
+    hard_negatives: Annotated[int | None, typer.Option(help="Negative passages for each question.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
     lora_rank: Annotated[int | None, typer.Option(help="Rank of the LoRA adapter; 0 trains all weights.")] = None,
     precision: Annotated[str | None, typer.Option(help="Arithmetic: auto, fp32, bf16 or fp16.")] = None,
@@ -51,15 +49,15 @@ def train_cross_encoder_command(
     skip_bad_rows: SkipBadRowsOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a model that reads a question with a passage, to tell its passage from hard negatives."""
-    given = locals()  # the options that have a setting's name
+    """Train a cross-encoder to score a question's passage above hard negatives."""
+    options = locals()  # the options that have a setting's name
     from dpr.data.passages import read_examples
     from dpr.train.cross_encoder.run import train_cross_encoder
     from dpr.train.cross_encoder.settings import CrossEncoderTraining
     from dpr.train.engine import RunOptions
 
     names = {field.name for field in fields(CrossEncoderTraining)}
-    values = {name: value for name, value in given.items() if name in names}
+    values = {name: value for name, value in options.items() if name in names}
     training = load_config(CrossEncoderTraining, config, values)
     rules = ReadRules(encoding, skip_bad_rows)
     command = command_line("dpr")

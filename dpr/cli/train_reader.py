@@ -33,18 +33,18 @@ if TYPE_CHECKING:
 def train_reader_command(
     data: DataOption,
     output: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder of the reader; an interrupted run goes on in it.")
+        Path, typer.Option(metavar="DIR", help="Folder of the reader; an interrupted run continues in it.")
     ],
     data_weight: DataWeightOption = None,
     validate: ValidateOption = None,
     start_from: Annotated[
         str | None,
-        typer.Option(metavar="DIR", help="A reader of the same base whose weights the training goes on from."),
+        typer.Option(metavar="DIR", help="A reader of the same base whose weights the training continues from."),
     ] = None,
     base: BaseOption = None,
     config: ConfigOption = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data.")] = None,
-    max_steps: Annotated[int | None, typer.Option(help="Stop after so many steps; 0: after the epochs.")] = None,
+    max_steps: Annotated[int | None, typer.Option(help="Stop after this many steps; 0: after the epochs.")] = None,
     batch_tokens: Annotated[int | None, typer.Option(help="Padded tokens in one step.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
     lora_rank: Annotated[int | None, typer.Option(help="Rank of the LoRA adapter; 0 trains all weights.")] = None,
@@ -66,13 +66,13 @@ def train_reader_command(
     as_json: JsonOption = False,
 ) -> None:
     """Train an MRC reader on questions with answer offsets."""
-    given = locals()  # the options that have a setting's name
+    options = locals()  # the options that have a setting's name
     from dpr.train.engine import RunOptions
     from dpr.train.reader.run import train_reader
     from dpr.train.reader.settings import ReaderTraining
 
     names = {field.name for field in fields(ReaderTraining)}
-    training = load_config(ReaderTraining, config, {name: value for name, value in given.items() if name in names})
+    training = load_config(ReaderTraining, config, {name: value for name, value in options.items() if name in names})
     rules = ReadRules(encoding, skip_bad_rows)
     command = command_line("dpr")
     with show_progress() as progress:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dpr.tuning.tuned_fusion import TunedFusion
 
 MAX_ROWS = 21
-"""A curve of more points, that of three lists, is shown by its remarkable ones."""
+"""Most rows of a curve; of a longer one, for three lists, only the notable points are shown."""
 
 
 def tune_command(
@@ -36,7 +36,7 @@ def tune_command(
     ] = "dense,bm25",
     metric: Annotated[str, typer.Option(metavar="NAME@K", help="What to maximize, such as recall@1.")] = "mrr@10",
     method: Annotated[str, typer.Option(help="How to fuse: zscore, minmax, raw or rrf.")] = "zscore",
-    folds: Annotated[int, typer.Option(help="Parts of the questions for the cross-validated gain; 0: none.")] = 5,
+    folds: Annotated[int, typer.Option(help="Folds of the questions for the cross-validated gain; 0: none.")] = 5,
     output: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="JSON file for the weights: fusion.json of the encoder, or a --fusion-file."),

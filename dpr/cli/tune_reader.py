@@ -26,16 +26,16 @@ WeightsOption = Annotated[
 ]
 AnswerPrecisionOption = Annotated[
     float | None,
-    typer.Option(help="Choose the threshold at which such a share of the answers is right, not that of best F1."),
+    typer.Option(help="Choose the threshold at which this share of the answers is right, not the one of best F1."),
 ]
 AbsentShareOption = Annotated[
     float,
-    typer.Option(min=0, max=1, help="Share of questions that are also asked as if the index lacked their documents."),
+    typer.Option(min=0, max=1, help="Share of questions that are also asked without their own documents."),
 ]
 
 
 def tune_reader_command(
-    reader: Annotated[Path, typer.Option(metavar="DIR", help="The reader; what is chosen is stored in it.")],
+    reader: Annotated[Path, typer.Option(metavar="DIR", help="The reader, which stores the result.")],
     data: GoldOption = None,
     negatives: NegativesOption = False,
     precision: AnswerPrecisionOption = None,
@@ -62,13 +62,13 @@ def tune_reader_command(
     from dpr.tuning.reader import read_retrieved, store, tune_no_answer, tune_probability, tune_weights
 
     if not reader.is_dir():
-        raise ConfigError(f"--reader {reader} is no folder; what is chosen is stored in the reader: give its folder")
+        raise ConfigError(f"--reader {reader} is not a folder; the result is stored in the reader: give its folder")
     if not data and not questions:
         raise ConfigError("there is nothing to tune on; give --data, or --index with --questions, or both")
     if (index is None) != (not questions):
         raise ConfigError("--index and --questions belong together; give both, or neither")
     if fusion_file is not None and index is None:
-        raise ConfigError("--fusion-file says how to search an index, and there is none; give --index, or leave it out")
+        raise ConfigError("--fusion-file is for searching an index; give --index, or leave it out")
     if negatives and not data:
         raise ConfigError("--negatives adds questions to --data, which is not given; give it, or leave --negatives out")
     if precision is not None and not (data and 0 < precision <= 1):

@@ -1,4 +1,4 @@
-"""Scores of answers: exact match and F1 as SQuAD and KorQuAD define them, and whether a passage holds an answer."""
+"""Scores of answers: exact match and F1 as SQuAD and KorQuAD define them, and whether a passage contains an answer."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from dpr.evaluation.particles import HANGUL, end_of_word
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _KOREAN_MARKS = str.maketrans(dict.fromkeys("'\"《》<>〈〉()‘’", " "))
-_SEPARATOR = "\x1f"  # a control character, which no token holds
+_SEPARATOR = "\x1f"  # a control character, which no token contains
 _ENDS_IN_HANGUL = re.compile(f"[{HANGUL}]{_SEPARATOR}$")
-_OTHER = rf"[^\W_{HANGUL}]"  # a letter or a number
-_SCRIPT_CHANGE = re.compile(f"(?<=[{HANGUL}])(?={_OTHER})|(?<={_OTHER})(?=[{HANGUL}])")
+_LETTER = rf"[^\W_{HANGUL}]"  # a letter or a number
+_SCRIPT_CHANGE = re.compile(f"(?<=[{HANGUL}])(?={_LETTER})|(?<={_LETTER})(?=[{HANGUL}])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +81,20 @@ ANSWER_RULES: dict[str, AnswerRule] = {
 
 
 def has_answer(answers: Iterable[str], text: str) -> bool:
-    """Tell by DPR's rule whether a text holds an answer: the answer's tokens stand in it as a whole sequence.
+    """Return whether a text contains an answer by DPR's rule: the answer's tokens are a sequence of the text's.
 
     The rule is that of ``has_answer`` with its SimpleTokenizer (Karpukhin et al. 2020, after DrQA): NFD, lower case,
     a token is a run of letters, numbers and marks, or any other single visible character. A Korean particle is then
-    part of its word, so 서울 is not found in 서울은: see `has_korean_answer`. An answer without tokens is never held.
+    part of its word, so 서울 is not found in 서울은: see `has_korean_answer`. No text contains an
+    answer without tokens.
     """
-    held = _joined_tokens(unicodedata.normalize("NFD", text))
-    wanted = (_joined_tokens(unicodedata.normalize("NFD", answer)) for answer in answers)
-    return any(answer != _SEPARATOR and answer in held for answer in wanted)
+    text_tokens = _joined_tokens(unicodedata.normalize("NFD", text))
+    answer_tokens = (_joined_tokens(unicodedata.normalize("NFD", answer)) for answer in answers)
+    return any(answer != _SEPARATOR and answer in text_tokens for answer in answer_tokens)
 
 
 def has_korean_answer(answers: Iterable[str], text: str) -> bool:
-    """Tell by DPR's rule, made safe for Korean, whether a text holds an answer.
+    """Return whether a text contains an answer by DPR's rule, extended for Korean.
 
     Two things are added to `has_answer`. An answer that ends in Hangul may have there what Korean writes onto a noun
     (서울 in 서울에서는, not in 서울역: `dpr.evaluation.particles`); and Hangul beside a letter or a number of another
@@ -103,22 +104,22 @@ def has_korean_answer(answers: Iterable[str], text: str) -> bool:
     Without Hangul this is DPR's rule. What both miss and mistake is measured in
     docs/decisions/0007-korean-answer-rule.md.
     """
-    held = _korean_tokens(text)
-    wanted = map(_korean_tokens, answers)
-    return any(_stands_in(answer, held) for answer in wanted if answer != _SEPARATOR)
+    text_tokens = _korean_tokens(text)
+    answer_tokens = map(_korean_tokens, answers)
+    return any(_contains(answer, text_tokens) for answer in answer_tokens if answer != _SEPARATOR)
 
 
-def _stands_in(answer: str, held: str) -> bool:
+def _contains(answer: str, text_tokens: str) -> bool:
     if not _ENDS_IN_HANGUL.search(answer):
-        return answer in held
+        return answer in text_tokens
     stem = answer.removesuffix(_SEPARATOR)
     is_syllable = len(stem) == 2
-    place = held.find(stem)
-    while place >= 0:
-        end = end_of_word(held, place + len(stem), is_syllable=is_syllable)
-        if end is not None and held[end] == _SEPARATOR:
+    position = text_tokens.find(stem)
+    while position >= 0:
+        end = end_of_word(text_tokens, position + len(stem), is_syllable=is_syllable)
+        if end is not None and text_tokens[end] == _SEPARATOR:
             return True
-        place = held.find(stem, place + 1)
+        position = text_tokens.find(stem, position + 1)
     return False
 
 
@@ -135,7 +136,7 @@ def _joined_tokens(text: str) -> str:
 
 @lru_cache(maxsize=65536)
 def _spaced(character: str) -> str:
-    kind = unicodedata.category(character)[0]
-    if kind in "LNM":
+    category = unicodedata.category(character)[0]
+    if category in "LNM":
         return character
-    return " " if kind in "ZC" else f" {character} "
+    return " " if category in "ZC" else f" {character} "

@@ -1,4 +1,4 @@
-"""How well probabilities are calibrated: the distance of what was said and what happened; numpy only."""
+"""Expected calibration error: the distance of stated probabilities and observed frequencies; numpy only."""
 
 from __future__ import annotations
 
@@ -20,6 +20,6 @@ def expected_calibration_error(probabilities: DoubleArray, happened: BoolArray, 
     """
     if not len(probabilities):
         raise DataError("there are no questions to judge probabilities by")
-    places = np.minimum((probabilities * bins).astype(np.int64), bins - 1)
-    gaps = np.bincount(places, weights=probabilities - happened, minlength=bins)
+    bin_numbers = np.minimum((probabilities * bins).astype(np.int64), bins - 1)
+    gaps = np.bincount(bin_numbers, weights=probabilities - happened, minlength=bins)
     return float(np.abs(gaps).sum() / len(probabilities))

@@ -1,4 +1,4 @@
-"""Is the difference between two systems more than chance? Paired tests over the same questions.
+"""Paired significance tests of the difference between two systems over the same questions.
 
 A system is an array of one metric's values, one for each question, in the same order for every system: what
 `dpr.evaluation.metrics.per_question` gives, where a question that a system did not answer has 0. Both tests work on
@@ -96,8 +96,8 @@ def mean_interval(
     shares = counts / len(sums)
 
     def draw(generator: np.random.Generator, size: int) -> Values:
-        drawn = generator.multinomial(len(sums), shares, size) @ units.T  # (size, 2)
-        means: Values = drawn[:, 0] / drawn[:, 1]
+        samples = generator.multinomial(len(sums), shares, size) @ units.T  # (size, 2)
+        means: Values = samples[:, 0] / samples[:, 1]
         return means
 
     means = _in_batches(draw, resamples, len(counts), seed)
@@ -179,7 +179,7 @@ def _in_batches(draw: Callable[[np.random.Generator, int], Values], total: int, 
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values corrected for being several, in the order given (Holm 1979).
+    """Return p-values corrected for being several, in their order (Holm 1979).
 
     The i-th smallest of m, from 0, is multiplied by m - i and is at least as large as those before it, at most 1. The
     chance of any false alarm among all is then below the level, however the tests depend on each other.
@@ -218,14 +218,14 @@ def compare_runs(
     """
     ours = per_question(baseline, qrels, metrics)
     theirs = {name: per_question(run, qrels, metrics) for name, run in systems.items()}
-    found = {
+    differences = {
         (name, metric): compare(ours[metric], values[metric], seed=seed)
         for name, values in theirs.items()
         for metric in ours
     }
-    corrected = holm([difference.p_value for difference in found.values()])
+    corrected = holm([difference.p_value for difference in differences.values()])
     compared: dict[str, list[Compared]] = {name: [] for name in systems}
-    for ((name, metric), difference), p_value in zip(found.items(), corrected, strict=True):
+    for ((name, metric), difference), p_value in zip(differences.items(), corrected, strict=True):
         means = float(ours[metric].mean()), float(theirs[name][metric].mean())
         compared[name].append(Compared(metric, *means, difference, p_value))
     return compared

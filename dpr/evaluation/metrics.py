@@ -4,7 +4,7 @@ A *run* holds, for each question id, the passage ids that a system retrieved, be
 question id, the grades of its judged passages: above 0 is relevant, anything not listed is not. A judged question
 that the run does not answer scores 0; a question of the run that nobody judged is left out.
 
-Notation of the formulas: ``g_r`` is the grade of the passage at rank r (0 where it is not relevant), ``R`` the number
+Notation of the formulas: ``g_r`` is the grade of the passage at rank r (0 if it is not relevant), ``R`` the number
 of the question's relevant passages, and the sums run over r = 1 … k.
 """
 
@@ -28,7 +28,7 @@ Values = DoubleArray
 class Judged:
     """What Q judged questions got, and what they could have got; the questions are in the order of the qrels.
 
-    ``retrieved`` (Q, depth): the grade of the passage at each rank, 0 where it is not relevant or nothing was found.
+    ``retrieved`` (Q, depth): the grade of the passage at each rank, 0 if it is not relevant or nothing was found.
     ``ideal`` (Q, J): the grades of the question's relevant passages, best first, padded with 0.
     """
 
@@ -58,8 +58,8 @@ def judge(run: Run, qrels: Qrels, depth: int) -> Judged:
     for number, (question, grades) in enumerate(qrels.items()):
         ranked = run.get(question, ())
         _refuse_repeated(question, ranked)
-        found = [grades.get(passage, 0) for passage in ranked[:depth]]
-        retrieved[number, : len(found)] = found
+        retrieved_grades = [grades.get(passage, 0) for passage in ranked[:depth]]
+        retrieved[number, : len(retrieved_grades)] = retrieved_grades
         ideal[number, : len(grades)] = sorted(grades.values(), reverse=True)
     return Judged(retrieved.clip(min=0), ideal.clip(min=0))
 
@@ -73,16 +73,16 @@ def _refuse_repeated(question: str, ranked: Sequence[str]) -> None:
 
 def success(judged: Judged, k: int) -> Values:
     """Success@k = 1 if any g_r > 0, else 0: the "top-k retrieval accuracy" of the DPR paper (Karpukhin et al. 2020)."""
-    return (_found(judged, k) > 0).astype(np.float64)
+    return (_relevant_count(judged, k) > 0).astype(np.float64)
 
 
 def recall(judged: Judged, k: int) -> Values:
     """Recall@k = |{r : g_r > 0}| / R. With one relevant passage for each question this is success@k."""
-    shares: Values = _found(judged, k) / np.maximum(judged.relevant, 1)
+    shares: Values = _relevant_count(judged, k) / np.maximum(judged.relevant, 1)
     return shares
 
 
-def _found(judged: Judged, k: int) -> IntArray:
+def _relevant_count(judged: Judged, k: int) -> IntArray:
     counts: IntArray = (judged.retrieved[:, :k] > 0).sum(axis=1)
     return counts
 
@@ -133,8 +133,8 @@ def evaluate(run: Run, qrels: Qrels, names: Sequence[str]) -> dict[str, float]:
 def recall_curve(run: Run, qrels: Qrels, depth: int) -> Values:
     """Return mean recall@1, recall@2, …, recall@depth, (depth,); raises as `judge` does."""
     judged = judge(run, qrels, depth)
-    found = np.cumsum(judged.retrieved > 0, axis=1)  # (Q, depth)
-    curve: Values = (found / np.maximum(judged.relevant, 1)[:, None]).mean(axis=0)
+    relevant_count = np.cumsum(judged.retrieved > 0, axis=1)  # (Q, depth)
+    curve: Values = (relevant_count / np.maximum(judged.relevant, 1)[:, None]).mean(axis=0)
     return curve
 
 
@@ -146,6 +146,6 @@ def parse_metric(name: str) -> tuple[Metric, int]:
     """
     metric, at, depth = name.partition("@")
     if metric not in METRICS or not at or not depth.isdecimal() or int(depth) < 1:
-        known = ", ".join(f"{known}@k" for known in METRICS)
-        raise ConfigError(f"unknown metric {name!r}: choose from {known}, with k a number from 1")
+        names = ", ".join(f"{metric_name}@k" for metric_name in METRICS)
+        raise ConfigError(f"unknown metric {name!r}: choose from {names}, with k a number from 1")
     return METRICS[metric], int(depth)

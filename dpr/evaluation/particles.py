@@ -1,4 +1,4 @@
-"""What Korean writes onto a noun: particles, the copula, some suffixes; so that 서울 is found in 서울에서는.
+"""Korean endings of a noun: particles, the copula, some suffixes; with them, 서울 is found in 서울에서는.
 
 A tail is suffixes, then particles and perhaps the copula, or an ending of the verb that 하다 or 되다 makes of the
 noun. Many of them depend on the syllable before: 은, 을, 과 follow a final consonant, 는, 를, 와 a vowel. So 나가 is
@@ -20,7 +20,7 @@ _SYLLABLES = [chr(code) for code in range(0xAC00, 0xD7A4)]
 _VOWELS = "".join(_SYLLABLES[::_FINALS])
 _BEFORE_RO = _VOWELS + "".join(_SYLLABLES[_RIEUL::_FINALS])  # 부산으로, but 서울로 as 제주로
 
-_REST, _END = f"[{HANGUL}]{{0,5}}", f"(?![{HANGUL}])"
+_TAIL, _END = f"[{HANGUL}]{{0,5}}", f"(?![{HANGUL}])"
 _AFTER_CONSONANT, _AFTER_VOWEL = f"(?<=[{HANGUL}])(?<![{_VOWELS}])", f"(?<=[{_VOWELS}])"
 
 _CASES = {
@@ -50,16 +50,16 @@ _VERB_STEMS = {"": "하 한 할 함 합 해 했 되 된 될 됨 됩 돼 됐 시�
 _SUFFIXES = {"": "들 씨 님 측 등 쯤 경 가량 정도 이상 이하 이후 이전 동안 간 때 째 씩"}
 
 
-def end_of_word(text: str, place: int, *, is_syllable: bool = False) -> int | None:
-    """Return where the Hangul word ends that has a noun up to ``place``; None if what follows makes it another word.
+def end_of_word(text: str, position: int, *, is_syllable: bool = False) -> int | None:
+    """Return where the Hangul word ends that has a noun up to ``position``; None if what follows makes it another word.
 
     Args:
         text: in NFC, so that a syllable is one character.
-        place: the offset after the noun's last syllable.
+        position: the offset after the noun's last syllable.
         is_syllable: the noun is one syllable alone, with which so many words begin that only a tail which begins with
             a case particle (은, 를, 의, 에서 …), a particle of two syllables or the copula with its 이 may follow.
     """
-    tail = _tail(is_syllable).match(text, place)
+    tail = _tail(is_syllable).match(text, position)
     return tail.end() if tail else None
 
 
@@ -69,9 +69,9 @@ def _tail(is_syllable: bool) -> re.Pattern[str]:
     particles = _one_of(_CASES, _LONG_PARTICLES, _SHORT_PARTICLES)
     if is_syllable:
         first = f"{_one_of(_CASES, _LONG_PARTICLES)}{particles}{{0,2}}"
-        return re.compile(f"(?:{first}|{_one_of(_COPULA_STEMS)}{_REST})?{_END}")
-    copula = f"(?:{_one_of(_COPULA_STEMS, _COPULA_STEMS_AFTER_VOWEL)}{_REST}|{_one_of(_COPULA_FORMS)})"
-    verb = _one_of(_VERB_STEMS) + _REST
+        return re.compile(f"(?:{first}|{_one_of(_COPULA_STEMS)}{_TAIL})?{_END}")
+    copula = f"(?:{_one_of(_COPULA_STEMS, _COPULA_STEMS_AFTER_VOWEL)}{_TAIL}|{_one_of(_COPULA_FORMS)})"
+    verb = _one_of(_VERB_STEMS) + _TAIL
     return re.compile(f"{_one_of(_SUFFIXES)}{{0,2}}(?:{particles}{{0,3}}{copula}?|{verb}){_END}")
 
 

@@ -37,8 +37,8 @@ def risk_coverage(confidence: Values, quality: Values) -> RiskCoverage:
     """
     if not len(confidence):
         raise DataError("there are no answers to draw risk and coverage of")
-    _, kind = np.unique(-confidence, return_inverse=True)
-    means = np.bincount(kind, weights=1 - quality) / np.bincount(kind)
-    losses = np.sort(kind)  # the surest kind first
+    _, level = np.unique(-confidence, return_inverse=True)
+    means = np.bincount(level, weights=1 - quality) / np.bincount(level)
+    losses = np.sort(level)  # the surest kind first
     counted = np.arange(1, len(confidence) + 1)
     return RiskCoverage(counted / len(confidence), np.cumsum(means[losses]) / counted)

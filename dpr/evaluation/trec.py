@@ -70,19 +70,19 @@ def read_run(path: Path, rules: ReadRules = UTF8_RULES) -> dict[str, list[tuple[
 
     def take(numbered: tuple[int, tuple[Location, str]]) -> None:
         """Add a line to the run, unless it is a header."""
-        number, (place, line) = numbered
+        number, (location, line) = numbered
         cells = columns(line, RUN_COLUMNS)
         if len(cells) not in RUN_COLUMNS:
-            raise place.error(
+            raise location.error(
                 f"there are {len(cells)} columns where 6 are expected: question, Q0, passage, rank, score, tag"
             )
         if number == 0 and not is_number(cells[3]) and not is_number(cells[4]):
             return
         question, passage = (unescape_id(composed(cell)) for cell in (cells[0], cells[2]))
-        position = -_score(place, cells[4]), _rank(place, cells[3])
+        position = -_score(location, cells[4]), _rank(location, cells[3])
         ranked = run.setdefault(question, {})
         if passage in ranked:
-            raise place.error(f"passage {passage!r} is listed twice for question {question!r}")
+            raise location.error(f"passage {passage!r} is listed twice for question {question!r}")
         ranked[passage] = position
 
     with _bad_rows_together(rules) as intake:
@@ -128,17 +128,17 @@ def _bad_rows_together(rules: ReadRules) -> Iterator[Intake]:
     bad_rows.log(logger)
 
 
-def _column(what: str, value: str) -> str:
+def _column(label: str, value: str) -> str:
     """Return an id as a column holds it."""
     if not value:
-        raise DataError(f"the {what} is empty; name it to write runs and qrels")
+        raise DataError(f"the {label} is empty; name it to write runs and qrels")
     return escape_id(value)
 
 
-def _refuse_blanks(what: str, value: str) -> None:
+def _refuse_blanks(label: str, value: str) -> None:
     if value.split() != [value]:
         cause = "is empty" if not value else "holds white space, which separates the columns of a TREC file"
-        raise DataError(f"the {what} {value!r} {cause}; rename it to write runs and qrels")
+        raise DataError(f"the {label} {value!r} {cause}; rename it to write runs and qrels")
 
 
 def _write(path: Path, lines: Iterable[str]) -> None:
@@ -146,15 +146,15 @@ def _write(path: Path, lines: Iterable[str]) -> None:
         file.writelines(lines)
 
 
-def _rank(place: Location, value: str) -> int:
+def _rank(location: Location, value: str) -> int:
     rank = whole_number(value)
     if rank is None:
-        raise place.error(f"the rank {value!r} is not an integer")
+        raise location.error(f"the rank {value!r} is not an integer")
     return rank
 
 
-def _score(place: Location, value: str) -> float:
+def _score(location: Location, value: str) -> float:
     score = float(value) if is_number(value) else math.nan
     if math.isnan(score):
-        raise place.error(f"the score {value!r} is not a number")
+        raise location.error(f"the score {value!r} is not a number")
     return score

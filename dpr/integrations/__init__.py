@@ -1,1 +1,1 @@
-"""Retrievers for the frameworks that people use; each is an extra and needs its framework installed."""
+"""Retrievers for other frameworks; each is an extra and needs its framework installed."""

@@ -20,7 +20,7 @@ class PassageRetriever:
         index: the folder of the index, opened at the first query or by ``warm_up``.
         retriever: the name of one of the index's retrievers.
         top_k: the number of documents, 1 to 100.
-        encoder: where the index's encoder is now, if it moved.
+        encoder: the new location of the index's encoder, if it moved.
     """
 
     def __init__(self, index: str, retriever: str = "hybrid", top_k: int = 10, encoder: str | None = None) -> None:
@@ -55,7 +55,7 @@ class PassageRetriever:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> PassageRetriever:
-        """Make the component anew from what ``to_dict`` gave."""
+        """Create the component from the result of ``to_dict``."""
         return default_from_dict(cls, data)
 
     def _open(self) -> QA:

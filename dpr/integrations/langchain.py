@@ -12,10 +12,10 @@ from dpr.pipeline import QA
 
 
 class PassageRetriever(BaseRetriever):
-    """The passages of an open index, as LangChain documents; several threads may ask.
+    """The passages of an open index, as LangChain documents; safe for several threads.
 
     Attributes:
-        qa: the pipeline, as `dpr.open` opens it; it retrieves as it was opened to.
+        qa: the pipeline, as `dpr.open` opens it; with its default retrieval.
         k: the number of documents, 1 to 100.
     """
 

@@ -14,7 +14,7 @@ from dpr.types import FusedValue, FusionRule, IntArray, ListExplanation, Passage
 
 
 def column_of(row: int, rows: IntArray) -> int | None:
-    """Return the column of a row in the result for one question, (1, k); None where it is not in there."""
+    """Return the column of a row in the result for one question, (1, k); None if it is not in there."""
     columns = np.flatnonzero(rows[0] == row).tolist()
     return columns[0] if columns else None
 

@@ -20,7 +20,7 @@ Statistics = Mapping[str, DoubleArray]
 class CandidateScores:
     """What one list says of the C candidates of Q questions, each (Q, C).
 
-    ``ranks`` is 0 where the list does not hold the candidate, and ``scores`` is then the missing-document rule's.
+    ``ranks`` is 0 if the list does not hold the candidate, and ``scores`` is then the missing-document rule's.
     ``exists`` is false on the padding of questions with fewer candidates.
     """
 
@@ -100,7 +100,7 @@ def _reciprocal_rank(candidates: CandidateScores, of: Statistics) -> DoubleArray
 
 
 def extremes(values: DoubleArray, mask: BoolArray) -> tuple[DoubleArray, DoubleArray]:
-    """Return the lowest and the highest value under the mask, (Q, 1) each; 0 where the mask is empty."""
+    """Return the lowest and the highest value under the mask, (Q, 1) each; 0 if the mask is empty."""
     low = np.where(mask, values, np.inf).min(axis=1, keepdims=True, initial=np.inf)
     high = np.where(mask, values, -np.inf).max(axis=1, keepdims=True, initial=-np.inf)
     anything = mask.any(axis=1, keepdims=True)
@@ -118,8 +118,8 @@ _LOWEST = (
 _NOTHING = "a passage absent from a list gets nothing from it"
 
 METHODS: dict[str, Method] = {
-    "zscore": Method(_moments, _zscore, "(score - mean) / deviation * share, and 0 where the deviation is 0", _LOWEST),
-    "minmax": Method(_range, _minmax, "(score - low) / (high - low), and 0 where high is low", _LOWEST),
+    "zscore": Method(_moments, _zscore, "(score - mean) / deviation * share, and 0 if the deviation is 0", _LOWEST),
+    "minmax": Method(_range, _minmax, "(score - low) / (high - low), and 0 if high is low", _LOWEST),
     "raw": Method(_no_statistics, _raw, "score", _LOWEST),
     "rrf": Method(_constant, _reciprocal_rank, "1 / (constant + rank), and 0 without a rank", _NOTHING),
 }

@@ -18,7 +18,7 @@ class RetrievalOptions:
 
     Attributes:
         retriever: the name of one of the index's retrievers.
-        fusion: how ``hybrid`` fuses; None: as the index has on record.
+        fusion: how ``hybrid`` fuses; None: the index's recorded one.
         rerank: what reranks the retriever's hits; None: nothing.
     """
 

@@ -46,7 +46,7 @@ def no_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
         (IndexFormatError("the index is damaged"), 1, "error: the index is damaged\n"),
         (RequestError("k is 0"), 2, "error: k is 0\n"),
         (PermissionError(13, "Permission denied", "/index"), 1, "error: [Errno 13] Permission denied: '/index'\n"),
-        (KeyboardInterrupt(), 130, "interrupted; run the same command again, and it goes on from what is finished\n"),
+        (KeyboardInterrupt(), 130, "interrupted; run the same command again to continue\n"),
         (BrokenPipeError(32, "Broken pipe"), 1, ""),
         (typer.Exit(3), 3, ""),
         (None, 0, ""),

@@ -21,11 +21,7 @@ GOAL = 0.005
 """The share of all bound names that may be generic: no more than in starlette, httpx or sentence-transformers."""
 
 BUDGETS = {
-    "dpr": 26,
-    "dpr/cli": 38,
     "dpr/dense": 1,
-    "dpr/evaluation": 23,
-    "dpr/integrations": 1,
     "service": 7,
 }
 """How many generic names a room may bind; a room that is not here, none. The numbers only go down."""

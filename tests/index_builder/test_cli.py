@@ -233,7 +233,7 @@ def test_ctrl_c_is_one_sentence_and_the_same_command_goes_on(
     monkeypatch.setattr(cli, "_load_encoder", lambda *_: Interrupted())
     code, out, err = run("build", "--corpus", source, "--output", str(tmp_path / "index"), "--analyzer", "words")
     assert (code, out) == (130, "")
-    assert err.endswith("interrupted; run the same command again, and it goes on from what is finished\n")
+    assert err.endswith("interrupted; run the same command again to continue\n")
     assert "CURRENT" not in content(tmp_path / "index")
     monkeypatch.setattr(cli, "_load_encoder", lambda *_: HashEncoder())
     code, _, err = run("build", "--corpus", source, "--output", str(tmp_path / "index"), "--analyzer", "words")

@@ -78,7 +78,7 @@ def test_bad_input_is_one_sentence(
     tiny_checkpoint: Path, demo_files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = f"squad:{demo_files[0]}"
-    with pytest.raises(ConfigError, match="there is nothing to look at; give --questions SOURCE, or --text"):
+    with pytest.raises(ConfigError, match="there is nothing to inspect; give --questions SOURCE, or --text"):
         call("--encoder", str(tiny_checkpoint))
     with pytest.raises(ConfigError, match="a --text is empty"):
         call("--encoder", str(tiny_checkpoint), "--text", " ")

@@ -90,7 +90,7 @@ def test_bad_input_is_one_sentence(
 def test_an_output_that_cannot_be_written_is_refused_first(index: Path, questions: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     given = "--index", str(index), "--questions", questions, "--output"
-    with pytest.raises(ConfigError, match="is a folder; name a file"):
+    with pytest.raises(ConfigError, match="is a folder; choose a file"):
         call(*given, str(tmp_path))
     with pytest.raises(ConfigError, match="file is a file; name another folder"):
         call(*given, str(tmp_path / "file" / "below" / "mined.json"))

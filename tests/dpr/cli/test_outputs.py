@@ -24,8 +24,8 @@ FOLDERS = [
 @pytest.mark.parametrize(
     ("command", "output", "cause"),
     [(command, "folder", "is a folder; name a file") for command in FILES]
-    + [(command, "file", "is a file; name a folder") for command in FOLDERS]
-    + [(command, "file/below/it", "because .* is a file; name another") for command in (*FILES, *FOLDERS)],
+    + [(command, "file", "is a file; choose a folder") for command in FOLDERS]
+    + [(command, "file/below/it", "because .* is a file; choose another") for command in (*FILES, *FOLDERS)],
 )
 def test_an_output_that_cannot_be_written_is_refused_first(
     command: str, output: str, cause: str, tmp_path: Path

@@ -135,7 +135,7 @@ def test_evaluate_judges_every_depth(tiny_reader: Path, index: Path, english: st
         (
             ["tune-reader", "--data", "ENGLISH", "--fusion-file", "f.json"],
             ConfigError,
-            "and there is none; give --index",
+            "is for searching an index; give --index",
         ),
         (["tune-reader", "--index", "ix", "--questions", "ENGLISH", "--negatives"], ConfigError, "to --data, which is"),
         (["tune-reader", "--data", "ENGLISH", "--negatives", "--precision", "1"], DataError, "no threshold reaches"),
