@@ -35,7 +35,7 @@ _PICTURES = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not i
 
 
 def command_line(program: str) -> str:
-    """Return the command that this process runs, as a shell takes it, to be put on record."""
+    """Return the command line of this process, quoted for a shell, for records."""
     return shlex.join([program, *sys.argv[1:]])
 
 

@@ -1,4 +1,4 @@
-"""What a model may tell of the texts that it reads: how long they are, and how much of them it reads."""
+"""Optional Protocols of models: how long texts are in tokens, and how much of them is read."""
 
 from __future__ import annotations
 

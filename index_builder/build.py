@@ -162,7 +162,7 @@ def build_identity(
 ) -> str:
     """Return what tells builds apart: only one of the same options, files and models continues where another stopped.
 
-    A file is told by its name, size and time of change. The arithmetic of the encoder is no difference.
+    A file is identified by its name, size and time of change. The precision of the encoder does not count.
 
     Raises:
         DataError: a source cannot be found.

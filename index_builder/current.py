@@ -22,10 +22,10 @@ from index_builder.publish import SegmentReference
 
 @dataclass(frozen=True, slots=True)
 class RecordedEncoder:
-    """The encoder that an index has on record, loaded when the index is locked: until then, a build may change it.
+    """The recorded encoder of an index, loaded after the index is locked: until then, a build may change it.
 
     Attributes:
-        name: its folder or hub name now; None: as it is on record.
+        name: its new folder or hub name; None: the recorded name.
         compute: how it computes.
     """
 

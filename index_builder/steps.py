@@ -25,7 +25,7 @@ class Steps:
         self._draft = draft
 
     def __call__(self, name: str, result_type: type[Result], work: Callable[[], Result]) -> Result:
-        """Return what a step gave, a dataclass of the given kind; its files are on disk then."""
+        """Return the result of a step, a dataclass of ``result_type``; its files are on disk then."""
         draft = self._draft
         if name not in draft.journal:
             with self.timed(name):

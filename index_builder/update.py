@@ -86,7 +86,7 @@ def add(
     sources' documents are deleted first; a passage without a document counts as its own document.
 
     The encoder is loaded, and encoder and analyzer are compared with the index's, once the index is locked. Without an
-    ``analyzer``, it is the one whose name the index has on record.
+    ``analyzer``, it is the recorded one.
 
     Raises:
         DataError: a source cannot be used, has nothing new, or has an id of the index with other content.

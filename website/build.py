@@ -71,7 +71,7 @@ def _toml(value: object) -> str:
 
 
 def main() -> None:
-    """Build ``site/`` anew."""
+    """Build ``site/``."""
     folder, site = ROOT / "build" / "website", ROOT / "site"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

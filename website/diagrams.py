@@ -146,7 +146,7 @@ def _arrow(flow: str, top: int) -> list[str]:
 
 
 def main() -> None:
-    """Draw every journey anew."""
+    """Draw every journey."""
     for name, rows in JOURNEYS.items():
         (ROOT / "docs" / "images" / f"{name}.svg").write_text(draw(rows), encoding="utf-8")
 

@@ -82,7 +82,7 @@ class Hnsw(IndexType):
         return vectors * dimension * 4 + self.disk_bytes(vectors, dimension)
 
     def build_seconds(self, vectors: int, dimension: int, speed: BuildSpeed) -> float:
-        """Return the seconds of so many insertions: each takes as many steps as the logarithm of the graph."""
+        """Return the seconds of all insertions: the steps of each grow with the logarithm of the graph."""
         steps = math.log(max(2, vectors)) / math.log(speed.trial_vectors)
         waiting = math.pow(max(1.0, vectors / CACHED_GRAPH), GRAPH_POWER)
         return super().build_seconds(vectors, dimension, speed) * steps * waiting
@@ -96,7 +96,7 @@ TRAINING_PER_LIST = 64
 """Vectors for each list to learn its centre from."""
 
 LEAST_TRAINING = 65536
-"""Vectors to learn codes from, if there are so many."""
+"""Most vectors to learn codes from."""
 
 TRAINING_ROUNDS = 10
 
@@ -140,11 +140,11 @@ class InvertedFile(IndexType):
         return IVFIndex(vectors, path, self.nprobe, self.rerank, id_rank)
 
     def lists(self, vectors: int) -> int:
-        """Return the number of lists for so many vectors."""
+        """Return the number of lists for this many vectors."""
         return max(1, min(self.nlist or round(4 * math.sqrt(vectors)), vectors))
 
     def codes(self, vectors: int, dimension: int) -> str:  # noqa: ARG002
-        """Return FAISS's name of the codes of so many vectors."""
+        """Return FAISS's name of the codes for this many vectors."""
         return self.code
 
     def disk_bytes(self, vectors: int, dimension: int) -> float:

@@ -27,7 +27,7 @@ RESAMPLES = 10_000
 FLIPS = 20_000
 SEED = 2007
 LARGEST_ENUMERATION = 2**20
-"""Sign flips with at most so many outcomes are counted out, not sampled."""
+"""Most outcomes of sign flips that are enumerated, not sampled."""
 BATCH_NUMBERS = 2**22
 ROUNDING = 1e-12
 

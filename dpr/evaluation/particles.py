@@ -13,7 +13,7 @@ import re
 from functools import cache
 
 HANGUL = "\uac00-\ud7a3"
-"""The syllables of Hangul, as they stand in a character class of a regular expression."""
+"""The syllables of Hangul, as they appear in a character class of a regular expression."""
 
 _FINALS, _RIEUL = 28, 8  # syllables come in groups of 28: without a final consonant, then with each; ㄹ is the eighth
 _SYLLABLES = [chr(code) for code in range(0xAC00, 0xD7A4)]

@@ -211,7 +211,7 @@ class IndexResources:
 
 
 def checked_encoder(recorded: EncoderRecord, encoder: Encoder) -> Encoder:
-    """Return an encoder if it is the one that an index has on record.
+    """Return an encoder if it is the index's recorded one.
 
     Raises:
         IndexFormatError: it is another one.

@@ -88,8 +88,10 @@ def test_each_dense_kind_is_served(tmp_path: Path, kind: str) -> None:
     manifest = small_index(tmp_path / "index", dense=DenseOptions(kind))
     assert manifest.dense is not None
     assert (manifest.dense.kind, manifest.dense.question_recall) == (kind, None)
-    (found,) = open_index(tmp_path / "index", encoder=HashEncoder()).retriever("dense").search(["capital of France"], 1)
-    assert found[0].passage_id == "paris"
+    (actual,) = (
+        open_index(tmp_path / "index", encoder=HashEncoder()).retriever("dense").search(["capital of France"], 1)
+    )
+    assert actual[0].passage_id == "paris"
 
 
 def test_a_recall_is_reached_for_questions_too(tmp_path: Path) -> None:

@@ -115,8 +115,8 @@ def test_an_index_is_changed_and_looked_after(
     def result(*arguments: str) -> dict[str, Any]:
         code, out, err = run(*arguments, "--json")
         assert code == 0, err
-        found: dict[str, Any] = json.loads(out)
-        return found
+        actual: dict[str, Any] = json.loads(out)
+        return actual
 
     assert result("build", "--corpus", source, "--output", index, "--analyzer", "words")["passages"] == 6
     assert result("add", index, "--corpus", more)["segments"] == 2

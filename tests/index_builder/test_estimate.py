@@ -39,13 +39,13 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Survey:
     return survey([source], WordAnalyzer(), HashEncoder())
 
 
-def test_a_survey_counts_all_and_measures_some(found: Survey) -> None:
-    assert (found.passages, found.analysed, found.dimension) == (2500, 2000, 32)
-    assert found.terms == pytest.approx(42, abs=0.1)
-    assert 25 < found.postings < 42
-    assert 0.4 < found.growth < 0.9
-    assert found.encoded_per_s is not None
-    assert min(found.read_per_s, found.analysed_per_s, found.encoded_per_s) > 0
+def test_a_survey_counts_all_and_measures_some(actual: Survey) -> None:
+    assert (actual.passages, actual.analysed, actual.dimension) == (2500, 2000, 32)
+    assert actual.terms == pytest.approx(42, abs=0.1)
+    assert 25 < actual.postings < 42
+    assert 0.4 < actual.growth < 0.9
+    assert actual.encoded_per_s is not None
+    assert min(actual.read_per_s, actual.analysed_per_s, actual.encoded_per_s) > 0
 
 
 class SlowToStart(WordAnalyzer):
@@ -69,13 +69,13 @@ def test_what_is_loaded_once_is_not_counted_for_each_passage(
     ticks = iter(np.arange(100) * 1e-9)
     clock = SimpleNamespace(perf_counter=lambda: analyzer.seconds + next(ticks))
     monkeypatch.setattr("index_builder.survey.time", clock)
-    found = survey([write_jsonl(tmp_path / "few.jsonl", zipf_passages(count))], analyzer, None)
-    assert found.analysed == count
-    assert found.analysed_per_s == pytest.approx(2.0)
+    actual = survey([write_jsonl(tmp_path / "few.jsonl", zipf_passages(count))], analyzer, None)
+    assert actual.analysed == count
+    assert actual.analysed_per_s == pytest.approx(2.0)
 
 
 @pytest.mark.parametrize("kind", INDEX_TYPES)
-def test_the_disk_is_that_of_a_real_build_within_a_fifth(kind: str, found: Survey, tmp_path: Path) -> None:
+def test_the_disk_is_that_of_a_real_build_within_a_fifth(kind: str, actual: Survey, tmp_path: Path) -> None:
     """From 2,500 passages to 6,000: the whole, and each kind of file that is large."""
     small_index(tmp_path / "index", zipf_passages(6000, first=7), dense=DenseOptions(kind))
     manifest = read_current(tmp_path / "index")
@@ -85,24 +85,24 @@ def test_the_disk_is_that_of_a_real_build_within_a_fifth(kind: str, found: Surve
         "dense": sum(record.size_bytes for name, record in manifest.files.items() if "dense" in name),
     }
     real["sparse"] = manifest.size_bytes - sum(real.values())
-    told = disk_of(found, 6000, 32, index_type_of(kind))
+    told = disk_of(actual, 6000, 32, index_type_of(kind))
     assert {name: size for name, size in told.items() if size} == pytest.approx(
         {name: size for name, size in real.items() if size}, rel=0.2
     )
 
 
-def test_an_index_without_vectors_takes_none(found: Survey) -> None:
-    told = estimate(found, EXACT, SPEEDS, passages=10_000, dimension=None)
+def test_an_index_without_vectors_takes_none(actual: Survey) -> None:
+    told = estimate(actual, EXACT, SPEEDS, passages=10_000, dimension=None)
     assert told.dimension == 32
-    sparse = estimate(replace(found, dimension=None, encoded_per_s=None), EXACT, SPEEDS)
+    sparse = estimate(replace(actual, dimension=None, encoded_per_s=None), EXACT, SPEEDS)
     assert sparse.disk.keys() == {"passages", "sparse"}
     assert "encode" not in sparse.seconds
 
 
-def test_time_grows_with_the_passages(found: Survey) -> None:
+def test_time_grows_with_the_passages(actual: Survey) -> None:
     """A graph of a million took 16 and 21 times as long as one of a hundred thousand, in two runs."""
     counts = (10_000, 100_000, 1_000_000)
-    of_known_speed = replace(found, encoded_per_s=1000.0)
+    of_known_speed = replace(actual, encoded_per_s=1000.0)
     small, middle, large = (estimate(of_known_speed, HNSW, SPEEDS, passages=count) for count in counts)
     assert [each.seconds["encode"] for each in (small, middle, large)] == [10, 100, 1000]
     assert middle.seconds["dense"] / small.seconds["dense"] == pytest.approx(12.5, rel=0.05)
@@ -110,8 +110,8 @@ def test_time_grows_with_the_passages(found: Survey) -> None:
     assert large.building_memory > middle.building_memory > small.building_memory
 
 
-def test_the_time_of_an_unknown_encoder_is_not_told(found: Survey) -> None:
-    told = estimate(found, EXACT, SPEEDS, passages=21_000_000, dimension=768)
+def test_the_time_of_an_unknown_encoder_is_not_told(actual: Survey) -> None:
+    told = estimate(actual, EXACT, SPEEDS, passages=21_000_000, dimension=768)
     assert "encode" not in told.seconds
     assert told.disk["vectors"] == 21_000_000 * 768 * 4
 

@@ -118,8 +118,8 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def first_hits(root: Path) -> dict[str, tuple[str, float]]:
     index = open_index(root, encoder=HashEncoder(), analyzer=WordAnalyzer())
-    found = {name: index.retriever(name).search(["capital of France"], 1)[0][0] for name in index.names}
-    return {name: (hit.passage_id, hit.score) for name, hit in found.items()}
+    actual = {name: index.retriever(name).search(["capital of France"], 1)[0][0] for name in index.names}
+    return {name: (hit.passage_id, hit.score) for name, hit in actual.items()}
 
 
 def served(root: Path) -> dict[str, bytes]:

@@ -41,12 +41,12 @@ def read_cards(path: Path, intake: Intake) -> Iterator[Record]:
     """Yield cards: lines of a name and a value, the first of them an id."""
     card: dict[str, object] = {}
     began = Location(path, 1)
-    for place, line in read_lines(path, intake):
+    for position, line in read_lines(path, intake):
         name, _, value = line.strip().partition(": ")
         if name == "id" and card:
             yield Record(card, began)
             card = {}
-        began = began if card else place
+        began = began if card else position
         card[name] = value
     yield Record(card, began)
 

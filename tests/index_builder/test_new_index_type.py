@@ -36,8 +36,8 @@ class BucketIndex:
         self._vectors, self._heads, self._width, self._id_rank = vectors, heads, width, id_rank
 
     def search(self, questions: FloatArray, k: int) -> TopK:
-        found = [self._search_one(question, k) for question in questions]
-        return TopK(np.concatenate([top.rows for top in found]), np.concatenate([top.scores for top in found]))
+        actual = [self._search_one(question, k) for question in questions]
+        return TopK(np.concatenate([top.rows for top in actual]), np.concatenate([top.scores for top in actual]))
 
     def _search_one(self, question: FloatArray, k: int) -> TopK:
         near: IntArray = np.sort(np.argsort(np.abs(self._heads - question[0]), kind="stable")[: self._width])

@@ -87,9 +87,9 @@ def test_one_flipped_bit_in_any_file_is_found(root: Path) -> None:
     for path in [item for item in sorted(root.rglob("*")) if item.is_file() and item.name != ".lock"]:
         sound = path.read_bytes()
         is_text = path.suffix == ".json" or path.name == "CURRENT"
-        for place in range(0, len(sound), 7) if is_text else (0, len(sound) // 2, len(sound) - 1):
+        for position in range(0, len(sound), 7) if is_text else (0, len(sound) // 2, len(sound) - 1):
             flipped = bytearray(sound)
-            flipped[place] ^= 1 << place % 7
+            flipped[position] ^= 1 << position % 7
             path.write_bytes(flipped)
             if is_text and sound.split() == bytes(flipped).split():
                 continue  # white space says nothing

@@ -66,14 +66,14 @@ def dense_hits(root: Path, questions: Sequence[str] = QUESTIONS, k: int = 6) -> 
 
 def brute_force(passages: Iterable[Passage], question: str, rule: WindowRule, k: int) -> list[tuple[Any, ...]]:
     """Score every window of every passage, and return id, score and window of the best passages."""
-    asked, scored = ENCODER.encode_questions([question])[0].astype(float), []
+    questions, scored = ENCODER.encode_questions([question])[0].astype(float), []
     for passage in passages:
         words = len(passage.text.split())
         spans = [(0, len(passage.text))]
         if words > 1.25 * rule.tokens:
             spans = chunk_spans(passage.text, rule.tokens, rule.overlap, lambda text: len(text.split()))
         texts = [Passage(passage.id, passage.text[start:end], passage.title) for start, end in spans]
-        scores = np.einsum("nd,d->n", ENCODER.encode_passages(texts).astype(float), asked).astype(np.float32)
+        scores = np.einsum("nd,d->n", ENCODER.encode_passages(texts).astype(float), questions).astype(np.float32)
         window = PassageWindow(*spans[scores.argmax()]) if len(spans) > 1 else None
         scored.append((-float(scores.max()), passage.id, window))
     return [(name, -score, window) for score, name, window in sorted(scored, key=lambda item: item[:2])[:k]]
@@ -171,7 +171,7 @@ def test_alike_windows_are_encoded_once(tmp_path: Path) -> None:
             self.texts += len(passages)
             return super().encode_passages(passages, progress)
 
-    sentences = [f"A{place} b c d e f g." for place in range(4)]
+    sentences = [f"A{position} b c d e f g." for position in range(4)]
     passages = [Passage("first", " ".join(sentences)), Passage("second", " ".join([*sentences[:3], "New f g."]))]
     encoder = Counting()
     manifest = small_index(tmp_path / "index", passages, encoder, windows=WindowRule(8, 0))
@@ -206,7 +206,7 @@ class Reading(HashEncoder):
     ],
 )
 def test_what_is_long_and_how_it_is_cut(words: int, title: str, windows: list[int]) -> None:
-    text = " ".join(f"w{place}" for place in range(words))
+    text = " ".join(f"w{position}" for position in range(words))
     [spans] = window_spans([Passage("p", text, title)], WindowRule(8, 2), Reading())
     assert [len(text[start:end].split()) for start, end in spans] == windows
 

@@ -71,7 +71,7 @@ def test_each_depth_is_judged_on_its_own(tmp_path: Path) -> None:
     assert [results[k].answer_recall for k in (1, 2, 3)] == pytest.approx([0, 1 / 3, 2 / 3])
     assert [results[k].dpr_answer_recall for k in (1, 2, 3)] == pytest.approx([0, 0, 1 / 3])
     no_answers = [results[k].scores.no_answer for k in (1, 2, 3)]
-    assert [(found.questions, found.precision, found.recall) for found in no_answers if found] == [
+    assert [(actual.questions, actual.precision, actual.recall) for actual in no_answers if actual] == [
         (3, 1.0, 1.0), (2, 0.0, 0.0), (1, 0.0, 0.0),
     ]  # fmt: skip
     assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8")) == json.loads(json.dumps(report))

@@ -63,8 +63,8 @@ def test_every_passage_of_the_same_text_is_gold() -> None:
 
 
 def test_an_absent_gold_passage_counts_as_a_miss_and_is_reported() -> None:
-    found, absent = Passage("a", "first"), Passage("x", "nowhere")
-    judged = judge_questions(POOL, [example("q1", found), example("q2", absent), example("q3", found, absent)])
+    actual, absent = Passage("a", "first"), Passage("x", "nowhere")
+    judged = judge_questions(POOL, [example("q1", actual), example("q2", absent), example("q3", actual, absent)])
     assert judged.qrels == {"q1": {"a": 1}, "q2": {"x": 1}, "q3": {"a": 1, "x": 1}}
     assert judged.gold_missing == 1
 

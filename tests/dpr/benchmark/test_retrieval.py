@@ -51,10 +51,10 @@ class Misplacing(Retriever):
     def hits(self, gold: int, k: int) -> list[Hit]:
         rows = [row for row in range(len(PASSAGES)) if row != gold]
         rows.insert(self.rank - 1, gold)
-        scores = [1.0 / (1 + place // 2) for place in range(k)]  # every score comes twice
+        scores = [1.0 / (1 + position // 2) for position in range(k)]  # every score comes twice
         return [
-            Hit(row, PASSAGES[row].id, place + 1, score, {self.name: ListScore(place + 1, score, score)})
-            for place, (row, score) in enumerate(zip(rows, scores, strict=False))
+            Hit(row, PASSAGES[row].id, position + 1, score, {self.name: ListScore(position + 1, score, score)})
+            for position, (row, score) in enumerate(zip(rows, scores, strict=False))
         ]
 
 
@@ -115,8 +115,8 @@ def test_the_run_files_give_trec_eval_the_same_numbers(tmp_path: Path) -> None:
     with (tmp_path / "dense.trec").open() as file:
         run = pytrec_eval.parse_run(file)
     measured = pytrec_eval.RelevanceEvaluator(read_qrels(tmp_path / "qrels.trec"), {"recall.3,5", "ndcg_cut.10"})
-    found = list(measured.evaluate(run).values())
-    theirs = [sum(row[name] for row in found) / len(found) for name in ("recall_3", "recall_5", "ndcg_cut_10")]
+    actual = list(measured.evaluate(run).values())
+    theirs = [sum(row[name] for row in actual) / len(actual) for name in ("recall_3", "recall_5", "ndcg_cut_10")]
     ours = report.systems["dense"].metrics
     assert [ours["recall@3"], ours["recall@5"], ours["ndcg@10"]] == pytest.approx(theirs, abs=1e-9)
 
@@ -222,8 +222,8 @@ def test_judgements_of_passages_that_are_nowhere_lower_recall(tmp_path: Path) ->
         Index(), [half, nothing, *examples(2)], BenchmarkOptions(["bm25"], [2], without_text=5), tmp_path
     )
     assert report.systems["bm25"].metrics["recall@2"] == pytest.approx((0.5 + 0 + 1 + 1) / 4)
-    asked = report.questions
-    assert (asked.count, asked.gold_missing, asked.absent_passages, asked.without_text) == (4, 1, 2, 5)
+    questions = report.questions
+    assert (questions.count, questions.gold_missing, questions.absent_passages, questions.without_text) == (4, 1, 2, 5)
     assert read_qrels(tmp_path / "qrels.trec")["half"] == {"p03": 1, "999": 1}
 
 

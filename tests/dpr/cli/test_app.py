@@ -68,7 +68,7 @@ def test_search_tells_what_each_list_says(index: Path) -> None:
 
 
 def test_search_shows_the_window_of_a_long_passage(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    words = " ".join(f"a b c number {place}" for place in range(30))
+    words = " ".join(f"a b c number {position}" for position in range(30))
     source = write_jsonl(tmp_path / "corpus.jsonl", [Passage("long", words, "title"), Passage("short", "a b c")])
     options = BuildOptions(sources=(source,), output=tmp_path / "index", windows=WindowRule(16, 4))
     build(options, load_encoder(tiny_checkpoint), analyzer("english"))

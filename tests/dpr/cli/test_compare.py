@@ -54,10 +54,10 @@ def parsed(folder: Path, *arguments: str) -> Any:
 
 
 def test_the_first_run_is_the_baseline(folder: Path) -> None:
-    found = parsed(folder, *runs(folder, "bm25", "dense"), "--metric", "recall@1", "--metric", "mrr@10")
-    assert (found["baseline"], found["questions"], list(found["systems"])) == ("bm25", 20, ["bm25", "dense"])
-    assert found["systems"]["bm25"]["metrics"] == {"recall@1": {"value": 0.1}, "mrr@10": {"value": 0.55}}
-    gained = found["systems"]["dense"]["metrics"]["recall@1"]
+    actual = parsed(folder, *runs(folder, "bm25", "dense"), "--metric", "recall@1", "--metric", "mrr@10")
+    assert (actual["baseline"], actual["questions"], list(actual["systems"])) == ("bm25", 20, ["bm25", "dense"])
+    assert actual["systems"]["bm25"]["metrics"] == {"recall@1": {"value": 0.1}, "mrr@10": {"value": 0.55}}
+    gained = actual["systems"]["dense"]["metrics"]["recall@1"]
     assert (gained["value"], gained["difference"]) == (0.6, 0.5)
     assert 0.2 < gained["low"] < 0.5 < gained["high"] < 0.8
     assert gained["p_value"] == pytest.approx(2 / 2**10)
@@ -74,10 +74,10 @@ def test_the_table_says_what_is_more_than_chance(folder: Path) -> None:
 
 
 def test_questions_that_a_run_lacks_score_0_and_are_counted(folder: Path) -> None:
-    found = parsed(folder, *runs(folder, "dense", "half"))
-    assert found["systems"]["half"]["missing_questions"] == 10
-    assert found["systems"]["half"]["metrics"]["recall@20"]["value"] == 0.5
-    assert list(found["systems"]["half"]["metrics"]) == ["recall@1", "recall@20", "mrr@10"]
+    actual = parsed(folder, *runs(folder, "dense", "half"))
+    assert actual["systems"]["half"]["missing_questions"] == 10
+    assert actual["systems"]["half"]["metrics"]["recall@20"]["value"] == 0.5
+    assert list(actual["systems"]["half"]["metrics"]) == ["recall@1", "recall@20", "mrr@10"]
     assert "half lacks 10 of the questions" in call(folder, *runs(folder, "dense", "half")).stderr
 
 
@@ -110,8 +110,8 @@ def test_qrels_and_runs_may_be_in_another_encoding(folder: Path, tmp_path: Path)
         lines = [f"질문 Q0 {passage} {rank} {9 - rank} tag\n" for rank, passage in enumerate(passages, start=1)]
         (tmp_path / f"{name}.trec").write_text("".join(lines), encoding="cp949")
     arguments = [*runs(tmp_path, "one", "two"), "--metric", "mrr@10"]
-    found = parsed(tmp_path, *arguments, "--encoding", "cp949")
-    assert found["systems"]["two"]["metrics"]["mrr@10"]["value"] == 0.5
+    actual = parsed(tmp_path, *arguments, "--encoding", "cp949")
+    assert actual["systems"]["two"]["metrics"]["mrr@10"]["value"] == 0.5
     with pytest.raises(DataError, match=r"qrels\.trec, line 1: is not UTF-8 .* give --encoding cp949"):
         parsed(tmp_path, *arguments)
     with pytest.raises(ConfigError, match="--encoding is 'hangul', which is no text encoding"):

@@ -71,25 +71,25 @@ def test_the_file_holds_the_weights_and_where_they_come_from(
 ) -> None:
     path = tmp_path / "fusion.json"
     arguments = "--questions", sources[0], "--questions", sources[1], "--metric", "recall@1", "--method", "minmax"
-    found = parsed(index, *arguments, "--folds", "0", "--output", str(path))
+    actual = parsed(index, *arguments, "--folds", "0", "--output", str(path))
     written = json.loads(path.read_text(encoding="utf-8"))
     assert set(written) == {"method", "weights", "coverage_power", "rrf_constant", "fitted"}
     assert set(written["fitted"]) == {"objective", "metrics", "questions", "documents", "command"}
     assert len(path.read_bytes()) < 1_500
-    assert (found["objective"], found["method"], found["held_out"]) == ("recall@1", "minmax", None)
-    assert (len(found["curve"]), found["questions"]["source"]) == (21, ", ".join(sources))
-    assert found["questions"]["count"] == sum(
+    assert (actual["objective"], actual["method"], actual["held_out"]) == ("recall@1", "minmax", None)
+    assert (len(actual["curve"]), actual["questions"]["source"]) == (21, ", ".join(sources))
+    assert actual["questions"]["count"] == sum(
         parsed(index, "--questions", source, "--folds", "0")["questions"]["count"] for source in sources
     )
-    assert read_fusion(path) == Fusion("minmax", found["weights"], coverage_power=2.0)
+    assert read_fusion(path) == Fusion("minmax", actual["weights"], coverage_power=2.0)
 
 
 def test_save_makes_the_weights_the_default_of_the_index(index: Path, sources: tuple[str, str]) -> None:
     assert open_index(index).fusion == DEFAULT_FUSION
     before = {path: path.read_bytes() for path in index.rglob("*") if path.is_file() and path.name != ".lock"}
-    found = parsed(index, "--questions", sources[0], "--method", "minmax", "--folds", "0", "--save")
+    actual = parsed(index, "--questions", sources[0], "--method", "minmax", "--folds", "0", "--save")
     opened = open_index(index)
-    assert opened.fusion == Fusion("minmax", found["weights"], coverage_power=2.0)
+    assert opened.fusion == Fusion("minmax", actual["weights"], coverage_power=2.0)
     assert opened.retriever("hybrid").search(["clock"], 1)[0][0].weighing is not None
     changed = {path.name for path in before if path.read_bytes() != before[path]}
     assert changed == {"000001.json"}

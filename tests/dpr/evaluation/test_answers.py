@@ -116,13 +116,13 @@ def test_equals_the_tokenizer_that_dpr_uses(answer: str, text: str) -> None:
     regex = pytest.importorskip("regex")
 
     def tokens(value: str) -> list[str]:
-        found = regex.findall(r"[\p{L}\p{N}\p{M}]+|[^\p{Z}\p{C}]", unicodedata.normalize("NFD", value))
-        return [token.lower() for token in found]
+        actual = regex.findall(r"[\p{L}\p{N}\p{M}]+|[^\p{Z}\p{C}]", unicodedata.normalize("NFD", value))
+        return [token.lower() for token in actual]
 
     for wanted in (answer, text[2:5]):
         inner, outer = tokens(wanted), tokens(text)
         places = range(len(outer) - len(inner) + 1)
-        expected = bool(inner) and any(outer[place : place + len(inner)] == inner for place in places)
+        expected = bool(inner) and any(outer[position : position + len(inner)] == inner for position in places)
         assert has_answer([wanted], text) is expected
 
 
@@ -136,15 +136,15 @@ MIXED = "a1.가나은는을 "
 
 @given(answer=st.text(MIXED, max_size=4), text=st.text(MIXED, max_size=12))
 def test_what_the_rule_of_dpr_finds_the_korean_rule_finds_too(answer: str, text: str) -> None:
-    for wanted in (answer, text[2:5]):
-        assert has_korean_answer([wanted], text) or not has_answer([wanted], text)
+    for expected in (answer, text[2:5]):
+        assert has_korean_answer([expected], text) or not has_answer([expected], text)
 
 
 @given(answer=st.text(MIXED, max_size=3), text=st.text(MIXED, max_size=12))
 def test_what_the_korean_rule_finds_stands_in_the_text(answer: str, text: str) -> None:
-    for wanted in (answer, text[2:4]):
-        if has_korean_answer([wanted], text):
-            assert "".join(wanted.split()) in "".join(text.split())
+    for expected in (answer, text[2:4]):
+        if has_korean_answer([expected], text):
+            assert "".join(expected.split()) in "".join(text.split())
 
 
 @given(noun=st.text("가나각난달", min_size=1, max_size=3), particle=st.sampled_from(["의", "에서", "에게", "까지"]))
@@ -166,9 +166,9 @@ def test_english_answers_are_found_as_dpr_finds_them(shared_data: Path) -> None:
     pairs = zip(examples, examples[7:], strict=False)
     others = [replace(example, positives=other.positives) for example, other in pairs]
     for some in (examples, others):
-        found = [holds(has_answer, example) for example in some]
-        assert [holds(has_korean_answer, example) for example in some] == found
-        assert any(found)
+        actual = [holds(has_answer, example) for example in some]
+        assert [holds(has_korean_answer, example) for example in some] == actual
+        assert any(actual)
 
 
 def holds(rule: Callable[[Sequence[str], str], bool], example: Example) -> bool:

@@ -128,11 +128,11 @@ def test_groups_of_unequal_size_weigh_by_their_questions() -> None:
 def test_a_comparison_is_the_same_each_time_and_the_other_way_round() -> None:
     generator = np.random.default_rng(23)
     ours, theirs = reciprocal_ranks(generator, 200), reciprocal_ranks(generator, 200)
-    found, turned = compare(ours, theirs), compare(theirs, ours)
-    assert found == compare(ours, theirs)
-    assert found.mean == pytest.approx(theirs.mean() - ours.mean())
-    assert turned.mean == pytest.approx(-found.mean)
-    assert turned.p_value == found.p_value
+    actual, turned = compare(ours, theirs), compare(theirs, ours)
+    assert actual == compare(ours, theirs)
+    assert actual.mean == pytest.approx(theirs.mean() - ours.mean())
+    assert turned.mean == pytest.approx(-actual.mean)
+    assert turned.p_value == actual.p_value
 
 
 def test_equal_systems_do_not_differ() -> None:
@@ -168,14 +168,14 @@ def test_runs_are_compared_over_every_judged_question() -> None:
     first = {question: ["gold", *REST] for question in qrels}
     second = {question: [*REST, "gold"] for question in qrels}
     half = {question: first[question] for question in list(qrels)[:4]}
-    found = compare_runs(second, {"first": first, "half": half}, qrels, ["recall@1", "mrr@10"])
-    top, mrr = found["first"]
+    actual = compare_runs(second, {"first": first, "half": half}, qrels, ["recall@1", "mrr@10"])
+    top, mrr = actual["first"]
     assert (top.metric, top.baseline, top.value, top.difference.mean) == ("recall@1", 0.0, 1.0, 1.0)
     assert [mrr.baseline, mrr.value] == pytest.approx([0.1, 1.0])
     assert top.difference.p_value == pytest.approx(2 / 2**8)
     assert top.corrected_p_value == pytest.approx(4 * 2 / 2**8)  # the smallest of four
     assert top.is_significant
-    missed, _ = found["half"]
+    missed, _ = actual["half"]
     assert (missed.value, missed.difference.mean) == (0.5, 0.5)
     assert not missed.is_significant
 

@@ -33,10 +33,10 @@ def trec_eval(run: dict[str, list[str]], qrels: dict[str, dict[str, int]], k: in
         question: {passage: float(-rank) for rank, passage in enumerate(ranked[:k])} for question, ranked in run.items()
     }
     evaluator = pytrec_eval.RelevanceEvaluator(qrels, {f"success.{k}", f"recall.{k}", "recip_rank", f"ndcg_cut.{k}"})
-    found = evaluator.evaluate({question: ranked for question, ranked in cut.items() if ranked})
+    actual = evaluator.evaluate({question: ranked for question, ranked in cut.items() if ranked})
     names = {"success": f"success_{k}", "recall": f"recall_{k}", "mrr": "recip_rank", "ndcg": f"ndcg_cut_{k}"}
     return {
-        f"{ours}@{k}": math.fsum(measures[theirs] for measures in found.values()) / len(qrels)
+        f"{ours}@{k}": math.fsum(measures[theirs] for measures in actual.values()) / len(qrels)
         for ours, theirs in names.items()
     }
 

@@ -76,15 +76,15 @@ fusions = st.builds(
 def test_each_method_by_hand(method: str, expected: dict[int, float]) -> None:
     lists = {"dense": top_k({0: 7.0, 1: 5.0, 2: 3.0}, depth=3), "bm25": top_k({1: 3.0, 5: 1.0}, depth=2)}
     fused = fuse(lists, 4, Fusion(method), IDS.__getitem__)
-    found = dict(zip(fused.rows[0].tolist(), fused.scores[0].tolist(), strict=True))
-    assert found == pytest.approx(expected)
+    actual = dict(zip(fused.rows[0].tolist(), fused.scores[0].tolist(), strict=True))
+    assert actual == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("lowest", "missing"), [(1.0, 0.0), (-2.0, -2.0)])
 def test_a_list_that_ended_early_gives_absent_passages_nought_or_its_lowest(lowest: float, missing: float) -> None:
     fused = fuse_one({"dense": {0: 7.0}, "bm25": {1: 3.0, 5: lowest}}, Fusion("raw", {"dense": 1.0, "bm25": 1.0}))
-    place = fused.rows[0].tolist().index(0)
-    assert fused.lists["bm25"].contributions[0, place] == missing
+    position = fused.rows[0].tolist().index(0)
+    assert fused.lists["bm25"].contributions[0, position] == missing
 
 
 def test_the_only_passage_that_shares_a_term_is_not_overlooked() -> None:
@@ -127,13 +127,13 @@ def test_all_candidates_come_once_in_order_with_their_parts(lists: Lists, fusion
         zip(rows, scores, strict=True), key=lambda hit: (-hit[1], IDS[hit[0]])
     )
     assert np.isneginf(fused.scores[0][~held]).all()
-    for place, row in enumerate(rows):
-        parts = {name: part.contributions[0, place] for name, part in fused.lists.items()}
-        assert sum(parts.values()) == pytest.approx(scores[place], abs=1e-12)
+    for position, row in enumerate(rows):
+        parts = {name: part.contributions[0, position] for name, part in fused.lists.items()}
+        assert sum(parts.values()) == pytest.approx(scores[position], abs=1e-12)
         for name, part in fused.lists.items():
             ranked = top_k(lists[name]).rows[0].tolist()
-            assert part.ranks[0, place] == (ranked.index(row) + 1 if row in lists[name] else 0)
-            assert part.scores[0, place] == pytest.approx(lists[name].get(row, np.nan), nan_ok=True)
+            assert part.ranks[0, position] == (ranked.index(row) + 1 if row in lists[name] else 0)
+            assert part.scores[0, position] == pytest.approx(lists[name].get(row, np.nan), nan_ok=True)
 
 
 @settings(max_examples=75, deadline=None, derandomize=True)

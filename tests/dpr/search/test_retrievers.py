@@ -27,8 +27,8 @@ def best(scores: FloatArray, held: np.ndarray[tuple[int, int], np.dtype[np.bool_
     """Return the k best held rows of scores (Q, P), equal ones by row."""
     shown = np.where(held, scores, -np.inf).astype(np.float32)
     order: IntArray = np.argsort(-shown, axis=1, kind="stable")[:, :k]
-    found = np.take_along_axis(shown, order, 1)
-    return TopK(np.where(np.isfinite(found), order, -1), found)
+    actual = np.take_along_axis(shown, order, 1)
+    return TopK(np.where(np.isfinite(actual), order, -1), actual)
 
 
 class ExactVectors:
@@ -140,9 +140,9 @@ def retriever(request: pytest.FixtureRequest) -> Retriever:
 
 class TestEveryRetriever:
     def test_hits_are_ranked_from_one_and_ordered(self, retriever: Retriever) -> None:
-        found = retriever.search(QUESTIONS, 3)
-        assert len(found) == len(QUESTIONS)
-        for hits in found:
+        actual = retriever.search(QUESTIONS, 3)
+        assert len(actual) == len(QUESTIONS)
+        for hits in actual:
             assert len(hits) <= 3
             assert [hit.rank for hit in hits] == list(range(1, len(hits) + 1))
             assert hits == sorted(hits, key=lambda hit: (-hit.score, hit.passage_id))
@@ -248,8 +248,8 @@ def test_hybrid_weighs_each_question_of_a_batch_by_what_bm25_covers_of_it() -> N
     noticing = HybridRetriever(
         sources, passage_id, Fusion(weights={"dense": 0.4, "bm25": 0.6}, coverage_power=2.0), depth=4
     )
-    asked = ["dog ran", "서울 a cat", "who ate the cat", "nothing of this"]
-    for question, share, hits in zip(asked, (1.0, 1 / 3, 1 / 2, 0.0), noticing.search(asked, 4), strict=True):
+    questions = ["dog ran", "서울 a cat", "who ate the cat", "nothing of this"]
+    for question, share, hits in zip(questions, (1.0, 1 / 3, 1 / 2, 0.0), noticing.search(questions, 4), strict=True):
         weighing = hits[0].weighing
         assert weighing is not None
         assert weighing.coverage == {"bm25": pytest.approx(share)}

@@ -48,30 +48,30 @@ def test_where_the_only_list_with_a_weight_knows_nothing_the_weights_stay() -> N
 def test_the_weights_of_each_question_add_up_to_those_of_the_fusion(
     weights: dict[str, float], coverage: list[float], power: float
 ) -> None:
-    found = weigh(weights, {"bm25": np.array(coverage)}, power, len(coverage))
-    assert (found["dense"] + found["bm25"]).tolist() == pytest.approx([1.0] * len(coverage))
-    assert min(found["dense"].min(), found["bm25"].min()) >= 0
+    actual = weigh(weights, {"bm25": np.array(coverage)}, power, len(coverage))
+    assert (actual["dense"] + actual["bm25"]).tolist() == pytest.approx([1.0] * len(coverage))
+    assert min(actual["dense"].min(), actual["bm25"].min()) >= 0
 
 
 @given(weights=weights_of_two, coverage=shares, power=powers)
 def test_a_list_that_covers_more_counts_more(weights: dict[str, float], coverage: list[float], power: float) -> None:
-    found = weigh(weights, {"bm25": np.sort(coverage)}, power, len(coverage))["bm25"]
-    assert (np.diff(found) >= -1e-12).all()
+    actual = weigh(weights, {"bm25": np.sort(coverage)}, power, len(coverage))["bm25"]
+    assert (np.diff(actual) >= -1e-12).all()
 
 
 @given(weights=weights_of_two, power=powers, questions=st.integers(1, 4))
 def test_full_coverage_is_the_constant_fusion_to_the_last_bit(
     weights: dict[str, float], power: float, questions: int
 ) -> None:
-    found = weigh(weights, {"bm25": np.ones(questions)}, power, questions)
-    assert {name: set(values.tolist()) for name, values in found.items()} == {
+    actual = weigh(weights, {"bm25": np.ones(questions)}, power, questions)
+    assert {name: set(values.tolist()) for name, values in actual.items()} == {
         name: {weight} for name, weight in weights.items()
     }
 
 
 @given(weights=weights_of_two, coverage=shares)
 def test_without_a_power_coverage_changes_nothing(weights: dict[str, float], coverage: list[float]) -> None:
-    found = weigh(weights, {"bm25": np.array(coverage)}, 0.0, len(coverage))
-    assert {name: set(values.tolist()) for name, values in found.items()} == {
+    actual = weigh(weights, {"bm25": np.array(coverage)}, 0.0, len(coverage))
+    assert {name: set(values.tolist()) for name, values in actual.items()} == {
         name: {weight} for name, weight in weights.items()
     }
