@@ -183,7 +183,7 @@ def run(app: typer.Typer) -> NoReturn:
         app()
     except SystemExit as end:
         if end.code == INTERRUPTED:
-            _end("interrupted; run the same command again, to continue", INTERRUPTED)
+            _end("interrupted; run the same command again to continue", INTERRUPTED)
         raise
     except Exception as error:  # a full disk is met in as many classes as there are libraries
         if is_below(error, is_disk_full) and not isinstance(error, DiskFullError):

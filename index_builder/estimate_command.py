@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -111,15 +110,11 @@ def _table(result: Estimate, cut: float | None) -> Table:
         table.add_row("passages longer than the encoder reads", f"{cut:.0%}")
     for name, size in result.disk.items():
         table.add_row(f"disk: {name}", filesize.decimal(size))
-    for name, seconds in _with_total(result.seconds).items():
+    for name, seconds in {**result.seconds, "all": sum(result.seconds.values())}.items():
         table.add_row(f"time: {name}", _duration(seconds))
     if result.dimension and "encode" not in result.seconds:
         table.add_row("time: encode", "unknown without the encoder")
     return table
-
-
-def _with_total(seconds: Mapping[str, float]) -> dict[str, float]:
-    return {**seconds, "all": sum(seconds.values())}
 
 
 def _cell(name: str, value: float | None) -> str:

@@ -7,7 +7,7 @@ retriever, so that any evaluation tool of the field can check the numbers.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -150,7 +150,11 @@ def _measure(
         batch_hits, elapsed_s = _timed_search(retriever, batch, depth + judged.most_excluded)
         batch_s += elapsed_s
         run |= {
-            question.id: _without(judged.excluded.get(question.id, ()), hits)[:depth]
+            question.id: [
+                (hit.passage_id, hit.score)
+                for hit in hits
+                if hit.passage_id not in judged.excluded.get(question.id, ())
+            ][:depth]
             for question, hits in zip(batch, batch_hits, strict=True)
         }
         progress(f"search {retriever.name}", start + len(batch), len(questions))
@@ -158,10 +162,6 @@ def _measure(
     single_ms = [1000 * _timed_search(retriever, [question], depth)[1] for question in sample]
     p50, p95 = np.percentile(single_ms, [50, 95]).tolist()
     return run, Cost(BATCH_QUESTIONS, 1000 * batch_s / len(questions), len(sample), p50, p95)
-
-
-def _without(excluded_ids: Collection[str], hits: Sequence[Hit]) -> list[tuple[str, float]]:
-    return [(hit.passage_id, hit.score) for hit in hits if hit.passage_id not in excluded_ids]
 
 
 def _timed_search(retriever: Retriever, questions: Sequence[Question], k: int) -> tuple[list[list[Hit]], float]:

@@ -62,7 +62,10 @@ def search_command(
         return
     table = Table("rank", "score", "lists", "passage", title=escape(question))
     for hit in hits:
-        lines = [f"{name}: {_rank_text(entry.rank)} → {entry.contribution:+.3f}" for name, entry in hit.lists.items()]
+        lines = [
+            f"{name}: {f'rank {entry.rank}' if entry.rank else 'absent'} → {entry.contribution:+.3f}"
+            for name, entry in hit.lists.items()
+        ]
         lines += [_first_stage_line(hit.first_stage)] if hit.first_stage else []
         table.add_row(str(hit.rank), f"{hit.score:.3f}", "\n".join(lines), _marked(hit))
     console = Console()
@@ -98,7 +101,3 @@ def _marked(hit: Hit) -> str:
 def _hit_json(hit: Hit) -> dict[str, object]:
     weighing = hit.weighing.to_dict() if hit.weighing else None
     return {"row": hit.row, "passage_id": hit.passage_id, **hit.to_dict(), "weighing": weighing}
-
-
-def _rank_text(rank: int | None) -> str:
-    return "absent" if rank is None else f"rank {rank}"

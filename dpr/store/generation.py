@@ -60,7 +60,10 @@ def publish_again(root: Path, number: int) -> Manifest:
     current_number(root)
     with writer_lock(layout.lock):
         finish_publication(layout)
-        manifest = _manifest_on_disk(layout, number)
+        if number not in layout.published_numbers():
+            names = ", ".join(map(generation_name, layout.published_numbers()))
+            raise IndexFormatError(f"{root} has no generation {generation_name(number)}; choose from {names}")
+        manifest = Manifest.read(layout.manifest(number))
         write_current(layout, number)
     return manifest
 
@@ -107,10 +110,3 @@ def remove_generations(root: Path, keep: int) -> list[str]:
         used_ids = {segment.id for number in remaining for segment in usable[number].segments}
         remove_segments(layout, used_ids | ({segment_id_of(unfinished)} if unfinished else set()))
     return [generation_name(number) for number in removed]
-
-
-def _manifest_on_disk(layout: IndexLayout, number: int) -> Manifest:
-    if number not in layout.published_numbers():
-        names = ", ".join(map(generation_name, layout.published_numbers()))
-        raise IndexFormatError(f"{layout.root} has no generation {generation_name(number)}; choose from {names}")
-    return Manifest.read(layout.manifest(number))

@@ -29,7 +29,7 @@ def test_an_empty_array_can_be_mapped(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("passages", "dimension"), [(4, 3), (5, 2), (15, 1)])
 def test_another_shape_is_refused(tmp_path: Path, passages: int, dimension: int) -> None:
     save_array(tmp_path / "vectors.npy", np.zeros((5, 3), dtype=np.float32))
-    with pytest.raises(IndexFormatError, match=r"of shape \(5, 3\), where float32 numbers of shape"):
+    with pytest.raises(IndexFormatError, match=r"of shape \(5, 3\), but float32 numbers of shape"):
         open_vectors(tmp_path / "vectors.npy", passages, dimension)
 
 

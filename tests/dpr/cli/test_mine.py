@@ -92,7 +92,7 @@ def test_an_output_that_cannot_be_written_is_refused_first(index: Path, question
     given = "--index", str(index), "--questions", questions, "--output"
     with pytest.raises(ConfigError, match="is a folder; choose a file"):
         call(*given, str(tmp_path))
-    with pytest.raises(ConfigError, match="file is a file; name another folder"):
+    with pytest.raises(ConfigError, match="file is a file; choose another folder"):
         call(*given, str(tmp_path / "file" / "below" / "mined.json"))
 
 

@@ -23,7 +23,7 @@ FOLDERS = [
 
 @pytest.mark.parametrize(
     ("command", "output", "cause"),
-    [(command, "folder", "is a folder; name a file") for command in FILES]
+    [(command, "folder", "is a folder; choose a file") for command in FILES]
     + [(command, "file", "is a file; choose a folder") for command in FOLDERS]
     + [(command, "file/below/it", "because .* is a file; choose another") for command in (*FILES, *FOLDERS)],
 )

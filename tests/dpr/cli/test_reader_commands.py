@@ -154,7 +154,7 @@ def test_bad_input_is_one_sentence_and_changes_nothing(
 
 
 def test_a_reader_that_is_no_folder_cannot_be_tuned(english: str) -> None:
-    with pytest.raises(ConfigError, match="reader-small-ko-en is no folder"):
+    with pytest.raises(ConfigError, match="reader-small-ko-en is not a folder"):
         call("tune-reader", "--reader", "reader-small-ko-en", "--data", english, "--negatives")
 
 
