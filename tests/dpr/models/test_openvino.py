@@ -179,7 +179,7 @@ def test_other_inputs_are_refused(compiled: OpenVINOModel) -> None:
 
 
 def test_fp16_is_refused(bert: tuple[nn.Module, str]) -> None:
-    with pytest.raises(ConfigError, match=r"not in torch\.float16"):
+    with pytest.raises(ConfigError, match=r"torch\.float16 is not supported with OpenVINO"):
         compile_openvino(bert[0], batch(2, 8), torch.float16)
 
 
