@@ -28,6 +28,9 @@ PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 UNEXPECTED = 500
 CLIENT_GONE = 499
 MAX_LOGGED_QUESTIONS = 64
+MAX_NOTED_BYTES = 1024 * 1024
+"""Of a body that is looked into for questions; a longer one is a bulk of documents."""
+
 GOOD_CLIENT = re.compile(r"[0-9A-Za-z.:%_-]{1,64}")
 
 
@@ -69,7 +72,7 @@ class TelemetryMiddleware:
 
         async def receive_and_note() -> Message:
             message = await receive()
-            if message["type"] == "http.request":
+            if message["type"] == "http.request" and len(answering.body) < MAX_NOTED_BYTES:
                 answering.body += message.get("body", b"")
             return message
 
