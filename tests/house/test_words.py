@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,11 +19,10 @@ GENERIC = frozenset(WORDS.split())
 GOAL = 0.005
 """The share of all bound names that may be generic: no more than in starlette, httpx or sentence-transformers."""
 
-BUDGETS = {
-    "dpr/dense": 1,
-    "service": 7,
+EXCEPTIONS = {
+    ("dpr/dense/index_types.py", "parts"): "the name of a setting in saved indexes",
 }
-"""How many generic names a room may bind; a room that is not here, none. The numbers only go down."""
+"""Generic names that must stay, each with its reason."""
 
 
 def bound_names(tree: ast.AST) -> Iterator[tuple[str, int]]:
@@ -57,22 +55,11 @@ def is_generic(name: str) -> bool:
     return name.strip("_").lower() in GENERIC
 
 
-def room_of(path: str) -> str:
-    """Return the folder below `dpr`, or the package; the modules of `dpr` itself are one room."""
-    folders = path.split("/")[:-1]
-    return "/".join(folders[:2])
-
-
-def test_rooms_bind_few_generic_names() -> None:
-    generic = [(path, name, line) for package in PACKAGES for path, name, line in names(package) if is_generic(name)]
-    counts = Counter(room_of(path) for path, _, _ in generic)
-    too_many = {room for room, count in counts.items() if count > BUDGETS.get(room, 0)}
-    assert not too_many, "\n".join(f"{path}:{line} {name}" for path, name, line in generic if room_of(path) in too_many)
-
-
 def test_generic_names_are_at_most_half_a_per_cent() -> None:
-    every = [name for package in PACKAGES for _, name, _ in names(package)]
-    assert sum(map(is_generic, every)) <= GOAL * len(every)
+    every = [name for package in PACKAGES for name in names(package)]
+    generic = [each for each in every if is_generic(each[1]) and each[:2] not in EXCEPTIONS]
+    listing = "\n".join(f"{path}:{line} {name}" for path, name, line in generic)
+    assert len(generic) <= GOAL * len(every), listing
 
 
 def test_names_are_collected_from_every_way_to_bind_one() -> None:
