@@ -87,11 +87,13 @@ def test_the_package_data_take_every_file_of_the_models() -> None:
 
 
 @pytest.mark.slow
-def test_a_wheel_has_the_models_and_stays_small(wheel: Path) -> None:
+def test_a_wheel_has_the_models_and_the_page_and_stays_small(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     packed = {name.removeprefix("dpr/bundled/") for name in names if name.startswith("dpr/bundled/")}
     assert packed == files_below(ROOT / "models")
+    pages = {name.removeprefix("service/page/") for name in names if name.startswith("service/page/")}
+    assert pages == files_below(ROOT / "service" / "page")
     assert len(names) == len(set(names))
     assert wheel.stat().st_size < MOST_BYTES
 

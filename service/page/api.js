@@ -74,7 +74,8 @@ async function reached(work) {
 
 /** What the server serves: /v1/info, and in `indexes` the names of all its indexes. */
 export async function info() {
-  const [facts, { indexes }] = await Promise.all([send("GET", "v1/info"), send("GET", "v1/indexes")]);
+  const facts = await send("GET", "v1/info");
+  const { indexes } = await send("GET", "v1/indexes");
   return { ...facts, indexes: indexes.map(({ name }) => name) };
 }
 
