@@ -59,19 +59,16 @@ class HeadMiddleware:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self.app(scope, receive, send)
+            return
+        as_get = {**scope, "method": "GET"}  # the server goes by the scope that it made
+
         async def send_without_body(message: Message) -> None:
+            scope["route"] = as_get.get("route")  # which the router leaves, for the metrics
             await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
 
-        if scope["type"] == "http" and scope["method"] == "HEAD":
-            # A copy, since the server goes by the method when it counts the body; the router leaves the route in it.
-            inner_scope = {**scope, "method": "GET"}
-            try:
-                await self.app(inner_scope, receive, send_without_body)
-            finally:
-                if "route" in inner_scope:
-                    scope["route"] = inner_scope["route"]
-        else:
-            await self.app(scope, receive, send)
+        await self.app(as_get, receive, send_without_body)
 
 
 class BodyLimitMiddleware:

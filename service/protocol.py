@@ -21,8 +21,11 @@ from service.errors import REQUEST_ID_HEADER, error_body
 from service.security.headers import POLICY_OF_DATA, SECURITY_HEADERS
 
 MAX_HEADERS = 100
+MAX_PIPELINED = 16
+"""Requests of one connection that wait for the one before them."""
+
 SWEEP_S = 0.5
-LAST_MOMENT_S = 0.1
+LAST_MOMENT_S = 0.5
 LINGER_S = 1.0
 
 logger = logging.getLogger(__name__)
@@ -62,6 +65,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._has_asked = False
         self._has_sent = False
         self._is_refused = False
+        self._is_last = False
         self._is_ending = False
         self._unread_since: float | None = None
         connection_socket = transport.get_extra_info("socket")
@@ -87,10 +91,13 @@ class LimitedProtocol(HttpToolsProtocol):
         """Start the request, unless its head is too large."""
         head_bytes = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         self._is_in_head, self._head_began, self._head_bytes, self._has_asked = False, None, 0, True
+        if self._is_refused:
+            return
         if head_bytes > self.limits.head_bytes or len(self.headers) > MAX_HEADERS:
             self._refuse_head()
             return
         super().on_headers_complete()
+        self._is_last = len(self.pipeline) >= MAX_PIPELINED
         if self._is_ending or self.parser.should_upgrade():  # another protocol is declined by an answer in this one
             self.cycle.keep_alive = False
 
@@ -104,6 +111,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self._is_in_head = True
         if not self._is_refused:
             super().on_message_complete()
+            if self._is_last:
+                self._take_no_more()
 
     def on_response_complete(self) -> None:
         """Wait for the next request."""
@@ -112,8 +121,8 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the parser's words
         """Refuse what is no HTTP; a request of this connection that is computing is answered first."""
-        if self.is_busy:
-            self.cycle.keep_alive = False
+        if self.is_busy and not self.cycle.more_body:
+            self._take_no_more()
         elif not self._is_refused:
             self.refuse(400, "invalid_http", "this is not a request of HTTP/1.1; send one")
 
@@ -175,7 +184,15 @@ class LimitedProtocol(HttpToolsProtocol):
             self.transport.close()
         logger.info("refused a connection: %d %s, request %s", status, code, request_id)
 
+    def _take_no_more(self) -> None:
+        """Close the connection after the last request that it has; what else comes is dropped."""
+        self.cycle.keep_alive = False
+        self._is_refused = True
+
     def _refuse_head(self) -> None:
+        if self.is_busy:
+            self._take_no_more()
+            return
         sentence = f"the headers are over the limit of {self.limits.head_bytes:,} bytes or {MAX_HEADERS}; send fewer"
         self.refuse(431, "headers_too_large", sentence)
 

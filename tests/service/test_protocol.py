@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import threading
@@ -79,8 +80,9 @@ def connect(port: int) -> socket.socket:
 def received(connection: socket.socket) -> bytes:
     """Return what comes until the server closes the connection."""
     content = b""
-    while chunk := connection.recv(65_536):
-        content += chunk
+    with contextlib.suppress(ConnectionResetError):
+        while chunk := connection.recv(65_536):
+            content += chunk
     return content
 
 
@@ -172,10 +174,36 @@ def test_another_protocol_is_declined_and_the_request_answered(port: int, protoc
 
 def test_a_head_request_is_answered_without_its_body(port: int) -> None:
     with connect(port) as connection:
-        connection.sendall(GET.replace(b"GET", b"HEAD") + GET)
-        content = connection.makefile("rb")
-        statuses = [line for line in iter(content.readline, b'{"status":"alive"}') if line.startswith(b"HTTP")][:2]
-        assert len(statuses) == 2
+        connection.sendall(GET.replace(b"GET", b"HEAD"))
+        content = b""
+        while not content.endswith(b"\r\n\r\n"):
+            content += connection.recv(1)
+        assert content.startswith(b"HTTP/1.1 200")
+        assert b"content-length: 18" in content
+        connection.sendall(GET)  # a body would stand before the next response
+        assert response(connection)[0] == 200
+
+
+def test_a_body_that_is_no_body_is_refused_at_once(port: int) -> None:
+    head = b"POST /v1/query HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with connect(port) as connection:
+        connection.sendall(head + b"5\r\nhello\r\nrubbish\r\n")
+        assert error_of(connection) == (400, "invalid_http")
+
+
+def test_requests_ahead_of_their_answers_have_a_limit(port: int) -> None:
+    with connect(port) as connection:
+        connection.sendall(GET * 100)
+        assert received(connection).count(b"HTTP/1.1 200") <= 20
+
+
+@pytest.mark.parametrize("rubbish", [b"rubbish\r\n\r\n", b"GET / HTTP/1.1\r\nX-Big: " + b"a" * 5_000 + b"\r\n\r\n"])
+def test_a_request_before_rubbish_is_answered(port: int, rubbish: bytes) -> None:
+    with connect(port) as connection:
+        connection.sendall(post(QUESTION) + rubbish)
+        content = received(connection)
+        assert content.count(b"HTTP/1.1") == 1
+        assert content.startswith(b"HTTP/1.1 200")
 
 
 def test_a_head_that_does_not_come_is_refused_and_an_idle_connection_closed() -> None:
