@@ -9,6 +9,10 @@
     ├── ModelError                         a checkpoint that cannot be loaded or does not fit
     ├── GeneratorError                     a generator (a chat model asked over HTTP) that refuses, fails or breaks off
     │   └── GeneratorTimeoutError          it did not reply in time
+    ├── ServerError                        a server of ours that failed, or cannot be reached
+    │   ├── RefusedByServerError           it refuses the request; also a RequestError
+    │   ├── ServerBusyError                it is full, not ready, or asked too often
+    │   └── ServerTimeoutError             it did not answer in time
     ├── IndexFormatError                   an index that is absent, damaged, or made for something else
     ├── IndexLockedError                   another process is writing this index
     ├── DiskFullError                      there is no space left for what is being written
@@ -70,6 +74,32 @@ class GeneratorError(DPRError):
 
 class GeneratorTimeoutError(GeneratorError):
     """A generator did not connect, begin or end its reply in time."""
+
+
+class ServerError(DPRError):
+    """A server of ours failed, or cannot be reached.
+
+    ``status`` is that of its response, 0 where there was none; ``code``, ``field`` and ``request_id`` are what it said.
+    """
+
+    def __init__(self, message: str, *, status: int = 0, code: str = "", request_id: str = "", field: str = "") -> None:
+        super().__init__(f"{message} (request {request_id})" if request_id else message)
+        self.status = status
+        self.code = code
+        self.request_id = request_id
+        self.field = field
+
+
+class RefusedByServerError(ServerError, RequestError):
+    """A server refuses a request: it breaks a rule, names what is not there, or has no good key."""
+
+
+class ServerBusyError(ServerError):
+    """A server is full, not ready, or asked too often; the same request may succeed later."""
+
+
+class ServerTimeoutError(ServerError):
+    """A server did not answer in time."""
 
 
 class IndexFormatError(DPRError):

@@ -6,16 +6,17 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
+from dpr.cli.ask_server import ask_server
 from dpr.cli.options import (
     BackendOption,
     EncoderOption,
     FusionFileOption,
-    IndexOption,
     JsonOption,
     PrecisionOption,
     ReaderOption,
@@ -32,6 +33,7 @@ from dpr.search.registry import DEFAULT_RETRIEVER
 
 if TYPE_CHECKING:
     from dpr.opening import GeneratorOptions
+    from dpr.pipeline import QA
     from dpr.reader.generative.reader import GenerativeReader
     from dpr.results import Answer, Answered, Passage
     from dpr.types import Candidates, Reading
@@ -43,8 +45,12 @@ SHOWN_AROUND = 300
 
 
 def ask_command(
+    context: typer.Context,
     question: Annotated[str, typer.Argument(help="The question.")],
-    index: IndexOption,
+    index: Annotated[Path | None, typer.Option(metavar="INDEX", help="Folder of the index.")] = None,
+    server: Annotated[
+        str | None, typer.Option(metavar="URL", help="Ask a running dpr-serve, not an index; its key: DPR_API_KEY.")
+    ] = None,
     reader: ReaderOption = str(DEFAULT_READER),
     retriever: RetrieverOption = DEFAULT_RETRIEVER,
     k: Annotated[int, typer.Option(help="How many passages to read, 1 to 100.")] = 10,
@@ -64,27 +70,41 @@ def ask_command(
     backend: BackendOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
-    """Answer a question from an index, and show the passage of the answer."""
+    """Answer a question from an index or a server, and show the passage of the answer."""
     from dpr.opening import open_qa
     from dpr.pipeline import RetrievalOptions
-    from dpr.reader.generative.reader import GenerativeReader
 
+    if server is not None:
+        _print(ask_server(context, server, question, prints_text=not as_json), as_json)
+        return
+    if index is None:
+        raise ConfigError("there is no --index to ask, and no --server; give one of them")
     retrieval = RetrievalOptions(retriever, fusion_of(None, None, fusion_file), rerank=rerank_of(rerank, rerank_depth))
     generator = _generator(generator_url, generator_model)
     compute = ComputeOptions(precision, backend)
     with open_qa(
         index, encoder=encoder, reader=reader, generator=generator, retrieval=retrieval, compute=compute
     ) as qa:
-        if isinstance(qa.generator, GenerativeReader):
-            logging.getLogger("dpr.reader.generative.reader").addHandler(
-                logging.NullHandler()
-            )  # the note says the same
-            qa.generator = qa.generator if as_json else _PrintingReader(qa.generator)
+        _print_text_as_it_streams(qa, as_json)
         answered = qa.answer(question, k=k, n_best=n_best)
+    _print(answered, as_json)
+
+
+def _print(answered: Answered, as_json: bool) -> None:
     if as_json:
         print_json(_answered_json(answered))
     else:
         _show(answered)
+
+
+def _print_text_as_it_streams(qa: QA, as_json: bool) -> None:
+    """Print a generator's text as it is written, unless the answer is printed as JSON."""
+    from dpr.reader.generative.reader import GenerativeReader
+
+    if isinstance(qa.generator, GenerativeReader):
+        logger = logging.getLogger("dpr.reader.generative.reader")
+        logger.addHandler(logging.NullHandler())  # the note says the same
+        qa.generator = qa.generator if as_json else _PrintingReader(qa.generator)
 
 
 class _PrintingReader:

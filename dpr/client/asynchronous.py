@@ -1,0 +1,204 @@
+"""The client for asyncio: the same calls as those of `dpr.client.synchronous`, awaited."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Self, Unpack, overload
+
+import httpx
+
+from dpr.client import calls, wire
+from dpr.client.calls import Call, Questions, SearchOptions
+from dpr.client.connection import (
+    DEFAULT_URL,
+    Attempt,
+    body_of,
+    ended_early,
+    opened_address,
+    refusal,
+    request_id_of,
+    unreachable,
+)
+from dpr.client.events import EventParser
+from dpr.client.failures import Patience
+from dpr.client.pieces import AnswerPiece
+from dpr.results import Answered, Hit
+from dpr.types import Explanation, FloatArray
+
+
+class AsyncClient:
+    """Asks a service; several tasks may use one. Close it, or use it in an ``async with`` block.
+
+    Args:
+        url: the address of the service.
+        key: an API key, where the server asks for one.
+        timeout_s: seconds for one call in all, its retries included: the server is told, too. A server that is full is
+            asked again when its ``Retry-After`` says, if that leaves time.
+        transport: what carries requests, in place of the network.
+
+    Raises:
+        ConfigError: the address or the key cannot be one.
+    """
+
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        key: str = "",
+        timeout_s: float = 60.0,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._timeout_s = timeout_s
+        self._client = httpx.AsyncClient(
+            base_url=opened_address(url), headers=calls.headers_of(key), transport=transport
+        )
+        self._encoder_names: dict[str | None, str] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    @overload
+    async def retrieve(self, questions: str, *, k: int = 10, **options: Unpack[SearchOptions]) -> list[Hit]: ...
+
+    @overload
+    async def retrieve(
+        self, questions: Questions, *, k: int = 10, **options: Unpack[SearchOptions]
+    ) -> list[list[Hit]]: ...
+
+    async def retrieve(
+        self, questions: str | Questions, *, k: int = 10, **options: Unpack[SearchOptions]
+    ) -> list[Hit] | list[list[Hit]]:
+        """Return at most ``k`` hits for a question, best first, or for each question of a list.
+
+        Raises:
+            ServerError: the server refuses, is full, fails, or cannot be reached in time; see `dpr.errors`.
+        """
+        response, _ = await self._json(calls.retrieve_call(questions, k, options))
+        batch = [wire.hits_of(result) for result in response["results"]]
+        return batch[0] if isinstance(questions, str) else batch
+
+    @overload
+    async def answer(
+        self, questions: str, *, k: int = 10, n_best: int = 1, **options: Unpack[SearchOptions]
+    ) -> Answered: ...
+
+    @overload
+    async def answer(
+        self, questions: Questions, *, k: int = 10, n_best: int = 1, **options: Unpack[SearchOptions]
+    ) -> list[Answered]: ...
+
+    async def answer(
+        self, questions: str | Questions, *, k: int = 10, n_best: int = 1, **options: Unpack[SearchOptions]
+    ) -> Answered | list[Answered]:
+        """Return the answer to a question, or to each; one of several that failed alone has its ``error``.
+
+        Raises:
+            ServerError: as for ``retrieve``.
+        """
+        response, request_id = await self._json(calls.query_call(questions, k, n_best, options))
+        answered = wire.all_answered(response, request_id)
+        return answered[0] if isinstance(questions, str) else answered
+
+    async def stream(
+        self, questions: str | Questions, *, k: int = 10, n_best: int = 1, **options: Unpack[SearchOptions]
+    ) -> AsyncIterator[AnswerPiece]:
+        """Yield the passages of all questions, a generator's text as it is written, and the answer to each question.
+
+        Raises:
+            ServerError: as for ``retrieve``; or the stream ends early.
+        """
+        call = calls.query_call(questions, k, n_best, options, stream=True)
+        async with self._response(call) as (response, attempt):
+            events, reader = EventParser(), wire.StreamReader(request_id_of(response))
+            async for chunk in self._chunks(response, attempt):
+                for piece in reader.pieces(events.feed(chunk)):
+                    yield piece
+            if not reader.is_done:
+                raise ended_early(response)
+
+    async def explain(
+        self,
+        question: str,
+        passage_id: str | None = None,
+        *,
+        rank: int | None = None,
+        **options: Unpack[SearchOptions],
+    ) -> Explanation:
+        """Return why a passage has its rank; without an id and a rank, the first hit.
+
+        Raises:
+            ServerError: as for ``retrieve``.
+        """
+        return wire.explanation_of((await self._json(calls.explain_call(question, passage_id, rank, options)))[0])
+
+    async def embed(self, texts: Sequence[str], *, as_passages: bool = False, index: str | None = None) -> FloatArray:
+        """Return the vectors of texts as questions, or as passages, (N, D).
+
+        Raises:
+            ServerError: as for ``retrieve``.
+        """
+        if index not in self._encoder_names:
+            listed = (await self._json(Call("/v1/indexes")))[0]["indexes"]
+            self._encoder_names[index] = wire.encoder_name(listed, index)
+        call = calls.embed_call(texts, self._encoder_names[index], as_passages, index)
+        return wire.vectors_of((await self._json(call))[0])
+
+    async def info(self) -> dict[str, Any]:
+        """Return what the server serves, as ``/v1/info`` says it.
+
+        Raises:
+            ServerError: as for ``retrieve``.
+        """
+        return dict((await self._json(Call("/v1/info")))[0])
+
+    async def _json(self, call: Call) -> tuple[Any, str]:
+        async with self._response(call) as (response, attempt):
+            return body_of(response, await self._read(response, attempt)), request_id_of(response)
+
+    async def _read(self, response: httpx.Response, attempt: Attempt) -> bytes:
+        return b"".join([chunk async for chunk in self._chunks(response, attempt)])
+
+    async def _chunks(self, response: httpx.Response, attempt: Attempt) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in response.aiter_bytes():
+                attempt.check()
+                yield chunk
+        except httpx.HTTPError as error:
+            raise unreachable(error, self._client.base_url) from error
+
+    @asynccontextmanager
+    async def _response(self, call: Call) -> AsyncIterator[tuple[httpx.Response, Attempt]]:
+        """Send a request until it is answered with a success, within the time of a call."""
+        patience = Patience(time.monotonic() + self._timeout_s)
+        while True:
+            attempt = Attempt(patience.deadline, self._timeout_s)
+            try:
+                response = await self._client.send(attempt.request(self._client, call), stream=True)
+            except httpx.HTTPError as error:
+                failure, status, retry_after = unreachable(error, self._client.base_url), None, ""
+                if not isinstance(error, httpx.ConnectError):
+                    raise failure from error
+            else:
+                if response.is_success:
+                    try:
+                        yield response, attempt
+                    finally:
+                        await response.aclose()
+                    return
+                body = await self._read(response, attempt)
+                failure, status = refusal(response, body), response.status_code
+                retry_after = response.headers.get("retry-after", "")
+            wait_s = patience.wait_s(status, retry_after, time.monotonic())
+            if wait_s is None:
+                raise failure
+            await asyncio.sleep(wait_s)
