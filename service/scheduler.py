@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.telemetry.times import RequestTimes
-from service.work import Operation, Step, Steps
+from service.work import Operation, PieceFacts, Step, Steps
 
 PIECE_TOKENS = 2048
 """Most tokens of a piece: as a model is given at once (`dpr.models.encoder_compute`), where larger is no faster."""
@@ -36,17 +36,6 @@ _NOTHING = Step(Operation("nothing", lambda _items: [], lambda _item: 0), ())
 
 Finish = Callable[[Any, BaseException | None], None]
 """Called once, in any thread, with a job's result or its error; with neither where the job was dropped."""
-
-
-@dataclass(frozen=True, slots=True)
-class PieceFacts:
-    """What one piece was: its operation's name, how many requests, items and tokens it had, how long it took."""
-
-    operation: str
-    requests: int
-    items: int
-    tokens: int
-    seconds: float
 
 
 class Job:

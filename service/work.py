@@ -50,6 +50,17 @@ class Step:
     items: Sequence[Any]
 
 
+@dataclass(frozen=True, slots=True)
+class PieceFacts:
+    """What one piece was: its operation's name, how many requests, items and tokens it had, how long it took."""
+
+    operation: str
+    requests: int
+    items: int
+    tokens: int
+    seconds: float
+
+
 Steps = Generator[Step, Sequence[Any], Result]
 """Work in steps: yields each step, is sent its outputs, returns the result."""
 

@@ -23,8 +23,8 @@ from prometheus_client.registry import Collector
 from service.cache import ResultCache
 from service.engine import Engine
 from service.errors import NotReadyError
-from service.scheduler import PieceFacts
 from service.telemetry.times import RequestTimes
+from service.work import PieceFacts
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 """Bounds of the buckets of times, seconds."""

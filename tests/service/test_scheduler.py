@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from service.scheduler import Job, PieceFacts, Scheduler
-from service.work import Operation, Step, Steps, one_piece, text_tokens
+from service.scheduler import Job, Scheduler
+from service.work import Operation, PieceFacts, Step, Steps, one_piece, text_tokens
 
 PATIENCE_S = 10.0
 
