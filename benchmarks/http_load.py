@@ -81,7 +81,15 @@ class Connection:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def post(self, path: str, body: bytes) -> int:
-        """Send a body; return the status once the whole response has come; 0 where the connection broke."""
+        """Send a body; return the status once the whole response has come; 0 where the connection broke.
+
+        A server may close an idle connection at the moment in which it is used again: then a new one is tried.
+        """
+        is_kept = self._streams is not None
+        status = await self._post(path, body)
+        return await self._post(path, body) if is_kept and not status else status
+
+    async def _post(self, path: str, body: bytes) -> int:
         try:
             if self._streams is None:
                 self._streams = await asyncio.open_connection(self._host, self._port, limit=MIB)
