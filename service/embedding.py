@@ -25,7 +25,12 @@ MAX_INPUTS = 256
 MAX_TEXT_CHARACTERS = 32_000
 MAX_MODEL_CHARACTERS = 200
 
-TEXT_SCHEMA: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": MAX_TEXT_CHARACTERS, "pattern": r"\S"}
+TEXT_SCHEMA: dict[str, Any] = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": MAX_TEXT_CHARACTERS,
+    "pattern": r"[^\s\u001c-\u001f\u0085]",
+}
 
 
 def _good_text(text: str) -> str:

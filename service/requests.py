@@ -24,8 +24,8 @@ MAX_ID_CHARACTERS = 1_000
 DEFAULT_K = 10
 
 
-QUESTION_PATTERN = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"
-"""A character that is no blank, and none that is NUL, as regular expressions of JSON schemas say it."""
+QUESTION_PATTERN = r"^[^\u0000]*[^\s\u0000\u001c-\u001f\u0085][^\u0000]*$"
+"""A character that is no blank, and none that is NUL; ``\\s`` of JSON schemas lacks some blanks."""
 
 
 def _good_question(question: str) -> str:

@@ -28,6 +28,8 @@ from tests.small_index import PASSAGES, small_index
 NEEDED_CASES = 5_000
 NEEDED_GOOD_SHARE = 1 / 3
 SERVER_ERROR = 500
+NOT_SERVED = "^/v1/(documents|jobs)"
+"""Paths of a server that takes documents, which this one does not: each answers 403."""
 
 
 def main() -> int:
@@ -50,6 +52,7 @@ def main() -> int:
             command = [str(options.schemathesis), "run", f"{address}/openapi.json", "--mode", "all"]
             command += ["--max-examples", str(options.examples), "--seed", str(options.seed)]
             command += ["--workers", str(options.workers), "--continue-on-failure"]
+            command += ["--exclude-path-regex", NOT_SERVED]
             command += ["--report", "har", "--report-har-path", str(har)]
             status = subprocess.run(command, check=False).returncode
             statuses = counted(har)

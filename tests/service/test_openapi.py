@@ -28,6 +28,7 @@ QUERIES: list[tuple[dict[str, object], bool]] = [
     ({**QUESTION, "questions": ["a"]}, False),
     ({"question": ""}, False),
     ({"question": " \t"}, False),
+    ({"question": "\x1c\x85"}, False),
     ({"question": "a\0"}, False),
     ({"question": "a\nb"}, True),
     ({"question": "x" * 1001}, False),
