@@ -195,7 +195,7 @@ def test_a_setting_is_known_by_its_former_name(tmp_path: Path, caplog: pytest.Lo
     path = tmp_path / "settings.toml"
     path.write_text("evaluate_steps = 7\n", encoding="utf-8")
     assert load_config(Adaptation, path).validate_steps == 7
-    assert "the setting evaluate_steps is called validate_steps now" in caplog.text
+    assert "the setting evaluate_steps is now called validate_steps" in caplog.text
     path.write_text("evaluate_steps = 7\nvalidate_steps = 9\n", encoding="utf-8")
     with pytest.raises(ConfigError, match="both evaluate_steps and validate_steps"):
         load_config(Adaptation, path)

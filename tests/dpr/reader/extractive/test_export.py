@@ -98,7 +98,7 @@ def test_an_export_that_fails_leaves_what_was_there(adapter: Path, tmp_path: Pat
 def test_bad_input_is_one_sentence(adapter: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="form 'half'"):
         export_reader(str(adapter), tmp_path / "x", "half")
-    with pytest.raises(ConfigError, match="dtype 'int8': choose whole or as-is, and fp32, fp16, bf16"):
+    with pytest.raises(ConfigError, match="dtype 'int8' is unknown; choose whole or as-is, and fp32, fp16, bf16"):
         export_reader(str(adapter), tmp_path / "x", "as-is", "int8")
     with pytest.raises(ConfigError, match=r"is the folder of .* itself"):
         export_reader(str(adapter), adapter)
