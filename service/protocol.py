@@ -61,6 +61,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._active = self.loop.time()
         self._head_began: float | None = None
         self._head_bytes = 0
+        self._bytes_since_body = 0
         self._is_in_head = True
         self._has_asked = False
         self._has_sent = False
@@ -83,14 +84,24 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._is_in_head:
             self._head_bytes += len(data)
             self._head_began = self._head_began or self._active
+        else:
+            self._bytes_since_body += len(data)
         super().data_received(data)
         if self._is_in_head and self._head_bytes > self.limits.head_bytes:
             self._refuse_head()
+        elif not self._is_in_head and self._bytes_since_body > self.limits.head_bytes:
+            self._refuse_trailers()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take in a header; one after the body is dropped: the request has been let in without it."""
+        if self._is_in_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Start the request, unless its head is too large."""
         head_bytes = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         self._is_in_head, self._head_began, self._head_bytes, self._has_asked = False, None, 0, True
+        self._bytes_since_body = 0
         if self._is_refused:
             return
         if head_bytes > self.limits.head_bytes or len(self.headers) > MAX_HEADERS:
@@ -103,6 +114,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Hand on a part of the body."""
+        self._bytes_since_body = 0
         if not self._is_refused:
             super().on_body(body)
 
@@ -195,6 +207,16 @@ class LimitedProtocol(HttpToolsProtocol):
             return
         sentence = f"the headers are over the limit of {self.limits.head_bytes:,} bytes or {MAX_HEADERS}; send fewer"
         self.refuse(431, "headers_too_large", sentence)
+
+    def _refuse_trailers(self) -> None:
+        """Take no more of what follows the body, or lies between its chunks, and is none of it."""
+        if self.is_busy and (self.cycle.response_started or not self.cycle.more_body):
+            self._take_no_more()
+        elif not self._is_refused:
+            sentence = (
+                f"what stands beside the body is over the limit of {self.limits.head_bytes:,} bytes; leave it out"
+            )
+            self.refuse(431, "headers_too_large", sentence)
 
     def _make_room(self) -> None:
         """Close the connection that has been idle for longest; refuse this one if all are busy."""
