@@ -73,9 +73,15 @@ class ServedIndex:
     def load(self, retriever: str) -> None:
         """Open the published generation, warm it up and serve it.
 
+        A ``reload`` meanwhile waits, so that the generation which is published last answers in the end.
+
         Raises:
             DPRError: it cannot be opened or asked.
         """
+        with self._taking_over:
+            self._take_over(retriever)
+
+    def _take_over(self, retriever: str) -> None:
         started = time.perf_counter()
         publication = self._attempted = self._published()
         qa = self._load()
@@ -104,7 +110,7 @@ class ServedIndex:
             if publication == self._attempted and not again:
                 return False
             try:
-                self.load(retriever)
+                self._take_over(retriever)
             except Exception as error:
                 sentence = without_folders(str(error) or type(error).__name__)
                 self.problem = f"the published generation of the index {self.name} cannot be served: {sentence}"

@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from dpr.errors import ConfigError, IndexFormatError
+from dpr.pipeline import QA
 from dpr.store.generation import publish_again, remove_generations, rewrite_current
 from dpr.store.manifest import FusionRecord
 from dpr.types import Passage
@@ -28,7 +29,7 @@ from service.indexes import ServedIndex
 from service.models import FairLock
 from service.settings import load_settings
 from tests.fakes import HashEncoder, WordAnalyzer
-from tests.service.fakes import settings_of
+from tests.service.fakes import FakeIndex, fake_qa, settings_of
 from tests.small_index import small_index
 
 DEADLINE_S = 20.0
@@ -108,6 +109,33 @@ def test_a_generation_is_let_go_when_its_last_request_has_ended(tmp_path: Path) 
         ask(client)  # the thread that computes holds its last piece until there is another one
         gc.collect()
         assert before() is None
+
+
+def test_a_generation_published_while_the_first_one_is_loaded_answers_in_the_end(tmp_path: Path) -> None:
+    publish(tmp_path, 1)
+    opened, go_on = threading.Event(), threading.Event()
+    generations = iter(("000001", "000002"))
+
+    def load() -> QA:
+        qa = fake_qa()
+        cast("FakeIndex", qa.index).generation = next(generations)
+        if qa.generation == "000001":
+            opened.set()
+            assert go_on.wait(DEADLINE_S)
+        return qa
+
+    index = ServedIndex("default", load, tmp_path)
+    loading = threading.Thread(target=index.load, args=("bm25",))
+    loading.start()
+    assert opened.wait(DEADLINE_S)
+    publish(tmp_path, 2)
+    reloading = threading.Thread(target=index.reload, args=("bm25",), kwargs={"again": True})
+    reloading.start()
+    reloading.join(0.1)
+    go_on.set()
+    loading.join(DEADLINE_S)
+    reloading.join(DEADLINE_S)
+    assert index.snapshot.generation == "000002"
 
 
 def test_a_rewritten_manifest_of_the_same_generation_is_noticed(tmp_path: Path) -> None:
