@@ -10,6 +10,7 @@ import logging
 import os
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from dpr.errors import DataError, DPRError
@@ -152,15 +153,16 @@ class Applier:
         self.inbox.end(batch.jobs[0], "failed", error=sentence)
 
     def _finish(self, batch: Batch, manifest: Manifest) -> None:
+        jobs = set(batch.jobs)
         self._tidy(manifest)
         try:
             self._served.reload(self._retriever, again=True)
         except ReloadFailedError as error:  # it is published; the index shows the problem
             logger.warning("%s", error)
-        for job_id in batch.jobs:
-            if job_id in self.inbox.queued():
+        for job_id in self.inbox.queued():
+            if job_id in jobs:
                 self.inbox.end(job_id, "done", generation=manifest.name)
-        self._apart -= set(batch.jobs)
+        self._apart -= jobs
         self.inbox.dissolve(batch)
         self.inbox.clean()
 
@@ -200,7 +202,8 @@ class Applier:
             self._failures += 1
             sentence = without_folders(str(error) or type(error).__name__)
             logger.warning("the changes of the index %s wait %.0f s: %s", self._served.name, wait_s, sentence)
-            self.inbox.report(error=f"tried again in {wait_s:.0f} s: {sentence}")
+            with suppress(OSError):  # the disk is full, or the folder is gone; the log has it
+                self.inbox.report(error=f"tried again in {wait_s:.0f} s: {sentence}")
         self._is_stopped.wait(wait_s)
 
     @property

@@ -31,6 +31,9 @@ from service.jobs.job import Job, JobIds, Kind, State, now_utc
 
 JOB_ID = re.compile(r"[0-9a-f]{12,16}-[0-9a-f]{8}")
 MAX_BATCH_DOCUMENTS = 50_000
+MAX_BATCH_BYTES = 64 * 1024 * 1024
+"""What the files of a batch's jobs may have; a job alone may have more."""
+
 KEPT_JOBS = 1_000
 """Jobs that have ended are told of until so many newer ones have."""
 
@@ -63,7 +66,7 @@ class Inbox:
     def __init__(self, root: Path) -> None:
         """Look at those of the index at ``root``; nothing is made yet."""
         self.folder = root / "accepted"
-        self._new_id = JobIds()
+        self._new_id = JobIds(after=max((*self._ids(".jsonl"), *self._ids(".done.json")), default=""))
 
     def accept(self, kind: Kind, changes: Sequence[Change]) -> Job:
         """Write changes to the disk; once this returns, they are not lost.
@@ -160,7 +163,11 @@ class Inbox:
         """Make a batch of some jobs, of which the later ones win; it is begun again after a crash."""
         jobs: list[str] = []
         last: dict[str, Change] = {}
+        size_bytes = 0
         for job_id in job_ids:
+            size_bytes += self._changes(job_id).stat().st_size
+            if jobs and size_bytes > MAX_BATCH_BYTES:
+                break
             changes = {change.id: change for change in self.changes(job_id)}
             if jobs and len(last) + len(changes) > MAX_BATCH_DOCUMENTS:
                 break

@@ -44,10 +44,10 @@ class Job:
 
 
 class JobIds:
-    """Makes ids that sort in the order in which they are made."""
+    """Makes ids that sort in the order of their making, and behind ``after``, also where the clock was put back."""
 
-    def __init__(self) -> None:
-        self._last_ms = 0
+    def __init__(self, after: str = "") -> None:
+        self._last_ms = int(after.partition("-")[0] or "0", 16)
         self._lock = threading.Lock()
 
     def __call__(self) -> str:
