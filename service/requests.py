@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from dpr.questions import MAX_BATCH, MAX_K, MAX_N_BEST, MAX_QUESTION_CHARACTERS, broken_rule
 from dpr.search.registry import RETRIEVERS, describe
@@ -54,6 +54,15 @@ def _integral(number: object) -> object:
 Integral = Annotated[int, BeforeValidator(_integral)]
 
 
+def _few(weights: object) -> object:
+    """Refuse too many weights before each of them is looked at: an error for each of 90,000 takes a second."""
+    if isinstance(weights, dict) and len(weights) > MAX_LISTS:
+        raise PydanticKnownError(
+            "too_long", {"field_type": "Dictionary", "max_length": MAX_LISTS, "actual_length": len(weights)}
+        )
+    return weights
+
+
 class Search(BaseModel):
     """Which list is searched for a question, how lists are fused, and whether hits are reranked."""
 
@@ -66,7 +75,7 @@ class Search(BaseModel):
     fusion: FusionMethod | None = Field(
         None, description="How the hybrid retriever fuses its lists; the server has a default, with its weights."
     )
-    weights: dict[ListName, Weight] | None = Field(
+    weights: Annotated[dict[ListName, Weight] | None, BeforeValidator(_few)] = Field(
         None,
         max_length=MAX_LISTS,
         description="Weight of each list of the hybrid retriever; equal where fusion is given without them.",

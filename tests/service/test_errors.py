@@ -61,6 +61,7 @@ BAD_BODIES: list[tuple[object, str, str | None]] = [
     ({**QUESTION, "weights": {"bm25": 1e300, "dense": 1}}, "out_of_range", "weights.bm25"),
     ({**QUESTION, "weights": {"bm25": "1", "dense": 1}}, "wrong_type", "weights.bm25"),
     ({**QUESTION, "weights": {str(number): 1 for number in range(9)}}, "too_many", "weights"),
+    ({**QUESTION, "weights": {str(number): "x" for number in range(9)}}, "too_many", "weights"),
     ({**QUESTION, "weights": {"x" * 41: 1}}, "too_long", "weights." + "x" * 41),
     ({**QUESTION, "weights": [1, 2]}, "wrong_type", "weights"),
     ({**QUESTION, "question_": 1}, "unknown_field", "question_"),
