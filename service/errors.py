@@ -81,6 +81,10 @@ class NothingAcceptedError(RequestError):
     """No line of an import is a document."""
 
 
+class TooManyLinesError(RequestError):
+    """An import has more lines than are taken at a time."""
+
+
 class NoReaderError(DPRError):
     """Answers are asked of a server without a reader."""
 
@@ -139,6 +143,7 @@ OUTCOMES: Mapping[type[Exception], Outcome] = {
     UnknownJobError: Outcome(404, "unknown_job"),
     JobEndedError: Outcome(409, "job_ended"),
     NothingAcceptedError: Outcome(422, "nothing_accepted"),
+    TooManyLinesError: Outcome(422, "too_many"),
     DiskFullError: Outcome(507, "disk_full"),
     NoReaderError: Outcome(422, "no_reader"),
     BodyTimeoutError: Outcome(408, "request_timeout"),

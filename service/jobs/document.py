@@ -14,9 +14,12 @@ from dpr.data.record import Record, type_name
 from dpr.data.rows import passage_of
 from dpr.errors import DataError, RequestError
 from dpr.unicode_form import composed
+from service.errors import TooManyLinesError
 from service.requests import MAX_ID_CHARACTERS
 
 FIELDS = ("id", "title", "text")
+MAX_LINES = 50_000
+"""Lines of one import; a body of nothing but bad ones takes a second, and seventy times its memory for the answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,15 @@ def put_change(document_id: str, title: str, text: str) -> Change:
 
 
 def read_lines(body: bytes) -> Iterator[Line]:
-    """Yield what each line of an import asks for; blank lines are left out."""
+    """Yield what each line of an import asks for; blank lines are left out.
+
+    Raises:
+        TooManyLinesError: there are more than `MAX_LINES`.
+    """
+    if (lines := body.rstrip(b"\n").count(b"\n") + 1) > MAX_LINES:
+        raise TooManyLinesError(
+            f"the import has {lines:,} lines, over the limit of {MAX_LINES:,}; send it in several requests", "body"
+        )
     for number, line in enumerate(body.split(b"\n"), start=1):
         if not line.strip():
             continue

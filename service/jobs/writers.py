@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from dpr.errors import ConfigError
-from service.errors import UnknownDocumentError, WritesOffError
+from service.errors import BusyError, UnknownDocumentError, WritesOffError
 from service.indexes import Indexes, ServedIndex
 from service.jobs.applier import Applier
 from service.jobs.document import Change
@@ -16,6 +18,8 @@ from service.jobs.job import Job, Kind
 from service.settings import Settings
 
 STOP_TIMEOUT_S = 5.0
+IMPORTS_AT_A_TIME = 8
+"""Imports whose lines are read at a time: each has its body and its response in memory."""
 
 
 class Writers:
@@ -29,6 +33,7 @@ class Writers:
         """
         self._indexes = indexes
         self._appliers: dict[str, Applier] = {}
+        self._imports = threading.BoundedSemaphore(IMPORTS_AT_A_TIME)
         if not settings.allow_writes:
             return
         for served in indexes:
@@ -72,6 +77,20 @@ class Writers:
         job = applier.inbox.accept(kind, changes)
         applier.wake()
         return job
+
+    @contextmanager
+    def importing(self) -> Iterator[None]:
+        """Let one more import in.
+
+        Raises:
+            BusyError: there are `IMPORTS_AT_A_TIME` already.
+        """
+        if not self._imports.acquire(blocking=False):
+            raise BusyError(f"{IMPORTS_AT_A_TIME} imports are being taken in already; send this one again soon")
+        try:
+            yield
+        finally:
+            self._imports.release()
 
     def cancel(self, index: str | None, job_id: str) -> Job:
         """Cancel a job; return it as it is now.

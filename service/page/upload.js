@@ -6,6 +6,7 @@ import { number, text } from "./language.js";
 import { headingOf } from "./problem.js";
 
 const POLL_MS = 1000;
+const MOST_LINES = 50_000; // of an import, as the server says
 const ENDED = ["done", "failed", "cancelled"];
 const uploads = [];
 
@@ -69,14 +70,14 @@ async function linesOf(file) {
   return [JSON.stringify({ id: file.name, title: file.name.replace(/\.\w+$/, ""), text: content })];
 }
 
-/** Bodies of whole lines, none over the server's limit, each with the number of lines before it. */
+/** Bodies of whole lines, none over the server's limits, each with the number of lines before it. */
 function partsOf(lines, mostBytes) {
   const parts = [];
   let [body, bytes, firstLine] = ["", 0, 0];
   lines.forEach((line, index) => {
     const size = new TextEncoder().encode(line).length + 1;
     if (size > mostBytes) throw new Problem("too_large", text("line_too_large", { line: number(index + 1) }));
-    if (bytes + size > mostBytes) {
+    if (bytes + size > mostBytes || index - firstLine === MOST_LINES) {
       parts.push({ firstLine, body });
       [body, bytes, firstLine] = ["", 0, index];
     }

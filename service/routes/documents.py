@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from typing import Annotated, Any
+from urllib.parse import unquote_to_bytes
 
-from fastapi import APIRouter, Body, Path, Request, Response
+from fastapi import APIRouter, Body, Depends, Path, Request, Response
 
+from dpr.errors import RequestError
 from service import examples
 from service.bodies import BoundedRoute
 from service.deps import EngineOf, IndexQuery, WritersOf
@@ -23,7 +25,20 @@ router = APIRouter(
     prefix="/v1", tags=["documents"], dependencies=[requires("write")], responses=GUARDED, route_class=BoundedRoute
 )
 
-DocumentId = Annotated[str, Path(description="The document's id, 1 to 1,000 characters that print.")]
+
+async def _document_id(
+    request: Request,
+    id: Annotated[str, Path(description="The document's id, 1 to 1,000 characters that print.")],  # noqa: A002  # the path calls it so
+) -> str:
+    """Return the id, refusing bytes of the path that are no UTF-8: a replacement would make one id of many."""
+    try:
+        unquote_to_bytes(request.scope["raw_path"]).decode()
+    except UnicodeDecodeError:
+        raise RequestError("the id is not UTF-8; send its UTF-8 bytes, percent-encoded", "id") from None
+    return id
+
+
+DocumentId = Annotated[str, Depends(_document_id)]
 
 NDJSON = "application/x-ndjson"
 IMPORT_BODY: dict[str, Any] = {
@@ -96,7 +111,8 @@ async def import_documents(
     name = engine.indexes.find(index).name
     writers.inbox(name)  # refuse before anything is read
     body = await request.body()
-    text, job_id = await asyncio.to_thread(_import, writers, name, body)
+    with writers.importing():
+        text, job_id = await asyncio.to_thread(_import, writers, name, body)
     return Response(text, status_code=202, media_type=NDJSON, headers={"Location": f"/v1/jobs/{job_id}?index={name}"})
 
 

@@ -168,6 +168,7 @@ def test_an_import_answers_each_line(root: Path) -> None:
         ("x", {"text": "half \ud800"}, "invalid_request"),
         ("%00", {"text": "t"}, "invalid_request"),
         ("%20", {"text": "t"}, "invalid_request"),
+        ("%FF", {"text": "t"}, "invalid_request"),
         ("x" * 1_001, {"text": "t"}, "invalid_request"),
     ],
 )
