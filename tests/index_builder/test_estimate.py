@@ -34,7 +34,7 @@ def zipf_passages(count: int, first: int = 0) -> list[Passage]:
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> Survey:
+def actual(tmp_path_factory: pytest.TempPathFactory) -> Survey:
     source = write_jsonl(tmp_path_factory.mktemp("survey") / "part.jsonl", zipf_passages(2500))
     return survey([source], WordAnalyzer(), HashEncoder())
 
@@ -121,7 +121,7 @@ def test_what_cannot_fit_is_refused() -> None:
     check_memory(HNSW, 1000, 768)
     with pytest.raises(
         ConfigError,
-        match=r"'hnsw' over 1,000,000,000 vectors of 768 numbers takes .*; choose a kind that fits: flat",
+        match=r"'hnsw' over 1,000,000,000 vectors of dimension 768 takes .*; choose one that fits: flat",
     ):
         check_memory(HNSW, 10**9, 768)
     assert index_type_of("ivf-pq").memory_bytes(10**6, 384) < HNSW.memory_bytes(10**6, 384) / 2

@@ -183,7 +183,7 @@ def test_an_unknown_name_deletes_nothing(root: Path) -> None:
 
 
 def test_an_index_is_not_emptied(root: Path) -> None:
-    with pytest.raises(DataError, match="nothing would be left"):
+    with pytest.raises(DataError, match="this deletes all passages of the index"):
         delete(root, [passage.id for passage in PASSAGES], ANALYZER)
 
 

@@ -106,7 +106,7 @@ def test_lists_of_different_lengths_are_refused(tmp_path: Path) -> None:
 
 
 def test_passages_that_are_to_be_cut_have_no_vectors_yet(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="vectors are for passages, and documents are to be cut"):
+    with pytest.raises(ConfigError, match="precomputed vectors are of passages as they are"):
         BuildOptions(
             sources=("x.jsonl",),
             output=tmp_path,

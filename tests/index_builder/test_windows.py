@@ -234,7 +234,7 @@ def test_verify_finds_damaged_windows(column: int, value: int, cause: str, publi
     windows[-1, column] = value
     np.save(path, windows)
     with pytest.raises(IndexFormatError, match=cause):
-        verify_resources(open_index(tmp_path / "index", ENCODER, analyzer=ANALYZER).resources)
+        verify_resources(open_index(tmp_path / "index", ENCODER, analyzer=ANALYZER, verify="sizes").resources)
 
 
 def test_an_index_of_the_format_before_windows_is_refused(published: Path, tmp_path: Path) -> None:
@@ -263,7 +263,7 @@ def options(tmp_path: Path, **changes: Any) -> BuildOptions:
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda _: WindowRule(4, 1), "a window of 4 tokens says too little; choose at least 8"),
+        (lambda _: WindowRule(4, 1), "a window of 4 tokens is too short; choose at least 8"),
         (lambda _: WindowRule(20, 20), "the overlap of windows is 20 tokens; choose 0 or more, and fewer than the 20"),
         (
             lambda path: options(path, dense=DenseOptions(vectors_file="v.npy"), windows=WindowRule(20, 5)),

@@ -17,7 +17,7 @@ from service.errors import BusyError, NotReadyError
 from tests.service.fakes import FakeReader, fake_qa, serving
 
 QUESTION = {"question": "Who created Hangul?"}
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
