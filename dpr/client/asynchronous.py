@@ -201,4 +201,5 @@ class AsyncClient:
             wait_s = patience.wait_s(status, retry_after, time.monotonic())
             if wait_s is None:
                 raise failure
+            patience.warn_once(failure, time.monotonic())
             await asyncio.sleep(wait_s)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import random
 from collections.abc import Mapping
 from contextlib import suppress
@@ -11,6 +13,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from dpr.errors import RefusedByServerError, ServerBusyError, ServerError, ServerTimeoutError
+
+logger = logging.getLogger(__name__)
 
 KINDS: Mapping[int, type[ServerError]] = {
     429: ServerBusyError,
@@ -56,6 +60,11 @@ class Patience:
             wait_s = min(MOST_WAIT_S, FIRST_WAIT_S * 2.0**self.attempt) * random.uniform(0.75, 1.25)  # noqa: S311
         self.attempt += 1
         return wait_s if now + wait_s < self.deadline else None
+
+    def warn_once(self, failure: ServerError, now: float) -> None:
+        """Log, before the first wait of a call alone, what failed and for how long the server is asked again."""
+        if self.attempt == 1:
+            logger.warning("%s (asking again for up to %d s)", failure, math.ceil(self.deadline - now))
 
 
 def _server_wait_s(retry_after: str) -> float | None:

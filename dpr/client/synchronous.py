@@ -190,4 +190,5 @@ class Client:
             wait_s = patience.wait_s(status, retry_after, time.monotonic())
             if wait_s is None:
                 raise failure
+            patience.warn_once(failure, time.monotonic())
             time.sleep(wait_s)

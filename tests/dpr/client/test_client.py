@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -147,14 +148,27 @@ def busy(retry_after: str = "", status: int = 503) -> httpx.Response:
 
 
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Return the waits that clients make from now on, none of which takes time."""
+    """Return the waits that clients of this thread make from now on, none of which takes time.
+
+    A live server of other tests sleeps in its own thread, by the same functions.
+    """
     made_waits: list[float] = []
+    thread, sleep_s, sleep_async_s = threading.get_ident(), time.sleep, asyncio.sleep
 
-    async def sleep(seconds: float) -> None:
-        made_waits.append(seconds)
+    def sleep(seconds: float) -> None:
+        if threading.get_ident() == thread:
+            made_waits.append(seconds)
+        else:
+            sleep_s(seconds)
 
-    monkeypatch.setattr("dpr.client.synchronous.time.sleep", made_waits.append)
-    monkeypatch.setattr("dpr.client.asynchronous.asyncio.sleep", sleep)
+    async def sleep_async(seconds: float) -> None:
+        if threading.get_ident() == thread:
+            made_waits.append(seconds)
+        else:
+            await sleep_async_s(seconds)
+
+    monkeypatch.setattr("dpr.client.synchronous.time.sleep", sleep)
+    monkeypatch.setattr("dpr.client.asynchronous.asyncio.sleep", sleep_async)
     return made_waits
 
 
@@ -287,3 +301,21 @@ def test_without_httpx_one_sentence_names_the_extra() -> None:
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert run.stdout.startswith("MissingDependencyError the package 'httpx' is not installed; install it with: pip")
     assert "dense-passage-retrieval[client]" in run.stdout
+
+
+def test_a_wait_for_a_server_is_told_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr("dpr.client.failures.FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr("dpr.client.failures.MOST_WAIT_S", 0.02)
+    failure, failures = ServerError("the server cannot be reached; start it"), []
+
+    def unreachable(_error: httpx.HTTPError, _address: httpx.URL) -> ServerError:
+        failures.append(failure)
+        return failure
+
+    monkeypatch.setattr("dpr.client.synchronous.unreachable", unreachable)
+    with Client("http://127.0.0.1:9", timeout_s=0.3) as client, pytest.raises(ServerError, match="start it"):
+        client.retrieve(QUESTION)
+    assert len(failures) > 2
+    (record,) = [record for record in caplog.records if record.name == "dpr.client.failures"]
+    assert record.getMessage() == "the server cannot be reached; start it (asking again for up to 1 s)"
