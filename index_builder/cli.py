@@ -100,6 +100,7 @@ def build_command(
 ) -> None:
     """Index a corpus and publish it as the next generation of INDEX."""
     from index_builder.build import BuildOptions, build
+    from index_builder.corpus import check_sources
     from index_builder.dense import DenseOptions
     from index_builder.sparse import Bm25Options
 
@@ -119,6 +120,7 @@ def build_command(
         command=command_line("dpr-index"),
         rules=ReadRules(encoding, skip_bad_rows),
     )
+    check_sources(options.sources)
     terms = analyzer_by_name(analyzer)
     encoder_options = EncoderOptions(question_prompt, passage_prompt, dimension)
     if no_dense and encoder_options != EncoderOptions():
@@ -261,9 +263,11 @@ def main() -> None:
 
 
 def _add(options: AddOptions, encoder: str | None, precision: str, backend: str) -> Manifest:
+    from index_builder.corpus import check_sources
     from index_builder.current import RecordedEncoder
     from index_builder.update import add
 
+    check_sources(options.sources)
     with show_progress() as progress:
         return add(options, RecordedEncoder(encoder, ComputeOptions(precision, backend)), progress=progress)
 

@@ -84,6 +84,16 @@ def source_stamp(source: str) -> list[tuple[str, int, int]]:
     return [file_stamp(path) for path in files_of(source)]
 
 
+def check_sources(sources: Sequence[str]) -> None:
+    """Look for the files of all sources, before anything slow is done for them.
+
+    Raises:
+        DataError: a source cannot be found.
+    """
+    for source in sources:
+        source_stamp(source)
+
+
 def file_stamp(path: Path) -> tuple[str, int, int]:
     """Return the name, the size in bytes and the time of change in nanoseconds of a file.
 

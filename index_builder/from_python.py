@@ -15,7 +15,7 @@ from dpr.store.windows import DEFAULT_WINDOWS, WindowRule
 from dpr.text.registry import analyzer as analyzer_by_name
 from dpr.types import Encoder, Progress, no_progress
 from index_builder.build import BuildOptions, build
-from index_builder.corpus import ChunkOptions
+from index_builder.corpus import ChunkOptions, check_sources
 from index_builder.current import RecordedEncoder
 from index_builder.dense import DenseOptions
 from index_builder.sparse import Bm25Options
@@ -86,6 +86,7 @@ def build_index(
             command="dpr.build_index",
             rules=options.rules,
         )
+        check_sources(sources)
         return build(build_options, _encoder(encoder, compute), analyzer, progress)
 
 

@@ -195,6 +195,19 @@ def test_no_dense_loads_no_encoder(run: Any, source: str, tmp_path: Path, monkey
     assert json.loads(out)["encoder"] is None
 
 
+@pytest.mark.parametrize("command", ["build --output", "add"])
+def test_a_missing_source_is_told_before_an_encoder_is_loaded(
+    run: Any, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    index = str(tmp_path / "index")
+    assert run("build", "--corpus", source, "--output", index, "--analyzer", "words", "--no-dense")[0] == 0
+    monkeypatch.setattr(cli, "_load_encoder", None)
+    monkeypatch.setattr("index_builder.update.add", None)
+    code, _, err = run(*command.split(), index, "--corpus", source, "--corpus", "nowhere.jsonl")
+    assert code == 2
+    assert "error: nowhere.jsonl: cannot be read" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
