@@ -59,9 +59,11 @@ def main() -> None:
 
 
 def _ready_line(address: str, qa: QA, as_json: bool) -> str:
+    from service.status import public_name
+
     generation, passages = qa.index.generation, len(qa.index.passages)
     answering = qa.generator or qa.reader
-    reader = answering.name if answering else None
+    reader = public_name(answering.name) if answering else None
     if as_json:
         facts = {"address": address, "generation": generation, "passages": passages, "reader": reader}
         return json.dumps(facts, ensure_ascii=False)

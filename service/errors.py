@@ -173,7 +173,7 @@ FRAMEWORK_ERRORS: Mapping[int, tuple[str, str]] = {
 INVALID_FIELDS: Mapping[str, tuple[str, str]] = {
     "missing": ("missing_field", "{field} is missing; send it"),
     "extra_forbidden": ("unknown_field", "{field} is not a field of this request; remove it or correct its name"),
-    "literal_error": ("unknown_{field}", "{field} is not one that there is; choose {expected}"),
+    "literal_error": ("unknown_{field}", "there is no such {field}; choose {expected}"),
     "greater_than_equal": ("out_of_range", "{field} is too small; it must be at least {ge}"),
     "less_than_equal": ("out_of_range", "{field} is too large; it must be at most {le}"),
     "finite_number": ("out_of_range", "{field} is not a finite number; send one"),
@@ -186,7 +186,7 @@ INVALID_FIELDS: Mapping[str, tuple[str, str]] = {
     "bool_type": ("wrong_type", "{field} has the wrong type; send true or false"),
     "list_type": ("wrong_type", "{field} has the wrong type; send a list"),
     "dict_type": ("wrong_type", "{field} has the wrong type; send an object"),
-    "model_attributes_type": ("wrong_type", "{field} is not a JSON object; send one, as application/json"),
+    "model_attributes_type": ("wrong_type", "{field} is not a JSON object; send one"),
     "string_unicode": ("not_text", "{field} has half of a surrogate pair, which is not text; remove it"),
     "json_invalid": ("invalid_json", "the body is not JSON ({error}); send one JSON object"),
 }
@@ -289,7 +289,9 @@ def unexpected(request_id: str) -> str:
 def _response_of_invalid(error: Mapping[str, Any]) -> JSONResponse:
     field = _field(error["loc"])
     kind, values = error["type"], error.get("ctx", {})
-    if kind in INVALID_FIELDS:
+    if kind == "model_attributes_type" and isinstance(error["input"], bytes):
+        code, sentence = "wrong_type", "the body was not sent as JSON; add the header Content-Type: application/json"
+    elif kind in INVALID_FIELDS:
         code, sentence = (text.format(field=field or "the body", **values) for text in INVALID_FIELDS[kind])
     else:  # a kind of our own, whose name and message are meant to be told
         code, sentence = kind, error["msg"]

@@ -124,10 +124,10 @@ class Models:
 def _generator_options(settings: Settings) -> GeneratorOptions | None:
     if not settings.generator_url:
         if settings.generator_model:
-            raise ConfigError("generator_model is set and generator_url is not; set DPR_GENERATOR_URL too, or neither")
+            raise _half_set("generator_model", "generator_url")
         return None
     if not settings.generator_model:
-        raise ConfigError("generator_url is set and generator_model is not; set DPR_GENERATOR_MODEL too, or neither")
+        raise _half_set("generator_url", "generator_model")
     key = settings.generator_key.get_secret_value() if settings.generator_key else ""
     return GeneratorOptions(settings.generator_url, settings.generator_model, key, settings.generator_timeout_s)
 
@@ -136,5 +136,11 @@ def _rerank_options(settings: Settings) -> RerankOptions | None:
     if settings.rerank is not None:
         return RerankOptions(settings.rerank, settings.rerank_depth)
     if "rerank_depth" in settings.model_fields_set:
-        raise ConfigError("rerank_depth is set and rerank is not; set DPR_RERANK too, or neither")
+        raise _half_set("rerank_depth", "rerank")
     return None
+
+
+def _half_set(name: str, absent_name: str) -> ConfigError:
+    """Return the error of a setting that means nothing without another one."""
+    present, absent = (f"--{setting.replace('_', '-')} (or DPR_{setting.upper()})" for setting in (name, absent_name))
+    return ConfigError(f"{present} is set and {absent} is not; set both, or neither")

@@ -27,7 +27,7 @@ from dpr.text.registry import analyzer
 from index_builder.build import BuildOptions, build
 from service import cli
 from service.server import listen, serve
-from tests.service.fakes import settings_of
+from tests.service.fakes import FakeReader, fake_qa, settings_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVE = (sys.executable, "-c", "from service.cli import main; main()")
@@ -105,6 +105,14 @@ def test_it_answers_and_ends_when_it_is_told_to(index: Path, number: signal.Sign
     assert "'/v1/retrieve' 200" in errors
     assert not re.search(r"INFO (?!service|dpr|index_builder)", errors)  # no line of a library
     assert "/readyz" not in errors  # asked every few seconds
+
+
+def test_the_ready_line_names_the_reader_without_its_folder() -> None:
+    reader = FakeReader()
+    reader.name = "/opt/models/reader-small"
+    qa = fake_qa(reader)
+    assert "passages, reader-small reader;" in cli._ready_line("http://127.0.0.1:1", qa, as_json=False)
+    assert json.loads(cli._ready_line("http://127.0.0.1:1", qa, as_json=True))["reader"] == "reader-small"
 
 
 def test_a_huge_body_is_refused_over_a_real_connection(index: Path) -> None:

@@ -145,7 +145,15 @@ def test_the_limits_themselves_are_good(client: TestClient) -> None:
 
 def test_a_body_of_another_type_is_told_how(client: TestClient) -> None:
     response = client.post("/v1/retrieve", content=b'{"question": "x"}', headers={"content-type": "text/plain"})
-    assert "application/json" in error_of(response, 422, "wrong_type")
+    told = error_of(response, 422, "wrong_type")
+    assert told == "the body was not sent as JSON; add the header Content-Type: application/json"
+    assert "the body is not a JSON object; send one" in error_of(post(client, "/v1/retrieve", [1]), 422, "wrong_type")
+
+
+def test_an_unknown_choice_is_told_with_those_that_there_are(client: TestClient) -> None:
+    response = post(client, "/v1/retrieve", {**QUESTION, "retriever": "bm26"})
+    told = error_of(response, 422, "unknown_retriever", "retriever")
+    assert told.startswith("there is no such retriever; choose 'dense', 'bm25'")
 
 
 def test_not_found_and_not_allowed(client: TestClient) -> None:

@@ -194,5 +194,8 @@ def test_the_settings_reach_the_index(root: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_depth_without_a_reranker_is_a_wrong_setting(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dpr.search.resources._load_encoder", lambda *_: HashEncoder())
     monkeypatch.setattr("dpr.search.resources.analyzer_by_name", lambda _name: WordAnalyzer())
-    with pytest.raises(ConfigError, match="rerank_depth is set and rerank is not; set DPR_RERANK too, or neither"):
+    with pytest.raises(
+        ConfigError,
+        match=r"--rerank-depth \(or DPR_RERANK_DEPTH\) is set and --rerank \(or DPR_RERANK\) is not; set both",
+    ):
         open_qa(load_settings(index=root, no_reader=True, rerank_depth=3))
