@@ -41,7 +41,7 @@ def compare_command(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Return whether runs over the same questions differ by more than chance."""
+    """Test whether runs over the same questions differ by more than chance."""
     from dpr.evaluation.compare import compare_runs
     from dpr.evaluation.trec import read_qrels
 

@@ -92,10 +92,14 @@ def _evidence(entry: ListExplanation) -> str:
     """Return the shares of a list's terms, one a line, or the window that is most similar."""
     if entry.terms is not None:
         return "\n".join(
-            f"{escape(term.term)} {term.share:+.4f} (here {term.count} ×, in {term.document_frequency:,} passages)"
+            f"{escape(term.term)} {term.share:+.4f} (here {term.count} ×, in {_passages(term.document_frequency)})"
             for term in entry.terms
         )
     return f"\\[{entry.window.start}:{entry.window.end}]" if entry.window else ""
+
+
+def _passages(count: int) -> str:
+    return "1 passage" if count == 1 else f"{count:,} passages"
 
 
 def _fused(fused: FusedValue | None) -> str:

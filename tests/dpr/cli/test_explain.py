@@ -45,6 +45,7 @@ def test_the_table_shows_terms_weights_and_the_sum(index: Path) -> None:
     assert "value: (score - mean) / deviation * share" in shown
     assert "hybrid: rank 1, score " in shown
     assert "weight 0.75, by coverage 1.00: 0.7500" in shown
+    assert "(here 1 ×, in 1 passage)" in shown
 
 
 def test_a_passage_that_is_no_hit_is_told(index: Path) -> None:
