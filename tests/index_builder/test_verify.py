@@ -191,7 +191,9 @@ def test_a_recall_that_fell_is_found(tmp_path: Path) -> None:
     assert record["dense"]["recall"] > 0.99
     record["dense"]["parameters"]["nprobe"] = 1
     record_again(root, segments=[record])
-    with pytest.raises(IndexFormatError, match=r"the ivf-sq8 index has a recall of \d\d\.\d%, but its record says \d+\.\d%"):
+    with pytest.raises(
+        IndexFormatError, match=r"the ivf-sq8 index has a recall of \d\d\.\d%, but its record says \d+\.\d%"
+    ):
         verified(root)
 
 

@@ -23,7 +23,9 @@ TEXTS = ["Who?", "누가 한글을 만들었나?"]
 def adapter(tiny_checkpoint: Path, demo_files: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A pair of LoRA adapters that took two large steps."""
     output = tmp_path_factory.mktemp("adapter")
-    settings = Training(base=str(tiny_checkpoint), lora_rank=4, max_steps=2, batch_size=8, learning_rate=0.01, precision="fp32")
+    settings = Training(
+        base=str(tiny_checkpoint), lora_rank=4, max_steps=2, batch_size=8, learning_rate=0.01, precision="fp32"
+    )
     train([Source("demo", list(read_examples(f"squad:{demo_files[0]}@:1")))], output, settings)
     return output
 

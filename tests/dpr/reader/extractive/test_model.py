@@ -125,7 +125,10 @@ def test_a_relevance_head_is_kept_with_its_reader(tiny_checkpoint: Path, tmp_pat
         ({"max_answer_tokens": 0}, "at least 1"),
         ({"stride": 20}, "max_answer_tokens 30 exceeds the 20 tokens"),
         ({"calibration": {"latin": {"intercept": 0.0, "weights": {"margin": 1.0}}}}, "the unknown script 'latin'"),
-        ({"calibration": {"other": {"intercept": 0.0, "weights": {"length": 1.0}}}}, "a weight of the unknown feature 'length'"),
+        (
+            {"calibration": {"other": {"intercept": 0.0, "weights": {"length": 1.0}}}},
+            "a weight of the unknown feature 'length'",
+        ),
         ({"calibration": {"other": {"intercept": 0.0, "weights": {"margin": -1.0}}}}, "weights not below 0"),
         ({"calibration": {"other": {"weights": {"margin": 1.0}}}}, "intercept is missing"),
         ({"calibration": 3}, "not an object"),
