@@ -306,7 +306,12 @@ class Scheduler:
 
 
 def _outputs(operation: Operation[Any, Any], items: Sequence[Any]) -> Sequence[Any]:
-    outputs = operation.compute(items)
+    try:
+        outputs = operation.compute(items)
+    except Exception:
+        raise
+    except BaseException as panic:  # of a library in Rust, such as tokenizers: it would end the thread that computes
+        raise RuntimeError(f"the operation {operation.name} panicked: {panic}") from panic
     if len(outputs) != len(items):
         raise RuntimeError(f"the operation {operation.name} returned {len(outputs)} outputs for {len(items)} items")
     return outputs

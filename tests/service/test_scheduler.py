@@ -173,6 +173,22 @@ def test_an_error_of_the_steps_themselves_is_told() -> None:
         assert results(submit(scheduler, recorder.steps(3))[1]) == [[9]]
 
 
+def test_a_panic_ends_its_request_and_not_the_computing() -> None:
+    class PanicError(BaseException):
+        """As tokenizers raises it: no Exception."""
+
+    def compute(_items: Sequence[int]) -> list[int]:
+        raise PanicError("index out of bounds")
+
+    def panic() -> Steps[object]:
+        return (yield Step(Operation("panic", compute, lambda _item: 1), [1]))
+
+    with scheduling() as scheduler:
+        with pytest.raises(RuntimeError, match="the operation panic panicked: index out of bounds"):
+            submit(scheduler, panic())[1].result(PATIENCE_S)
+        assert submit(scheduler, one_piece(lambda: 5))[1].result(PATIENCE_S) == 5
+
+
 def test_an_operation_that_loses_items_is_refused() -> None:
     def steps() -> Steps[None]:
         yield Step(Operation("lossy", lambda _items: [], lambda _item: 1), [1])
