@@ -113,6 +113,10 @@ class BodyTimeoutError(DPRError):
     """A request's body did not come in time."""
 
 
+class EncodedBodyError(DPRError):
+    """A request's body is compressed."""
+
+
 class UnknownModelError(RequestError):
     """A request names a model that this server does not have."""
 
@@ -148,6 +152,7 @@ OUTCOMES: Mapping[type[Exception], Outcome] = {
     NoReaderError: Outcome(422, "no_reader"),
     BodyTimeoutError: Outcome(408, "request_timeout"),
     BodyTooLargeError: Outcome(413, "body_too_large"),
+    EncodedBodyError: Outcome(415, "body_encoded"),
     HostError: Outcome(421, "host_not_allowed"),
     UnauthorizedError: Outcome(401, "unauthorized"),
     ForbiddenError: Outcome(403, "forbidden"),

@@ -20,6 +20,7 @@ from service.errors import (
     BodyTimeoutError,
     BodyTooLargeError,
     BusyError,
+    EncodedBodyError,
     ShuttingDownError,
     response_of,
 )
@@ -107,8 +108,9 @@ class BodyLimitMiddleware:
         except ShuttingDownError as error:
             await self._refuse(error, scope, receive, send)
             return
-        except (BodyTooLargeError, BusyError) as error:
-            await _discard(receive)
+        except (BodyTooLargeError, BusyError, EncodedBodyError) as error:
+            if "expect" not in Headers(scope=scope):  # else the client waits to hear whether to send
+                await _discard(receive)
             await self._refuse(error, scope, receive, send)
             return
         if first["type"] == "http.disconnect":
@@ -122,7 +124,9 @@ class BodyLimitMiddleware:
 
     async def _whole_body(self, headers: Headers, receive: Receive) -> Message:
         """Read the body; return it as one message, or the message that the caller has gone."""
-        announced = headers.get("content-length", "")
+        encoding, announced = headers.get("content-encoding", "identity"), headers.get("content-length", "")
+        if encoding.strip().lower() not in ("", "identity"):
+            raise EncodedBodyError("the body has a Content-Encoding, and this server unpacks none; send it as it is")
         # Nineteen digits are more than any limit, and no more than int() takes.
         self._refuse_over(int(announced[:19]) if announced.isdecimal() else 0)
         body = bytearray()

@@ -83,7 +83,8 @@ async def refuse(error: RefusedCallerError, retry_after_s: int, scope: Scope, re
     headers = Headers(scope=scope)
     if "transfer-encoding" in headers or headers.get("content-length", "0") != "0":
         response.headers["Connection"] = "close"
-        await _discard(receive)
+        if "expect" not in headers:  # else the client waits to hear whether to send
+            await _discard(receive)
     await response(scope, receive, send)
 
 

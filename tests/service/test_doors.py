@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import logging
 from types import ModuleType
@@ -30,6 +31,13 @@ def test_a_local_server_answers_to_addresses_and_to_names_without_a_dot(client: 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "EVIL.example."])
 def test_a_local_server_answers_to_no_other_name(client: TestClient, host: str) -> None:
     error_of(client.get("/livez", headers={"host": host}), 421, "host_not_allowed")
+
+
+def test_a_packed_body_is_refused_by_its_cause(client: TestClient) -> None:
+    packed = {"content-encoding": "gzip", "content-type": "application/json"}
+    body = gzip.compress(json.dumps(QUESTION).encode())
+    error_of(client.post("/v1/retrieve", content=body, headers=packed), 415, "body_encoded")
+    assert post(client, "/v1/retrieve", QUESTION).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a client may send beside a body: trailers and chunk extensions are dropped, and have a limit."""
+"""What a client may send beside a body, and before it: trailers, chunk extensions, and the question whether to send."""
 
 from __future__ import annotations
 
@@ -46,4 +46,21 @@ def test_small_chunks_are_no_trailers(port: int) -> None:
         for start in range(0, len(padded), 500):
             connection.sendall(b"".join(b"1\r\n%c\r\n" % letter for letter in padded[start : start + 500]))
         connection.sendall(b"0\r\n\r\n")
+        assert response(connection)[0] == 200
+
+
+@pytest.mark.parametrize("header", [b"Content-Length: 99999999", b"Content-Length: 9\r\nContent-Encoding: gzip"])
+def test_a_client_that_asks_first_is_not_told_to_send_what_is_refused(port: int, header: bytes) -> None:
+    head = b"POST /v1/retrieve HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n%b\r\n\r\n"
+    with connect(port) as connection:
+        connection.sendall(head % header)
+        assert error_of(connection)[0] in (413, 415)
+
+
+def test_a_client_that_asks_first_is_told_to_send_what_is_taken(port: int) -> None:
+    head = b"POST /v1/retrieve HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n%b\r\n\r\n"
+    with connect(port) as connection:
+        connection.sendall(head % (b"Content-Type: application/json\r\nContent-Length: %d" % len(QUESTION)))
+        assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(QUESTION)
         assert response(connection)[0] == 200
