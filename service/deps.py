@@ -51,9 +51,18 @@ def _timeout_s(wish: str) -> float:
     return timeout_s
 
 
+async def _no_index_in_address(request: Request) -> None:
+    """Refuse an ``index`` in the address of a request that has it in its body: another index would answer."""
+    if "index" in request.query_params:
+        raise RequestError("index stands in the address, and this request has it in its body; move it there", "index")
+
+
 async def _writers(request: Request) -> Writers:
     return cast("Writers", request.app.state.writers)
 
+
+INDEX_IN_BODY = Depends(_no_index_in_address)
+"""A dependency of the routes whose body names the index."""
 
 WritersOf = Annotated[Writers, Depends(_writers)]
 IndexQuery = Annotated[IndexName | None, Query(alias="index", description="Which index; the first one by default.")]

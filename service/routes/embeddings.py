@@ -8,13 +8,17 @@ from fastapi import APIRouter, Body, Response
 
 from service import examples
 from service.bodies import BoundedRoute
-from service.deps import ContextOf, EngineOf
+from service.deps import INDEX_IN_BODY, ContextOf, EngineOf
 from service.embedding import EmbeddingsRequest, EmbeddingsResponse, embed_steps, encoder_of
 from service.routes.documented import GUARDED, documented
 from service.security.scopes import requires
 
 router = APIRouter(
-    prefix="/v1", tags=["questions"], dependencies=[requires("read")], responses=GUARDED, route_class=BoundedRoute
+    prefix="/v1",
+    tags=["questions"],
+    dependencies=[requires("read"), INDEX_IN_BODY],
+    responses=GUARDED,
+    route_class=BoundedRoute,
 )
 
 

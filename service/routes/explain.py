@@ -12,7 +12,7 @@ from dpr.search.fusion import Fusion
 from dpr.search.registry import RERANKED, plain_name
 from service import examples
 from service.bodies import BoundedRoute
-from service.deps import ContextOf, EngineOf, ServerFusion, SettingsOf
+from service.deps import INDEX_IN_BODY, ContextOf, EngineOf, ServerFusion, SettingsOf
 from service.explanation import ExplainResponse, ExplainTimings, ExplanationOut
 from service.fusion import fusion_of, fusion_out, retriever_of
 from service.requests import ExplainRequest
@@ -20,7 +20,11 @@ from service.routes.documented import GUARDED, documented
 from service.security.scopes import requires
 
 router = APIRouter(
-    prefix="/v1", tags=["questions"], dependencies=[requires("read")], responses=GUARDED, route_class=BoundedRoute
+    prefix="/v1",
+    tags=["questions"],
+    dependencies=[requires("read"), INDEX_IN_BODY],
+    responses=GUARDED,
+    route_class=BoundedRoute,
 )
 
 

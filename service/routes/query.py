@@ -13,7 +13,7 @@ from dpr.search.fusion import Fusion
 from service import examples
 from service.asking import Source, query_steps, refuse_costly, retrieve_steps
 from service.bodies import BoundedRoute
-from service.deps import ContextOf, EngineOf, ServerFusion, SettingsOf
+from service.deps import INDEX_IN_BODY, ContextOf, EngineOf, ServerFusion, SettingsOf
 from service.engine import Engine
 from service.errors import NoReaderError
 from service.fusion import fusion_of, retriever_of
@@ -24,7 +24,11 @@ from service.settings import Settings
 from service.streaming import Emit, event_stream, wants_events
 
 router = APIRouter(
-    prefix="/v1", tags=["questions"], dependencies=[requires("read")], responses=GUARDED, route_class=BoundedRoute
+    prefix="/v1",
+    tags=["questions"],
+    dependencies=[requires("read"), INDEX_IN_BODY],
+    responses=GUARDED,
+    route_class=BoundedRoute,
 )
 
 

@@ -33,6 +33,13 @@ def test_a_local_server_answers_to_no_other_name(client: TestClient, host: str) 
     error_of(client.get("/livez", headers={"host": host}), 421, "host_not_allowed")
 
 
+@pytest.mark.parametrize("path", ["/v1/retrieve", "/v1/query", "/v1/explain", "/v1/embeddings"])
+def test_an_index_in_the_address_is_not_passed_over(client: TestClient, path: str) -> None:
+    body = {"input": "x", "model": "hash-encoder"} if path == "/v1/embeddings" else QUESTION
+    refused = post(client, f"{path}?index=default", body)
+    error_of(refused, 422, "invalid_request", "index")
+
+
 def test_a_packed_body_is_refused_by_its_cause(client: TestClient) -> None:
     packed = {"content-encoding": "gzip", "content-type": "application/json"}
     body = gzip.compress(json.dumps(QUESTION).encode())
