@@ -9,9 +9,13 @@ import numpy as np
 
 from dpr.measured import EncodedPassages, MeasuresPassages, MeasuresTexts, TokensRead
 from dpr.types import Encoder, FloatArray, Passage, Progress, no_progress
+from service.work import text_tokens
 
 TEXTS_AT_A_TIME = 16
-"""Texts that are encoded before a question may have its turn."""
+"""Most texts that are encoded before a question may have its turn."""
+
+TOKENS_AT_A_TIME = 1_024
+"""About the most tokens of these texts; sixteen long ones took seconds on a slow machine."""
 
 
 class LentEncoder:
@@ -90,6 +94,14 @@ def lent(encoder: Encoder, lock: AbstractContextManager[object]) -> Encoder:
 def _slices(passages: Sequence[Passage]) -> list[tuple[int, list[int]]]:
     """Return the rows of a few passages of like lengths at a time, each with how many are done with them."""
     order = sorted(range(len(passages)), key=lambda row: len(passages[row].text))
-    starts = range(0, len(order), TEXTS_AT_A_TIME)
-    slices = [order[start : start + TEXTS_AT_A_TIME] for start in starts]
-    return [(start + len(rows), rows) for start, rows in zip(starts, slices, strict=True)]
+    slices: list[tuple[int, list[int]]] = []
+    rows: list[int] = []
+    tokens = 0
+    for number, row in enumerate(order):
+        of_text = text_tokens(passages[row].text)
+        if rows and (len(rows) == TEXTS_AT_A_TIME or tokens + of_text > TOKENS_AT_A_TIME):
+            slices.append((number, rows))
+            rows, tokens = [], 0
+        rows.append(row)
+        tokens += of_text
+    return [*slices, (len(order), rows)] if rows else slices

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 
+from dpr.types import FloatArray, Passage, Progress, no_progress
 from service.errors import NotReadyError
 from service.indexes import ServedIndex
 from service.jobs import inbox as inbox_module
 from service.jobs.applier import Applier
 from service.jobs.document import put_change
+from service.jobs.encoder import lent
 from service.jobs.inbox import Inbox
+from tests.fakes import HashEncoder
 
 PATIENCE_S = 20.0
 
@@ -80,3 +85,19 @@ def test_ids_sort_after_those_of_a_process_whose_clock_was_ahead(
     inbox = Inbox(tmp_path)
     after = inbox.accept("put", [put_change("a", "", "it is put again")])
     assert inbox.queued() == [before.id, after.id]
+
+
+def test_an_encoder_that_is_lent_gives_way_to_questions_after_a_few_tokens() -> None:
+    class Counting(HashEncoder):
+        counts: ClassVar[list[int]] = []
+
+        def encode_passages(self, passages: Sequence[Passage], progress: Progress = no_progress) -> FloatArray:
+            self.counts.append(len(passages))
+            return super().encode_passages(passages, progress)
+
+    texts = ["word " * 400] * 5 + ["word"] * 20 + ["word " * 4_000]
+    passages = [Passage(str(number), text) for number, text in enumerate(texts)]
+    encoder = Counting()
+    vectors = lent(encoder, nullcontext()).encode_passages(passages)
+    assert Counting.counts == [16, 6, 2, 1, 1]
+    np.testing.assert_array_equal(vectors, HashEncoder().encode_passages(passages))
