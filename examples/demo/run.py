@@ -33,7 +33,7 @@ CORPUS = (HERE / "english.json", HERE / "korean.json")
 
 QUESTIONS = (
     "Who was the first person to set foot on the Moon?",
-    "What are the women divers of Jeju called in Korean?",
+    "What is the whistling sound made by the women divers of Jeju called?",
     "Which company built the computer Deep Blue?",
     "한라산 정상에 있는 화구호의 이름은 무엇인가?",
     "세종이 훈민정음을 반포한 해는 언제인가?",
@@ -112,18 +112,18 @@ def ask(address: str, question: str) -> dict[str, Any]:
 
 
 def show(result: dict[str, Any]) -> None:
-    """Print a question and its answer with score and highlighted evidence, or the best passage without an answer."""
+    """Print a question and its answer, how likely it is right and where it stands, or the best passage without one."""
     answers, hits = result["answers"], result["hits"]
     body = Text()
     if result["is_answered"]:
         best, passage = answers[0], result["evidence"][0]
         evidence = Text(passage["text"])
         evidence.stylize("bold black on yellow", best["start"], best["end"])
-        body.append(best["text"], style="bold green").append(f"   score {best['score']:.2f}\n\n")
+        body.append(best["text"], style="bold green").append(f"   likely right: {result['probability']:.0%}\n\n")
         body.append(f"{passage['title']}: ", style="bold").append_text(evidence)
     elif hits:
         passage = hits[0]["passage"]
-        guess = f" (its best guess: {answers[0]['text']}, score {answers[0]['score']:.2f})" if answers else ""
+        guess = f" (its best guess: {answers[0]['text']})" if answers else ""
         body.append(f"The reader found no answer that it is sure of{guess}; the first passage:\n\n", style="yellow")
         body.append(f"{passage['title']}: ", style="bold").append(passage["text"])
     else:
@@ -135,7 +135,8 @@ def stay(server: subprocess.Popen[bytes], address: str) -> None:
     """Print how to ask, and wait until Ctrl-C."""
     body = json.dumps({"question": QUESTIONS[0]})
     console.rule("Ask it yourself")
-    console.print(f"{address}/docs describes the interface; Ctrl-C stops the server.", highlight=False)
+    console.print(f"Open {address} in a browser; {address}/docs describes the interface.", highlight=False)
+    console.print("Or ask from a terminal. Ctrl-C stops the server.", highlight=False)
     line = f"curl -s {address}/v1/query -H 'content-type: application/json' -d {shlex.quote(body)}"
     console.print(line, style="bold", soft_wrap=True, highlight=False)
     exit_code = server.wait()

@@ -19,6 +19,7 @@ PASSAGE = {"title": "Chess", "text": "Deep Blue was a computer made by IBM."}
 ANSWERED: dict[str, Any] = {
     "question": "Who made Deep Blue?",
     "is_answered": True,
+    "probability": 0.94,
     "hits": [{"passage": PASSAGE}],
     "answers": [{"text": "IBM", "score": 4.25, "start": 33, "end": 36}],
     "evidence": [PASSAGE],
@@ -40,18 +41,18 @@ def test_it_asks_in_both_languages() -> None:
     assert [bool(HANGUL.search(question)) for question in demo.QUESTIONS] == [False, False, False, True, True]
 
 
-def test_an_answer_is_shown_with_its_score_and_highlighted_in_its_passage(shown: Console) -> None:
+def test_an_answer_is_shown_with_its_probability_and_highlighted_in_its_passage(shown: Console) -> None:
     demo.show(ANSWERED)
     styled = shown.export_text(styles=True, clear=False)
     assert "\x1b[1;30;43mIBM\x1b[0m" in styled
     text = shown.export_text()
-    assert all(part in text for part in ("Who made Deep Blue?", "IBM   score 4.25", "Chess: Deep Blue"))
+    assert all(part in text for part in ("Who made Deep Blue?", "IBM   likely right: 94%", "Chess: Deep Blue"))
 
 
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"is_answered": False}, "no answer that it is sure of (its best guess: IBM, score 4.25)"),
+        ({"is_answered": False}, "no answer that it is sure of (its best guess: IBM)"),
         ({"is_answered": False, "answers": [], "evidence": []}, "no answer that it is sure of; the first passage"),
         ({"is_answered": False, "answers": [], "evidence": [], "hits": []}, "no passage was found"),
     ],
