@@ -234,6 +234,8 @@ async def measured(loads: dict[str, Load], server: psutil.Process, options: argp
         )
         for name in loads
     }
+    if not all(rates.values()):
+        sys.exit(f"{CLIENTS} clients were not answered within {options.seconds:g} s; give more --seconds")
     report["batching over no batching"] = round(float(rates["batching"] / rates["no batching"]), 2)
     capacity = float(rates["batching"])
     load = loads["batching"]
