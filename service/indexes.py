@@ -111,7 +111,7 @@ class ServedIndex:
                 return False
             try:
                 self._take_over(retriever)
-            except Exception as error:
+            except Exception as error:  # whatever is wrong with the new generation, the old one goes on
                 sentence = without_folders(str(error) or type(error).__name__)
                 self.problem = f"the published generation of the index {self.name} cannot be served: {sentence}"
                 logger.exception("%s; generation %s goes on", self.problem, self.snapshot.generation)

@@ -90,7 +90,7 @@ class Applier:
                 holder = self.inbox.take() if holder is None else holder
                 while holder is not None and not self._is_stopped.is_set() and self._apply_next():
                     pass
-            except Exception as error:
+            except Exception as error:  # whatever failed, what was acknowledged is tried again
                 self._wait_after(error)
             self._wake.wait(LOOK_EVERY_S)
             self._wake.clear()
