@@ -95,6 +95,21 @@ def reciprocal_rank(judged: Judged, k: int) -> Values:
     return values
 
 
+def average_precision(judged: Judged, k: int) -> Values:
+    """AP@k = Σ [g_r > 0] · |{s ≤ r : g_s > 0}| / r, divided by R; its mean is MAP@k, trec_eval's ``map_cut``."""
+    relevant = judged.retrieved[:, :k] > 0
+    precision = np.cumsum(relevant, axis=1) / np.arange(1, relevant.shape[1] + 1)
+    values: Values = (relevant * precision).sum(axis=1) / np.maximum(judged.relevant, 1)
+    return values
+
+
+def r_precision(judged: Judged, k: int) -> Values:  # noqa: ARG001 - the depth is the question's own
+    """R-precision = |{r ≤ R : g_r > 0}| / R: the share of relevant passages among as many as there are."""
+    is_counted = np.arange(judged.retrieved.shape[1]) < judged.relevant[:, None]  # (Q, depth)
+    values: Values = ((judged.retrieved > 0) & is_counted).sum(axis=1) / np.maximum(judged.relevant, 1)
+    return values
+
+
 def ndcg(judged: Judged, k: int) -> Values:
     """NDCG@k = DCG@k / DCG@k of the ideal order, with DCG@k = Σ g_r / log2(r + 1).
 
@@ -110,7 +125,17 @@ def _discounted_gain(grades: IntArray, k: int) -> Values:
     return gain
 
 
-METRICS: dict[str, Metric] = {"success": success, "recall": recall, "mrr": reciprocal_rank, "ndcg": ndcg}
+METRICS: dict[str, Metric] = {
+    "success": success,
+    "recall": recall,
+    "mrr": reciprocal_rank,
+    "map": average_precision,
+    "ndcg": ndcg,
+}
+"""The metrics with a depth, ``@k``."""
+
+R_PRECISION = "rprec"
+"""The metric whose depth is the number of a question's relevant passages."""
 
 
 def per_question(run: Run, qrels: Qrels, names: Sequence[str]) -> dict[str, Values]:
@@ -121,7 +146,10 @@ def per_question(run: Run, qrels: Qrels, names: Sequence[str]) -> dict[str, Valu
         DataError: see `judge`.
     """
     metrics = {name: parse_metric(name) for name in names}
-    judged = judge(run, qrels, max((k for _, k in metrics.values()), default=1))
+    depths = [k for _, k in metrics.values()]
+    if R_PRECISION in metrics:
+        depths.append(max(map(len, qrels.values()), default=1))
+    judged = judge(run, qrels, max(depths, default=1))
     return {name: metric(judged, k) for name, (metric, k) in metrics.items()}
 
 
@@ -139,13 +167,15 @@ def recall_curve(run: Run, qrels: Qrels, depth: int) -> Values:
 
 
 def parse_metric(name: str) -> tuple[Metric, int]:
-    """Return the metric of a name such as ``recall@20``, and its depth.
+    """Return the metric of a name such as ``recall@20``, and its depth; ``rprec`` has none, given as 1.
 
     Raises:
         ConfigError: the name is not a metric, ``@`` and a depth of at least 1.
     """
+    if name == R_PRECISION:
+        return r_precision, 1
     metric, at, depth = name.partition("@")
     if metric not in METRICS or not at or not depth.isdecimal() or int(depth) < 1:
         names = ", ".join(f"{metric_name}@k" for metric_name in METRICS)
-        raise ConfigError(f"unknown metric {name!r}: choose from {names}, with k a number from 1")
+        raise ConfigError(f"unknown metric {name!r}: choose from {names} or {R_PRECISION}, with k a number from 1")
     return METRICS[metric], int(depth)

@@ -59,14 +59,14 @@ def _falling(scores: Iterable[float]) -> Iterator[float]:
 
 
 def read_run(path: Path, rules: ReadRules = UTF8_RULES) -> dict[str, list[tuple[str, float]]]:
-    """Read a run; each question's passages come by falling score, equal scores by the rank column.
+    """Read a run; each question's passages come in the order of `trec_order`, which ignores the rank column.
 
     Columns may also be separated by tabs alone, and stand below a header; the last one may be missing.
 
     Raises:
         DataError: lines have other columns, a rank or score is not a number, or a passage is listed twice.
     """
-    run: dict[str, dict[str, tuple[float, int]]] = {}
+    run: dict[str, dict[str, float]] = {}
 
     def take(numbered: tuple[int, tuple[Location, str]]) -> None:
         """Add a line to the run, unless it is a header."""
@@ -79,19 +79,24 @@ def read_run(path: Path, rules: ReadRules = UTF8_RULES) -> dict[str, list[tuple[
         if number == 0 and not is_number(cells[3]) and not is_number(cells[4]):
             return
         question, passage = (unescape_id(composed(cell)) for cell in (cells[0], cells[2]))
-        position = -_score(location, cells[4]), _rank(location, cells[3])
+        _refuse_no_rank(location, cells[3])
         ranked = run.setdefault(question, {})
         if passage in ranked:
             raise location.error(f"passage {passage!r} is listed twice for question {question!r}")
-        ranked[passage] = position
+        ranked[passage] = _score(location, cells[4])
 
     with _bad_rows_together(rules) as intake:
         for _ in intake.sift(take, enumerate(read_lines(path, intake))):
             pass
-    return {
-        question: [(passage, -ranked[passage][0]) for passage in sorted(ranked, key=ranked.__getitem__)]
-        for question, ranked in run.items()
-    }
+    return {question: trec_order(scores) for question, scores in run.items()}
+
+
+def trec_order(scores: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Return passages with their scores as trec_eval orders them: by falling score, equal ones by falling passage id.
+
+    trec_eval holds scores in single precision, so that those are equal which differ in later digits only.
+    """
+    return sorted(scores.items(), key=lambda hit: (float(np.float32(hit[1])), hit[0]), reverse=True)
 
 
 def write_qrels(path: Path, qrels: Mapping[str, Mapping[str, int]]) -> None:
@@ -146,11 +151,9 @@ def _write(path: Path, lines: Iterable[str]) -> None:
         file.writelines(lines)
 
 
-def _rank(location: Location, value: str) -> int:
-    rank = whole_number(value)
-    if rank is None:
+def _refuse_no_rank(location: Location, value: str) -> None:
+    if whole_number(value) is None:
         raise location.error(f"the rank {value!r} is not an integer")
-    return rank
 
 
 def _score(location: Location, value: str) -> float:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from dpr.errors import ConfigError, DataError
 from dpr.evaluation.metrics import METRICS, evaluate, judge, per_question, recall_curve
+from dpr.evaluation.trec import trec_order
 
 PASSAGES = [f"p{number}" for number in range(12)]
 KS = (1, 3, 5, 10)
@@ -32,11 +33,13 @@ def trec_eval(run: dict[str, list[str]], qrels: dict[str, dict[str, int]], k: in
     cut = {
         question: {passage: float(-rank) for rank, passage in enumerate(ranked[:k])} for question, ranked in run.items()
     }
-    evaluator = pytrec_eval.RelevanceEvaluator(qrels, {f"success.{k}", f"recall.{k}", "recip_rank", f"ndcg_cut.{k}"})
+    measures = {f"success.{k}", f"recall.{k}", "recip_rank", f"ndcg_cut.{k}", f"map_cut.{k}"}
+    evaluator = pytrec_eval.RelevanceEvaluator(qrels, measures)
     actual = evaluator.evaluate({question: ranked for question, ranked in cut.items() if ranked})
     names = {"success": f"success_{k}", "recall": f"recall_{k}", "mrr": "recip_rank", "ndcg": f"ndcg_cut_{k}"}
+    names["map"] = f"map_cut_{k}"
     return {
-        f"{ours}@{k}": math.fsum(measures[theirs] for measures in actual.values()) / len(qrels)
+        f"{ours}@{k}": math.fsum(row[theirs] for row in actual.values()) / len(qrels)
         for ours, theirs in names.items()
     }
 
@@ -45,6 +48,25 @@ def trec_eval(run: dict[str, list[str]], qrels: dict[str, dict[str, int]], k: in
 @given(run=runs, qrels=qrels_strategy, k=st.sampled_from(KS))
 def test_equals_trec_eval(run: dict[str, list[str]], qrels: dict[str, dict[str, int]], k: int) -> None:
     expected = trec_eval(run, qrels, k)
+    assert evaluate(run, qrels, list(expected)) == pytest.approx(expected, abs=1e-9)
+
+
+scores = st.dictionaries(
+    st.sampled_from(["q1", "q2", "q3", "q4"]),
+    st.dictionaries(st.sampled_from(PASSAGES), st.sampled_from([0.5, 1.0, 1.0 + 1e-9, 2.0, -3.0]), max_size=12),
+)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(scored=scores, qrels=qrels_strategy)
+def test_runs_with_equal_scores_equal_trec_eval(
+    scored: dict[str, dict[str, float]], qrels: dict[str, dict[str, int]]
+) -> None:
+    theirs = {"rprec": "Rprec", "mrr@12": "recip_rank", "map@12": "map", "ndcg@12": "ndcg", "recall@3": "recall_3"}
+    evaluator = pytrec_eval.RelevanceEvaluator(qrels, {"Rprec", "recip_rank", "map", "ndcg", "recall.3"})
+    actual = evaluator.evaluate({question: passages for question, passages in scored.items() if passages}).values()
+    expected = {name: math.fsum(row[measure] for row in actual) / len(qrels) for name, measure in theirs.items()}
+    run = {question: [passage for passage, _ in trec_order(passages)] for question, passages in scored.items()}
     assert evaluate(run, qrels, list(expected)) == pytest.approx(expected, abs=1e-9)
 
 
@@ -65,6 +87,9 @@ def test_recall_curve_is_recall_at_every_depth(run: dict[str, list[str]], qrels:
         ("recall@10", 2 / 3),
         ("mrr@1", 0.0),
         ("mrr@10", 1 / 2),
+        ("map@10", (1 / 2 + 2 / 4) / 3),
+        ("map@3", (1 / 2) / 3),
+        ("rprec", 1 / 3),
         # gains 2 at rank 2 and 1 at rank 4, against 3, 2, 1 at ranks 1, 2, 3
         ("ndcg@4", (2 / math.log2(3) + 1 / math.log2(5)) / (3 + 2 / math.log2(3) + 1 / math.log2(4))),
     ],
@@ -87,9 +112,9 @@ def test_a_question_without_a_relevant_passage_scores_zero() -> None:
     assert set(scores.values()) == {0.0}
 
 
-@pytest.mark.parametrize("name", ["map@10", "recall", "recall@", "recall@0", "recall@-1", "recall@ten", "@5"])
+@pytest.mark.parametrize("name", ["bpref@10", "rprec@5", "recall", "recall@", "recall@0", "recall@-1", "recall@ten", "@5"])
 def test_an_unknown_metric_is_refused_with_those_there_are(name: str) -> None:
-    with pytest.raises(ConfigError, match="choose from success@k, recall@k, mrr@k, ndcg@k"):
+    with pytest.raises(ConfigError, match="choose from success@k, recall@k, mrr@k, map@k, ndcg@k or rprec"):
         evaluate({}, {"q": {"a": 1}}, [name])
 
 

@@ -56,10 +56,10 @@ def test_trec_eval_sees_equal_scores_in_the_order_of_the_run(tmp_path: Path) -> 
         assert theirs["q"]["recip_rank"] == pytest.approx(ours["mrr@10"])
 
 
-def test_a_foreign_run_is_ordered_by_score_then_rank(tmp_path: Path) -> None:
+def test_a_foreign_run_is_ordered_as_trec_eval_does(tmp_path: Path) -> None:
     path = tmp_path / "run.trec"
     path.write_text("q Q0 low 1 0.5 x\n\nq Q0 second 3 2.0 x\nq\tQ0\tfirst\t2\t2.0\tx\n")
-    assert read_run(path) == {"q": [("first", 2.0), ("second", 2.0), ("low", 0.5)]}
+    assert read_run(path) == {"q": [("second", 2.0), ("first", 2.0), ("low", 0.5)]}  # equal scores by falling id
 
 
 def test_qrels_come_back(tmp_path: Path) -> None:
