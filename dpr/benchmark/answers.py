@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from dpr.benchmark.charts import draw_risk_coverage, require_charts
+from dpr.benchmark.machine import machine
 from dpr.benchmark.reader import ReaderScores, check_rule, score_readings
 from dpr.benchmark.reader_report import write_answers
-from dpr.benchmark.report import machine
 from dpr.benchmark.retrieved_questions import (
     BATCH_QUESTIONS,
     RetrievedQuestions,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dpr.benchmark.report import QuestionSet
+from dpr.benchmark.setup import QuestionSet
 from dpr.errors import DataError
 from dpr.types import Example, Passage, PassagePool, Question
 from dpr.unicode_form import composed
@@ -14,6 +14,8 @@ from dpr.unicode_form import composed
 @dataclass(frozen=True, slots=True)
 class JudgedQuestions:
     """Questions in their order, and the grades of their gold passages by question id and passage id.
+
+    ``examples`` are the same questions with what the data set says of them.
 
     All gold passages of ``gold_missing`` questions are absent from the pool; ``absent_passages`` counts the judgements
     of absent passages; ``left_out`` further questions have no gold passage. ``excluded`` holds the ids to leave out of
@@ -26,6 +28,7 @@ class JudgedQuestions:
     left_out: int
     absent_passages: int = 0
     excluded: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    examples: tuple[Example, ...] = ()
 
     @property
     def most_excluded(self) -> int:
@@ -86,6 +89,7 @@ def judge_questions(pool: PassagePool, examples: Iterable[Example]) -> JudgedQue
             for example in judged
             if (ids := frozenset(name for name in example.excluded_ids if pool.row_of(name) is not None))
         },
+        examples=tuple(judged),
     )
 
 

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from dpr.benchmark.charts import draw_risk_coverage
+from dpr.benchmark.machine import machine
 from dpr.benchmark.reader import ReaderScores, check_rule, prediction
-from dpr.benchmark.report import machine
 from dpr.durable import write_atomically
 from dpr.reader.extractive.reader import ExtractiveReader
 from dpr.types import Example, Reading

@@ -1,122 +1,121 @@
-"""The report of a benchmark: metrics, cost, questions, versions and machine, as JSON and as a table."""
+"""The report of a benchmark as one value, from which every file of its folder is made.
+
+All arrays over questions, (Q,), are in the order of ``questions``.
+"""
 
 from __future__ import annotations
 
 import json
-import os
-import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from dpr.benchmark.contestant import Cost
+from dpr.benchmark.machine import machine
+from dpr.benchmark.setup import FusionUsed, Pool, QuestionSet
 from dpr.durable import replacing
+from dpr.evaluation.metrics import Values
+from dpr.types import IntArray
 from dpr.versions import library_versions
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
-    """Time of a system's searches, in milliseconds: for a question in a batch, and for a single question."""
+class Measured:
+    """A mean over all judged questions, and its 95 % interval."""
 
-    batch_questions: int
-    batch_ms_per_question: float
-    single_questions: int
-    single_ms_p50: float
-    single_ms_p95: float
+    value: float
+    low: float
+    high: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class System:
-    """The metrics of one retriever by name, and its cost."""
+    """One system of a report.
 
-    metrics: Mapping[str, float]
-    cost: Cost
+    Attributes:
+        metrics: each metric's mean by name, as shares.
+        values: the same metrics by question, (Q,) each.
+        ranks: the rank of each question's first relevant passage, (Q,); 0: not among the hits.
+        scores: the score of that passage, (Q,); NaN where there is none.
+        curve: mean recall@1, recall@2, … recall@depth, (depth,).
+        cost: None for a run that was not searched here.
+        summary: a few words on what it is.
+        warnings: sentences that belong beside its numbers.
+    """
+
+    metrics: Mapping[str, Measured]
+    values: Mapping[str, Values]
+    ranks: IntArray
+    scores: Values
+    curve: Values
+    cost: Cost | None = None
+    summary: str = ""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def means(self) -> dict[str, float]:
+        """The mean of each metric by name, as shares."""
+        return {name: measured.value for name, measured in self.metrics.items()}
 
     def as_json(self) -> dict[str, object]:
-        """Return the system as JSON values."""
+        """Return the system as JSON values, without those by question."""
         return {
-            "metrics": {name: {"value": value} for name, value in self.metrics.items()},
-            "cost": {name: getattr(self.cost, name) for name in Cost.__slots__},
+            "summary": self.summary,
+            "metrics": {name: asdict(measured) for name, measured in self.metrics.items()},
+            "cost": self.cost.as_json() if self.cost else None,
+            "recall_curve": self.curve.tolist(),
+            "warnings": list(self.warnings),
         }
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
-    """The passages that were searched: their number and the index generation that holds them."""
+class JudgedQuestion:
+    """A question of a report: its text, its gold answers, its gold passages by id, and the traits it is grouped by."""
 
-    passages: int
-    generation: str
-
-
-@dataclass(frozen=True, slots=True)
-class QuestionSet:
-    """The questions of a benchmark.
-
-    ``count`` questions were judged. The gold passages of ``gold_missing`` of them are not in the pool; they count as
-    misses. ``left_out`` questions have no gold passage (unanswerable, or not labelled). ``absent_passages`` judgements
-    are of passages that are not in the pool. ``without_text`` judged questions have no text in the data set and are
-    left out. ``own_passages`` questions are passages of the pool themselves.
-    """
-
-    source: str
-    count: int
-    gold_missing: int
-    left_out: int
-    absent_passages: int = 0
-    without_text: int = 0
-    own_passages: int = 0
-
-    def notes(self) -> list[str]:
-        """Return a sentence for each count that matters to the metrics."""
-        sentences = {
-            f"{self.absent_passages:,} judged passages are not in the index; they count as not found": (
-                self.absent_passages
-            ),
-            f"{self.without_text:,} judged questions have no text in the data set and are left out": self.without_text,
-            f"{self.own_passages:,} questions are passages of the index themselves: a question does not find itself, "
-            "it is left out of its hits before metrics and run files are made (ignore_identical_ids of BEIR)": (
-                self.own_passages
-            ),
-        }
-        return [sentence for sentence, count in sentences.items() if count]
+    id: str
+    text: str
+    answers: tuple[str, ...]
+    gold: tuple[str, ...]
+    document: str = ""
+    traits: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class FusionUsed:
-    """The fusion of the hybrid system, with its missing-document rule.
+class BenchmarkReport:
+    """The result of a benchmark without the runs.
 
-    ``coverage_power`` sets how strongly a question's weights follow coverage.
-    """
-
-    method: str
-    weights: Mapping[str, float] | None
-    rrf_constant: float
-    missing_rule: str
-    coverage_power: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """The result of a benchmark without the runs; ``depth`` hits of each system were measured.
-
-    ``reranker`` describes the reranker of the systems named ``…+rerank``, and the milliseconds that it added to a
-    question.
+    Attributes:
+        systems: the systems by name, in the order in which they were named.
+        questions: the judged questions.
+        pool: the passages that were searched.
+        question_set: the counts of the questions, and where they come from.
+        depth: how many hits of each system were measured.
+        fusion: how ``hybrid`` fused; None if nothing fused.
+        command: the command line.
+        reranker: the reranker of the systems named ``…+rerank``, and the milliseconds that it added to a question.
     """
 
     systems: Mapping[str, System]
+    questions: Sequence[JudgedQuestion]
     pool: Pool
-    questions: QuestionSet
+    question_set: QuestionSet
     depth: int
     fusion: FusionUsed | None = None
     command: str = ""
     reranker: Mapping[str, object] | None = None
 
+    def notes(self) -> list[str]:
+        """Return the sentences that a reader of the numbers should know."""
+        warnings = (warning for system in self.systems.values() for warning in system.warnings)
+        return [*self.question_set.notes(), *dict.fromkeys(warnings)]
+
     def as_json(self) -> dict[str, object]:
-        """Return the report as JSON values, with the versions and this machine."""
+        """Return the report as JSON values, with the versions and this machine, without what is by question."""
         return {
             "systems": {name: system.as_json() for name, system in self.systems.items()},
             "pool": _fields(self.pool),
-            "questions": _fields(self.questions),
-            "notes": self.questions.notes(),
+            "questions": _fields(self.question_set),
+            "notes": self.notes(),
             "depth": self.depth,
             "fusion": _fields(self.fusion) if self.fusion else None,
             "reranker": self.reranker,
@@ -125,42 +124,55 @@ class Report:
             "machine": machine(),
         }
 
+    def per_question(self) -> dict[str, object]:
+        """Return what is known of each question, as JSON columns in one order."""
+        return {
+            "id": [question.id for question in self.questions],
+            "document": [question.document for question in self.questions],
+            "systems": {
+                name: {
+                    "rank": system.ranks.tolist(),
+                    **{metric: _column(values) for metric, values in system.values.items()},
+                }
+                for name, system in self.systems.items()
+            },
+        }
+
     def table(self) -> list[tuple[str, ...]]:
         """Return the rows of the table for the screen, the head first: shares in per cent, times in milliseconds."""
-        metrics = list(next(iter(self.systems.values())).metrics)
+        metrics = [name for name in next(iter(self.systems.values())).metrics if name.startswith(SHOWN)]
         head = ("retriever", *metrics, "ms/question", "p50 ms", "p95 ms")
         return [head, *(_row(name, system, metrics) for name, system in self.systems.items())]
 
 
+SHOWN = ("recall@", "mrr@", "ndcg@")
+"""How the names of the metrics begin that a table on the screen has room for."""
+
+
 def _row(name: str, system: System, metrics: Sequence[str]) -> tuple[str, ...]:
     cost = system.cost
-    times = (cost.batch_ms_per_question, cost.single_ms_p50, cost.single_ms_p95)
-    return (name, *(f"{100 * system.metrics[metric]:.1f}" for metric in metrics), *(f"{time:.2f}" for time in times))
+    times = (cost.batch_ms_per_question, cost.single_ms_p50, cost.single_ms_p95) if cost else (None, None, None)
+    shares = (f"{100 * system.metrics[metric].value:.1f}" for metric in metrics)
+    return (name, *shares, *("" if time is None else f"{time:.2f}" for time in times))
 
 
 def _fields(record: Pool | QuestionSet | FusionUsed) -> dict[str, object]:
     return {name: getattr(record, name) for name in type(record).__slots__}
 
 
-def write_report(path: Path, report: Report) -> None:
-    """Write a report as JSON, atomically."""
-    text = json.dumps(report.as_json(), ensure_ascii=False, indent=2, allow_nan=False, default=dict)
+def _column(values: Values) -> list[float]:
+    """Return values by question, as short as they can be read back: most are 0 or 1."""
+    return [int(value) if value in (0, 1) else value for value in values.tolist()]
+
+
+def write_report(path: Path, report: BenchmarkReport) -> None:
+    """Write a report as JSON, atomically: ``per_question`` in lines of its own, everything else indented.
+
+    Raises:
+        ValueError: a number is not finite, which JSON cannot say.
+    """
+    head = json.dumps(report.as_json(), ensure_ascii=False, indent=2, allow_nan=False, default=dict)
+    columns = json.dumps(report.per_question(), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    open_head = head.removesuffix("\n}")
     with replacing(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
-
-
-def machine() -> dict[str, object]:
-    """Return a description of this machine."""
-    return {
-        "platform": platform.platform(),
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-    }
-
-
-def _processor() -> str:
-    information = Path("/proc/cpuinfo")
-    lines = information.read_text(encoding="utf-8").splitlines() if information.is_file() else []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())
+        temporary.write_text(f'{open_head},\n  "per_question": {columns}\n}}\n', encoding="utf-8")

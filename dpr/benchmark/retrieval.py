@@ -6,28 +6,25 @@ retriever, so that any evaluation tool of the field can check the numbers.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
+from dpr.benchmark.assemble import Setting, assemble
 from dpr.benchmark.charts import draw_recall, require_charts
-from dpr.benchmark.gold import JudgedQuestions, judge_questions
-from dpr.benchmark.report import Cost, FusionUsed, Pool, Report, System, write_report
+from dpr.benchmark.contestant import SystemRun
+from dpr.benchmark.gold import judge_questions
+from dpr.benchmark.report import BenchmarkReport, write_report
+from dpr.benchmark.searching import search_all
+from dpr.benchmark.setup import FusionUsed, Pool
 from dpr.errors import RequestError
-from dpr.evaluation.metrics import evaluate, recall_curve
 from dpr.evaluation.trec import write_qrels, write_run
 from dpr.search.contract import Retriever, SearchableIndex
 from dpr.search.fusion import Fusion
 from dpr.search.registry import RERANKED, RETRIEVERS, choices, fuses, plain_name
 from dpr.search.reranking import RerankOptions
-from dpr.types import Example, Hit, Progress, Question, no_progress
+from dpr.types import Example, Progress, no_progress
 
-BATCH_QUESTIONS = 256
-SINGLE_QUESTIONS = 100
-RANKED_METRICS = ("mrr@10", "ndcg@10")
 MIN_DEPTH = 10
 
 
@@ -58,7 +55,7 @@ def benchmark(
     options: BenchmarkOptions,
     output: Path,
     progress: Progress = no_progress,
-) -> Report:
+) -> BenchmarkReport:
     """Search the same questions with every retriever; write how well and how fast each one retrieves.
 
     The passages of a question's ``excluded_ids`` are left out of its hits, in the metrics and in the run files.
@@ -83,21 +80,24 @@ def benchmark(
     write_qrels(output / "qrels.trec", judged.qrels)
     for retriever in retrievers.values():  # the first search may compile, load a model or refuse the depth
         retriever.search([judged.questions[0].text], depth + judged.most_excluded)
-    metrics = [*(f"recall@{k}" for k in sorted(set(options.ks))), *RANKED_METRICS]
-    systems, curves = {}, {}
+    runs = []
     for name, retriever in retrievers.items():
-        run, cost = _measure(retriever, judged, depth, progress)
-        write_run(output / f"{name}.trec", run, name)
-        ranked = {question: [passage for passage, _ in hits] for question, hits in run.items()}
-        systems[name] = System(evaluate(ranked, judged.qrels, metrics), cost)
-        curves[name] = recall_curve(ranked, judged.qrels, depth)
-    pool = Pool(len(index.passages), index.generation)
-    question_set = judged.question_set(options.source, options.without_text)
-    fusion = _fusion_used(options.retrievers, options.fusion or index.fusion)
-    report = Report(systems, pool, question_set, depth, fusion, options.command, _reranker_used(systems, index.rerank))
-    draw_recall(
-        output / "recall.png", curves, options.ks, f"{question_set.count:,} questions, {pool.passages:,} passages"
+        run = replace(search_all(retriever, judged, depth, name, progress), summary=summary_of(name))
+        write_run(output / f"{name}.trec", run.run, name)
+        runs.append(run)
+    setting = Setting(
+        pool=Pool(len(index.passages), index.generation),
+        question_set=judged.question_set(options.source, options.without_text),
+        ks=options.ks,
+        depth=depth,
+        fusion=_fusion_used(options.retrievers, options.fusion or index.fusion),
+        command=options.command,
+        reranker=_reranker_used(runs, index.rerank),
     )
+    report = assemble(judged, runs, setting)
+    curves = {name: system.curve for name, system in report.systems.items()}
+    title = f"{report.question_set.count:,} questions, {report.pool.passages:,} passages"
+    draw_recall(output / "recall.png", curves, options.ks, title)
     write_report(output / "report.json", report)
     return report
 
@@ -125,53 +125,18 @@ def _fusion_used(names: Sequence[str], fusion: Fusion) -> FusionUsed | None:
     return FusionUsed(fusion.method, fusion.weights, fusion.rrf_constant, fusion.missing_rule, fusion.coverage_power)
 
 
-def _reranker_used(systems: Mapping[str, System], options: RerankOptions | None) -> dict[str, object] | None:
+def summary_of(name: str) -> str:
+    """Return what a retriever of an index is, in a few words."""
+    entry = RETRIEVERS.get(plain_name(name))
+    summary = entry.summary if entry else ""
+    return f"{summary}, reranked" if name.endswith(RERANKED) else summary
+
+
+def _reranker_used(runs: Sequence[SystemRun], options: RerankOptions | None) -> dict[str, object] | None:
     """Return the reranker, and the milliseconds that it added to a question of a batch, by retriever."""
-    reranked = {name: plain_name(name) for name in systems if name.endswith(RERANKED)}
+    reranked = {run.name: plain_name(run.name) for run in runs if run.name.endswith(RERANKED)}
     if options is None or not reranked:
         return None
-    added_ms = {
-        plain: systems[name].cost.batch_ms_per_question - systems[plain].cost.batch_ms_per_question
-        for name, plain in reranked.items()
-        if plain in systems
-    }
+    ms = {run.name: run.cost.batch_ms_per_question for run in runs if run.cost}
+    added_ms = {plain: ms[name] - ms[plain] for name, plain in reranked.items() if plain in ms}
     return {**options.as_json(), "added_ms_per_question": added_ms}
-
-
-def _measure(
-    retriever: Retriever, judged: JudgedQuestions, depth: int, progress: Progress
-) -> tuple[dict[str, list[tuple[str, float]]], Cost]:
-    """Search in batches for the run, then a sample of questions one by one, like a service."""
-    questions = judged.questions
-    run: dict[str, list[tuple[str, float]]] = {}
-    batch_s = 0.0
-    for start in range(0, len(questions), BATCH_QUESTIONS):
-        batch = questions[start : start + BATCH_QUESTIONS]
-        batch_hits, elapsed_s = _timed_search(retriever, batch, depth + judged.most_excluded)
-        batch_s += elapsed_s
-        run |= {
-            question.id: [
-                (hit.passage_id, hit.score)
-                for hit in hits
-                if hit.passage_id not in judged.excluded.get(question.id, ())
-            ][:depth]
-            for question, hits in zip(batch, batch_hits, strict=True)
-        }
-        progress(f"search {retriever.name}", start + len(batch), len(questions))
-    sample = _sample(questions)
-    single_ms = [1000 * _timed_search(retriever, [question], depth)[1] for question in sample]
-    p50, p95 = np.percentile(single_ms, [50, 95]).tolist()
-    return run, Cost(BATCH_QUESTIONS, 1000 * batch_s / len(questions), len(sample), p50, p95)
-
-
-def _timed_search(retriever: Retriever, questions: Sequence[Question], k: int) -> tuple[list[list[Hit]], float]:
-    texts = [question.text for question in questions]
-    began = time.perf_counter()
-    hits = retriever.search(texts, k)
-    return hits, time.perf_counter() - began
-
-
-def _sample(questions: Sequence[Question]) -> Sequence[Question]:
-    """Return SINGLE_QUESTIONS questions spread evenly over all, always the same ones."""
-    step = max(1, len(questions) // SINGLE_QUESTIONS)
-    return questions[::step][:SINGLE_QUESTIONS]

@@ -33,7 +33,7 @@ from dpr.data.intake import ReadRules
 from dpr.search.registry import RETRIEVERS, describe, reranked_name
 
 if TYPE_CHECKING:
-    from dpr.benchmark.report import Report
+    from dpr.benchmark.report import BenchmarkReport
 
 
 def benchmark_command(
@@ -91,7 +91,7 @@ def benchmark_command(
         Console(stderr=True).print(f"report, run files and recall.png are in {output}")
 
 
-def _show(report: Report) -> None:
+def _show(report: BenchmarkReport) -> None:
     head, *rows = report.table()
     columns = [name.replace("@", "\n@").replace("/", "\nper ").replace(" ms", "\nms") for name in head]
     table = Table(
@@ -99,12 +99,12 @@ def _show(report: Report) -> None:
         box=SIMPLE_HEAD,
         pad_edge=False,
         collapse_padding=True,
-        title=f"{report.questions.count:,} questions, {report.pool.passages:,} passages",
+        title=f"{report.question_set.count:,} questions, {report.pool.passages:,} passages",
     )
     for row in rows:
         table.add_row(*row)
     Console().print(table)
-    for note in report.questions.notes():
+    for note in report.notes():
         Console(stderr=True).print(note)
 
 

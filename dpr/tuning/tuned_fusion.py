@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from dpr.benchmark.report import QuestionSet
+from dpr.benchmark.setup import QuestionSet
 from dpr.search.fusion import Fusion
 from dpr.search.retrievers import DEFAULT_DEPTH
 from dpr.tuning.one_standard_error import Choice, HeldOut

@@ -107,7 +107,7 @@ def test_a_data_set_is_indexed_and_benchmarked(tmp_path: Path) -> None:
         index, read_examples(source), BenchmarkOptions(["bm25"], [1, 10], source=source), tmp_path / "report"
     )
     assert json.loads((tmp_path / "report" / "report.json").read_text())["systems"]
-    assert report.systems["bm25"].metrics["recall@1"] == 1.0
+    assert report.systems["bm25"].means["recall@1"] == 1.0
 
 
 def test_the_guide_names_every_format() -> None:

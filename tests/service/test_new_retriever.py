@@ -91,9 +91,9 @@ def test_the_benchmark_measures_them_and_tells_the_cost(root: Path, tmp_path: Pa
     examples = [Example(Question("q", QUESTION), (Passage("parking", ""),))]
     names = ["initials", "initials+rerank"]
     report = benchmark(opened(root), examples, BenchmarkOptions(names, [1]), tmp_path)
-    assert [report.systems[name].metrics["recall@1"] for name in names] == [0.0, 1.0]
+    assert [report.systems[name].means["recall@1"] for name in names] == [0.0, 1.0]
     assert report.reranker is not None
-    batch_ms = [report.systems[name].cost.batch_ms_per_question for name in names]
+    batch_ms = [cost.batch_ms_per_question for name in names if (cost := report.systems[name].cost)]
     assert report.reranker == {
         "kind": "longest",
         "model": "any",

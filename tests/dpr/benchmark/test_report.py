@@ -7,18 +7,34 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
 import pytest
 
 import dpr
-from dpr.benchmark.report import Cost, FusionUsed, Pool, QuestionSet, Report, System, write_report
+from dpr.benchmark.contestant import Cost
+from dpr.benchmark.report import BenchmarkReport, JudgedQuestion, Measured, System, write_report
+from dpr.benchmark.setup import FusionUsed, Pool, QuestionSet
 
-REPORT = Report(
+
+def system(recall: float, mrr: float, cost: Cost | None) -> System:
+    return System(
+        metrics={"recall@1": Measured(recall, recall - 0.1, recall + 0.1), "mrr@10": Measured(mrr, 0.0, 1.0)},
+        values={"recall@1": np.array([1.0, 0.0]), "mrr@10": np.array([1.0, 1 / 3])},
+        ranks=np.array([1, 3]),
+        scores=np.array([0.5, np.nan]),
+        curve=np.array([recall, 1.0]),
+        cost=cost,
+    )
+
+
+REPORT = BenchmarkReport(
     systems={
-        "bm25": System({"recall@1": 0.79, "mrr@10": 0.85}, Cost(256, 0.5, 100, 1.25, 2.0)),
-        "dense": System({"recall@1": 0.625, "mrr@10": 0.7251}, Cost(256, 4.0, 100, 9.0, 12.345)),
+        "bm25": system(0.79, 0.85, Cost(256, 0.5, 100, 1.25, 2.0)),
+        "dense": system(0.625, 0.7251, Cost(256, 4.0, 100, 9.0, 12.345)),
     },
+    questions=[JudgedQuestion("q1", "누가?", ("나",), ("p1",)), JudgedQuestion("q2", "Who?", (), ("p2",), "d")],
     pool=Pool(2067, "000001"),
-    questions=QuestionSet("squad:dev.json", 10570, gold_missing=0, left_out=3),
+    question_set=QuestionSet("squad:dev.json", 10570, gold_missing=0, left_out=3),
     depth=100,
     fusion=FusionUsed("zscore", MappingProxyType({"bm25": 0.5, "dense": 0.5}), 60.0, "the lowest"),
     command="dpr benchmark --index 색인",
@@ -30,8 +46,9 @@ def test_json_has_the_stable_names(tmp_path: Path) -> None:
     write_report(path, REPORT)
     text = path.read_text(encoding="utf-8")
     report = json.loads(text)
-    assert report["systems"]["bm25"]["metrics"]["recall@1"]["value"] == 0.79
+    assert report["systems"]["bm25"]["metrics"]["recall@1"] == {"value": 0.79, "low": 0.79 - 0.1, "high": 0.79 + 0.1}
     assert report["systems"]["dense"]["cost"]["single_ms_p95"] == 12.345
+    assert report["systems"]["dense"]["cost"]["questions_per_s"] == 250
     assert report["pool"] == {"passages": 2067, "generation": "000001"}
     assert report["questions"] == {
         "source": "squad:dev.json",
@@ -49,14 +66,25 @@ def test_json_has_the_stable_names(tmp_path: Path) -> None:
     assert "색인" in text
 
 
+def test_json_has_ranks_and_values_of_every_question(tmp_path: Path) -> None:
+    write_report(tmp_path / "report.json", REPORT)
+    columns = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["per_question"]
+    assert columns["id"] == ["q1", "q2"]
+    assert columns["document"] == ["", "d"]
+    assert columns["systems"]["bm25"] == {"rank": [1, 3], "recall@1": [1, 0], "mrr@10": [1, 1 / 3]}
+
+
 def test_notes_say_what_a_reader_of_the_metrics_should_know() -> None:
     questions = QuestionSet(
         "beir:set", 5, gold_missing=1, left_out=0, absent_passages=2, without_text=3, own_passages=4
     )
-    absent, silent, own = questions.notes()
+    warned = replace(REPORT.systems["dense"], warnings=("trained on these",))
+    report = replace(REPORT, question_set=questions, systems={"a": warned, "b": warned})
+    absent, silent, own, trained = report.notes()
     assert absent == "2 judged passages are not in the index; they count as not found"
     assert silent == "3 judged questions have no text in the data set and are left out"
     assert own.startswith("4 questions are passages of the index themselves: a question does not find itself")
+    assert trained == "trained on these"
 
 
 def test_a_report_without_fusion_says_so() -> None:
@@ -64,15 +92,18 @@ def test_a_report_without_fusion_says_so() -> None:
 
 
 def test_what_json_cannot_say_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
-    broken = replace(REPORT, systems={"bm25": System({"recall@1": float("nan")}, REPORT.systems["bm25"].cost)})
+    broken = replace(REPORT, systems={"bm25": system(float("nan"), 0.5, None)})
     with pytest.raises(ValueError, match="Out of range float"):
         write_report(tmp_path / "report.json", broken)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_table_has_a_head_and_a_row_for_each_system() -> None:
-    assert REPORT.table() == [
+    searched = REPORT.table()
+    assert searched == [
         ("retriever", "recall@1", "mrr@10", "ms/question", "p50 ms", "p95 ms"),
         ("bm25", "79.0", "85.0", "0.50", "1.25", "2.00"),
         ("dense", "62.5", "72.5", "4.00", "9.00", "12.35"),
     ]
+    outside = replace(REPORT, systems={"theirs": system(0.5, 0.5, None)}).table()
+    assert outside[1] == ("theirs", "50.0", "50.0", "", "", "")

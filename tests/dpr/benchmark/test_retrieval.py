@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import pytrec_eval
 
-from dpr.benchmark.retrieval import SINGLE_QUESTIONS, BenchmarkOptions, benchmark
+from dpr.benchmark.report import BenchmarkReport
+from dpr.benchmark.retrieval import BenchmarkOptions, benchmark
+from dpr.benchmark.searching import SINGLE_QUESTIONS
 from dpr.errors import MissingDependencyError, RequestError
 from dpr.evaluation.trec import read_qrels, read_run
 from dpr.search.contract import Retriever
@@ -85,14 +87,19 @@ def examples(count: int = 8) -> list[Example]:
     return [Example(Question(f"q{number}", f"find {number % 30}"), (PASSAGES[number % 30],)) for number in range(count)]
 
 
+def values_of(report: BenchmarkReport, system: str) -> dict[str, float]:
+    return report.systems[system].means
+
+
 def test_reports_what_every_retriever_achieves(tmp_path: Path) -> None:
     report = benchmark(Index(), examples(), BenchmarkOptions(["bm25", "dense"], [1, 5, 20]), tmp_path)
-    assert report.systems["bm25"].metrics == dict.fromkeys(
-        ("recall@1", "recall@5", "recall@20", "mrr@10", "ndcg@10"), 1.0
-    )
-    dense = report.systems["dense"].metrics
+    bm25, dense = values_of(report, "bm25"), values_of(report, "dense")
+    assert bm25 == dict.fromkeys(bm25, 1.0)
+    assert {"recall@1", "recall@20", "mrr@10", "ndcg@10", "map@20", "rprec", "success@5"} <= bm25.keys()
+    assert report.systems["dense"].ranks.tolist() == [4] * 8
+    assert report.systems["dense"].scores.tolist() == [0.5] * 8
     assert (dense["recall@1"], dense["recall@5"], dense["mrr@10"]) == (0.0, 1.0, 0.25)
-    assert (report.pool.passages, report.pool.generation, report.questions.count) == (30, "000007", 8)
+    assert (report.pool.passages, report.pool.generation, report.question_set.count) == (30, "000007", 8)
 
 
 def test_writes_every_file_and_nothing_else(tmp_path: Path) -> None:
@@ -106,6 +113,9 @@ def test_writes_every_file_and_nothing_else(tmp_path: Path) -> None:
     assert written == {"report.json", "recall.png", "qrels.trec", "bm25.trec", "dense.trec"}
     report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
     assert report["systems"]["dense"]["metrics"]["mrr@10"]["value"] == 0.25
+    assert report["per_question"]["id"] == [f"q{number}" for number in range(8)]
+    assert report["per_question"]["systems"]["dense"]["rank"] == [4] * 8
+    assert report["per_question"]["systems"]["dense"]["recall@1"] == [0] * 8
     assert (report["questions"]["source"], report["command"]) == ("squad:dev", "dpr …")
     assert report["fusion"] is None
 
@@ -117,7 +127,7 @@ def test_the_run_files_give_trec_eval_the_same_numbers(tmp_path: Path) -> None:
     measured = pytrec_eval.RelevanceEvaluator(read_qrels(tmp_path / "qrels.trec"), {"recall.3,5", "ndcg_cut.10"})
     actual = list(measured.evaluate(run).values())
     theirs = [sum(row[name] for row in actual) / len(actual) for name in ("recall_3", "recall_5", "ndcg_cut_10")]
-    ours = report.systems["dense"].metrics
+    ours = values_of(report, "dense")
     assert [ours["recall@3"], ours["recall@5"], ours["ndcg@10"]] == pytest.approx(theirs, abs=1e-9)
 
 
@@ -138,6 +148,9 @@ def test_searches_in_batches_and_times_single_questions(tmp_path: Path) -> None:
     assert index.opened["bm25"].batches.count(1) == SINGLE_QUESTIONS + 1  # and the one that warms up
     assert seen == [("search bm25", 256, 600), ("search bm25", 512, 600), ("search bm25", 600, 600)]
     cost = report.systems["bm25"].cost
+    assert cost is not None
+    assert cost.batch_ms_p50 is not None
+    assert cost.questions_per_s == pytest.approx(1000 / cost.batch_ms_per_question)
     assert cost.single_questions == SINGLE_QUESTIONS
     assert 0 < cost.single_ms_p50 <= cost.single_ms_p95
 
@@ -164,8 +177,8 @@ def test_missing_gold_passages_are_misses_and_are_counted(tmp_path: Path) -> Non
     lost = Example(Question("lost", "find 3"), (Passage("elsewhere", "not in the pool"),))
     silent = Example(Question("silent", "find 4"), (PASSAGES[4],), is_impossible=True)
     report = benchmark(Index(), [*examples(3), lost, silent], BenchmarkOptions(["bm25"], [1]), tmp_path)
-    assert report.systems["bm25"].metrics["recall@1"] == 0.75
-    assert (report.questions.count, report.questions.gold_missing, report.questions.left_out) == (4, 1, 1)
+    assert values_of(report, "bm25")["recall@1"] == 0.75
+    assert (report.question_set.count, report.question_set.gold_missing, report.question_set.left_out) == (4, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +212,7 @@ def test_ids_with_white_space_are_measured_and_come_back(tmp_path: Path) -> None
     report = benchmark(
         Index(), [Example(Question("q 1", "find 3"), (PASSAGES[3],))], BenchmarkOptions(["bm25"], [1]), tmp_path
     )
-    assert report.systems["bm25"].metrics["recall@1"] == 1.0
+    assert values_of(report, "bm25")["recall@1"] == 1.0
     assert read_run(tmp_path / "bm25.trec").keys() == read_qrels(tmp_path / "qrels.trec").keys() == {"q 1"}
 
 
@@ -210,8 +223,8 @@ def test_a_question_does_not_find_itself_and_the_report_says_so(tmp_path: Path) 
     )  # ranks the gold passage fourth
     ranked = [passage for passage, _ in read_run(tmp_path / "dense.trec")["p00"]]
     assert ranked == ["p01", "p02", "p07", *(f"p{number:02}" for number in (3, 4, 5, 6, 8, 9, 10))]
-    assert report.systems["dense"].metrics["mrr@10"] == pytest.approx((1 / 3 + 1 / 4) / 2)
-    assert report.questions.own_passages == 1
+    assert values_of(report, "dense")["mrr@10"] == pytest.approx((1 / 3 + 1 / 4) / 2)
+    assert report.question_set.own_passages == 1
     assert len(json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["notes"]) == 1
 
 
@@ -221,8 +234,8 @@ def test_judgements_of_passages_that_are_nowhere_lower_recall(tmp_path: Path) ->
     report = benchmark(
         Index(), [half, nothing, *examples(2)], BenchmarkOptions(["bm25"], [2], without_text=5), tmp_path
     )
-    assert report.systems["bm25"].metrics["recall@2"] == pytest.approx((0.5 + 0 + 1 + 1) / 4)
-    questions = report.questions
+    assert values_of(report, "bm25")["recall@2"] == pytest.approx((0.5 + 0 + 1 + 1) / 4)
+    questions = report.question_set
     assert (questions.count, questions.gold_missing, questions.absent_passages, questions.without_text) == (4, 1, 2, 5)
     assert read_qrels(tmp_path / "qrels.trec")["half"] == {"p03": 1, "999": 1}
 

@@ -57,7 +57,7 @@ def test_every_point_is_what_a_search_with_its_weights_gives(index: OpenIndex, t
     for point in (tuned.curve[0], tuned.curve[7], tuned.curve[20]):
         fusion = Fusion(method, point.weights, coverage_power=DEFAULT_FUSION.coverage_power)
         report = benchmark(index, questions(), BenchmarkOptions(["hybrid"], [1, 20], fusion=fusion), tmp_path)
-        measured = report.systems["hybrid"].metrics
+        measured = report.systems["hybrid"].means
         assert point.metrics == {name: pytest.approx(measured[name]) for name in ("mrr@10", "recall@1", "recall@20")}
     assert len({point.metrics["mrr@10"] for point in tuned.curve}) > 2
 
@@ -67,7 +67,7 @@ def test_the_ends_of_the_curve_are_the_lists_alone(index: OpenIndex, tmp_path: P
     alone = benchmark(index, questions(), BenchmarkOptions(["dense", "bm25"], [1]), tmp_path).systems
     for point, name in ((tuned.curve[0], "bm25"), (tuned.curve[-1], "dense")):
         assert point.weights[name] == 1.0
-        assert point.metrics["recall@1"] == pytest.approx(alone[name].metrics["recall@1"])
+        assert point.metrics["recall@1"] == pytest.approx(alone[name].means["recall@1"])
 
 
 def test_the_choice_becomes_a_fusion_that_follows_coverage(index: OpenIndex) -> None:
@@ -114,7 +114,7 @@ def test_excluded_passages_are_left_out_as_a_benchmark_does(index: OpenIndex, tm
     tuned = tune(index, excluding, TuningOptions(folds=0))
     assert tuned.questions.own_passages == 30
     for point, name in ((tuned.curve[0], "bm25"), (tuned.curve[-1], "dense")):
-        measured = benchmark(index, excluding, BenchmarkOptions([name], [1]), tmp_path).systems[name].metrics
+        measured = benchmark(index, excluding, BenchmarkOptions([name], [1]), tmp_path).systems[name].means
         assert point.metrics["mrr@10"] == pytest.approx(measured["mrr@10"])
     assert tuned.curve[0].metrics["mrr@10"] == 1.0
     assert tune(index, [Example(question, (gold,)) for question, gold, _ in second]).curve[0].metrics["mrr@10"] == 0.5
@@ -131,7 +131,7 @@ def test_graded_passages_reach_ndcg(index: OpenIndex, tmp_path: Path) -> None:
     fusion = Fusion(weights=point.weights, coverage_power=DEFAULT_FUSION.coverage_power)
     report = benchmark(index, graded, BenchmarkOptions(["hybrid"], [20], fusion=fusion), tmp_path)
     for name in ("ndcg@10", "recall@20", "mrr@10"):
-        assert point.metrics[name] == pytest.approx(report.systems["hybrid"].metrics[name])
+        assert point.metrics[name] == pytest.approx(report.systems["hybrid"].means[name])
 
 
 def test_progress_tells_of_questions_and_points(index: OpenIndex) -> None:

@@ -1,0 +1,61 @@
+"""What a benchmark measured on: the pool, the questions and the fusion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The passages that were searched: their number and the index generation that holds them."""
+
+    passages: int
+    generation: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionSet:
+    """The questions of a benchmark.
+
+    ``count`` questions were judged. The gold passages of ``gold_missing`` of them are not in the pool; they count as
+    misses. ``left_out`` questions have no gold passage (unanswerable, or not labelled). ``absent_passages`` judgements
+    are of passages that are not in the pool. ``without_text`` judged questions have no text in the data set and are
+    left out. ``own_passages`` questions are passages of the pool themselves.
+    """
+
+    source: str
+    count: int
+    gold_missing: int
+    left_out: int
+    absent_passages: int = 0
+    without_text: int = 0
+    own_passages: int = 0
+
+    def notes(self) -> list[str]:
+        """Return a sentence for each count that matters to the metrics."""
+        sentences = {
+            f"{self.absent_passages:,} judged passages are not in the index; they count as not found": (
+                self.absent_passages
+            ),
+            f"{self.without_text:,} judged questions have no text in the data set and are left out": self.without_text,
+            f"{self.own_passages:,} questions are passages of the index themselves: a question does not find itself, "
+            "it is left out of its hits before metrics and run files are made (ignore_identical_ids of BEIR)": (
+                self.own_passages
+            ),
+        }
+        return [sentence for sentence, count in sentences.items() if count]
+
+
+@dataclass(frozen=True, slots=True)
+class FusionUsed:
+    """The fusion of the hybrid system, with its missing-document rule.
+
+    ``coverage_power`` sets how strongly a question's weights follow coverage.
+    """
+
+    method: str
+    weights: Mapping[str, float] | None
+    rrf_constant: float
+    missing_rule: str
+    coverage_power: float = 0.0
