@@ -9,6 +9,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
+from dpr.metadata import Metadata, json_metadata
+
 SHOWN_CHARACTERS = 60
 """Characters of a text in the ``repr`` of a result."""
 
@@ -27,13 +29,17 @@ def _shortened(value: object) -> str:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Passage:
-    """A piece of text that can be retrieved; ``document[start:end] == text`` of the document it was cut from."""
+    """A piece of text that can be retrieved; ``document[start:end] == text`` of the document it was cut from.
+
+    ``metadata`` holds its further fields by name: strings, numbers, booleans, dates, times and lists of strings.
+    """
 
     id: str
     text: str
     title: str = ""
     document_id: str = ""
     start: int = 0
+    metadata: Metadata = field(default_factory=dict, hash=False)
 
     @property
     def end(self) -> int:
@@ -57,6 +63,7 @@ class Passage:
             "document_id": self.document_id,
             "start": self.start,
             "end": self.end,
+            "metadata": json_metadata(self.metadata),
         }
 
 

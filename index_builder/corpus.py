@@ -197,8 +197,8 @@ def _is_same(passage: Passage, indexed_passage: Passage) -> bool:
 
 def _conflict(passage: Passage) -> DataError:
     return DataError(
-        f"the index has a passage {passage.id!r} with another title or text; give the new one an id of its own, or "
-        "replace the old one with dpr-index upsert"
+        f"the index has a passage {passage.id!r} with another title, text or field; give the new one an id of its "
+        "own, or replace the old one with dpr-index upsert"
     )
 
 

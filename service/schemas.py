@@ -41,6 +41,9 @@ class PassageOut(Model):
     document_id: str
     start: int
     end: int
+    metadata: dict[str, str | int | float | bool | list[str]] = Field(
+        description="The passage's further fields by name; dates and times in ISO 8601."
+    )
 
 
 class ListScoreOut(Model):

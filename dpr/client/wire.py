@@ -127,7 +127,8 @@ def _hit(hit: Json, weighing: Weighing | None) -> Hit:
 
 
 def _passage(passage: Json) -> Passage:
-    return Passage(passage["id"], passage["text"], passage["title"], passage["document_id"], passage["start"])
+    names = ("id", "text", "title", "document_id", "start", "metadata")
+    return Passage(*(passage[name] for name in names))
 
 
 def _list_explanation(entry: Json) -> ListExplanation:

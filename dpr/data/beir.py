@@ -11,10 +11,11 @@ questions, and questions that are also documents.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from dpr.data.files import Location, is_hidden, with_packed
-from dpr.data.intake import STRICT, Intake
+from dpr.data.intake import STRICT, Intake, LeftOut
 from dpr.data.qrels import read_qrels
 from dpr.data.record import Record
 from dpr.data.rows import ID_NAMES, TITLE_NAMES, has_text, passage_of, read_jsonl, title_of
@@ -33,15 +34,16 @@ def read_beir_corpus(path: Path, intake: Intake = STRICT) -> Iterator[tuple[Loca
     Raises:
         DataError: a row has another form.
     """
-    return intake.sift(_located_passage, read_jsonl(_file_of(_folder(path), "corpus.jsonl"), intake))
+    located_passage = partial(_located_passage, left_out=intake.left_out)
+    return intake.sift(located_passage, read_jsonl(_file_of(_folder(path), "corpus.jsonl"), intake))
 
 
-def _located_passage(record: Record) -> tuple[Location, Passage]:
+def _located_passage(record: Record, left_out: LeftOut) -> tuple[Location, Passage]:
     if has_text(record):
-        return record.location, passage_of(record)
+        return record.location, passage_of(record, left_out)
     if title := title_of(record):
         untitled = {name: value for name, value in record.fields.items() if name not in TITLE_NAMES}
-        return record.location, passage_of(Record({**untitled, "text": title}, record.location))
+        return record.location, passage_of(Record({**untitled, "text": title}, record.location), left_out)
     return record.location, Passage(record.identifier(*ID_NAMES), "")
 
 

@@ -36,7 +36,7 @@ def chunk(document: Passage, max_tokens: int, overlap_tokens: int, count_tokens:
                 f"the single character {text[start]!r} is over the budget of {max_tokens} tokens; raise the budget"
             )
     return [
-        Passage(f"{document.id}#{number}", text[start:end], document.title, document.id, start)
+        Passage(f"{document.id}#{number}", text[start:end], document.title, document.id, start, document.metadata)
         for number, (start, end) in enumerate(spans)
     ]
 

@@ -32,8 +32,9 @@ class UniquePassages(Iterator[Passage]):
 
     ``skipped`` counts the repeats so far, ``empty`` the passages without text.
 
-    A passage with the id, title and text of an earlier one, in any Unicode form, is a repeat. A passage with an id made
-    from its text (`content_id`) is a repeat with any title. The memory is two hashes for each passage, about 130 bytes.
+    A passage with the id, title, text and fields of an earlier one, in any Unicode form, is a repeat. A passage with an
+    id made from its text (`content_id`) is a repeat with any title and fields. The memory is two hashes for each
+    passage, about 130 bytes.
 
     Raises:
         DataError: during the iteration, two different passages share an id, unless the ``intake`` skips that.
@@ -52,7 +53,8 @@ class UniquePassages(Iterator[Passage]):
                 self.empty += 1
                 continue
             passage = with_composed_names(read_passage)
-            key, content = hash(passage.id), hash((passage.title, composed(passage.text)))
+            fields = repr(sorted(passage.metadata.items())) if passage.metadata else ""
+            key, content = hash(passage.id), hash((passage.title, composed(passage.text), fields))
             known_content = self._content_of.get(key)
             if known_content is None:
                 self._content_of[key] = content
@@ -65,7 +67,7 @@ class UniquePassages(Iterator[Passage]):
 
 
 def _conflict(location: Location | None, passage: Passage) -> DataError:
-    cause = f"passage id {passage.id!r} occurred before with another title or text; give each passage its own id"
+    cause = f"passage id {passage.id!r} occurred before with another title, text or field; give each passage its own id"
     return location.error(cause) if location else DataError(cause)
 
 

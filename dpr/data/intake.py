@@ -8,7 +8,7 @@ from __future__ import annotations
 import codecs
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from dpr.errors import ConfigError, DataError
@@ -29,12 +29,33 @@ def raise_at_once(error: DataError) -> None:
     raise error
 
 
+@dataclass(slots=True)
+class LeftOut:
+    """The values of further fields that are not kept: the number of rows by field and reason."""
+
+    rows: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def add(self, name: str, reason: str) -> None:
+        """Count a row whose field is not kept."""
+        self.rows[name, reason] = self.rows.get((name, reason), 0) + 1
+
+    def log(self, logger: logging.Logger) -> None:
+        """Log a warning of each field."""
+        for (name, reason), count in self.rows.items():
+            rows = "1 row" if count == 1 else f"{count:,} rows"
+            logger.warning("left out the field %r of %s: its value is %s", name, rows, reason)
+
+
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """The encoding of files, and what to do with the error of a bad row: by default it is raised."""
+    """The encoding of files, and what to do with the error of a bad row: by default it is raised.
+
+    ``left_out`` counts the values of further fields that are not kept.
+    """
 
     encoding: str = "utf-8"
     on_bad_row: Callable[[DataError], None] = raise_at_once
+    left_out: LeftOut = field(default_factory=LeftOut)
 
     def sift(self, make: Callable[[Row], Result], rows: Iterable[Row]) -> Iterator[Result]:
         """Yield the result of ``make`` for each row; a row on which it fails is bad.

@@ -195,6 +195,8 @@ def _all_located(sources: Iterable[str], intake: Intake, bad_rows: BadRows) -> L
             raise DataError(f"{source}: the corpus is empty; it has no passage to index{left_out}{bad_rows.listing()}")
     bad_rows.refuse()
     bad_rows.log(logger)
+    if bad_rows.warns:
+        intake.left_out.log(logger)
 
 
 def _read_source(source: str, intake: Intake) -> LocatedPassages:
@@ -219,7 +221,7 @@ def _article_passages(kind: Kind, path: Path, articles: Articles, intake: Intake
 
 def _file_passages(path: Path, intake: Intake) -> LocatedPassages:
     def located_passage(record: Record) -> tuple[Location, Passage]:
-        return record.location, passage_of(record)
+        return record.location, passage_of(record, intake.left_out)
 
     for file in _files(path):
         yield from intake.sift(located_passage, read_rows(file, intake))

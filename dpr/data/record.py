@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import isnan
 from typing import TypeVar, cast
@@ -40,12 +40,14 @@ def type_name(value: object) -> str:
 class Record:
     """Named values with their location; ``label`` names the record within its line or file (``question 5a1``).
 
-    A field that is null, or NaN as written by pandas, is absent.
+    A field that is null, or NaN as written by pandas, is absent. The values of a row that ``is_table`` are the text of
+    cells, whatever their type.
     """
 
     fields: Mapping[str, object]
     location: Location
     label: str = ""
+    is_table: bool = False
 
     def error(self, cause: str) -> DataError:
         """Return an error that names the record."""
@@ -53,7 +55,7 @@ class Record:
 
     def labelled(self, label: str) -> Record:
         """Return the record with a label for its errors."""
-        return Record(self.fields, self.location, label)
+        return replace(self, label=label)
 
     def value(self, name: str) -> object:
         """Return a field's value, None if it is absent."""

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from pyarrow import compute
 
 from dpr.data import tables
+from dpr.data.fields import CONTAINERS, UnreadValue, metadata_of
 from dpr.data.files import (
     LARGEST_LINE_BYTES,
     PACKED_ENDINGS,
@@ -21,7 +22,7 @@ from dpr.data.files import (
     with_packed,
 )
 from dpr.data.identity import content_id
-from dpr.data.intake import STRICT, Intake, WholeFileError
+from dpr.data.intake import STRICT, Intake, LeftOut, WholeFileError
 from dpr.data.record import Record, parse_record
 from dpr.data.table_header import Header
 from dpr.errors import DataError
@@ -34,13 +35,15 @@ ID_NAMES = ("id", "_id", "pid", "docid", "번호")
 
 _PARQUET_BATCH_ROWS = 1024
 
-_PASSAGE_COLUMNS = (*ID_NAMES, *TEXT_NAMES, *TITLE_NAMES, "document_id", "start")
+_POSITION_NAMES = ("document_id", "start")
+
+_PASSAGE_COLUMNS = (*ID_NAMES, *TEXT_NAMES, *TITLE_NAMES, *_POSITION_NAMES)
 
 PASSAGE_HEADER = Header(
     key="text",
     needs={"text": frozenset(TEXT_NAMES)},
     headerless=("id", "text", "title"),
-    other_names=frozenset((*ID_NAMES, *TITLE_NAMES, "document_id", "start")),
+    other_names=frozenset((*ID_NAMES, *TITLE_NAMES, *_POSITION_NAMES)),
 )
 """The header of a table of passages; without one, columns are those of DPR's passages."""
 
@@ -67,8 +70,13 @@ def read_parquet(
     _intake: Intake = STRICT,
     names: Collection[str] = _PASSAGE_COLUMNS,
     needs: Sequence[str] = TEXT_NAMES,
+    *,
+    with_others: bool = True,
 ) -> Iterator[Record]:
     """Yield each row with the columns of these names; a batch of rows is in memory at a time.
+
+    The names are known in any case. Rows have the other columns, too, under their names as they are, unless ``others``
+    are not wanted; a column of a type that passages do not keep is not read.
 
     Raises:
         WholeFileError: the file has none of the columns that it ``needs``, or a column twice; a text has more than
@@ -78,6 +86,10 @@ def read_parquet(
         try:
             file = pq.ParquetFile(raw)
             columns = _known_columns(path, file.schema_arrow.names, names, needs)
+            unread: dict[str, UnreadValue] = {}
+            if with_others:
+                other_columns, unread = _other_columns(file.schema_arrow, set(columns.values()))
+                columns = {**other_columns, **columns}
             _check_pages(path, file, list(columns.values()))
             strings = [field.name for field in file.schema_arrow if pa.types.is_string(field.type)]
             file = pq.ParquetFile(raw, read_dictionary=[name for name in columns.values() if name in strings])
@@ -89,7 +101,7 @@ def read_parquet(
                 for row in rows.to_pylist():
                     number += 1
                     fields = {name: row[column] for name, column in columns.items()}
-                    yield Record(fields, Location(path, number, unit="row"))
+                    yield Record({**unread, **fields}, Location(path, number, unit="row"))
         except (pa.ArrowException, OSError) as error:
             cause = str(error).splitlines()[0]
             raise DataError.at(path, None, f"cannot be read as Parquet ({cause})") from None
@@ -116,8 +128,20 @@ def _row_slices(path: Path, file: pq.ParquetFile, columns: Sequence[str]) -> Ite
             cause = f"has a text of more than {LARGEST_LINE_BYTES >> 20} MiB; split it into more rows"
             raise WholeFileError.at(path, None, cause)
         count = max(1, LARGEST_LINE_BYTES // max(1, longest))
+        batch = _in_microseconds(batch)
         for start in range(0, batch.num_rows, count):
             yield batch.slice(start, count)
+
+
+def _in_microseconds(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return a batch whose times have Python's precision."""
+    columns = [
+        compute.cast(column, pa.timestamp("us", column.type.tz), safe=False)
+        if pa.types.is_timestamp(column.type)
+        else column
+        for column in batch.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
 def _longest_bytes(column: pa.Array) -> int:
@@ -148,6 +172,38 @@ def _known_columns(path: Path, columns: Sequence[str], names: Collection[str], n
         raise WholeFileError.at(path, None, cause)
     return column_of
 
+
+def _other_columns(schema: pa.Schema, known_columns: Collection[str]) -> tuple[dict[str, str], dict[str, UnreadValue]]:
+    """Return the columns of further fields by name, and those that are not read, because of their type."""
+    others = {composed(field.name).strip(): field for field in schema if field.name not in known_columns}
+    columns = {name: field.name for name, field in others.items() if _is_kept(name, field.type)}
+    unread = {name: UnreadValue(str(field.type)) for name, field in others.items() if name not in columns}
+    return columns, unread
+
+
+def _is_kept(name: str, column_type: pa.DataType) -> bool:
+    """Tell whether a column has values of a type that passages keep; a struct may be an object of such values."""
+    if pa.types.is_list(column_type) or pa.types.is_large_list(column_type) or pa.types.is_dictionary(column_type):
+        return _is_text(column_type.value_type)
+    return (
+        _is_text(column_type)
+        or (name in CONTAINERS and pa.types.is_struct(column_type))
+        or any(is_type(column_type) for is_type in _KEPT_TYPES)
+    )
+
+
+def _is_text(column_type: pa.DataType) -> bool:
+    return bool(pa.types.is_string(column_type) or pa.types.is_large_string(column_type))
+
+
+_KEPT_TYPES = (
+    pa.types.is_boolean,
+    pa.types.is_integer,
+    pa.types.is_floating,
+    pa.types.is_decimal,
+    pa.types.is_date,
+    pa.types.is_timestamp,
+)
 
 RowReader = Callable[[Path, Intake], Iterator[Record]]
 
@@ -198,19 +254,26 @@ def has_text(record: Record) -> bool:
     return bool(record.optional(_text_name(record), str, "").strip())
 
 
-def passage_of(record: Record) -> Passage:
+def passage_of(record: Record, left_out: LeftOut | None = None) -> Passage:
     """Return the passage of a row.
 
     Only the text is required, as ``text`` or else one of `TEXT_NAMES`. Optional fields are the id and the title
-    (`ID_NAMES`, `TITLE_NAMES`), ``document_id`` and ``start``. A row without an id gets that of its content.
+    (`ID_NAMES`, `TITLE_NAMES`), ``document_id`` and ``start``. A row without an id gets that of its content. Further
+    fields are the passage's metadata; ``left_out`` counts those of other types: see `dpr.data.fields.metadata_of`.
     """
-    text = record.text(_text_name(record))
+    text_name = _text_name(record)
+    text = record.text(text_name)
+    start = _start(record)
+    own_names = {text_name, _first_present(record, ID_NAMES), _first_present(record, TITLE_NAMES), *_POSITION_NAMES}
+    if record.value("end") == start + len(text):  # the end of the passage, as `Passage.to_dict` writes it
+        own_names.add("end")
     return Passage(
         id=record.identifier(*ID_NAMES) or content_id(text),
         text=text,
         title=title_of(record),
         document_id=record.identifier("document_id"),
-        start=_start(record),
+        start=start,
+        metadata=metadata_of(record, own_names, left_out),
     )
 
 
@@ -220,8 +283,12 @@ def title_of(record: Record) -> str:
     Raises:
         DataError: it is not a string.
     """
-    name = next((name for name in TITLE_NAMES if record.value(name) is not None), TITLE_NAMES[0])
-    return record.optional(name, str, "").strip()
+    return record.optional(_first_present(record, TITLE_NAMES), str, "").strip()
+
+
+def _first_present(record: Record, names: Sequence[str]) -> str:
+    """Return the first of the names that has a value, or the first of all."""
+    return next((name for name in names if record.value(name) is not None), names[0])
 
 
 def _text_name(record: Record) -> str:

@@ -108,7 +108,7 @@ def _records(path: Path, intake: Intake) -> tuple[bool, Iterator[Record]]:
     """Return whether a file is flat, and its rows or articles."""
     name = path.name.lower()
     if name.endswith(".parquet"):
-        return True, read_parquet(path, intake, _FLAT_COLUMNS, needs=("context",))
+        return True, read_parquet(path, intake, _FLAT_COLUMNS, needs=("context",), with_others=False)
     if name.endswith(with_packed((".jsonl",))):
         return True, read_jsonl(path, intake)
     if name.endswith(with_packed((".csv", ".tsv"))):

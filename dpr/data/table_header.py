@@ -66,6 +66,8 @@ class Header:
     ) -> tuple[Sequence[str], bool]:
         """Return the names of the columns by the first row, and whether it is a header.
 
+        Known names are in lower case, and other names of a header as they are written.
+
         Raises:
             WholeFileError: it is, or may be, a header without a required name, or has a name twice.
         """
@@ -74,7 +76,9 @@ class Header:
             non_empty = [name for name in names if name]
             if twice := sorted({name for name in non_empty if non_empty.count(name) > 1}):
                 raise WholeFileError(f"{location}: the header has the column {twice[0]!r} twice; rename one of them")
-            return names, True
+            known_names = {self.key, *self.headerless, *self.other_names}.union(*self.needs.values())
+            columns = [composed(cell).strip() for cell in cells]
+            return [name if name in known_names else column for name, column in zip(names, columns, strict=True)], True
         if self.refuses and _are_names(names) and self._is_header_of_others(names, cells, rows_below):
             absent = self._absent_columns(names)
             column = repr(absent[0] if absent else self.key)

@@ -31,7 +31,7 @@ Row = tuple[Location, list[str] | DataError]
 
 
 def read_tsv(path: Path, header: Header, intake: Intake = STRICT) -> Iterator[Record]:
-    """Yield each row with its column names, in lower case.
+    """Yield each row with its column names; the known ones are in lower case.
 
     A row is one line, or several if a quoted cell has line breaks. A row with another number of columns than the first
     one is a bad row.
@@ -67,7 +67,7 @@ def _records(rows: Iterator[Row], header: Header, intake: Intake) -> Iterator[Re
         if isinstance(cells, DataError):
             intake.on_bad_row(cells)
         elif len(cells) == len(columns):
-            yield Record(dict(zip(columns, cells, strict=True)), location)
+            yield Record(dict(zip(columns, cells, strict=True)), location, is_table=True)
         else:
             names = ", ".join(columns)
             intake.on_bad_row(location.error(f"has {len(cells)} columns instead of {len(columns)} ({names})"))

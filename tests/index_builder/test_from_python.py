@@ -76,7 +76,7 @@ def test_rows_need_a_text_alone_and_documents_are_cut(tmp_path: Path) -> None:
         ([3], "the passages, row 1: is a whole number where a dpr.Passage or a dict is expected"),
         (
             [{"id": "a", "text": "one"}, {"id": "a", "text": "two"}],
-            "the passages, row 2: passage id 'a' occurred before with another title or text",
+            "the passages, row 2: passage id 'a' occurred before with another title, text or field",
         ),
         ([{"title": "x"}, {"title": "y"}], "2 rows are bad"),
         (["there-is-none.jsonl"], "there-is-none.jsonl: no such file|cannot be read"),
@@ -135,7 +135,7 @@ def test_passages_are_added_replaced_and_deleted(tmp_path: Path) -> None:
     build(PASSAGES[:3], index)
     manifest = dpr.add_passages(PASSAGES[2:], index, encoder=ENCODER)
     assert (manifest.passages, manifest.provenance.sources[0].duplicates) == (len(PASSAGES), 1)
-    with pytest.raises(DataError, match="another title or text"):
+    with pytest.raises(DataError, match="another title, text or field"):
         dpr.add_passages([{"id": "rome", "text": "Rome is old"}], index, encoder=ENCODER)
     dpr.add_passages([{"id": "rome", "text": "Rome is old"}], index, encoder=ENCODER, replace=True)
     assert {passage.id: passage.text for passage in passages_of(index)}["rome"] == "Rome is old"

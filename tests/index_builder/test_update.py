@@ -131,7 +131,7 @@ def test_nothing_new_is_no_generation(root: Path) -> None:
 
 def test_an_id_with_other_content_is_refused_and_upsert_replaces_it(root: Path, tmp_path: Path) -> None:
     changed = Passage("paris", "Paris was called Lutetia", "Paris")
-    with pytest.raises(DataError, match="has a passage 'paris' with another title or text"):
+    with pytest.raises(DataError, match="has a passage 'paris' with another title, text or field"):
         add_passages(root, [changed])
     add_passages(root, [changed], replaces=True)
     left = [passage for passage in PASSAGES if passage.id != "paris"]
@@ -151,7 +151,7 @@ def test_upsert_replaces_all_passages_of_a_document(root: Path) -> None:
 def test_upsert_refuses_the_id_of_a_passage_that_stays(root: Path) -> None:
     add_passages(root, MORE)
     taken = Passage("berlin", "Berlin is a town in Connecticut", "Berlin", "connecticut")
-    with pytest.raises(DataError, match="has a passage 'berlin' with another title or text"):
+    with pytest.raises(DataError, match="has a passage 'berlin' with another title, text or field"):
         add_passages(root, [taken], replaces=True)
     moved = Passage("spain-2", "Spain has a new text", "Madrid", "spain")  # an id of the document itself is free
     add_passages(root, [moved], replaces=True)

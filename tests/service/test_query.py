@@ -45,6 +45,7 @@ def test_a_hit_has_its_passage_and_every_list(client: TestClient) -> None:
                 "document_id": "hangul",
                 "start": 34,
                 "end": len(DOCUMENT),
+                "metadata": {},
             },
             "lists": {
                 "dense": {"rank": None, "score": None, "contribution": 0.0},

@@ -33,7 +33,7 @@ def test_an_id_with_other_content_is_refused_with_its_place(other: Passage) -> N
     passages = UniquePassages([(place, Passage("1", "a")), (place, other)])
     assert next(passages).text == "a"
     with pytest.raises(
-        DataError, match=r"^a\.jsonl, line 2: passage id '1' occurred before with another title or text"
+        DataError, match=r"^a\.jsonl, line 2: passage id '1' occurred before with another title, text or field"
     ):
         next(passages)
 

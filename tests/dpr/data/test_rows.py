@@ -47,7 +47,7 @@ def tsv(tmp_path: Path, text: str) -> list[Passage]:
 
 def test_tsv_columns_are_found_by_name_in_any_case_and_order(tmp_path: Path) -> None:
     passages = tsv(tmp_path, "Title\tAnswer\tTEXT\tID\nt\tTrue\tx\t7\n")
-    assert passages == [Passage("7", "x", "t")]
+    assert passages == [Passage("7", "x", "t", metadata={"Answer": "True"})]
 
 
 def test_tsv_without_a_header_is_id_text_title(tmp_path: Path) -> None:
@@ -93,8 +93,8 @@ def test_an_unknown_ending_lists_the_known_ones(tmp_path: Path) -> None:
 
 
 def test_a_row_makes_a_passage() -> None:
-    fields = {"_id": 3, "text": " x ", "title": " t ", "document_id": 9, "start": 4, "url": "ignored"}
-    assert passage_of(Record(fields, PLACE)) == Passage("3", " x ", "t", "9", 4)
+    fields = {"_id": 3, "text": " x ", "title": " t ", "document_id": 9, "start": 4, "end": 7, "year": 1999}
+    assert passage_of(Record(fields, PLACE)) == Passage("3", " x ", "t", "9", 4, {"year": 1999})
     assert passage_of(Record({"text": "x"}, PLACE)) == Passage(content_id("x"), "x")
 
 

@@ -74,7 +74,7 @@ def test_a_column_that_comes_twice_or_is_ambiguous_is_refused(tmp_path: Path) ->
         table(tmp_path, "a.csv", "text,text\na,b\n")
     with pytest.raises(DataError, match="line 2: its text may be 'content' or 'body'; rename one of them to 'text'"):
         table(tmp_path, "a.csv", "body,content\na,b\n")
-    assert table(tmp_path, "a.csv", "id,body,text\n1,a,b\n") == [Passage("1", "b")]
+    assert table(tmp_path, "a.csv", "id,body,text\n1,a,b\n") == [Passage("1", "b", metadata={"body": "a"})]
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
