@@ -7,13 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dpr.benchmark.answer_ranks import AnswerRanks
+from dpr.benchmark.breakdown import break_down
 from dpr.benchmark.contestant import SystemRun
+from dpr.benchmark.failures import Disagreement, disagreements
 from dpr.benchmark.gold import JudgedQuestions
+from dpr.benchmark.pairs import compare_all
 from dpr.benchmark.report import BenchmarkReport, JudgedQuestion, Measured, System
 from dpr.benchmark.setup import FusionUsed, Pool, QuestionSet
+from dpr.benchmark.traits import traits_of, with_training
+from dpr.errors import ConfigError
 from dpr.evaluation.compare import SEED, mean_interval
 from dpr.evaluation.metrics import R_PRECISION, Values, per_question, recall_curve
-from dpr.types import Example, IntArray
+from dpr.types import Example, IntArray, Passage, PassagePool, Progress, no_progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +34,7 @@ class Setting:
         fusion: how ``hybrid`` fused; None if nothing fused.
         command: the command line, for the record.
         reranker: the reranker, for the record.
+        primary: the metric that ranks the systems and is broken down; empty: recall@5, or the recall next to it.
         seed: of everything that is drawn at random.
     """
 
@@ -38,19 +45,42 @@ class Setting:
     fusion: FusionUsed | None = None
     command: str = ""
     reranker: Mapping[str, object] | None = None
+    primary: str = ""
     seed: int = SEED
 
 
-def assemble(judged: JudgedQuestions, runs: Sequence[SystemRun], setting: Setting) -> BenchmarkReport:
-    """Measure every run on the judged questions and return the report.
+FIRST_HITS = 5
+"""The depth of the metric that ranks systems, unless another is named."""
+
+
+def assemble(
+    judged: JudgedQuestions,
+    runs: Sequence[SystemRun],
+    setting: Setting,
+    pool: PassagePool,
+    progress: Progress = no_progress,
+) -> BenchmarkReport:
+    """Measure every run on the judged questions, compare all pairs, and explain where they disagree.
 
     Raises:
+        ConfigError: the primary metric is none that is measured.
         DataError: a run lists a passage twice for a question.
     """
-    questions = [_question(example, judged.qrels[example.question.id]) for example in judged.examples]
     documents = document_groups(judged.examples)
+    answers = AnswerRanks(judged.examples, pool)
+    systems = {}
+    for number, run in enumerate(runs, start=1):
+        systems[run.name] = _system(run, judged, setting, documents, answers)
+        progress("measure systems", number, len(runs))
+    primary = _primary(setting, next(iter(systems.values())))
+    values = {name: system.values for name, system in systems.items()}
+    questions = [_question(example, judged.qrels[example.question.id], runs) for example in judged.examples]
+    first_hits = _depth_of(primary)
+    found = disagreements(
+        judged, runs, {name: system.ranks for name, system in systems.items()}, pool, first_hits, progress
+    )
     return BenchmarkReport(
-        systems={run.name: _system(run, judged, setting, documents) for run in runs},
+        systems=systems,
         questions=questions,
         pool=setting.pool,
         question_set=setting.question_set,
@@ -58,7 +88,50 @@ def assemble(judged: JudgedQuestions, runs: Sequence[SystemRun], setting: Settin
         fusion=setting.fusion,
         command=setting.command,
         reranker=setting.reranker,
+        primary=primary,
+        first_hits=first_hits,
+        documents=None if documents is None else int(documents.max()) + 1,
+        pairs=compare_all(values, _compared(systems), documents, setting.seed, progress),
+        groups=break_down(
+            [question.traits for question in questions],
+            {name: of_system[primary] for name, of_system in values.items()},
+            documents,
+            setting.seed,
+        ),
+        disagreements=found,
+        passages=_shown_passages(found, pool),
+        seed=setting.seed,
     )
+
+
+def _primary(setting: Setting, system: System) -> str:
+    if setting.primary and setting.primary not in system.metrics:
+        names = ", ".join(system.metrics)
+        raise ConfigError(f"the metric {setting.primary!r} is not measured here; choose one of {names}")
+    nearest = min(setting.ks, key=lambda k: (abs(k - FIRST_HITS), k))
+    return setting.primary or f"recall@{nearest}"
+
+
+def _depth_of(metric: str) -> int:
+    """Return how many hits a metric looks at; `FIRST_HITS` for one without a depth."""
+    _, _, depth = metric.partition("@")
+    return int(depth) if depth else FIRST_HITS
+
+
+def _compared(systems: Mapping[str, System]) -> list[str]:
+    """Return the metrics by which pairs are compared: those that do not repeat others where one passage is gold."""
+    return [name for name in next(iter(systems.values())).metrics if not name.startswith(("success@", "map@", "rprec"))]
+
+
+def _shown_passages(found: Sequence[Disagreement], pool: PassagePool) -> dict[str, Passage]:
+    """Return the passages that explanations name, by id."""
+    names = dict.fromkeys(
+        name
+        for disagreement in found
+        for name in (disagreement.gold, *(hit.passage for hit in disagreement.first_hits.values() if hit))
+    )
+    rows = {name: pool.row_of(name) for name in names}
+    return {name: pool[row] for name, row in rows.items() if row is not None}
 
 
 def metric_names(ks: Sequence[int], depth: int) -> list[str]:
@@ -89,15 +162,19 @@ def document_of(example: Example) -> str:
     return (example.positives[0].document_id or example.positives[0].id) if example.positives else ""
 
 
-def _question(example: Example, grades: Mapping[str, int]) -> JudgedQuestion:
+def _question(example: Example, grades: Mapping[str, int], runs: Sequence[SystemRun]) -> JudgedQuestion:
     question = example.question
     gold = tuple(passage for passage, grade in grades.items() if grade > 0)
-    return JudgedQuestion(question.id, question.text, question.answers, gold, document_of(example))
+    traits = with_training(traits_of(example), [run.name for run in runs if question.id in run.trained_on])
+    return JudgedQuestion(question.id, question.text, question.answers, gold, document_of(example), traits)
 
 
-def _system(run: SystemRun, judged: JudgedQuestions, setting: Setting, documents: IntArray | None) -> System:
+def _system(
+    run: SystemRun, judged: JudgedQuestions, setting: Setting, documents: IntArray | None, answers: AnswerRanks
+) -> System:
     ranked = {question: [passage for passage, _ in hits][: setting.depth] for question, hits in run.run.items()}
     values = per_question(ranked, judged.qrels, metric_names(setting.ks, setting.depth))
+    values |= answers.values(run.run, setting.ks)
     ranks, scores = _first_relevant(run, judged, setting.depth)
     return System(
         metrics={name: measured(values[name], documents, setting.seed) for name in values},

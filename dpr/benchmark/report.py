@@ -10,12 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from dpr.benchmark.breakdown import Group
 from dpr.benchmark.contestant import Cost
+from dpr.benchmark.failures import Disagreement, clusters
 from dpr.benchmark.machine import machine
+from dpr.benchmark.pairs import Pair
 from dpr.benchmark.setup import FusionUsed, Pool, QuestionSet
 from dpr.durable import replacing
+from dpr.evaluation.compare import SEED
 from dpr.evaluation.metrics import Values
-from dpr.types import IntArray
+from dpr.types import IntArray, Passage
 from dpr.versions import library_versions
 
 
@@ -93,6 +97,14 @@ class BenchmarkReport:
         fusion: how ``hybrid`` fused; None if nothing fused.
         command: the command line.
         reranker: the reranker of the systems named ``…+rerank``, and the milliseconds that it added to a question.
+        primary: the metric that ranks the systems.
+        first_hits: a system gets a question if a relevant passage is among so many hits.
+        documents: of how many documents the gold passages are, which are drawn as a whole; None: questions are drawn.
+        pairs: every pair of systems by each compared metric.
+        groups: the primary metric by groups of questions.
+        disagreements: each question that one system gets and another misses.
+        passages: the passages that the disagreements name, by id.
+        seed: of everything that was drawn at random.
     """
 
     systems: Mapping[str, System]
@@ -103,6 +115,28 @@ class BenchmarkReport:
     fusion: FusionUsed | None = None
     command: str = ""
     reranker: Mapping[str, object] | None = None
+    primary: str = ""
+    first_hits: int = 1
+    documents: int | None = None
+    pairs: tuple[Pair, ...] = ()
+    groups: tuple[Group, ...] = ()
+    disagreements: tuple[Disagreement, ...] = ()
+    passages: Mapping[str, Passage] = field(default_factory=dict)
+    seed: int = SEED
+
+    @property
+    def ranking(self) -> list[str]:
+        """The systems by falling primary metric; of equal ones, the one that was named first."""
+        return sorted(self.systems, key=lambda name: -self.systems[name].means[self.primary])
+
+    def pair(self, first: str, second: str, metric: str = "") -> Pair:
+        """Return the comparison of two systems by a metric, the primary one if none is named."""
+        names = {first, second}
+        return next(
+            pair
+            for pair in self.pairs
+            if pair.metric == (metric or self.primary) and {pair.first, pair.second} == names
+        )
 
     def notes(self) -> list[str]:
         """Return the sentences that a reader of the numbers should know."""
@@ -117,6 +151,13 @@ class BenchmarkReport:
             "questions": _fields(self.question_set),
             "notes": self.notes(),
             "depth": self.depth,
+            "primary": self.primary,
+            "first_hits": self.first_hits,
+            "documents": self.documents,
+            "seed": self.seed,
+            "pairs": [pair.as_json() for pair in self.pairs],
+            "groups": [group.as_json() for group in self.groups],
+            "clusters": clusters(self.disagreements, list(self.systems)),
             "fusion": _fields(self.fusion) if self.fusion else None,
             "reranker": self.reranker,
             "command": self.command,
@@ -129,6 +170,11 @@ class BenchmarkReport:
         return {
             "id": [question.id for question in self.questions],
             "document": [question.document for question in self.questions],
+            "traits": {
+                trait: [question.traits.get(trait, "") for question in self.questions]
+                for trait in (self.questions[0].traits if self.questions else ())
+            },
+            "disagreements": [disagreement.as_json() for disagreement in self.disagreements],
             "systems": {
                 name: {
                     "rank": system.ranks.tolist(),

@@ -15,7 +15,7 @@ from dpr.benchmark.charts import draw_recall, require_charts
 from dpr.benchmark.contestant import SystemRun
 from dpr.benchmark.gold import judge_questions
 from dpr.benchmark.report import BenchmarkReport, write_report
-from dpr.benchmark.searching import search_all
+from dpr.benchmark.searching import explainer, search_all
 from dpr.benchmark.setup import FusionUsed, Pool
 from dpr.errors import RequestError
 from dpr.evaluation.trec import write_qrels, write_run
@@ -82,7 +82,8 @@ def benchmark(
         retriever.search([judged.questions[0].text], depth + judged.most_excluded)
     runs = []
     for name, retriever in retrievers.items():
-        run = replace(search_all(retriever, judged, depth, name, progress), summary=summary_of(name))
+        run = search_all(retriever, judged, depth, name, progress)
+        run = replace(run, summary=summary_of(name), explain=explainer(retriever, run.run, index.passages))
         write_run(output / f"{name}.trec", run.run, name)
         runs.append(run)
     setting = Setting(
@@ -94,7 +95,7 @@ def benchmark(
         command=options.command,
         reranker=_reranker_used(runs, index.rerank),
     )
-    report = assemble(judged, runs, setting)
+    report = assemble(judged, runs, setting, index.passages, progress)
     curves = {name: system.curve for name, system in report.systems.items()}
     title = f"{report.question_set.count:,} questions, {report.pool.passages:,} passages"
     draw_recall(output / "recall.png", curves, options.ks, title)

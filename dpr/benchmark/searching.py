@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dpr.benchmark.contestant import Cost, SystemRun
+from dpr.benchmark.contestant import Cost, Explain, ScoredRun, SystemRun
 from dpr.benchmark.gold import JudgedQuestions
 from dpr.search.contract import Retriever
-from dpr.types import Hit, Progress, Question, no_progress
+from dpr.types import FloatArray, Hit, IntArray, ListExplanation, PassagePool, Progress, Question, TopK, no_progress
 
 BATCH_QUESTIONS = 256
 SINGLE_QUESTIONS = 100
@@ -43,6 +43,21 @@ def search_all(
         }
         progress(f"search {name}", start + len(batch), len(questions))
     return SystemRun(name, run, cost=_cost(retriever, questions, depth, batches_s))
+
+
+def explainer(retriever: Retriever, run: ScoredRun, pool: PassagePool) -> Explain:
+    """Return what tells of a passage what the retriever says of it, with the rank that it has in the run."""
+
+    def explain(question_id: str, text: str, passage: str) -> ListExplanation | None:
+        """Return the retriever's explanation of a passage for a question."""
+        row, hits = pool.row_of(passage), run.get(question_id, ())
+        if row is None:
+            return None
+        rows: IntArray = np.array([[row if name == passage else -1 for name, _ in hits]], dtype=np.int64)
+        scores: FloatArray = np.array([[score for _, score in hits]], dtype=np.float32)
+        return retriever.explain_entry(text, row, TopK(rows, scores))
+
+    return explain
 
 
 def _cost(retriever: Retriever, questions: Sequence[Question], depth: int, batches_s: Sequence[float]) -> Cost:

@@ -88,7 +88,7 @@ def has_answer(answers: Iterable[str], text: str) -> bool:
     part of its word, so 서울 is not found in 서울은: see `has_korean_answer`. No text contains an
     answer without tokens.
     """
-    text_tokens = _joined_tokens(unicodedata.normalize("NFD", text))
+    text_tokens = _dpr_tokens(text)
     answer_tokens = (_joined_tokens(unicodedata.normalize("NFD", answer)) for answer in answers)
     return any(answer != _SEPARATOR and answer in text_tokens for answer in answer_tokens)
 
@@ -123,7 +123,12 @@ def _contains(answer: str, text_tokens: str) -> bool:
     return False
 
 
-@lru_cache(maxsize=4096)  # the same passage is found for many questions
+@lru_cache(maxsize=16_384)  # the same passage is found for many questions
+def _dpr_tokens(text: str) -> str:
+    return _joined_tokens(unicodedata.normalize("NFD", text))
+
+
+@lru_cache(maxsize=16_384)
 def _korean_tokens(text: str) -> str:
     return _SCRIPT_CHANGE.sub(_SEPARATOR, _joined_tokens(unicodedata.normalize("NFC", text)))
 

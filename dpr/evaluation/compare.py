@@ -91,7 +91,7 @@ def mean_interval(
         raise ConfigError(
             f"confidence {confidence} with {resamples} resamples: give a confidence between 0 and 1, and 1 or more"
         )
-    sums, sizes = _grouped(values, groups)
+    sums, sizes = grouped(values, groups)
     units, counts = np.unique(np.stack([sums, sizes]), axis=1, return_counts=True)  # (2, U), (U,)
     shares = counts / len(sums)
 
@@ -122,7 +122,7 @@ def sign_flip_p_value(
     """
     if flips < 1:
         raise ConfigError(f"{flips} sign flips: draw 1 or more")
-    sums, _ = _grouped(differences, groups)
+    sums, _ = grouped(differences, groups)
     sizes, counts = np.unique(np.abs(sums[sums != 0]), return_counts=True)  # (U,) each
     least = abs(sums.sum()) - ROUNDING * np.abs(sums).sum()
     if math.prod((counts + 1).tolist()) <= LARGEST_ENUMERATION:
@@ -138,7 +138,7 @@ def sign_flip_p_value(
     return float((1 + (np.abs(flipped) >= least).sum()) / (1 + flips))
 
 
-def _grouped(values: Values, groups: IntArray | None) -> tuple[Values, Values]:
+def grouped(values: Values, groups: IntArray | None) -> tuple[Values, Values]:
     """Return the sum of each group's values and the number of its questions, (G,) each, of groups that have any."""
     if not len(values) or not np.isfinite(values).all():
         cause = "there is no question to compare on" if not len(values) else "a value is not a finite number"

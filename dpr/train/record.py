@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
 import torch
 
 from dpr import __version__
+from dpr.data.source_hash import source_hash
 from dpr.models.checkpoint import content_hash
 from dpr.models.pair import encoder_directories
 from dpr.train.batches import Source
@@ -58,17 +59,6 @@ def describe_sources(sources: Sequence[Source]) -> dict[str, dict[str, object]]:
 def describe_examples(examples: Sequence[Example]) -> dict[str, object]:
     """Return the number of questions and their hash, for the record."""
     return {"questions": len(examples), "sha256": source_hash(examples)}
-
-
-def source_hash(examples: Iterable[Example]) -> str:
-    """Return a hash of questions, answers, answer offsets, and the ids of passages and excluded passages."""
-    digest = hashlib.sha256()
-    for example in examples:
-        passages = " ".join(passage.id for passage in (*example.positives, *example.negatives))
-        question = (example.question.id, example.question.text, *example.question.answers, *example.answer_starts)
-        excluded = "".join(f"\t-{identity}" for identity in example.excluded_ids)
-        digest.update(("\t".join(map(str, question)) + f"\t{passages}{excluded}\n").encode())
-    return digest.hexdigest()
 
 
 def base_hash(base: str) -> list[str]:
