@@ -3,6 +3,7 @@
     DPRError                 exit code 1
     ├── InputError           exit code 2   the input cannot be used
     │   ├── DataError                      a data file: malformed row, wrong offsets, duplicate id, empty corpus
+    │   │   └── DocumentError              a document without a text that can be read: encrypted, damaged, a scan
     │   ├── ConfigError                    a setting: unknown key, wrong type, out of range
     │   └── RequestError                   a question: too long, k out of range, unknown retriever
     │       └── UnknownPassageError        a passage that the index, or the question's hits, do not have
@@ -46,6 +47,10 @@ class DataError(InputError):
         """Build the error for a place in a file: ``corpus.jsonl, line 3: …``."""
         location = f"{path}, line {line}" if line is not None else str(path)
         return cls(f"{location}: {cause}")
+
+
+class DocumentError(DataError):
+    """A document has no text that can be read: it is encrypted, damaged, a scan, or over a limit."""
 
 
 class ConfigError(InputError):

@@ -1,0 +1,125 @@
+"""The files of a source: a file, a folder with all that is below it, or a pattern; and the name of each in an index."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+
+from dpr.data.files import PACKED_ENDINGS
+from dpr.data.rows import ROW_FORMATS, listed_formats, row_format
+from dpr.documents.formats import FORMATS as DOCUMENT_FORMATS
+from dpr.errors import DataError
+from dpr.unicode_form import as_on_disk, composed, is_there
+
+_PATTERN_CHARACTERS = frozenset("*?[")
+
+DOCUMENT_ENDINGS = tuple(ending + packed for ending in DOCUMENT_FORMATS for packed in ("", *PACKED_ENDINGS))
+"""The endings of documents, those of compressed ones included."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file, and its name in an index: that of its folder and the path in it, wherever the folder is."""
+
+    path: Path
+    name: str
+
+    @property
+    def document_ending(self) -> str:
+        """The ending of a document, without that of compression; empty for a file of rows, and for other files."""
+        name = self.path.name.lower()
+        return next(
+            (
+                ending
+                for ending in DOCUMENT_FORMATS
+                if any(name.endswith(ending + packed) for packed in ("", *PACKED_ENDINGS))
+            ),
+            "",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FileRules:
+    """Which files of folders and patterns are read: those that a pattern includes (without any, all) and none excludes.
+
+    A pattern is compared with the path below the folder, and one without a slash with each name in that path.
+    """
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    def admits(self, path: PurePosixPath) -> bool:
+        """Tell whether a file below a folder is read."""
+        return (not self.include or _matches(path, self.include)) and not _matches(path, self.exclude)
+
+
+ALL_FILES = FileRules()
+
+
+def _matches(path: PurePosixPath, patterns: Iterable[str]) -> bool:
+    return any(
+        fnmatchcase(str(path), pattern) if "/" in pattern else any(fnmatchcase(name, pattern) for name in path.parts)
+        for pattern in patterns
+    )
+
+
+def source_files(path: Path, rules: FileRules = ALL_FILES, other_files: Counter[str] | None = None) -> list[SourceFile]:
+    """Return the files of a path, sorted; count by their ending the ``other_files`` of a folder, which no format reads.
+
+    A path that does not exist and has one of ``*?[`` is a pattern, in which ``**`` are folders of any depth. What
+    begins with a dot, or with the ``~$`` of an office program's lock, is not the user's.
+
+    Raises:
+        DataError: a folder has, or a pattern matches, no file that can be read.
+    """
+    others: Counter[str] = Counter() if other_files is None else other_files
+    if path.is_dir():
+        root = path
+        paths: Iterable[Path] = _below(path)
+    elif not is_there(path) and not _PATTERN_CHARACTERS.isdisjoint(str(path)):
+        root = as_on_disk(_fixed_part(path))
+        paths = sorted(match for match in root.glob(str(path.relative_to(_fixed_part(path)))) if match.is_file())
+    else:
+        return [SourceFile(path, composed(path.name))]
+    files = []
+    for file in paths:
+        below = PurePosixPath(file.relative_to(root).as_posix())
+        if any(name.startswith((".", "~$")) for name in below.parts) or not rules.admits(below):
+            continue
+        if row_format(file) or file.name.lower().endswith(DOCUMENT_ENDINGS):
+            files.append(SourceFile(file, composed(str(root.resolve().name / below))))
+        else:
+            others[file.suffix.lower() or "no ending"] += 1
+    if not files:
+        raise DataError.at(path, None, _without_files(path, rules, others))
+    return files
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Yield all files below a folder, sorted; links to folders, which may lead in circles, are not followed."""
+    for parent, folders, names in os.walk(folder):
+        folders.sort()
+        yield from (Path(parent) / name for name in sorted(names))
+
+
+def _fixed_part(pattern: Path) -> Path:
+    """Return the folders of a pattern before the first one with a special character."""
+    parents = [parent for parent in pattern.parents if _PATTERN_CHARACTERS.isdisjoint(str(parent))]
+    return parents[0]
+
+
+def _without_files(path: Path, rules: FileRules, others: Mapping[str, int]) -> str:
+    what = "the folder has no" if path.is_dir() else "the pattern matches no"
+    chosen = " that --include and --exclude leave" if rules != ALL_FILES else ""
+    listed = ", ".join(f"{count:,} of {ending}" for ending, count in sorted(others.items()))
+    has = f"; it has {listed}" if listed else ""
+    return f"{what} {listed_formats()} file and no document ({', '.join(DOCUMENT_FORMATS)}){chosen}{has}"
+
+
+def listed_endings() -> str:
+    """Return the endings of files that can be read, those of compressed files aside."""
+    return ", ".join([*(ending for ending in ROW_FORMATS if not ending.endswith(PACKED_ENDINGS)), *DOCUMENT_FORMATS])

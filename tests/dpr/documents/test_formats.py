@@ -1,0 +1,156 @@
+"""Each format: title, headings, pages and tables of a document that another program wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dpr.documents.document import Block, Converted, clean_blocks, outline, table_text
+from dpr.documents.formats import FORMATS, convert
+from dpr.errors import DocumentError
+from tests.documents.content import TEXTS
+from tests.documents.make import WITH_PAGES, WRITERS, html_of, write_cp949
+
+LEAVE, TRIPS, FERRY = (
+    next(text for text in TEXTS if text.name == name) for name in ("휴가규정", "출장여비", "ferry-timetable")
+)
+STRUCTURED = (".pdf", ".docx", ".pptx", ".hwpx", ".md", ".html")
+
+
+def converted(path: Path, encoding: str = "utf-8") -> Converted:
+    return convert(path, path.suffix, encoding)
+
+
+@pytest.mark.parametrize("ending", STRUCTURED)
+@pytest.mark.parametrize("text", [LEAVE, TRIPS, FERRY], ids=lambda text: text.name)
+def test_headings_paragraphs_tables_and_pages(ending: str, text: object, tmp_path: Path) -> None:
+    assert isinstance(text, type(LEAVE))
+    path = tmp_path / f"{text.name}{ending}"
+    WRITERS[ending](text, path)
+    document = converted(path)
+    assert document.title == ("" if ending == ".hwpx" else text.title)
+    whole = outline(document.blocks)
+    for page, section in enumerate(text.sections, start=1):
+        for paragraph in section.paragraphs:
+            start = whole.text.index(paragraph)
+            span = next(span for span in whole.spans if span.start <= start < span.end)
+            assert span.headings[-1].endswith(section.heading)  # HWPX numbers its headings, as its page shows
+            assert span.page == (page if ending in WITH_PAGES else None)
+        for row in section.rows:
+            assert (" " if ending == ".pdf" else " | ").join(row) in whole.text.splitlines()
+    tables = [block for block in document.blocks if block.kind == "table"]
+    assert len(tables) == (0 if ending == ".pdf" else 1)
+
+
+def test_text_has_paragraphs_and_the_pages_of_form_feeds(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("하나\r\n둘\r\n\r\n셋\fFour", encoding="utf-8")
+    assert converted(path).blocks == (Block("하나\n둘", page=1), Block("셋", page=1), Block("Four", page=2))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp949"])
+def test_an_encoding_is_recognized(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("가나다라마바사 abc", encoding=encoding)
+    assert converted(path).blocks == (Block("가나다라마바사 abc"),)
+
+
+def test_a_whole_document_in_cp949(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    write_cp949(LEAVE, path)
+    assert converted(path).blocks[0].text == LEAVE.title
+
+
+def test_a_named_encoding_and_none_that_fits(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes("Größe und Maß".encode("latin-1"))
+    assert converted(path, "latin-1").blocks == (Block("Größe und Maß"),)
+    with pytest.raises(DocumentError, match="neither UTF-8 nor Korean in cp949; name its encoding with --encoding"):
+        converted(path)
+
+
+def test_a_page_declares_its_encoding(tmp_path: Path) -> None:
+    path = tmp_path / "a.html"
+    path.write_bytes(html_of(LEAVE).replace("charset=utf-8", "charset=euc-kr").encode("cp949"))
+    assert converted(path).title == LEAVE.title
+
+
+def test_the_front_matter_of_markdown_gives_fields(tmp_path: Path) -> None:
+    path = tmp_path / "a.md"
+    path.write_text(
+        "---\ntitle: 공지\ndate: 2026-03-01\npages: 3\nopen: true\ntags: [인사, 2026]\nnested: {a: 1}\n---\n"
+        "본문\n\n- 하나\n- 둘\n",
+        encoding="utf-8",
+    )
+    document = converted(path)
+    assert document.title == "공지"
+    assert document.fields == {"date": "2026-03-01", "pages": 3, "open": True, "tags": ["인사", "2026"]}
+    assert [block.text for block in document.blocks] == ["본문", "하나", "둘"]
+
+
+def test_front_matter_that_is_no_yaml(tmp_path: Path) -> None:
+    path = tmp_path / "a.md"
+    path.write_text("---\ntitle: [a\n---\ntext\n", encoding="utf-8")
+    with pytest.raises(DocumentError, match="its front matter is not YAML"):
+        converted(path)
+
+
+def test_markdown_has_no_marks(tmp_path: Path) -> None:
+    path = tmp_path / "a.md"
+    path.write_text("A *very* [good](http://x) `day`\nindeed.\n\n```\ncode *here*\n```\n", encoding="utf-8")
+    assert [block.text for block in converted(path).blocks] == ["A very good day indeed.", "code *here*"]
+
+
+def test_html_without_navigation_scripts_and_layout_tables(tmp_path: Path) -> None:
+    path = tmp_path / "a.html"
+    path.write_text(
+        "<title> A  title </title><meta name=author content=Kim><nav>menu</nav><script>x()</script>"
+        "<table><tr><td><h1>Head</h1><p>one<br>two</p></td></tr></table><div>loose <b>bold</b><p>inner</p>end</div>"
+        "<pre>a\n  b</pre><aside>ad</aside><p hidden>x",
+        encoding="utf-8",
+    )
+    document = converted(path)
+    assert document.title == "A title"
+    assert document.fields == {"author": "Kim"}
+    assert [block.text for block in document.blocks] == [
+        "Head",
+        "one\ntwo",
+        "loose bold",
+        "inner",
+        "end",
+        "a\n  b",
+        "x",
+    ]
+    assert document.blocks[0].kind == "heading"
+
+
+def test_merged_cells_are_written_once(tmp_path: Path) -> None:
+    from docx import Document
+
+    document = Document()
+    table = document.add_table(2, 2)
+    table.cell(0, 0).merge(table.cell(0, 1)).text = "넓은 칸"
+    table.cell(1, 0).text, table.cell(1, 1).text = "a", "b"
+    document.save(str(tmp_path / "a.docx"))
+    assert converted(tmp_path / "a.docx").blocks == (Block("넓은 칸\na | b", "table"),)
+
+
+def test_a_long_heading_is_text_and_characters_of_no_text_are_lost() -> None:
+    blocks = (Block("x" * 201, "heading", 1), Block("  "), Block("a\0b\ud800 "))
+    assert clean_blocks(blocks) == (Block("x" * 201), Block("ab?"))
+
+
+def test_sections_are_the_headings_above() -> None:
+    blocks = [Block("A", "heading", 1), Block("B", "heading", 3), Block("b"), Block("C", "heading", 2), Block("c")]
+    whole = outline(blocks)
+    assert [span.section for span in whole.spans] == ["A", "A > B", "A > B", "A > C", "A > C"]
+    assert [whole.text[span.start : span.end] for span in whole.spans] == [block.text for block in blocks]
+
+
+def test_a_table_is_a_line_for_each_row() -> None:
+    assert table_text([["a", "b\nc"], ["", ""], ["d", "d"]]) == "a | b c\nd"
+
+
+def test_every_format_names_a_reader() -> None:
+    assert all(ending == ending.lower() and ending.startswith(".") for ending in FORMATS)
