@@ -25,10 +25,12 @@ def average_command(
     """Average the weights of several trainings of one start."""
     from dpr.models.average import ENCODER, Form, average
     from dpr.models.checkpoint import base_of, resolve
+    from dpr.models.export import ExportFormat
     from dpr.reader.extractive.export import export_reader
     from dpr.reader.extractive.model import CONFIG_FILE
 
-    reader = Form(lambda name, folder: export_reader(name, folder, "as-is"), lambda name: (base_of(resolve(name)),))
+    as_is = ExportFormat("as-is")
+    reader = Form(lambda name, folder: export_reader(name, folder, as_is), lambda name: (base_of(resolve(name)),))
     are_readers = all((Path(name) / CONFIG_FILE).is_file() for name in encoder)
     command = command_line("dpr")
     show(average(encoder, share or [], output, command, reader if are_readers else ENCODER, overwrite), as_json)

@@ -33,7 +33,7 @@ def export_command(
     as_json: JsonOption = False,
 ) -> None:
     """Write a pair, a reader or a cross-encoder as whole Hugging Face checkpoints, or its adapters in less space."""
-    from dpr.models.export import export, export_cross_encoder
+    from dpr.models.export import ExportFormat, export, export_cross_encoder
     from dpr.reader.extractive.export import export_reader
 
     options = EncoderOptions(question_prompt, passage_prompt, dimension)
@@ -43,9 +43,10 @@ def export_command(
             "dpr export writes one model; give one of --encoder, --reader and --cross-encoder, and prompts or a "
             "dimension to an encoder"
         )
+    written_as = ExportFormat(form, dtype, lora_rank)
     if encoder is not None:
-        record = export(encoder, output, form, dtype, options, overwrite, lora_rank)
+        record = export(encoder, output, written_as, options, overwrite)
     else:
         write = export_reader if cross_encoder is None else export_cross_encoder
-        record = write(models[0], output, form, dtype, overwrite, lora_rank)
+        record = write(models[0], output, written_as, overwrite)
     show(record, as_json)

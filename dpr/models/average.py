@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 
 from dpr.errors import ConfigError, ModelError
 from dpr.models.checkpoint import base_of, read_json
-from dpr.models.export import RECORD, export
+from dpr.models.export import RECORD, ExportFormat, export
 from dpr.models.locate import locate_encoders
 from dpr.models.output import check_output, clear_model
 
@@ -38,7 +38,7 @@ class Form(NamedTuple):
     bases_of: Callable[[str], tuple[Path, ...]]
 
 
-ENCODER = Form(partial(export, form="as-is"), _encoder_bases)
+ENCODER = Form(partial(export, written_as=ExportFormat("as-is")), _encoder_bases)
 
 
 def average(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,45 +32,87 @@ FUSION = "fusion.json"
 """Files beside the encoders: the record of their training, and how their scores and BM25's are fused."""
 
 
+@dataclass(frozen=True, slots=True)
+class ExportFormat:
+    """How weights are written.
+
+    ``whole`` merges adapters into their base, so that other libraries can open the model. ``as-is`` keeps adapters,
+    with a lower ``lora_rank`` if it is not 0. ``dtype`` is that of the weights on disk; they are always loaded as fp32.
+
+    Raises:
+        ConfigError: the form or the dtype is unknown, or there is a rank for whole weights.
+    """
+
+    form: str = "whole"
+    dtype: str = "fp32"
+    lora_rank: int = 0
+
+    def __post_init__(self) -> None:
+        if self.form not in FORMS or self.dtype not in DTYPES:
+            raise ConfigError(
+                f"form {self.form!r} or dtype {self.dtype!r} is unknown; choose {' or '.join(FORMS)}, "
+                f"and {', '.join(DTYPES)}"
+            )
+        if self.form == "whole":
+            self.check_rank(())
+
+    @property
+    def torch_dtype(self) -> torch.dtype:
+        """The type of the weights on disk."""
+        return DTYPES[self.dtype]
+
+    def check_rank(self, adapters: Iterable[Path]) -> None:
+        """Refuse a rank for models that are not written as adapters.
+
+        Raises:
+            ConfigError: there is a rank, and the form is ``whole`` or a model is no adapter.
+        """
+        if self.lora_rank and (self.form == "whole" or not all(map(is_adapter, adapters))):
+            raise ConfigError(
+                f"--lora-rank {self.lora_rank} is for adapters that stay adapters; give an adapter and --form as-is"
+            )
+
+
 def export(
     name: str,
     output: Path,
-    form: str = "whole",
-    dtype: str = "fp32",
+    written_as: ExportFormat = ExportFormat(),
     options: EncoderOptions = EncoderOptions(),  # noqa: B008 - frozen
     overwrite: bool = False,
-    lora_rank: int = 0,
 ) -> dict[str, object]:
     """Write question and passage encoder to another folder and return a summary.
 
-    ``whole`` merges adapters into their base, so that ``AutoModel.from_pretrained`` and sentence-transformers can open
-    each encoder. ``as-is`` keeps adapters, with a lower ``lora_rank`` if it is not 0. ``dtype`` is that of the weights
-    on disk; they are always loaded as fp32. The ``options`` are recorded in the files.
+    Of ``whole`` weights, ``AutoModel.from_pretrained`` and sentence-transformers can open each encoder. The ``options``
+    are recorded in the files.
 
     Raises:
-        ConfigError: the form, an option or the dtype is unknown, there is no adapter of a higher rank, the output is
-            the encoder itself or its base, or it holds a model and ``overwrite`` is not set.
+        ConfigError: an option is unknown, there is no adapter of a higher rank, the output is the encoder itself or its
+            base, or it holds a model and ``overwrite`` is not set.
         ModelError: the encoder cannot be loaded.
     """
-    check_form(form, dtype)
     question, passage, config = locate_encoders(name, options)
     pair = question.parent if (question.parent / PAIR_CONFIG).is_file() else Path(name)
     check_output(output, [name], overwrite)
     encoders = {"question": question} | ({} if passage == question else {"passage": passage})
-    check_rank(lora_rank, form, encoders.values())
+    written_as.check_rank(encoders.values())
     with replaced_model(output) as folder:
         (folder / PAIR_CONFIG).write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
         for role, directory in encoders.items():
-            if form == "whole" or base_of(directory) == directory:
-                _write_whole(directory, folder / role, config, DTYPES[dtype])
+            if written_as.form == "whole" or base_of(directory) == directory:
+                _write_whole(directory, folder / role, config, written_as.torch_dtype)
             else:
-                _copy(directory, folder / role, DTYPES[dtype], lora_rank)
+                _copy(directory, folder / role, written_as)
                 write_prompts(folder / role, config)
         for name in (RECORD, FUSION):
             if (pair / name).is_file():
                 shutil.copyfile(pair / name, folder / name)
         size = size_of(folder)
-    return {"output": str(output), "encoders": len(encoders), "form": form, "dtype": dtype, "size_bytes": size}
+    return {"output": str(output), "encoders": len(encoders), **summary(written_as), "size_bytes": size}
+
+
+def summary(written_as: ExportFormat) -> dict[str, object]:
+    """Return the form and the dtype of an export, as its summary tells them."""
+    return {"form": written_as.form, "dtype": written_as.dtype}
 
 
 def size_of(folder: Path) -> int:
@@ -78,55 +120,33 @@ def size_of(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def check_form(form: str, dtype: str) -> None:
-    """Refuse an unknown form or dtype.
-
-    Raises:
-        ConfigError: one of them is unknown.
-    """
-    if form not in FORMS or dtype not in DTYPES:
-        raise ConfigError(
-            f"form {form!r} or dtype {dtype!r} is unknown; choose {' or '.join(FORMS)}, and {', '.join(DTYPES)}"
-        )
-
-
-def check_rank(lora_rank: int, form: str, directories: Iterable[Path]) -> None:
-    """Refuse a rank for models that are not written as adapters.
-
-    Raises:
-        ConfigError: there is a rank, and the form is ``whole`` or a model is no adapter.
-    """
-    if lora_rank and (form == "whole" or not all(map(is_adapter, directories))):
-        raise ConfigError(
-            f"--lora-rank {lora_rank} is for adapters that stay adapters; give an adapter and --form as-is"
-        )
-
-
 def export_cross_encoder(
-    name: str, output: Path, form: str = "whole", dtype: str = "fp32", overwrite: bool = False, lora_rank: int = 0
+    name: str,
+    output: Path,
+    written_as: ExportFormat = ExportFormat(),
+    overwrite: bool = False,
 ) -> dict[str, object]:
-    """Write a cross-encoder to another folder and return a summary; the options are those of `export`.
+    """Write a cross-encoder to another folder and return a summary.
 
     Raises:
-        ConfigError: the form or the dtype is unknown, there is no adapter of a higher rank, the output is the model
-            itself or its base, or it holds a model and ``overwrite`` is not set.
+        ConfigError: there is no adapter of a higher rank, the output is the model itself or its base, or it holds a
+            model and ``overwrite`` is not set.
         ModelError: it cannot be loaded, or is no cross-encoder.
     """
-    check_form(form, dtype)
     directory = resolve(name)
-    check_rank(lora_rank, form, [directory])
+    written_as.check_rank([directory])
     model = load_classifier(directory)
     check_output(output, [name], overwrite)
     with replaced_model(output) as folder:
-        if form == "as-is" and is_adapter(directory):
-            _copy(directory, folder, DTYPES[dtype], lora_rank)
+        if written_as.form == "as-is" and is_adapter(directory):
+            _copy(directory, folder, written_as)
         else:
-            model.to(DTYPES[dtype]).save_pretrained(folder)
+            model.to(written_as.torch_dtype).save_pretrained(folder)
             save_tokenizer(load_tokenizer(directory), folder)
             if (directory / RECORD).is_file():
                 shutil.copyfile(directory / RECORD, folder / RECORD)
         size = size_of(folder)
-    return {"output": str(output), "form": form, "dtype": dtype, "size_bytes": size}
+    return {"output": str(output), **summary(written_as), "size_bytes": size}
 
 
 def _write_whole(directory: Path, folder: Path, config: EncoderConfig, dtype: torch.dtype) -> None:
@@ -138,14 +158,14 @@ def _write_whole(directory: Path, folder: Path, config: EncoderConfig, dtype: to
     write_sentence_transformers_files(folder, config, hidden_dimension(model), head)
 
 
-def _copy(directory: Path, folder: Path, dtype: torch.dtype, lora_rank: int) -> None:
-    """Copy an adapter with its tokenizer, with weights of another dtype and, unless it is 0, a lower rank."""
+def _copy(directory: Path, folder: Path, written_as: ExportFormat) -> None:
+    """Copy an adapter with its tokenizer, with weights of another dtype and perhaps a lower rank."""
     folder.mkdir(exist_ok=True)
     copy_adapter(directory, folder)
-    if lora_rank:
-        lower_rank(folder, lora_rank)
+    if written_as.lora_rank:
+        lower_rank(folder, written_as.lora_rank)
     for path in (*folder.glob("*.safetensors"), *folder.glob("*_Dense/*.safetensors")):
-        convert_weights(path, dtype)
+        convert_weights(path, written_as.torch_dtype)
 
 
 def convert_weights(path: Path, dtype: torch.dtype) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from dpr.models.checkpoint import is_adapter, resolve
-from dpr.models.export import DTYPES, check_form, check_rank, convert_weights, size_of
+from dpr.models.export import ExportFormat, convert_weights, size_of, summary
 from dpr.models.lower_rank import lower_rank
 from dpr.models.output import check_output, copy_adapter, replaced_model
 from dpr.reader.extractive.model import load_reader_model, save_reader_model
@@ -17,33 +17,33 @@ _RECORDS = ("training.json", "tuning.json")
 
 
 def export_reader(
-    name: str, output: Path, form: str = "whole", dtype: str = "fp32", overwrite: bool = False, lora_rank: int = 0
+    name: str,
+    output: Path,
+    written_as: ExportFormat = ExportFormat(),  # noqa: B008 - frozen
+    overwrite: bool = False,
 ) -> dict[str, object]:
     """Write a reader to another folder and return a summary.
 
-    ``whole`` merges adapters into their base, so that ``AutoModelForQuestionAnswering`` can open the reader, without
-    its relevance head. ``as-is`` keeps an adapter, with a lower ``lora_rank`` if it is not 0. ``dtype`` is that of the
-    weights on disk.
+    ``AutoModelForQuestionAnswering`` can open ``whole`` weights, without the relevance head.
 
     Raises:
-        ConfigError: the form or the dtype is unknown, there is no adapter of a higher rank, the output is the reader
-            itself or its base, or it holds a model and ``overwrite`` is not set.
+        ConfigError: there is no adapter of a higher rank, the output is the reader itself or its base, or it holds a
+            model and ``overwrite`` is not set.
         ModelError: the reader cannot be loaded.
     """
-    check_form(form, dtype)
     directory = resolve(name)
-    check_rank(lora_rank, form, [directory])
+    written_as.check_rank([directory])
     check_output(output, [name], overwrite)
     with replaced_model(output) as folder:
-        if form == "as-is" and is_adapter(directory):
+        if written_as.form == "as-is" and is_adapter(directory):
             copy_adapter(directory, folder)
-            if lora_rank:
-                lower_rank(folder, lora_rank)
-            convert_weights(folder / "adapter_model.safetensors", DTYPES[dtype])
+            if written_as.lora_rank:
+                lower_rank(folder, written_as.lora_rank)
+            convert_weights(folder / "adapter_model.safetensors", written_as.torch_dtype)
         else:
-            _write_whole(directory, folder, DTYPES[dtype])
+            _write_whole(directory, folder, written_as.torch_dtype)
         size = size_of(folder)
-    return {"output": str(output), "form": form, "dtype": dtype, "size_bytes": size}
+    return {"output": str(output), **summary(written_as), "size_bytes": size}
 
 
 def _write_whole(directory: Path, output: Path, dtype: torch.dtype) -> None:

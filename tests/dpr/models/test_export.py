@@ -10,7 +10,7 @@ import pytest
 from dpr.data.passages import read_examples
 from dpr.errors import ConfigError
 from dpr.models.encoders import load_encoder
-from dpr.models.export import export
+from dpr.models.export import ExportFormat, export
 from dpr.train.batches import Source
 from dpr.train.encoder.run import train
 from dpr.train.encoder.settings import Training
@@ -48,7 +48,7 @@ def test_whole_weights_give_the_same_vectors_and_open_elsewhere(adapter: Path, t
 def test_adapters_stay_adapters_in_half_the_space(adapter: Path, tmp_path: Path) -> None:
     shutil.copytree(adapter, tmp_path / "fitted")
     (tmp_path / "fitted" / "fusion.json").write_text("{}", encoding="utf-8")  # what lies beside a pair goes with it
-    export(str(tmp_path / "fitted"), tmp_path / "small", "as-is", "fp16")
+    export(str(tmp_path / "fitted"), tmp_path / "small", ExportFormat("as-is", "fp16"))
     assert (tmp_path / "small" / "fusion.json").is_file()
     before, after = (
         folder / "question" / "adapter_model.safetensors" for folder in (adapter, tmp_path / "small")
@@ -59,7 +59,7 @@ def test_adapters_stay_adapters_in_half_the_space(adapter: Path, tmp_path: Path)
 
 
 def test_adapters_of_a_lower_rank_take_less_space(adapter: Path, tmp_path: Path) -> None:
-    written = export(str(adapter), tmp_path / "small", "as-is", lora_rank=2)
+    written = export(str(adapter), tmp_path / "small", ExportFormat("as-is", lora_rank=2))
     for path in (tmp_path / "small").glob("*/adapter_config.json"):
         assert json.loads(path.read_text(encoding="utf-8"))["r"] == 2
     assert written["encoders"] == 2
@@ -68,8 +68,8 @@ def test_adapters_of_a_lower_rank_take_less_space(adapter: Path, tmp_path: Path)
 
 def test_what_cannot_be_written_is_refused(adapter: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="form 'small' or dtype 'fp32' is unknown; choose whole or as-is"):
-        export(str(adapter), tmp_path, "small")
+        export(str(adapter), tmp_path, ExportFormat("small"))
     with pytest.raises(ConfigError, match="dtype 'int8' is unknown; choose whole or as-is, and fp32, fp16, bf16"):
-        export(str(adapter), tmp_path, "as-is", "int8")
+        export(str(adapter), tmp_path, ExportFormat("as-is", "int8"))
     with pytest.raises(ConfigError, match=r"is the folder of .* itself"):
         export(str(adapter), adapter)

@@ -12,7 +12,7 @@ from transformers import AutoModel
 
 from dpr.errors import ConfigError, ModelError
 from dpr.models.adapters import add_lora
-from dpr.models.export import export
+from dpr.models.export import ExportFormat, export
 from dpr.models.lower_rank import lower_rank
 from dpr.types import FloatArray
 
@@ -66,9 +66,9 @@ def test_a_rank_that_cannot_be_lowered_is_refused(adapter: Path, tiny_checkpoint
     with pytest.raises(ConfigError, match="--lora-rank is 4 and the adapter's rank 4; give a lower one"):
         lower_rank(adapter, 4)
     with pytest.raises(ConfigError, match="is for adapters that stay adapters"):
-        export(str(tiny_checkpoint), tmp_path / "x", "as-is", lora_rank=2)
+        export(str(tiny_checkpoint), tmp_path / "x", ExportFormat("as-is", lora_rank=2))
     with pytest.raises(ConfigError, match="give an adapter and --form as-is"):
-        export(str(tiny_checkpoint), tmp_path / "x", lora_rank=2)
+        export(str(tiny_checkpoint), tmp_path / "x", ExportFormat(lora_rank=2))
     assert not (tmp_path / "x").exists()
     path = adapter / "adapter_config.json"
     plain = path.read_text(encoding="utf-8")

@@ -14,7 +14,7 @@ from dpr.data.passages import read_examples
 from dpr.errors import ConfigError
 from dpr.models.checkpoint import file_sha256
 from dpr.models.encoders import load_encoder
-from dpr.models.export import export
+from dpr.models.export import ExportFormat, export
 from dpr.train.batches import Source
 from dpr.train.distributed import Processes
 from dpr.train.encoder.run import train
@@ -67,7 +67,7 @@ def test_a_finished_run_is_not_repeated(
 
 def test_a_copy_of_a_finished_run_is_not_the_run(sources: list[Source], training: Training, tmp_path: Path) -> None:
     train(sources, tmp_path / "pair", training)
-    export(str(tmp_path / "pair"), tmp_path / "copy", "as-is", "fp16")
+    export(str(tmp_path / "pair"), tmp_path / "copy", ExportFormat("as-is", "fp16"))
     with pytest.raises(ConfigError, match="already holds a model"):
         train(sources, tmp_path / "copy", training)
 

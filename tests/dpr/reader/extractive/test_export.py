@@ -9,6 +9,7 @@ import torch
 from transformers import AutoModelForQuestionAnswering
 
 from dpr.errors import ConfigError, ModelError
+from dpr.models.export import ExportFormat
 from dpr.reader.extractive.export import export_reader
 from dpr.reader.extractive.model import ReaderConfig
 from dpr.reader.extractive.reader import load_reader
@@ -47,7 +48,7 @@ def test_whole_weights_read_the_same_and_open_elsewhere(adapter: Path, tmp_path:
 
 
 def test_an_adapter_stays_an_adapter_in_half_the_space(adapter: Path, tmp_path: Path) -> None:
-    export_reader(str(adapter), tmp_path / "small", "as-is", "fp16")
+    export_reader(str(adapter), tmp_path / "small", ExportFormat("as-is", "fp16"))
     before, after = (folder / "adapter_model.safetensors" for folder in (adapter, tmp_path / "small"))
     assert after.stat().st_size < 0.75 * before.stat().st_size
     assert scores(tmp_path / "small") == pytest.approx(scores(adapter), abs=0.05)
@@ -55,7 +56,7 @@ def test_an_adapter_stays_an_adapter_in_half_the_space(adapter: Path, tmp_path: 
 
 
 def test_an_adapter_of_a_lower_rank_takes_less_space(adapter: Path, tmp_path: Path) -> None:
-    export_reader(str(adapter), tmp_path / "small", "as-is", lora_rank=2)
+    export_reader(str(adapter), tmp_path / "small", ExportFormat("as-is", lora_rank=2))
     before, after = (folder / "adapter_model.safetensors" for folder in (adapter, tmp_path / "small"))
     assert after.stat().st_size < 0.75 * before.stat().st_size
     assert scores(tmp_path / "small") != scores(adapter)
@@ -72,7 +73,7 @@ def test_an_export_has_what_a_reader_needs_and_nothing_of_its_training(
     for folder in ("tensorboard", "checkpoint-500"):
         (run / folder).mkdir(exist_ok=True)
         (run / folder / "events").touch()
-    export_reader(str(run), tmp_path / "small", form)
+    export_reader(str(run), tmp_path / "small", ExportFormat(form))
     beside = {"reader.json", "reader.safetensors", "training.json"}
     weights = {"adapter_config.json", "adapter_model.safetensors"}
     names = {path.name for path in (tmp_path / "small").iterdir()}
@@ -85,7 +86,7 @@ def test_an_export_that_fails_leaves_what_was_there(adapter: Path, tmp_path: Pat
     (damaged / "adapter_model.safetensors").write_bytes(b"no weights")
     for form in ("as-is", "whole"):
         with pytest.raises(ModelError):
-            export_reader(str(damaged), tmp_path / "small", form)
+            export_reader(str(damaged), tmp_path / "small", ExportFormat(form))
     assert not (tmp_path / "small").exists()
     export_reader(str(adapter), tmp_path / "small")
     before = scores(tmp_path / "small")
@@ -97,8 +98,8 @@ def test_an_export_that_fails_leaves_what_was_there(adapter: Path, tmp_path: Pat
 
 def test_bad_input_is_one_sentence(adapter: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="form 'half'"):
-        export_reader(str(adapter), tmp_path / "x", "half")
+        export_reader(str(adapter), tmp_path / "x", ExportFormat("half"))
     with pytest.raises(ConfigError, match="dtype 'int8' is unknown; choose whole or as-is, and fp32, fp16, bf16"):
-        export_reader(str(adapter), tmp_path / "x", "as-is", "int8")
+        export_reader(str(adapter), tmp_path / "x", ExportFormat("as-is", "int8"))
     with pytest.raises(ConfigError, match=r"is the folder of .* itself"):
         export_reader(str(adapter), adapter)
