@@ -12,6 +12,10 @@ Metadata = Mapping[str, MetadataValue]
 """The fields of a passage by name. A field without a value is absent."""
 
 
+FIELD_TYPE_NAMES = ("boolean", "integer", "number", "date", "datetime", "string", "strings")
+"""The types of fields, in the order in which they are inferred."""
+
+
 class Cell(str):
     """The text of a table's cell: an index infers the type of its field from all cells of the column."""
 

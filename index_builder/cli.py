@@ -30,6 +30,7 @@ from index_builder.options import (
     Dimension,
     EncoderName,
     Encoding,
+    Fields,
     Index,
     Json,
     MovedEncoder,
@@ -46,6 +47,7 @@ from index_builder.options import (
     WindowOverlap,
     Windows,
     WindowTokens,
+    parse_fields,
     parse_parameters,
     parse_windows,
 )
@@ -94,6 +96,7 @@ def build_command(
     windows: Windows = None,
     window_tokens: WindowTokens = None,
     window_overlap: WindowOverlap = None,
+    fields: Fields = None,
     encoding: Encoding = "utf-8",
     skip_bad_rows: SkipBadRows = False,
     as_json: Json = False,
@@ -118,7 +121,7 @@ def build_command(
         chunk=_chunk_options(chunk_tokens, overlap_tokens),
         windows=parse_windows(windows, window_tokens, window_overlap, no_dense=no_dense, vectors=vectors),
         command=command_line("dpr-index"),
-        rules=ReadRules(encoding, skip_bad_rows),
+        rules=ReadRules(encoding, skip_bad_rows, parse_fields(fields or ())),
     )
     check_sources(options.sources)
     terms = analyzer_by_name(analyzer)

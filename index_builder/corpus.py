@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import KW_ONLY, dataclass
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -11,10 +12,15 @@ from dpr.data.chunk import chunk
 from dpr.data.intake import UTF8_RULES, BadRows, ReadRules
 from dpr.data.passages import files_of, read_corpus
 from dpr.errors import ConfigError, DataError
+from dpr.store.field_types import FieldTyper, have_same_values
+from dpr.store.layout import SegmentFiles
 from dpr.store.manifest import Provenance, SourceRecord
+from dpr.store.metadata import metadata_spill, write_metadata
 from dpr.store.passages import write_passages
 from dpr.types import Encoder, Passage, PassagePool, Progress, no_progress
 from dpr.unicode_form import composed
+
+logger = logging.getLogger(__name__)
 
 REPORT_EVERY = 1000
 """Passages between two calls of the progress callback."""
@@ -55,6 +61,17 @@ class Chunking:
 
     options: ChunkOptions
     count_tokens: Callable[[str], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """The passages that an index has already, and the types of all of its fields by name."""
+
+    passages: PassagePool | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+NOTHING_INDEXED = Indexed()
 
 
 @runtime_checkable
@@ -107,15 +124,23 @@ def file_stamp(path: Path) -> tuple[str, int, int]:
     return str(path.resolve()), status.st_size, status.st_mtime_ns
 
 
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """The counts of each source, and the type of each field of the passages by name."""
+
+    sources: tuple[SourceRecord, ...]
+    fields: Mapping[str, str]
+
+
 def write_corpus(
     sources: Sequence[str],
-    path: Path,
+    files: SegmentFiles,
     chunking: Chunking | None = None,
     progress: Progress = no_progress,
-    indexed: PassagePool | None = None,
+    indexed: Indexed = NOTHING_INDEXED,
     rules: ReadRules = UTF8_RULES,
-) -> tuple[SourceRecord, ...]:
-    """Write the passages of all sources to one file, in order; return the counts of each source.
+) -> Corpus:
+    """Write the passages of all sources and their fields to a segment, in order; return what was written.
 
     A passage (or a document to cut) that was there before with the same id and content, in the sources or among the
     ``indexed`` ones, is skipped and counted, and so is one of a data set that has no text. Bad rows are refused
@@ -125,12 +150,18 @@ def write_corpus(
         DataError: a source cannot be read or is empty, or an id comes again with other content.
     """
     reader = _SourceReader(sources, chunking, indexed, rules)
-    count = write_passages(path, _reported(reader.passages(), progress))
+    with metadata_spill(files.folder) as spill:
+        count = write_passages(files.passages, _reported(spill.through(reader.passages()), progress))
+        fields = reader.typer.types()
+        write_metadata(files.metadata, spill.metadata(), fields)
     progress("corpus", count, count)
-    return tuple(
+    for name in sorted(rules.fields.keys() - fields.keys()):
+        logger.warning("no passage has the field %r, whose type was given as %s", name, rules.fields[name])
+    records = (
         SourceRecord(tally.source, tally.passages, tally.duplicates, tally.empty, tally.bad_rows)
         for tally in reader.tallies
     )
+    return Corpus(tuple(records), fields)
 
 
 @dataclass(slots=True)
@@ -145,11 +176,10 @@ class _Tally:
 class _SourceReader:
     """Reads the sources in turn as one corpus, and counts for the current source."""
 
-    def __init__(
-        self, sources: Sequence[str], chunking: Chunking | None, indexed: PassagePool | None, rules: ReadRules
-    ) -> None:
+    def __init__(self, sources: Sequence[str], chunking: Chunking | None, indexed: Indexed, rules: ReadRules) -> None:
         self.bad_rows = BadRows(rules.skip_bad_rows)
         self.tallies = [_Tally(source) for source in sources]
+        self.typer = FieldTyper(rules.fields, indexed.fields)
         self._chunking = chunking
         self._indexed = indexed
         self._skipped_indexed = 0
@@ -162,12 +192,24 @@ class _SourceReader:
             for passage in self._cut(document):
                 indexed_passage = self._indexed_passage(passage.id)
                 if indexed_passage is None:
-                    self._current.passages += 1
-                    yield passage
+                    if self._has_types(passage):
+                        self._current.passages += 1
+                        yield passage
                 elif _is_same(passage, indexed_passage):
                     self._skipped_indexed += 1
                 else:
                     self.bad_rows.add(_conflict(passage))
+
+    def _has_types(self, passage: Passage) -> bool:
+        """Tell whether the fields of a passage have the types of those before; else it is a bad row."""
+        if not passage.metadata:
+            return True
+        try:
+            self.typer.add(passage.metadata, lambda: str(self._documents.location or f"passage {passage.id!r}"))
+        except DataError as error:
+            self.bad_rows.add(error)
+            return False
+        return True
 
     def _in_turn(self) -> Iterator[str]:
         for tally in self.tallies:
@@ -180,8 +222,9 @@ class _SourceReader:
             tally.empty = self._documents.empty - empty_before
 
     def _indexed_passage(self, passage_id: str) -> Passage | None:
-        row = None if self._indexed is None else self._indexed.row_of(passage_id)
-        return None if self._indexed is None or row is None else self._indexed[row]
+        passages = self._indexed.passages
+        row = None if passages is None else passages.row_of(passage_id)
+        return None if passages is None or row is None else passages[row]
 
     def _cut(self, document: Passage) -> Sequence[Passage]:
         if self._chunking is None:
@@ -192,7 +235,7 @@ class _SourceReader:
 
 def _is_same(passage: Passage, indexed_passage: Passage) -> bool:
     names = composed(indexed_passage.title), composed(indexed_passage.text)
-    return names == (passage.title, composed(passage.text))
+    return names == (passage.title, composed(passage.text)) and have_same_values(passage, indexed_passage)
 
 
 def _conflict(passage: Passage) -> DataError:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dpr.config import AUTO_COMPUTE, DEFAULT_ENCODER, ComputeOptions
@@ -34,6 +34,8 @@ class IndexOptions:
         chunk: how documents are cut; None: passages are indexed as they are.
         windows: how long passages are cut into windows; None: only their beginning is encoded.
         rules: how sources are read, and whether bad rows are skipped.
+        fields: the types of some further fields of the passages by name: ``string``, ``integer``, ``number``,
+            ``boolean``, ``date``, ``datetime`` or ``strings``; the types of others are inferred.
     """
 
     analyzer: str = "ko-en"
@@ -42,6 +44,7 @@ class IndexOptions:
     chunk: ChunkOptions | None = None
     windows: WindowRule | None = DEFAULT_WINDOWS
     rules: ReadRules = UTF8_RULES
+    fields: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 def build_index(
@@ -57,7 +60,8 @@ def build_index(
 
     Args:
         corpus: a file, a folder or ``kind:PATH``, several of them, or passages: `dpr.Passage`s, or dicts with the
-            fields of a row of a file (``text``, and if there are, ``id``, ``title``, ``document_id``, ``start``).
+            fields of a row of a file (``text``, and if there are, ``id``, ``title``, ``document_id``, ``start``);
+            further fields are metadata, which hits have and filters test.
         index: the folder of the index, created if it does not exist.
         encoder: the encoder, or its folder or hub name; None: an index without vectors.
         options: the options of the index.
@@ -84,7 +88,7 @@ def build_index(
             chunk=options.chunk,
             windows=options.windows,
             command="dpr.build_index",
-            rules=options.rules,
+            rules=replace(options.rules, fields={**options.rules.fields, **options.fields}),
         )
         check_sources(sources)
         return build(build_options, _encoder(encoder, compute), analyzer, progress)

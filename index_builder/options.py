@@ -12,7 +12,9 @@ from dpr.data.passages import KINDS as DATA_KINDS
 from dpr.data.rows import listed_formats
 from dpr.dense.index_types import AUTO, EXACT, listed_index_types, listed_parameters
 from dpr.errors import ConfigError
+from dpr.metadata import FIELD_TYPE_NAMES
 from dpr.store.windows import DEFAULT_WINDOWS, WindowRule
+from dpr.unicode_form import composed
 
 Index = Annotated[Path, typer.Argument(metavar="INDEX", help="Folder of the index.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -32,6 +34,15 @@ Encoding = Annotated[
 ]
 SkipBadRows = Annotated[
     bool, typer.Option("--skip-bad-rows", help="Skip rows that cannot be read; name some and count them.")
+]
+Fields = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--field",
+        metavar="NAME:TYPE",
+        help=f"The type of a further field of the rows: {', '.join(FIELD_TYPE_NAMES)}; repeatable.",
+        show_default="inferred from its values",
+    ),
 ]
 Precision = Annotated[str, typer.Option(help="Arithmetic of the encoder: auto, fp32 or bf16.")]
 Backend = Annotated[
@@ -133,6 +144,21 @@ def parse_windows(
         return DEFAULT_WINDOWS
     size = DEFAULT_WINDOWS.tokens if tokens is None else tokens
     return WindowRule(size, size // 4 if overlap is None else overlap)
+
+
+def parse_fields(settings: Sequence[str]) -> dict[str, str]:
+    """Return the types of fields, each written as ``NAME:TYPE``.
+
+    Raises:
+        ConfigError: one has another form.
+    """
+    fields = {}
+    for setting in settings:
+        name, _, type_name = setting.rpartition(":")
+        if not name or not type_name:
+            raise ConfigError(f"{setting!r} is not the type of a field; write NAME:TYPE, such as published:date")
+        fields[composed(name)] = type_name
+    return fields
 
 
 def parse_parameters(settings: Sequence[str]) -> dict[str, int]:

@@ -9,11 +9,19 @@ from dpr.array_files import open_vectors
 from dpr.data.intake import UTF8_RULES, ReadRules
 from dpr.errors import DataError
 from dpr.store.draft import GenerationDraft
-from dpr.store.manifest import DenseRecord, SegmentRecord, SourceRecord
+from dpr.store.manifest import DenseRecord, SegmentRecord
 from dpr.store.passages import PassageStore
 from dpr.store.windows import WindowRule, WindowTexts, open_windows
-from dpr.types import Analyzer, Encoder, PassagePool, Progress
-from index_builder.corpus import Chunking, ChunkOptions, token_counter, write_corpus
+from dpr.types import Analyzer, Encoder, Progress
+from index_builder.corpus import (
+    NOTHING_INDEXED,
+    Chunking,
+    ChunkOptions,
+    Corpus,
+    Indexed,
+    token_counter,
+    write_corpus,
+)
 from index_builder.dense import DenseOptions, build_dense
 from index_builder.encode import EncodeRunner, cut_passages, encode_locally, write_vectors
 from index_builder.estimate import check_memory
@@ -43,15 +51,8 @@ class SegmentPlan:
     rules: ReadRules = UTF8_RULES
 
 
-@dataclass(frozen=True, slots=True)
-class Corpus:
-    """The counts of each source."""
-
-    sources: tuple[SourceRecord, ...]
-
-
 def write_segment(
-    plan: SegmentPlan, draft: GenerationDraft, step: Steps, progress: Progress, indexed: PassagePool | None = None
+    plan: SegmentPlan, draft: GenerationDraft, step: Steps, progress: Progress, indexed: Indexed = NOTHING_INDEXED
 ) -> tuple[SegmentRecord, Corpus]:
     """Write the files of a draft's segment; return its record for the manifest, and the counts of each source.
 
@@ -65,7 +66,7 @@ def write_segment(
     corpus = step(
         "corpus",
         Corpus,
-        lambda: Corpus(write_corpus(plan.sources, draft.segment.passages, chunking, progress, indexed, plan.rules)),
+        lambda: write_corpus(plan.sources, draft.segment, chunking, progress, indexed, plan.rules),
     )
     passages = PassageStore.open(draft.segment.passages)
     if not len(passages):
@@ -83,6 +84,7 @@ def write_segment(
             dense=_write_vectors(plan, draft, passages, vectors, step, progress),
             cut=cut_passages(draft) if plan.encoder else None,
             vectors=vectors,
+            fields=corpus.fields,
         ),
         corpus,
     )

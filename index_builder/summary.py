@@ -38,6 +38,7 @@ def summary(manifest: Manifest) -> dict[str, object]:
             }
             for source in provenance.sources
         },
+        "fields": manifest.fields,
         "terms": manifest.terms,
         "analyzer": manifest.analyzer.name,
         "encoder": encoder.name if encoder else None,

@@ -26,12 +26,13 @@ from dpr.store.draft import GenerationDraft, draft_generation
 from dpr.store.generation import read_current
 from dpr.store.layout import SegmentFiles
 from dpr.store.manifest import Manifest, Provenance, SegmentRecord
+from dpr.store.metadata import write_metadata
 from dpr.store.passages import PassageStore, write_passages
 from dpr.store.windows import open_windows
 from dpr.types import Analyzer, Encoder, FloatArray, Passage, Progress, WindowArray, no_progress
 from dpr.unicode_form import composed
 from index_builder.build import dated, provenance_of
-from index_builder.corpus import ChunkOptions, source_stamp
+from index_builder.corpus import ChunkOptions, Indexed, source_stamp
 from index_builder.current import Current, RecordedEncoder, encoder_of
 from index_builder.dense import DenseOptions, build_dense
 from index_builder.encode import EncodeRunner, encode_locally
@@ -119,7 +120,8 @@ def add(
             windows=before.windows,
             rules=options.rules,
         )
-        record, corpus = write_segment(plan, draft, step, progress, current.passages.without(replaced))
+        indexed = Indexed(current.passages.without(replaced), before.fields)
+        record, corpus = write_segment(plan, draft, step, progress, indexed)
         context = GenerationContext(
             before.weights,
             before.encoder,
@@ -200,6 +202,7 @@ def _write_compacted(current: Current, draft: GenerationDraft, progress: Progres
     manifest, passages = current.manifest, current.passages
     progress("compact", 0, len(passages))
     write_passages(draft.segment.passages, passages)
+    write_metadata(draft.segment.metadata, (passage.metadata for passage in passages), manifest.fields)
     counts = [TermCounts.open(segment.files.counts) for segment in current.segments]
     alive = [
         segment_counts if segment.is_deleted is None else without(segment_counts, segment.is_deleted)
@@ -220,6 +223,7 @@ def _write_compacted(current: Current, draft: GenerationDraft, progress: Progres
         dense=dense,
         cut=sum(cut) if len(cut) == len(records) else None,  # the record does not say whether deleted passages were cut
         vectors=0 if vectors is None else len(vectors),
+        fields=manifest.fields,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,6 +98,22 @@ def _check_passages(resources: IndexResources) -> str:
             deleted == expected, f"{deleted:,} passages of a segment are deleted, but the manifest says {expected:,}"
         )
     return f"{len(resources.passages):,} passages in {len(resources.segments)} segments"
+
+
+def _check_fields(resources: IndexResources) -> str:
+    """Each segment has the recorded fields; fields that all passages with them are deleted of stay recorded."""
+    for segment in resources.segments:
+        actual, expected = PassageStore.open(segment.files.passages).fields.types, dict(segment.record.fields)
+        _require(
+            actual == expected,
+            f"a segment has the fields {_listed(actual)}, but the manifest says {_listed(expected)}",
+        )
+    fields = resources.manifest.fields
+    return _listed(fields) if fields else "no fields"
+
+
+def _listed(fields: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} ({type_name})" for name, type_name in fields.items()) or "(none)"
 
 
 def _check_ids(resources: IndexResources) -> str:
@@ -277,6 +293,7 @@ def _require(holds: bool, cause: str) -> None:
 
 SPARSE_CHECKS: dict[str, Callable[[IndexResources], str]] = {
     "passages": _check_passages,
+    "fields": _check_fields,
     "ids": _check_ids,
     "counts": _check_counts,
     "weights": _check_weights,

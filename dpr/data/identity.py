@@ -30,7 +30,7 @@ def with_composed_names(passage: Passage) -> Passage:
 class UniquePassages(Iterator[Passage]):
     """Passages with composed names, without repeats and empty passages.
 
-    ``skipped`` counts the repeats so far, ``empty`` the passages without text.
+    ``skipped`` counts the repeats so far, ``empty`` the passages without text; ``location`` is that of the last one.
 
     A passage with the id, title, text and fields of an earlier one, in any Unicode form, is a repeat. A passage with an
     id made from its text (`content_id`) is a repeat with any title and fields. The memory is two hashes for each
@@ -43,6 +43,7 @@ class UniquePassages(Iterator[Passage]):
     def __init__(self, passages: Iterable[tuple[Location | None, Passage]], intake: Intake = STRICT) -> None:
         self.skipped = 0
         self.empty = 0
+        self.location: Location | None = None
         self._intake = intake
         self._passages = iter(passages)
         self._content_of: dict[int, int] = {}
@@ -58,6 +59,7 @@ class UniquePassages(Iterator[Passage]):
             known_content = self._content_of.get(key)
             if known_content is None:
                 self._content_of[key] = content
+                self.location = location
                 return passage
             if known_content != content and passage.id != content_id(passage.text):
                 self._intake.on_bad_row(_conflict(location, passage))

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import codecs
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from dpr.errors import ConfigError, DataError
+from dpr.metadata import FIELD_TYPE_NAMES
 
 NAMED_ROWS = 10
 """The number of bad rows that a message lists; it counts the others."""
@@ -80,16 +81,23 @@ STRICT = Intake()
 
 @dataclass(frozen=True, slots=True)
 class ReadRules:
-    """A user's options for the sources of a command.
+    """A user's options for the sources of a command; ``fields`` are the declared types of fields by name.
 
     Raises:
-        ConfigError: Python has no text encoding of that name.
+        ConfigError: Python has no text encoding of that name, or a type of fields is unknown.
     """
 
     encoding: str = "utf-8"
     skip_bad_rows: bool = False
+    fields: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
+        for name, type_name in self.fields.items():
+            if type_name not in FIELD_TYPE_NAMES:
+                raise ConfigError(
+                    f"the field {name!r} is declared as {type_name!r}, which is no type; choose from "
+                    f"{', '.join(FIELD_TYPE_NAMES)}"
+                )
         try:
             codecs.lookup(self.encoding)
             b"12".decode(self.encoding, "ignore")  # refused by codecs that are not for text, such as base64

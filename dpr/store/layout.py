@@ -10,6 +10,8 @@
         <segment>/bm25.npy  tfidf.npy      one weight for each posting of the segment
     INDEX/segments/<id>/                   immutable: what depends on its own passages alone
         passages.arrow                     id, text, title, source document and offset
+        metadata.arrow                     further fields of the passages, a typed column each (absent where no
+                                           passage has any)
         vectors.npy                        one row for each passage, or each window of a long one (absent from a
                                            sparse-only index)
         windows.npy                        each vector's passage, and its start and end in the text; absent where each
@@ -57,6 +59,11 @@ class SegmentFiles:
     def passages(self) -> Path:
         """Arrow file of the passages."""
         return self.folder / "passages.arrow"
+
+    @property
+    def metadata(self) -> Path:
+        """Arrow file of the further fields of the passages; absent where no passage has any."""
+        return self.folder / "metadata.arrow"
 
     @property
     def vectors(self) -> Path:

@@ -5,19 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dpr.errors import IndexFormatError
 from dpr.measured import MeasuresPassages
+from dpr.store.field_types import merged_types
 from dpr.store.layout import generation_name
 from dpr.store.records import RecordError, decode
 from dpr.store.windows import WindowRule
 from dpr.types import Encoder, EncoderOptions
 
-FORMAT_VERSION = 6
-"""Raised whenever an older program would read a newer index wrongly, or when encoders get texts in another form."""
+FORMAT_VERSION = 7
+"""Raised whenever an older program would read a newer index wrongly, or when encoders get texts in another form.
+
+Version 7 has the fields of passages.
+"""
+
+READABLE_VERSIONS = (6, FORMAT_VERSION)
+"""The versions that this program reads: one of version 6 is an index without fields."""
 
 _HASH = "sha256"
 
@@ -104,7 +111,7 @@ class SegmentRecord:
     ``passages``, ``terms`` and ``postings`` count the content of its files; ``deleted`` of the passages are deleted in
     this generation. ``dense`` is None without vectors. ``cut`` passages, deleted ones included, are longer than the
     encoder reads; None if they were not counted. ``vectors`` is the number of vectors: 0 without an encoder, and above
-    ``passages`` if long passages have windows.
+    ``passages`` if long passages have windows. ``fields`` are the types of the passages' further fields by name.
     """
 
     id: str
@@ -115,6 +122,7 @@ class SegmentRecord:
     dense: DenseRecord | None = None
     cut: int | None = None
     vectors: int = 0
+    fields: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def has_windows(self) -> bool:
@@ -218,6 +226,11 @@ class Manifest:
         return sum(segment.vectors for segment in self.segments)
 
     @property
+    def fields(self) -> dict[str, str]:
+        """The types of the passages' further fields by name."""
+        return merged_types(segment.fields for segment in self.segments)
+
+    @property
     def dense(self) -> DenseRecord | None:
         """The vector index of the largest segment; None without vectors."""
         return max(self.segments, key=lambda segment: segment.passages).dense if self.segments else None
@@ -243,7 +256,7 @@ class Manifest:
         except (OSError, ValueError) as error:
             raise IndexFormatError(f"{path} cannot be read ({error}); rebuild with dpr-index build") from error
         version = document.get("format_version") if isinstance(document, dict) else None
-        if version != FORMAT_VERSION:
+        if version not in READABLE_VERSIONS:
             raise IndexFormatError(
                 f"{path} has the format version {version}, but this program reads version {FORMAT_VERSION}; "
                 "rebuild with dpr-index build, or use the program that wrote it"

@@ -15,9 +15,11 @@ import pyarrow as pa
 from pyarrow import compute
 
 from dpr.errors import IndexFormatError
+from dpr.store.layout import SegmentFiles
+from dpr.store.metadata import BATCH_ROWS, FieldColumns, open_metadata
 from dpr.types import BoolArray, Int32Array, IntArray, Passage, RankArray
 
-BATCH_PASSAGES = 8192
+BATCH_PASSAGES = BATCH_ROWS
 """Passages of a record batch, which is in memory while it is written."""
 
 _DIGEST_BYTES = 17
@@ -34,7 +36,10 @@ SCHEMA = pa.schema(
 
 
 def write_passages(path: Path, passages: Iterable[Passage]) -> int:
-    """Write passages to an Arrow file in their order, with one batch in memory at a time; return their number."""
+    """Write passages to an Arrow file in their order, with one batch in memory at a time; return their number.
+
+    Their further fields are written by `dpr.store.metadata.write_metadata`.
+    """
     count = 0
     stream = iter(passages)
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
@@ -46,29 +51,42 @@ def write_passages(path: Path, passages: Iterable[Passage]) -> int:
 
 
 class PassageStore:
-    """The passages of an index by row, and rows by passage id; a row counts through the segments in their order."""
+    """The passages of an index by row, and rows by passage id; a row counts through the segments in their order.
 
-    def __init__(self, batches: Sequence[Any], id_rank: RankArray | None = None) -> None:
-        """Serve the record batches of passages files.
+    ``fields`` has the columns of their further fields.
+    """
+
+    def __init__(
+        self, batches: Sequence[Any], id_rank: RankArray | None = None, metadata: Sequence[Any] | None = None
+    ) -> None:
+        """Serve the record batches of passages files, and the ``metadata`` batch of each, None for one without fields.
 
         ``id_rank`` (P,) is the rank of each row's id among the sorted ids, negative for a deleted passage. With it,
         ``row_of`` need not sort the ids; without it, no passage is deleted.
         """
         self._batches = batches
         self._columns = [batch.columns for batch in batches]
-        self._ends = list(accumulate(batch.num_rows for batch in batches))
+        row_counts = [batch.num_rows for batch in batches]
+        self._ends = list(accumulate(row_counts))
+        self._metadata = [None] * len(batches) if metadata is None else metadata
+        self.fields = FieldColumns(self._metadata, row_counts)
         self._id_rank = id_rank
         self._order: Any = None
 
     @classmethod
     def open(cls, paths: Path | Sequence[Path], id_rank: RankArray | None = None) -> PassageStore:
-        """Map the passages file of each segment.
+        """Map the passages file of each segment, and the file of their further fields beside it.
 
         Raises:
             IndexFormatError: a file is absent, damaged, or has other columns.
         """
-        files = [paths] if isinstance(paths, Path) else paths
-        return cls([batch for path in files for batch in _open_batches(path)], id_rank)
+        batches: list[Any] = []
+        metadata: list[Any] = []
+        for path in [paths] if isinstance(paths, Path) else paths:
+            of_file = _open_batches(path)
+            batches += of_file
+            metadata += open_metadata(SegmentFiles(path.parent).metadata, [batch.num_rows for batch in of_file])
+        return cls(batches, id_rank, metadata)
 
     def __len__(self) -> int:
         """Return the number of passages that are not deleted."""
@@ -85,15 +103,19 @@ class PassageStore:
         return np.arange(self.row_count) if self._id_rank is None else np.flatnonzero(self._id_rank >= 0)
 
     def __getitem__(self, row: int) -> Passage:
-        columns, offset = self._locate(row)
-        return Passage(*(column[offset].as_py() for column in columns))
+        batch, offset = self._locate(row)
+        passage_id, text, title, document_id, start = (column[offset].as_py() for column in self._columns[batch])
+        return Passage(passage_id, text, title, document_id, start, self.fields.of_row(batch, offset))
 
     def __iter__(self) -> Iterator[Passage]:
         row = 0
-        for columns in self._columns:
-            for values in zip(*(column.to_pylist() for column in columns), strict=True):
+        for batch, columns in enumerate(self._columns):
+            rows = zip(*(column.to_pylist() for column in columns), strict=True)
+            for (passage_id, text, title, document_id, start), metadata in zip(
+                rows, self.fields.of_batch(batch), strict=True
+            ):
                 if self._id_rank is None or self._id_rank[row] >= 0:
-                    yield Passage(*values)
+                    yield Passage(passage_id, text, title, document_id, start, metadata)
                 row += 1
 
     def get(self, rows: Iterable[int]) -> list[Passage]:
@@ -102,8 +124,8 @@ class PassageStore:
 
     def id(self, row: int) -> str:
         """Return the id of the passage in a row."""
-        columns, offset = self._locate(row)
-        passage_id: str = columns[0][offset].as_py()
+        batch, offset = self._locate(row)
+        passage_id: str = self._columns[batch][0][offset].as_py()
         return passage_id
 
     def row_of(self, passage_id: str) -> int | None:
@@ -137,7 +159,7 @@ class PassageStore:
         remaining = order[~is_deleted[order]]
         id_rank = np.full(self.row_count, -1, dtype=np.int32)
         id_rank[remaining] = np.arange(len(remaining), dtype=np.int32)
-        return PassageStore(self._batches, id_rank)
+        return PassageStore(self._batches, id_rank, self._metadata)
 
     def text_lengths(self) -> Int32Array:
         """Return the number of characters of each row's text, (P,)."""
@@ -175,11 +197,12 @@ class PassageStore:
         rows: npt.NDArray[np.integer[Any]] = compute.sort_indices(ids).to_numpy()
         return rows
 
-    def _locate(self, row: int) -> tuple[Any, int]:
+    def _locate(self, row: int) -> tuple[int, int]:
+        """Return the batch of a row, and its offset there."""
         if not 0 <= row < self.row_count:
             raise IndexError(f"row {row} is outside of the {self.row_count} passages")
         batch = bisect_right(self._ends, row)
-        return self._columns[batch], row - (self._ends[batch - 1] if batch else 0)
+        return batch, row - (self._ends[batch - 1] if batch else 0)
 
 
 def first_alike(contents: Iterable[tuple[str, str]], count: int) -> IntArray:

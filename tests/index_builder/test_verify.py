@@ -63,7 +63,7 @@ def test_a_sound_index_passes_every_check(published: Path) -> None:
     assert verification.generation == "000001"
     names = [check.name for check in verification.checks]
     assert names == [
-        "checksums", "passages", "ids", "counts", "weights", "sparse probes", "vectors", "windows",
+        "checksums", "passages", "fields", "ids", "counts", "weights", "sparse probes", "vectors", "windows",
         "dense probes", "dense recall",
     ]  # fmt: skip
     assert all(check.detail for check in verification.checks)
