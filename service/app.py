@@ -57,7 +57,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     Raises:
         DataError: the settings' file of fusion weights cannot be read, or is not for the lists that are fused.
     """
-    engine = engine or Engine.of(settings)
+    engine = engine or Engine.from_settings(settings)
     fusion = read_fusion(settings.fusion_file) if settings.fusion_file else None
 
     @asynccontextmanager

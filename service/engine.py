@@ -70,12 +70,12 @@ class Engine:
         self._is_stopping = False
 
     @classmethod
-    def of(cls, settings: Settings) -> Engine:
+    def from_settings(cls, settings: Settings) -> Engine:
         """Return the engine that the settings describe, not yet loaded."""
         waiting = min(settings.max_in_flight, MAX_WAITING) if settings.generator_url else 1
         retriever = reranked_name(settings.retriever_default) if settings.rerank else settings.retriever_default
         scheduler = Scheduler(merges=settings.batching, waiting_threads=waiting)
-        indexes = Indexes.of(settings.index, Models(settings), retriever)
+        indexes = Indexes.from_folders(settings.index, Models(settings), retriever)
         return cls(
             indexes, retriever, settings.max_in_flight, scheduler, settings.reload_interval_s, settings.cache_mib * MIB
         )

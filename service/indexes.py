@@ -132,7 +132,7 @@ class Indexes:
         self._stopped = threading.Event()
 
     @classmethod
-    def of(cls, folders: Sequence[NamedIndex], models: Models, retriever: str) -> Indexes:
+    def from_folders(cls, folders: Sequence[NamedIndex], models: Models, retriever: str) -> Indexes:
         """Return the indexes of some folders, not yet loaded."""
         served = [ServedIndex(item.name, partial(models.open, item.path), item.path, models.lock) for item in folders]
         return cls(served, retriever)

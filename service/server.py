@@ -93,7 +93,7 @@ async def serve(settings: Settings, listener: socket.socket, announce: Announce)
     Raises:
         DPRError: the index or a model cannot be loaded.
     """
-    engine = Engine.of(settings)
+    engine = Engine.from_settings(settings)
     scheme = "https" if settings.tls_cert else "http"
     config = uvicorn.Config(
         create_app(settings, engine),

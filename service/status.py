@@ -26,7 +26,7 @@ class EncoderOut(Model):
     dimension: int
 
     @classmethod
-    def of(cls, encoder: EncoderRecord) -> EncoderOut:
+    def from_record(cls, encoder: EncoderRecord) -> EncoderOut:
         """Return what is told of an encoder on record."""
         return cls(name=public_name(encoder.name), fingerprint=encoder.fingerprint, dimension=encoder.dimension)
 

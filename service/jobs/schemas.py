@@ -36,7 +36,7 @@ class JobOut(Model):
     error: str | None = Field(description="Why it failed, or why it is tried again.")
 
     @classmethod
-    def of(cls, job: Job, index: str) -> JobOut:
+    def from_job(cls, job: Job, index: str) -> JobOut:
         """Return what is told of a job."""
         facts = {name: getattr(job, name) for name in cls.model_fields if name != "index"}
         return cls(index=index, **facts)

@@ -127,7 +127,7 @@ def _import(writers: Writers, index: str, body: bytes) -> tuple[str, str]:
     line_models = [_line_out(line, last) for line in lines]
     statuses = [line.status for line in line_models]
     response = ImportResponse(
-        job=JobOut.of(job, index),
+        job=JobOut.from_job(job, index),
         accepted=statuses.count("accepted"),
         replaced=statuses.count("replaced"),
         refused=statuses.count("refused"),
@@ -145,4 +145,4 @@ def _line_out(line: Line, last: dict[str, int]) -> LineOut:
 async def _accepted(index: str, writers: Writers, kind: Kind, changes: Sequence[Change]) -> Response:
     job: Job = await asyncio.to_thread(writers.accept, index, kind, changes)
     headers = {"Location": f"/v1/jobs/{job.id}?index={index}"}
-    return Response(JobOut.of(job, index).model_dump_json(), 202, headers, "application/json")
+    return Response(JobOut.from_job(job, index).model_dump_json(), 202, headers, "application/json")

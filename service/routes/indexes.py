@@ -58,6 +58,6 @@ def _index_out(index: ServedIndex, default: ServedIndex) -> IndexOut:
         is_default=index is default,
         generation=qa.generation,
         passages=len(qa.index.passages),
-        encoder=EncoderOut.of(manifest.encoder) if manifest.encoder else None,
+        encoder=EncoderOut.from_record(manifest.encoder) if manifest.encoder else None,
         problem=index.problem,
     )

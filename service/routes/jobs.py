@@ -26,14 +26,14 @@ async def jobs(
     """List the newest jobs of an index, newest first."""
     name = engine.indexes.find(index).name
     newest = await asyncio.to_thread(writers.inbox(name).jobs, limit)
-    return JobsResponse(jobs=[JobOut.of(job, name) for job in newest])
+    return JobsResponse(jobs=[JobOut.from_job(job, name) for job in newest])
 
 
 @router.get("/jobs/{id}", summary="A job", responses=documented(403, 404, 422, example=examples.JOB))
 async def job(id: str, engine: EngineOf, writers: WritersOf, index: IndexQuery = None) -> JobOut:  # noqa: A002
     """Tell how far a job is, and how it ended."""
     name = engine.indexes.find(index).name
-    return JobOut.of(await asyncio.to_thread(writers.inbox(name).find, id), name)
+    return JobOut.from_job(await asyncio.to_thread(writers.inbox(name).find, id), name)
 
 
 @router.delete(
@@ -45,4 +45,4 @@ async def job(id: str, engine: EngineOf, writers: WritersOf, index: IndexQuery =
 async def cancel_job(id: str, engine: EngineOf, writers: WritersOf, index: IndexQuery = None) -> JobOut:  # noqa: A002
     """Ask for a job to be cancelled: none of its documents is changed then. Ask for it again to see how it ended."""
     name = engine.indexes.find(index).name
-    return JobOut.of(await asyncio.to_thread(writers.cancel, name, id), name)
+    return JobOut.from_job(await asyncio.to_thread(writers.cancel, name, id), name)

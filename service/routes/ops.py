@@ -54,7 +54,7 @@ async def info(request: Request, engine: EngineOf, settings: SettingsOf, server_
         generation=qa.generation,
         problem=engine.indexes.default.problem,
         passages=len(qa.index.passages),
-        encoder=EncoderOut.of(manifest.encoder) if manifest.encoder else None,
+        encoder=EncoderOut.from_record(manifest.encoder) if manifest.encoder else None,
         analyzer=AnalyzerOut.model_validate(manifest.analyzer),
         dense_kind=manifest.dense.kind if manifest.dense else None,
         retrievers=served(qa.index.names, settings),

@@ -65,7 +65,7 @@ def serving(root: Path, **given: Any) -> Iterator[TestClient]:
     settings = settings_of(
         **{"index": root, "no_reader": True, "allow_writes": True, "reload_interval_s": 0.0, **given}
     )
-    engine = Engine.of(settings)
+    engine = Engine.from_settings(settings)
     with TestClient(create_app(settings, engine), raise_server_exceptions=False) as client:
         assert client.portal is not None
         client.portal.call(engine.loaded)
@@ -301,7 +301,7 @@ def test_a_folder_that_cannot_be_written_is_refused_at_the_start(root: Path, mon
     monkeypatch.setattr("service.jobs.writers.os.access", lambda *_: False)
     settings = settings_of(index=root, allow_writes=True)
     with pytest.raises(ConfigError, match=r"allow_writes is set, and .* cannot be written"):
-        create_app(settings, Engine.of(settings))
+        create_app(settings, Engine.from_settings(settings))
 
 
 def test_ids_sort_in_the_order_of_acceptance() -> None:

@@ -143,7 +143,7 @@ def test_requests_do_not_wait_for_each_others_generator(index: Path, monkeypatch
         settings = settings_of(
             index=index, retriever_default="bm25", generator_url=server.url, generator_model="tiny", max_in_flight=4
         )
-        engine = Engine.of(settings)
+        engine = Engine.from_settings(settings)
         with TestClient(create_app(settings, engine)) as client, ThreadPoolExecutor(2) as callers:
             assert client.portal is not None
             qa = client.portal.call(engine.loaded)

@@ -52,7 +52,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[HashEncoder]:
 @contextmanager
 def serving(*indexes: Path | str, **given: Any) -> Iterator[TestClient]:
     settings = settings_of(**{"index": list(indexes), "no_reader": True, "reload_interval_s": 0.0, **given})
-    engine = Engine.of(settings)
+    engine = Engine.from_settings(settings)
     with TestClient(create_app(settings, engine), raise_server_exceptions=False) as client:
         assert client.portal is not None
         client.portal.call(engine.loaded)

@@ -188,7 +188,7 @@ def test_the_settings_reach_the_index(root: Path, monkeypatch: pytest.MonkeyPatc
         index=root, no_reader=True, rerank="longest:any", rerank_depth=3, precision="fp32", backend="torch"
     )
     assert open_qa(settings).index.rerank == RerankOptions("longest:any", 3, "fp32", "torch")
-    assert Engine.of(settings).indexes.retriever == "hybrid+rerank"
+    assert Engine.from_settings(settings).indexes.retriever == "hybrid+rerank"
 
 
 def test_a_depth_without_a_reranker_is_a_wrong_setting(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
