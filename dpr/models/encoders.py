@@ -7,7 +7,7 @@ import inspect
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -110,11 +110,15 @@ class DualEncoder:
 
     def tokens_read(self, question: str) -> TokensRead:
         """Return the number of a question's tokens that BERT_q reads, and of all."""
+        total = count_tokens(self._question_tokenizer, question)
+        return TokensRead(min(total, self._question_room), total)
+
+    @cached_property
+    def _question_room(self) -> int:
+        """The number of a question's tokens that BERT_q reads, beside special tokens and the prompt."""
         tokenizer = self._question_tokenizer
-        special = int(tokenizer.num_special_tokens_to_add())
-        prompt = count_tokens(tokenizer, self.config.question_prompt)
-        total = count_tokens(tokenizer, question)
-        return TokensRead(min(total, self.config.question_tokens - special - prompt), total)
+        beside = int(tokenizer.num_special_tokens_to_add()) + count_tokens(tokenizer, self.config.question_prompt)
+        return self.config.question_tokens - beside
 
     def text_tokens(self, passages: Sequence[Passage]) -> list[TokensRead]:
         """Return the number of tokens of each passage's text that BERT_p reads after prompt and title, and of all."""
@@ -152,7 +156,7 @@ def load_encoder(
     passage_tokenizer = question_tokenizer if passage is question else load_tokenizer(passage_dir, passage.model)
     check_use(question, question_tokenizer, question_dir)
     check_use(passage, passage_tokenizer, passage_dir)
-    question_compute = _compute(question, question_dir, arithmetic, runtime)
+    question_compute = _compute(question, question_dir, arithmetic, runtime, for_questions=True)
     return DualEncoder(
         name=str(name),
         fingerprint=_fingerprint(question_dir, passage_dir, _joint_config(question, passage)),
@@ -219,11 +223,13 @@ def _is_close(first: torch.Tensor, second: torch.Tensor) -> bool:
     return bool(nn.functional.cosine_similarity(first.float(), second.float(), dim=-1).min() > 0.999)
 
 
-def _compute(encoder: TextEncoder, directory: Path, precision: torch.dtype, backend: str) -> EncoderCompute:
+def _compute(
+    encoder: TextEncoder, directory: Path, precision: torch.dtype, backend: str, *, for_questions: bool = False
+) -> EncoderCompute:
     if backend == "torch":
         return torch_compute(encoder, precision)
     use = json.dumps([encoder.config.pooling, encoder.config.normalize, encoder.config.dimension])
-    return openvino_compute(encoder, precision, f"{content_hash(directory)} {use}")
+    return openvino_compute(encoder, precision, f"{content_hash(directory)} {use}", for_questions=for_questions)
 
 
 def _report(progress: Progress, before: int, total: int, stage: str, completed: int, _total: int | None) -> None:

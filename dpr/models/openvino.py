@@ -32,6 +32,9 @@ from dpr.types import FloatArray, IntArray
 
 PRECISION_HINTS = {torch.float32: "f32", torch.bfloat16: "bf16"}
 
+Shape = tuple[int, ...]
+"""The shape of a model's inputs, (N, T)."""
+
 _TELEMETRY = "openvino_telemetry"
 _GRAPH_FORMAT = "1"
 """Changes whenever the conversion of modules changes."""
@@ -46,10 +49,11 @@ class OpenVINOModel:
     Several threads may call it at once; each call has its own buffers, and concurrent calls run one after the other.
     """
 
-    def __init__(self, compiled: Any, input_names: Sequence[str]) -> None:
+    def __init__(self, compiled: Any, input_names: Sequence[str], of_shapes: Mapping[Shape, Any] | None = None) -> None:
+        """Run a compiled graph of any shape; inputs of a shape of ``of_shapes`` by the graph compiled for it."""
         self.input_names = tuple(input_names)
-        self._compiled = compiled
-        self._idle: deque[Any] = deque()
+        self._any_shape = _Requests(compiled)
+        self._of_shapes = {shape: _Requests(for_shape) for shape, for_shape in (of_shapes or {}).items()}
 
     def __call__(self, inputs: Mapping[str, IntArray]) -> list[FloatArray]:
         """Return the outputs for inputs of one shape (N, T), as arrays that the caller owns.
@@ -62,28 +66,40 @@ class OpenVINOModel:
                 f"this model was compiled for {', '.join(self.input_names)} and got {', '.join(inputs) or 'nothing'}; "
                 "pass exactly those inputs"
             )
-        request = self._free_request()
         arrays = [np.ascontiguousarray(inputs[name], dtype=np.int64) for name in self.input_names]
+        shape = arrays[0].shape
+        if any(array.shape != shape for array in arrays):  # OpenVINO itself refuses them with several threads alone
+            listed = ", ".join(str(array.shape) for array in arrays)
+            raise ModelError(f"the inputs have the shapes {listed}; pass inputs of one shape")
         try:
-            request.infer(arrays, share_inputs=True, share_outputs=True)
+            return self._of_shapes.get(shape, self._any_shape).infer(arrays)
         except RuntimeError as error:
-            shapes = ", ".join(str(array.shape) for array in arrays)
             raise ModelError(
-                f"OpenVINO cannot run inputs of shapes {shapes} ({first_line(error)}); "
-                "pass inputs of one shape, no longer than the model's positions"
+                f"OpenVINO cannot run inputs of shape {shape} ({first_line(error)}); "
+                "pass inputs no longer than the model's positions"
             ) from error
+
+
+class _Requests:
+    """A compiled graph with its inference requests that are free."""
+
+    def __init__(self, compiled: Any) -> None:
+        self._compiled = compiled
+        self._idle: deque[Any] = deque()
+
+    def infer(self, arrays: Sequence[IntArray]) -> list[FloatArray]:
+        """Return copies of the outputs; a request that failed is not used again."""
+        try:
+            request = self._idle.pop()
+        except IndexError:
+            request = self._compiled.create_infer_request()
+        request.infer(list(arrays), share_inputs=True, share_outputs=True)
         outputs = [
             np.array(request.get_output_tensor(number).data, dtype=np.float32)
             for number in range(len(self._compiled.outputs))
         ]
         self._idle.append(request)
         return outputs
-
-    def _free_request(self) -> Any:
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return self._compiled.create_infer_request()
 
 
 def is_available() -> bool:
@@ -97,15 +113,16 @@ def compile_openvino(
     precision: torch.dtype = torch.float32,
     cache_key: str | None = None,
     cache_folder: Path | None = None,
-    threads: int | None = None,
+    shape: Shape | None = None,
 ) -> OpenVINOModel:
     """Return a module, in eval mode and on the CPU, as an OpenVINO model of dynamic shapes.
 
     ``example_inputs`` are the module's named inputs, each (N, T) of integers with N and T of at least 2. The module may
     return a tensor, a tuple or a mapping of tensors; None is skipped. ``cache_key`` identifies the module, such as the
     content hash of its files: the converted graph is then stored in ``cache_folder`` (by default
-    `dpr.models.openvino_cache.default_folder`). Without a key it is converted each time. ``threads`` is the number of
-    threads of an inference, by default that of the cores of this process.
+    `dpr.models.openvino_cache.default_folder`). Without a key it is converted each time. The graph is also compiled for
+    inputs of ``shape`` alone, which then take less time: the plan of an inference is made once, not at each change of
+    shapes. That takes the memory of another copy of the weights.
 
     Raises:
         ConfigError: a precision other than float32 or bfloat16.
@@ -129,10 +146,15 @@ def compile_openvino(
         "INFERENCE_PRECISION_HINT": PRECISION_HINTS[precision],
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": 1,  # all threads work on one batch
-        "INFERENCE_NUM_THREADS": threads or thread_budget(),
+        "INFERENCE_NUM_THREADS": thread_budget(),
         "ENABLE_CPU_PINNING": False,  # two processes would be pinned to the same cores
     }
-    return OpenVINOModel(openvino.Core().compile_model(graph, "CPU", properties), names)
+    core = openvino.Core()
+    compiled = core.compile_model(graph, "CPU", properties)
+    if shape is None:
+        return OpenVINOModel(compiled, names)
+    graph.reshape({name: list(shape) for name in names})
+    return OpenVINOModel(compiled, names, {shape: core.compile_model(graph, "CPU", properties)})
 
 
 def import_openvino() -> Any:

@@ -27,12 +27,16 @@ def batch(seed: int, count: int, width: int) -> Batch:
     ("is_projected", "config"),
     [(False, EncoderConfig()), (True, EncoderConfig()), (False, EncoderConfig(pooling="cls", normalize=False))],
 )
-def test_openvino_computes_what_torch_does(tiny_checkpoint: Path, is_projected: bool, config: EncoderConfig) -> None:
+@pytest.mark.parametrize("for_questions", [True, False])
+def test_openvino_computes_what_torch_does(
+    tiny_checkpoint: Path, is_projected: bool, config: EncoderConfig, for_questions: bool
+) -> None:
     torch.manual_seed(0)
     head = (Dense(nn.Linear(32, 16)),) if is_projected else ()
     encoder = TextEncoder(BertModel.from_pretrained(tiny_checkpoint), config, head).eval()
-    by_torch, by_openvino = torch_compute(encoder, torch.float32), openvino_compute(encoder, torch.float32)
-    for seed, (count, width) in enumerate([(1, 4), (3, 40), (2, 17)]):
+    by_torch = torch_compute(encoder, torch.float32)
+    by_openvino = openvino_compute(encoder, torch.float32, for_questions=for_questions)
+    for seed, (count, width) in enumerate([(1, 4), (3, 40), (2, 17), (1, 32), (1, 33)]):
         inputs = batch(seed, count, width)
         expected = by_torch.start(inputs)()
         assert expected.shape == (count, by_openvino.dimension)

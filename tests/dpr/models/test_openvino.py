@@ -24,7 +24,7 @@ from tests.tiny_models import make_bert
 # not importorskip, which would import the package with its telemetry
 pytestmark = pytest.mark.skipif(not is_available(), reason="the extra openvino is not installed")
 
-SHAPES = [(1, 3), (1, 1), (2, 16), (5, 7), (3, 128)]
+SHAPES = [(1, 3), (1, 1), (2, 16), (3, 16), (5, 7), (3, 128)]
 
 
 class Two(nn.Module):
@@ -48,7 +48,7 @@ def bert(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> tup
 
 @pytest.fixture(scope="module")
 def compiled(bert: tuple[nn.Module, str]) -> OpenVINOModel:
-    return compile_openvino(bert[0], batch(2, 8), threads=2)
+    return compile_openvino(bert[0], batch(2, 8), shape=(3, 16))
 
 
 @pytest.fixture

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from dpr.models.encoder_compute import OPENVINO_BATCH_TOKENS
-from dpr.models.shapes import pad_to_few_shapes, pad_token_of, rounded_up
+from dpr.models.shapes import TILE, pad_to_few_shapes, pad_token_of, rounded_up, width_step
 from dpr.types import IntArray
 
 POSITIONS = 512
@@ -57,7 +58,22 @@ def test_columns_are_hidden_padding_and_rows_are_copies_of_the_first() -> None:
 def test_the_positions_of_a_model_are_not_exceeded() -> None:
     assert shape_of(1, POSITIONS) == (1, POSITIONS)
     assert pad_to_few_shapes(inputs(1, 97), 0, longest=100)["input_ids"].shape == (1, 100)
-    assert pad_to_few_shapes(inputs(1, 97), 0, longest=None)["input_ids"].shape == (1, 104)
+    assert pad_to_few_shapes(inputs(1, 97), 0, longest=None)["input_ids"].shape == (
+        1,
+        112 if width_step() == TILE else 104,
+    )
+
+
+@pytest.mark.parametrize(("has_tiles", "widths"), [(True, [16, 32, 32, 48]), (False, [8, 24, 32, 40])])
+def test_a_processor_with_tiles_gets_fewer_widths(
+    has_tiles: bool, widths: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": has_tiles})
+    width_step.cache_clear()
+    try:
+        assert [shape_of(1, width)[1] for width in (5, 17, 30, 33)] == widths
+    finally:
+        width_step.cache_clear()
 
 
 @pytest.mark.parametrize(("pad_token_id", "expected"), [(1, 1), (0, 0), (None, 0), (-1, 0)])

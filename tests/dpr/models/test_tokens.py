@@ -110,6 +110,20 @@ def test_batches_hold_every_text_once_within_the_budget(lengths: Sequence[int], 
     assert firsts == sorted(firsts, reverse=True)
 
 
+@pytest.mark.parametrize(
+    ("lengths", "batches"),
+    [
+        ([30] * 12, [12]),  # alike
+        ([48] + [30] * 12, [1, 12]),  # one long text pads twelve
+        ([48, 30, 30], [3]),  # padding two costs less than another batch
+        ([30] * 12 + [12] * 12, [12, 12]),
+        ([31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17], [15]),  # of one padded width
+    ],
+)
+def test_a_batch_ends_where_padding_costs_more_than_another_batch(lengths: list[int], batches: list[int]) -> None:
+    assert [len(batch) for batch in length_sorted_batches(lengths, 2048)] == batches
+
+
 def test_full_width_and_enclosed_forms_are_read_as_the_plain_ones(tokenizer: Any) -> None:
     forms, plain = "ａｂｃ ① ﬁ", "abc 1 fi"
     assert tokenize_questions(tokenizer, [forms], 32) == tokenize_questions(tokenizer, [plain], 32)
