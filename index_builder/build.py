@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,13 +17,22 @@ from dpr.errors import ConfigError, IndexFormatError
 from dpr.search.record import fusion_of_encoder, record_of
 from dpr.store.draft import draft_generation
 from dpr.store.generation import read_current
-from dpr.store.manifest import FORMAT_VERSION, EncoderRecord, FusionRecord, Manifest, Provenance, SourceRecord
+from dpr.store.manifest import (
+    FORMAT_VERSION,
+    EncoderRecord,
+    FusionRecord,
+    LearnedRecord,
+    Manifest,
+    Provenance,
+    SourceRecord,
+)
 from dpr.store.windows import DEFAULT_WINDOWS, WindowRule
 from dpr.types import Analyzer, Encoder, Progress, no_progress
 from dpr.versions import library_versions
 from index_builder.corpus import ChunkOptions, file_stamp, source_stamp
 from index_builder.dense import DenseOptions
 from index_builder.encode import EncodeRunner, encode_locally
+from index_builder.learned import LearnedEncoders, learned_records
 from index_builder.publish import GenerationContext, SegmentReference, publish_generation
 from index_builder.recall import PROBES, spread
 from index_builder.segment import SegmentPlan, write_segment
@@ -107,10 +116,12 @@ def build(
     analyzer: Analyzer,
     progress: Progress = no_progress,
     run: EncodeRunner = encode_locally,
+    learned: LearnedEncoders | None = None,
 ) -> Manifest:
     """Build the next generation of an index, verify it and publish it; return its manifest.
 
-    Without an encoder the index is sparse only. If the build fails, the published generation stays as it is.
+    Without an encoder the index has no vectors; ``learned`` has the model of each learned list. If the build fails, the
+    published generation stays as it is.
 
     Raises:
         InputError: a source or an option cannot be used.
@@ -121,7 +132,8 @@ def build(
     options.check_encoder(encoder)
     fusion = fusion_of_encoder(encoder.name) if encoder else None
     questions = _read_questions(options.dense.question_sources, options.rules)
-    identity = build_identity(options, encoder, analyzer, questions)
+    records = learned_records(learned or {})
+    identity = build_identity(options, encoder, analyzer, questions, records)
     vectors_file = options.dense.vectors_file
     precomputed = PrecomputedVectors(vectors_file) if vectors_file and encoder else None
     windows = options.windows if encoder and not precomputed else None
@@ -143,6 +155,7 @@ def build(
             questions=questions,
             windows=windows,
             rules=options.rules,
+            learned=learned or {},
         )
         record, corpus = write_segment(plan, draft, step, progress)
         context = GenerationContext(
@@ -153,12 +166,17 @@ def build(
             analyzer,
             windows,
             fusion_record,
+            records,
         )
         return publish_generation(draft, [SegmentReference(record, draft.segment)], context, {}, step, progress)
 
 
 def build_identity(
-    options: BuildOptions, encoder: Encoder | None, analyzer: Analyzer, questions: Sequence[str] = ()
+    options: BuildOptions,
+    encoder: Encoder | None,
+    analyzer: Analyzer,
+    questions: Sequence[str] = (),
+    learned: Mapping[str, LearnedRecord] | None = None,
 ) -> str:
     """Return what tells builds apart: only one of the same options, files and models continues where another stopped.
 
@@ -177,6 +195,7 @@ def build_identity(
         "vectors": file_stamp(PrecomputedVectors(vectors_file).path) if vectors_file else None,
         "encoder": [encoder.fingerprint, encoder.dimension] if encoder else None,
         "analyzer": [analyzer.name, analyzer.version],
+        **({"learned": {name: asdict(record) for name, record in learned.items()}} if learned else {}),
     }
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 

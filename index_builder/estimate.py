@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 
 import numpy as np
 import psutil
@@ -15,6 +16,7 @@ import psutil
 from dpr.dense.index_type import BuildSpeed, IndexType
 from dpr.dense.index_types import INDEX_TYPES
 from dpr.errors import ConfigError
+from index_builder.learned_estimate import LearnedSurvey, learned_disk
 from index_builder.sparse import BLOCK_PASSAGES
 from index_builder.survey import Survey
 
@@ -68,7 +70,12 @@ class Estimate:
 
 
 def estimate(
-    corpus: Survey, index_type: IndexType, speeds: Speeds, passages: int | None = None, dimension: int | None = None
+    corpus: Survey,
+    index_type: IndexType,
+    speeds: Speeds,
+    passages: int | None = None,
+    dimension: int | None = None,
+    learned: Mapping[str, LearnedSurvey] = MappingProxyType({}),
 ) -> Estimate:
     """Return the estimate for an index of a corpus.
 
@@ -78,10 +85,12 @@ def estimate(
         speeds: the speed of this machine.
         passages: the number of passages, if the survey covers only some of them.
         dimension: the dimension of another encoder's vectors; the time of encoding is then unknown.
+        learned: the survey of each learned list.
     """
     total, width = passages or corpus.passages, dimension or corpus.dimension
     vectors = round(total * corpus.vectors)
-    disk = disk_of(corpus, total, width, index_type)
+    of_learned = learned_disk(learned, total)
+    disk = disk_of(corpus, total, width, index_type) | of_learned
     size = sum(disk.values())
     base = psutil.Process().memory_info().rss
     counted = min(total, BLOCK_PASSAGES)
@@ -103,6 +112,7 @@ def estimate(
         seconds["encode"] = total / corpus.encoded_per_s
     if width:
         seconds["dense"] = index_type.build_seconds(vectors, width, speeds.build)
+    seconds |= {name: total / survey.encoded_per_s for name, survey in learned.items()}
     read_again = (
         disk["sparse"] // 2 + disk.get("dense", 0) + (disk.get("vectors", 0) if index_type.reads_all_vectors else 0)
     )
@@ -111,9 +121,10 @@ def estimate(
         vectors=vectors if width else None,
         dimension=width,
         disk=disk,
-        building_disk=round(max(size, disk["passages"] + disk["sparse"] + total * corpus.postings * 8)),
+        building_disk=sum(of_learned.values())
+        + round(max(size, disk["passages"] + disk["sparse"] + total * corpus.postings * 8)),
         building_memory=round(base + max(working.values())),
-        serving_memory=round(base + read_again),
+        serving_memory=round(base + read_again + sum(of_learned.values())),
         seconds={name: round(value, 1) for name, value in seconds.items()},
     )
 

@@ -9,7 +9,7 @@ from rich import filesize
 from rich.console import Console
 from rich.table import Table
 
-from dpr.config import DEFAULT_ENCODER
+from dpr.config import DEFAULT_ENCODER, ComputeOptions
 from dpr.console import print_json, show_progress
 from dpr.data.intake import ReadRules
 from dpr.dense.index_types import index_type_of
@@ -18,6 +18,7 @@ from index_builder.options import (
     DEFAULT_KIND,
     AnalyzerName,
     Backend,
+    Colbert,
     Corpus,
     DenseKind,
     DenseParameter,
@@ -27,9 +28,11 @@ from index_builder.options import (
     NoDense,
     Precision,
     SkipBadRows,
+    Splade,
     WindowOverlap,
     Windows,
     WindowTokens,
+    learned_models,
     parse_parameters,
     parse_windows,
 )
@@ -42,6 +45,8 @@ def estimate_command(
     corpus: Corpus,
     encoder: EncoderName = DEFAULT_ENCODER,
     no_dense: NoDense = False,
+    splade: Splade = None,
+    colbert: Colbert = None,
     precision: Precision = "auto",
     backend: Backend = "auto",
     analyzer: AnalyzerName = "ko-en",
@@ -63,6 +68,8 @@ def estimate_command(
     """Estimate the disk, memory and time of an index of SOURCEs on this machine; nothing is built."""
     from dpr.models.encoders import load_encoder
     from index_builder.estimate import estimate, measure_speeds
+    from index_builder.learned import load_learned_encoders
+    from index_builder.learned_estimate import survey_learned
     from index_builder.survey import survey
     from index_builder.windows import check_windows
 
@@ -73,9 +80,11 @@ def estimate_command(
         loaded = None if no_dense or dimension else load_encoder(encoder, precision, backend)
         if loaded and rule:
             check_windows(rule, loaded)
+        encoders = load_learned_encoders(learned_models(splade, colbert), ComputeOptions(precision, backend))
         surveyed = survey(corpus, analyzer_by_name(analyzer), loaded, progress, rule, rules)
+        learned = survey_learned(encoders, surveyed.sample)
     width = None if no_dense else dimension or surveyed.dimension
-    result = estimate(surveyed, index_type, measure_speeds(index_type, width), passages, width)
+    result = estimate(surveyed, index_type, measure_speeds(index_type, width), passages, width, learned)
     if as_json:
         print_json(
             {

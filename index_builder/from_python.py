@@ -18,6 +18,7 @@ from index_builder.build import BuildOptions, build
 from index_builder.corpus import ChunkOptions, check_sources
 from index_builder.current import RecordedEncoder
 from index_builder.dense import DenseOptions
+from index_builder.learned import load_learned_encoders
 from index_builder.sparse import Bm25Options
 from index_builder.spool import Corpus, sources_of
 from index_builder.update import AddOptions, add, delete
@@ -36,6 +37,7 @@ class IndexOptions:
         rules: how sources are read, and whether bad rows are skipped.
         fields: the types of some further fields of the passages by name: ``string``, ``integer``, ``number``,
             ``boolean``, ``date``, ``datetime`` or ``strings``; the types of others are inferred.
+        learned: the model of each learned list, by its name: ``{"splade": NAME, "colbert": NAME}``.
     """
 
     analyzer: str = "ko-en"
@@ -45,6 +47,7 @@ class IndexOptions:
     windows: WindowRule | None = DEFAULT_WINDOWS
     rules: ReadRules = UTF8_RULES
     fields: Mapping[str, str] = field(default_factory=dict, hash=False)
+    learned: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 def build_index(
@@ -91,7 +94,8 @@ def build_index(
             rules=replace(options.rules, fields={**options.rules.fields, **options.fields}),
         )
         check_sources(sources)
-        return build(build_options, _encoder(encoder, compute), analyzer, progress)
+        learned = load_learned_encoders(options.learned, compute)
+        return build(build_options, _encoder(encoder, compute), analyzer, progress, learned=learned)
 
 
 def add_passages(

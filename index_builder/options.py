@@ -70,6 +70,18 @@ Vectors = Annotated[
     str | None,
     typer.Option(metavar="FILE", help="Precomputed vectors of the passages: .npy, or FILE.parquet:COLUMN."),
 ]
+Splade = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME_OR_DIR", help="A SPLADE model: passages also get its weighted terms, for the retriever splade."
+    ),
+]
+Colbert = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME_OR_DIR", help="A ColBERT model: passages also get its token vectors, for the retriever colbert."
+    ),
+]
 AnalyzerName = Annotated[
     str, typer.Option(metavar="NAME", help="Text analyzer: ko-en, korean, english, words or ngram.")
 ]
@@ -159,6 +171,11 @@ def parse_fields(settings: Sequence[str]) -> dict[str, str]:
             raise ConfigError(f"{setting!r} is not the type of a field; write NAME:TYPE, such as published:date")
         fields[composed(name)] = type_name
     return fields
+
+
+def learned_models(splade: str | None, colbert: str | None) -> dict[str, str]:
+    """Return the model of each learned list that was chosen, by the list's name."""
+    return {name: model for name, model in (("splade", splade), ("colbert", colbert)) if model is not None}
 
 
 def parse_parameters(settings: Sequence[str]) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from dpr.store.manifest import (
     EncoderRecord,
     FileRecord,
     FusionRecord,
+    LearnedRecord,
     Manifest,
     Provenance,
     SegmentRecord,
@@ -45,7 +46,7 @@ class SegmentReference:
 
 @dataclass(frozen=True, slots=True)
 class GenerationContext:
-    """The context of a new generation: weighting schemes, encoder, analyzer, windows, fusion and provenance.
+    """The context of a new generation: weighting schemes, models, analyzer, windows, fusion and provenance.
 
     ``encoder`` is None if no passage is encoded now; ``encoder_record`` then names the encoder of the vectors.
     """
@@ -57,6 +58,7 @@ class GenerationContext:
     analyzer: Analyzer
     windows: WindowRule | None
     fusion: FusionRecord | None
+    learned: Mapping[str, LearnedRecord] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ def publish_generation(
         provenance=context.provenance,
         windows=context.windows,
         fusion=context.fusion,
+        learned=context.learned,
     )
     with step.timed("verify"):
         files_of_segments = [segment.files for segment in segments]

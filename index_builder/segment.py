@@ -25,6 +25,7 @@ from index_builder.corpus import (
 from index_builder.dense import DenseOptions, build_dense
 from index_builder.encode import EncodeRunner, cut_passages, encode_locally, write_vectors
 from index_builder.estimate import check_memory
+from index_builder.learned import LearnedEncoders, write_learned
 from index_builder.sparse import count_terms
 from index_builder.steps import Steps
 from index_builder.windows import Vectors, write_windows
@@ -35,7 +36,8 @@ class SegmentPlan:
     """The sources, models and options of a segment; without ``chunk``, documents are not cut.
 
     Fewer than ``exact_below`` vectors are searched exactly, whatever the options say. The ``questions`` must reach the
-    target recall, too. Long passages are encoded in ``windows``, if there is a rule for them.
+    target recall, too. Long passages are encoded in ``windows``, if there is a rule for them. ``learned`` has the model
+    of each learned list.
     """
 
     sources: Sequence[str]
@@ -49,6 +51,7 @@ class SegmentPlan:
     questions: Sequence[str] = ()
     windows: WindowRule | None = None
     rules: ReadRules = UTF8_RULES
+    learned: LearnedEncoders = field(default_factory=dict)
 
 
 def write_segment(
@@ -75,16 +78,22 @@ def write_segment(
     with step.timed("terms"):
         counts = count_terms(passages, plan.analyzer, draft, progress)
     vectors = _count_vectors(plan, draft, passages, step, progress)
+    dense = _write_vectors(plan, draft, passages, vectors, step, progress)
+    learned = {}
+    if plan.learned:
+        with step.timed("learned"):
+            learned = write_learned(plan.learned, passages, draft, progress)
     return (
         SegmentRecord(
             id=draft.segment_id,
             passages=len(passages),
             terms=len(counts.vocabulary),
             postings=len(counts.rows),
-            dense=_write_vectors(plan, draft, passages, vectors, step, progress),
+            dense=dense,
             cut=cut_passages(draft) if plan.encoder else None,
             vectors=vectors,
             fields=corpus.fields,
+            learned=learned,
         ),
         corpus,
     )

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dpr.console import cell, escape, print_json
+from dpr.search.learned import LEARNED
 from dpr.store.manifest import Manifest
 
 
@@ -45,6 +46,9 @@ def summary(manifest: Manifest) -> dict[str, object]:
         "dimension": encoder.dimension if encoder else None,
         "question_prompt": (encoder.question_prompt or None) if encoder else None,
         "passage_prompt": (encoder.passage_prompt or None) if encoder else None,
+        "learned": {
+            name: {"model": record.name, **learned_counts(manifest, name)} for name, record in manifest.learned.items()
+        },
         "dense_kind": dense.kind if dense else None,
         "dense_recall": dense.recall if dense else None,
         "dense_question_recall": dense.question_recall if dense else None,
@@ -60,6 +64,15 @@ def cut_passages(manifest: Manifest) -> int | None:
     """Return how many passages, deleted ones included, are longer than the encoder reads; None if not counted."""
     counted = [segment.cut for segment in manifest.segments if segment.cut is not None]
     return sum(counted) if counted else None
+
+
+def learned_counts(manifest: Manifest, name: str) -> dict[str, object]:
+    """Return what the segments hold of a learned list, and how many passages its model did not read whole."""
+    counts = [segment.learned[name] for segment in manifest.segments]
+    return {
+        LEARNED[name].unit.replace(" ", "_"): sum(item.entries for item in counts),
+        "cut_passages": sum(item.cut for item in counts),
+    }
 
 
 def cut_note(manifest: Manifest) -> str | None:

@@ -25,6 +25,9 @@ ANALYSED = 2000
 ENCODED = 256
 """Passages that are encoded: for a BERT base on a CPU, some ten seconds."""
 
+SAMPLED = 64
+"""Passages that are passed on, for the models of learned lists."""
+
 Result = TypeVar("Result")
 
 
@@ -47,6 +50,7 @@ class Survey:
         dimension: of their vectors; None without an encoder.
         cut: share of passages that are longer than the encoder reads; None if it is not known.
         vectors: vectors of a passage, on average; more than one with windows.
+        sample: some of the passages, uniformly drawn.
     """
 
     passages: int
@@ -63,6 +67,7 @@ class Survey:
     dimension: int | None
     cut: float | None = None
     vectors: float = 1.0
+    sample: tuple[Passage, ...] = ()
 
     def vocabulary_of(self, passages: int) -> float:
         """Return the number of different terms of this many passages."""
@@ -118,6 +123,7 @@ def survey(
         dimension=encoder.dimension if encoder else None,
         cut=cut,
         vectors=sum(map(len, windows_of_passages)) / len(windows_of_passages),
+        sample=tuple(sample[:SAMPLED]),
     )
 
 

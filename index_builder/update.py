@@ -36,6 +36,7 @@ from index_builder.corpus import ChunkOptions, Indexed, source_stamp
 from index_builder.current import Current, RecordedEncoder, encoder_of
 from index_builder.dense import DenseOptions, build_dense
 from index_builder.encode import EncodeRunner, encode_locally
+from index_builder.learned import merge_learned, recorded_encoders
 from index_builder.publish import GenerationContext, SegmentReference, publish_generation
 from index_builder.segment import SegmentPlan, write_segment
 from index_builder.steps import Steps
@@ -119,6 +120,7 @@ def add(
             exact_below=SMALL_SEGMENT,
             windows=before.windows,
             rules=options.rules,
+            learned=recorded_encoders(before, encoder),
         )
         indexed = Indexed(current.passages.without(replaced), before.fields)
         record, corpus = write_segment(plan, draft, step, progress, indexed)
@@ -130,6 +132,7 @@ def add(
             index_analyzer,
             before.windows,
             before.fusion,
+            before.learned,
         )
         segments = [*segments, SegmentReference(record, draft.segment)]
         return publish_generation(draft, segments, context, current.segment_file_records(segments), step, progress)
@@ -194,7 +197,7 @@ def _same_making(before: Manifest, provenance: Provenance, analyzer: Analyzer | 
     """Return what a generation of nothing but passages of ``before`` is made with: no encoder is needed."""
     index_analyzer = checked_analyzer(before.analyzer, analyzer)
     return GenerationContext(
-        before.weights, before.encoder, provenance, None, index_analyzer, before.windows, before.fusion
+        before.weights, before.encoder, provenance, None, index_analyzer, before.windows, before.fusion, before.learned
     )
 
 
@@ -224,6 +227,7 @@ def _write_compacted(current: Current, draft: GenerationDraft, progress: Progres
         cut=sum(cut) if len(cut) == len(records) else None,  # the record does not say whether deleted passages were cut
         vectors=0 if vectors is None else len(vectors),
         fields=manifest.fields,
+        learned=merge_learned(current.segments, manifest, draft.segment, progress),
     )
 
 

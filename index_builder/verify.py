@@ -16,6 +16,7 @@ from dpr.store.integrity import check_contents
 from dpr.store.manifest import Manifest
 from dpr.store.passages import PassageStore
 from dpr.types import Analyzer, BoolArray, FloatArray, IntArray, Progress, TopK, no_progress
+from index_builder.learned_checks import check_learned
 from index_builder.recall import Probes, spread
 
 PROBES = 8
@@ -67,6 +68,8 @@ def verify_resources(
     """
     has_vectors = resources.manifest.encoder is not None
     checks = SPARSE_CHECKS | (DENSE_CHECKS if has_vectors else {})
+    if resources.manifest.learned:
+        checks = checks | {"learned lists": check_learned}
     if has_vectors and with_recall:
         checks = checks | {"dense recall": _check_recall}
     passed: list[Check] = []

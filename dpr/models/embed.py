@@ -29,18 +29,30 @@ def embed(
     sentence-transformers. Progress is reported after each batch, as stage ``encode``.
     """
     vectors: FloatArray = np.zeros((len(tokens), compute.dimension), dtype=np.float32)
-    filled = [index for index, item in enumerate(tokens) if item]
-    completed, started = len(tokens) - len(filled), deque[tuple[list[int], Started]]()
+    completed = sum(not item for item in tokens)
+    for rows, outputs in outputs_of_batches(compute, tokens, pad_id):
+        vectors[rows] = outputs
+        completed += len(rows)
+        progress("encode", completed, len(tokens))
+    return vectors
+
+
+def outputs_of_batches(
+    compute: EncoderCompute, tokens: Sequence[Tokens], pad_id: int
+) -> Iterator[tuple[list[int], FloatArray]]:
+    """Yield the positions of the texts of each batch, the longest first, and the model's outputs, (N, …).
+
+    Texts without tokens are left out.
+    """
+    filled, started = [index for index, item in enumerate(tokens) if item], deque[tuple[list[int], Started]]()
     for positions in length_sorted_batches([len(tokens[index]) for index in filled], compute.batch_tokens):
         batch = [filled[position] for position in positions]
         started.append((batch, compute.start(pad([tokens[index] for index in batch], pad_id))))
         if len(started) == BATCHES_AHEAD:
-            completed += _finish(*started.popleft(), vectors)
-            progress("encode", completed, len(tokens))
+            rows, wait = started.popleft()
+            yield rows, wait()
     for rows, wait in started:
-        completed += _finish(rows, wait, vectors)
-        progress("encode", completed, len(tokens))
-    return vectors
+        yield rows, wait()
 
 
 def ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
@@ -53,8 +65,3 @@ def ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-
-
-def _finish(rows: Sequence[int], wait: Started, vectors: FloatArray) -> int:
-    vectors[rows] = wait()
-    return len(rows)

@@ -10,7 +10,7 @@ import torch
 from dpr.models.openvino import compile_openvino
 from dpr.models.positions import longest_input
 from dpr.models.shapes import pad_to_few_shapes, pad_token_of, widened
-from dpr.models.text_encoder import TextEncoder
+from dpr.models.text_encoder import TextNetwork
 from dpr.models.tokens import Batch
 from dpr.types import FloatArray
 
@@ -41,7 +41,7 @@ class EncoderCompute(NamedTuple):
     dimension: int
 
 
-def torch_compute(encoder: TextEncoder, precision: torch.dtype) -> EncoderCompute:
+def torch_compute(encoder: TextNetwork, precision: torch.dtype) -> EncoderCompute:
     """Run an encoder by torch, on the device of its weights."""
     device = next(encoder.parameters()).device
     has_own_memory = device.type == "cuda"
@@ -64,7 +64,7 @@ def has_windows(config: Any) -> bool:
 
 
 def openvino_compute(
-    encoder: TextEncoder, precision: torch.dtype, cache_key: str | None = None, *, for_questions: bool = False
+    encoder: TextNetwork, precision: torch.dtype, cache_key: str | None = None, *, for_questions: bool = False
 ) -> EncoderCompute:
     """Run an encoder by OpenVINO on the CPU; ``cache_key`` identifies the encoder, see `compile_openvino`.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dpr.errors import ModelError
 
-_FILES = ["*.json", "*.txt", "*.safetensors", "*.model", "*_Dense/*.bin", "*_LayerNorm/*.bin"]
+_FILES = ["*.json", "*.txt", "*.safetensors", "*.model", "*.metadata", "*_Dense/*.bin", "*_LayerNorm/*.bin"]
 _OLD_FILES = ["pytorch_model*.bin"]
 
 

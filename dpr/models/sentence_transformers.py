@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ _TRANSFORMER_FILES = tuple(
     f"sentence_{name}_config.json"
     for name in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
 )
-_QUESTION_PROMPTS, _PASSAGE_PROMPTS = ("query", "question"), ("document", "passage", "corpus")
+QUESTION_PROMPTS, PASSAGE_PROMPTS = ("query", "question"), ("document", "passage", "corpus")
 _SIMILARITIES = ("cosine", "dot")
 
 _SWITCHES = {
@@ -50,7 +50,11 @@ _HARMLESS = {
 }
 """Arguments of a Transformer module that change no vector or are read elsewhere; others are refused."""
 
-_PLAIN_TEXT = {"text": {"method": "forward", "method_output_name": "last_hidden_state"}}
+PLAIN_STATES, WORD_LOGITS = "feature-extraction", "fill-mask"
+_PLAIN_TEXT = {
+    PLAIN_STATES: {"text": {"method": "forward", "method_output_name": "last_hidden_state"}},
+    WORD_LOGITS: {"text": {"method": "forward", "method_output_name": "logits"}},
+}
 _IGNORED = {"transformer_task", "module_output_name", "unpad_inputs", "cache_dir", "max_seq_length", "do_lower_case"}
 _LENGTHS = {"query_length", "document_length"}
 
@@ -69,7 +73,7 @@ def read_config(directory: Path, config: EncoderConfig) -> EncoderConfig:
         ModelError: a file cannot be read, or needs an unsupported feature.
     """
     modules = _modules(directory)
-    settings = _optional_json(directory / SETTINGS_FILE)
+    settings = optional_json(directory / SETTINGS_FILE)
     kind, similarity = settings.get("model_type"), settings.get("similarity_fn_name")
     if kind not in (None, "SentenceTransformer"):
         raise ModelError(f"{directory} is a {kind}, which does not encode texts as vectors; choose another encoder")
@@ -87,27 +91,27 @@ def read_config(directory: Path, config: EncoderConfig) -> EncoderConfig:
         )
     recorded = settings.get("prompts") or {}
     prompts = {name: str(text) for name, text in recorded.items() if text}
-    if prompts and not prompts.keys() & {*_QUESTION_PROMPTS, *_PASSAGE_PROMPTS}:
+    if prompts and not prompts.keys() & {*QUESTION_PROMPTS, *PASSAGE_PROMPTS}:
         logger.warning(
             "%s records prompts for %s but none for queries or documents; choose some with --question-prompt and "
             "--passage-prompt",
             directory,
             ", ".join(prompts),
         )
-    settings_of_model, length = _transformer_settings(directory), recorded_length(directory)
+    settings_of_model, length = transformer_settings(directory), recorded_length(directory)
     return replace(
         config,
         pooling=_read_pooling(directory / modules[1][1]),
         normalize=is_normalized,
         question_tokens=settings_of_model.get("query_length") or length,
         passage_tokens=settings_of_model.get("document_length") or length,
-        question_prompt=_recorded_prompt(directory, recorded, _QUESTION_PROMPTS),
-        passage_prompt=_recorded_prompt(directory, recorded, _PASSAGE_PROMPTS),
+        question_prompt=recorded_prompt(directory, recorded, QUESTION_PROMPTS),
+        passage_prompt=recorded_prompt(directory, recorded, PASSAGE_PROMPTS),
         dimension=settings.get("truncate_dim"),
     )
 
 
-def _recorded_prompt(directory: Path, recorded: Mapping[str, str], names: Sequence[str]) -> str:
+def recorded_prompt(directory: Path, recorded: Mapping[str, str], names: Sequence[str]) -> str:
     """Return the first prompt under one of the names that is not empty, else an empty one.
 
     The package writes an empty ``query`` and ``document`` beside a ``question`` or ``passage``, and uses the latter.
@@ -150,15 +154,21 @@ def read_head(directory: Path) -> Head:
     return tuple(_read_module(kind, directory / path) for kind, path in modules)
 
 
-def recorded_length(directory: Path) -> int:
+def recorded_length(directory: Path, task: str = PLAIN_STATES) -> int:
     """Return the recorded length of a text in tokens, with special tokens.
 
-    The model's positions may be fewer, and are the limit if no length is recorded.
+    The model's positions may be fewer, and are the limit if no length is recorded. ``task`` is what the model must be
+    recorded for.
     """
-    settings = _transformer_settings(directory)
+    settings = transformer_settings(directory, task)
+    return length_of(directory, settings)
+
+
+def length_of(directory: Path, settings: Mapping[str, Any]) -> int:
+    """Return the length of a text in tokens by the settings of a directory's Transformer module, or its tokenizer."""
     length = settings.get("max_seq_length") or _arguments(settings, "processor").get("model_max_length")
     if length is None:
-        length = _optional_json(directory / "tokenizer_config.json").get("model_max_length")
+        length = optional_json(directory / "tokenizer_config.json").get("model_max_length")
     return min(int(length), UNLIMITED) if length else UNLIMITED
 
 
@@ -173,21 +183,23 @@ def _read_pooling(folder: Path) -> str:
     return "+".join(modes)
 
 
-def _transformer_settings(directory: Path) -> dict[str, Any]:
-    """Return the settings of a directory's Transformer module.
+def transformer_settings(directory: Path, task: str = PLAIN_STATES, understood: Collection[str] = ()) -> dict[str, Any]:
+    """Return the settings of a directory's Transformer module, which must be recorded for a ``task``.
+
+    The caller takes care of settings that it has ``understood``.
 
     Raises:
         ModelError: a setting needs an unsupported feature.
     """
-    settings = next(filter(None, (_optional_json(directory / name) for name in _TRANSFORMER_FILES)), {})
+    settings = next(filter(None, (optional_json(directory / name) for name in _TRANSFORMER_FILES)), {})
     refused = {
         name: value
         for name, value in settings.items()
-        if value and name not in _IGNORED | _LENGTHS and not name.endswith(("_args", "_kwargs"))
+        if value and name not in {*_IGNORED, *_LENGTHS, *understood} and not name.endswith(("_args", "_kwargs"))
     }
-    if refused.get("modality_config") == _PLAIN_TEXT:
+    if refused.get("modality_config") == _PLAIN_TEXT[task]:
         del refused["modality_config"]
-    if settings.get("transformer_task", "feature-extraction") != "feature-extraction":
+    if settings.get("transformer_task", task) != task:
         refused["transformer_task"] = settings["transformer_task"]
     if settings.get("processing_kwargs"):
         refused["processing_kwargs"] = settings["processing_kwargs"]
@@ -282,7 +294,7 @@ def _pooling_config(pooling: str, dimension: int) -> dict[str, object]:
     return {"word_embedding_dimension": dimension, "pooling_mode": modes}
 
 
-def _optional_json(path: Path) -> dict[str, Any]:
+def optional_json(path: Path) -> dict[str, Any]:
     return read_json(path) if path.is_file() else {}
 
 

@@ -48,7 +48,22 @@ class EncoderConfig:
             raise ConfigError(f"dimension is {self.dimension}; it must be at least 1")
 
 
-class TextEncoder(nn.Module):
+class TextNetwork(nn.Module):
+    """A language model with what is made of its outputs, ready to be run by torch or OpenVINO.
+
+    Attributes:
+        model: the language model.
+    """
+
+    model: Any
+
+    @property
+    def dimension(self) -> int:
+        """How many numbers it gives for a text, or for each token."""
+        raise NotImplementedError
+
+
+class TextEncoder(TextNetwork):
     """A language model with its pooling and its head."""
 
     def __init__(self, model: Any, config: EncoderConfig, head: Head = ()) -> None:

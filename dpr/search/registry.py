@@ -83,6 +83,22 @@ def _open_sparse(name: str, opening: Opening) -> Retriever:
     return SparseRetriever(name, resources.analyzer(), resources.sparse_indexes[name](), resources.passages.id)
 
 
+def _open_splade(opening: Opening) -> Retriever:
+    from dpr.search.learned_retrievers import SpladeRetriever
+
+    resources = opening.resources
+    encoder, index = resources.learned_encoders["splade"](), resources.learned_indexes["splade"]()
+    return SpladeRetriever(encoder, index, resources.passages.id)
+
+
+def _open_colbert(opening: Opening) -> Retriever:
+    from dpr.search.learned_retrievers import ColbertRetriever
+
+    resources = opening.resources
+    encoder, index = resources.learned_encoders["colbert"](), resources.learned_indexes["colbert"]()
+    return ColbertRetriever(encoder, index, resources.passages.id)
+
+
 def _open_hybrid(opening: Opening) -> Retriever:
     from dpr.search.retrievers import HybridRetriever
 
@@ -100,6 +116,12 @@ def _no_weights(name: str, resources: IndexResources) -> str:
     if name in resources.sparse_indexes:
         return ""
     return f"this index has no posting weights for the retriever {name!r}; rebuild it with dpr-index build"
+
+
+def _no_list(name: str, resources: IndexResources) -> str:
+    from dpr.search.learned import absence_of_list
+
+    return "" if name in resources.manifest.learned else absence_of_list(name)
 
 
 def _not_one_segment(resources: IndexResources) -> str:
@@ -124,6 +146,8 @@ RETRIEVERS: dict[str, RetrieverEntry] = {
         _not_one_segment,
         is_reference=True,
     ),
+    "splade": RetrieverEntry("terms weighed by a SPLADE model", _open_splade, partial(_no_list, "splade")),
+    "colbert": RetrieverEntry("token vectors of a ColBERT model", _open_colbert, partial(_no_list, "colbert")),
     "hybrid": RetrieverEntry("dense and bm25 fused", _open_hybrid, partial(_no_vectors, "hybrid"), fuses=True),
 }
 """Each retriever by its name, those that are fused before those that fuse."""

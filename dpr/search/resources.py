@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from dpr.dense.segments import SegmentedIndex
 from dpr.dense.windows import WindowedIndex, window_ranks
 from dpr.errors import ConfigError, IndexFormatError, ModelError, RequestError
 from dpr.search.lazy import Lazy
+from dpr.search.learned import LEARNED, Block, load_learned_encoder
 from dpr.sparse.counts import TermCounts
 from dpr.sparse.engine import SparseEngine, SparseSegment
 from dpr.sparse.rank_bm25 import RankBM25Engine
@@ -30,6 +32,7 @@ from dpr.types import (
     EncoderOptions,
     FloatArray,
     IntArray,
+    LearnedEncoder,
     RankArray,
     SparseIndex,
     VectorIndex,
@@ -54,6 +57,7 @@ class SegmentResources:
         windows: the row, start and end of each vector's text, (V, 3); None if each passage has one vector.
         vector_index: the search for passages.
         vector_index_with_deleted: the search over all vectors, also those of deleted passages.
+        learned: what it holds of each learned list, by its name.
     """
 
     def __init__(
@@ -80,6 +84,10 @@ class SegmentResources:
         self.windows: Lazy[WindowArray | None] = Lazy(partial(self._open_windows, files))
         self.vector_index = Lazy(partial(self._open_passage_index, files))
         self.vector_index_with_deleted = Lazy(partial(self._open_vector_index, files, None))
+        self.learned: Mapping[str, Lazy[Any]] = {
+            name: Lazy(partial(self._open_learned, name, learned.dimension))
+            for name, learned in manifest.learned.items()
+        }
 
     def open_files(self) -> None:
         """Open every file that a search reads."""
@@ -89,10 +97,15 @@ class SegmentResources:
             weights()
         if self.record.dense is not None:
             self.vector_index()
+        for learned in self.learned.values():
+            learned()
 
     def sparse(self, name: str) -> SparseSegment:
         """Return the segment for the sparse engine, with the weights of a retriever."""
         return SparseSegment(self.counts(), self.weights[name](), self.frequencies(), self.id_rank)
+
+    def _open_learned(self, name: str, dimension: int) -> Any:
+        return LEARNED[name].open(Block(self.files.learned(name), self.record.passages), dimension)
 
     def _open_vectors(self, files: SegmentFiles, encoder: EncoderRecord | None) -> FloatArray:
         if encoder is None:
@@ -134,6 +147,9 @@ class IndexResources:
         analyzer: the analyzer of the questions.
         vector_index: the search over the vectors of all segments.
         sparse_indexes: the searches over weighted terms, by retriever name.
+        learned_indexes: the searches over learned lists, by their names.
+        learned_encoders: their models, which encode the questions.
+        compute: how these models compute; set it before the first of them is loaded.
     """
 
     def __init__(
@@ -168,6 +184,18 @@ class IndexResources:
         }
         if manifest.rows == manifest.passages and len(self.segments) == 1:
             self.sparse_indexes["rank-bm25"] = Lazy(self._make_rank_bm25)
+        self.compute = AUTO_COMPUTE
+        self.learned_indexes: dict[str, Lazy[Any]] = {
+            name: Lazy(partial(self._open_learned_index, name)) for name in manifest.learned
+        }
+        self.learned_encoders: dict[str, Lazy[Any]] = {
+            name: Lazy(partial(self._load_learned, name)) for name in manifest.learned
+        }
+        if unknown := sorted(manifest.learned.keys() - LEARNED.keys()):
+            raise IndexFormatError(
+                f"this program does not know the list {unknown[0]!r} of the index; rebuild with dpr-index build, or "
+                "use the program that wrote it"
+            )
         if encoder is not None and manifest.encoder is not None:
             self.encoder()
         if analyzer is not None:
@@ -204,6 +232,12 @@ class IndexResources:
     def _open_sparse_index(self, name: str) -> SparseIndex:
         segments = [segment.sparse(name) for segment in self.segments]
         return SparseEngine(segments, self.manifest.weights[name].scheme, self.manifest.passages)
+
+    def _open_learned_index(self, name: str) -> Any:
+        return LEARNED[name].index([(segment.learned[name](), segment.id_rank) for segment in self.segments])
+
+    def _load_learned(self, name: str) -> LearnedEncoder[Any]:
+        return load_learned_encoder(name, self.manifest.learned[name], self.compute)
 
     def _make_rank_bm25(self) -> SparseIndex:
         parameters = {**SCHEMES["bm25"].defaults, **self.manifest.weights["bm25"].parameters}

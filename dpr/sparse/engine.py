@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,15 +12,11 @@ from dpr.sparse import kernel
 from dpr.sparse.compiled import read_only
 from dpr.sparse.counts import TermCounts
 from dpr.sparse.coverage import coverage
+from dpr.sparse.posting_search import PostingSearch
 from dpr.sparse.question_terms import QuestionTerms, frequencies_of
 from dpr.sparse.scheme import scheme_of
 from dpr.sparse.shares import Occurrence, term_shares
-from dpr.threads import thread_budget
-from dpr.topk import merge_top_k, no_hits
 from dpr.types import DoubleArray, FloatArray, Int32Array, IntArray, RankArray, TermShare, TopK
-
-QUESTIONS_AT_A_TIME = 16
-"""Questions that a thread takes at a time: enough for little overhead, few enough that all threads finish together."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,11 +80,9 @@ class SparseEngine:
         """
         self._segments = [segment for segment in segments if len(segment.counts.lengths)]
         self._scheme = scheme_of(scheme)
-        self._threads = threads or thread_budget()
-        self._memory = threading.local()
         total = sum(len(segment.counts.lengths) for segment in self._segments)
         self._passages = total if passages is None else passages
-        self._postings = [_postings(segment) for segment in self._segments]
+        self._search = PostingSearch([_postings(segment) for segment in self._segments], threads)
 
     def search(self, questions: Sequence[Sequence[str]], k: int) -> TopK:
         """Return the k best rows for each question, a list of terms; a hit shares at least one of them.
@@ -106,25 +98,8 @@ class SparseEngine:
             [segment.frequencies for segment in self._segments],
         )
         factors = self._scheme.factors(terms, self._passages)
-        results = [no_hits(len(questions), k) for _ in self._segments]
-        segment_questions = [_of_segment(terms, factors, number) for number in range(len(self._segments))]
-
-        def search_from(first: int) -> None:
-            last = min(first + QUESTIONS_AT_A_TIME, len(questions))
-            for postings, of_segment, top in zip(self._postings, segment_questions, results, strict=True):
-                hits = kernel.Hits(top.rows, top.scores)
-                kernel.search(postings, of_segment, first, last, self._scores_of_thread(postings), hits)
-
-        starts = range(0, len(questions), QUESTIONS_AT_A_TIME)
-        if len(starts) <= 1 or self._threads == 1:
-            for start in starts:
-                search_from(start)
-        else:
-            with ThreadPoolExecutor(min(self._threads, len(starts))) as pool:
-                list(pool.map(search_from, starts))
-        if len(results) > 1:
-            return merge_top_k(results, [postings.id_rank for postings in self._postings])
-        return results[0] if results else no_hits(len(questions), k)
+        of_segments = [_of_segment(terms, factors, number) for number in range(len(self._segments))]
+        return self._search(of_segments, len(questions), k)
 
     def frequencies(self, terms: Sequence[str]) -> IntArray:
         """Return the document frequency of each term in the whole collection, (terms,)."""
@@ -161,16 +136,6 @@ class SparseEngine:
                 share = segment.weights[posting] * factor_of[of_term]  # float32, as the compiled search multiplies
                 occurrences[term] = Occurrence(int(segment.counts.counts[posting]), float(share))
         return term_shares(question, self.frequencies(different), occurrences)
-
-    def _scores_of_thread(self, postings: kernel.Postings) -> FloatArray:
-        """Return this thread's score buffer: allocating one takes half as long as a search of rare terms."""
-        if not hasattr(self._memory, "scores"):
-            self._memory.scores = {}
-        buffers: dict[int, FloatArray] = self._memory.scores
-        passages = min(len(postings.id_rank), kernel.BLOCK)
-        if passages not in buffers:
-            buffers[passages] = kernel.untouched_scores(passages)
-        return buffers[passages]
 
 
 def _of_segment(terms: QuestionTerms, factors: FloatArray, segment: int) -> kernel.Questions:

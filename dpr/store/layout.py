@@ -18,6 +18,7 @@
                                            passage has one vector
         dense.faiss                        absent for the index type flat, which searches the vectors
         counts/                            vocabulary and term counts
+        splade/  colbert/                  what the model of a learned list made of the passages
 
 Unfinished files have names that start with ``.building-``.
 """
@@ -84,6 +85,10 @@ class SegmentFiles:
     def counts(self) -> Path:
         """Folder of the vocabulary and the term counts."""
         return self.folder / "counts"
+
+    def learned(self, name: str) -> Path:
+        """Folder of a learned list, by its name."""
+        return self.folder / name
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,29 @@ class EncoderRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class LearnedRecord:
+    """The model of a learned list; the same model must encode the questions.
+
+    ``dimension`` is the size of its vocabulary (SPLADE), or the length of a token's vector (ColBERT).
+    """
+
+    name: str
+    fingerprint: str
+    dimension: int
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedCounts:
+    """What a segment holds of a learned list: its entries, and how many passages were longer than the model reads.
+
+    Passages that were deleted since count among the latter.
+    """
+
+    entries: int
+    cut: int
+
+
+@dataclass(frozen=True, slots=True)
 class CurvePoint:
     """Recall and speed of a vector index at some parameters.
 
@@ -111,7 +134,8 @@ class SegmentRecord:
     ``passages``, ``terms`` and ``postings`` count the content of its files; ``deleted`` of the passages are deleted in
     this generation. ``dense`` is None without vectors. ``cut`` passages, deleted ones included, are longer than the
     encoder reads; None if they were not counted. ``vectors`` is the number of vectors: 0 without an encoder, and above
-    ``passages`` if long passages have windows. ``fields`` are the types of the passages' further fields by name.
+    ``passages`` if long passages have windows. ``fields`` are the types of the passages' further fields by name, and
+    ``learned`` counts what it holds of each learned list by name.
     """
 
     id: str
@@ -123,6 +147,7 @@ class SegmentRecord:
     cut: int | None = None
     vectors: int = 0
     fields: Mapping[str, str] = field(default_factory=dict)
+    learned: Mapping[str, LearnedCounts] = field(default_factory=dict)
 
     @property
     def has_windows(self) -> bool:
@@ -194,7 +219,8 @@ class Manifest:
 
     ``passages`` counts the passages that are not deleted, ``terms`` their different terms. ``windows`` is the rule for
     long passages, also for those added later; None: each passage is one vector. ``fusion`` is None if neither the
-    encoder brought a fusion nor one was fitted to the index.
+    encoder brought a fusion nor one was fitted to the index. ``learned`` has the model of each learned list, by its
+    name.
     """
 
     format_version: int
@@ -209,6 +235,7 @@ class Manifest:
     provenance: Provenance
     windows: WindowRule | None = None
     fusion: FusionRecord | None = None
+    learned: Mapping[str, LearnedRecord] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

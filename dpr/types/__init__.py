@@ -40,6 +40,10 @@ from dpr.types.indexes import PassageRows as PassageRows
 from dpr.types.indexes import PassageVectors as PassageVectors
 from dpr.types.indexes import SparseIndex as SparseIndex
 from dpr.types.indexes import VectorIndex as VectorIndex
+from dpr.types.learned import HalfArray as HalfArray
+from dpr.types.learned import LearnedEncoder as LearnedEncoder
+from dpr.types.learned import TermWeights as TermWeights
+from dpr.types.learned import TokenVectors as TokenVectors
 
 Progress = Callable[[str, int, int | None], None]
 """Called with the name of a stage, the number of completed units and their total (None: unknown)."""

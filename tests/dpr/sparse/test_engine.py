@@ -123,12 +123,12 @@ def test_files_are_searched_where_they_are(tmp_path: Path) -> None:
     reopened = weighed(TermCounts.open(tmp_path), weights, rank)
     wanted = engine(counts, "bm25", np.array(rank, dtype=np.int64))
     for actual, expected in zip(
-        map(np.asarray, reopened._postings[0]), map(np.asarray, wanted._postings[0]), strict=True
+        map(np.asarray, reopened._search.segments[0]), map(np.asarray, wanted._search.segments[0]), strict=True
     ):
         assert not actual.flags.writeable
         assert actual.dtype == expected.dtype
-    assert np.shares_memory(reopened._postings[0].weights, weights)
-    assert np.shares_memory(reopened._postings[0].id_rank, rank)
+    assert np.shares_memory(reopened._search.segments[0].weights, weights)
+    assert np.shares_memory(reopened._search.segments[0].id_rank, rank)
     np.testing.assert_array_equal(reopened.search(QUESTIONS, 20).rows, wanted.search(QUESTIONS, 20).rows)
 
 

@@ -1,0 +1,65 @@
+"""Search weighted postings of several segments for a batch of questions, on all threads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from dpr.sparse import kernel
+from dpr.threads import thread_budget
+from dpr.topk import merge_top_k, no_hits
+from dpr.types import FloatArray, TopK
+
+QUESTIONS_AT_A_TIME = 16
+"""Questions that a thread takes at a time: enough for little overhead, few enough that all threads finish together."""
+
+
+class PostingSearch:
+    """Exact search over the postings of segments; it may be used from many threads at once.
+
+    A row counts through the segments in their order.
+    """
+
+    def __init__(self, segments: Sequence[kernel.Postings], threads: int | None = None) -> None:
+        """Search the postings of segments; by default with one thread for each usable core."""
+        self.segments = tuple(segments)
+        self._threads = threads or thread_budget()
+        self._memory = threading.local()
+
+    def __call__(self, of_segments: Sequence[kernel.Questions], questions: int, k: int) -> TopK:
+        """Return the k best rows for each question; ``of_segments`` has the questions' terms in each segment.
+
+        Equal scores are ordered by id rank, also at the k-th row.
+
+        Raises:
+            RequestError: k is below 1.
+        """
+        results = [no_hits(questions, k) for _ in self.segments]
+
+        def search_from(first: int) -> None:
+            last = min(first + QUESTIONS_AT_A_TIME, questions)
+            for postings, of_segment, top in zip(self.segments, of_segments, results, strict=True):
+                hits = kernel.Hits(top.rows, top.scores)
+                kernel.search(postings, of_segment, first, last, self._scores_of_thread(postings), hits)
+
+        starts = range(0, questions, QUESTIONS_AT_A_TIME)
+        if len(starts) <= 1 or self._threads == 1:
+            for start in starts:
+                search_from(start)
+        else:
+            with ThreadPoolExecutor(min(self._threads, len(starts))) as pool:
+                list(pool.map(search_from, starts))
+        if len(results) > 1:
+            return merge_top_k(results, [postings.id_rank for postings in self.segments])
+        return results[0] if results else no_hits(questions, k)
+
+    def _scores_of_thread(self, postings: kernel.Postings) -> FloatArray:
+        """Return this thread's score buffer: allocating one takes half as long as a search of rare terms."""
+        if not hasattr(self._memory, "scores"):
+            self._memory.scores = {}
+        buffers: dict[int, FloatArray] = self._memory.scores
+        passages = min(len(postings.id_rank), kernel.BLOCK)
+        if passages not in buffers:
+            buffers[passages] = kernel.untouched_scores(passages)
+        return buffers[passages]

@@ -1,0 +1,131 @@
+"""``dpr-index build``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dpr.config import DEFAULT_ENCODER, ComputeOptions
+from dpr.console import command_line, show_progress
+from dpr.data.intake import ReadRules
+from dpr.errors import ConfigError
+from dpr.text.registry import analyzer as analyzer_by_name
+from dpr.types import Encoder, EncoderOptions
+from index_builder.options import (
+    DEFAULT_KIND,
+    K1,
+    AnalyzerName,
+    B,
+    Backend,
+    BM25Variant,
+    ChunkTokens,
+    Colbert,
+    Corpus,
+    DenseKind,
+    DenseParameter,
+    Dimension,
+    EncoderName,
+    Encoding,
+    Json,
+    NoDense,
+    Output,
+    OverlapTokens,
+    PassagePrompt,
+    Precision,
+    QuestionPrompt,
+    Questions,
+    SkipBadRows,
+    Splade,
+    TargetRecall,
+    Vectors,
+    WindowOverlap,
+    Windows,
+    WindowTokens,
+    learned_models,
+    parse_parameters,
+    parse_windows,
+)
+from index_builder.summary import show, summary
+
+if TYPE_CHECKING:
+    from index_builder.corpus import ChunkOptions
+
+
+def build_command(
+    corpus: Corpus,
+    output: Output,
+    encoder: EncoderName = DEFAULT_ENCODER,
+    question_prompt: QuestionPrompt = None,
+    passage_prompt: PassagePrompt = None,
+    dimension: Dimension = None,
+    no_dense: NoDense = False,
+    vectors: Vectors = None,
+    splade: Splade = None,
+    colbert: Colbert = None,
+    precision: Precision = "auto",
+    backend: Backend = "auto",
+    analyzer: AnalyzerName = "ko-en",
+    dense_kind: DenseKind = DEFAULT_KIND,
+    dense_parameter: DenseParameter = None,
+    target_recall: TargetRecall = None,
+    questions: Questions = None,
+    bm25_variant: BM25Variant = "lucene",
+    k1: K1 = 1.2,
+    b: B = 0.75,
+    chunk_tokens: ChunkTokens = None,
+    overlap_tokens: OverlapTokens = 0,
+    windows: Windows = None,
+    window_tokens: WindowTokens = None,
+    window_overlap: WindowOverlap = None,
+    encoding: Encoding = "utf-8",
+    skip_bad_rows: SkipBadRows = False,
+    as_json: Json = False,
+) -> None:
+    """Index a corpus and publish it as the next generation of INDEX."""
+    from index_builder.build import BuildOptions, build
+    from index_builder.corpus import check_sources
+    from index_builder.dense import DenseOptions
+    from index_builder.learned import load_learned_encoders
+    from index_builder.sparse import Bm25Options
+
+    options = BuildOptions(
+        sources=tuple(corpus),
+        output=output,
+        dense=DenseOptions(
+            dense_kind,
+            parse_parameters(dense_parameter or []),
+            target_recall=target_recall,
+            question_sources=tuple(questions or ()),
+            vectors_file=vectors,
+        ),
+        bm25=Bm25Options(bm25_variant, k1=k1, b=b),
+        chunk=_chunk_options(chunk_tokens, overlap_tokens),
+        windows=parse_windows(windows, window_tokens, window_overlap, no_dense=no_dense, vectors=vectors),
+        command=command_line("dpr-index"),
+        rules=ReadRules(encoding, skip_bad_rows),
+    )
+    check_sources(options.sources)
+    terms = analyzer_by_name(analyzer)
+    encoder_options = EncoderOptions(question_prompt, passage_prompt, dimension)
+    if no_dense and encoder_options != EncoderOptions():
+        raise ConfigError("--no-dense uses no encoder, but a prompt or a dimension is set; leave it out")
+    with show_progress() as progress:
+        loaded_encoder = None if no_dense else _load_encoder(encoder, precision, backend, encoder_options)
+        learned = load_learned_encoders(learned_models(splade, colbert), ComputeOptions(precision, backend))
+        manifest = build(options, loaded_encoder, terms, progress, learned=learned)
+    show(summary(manifest), as_json)
+
+
+def _chunk_options(tokens: int | None, overlap: int) -> ChunkOptions | None:
+    from index_builder.corpus import ChunkOptions
+
+    if tokens is not None:
+        return ChunkOptions(tokens, overlap=overlap)
+    if overlap:
+        raise ConfigError(f"--overlap-tokens is {overlap}, but nothing is cut; give --chunk-tokens too")
+    return None
+
+
+def _load_encoder(name: str, precision: str, backend: str, options: EncoderOptions) -> Encoder:
+    from dpr.models.encoders import load_encoder
+
+    return load_encoder(name, precision, backend, options)
