@@ -25,6 +25,7 @@ from index_builder.options import (
     Dimension,
     EncoderName,
     Encoding,
+    Fields,
     Json,
     NoDense,
     Output,
@@ -41,6 +42,7 @@ from index_builder.options import (
     Windows,
     WindowTokens,
     learned_models,
+    parse_fields,
     parse_parameters,
     parse_windows,
 )
@@ -48,6 +50,7 @@ from index_builder.summary import show, summary
 
 if TYPE_CHECKING:
     from index_builder.corpus import ChunkOptions
+    from index_builder.dense import DenseOptions
 
 
 def build_command(
@@ -76,6 +79,7 @@ def build_command(
     windows: Windows = None,
     window_tokens: WindowTokens = None,
     window_overlap: WindowOverlap = None,
+    fields: Fields = None,
     encoding: Encoding = "utf-8",
     skip_bad_rows: SkipBadRows = False,
     as_json: Json = False,
@@ -83,36 +87,47 @@ def build_command(
     """Index a corpus and publish it as the next generation of INDEX."""
     from index_builder.build import BuildOptions, build
     from index_builder.corpus import check_sources
-    from index_builder.dense import DenseOptions
     from index_builder.learned import load_learned_encoders
     from index_builder.sparse import Bm25Options
 
+    encoder_options = _encoder_options(EncoderOptions(question_prompt, passage_prompt, dimension), no_dense)
     options = BuildOptions(
         sources=tuple(corpus),
         output=output,
-        dense=DenseOptions(
-            dense_kind,
-            parse_parameters(dense_parameter or []),
-            target_recall=target_recall,
-            question_sources=tuple(questions or ()),
-            vectors_file=vectors,
-        ),
+        dense=_dense_options(dense_kind, dense_parameter, target_recall, questions, vectors),
         bm25=Bm25Options(bm25_variant, k1=k1, b=b),
         chunk=_chunk_options(chunk_tokens, overlap_tokens),
         windows=parse_windows(windows, window_tokens, window_overlap, no_dense=no_dense, vectors=vectors),
         command=command_line("dpr-index"),
-        rules=ReadRules(encoding, skip_bad_rows),
+        rules=ReadRules(encoding, skip_bad_rows, parse_fields(fields or ())),
     )
     check_sources(options.sources)
     terms = analyzer_by_name(analyzer)
-    encoder_options = EncoderOptions(question_prompt, passage_prompt, dimension)
-    if no_dense and encoder_options != EncoderOptions():
-        raise ConfigError("--no-dense uses no encoder, but a prompt or a dimension is set; leave it out")
     with show_progress() as progress:
         loaded_encoder = None if no_dense else _load_encoder(encoder, precision, backend, encoder_options)
         learned = load_learned_encoders(learned_models(splade, colbert), ComputeOptions(precision, backend))
         manifest = build(options, loaded_encoder, terms, progress, learned=learned)
     show(summary(manifest), as_json)
+
+
+def _dense_options(
+    kind: str, parameters: list[str] | None, target_recall: float | None, questions: list[str] | None, file: str | None
+) -> DenseOptions:
+    from index_builder.dense import DenseOptions
+
+    return DenseOptions(
+        kind,
+        parse_parameters(parameters or []),
+        target_recall=target_recall,
+        question_sources=tuple(questions or ()),
+        vectors_file=file,
+    )
+
+
+def _encoder_options(options: EncoderOptions, no_dense: bool) -> EncoderOptions:
+    if no_dense and options != EncoderOptions():
+        raise ConfigError("--no-dense uses no encoder, but a prompt or a dimension is set; leave it out")
+    return options
 
 
 def _chunk_options(tokens: int | None, overlap: int) -> ChunkOptions | None:

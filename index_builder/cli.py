@@ -19,13 +19,11 @@ from index_builder.options import (
     Backend,
     Corpus,
     Encoding,
-    Fields,
     Index,
     Json,
     MovedEncoder,
     Precision,
     SkipBadRows,
-    parse_fields,
 )
 from index_builder.summary import generations_table, show, summary
 

@@ -65,7 +65,7 @@ def test_one_encoder_is_what_everything_starts_from() -> None:
     from dpr.train.distillation.settings import Distillation
     from dpr.train.encoder.settings import Training
     from dpr.train.reader.settings import ReaderTraining
-    from index_builder.cli import build_command
+    from index_builder.build_command import build_command
 
     bases = [Training().base, ReaderTraining().base, CrossEncoderTraining().base, Adaptation().base]
     bases.append(Distillation(teacher="any").base)

@@ -13,7 +13,7 @@ import typer
 from dpr.errors import ConfigError
 from dpr.measured import EncodedPassages
 from dpr.types import Encoder, EncoderOptions, FloatArray, Passage, Progress, no_progress
-from index_builder import cli, current
+from index_builder import build_command, cli, current
 from index_builder.options import parse_parameters
 from tests.fakes import HashEncoder
 from tests.small_index import content, write_jsonl
@@ -24,7 +24,7 @@ def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(name: str, precision: str, _backend: str, _options: EncoderOptions) -> Encoder:
         return HashEncoder(f"{name} in {precision}")
 
-    monkeypatch.setattr(cli, "_load_encoder", load)
+    monkeypatch.setattr(build_command, "_load_encoder", load)
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_every_option_reaches_the_manifest(run: Any, source: str, tmp_path: Path
 
 def loads(monkeypatch: pytest.MonkeyPatch, encoder: HashEncoder) -> None:
     """Have commands load this encoder."""
-    monkeypatch.setattr(cli, "_load_encoder", lambda *_: encoder)
+    monkeypatch.setattr(build_command, "_load_encoder", lambda *_: encoder)
     monkeypatch.setattr(current, "load_recorded", lambda *_: encoder)
 
 
@@ -188,7 +188,7 @@ def test_bad_rows_and_encodings_are_options_of_what_reads_a_corpus(run: Any, tmp
 
 
 def test_no_dense_loads_no_encoder(run: Any, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "_load_encoder", None)
+    monkeypatch.setattr(build_command, "_load_encoder", None)
     arguments = ("--corpus", source, "--output", str(tmp_path / "index"), "--analyzer", "words", "--no-dense", "--json")
     code, out, _ = run("build", *arguments)
     assert code == 0
@@ -201,7 +201,7 @@ def test_a_missing_source_is_told_before_an_encoder_is_loaded(
 ) -> None:
     index = str(tmp_path / "index")
     assert run("build", "--corpus", source, "--output", index, "--analyzer", "words", "--no-dense")[0] == 0
-    monkeypatch.setattr(cli, "_load_encoder", None)
+    monkeypatch.setattr(build_command, "_load_encoder", None)
     monkeypatch.setattr("index_builder.update.add", None)
     code, _, err = run(*command.split(), index, "--corpus", source, "--corpus", "nowhere.jsonl")
     assert code == 2
@@ -243,12 +243,12 @@ class Interrupted(HashEncoder):
 def test_ctrl_c_is_one_sentence_and_the_same_command_goes_on(
     run: Any, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "_load_encoder", lambda *_: Interrupted())
+    monkeypatch.setattr(build_command, "_load_encoder", lambda *_: Interrupted())
     code, out, err = run("build", "--corpus", source, "--output", str(tmp_path / "index"), "--analyzer", "words")
     assert (code, out) == (130, "")
     assert err.endswith("interrupted; run the same command again to continue\n")
     assert "CURRENT" not in content(tmp_path / "index")
-    monkeypatch.setattr(cli, "_load_encoder", lambda *_: HashEncoder())
+    monkeypatch.setattr(build_command, "_load_encoder", lambda *_: HashEncoder())
     code, _, err = run("build", "--corpus", source, "--output", str(tmp_path / "index"), "--analyzer", "words")
     assert code == 0
     assert "terms" not in err

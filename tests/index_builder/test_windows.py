@@ -19,7 +19,7 @@ from dpr.store.generation import read_current
 from dpr.store.manifest import Manifest, signed
 from dpr.store.windows import WindowRule
 from dpr.types import FloatArray, Hit, Passage, PassageWindow, Progress, no_progress
-from index_builder import cli
+from index_builder import build_command, cli
 from index_builder.build import BuildOptions, build
 from index_builder.dense import DenseOptions
 from index_builder.estimate import disk_of
@@ -301,7 +301,7 @@ def command(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, A
 def test_the_commands_take_windows_and_tell_what_they_cost(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "_load_encoder", lambda *_: ENCODER)
+    monkeypatch.setattr(build_command, "_load_encoder", lambda *_: ENCODER)
     source, index = write_jsonl(tmp_path / "corpus.jsonl", MIXED), str(tmp_path / "index")
     build_it = ("build", "--corpus", source, "--output", index, "--analyzer", "words", "--json")
     _, told, _ = command(capsys, *build_it, "--window-tokens", "8", "--window-overlap", "3")

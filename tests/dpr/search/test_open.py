@@ -132,8 +132,8 @@ def test_equal_scores_are_ordered_by_id_not_by_row(tmp_path: Path) -> None:
 
 
 def test_an_unknown_retriever_is_a_request_error(published: Path) -> None:
-    with pytest.raises(RequestError, match="unknown retriever 'splade'; choose from dense, bm25, tfidf") as caught:
-        opened(published).retriever("splade")
+    with pytest.raises(RequestError, match="unknown retriever 'vectors'; choose from dense, bm25, tfidf") as caught:
+        opened(published).retriever("vectors")
     assert caught.value.field == "retriever"
 
 
