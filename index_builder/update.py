@@ -124,16 +124,8 @@ def add(
         )
         indexed = Indexed(current.passages.without(replaced), before.fields)
         record, corpus = write_segment(plan, draft, step, progress, indexed)
-        context = GenerationContext(
-            before.weights,
-            before.encoder,
-            provenance_of(options.command, corpus.sources, chunk),
-            index_encoder,
-            index_analyzer,
-            before.windows,
-            before.fusion,
-            before.learned,
-        )
+        provenance = provenance_of(options.command, corpus.sources, chunk)
+        context = replace(_same_making(before, provenance, index_analyzer), encoder=index_encoder)
         segments = [*segments, SegmentReference(record, draft.segment)]
         return publish_generation(draft, segments, context, current.segment_file_records(segments), step, progress)
 
@@ -194,7 +186,7 @@ def compact(
 
 
 def _same_making(before: Manifest, provenance: Provenance, analyzer: Analyzer | None) -> GenerationContext:
-    """Return what a generation of nothing but passages of ``before`` is made with: no encoder is needed."""
+    """Return what a generation of ``before``'s passages is made with: no encoder is needed."""
     index_analyzer = checked_analyzer(before.analyzer, analyzer)
     return GenerationContext(
         before.weights, before.encoder, provenance, None, index_analyzer, before.windows, before.fusion, before.learned
