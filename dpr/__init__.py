@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from dpr.search.fusion import Fusion
     from dpr.search.reranking import RerankOptions
     from dpr.types import EncoderOptions, Example, Question
-    from index_builder.corpus import ChunkOptions
+    from index_builder.chunking import ChunkOptions
     from index_builder.dense import DenseOptions
     from index_builder.from_python import IndexOptions, add_passages, build_index, delete_passages
     from index_builder.sparse import Bm25Options
@@ -81,7 +81,7 @@ _MODULES = {
     "dpr.search.fusion": ("Fusion",),
     "dpr.search.reranking": ("RerankOptions",),
     "dpr.types": ("EncoderOptions", "Example", "Question"),
-    "index_builder.corpus": ("ChunkOptions",),
+    "index_builder.chunking": ("ChunkOptions",),
     "index_builder.dense": ("DenseOptions",),
     "index_builder.from_python": ("IndexOptions", "add_passages", "build_index", "delete_passages"),
     "index_builder.sparse": ("Bm25Options",),

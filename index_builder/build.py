@@ -29,7 +29,8 @@ from dpr.store.manifest import (
 from dpr.store.windows import DEFAULT_WINDOWS, WindowRule
 from dpr.types import Analyzer, Encoder, Progress, no_progress
 from dpr.versions import library_versions
-from index_builder.corpus import ChunkOptions, file_stamp, source_stamp
+from index_builder.chunking import CUT_DOCUMENTS, ChunkOptions, document_tokens
+from index_builder.corpus import file_stamp, source_stamp
 from index_builder.dense import DenseOptions
 from index_builder.encode import EncodeRunner, encode_locally
 from index_builder.learned import LearnedEncoders, learned_records
@@ -60,7 +61,8 @@ class BuildOptions:
         output: the folder of the index.
         dense: how vectors are searched, and where they come from if not from the encoder.
         bm25: how terms are weighed.
-        chunk: how documents are cut; None: passages are indexed as they are in the sources.
+        chunk: how texts are cut; by default documents are, and rows are passages; None, or precomputed vectors:
+            nothing is cut.
         windows: how long passages are cut into windows; None, or precomputed vectors: each passage is one vector.
         rules: how sources are read.
         command: the command line, for the record.
@@ -73,7 +75,7 @@ class BuildOptions:
     output: Path
     dense: DenseOptions = field(default_factory=DenseOptions)
     bm25: Bm25Options = field(default_factory=Bm25Options)
-    chunk: ChunkOptions | None = None
+    chunk: ChunkOptions | None = CUT_DOCUMENTS
     windows: WindowRule | None = DEFAULT_WINDOWS
     rules: ReadRules = UTF8_RULES
     command: str = ""
@@ -85,7 +87,7 @@ class BuildOptions:
             raise ConfigError(
                 "precomputed vectors are one for each passage, so windows cannot be used; leave the windows out"
             )
-        if self.dense.vectors_file is not None and self.chunk is not None:
+        if self.dense.vectors_file is not None and self.chunk not in (None, CUT_DOCUMENTS):
             raise ConfigError("precomputed vectors are of passages as they are; leave the cutting of documents out")
 
     @property
@@ -137,6 +139,7 @@ def build(
     vectors_file = options.dense.vectors_file
     precomputed = PrecomputedVectors(vectors_file) if vectors_file and encoder else None
     windows = options.windows if encoder and not precomputed else None
+    chunk = None if precomputed else options.chunk
     if encoder and windows:
         check_windows(windows, encoder)
     fusion_record = record_of(fusion) if fusion else None
@@ -150,7 +153,7 @@ def build(
             encoder,
             analyzer,
             dense=options.dense,
-            chunk=options.chunk,
+            chunk=chunk,
             run=precomputed or run,
             questions=questions,
             windows=windows,
@@ -161,7 +164,7 @@ def build(
         context = GenerationContext(
             options.bm25.weights_records(),
             EncoderRecord.from_encoder(encoder) if encoder else None,
-            provenance_of(options.command, corpus.sources, options.chunk),
+            provenance_of(options.command, corpus.sources, chunk, encoder),
             encoder,
             analyzer,
             windows,
@@ -190,7 +193,7 @@ def build_identity(
     identity = {
         "format": FORMAT_VERSION,
         "options": settings,
-        "files": [source_stamp(source) for source in options.sources],
+        "files": [source_stamp(source, options.rules) for source in options.sources],
         "questions": questions,
         "vectors": file_stamp(PrecomputedVectors(vectors_file).path) if vectors_file else None,
         "encoder": [encoder.fingerprint, encoder.dimension] if encoder else None,
@@ -221,7 +224,9 @@ def _read_questions(sources: Sequence[str], rules: ReadRules) -> list[str]:
     return [texts[number] for number in spread(len(texts), PROBES)] if texts else []
 
 
-def provenance_of(command: str, sources: tuple[SourceRecord, ...], chunk: ChunkOptions | None) -> Provenance:
+def provenance_of(
+    command: str, sources: tuple[SourceRecord, ...], chunk: ChunkOptions | None, encoder: Encoder | None
+) -> Provenance:
     """Return the provenance of a generation that is built now."""
     return Provenance(
         command=command,
@@ -229,6 +234,8 @@ def provenance_of(command: str, sources: tuple[SourceRecord, ...], chunk: ChunkO
         seconds={},
         chunk_tokens=chunk.tokens if chunk else None,
         overlap_tokens=chunk.overlap if chunk else 0,
+        cuts_documents=chunk is not None,
+        document_tokens=document_tokens(encoder) if chunk and chunk.tokens is None else None,
         **dated(),
     )
 

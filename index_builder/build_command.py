@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dpr.config import DEFAULT_ENCODER, ComputeOptions
 from dpr.console import command_line, show_progress
-from dpr.data.intake import ReadRules
 from dpr.errors import ConfigError
 from dpr.text.registry import analyzer as analyzer_by_name
 from dpr.types import Encoder, EncoderOptions
@@ -23,9 +23,12 @@ from index_builder.options import (
     DenseKind,
     DenseParameter,
     Dimension,
+    DocumentLimit,
     EncoderName,
     Encoding,
+    Exclude,
     Fields,
+    Include,
     Json,
     NoDense,
     Output,
@@ -36,6 +39,7 @@ from index_builder.options import (
     Questions,
     SkipBadRows,
     Splade,
+    Strict,
     TargetRecall,
     Vectors,
     WindowOverlap,
@@ -45,11 +49,12 @@ from index_builder.options import (
     parse_fields,
     parse_parameters,
     parse_windows,
+    read_rules,
 )
 from index_builder.summary import show, summary
 
 if TYPE_CHECKING:
-    from index_builder.corpus import ChunkOptions
+    from index_builder.chunking import ChunkOptions
     from index_builder.dense import DenseOptions
 
 
@@ -80,8 +85,12 @@ def build_command(
     window_tokens: WindowTokens = None,
     window_overlap: WindowOverlap = None,
     fields: Fields = None,
+    include: Include = None,
+    exclude: Exclude = None,
     encoding: Encoding = "utf-8",
     skip_bad_rows: SkipBadRows = False,
+    strict: Strict = False,
+    document_limit: DocumentLimit = None,
     as_json: Json = False,
 ) -> None:
     """Index a corpus and publish it as the next generation of INDEX."""
@@ -90,6 +99,7 @@ def build_command(
     from index_builder.learned import load_learned_encoders
     from index_builder.sparse import Bm25Options
 
+    rules = read_rules(encoding, skip_bad_rows, include, exclude, strict, document_limit)
     encoder_options = _encoder_options(EncoderOptions(question_prompt, passage_prompt, dimension), no_dense)
     options = BuildOptions(
         sources=tuple(corpus),
@@ -99,9 +109,9 @@ def build_command(
         chunk=_chunk_options(chunk_tokens, overlap_tokens),
         windows=parse_windows(windows, window_tokens, window_overlap, no_dense=no_dense, vectors=vectors),
         command=command_line("dpr-index"),
-        rules=ReadRules(encoding, skip_bad_rows, parse_fields(fields or ())),
+        rules=replace(rules, fields=parse_fields(fields or ())),
     )
-    check_sources(options.sources)
+    check_sources(options.sources, options.rules)
     terms = analyzer_by_name(analyzer)
     with show_progress() as progress:
         loaded_encoder = None if no_dense else _load_encoder(encoder, precision, backend, encoder_options)
@@ -130,13 +140,15 @@ def _encoder_options(options: EncoderOptions, no_dense: bool) -> EncoderOptions:
     return options
 
 
-def _chunk_options(tokens: int | None, overlap: int) -> ChunkOptions | None:
-    from index_builder.corpus import ChunkOptions
+def _chunk_options(tokens: str | None, overlap: int) -> ChunkOptions | None:
+    from index_builder.chunking import ChunkOptions
 
-    if tokens is not None:
-        return ChunkOptions(tokens, overlap=overlap)
+    if tokens is None or tokens.isdecimal():
+        return ChunkOptions(None if tokens is None else int(tokens), overlap=overlap)
+    if tokens != "none":
+        raise ConfigError(f"--chunk-tokens is {tokens!r}; give a number of tokens, or none to cut nothing")
     if overlap:
-        raise ConfigError(f"--overlap-tokens is {overlap}, but nothing is cut; give --chunk-tokens too")
+        raise ConfigError(f"--overlap-tokens is {overlap}, but --chunk-tokens none cuts nothing; leave one of them out")
     return None
 
 

@@ -18,12 +18,17 @@ from index_builder.estimate_command import estimate_command
 from index_builder.options import (
     Backend,
     Corpus,
+    DocumentLimit,
     Encoding,
+    Exclude,
+    Include,
     Index,
     Json,
     MovedEncoder,
     Precision,
     SkipBadRows,
+    Strict,
+    read_rules,
 )
 from index_builder.summary import generations_table, show, summary
 
@@ -54,14 +59,18 @@ def add_command(
     encoder: MovedEncoder = None,
     precision: Precision = "auto",
     backend: Backend = "auto",
+    include: Include = None,
+    exclude: Exclude = None,
     encoding: Encoding = "utf-8",
     skip_bad_rows: SkipBadRows = False,
+    strict: Strict = False,
+    document_limit: DocumentLimit = None,
     as_json: Json = False,
 ) -> None:
     """Add the passages of SOURCEs to INDEX; skip those that it has already."""
     from index_builder.update import AddOptions
 
-    rules = ReadRules(encoding, skip_bad_rows)
+    rules = read_rules(encoding, skip_bad_rows, include, exclude, strict, document_limit)
     options = AddOptions(sources=tuple(corpus), index=index, rules=rules, command=command_line("dpr-index"))
     show(summary(_add(options, encoder, precision, backend)), as_json)
 
@@ -73,14 +82,18 @@ def upsert_command(
     encoder: MovedEncoder = None,
     precision: Precision = "auto",
     backend: Backend = "auto",
+    include: Include = None,
+    exclude: Exclude = None,
     encoding: Encoding = "utf-8",
     skip_bad_rows: SkipBadRows = False,
+    strict: Strict = False,
+    document_limit: DocumentLimit = None,
     as_json: Json = False,
 ) -> None:
     """Add the documents of SOURCEs to INDEX; replace all of its passages of the same documents."""
     from index_builder.update import AddOptions
 
-    rules = ReadRules(encoding, skip_bad_rows)
+    rules = read_rules(encoding, skip_bad_rows, include, exclude, strict, document_limit)
     options = AddOptions(
         sources=tuple(corpus), index=index, replaces=True, rules=rules, command=command_line("dpr-index")
     )
@@ -183,6 +196,6 @@ def _add(options: AddOptions, encoder: str | None, precision: str, backend: str)
     from index_builder.current import RecordedEncoder
     from index_builder.update import add
 
-    check_sources(options.sources)
+    check_sources(options.sources, options.rules)
     with show_progress() as progress:
         return add(options, RecordedEncoder(encoder, ComputeOptions(precision, backend)), progress=progress)

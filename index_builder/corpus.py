@@ -3,64 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
-from dpr.data.chunk import chunk
-from dpr.data.intake import UTF8_RULES, BadRows, ReadRules
+from dpr.data.intake import UTF8_RULES, BadRows, DocumentTally, ReadRules
 from dpr.data.passages import files_of, read_corpus
-from dpr.errors import ConfigError, DataError
+from dpr.errors import DataError
 from dpr.store.field_types import FieldTyper, have_same_values
 from dpr.store.layout import SegmentFiles
-from dpr.store.manifest import Provenance, SourceRecord
+from dpr.store.manifest import SourceRecord
 from dpr.store.metadata import metadata_spill, write_metadata
 from dpr.store.passages import write_passages
-from dpr.types import Encoder, Passage, PassagePool, Progress, no_progress
+from dpr.types import Passage, PassagePool, Progress, no_progress
 from dpr.unicode_form import composed
+from index_builder.chunking import Cutter
 
 logger = logging.getLogger(__name__)
 
 REPORT_EVERY = 1000
 """Passages between two calls of the progress callback."""
-
-
-@dataclass(frozen=True, slots=True)
-class ChunkOptions:
-    """Documents are cut into passages of at most ``tokens``, of which ``overlap`` are also in the one before.
-
-    Raises:
-        ConfigError: a number is out of range.
-    """
-
-    tokens: int
-    _: KW_ONLY
-    overlap: int = 0
-
-    def __post_init__(self) -> None:
-        if self.tokens < 1:
-            raise ConfigError(f"passages of {self.tokens} tokens are empty; choose at least 1")
-        if not 0 <= self.overlap < self.tokens:
-            raise ConfigError(
-                f"the overlap of passages is {self.overlap} tokens; choose 0 or more, and fewer than the {self.tokens} "
-                "of a passage"
-            )
-
-    @classmethod
-    def from_provenance(cls, provenance: Provenance) -> ChunkOptions | None:
-        """Return how the documents of a generation were cut; None if they were not."""
-        return (
-            None if provenance.chunk_tokens is None else cls(provenance.chunk_tokens, overlap=provenance.overlap_tokens)
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Chunking:
-    """How to cut documents, and the counter of their tokens."""
-
-    options: ChunkOptions
-    count_tokens: Callable[[str], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,41 +36,23 @@ class Indexed:
 NOTHING_INDEXED = Indexed()
 
 
-@runtime_checkable
-class CountsTokens(Protocol):
-    """An encoder that counts the tokens of a text."""
-
-    def count_tokens(self, text: str) -> int:
-        """Return a text's number of tokens, special tokens not counted."""
-
-
-def token_counter(encoder: Encoder | None) -> Callable[[str], int]:
-    """Return the encoder's token counter, or a counter of words where it has none."""
-    return encoder.count_tokens if isinstance(encoder, CountsTokens) else count_words
-
-
-def count_words(text: str) -> int:
-    """Return the number of words between blanks."""
-    return len(text.split())
-
-
-def source_stamp(source: str) -> list[tuple[str, int, int]]:
+def source_stamp(source: str, rules: ReadRules = UTF8_RULES) -> list[tuple[str, int, int]]:
     """Return the name, the size in bytes and the time of change in nanoseconds of each file of a source.
 
     Raises:
         DataError: the source cannot be found.
     """
-    return [file_stamp(path) for path in files_of(source)]
+    return [file_stamp(path) for path in files_of(source, rules)]
 
 
-def check_sources(sources: Sequence[str]) -> None:
+def check_sources(sources: Sequence[str], rules: ReadRules = UTF8_RULES) -> None:
     """Look for the files of all sources, before anything slow is done for them.
 
     Raises:
         DataError: a source cannot be found.
     """
     for source in sources:
-        source_stamp(source)
+        source_stamp(source, rules)
 
 
 def file_stamp(path: Path) -> tuple[str, int, int]:
@@ -135,7 +79,7 @@ class Corpus:
 def write_corpus(
     sources: Sequence[str],
     files: SegmentFiles,
-    chunking: Chunking | None = None,
+    cutter: Cutter | None = None,
     progress: Progress = no_progress,
     indexed: Indexed = NOTHING_INDEXED,
     rules: ReadRules = UTF8_RULES,
@@ -149,7 +93,7 @@ def write_corpus(
     Raises:
         DataError: a source cannot be read or is empty, or an id comes again with other content.
     """
-    reader = _SourceReader(sources, chunking, indexed, rules)
+    reader = _SourceReader(sources, cutter or Cutter(None, None), indexed, rules, progress)
     with metadata_spill(files.folder) as spill:
         count = write_passages(files.passages, _reported(spill.through(reader.passages()), progress))
         fields = reader.typer.types()
@@ -158,7 +102,16 @@ def write_corpus(
     for name in sorted(rules.fields.keys() - fields.keys()):
         logger.warning("no passage has the field %r, whose type was given as %s", name, rules.fields[name])
     records = (
-        SourceRecord(tally.source, tally.passages, tally.duplicates, tally.empty, tally.bad_rows)
+        SourceRecord(
+            tally.source,
+            tally.passages,
+            tally.duplicates,
+            tally.empty,
+            tally.bad_rows,
+            tally.documents,
+            tally.bad_documents,
+            tally.other_files,
+        )
         for tally in reader.tallies
     )
     return Corpus(tuple(records), fields)
@@ -171,25 +124,36 @@ class _Tally:
     duplicates: int = 0
     empty: int = 0
     bad_rows: int = 0
+    documents: int = 0
+    bad_documents: int = 0
+    other_files: int = 0
 
 
 class _SourceReader:
     """Reads the sources in turn as one corpus, and counts for the current source."""
 
-    def __init__(self, sources: Sequence[str], chunking: Chunking | None, indexed: Indexed, rules: ReadRules) -> None:
+    def __init__(
+        self,
+        sources: Sequence[str],
+        cutter: Cutter,
+        indexed: Indexed,
+        rules: ReadRules,
+        progress: Progress,
+    ) -> None:
         self.bad_rows = BadRows(rules.skip_bad_rows)
         self.tallies = [_Tally(source) for source in sources]
         self.typer = FieldTyper(rules.fields, indexed.fields)
-        self._chunking = chunking
+        self._cutter = cutter
         self._indexed = indexed
         self._skipped_indexed = 0
-        self._documents = read_corpus(self._in_turn(), rules, self.bad_rows)
+        self._tally = DocumentTally.from_rules(rules, progress)
+        self._documents = read_corpus(self._in_turn(), rules, self.bad_rows, self._tally)
         self._current = _Tally("")
 
     def passages(self) -> Iterator[Passage]:
         """Yield the passages to index; passages of the index are counted, or are bad rows if their content differs."""
         for document in self._documents:
-            for passage in self._cut(document):
+            for passage in self._cutter.cut(document):
                 indexed_passage = self._indexed_passage(passage.id)
                 if indexed_passage is None:
                     if self._has_types(passage):
@@ -216,21 +180,20 @@ class _SourceReader:
             self._current = tally
             skipped_before = self._documents.skipped + self._skipped_indexed
             empty_before, bad_before = self._documents.empty, self.bad_rows.count
+            documents_before, others_before = self._tally.converted, self._tally.other_files.total()
+            bad_documents_before = self._tally.bad.count
             yield tally.source  # until the next one is requested, all that is read is of this source
             tally.bad_rows = self.bad_rows.count - bad_before
             tally.duplicates = self._documents.skipped + self._skipped_indexed - skipped_before
             tally.empty = self._documents.empty - empty_before
+            tally.documents = self._tally.converted - documents_before
+            tally.bad_documents = self._tally.bad.count - bad_documents_before
+            tally.other_files = self._tally.other_files.total() - others_before
 
     def _indexed_passage(self, passage_id: str) -> Passage | None:
         passages = self._indexed.passages
         row = None if passages is None else passages.row_of(passage_id)
         return None if passages is None or row is None else passages[row]
-
-    def _cut(self, document: Passage) -> Sequence[Passage]:
-        if self._chunking is None:
-            return [document]
-        options = self._chunking.options
-        return chunk(document, options.tokens, options.overlap, self._chunking.count_tokens)
 
 
 def _is_same(passage: Passage, indexed_passage: Passage) -> bool:

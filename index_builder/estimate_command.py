@@ -11,7 +11,6 @@ from rich.table import Table
 
 from dpr.config import DEFAULT_ENCODER, ComputeOptions
 from dpr.console import print_json, show_progress
-from dpr.data.intake import ReadRules
 from dpr.dense.index_types import index_type_of
 from dpr.text.registry import analyzer as analyzer_by_name
 from index_builder.options import (
@@ -22,19 +21,24 @@ from index_builder.options import (
     Corpus,
     DenseKind,
     DenseParameter,
+    DocumentLimit,
     EncoderName,
     Encoding,
+    Exclude,
+    Include,
     Json,
     NoDense,
     Precision,
     SkipBadRows,
     Splade,
+    Strict,
     WindowOverlap,
     Windows,
     WindowTokens,
     learned_models,
     parse_parameters,
     parse_windows,
+    read_rules,
 )
 
 if TYPE_CHECKING:
@@ -61,8 +65,12 @@ def estimate_command(
     windows: Windows = None,
     window_tokens: WindowTokens = None,
     window_overlap: WindowOverlap = None,
+    include: Include = None,
+    exclude: Exclude = None,
     encoding: Encoding = "utf-8",
     skip_bad_rows: SkipBadRows = False,
+    strict: Strict = False,
+    document_limit: DocumentLimit = None,
     as_json: Json = False,
 ) -> None:
     """Estimate the disk, memory and time of an index of SOURCEs on this machine; nothing is built."""
@@ -73,7 +81,7 @@ def estimate_command(
     from index_builder.survey import survey
     from index_builder.windows import check_windows
 
-    rules = ReadRules(encoding, skip_bad_rows)
+    rules = read_rules(encoding, skip_bad_rows, include, exclude, strict, document_limit)
     index_type = index_type_of(dense_kind, parse_parameters(dense_parameter or []))
     rule = parse_windows(windows, window_tokens, window_overlap, no_dense=no_dense)
     with show_progress() as progress:

@@ -15,7 +15,8 @@ from dpr.store.windows import DEFAULT_WINDOWS, WindowRule
 from dpr.text.registry import analyzer as analyzer_by_name
 from dpr.types import Encoder, Progress, no_progress
 from index_builder.build import BuildOptions, build
-from index_builder.corpus import ChunkOptions, check_sources
+from index_builder.chunking import CUT_DOCUMENTS, ChunkOptions
+from index_builder.corpus import check_sources
 from index_builder.current import RecordedEncoder
 from index_builder.dense import DenseOptions
 from index_builder.learned import load_learned_encoders
@@ -32,7 +33,7 @@ class IndexOptions:
         analyzer: the name of the text analyzer: ``ko-en``, ``korean``, ``english``, ``words`` or ``ngram``.
         dense: how vectors are searched.
         bm25: how terms are weighed.
-        chunk: how documents are cut; None: passages are indexed as they are.
+        chunk: how texts are cut; by default documents are, and rows are passages; None: nothing is cut.
         windows: how long passages are cut into windows; None: only their beginning is encoded.
         rules: how sources are read, and whether bad rows are skipped.
         fields: the types of some further fields of the passages by name: ``string``, ``integer``, ``number``,
@@ -43,7 +44,7 @@ class IndexOptions:
     analyzer: str = "ko-en"
     dense: DenseOptions = field(default_factory=DenseOptions)
     bm25: Bm25Options = field(default_factory=Bm25Options)
-    chunk: ChunkOptions | None = None
+    chunk: ChunkOptions | None = CUT_DOCUMENTS
     windows: WindowRule | None = DEFAULT_WINDOWS
     rules: ReadRules = UTF8_RULES
     fields: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -93,7 +94,7 @@ def build_index(
             command="dpr.build_index",
             rules=replace(options.rules, fields={**options.rules.fields, **options.fields}),
         )
-        check_sources(sources)
+        check_sources(sources, options.rules)
         learned = load_learned_encoders(options.learned, compute)
         return build(build_options, _encoder(encoder, compute), analyzer, progress, learned=learned)
 

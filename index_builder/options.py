@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from dpr.data.intake import ReadRules
 from dpr.data.passages import KINDS as DATA_KINDS
 from dpr.data.rows import listed_formats
 from dpr.dense.index_types import AUTO, EXACT, listed_index_types, listed_parameters
+from dpr.documents.formats import FORMATS as DOCUMENT_FORMATS
+from dpr.documents.limits import DEFAULT_LIMITS, DocumentLimits
 from dpr.errors import ConfigError
 from dpr.metadata import FIELD_TYPE_NAMES
 from dpr.store.windows import DEFAULT_WINDOWS, WindowRule
@@ -24,8 +28,8 @@ Corpus = Annotated[
     list[str],
     typer.Option(
         metavar="SOURCE",
-        help=f"A {listed_formats()} file (.gz, .zst too), a folder of such files, or kind:PATH with one of the kinds "
-        f"{', '.join(DATA_KINDS)}; repeatable.",
+        help=f"A file with rows ({listed_formats()}) or a document ({', '.join(DOCUMENT_FORMATS)}), also .gz and "
+        f".zst; a folder with all of them below it; a pattern; or kind:PATH ({', '.join(DATA_KINDS)}). Repeatable.",
     ),
 ]
 Encoding = Annotated[
@@ -42,6 +46,25 @@ Fields = Annotated[
         metavar="NAME:TYPE",
         help=f"The type of a further field of the rows: {', '.join(FIELD_TYPE_NAMES)}; repeatable.",
         show_default="inferred from its values",
+    ),
+]
+Include = Annotated[
+    list[str] | None,
+    typer.Option(metavar="PATTERN", help="Read only files of a folder that a pattern matches, '*.pdf'; repeatable."),
+]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(metavar="PATTERN", help="Leave out files of a folder that a pattern matches, 'old/*'; repeatable."),
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Refuse documents that cannot be read, instead of skipping and counting them.")
+]
+DocumentLimit = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=NUMBER",
+        help="What a document may take: mib (of its file), seconds, memory_mib; repeatable.",
+        show_default=", ".join(f"{name}={number}" for name, number in asdict(DEFAULT_LIMITS).items()),
     ),
 ]
 Precision = Annotated[str, typer.Option(help="Arithmetic of the encoder: auto, fp32 or bf16.")]
@@ -108,7 +131,12 @@ BM25Variant = Annotated[str, typer.Option(metavar="NAME", help="lucene or okapi.
 K1 = Annotated[float, typer.Option(min=0.0, help="BM25: how slowly a repeated term saturates.")]
 B = Annotated[float, typer.Option(min=0.0, max=1.0, help="BM25: how much a passage's length counts.")]
 ChunkTokens = Annotated[
-    int | None, typer.Option(min=1, help="Cut documents into passages of at most this many tokens.")
+    str | None,
+    typer.Option(
+        metavar="N|none",
+        help="Cut all texts into passages of at most N tokens; none: cut nothing.",
+        show_default="documents to what the encoder reads, rows not",
+    ),
 ]
 OverlapTokens = Annotated[int, typer.Option(min=0, help="Tokens that a passage shares with the one before.")]
 Windows = Annotated[
@@ -176,6 +204,37 @@ def parse_fields(settings: Sequence[str]) -> dict[str, str]:
 def learned_models(splade: str | None, colbert: str | None) -> dict[str, str]:
     """Return the model of each learned list that was chosen, by the list's name."""
     return {name: model for name, model in (("splade", splade), ("colbert", colbert)) if model is not None}
+
+
+def read_rules(
+    encoding: str,
+    skip_bad_rows: bool,
+    include: Sequence[str] | None,
+    exclude: Sequence[str] | None,
+    strict: bool,
+    limits: Sequence[str] | None,
+) -> ReadRules:
+    """Return how sources are read.
+
+    Raises:
+        ConfigError: the encoding or a limit of documents is unknown, or out of range.
+    """
+    numbers = {}
+    for setting in limits or ():
+        name, _, number = setting.partition("=")
+        if name not in asdict(DEFAULT_LIMITS) or not number.isdecimal():
+            names = ", ".join(asdict(DEFAULT_LIMITS))
+            raise ConfigError(f"--document-limit is {setting!r}; write NAME=NUMBER, with one of {names}")
+        numbers[name] = int(number)
+    document_limits = DocumentLimits(**numbers)
+    return ReadRules(
+        encoding,
+        skip_bad_rows,
+        include=tuple(include or ()),
+        exclude=tuple(exclude or ()),
+        strict=strict,
+        limits=document_limits,
+    )
 
 
 def parse_parameters(settings: Sequence[str]) -> dict[str, int]:

@@ -13,15 +13,8 @@ from dpr.store.manifest import DenseRecord, SegmentRecord
 from dpr.store.passages import PassageStore
 from dpr.store.windows import WindowRule, WindowTexts, open_windows
 from dpr.types import Analyzer, Encoder, Progress
-from index_builder.corpus import (
-    NOTHING_INDEXED,
-    Chunking,
-    ChunkOptions,
-    Corpus,
-    Indexed,
-    token_counter,
-    write_corpus,
-)
+from index_builder.chunking import ChunkOptions, Cutter
+from index_builder.corpus import NOTHING_INDEXED, Corpus, Indexed, write_corpus
 from index_builder.dense import DenseOptions, build_dense
 from index_builder.encode import EncodeRunner, cut_passages, encode_locally, write_vectors
 from index_builder.estimate import check_memory
@@ -33,7 +26,7 @@ from index_builder.windows import Vectors, write_windows
 
 @dataclass(frozen=True, slots=True)
 class SegmentPlan:
-    """The sources, models and options of a segment; without ``chunk``, documents are not cut.
+    """The sources, models and options of a segment; without ``chunk``, nothing is cut.
 
     Fewer than ``exact_below`` vectors are searched exactly, whatever the options say. The ``questions`` must reach the
     target recall, too. Long passages are encoded in ``windows``, if there is a rule for them. ``learned`` has the model
@@ -65,11 +58,11 @@ def write_segment(
         DataError: a source cannot be used.
         ModelError: the encoder returned something other than vectors.
     """
-    chunking = None if plan.chunk is None else Chunking(plan.chunk, token_counter(plan.encoder))
+    cutter = Cutter(plan.chunk, plan.encoder)
     corpus = step(
         "corpus",
         Corpus,
-        lambda: write_corpus(plan.sources, draft.segment, chunking, progress, indexed, plan.rules),
+        lambda: write_corpus(plan.sources, draft.segment, cutter, progress, indexed, plan.rules),
     )
     passages = PassageStore.open(draft.segment.passages)
     if not len(passages):

@@ -17,6 +17,7 @@ from dpr.store.manifest import Manifest
 def summary(manifest: Manifest) -> dict[str, object]:
     """Return the facts of a generation by name."""
     encoder, dense, provenance = manifest.encoder, manifest.dense, manifest.provenance
+    has_documents = any(source.documents for source in provenance.sources)
     return {
         "generation": manifest.name,
         "created_utc": provenance.created_utc,
@@ -30,12 +31,19 @@ def summary(manifest: Manifest) -> dict[str, object]:
         "duplicates_skipped": sum(source.duplicates for source in provenance.sources),
         "empty_skipped": sum(source.empty for source in provenance.sources),
         "bad_rows_skipped": sum(source.bad_rows for source in provenance.sources),
+        "documents": sum(source.documents for source in provenance.sources),
+        "bad_documents_skipped": sum(source.bad_documents for source in provenance.sources),
+        "other_files": sum(source.other_files for source in provenance.sources),
+        "document_tokens": provenance.document_tokens if has_documents else None,
         "sources": {
             source.source: {
                 "passages": source.passages,
                 "duplicates_skipped": source.duplicates,
                 "empty_skipped": source.empty,
                 "bad_rows_skipped": source.bad_rows,
+                "documents": source.documents,
+                "bad_documents_skipped": source.bad_documents,
+                "other_files": source.other_files,
             }
             for source in provenance.sources
         },

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import log2
 from typing import TypeVar
@@ -16,6 +16,7 @@ from dpr.data.passages import read_corpus
 from dpr.errors import DataError
 from dpr.store.windows import WindowRule
 from dpr.types import Analyzer, Encoder, Passage, Progress, no_progress
+from index_builder.chunking import CUT_DOCUMENTS, Cutter
 from index_builder.encode import encode
 from index_builder.windows import window_spans
 
@@ -90,7 +91,7 @@ def survey(
     if not sources:
         raise DataError("there is no source to look at; give at least one")
     began = time.perf_counter()
-    passages, text_bytes, sample = _read(read_corpus(sources, rules), progress)
+    passages, text_bytes, sample = _read(_passages(sources, rules, encoder), progress)
     read_s = time.perf_counter() - began
     texts, middle = [passage.titled() for passage in sample], (len(sample) + 1) // 2
     first = list(analyzer.batch(texts[:middle]))  # not timed: it loads what the analyzer needs
@@ -125,6 +126,13 @@ def survey(
         vectors=sum(map(len, windows_of_passages)) / len(windows_of_passages),
         sample=tuple(sample[:SAMPLED]),
     )
+
+
+def _passages(sources: Sequence[str], rules: ReadRules, encoder: Encoder | None) -> Iterator[Passage]:
+    """Yield the passages of the sources, documents cut as they are by default."""
+    cutter = Cutter(CUT_DOCUMENTS, encoder)
+    for text in read_corpus(sources, rules):
+        yield from cutter.cut(text)
 
 
 def _in_windows(

@@ -32,7 +32,8 @@ from dpr.store.windows import open_windows
 from dpr.types import Analyzer, Encoder, FloatArray, Passage, Progress, WindowArray, no_progress
 from dpr.unicode_form import composed
 from index_builder.build import dated, provenance_of
-from index_builder.corpus import ChunkOptions, Indexed, source_stamp
+from index_builder.chunking import ChunkOptions
+from index_builder.corpus import Indexed, source_stamp
 from index_builder.current import Current, RecordedEncoder, encoder_of
 from index_builder.dense import DenseOptions, build_dense
 from index_builder.encode import EncodeRunner, encode_locally
@@ -99,7 +100,7 @@ def add(
         IndexLockedError: another process is writing the index.
     """
     before = read_current(options.index)
-    stamps = list(map(source_stamp, options.sources))
+    stamps = [source_stamp(source, options.rules) for source in options.sources]
     arguments = [stamps, options.replaces, options.deletes, asdict(options.rules)]
     with _change(options.index, before, "add", arguments) as draft:
         if draft.published is not None:
@@ -124,7 +125,7 @@ def add(
         )
         indexed = Indexed(current.passages.without(replaced), before.fields)
         record, corpus = write_segment(plan, draft, step, progress, indexed)
-        provenance = provenance_of(options.command, corpus.sources, chunk)
+        provenance = provenance_of(options.command, corpus.sources, chunk, index_encoder)
         context = replace(_same_making(before, provenance, index_analyzer), encoder=index_encoder)
         segments = [*segments, SegmentReference(record, draft.segment)]
         return publish_generation(draft, segments, context, current.segment_file_records(segments), step, progress)
@@ -157,7 +158,7 @@ def delete(
         segments = current.without(rows)
         if not segments:
             raise DataError("this deletes all passages of the index; delete its folder instead")
-        provenance = provenance_of(command, (), ChunkOptions.from_provenance(before.provenance))
+        provenance = replace(before.provenance, command=command, sources=(), seconds={}, **dated())
         context = _same_making(before, provenance, analyzer)
         return publish_generation(draft, segments, context, current.segment_file_records(segments), step, progress)
 

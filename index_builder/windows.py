@@ -16,7 +16,7 @@ from dpr.measured import MeasuresPassages, MeasuresTexts, TokensRead
 from dpr.store.passages import PassageStore
 from dpr.store.windows import DEFAULT_WINDOWS, LEAST_WINDOW, SLACK, WindowRule
 from dpr.types import Encoder, IntArray, Passage, Progress, WindowArray, no_progress
-from index_builder.corpus import count_words, token_counter
+from index_builder.chunking import count_words, token_counter
 
 PASSAGES_AT_A_TIME = 2048
 """Passages whose tokens are counted together."""

@@ -51,18 +51,22 @@ def chunk_spans(text: str, max_tokens: int, overlap_tokens: int, count_tokens: C
         raise ConfigError(
             f"the overlap of {overlap_tokens} tokens is not below the budget of {max_tokens}; lower the overlap"
         )
-    units = list(_units(text, max_tokens, count_tokens))
-    return list(_packed(text, units, max_tokens, overlap_tokens, count_tokens))
+    whole = units(text, (0, len(text)), max_tokens, count_tokens)
+    return list(packed(text, whole, max_tokens, overlap_tokens, count_tokens))
 
 
-def _units(text: str, max_tokens: int, count_tokens: CountTokens) -> Iterator[Span]:
-    """Yield sentences; those over the budget as words, and words over the budget as pieces."""
-    for start, end in sentence_spans(text):
+def units(text: str, bounds: Span, max_tokens: int, count_tokens: CountTokens) -> list[Span]:
+    """Return the sentences within bounds; those over the budget as words, and words over the budget as pieces."""
+    spans: list[Span] = []
+    first, last = bounds
+    for start, end in sentence_spans(text[first:last]):
+        start, end = first + start, first + end
         if count_tokens(text[start:end]) <= max_tokens:
-            yield start, end
+            spans.append((start, end))
             continue
         for word in _WORD.finditer(text, start, end):
-            yield from _pieces(text, word.span(), max_tokens, count_tokens)
+            spans += _pieces(text, word.span(), max_tokens, count_tokens)
+    return spans
 
 
 def _pieces(text: str, span: Span, max_tokens: int, count_tokens: CountTokens) -> Iterator[Span]:
@@ -88,10 +92,10 @@ def _longest_prefix(word: str, max_tokens: int, count_tokens: CountTokens) -> in
     return fits
 
 
-def _packed(
+def packed(
     text: str, units: Sequence[Span], max_tokens: int, overlap_tokens: int, count_tokens: CountTokens
 ) -> Iterator[Span]:
-    """Yield passages with as many units as fit: the overlap with the previous one and at least one new unit."""
+    """Yield the bounds of passages with as many units as fit: the overlap with the previous one, and new units."""
 
     def tokens(first: int, last: int) -> int:
         return count_tokens(text[units[first][0] : units[last][1]])

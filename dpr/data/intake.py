@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import codecs
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from dpr.documents.limits import DEFAULT_LIMITS, DocumentLimits
 from dpr.errors import ConfigError, DataError
 from dpr.metadata import FIELD_TYPE_NAMES
+from dpr.types import Progress, no_progress
 
 NAMED_ROWS = 10
 """The number of bad rows that a message lists; it counts the others."""
@@ -83,6 +86,15 @@ STRICT = Intake()
 class ReadRules:
     """A user's options for the sources of a command; ``fields`` are the declared types of fields by name.
 
+    Attributes:
+        encoding: of files of rows; of documents, where they say none and are not UTF-8.
+        skip_bad_rows: skip and count rows that cannot be read, instead of refusing them.
+        include: patterns of the files of a folder that are read; without any, all. One without a slash is compared with
+            each name in the path below the folder, another one with the path.
+        exclude: patterns of files that are not read.
+        strict: refuse documents that cannot be read, instead of skipping and counting them.
+        limits: what a document may take.
+
     Raises:
         ConfigError: Python has no text encoding of that name, or a type of fields is unknown.
     """
@@ -90,6 +102,10 @@ class ReadRules:
     encoding: str = "utf-8"
     skip_bad_rows: bool = False
     fields: Mapping[str, str] = field(default_factory=dict, hash=False)
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    strict: bool = False
+    limits: DocumentLimits = DEFAULT_LIMITS
 
     def __post_init__(self) -> None:
         for name, type_name in self.fields.items():
@@ -112,9 +128,26 @@ UTF8_RULES = ReadRules()
 """UTF-8; bad rows are refused together."""
 
 
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What is skipped or refused, and how a message says so."""
+
+    name: str
+    correct_one: str
+    correct_all: str
+
+
+ROWS = Unit("row", "correct the row, or skip it (--skip-bad-rows)", "correct them, or skip them (--skip-bad-rows)")
+DOCUMENTS = Unit(
+    "document",
+    "correct the document, or leave --strict out to skip it",
+    "correct them, or leave --strict out to skip them",
+)
+
+
 @dataclass(slots=True)
 class BadRows:
-    """The bad rows of a file so far: their number and the first errors.
+    """The bad rows (or documents) of a source so far: their number and the first errors.
 
     ``skip`` skips them instead of refusing the file, and ``warns`` logs a warning then.
     """
@@ -123,6 +156,7 @@ class BadRows:
     warns: bool = True
     count: int = 0
     first_errors: tuple[DataError, ...] = ()
+    unit: Unit = ROWS
 
     def add(self, error: DataError) -> None:
         """Count a bad row."""
@@ -139,19 +173,65 @@ class BadRows:
         if self.skip or not self.count:
             return
         if self.count == 1:
-            raise DataError(f"{self.first_errors[0]}; correct the row, or skip it (--skip-bad-rows)")
-        raise DataError(f"{self.count:,} rows are bad; correct them, or skip them (--skip-bad-rows){self.listing()}")
+            raise DataError(f"{self.first_errors[0]}; {self.unit.correct_one}")
+        raise DataError(f"{self.count:,} {self.unit.name}s are bad; {self.unit.correct_all}{self.listing()}")
 
     def listing(self) -> str:
         """Return the first errors, each on a line, and the number of others; empty without bad rows."""
-        if not self.count:
-            return ""
-        lines = [f"\n  {error}" for error in self.first_errors]
-        more = self.count - len(self.first_errors)
-        return ":" + "".join(lines) + (f"\n  and {more:,} more" if more else "")
+        return _listing(self.first_errors, self.count) if self.count else ""
 
     def log(self, logger: logging.Logger) -> None:
         """Log a warning of the skipped rows."""
         if self.warns and self.count:
-            rows = "1 bad row" if self.count == 1 else f"{self.count:,} bad rows"
-            logger.warning("skipped %s%s", rows, self.listing())
+            names = f"1 bad {self.unit.name}" if self.count == 1 else f"{self.count:,} bad {self.unit.name}s"
+            logger.warning("skipped %s%s", names, self.listing())
+
+
+@dataclass(slots=True)
+class DocumentTally:
+    """The documents of a source so far.
+
+    Attributes:
+        bad: those that cannot be read.
+        converted: the number of the others.
+        notes: what is unusual in these.
+        other_files: files of folders that no format reads, by ending.
+        progress: called with each document.
+        total: the number of documents, as far as it is known.
+        seen: the number of those that were converted, or failed.
+    """
+
+    bad: BadRows
+    converted: int = 0
+    notes: list[str] = field(default_factory=list)
+    other_files: Counter[str] = field(default_factory=Counter)
+    progress: Progress = no_progress
+    total: int = 0
+    seen: int = 0
+
+    @classmethod
+    def from_rules(cls, rules: ReadRules, progress: Progress = no_progress, *, warns: bool = True) -> DocumentTally:
+        """Return an empty tally that skips or refuses bad documents as the rules say."""
+        return cls(BadRows(not rules.strict, warns, unit=DOCUMENTS), progress=progress)
+
+    def report_one(self) -> None:
+        """Report that one more document was seen."""
+        self.seen += 1
+        self.progress("documents", self.seen, self.total)
+
+    def log(self, logger: logging.Logger) -> None:
+        """Log a warning of skipped documents, of what is unusual in others, and of files that are none."""
+        self.bad.log(logger)
+        if not self.bad.warns:
+            return
+        if self.notes:
+            logger.warning("some documents were not read whole%s", _listing(self.notes[:NAMED_ROWS], len(self.notes)))
+        if self.other_files:
+            listed = ", ".join(f"{count:,} of {ending}" for ending, count in sorted(self.other_files.items()))
+            logger.warning("left out files that are no documents: %s", listed)
+
+
+def _listing(lines: Iterable[object], count: int) -> str:
+    shown = [f"\n  {line}" for line in lines]
+    more = count - len(shown)
+    return ":" + "".join(shown) + (f"\n  and {more:,} more" if more else "")

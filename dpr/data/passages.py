@@ -1,8 +1,9 @@
 """Sources of passages and questions, each named by one string.
 
-A source is a FILE with an ending of `dpr.data.rows.ROW_FORMATS`, a folder of such files, or ``kind:PATH``: the passages
-and the questions of a data set. ``kind:PATH@FIRST:LAST`` selects those of some articles by their order:
-``squad:train.json@:40`` the first forty, ``@40:`` the others.
+A source is a FILE with an ending of `dpr.data.rows.ROW_FORMATS` or `dpr.documents.formats.FORMATS`, a folder with all
+such files below it, a pattern of names, or ``kind:PATH``: the passages and the questions of a data set.
+``kind:PATH@FIRST:LAST`` selects those of some articles by their order: ``squad:train.json@:40`` the first forty,
+``@40:`` the others.
 """
 
 from __future__ import annotations
@@ -10,21 +11,24 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 
 from dpr.data.beir import read_beir, read_beir_corpus
 from dpr.data.boolq import read_boolq
+from dpr.data.documents import read_documents
 from dpr.data.dpr_json import read_dpr_json
 from dpr.data.examples import Articles, Examples
-from dpr.data.files import Location, is_hidden
+from dpr.data.files import Location
 from dpr.data.identity import UniquePassages, with_composed_names
-from dpr.data.intake import UTF8_RULES, BadRows, Intake, ReadRules
+from dpr.data.intake import UTF8_RULES, BadRows, DocumentTally, Intake, LeftOut, ReadRules
 from dpr.data.pairs import read_pairs
 from dpr.data.qed import read_qed
 from dpr.data.questions_csv import QUESTIONS_ENDINGS, read_questions_csv
 from dpr.data.record import Record
-from dpr.data.rows import listed_formats, passage_of, read_rows, row_format
+from dpr.data.rows import passage_of, read_rows
+from dpr.data.source_files import source_files
 from dpr.data.split import article_of, article_of_question
 from dpr.data.squad import read_squad, read_squad_passages
 from dpr.errors import DataError
@@ -99,11 +103,15 @@ def read_passages(source: str, rules: ReadRules = UTF8_RULES) -> Iterator[Passag
     if kind is not None:
         return read_corpus([source], rules)
     bad_rows = BadRows(rules.skip_bad_rows)
-    return (passage for _, passage in _all_located([source], Intake(rules.encoding, bad_rows.add), bad_rows))
+    reading = _Reading(rules, bad_rows, DocumentTally.from_rules(rules))
+    return (passage for _, passage in _all_located([source], reading))
 
 
 def read_corpus(
-    sources: Iterable[str], rules: ReadRules = UTF8_RULES, bad_rows: BadRows | None = None
+    sources: Iterable[str],
+    rules: ReadRules = UTF8_RULES,
+    bad_rows: BadRows | None = None,
+    documents: DocumentTally | None = None,
 ) -> UniquePassages:
     """Return the passages of all sources as one stream without repeats.
 
@@ -111,14 +119,15 @@ def read_corpus(
         sources: the sources, read one after the other.
         rules: how to read them.
         bad_rows: counts the bad rows, if the caller wants to see or add some.
+        documents: counts the documents, those that cannot be read too.
 
     Raises:
         DataError: during the iteration, as `read_passages`, or if two different passages share an id. Bad rows are
             refused together at the end of the last source.
     """
     bad_rows = bad_rows or BadRows(rules.skip_bad_rows)
-    intake = Intake(rules.encoding, bad_rows.add)
-    return UniquePassages(_all_located(sources, intake, bad_rows), intake)
+    reading = _Reading(rules, bad_rows, documents or DocumentTally.from_rules(rules, warns=bad_rows.warns))
+    return UniquePassages(_all_located(sources, reading), reading.intake)
 
 
 def read_examples(source: str, rules: ReadRules = UTF8_RULES) -> Examples:
@@ -137,7 +146,21 @@ def read_examples(source: str, rules: ReadRules = UTF8_RULES) -> Examples:
     return Examples(kind.examples(path, Intake(rules.encoding, bad_rows.add)), path, articles, bad_rows)
 
 
-def files_of(source: str) -> list[Path]:
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How sources are read, and the counts of what cannot be."""
+
+    rules: ReadRules
+    bad_rows: BadRows
+    documents: DocumentTally
+    left_out: LeftOut = field(default_factory=LeftOut)
+
+    @property
+    def intake(self) -> Intake:
+        return Intake(self.rules.encoding, self.bad_rows.add, self.left_out)
+
+
+def files_of(source: str, rules: ReadRules = UTF8_RULES) -> list[Path]:
     """Return the files of a source's passages.
 
     Raises:
@@ -145,7 +168,7 @@ def files_of(source: str) -> list[Path]:
     """
     kind, path = _parse(_articles(source)[0])
     if kind is None:
-        return _files(path)
+        return [file.path for file in source_files(path, rules)]
     return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
 
 
@@ -182,31 +205,38 @@ def _path(name: str) -> Path:
     return path
 
 
-def _all_located(sources: Iterable[str], intake: Intake, bad_rows: BadRows) -> LocatedPassages:
-    """Yield the passages of all sources with their locations, then refuse the bad rows."""
+def _all_located(sources: Iterable[str], reading: _Reading) -> LocatedPassages:
+    """Yield the passages of all sources with their locations, then refuse the bad rows and documents."""
+    bad_rows, documents = reading.bad_rows, reading.documents
     for source in sources:
-        before, is_empty = bad_rows.count, True
-        for location, passage in _read_source(source, intake):
+        before, is_empty = bad_rows.count + documents.bad.count, True
+        for location, passage in _read_source(source, reading):
             is_empty = is_empty and not passage.text.strip()
             yield location, passage
         if is_empty:
             bad_rows.refuse()
-            left_out = f"; all of its {bad_rows.count - before} rows are bad" if bad_rows.count > before else ""
-            raise DataError(f"{source}: the corpus is empty; it has no passage to index{left_out}{bad_rows.listing()}")
+            documents.bad.refuse()
+            bad = bad_rows.count + documents.bad.count - before
+            unit = "documents" if documents.bad.count else "rows"
+            left_out = f"; all of its {bad} {unit} are bad" if bad else ""
+            listing = bad_rows.listing() or documents.bad.listing()
+            raise DataError(f"{source}: the corpus is empty; it has no passage to index{left_out}{listing}")
     bad_rows.refuse()
+    documents.bad.refuse()
     bad_rows.log(logger)
+    documents.log(logger)
     if bad_rows.warns:
-        intake.left_out.log(logger)
+        reading.left_out.log(logger)
 
 
-def _read_source(source: str, intake: Intake) -> LocatedPassages:
+def _read_source(source: str, reading: _Reading) -> LocatedPassages:
     name, articles = _articles(source)
     kind, path = _parse(name)
     if kind is None:
-        return _file_passages(path, intake)
+        return _file_passages(path, reading)
     if articles is None:
-        return kind.passages(path, intake)
-    return _article_passages(kind, path, articles, intake)
+        return kind.passages(path, reading.intake)
+    return _article_passages(kind, path, articles, reading.intake)
 
 
 def _article_passages(kind: Kind, path: Path, articles: Articles, intake: Intake) -> LocatedPassages:
@@ -219,18 +249,18 @@ def _article_passages(kind: Kind, path: Path, articles: Articles, intake: Intake
             yield location, passage
 
 
-def _file_passages(path: Path, intake: Intake) -> LocatedPassages:
+def _file_passages(path: Path, reading: _Reading) -> LocatedPassages:
+    """Yield the rows and the documents of a path, in the order of its files."""
+    intake = reading.intake
+
     def located_passage(record: Record) -> tuple[Location, Passage]:
         return record.location, passage_of(record, intake.left_out)
 
-    for file in _files(path):
-        yield from intake.sift(located_passage, read_rows(file, intake))
-
-
-def _files(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    files = sorted(file for file in path.iterdir() if file.is_file() and row_format(file) and not is_hidden(file))
-    if not files:
-        raise DataError.at(path, None, f"the folder has no {listed_formats()} file")
-    return files
+    files = source_files(path, reading.rules, reading.documents.other_files)
+    reading.documents.total += sum(bool(file.document_ending) for file in files)
+    for are_documents, group in groupby(files, key=lambda file: bool(file.document_ending)):
+        if are_documents:
+            yield from read_documents(list(group), reading.rules, reading.documents)
+            continue
+        for file in group:
+            yield from intake.sift(located_passage, read_rows(file.path, intake))

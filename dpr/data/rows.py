@@ -25,6 +25,7 @@ from dpr.data.identity import content_id
 from dpr.data.intake import STRICT, Intake, LeftOut, WholeFileError
 from dpr.data.record import Record, parse_record
 from dpr.data.table_header import Header
+from dpr.documents.formats import FORMATS as DOCUMENT_FORMATS
 from dpr.errors import DataError
 from dpr.types import Passage
 from dpr.unicode_form import composed
@@ -235,7 +236,7 @@ def read_rows(path: Path, intake: Intake = STRICT) -> Iterator[Record]:
     """
     ending = row_format(path)
     if ending is None:
-        endings = ", ".join(ROW_FORMATS)
+        endings = ", ".join([*ROW_FORMATS, *DOCUMENT_FORMATS])
         cause = f"unknown file ending; use one of {endings}, or put a kind before a QA file, as in squad:{path.name}"
         raise DataError.at(path, None, cause)
     if path.name.lower().endswith(_QA_ENDINGS):

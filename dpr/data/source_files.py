@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from dpr.data.files import PACKED_ENDINGS
+from dpr.data.intake import UTF8_RULES, ReadRules
 from dpr.data.rows import ROW_FORMATS, listed_formats, row_format
 from dpr.documents.formats import FORMATS as DOCUMENT_FORMATS
 from dpr.errors import DataError
@@ -42,22 +43,9 @@ class SourceFile:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class FileRules:
-    """Which files of folders and patterns are read: those that a pattern includes (without any, all) and none excludes.
-
-    A pattern is compared with the path below the folder, and one without a slash with each name in that path.
-    """
-
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-
-    def admits(self, path: PurePosixPath) -> bool:
-        """Tell whether a file below a folder is read."""
-        return (not self.include or _matches(path, self.include)) and not _matches(path, self.exclude)
-
-
-ALL_FILES = FileRules()
+def is_admitted(path: PurePosixPath, rules: ReadRules) -> bool:
+    """Tell whether a file below a folder is read: if a pattern includes it (without any, all), and none excludes it."""
+    return (not rules.include or _matches(path, rules.include)) and not _matches(path, rules.exclude)
 
 
 def _matches(path: PurePosixPath, patterns: Iterable[str]) -> bool:
@@ -67,7 +55,9 @@ def _matches(path: PurePosixPath, patterns: Iterable[str]) -> bool:
     )
 
 
-def source_files(path: Path, rules: FileRules = ALL_FILES, other_files: Counter[str] | None = None) -> list[SourceFile]:
+def source_files(
+    path: Path, rules: ReadRules = UTF8_RULES, other_files: Counter[str] | None = None
+) -> list[SourceFile]:
     """Return the files of a path, sorted; count by their ending the ``other_files`` of a folder, which no format reads.
 
     A path that does not exist and has one of ``*?[`` is a pattern, in which ``**`` are folders of any depth. What
@@ -88,7 +78,7 @@ def source_files(path: Path, rules: FileRules = ALL_FILES, other_files: Counter[
     files = []
     for file in paths:
         below = PurePosixPath(file.relative_to(root).as_posix())
-        if any(name.startswith((".", "~$")) for name in below.parts) or not rules.admits(below):
+        if any(name.startswith((".", "~$")) for name in below.parts) or not is_admitted(below, rules):
             continue
         if row_format(file) or file.name.lower().endswith(DOCUMENT_ENDINGS):
             files.append(SourceFile(file, composed(str(root.resolve().name / below))))
@@ -112,9 +102,9 @@ def _fixed_part(pattern: Path) -> Path:
     return parents[0]
 
 
-def _without_files(path: Path, rules: FileRules, others: Mapping[str, int]) -> str:
+def _without_files(path: Path, rules: ReadRules, others: Mapping[str, int]) -> str:
     what = "the folder has no" if path.is_dir() else "the pattern matches no"
-    chosen = " that --include and --exclude leave" if rules != ALL_FILES else ""
+    chosen = " that --include and --exclude leave" if rules.include or rules.exclude else ""
     listed = ", ".join(f"{count:,} of {ending}" for ending, count in sorted(others.items()))
     has = f"; it has {listed}" if listed else ""
     return f"{what} {listed_formats()} file and no document ({', '.join(DOCUMENT_FORMATS)}){chosen}{has}"

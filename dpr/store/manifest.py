@@ -14,6 +14,7 @@ from dpr.measured import MeasuresPassages
 from dpr.store.field_types import merged_types
 from dpr.store.layout import generation_name
 from dpr.store.records import RecordError, decode
+from dpr.store.source_record import SourceRecord as SourceRecord
 from dpr.store.windows import WindowRule
 from dpr.types import Encoder, EncoderOptions
 
@@ -182,27 +183,12 @@ class FusionRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class SourceRecord:
-    """The number of passages indexed from one source, and of passages and rows skipped.
-
-    Attributes:
-        source: the source as the command named it.
-        passages: indexed passages.
-        duplicates: passages that the index already had.
-        empty: passages of a data set without text.
-        bad_rows: rows that could not be read.
-    """
-
-    source: str
-    passages: int
-    duplicates: int
-    empty: int = 0
-    bad_rows: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Provenance:
-    """How a generation was built; ``seconds`` are wall times by step."""
+    """How a generation was built; ``seconds`` are wall times by step.
+
+    ``chunk_tokens`` is the size that all texts were cut to, None if rows were not cut; ``cuts_documents`` tells whether
+    documents were cut all the same, to ``document_tokens``.
+    """
 
     command: str
     created_utc: str
@@ -211,6 +197,8 @@ class Provenance:
     seconds: Mapping[str, float]
     chunk_tokens: int | None = None
     overlap_tokens: int = 0
+    cuts_documents: bool = True
+    document_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from dpr.store.windows import WindowRule
 from dpr.types import FloatArray, Hit, Passage, Progress, no_progress
 from index_builder import segment as room
 from index_builder.build import BuildOptions, build
-from index_builder.corpus import ChunkOptions
+from index_builder.chunking import ChunkOptions
 from index_builder.dense import DenseOptions
 from index_builder.sparse import Bm25Options
 from index_builder.update import AddOptions

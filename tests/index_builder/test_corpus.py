@@ -11,7 +11,8 @@ from dpr.store.layout import SegmentFiles
 from dpr.store.manifest import SourceRecord
 from dpr.store.passages import PassageStore
 from dpr.types import Passage
-from index_builder.corpus import Chunking, ChunkOptions, count_words, token_counter, write_corpus
+from index_builder.chunking import ChunkOptions, Cutter, token_counter
+from index_builder.corpus import write_corpus
 from tests.fakes import HashEncoder
 from tests.small_index import PASSAGES, write_jsonl
 
@@ -38,7 +39,7 @@ def test_a_source_given_twice_is_counted_twice(tmp_path: Path) -> None:
 def test_documents_are_cut_with_stable_ids_and_offsets(tmp_path: Path) -> None:
     document = Passage("doc", "One two three. Four five six. Seven eight nine.", "Numbers")
     source = write_jsonl(tmp_path / "corpus.jsonl", [document, document])
-    records = write_corpus([source], SegmentFiles(tmp_path), Chunking(ChunkOptions(4), count_words))
+    records = write_corpus([source], SegmentFiles(tmp_path), Cutter(ChunkOptions(4), None))
     passages = list(PassageStore.open(SegmentFiles(tmp_path).passages))
     assert records.sources == (SourceRecord(source, len(passages), 1),)
     assert [passage.id for passage in passages] == ["doc#0", "doc#1", "doc#2"]

@@ -11,7 +11,7 @@ import pytest
 from dpr.errors import ConfigError, DataError
 from dpr.types import FloatArray, Passage
 from index_builder.build import BuildOptions, build
-from index_builder.corpus import ChunkOptions
+from index_builder.chunking import ChunkOptions
 from index_builder.dense import DenseOptions
 from tests.fakes import HashEncoder, WordAnalyzer
 from tests.small_index import PASSAGES, content, small_index, write_jsonl

@@ -1,0 +1,130 @@
+"""Documents as a source: each file becomes one `Document`, whose text `dpr.data.document_chunks` cuts into passages."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from dpr.data.files import PACKED_ENDINGS, Location, reading
+from dpr.data.intake import DocumentTally, ReadRules
+from dpr.data.source_files import SourceFile
+from dpr.documents.document import BlockSpan, Converted, Value, first_heading, outline
+from dpr.documents.formats import require_packages
+from dpr.documents.pool import Request, convert_all
+from dpr.errors import DataError, DocumentError
+from dpr.metadata import MetadataValue
+from dpr.types import Passage
+from dpr.unicode_form import composed
+
+SOURCE, PAGE, LAST_PAGE, SECTION = LOCATION_FIELDS = ("source", "page", "last_page", "section")
+"""The fields that say where a passage of a document stands: its file, pages, and headings."""
+
+_OWN_NAMES = frozenset(("id", "text", "title", "document_id", "start", *LOCATION_FIELDS))
+
+_ISO_DATE_CHARACTERS = len("2026-01-31")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Document(Passage):
+    """The whole text of a file as one passage, and its blocks in order, each with its page and headings."""
+
+    spans: tuple[BlockSpan, ...] = ()
+
+
+def read_documents(
+    files: Sequence[SourceFile], rules: ReadRules, tally: DocumentTally
+) -> Iterator[tuple[Location, Document]]:
+    """Yield the documents of files in their order; one that cannot be read is counted, with the reason.
+
+    Raises:
+        MissingDependencyError: a package that a file needs is not installed.
+    """
+    require_packages(file.document_ending for file in files)
+    with tempfile.TemporaryDirectory(prefix="dpr-documents-") as folder:
+        unpacked = _Unpacked(Path(folder), rules.limits.mib << 20)
+        requests = (Request(file, unpacked.path(file), file.document_ending, rules.encoding) for file in files)
+        for file, result in convert_all(requests, rules.limits):
+            error = unpacked.release(file) or (result if isinstance(result, DocumentError) else None)
+            if error is not None:
+                tally.bad.add(DataError.at(file.path, None, str(error)))
+            elif isinstance(result, Converted):
+                tally.converted += 1
+                tally.notes += [f"{file.path}: {note}" for note in result.notes]
+                yield Location(file.path), document_of(file.name, result)
+            tally.report_one()
+
+
+class _Unpacked:
+    """Compressed files, decompressed into a folder for as long as each is converted."""
+
+    def __init__(self, folder: Path, largest_bytes: int) -> None:
+        self._folder = folder
+        self._largest_bytes = largest_bytes
+        self._paths: dict[SourceFile, Path] = {}
+        self._errors: dict[SourceFile, DataError] = {}
+
+    def path(self, file: SourceFile) -> Path:
+        """Return the path of the decompressed file; why it cannot be had, `release` tells."""
+        if file.path.suffix.lower() not in PACKED_ENDINGS:
+            return file.path
+        path = self._folder / f"{len(self._paths)}{file.document_ending}"
+        self._paths[file] = path
+        try:
+            self._write(file.path, path)
+        except DataError as error:
+            self._errors[file] = error
+        return path
+
+    def release(self, file: SourceFile) -> DataError | None:
+        """Remove the decompressed file; return the error of decompressing it, if there was one."""
+        if file in self._paths:
+            self._paths[file].unlink(missing_ok=True)
+        error = self._errors.pop(file, None)
+        return error and DataError(str(error).removeprefix(f"{file.path}: "))
+
+    def _write(self, packed: Path, path: Path) -> None:
+        with reading(packed) as source, path.open("wb") as target:
+            shutil.copyfileobj(source, target, 1 << 20)
+            if target.tell() > self._largest_bytes:
+                raise DataError.at(packed, None, f"has more than {self._largest_bytes >> 20:,} MiB unpacked; split it")
+
+
+def document_of(name: str, converted: Converted) -> Document:
+    """Return the document of a name with its text joined; its title is its own, its first heading's, or its name's."""
+    whole = outline(converted.blocks)
+    title = converted.title or first_heading(converted.blocks) or _stem(name)
+    metadata = {**_metadata(converted.fields), SOURCE: name}
+    return Document(name, whole.text, composed(title), name, metadata=metadata, spans=whole.spans)
+
+
+def _stem(name: str) -> str:
+    stem = name.rpartition("/")[2]
+    for ending in PACKED_ENDINGS:
+        stem = stem.removesuffix(ending)
+    return stem.rpartition(".")[0] or stem
+
+
+def _metadata(fields: Mapping[str, Value]) -> dict[str, MetadataValue]:
+    """Return a document's fields as metadata, dates as dates, without those that a passage has anyway."""
+    return {
+        composed(name): _typed(value)
+        for name, value in fields.items()
+        if name not in _OWN_NAMES and value not in ("", [])
+    }
+
+
+def _typed(value: Value) -> MetadataValue:
+    if isinstance(value, list):
+        return [composed(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    if len(value) == _ISO_DATE_CHARACTERS:
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            pass
+    return composed(value)
