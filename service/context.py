@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
+from service.errors import DeadlineError
 from service.telemetry.times import RequestTimes
 
 Callback = Callable[[], None]
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 
 class RequestContext:
@@ -54,3 +59,22 @@ class RequestContext:
             callback()
         else:
             self._callbacks.append(callback)
+
+    async def in_thread(
+        self, function: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
+    ) -> Result:
+        """Call a function in a thread, and wait for it until the deadline.
+
+        Raises:
+            DeadlineError: it has passed; the function goes on to its end.
+        """
+        try:
+            async with asyncio.timeout(self.remaining_s) as timer:
+                return await asyncio.to_thread(function, *args, **kwargs)
+        except TimeoutError:
+            if not timer.expired():
+                raise
+            raise DeadlineError(
+                f"the request was not answered within {self.timeout_s:g} s, and may be carried out all the same; look, "
+                "and allow more time"
+            ) from None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from fastapi import FastAPI, Request
@@ -26,6 +26,8 @@ from dpr.errors import (
     RequestError,
     UnknownPassageError,
 )
+from service.invalid_fields import INVALID_FIELDS as INVALID_FIELDS
+from service.invalid_fields import invalid_field, printable
 from service.schemas import ErrorOut as ErrorOut
 from service.schemas import ErrorResponse as ErrorResponse
 from service.security.headers import POLICY_OF_DATA, SECURITY_HEADERS
@@ -40,7 +42,6 @@ from service.security.refusals import (
 
 logger = logging.getLogger(__name__)
 
-MAX_FIELD_CHARACTERS = 80
 REQUEST_ID_HEADER = "X-Request-ID"
 UNEXPECTED = 500
 
@@ -140,7 +141,7 @@ OUTCOMES: Mapping[type[Exception], Outcome] = {
     DeadlineError: Outcome(504, "deadline_exceeded"),
     ClientGoneError: Outcome(499, "client_closed_request"),
     TooCostlyError: Outcome(422, "too_costly"),
-    UnknownIndexError: Outcome(422, "unknown_index"),
+    UnknownIndexError: Outcome(404, "unknown_index"),
     ReloadFailedError: Outcome(409, "reload_failed"),
     WritesOffError: Outcome(403, "writes_off"),
     UnknownDocumentError: Outcome(404, "unknown_document"),
@@ -175,29 +176,6 @@ FRAMEWORK_ERRORS: Mapping[int, tuple[str, str]] = {
 }
 """Status that the framework answers with, to code and sentence."""
 
-INVALID_FIELDS: Mapping[str, tuple[str, str]] = {
-    "missing": ("missing_field", "{field} is missing; send it"),
-    "extra_forbidden": ("unknown_field", "{field} is not a field of this request; remove it or correct its name"),
-    "literal_error": ("unknown_{field}", "there is no such {field}; choose {expected}"),
-    "greater_than_equal": ("out_of_range", "{field} is too small; it must be at least {ge}"),
-    "less_than_equal": ("out_of_range", "{field} is too large; it must be at most {le}"),
-    "finite_number": ("out_of_range", "{field} is not a finite number; send one"),
-    "too_long": ("too_many", "{field} has more than {max_length} entries; send fewer at a time"),
-    "too_short": ("too_few", "{field} is empty; send at least one"),
-    "string_too_long": ("too_long", "{field} has more than {max_length} characters; shorten it"),
-    "string_type": ("wrong_type", "{field} has the wrong type; send a string"),
-    "int_type": ("wrong_type", "{field} has the wrong type; send a whole number"),
-    "float_type": ("wrong_type", "{field} has the wrong type; send a number"),
-    "bool_type": ("wrong_type", "{field} has the wrong type; send true or false"),
-    "list_type": ("wrong_type", "{field} has the wrong type; send a list"),
-    "dict_type": ("wrong_type", "{field} has the wrong type; send an object"),
-    "model_attributes_type": ("wrong_type", "{field} is not a JSON object; send one"),
-    "string_unicode": ("not_text", "{field} has half of a surrogate pair, which is not text; remove it"),
-    "json_invalid": ("invalid_json", "the body is not JSON ({error}); send one JSON object"),
-}
-"""Kind of an invalid field, as pydantic names it, to code and sentence; our own kinds bring both themselves."""
-
-
 CONNECTION_CODES = frozenset({"invalid_http", "headers_too_large"})
 """Codes that the connection itself refuses with, beside some of the outcomes' (`service.protocol`)."""
 
@@ -222,7 +200,7 @@ class ErrorJSONResponse(JSONResponse):
 
 def error_body(code: str, message: str, field: str | None = None) -> dict[str, Any]:
     """Return the one shape of an error; what does not print is escaped."""
-    return {"error": {"code": code, "message": _printable(message), "field": _printable(field) if field else None}}
+    return {"error": {"code": code, "message": printable(message), "field": printable(field) if field else None}}
 
 
 def error_response(
@@ -245,7 +223,7 @@ def outcome_of(error: Exception) -> Outcome:
 
 def error_out(error: Exception) -> ErrorOut:
     """Return an error of ours as a part of a response whose other parts are good."""
-    return ErrorOut(code=outcome_of(error).code, message=_printable(str(error)), field=None)
+    return ErrorOut(code=outcome_of(error).code, message=printable(str(error)), field=None)
 
 
 def response_of(error: Exception, retry_after_s: int) -> JSONResponse:
@@ -292,26 +270,5 @@ def unexpected(request_id: str) -> str:
 
 
 def _response_of_invalid(error: Mapping[str, Any]) -> JSONResponse:
-    field = _field(error["loc"])
-    kind, values = error["type"], error.get("ctx", {})
-    if kind == "model_attributes_type" and isinstance(error["input"], bytes):
-        code, sentence = "wrong_type", "the body was not sent as JSON; add the header Content-Type: application/json"
-    elif kind in INVALID_FIELDS:
-        code, sentence = (text.format(field=field or "the body", **values) for text in INVALID_FIELDS[kind])
-    else:  # a kind of our own, whose name and message are meant to be told
-        code, sentence = kind, error["msg"]
+    code, sentence, field = invalid_field(error)
     return error_response(400 if code == "invalid_json" else 422, code, sentence, field)
-
-
-def _field(location: Sequence[int | str]) -> str | None:
-    """Return ``questions[3]`` for ``("body", "questions", 3)``, None for the body itself."""
-    parts = [part for part in location if part != "[key]"][1:]
-    if not parts or isinstance(parts[0], int):
-        return None
-    name = parts[0] + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts[1:])
-    return _printable(name)[:MAX_FIELD_CHARACTERS] or '""'
-
-
-def _printable(text: str) -> str:
-    """Escape what does not belong into one line of UTF-8: control characters, lone surrogates."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)

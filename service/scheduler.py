@@ -1,9 +1,11 @@
 """One thread that computes the steps of all requests, a piece at a time, and gives each request its turn.
 
 A piece is a batch of items of one operation, within a budget of tokens that this machine computes in a tenth of a
-second. It takes items of every request that waits for that operation, one of each in turn: so requests that come
-together are computed together, and a large request gives way to the others after each piece. Nothing waits for a batch
-to fill: a piece is made when the thread is free.
+second. It takes items of the requests that wait for that operation: so requests that come together are computed
+together. Where the budget does not hold all of them, the one with the fewest items left comes first, and of equal ones
+the oldest: it is answered soonest, and the others no later than if all were answered at the end. The oldest request has
+an item in every piece, so that no number of small ones stops a large one. Operations take turns. Nothing waits for a
+batch to fill: a piece is made when the thread is free.
 """
 
 from __future__ import annotations
@@ -14,10 +16,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
-from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
+from service.pieces import Finish, Job, Piece, in_order, outputs_of
 from service.telemetry.times import RequestTimes
 from service.work import Operation, PieceFacts, Step, Steps
 
@@ -31,45 +33,6 @@ PIECE_S = 0.1
 """About how long a piece takes, and so how long a small request waits beside a large one."""
 
 logger = logging.getLogger(__name__)
-
-_NOTHING = Step(Operation("nothing", lambda _items: [], lambda _item: 0), ())
-
-Finish = Callable[[Any, BaseException | None], None]
-"""Called once, in any thread, with a job's result or its error; with neither where the job was dropped."""
-
-
-class Job:
-    """The work of one request. All but ``drop`` is the scheduler's."""
-
-    def __init__(self, steps: Steps[Any], finish: Finish, drop: Callable[[Job], None], times: RequestTimes) -> None:
-        self.steps = steps
-        self.times = times
-        self.context = copy_context()
-        self.finish = finish
-        self.step = _NOTHING
-        self.outputs: list[Any] = []
-        self.items_taken = 0
-        self.is_running = False
-        self.is_dropped = False
-        self.is_finished = False
-        self._drop = drop
-
-    def drop(self) -> None:
-        """Compute no more of it than the piece that is being computed; without effect on a finished job."""
-        self._drop(self)
-
-
-@dataclass(slots=True)
-class _Piece:
-    operation: Operation[Any, Any]
-    items_of: dict[Job, list[Any]]
-    tokens: int = 0
-
-    def note(self, started: float) -> None:
-        """Note in each request's times that it was computed from ``started`` to now."""
-        ended = time.perf_counter()
-        for job in self.items_of:
-            job.times.piece(self.operation.name, started, ended)
 
 
 class Scheduler:
@@ -96,6 +59,7 @@ class Scheduler:
         self._changed = threading.Condition()
         self._arrived: deque[tuple[Job, Sequence[Any] | None]] = deque()
         self._turns: deque[Job] = deque()
+        self._numbers = count()
         self._is_stopped = False
         self._thread = threading.Thread(target=self._run, name="compute", daemon=True)
         self._waiting = ThreadPoolExecutor(waiting_threads, thread_name_prefix="waiting")
@@ -114,6 +78,7 @@ class Scheduler:
         job = Job(steps, finish, self._drop, times or RequestTimes())
         job.times.queued()
         with self._changed:
+            job.number = next(self._numbers)
             self._arrived.append((job, None))
             self._changed.notify()
         return job
@@ -157,39 +122,38 @@ class Scheduler:
         for job, outputs in arrived:
             self._advance(job, outputs)
 
-    def _take_piece(self) -> _Piece | None:
-        """Take one item of each request that waits for the first one's operation, again and again within the budget."""
+    def _take_piece(self) -> Piece | None:
+        """Take items of the first one's operation within the budget; what is left of it goes behind the others."""
         if not self._turns:
             return None
         operation = self._turns[0].step.operation
-        jobs = deque(job for job in self._turns if self._is_alike(job, operation))
-        piece = _Piece(operation, {})
-        budget = self._budget(operation)
-        while jobs:
-            job = jobs.popleft()
+        alike = [job for job in self._turns if self._is_alike(job, operation)]
+        piece = Piece(operation, {})
+        for job in in_order(alike):
             item = job.step.items[job.items_taken]
             tokens = operation.tokens(item)
-            if piece.items_of and piece.tokens + tokens > budget:
+            if piece.items_of and piece.tokens + tokens > self._budget(operation):
                 break
             piece.tokens += tokens
             piece.items_of.setdefault(job, []).append(item)
             job.items_taken += 1
-            if job.items_taken < len(job.step.items):
-                jobs.append(job)
-        for job in piece.items_of:
-            job.is_running = True
+        for job in alike:
             self._turns.remove(job)
+            if job in piece.items_of:
+                job.is_running = True
+            else:
+                self._turns.append(job)
         return piece
 
     def _is_alike(self, job: Job, operation: Operation[Any, Any]) -> bool:
         its = job.step.operation
         return its is operation or (self._merges and operation.key is not None and its.key == operation.key)
 
-    def _compute(self, piece: _Piece) -> None:
+    def _compute(self, piece: Piece) -> None:
         started = time.perf_counter()
         try:
             all_items = [item for items in piece.items_of.values() for item in items]
-            outputs = iter(_outputs(piece.operation, all_items))
+            outputs = iter(outputs_of(piece.operation, all_items))
             piece.note(started)
             self._learn(piece, time.perf_counter() - started)
             self._admit()  # those who came meanwhile have their turn before those who have had one
@@ -207,7 +171,7 @@ class Scheduler:
         tokens = self._tokens_per_s.get((operation.name, operation.pace), 0.0) * PIECE_S
         return min(self._piece_tokens, max(FIRST_TOKENS, int(tokens)))
 
-    def _learn(self, piece: _Piece, seconds: float) -> None:
+    def _learn(self, piece: Piece, seconds: float) -> None:
         """Note how fast a piece was: half of the estimate is the last one's."""
         pace, speed = (piece.operation.name, piece.operation.pace), piece.tokens / max(seconds, 1e-6)
         self._tokens_per_s[pace] = (self._tokens_per_s.get(pace, speed) + speed) / 2
@@ -218,14 +182,14 @@ class Scheduler:
         except Exception:
             logger.exception("a piece could not be observed")
 
-    def _compute_apart(self, piece: _Piece, error: Exception) -> None:
+    def _compute_apart(self, piece: Piece, error: Exception) -> None:
         """Compute a piece that failed anew for each of its requests: one request's failure is not the others'."""
         for job, items in piece.items_of.items():
             if len(piece.items_of) == 1:
                 self._end(job, None, error)
                 continue
             try:
-                outputs = _outputs(piece.operation, items)
+                outputs = outputs_of(piece.operation, items)
             except Exception as own_error:
                 self._end(job, None, own_error)
             else:
@@ -273,7 +237,7 @@ class Scheduler:
     def _wait(self, job: Job, step: Step) -> None:
         started = time.perf_counter()
         try:
-            outputs = job.context.run(_outputs, step.operation, step.items)
+            outputs = job.context.run(outputs_of, step.operation, step.items)
         except Exception as error:
             self._end(job, None, error)
             return
@@ -303,15 +267,3 @@ class Scheduler:
         job.is_finished = True
         job.steps.close()
         job.finish(result, error)
-
-
-def _outputs(operation: Operation[Any, Any], items: Sequence[Any]) -> Sequence[Any]:
-    try:
-        outputs = operation.compute(items)
-    except Exception:
-        raise
-    except BaseException as panic:  # of a library in Rust, such as tokenizers: it would end the thread that computes
-        raise RuntimeError(f"the operation {operation.name} panicked: {panic}") from panic
-    if len(outputs) != len(items):
-        raise RuntimeError(f"the operation {operation.name} returned {len(outputs)} outputs for {len(items)} items")
-    return outputs

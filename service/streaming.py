@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 
@@ -23,6 +24,7 @@ EVENT_STREAM = "text/event-stream"
 KEEP_ALIVE_S = 15.0
 """Seconds without an event after which a comment is sent, so that no proxy takes the stream for dead."""
 
+NO_WEIGHT = re.compile(r"(?:^|;)\s*q=0(?:\.0*)?\s*(?:;|$)")
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 Emit = Callable[[str, str], None]
@@ -33,8 +35,14 @@ def wants_events(request: Request, stream: bool | None) -> bool:
     """Return whether a request asks for events: by its field, else by an ``Accept`` of them and not of JSON."""
     if stream is not None:
         return stream
-    ranges = {item.partition(";")[0].strip().lower() for item in request.headers.get("accept", "").split(",")}
+    ranges = accepted_types(request.headers.get("accept", ""))
     return EVENT_STREAM in ranges and "application/json" not in ranges
+
+
+def accepted_types(accept: str) -> set[str]:
+    """Return the media types that an ``Accept`` header names, but those of weight 0 (RFC 9110, 12.5.1)."""
+    named = (item.partition(";") for item in accept.lower().split(","))
+    return {name.strip() for name, _, parameters in named if not NO_WEIGHT.search(parameters)}
 
 
 async def event_stream(

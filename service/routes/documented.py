@@ -12,7 +12,7 @@ ERRORS: dict[int, tuple[str, str, str, str | None]] = {
     401: ("No key, or an unknown one", "unauthorized", "this server asks for a key; …", None),
     403: ("The key's scope is too low", "forbidden", "the key 1f0c… has the scope read, and this needs write; …", None),
     404: (
-        "There is no such passage, document or job",
+        "There is no such passage, document, job, model or index",
         "unknown_passage",
         "this index has no passage 'p9'; name one by its id",
         "passage_id",
@@ -20,7 +20,7 @@ ERRORS: dict[int, tuple[str, str, str, str | None]] = {
     409: ("It cannot be done as things are", "reload_failed", "the published generation … cannot be …", None),
     413: ("The body is too large", "body_too_large", "the body is over the limit of 1,048,576 bytes; …", None),
     429: ("The key asks too often", "rate_limited", "the key 1f0c… may ask 5 times a second, …", None),
-    422: ("A field is invalid", "out_of_range", "k is too large; it must be at most 100", "k"),
+    422: ("A field is invalid", "out_of_range", "k is 101; it must be at most 100", "k"),
     500: ("Something unexpected", "internal_error", "an unexpected error happened; report it with …", None),
     502: ("The generator failed, with no reader behind it", "generator_failed", "the generator … failed; …", None),
     503: ("Not ready, or busy", "busy", "32 requests are already computing or waiting; ask again soon", None),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
 from typing import Annotated, Any
 from urllib.parse import unquote_to_bytes
 
@@ -12,10 +10,10 @@ from fastapi import APIRouter, Body, Depends, Path, Request, Response
 from dpr.errors import RequestError
 from service import examples
 from service.bodies import BoundedRoute
-from service.deps import EngineOf, IndexQuery, WritersOf
+from service.deps import ContextOf, EngineOf, IndexQuery, WritersOf
 from service.errors import NothingAcceptedError
 from service.jobs.document import Change, Line, checked_id, put_change, read_lines
-from service.jobs.job import Job, Kind
+from service.jobs.job import Job
 from service.jobs.schemas import DocumentIn, ImportResponse, JobOut, LineOut
 from service.jobs.writers import Writers
 from service.routes.documented import GUARDED, documented
@@ -54,22 +52,22 @@ IMPORT_BODY: dict[str, Any] = {
     summary="Add a document, or replace it",
     status_code=202,
     response_model=JobOut,
-    responses=documented(400, 403, 413, 422, 503, 507, example=examples.JOB, status=202),
+    responses=documented(400, 403, 404, 413, 422, 503, 504, 507, example=examples.JOB, status=202),
 )
 async def put_document(
     id: DocumentId,  # noqa: A002  # the path calls it so
     request: Annotated[DocumentIn, Body(openapi_examples=examples.DOCUMENTS)],
     engine: EngineOf,
     writers: WritersOf,
+    context: ContextOf,
     index: IndexQuery = None,
 ) -> Response:
     """Put a document in place of all that the index has of that id; the response comes when it is on the disk.
 
     It is found once the job is done, in the next generation of the index.
     """
-    return await _accepted(
-        engine.indexes.find(index).name, writers, "put", [put_change(id, request.title, request.text)]
-    )
+    name, change = engine.indexes.find(index).name, put_change(id, request.title, request.text)
+    return _response(name, await context.in_thread(writers.accept, name, "put", [change]))
 
 
 @router.delete(
@@ -77,19 +75,20 @@ async def put_document(
     summary="Delete a document",
     status_code=202,
     response_model=JobOut,
-    responses=documented(403, 404, 422, 503, 507, example=examples.JOB, status=202),
+    responses=documented(403, 404, 422, 503, 504, 507, example=examples.JOB, status=202),
 )
 async def delete_document(
     id: DocumentId,  # noqa: A002  # the path calls it so
     engine: EngineOf,
     writers: WritersOf,
+    context: ContextOf,
     index: IndexQuery = None,
 ) -> Response:
     """Delete all passages of a document, or a passage; the response comes when that is on the disk."""
     engine.ready(index)
-    document_id = checked_id(id)
-    await asyncio.to_thread(writers.refuse_unknown, index, document_id)
-    return await _accepted(engine.indexes.find(index).name, writers, "delete", [Change(document_id)])
+    name, document_id = engine.indexes.find(index).name, checked_id(id)
+    await context.in_thread(writers.refuse_unknown, index, document_id)
+    return _response(name, await context.in_thread(writers.accept, name, "delete", [Change(document_id)]))
 
 
 @router.post(
@@ -98,10 +97,12 @@ async def delete_document(
     status_code=202,
     response_class=Response,
     openapi_extra=IMPORT_BODY,
-    responses=documented(403, 413, 422, 503, 507, example=examples.IMPORT_RESPONSE, status=202, media_type=NDJSON),
+    responses=documented(
+        403, 404, 413, 422, 503, 504, 507, example=examples.IMPORT_RESPONSE, status=202, media_type=NDJSON
+    ),
 )
 async def import_documents(
-    request: Request, engine: EngineOf, writers: WritersOf, index: IndexQuery = None
+    request: Request, engine: EngineOf, writers: WritersOf, context: ContextOf, index: IndexQuery = None
 ) -> Response:
     """Put many documents, each a line ``{"id": …, "title": …, "text": …}``; the response has a line for each.
 
@@ -112,7 +113,7 @@ async def import_documents(
     writers.inbox(name)  # refuse before anything is read
     body = await request.body()
     with writers.importing():
-        text, job_id = await asyncio.to_thread(_import, writers, name, body)
+        text, job_id = await context.in_thread(_import, writers, name, body)
     return Response(text, status_code=202, media_type=NDJSON, headers={"Location": f"/v1/jobs/{job_id}?index={name}"})
 
 
@@ -142,7 +143,6 @@ def _line_out(line: Line, last: dict[str, int]) -> LineOut:
     return LineOut(line=line.number, id=line.change.id, status="accepted" if is_last else "replaced", error=None)
 
 
-async def _accepted(index: str, writers: Writers, kind: Kind, changes: Sequence[Change]) -> Response:
-    job: Job = await asyncio.to_thread(writers.accept, index, kind, changes)
+def _response(index: str, job: Job) -> Response:
     headers = {"Location": f"/v1/jobs/{job.id}?index={index}"}
     return Response(JobOut.from_job(job, index).model_dump_json(), 202, headers, "application/json")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
 from service import examples
-from service.deps import EngineOf
+from service.deps import ContextOf, EngineOf
 from service.indexes import ServedIndex
 from service.requests import IndexName
 from service.routes.documented import GUARDED, documented
@@ -34,10 +33,12 @@ async def indexes(engine: EngineOf) -> IndexesResponse:
     "/reload",
     summary="Serve what is published now",
     dependencies=[requires("admin")],
-    responses=documented(409, 422, 503, example=examples.RELOAD),
+    responses=documented(404, 409, 422, 503, 504, example=examples.RELOAD),
 )
 async def reload(
-    engine: EngineOf, index: Annotated[IndexName | None, Query(description="Which index; all by default.")] = None
+    engine: EngineOf,
+    context: ContextOf,
+    index: Annotated[IndexName | None, Query(description="Which index; all by default.")] = None,
 ) -> ReloadResponse:
     """Load the published generation of an index, or of all, and wait until it answers.
 
@@ -45,7 +46,7 @@ async def reload(
     and the generation before goes on.
     """
     engine.ready(index)
-    changed = await asyncio.to_thread(engine.indexes.reload, index)
+    changed = await context.in_thread(engine.indexes.reload, index)
     some = [engine.indexes.find(index)] if index else list(engine.indexes)
     return ReloadResponse(changed=changed, indexes=[_index_out(served, engine.indexes.default) for served in some])
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
 from service import examples
-from service.deps import EngineOf, IndexQuery, WritersOf
+from service.deps import ContextOf, EngineOf, IndexQuery, WritersOf
 from service.jobs.schemas import JobOut, JobsResponse
 from service.routes.documented import GUARDED, documented
 from service.security.scopes import requires
@@ -16,33 +15,40 @@ from service.security.scopes import requires
 router = APIRouter(prefix="/v1", tags=["documents"], dependencies=[requires("write")], responses=GUARDED)
 
 
-@router.get("/jobs", summary="The newest jobs", responses=documented(403, 422, example=examples.JOBS))
+@router.get("/jobs", summary="The newest jobs", responses=documented(403, 404, 422, 504, example=examples.JOBS))
 async def jobs(
     engine: EngineOf,
     writers: WritersOf,
+    context: ContextOf,
     index: IndexQuery = None,
     limit: Annotated[int, Query(ge=1, le=1_000, description="How many jobs at most.")] = 100,
 ) -> JobsResponse:
     """List the newest jobs of an index, newest first."""
     name = engine.indexes.find(index).name
-    newest = await asyncio.to_thread(writers.inbox(name).jobs, limit)
+    newest = await context.in_thread(writers.inbox(name).jobs, limit)
     return JobsResponse(jobs=[JobOut.from_job(job, name) for job in newest])
 
 
-@router.get("/jobs/{id}", summary="A job", responses=documented(403, 404, 422, example=examples.JOB))
-async def job(id: str, engine: EngineOf, writers: WritersOf, index: IndexQuery = None) -> JobOut:  # noqa: A002
+@router.get("/jobs/{id}", summary="A job", responses=documented(403, 404, 422, 504, example=examples.JOB))
+async def job(id: str, engine: EngineOf, writers: WritersOf, context: ContextOf, index: IndexQuery = None) -> JobOut:  # noqa: A002
     """Tell how far a job is, and how it ended."""
     name = engine.indexes.find(index).name
-    return JobOut.from_job(await asyncio.to_thread(writers.inbox(name).find, id), name)
+    return JobOut.from_job(await context.in_thread(writers.inbox(name).find, id), name)
 
 
 @router.delete(
     "/jobs/{id}",
     summary="Cancel a job",
     status_code=202,
-    responses=documented(403, 404, 409, 422, example=examples.JOB, status=202),
+    responses=documented(403, 404, 409, 422, 504, example=examples.JOB, status=202),
 )
-async def cancel_job(id: str, engine: EngineOf, writers: WritersOf, index: IndexQuery = None) -> JobOut:  # noqa: A002
+async def cancel_job(
+    id: str,  # noqa: A002
+    engine: EngineOf,
+    writers: WritersOf,
+    context: ContextOf,
+    index: IndexQuery = None,
+) -> JobOut:
     """Ask for a job to be cancelled: none of its documents is changed then. Ask for it again to see how it ended."""
     name = engine.indexes.find(index).name
-    return JobOut.from_job(await asyncio.to_thread(writers.cancel, name, id), name)
+    return JobOut.from_job(await context.in_thread(writers.cancel, name, id), name)

@@ -36,7 +36,7 @@ router = APIRouter(
     "/retrieve",
     summary="Which passages belong to the question",
     response_model=RetrieveResponse,
-    responses=documented(400, 413, 422, 500, 503, 504, example=examples.RETRIEVE_RESPONSE),
+    responses=documented(400, 404, 413, 422, 500, 503, 504, example=examples.RETRIEVE_RESPONSE),
 )
 async def retrieve(
     request: Annotated[RetrieveRequest, Body(openapi_examples=examples.RETRIEVE_REQUESTS)],
@@ -60,7 +60,7 @@ async def retrieve(
     summary="What the answer is, and where it stands",
     response_model=QueryResponse,
     responses=with_events(
-        documented(400, 413, 422, 500, 502, 503, 504, example=examples.QUERY_RESPONSE), examples.QUERY_EVENTS
+        documented(400, 404, 413, 422, 500, 502, 503, 504, example=examples.QUERY_RESPONSE), examples.QUERY_EVENTS
     ),
 )
 async def query(

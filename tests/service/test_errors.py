@@ -150,10 +150,28 @@ def test_a_body_of_another_type_is_told_how(client: TestClient) -> None:
     assert "the body is not a JSON object; send one" in error_of(post(client, "/v1/retrieve", [1]), 422, "wrong_type")
 
 
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"k": 0}, "k is 0; it must be at least 1"),
+        ({"k": 101}, "k is 101; it must be at most 100"),
+        ({"k": 10**60}, f"k is 1{'0' * 39}…; it must be at most 100"),
+        ({"weights": {"bm25": -0.5, "dense": 1}}, "weights.bm25 is -0.5; it must be at least 0"),
+        ({"weights": {"b" * 41: 1}}, "has 41 characters, over the limit of 40; shorten it"),
+        ({"weights": {f"list{number}": 1 for number in range(9)}}, "has 9 entries, over the limit of 8; send fewer"),
+        ({"fusion": "x" * 99}, f"there is no fusion '{'x' * 39}…; choose"),
+    ],
+)
+def test_a_limit_names_the_value_that_breaks_it(client: TestClient, fields: dict[str, object], message: str) -> None:
+    response = post(client, "/v1/retrieve", {**QUESTION, **fields})
+    assert response.status_code == 422
+    assert message in response.json()["error"]["message"]
+
+
 def test_an_unknown_choice_is_told_with_those_that_there_are(client: TestClient) -> None:
     response = post(client, "/v1/retrieve", {**QUESTION, "retriever": "bm26"})
     told = error_of(response, 422, "unknown_retriever", "retriever")
-    assert told.startswith("there is no such retriever; choose 'dense', 'bm25'")
+    assert told.startswith("there is no retriever 'bm26'; choose 'dense', 'bm25'")
 
 
 def test_not_found_and_not_allowed(client: TestClient) -> None:

@@ -244,7 +244,7 @@ def test_several_indexes_are_served_by_name(tmp_path: Path, loaded: list[HashEnc
             assert (body["index"], body["generation"]) == (answered, generation)
             assert is_consistent(body)
         unknown = client.post("/v1/retrieve", json={"question": "which", "index": "fr"})
-        assert (unknown.status_code, unknown.json()["error"]["code"]) == (422, "unknown_index")
+        assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "unknown_index")
         assert unknown.json()["error"]["field"] == "index"
         assert "choose from en, ko" in unknown.json()["error"]["message"]
         publish(tmp_path / "korean", 3)

@@ -59,7 +59,7 @@ def test_questions_are_documented(openapi: dict[str, Any], path: str) -> None:
     assert operation["summary"]
     assert operation["description"]
     generator = {"502"} if path == "/v1/query" else set()
-    common = {"200", "400", "401", "403", "413", "422", "429", "500", "503", "504"}
+    common = {"200", "400", "401", "403", "404", "413", "422", "429", "500", "503", "504"}
     assert set(operation["responses"]) == {*common, *generator}
     for status, response in operation["responses"].items():
         content = response["content"]["application/json"]

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from service.scheduler import Job, Scheduler
+from service.pieces import Job
+from service.scheduler import Scheduler
 from service.work import Operation, PieceFacts, Step, Steps, one_piece, text_tokens
 
 PATIENCE_S = 10.0
@@ -119,6 +120,44 @@ def test_requests_share_a_piece_in_turn() -> None:
         recorder.gate.set()
         results(first, large, small)
     assert recorder.pieces == [[1], [20, 21, 22, 23, 2, 3], [24, 25, 26, 27, 28, 29]]
+
+
+def test_equal_requests_end_one_after_the_other() -> None:
+    recorder, order = Recorder(), list[int]()
+    with scheduling(piece_tokens=40) as scheduler:
+        first = blocked(scheduler, recorder)
+        batches = [range(start, start + 6) for start in (20, 30, 40)]
+        futures = [submit(scheduler, recorder.steps(*batch))[1] for batch in batches]
+        for future in futures:
+            future.add_done_callback(lambda ended: order.append(futures.index(ended)))
+        recorder.gate.set()
+        assert results(first, *futures) == [[1], *([number**2 for number in batch] for batch in batches)]
+    assert recorder.pieces[1:] == [[20, 21, 22, 23], [24, 25, 30, 31], [32, 33, 34, 35], [40, 41, 42, 43], [44, 45]]
+    assert order == [0, 1, 2]
+
+
+def test_small_requests_do_not_stop_an_old_large_one() -> None:
+    recorder = Recorder()
+    with scheduling(piece_tokens=30) as scheduler:
+        first = blocked(scheduler, recorder)
+        large = submit(scheduler, recorder.steps(*range(20, 25)))[1]
+        small = [submit(scheduler, recorder.steps(number))[1] for number in range(2, 10)]
+        recorder.gate.set()
+        results(first, large, *small)
+    assert recorder.pieces[1:] == [[20, 2, 3], [21, 4, 5], [22, 6, 7], [23, 24, 8], [9]]
+
+
+def test_operations_take_turns() -> None:
+    recorder, other, order = Recorder(), Recorder("cube"), list[str]()
+    other.operation = Operation("cube", other.compute, lambda _number: 10, "cube")
+    other.gate.set()
+    with scheduling(piece_tokens=20, observe=lambda facts: order.append(facts.operation)) as scheduler:
+        first = blocked(scheduler, recorder)
+        futures = [submit(scheduler, recorder.steps(2, 3, 4))[1] for _ in range(2)]
+        futures += [submit(scheduler, other.steps(2, 3, 4))[1]]
+        recorder.gate.set()
+        results(first, *futures)
+    assert order == ["square", "square", "cube", "square", "cube", "square"]
 
 
 def test_pieces_are_as_large_as_the_machine_is_fast(monkeypatch: pytest.MonkeyPatch) -> None:
