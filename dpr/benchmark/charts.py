@@ -1,4 +1,4 @@
-"""The charts of a benchmark: recall over the number of passages, risk over coverage."""
+"""The chart of risk over coverage, and the font that its text needs."""
 
 from __future__ import annotations
 
@@ -21,31 +21,6 @@ def require_charts() -> None:
     """Raise MissingDependencyError unless matplotlib is installed; call it before long work."""
     if find_spec("matplotlib") is None:
         raise MissingDependencyError.extra("matplotlib", "report")  # noqa: S610  not Django's
-
-
-def draw_recall(path: Path, curves: Mapping[str, Values], ks: Sequence[int], title: str) -> None:
-    """Draw each system's recall@1 … recall@depth, (depth,), over k on a logarithmic axis into a PNG file.
-
-    Args:
-        path: the PNG file, replaced when the picture is whole.
-        curves: for each system, its mean recall at every depth from 1.
-        ks: the depths to mark on the axis.
-        title: one line above the picture.
-
-    Raises:
-        MissingDependencyError: matplotlib is not installed.
-    """
-    require_charts()
-    from matplotlib.ticker import NullLocator, PercentFormatter
-
-    figure, axes = _figure({name: (range(1, len(curve) + 1), curve) for name, curve in curves.items()})
-    axes.set_xscale("log")
-    axes.set_xticks(sorted(set(ks)), [str(k) for k in sorted(set(ks))])
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
-    axes.set(xlabel="k (passages looked at)", ylabel="recall@k", title=title)
-    axes.legend(loc="lower right")
-    _save(figure, path)
 
 
 def draw_risk_coverage(path: Path, curves: Mapping[str, RiskCoverage], title: str) -> None:

@@ -129,6 +129,16 @@ class BenchmarkReport:
         """The systems by falling primary metric; of equal ones, the one that was named first."""
         return sorted(self.systems, key=lambda name: -self.systems[name].means[self.primary])
 
+    @property
+    def compared(self) -> list[str]:
+        """The metrics by which pairs are compared."""
+        return list(dict.fromkeys(pair.metric for pair in self.pairs))
+
+    @property
+    def traits(self) -> list[str]:
+        """The traits by which questions are grouped."""
+        return list(dict.fromkeys(group.trait for group in self.groups))
+
     def pair(self, first: str, second: str, metric: str = "") -> Pair:
         """Return the comparison of two systems by a metric, the primary one if none is named."""
         names = {first, second}

@@ -1,27 +1,23 @@
-"""Benchmark of retrievers: the same questions over the same passages, one report.
-
-The output folder gets ``report.json``, ``recall.png``, ``qrels.trec`` and a run file ``<retriever>.trec`` for each
-retriever, so that any evaluation tool of the field can check the numbers.
-"""
+"""Benchmark of retrievers: the same questions over the same passages, one report in a folder."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from dpr.benchmark.assemble import Setting, assemble
-from dpr.benchmark.charts import draw_recall, require_charts
 from dpr.benchmark.contestant import SystemRun
 from dpr.benchmark.gold import judge_questions
-from dpr.benchmark.report import BenchmarkReport, write_report
-from dpr.benchmark.searching import explainer, search_all
+from dpr.benchmark.html_report import require_page
+from dpr.benchmark.index_runs import refuse_unusable, search_index
+from dpr.benchmark.outputs import write_all
+from dpr.benchmark.report import BenchmarkReport
 from dpr.benchmark.setup import FusionUsed, Pool
 from dpr.errors import RequestError
-from dpr.evaluation.trec import write_qrels, write_run
-from dpr.search.contract import Retriever, SearchableIndex
+from dpr.search.contract import SearchableIndex
 from dpr.search.fusion import Fusion
-from dpr.search.registry import RERANKED, RETRIEVERS, choices, fuses, plain_name
+from dpr.search.registry import RERANKED, fuses, plain_name
 from dpr.search.reranking import RerankOptions
 from dpr.types import Example, Progress, no_progress
 
@@ -39,6 +35,7 @@ class BenchmarkOptions:
         source: where the questions come from, for the report.
         without_text: how many questions the source judges but has no text of, for the report.
         command: the command line, for the report.
+        primary: the metric that ranks the systems; empty: recall@5, or the recall next to it.
     """
 
     retrievers: Sequence[str]
@@ -47,6 +44,7 @@ class BenchmarkOptions:
     source: str = ""
     without_text: int = 0
     command: str = ""
+    primary: str = ""
 
 
 def benchmark(
@@ -70,22 +68,15 @@ def benchmark(
     Raises:
         RequestError: no or an unknown retriever, no k, a k above a retriever's limit, or a fusion without
             ``hybrid``.
+        ConfigError: the primary metric is none that is measured.
         DataError: two questions share an id or one has none, none can be judged, or no gold passage is in the index.
-        MissingDependencyError: matplotlib is not installed.
+        MissingDependencyError: jinja2 or vl-convert-python is not installed.
     """
-    require_charts()
+    require_page()
     depth = _depth(options.ks)
-    retrievers = _open(index, options.retrievers, options.fusion)
+    refuse_unusable(options.retrievers, options.fusion)
     judged = judge_questions(index.passages, examples)
-    write_qrels(output / "qrels.trec", judged.qrels)
-    for retriever in retrievers.values():  # the first search may compile, load a model or refuse the depth
-        retriever.search([judged.questions[0].text], depth + judged.most_excluded)
-    runs = []
-    for name, retriever in retrievers.items():
-        run = search_all(retriever, judged, depth, name, progress)
-        run = replace(run, summary=summary_of(name), explain=explainer(retriever, run.run, index.passages))
-        write_run(output / f"{name}.trec", run.run, name)
-        runs.append(run)
+    runs = search_index(index, options.retrievers, judged, depth, options.fusion, options.source, progress)
     setting = Setting(
         pool=Pool(len(index.passages), index.generation),
         question_set=judged.question_set(options.source, options.without_text),
@@ -94,12 +85,10 @@ def benchmark(
         fusion=_fusion_used(options.retrievers, options.fusion or index.fusion),
         command=options.command,
         reranker=_reranker_used(runs, index.rerank),
+        primary=options.primary,
     )
     report = assemble(judged, runs, setting, index.passages, progress)
-    curves = {name: system.curve for name, system in report.systems.items()}
-    title = f"{report.question_set.count:,} questions, {report.pool.passages:,} passages"
-    draw_recall(output / "recall.png", curves, options.ks, title)
-    write_report(output / "report.json", report)
+    write_all(output, report, runs, judged.qrels, progress)
     return report
 
 
@@ -109,28 +98,10 @@ def _depth(ks: Sequence[int]) -> int:
     return max(*ks, MIN_DEPTH)
 
 
-def _open(index: SearchableIndex, names: Sequence[str], fusion: Fusion | None) -> dict[str, Retriever]:
-    if not names:
-        raise RequestError("there is no retriever to measure: choose at least one, such as bm25", field="retriever")
-    if fusion is not None and not any(map(fuses, names)):
-        fusing = choices(filter(fuses, RETRIEVERS))
-        raise RequestError(
-            f"a fusion is given, but none of {', '.join(names)} fuses; leave it out, or measure {fusing}"
-        )
-    return {name: index.retriever(name, fusion if fuses(name) else None) for name in names}
-
-
 def _fusion_used(names: Sequence[str], fusion: Fusion) -> FusionUsed | None:
     if not any(map(fuses, names)):
         return None
     return FusionUsed(fusion.method, fusion.weights, fusion.rrf_constant, fusion.missing_rule, fusion.coverage_power)
-
-
-def summary_of(name: str) -> str:
-    """Return what a retriever of an index is, in a few words."""
-    entry = RETRIEVERS.get(plain_name(name))
-    summary = entry.summary if entry else ""
-    return f"{summary}, reranked" if name.endswith(RERANKED) else summary
 
 
 def _reranker_used(runs: Sequence[SystemRun], options: RerankOptions | None) -> dict[str, object] | None:

@@ -41,6 +41,14 @@ def read_record(directory: Path) -> dict[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
+def training_record(encoder: str) -> dict[str, Any]:
+    """Return the training record of an encoder by its name; of two encoders, those of both by their directories."""
+    from dpr.models.checkpoint import resolve
+    from dpr.models.pair import split_name
+
+    return {str(directory): read_record(directory) for directory in map(resolve, split_name(encoder))}
+
+
 def recorded_sources(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the training sets of a record by hash, those of averaged models and of earlier trainings included."""
     return {entry["sha256"]: {**entry, "name": name} for name, entry in _sources(record) if "sha256" in entry}

@@ -39,11 +39,14 @@ if TYPE_CHECKING:
 def benchmark_command(
     index: IndexOption,
     questions: Annotated[str, typer.Option(metavar="SOURCE", help="kind:PATH of questions with gold passages.")],
-    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder of report.json, run files and recall.png.")],
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder of report.html, its data and run files.")],
     retrievers: Annotated[
         str, typer.Option(metavar="NAMES", help=f"Retrievers to compare, with commas between: {describe(RETRIEVERS)}.")
     ] = "bm25,tfidf,dense,hybrid",
     k: Annotated[str, typer.Option(metavar="NUMBERS", help="Depths of recall, with commas between.")] = "1,5,20,100",
+    metric: Annotated[
+        str, typer.Option(metavar="NAME", help="Metric that ranks the systems, such as mrr@10; by default recall@5.")
+    ] = "",
     fusion: FusionOption = None,
     weight: WeightOption = None,
     fusion_file: FusionFileOption = None,
@@ -80,6 +83,7 @@ def benchmark_command(
                 source=questions,
                 without_text=source.without_text,
                 command=command_line("dpr"),
+                primary=metric,
             ),
             output,
             progress,
@@ -88,10 +92,12 @@ def benchmark_command(
         print_json(report.as_json())
     else:
         _show(report)
-        Console(stderr=True).print(f"report, run files and recall.png are in {output}")
+        Console(stderr=True).print(f"open {output / 'report.html'} in a browser; the other files are beside it")
 
 
 def _show(report: BenchmarkReport) -> None:
+    from dpr.benchmark.verdict import verdict
+
     head, *rows = report.table()
     columns = [name.replace("@", "\n@").replace("/", "\nper ").replace(" ms", "\nms") for name in head]
     table = Table(
@@ -104,6 +110,7 @@ def _show(report: BenchmarkReport) -> None:
     for row in rows:
         table.add_row(*row)
     Console().print(table)
+    Console().print(" ".join(verdict(report).english), highlight=False, markup=False)
     for note in report.notes():
         Console(stderr=True).print(note)
 

@@ -95,6 +95,24 @@ class OpenIndex:
         """The passages, by row."""
         return self.resources.passages
 
+    def analyzer(self) -> Analyzer:
+        """Return the analyzer of questions, loaded.
+
+        Raises:
+            IndexFormatError: the analyzer is not the index's.
+        """
+        return self.resources.analyzer()
+
+    def encoder_name(self) -> str:
+        """Return the directory or hub name that the encoder is loaded from; it is loaded for that.
+
+        Raises:
+            IndexFormatError: the encoder is not the index's.
+            ModelError: the encoder cannot be loaded.
+            RequestError: the index has no vectors.
+        """
+        return self.resources.encoder().name
+
     def open_files(self) -> None:
         """Open every file that retrievers read; from there on they may be renamed or removed.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import pytrec_eval
 
+from dpr.benchmark.pictures import NAMES
 from dpr.benchmark.report import BenchmarkReport
 from dpr.benchmark.retrieval import BenchmarkOptions, benchmark
 from dpr.benchmark.searching import SINGLE_QUESTIONS
@@ -110,7 +111,9 @@ def test_writes_every_file_and_nothing_else(tmp_path: Path) -> None:
         tmp_path / "out",
     )
     written = {path.name for path in (tmp_path / "out").iterdir()}
-    assert written == {"report.json", "recall.png", "qrels.trec", "bm25.trec", "dense.trec"}
+    charts = {f"{name}.{kind}" for name in NAMES.values() for kind in ("svg", "png")}
+    data = {"report.json", "per-question.parquet", "qrels.trec", "bm25.trec", "dense.trec"}
+    assert written == {"report.html", "report.md", *data, *charts}
     report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
     assert report["systems"]["dense"]["metrics"]["mrr@10"]["value"] == 0.25
     assert report["per_question"]["id"] == [f"q{number}" for number in range(8)]
@@ -240,8 +243,8 @@ def test_judgements_of_passages_that_are_nowhere_lower_recall(tmp_path: Path) ->
     assert read_qrels(tmp_path / "qrels.trec")["half"] == {"p03": 1, "999": 1}
 
 
-def test_without_matplotlib_nothing_is_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dpr.benchmark.charts.find_spec", lambda _package: None)
+def test_without_the_chart_library_nothing_is_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dpr.benchmark.html_report.find_spec", lambda _package: None)
     index = Index()
     with pytest.raises(MissingDependencyError, match="report"):
         benchmark(index, examples(), BenchmarkOptions(["bm25"], [1]), tmp_path)

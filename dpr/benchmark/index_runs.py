@@ -1,0 +1,134 @@
+"""The systems of one index: its retrievers, searched one after the other, with cost, explanations and training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from dpr.benchmark.contestant import Cost, SystemRun
+from dpr.benchmark.gold import JudgedQuestions
+from dpr.benchmark.index_cost import HasManifest, build_seconds, index_bytes, lists_of
+from dpr.benchmark.memory import MemoryGrowth
+from dpr.benchmark.searching import explainer, search_all
+from dpr.benchmark.training import TrainedOn, trained_on, training_record
+from dpr.data.passages import read_examples
+from dpr.errors import RequestError
+from dpr.search.contract import Retriever, SearchableIndex
+from dpr.search.fusion import Fusion
+from dpr.search.registry import RERANKED, RETRIEVERS, choices, fuses, plain_name
+from dpr.types import Progress, no_progress
+
+ANALYZER = "analyzer"
+"""What sparse lists share, for the memory that each of them needs."""
+
+
+def refuse_unusable(names: Sequence[str], fusion: Fusion | None) -> None:
+    """Refuse to measure nothing, or to fuse where nothing fuses.
+
+    Raises:
+        RequestError: there is no name, or a fusion while none of the retrievers fuses.
+    """
+    if not names:
+        raise RequestError("there is no retriever to measure: choose at least one, such as bm25", field="retriever")
+    if fusion is not None and not any(map(fuses, names)):
+        fusing = choices(filter(fuses, RETRIEVERS))
+        raise RequestError(
+            f"a fusion is given, but none of {', '.join(names)} fuses; leave it out, or measure {fusing}"
+        )
+
+
+def search_index(
+    index: SearchableIndex,
+    names: Sequence[str],
+    judged: JudgedQuestions,
+    depth: int,
+    fusion: Fusion | None = None,
+    source: str = "",
+    progress: Progress = no_progress,
+) -> list[SystemRun]:
+    """Search all questions with every retriever, in their order.
+
+    Args:
+        index: the open index.
+        names: its retrievers.
+        judged: the questions.
+        depth: how many hits to retrieve.
+        fusion: how ``hybrid`` fuses; None: the index's default.
+        source: where the questions come from, to tell whether an encoder was trained on them.
+        progress: called after every batch of questions.
+
+    Raises:
+        RequestError: the index has no such retriever, or it cannot serve that many hits.
+    """
+    refuse_unusable(names, fusion)
+    opener = _Opener(index, fusion, judged.questions[0].text, depth + judged.most_excluded)
+    memory = MemoryGrowth(opener.open)
+    memory_bytes = {name: memory.of(name, _shared(index, name)) for name in names}
+    retrievers = {name: opener.retrievers[name] for name in names}
+    runs = []
+    for name, retriever in retrievers.items():
+        run = search_all(retriever, judged, depth, name, progress)
+        cost = replace(run.cost, memory_bytes=memory_bytes[name]) if run.cost else None
+        if cost is not None and isinstance(index, HasManifest):
+            cost = _with_index(cost, index, name)
+        runs.append(
+            replace(run, cost=cost, summary=summary_of(name), explain=explainer(retriever, run.run, index.passages))
+        )
+    return _with_training(runs, _training(index, source, judged, names))
+
+
+def summary_of(name: str) -> str:
+    """Return what a retriever of an index is, in a few words."""
+    entry = RETRIEVERS.get(plain_name(name))
+    summary = entry.summary if entry else ""
+    return f"{summary}, reranked" if name.endswith(RERANKED) else summary
+
+
+@dataclass(slots=True)
+class _Opener:
+    """Opens retrievers and searches once with each: the first search may compile, load a model or refuse the depth."""
+
+    index: SearchableIndex
+    fusion: Fusion | None
+    question: str
+    depth: int
+    retrievers: dict[str, Retriever] = field(default_factory=dict)
+
+    def open(self, name: str) -> None:
+        """Open a retriever, or the analyzer."""
+        if name == ANALYZER and isinstance(self.index, HasManifest):
+            list(self.index.analyzer().questions([self.question]))
+            return
+        retriever = self.index.retriever(name, self.fusion if fuses(name) else None)
+        retriever.search([self.question], self.depth)
+        self.retrievers[name] = retriever
+
+
+def _shared(index: SearchableIndex, name: str) -> tuple[str, ...]:
+    """Return what a retriever needs beside itself, so that each system's memory counts all that it uses."""
+    if not isinstance(index, HasManifest):
+        return ()
+    lists = lists_of(name)
+    return (ANALYZER, *lists) if any(part in index.manifest.weights for part in lists) else lists
+
+
+def _with_index(cost: Cost, index: HasManifest, name: str) -> Cost:
+    return replace(cost, index_bytes=index_bytes(index.manifest, name), build_s=build_seconds(index.manifest, name))
+
+
+def _training(index: SearchableIndex, source: str, judged: JudgedQuestions, names: Sequence[str]) -> TrainedOn:
+    """Return which questions the index's encoder was trained on, if a retriever uses it."""
+    if not isinstance(index, HasManifest) or index.manifest.encoder is None or not source:
+        return TrainedOn()
+    if not any("dense" in lists_of(name) for name in names):
+        return TrainedOn()
+    return trained_on(training_record(index.encoder_name()), source, judged.examples, read_examples)
+
+
+def _with_training(runs: Sequence[SystemRun], training: TrainedOn) -> list[SystemRun]:
+    return [
+        replace(run, trained_on=training.questions, warnings=training.warnings)
+        if "dense" in lists_of(run.name)
+        else run
+        for run in runs
+    ]
