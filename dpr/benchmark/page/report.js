@@ -62,7 +62,7 @@ const drawChart = async (name) => {
     actions: false,
     renderer: "svg",
     config: theme(),
-    logLevel: vega.Error,
+    logLevel: 1, // errors only
   });
 };
 
