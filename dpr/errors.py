@@ -3,7 +3,8 @@
     DPRError                 exit code 1
     ├── InputError           exit code 2   the input cannot be used
     │   ├── DataError                      a data file: malformed row, wrong offsets, duplicate id, empty corpus
-    │   │   └── DocumentError              a document without a text that can be read: encrypted, damaged, a scan
+    │   │   ├── DocumentError              a document without a text that can be read: encrypted, damaged, a scan
+    │   │   └── EmptyCorpusError           there is no passage to index, or none that is new
     │   ├── ConfigError                    a setting: unknown key, wrong type, out of range
     │   └── RequestError                   a question: too long, k out of range, unknown retriever
     │       └── UnknownPassageError        a passage that the index, or the question's hits, do not have
@@ -51,6 +52,10 @@ class DataError(InputError):
 
 class DocumentError(DataError):
     """A document has no text that can be read: it is encrypted, damaged, a scan, or over a limit."""
+
+
+class EmptyCorpusError(DataError):
+    """There is no passage to index, or none that the index does not have already."""
 
 
 class ConfigError(InputError):

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Protocol, runtime_checkable
 
 from dpr.data.chunk import chunk
+from dpr.data.digests import row_digest
 from dpr.data.document_chunks import Budget, chunk_document
 from dpr.data.documents import Document
 from dpr.errors import ConfigError
@@ -92,6 +93,12 @@ class Cutter:
         self._count_tokens = token_counter(encoder)
         tokens = None if options is None else options.tokens
         self._budget: Budget = _room_beside_title(encoder) if tokens is None else lambda _: tokens
+
+    def digest(self, text: Passage) -> str:
+        """Return the hash of a text that is cut; empty for one that is a passage as it is."""
+        if isinstance(text, Document):
+            return text.digest
+        return row_digest(text) if self._options is not None and self._options.tokens is not None else ""
 
     def cut(self, text: Passage) -> Sequence[Passage]:
         """Return the passages of a text, or the text itself if texts of its kind are not cut.

@@ -31,6 +31,7 @@ from index_builder.options import (
     read_rules,
 )
 from index_builder.summary import generations_table, show, summary
+from index_builder.sync_command import sync_command
 
 if TYPE_CHECKING:
     from dpr.store.manifest import Manifest
@@ -184,6 +185,22 @@ def list_command(index: Index, as_json: Json = False) -> None:
 
 
 app.command("estimate")(estimate_command)
+app.command("sync")(sync_command)
+
+
+@app.command("export")
+def export_command(
+    index: Index,
+    output: Annotated[Path, typer.Option(metavar="FILE", help="A .jsonl or .parquet file to write.")],
+    vectors: Annotated[bool, typer.Option("--vectors", help="Write the vectors of each passage, too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write the passages of INDEX with their fields to a file, which can be indexed again."""
+    from index_builder.export import export
+
+    with show_progress() as progress:
+        count = export(index, output, with_vectors=vectors, progress=progress)
+    show({"passages": count, "file": str(output), "size_bytes": output.stat().st_size}, as_json)
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from dpr.data.passages import files_of, read_corpus
 from dpr.errors import DataError
 from dpr.store.field_types import FieldTyper, have_same_values
 from dpr.store.layout import SegmentFiles
+from dpr.store.ledger import LedgerEntry, write_ledger
 from dpr.store.manifest import SourceRecord
 from dpr.store.metadata import metadata_spill, write_metadata
 from dpr.store.passages import write_passages
@@ -98,6 +99,7 @@ def write_corpus(
         count = write_passages(files.passages, _reported(spill.through(reader.passages()), progress))
         fields = reader.typer.types()
         write_metadata(files.metadata, spill.metadata(), fields)
+    write_ledger(files.ledger, reader.entries)
     progress("corpus", count, count)
     for name in sorted(rules.fields.keys() - fields.keys()):
         logger.warning("no passage has the field %r, whose type was given as %s", name, rules.fields[name])
@@ -144,6 +146,7 @@ class _SourceReader:
         self.tallies = [_Tally(source) for source in sources]
         self.typer = FieldTyper(rules.fields, indexed.fields)
         self._cutter = cutter
+        self._entries: dict[str, LedgerEntry] = {}
         self._indexed = indexed
         self._skipped_indexed = 0
         self._tally = DocumentTally.from_rules(rules, progress)
@@ -153,7 +156,10 @@ class _SourceReader:
     def passages(self) -> Iterator[Passage]:
         """Yield the passages to index; passages of the index are counted, or are bad rows if their content differs."""
         for document in self._documents:
-            for passage in self._cutter.cut(document):
+            passages = self._cutter.cut(document)
+            if digest := self._cutter.digest(document):
+                self._entries[document.id] = LedgerEntry(digest, len(passages))
+            for passage in passages:
                 indexed_passage = self._indexed_passage(passage.id)
                 if indexed_passage is None:
                     if self._has_types(passage):
@@ -174,6 +180,12 @@ class _SourceReader:
             self.bad_rows.add(error)
             return False
         return True
+
+    @property
+    def entries(self) -> dict[str, LedgerEntry]:
+        """The hashes of the documents so far, those that cannot be read too."""
+        failed = {composed(name): LedgerEntry(digest, 0) for name, digest in self._tally.failed.items()}
+        return failed | self._entries
 
     def _in_turn(self) -> Iterator[str]:
         for tally in self.tallies:

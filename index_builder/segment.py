@@ -7,7 +7,7 @@ from dataclasses import KW_ONLY, dataclass, field
 
 from dpr.array_files import open_vectors
 from dpr.data.intake import UTF8_RULES, ReadRules
-from dpr.errors import DataError
+from dpr.errors import EmptyCorpusError
 from dpr.store.draft import GenerationDraft
 from dpr.store.manifest import DenseRecord, SegmentRecord
 from dpr.store.passages import PassageStore
@@ -67,7 +67,7 @@ def write_segment(
     passages = PassageStore.open(draft.segment.passages)
     if not len(passages):
         draft.discard()
-        raise DataError("the index has all passages of the sources already; there is nothing to add")
+        raise EmptyCorpusError("the index has all passages of the sources already; there is nothing to add")
     with step.timed("terms"):
         counts = count_terms(passages, plan.analyzer, draft, progress)
     vectors = _count_vectors(plan, draft, passages, step, progress)

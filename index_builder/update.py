@@ -25,6 +25,7 @@ from dpr.sparse.merge import merge_counts, without
 from dpr.store.draft import GenerationDraft, draft_generation
 from dpr.store.generation import read_current
 from dpr.store.layout import SegmentFiles
+from dpr.store.ledger import read_ledgers, write_ledger
 from dpr.store.manifest import Manifest, Provenance, SegmentRecord
 from dpr.store.metadata import write_metadata
 from dpr.store.passages import PassageStore, write_passages
@@ -199,6 +200,7 @@ def _write_compacted(current: Current, draft: GenerationDraft, progress: Progres
     progress("compact", 0, len(passages))
     write_passages(draft.segment.passages, passages)
     write_metadata(draft.segment.metadata, (passage.metadata for passage in passages), manifest.fields)
+    write_ledger(draft.segment.ledger, read_ledgers(segment.files.ledger for segment in current.segments))
     counts = [TermCounts.open(segment.files.counts) for segment in current.segments]
     alive = [
         segment_counts if segment.is_deleted is None else without(segment_counts, segment.is_deleted)
@@ -236,7 +238,7 @@ def _write_remaining_vectors(
     segments: Sequence[SegmentReference], files: SegmentFiles, dimension: int, progress: Progress
 ) -> FloatArray:
     """Write the vectors and windows of the passages that are not deleted; return the vectors, (V, D)."""
-    windows = [_windows_of(segment) for segment in segments]
+    windows = [windows_of(segment) for segment in segments]
     rows_of_segments = [
         np.arange(len(of_segment))
         if segment.is_deleted is None
@@ -263,7 +265,7 @@ def _write_remaining_vectors(
     return vectors
 
 
-def _windows_of(segment: SegmentReference) -> WindowArray:
+def windows_of(segment: SegmentReference) -> WindowArray:
     """Return the row, start and end of each vector's text, (V, 3)."""
     record = segment.record
     if record.has_windows:

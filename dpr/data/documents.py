@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from dpr.data.digests import file_digest
 from dpr.data.files import PACKED_ENDINGS, Location, reading
 from dpr.data.intake import DocumentTally, ReadRules
 from dpr.data.source_files import SourceFile
@@ -30,9 +31,10 @@ _ISO_DATE_CHARACTERS = len("2026-01-31")
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Document(Passage):
-    """The whole text of a file as one passage, and its blocks in order, each with its page and headings."""
+    """The whole text of a file as one passage, its blocks in order with pages and headings, and the file's hash."""
 
     spans: tuple[BlockSpan, ...] = ()
+    digest: str = ""
 
 
 def read_documents(
@@ -50,11 +52,12 @@ def read_documents(
         for file, result in convert_all(requests, rules.limits):
             error = unpacked.release(file) or (result if isinstance(result, DocumentError) else None)
             if error is not None:
+                tally.failed[file.name] = file_digest(file.path)
                 tally.bad.add(DataError.at(file.path, None, str(error)))
             elif isinstance(result, Converted):
                 tally.converted += 1
                 tally.notes += [f"{file.path}: {note}" for note in result.notes]
-                yield Location(file.path), document_of(file.name, result)
+                yield Location(file.path), document_of(file.name, result, file_digest(file.path))
             tally.report_one()
 
 
@@ -93,12 +96,12 @@ class _Unpacked:
                 raise DataError.at(packed, None, f"has more than {self._largest_bytes >> 20:,} MiB unpacked; split it")
 
 
-def document_of(name: str, converted: Converted) -> Document:
+def document_of(name: str, converted: Converted, digest: str = "") -> Document:
     """Return the document of a name with its text joined; its title is its own, its first heading's, or its name's."""
     whole = outline(converted.blocks)
     title = converted.title or first_heading(converted.blocks) or _stem(name)
     metadata = {**_metadata(converted.fields), SOURCE: name}
-    return Document(name, whole.text, composed(title), name, metadata=metadata, spans=whole.spans)
+    return Document(name, whole.text, composed(title), name, metadata=metadata, spans=whole.spans, digest=digest)
 
 
 def _stem(name: str) -> str:

@@ -94,6 +94,7 @@ class ReadRules:
         exclude: patterns of files that are not read.
         strict: refuse documents that cannot be read, instead of skipping and counting them.
         limits: what a document may take.
+        only: the ids of the documents (or rows without a document) that are read; None: all.
 
     Raises:
         ConfigError: Python has no text encoding of that name, or a type of fields is unknown.
@@ -106,6 +107,7 @@ class ReadRules:
     exclude: tuple[str, ...] = ()
     strict: bool = False
     limits: DocumentLimits = DEFAULT_LIMITS
+    only: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         for name, type_name in self.fields.items():
@@ -199,6 +201,7 @@ class DocumentTally:
         progress: called with each document.
         total: the number of documents, as far as it is known.
         seen: the number of those that were converted, or failed.
+        failed: the hash of each document that cannot be read, by its id.
     """
 
     bad: BadRows
@@ -208,6 +211,7 @@ class DocumentTally:
     progress: Progress = no_progress
     total: int = 0
     seen: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_rules(cls, rules: ReadRules, progress: Progress = no_progress, *, warns: bool = True) -> DocumentTally:

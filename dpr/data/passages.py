@@ -28,12 +28,12 @@ from dpr.data.qed import read_qed
 from dpr.data.questions_csv import QUESTIONS_ENDINGS, read_questions_csv
 from dpr.data.record import Record
 from dpr.data.rows import passage_of, read_rows
-from dpr.data.source_files import source_files
+from dpr.data.source_files import SourceFile, source_files
 from dpr.data.split import article_of, article_of_question
 from dpr.data.squad import read_squad, read_squad_passages
-from dpr.errors import DataError
+from dpr.errors import DataError, EmptyCorpusError
 from dpr.types import Example, Passage
-from dpr.unicode_form import as_on_disk, is_there
+from dpr.unicode_form import as_on_disk, composed, is_there
 
 LocatedPassages = Iterator[tuple[Location, Passage]]
 
@@ -112,6 +112,8 @@ def read_corpus(
     rules: ReadRules = UTF8_RULES,
     bad_rows: BadRows | None = None,
     documents: DocumentTally | None = None,
+    *,
+    rows_only: bool = False,
 ) -> UniquePassages:
     """Return the passages of all sources as one stream without repeats.
 
@@ -120,13 +122,15 @@ def read_corpus(
         rules: how to read them.
         bad_rows: counts the bad rows, if the caller wants to see or add some.
         documents: counts the documents, those that cannot be read too.
+        rows_only: read no documents; a source may then have nothing.
 
     Raises:
         DataError: during the iteration, as `read_passages`, or if two different passages share an id. Bad rows are
             refused together at the end of the last source.
     """
     bad_rows = bad_rows or BadRows(rules.skip_bad_rows)
-    reading = _Reading(rules, bad_rows, documents or DocumentTally.from_rules(rules, warns=bad_rows.warns))
+    tally = documents or DocumentTally.from_rules(rules, warns=bad_rows.warns)
+    reading = _Reading(rules, bad_rows, tally, rows_only=rows_only)
     return UniquePassages(_all_located(sources, reading), reading.intake)
 
 
@@ -154,10 +158,26 @@ class _Reading:
     bad_rows: BadRows
     documents: DocumentTally
     left_out: LeftOut = field(default_factory=LeftOut)
+    rows_only: bool = False
 
     @property
     def intake(self) -> Intake:
         return Intake(self.rules.encoding, self.bad_rows.add, self.left_out)
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether a source may have nothing of what is read."""
+        return self.rows_only or self.rules.only is not None
+
+
+def document_files(source: str, rules: ReadRules = UTF8_RULES) -> list[SourceFile]:
+    """Return the documents of a source; a file of rows is none.
+
+    Raises:
+        DataError: as `files_of`.
+    """
+    kind, path = _parse(_articles(source)[0])
+    return [] if kind is not None else [file for file in source_files(path, rules) if file.document_ending]
 
 
 def files_of(source: str, rules: ReadRules = UTF8_RULES) -> list[Path]:
@@ -213,14 +233,14 @@ def _all_located(sources: Iterable[str], reading: _Reading) -> LocatedPassages:
         for location, passage in _read_source(source, reading):
             is_empty = is_empty and not passage.text.strip()
             yield location, passage
-        if is_empty:
+        if is_empty and not reading.is_partial:
             bad_rows.refuse()
             documents.bad.refuse()
             bad = bad_rows.count + documents.bad.count - before
             unit = "documents" if documents.bad.count else "rows"
             left_out = f"; all of its {bad} {unit} are bad" if bad else ""
             listing = bad_rows.listing() or documents.bad.listing()
-            raise DataError(f"{source}: the corpus is empty; it has no passage to index{left_out}{listing}")
+            raise EmptyCorpusError(f"{source}: the corpus is empty; it has no passage to index{left_out}{listing}")
     bad_rows.refuse()
     documents.bad.refuse()
     bad_rows.log(logger)
@@ -233,10 +253,15 @@ def _read_source(source: str, reading: _Reading) -> LocatedPassages:
     name, articles = _articles(source)
     kind, path = _parse(name)
     if kind is None:
-        return _file_passages(path, reading)
-    if articles is None:
-        return kind.passages(path, reading.intake)
-    return _article_passages(kind, path, articles, reading.intake)
+        located = _file_passages(path, reading)
+    elif articles is None:
+        located = kind.passages(path, reading.intake)
+    else:
+        located = _article_passages(kind, path, articles, reading.intake)
+    if reading.rules.only is None:
+        return located
+    only = frozenset(reading.rules.only)
+    return (pair for pair in located if not only.isdisjoint((composed(pair[1].id), composed(pair[1].document_id))))
 
 
 def _article_passages(kind: Kind, path: Path, articles: Articles, intake: Intake) -> LocatedPassages:
@@ -257,6 +282,11 @@ def _file_passages(path: Path, reading: _Reading) -> LocatedPassages:
         return record.location, passage_of(record, intake.left_out)
 
     files = source_files(path, reading.rules, reading.documents.other_files)
+    if reading.rows_only:
+        files = [file for file in files if not file.document_ending]
+    elif reading.rules.only is not None:
+        only = frozenset(reading.rules.only)
+        files = [file for file in files if not file.document_ending or file.name in only]
     reading.documents.total += sum(bool(file.document_ending) for file in files)
     for are_documents, group in groupby(files, key=lambda file: bool(file.document_ending)):
         if are_documents:

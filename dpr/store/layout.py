@@ -12,6 +12,7 @@
         passages.arrow                     id, text, title, source document and offset
         metadata.arrow                     further fields of the passages, a typed column each (absent where no
                                            passage has any)
+        documents.arrow                    hash of each document that was cut; absent where none was
         vectors.npy                        one row for each passage, or each window of a long one (absent from a
                                            sparse-only index)
         windows.npy                        each vector's passage, and its start and end in the text; absent where each
@@ -65,6 +66,11 @@ class SegmentFiles:
     def metadata(self) -> Path:
         """Arrow file of the further fields of the passages; absent where no passage has any."""
         return self.folder / "metadata.arrow"
+
+    @property
+    def ledger(self) -> Path:
+        """Arrow file of the hashes of the documents that were cut."""
+        return self.folder / "documents.arrow"
 
     @property
     def vectors(self) -> Path:

@@ -118,6 +118,15 @@ class PassageStore:
                     yield Passage(passage_id, text, title, document_id, start, metadata)
                 row += 1
 
+    def names(self) -> Iterator[tuple[str, str]]:
+        """Yield the id and the document's id of each passage that is not deleted, in the order of the rows."""
+        row = 0
+        for columns in self._columns:
+            for names in zip(columns[0].to_pylist(), columns[3].to_pylist(), strict=True):
+                if self._id_rank is None or self._id_rank[row] >= 0:
+                    yield names
+                row += 1
+
     def get(self, rows: Iterable[int]) -> list[Passage]:
         """Return the passages of some rows, in the order of ``rows``."""
         return [self[row] for row in rows]
