@@ -16,7 +16,7 @@ from dpr.errors import RequestError
 from dpr.pipeline import QA
 from dpr.types import FloatArray
 from service.errors import UnknownModelError
-from service.requests import IndexName
+from service.requests import NOT_BLANK, IndexName
 from service.schemas import Model
 from service.status import public_name
 from service.work import Operation, Step, Steps, text_tokens
@@ -29,7 +29,7 @@ TEXT_SCHEMA: dict[str, Any] = {
     "type": "string",
     "minLength": 1,
     "maxLength": MAX_TEXT_CHARACTERS,
-    "pattern": r"[^\s\u001c-\u001f\u0085]",
+    "pattern": NOT_BLANK,
 }
 
 

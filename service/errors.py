@@ -15,6 +15,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 from starlette.types import Receive, Scope, Send
 
 from dpr.errors import (
@@ -44,6 +45,7 @@ logger = logging.getLogger(__name__)
 
 REQUEST_ID_HEADER = "X-Request-ID"
 UNEXPECTED = 500
+METHOD_NOT_ALLOWED = 405
 
 
 class NotReadyError(DPRError):
@@ -253,7 +255,10 @@ def install_error_handlers(app: FastAPI, retry_after_s: int) -> None:
     async def on_framework_error(request: Request, error: HTTPException) -> JSONResponse:
         code, sentence = FRAMEWORK_ERRORS.get(error.status_code, ("http_error", str(error.detail)))
         message = sentence.format(path=request.url.path, method=request.method)
-        return error_response(error.status_code, code, message, headers=error.headers)
+        headers = dict(error.headers or {})
+        if error.status_code == METHOD_NOT_ALLOWED:
+            headers["Allow"] = allowed_methods(app, request.scope["path"]) or headers.get("allow", "GET")
+        return error_response(error.status_code, code, message, headers=headers)
 
     @app.exception_handler(Exception)
     async def on_unexpected(request: Request, error: Exception) -> JSONResponse:
@@ -262,6 +267,17 @@ def install_error_handlers(app: FastAPI, retry_after_s: int) -> None:
         logger.error("request %s failed unexpectedly: %s", request_id, type(error).__name__)
         headers = {**SECURITY_HEADERS, "Content-Security-Policy": POLICY_OF_DATA, REQUEST_ID_HEADER: request_id}
         return error_response(UNEXPECTED, "internal_error", unexpected(request_id), headers=headers)
+
+
+def allowed_methods(app: FastAPI, path: str) -> str:
+    """Return all methods that a path takes, as ``Allow`` has them: the framework names those of its first route."""
+    methods = {
+        method.upper()
+        for template, operations in app.openapi()["paths"].items()
+        if compile_path(template)[0].match(path) or compile_path(template.replace("}", ":path}"))[0].match(path)
+        for method in operations
+    }
+    return ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
 
 
 def unexpected(request_id: str) -> str:

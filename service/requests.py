@@ -27,6 +27,9 @@ DEFAULT_K = 10
 QUESTION_PATTERN = r"^[^\u0000]*[^\s\u0000\u001c-\u001f\u0085][^\u0000]*$"
 """A character that is no blank, and none that is NUL; ``\\s`` of JSON schemas lacks some blanks."""
 
+NOT_BLANK = r"[^\s\u001c-\u001f\u0085]"
+"""A character that is no blank."""
+
 
 def _good_question(question: str) -> str:
     broken = broken_rule(question)

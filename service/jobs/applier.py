@@ -13,7 +13,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from dpr.errors import DataError, DPRError
+from dpr.errors import DataError, DiskFullError, DPRError, IndexLockedError
 from dpr.store.generation import read_all, read_current, remove_generations
 from dpr.store.manifest import Manifest
 from index_builder.current import Current
@@ -31,6 +31,12 @@ LOOK_EVERY_S = 1.0
 REPORT_EVERY_S = 0.2
 MAX_WAIT_S = 60.0
 """Longest time until a batch that failed is tried again."""
+
+MAX_TRIES = 12
+"""How often a batch is tried, over about four minutes, where what failed does not pass by itself."""
+
+PASSING = (IndexLockedError, DiskFullError, NotReadyError)
+"""What passes by itself: another process writes the index, the disk is full, nothing is loaded."""
 
 MAX_SEGMENTS = 16
 MAX_COMPACTED_PASSAGES = 200_000
@@ -114,6 +120,10 @@ class Applier:
             return False
         except DataError as error:
             self._refuse(batch, error)
+        except Exception as error:
+            if isinstance(error, PASSING) or self._failures + 1 < MAX_TRIES:
+                raise
+            self._refuse(batch, error)
         else:
             self._finish(batch, manifest)
         self._failures = 0
@@ -141,14 +151,14 @@ class Applier:
             return before
         return delete(self._root, names, progress=self._progress(batch), command=batch.command)
 
-    def _refuse(self, batch: Batch, error: DataError) -> None:
+    def _refuse(self, batch: Batch, error: Exception) -> None:
         """End a job that cannot be applied; of several, find out which one that is."""
         self.inbox.dissolve(batch)
         if len(batch.jobs) > 1:
             self._apart.update(batch.jobs)
             return
         self._apart.discard(batch.jobs[0])
-        sentence = without_folders(str(error))
+        sentence = without_folders(str(error) or type(error).__name__)
         logger.warning("job %s of the index %s failed: %s", batch.jobs[0], self._served.name, sentence)
         self.inbox.end(batch.jobs[0], "failed", error=sentence)
 

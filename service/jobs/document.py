@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,16 @@ from service.errors import TooManyLinesError
 from service.requests import MAX_ID_CHARACTERS
 
 FIELDS = ("id", "title", "text")
+_HIDDEN = (
+    r"\u0000-\u001f\u007f-\u00a0\u00ad\u0600-\u0605\u061c\u06dd\u070f\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f"
+    r"\u3000\ue000-\uf8ff\ufeff\ufff9-\uffff"
+)
+"""What no id has: controls, signs of formatting, blanks but the space, and code points for private use."""
+
+ID_PATTERN = rf"^[^{_HIDDEN} ](?:[^{_HIDDEN}]*[^{_HIDDEN} ])?$"
+"""What an id looks like, for schemas too: characters that print, and no blank around them."""
+
+GOOD_ID = re.compile(ID_PATTERN)
 MAX_LINES = 50_000
 """Lines of one import; a body of nothing but bad ones takes a second, and seventy times its memory for the answers."""
 
@@ -62,7 +73,7 @@ def checked_id(document_id: str) -> str:
         raise RequestError(
             f"the id has {len(document_id):,} characters, over the limit of {MAX_ID_CHARACTERS:,}; shorten it", "id"
         )
-    if not document_id.isprintable() or document_id != document_id.strip():
+    if not GOOD_ID.fullmatch(document_id):
         raise RequestError("the id has a character that does not print, or a blank around it; remove it", "id")
     return composed(document_id)
 

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.jobs.job import Job, Kind, State
+from service.requests import NOT_BLANK
 from service.schemas import Model
 
 
@@ -16,7 +17,10 @@ class DocumentIn(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     title: str = Field("", description="Title, which is searched with the text.")
-    text: str = Field(description="All of the text; it is cut into passages as the index was built.")
+    text: str = Field(
+        description="All of the text; it is cut into passages as the index was built.",
+        json_schema_extra={"minLength": 1, "pattern": NOT_BLANK},
+    )
 
 
 class JobOut(Model):

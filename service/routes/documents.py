@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import Annotated, Any
 from urllib.parse import unquote_to_bytes
 
-from fastapi import APIRouter, Body, Depends, Path, Request, Response
+from fastapi import APIRouter, Body, Depends, HTTPException, Path, Request, Response
 
 from dpr.errors import RequestError
 from service import examples
 from service.bodies import BoundedRoute
 from service.deps import ContextOf, EngineOf, IndexQuery, WritersOf
 from service.errors import NothingAcceptedError
-from service.jobs.document import Change, Line, checked_id, put_change, read_lines
+from service.jobs.document import ID_PATTERN, Change, Line, checked_id, put_change, read_lines
 from service.jobs.job import Job
 from service.jobs.schemas import DocumentIn, ImportResponse, JobOut, LineOut
 from service.jobs.writers import Writers
+from service.requests import MAX_ID_CHARACTERS
 from service.routes.documented import GUARDED, documented
 from service.security.scopes import requires
 
@@ -26,9 +27,17 @@ router = APIRouter(
 
 async def _document_id(
     request: Request,
-    id: Annotated[str, Path(description="The document's id, 1 to 1,000 characters that print.")],  # noqa: A002  # the path calls it so
+    id: Annotated[  # noqa: A002  # the path calls it so
+        str,
+        Path(
+            description="The document's id, 1 to 1,000 characters that print.",
+            json_schema_extra={"minLength": 1, "maxLength": MAX_ID_CHARACTERS, "pattern": ID_PATTERN},
+        ),
+    ],
 ) -> str:
     """Return the id, refusing bytes of the path that are no UTF-8: a replacement would make one id of many."""
+    if not id:
+        raise HTTPException(404)
     try:
         unquote_to_bytes(request.scope["raw_path"]).decode()
     except UnicodeDecodeError:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 
 from service import examples
 from service.deps import ContextOf, EngineOf, IndexQuery, WritersOf
+from service.jobs.inbox import JOB_ID
 from service.jobs.schemas import JobOut, JobsResponse
 from service.routes.documented import GUARDED, documented
 from service.security.scopes import requires
 
+JobId = Annotated[str, Path(json_schema_extra={"pattern": f"^{JOB_ID.pattern}$"})]
 router = APIRouter(prefix="/v1", tags=["documents"], dependencies=[requires("write")], responses=GUARDED)
 
 
@@ -30,7 +32,7 @@ async def jobs(
 
 
 @router.get("/jobs/{id}", summary="A job", responses=documented(403, 404, 422, 504, example=examples.JOB))
-async def job(id: str, engine: EngineOf, writers: WritersOf, context: ContextOf, index: IndexQuery = None) -> JobOut:  # noqa: A002
+async def job(id: JobId, engine: EngineOf, writers: WritersOf, context: ContextOf, index: IndexQuery = None) -> JobOut:  # noqa: A002
     """Tell how far a job is, and how it ended."""
     name = engine.indexes.find(index).name
     return JobOut.from_job(await context.in_thread(writers.inbox(name).find, id), name)
@@ -43,7 +45,7 @@ async def job(id: str, engine: EngineOf, writers: WritersOf, context: ContextOf,
     responses=documented(403, 404, 409, 422, 504, example=examples.JOB, status=202),
 )
 async def cancel_job(
-    id: str,  # noqa: A002
+    id: JobId,  # noqa: A002
     engine: EngineOf,
     writers: WritersOf,
     context: ContextOf,

@@ -14,14 +14,15 @@ import uvicorn
 from dpr.pipeline import QA
 from service.app import create_app
 from service.engine import Engine
+from service.indexes import Indexes
 from tests.service.fakes import settings_of
 
 READY_S = 30.0
 
 
 @contextmanager
-def live(load: Callable[[], QA], **settings: Any) -> Iterator[str]:
-    """Serve what ``load`` returns; yield the address."""
+def live(load: Indexes | Callable[[], QA], **settings: Any) -> Iterator[str]:
+    """Serve indexes, or what ``load`` returns; yield the address."""
     chosen_settings = settings_of(**settings)
     engine = Engine(load, chosen_settings.retriever_default, chosen_settings.max_in_flight)
     config = uvicorn.Config(

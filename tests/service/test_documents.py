@@ -250,6 +250,23 @@ def test_a_job_that_cannot_be_applied_holds_no_other_back(root: Path, monkeypatc
         assert hits(client, "good better") == ["better", "good"]
 
 
+def test_what_fails_again_and_again_fails_at_last(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = 0
+
+    def broken(*_: object, **__: object) -> None:
+        nonlocal tries
+        tries += 1
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(applier_module, "add", broken)
+    monkeypatch.setattr(applier_module, "MAX_WAIT_S", 0.01)
+    monkeypatch.setattr(applier_module, "MAX_TRIES", 3)
+    with serving(root) as client:
+        ended = wait_for_end(client, client.put("/v1/documents/x", json={"text": "text"}).json()["id"])
+    assert (ended["state"], tries) == ("failed", 3)
+    assert "Input/output error" in ended["error"]
+
+
 def test_a_locked_index_is_waited_for(root: Path) -> None:
     with serving(root) as client:
         with writer_lock(IndexLayout(root).lock):
