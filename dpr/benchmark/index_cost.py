@@ -55,7 +55,7 @@ def _files(files: Mapping[str, FileRecord], name: str) -> list[str]:
     if name == "dense":
         return [path for path in files if path.rpartition("/")[2] in DENSE_FILES]
     if not any(path.endswith(f"/{name}.npy") for path in files):
-        return []
+        return [path for path in files if f"/{name}/" in path]
     ends = (f"/{name}.npy", "/frequencies.npy")
     return [path for path in files if path.endswith(ends) or "/counts/" in path]
 
@@ -63,4 +63,4 @@ def _files(files: Mapping[str, FileRecord], name: str) -> list[str]:
 def _steps(manifest: Manifest, name: str) -> Sequence[str]:
     if name == "dense":
         return [step for step in DENSE_STEPS if step in manifest.provenance.seconds]
-    return SPARSE_STEPS if name in manifest.weights else ()
+    return SPARSE_STEPS if name in manifest.weights else [step for step in manifest.provenance.seconds if step == name]
