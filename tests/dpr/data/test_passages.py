@@ -53,7 +53,7 @@ def test_every_format_gives_the_same_passages(tmp_path: Path, name: str, content
 
 
 def test_a_folder_is_read_in_the_order_of_its_names(tmp_path: Path) -> None:
-    for name in ("b.jsonl", "a.jsonl", "notes.txt"):
+    for name in ("b.jsonl", "a.jsonl", "notes.log"):
         (tmp_path / name).write_text(json.dumps({"text": f"in {name}"}))
     assert [passage.text for passage in read_passages(str(tmp_path))] == ["in a.jsonl", "in b.jsonl"]
 
