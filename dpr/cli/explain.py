@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from dpr.cli.ask_server import explain_by_server
 from dpr.cli.options import (
     BackendOption,
     EncoderOption,
     FusionFileOption,
     FusionOption,
-    IndexOption,
     JsonOption,
     PrecisionOption,
     RerankDepthOption,
@@ -25,6 +26,7 @@ from dpr.cli.options import (
 )
 from dpr.config import ComputeOptions
 from dpr.console import escape, print_json
+from dpr.errors import ConfigError
 from dpr.search.registry import DEFAULT_RETRIEVER
 
 if TYPE_CHECKING:
@@ -32,8 +34,12 @@ if TYPE_CHECKING:
 
 
 def explain_command(
+    context: typer.Context,
     question: Annotated[str, typer.Argument(help="The question.")],
-    index: IndexOption,
+    index: Annotated[Path | None, typer.Option(metavar="INDEX", help="Folder of the index.")] = None,
+    server: Annotated[
+        str | None, typer.Option(metavar="URL", help="Ask a running dpr-serve, not an index; its key: DPR_API_KEY.")
+    ] = None,
     passage: Annotated[str | None, typer.Option(metavar="ID", help="The passage, by its id.")] = None,
     rank: Annotated[
         int | None, typer.Option(help="The passage, by its rank among the hits; 1 if no passage is named.")
@@ -53,11 +59,19 @@ def explain_command(
     from dpr.opening import open_qa
     from dpr.pipeline import RetrievalOptions
 
+    if server is not None:
+        _print(explain_by_server(context, server, question), as_json)
+        return
+    if index is None:
+        raise ConfigError("there is no --index to ask, and no --server; give one of them")
     retrieval = RetrievalOptions(
         retriever, fusion_of(fusion, weight, fusion_file), rerank=rerank_of(rerank, rerank_depth)
     )
     qa = open_qa(index, encoder=encoder, reader=None, retrieval=retrieval, compute=ComputeOptions(precision, backend))
-    explanation = qa.explain(question, passage, rank=1 if passage is None and rank is None else rank)
+    _print(qa.explain(question, passage, rank=1 if passage is None and rank is None else rank), as_json)
+
+
+def _print(explanation: Explanation, as_json: bool) -> None:
     if as_json:
         print_json({**explanation.to_dict(), "generation": explanation.generation})
     else:

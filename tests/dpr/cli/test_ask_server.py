@@ -1,4 +1,4 @@
-"""``dpr ask --server``: the answers of a running service."""
+"""``dpr ask --server`` and ``dpr explain --server``: the answers of a running service."""
 
 from __future__ import annotations
 
@@ -33,7 +33,11 @@ def address(qa: QA) -> Iterator[str]:
 
 
 def ask(*arguments: str) -> str:
-    result = CliRunner().invoke(app, ["ask", "created hangul", *arguments])
+    return run("ask", *arguments)
+
+
+def run(command: str, *arguments: str) -> str:
+    result = CliRunner().invoke(app, [command, "created hangul", *arguments])
     if result.exception is not None:
         raise result.exception
     return result.stdout
@@ -65,6 +69,17 @@ def test_what_a_server_decides_is_not_sent(tmp_path: Path) -> None:
         ask("--server", "http://127.0.0.1:9", "--index", str(tmp_path), "--encoder", "x")
     with pytest.raises(ConfigError, match="there is no --index to ask, and no --server"):
         ask()
+
+
+def test_an_explanation_is_that_of_an_index(qa: QA, address: str, tmp_path: Path) -> None:
+    explained = json.loads(run("explain", "--server", address, "--retriever", "bm25", "--rank", "1", "--json"))
+    wanted = qa.explain("created hangul", rank=1, retriever="bm25")
+    assert explained == json.loads(json.dumps({**wanted.to_dict(), "generation": wanted.generation}))
+    assert "King Sejong created Hangul" in run("explain", "--server", address)
+    with pytest.raises(ConfigError, match="--server is given with --index, --weight, which the server decides"):
+        run("explain", "--server", address, "--index", str(tmp_path), "--weight", "bm25=1")
+    with pytest.raises(ConfigError, match="there is no --index to ask, and no --server"):
+        run("explain")
 
 
 def test_failures_are_one_sentence(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
