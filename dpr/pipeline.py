@@ -12,18 +12,21 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from threading import Lock
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self, overload
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, Unpack, overload
 
 from dpr.errors import RequestError, UnknownPassageError
+from dpr.filters import Filter, FilterForm, parse
 from dpr.local_reader import LocalReader
 from dpr.questions import MAX_K, MAX_N_BEST, check_questions, check_range
 from dpr.results import Answered, Timings
+from dpr.search.candidates import candidates_of, passages_of
 from dpr.search.embedding import EmbeddedTexts, embed_texts
 from dpr.search.explain import row_of
 from dpr.search.lazy import Lazy
+from dpr.search.options import AnswerChoices, SearchChoices
 from dpr.search.options import RetrievalOptions as RetrievalOptions
 from dpr.search.registry import plain_name
-from dpr.types import Candidates, Explanation, Hit, Passage, Reader, Reading, ReadsPassages
+from dpr.types import Explanation, Hit, Reader, Reading, ReadsPassages
 
 if TYPE_CHECKING:
     from dpr.search.contract import Retriever
@@ -40,6 +43,14 @@ class Generator(Reader, Protocol):
 
     def close(self) -> None:
         """Close the connections to it."""
+
+
+class _Search(NamedTuple):
+    """What finds the hits that a rank refers to."""
+
+    retriever: str | None
+    fusion: Fusion | None
+    condition: Filter | None
 
 
 class QA:
@@ -136,30 +147,36 @@ class QA:
             self._close()
 
     @overload
-    def retrieve(
-        self, questions: str, *, k: int = 10, retriever: str | None = None, fusion: Fusion | None = None
-    ) -> list[Hit]: ...
+    def retrieve(self, questions: str, **choices: Unpack[SearchChoices]) -> list[Hit]: ...
 
     @overload
-    def retrieve(
-        self, questions: Questions, *, k: int = 10, retriever: str | None = None, fusion: Fusion | None = None
-    ) -> list[list[Hit]]: ...
+    def retrieve(self, questions: Questions, **choices: Unpack[SearchChoices]) -> list[list[Hit]]: ...
 
     def retrieve(
-        self, questions: str | Questions, *, k: int = 10, retriever: str | None = None, fusion: Fusion | None = None
+        self,
+        questions: str | Questions,
+        *,
+        k: int = 10,
+        retriever: str | None = None,
+        fusion: Fusion | None = None,
+        filter: FilterForm | None = None,
     ) -> list[Hit] | list[list[Hit]]:
         """Return at most ``k`` hits for a question, best first, or for each question of a list.
 
+        With a ``filter``, they are the best ``k`` of the passages that it keeps: a `dpr.filters.Filter`, its JSON form
+        or its text form.
+
         Raises:
-            RequestError: a question is empty, too long or not text, ``k`` is not in 1..100, or the index has no
-                such retriever; its ``field`` names the parameter.
+            RequestError: a question is empty, too long or not text, ``k`` is not in 1..100, the index has no such
+                retriever, or the filter does not suit its fields; its ``field`` names the parameter.
         """
+        condition = None if filter is None else parse(filter)
         if isinstance(questions, str):
-            return self.retrieve([questions], k=k, retriever=retriever, fusion=fusion)[0]
+            return self.retrieve([questions], k=k, retriever=retriever, fusion=fusion, filter=condition)[0]
         check_questions(questions)
         check_range("k", k, MAX_K)
         with self._lock:
-            opened_retriever = self._retriever(retriever, fusion)
+            opened_retriever = self._retriever(retriever, fusion, condition)
             batch = opened_retriever.search(questions, k) if questions else []
         return [self._with_passages(hits) for hits in batch]
 
@@ -171,19 +188,22 @@ class QA:
         rank: int | None = None,
         retriever: str | None = None,
         fusion: Fusion | None = None,
+        filter: FilterForm | None = None,
     ) -> Explanation:
         """Return why a passage has its score and its rank: terms, similarity, ranks, and how they were fused.
 
-        The passage is named by its id, or by its ``rank`` among the hits of the question.
+        The passage is named by its id, or by its ``rank`` among the hits of the question. Ranks are those among the
+        passages that the ``filter`` keeps.
 
         Raises:
             RequestError: as for ``retrieve``; both of id and rank are given, or none.
             UnknownPassageError: there is no such passage, or no hit of this rank.
         """
         check_questions([question])
-        row = self._row_of(question, passage_id, rank, retriever, fusion)
+        condition = None if filter is None else parse(filter)
+        row = self._row_of(question, passage_id, rank, _Search(retriever, fusion, condition))
         with self._lock:
-            explanation = self._retriever(retriever, fusion).explain(question, row)
+            explanation = self._retriever(retriever, fusion, condition).explain(question, row)
         passage = self.index.passages[row]
         return replace(
             explanation, passage_id=passage.id, question=question, passage=passage, generation=self.generation
@@ -201,31 +221,15 @@ class QA:
             RequestError: the index has no such retriever.
         """
         with self._lock:
-            opened_retriever = self._retriever(retriever, None)
+            opened_retriever = self._retriever(retriever, None, None)
             tokens = opened_retriever.tokens_read(question)
         return tokens.note("encoder") if tokens else ""
 
     @overload
-    def answer(
-        self,
-        questions: str,
-        *,
-        k: int = 10,
-        n_best: int = 1,
-        retriever: str | None = None,
-        fusion: Fusion | None = None,
-    ) -> Answered: ...
+    def answer(self, questions: str, **choices: Unpack[AnswerChoices]) -> Answered: ...
 
     @overload
-    def answer(
-        self,
-        questions: Questions,
-        *,
-        k: int = 10,
-        n_best: int = 1,
-        retriever: str | None = None,
-        fusion: Fusion | None = None,
-    ) -> list[Answered]: ...
+    def answer(self, questions: Questions, **choices: Unpack[AnswerChoices]) -> list[Answered]: ...
 
     def answer(
         self,
@@ -235,6 +239,7 @@ class QA:
         n_best: int = 1,
         retriever: str | None = None,
         fusion: Fusion | None = None,
+        filter: FilterForm | None = None,
     ) -> Answered | list[Answered]:
         """Retrieve ``k`` passages for a question, or for each, read them, and return at most ``n_best`` answers to it.
 
@@ -243,15 +248,17 @@ class QA:
         Raises:
             RequestError: as for ``retrieve``; ``n_best`` is not in 1..20, or there is no reader.
         """
+        condition = None if filter is None else parse(filter)
         if isinstance(questions, str):
-            return self.answer([questions], k=k, n_best=n_best, retriever=retriever, fusion=fusion)[0]
+            choices = AnswerChoices(k=k, n_best=n_best, retriever=retriever, fusion=fusion, filter=condition)
+            return self.answer([questions], **choices)[0]
         self.answering_reader()  # opened before the clock starts
         check_range("n_best", n_best, MAX_N_BEST)
         started = time.perf_counter()
-        hits = self.retrieve(questions, k=k, retriever=retriever, fusion=fusion)
+        hits = self.retrieve(questions, k=k, retriever=retriever, fusion=fusion, filter=condition)
         retrieved = time.perf_counter()
         readings = [
-            replace(reading, note="; ".join(filter(None, (self.note(question, retriever), reading.note))))
+            replace(reading, note="; ".join(note for note in (self.note(question, retriever), reading.note) if note))
             for question, reading in zip(questions, self._read(questions, hits, n_best), strict=True)
         ]
         finished = time.perf_counter()
@@ -261,21 +268,21 @@ class QA:
             for question, of_question, reading in zip(questions, hits, readings, strict=True)
         ]
 
-    def _retriever(self, name: str | None, fusion: Fusion | None) -> Retriever:
+    def _retriever(self, name: str | None, fusion: Fusion | None, condition: Filter | None) -> Retriever:
         name = self.retrieval.name if name is None else name
         if fusion is None and plain_name(name) == plain_name(self.retrieval.retriever):
             fusion = self.retrieval.fusion
-        return self.index.retriever(name, fusion)
+        return self.index.retriever(name, fusion, condition) if condition else self.index.retriever(name, fusion)
 
-    def _row_of(
-        self, question: str, passage_id: str | None, rank: int | None, retriever: str | None, fusion: Fusion | None
-    ) -> int:
+    def _row_of(self, question: str, passage_id: str | None, rank: int | None, search: _Search) -> int:
         if (passage_id is None) == (rank is None):
             raise RequestError("a passage is explained by its id or by its rank; give one of the two", "passage_id")
         if rank is None:
             return row_of(self.index.passages, passage_id or "")
         check_range("rank", rank, MAX_K)
-        hits = self.retrieve(question, k=rank, retriever=retriever, fusion=fusion)
+        hits = self.retrieve(
+            question, k=rank, retriever=search.retriever, fusion=search.fusion, filter=search.condition
+        )
         if len(hits) < rank:
             raise UnknownPassageError(
                 f"rank is {rank}, and the question has {len(hits)} hits; name one of them", "rank"
@@ -295,17 +302,6 @@ class QA:
         for row, reading in zip(readable, reader.read(batch, n_best) if reader and batch else [], strict=True):
             readings[row] = reading
         return readings
-
-
-def candidates_of(question: str, hits: Sequence[Hit]) -> Candidates:
-    """Return what a reader reads of a question: its hits' passages, scores and windows."""
-    scores, windows = tuple(hit.score for hit in hits), tuple(hit.window for hit in hits)
-    return Candidates(question, passages_of(hits), scores, windows)
-
-
-def passages_of(hits: Sequence[Hit]) -> tuple[Passage, ...]:
-    """Return the passages of hits, in their order."""
-    return tuple(hit.passage for hit in hits if hit.passage is not None)
 
 
 def _ms(start: float, end: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ import faiss
 import numpy as np
 
 from dpr.dense.exact import ExactIndex
+from dpr.dense.gathered import GATHERED_BYTES, GatheredIndex
 from dpr.dense.ordering import checked_ordering, checked_questions, inner_products
 from dpr.errors import IndexFormatError
 from dpr.topk import no_hits
-from dpr.types import FloatArray, IntArray, RankArray, TopK
+from dpr.types import FloatArray, IntArray, RankArray, TopK, VectorIndex
 
 EFFORTS = (1, 8, 64, 512)
 """Search widths, tried in order, for questions with fewer than k rows, because most rows may be deleted.
@@ -34,6 +36,16 @@ class ApproximateIndex(ABC):
         self._ordering = checked_ordering(id_rank, vectors)
         self._alive = _selector_of(self._ordering.id_rank)
         self._alive_count = len(vectors) if id_rank is None else int((id_rank >= 0).sum())
+
+    def selecting(self, id_rank: RankArray) -> VectorIndex:
+        """Return the search over the rows whose rank is not negative, (P,): exact if they are few."""
+        rows = np.flatnonzero(id_rank >= 0)
+        if len(rows) * self._vectors[:1].nbytes <= GATHERED_BYTES:
+            return GatheredIndex(self._vectors, id_rank, rows)
+        selection = copy(self)
+        selection._ordering = checked_ordering(id_rank, self._vectors)  # noqa: SLF001 - of this class
+        selection._alive, selection._alive_count = _selector_of(id_rank), len(rows)  # noqa: SLF001 - of this class
+        return selection
 
     def search(self, questions: FloatArray, k: int) -> TopK:
         """Return about the k rows of highest inner product for question vectors (Q, D), with their exact scores.

@@ -23,6 +23,10 @@ class ExactIndex:
         self._vectors = vectors
         self._ordering = checked_ordering(id_rank, vectors)
 
+    def selecting(self, id_rank: RankArray) -> ExactIndex:
+        """Return the search over the rows whose rank is not negative, (P,)."""
+        return ExactIndex(self._vectors, id_rank)
+
     def search(self, questions: FloatArray, k: int) -> TopK:
         """Return the k rows of highest inner product for question vectors (Q, D).
 

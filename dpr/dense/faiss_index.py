@@ -9,6 +9,7 @@ import numpy as np
 
 from dpr.dense.approximate import ApproximateIndex, check_shape, read_faiss
 from dpr.dense.ordering import checked_ordering, checked_questions, inner_products
+from dpr.dense.selection import Selection
 from dpr.topk import no_hits
 from dpr.types import FloatArray, IntArray, RankArray, TopK
 
@@ -30,6 +31,13 @@ class FlatIndex:
         """
         self._vectors = np.ascontiguousarray(vectors, dtype=np.float32)
         self._ordering = checked_ordering(id_rank, vectors)
+        self._selection: Selection | None = None
+
+    def selecting(self, id_rank: RankArray) -> FlatIndex:
+        """Return the search over the rows whose rank is not negative, (P,): the vectors of others are not read."""
+        selection = FlatIndex(self._vectors, id_rank)
+        selection._selection = Selection.of_ranks(id_rank)
+        return selection
 
     def search(self, questions: FloatArray, k: int) -> TopK:
         """Return the k rows of highest inner product for question vectors (Q, D), as ``ExactIndex`` would.
@@ -40,7 +48,7 @@ class FlatIndex:
         """
         questions = checked_questions(questions, self._vectors)
         top = no_hits(len(questions), k)
-        open_questions, width = np.arange(len(questions)), min(k + MARGIN, len(self._vectors))
+        open_questions, width = np.arange(len(questions)), min(k + MARGIN, self._searched)
         while len(open_questions) and width:
             proposals = self._propose(questions[open_questions], width)
             is_settled = [
@@ -48,11 +56,21 @@ class FlatIndex:
                 for number, rows in zip(open_questions, proposals, strict=True)
             ]
             open_questions = open_questions[~np.array(is_settled)]
-            width = min(2 * width, len(self._vectors))
+            width = min(2 * width, self._searched)
         return top
 
+    @property
+    def _searched(self) -> int:
+        """The number of vectors that a search compares."""
+        return len(self._vectors) if self._selection is None else self._selection.count
+
     def _propose(self, questions: FloatArray, width: int) -> IntArray:
-        rows: IntArray = faiss.knn(questions, self._vectors, width, metric=faiss.METRIC_INNER_PRODUCT)[1]
+        rows: IntArray
+        if self._selection is not None:
+            parameters = faiss.SearchParameters(sel=self._selection.selector)
+            rows = _storage_over(self._vectors).search(questions, width, params=parameters)[1]
+            return rows
+        rows = faiss.knn(questions, self._vectors, width, metric=faiss.METRIC_INNER_PRODUCT)[1]
         return rows  # (Q, width)
 
     def _settle(self, question: FloatArray, candidates: IntArray, k: int, top: TopK, number: int) -> bool:
@@ -61,7 +79,7 @@ class FlatIndex:
         best_rows, best_scores = self._ordering.first(candidates, scores, k)
         top.rows[number, : len(best_rows)] = best_rows
         top.scores[number, : len(best_rows)] = best_scores
-        if len(candidates) == len(self._vectors):
+        if len(candidates) == self._searched:
             return True
         tolerance = FAISS_PRECISION * np.abs(scores).max()
         return len(best_rows) == k and bool(scores.min() < best_scores[-1] - tolerance)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 from dpr.topk import merge_top_k
 from dpr.types import FloatArray, RankArray, TopK, VectorIndex
@@ -30,3 +31,10 @@ class SegmentedIndex:
             RequestError: k is below 1.
         """
         return merge_top_k([index.search(questions, k) for index in self._indexes], self._ranks)
+
+    def selecting(self, id_rank: RankArray) -> SegmentedIndex:
+        """Return the search over the rows whose rank is not negative, (P,)."""
+        ends = accumulate(map(len, self._ranks))
+        ranks = [id_rank[end - len(of_segment) : end] for of_segment, end in zip(self._ranks, ends, strict=True)]
+        pairs = zip(self._indexes, ranks, strict=True)
+        return SegmentedIndex([index.selecting(of_segment) for index, of_segment in pairs], ranks)

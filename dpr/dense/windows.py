@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 
 from dpr.topk import no_hits
@@ -52,6 +54,12 @@ class WindowedIndex:
             open_questions = open_questions[~is_settled]
             width = min(2 * width, len(self._windows))
         return TopK(top.rows, top.scores, spans)
+
+    def selecting(self, id_rank: RankArray) -> WindowedIndex:
+        """Return the search over the passages whose rank is not negative, (P,)."""
+        selection = copy(self)
+        selection._index = self._index.selecting(window_ranks(id_rank, self._windows))  # noqa: SLF001 - of this class
+        return selection
 
 
 def window_ranks(id_rank: RankArray, windows: WindowArray) -> IntArray:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from dpr.config import AUTO_COMPUTE, ComputeOptions
 from dpr.errors import IndexFormatError, RequestError
+from dpr.filters import Filter
 from dpr.search.contract import Reranker, Retriever
+from dpr.search.filtered import Filtered
 from dpr.search.fusion import Fusion
 from dpr.search.lazy import Lazy
 from dpr.search.record import DEFAULT_FUSION, fusion_of
@@ -63,6 +65,7 @@ class OpenIndex:
     Attributes:
         names: the names of its retrievers.
         fusion: the default fusion of ``hybrid``: the recorded one, else `DEFAULT_FUSION`.
+        filtered: the passages that filters keep.
         rerank: the reranker for retrievers whose name ends in ``+rerank``; None: no reranking.
         reranker: the model, loaded at its first use; generations with the same options may share it.
     """
@@ -76,6 +79,7 @@ class OpenIndex:
         self.resources = resources
         self.rerank = rerank
         self.fusion = _recorded_fusion(resources.manifest)
+        self.filtered = Filtered(resources)
         self.names = tuple(name for name, entry in RETRIEVERS.items() if not entry.absence(resources))
         self._retrievers = {name: Lazy(partial(self._open, name, self.fusion)) for name in self.names}
         self.reranker: Lazy[Reranker] | None = Lazy(rerank.load) if rerank else None
@@ -121,39 +125,42 @@ class OpenIndex:
         """
         self.resources.open_files()
 
-    def retriever(self, name: str, fusion: Fusion | None = None) -> Retriever:
+    def retriever(self, name: str, fusion: Fusion | None = None, filter: Filter | None = None) -> Retriever:
         """Return a retriever by its name, one of ``names``, or ``NAME+rerank`` for reranked hits.
 
-        ``fusion`` replaces the default one of a retriever that fuses.
+        ``fusion`` replaces the default one of a retriever that fuses. With a ``filter``, it searches the passages that
+        the filter keeps.
 
         Raises:
-            RequestError: the index has no such retriever or no reranker, or the retriever does not fuse lists.
+            RequestError: the index has no such retriever or no reranker, or the retriever does not fuse lists; or the
+                filter does not suit the fields of the index.
             IndexFormatError: the encoder or the analyzer is not the index's.
             ModelError: the encoder or the reranker cannot be loaded.
         """
         if name.endswith(RERANKED):
-            return self._reranked(plain_name(name), fusion)
+            return self._reranked(plain_name(name), fusion, filter)
         if name not in self.names:
             raise RequestError(self._absence(name), "retriever")
-        if fusion is None:
+        if fusion is None and filter is None:
             return self._retrievers[name]()
-        if not fuses(name):
-            fusing = choices(filter(fuses, RETRIEVERS))
+        if fusion is not None and not fuses(name):
+            fusing = choices(retriever for retriever in RETRIEVERS if fuses(retriever))
             raise RequestError(
                 f"the retriever {name!r} fuses no lists; leave the fusion out, or use {fusing}", "fusion"
             )
-        return self._open(name, fusion)
+        return self._open(name, fusion or self.fusion, filter)
 
-    def _reranked(self, name: str, fusion: Fusion | None) -> Retriever:
+    def _reranked(self, name: str, fusion: Fusion | None, filter: Filter | None) -> Retriever:
         if self.rerank is None or self.reranker is None:
             raise RequestError(
                 f"there is no reranker for the hits of {name!r}; set one with --rerank or DPR_RERANK, or use {name}",
                 "rerank",
             )
-        return Reranked(self.retriever(name, fusion), self.reranker(), self.passages.get, self.rerank.depth)
+        return Reranked(self.retriever(name, fusion, filter), self.reranker(), self.passages.get, self.rerank.depth)
 
-    def _open(self, name: str, fusion: Fusion) -> Retriever:
-        return RETRIEVERS[name].open(Opening(self.resources, self.retriever, fusion))
+    def _open(self, name: str, fusion: Fusion, filter: Filter | None = None) -> Retriever:
+        resources = self.resources if filter is None else self.filtered.resources(filter)
+        return RETRIEVERS[name].open(Opening(resources, partial(self.retriever, filter=filter), fusion))
 
     def _absence(self, name: str) -> str:
         choices = ", ".join(self.names)

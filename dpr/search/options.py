@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from dpr.search.registry import DEFAULT_RETRIEVER, reranked_name
 
 if TYPE_CHECKING:
+    from dpr.filters import FilterForm
     from dpr.search.fusion import Fusion
     from dpr.search.reranking import RerankOptions
+
+
+class SearchChoices(TypedDict, total=False):
+    """How the passages of one call are found."""
+
+    k: int
+    retriever: str | None
+    fusion: Fusion | None
+    filter: FilterForm | None
+
+
+class AnswerChoices(SearchChoices, total=False):
+    """How the passages of one call are found, and how many answers it returns."""
+
+    n_best: int
 
 
 @dataclass(frozen=True, slots=True)

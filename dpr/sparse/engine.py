@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,6 +101,12 @@ class SparseEngine:
         factors = self._scheme.factors(terms, self._passages)
         of_segments = [_of_segment(terms, factors, number) for number in range(len(self._segments))]
         return self._search(of_segments, len(questions), k)
+
+    def selecting(self, id_rank: RankArray) -> SparseEngine:
+        """Return the search over the rows whose rank is not negative, (P,); its scores are those of all passages."""
+        selection = copy(self)
+        selection._search = self._search.selecting(id_rank)  # noqa: SLF001 - of this class
+        return selection
 
     def frequencies(self, terms: Sequence[str]) -> IntArray:
         """Return the document frequency of each term in the whole collection, (terms,)."""

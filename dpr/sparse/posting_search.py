@@ -5,11 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
+from itertools import accumulate
+
+import numpy as np
 
 from dpr.sparse import kernel
+from dpr.sparse.compiled import read_only
 from dpr.threads import thread_budget
 from dpr.topk import merge_top_k, no_hits
-from dpr.types import FloatArray, TopK
+from dpr.types import FloatArray, RankArray, TopK
 
 QUESTIONS_AT_A_TIME = 16
 """Questions that a thread takes at a time: enough for little overhead, few enough that all threads finish together."""
@@ -53,6 +58,16 @@ class PostingSearch:
         if len(results) > 1:
             return merge_top_k(results, [postings.id_rank for postings in self.segments])
         return results[0] if results else no_hits(questions, k)
+
+    def selecting(self, id_rank: RankArray) -> PostingSearch:
+        """Return the search over the rows whose rank is not negative, (P,), with the same score buffers."""
+        ends = list(accumulate((len(postings.id_rank) for postings in self.segments), initial=0))
+        selection = copy(self)
+        selection.segments = tuple(
+            postings._replace(id_rank=read_only(np.ascontiguousarray(id_rank[first:end], dtype=np.int32)))
+            for postings, first, end in zip(self.segments, ends[:-1], ends[1:], strict=True)
+        )
+        return selection
 
     def _scores_of_thread(self, postings: kernel.Postings) -> FloatArray:
         """Return this thread's score buffer: allocating one takes half as long as a search of rare terms."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from copy import copy
 
 import numpy as np
 from rank_bm25 import BM25Okapi
@@ -60,10 +61,17 @@ class RankBM25Engine:
             term_numbers = numbers[numbers >= 0].tolist()
             if term_numbers:
                 rows, scores = self._rows_with(term_numbers), self._scores(term_numbers)
+                rows = rows[self._id_rank[rows] >= 0]
                 best = rows[np.lexsort((self._id_rank[rows], -scores[rows]))[:k]]
                 top.rows[number, : len(best)] = best
                 top.scores[number, : len(best)] = scores[best]
         return top
+
+    def selecting(self, id_rank: RankArray) -> RankBM25Engine:
+        """Return the search over the rows whose rank is not negative, (P,); its scores are those of all passages."""
+        selection = copy(self)
+        selection._id_rank = rank_of_rows(id_rank, len(self._counts.lengths))  # noqa: SLF001 - of this class
+        return selection
 
     def frequencies(self, terms: Sequence[str]) -> IntArray:
         """Return the document frequency of each term, (terms,)."""

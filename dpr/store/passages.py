@@ -137,6 +137,11 @@ class PassageStore:
         passage_id: str = self._columns[batch][0][offset].as_py()
         return passage_id
 
+    def column(self, name: str) -> Any:
+        """Return a column of the passages file for all rows as an Arrow chunked array, such as ``title``."""
+        position = SCHEMA.get_field_index(name)
+        return pa.chunked_array([columns[position] for columns in self._columns], SCHEMA.field(position).type)
+
     def row_of(self, passage_id: str) -> int | None:
         """Return the row of a passage by its id; None if no passage has this id."""
         if self._order is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from dpr.types.arrays import DoubleArray, FloatArray, IntArray, WindowArray
+from dpr.types.arrays import DoubleArray, FloatArray, IntArray, RankArray, WindowArray
 
 if TYPE_CHECKING:
     from dpr.types import Passage, TermShare, TopK
@@ -37,12 +37,18 @@ class VectorIndex(Protocol):
     def search(self, questions: FloatArray, k: int) -> TopK:
         """Return the k rows of highest inner product for question vectors (Q, D)."""
 
+    def selecting(self, id_rank: RankArray) -> VectorIndex:
+        """Return the search over the rows whose rank is not negative, (P,); it shares what is in memory."""
+
 
 class SparseIndex(Protocol):
     """Search by weighted terms over P passages; hits share a term with the question."""
 
     def search(self, questions: Sequence[Sequence[str]], k: int) -> TopK:
         """Return the k best rows for each question, a list of terms."""
+
+    def selecting(self, id_rank: RankArray) -> SparseIndex:
+        """Return the search over the rows whose rank is not negative, (P,), with the scores of the whole collection."""
 
     def frequencies(self, terms: Sequence[str]) -> IntArray:
         """Return the document frequency of each term, (terms,)."""

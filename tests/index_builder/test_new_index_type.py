@@ -39,6 +39,9 @@ class BucketIndex:
         actual = [self._search_one(question, k) for question in questions]
         return TopK(np.concatenate([top.rows for top in actual]), np.concatenate([top.scores for top in actual]))
 
+    def selecting(self, id_rank: RankArray) -> VectorIndex:
+        return BucketIndex(self._vectors, self._heads, self._width, id_rank)
+
     def _search_one(self, question: FloatArray, k: int) -> TopK:
         near: IntArray = np.sort(np.argsort(np.abs(self._heads - question[0]), kind="stable")[: self._width])
         rank = None if self._id_rank is None else self._id_rank[near]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dpr.dense.exact import ExactIndex
-from dpr.types import FloatArray, TopK, VectorIndex
+from dpr.types import FloatArray, RankArray, TopK, VectorIndex
 from index_builder.recall import Probes, least_recall, spread
 
 
@@ -26,6 +26,9 @@ class Half:
         rows = np.argsort(-scores, axis=1)[:, :k]
         rows[:, 6:] = -1
         return TopK(rows, np.take_along_axis(scores, rows, 1))
+
+    def selecting(self, id_rank: RankArray) -> VectorIndex:
+        raise NotImplementedError
 
 
 def recalls(vectors: FloatArray, index: VectorIndex) -> tuple[float, float]:

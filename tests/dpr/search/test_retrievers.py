@@ -13,7 +13,19 @@ from dpr.search.contract import Retriever
 from dpr.search.fusion import MISSING_RULES, Fusion
 from dpr.search.reranking import Reranked
 from dpr.search.retrievers import DenseRetriever, HybridRetriever, SparseRetriever, refuse_bad_k
-from dpr.types import DoubleArray, FloatArray, Hit, IntArray, ListScore, Passage, TermShare, TopK
+from dpr.types import (
+    DoubleArray,
+    FloatArray,
+    Hit,
+    IntArray,
+    ListScore,
+    Passage,
+    RankArray,
+    SparseIndex,
+    TermShare,
+    TopK,
+    VectorIndex,
+)
 from tests.fakes import HashEncoder, WordAnalyzer
 
 PASSAGES = [
@@ -41,6 +53,9 @@ class ExactVectors:
         scores = (questions[:, None] * self.vectors).sum(axis=2)  # (Q, P); BLAS would round by the batch's shape
         return best(scores, np.ones(scores.shape, dtype=np.bool_), k)
 
+    def selecting(self, id_rank: RankArray) -> VectorIndex:
+        raise NotImplementedError
+
 
 class SharedTerms:
     """A SparseIndex that scores by the number of shared terms."""
@@ -56,6 +71,9 @@ class SharedTerms:
         for number, terms in enumerate(questions):
             scores[number] = [len(document.intersection(terms)) for document in self.documents]
         return best(scores, scores > 0, k)
+
+    def selecting(self, id_rank: RankArray) -> SparseIndex:
+        raise NotImplementedError
 
     def frequencies(self, terms: Sequence[str]) -> IntArray:
         return np.array([sum(term in document for document in self.documents) for term in terms], dtype=np.int64)

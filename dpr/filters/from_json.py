@@ -1,0 +1,105 @@
+"""The JSON form of a filter, which is that of Haystack.
+
+    {"field": "category", "operator": "==", "value": "인사"}
+    {"operator": "AND", "conditions": [...]}         also OR, and NOT: not all of the conditions
+
+A field may be written ``meta.category``, as Haystack does, if there is no field of that name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from dpr.filters.tree import (
+    EXISTS,
+    MAX_CONDITIONS,
+    MAX_DEPTH,
+    MAX_VALUES,
+    MEMBERSHIPS,
+    OPERATORS,
+    AllOf,
+    AnyOf,
+    Condition,
+    Filter,
+    Not,
+    Scalar,
+    bad_filter,
+)
+from dpr.unicode_form import composed
+
+_GROUPS: dict[str, Callable[[tuple[Filter, ...]], Filter]] = {
+    "AND": AllOf,
+    "OR": AnyOf,
+    "NOT": lambda conditions: Not(conditions[0] if len(conditions) == 1 else AllOf(conditions)),
+}
+GROUP_NAMES = tuple(_GROUPS)
+
+
+def filter_of_json(form: object) -> Filter:
+    """Return the filter of a JSON value; values may also be Python's dates and times.
+
+    Raises:
+        RequestError: it has another form, or is too large.
+    """
+    remaining = [MAX_CONDITIONS]
+    return _filter(form, remaining, 1)
+
+
+def _filter(form: object, remaining: list[int], depth: int) -> Filter:
+    if not isinstance(form, Mapping):
+        raise bad_filter(f"has {form!r:.60} where an object with 'operator' is expected; see the docs on filters")
+    remaining[0] -= 1
+    if remaining[0] < 0 or depth > MAX_DEPTH:
+        raise bad_filter(f"is over the limit of {MAX_CONDITIONS} conditions in {MAX_DEPTH} levels; make it smaller")
+    operator = form.get("operator")
+    if isinstance(operator, str) and operator.upper() in _GROUPS:
+        return _group(form, operator.upper(), remaining, depth)
+    return _condition(form, operator)
+
+
+def _group(form: Mapping[Any, Any], operator: str, remaining: list[int], depth: int) -> Filter:
+    _refuse_unknown(form, ("operator", "conditions"))
+    conditions = form.get("conditions")
+    if not isinstance(conditions, Sequence) or isinstance(conditions, str) or not conditions:
+        raise bad_filter(f"has {operator} without a list of 'conditions'; give at least one")
+    return _GROUPS[operator](tuple(_filter(condition, remaining, depth + 1) for condition in conditions))
+
+
+def _condition(form: Mapping[Any, Any], operator: object) -> Filter:
+    _refuse_unknown(form, ("field", "operator", "value"))
+    field, value = form.get("field"), form.get("value")
+    if not isinstance(field, str) or not field:
+        raise bad_filter("has a condition without a 'field'; name one")
+    if operator not in OPERATORS:
+        names = ", ".join((*OPERATORS, *_GROUPS))
+        raise bad_filter(f"has the operator {operator!r:.60} for the field {field!r}; choose from {names}")
+    field = composed(field)
+    if operator == EXISTS:
+        if value not in (None, True, False):
+            raise bad_filter(f"asks whether {field!r} exists with the value {value!r:.60}; give true, false or none")
+        exists = Condition(field, EXISTS)
+        return Not(exists) if value is False else exists
+    if operator not in MEMBERSHIPS:
+        return Condition(field, str(operator), _scalar(field, value))
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise bad_filter(f"has {operator!r} for the field {field!r} without a list of values; give one")
+    if len(value) > MAX_VALUES:
+        raise bad_filter(
+            f"has {len(value):,} values for the field {field!r}, over the limit of {MAX_VALUES:,}; give fewer"
+        )
+    return Condition(field, str(operator), tuple(_scalar(field, item) for item in value))
+
+
+def _scalar(field: str, value: object) -> Scalar:
+    if isinstance(value, str):
+        return composed(value)
+    if isinstance(value, bool | int | date) or (isinstance(value, float) and abs(value) < float("inf")):
+        return value
+    raise bad_filter(f"compares {field!r} with {value!r:.60}; give a string, a number, true, false, or a date")
+
+
+def _refuse_unknown(form: Mapping[Any, Any], names: Sequence[str]) -> None:
+    if unknown := [key for key in form if key not in names]:
+        raise bad_filter(f"has an unknown key {unknown[0]!r:.60}; use {', '.join(names)}")

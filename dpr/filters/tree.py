@@ -1,0 +1,98 @@
+"""The tree of a filter, and its JSON form.
+
+A condition on a field that a passage does not have is false. So ``!=`` and ``not in`` are true of it, like ``NOT``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from dpr.errors import RequestError
+from dpr.metadata import json_value
+
+Scalar = str | int | float | bool | date | datetime
+
+COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
+MEMBERSHIPS = ("in", "not in")
+TEXT_TESTS = ("contains", "prefix")
+EXISTS = "exists"
+OPERATORS = (*COMPARISONS, *MEMBERSHIPS, *TEXT_TESTS, EXISTS)
+"""What a condition may test."""
+
+RANGES = ("<", "<=", ">", ">=")
+
+MAX_CONDITIONS = 100
+MAX_DEPTH = 16
+MAX_VALUES = 1_000
+
+
+def bad_filter(cause: str) -> RequestError:
+    """Return the error of a filter."""
+    return RequestError(f"the filter {cause}", field="filter")
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A test of one field: an operator of `OPERATORS`, with its value, or its values for ``in`` and ``not in``.
+
+    ``contains`` tests for a part of a text, or for an item of a list; ``prefix`` for the beginning of either.
+    ``exists`` has no value.
+    """
+
+    field: str
+    operator: str
+    value: Scalar | tuple[Scalar, ...] | None = None
+
+    def to_json(self) -> dict[str, object]:
+        """Return the condition as JSON values."""
+        if self.operator == EXISTS:
+            return {"field": self.field, "operator": self.operator}
+        return {"field": self.field, "operator": self.operator, "value": _json_of(self.value)}
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """Every one of some filters."""
+
+    conditions: tuple[Filter, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """Return the filter as JSON values."""
+        return _group("AND", self.conditions)
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """At least one of some filters."""
+
+    conditions: tuple[Filter, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """Return the filter as JSON values."""
+        return _group("OR", self.conditions)
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The passages that a filter leaves out."""
+
+    condition: Filter
+
+    def to_json(self) -> dict[str, object]:
+        """Return the filter as JSON values."""
+        return _group("NOT", (self.condition,))
+
+
+Filter = Condition | AllOf | AnyOf | Not
+FILTER_TYPES = (Condition, AllOf, AnyOf, Not)
+
+
+def _group(operator: str, conditions: tuple[Filter, ...]) -> dict[str, object]:
+    return {"operator": operator, "conditions": [condition.to_json() for condition in conditions]}
+
+
+def _json_of(value: Scalar | tuple[Scalar, ...] | None) -> object:
+    if isinstance(value, tuple):
+        return [json_value(item) for item in value]
+    return None if value is None else json_value(value)

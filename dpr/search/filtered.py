@@ -1,0 +1,69 @@
+"""The retrievers of an index over the passages that a filter keeps, and the counts of its fields."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from threading import Lock
+from typing import Any
+
+from dpr.filters import Filter
+from dpr.search.resources import IndexResources
+from dpr.store.filtering import Facet, facet_of, mask_of
+from dpr.types import BoolArray
+
+MAX_FILTERS = 8
+"""Filters whose rows, and at most 32 MiB of vectors each, stay in memory."""
+
+OWN_FIELDS = {"id": "string", "title": "string", "document_id": "string"}
+"""The values of a passage itself that filters test like fields."""
+
+
+class PassageColumns:
+    """The columns of an index that filters test: the fields, and a passage's own values."""
+
+    def __init__(self, resources: IndexResources) -> None:
+        self._passages = resources.passages
+        self.types: Mapping[str, str] = {**resources.passages.fields.types, **OWN_FIELDS}
+
+    def column(self, name: str) -> Any:
+        """Return the values of a field as an Arrow chunked array."""
+        return self._passages.column(name) if name in OWN_FIELDS else self._passages.fields.column(name)
+
+
+class Filtered:
+    """The rows and retrievers of the last filters, each made once."""
+
+    def __init__(self, resources: IndexResources) -> None:
+        self._resources = resources
+        self._columns = PassageColumns(resources)
+        self._selections: OrderedDict[str, IndexResources] = OrderedDict()
+        self._lock = Lock()
+
+    def resources(self, condition: Filter) -> IndexResources:
+        """Return resources that search the passages that a filter keeps.
+
+        Raises:
+            RequestError: a field is unknown, or a value does not suit its type.
+        """
+        key = repr(condition)  # 1, 1.0 and True are equal, and not the same in a filter
+        with self._lock:
+            selection = self._selections.pop(key, None) or self._resources.selecting(self._mask(condition))
+            self._selections[key] = selection
+            while len(self._selections) > MAX_FILTERS:
+                self._selections.popitem(last=False)
+            return selection
+
+    def count(self, condition: Filter) -> int:
+        """Return how many passages a filter keeps."""
+        return int((self.resources(condition).id_rank >= 0).sum())
+
+    def facets(self, condition: Filter | None, limit: int) -> dict[str, Facet]:
+        """Return what the passages that a filter keeps have in each field, with at most ``limit`` values."""
+        resources = self._resources if condition is None else self.resources(condition)
+        is_counted: BoolArray = resources.id_rank >= 0
+        types = self._resources.passages.fields.types
+        return {name: facet_of(self._columns.column(name), types[name], is_counted, limit) for name in types}
+
+    def _mask(self, condition: Filter) -> BoolArray:
+        return mask_of(condition, self._columns)

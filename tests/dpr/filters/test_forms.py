@@ -1,0 +1,123 @@
+"""The text form and the JSON form of filters, and what is refused of each."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dpr.errors import RequestError
+from dpr.filters import AllOf, AnyOf, Condition, Filter, Not, parse
+
+YEAR = Condition("year", "==", 3)
+OPEN = Condition("open", "==", True)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('category = "인사"', Condition("category", "==", "인사")),
+        ("a != 'it\\'s'", Condition("a", "!=", "it's")),
+        ("year<>3", Condition("year", "!=", 3)),
+        ("score >= -1.5e3", Condition("score", ">=", -1500.0)),
+        ("day < 2024-01-31", Condition("day", "<", "2024-01-31")),
+        ("at > 2024-01-31T09:30:00+09:00", Condition("at", ">", "2024-01-31T09:30:00+09:00")),
+        ("OPEN = TRUE", Condition("OPEN", "==", True)),
+        ('tags contains "x"', Condition("tags", "contains", "x")),
+        ('name prefix "김"', Condition("name", "prefix", "김")),
+        ("page exists", Condition("page", "exists")),
+        ("page in (1, 2)", Condition("page", "in", (1, 2))),
+        ('page not in ("a")', Condition("page", "not in", ("a",))),
+        ("`date of birth` exists", Condition("date of birth", "exists")),
+        ("`in` = 3", Condition("in", "==", 3)),
+        ("meta.x-y = 3", Condition("meta.x-y", "==", 3)),
+        ("year = 3 and open = true or year = 3", AnyOf((AllOf((YEAR, OPEN)), YEAR))),
+        ("year = 3 and (open = true or year = 3)", AllOf((YEAR, AnyOf((OPEN, YEAR))))),
+        ("not year = 3 and open = true", AllOf((Not(YEAR), OPEN))),
+        ("not (year = 3 and not open = true)", Not(AllOf((YEAR, Not(OPEN))))),
+    ],
+)
+def test_a_text_is_a_filter(text: str, expected: Filter) -> None:
+    assert repr(parse(text)) == repr(expected)
+    assert repr(parse(json.loads(json.dumps(expected.to_json())))) == repr(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "has the end at position 1, where the name of a field is expected"),
+        ("category", "has the end at position 9, where one of = != < <= > >= in, not in, contains, prefix, exists"),
+        ("category = news", "has 'news' at position 12, where a quoted text, a number, a date, true or false is"),
+        ('a = "x" b = 3', "has 'b' at position 9, where 'and' or 'or' is expected"),
+        ("(a = 3", r"has the end at position 7, where '\)' is expected"),
+        ("a in 3", r"has '3' at position 6, where '\(' before the values is expected"),
+        ("a in (3", r"has the end at position 8, where ',' or '\)' is expected"),
+        ("a not 3", "has '3' at position 7, where 'in' is expected"),
+        ("3 = a", "has '3' at position 1, where the name of a field is expected"),
+        ("and = 3", "has 'and' at position 1, where the name of a field is expected"),
+        ('a = "x', "cannot be read at position 5: '\"x'; quote texts"),
+        ("a = 3 & b = 4", "cannot be read at position 7: '& b = 4'"),
+        ("(" * 50 + "a = 3" + ")" * 50, "has more than 16 levels of brackets"),
+        ("not " * 5000 + "a = 3", "has more than 16 levels"),
+        (" or ".join(["a = 3"] * 101), "has more than 100 conditions"),
+    ],
+)
+def test_a_text_that_cannot_be_read_is_refused_with_the_position(text: str, message: str) -> None:
+    with pytest.raises(RequestError, match=f"the filter {message}") as raised:
+        parse(text)
+    assert raised.value.field == "filter"
+
+
+@given(st.text(alphabet="ab=<>!()'\"`,.- 0123456789innotorexistscontains가", max_size=40))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    with suppress(RequestError):
+        assert parse(json.loads(json.dumps(parse(text).to_json()))) == parse(text)
+
+
+@pytest.mark.parametrize(
+    ("form", "message"),
+    [
+        ([], r"has \[\] where an object with 'operator' is expected"),
+        ({}, "has a condition without a 'field'; name one"),
+        ({"field": "a", "operator": "~"}, "has the operator '~' for the field 'a'; choose from ==, !="),
+        ({"field": "a", "operator": "==", "values": 1}, "has an unknown key 'values'; use field, operator, value"),
+        ({"field": "a", "operator": "=="}, "compares 'a' with None; give a string, a number"),
+        ({"field": "a", "operator": "==", "value": [1]}, r"compares 'a' with \[1\]; give a string"),
+        ({"field": "a", "operator": "==", "value": float("nan")}, "compares 'a' with nan"),
+        ({"field": "a", "operator": "in", "value": "x"}, "has 'in' for the field 'a' without a list of values"),
+        ({"field": "a", "operator": "in", "value": [1] * 1001}, "has 1,001 values for the field 'a', over the limit"),
+        ({"field": "a", "operator": "exists", "value": 3}, "asks whether 'a' exists with the value 3"),
+        ({"operator": "AND", "conditions": []}, "has AND without a list of 'conditions'; give at least one"),
+        ({"operator": "or", "conditions": "x"}, "has OR without a list of 'conditions'"),
+    ],
+)
+def test_json_of_another_form_is_refused(form: Any, message: str) -> None:
+    with pytest.raises(RequestError, match=f"the filter {message}"):
+        parse(form)
+
+
+def test_filters_that_are_too_large_are_refused() -> None:
+    form: dict[str, Any] = {"field": "a", "operator": "exists"}
+    with pytest.raises(RequestError, match="over the limit of 100 conditions in 16 levels"):
+        parse({"operator": "AND", "conditions": [form] * 101})
+    for _ in range(20):
+        form = {"operator": "NOT", "conditions": [form]}
+    with pytest.raises(RequestError, match="over the limit of 100 conditions in 16 levels"):
+        parse(form)
+
+
+def test_exists_may_be_false_and_not_has_several_conditions() -> None:
+    exists = Condition("a", "exists")
+    assert parse({"field": "a", "operator": "exists", "value": False}) == Not(exists)
+    assert parse({"operator": "NOT", "conditions": [exists.to_json(), YEAR.to_json()]}) == Not(AllOf((exists, YEAR)))
+
+
+def test_texts_of_either_unicode_form_are_one() -> None:
+    decomposed = unicodedata.normalize("NFD", "분류")
+    assert parse(f'{decomposed} = "{decomposed}"') == Condition("분류", "==", "분류")
+    assert parse({"field": decomposed, "operator": "==", "value": decomposed}) == Condition("분류", "==", "분류")
