@@ -17,7 +17,7 @@ from service.hosts import HostMiddleware, hosts_of
 from service.jobs.writers import Writers
 from service.middleware import BodyLimitMiddleware, HeadMiddleware, RequestIdMiddleware
 from service.openapi import install_openapi
-from service.routes import documents, embeddings, explain, indexes, jobs, ops, page, query
+from service.routes import documents, embeddings, explain, facets, indexes, jobs, ops, page, query
 from service.routes import metrics as metrics_route
 from service.security.install import security_middleware
 from service.settings import Settings
@@ -41,6 +41,7 @@ ROUTERS = (
     ops.router,
     metrics_route.router,
     indexes.router,
+    facets.router,
     page.router,
     documents.router,
     jobs.router,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
@@ -11,8 +11,10 @@ from typing import Any, NamedTuple, TypeVar
 
 import orjson
 
-from dpr.pipeline import QA, candidates_of
+from dpr.filters import Filter
+from dpr.pipeline import QA
 from dpr.results import Answered, Timings
+from dpr.search.candidates import candidates_of
 from dpr.search.fusion import Fusion
 from dpr.search.registry import RERANKED, plain_name
 from dpr.types import Candidates, Hit, Passage, Reader, Reading, ReadsEach, ReadsPassages, WritesText
@@ -34,11 +36,17 @@ RESULT_TOKENS = 64
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What finds the passages of a request: the name of the index, the retriever's, and how it fuses."""
+    """What finds the passages of a request: the name of the index, the retriever's, how it fuses, and the filter."""
 
     index: str
     retriever: str
     fusion: Fusion | None
+    filter: Filter | None = None
+
+    @property
+    def key(self) -> tuple[Hashable, ...]:
+        """What tells searches apart."""
+        return self.retriever, fusion_key(self.fusion), repr(self.filter)
 
 
 NO_TIMINGS = Timings(0.0, 0.0, 0.0)
@@ -73,18 +81,19 @@ def refuse_costly(request: RetrieveRequest, max_passages: int) -> None:
         )
 
 
-def search(qa: QA, retriever: str, fusion: Fusion | None, k: int) -> Operation[str, SearchOutput]:
+def search(qa: QA, source: Source, k: int) -> Operation[str, SearchOutput]:
     """Return the operation that retrieves ``k`` passages for each question."""
+    retriever = source.retriever
     rerank = qa.index.rerank if retriever.endswith(RERANKED) else None
     extra_tokens = rerank.depth * RERANKED_PAIR_TOKENS if rerank else 0
 
     def compute(questions: Sequence[str]) -> list[SearchOutput]:
-        batch = qa.retrieve(list(questions), k=k, retriever=retriever, fusion=fusion)
+        batch = qa.retrieve(list(questions), k=k, retriever=retriever, fusion=source.fusion, filter=source.filter)
         return [
             SearchOutput(hits, qa.note(question, retriever)) for question, hits in zip(questions, batch, strict=True)
         ]
 
-    key = ("search", qa, retriever, fusion_key(fusion), k)
+    key = ("search", qa, *source.key, k)
     return Operation("search", compute, lambda question: text_tokens(question) + extra_tokens, key, pace=retriever)
 
 
@@ -108,9 +117,9 @@ def read(qa: QA, reader: ReadsPassages) -> Operation[PassageOfQuestion, object]:
 def retrieve_steps(qa: QA, request: RetrieveRequest, source: Source, cache: ResultCache) -> Steps[str]:
     """Return the JSON of the response of ``/v1/retrieve``."""
     started = time.perf_counter()
-    key = ("retrieve", source.retriever, fusion_key(source.fusion), request.k)
+    key = ("retrieve", *source.key, request.k)
     results = Results(cache, qa, key, request.batch)
-    operation = search(qa, source.retriever, source.fusion, request.k)
+    operation = search(qa, source, request.k)
     batch: Sequence[SearchOutput] = yield Step(operation, results.questions)
     retrieved = time.perf_counter()
 
@@ -132,9 +141,9 @@ def query_steps(
         GeneratorError: the generator failed at every question, and there is no reader in its place.
     """
     started = time.perf_counter()
-    key = ("query", source.retriever, fusion_key(source.fusion), request.k, request.n_best)
+    key = ("query", *source.key, request.k, request.n_best)
     results = Results(cache if emit is None and qa.generator is None else None, qa, key, request.batch)
-    questions, operation = results.questions, search(qa, source.retriever, source.fusion, request.k)
+    questions, operation = results.questions, search(qa, source, request.k)
     batch: Sequence[SearchOutput] = yield Step(operation, questions)
     retrieved = time.perf_counter()
     rows = range(len(batch))

@@ -11,6 +11,7 @@ PASSAGE: dict[str, Any] = {
     "document_id": "",
     "start": 0,
     "end": 60,
+    "metadata": {"category": "history", "year": 1443, "tags": ["script"]},
 }
 
 HIT: dict[str, Any] = {
@@ -101,6 +102,42 @@ RETRIEVE_REQUESTS: dict[str, Any] = {
             "weights": {"dense": 0.4, "bm25": 0.6},
             "k": 10,
         }
+    },
+    "filtered": {
+        "value": {
+            "question": "Who created Hangul?",
+            "filter": {
+                "operator": "AND",
+                "conditions": [
+                    {"field": "category", "operator": "==", "value": "history"},
+                    {"field": "published", "operator": ">=", "value": "2024-01-01"},
+                ],
+            },
+        }
+    },
+}
+
+FACETS: dict[str, Any] = {
+    "index": "default",
+    "generation": "000001",
+    "passages": 48,
+    "fields": {
+        "category": {
+            "type": "string",
+            "passages": 48,
+            "values": [{"value": "history", "passages": 30}, {"value": "city", "passages": 18}],
+            "distinct": 2,
+            "least": None,
+            "greatest": None,
+        },
+        "published": {
+            "type": "date",
+            "passages": 40,
+            "values": [],
+            "distinct": None,
+            "least": "2019-03-01",
+            "greatest": "2026-10-31",
+        },
     },
 }
 
@@ -238,7 +275,13 @@ INFO: dict[str, Any] = {
 }
 
 DOCUMENTS: dict[str, Any] = {
-    "a document": {"value": {"title": "Hangul", "text": "King Sejong created Hangul in 1443."}},
+    "a document": {
+        "value": {
+            "title": "Hangul",
+            "text": "King Sejong created Hangul in 1443.",
+            "metadata": {"category": "history", "published": "2024-01-31"},
+        }
+    },
     "한국어": {"value": {"title": "한글", "text": "세종대왕은 1443년에 한글을 만들었다."}},
 }
 

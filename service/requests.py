@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from dpr.questions import MAX_BATCH, MAX_K, MAX_N_BEST, MAX_QUESTION_CHARACTERS, broken_rule
 from dpr.search.registry import RETRIEVERS, describe
+from service.filtering import FilterIn
 from service.settings import RetrieverName
 
 FusionMethod = Literal["zscore", "minmax", "raw", "rrf"]
@@ -82,6 +83,9 @@ class Search(BaseModel):
         None,
         max_length=MAX_LISTS,
         description="Weight of each list of the hybrid retriever; equal where fusion is given without them.",
+    )
+    filter: FilterIn | None = Field(
+        None, description="Which passages are searched, by their fields; /v1/facets lists the fields."
     )
     rerank: bool | None = Field(
         None, description="Rescore the first hits; by default, where the server has a reranker."

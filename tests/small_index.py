@@ -26,7 +26,9 @@ PASSAGES = (
 
 def write_jsonl(path: Path, passages: Iterable[Passage] = PASSAGES) -> str:
     """Write passages as a source and return the source's name."""
-    rows = ({"id": passage.id, "title": passage.title, "text": passage.text} for passage in passages)
+    rows = (
+        {"id": passage.id, "title": passage.title, "text": passage.text, **passage.metadata} for passage in passages
+    )
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     return str(path)
 

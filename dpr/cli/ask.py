@@ -16,6 +16,7 @@ from dpr.cli.ask_server import ask_server
 from dpr.cli.options import (
     BackendOption,
     EncoderOption,
+    FilterOption,
     FusionFileOption,
     JsonOption,
     PrecisionOption,
@@ -63,6 +64,7 @@ def ask_command(
         str | None, typer.Option(metavar="NAME", help="Name of that model at its address.")
     ] = None,
     fusion_file: FusionFileOption = None,
+    filter: FilterOption = None,
     rerank: RerankOption = None,
     rerank_depth: RerankDepthOption = None,
     encoder: EncoderOption = None,
@@ -86,7 +88,7 @@ def ask_command(
         index, encoder=encoder, reader=reader, generator=generator, retrieval=retrieval, compute=compute
     ) as qa:
         _print_text_as_it_streams(qa, as_json)
-        answered = qa.answer(question, k=k, n_best=n_best)
+        answered = qa.answer(question, k=k, n_best=n_best, filter=filter)
     _print(answered, as_json)
 
 

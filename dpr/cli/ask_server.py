@@ -19,8 +19,8 @@ from dpr.types import Explanation
 KEY_VARIABLE = "DPR_API_KEY"
 """Holds the key of a server that asks for one: other users of a machine can read a command's options."""
 
-SENT = frozenset({"question", "server", "retriever", "k", "n_best", "as_json"})
-EXPLAINED = frozenset({"question", "server", "passage", "rank", "retriever", "fusion", "as_json"})
+SENT = frozenset({"question", "server", "retriever", "k", "n_best", "filter", "as_json"})
+EXPLAINED = frozenset({"question", "server", "passage", "rank", "retriever", "fusion", "filter", "as_json"})
 
 
 def ask_server(context: typer.Context, url: str, question: str, *, prints_text: bool) -> Answered:
@@ -33,7 +33,7 @@ def ask_server(context: typer.Context, url: str, question: str, *, prints_text: 
     """
     from dpr.client import Client
 
-    search = sent_options(context, SENT, ("retriever",))
+    search = sent_options(context, SENT, ("retriever", "filter"))
     console, is_begun, answered = Console(), False, None
     with Client(url, key=os.environ.get(KEY_VARIABLE, "")) as client:
         limits = {"k": context.params["k"], "n_best": context.params["n_best"]}
@@ -60,7 +60,7 @@ def explain_by_server(context: typer.Context, url: str, question: str) -> Explan
     """
     from dpr.client import Client
 
-    search = sent_options(context, EXPLAINED, ("retriever", "fusion"))
+    search = sent_options(context, EXPLAINED, ("retriever", "fusion", "filter"))
     with Client(url, key=os.environ.get(KEY_VARIABLE, "")) as client:
         return client.explain(question, context.params["passage"], rank=context.params["rank"], **search)
 

@@ -13,6 +13,7 @@ from dpr.cli.ask_server import explain_by_server
 from dpr.cli.options import (
     BackendOption,
     EncoderOption,
+    FilterOption,
     FusionFileOption,
     FusionOption,
     JsonOption,
@@ -48,6 +49,7 @@ def explain_command(
     fusion: FusionOption = None,
     weight: WeightOption = None,
     fusion_file: FusionFileOption = None,
+    filter: FilterOption = None,
     rerank: RerankOption = None,
     rerank_depth: RerankDepthOption = None,
     encoder: EncoderOption = None,
@@ -68,7 +70,8 @@ def explain_command(
         retriever, fusion_of(fusion, weight, fusion_file), rerank=rerank_of(rerank, rerank_depth)
     )
     qa = open_qa(index, encoder=encoder, reader=None, retrieval=retrieval, compute=ComputeOptions(precision, backend))
-    _print(qa.explain(question, passage, rank=1 if passage is None and rank is None else rank), as_json)
+    rank = 1 if passage is None and rank is None else rank
+    _print(qa.explain(question, passage, rank=rank, filter=filter), as_json)
 
 
 def _print(explanation: Explanation, as_json: bool) -> None:

@@ -50,6 +50,14 @@ FusionFileOption = Annotated[
     Path | None,
     typer.Option("--fusion-file", metavar="FILE", help="How hybrid fuses, as dpr tune --output wrote it."),
 ]
+FilterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--filter",
+        metavar="TEXT",
+        help="Search only passages with these fields: 'category = \"news\" and year > 2023'.",
+    ),
+]
 EncoderOption = Annotated[
     str | None,
     typer.Option(

@@ -11,6 +11,7 @@ from rich.table import Table
 from dpr.cli.options import (
     BackendOption,
     EncoderOption,
+    FilterOption,
     FusionFileOption,
     FusionOption,
     IndexOption,
@@ -39,6 +40,7 @@ def search_command(
     fusion: FusionOption = None,
     weight: WeightOption = None,
     fusion_file: FusionFileOption = None,
+    filter: FilterOption = None,
     rerank: RerankOption = None,
     rerank_depth: RerankDepthOption = None,
     encoder: EncoderOption = None,
@@ -54,7 +56,7 @@ def search_command(
         retriever, fusion_of(fusion, weight, fusion_file), rerank=rerank_of(rerank, rerank_depth)
     )
     qa = open_qa(index, encoder=encoder, reader=None, retrieval=retrieval, compute=ComputeOptions(precision, backend))
-    hits = qa.retrieve(question, k=k)
+    hits = qa.retrieve(question, k=k, filter=filter)
     if note := qa.note(question):
         typer.echo(f"note: {visible(note)}", err=True)
     if as_json:

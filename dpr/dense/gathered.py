@@ -8,9 +8,7 @@ from dpr.topk import no_hits
 from dpr.types import FloatArray, IntArray, RankArray, TopK
 
 GATHERED_BYTES = 32 * 1024 * 1024
-"""Size of the vectors up to which they are copied together: 21,845 of 384 numbers.
-
-Measured in docs/decisions/0037-filters.md."""
+"""Size of the vectors up to which they are copied together: 21,845 of 384 numbers."""
 
 
 class GatheredIndex:

@@ -20,14 +20,23 @@ class PassageRetriever:
         index: the folder of the index, opened at the first query or by ``warm_up``.
         retriever: the name of one of the index's retrievers.
         top_k: the number of documents, 1 to 100.
+        filters: which passages are searched, in Haystack's form.
         encoder: the new location of the index's encoder, if it moved.
     """
 
-    def __init__(self, index: str, retriever: str = "hybrid", top_k: int = 10, encoder: str | None = None) -> None:
+    def __init__(
+        self,
+        index: str,
+        retriever: str = "hybrid",
+        top_k: int = 10,
+        encoder: str | None = None,
+        filters: dict[str, Any] | None = None,
+    ) -> None:
         self.index = index
         self.retriever = retriever
         self.top_k = top_k
         self.encoder = encoder
+        self.filters = filters
         self._qa = Lazy(self._open)
 
     def warm_up(self) -> None:
@@ -35,14 +44,17 @@ class PassageRetriever:
         self._qa()
 
     @component.output_types(documents=list[Document])
-    def run(self, query: str, top_k: int | None = None) -> dict[str, list[Document]]:
-        """Return the documents for a query, best first.
+    def run(
+        self, query: str, top_k: int | None = None, filters: dict[str, Any] | None = None
+    ) -> dict[str, list[Document]]:
+        """Return the documents for a query, best first; ``filters`` replace those of the component.
 
         Raises:
             RequestError: the query is empty or too long, or ``top_k`` is not in 1..100.
             IndexFormatError: there is no index, or it is damaged.
         """
-        hits = self._qa().retrieve(query, k=self.top_k if top_k is None else top_k)
+        condition = self.filters if filters is None else filters
+        hits = self._qa().retrieve(query, k=self.top_k if top_k is None else top_k, filter=condition or None)
         return {
             "documents": [
                 Document(id=hit.passage_id, content=hit.text, meta=metadata_of(hit), score=hit.score) for hit in hits
@@ -51,7 +63,8 @@ class PassageRetriever:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the component as Haystack stores it in a pipeline's YAML."""
-        return default_to_dict(self, index=self.index, retriever=self.retriever, top_k=self.top_k, encoder=self.encoder)
+        names = ("index", "retriever", "top_k", "encoder", "filters")
+        return default_to_dict(self, **{name: getattr(self, name) for name in names})
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> PassageRetriever:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from dpr.data.files import Location
+from dpr.data.intake import LeftOut
 from dpr.data.record import Record, type_name
 from dpr.data.rows import passage_of
 from dpr.errors import DataError, RequestError
+from dpr.metadata import Metadata, json_metadata
 from dpr.unicode_form import composed
 from service.errors import TooManyLinesError
 from service.requests import MAX_ID_CHARACTERS
 
-FIELDS = ("id", "title", "text")
+FIELDS = ("id", "title", "text", "metadata")
 _HIDDEN = (
     r"\u0000-\u001f\u007f-\u00a0\u00ad\u0600-\u0605\u061c\u06dd\u070f\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f"
     r"\u3000\ue000-\uf8ff\ufeff\ufff9-\uffff"
@@ -40,11 +42,12 @@ class Change:
     id: str
     text: str | None = None
     title: str = ""
+    metadata: Metadata = field(default_factory=dict, hash=False)
 
     def to_json(self) -> bytes:
         """Return the change as one line."""
-        fields = {"id": self.id, "text": self.text, "title": self.title}
-        return orjson.dumps({name: value for name, value in fields.items() if value is not None}) + b"\n"
+        fields = {"id": self.id, "text": self.text, "title": self.title, "metadata": json_metadata(self.metadata)}
+        return orjson.dumps({name: value for name, value in fields.items() if value not in (None, {})}) + b"\n"
 
     @classmethod
     def from_json(cls, line: bytes) -> Change:
@@ -78,14 +81,15 @@ def checked_id(document_id: str) -> str:
     return composed(document_id)
 
 
-def put_change(document_id: str, title: str, text: str) -> Change:
+def put_change(document_id: str, title: str, text: str, metadata: Mapping[str, object] | None = None) -> Change:
     """Return the change that puts a document.
 
     Raises:
-        RequestError: the id, the title or the text cannot be indexed.
+        RequestError: the id, the title, the text or a field cannot be indexed.
     """
+    fields = {"id": document_id, "title": title, "text": text, "metadata": metadata}
     try:
-        return _document({"id": document_id, "title": title, "text": text}, Location(Path("the document"), None))
+        return _document(fields, Location(Path("the document"), None))
     except DataError as error:
         raise RequestError(str(error), "text") from None
 
@@ -125,9 +129,13 @@ def _document(fields: Mapping[str, Any], location: Location) -> Change:
     """Return the change that puts a document, which is checked as a row of a corpus is."""
     record = Record(fields, location)
     document_id = checked_id(record.required("id", str))
-    passage = passage_of(Record({**fields, "id": document_id}, location))
+    left_out = LeftOut()
+    passage = passage_of(Record({**fields, "id": document_id}, location), left_out)
+    if left_out.rows:
+        name, reason = next(iter(left_out.rows))
+        raise DataError(f"the field {name!r} is {reason}; give a string, a number, true, false or a list of strings")
     try:
         f"{passage.title}{passage.text}".encode()
     except UnicodeEncodeError:
         raise DataError("the text or the title has half of a surrogate pair, which is not text; remove it") from None
-    return Change(passage.id, passage.text, passage.title)
+    return Change(passage.id, passage.text, passage.title, passage.metadata)

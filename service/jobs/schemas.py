@@ -21,6 +21,10 @@ class DocumentIn(BaseModel):
         description="All of the text; it is cut into passages as the index was built.",
         json_schema_extra={"minLength": 1, "pattern": NOT_BLANK},
     )
+    metadata: dict[str, str | bool | int | float | list[str] | None] = Field(
+        default_factory=dict,
+        description="Further fields, which its passages have and filters test; dates and times in ISO 8601.",
+    )
 
 
 class JobOut(Model):

@@ -79,6 +79,12 @@ export async function info() {
   return { ...facts, indexes: indexes.map(({ name }) => name) };
 }
 
+/** The fields of an index, with their types and values. */
+export async function facets(index) {
+  const { fields } = await send("GET", `v1/facets?limit=50&index=${encodeURIComponent(index)}`);
+  return fields;
+}
+
 export function ask(path, request, signal) {
   return send("POST", path, { body: JSON.stringify(request), signal });
 }

@@ -1,9 +1,10 @@
 // The page: asks the server what is typed, and shows what it answers.
 
-import { ask, info, setKey, Problem } from "./api.js";
+import { ask, facets, info, setKey, Problem } from "./api.js";
 import { COMPARED } from "./compare.js";
 import { askQuestion } from "./asking.js";
 import { byId } from "./dom.js";
+import { showFilters } from "./filters.js";
 import { installKeys } from "./keyboard.js";
 import { currentLanguage, languageOf, number, switchLanguage, text, translate } from "./language.js";
 import { explanationRequestOf, retrievalOf, showFacts, showOptions } from "./options.js";
@@ -48,6 +49,18 @@ function showServer() {
   showUpload(server, () => byId("index").value, refresh);
   showOptions(server);
   showFacts(server);
+  byId("index").onchange = offerFilters;
+  offerFilters();
+}
+
+/** Offer the fields of the index that is chosen; without them, where the server does not tell them. */
+async function offerFilters() {
+  try {
+    showFilters(await facets(byId("index").value || server.index));
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    showFilters({});
+  }
 }
 
 async function submit(question) {

@@ -1,6 +1,7 @@
 // What /v1/info says, as controls and as a line of facts; and the request that the controls make.
 
 import { byId, element } from "./dom.js";
+import { filterOf } from "./filters.js";
 import { number, retrieverName, text } from "./language.js";
 
 const PASSAGES = 10;
@@ -41,11 +42,13 @@ export function retrievalOf(question, server) {
   if (!Number.isNaN(k)) request.k = k;
   if (server.indexes.length > 1) request.index = byId("index").value;
   if (server.reranker !== null) request.rerank = byId("rerank").checked;
+  const filter = filterOf();
+  if (filter !== undefined) request.filter = filter;
   return request;
 }
 
 /** What asks why a passage has its rank by a retriever; another than that of the question is not reranked. */
-export function explanationRequestOf({ question, retriever, rerank, index }, passageId, byRetriever) {
-  const request = { question, retriever: byRetriever, passage_id: passageId, index };
+export function explanationRequestOf({ question, retriever, rerank, index, filter }, passageId, byRetriever) {
+  const request = { question, retriever: byRetriever, passage_id: passageId, index, filter };
   return rerank === undefined ? request : { ...request, rerank: rerank && byRetriever === retriever };
 }

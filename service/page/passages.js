@@ -3,6 +3,7 @@
 import { spansOf } from "./answer.js";
 import { element } from "./dom.js";
 import { explanationOf } from "./explain.js";
+import { fieldsOf } from "./filters.js";
 import { languageOf, number, retrieverName, text } from "./language.js";
 import { marked, opening } from "./marking.js";
 
@@ -80,6 +81,7 @@ function factsOf(hit) {
       text("matched_part_value", { start: number(matched.start), end: number(matched.end) }),
     ],
     first && [text("rerank"), text("first_rank", { rank: number(first.rank) })],
+    ...fieldsOf(passage),
   ];
   return facts
     .filter(Boolean)

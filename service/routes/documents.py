@@ -75,7 +75,8 @@ async def put_document(
 
     It is found once the job is done, in the next generation of the index.
     """
-    name, change = engine.indexes.find(index).name, put_change(id, request.title, request.text)
+    name = engine.indexes.find(index).name
+    change = put_change(id, request.title, request.text, request.metadata)
     return _response(name, await context.in_thread(writers.accept, name, "put", [change]))
 
 

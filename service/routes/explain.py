@@ -14,6 +14,7 @@ from service import examples
 from service.bodies import BoundedRoute
 from service.deps import INDEX_IN_BODY, ContextOf, EngineOf, ServerFusion, SettingsOf
 from service.explanation import ExplainResponse, ExplainTimings, ExplanationOut
+from service.filtering import filter_of
 from service.fusion import fusion_of, fusion_out, retriever_of
 from service.requests import ExplainRequest
 from service.routes.documented import GUARDED, documented
@@ -55,7 +56,14 @@ async def explain(
 def _explain(qa: QA, request: ExplainRequest, retriever: str, fusion: Fusion | None, index: str) -> str:
     started = time.perf_counter()
     rank = 1 if request.passage_id is None and request.rank is None else request.rank
-    explanation = qa.explain(request.question, request.passage_id, rank=rank, retriever=retriever, fusion=fusion)
+    explanation = qa.explain(
+        request.question,
+        request.passage_id,
+        rank=rank,
+        retriever=retriever,
+        fusion=fusion,
+        filter=filter_of(request.filter),
+    )
     return ExplainResponse(
         index=index,
         generation=explanation.generation,

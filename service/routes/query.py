@@ -16,6 +16,7 @@ from service.bodies import BoundedRoute
 from service.deps import INDEX_IN_BODY, ContextOf, EngineOf, ServerFusion, SettingsOf
 from service.engine import Engine
 from service.errors import NoReaderError
+from service.filtering import filter_of
 from service.fusion import fusion_of, retriever_of
 from service.routes.documented import GUARDED, documented, with_events
 from service.schemas import QueryRequest, QueryResponse, RetrieveRequest, RetrieveResponse
@@ -96,7 +97,8 @@ async def query(
 
 def _source(request: RetrieveRequest, engine: Engine, settings: Settings, default: Fusion) -> Source:
     retriever = retriever_of(request, settings)
-    return Source(engine.indexes.find(request.index).name, retriever, fusion_of(request, retriever, default))
+    fusion = fusion_of(request, retriever, default)
+    return Source(engine.indexes.find(request.index).name, retriever, fusion, filter_of(request.filter))
 
 
 def _json(text: str) -> Response:

@@ -13,7 +13,7 @@ QUESTION = "Which company built the computer Deep Blue ?"
 
 
 def ask(page: Page, question: str = QUESTION) -> None:
-    page.get_by_role("textbox").fill(question)
+    page.locator("#question").fill(question)
     page.keyboard.press("Enter")
     expect(page.locator("main")).to_have_attribute("aria-busy", "false")
 

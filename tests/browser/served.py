@@ -11,6 +11,7 @@ from typing import Any
 
 import uvicorn
 
+from dpr.metadata import MetadataValue
 from dpr.pipeline import QA
 from dpr.search.open import open_index
 from dpr.types import Answer, Candidates, Passage, Reading
@@ -34,13 +35,26 @@ ANSWERS = {
 }
 """Passage id to the answer in it."""
 
+
+def fields_of(number: int) -> dict[str, MetadataValue]:
+    return {"category": "machine" if number % 2 else "인사", "year": 2000 + number, "published": f"2024-0{number}-01"}
+
+
 PASSAGES = (
-    Passage("blue", "Which company built the computer Deep Blue ? It is a computer built by IBM in New York.", "Chess"),
+    Passage(
+        "blue",
+        "Which company built the computer Deep Blue ? It is a computer built by IBM in New York.",
+        "Chess",
+        metadata={"category": "machine", "year": 1996, "published": "2024-01-31", "tags": ["chess", HACK]},
+    ),
     Passage("emoji", "🏔️👨‍👩‍👧 한라산 정상에 있는 𠮷 화구호의 이름은 백록담이다.", "한라산"),
     Passage(f"id{HACK}", f"hostile text {HACK} says onerror{HACK} to everybody", f"Title {HACK}"),
     Passage("long", f"{LONG}The long match was in 1997 and no other year. {LONG}", "A long passage"),
     Passage("plain", "The river flows through Seoul", ""),
-    *(Passage(f"more-{n}", f"computer number {n} of many a company", f"Computer {n}") for n in range(1, 9)),
+    *(
+        Passage(f"more-{n}", f"computer number {n} of many a company", f"Computer {n}", metadata=fields_of(n))
+        for n in range(1, 9)
+    ),
 )
 
 
