@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -135,36 +136,39 @@ def disagreements(
         example = judged.examples[number]
         gold = _gold(judged.qrels[example.question.id], pool)
         if gold is not None:
-            is_found = dict(zip((run.name for run in runs), hits[:, number].tolist(), strict=True))
-            explained.append(_disagreement(number, example, gold, runs, is_found, pool, first_hits))
+            finders = {run.name for run, is_hit in zip(runs, hits[:, number].tolist(), strict=True) if is_hit}
+            explained.append(_disagreement(number, _Case(example, gold, first_hits), runs, finders, pool))
         if count % 100 == 0 or count == len(rows):
             progress("explain disagreements", count, len(rows))
     return tuple(explained)
 
 
+class _Case(NamedTuple):
+    """A question, its gold passage, and how many hits count."""
+
+    example: Example
+    gold: Passage
+    first_hits: int
+
+
 def _disagreement(
-    number: int,
-    example: Example,
-    gold: Passage,
-    runs: Sequence[SystemRun],
-    is_found: Mapping[str, bool],
-    pool: PassagePool,
-    first_hits: int,
+    number: int, case: _Case, runs: Sequence[SystemRun], finders: Collection[str], pool: PassagePool
 ) -> Disagreement:
-    evidence = {run.name: evidence_of(run, example.question, gold.id) for run in runs}
+    question = case.example.question
+    evidence = {run.name: evidence_of(run, question, case.gold.id) for run in runs}
     causes: dict[str, tuple[str, ...]] = {}
     hits: dict[str, Evidence | None] = {}
     for run in runs:
-        if is_found[run.name]:
+        if run.name in finders:
             continue
-        first = next(iter(run.run.get(example.question.id, ())), None)
+        first = next(iter(run.run.get(question.id, ())), None)
         row = pool.row_of(first[0]) if first else None
         passage = None if row is None else pool[row]
-        miss = Miss(example, gold, passage, evidence[run.name], first_hits)
+        miss = Miss(case.example, case.gold, passage, evidence[run.name], case.first_hits)
         causes[run.name] = tuple(name for name, applies in CAUSES.items() if applies(miss)) or (OTHER_CAUSE,)
-        hits[run.name] = evidence_of(run, example.question, first[0]) if first else None
-    finders = tuple(name for name, is_hit in is_found.items() if is_hit)
-    return Disagreement(number, gold.id, finders, causes, evidence, hits)
+        hits[run.name] = evidence_of(run, question, first[0]) if first else None
+    names = tuple(run.name for run in runs if run.name in finders)
+    return Disagreement(number, case.gold.id, names, causes, evidence, hits)
 
 
 def evidence_of(run: SystemRun, question: Question, passage: str) -> Evidence:
