@@ -216,5 +216,5 @@ def test_a_missing_model_is_one_sentence(published: Path, tmp_path: Path) -> Non
 
 
 def test_an_unknown_retriever_stays_unknown_when_it_is_to_be_reranked(published: Path, tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match="unknown retriever 'splade'"):
-        opened(published, RerankOptions(str(tmp_path))).retriever("splade+rerank")
+    with pytest.raises(RequestError, match="unknown retriever 'doc2query'"):
+        opened(published, RerankOptions(str(tmp_path))).retriever("doc2query+rerank")
