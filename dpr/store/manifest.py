@@ -273,7 +273,8 @@ class Manifest:
         version = document.get("format_version") if isinstance(document, dict) else None
         if version not in READABLE_VERSIONS:
             raise IndexFormatError(
-                f"{path} has the format version {version}, but this program reads version {FORMAT_VERSION}; "
+                f"{path} has the format version {version}, but this program reads versions "
+                f"{' and '.join(map(str, READABLE_VERSIONS))}; "
                 "rebuild with dpr-index build, or use the program that wrote it"
             )
         if signed(document) != document:

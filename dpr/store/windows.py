@@ -30,8 +30,8 @@ class WindowRule:
     has as many tokens as the encoder reads beside the title, if that is fewer.
     """
 
-    tokens: int = 200
-    overlap: int = 50
+    tokens: int = 100
+    overlap: int = 25
 
     def __post_init__(self) -> None:
         if self.tokens < LEAST_WINDOW:

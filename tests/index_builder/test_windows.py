@@ -152,7 +152,7 @@ def test_an_index_without_long_passages_is_as_one_without_windows(tmp_path: Path
     with_rule = small_index(tmp_path / "on")
     without = small_index(tmp_path / "off", windows=None)
     assert _segment(tmp_path / "on") == _segment(tmp_path / "off")
-    assert (with_rule.windows, without.windows) == (WindowRule(200, 50), None)
+    assert (with_rule.windows, without.windows) == (WindowRule(100, 25), None)
     assert with_rule.vectors == without.vectors == len(PASSAGES)
     assert small_index(tmp_path / "sparse", encoder=None).vectors == 0
 
@@ -242,7 +242,7 @@ def test_an_index_of_the_format_before_windows_is_refused(published: Path, tmp_p
     path = tmp_path / "index" / "generations" / "000001.json"
     document = json.loads(path.read_text(encoding="utf-8"))
     path.write_text(json.dumps(signed(document | {"format_version": 5})), encoding="utf-8")
-    with pytest.raises(IndexFormatError, match="has the format version 5, but this program reads version 6; rebuild"):
+    with pytest.raises(IndexFormatError, match="version 5, but this program reads versions 6 and 7; rebuild"):
         open_index(tmp_path / "index")
 
 
@@ -275,7 +275,7 @@ def options(tmp_path: Path, **changes: Any) -> BuildOptions:
         ),
         (
             lambda path: build(options(path, windows=WindowRule()), Reading(), ANALYZER),
-            "a window of 200 tokens is longer than the 12 that hash-encoder reads; choose at most 12",
+            "a window of 100 tokens is longer than the 12 that hash-encoder reads; choose at most 12",
         ),
         (
             lambda path: build(options(path, windows=WindowRule(20, 5)), Reading(), ANALYZER),

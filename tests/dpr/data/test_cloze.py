@@ -166,7 +166,7 @@ def test_a_window_that_comes_again_is_left_out() -> None:
 
 
 def test_one_id_for_two_texts_is_refused() -> None:
-    with pytest.raises(DataError, match="passage id 'harbour' occurred before with another title or text"):
+    with pytest.raises(DataError, match="passage id 'harbour' occurred before with another title, text or field"):
         examples(ENGLISH, Passage("harbour", KOREAN.text), window=0)
 
 

@@ -73,7 +73,7 @@ def test_its_kind_is_that_of_the_largest_segment() -> None:
 @pytest.mark.parametrize("version", [FORMAT_VERSION + 1, 0, "1", None])
 def test_another_format_version_is_refused(tmp_path: Path, version: object) -> None:
     document = signed(json.loads(MANIFEST.to_json()) | {"format_version": version})
-    sentence = f"format version {version}, but this program reads version {FORMAT_VERSION}"
+    sentence = f"format version {version}, but this program reads versions 6 and {FORMAT_VERSION}"
     with pytest.raises(IndexFormatError, match=sentence):
         Manifest.read(manifest_file(tmp_path, json.dumps(document)))
 
