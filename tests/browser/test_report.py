@@ -140,10 +140,10 @@ def test_questions_are_filtered_and_explained(open_report: Any) -> None:
 
 def test_the_whole_page_speaks_korean(open_report: Any) -> None:
     page = open_report(locale="ko-KR")
-    expect(page.locator("h1")).to_have_text("어떤 검색 방식을 써야 할까?")
+    expect(page.locator("h1")).to_have_text("어떤 검색 방식을 써야 할까?", use_inner_text=True)
     expect(page.locator("#causes-chart svg")).to_contain_text("놓친 질문 수")
     page.get_by_role("button", name="English").click()
-    expect(page.locator("h1")).to_have_text("Which retriever should I use?")
+    expect(page.locator("h1")).to_have_text("Which retriever should I use?", use_inner_text=True)
     expect(page.locator("#causes-chart svg")).to_contain_text("questions missed")
 
 
