@@ -37,12 +37,24 @@ from index_builder.learned import LearnedEncoders, learned_records
 from index_builder.publish import GenerationContext, SegmentReference, publish_generation
 from index_builder.recall import PROBES, spread
 from index_builder.segment import SegmentPlan, write_segment
-from index_builder.sparse import Bm25Options
+from index_builder.sparse import Bm25Options, CountRunner, count_locally
 from index_builder.steps import Steps
 from index_builder.vectors import PrecomputedVectors
 from index_builder.windows import check_windows
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Runners:
+    """What encodes passages and what counts their terms."""
+
+    encode: EncodeRunner = encode_locally
+    count: CountRunner = count_locally
+
+
+LOCAL = Runners()
+"""This process does both."""
 
 
 class Dated(TypedDict):
@@ -117,7 +129,7 @@ def build(
     encoder: Encoder | None,
     analyzer: Analyzer,
     progress: Progress = no_progress,
-    run: EncodeRunner = encode_locally,
+    runners: Runners = LOCAL,
     learned: LearnedEncoders | None = None,
 ) -> Manifest:
     """Build the next generation of an index, verify it and publish it; return its manifest.
@@ -136,8 +148,7 @@ def build(
     questions = _read_questions(options.dense.question_sources, options.rules)
     records = learned_records(learned or {})
     identity = build_identity(options, encoder, analyzer, questions, records)
-    vectors_file = options.dense.vectors_file
-    precomputed = PrecomputedVectors(vectors_file) if vectors_file and encoder else None
+    precomputed = PrecomputedVectors(options.dense.vectors_file) if options.dense.vectors_file and encoder else None
     windows = options.windows if encoder and not precomputed else None
     chunk = None if precomputed else options.chunk
     if encoder and windows:
@@ -154,7 +165,8 @@ def build(
             analyzer,
             dense=options.dense,
             chunk=chunk,
-            run=precomputed or run,
+            run=precomputed or runners.encode,
+            count=runners.count,
             questions=questions,
             windows=windows,
             rules=options.rules,

@@ -27,7 +27,8 @@ class EncodeRunner(Protocol):
     ) -> Iterator[tuple[int, EncodedPassages]]:
         """Yield the number of each shard and the encoded passages of its rows, in any order, as they are finished.
 
-        ``progress`` is called with the stage ``encode`` and the number of encoded passages of all these shards.
+        ``progress`` is called with the stage ``encode`` and the number of encoded passages of all these shards. A stage
+        of another name is reported as it is.
         """
 
 
@@ -78,8 +79,11 @@ def write_vectors(
     pending = pending if continues else list(range(len(shards)))
     finished = len(unique) - sum(len(shards[number]) for number in pending)
 
-    def report(stage: str, count: int, _total: int | None) -> None:
-        progress(stage, finished + count, len(unique))
+    def report(stage: str, count: int, total: int | None) -> None:
+        if stage == "encode":
+            progress(stage, finished + count, len(unique))
+        else:
+            progress(stage, count, total)
 
     for position, encoded in run(texts, [shards[number] for number in pending], encoder, report):
         rows = shards[pending[position]]

@@ -19,7 +19,7 @@ from index_builder.dense import DenseOptions, build_dense
 from index_builder.encode import EncodeRunner, cut_passages, encode_locally, write_vectors
 from index_builder.estimate import check_memory
 from index_builder.learned import LearnedEncoders, write_learned
-from index_builder.sparse import count_terms
+from index_builder.sparse import CountRunner, count_locally, count_terms
 from index_builder.steps import Steps
 from index_builder.windows import Vectors, write_windows
 
@@ -40,6 +40,7 @@ class SegmentPlan:
     dense: DenseOptions = field(default_factory=DenseOptions)
     chunk: ChunkOptions | None = None
     run: EncodeRunner = encode_locally
+    count: CountRunner = count_locally
     exact_below: int = 0
     questions: Sequence[str] = ()
     windows: WindowRule | None = None
@@ -69,7 +70,7 @@ def write_segment(
         draft.discard()
         raise EmptyCorpusError("the index has all passages of the sources already; there is nothing to add")
     with step.timed("terms"):
-        counts = count_terms(passages, plan.analyzer, draft, progress)
+        counts = count_terms(passages, plan.analyzer, draft, progress, run=plan.count)
     vectors = _count_vectors(plan, draft, passages, step, progress)
     dense = _write_vectors(plan, draft, passages, vectors, step, progress)
     learned = {}

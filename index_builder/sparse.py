@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
+from typing import Protocol
 
 from dpr.durable import make_folder
 from dpr.errors import ConfigError
@@ -60,38 +61,53 @@ REPORT_EVERY = 1000
 """Passages between two calls of the progress callback."""
 
 
+class CountRunner(Protocol):
+    """Where and how the terms of passages are counted."""
+
+    def __call__(
+        self, passages: PassageStore, blocks: Sequence[range], analyzer: Analyzer, progress: Progress
+    ) -> Iterator[tuple[int, TermCounts]]:
+        """Yield the number of each block and the counts of its rows, in any order, as they are finished.
+
+        ``progress`` is called with the stage ``terms``.
+        """
+
+
+def count_locally(
+    passages: PassageStore, blocks: Sequence[range], analyzer: Analyzer, progress: Progress = no_progress
+) -> Iterator[tuple[int, TermCounts]]:
+    """Count in this process; a ``CountRunner``."""
+    for number, rows in enumerate(blocks):
+        terms = analyzer.batch(passages[row].titled() for row in rows)
+        yield number, TermCounts.build(_reported(terms, rows, len(passages), progress))
+
+
 def count_terms(
     passages: PassageStore,
     analyzer: Analyzer,
     draft: GenerationDraft,
     progress: Progress = no_progress,
     block_passages: int = BLOCK_PASSAGES,
+    run: CountRunner = count_locally,
 ) -> TermCounts:
     """Count the terms of every passage, row by row, into a draft's segment; return the counts, memory-mapped.
 
-    Blocks of passages are counted one after the other and merged. Blocks in the draft's journal are not counted again.
+    Blocks of passages are counted each for itself and merged. Blocks in the draft's journal are not counted again.
     """
     folder = draft.segment.counts
     if "terms" not in draft.journal:
-        _count_blocks(passages, analyzer, draft, block_passages, progress)
+        starts = range(0, len(passages), block_passages)
+        blocks = [range(start, min(start + block_passages, len(passages))) for start in starts]
+        pending = [number for number in range(len(blocks)) if _piece(number) not in draft.journal]
+        for position, counts in run(passages, [blocks[number] for number in pending], analyzer, progress):
+            block_folder = _blocks(folder) / f"{pending[position]:06d}"
+            make_folder(block_folder)
+            counts.save(block_folder)
+            draft.finish(_piece(pending[position]), None, block_folder)
         merge_counts([TermCounts.open(path) for path in sorted(_blocks(folder).glob("*"))], folder)
         draft.finish("terms", None, folder)
     shutil.rmtree(_blocks(folder), ignore_errors=True)
     return TermCounts.open(folder)
-
-
-def _count_blocks(
-    passages: PassageStore, analyzer: Analyzer, draft: GenerationDraft, block_passages: int, progress: Progress
-) -> None:
-    starts = range(0, len(passages), block_passages)
-    for number, start in enumerate(starts):
-        if _piece(number) not in draft.journal:
-            rows = range(start, min(start + block_passages, len(passages)))
-            terms = analyzer.batch(passages[row].titled() for row in rows)
-            folder = _blocks(draft.segment.counts) / f"{number:06d}"
-            make_folder(folder)
-            TermCounts.build(_reported(terms, rows, len(passages), progress)).save(folder)
-            draft.finish(_piece(number), None, folder)
 
 
 def _piece(block: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,7 +117,7 @@ class TermCounts:
     def save(self, folder: Path) -> None:
         """Write the counts as the plain files ``FILES`` of a folder, which is created if it does not exist."""
         folder.mkdir(parents=True, exist_ok=True)
-        for name, content in self._arrays().items():
+        for name, content in self.arrays().items():
             np.save(file_of(folder, name), content, allow_pickle=False)
 
     @classmethod
@@ -135,7 +135,15 @@ class TermCounts:
         vocabulary = Vocabulary(files.pop("terms"), files.pop("term_offsets"))
         return cls(vocabulary, **files)
 
-    def _arrays(self) -> dict[str, npt.NDArray[Any]]:
+    @classmethod
+    def from_arrays(cls, buffers: Mapping[str, bytes]) -> TermCounts:
+        """Return the counts of the bytes of the arrays that `arrays` names."""
+        arrays = {name: np.frombuffer(buffers[name], dtype=dtype) for name, dtype in FILES.items()}
+        vocabulary = Vocabulary(arrays.pop("terms"), arrays.pop("term_offsets"))
+        return cls(vocabulary, **arrays)
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the arrays by the names of their files in ``FILES``."""
         return {
             "terms": self.vocabulary.terms,
             "term_offsets": self.vocabulary.offsets,
