@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dpr.config import DEFAULT_ENCODER, ComputeOptions
@@ -10,6 +11,7 @@ from dpr.console import command_line, show_progress
 from dpr.errors import ConfigError
 from dpr.text.registry import analyzer as analyzer_by_name
 from dpr.types import Encoder, EncoderOptions
+from index_builder.on_ray.cluster import RayOptions, parse_runner
 from index_builder.options import (
     DEFAULT_KIND,
     K1,
@@ -37,6 +39,11 @@ from index_builder.options import (
     Precision,
     QuestionPrompt,
     Questions,
+    RayActors,
+    RayAddress,
+    RayStorage,
+    RayTimeout,
+    Runner,
     SkipBadRows,
     Splade,
     Strict,
@@ -54,6 +61,8 @@ from index_builder.options import (
 from index_builder.summary import show, summary
 
 if TYPE_CHECKING:
+    from dpr.store.manifest import Manifest
+    from index_builder.build import BuildOptions
     from index_builder.chunking import ChunkOptions
     from index_builder.dense import DenseOptions
 
@@ -91,12 +100,15 @@ def build_command(
     skip_bad_rows: SkipBadRows = False,
     strict: Strict = False,
     document_limit: DocumentLimit = None,
+    runner: Runner = "local",
+    ray_address: RayAddress = None,
+    ray_storage: RayStorage = None,
+    ray_actors: RayActors = None,
+    ray_timeout: RayTimeout = None,
     as_json: Json = False,
 ) -> None:
     """Index a corpus and publish it as the next generation of INDEX."""
-    from index_builder.build import BuildOptions, build
-    from index_builder.corpus import check_sources
-    from index_builder.learned import load_learned_encoders
+    from index_builder.build import BuildOptions
     from index_builder.sparse import Bm25Options
 
     rules = read_rules(encoding, skip_bad_rows, include, exclude, strict, document_limit)
@@ -111,13 +123,37 @@ def build_command(
         command=command_line("dpr-index"),
         rules=replace(rules, fields=parse_fields(fields or ())),
     )
+    compute, learned = ComputeOptions(precision, backend), learned_models(splade, colbert)
+    models = Models(None if no_dense else encoder, learned, analyzer, compute, encoder_options)
+    on_ray = parse_runner(runner, ray_address, ray_storage, ray_actors, ray_timeout)
+    show(summary(_build(options, models, on_ray)), as_json)
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The names of the models of a build, and how the encoders are loaded."""
+
+    encoder: str | None
+    learned: Mapping[str, str]
+    analyzer: str
+    compute: ComputeOptions
+    encoder_options: EncoderOptions
+
+
+def _build(options: BuildOptions, models: Models, ray_options: RayOptions | None) -> Manifest:
+    from index_builder.build import build
+    from index_builder.corpus import check_sources
+    from index_builder.learned import load_learned_encoders
+    from index_builder.runners import runners_of
+
     check_sources(options.sources, options.rules)
-    terms = analyzer_by_name(analyzer)
+    terms, compute, how = analyzer_by_name(models.analyzer), models.compute, models.encoder_options
     with show_progress() as progress:
-        loaded_encoder = None if no_dense else _load_encoder(encoder, precision, backend, encoder_options)
-        learned = load_learned_encoders(learned_models(splade, colbert), ComputeOptions(precision, backend))
-        manifest = build(options, loaded_encoder, terms, progress, learned=learned)
-    show(summary(manifest), as_json)
+        name = models.encoder
+        encoder = None if name is None else _load_encoder(name, compute.precision, compute.backend, how)
+        learned = load_learned_encoders(models.learned, compute)
+        with runners_of(ray_options, options.output, encoder, terms, (compute.backend, how)) as runners:
+            return build(options, encoder, terms, progress, runners, learned)
 
 
 def _dense_options(

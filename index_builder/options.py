@@ -159,6 +159,33 @@ WindowOverlap = Annotated[
         metavar="N", help="Tokens of a window that are also in the one before.", show_default="a quarter of a window"
     ),
 ]
+Runner = Annotated[str, typer.Option(metavar="local|ray", help="What encodes passages and counts their terms.")]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT",
+        help="The head of a Ray cluster that this machine is a node of.",
+        show_default="Ray is started on this machine",
+    ),
+]
+RayStorage = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATH_OR_URI",
+        help="Folder that all nodes share, such as s3://bucket/folder, for unfinished work.",
+        show_default="in INDEX",
+    ),
+]
+RayActors = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Number of workers.", show_default="one per GPU, or per CPU but one"),
+]
+RayTimeout = Annotated[
+    float | None,
+    typer.Option(
+        min=1.0, metavar="SECONDS", help="Give up when no shard was finished for so long.", show_default="1800"
+    ),
+]
 
 
 def parse_windows(

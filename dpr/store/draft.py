@@ -89,6 +89,7 @@ class GenerationDraft:
         write_atomically(self._layout.manifest(self.number), manifest.to_json())
         write_current(self._layout, self.number)
         self.journal.remove()
+        shutil.rmtree(self._layout.pieces, ignore_errors=True)
 
     def discard(self) -> None:
         """Remove what was written and not published."""
@@ -96,6 +97,7 @@ class GenerationDraft:
             shutil.rmtree(draft, ignore_errors=True)
             with suppress(OSError):  # the folder is not empty
                 draft.parent.rmdir()
+        shutil.rmtree(self._layout.pieces, ignore_errors=True)
         self.journal.remove()
 
     def prepare(self) -> None:
@@ -193,7 +195,7 @@ def _refuse_other_content(layout: IndexLayout) -> None:
 def _remove_leftovers(layout: IndexLayout, draft: GenerationDraft) -> None:
     """Remove the files of killed writers, except those of a draft that continues; call it with the lock held."""
     continues = len(draft.journal) > 0
-    spared = {layout.journal, *((draft.segment.folder, draft.files.folder) if continues else ())}
+    spared = {layout.journal, *((draft.segment.folder, draft.files.folder, layout.pieces) if continues else ())}
     for folder in (layout.root, layout.segments, layout.generations):
         for path in set(folder.glob(f"{UNFINISHED}*")) - spared:
             _remove(path)

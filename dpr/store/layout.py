@@ -3,6 +3,7 @@
     INDEX/CURRENT                          the name of the published generation and its checksum
     INDEX/.lock                            held while a process writes
     INDEX/.building-journal                the finished pieces of an unfinished build
+    INDEX/.building-pieces/                what workers of other processes compute for it
     INDEX/generations/000001.json          manifest
     INDEX/generations/000001/              what depends on the whole collection
         id_rank.npy                        rank of each row's id among the sorted ids; -1: deleted
@@ -137,6 +138,11 @@ class IndexLayout:
     def journal(self) -> Path:
         """File that lists the finished pieces of an unfinished build."""
         return self.root / f"{UNFINISHED}journal"
+
+    @property
+    def pieces(self) -> Path:
+        """Folder of what workers of other processes compute for an unfinished build."""
+        return self.root / f"{UNFINISHED}pieces"
 
     @property
     def generations(self) -> Path:

@@ -86,6 +86,7 @@ def test_a_command_shows_its_help_without_loading_models() -> None:
         (("torch", "transformers"), ("dpr/models", "dpr/train", "dpr/reader/extractive")),
         (("faiss", "pymilvus"), ("dpr/dense",)),
         (("kiwipiepy",), ("dpr/text/korean.py",)),
+        (("ray",), ("index_builder/on_ray",)),
         (("httpx",), ("dpr/reader/generative", "dpr/client")),
         (("haystack", "langchain_core", "llama_index"), ("dpr/integrations",)),
         (("pickle", "dill", "joblib", "shelve"), ()),

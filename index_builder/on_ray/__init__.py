@@ -1,0 +1,1 @@
+"""Encode passages and count their terms on a Ray cluster."""
