@@ -152,7 +152,11 @@ def document_groups(examples: Sequence[Example]) -> IntArray | None:
 
     Questions about one document are not independent, so intervals and tests draw whole documents.
     """
-    names = [document_of(example) or example.question.id for example in examples]
+    return document_numbers([document_of(example) or example.question.id for example in examples])
+
+
+def document_numbers(names: Sequence[str]) -> IntArray | None:
+    """Number the documents of questions by their names, (Q,); None if each question has its own, or all one."""
     numbers: IntArray = np.unique(names, return_inverse=True)[1].astype(np.int64)
     return numbers if 1 < numbers.max() + 1 < len(names) else None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
-from dpr.search.registry import HYBRID_LISTS, fuses, plain_name
+from dpr.search.registry import HYBRID_LISTS, RETRIEVERS, fused_lists, fuses, plain_name
 from dpr.store.manifest import FileRecord, Manifest
 from dpr.types import Analyzer
 
@@ -31,7 +31,8 @@ class HasManifest(Protocol):
 
 def lists_of(name: str) -> tuple[str, ...]:
     """Return the lists behind a retriever: those that it fuses, or itself without a reranker."""
-    return HYBRID_LISTS if fuses(name) else (plain_name(name),)
+    plain = plain_name(name)
+    return HYBRID_LISTS if plain in RETRIEVERS and fuses(plain) else tuple(fused_lists(plain))
 
 
 def index_bytes(manifest: Manifest, name: str) -> int | None:
@@ -54,8 +55,10 @@ def build_seconds(manifest: Manifest, name: str) -> float | None:
 def _files(files: Mapping[str, FileRecord], name: str) -> list[str]:
     if name == "dense":
         return [path for path in files if path.rpartition("/")[2] in DENSE_FILES]
+    if own := [path for path in files if f"/{name}/" in path]:
+        return own  # a learned list
     if not any(path.endswith(f"/{name}.npy") for path in files):
-        return [path for path in files if f"/{name}/" in path]
+        return []
     ends = (f"/{name}.npy", "/frequencies.npy")
     return [path for path in files if path.endswith(ends) or "/counts/" in path]
 
@@ -63,4 +66,6 @@ def _files(files: Mapping[str, FileRecord], name: str) -> list[str]:
 def _steps(manifest: Manifest, name: str) -> Sequence[str]:
     if name == "dense":
         return [step for step in DENSE_STEPS if step in manifest.provenance.seconds]
-    return SPARSE_STEPS if name in manifest.weights else [step for step in manifest.provenance.seconds if step == name]
+    if name in manifest.learned:
+        return ("learned",)
+    return SPARSE_STEPS if name in manifest.weights else ()

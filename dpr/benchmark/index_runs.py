@@ -15,7 +15,7 @@ from dpr.data.passages import read_examples
 from dpr.errors import RequestError
 from dpr.search.contract import Retriever, SearchableIndex
 from dpr.search.fusion import Fusion
-from dpr.search.registry import RERANKED, RETRIEVERS, choices, fuses, plain_name
+from dpr.search.registry import RERANKED, RETRIEVERS, choices, fused_lists, fuses, plain_name
 from dpr.types import Progress, no_progress
 
 ANALYZER = "analyzer"
@@ -79,8 +79,9 @@ def search_index(
 
 def summary_of(name: str) -> str:
     """Return what a retriever of an index is, in a few words."""
-    entry = RETRIEVERS.get(plain_name(name))
-    summary = entry.summary if entry else ""
+    lists = [name] if name in RETRIEVERS else fused_lists(name)
+    summary = " and ".join(RETRIEVERS[item].summary for item in map(plain_name, lists) if item in RETRIEVERS)
+    summary = f"{summary}, fused" if len(lists) > 1 else summary
     return f"{summary}, reranked" if name.endswith(RERANKED) else summary
 
 

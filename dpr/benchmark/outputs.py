@@ -11,6 +11,7 @@ from dpr.benchmark.markdown import write_markdown
 from dpr.benchmark.parquet import write_parquet
 from dpr.benchmark.pictures import draw_pictures
 from dpr.benchmark.report import BenchmarkReport, write_report
+from dpr.benchmark.side_by_side import OF
 from dpr.evaluation.trec import write_qrels, write_run
 from dpr.types import Progress, no_progress
 
@@ -33,7 +34,8 @@ def write_all(
     folder.mkdir(parents=True, exist_ok=True)
     write_qrels(folder / "qrels.trec", qrels)
     for run in runs:
-        write_run(folder / f"{run.name}.trec", run.run, run.name)
+        name = run.name.replace(OF, ".")
+        write_run(folder / f"{name}.trec", run.run, name)
     write_report(folder / "report.json", report)
     write_parquet(folder / PER_QUESTION, report)
     write_markdown(folder / "report.md", report)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dpr.benchmark.assemble import Setting, assemble
@@ -12,8 +12,10 @@ from dpr.benchmark.gold import judge_questions
 from dpr.benchmark.html_report import require_page
 from dpr.benchmark.index_runs import refuse_unusable, search_index
 from dpr.benchmark.outputs import write_all
+from dpr.benchmark.outside_run import outside_run
 from dpr.benchmark.report import BenchmarkReport
 from dpr.benchmark.setup import FusionUsed, Pool
+from dpr.benchmark.side_by_side import OF, parts_of, plain_names
 from dpr.errors import RequestError
 from dpr.search.contract import SearchableIndex
 from dpr.search.fusion import Fusion
@@ -36,6 +38,7 @@ class BenchmarkOptions:
         without_text: how many questions the source judges but has no text of, for the report.
         command: the command line, for the report.
         primary: the metric that ranks the systems; empty: recall@5, or the recall next to it.
+        runs: files of runs of other programs, by the names of their systems.
     """
 
     retrievers: Sequence[str]
@@ -45,6 +48,7 @@ class BenchmarkOptions:
     without_text: int = 0
     command: str = ""
     primary: str = ""
+    runs: Mapping[str, Path] = field(default_factory=dict)
 
 
 def benchmark(
@@ -74,9 +78,14 @@ def benchmark(
     """
     require_page()
     depth = _depth(options.ks)
-    refuse_unusable(options.retrievers, options.fusion)
+    refuse_unusable(plain_names(options.retrievers), options.fusion)
     judged = judge_questions(index.passages, examples)
-    runs = search_index(index, options.retrievers, judged, depth, options.fusion, options.source, progress)
+    runs = [
+        replace(run, name=f"{of}{OF}{run.name}", summary=f"{run.summary} of {of}") if of else run
+        for of, opened, names in parts_of(index, options.retrievers)
+        for run in search_index(opened, names, judged, depth, options.fusion, options.source, progress)
+    ]
+    runs += [outside_run(name, path, judged, index.passages) for name, path in options.runs.items()]
     setting = Setting(
         pool=Pool(len(index.passages), index.generation),
         question_set=judged.question_set(options.source, options.without_text),

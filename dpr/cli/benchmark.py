@@ -10,12 +10,12 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from dpr.cli.benchmark_systems import IndexesOption, Opening, PoolOption, RunsOption, named, open_indexes, systems_of
 from dpr.cli.options import (
     BackendOption,
     EncoderOption,
     FusionFileOption,
     FusionOption,
-    IndexOption,
     JsonOption,
     PrecisionOption,
     RerankDepthOption,
@@ -28,20 +28,32 @@ from dpr.cli.options import (
 )
 from dpr.cli.questions import EncodingOption, SkipBadRowsOption
 from dpr.config import ComputeOptions
-from dpr.console import command_line, print_json, show_progress
+from dpr.console import command_line, escape, print_json, show_progress
 from dpr.data.intake import ReadRules
-from dpr.search.registry import RETRIEVERS, describe, reranked_name
+from dpr.errors import ConfigError
+from dpr.pipeline import RetrievalOptions
+from dpr.search.registry import RETRIEVERS, describe
 
 if TYPE_CHECKING:
+    from dpr.benchmark.baseline import Change, FailRule
     from dpr.benchmark.report import BenchmarkReport
+
+FAILED = 1
+"""Exit code of a benchmark that is worse than its baseline by a rule of ``--fail-if``."""
 
 
 def benchmark_command(
-    index: IndexOption,
     questions: Annotated[str, typer.Option(metavar="SOURCE", help="kind:PATH of questions with gold passages.")],
     output: Annotated[Path, typer.Option(metavar="DIR", help="Folder of report.html, its data and run files.")],
+    index: IndexesOption = None,
+    pool: PoolOption = None,
+    run: RunsOption = None,
     retrievers: Annotated[
-        str, typer.Option(metavar="NAMES", help=f"Retrievers to compare, with commas between: {describe(RETRIEVERS)}.")
+        str,
+        typer.Option(
+            metavar="NAMES",
+            help=f"Retrievers to compare, with commas between: {describe(RETRIEVERS)}; lists with + between are fused.",
+        ),
     ] = "bm25,tfidf,dense,hybrid",
     k: Annotated[str, typer.Option(metavar="NUMBERS", help="Depths of recall, with commas between.")] = "1,5,20,100",
     metric: Annotated[
@@ -55,6 +67,16 @@ def benchmark_command(
     encoder: EncoderOption = None,
     precision: PrecisionOption = "auto",
     backend: BackendOption = "auto",
+    baseline: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="report.json of an earlier benchmark of the same questions.")
+    ] = None,
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RULE",
+            help="End with exit code 1 where it holds against --baseline: 'recall@5 drops by 1'; repeatable.",
+        ),
+    ] = None,
     encoding: EncodingOption = "utf-8",
     skip_bad_rows: SkipBadRowsOption = False,
     as_json: JsonOption = False,
@@ -62,37 +84,47 @@ def benchmark_command(
     """Compare sparse, dense and hybrid retrieval on the same questions."""
     from dpr.benchmark.retrieval import BenchmarkOptions, benchmark
     from dpr.data.passages import read_examples
-    from dpr.opening import open_qa
-    from dpr.pipeline import RetrievalOptions
 
     check_output_folder(output)
-    fused, depths = fusion_of(fusion, weight, fusion_file), numbers("--k", k)
+    rules, fused, depths = _rules(baseline, fail_if), fusion_of(fusion, weight, fusion_file), numbers("--k", k)
     options = rerank_of(rerank, rerank_depth)
-    retrieval, compute = RetrievalOptions(rerank=options), ComputeOptions(precision, backend)
-    rules = ReadRules(encoding, skip_bad_rows)
+    opening = Opening(encoder, RetrievalOptions(rerank=options), ComputeOptions(precision, backend))
+    names = systems_of(retrievers, list(named("--index", index, "first"))[1:], is_reranked=options is not None)
     with show_progress() as progress:
-        source = read_examples(questions, rules)
+        source = read_examples(questions, ReadRules(encoding, skip_bad_rows))
         examples = list(source)
-        report = benchmark(
-            open_qa(index, encoder=encoder, reader=None, retrieval=retrieval, compute=compute).index,
-            examples,
-            BenchmarkOptions(
-                _systems(retrievers, is_reranked=options is not None),
-                depths,
-                fusion=fused,
-                source=questions,
-                without_text=source.without_text,
-                command=command_line("dpr"),
-                primary=metric,
-            ),
-            output,
-            progress,
+        opened = open_indexes(index, opening, [questions, *(pool or ())], output, progress)
+        benchmark_options = BenchmarkOptions(
+            names, depths, fused, questions, source.without_text, command_line("dpr"), metric, named("--run", run)
         )
+        report = benchmark(opened, examples, benchmark_options, output, progress)
+    _tell(report, output, _changes(report, baseline, rules), as_json)
+
+
+def _rules(baseline: Path | None, fail_if: list[str] | None) -> list[FailRule]:
+    from dpr.benchmark.baseline import FailRule
+
+    if fail_if and baseline is None:
+        raise ConfigError(f"--fail-if {fail_if[0]!r} compares with a baseline; give --baseline report.json, too")
+    return [FailRule.parse(text) for text in fail_if or ()]
+
+
+def _changes(report: BenchmarkReport, baseline: Path | None, rules: list[FailRule]) -> list[Change]:
+    from dpr.benchmark.baseline import FailRule, changes
+
+    return changes(report, baseline, rules or [FailRule(report.primary, 100.0)]) if baseline else []
+
+
+def _tell(report: BenchmarkReport, output: Path, changed: list[Change], as_json: bool) -> None:
     if as_json:
-        print_json(report.as_json())
+        print_json({**report.as_json(), **({"changes": [change.as_json() for change in changed]} if changed else {})})
     else:
         _show(report)
         Console(stderr=True).print(f"open {output / 'report.html'} in a browser; the other files are beside it")
+    for change in changed:
+        Console(stderr=True).print(escape(change.sentence), highlight=False)
+    if any(change.fails for change in changed):
+        raise typer.Exit(FAILED)
 
 
 def _show(report: BenchmarkReport) -> None:
@@ -113,11 +145,3 @@ def _show(report: BenchmarkReport) -> None:
     Console().print(" ".join(verdict(report).english), highlight=False, markup=False)
     for note in report.notes():
         Console(stderr=True).print(note)
-
-
-def _systems(retrievers: str, *, is_reranked: bool) -> list[str]:
-    """Return the names of the systems: each retriever, and its reranked version."""
-    names = [name.strip() for name in retrievers.split(",") if name.strip()]
-    if not is_reranked:
-        return names
-    return list(dict.fromkeys(name for plain in names for name in (plain, reranked_name(plain))))

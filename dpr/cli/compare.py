@@ -25,9 +25,15 @@ DEFAULT_METRICS = ["recall@1", "recall@20", "mrr@10"]
 
 
 def compare_command(
-    qrels: Annotated[Path, typer.Option(metavar="FILE", help="TREC qrels, as dpr benchmark writes them.")],
+    qrels: Annotated[
+        Path, typer.Option(metavar="FILE", help="Qrels: TREC's or BEIR's lines, or JSON of pytrec_eval or ranx.")
+    ],
     run: Annotated[
-        list[Path], typer.Option(metavar="FILE", help="TREC run; repeatable, the first one is the baseline.")
+        list[Path],
+        typer.Option(
+            metavar="FILE",
+            help="A run: TREC, or JSON or Parquet of ranx, pytrec_eval, BEIR; repeatable, the first is the baseline.",
+        ),
     ],
     metric: Annotated[
         list[str] | None,
@@ -43,10 +49,10 @@ def compare_command(
 ) -> None:
     """Test whether runs over the same questions differ by more than chance."""
     from dpr.evaluation.compare import compare_runs
-    from dpr.evaluation.trec import read_qrels
+    from dpr.evaluation.run_files import read_any_qrels
 
     rules = ReadRules(encoding, skip_bad_rows)
-    judged = read_qrels(qrels, rules)
+    judged = read_any_qrels(qrels, rules)
     runs = _read_runs(run, judged, qrels, rules)
     (first, baseline), *systems = runs.items()
     compared = compare_runs(baseline, dict(systems), judged, metric or DEFAULT_METRICS)
@@ -61,14 +67,16 @@ def compare_command(
 
 
 def _read_runs(paths: Sequence[Path], judged: Mapping[str, object], qrels: Path, rules: ReadRules) -> Runs:
-    from dpr.evaluation.trec import read_run
+    from dpr.evaluation.run_files import read_any_run
 
     if len(set(paths)) < max(2, len(paths)):
         names = ", ".join(map(str, paths))
         raise ConfigError(f"the runs to compare are {names}: give --run two or more files, each one once")
     runs = {}
     for name, path in zip(_names(paths), paths, strict=True):
-        runs[name] = {question: [passage for passage, _ in hits] for question, hits in read_run(path, rules).items()}
+        runs[name] = {
+            question: [passage for passage, _ in hits] for question, hits in read_any_run(path, rules).items()
+        }
         if not judged.keys() & runs[name].keys():
             raise DataError.at(path, None, f"the run has none of the {len(judged)} questions that {qrels} judges")
     return runs

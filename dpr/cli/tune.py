@@ -10,8 +10,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from dpr.cli.options import EncoderOption, IndexOption, JsonOption, check_output_file
+from dpr.cli.options import EncoderOption, IndexOption, JsonOption, RerankOption, check_output_file, rerank_of
 from dpr.cli.questions import EncodingOption, SkipBadRowsOption
+from dpr.cli.tune_settings import SettingsOption, choose_settings, names_of, read_sources, tell_settings
 from dpr.console import command_line, print_json, show_progress
 from dpr.data.intake import ReadRules
 from dpr.errors import ConfigError
@@ -44,32 +45,30 @@ def tune_command(
     save: Annotated[
         bool, typer.Option("--save", help="Record the weights in the index: the default of every search of it.")
     ] = False,
+    settings: SettingsOption = None,
+    rerank: RerankOption = None,
     encoder: EncoderOption = None,
     encoding: EncodingOption = "utf-8",
     skip_bad_rows: SkipBadRowsOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Find the fusion weights that suit an index and its questions."""
-    from dpr.data.passages import read_examples
     from dpr.opening import open_qa
+    from dpr.pipeline import RetrievalOptions
     from dpr.search.record import save_fusion, write_fusion
-    from dpr.tuning.fusion import TuningOptions, is_hybrid, tune
+    from dpr.tuning.fusion import TuningOptions, tune
+    from dpr.tuning.settings import SettingsOptions
 
-    if output is not None:
-        check_output_file(output)
-    rules = ReadRules(encoding, skip_bad_rows)
-    lists = [name.strip() for name in retriever.split(",") if name.strip()]
-    if (output is not None or save) and not is_hybrid(lists):
-        raise ConfigError(
-            f"--retriever {retriever} names other lists than {' and '.join(HYBRID_LISTS)}, which hybrid fuses; leave "
-            "--output and --save out"
-        )
+    _refuse(output, retriever, save=save)
+    rules, retrieval = ReadRules(encoding, skip_bad_rows), RetrievalOptions(rerank=rerank_of(rerank, None))
+    qa_index = open_qa(index, encoder=encoder, reader=None, retrieval=retrieval).index
+    if settings is not None:
+        stages = choose_settings(qa_index, questions, rules, SettingsOptions(names_of(settings), metric, folds))
+        tell_settings(stages, index if save else None, as_json)
+        return
     with show_progress() as progress:
-        qa_index = open_qa(index, encoder=encoder, reader=None).index
-        sources = [read_examples(source, rules) for source in questions]
-        examples = [example for source in sources for example in source]
-        without_text = sum(source.without_text for source in sources)
-        options = TuningOptions(lists, metric, method, folds, ", ".join(questions), without_text)
+        examples, without_text = read_sources(questions, rules)
+        options = TuningOptions(names_of(retriever), metric, method, folds, ", ".join(questions), without_text)
         tuned = tune(qa_index, examples, options, progress)
     if output is not None:
         write_fusion(output, tuned.fusion, tuned.summary(command_line("dpr")))
@@ -79,6 +78,19 @@ def tune_command(
         print_json(tuned.as_json())
     else:
         _show(tuned)
+
+
+def _refuse(output: Path | None, retriever: str, *, save: bool) -> None:
+    """Refuse an output that cannot be written, and to store weights of other lists than those of hybrid."""
+    from dpr.tuning.fusion import is_hybrid
+
+    if output is not None:
+        check_output_file(output)
+    if (output is not None or save) and not is_hybrid(names_of(retriever)):
+        raise ConfigError(
+            f"--retriever {retriever} names other lists than {' and '.join(HYBRID_LISTS)}, which hybrid fuses; leave "
+            "--output and --save out"
+        )
 
 
 def _show(tuned: TunedFusion) -> None:

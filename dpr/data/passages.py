@@ -23,6 +23,7 @@ from dpr.data.examples import Articles, Examples
 from dpr.data.files import Location
 from dpr.data.identity import UniquePassages, with_composed_names
 from dpr.data.intake import UTF8_RULES, BadRows, DocumentTally, Intake, LeftOut, ReadRules
+from dpr.data.ir_datasets import read_ir_dataset, read_ir_dataset_passages
 from dpr.data.pairs import read_pairs
 from dpr.data.qed import read_qed
 from dpr.data.questions_csv import QUESTIONS_ENDINGS, read_questions_csv
@@ -31,6 +32,7 @@ from dpr.data.rows import passage_of, read_rows
 from dpr.data.source_files import SourceFile, source_files
 from dpr.data.split import article_of, article_of_question
 from dpr.data.squad import read_squad, read_squad_passages
+from dpr.data.trec import read_trec, read_trec_passages
 from dpr.errors import DataError, EmptyCorpusError
 from dpr.types import Example, Passage
 from dpr.unicode_form import as_on_disk, composed, is_there
@@ -86,6 +88,8 @@ KINDS: dict[str, Kind] = {
     "qed": Kind(read_qed, _labelled_passages(read_qed)),
     "boolq": Kind(read_boolq, _labelled_passages(read_boolq)),
     "pairs": Kind(read_pairs, _labelled_passages(read_pairs)),
+    "trec": Kind(read_trec, read_trec_passages),
+    "ir_datasets": Kind(read_ir_dataset, read_ir_dataset_passages),
 }
 """The data set formats before the colon of ``kind:PATH``. A new format is one more entry."""
 

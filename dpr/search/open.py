@@ -13,9 +13,10 @@ from dpr.search.filtered import Filtered
 from dpr.search.fusion import Fusion
 from dpr.search.lazy import Lazy
 from dpr.search.record import DEFAULT_FUSION, fusion_of
-from dpr.search.registry import RERANKED, RETRIEVERS, Opening, choices, fuses, plain_name
+from dpr.search.registry import RERANKED, RETRIEVERS, Opening, choices, fused_lists, fuses, plain_name
 from dpr.search.reranking import Reranked, RerankOptions
 from dpr.search.resources import IndexResources, load_recorded
+from dpr.search.retrievers import HybridRetriever
 from dpr.store.generation import read_current
 from dpr.store.integrity import VerifyLevel, check_files
 from dpr.store.layout import IndexLayout
@@ -126,10 +127,10 @@ class OpenIndex:
         self.resources.open_files()
 
     def retriever(self, name: str, fusion: Fusion | None = None, filter: Filter | None = None) -> Retriever:
-        """Return a retriever by its name, one of ``names``, or ``NAME+rerank`` for reranked hits.
+        """Return a retriever by its name, one of ``names``, ``NAME+NAME`` for a fusion of lists, or ``NAME+rerank``.
 
-        ``fusion`` replaces the default one of a retriever that fuses. With a ``filter``, it searches the passages that
-        the filter keeps.
+        ``fusion`` replaces the default one of a retriever that fuses: for ``hybrid`` that of the index, for other lists
+        z-scores of equal weight. With a ``filter``, it searches the passages that the filter keeps.
 
         Raises:
             RequestError: the index has no such retriever or no reranker, or the retriever does not fuse lists; or the
@@ -139,6 +140,8 @@ class OpenIndex:
         """
         if name.endswith(RERANKED):
             return self._reranked(plain_name(name), fusion, filter)
+        if name not in RETRIEVERS and len(fused_lists(name)) > 1:
+            return self._fused(name, fusion, filter)
         if name not in self.names:
             raise RequestError(self._absence(name), "retriever")
         if fusion is None and filter is None:
@@ -157,6 +160,15 @@ class OpenIndex:
                 "rerank",
             )
         return Reranked(self.retriever(name, fusion, filter), self.reranker(), self.passages.get, self.rerank.depth)
+
+    def _fused(self, name: str, fusion: Fusion | None, filter: Filter | None) -> Retriever:
+        lists = fused_lists(name)
+        wrong = next((source for source in lists if fuses(source)), "")
+        if len(set(lists)) < len(lists) or wrong:
+            cause = "names a list twice" if len(set(lists)) < len(lists) else f"fuses {wrong}, which is a fusion itself"
+            raise RequestError(f"the retriever {name!r} {cause}; name different lists, such as bm25+dense", "retriever")
+        sources = {source: self.retriever(source, filter=filter) for source in lists}
+        return HybridRetriever(sources, self.passages.id, fusion or Fusion(), name=name)
 
     def _open(self, name: str, fusion: Fusion, filter: Filter | None = None) -> Retriever:
         resources = self.resources if filter is None else self.filtered.resources(filter)

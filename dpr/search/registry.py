@@ -22,6 +22,10 @@ RERANKED = "+rerank"
 """The suffix of a retriever whose hits are reranked: ``hybrid+rerank``."""
 
 
+FUSED = "+"
+"""What stands between the names of lists that are fused: ``bm25+splade``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Opening:
     """The context that a retriever is opened in.
@@ -174,10 +178,15 @@ def reranked_name(name: str) -> str:
     return plain_name(name) + RERANKED
 
 
+def fused_lists(name: str) -> list[str]:
+    """Return the lists that a name such as ``bm25+splade`` fuses; the name itself if it fuses none."""
+    return plain_name(name).split(FUSED)
+
+
 def fuses(name: str) -> bool:
     """Return whether a retriever fuses lists; an unknown one does not."""
     entry = RETRIEVERS.get(plain_name(name))
-    return entry is not None and entry.fuses
+    return entry.fuses if entry is not None else len(fused_lists(name)) > 1
 
 
 class _Entry(Protocol):

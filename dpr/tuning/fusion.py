@@ -76,7 +76,7 @@ def tune(
     all_examples = list(examples)
     sources, metrics = _sources(index, lists, method), _metrics(objective)
     judged = judge_questions(index.passages, all_examples)
-    documents = _documents(all_examples, judged.questions)
+    documents = documents_of(all_examples, judged.questions)
     gold = _gold(judged, index.passages.row_of)
     grid = weight_grid(len(lists))
     weights = [dict(zip(lists, point, strict=True)) for point in (grid / grid[0].sum()).round(9).tolist()]
@@ -127,7 +127,7 @@ def _metrics(objective: str) -> list[str]:
     return list(dict.fromkeys([objective, *SHOWN_METRICS]))
 
 
-def _documents(examples: Sequence[Example], questions: Sequence[Question]) -> IntArray:
+def documents_of(examples: Sequence[Example], questions: Sequence[Question]) -> IntArray:
     """Number the documents of the questions' gold passages, (Q,); if there is only one, number the questions."""
     name_of = {example.question.id: _document(example) for example in examples}
     names = [name_of[question.id] for question in questions]

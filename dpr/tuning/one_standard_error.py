@@ -131,19 +131,19 @@ def cross_validate(
     folds = min(folds, len(np.unique(groups)))
     if folds < 2:
         return None
-    fold_of = _fold_of(groups, folds)
+    of_question = fold_of(groups, folds)
     alone = np.flatnonzero((grid > 0).sum(axis=1) == 1)
     unfitted = int(_from_default(grid, default).argmin())
     fused, single = np.empty(values.shape[1]), np.empty(values.shape[1])
     for fold in range(folds):
-        inside, outside = fold_of == fold, fold_of != fold
+        inside, outside = of_question == fold, of_question != fold
         choice = choose(grid, values[:, outside], ties[:, outside], groups[outside], default)
         fused[inside] = values[choice.selected, inside]
         single[inside] = values[alone[values[alone][:, outside].mean(axis=1).argmax()], inside]
     return HeldOut(folds, float(fused.mean()), compare(single, fused, groups), compare(values[unfitted], fused, groups))
 
 
-def _fold_of(groups: IntArray, folds: int) -> IntArray:
+def fold_of(groups: IntArray, folds: int) -> IntArray:
     """Return each question's fold, (Q,): each group, largest first, goes to the fold with the fewest questions."""
     sizes = np.bincount(groups)
     fold_of_group = np.zeros(len(sizes), dtype=np.int64)

@@ -1,0 +1,53 @@
+"""A run file of another program as a system of a benchmark.
+
+What a run lacks or has too much is counted by one rule, and said: a judged question that the run lacks scores 0, a
+question that is not judged is left out, and a passage that is not in the pool is a hit that is not relevant.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from dpr.benchmark.contestant import SystemRun
+from dpr.benchmark.gold import JudgedQuestions
+from dpr.data.intake import UTF8_RULES, ReadRules
+from dpr.errors import DataError
+from dpr.evaluation.run_files import read_any_run
+from dpr.types import PassagePool
+
+logger = logging.getLogger(__name__)
+
+
+def outside_run(
+    name: str, path: Path, judged: JudgedQuestions, pool: PassagePool, rules: ReadRules = UTF8_RULES
+) -> SystemRun:
+    """Read a run as a system of that name; passages that a question excludes are left out of its hits.
+
+    Raises:
+        DataError: the file is no run, is empty, or has none of the judged questions.
+    """
+    run = read_any_run(path, rules)
+    if not judged.qrels.keys() & run.keys():
+        raise DataError.at(
+            path,
+            None,
+            f"the run has {len(run):,} questions, and none of them is one of the {len(judged.qrels):,} judged",
+        )
+    kept = {
+        question: [hit for hit in run[question] if hit[0] not in judged.excluded.get(question, ())]
+        for question in judged.qrels
+        if question in run
+    }
+    unknown = {passage for hits in kept.values() for passage, _ in hits if pool.row_of(passage) is None}
+    counts = {
+        f"{name} lacks {len(judged.qrels.keys() - run.keys()):,} of the judged questions; they score 0": len(
+            judged.qrels.keys() - run.keys()
+        ),
+        f"{name} has {len(run.keys() - judged.qrels.keys()):,} questions that are not judged; they are left out": len(
+            run.keys() - judged.qrels.keys()
+        ),
+        f"{name} has {len(unknown):,} passages that are not in the pool; they count as not relevant": len(unknown),
+    }
+    warnings = tuple(sentence for sentence, count in counts.items() if count)
+    return SystemRun(name, kept, f"the run {path.name}", warnings=warnings)

@@ -1,0 +1,155 @@
+"""The systems of ``dpr benchmark``: its indexes, an index that it builds itself, and runs of other programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dpr.config import ComputeOptions
+from dpr.errors import ConfigError, IndexFormatError
+from dpr.pipeline import RetrievalOptions
+from dpr.search.registry import RERANKED, reranked_name
+
+if TYPE_CHECKING:
+    from dpr.search.contract import SearchableIndex
+    from dpr.types import Progress
+
+IndexesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--index",
+        metavar="[NAME=]INDEX",
+        help="Folder of an index; repeatable: the retrievers of a further one are NAME/dense, NAME/bm25, … "
+        "Without one, an index of the questions' passages and --pool is built in the output folder.",
+    ),
+]
+PoolOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="SOURCE",
+        help="Passages to search beside the questions' own, as distractors; repeatable. Not with --index.",
+    ),
+]
+RunsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--run",
+        metavar="[NAME=]FILE",
+        help="A run of another program as one more system: TREC, or JSON or Parquet of ranx, pytrec_eval, BEIR.",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How the indexes of a benchmark are opened.
+
+    Attributes:
+        encoder: where the encoder of the first index is, or the encoder to build one with; None: the recorded one.
+        retrieval: the reranking.
+        compute: how models compute.
+    """
+
+    encoder: str | None = None
+    retrieval: RetrievalOptions = field(default_factory=RetrievalOptions)
+    compute: ComputeOptions = field(default_factory=ComputeOptions)
+
+
+def named(option: str, values: Sequence[str] | None, default: str = "") -> dict[str, Path]:
+    """Return the paths of an option by their names; without a name, the default one, or that of the file.
+
+    Raises:
+        ConfigError: a name is empty, comes twice, or has a slash.
+    """
+    paths: dict[str, Path] = {}
+    for value in values or ():
+        name, equals, path = value.partition("=")
+        if not equals or Path(value).exists():
+            name, path = default if not paths and default else Path(value).stem, value
+        if not name or "/" in name or name.split() != [name] or name in paths:
+            cause = "comes twice" if name in paths else "is empty or has a slash or a blank"
+            raise ConfigError(f"{option} {value!r}: the name {name!r} {cause}; write {option} NAME={path or 'PATH'}")
+        paths[name] = Path(path)
+    return paths
+
+
+def open_indexes(
+    indexes: Sequence[str] | None, opening: Opening, sources: Sequence[str], output: Path, progress: Progress
+) -> SearchableIndex:
+    """Open the indexes of a benchmark; without any, build one of the sources in the output folder.
+
+    Raises:
+        ConfigError: there are indexes and distractors, or the passages of two indexes differ.
+    """
+    from dpr.benchmark.side_by_side import SideBySide
+    from dpr.opening import open_qa
+
+    if not indexes:
+        root = build_pool(sources, output / "index", opening, progress)
+        return open_qa(root, reader=None, retrieval=opening.retrieval, compute=opening.compute).index
+    if len(sources) > 1:
+        raise ConfigError("--pool is for a benchmark that builds its index, and --index names one; leave one out")
+    opened = {
+        name: open_qa(
+            path,
+            encoder=None if number else opening.encoder,
+            reader=None,
+            retrieval=opening.retrieval,
+            compute=opening.compute,
+        ).index
+        for number, (name, path) in enumerate(named("--index", indexes, "first").items())
+    }
+    first, *others = opened
+    return SideBySide(opened[first], {name: opened[name] for name in others}) if others else opened[first]
+
+
+def build_pool(sources: Sequence[str], root: Path, opening: Opening, progress: Progress) -> Path:
+    """Build an index of sources, unless the folder has one of the same sources and encoder that is newer than they are.
+
+    Raises:
+        DPRError: a source cannot be read, or the index cannot be built.
+    """
+    import dpr
+    from dpr.config import DEFAULT_ENCODER
+    from dpr.store.generation import read_current
+
+    encoder = opening.encoder or DEFAULT_ENCODER
+    try:
+        manifest = read_current(root)
+    except IndexFormatError:
+        manifest = None
+    if manifest is not None and manifest.encoder is not None and manifest.encoder.name == encoder:
+        is_same = [record.source for record in manifest.provenance.sources] == list(sources)
+        if is_same and not _is_newer(sources, manifest.provenance.created_utc):
+            return root
+    dpr.build_index(list(sources), root, encoder=encoder, compute=opening.compute, progress=progress)
+    return root
+
+
+def _is_newer(sources: Sequence[str], created_utc: str) -> bool:
+    """Tell whether a file of the sources changed after a time, ``2026-01-31T12:00:00Z``."""
+    from datetime import datetime
+
+    from dpr.data.passages import files_of
+
+    built = datetime.fromisoformat(created_utc).timestamp()
+    return any(file.stat().st_mtime > built for source in sources for file in files_of(source))
+
+
+def systems_of(retrievers: str, others: Sequence[str], *, is_reranked: bool) -> list[str]:
+    """Return the names of the systems: each retriever, dense of each further index, and their reranked versions."""
+    names = [name.strip() for name in retrievers.split(",") if name.strip()]
+    names += [f"{other}/dense" for other in others if not any(name.startswith(f"{other}/") for name in names)]
+    if not is_reranked:
+        return names
+    return list(
+        dict.fromkeys(
+            name
+            for plain in names
+            for name in ((plain,) if plain.endswith(RERANKED) else (plain, reranked_name(plain)))
+        )
+    )

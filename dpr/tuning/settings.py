@@ -1,0 +1,244 @@
+"""Tune BM25's k1 and b, the fusion, and the depth of reranking, one after the other, by cross-validation.
+
+Each stage begins with what the one before it selected, and keeps its default unless the gain on held-out folds is above
+chance (`dpr.tuning.cross_validation`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import product
+
+import numpy as np
+
+from dpr.benchmark.gold import JudgedQuestions, judge_questions
+from dpr.errors import RequestError
+from dpr.evaluation.metrics import Values, parse_metric, per_question
+from dpr.search.contract import Reranker, Retriever
+from dpr.search.fusion import Fusion
+from dpr.search.open import OpenIndex
+from dpr.search.registry import HYBRID_LISTS
+from dpr.search.reranking import Reranked
+from dpr.search.retrievers import DEFAULT_DEPTH, HybridRetriever
+from dpr.search.reweighed import reweighed_bm25
+from dpr.tuning.cross_validation import Setting, Stage, choose_setting
+from dpr.tuning.fusion import documents_of
+from dpr.types import Example, FloatArray, Hit, IntArray, Passage, Progress, TopK, no_progress
+
+K1 = (0.6, 0.9, 1.2, 1.5, 2.0)
+B = (0.3, 0.4, 0.6, 0.75, 0.9)
+WEIGHTS = tuple(number / 10 for number in range(11))
+METHODS = ("zscore", "minmax", "rrf")
+DEPTHS = (DEFAULT_DEPTH, 200)
+RERANK_DEPTHS = (5, 10, 20, 50)
+BATCH_QUESTIONS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsOptions:
+    """What to tune.
+
+    Attributes:
+        stages: some of ``bm25``, ``fusion`` and ``rerank``, in this order.
+        objective: the metric to maximize.
+        folds: the number of folds.
+    """
+
+    stages: Sequence[str] = ("bm25", "fusion", "rerank")
+    objective: str = "mrr@10"
+    folds: int = 5
+
+    def __post_init__(self) -> None:
+        known = ("bm25", "fusion", "rerank")
+        if not self.stages or [stage for stage in known if stage in self.stages] != list(self.stages):
+            raise RequestError(
+                f"the settings to tune are {', '.join(self.stages) or 'none'}; name some of "
+                f"{', '.join(known)} in order",
+                "settings",
+            )
+        if self.folds < 2:
+            raise RequestError(f"folds is {self.folds}; settings are chosen by 2 folds or more", "folds")
+        _, depth = parse_metric(self.objective)
+        if depth > DEFAULT_DEPTH:
+            raise RequestError(f"{self.objective} is deeper than the {DEFAULT_DEPTH} hits that are searched", "metric")
+
+
+class Remembering:
+    """A reranker that scores no pair twice."""
+
+    def __init__(self, reranker: Reranker) -> None:
+        self.name = reranker.name
+        self._reranker = reranker
+        self._scores: dict[tuple[str, str], float] = {}
+
+    def score(self, questions: Sequence[str], passages: Sequence[Passage]) -> FloatArray:
+        """Return the score of each question with the passage at the same position, (N,)."""
+        pairs = [(question, passage.titled()) for question, passage in zip(questions, passages, strict=True)]
+        new = [number for number, pair in enumerate(pairs) if pair not in self._scores]
+        if new:
+            scores = self._reranker.score([questions[number] for number in new], [passages[number] for number in new])
+            self._scores.update(zip((pairs[number] for number in new), scores.tolist(), strict=True))
+        return np.array([self._scores[pair] for pair in pairs], dtype=np.float32)
+
+
+class Recalled(Retriever):
+    """The candidates of a list for known questions, searched once."""
+
+    def __init__(
+        self, retriever: Retriever, questions: Sequence[str], depth: int, report: Callable[[int], None]
+    ) -> None:
+        self.name = retriever.name
+        self._row_of = {text: row for row, text in enumerate(dict.fromkeys(questions))}
+        texts, tops = list(self._row_of), list[TopK]()
+        for start in range(0, len(texts), BATCH_QUESTIONS):
+            tops.append(retriever.top_k(texts[start : start + BATCH_QUESTIONS], depth))
+            report(min(start + BATCH_QUESTIONS, len(texts)))
+        coverage = [top.coverage for top in tops if top.coverage is not None]
+        rows, scores = (np.concatenate([getattr(top, name) for top in tops]) for name in ("rows", "scores"))
+        self._top = TopK(rows, scores, coverage=np.concatenate(coverage) if coverage else None)
+
+    def top_k(self, questions: Sequence[str], k: int) -> TopK:
+        """Return the first k candidates of each question, (Q, k)."""
+        rows = [self._row_of[question] for question in questions]
+        coverage = None if self._top.coverage is None else self._top.coverage[rows]
+        return TopK(self._top.rows[rows, :k], self._top.scores[rows, :k], coverage=coverage)
+
+    def search(self, questions: Sequence[str], k: int) -> list[list[Hit]]:
+        """Raise an error: only a fusion takes from it."""
+        raise NotImplementedError
+
+
+def tune_settings(
+    index: OpenIndex, examples: Iterable[Example], options: SettingsOptions, progress: Progress = no_progress
+) -> list[Stage]:
+    """Tune an index's settings by questions with gold passages; return the choice of each stage.
+
+    Raises:
+        RequestError: the index has no vectors for a fusion, or no reranker.
+        DataError: two questions share an id, none can be judged, or no gold passage is in the index.
+    """
+    all_examples = list(examples)
+    judged = judge_questions(index.passages, all_examples)
+    return _Tuning(index, judged, documents_of(all_examples, judged.questions), options, progress).run()
+
+
+class _Tuning:
+    """The stages over one set of questions."""
+
+    def __init__(
+        self, index: OpenIndex, judged: JudgedQuestions, groups: IntArray, options: SettingsOptions, progress: Progress
+    ) -> None:  # fmt: skip
+        self._index, self._judged, self._options, self._progress = index, judged, options, progress
+        self._groups = groups
+        parameters = index.manifest.weights["bm25"].parameters
+        self._bm25: Setting = {"k1": float(parameters["k1"]), "b": float(parameters["b"])}
+        self._fusion = index.fusion
+        self._depth = DEFAULT_DEPTH
+
+    def run(self) -> list[Stage]:
+        """Run the stages in their order."""
+        return [
+            {"bm25": self._tune_bm25, "fusion": self._tune_fusion, "rerank": self._tune_rerank}[name]()
+            for name in self._options.stages
+        ]
+
+    def _tune_bm25(self) -> Stage:
+        others: list[Setting] = [{"k1": k1, "b": b} for k1, b in product(K1, B)]
+        settings = [self._bm25, *(setting for setting in others if setting != self._bm25)]
+
+        def measure(number: int) -> Values:
+            values = self._measure(self._bm25_of(settings[number]))
+            self._progress("try k1 and b", number + 1, len(settings))
+            return values
+
+        stage, selected = self._choose("bm25", settings, measure)
+        self._bm25 = settings[selected]
+        return stage
+
+    def _tune_fusion(self) -> Stage:
+        default = self._fusion_setting(self._fusion, self._depth)
+        others = [
+            self._fusion_setting(replace(self._fusion, method=method, weights=_weights(weight)), depth)
+            for method, weight, depth in product(METHODS, WEIGHTS, DEPTHS)
+        ]
+        settings = [default, *(setting for setting in others if setting != default)]
+        texts = [question.text for question in self._judged.questions]
+        lists = {"dense": self._index.retriever("dense"), "bm25": self._bm25_of(self._bm25)}
+        recalled = {
+            name: Recalled(retriever, texts, max(DEPTHS), partial(self._report, f"retrieve {name}", len(texts)))
+            for name, retriever in lists.items()
+        }
+
+        def fused(setting: Setting) -> Retriever:
+            fusion = replace(self._fusion, method=str(setting["method"]), weights=_weights(float(setting["dense"])))
+            return HybridRetriever(recalled, self._index.passages.id, fusion, depth=int(setting["depth"]))
+
+        def measure(number: int) -> Values:
+            values = self._measure(fused(settings[number]))
+            self._progress("try fusions", number + 1, len(settings))
+            return values
+
+        stage, selected = self._choose("fusion", settings, measure)
+        chosen = settings[selected]
+        self._fusion = replace(self._fusion, method=str(chosen["method"]), weights=_weights(float(chosen["dense"])))
+        self._depth = int(chosen["depth"])
+        return stage
+
+    def _tune_rerank(self) -> Stage:
+        options, make = self._index.rerank, self._index.reranker
+        if options is None or make is None:
+            raise RequestError("the depth of reranking is tuned with a reranker; set one with --rerank", "rerank")
+        reranker = Remembering(make())
+        depths = [options.depth, *(depth for depth in (0, *RERANK_DEPTHS) if depth != options.depth)]
+        first = self._first_stage()
+
+        def measure(number: int) -> Values:
+            depth = depths[number]
+            retriever = Reranked(first, reranker, self._index.passages.get, depth) if depth else first
+            values = self._measure(retriever)
+            self._progress("try depths of reranking", number + 1, len(depths))
+            return values
+
+        return self._choose("rerank", [{"depth": float(depth)} for depth in depths], measure)[0]
+
+    def _report(self, stage: str, total: int, completed: int) -> None:
+        self._progress(stage, completed, total)
+
+    def _first_stage(self) -> Retriever:
+        if self._index.manifest.encoder is None:
+            return self._bm25_of(self._bm25)
+        sources = {"dense": self._index.retriever("dense"), "bm25": self._bm25_of(self._bm25)}
+        return HybridRetriever(sources, self._index.passages.id, self._fusion, depth=self._depth)
+
+    def _bm25_of(self, setting: Setting) -> Retriever:
+        return reweighed_bm25(self._index.resources, float(setting["k1"]), float(setting["b"]))
+
+    @staticmethod
+    def _fusion_setting(fusion: Fusion, depth: int) -> Setting:
+        weights = fusion.weights_for(HYBRID_LISTS)
+        return {"method": fusion.method, "dense": round(weights["dense"], 6), "depth": float(depth)}
+
+    def _choose(self, name: str, settings: Sequence[Setting], measure: Callable[[int], Values]) -> tuple[Stage, int]:
+        return choose_setting(name, settings, measure, self._groups, self._options.folds)
+
+    def _measure(self, retriever: Retriever) -> Values:
+        """Return the objective of each judged question, (Q,)."""
+        questions, excluded = self._judged.questions, self._judged.excluded
+        _, k = parse_metric(self._options.objective)
+        run: dict[str, list[str]] = {}
+        for start in range(0, len(questions), BATCH_QUESTIONS):
+            batch = questions[start : start + BATCH_QUESTIONS]
+            hits = retriever.search([question.text for question in batch], k + self._judged.most_excluded)
+            run |= {
+                question.id: [
+                    hit.passage_id for hit in of_question if hit.passage_id not in excluded.get(question.id, ())
+                ]
+                for question, of_question in zip(batch, hits, strict=True)
+            }
+        return per_question(run, self._judged.qrels, [self._options.objective])[self._options.objective]
+
+
+def _weights(dense: float) -> dict[str, float]:
+    return {"dense": dense, "bm25": round(1 - dense, 6)}

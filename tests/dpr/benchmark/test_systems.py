@@ -1,0 +1,196 @@
+"""Indexes side by side, runs of other programs, fusions by name, and a baseline for continuous integration."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from dpr.benchmark.baseline import FailRule, changes
+from dpr.benchmark.retrieval import BenchmarkOptions, benchmark
+from dpr.benchmark.side_by_side import SideBySide
+from dpr.cli import app
+from dpr.errors import ConfigError, DataError, RequestError
+from dpr.evaluation.trec import read_run
+from dpr.search.open import OpenIndex, open_index
+from dpr.types import Example, Question
+from tests.fakes import HashEncoder, WordAnalyzer
+from tests.small_index import PASSAGES, small_index
+
+EXAMPLES = [
+    Example(Question(f"q{number}", f"{passage.text} {passage.title}"), (passage,))
+    for number, passage in enumerate(PASSAGES)
+]
+
+
+@pytest.fixture(scope="module")
+def roots(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("indexes")
+    small_index(folder / "first")
+    small_index(folder / "other", encoder=HashEncoder("hash-2"))
+    return folder / "first", folder / "other"
+
+
+@pytest.fixture
+def index(roots: tuple[Path, Path]) -> OpenIndex:
+    return opened(roots[0])
+
+
+def opened(root: Path, fingerprint: str = "hash-1") -> OpenIndex:
+    return open_index(root, encoder=HashEncoder(fingerprint), analyzer=WordAnalyzer())
+
+
+def test_any_lists_are_fused_by_their_names(index: OpenIndex) -> None:
+    [hits] = index.retriever("bm25+tfidf+dense").search(["capital of France"], 3)
+    assert set(hits[0].lists) == {"bm25", "tfidf", "dense"}
+    assert hits[0].passage_id == "paris"
+    for name, cause in (("bm25+bm25", "names a list twice"), ("hybrid+bm25", "fuses hybrid, which is a fusion itself")):
+        with pytest.raises(RequestError, match=cause):
+            index.retriever(name)
+    with pytest.raises(RequestError, match="unknown retriever 'other'"):
+        index.retriever("bm25+other")
+
+
+def test_indexes_side_by_side(index: OpenIndex, roots: tuple[Path, Path], tmp_path: Path) -> None:
+    both = SideBySide(index, {"e5": opened(roots[1], "hash-2")})
+    report = benchmark(both, EXAMPLES, BenchmarkOptions(["bm25", "e5/dense", "bm25+dense"], [1]), tmp_path)
+    assert list(report.systems) == ["bm25", "e5/dense", "bm25+dense"]
+    assert report.systems["e5/dense"].summary == "nearest vectors of e5"
+    assert (tmp_path / "e5.dense.trec").is_file()
+    with pytest.raises(RequestError, match="the index 'e6' of a retriever is not given; there is e5"):
+        both.retriever("e6/dense")
+
+
+def test_an_index_of_other_passages_is_refused(index: OpenIndex, tmp_path: Path) -> None:
+    small_index(tmp_path / "less", PASSAGES[:-1])
+    with pytest.raises(ConfigError, match="the index 'less' lacks the passage 'kimchi' of the first one"):
+        SideBySide(index, {"less": opened(tmp_path / "less")})
+    with pytest.raises(ConfigError, match="the index 'more' has 1 more passages than the first one"):
+        SideBySide(opened(tmp_path / "less"), {"more": index})
+
+
+def test_a_run_of_another_program_is_one_more_system(index: OpenIndex, tmp_path: Path) -> None:
+    path = tmp_path / "theirs.json"
+    run = {"q0": {PASSAGES[0].id: 3.0, "gone": 5.0}, "q1": {PASSAGES[1].id: 1.0}, "elsewhere": {"x": 1.0}}
+    path.write_text(json.dumps(run), encoding="utf-8")
+    options = BenchmarkOptions(["bm25"], [1, 5], runs={"theirs": path})
+    report = benchmark(index, EXAMPLES, options, tmp_path / "out")
+    theirs = report.systems["theirs"]
+    assert theirs.means["recall@1"] == pytest.approx(1 / 6)
+    assert theirs.means["recall@5"] == pytest.approx(2 / 6)
+    assert theirs.cost is None
+    assert theirs.warnings == (
+        "theirs lacks 4 of the judged questions; they score 0",
+        "theirs has 1 questions that are not judged; they are left out",
+        "theirs has 1 passages that are not in the pool; they count as not relevant",
+    )
+    assert read_run(tmp_path / "out" / "theirs.trec").keys() == {"q0", "q1"}
+    path.write_text('{"elsewhere": {"x": 1}}', encoding="utf-8")
+    with pytest.raises(DataError, match="the run has 1 questions, and none of them is one of the 6 judged"):
+        benchmark(index, EXAMPLES, options, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("recall@5 drops", FailRule("recall@5")),
+        ("recall@5 drops by 1 significantly", FailRule("recall@5", 1.0, True)),
+        ("mrr@10 drops by 0.5 in e5/dense", FailRule("mrr@10", 0.5, False, "e5/dense")),
+        ("mrr@10 drops significantly in bm25", FailRule("mrr@10", 0.0, True, "bm25")),
+    ],
+)
+def test_a_rule_is_a_sentence(text: str, rule: FailRule) -> None:
+    assert FailRule.parse(text) == rule
+
+
+@pytest.mark.parametrize("text", ["", "recall@5", "recall@5 falls", "recall@5 drops by one", "recall@5 drops by -1"])
+def test_what_is_no_rule_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"is no rule; write METRIC drops \[by POINTS\]"):
+        FailRule.parse(text)
+
+
+def edited(path: Path, change: Callable[[dict[str, Any]], None]) -> Path:
+    """Return a copy of a report with something else in it."""
+    document = json.loads(path.read_text(encoding="utf-8"))
+    change(document)
+    copy = path.with_name("edited.json")
+    copy.write_text(json.dumps(document), encoding="utf-8")
+    return copy
+
+
+def test_a_report_against_its_baseline(index: OpenIndex, tmp_path: Path) -> None:
+    report = benchmark(index, EXAMPLES, BenchmarkOptions(["bm25", "dense"], [1, 5]), tmp_path)
+    path = tmp_path / "report.json"
+    drops, by_chance = FailRule("recall@1", 1.0), FailRule("recall@1", 1.0, True)
+    assert [change.fails for change in changes(report, path, [drops])] == [False, False]
+
+    def better(document: dict[str, Any]) -> None:
+        document["per_question"]["systems"]["bm25"]["recall@1"] = [2] + [1] * 5
+
+    [bm25, dense] = changes(report, edited(path, better), [drops])
+    assert (bm25.fails, dense.fails) == (True, False)
+    assert bm25.difference.mean == pytest.approx(-1 / 6)
+    assert bm25.sentence.startswith("bm25: recall@1 116.67 → 100.00 (-16.67, 95 % interval")
+    assert bm25.sentence.endswith("FAILS")
+    assert not any(change.fails for change in changes(report, edited(path, better), [by_chance]))
+    [change] = changes(report, edited(path, better), [FailRule("recall@1", system="dense")])
+    assert change.system == "dense"
+
+
+def test_a_baseline_that_cannot_be_compared(index: OpenIndex, tmp_path: Path) -> None:
+    report = benchmark(index, EXAMPLES, BenchmarkOptions(["bm25"], [1]), tmp_path)
+    path = tmp_path / "report.json"
+    rule = [FailRule("recall@1")]
+    other = edited(path, lambda document: document["per_question"]["id"].reverse())
+    with pytest.raises(DataError, match="the report has 6 questions, and this one 6, of which 6 are in both"):
+        changes(report, other, rule)
+    with pytest.raises(DataError, match=r"is no report of dpr benchmark \(KeyError: 'per_question'\)"):
+        changes(report, edited(path, lambda document: document.pop("per_question")), rule)
+    with pytest.raises(DataError, match=r"cannot be read \(No such file or directory\)"):
+        changes(report, tmp_path / "none.json", rule)
+    with pytest.raises(ConfigError, match="looks at 'recall@7', which"):
+        changes(report, path, [FailRule("recall@7")])
+    with pytest.raises(ConfigError, match="looks at the system 'dense', and both reports have bm25"):
+        changes(report, path, [FailRule("recall@1", system="dense")])
+
+
+def test_the_command_ends_with_1_where_a_rule_is_broken(
+    roots: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dpr.search.resources.analyzer_by_name", lambda _name: WordAnalyzer())
+    questions = tmp_path / "questions.json"
+    rows = [
+        {
+            "question": example.question.text,
+            "answers": [],
+            "positive_ctxs": [{"title": passage.title, "text": passage.text, "passage_id": passage.id}],
+            "negative_ctxs": [],
+            "hard_negative_ctxs": [],
+        }
+        for example in EXAMPLES
+        for passage in example.positives
+    ]
+    questions.write_text(json.dumps(rows), encoding="utf-8")
+    command = ["benchmark", "--index", str(roots[0]), "--questions", f"dpr:{questions}", "--retrievers", "bm25"]
+    first = CliRunner().invoke(app, [*command, "--output", str(tmp_path / "first")])
+    assert first.exit_code == 0, first.exception
+    path = tmp_path / "first" / "report.json"
+    again = [*command, "--output", str(tmp_path / "again"), "--fail-if", "recall@1 drops by 1"]
+    same = CliRunner().invoke(app, [*again, "--baseline", str(path)])
+    assert same.exit_code == 0, same.exception
+
+    def better(document: dict[str, Any]) -> None:
+        document["per_question"]["systems"]["bm25"]["recall@1"] = [2] * 6
+
+    worse = CliRunner().invoke(app, [*again, "--baseline", str(edited(path, better)), "--json"])
+    assert worse.exit_code == 1
+    assert json.loads(worse.stdout)["changes"][0]["fails"] is True
+    without = CliRunner().invoke(app, again)
+    assert isinstance(without.exception, ConfigError)
+    assert "give --baseline report.json, too" in str(without.exception)
+    pool = CliRunner().invoke(app, [*command, "--output", str(tmp_path / "again"), "--pool", str(questions)])
+    assert "--pool is for a benchmark that builds its index" in str(pool.exception)
