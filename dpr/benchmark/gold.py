@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dpr.benchmark.setup import QuestionSet
+from dpr.data.synthetic import is_synthetic
 from dpr.errors import DataError
 from dpr.types import Example, Passage, PassagePool, Question
 from dpr.unicode_form import composed
@@ -45,6 +46,7 @@ class JudgedQuestions:
             self.absent_passages,
             without_text,
             len(self.excluded),
+            sum(is_synthetic(question.id) for question in self.questions),
         )
 
 

@@ -21,7 +21,7 @@ class QuestionSet:
     ``count`` questions were judged. The gold passages of ``gold_missing`` of them are not in the pool; they count as
     misses. ``left_out`` questions have no gold passage (unanswerable, or not labelled). ``absent_passages`` judgements
     are of passages that are not in the pool. ``without_text`` judged questions have no text in the data set and are
-    left out. ``own_passages`` questions are passages of the pool themselves.
+    left out. ``own_passages`` questions are passages of the pool themselves; ``synthetic`` ones were made of passages.
     """
 
     source: str
@@ -31,6 +31,7 @@ class QuestionSet:
     absent_passages: int = 0
     without_text: int = 0
     own_passages: int = 0
+    synthetic: int = 0
 
     def notes(self) -> list[str]:
         """Return a sentence for each count that matters to the metrics."""
@@ -38,6 +39,8 @@ class QuestionSet:
             f"{self.absent_passages:,} judged passages are not in the index; they count as not found": (
                 self.absent_passages
             ),
+            f"{self.synthetic:,} of {self.count:,} questions are synthetic, made from passages: they rank systems "
+            "roughly, and no absolute number holds for real questions": self.synthetic,
             f"{self.without_text:,} judged questions have no text in the data set and are left out": self.without_text,
             f"{self.own_passages:,} questions are passages of the index themselves: a question does not find itself, "
             "it is left out of its hits before metrics and run files are made (ignore_identical_ids of BEIR)": (

@@ -16,6 +16,7 @@ from dpr.cli.evaluate_reader import evaluate_reader_command
 from dpr.cli.explain import explain_command
 from dpr.cli.export import export_command
 from dpr.cli.inspect import inspect_command
+from dpr.cli.make_questions import questions_command
 from dpr.cli.mine import mine_command
 from dpr.cli.search import search_command
 from dpr.cli.train import train_command
@@ -52,6 +53,7 @@ app.command("export")(export_command)
 app.command("inspect")(inspect_command)
 app.command("benchmark")(benchmark_command)
 app.command("cloze")(cloze_command)
+app.command("questions")(questions_command)
 app.command("compare")(compare_command)
 app.command("tune")(tune_command)
 app.command("search")(search_command)
