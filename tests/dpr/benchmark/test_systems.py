@@ -61,7 +61,7 @@ def test_indexes_side_by_side(index: OpenIndex, roots: tuple[Path, Path], tmp_pa
     assert list(report.systems) == ["bm25", "e5/dense", "bm25+dense"]
     assert report.systems["e5/dense"].summary == "nearest vectors of e5"
     assert (tmp_path / "e5.dense.trec").is_file()
-    with pytest.raises(RequestError, match="the index 'e6' of a retriever is not given; there is e5"):
+    with pytest.raises(RequestError, match="the index 'e6', which is not given; there is e5"):
         both.retriever("e6/dense")
 
 
