@@ -85,6 +85,7 @@ def benchmark(
         for of, opened, names in parts_of(index, options.retrievers)
         for run in search_index(opened, names, judged, depth, options.fusion, options.source, progress)
     ]
+    runs.sort(key=lambda run: options.retrievers.index(run.name))  # as they were named, not by index
     runs += [outside_run(name, path, judged, index.passages) for name, path in options.runs.items()]
     setting = Setting(
         pool=Pool(len(index.passages), index.generation),
