@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,8 +57,8 @@ def questions_command(
     check_output_file(output)
     if output.suffix != ".jsonl":
         raise ConfigError(f"--output {output} has another ending; write a .jsonl file, which pairs: reads")
-    ask = _asking(method, generator_url, generator_model, generator_key)
-    with show_progress() as progress:
+    asking = _asking(method, generator_url, generator_model, generator_key)
+    with asking as ask, show_progress() as progress:
         passages = read_corpus(corpus, ReadRules(encoding, skip_bad_rows))
         examples = _made(method, passages, (limit, seed), ask, progress)
         origin = {"method": method, "seed": seed, "model": generator_model, "command": command_line("dpr")}
@@ -65,8 +66,9 @@ def questions_command(
     show({"questions": count, "method": method, "synthetic": True, "file": str(output)}, as_json)
 
 
-def _asking(method: str, url: str | None, model: str | None, key: str) -> Asking | None:
-    """Return what asks a model for the question of a passage; None for another method.
+@contextmanager
+def _asking(method: str, url: str | None, model: str | None, key: str) -> Iterator[Asking | None]:
+    """Yield what asks a model for the question of a passage, and close its connection after; None for another method.
 
     Raises:
         ConfigError: the method is unknown, or its options do not fit it.
@@ -76,14 +78,15 @@ def _asking(method: str, url: str | None, model: str | None, key: str) -> Asking
     if method != "model":
         if url or model:
             raise ConfigError(f"--method {method} asks no model; leave --generator-url and --generator-model out")
-        return None
+        yield None
+        return
     if not url or not model:
         raise ConfigError("--method model needs --generator-url and --generator-model; give both")
     from dpr.reader.generative.chat import ChatClient
     from dpr.reader.generative.questions import ask_for_question
 
-    client = ChatClient(url, model, key)
-    return lambda passage: ask_for_question(client, passage)
+    with closing(ChatClient(url, model, key)) as client:
+        yield lambda passage: ask_for_question(client, passage)
 
 
 def _made(
