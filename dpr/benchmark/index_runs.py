@@ -43,7 +43,6 @@ def search_index(
     judged: JudgedQuestions,
     depth: int,
     fusion: Fusion | None = None,
-    source: str = "",
     progress: Progress = no_progress,
 ) -> list[SystemRun]:
     """Search all questions with every retriever, in their order.
@@ -54,7 +53,6 @@ def search_index(
         judged: the questions.
         depth: how many hits to retrieve.
         fusion: how ``hybrid`` fuses; None: the index's default.
-        source: where the questions come from, to tell whether an encoder was trained on them.
         progress: called after every batch of questions.
 
     Raises:
@@ -74,7 +72,7 @@ def search_index(
         runs.append(
             replace(run, cost=cost, summary=summary_of(name), explain=explainer(retriever, run.run, index.passages))
         )
-    return _with_training(runs, _training(index, source, judged, names))
+    return runs
 
 
 def summary_of(name: str) -> str:
@@ -126,7 +124,11 @@ def _training(index: SearchableIndex, source: str, judged: JudgedQuestions, name
     return trained_on(training_record(index.encoder_name()), source, judged.examples, read_examples)
 
 
-def _with_training(runs: Sequence[SystemRun], training: TrainedOn) -> list[SystemRun]:
+def with_training(
+    runs: Sequence[SystemRun], index: SearchableIndex, judged: JudgedQuestions, source: str
+) -> list[SystemRun]:
+    """Return the runs of an index with what its encoder was trained on of the questions from a source."""
+    training = _training(index, source, judged, [run.name for run in runs])
     return [
         replace(run, trained_on=training.questions, warnings=training.warnings)
         if "dense" in lists_of(run.name)

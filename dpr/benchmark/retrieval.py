@@ -10,7 +10,7 @@ from dpr.benchmark.assemble import Setting, assemble
 from dpr.benchmark.contestant import SystemRun
 from dpr.benchmark.gold import judge_questions
 from dpr.benchmark.html_report import require_page
-from dpr.benchmark.index_runs import refuse_unusable, search_index
+from dpr.benchmark.index_runs import refuse_unusable, search_index, with_training
 from dpr.benchmark.outputs import write_all
 from dpr.benchmark.outside_run import outside_run
 from dpr.benchmark.report import BenchmarkReport
@@ -83,7 +83,9 @@ def benchmark(
     runs = [
         replace(run, name=f"{of}{OF}{run.name}", summary=f"{run.summary} of {of}") if of else run
         for of, opened, names in parts_of(index, options.retrievers)
-        for run in search_index(opened, names, judged, depth, options.fusion, options.source, progress)
+        for run in with_training(
+            search_index(opened, names, judged, depth, options.fusion, progress), opened, judged, options.source
+        )
     ]
     runs.sort(key=lambda run: options.retrievers.index(run.name))  # as they were named, not by index
     runs += [outside_run(name, path, judged, index.passages) for name, path in options.runs.items()]
