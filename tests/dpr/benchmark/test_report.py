@@ -58,6 +58,7 @@ def test_json_has_the_stable_names(tmp_path: Path) -> None:
         "absent_passages": 0,
         "without_text": 0,
         "own_passages": 0,
+        "synthetic": 0,
     }
     assert report["notes"] == []
     assert report["fusion"]["weights"] == {"bm25": 0.5, "dense": 0.5}
