@@ -23,13 +23,16 @@ from dpr.filters import AllOf, AnyOf, Condition, Filter, Not, parse
 from dpr.metadata import MetadataValue
 from dpr.search.fusion import Fusion
 from dpr.search.open import OpenIndex, open_index
+from dpr.search.registry import RETRIEVERS
 from dpr.search.retrievers import HybridRetriever
 from dpr.store.windows import WindowRule
 from dpr.types import Passage
 from index_builder.build import BuildOptions, build
 from index_builder.dense import DenseOptions
+from index_builder.learned import LearnedEncoders, load_learned_encoders
 from index_builder.update import AddOptions, add, delete
 from tests.fakes import HashEncoder, WordAnalyzer
+from tests.learned_models import make_colbert, make_splade
 
 ENCODER, ANALYZER = HashEncoder(), WordAnalyzer()
 WORDS = ("seoul", "busan", "palace", "river", "king", "train", "tea", "island", "bridge", "market")
@@ -37,7 +40,8 @@ CATEGORIES = ("인사", "총무", "sales")
 TAGS = ("draft", "final", "old")
 COUNT = 60
 QUESTIONS = ["seoul palace", "train to busan", "tea market bridge", "nothing"]
-NAMES = ("dense", "bm25", "tfidf", "hybrid")
+LISTS = tuple(name for name, entry in RETRIEVERS.items() if not entry.fuses and not entry.is_reference)
+"""Every list of the registry, so that a new one is held to its filters, too."""
 
 
 def row(number: int) -> dict[str, Any]:
@@ -61,7 +65,9 @@ def source(path: Path, first: int, last: int) -> str:
     return str(path)
 
 
-def make(root: Path, kind: str = "flat", windows: WindowRule | None = None) -> None:
+def make(
+    root: Path, kind: str = "flat", windows: WindowRule | None = None, learned: LearnedEncoders | None = None
+) -> None:
     """Build an index of three segments, with deleted passages in two of them."""
     options = BuildOptions(
         sources=(source(root.with_name("first.jsonl"), 0, 40),),
@@ -69,17 +75,21 @@ def make(root: Path, kind: str = "flat", windows: WindowRule | None = None) -> N
         dense=DenseOptions(kind),
         windows=windows,
     )
-    build(options, ENCODER, ANALYZER)
+    build(options, ENCODER, ANALYZER, learned=learned or {})
     add(AddOptions(sources=(source(root.with_name("second.jsonl"), 40, 55),), index=root), ENCODER, ANALYZER)
     delete(root, [f"p{number:02}" for number in (3, 17, 41, 42)], ANALYZER)
     add(AddOptions(sources=(source(root.with_name("third.jsonl"), 55, COUNT),), index=root), ENCODER, ANALYZER)
 
 
 @pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory) -> OpenIndex:
-    root = tmp_path_factory.mktemp("filtered") / "index"
-    make(root)
-    return open_index(root, ENCODER, ANALYZER)
+def index(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> OpenIndex:
+    folder = tmp_path_factory.mktemp("filtered")
+    models = {
+        "splade": str(make_splade(tiny_checkpoint, folder / "splade")),
+        "colbert": str(make_colbert(tiny_checkpoint, folder / "colbert")),
+    }
+    make(folder / "index", learned=load_learned_encoders(models))
+    return open_index(folder / "index", ENCODER, ANALYZER)
 
 
 COMPARE: dict[str, Callable[[Any, Any], bool]] = {
@@ -194,7 +204,7 @@ def filtered(index: OpenIndex, name: str, question: str, condition: Filter, k: i
 def test_a_list_has_the_best_passages_that_the_filter_keeps(
     index: OpenIndex, condition: Filter, k: int, question: str
 ) -> None:
-    for name in ("dense", "bm25", "tfidf"):
+    for name in LISTS:
         assert filtered(index, name, question, condition, k) == expected(index, name, question, condition, k)
     assert index.filtered.count(condition) == sum(holds(condition, passage) for passage in index.passages)
 
@@ -208,11 +218,12 @@ def test_a_filter_is_the_same_in_json(index: OpenIndex, condition: Filter) -> No
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(condition=FILTERS, question=st.sampled_from(QUESTIONS))
-def test_hybrid_fuses_the_filtered_lists(index: OpenIndex, condition: Filter, question: str) -> None:
-    sources = {name: index.retriever(name, filter=condition) for name in ("dense", "bm25")}
-    fused = HybridRetriever(sources, index.passages.id, Fusion()).search([question], 10)
-    assert index.retriever("hybrid", Fusion(), condition).search([question], 10) == fused
-    assert all(holds(condition, index.passages[hit.row]) for hit in fused[0])
+def test_a_fusion_fuses_the_filtered_lists(index: OpenIndex, condition: Filter, question: str) -> None:
+    for fusion, lists in {"hybrid": ("dense", "bm25"), "bm25+splade": ("bm25", "splade")}.items():
+        sources = {name: index.retriever(name, filter=condition) for name in lists}
+        fused = HybridRetriever(sources, index.passages.id, Fusion()).search([question], 10)
+        assert index.retriever(fusion, Fusion(), condition).search([question], 10) == fused
+        assert all(holds(condition, index.passages[hit.row]) for hit in fused[0])
 
 
 @pytest.mark.parametrize("kind", INDEX_TYPES)
