@@ -148,7 +148,7 @@ def test_progress_tells_of_questions_and_points(index: OpenIndex) -> None:
         (("dense", "dense"), "two or three different ones"),
         (("dense", "bm25", "tfidf", "rank-bm25"), "two or three different ones"),
         (("dense", "hybrid"), "'hybrid' is itself a fusion"),
-        (("dense", "splade"), "unknown retriever 'splade'"),
+        (("dense", "guess"), "unknown retriever 'guess'"),
     ],
 )
 def test_lists_that_cannot_be_fused_are_refused(index: OpenIndex, lists: tuple[str, ...], message: str) -> None:
