@@ -105,6 +105,8 @@ def _file(folder: Path, *names: str) -> Path:
 
 
 def _files(folder: Path, *names: str) -> list[Path]:
+    if not folder.exists():
+        raise DataError.at(folder, None, "no such file or folder; give the one that has the files topics.* and qrels.*")
     if not folder.is_dir():
         raise DataError.at(folder, None, "is not a folder; give the one that has the files topics.* and qrels.*")
     return sorted(

@@ -20,6 +20,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import Any, Generic, TypeVar
 
 from dpr.documents.document import Block, Converted
@@ -63,6 +64,7 @@ def convert_all(
     count = processes or process_count()
     idle: queue.SimpleQueue[_Process] = queue.SimpleQueue()
     started: list[_Process] = []
+    is_over = Event()
 
     def work(request: Request[Key]) -> Converted | DocumentError:
         """Convert one document in a process that is idle, or in a new one."""
@@ -71,6 +73,8 @@ def convert_all(
         except queue.Empty:
             process = _Process(limits)
             started.append(process)
+            if is_over.is_set():  # it came too late to be killed with the others
+                process.kill()
         try:
             return process.convert(request.path, request.ending, request.encoding)
         except DocumentError as error:
@@ -91,9 +95,13 @@ def convert_all(
             key, future = pending.popleft()
             yield key, future.result()
     finally:
+        threads.shutdown(wait=False, cancel_futures=True)
+        is_over.set()
+        for process in tuple(started):
+            process.kill()
+        threads.shutdown()
         for process in started:
             process.end()
-        threads.shutdown(cancel_futures=True)
 
 
 class _Process:
@@ -139,10 +147,14 @@ class _Process:
             raise DocumentError(reply["error"])
         return _decoded(reply["converted"])
 
-    def end(self) -> None:
-        """End the process and close its pipes."""
+    def kill(self) -> None:
+        """Kill the process; a conversion that is under way fails."""
         with suppress(ProcessLookupError):
             self._process.kill()
+
+    def end(self) -> None:
+        """Kill the process and close its pipes; no thread may use it any longer."""
+        self.kill()
         self._process.wait()
         self._pipe_in.close()
         self._pipe_out.close()

@@ -15,7 +15,7 @@ from dpr.errors import RequestError, UnknownPassageError
 from dpr.pipeline import QA
 from dpr.search.fusion import METHODS, Fusion
 from dpr.search.open import open_index
-from dpr.search.registry import RERANKERS, RETRIEVERS
+from dpr.search.registry import RERANKERS
 from dpr.search.reranking import RerankOptions
 from dpr.store.windows import WindowRule
 from dpr.types import Explanation, Passage
@@ -40,7 +40,8 @@ WORDS = [
     "unheard",
 ]
 QUESTIONS = st.lists(st.sampled_from(WORDS), min_size=1, max_size=6).map(" ".join)
-SPARSE = [name for name in RETRIEVERS if name not in ("dense", "hybrid")]
+SPARSE = ["bm25", "tfidf", "rank-bm25"]
+RETRIEVERS = ["dense", *SPARSE, "hybrid"]
 
 
 def opened(root: Path, rerank: RerankOptions | None = None) -> QA:
