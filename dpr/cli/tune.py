@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 MAX_ROWS = 21
 """Most rows of a curve; of a longer one, for three lists, only the notable points are shown."""
 
+DEFAULT_LISTS, DEFAULT_METHOD = "dense,bm25", "zscore"
+
 
 def tune_command(
     index: IndexOption,
@@ -34,9 +36,9 @@ def tune_command(
     ],
     retriever: Annotated[
         str, typer.Option(metavar="NAMES", help="Two or three lists to fuse, with commas between.")
-    ] = "dense,bm25",
+    ] = DEFAULT_LISTS,
     metric: Annotated[str, typer.Option(metavar="NAME@K", help="What to maximize, such as recall@1.")] = "mrr@10",
-    method: Annotated[str, typer.Option(help="How to fuse: zscore, minmax, raw or rrf.")] = "zscore",
+    method: Annotated[str, typer.Option(help="How to fuse: zscore, minmax, raw or rrf.")] = DEFAULT_METHOD,
     folds: Annotated[int, typer.Option(help="Folds of the questions for the cross-validated gain; 0: none.")] = 5,
     output: Annotated[
         Path | None,
@@ -59,6 +61,11 @@ def tune_command(
     from dpr.tuning.fusion import TuningOptions, tune
     from dpr.tuning.settings import SettingsOptions
 
+    if settings is not None and (output, retriever, method) != (None, DEFAULT_LISTS, DEFAULT_METHOD):
+        raise ConfigError(
+            "--settings chooses lists and method itself; leave --output, --retriever and --method out, and record its "
+            "choice with --save"
+        )
     _refuse(output, retriever, save=save)
     rules, retrieval = ReadRules(encoding, skip_bad_rows), RetrievalOptions(rerank=rerank_of(rerank, None))
     qa_index = open_qa(index, encoder=encoder, reader=None, retrieval=retrieval).index

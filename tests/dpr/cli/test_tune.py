@@ -113,3 +113,6 @@ def test_bad_input_is_one_sentence(index: Path, sources: tuple[str, str]) -> Non
     for option in (("--save",), ("--output", "fusion.json")):
         with pytest.raises(ConfigError, match="--retriever bm25,tfidf names other lists than dense and bm25"):
             call(index, "--questions", sources[0], "--retriever", "bm25,tfidf", *option)
+    for option in (("--output", "fusion.json"), ("--retriever", "bm25,tfidf"), ("--method", "rrf")):
+        with pytest.raises(ConfigError, match="--settings chooses lists and method itself"):
+            call(index, "--questions", sources[0], "--settings", "fusion", *option)
