@@ -16,7 +16,7 @@ from dpr.benchmark.outside_run import outside_run
 from dpr.benchmark.report import BenchmarkReport
 from dpr.benchmark.setup import FusionUsed, Pool
 from dpr.benchmark.side_by_side import OF, parts_of, plain_names
-from dpr.errors import RequestError
+from dpr.errors import ConfigError, RequestError
 from dpr.search.contract import SearchableIndex
 from dpr.search.fusion import Fusion
 from dpr.search.registry import RERANKED, fuses, plain_name
@@ -72,13 +72,15 @@ def benchmark(
     Raises:
         RequestError: no or an unknown retriever, no k, a k above a retriever's limit, or a fusion without
             ``hybrid``.
-        ConfigError: the primary metric is none that is measured.
+        ConfigError: the primary metric is none that is measured, or a run has the name of a retriever.
         DataError: two questions share an id or one has none, none can be judged, or no gold passage is in the index.
         MissingDependencyError: jinja2 or vl-convert-python is not installed.
     """
     require_page()
     depth = _depth(options.ks)
     refuse_unusable(plain_names(options.retrievers), options.fusion)
+    if taken := sorted(set(options.runs).intersection(options.retrievers)):
+        raise ConfigError(f"a run is named {taken[0]!r}, as a retriever is; name it otherwise: --run NAME=FILE")
     judged = judge_questions(index.passages, examples)
     runs = [
         replace(run, name=f"{of}{OF}{run.name}", summary=f"{run.summary} of {of}") if of else run

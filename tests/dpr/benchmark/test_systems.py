@@ -73,6 +73,12 @@ def test_an_index_of_other_passages_is_refused(index: OpenIndex, tmp_path: Path)
         SideBySide(opened(tmp_path / "less"), {"more": index})
 
 
+def test_a_run_with_the_name_of_a_retriever_is_refused(index: OpenIndex, tmp_path: Path) -> None:
+    options = BenchmarkOptions(["bm25"], [1], runs={"bm25": tmp_path / "theirs.json"})
+    with pytest.raises(ConfigError, match="a run is named 'bm25', as a retriever is; name it otherwise"):
+        benchmark(index, EXAMPLES, options, tmp_path)
+
+
 def test_a_run_of_another_program_is_one_more_system(index: OpenIndex, tmp_path: Path) -> None:
     path = tmp_path / "theirs.json"
     run = {"q0": {PASSAGES[0].id: 3.0, "gone": 5.0}, "q1": {PASSAGES[1].id: 1.0}, "elsewhere": {"x": 1.0}}
