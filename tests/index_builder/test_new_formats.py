@@ -122,7 +122,7 @@ def test_what_is_known_is_told_from_the_registries(tmp_path: Path) -> None:
     (tmp_path / "unknown.xyz").write_text("x", encoding="utf-8")
     (tmp_path / "empty").mkdir()
     for source, known in (
-        ("trvia:x", "beir, dpr, qed, boolq, pairs, trivia"),
+        ("trvia:x", "beir, dpr, qed, boolq, pairs, trec, ir_datasets, trivia"),
         (str(tmp_path / "unknown.xyz"), r"\.parquet, \.cards, \.txt.*, or put a kind"),
         (str(tmp_path / "empty"), r"\.csv, \.parquet or \.cards file"),
     ):

@@ -56,6 +56,7 @@ scores = st.dictionaries(
 )
 
 
+@pytest.mark.slow  # pytrec_eval has ended a test process once
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(scored=scores, qrels=qrels_strategy)
 def test_runs_with_equal_scores_equal_trec_eval(
