@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from dpr.measured import TokensRead
+from dpr.measured import ReadsTokens, TokensRead
 from dpr.search.contract import Retriever
 from dpr.search.explain import explain_by_result
 from dpr.search.retrievers import PassageId, hits_of_list, no_questions, refuse_bad_k
-from dpr.types import Hit, ListExplanation, TermShare, TopK
+from dpr.types import Hit, ListExplanation, QuestionEncoder, TermShare, TopK
 
 if TYPE_CHECKING:
     from dpr.dense.maxsim import MaxSimIndex
@@ -20,12 +20,24 @@ if TYPE_CHECKING:
     from dpr.sparse.impact_index import ImpactIndex
 
 
-class SpladeRetriever(Retriever):
-    """Search by the terms that a model weighs for the question and for each passage."""
+class _Encoder(QuestionEncoder[Any], ReadsTokens, Protocol):
+    """A model of a learned list."""
 
-    name = "splade"
 
-    def __init__(self, encoder: SpladeEncoder, index: ImpactIndex, passage_id: PassageId) -> None:
+class _Index(Protocol):
+    """A learned list: it is searched with what its model makes of questions."""
+
+    def search(self, questions: Any, k: int) -> TopK: ...
+
+
+EncoderType = TypeVar("EncoderType", bound=_Encoder)
+IndexType = TypeVar("IndexType", bound=_Index)
+
+
+class LearnedRetriever(Retriever, Generic[EncoderType, IndexType]):
+    """Search a learned list with what its model makes of the questions."""
+
+    def __init__(self, encoder: EncoderType, index: IndexType, passage_id: PassageId) -> None:
         self._encoder = encoder
         self._index = index
         self._passage_id = passage_id
@@ -46,6 +58,12 @@ class SpladeRetriever(Retriever):
     def tokens_read(self, question: str) -> TokensRead | None:
         """Return how many tokens of a question the model reads."""
         return self._encoder.tokens_read(question)
+
+
+class SpladeRetriever(LearnedRetriever["SpladeEncoder", "ImpactIndex"]):
+    """Search by the terms that a model weighs for the question and for each passage."""
+
+    name = "splade"
 
     def explain_entry(self, question: str, row: int, top: TopK) -> ListExplanation:
         """Return a passage's rank, its score, and the share of each term, which add up to the score.
@@ -73,32 +91,10 @@ class SpladeRetriever(Retriever):
         return replace(entry, score=score, terms=tuple(terms))
 
 
-class ColbertRetriever(Retriever):
+class ColbertRetriever(LearnedRetriever["ColbertEncoder", "MaxSimIndex"]):
     """Search by late interaction: each token of the question with the nearest token of the passage."""
 
     name = "colbert"
-
-    def __init__(self, encoder: ColbertEncoder, index: MaxSimIndex, passage_id: PassageId) -> None:
-        self._encoder = encoder
-        self._index = index
-        self._passage_id = passage_id
-
-    def top_k(self, questions: Sequence[str], k: int) -> TopK:
-        """Return the rows and scores of the k best passages, (Q, k)."""
-        return self._index.search(self._encoder.encode_questions(questions), k) if questions else no_questions(k)
-
-    def search(self, questions: Sequence[str], k: int) -> list[list[Hit]]:
-        """Return at most k hits for each question, best first.
-
-        Raises:
-            RequestError: k is below 1.
-        """
-        refuse_bad_k(k)
-        return hits_of_list(self.name, self.top_k(questions, k), self._passage_id)
-
-    def tokens_read(self, question: str) -> TokensRead | None:
-        """Return how many tokens of a question the model reads."""
-        return self._encoder.tokens_read(question)
 
     def explain_entry(self, question: str, row: int, top: TopK) -> ListExplanation:
         """Return a passage's rank and its score, also of one that is not among the hits."""

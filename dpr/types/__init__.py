@@ -42,6 +42,7 @@ from dpr.types.indexes import SparseIndex as SparseIndex
 from dpr.types.indexes import VectorIndex as VectorIndex
 from dpr.types.learned import HalfArray as HalfArray
 from dpr.types.learned import LearnedEncoder as LearnedEncoder
+from dpr.types.learned import QuestionEncoder as QuestionEncoder
 from dpr.types.learned import TermWeights as TermWeights
 from dpr.types.learned import TokenVectors as TokenVectors
 
@@ -124,20 +125,11 @@ class EncoderOptions:
     dimension: int | None = None
 
 
-class Encoder(Protocol):
-    """BERT_q and BERT_p: they encode questions and passages as vectors of one space."""
+class Encoder(QuestionEncoder[FloatArray], Protocol):
+    """BERT_q and BERT_p: they encode questions and passages as vectors of one space, (N, D).
 
-    @property
-    def name(self) -> str:
-        """Directory or hub name, as recorded in an index."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Hash of everything that determines vectors of passages: weights, tokenizer, pooling, prompts, length."""
-
-    @property
-    def dimension(self) -> int:
-        """Length of a vector."""
+    The fingerprint is that of weights, tokenizer, pooling, prompts and length.
+    """
 
     @property
     def question_prompt(self) -> str:
@@ -146,9 +138,6 @@ class Encoder(Protocol):
     @property
     def passage_prompt(self) -> str:
         """Text put before every passage."""
-
-    def encode_questions(self, questions: Sequence[str]) -> FloatArray:
-        """Return the vectors of questions, (Q, D)."""
 
     def encode_passages(self, passages: Sequence[Passage], progress: Progress = no_progress) -> FloatArray:
         """Return the vectors of passages, (P, D), in their order."""

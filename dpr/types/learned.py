@@ -57,8 +57,8 @@ class TokenVectors:
         return len(self.starts) - 1
 
 
-class LearnedEncoder(Protocol[Encoded_co]):
-    """The model of a learned list: it encodes questions and passages for it."""
+class QuestionEncoder(Protocol[Encoded_co]):
+    """A model that makes of questions what a list is searched with."""
 
     @property
     def name(self) -> str:
@@ -70,10 +70,14 @@ class LearnedEncoder(Protocol[Encoded_co]):
 
     @property
     def dimension(self) -> int:
-        """The number of terms of the vocabulary, or the length of a token's vector."""
+        """The length of a vector, or the number of terms of the vocabulary."""
 
     def encode_questions(self, questions: Sequence[str]) -> Encoded_co:
         """Return what the list is searched with for each question."""
+
+
+class LearnedEncoder(QuestionEncoder[Encoded_co], Protocol[Encoded_co]):
+    """The model of a learned list: it encodes questions and passages for it."""
 
     def encode_passages(self, passages: Sequence[Passage]) -> Encoded_co:
         """Return what the list holds of each passage, in their order."""
