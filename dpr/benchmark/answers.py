@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from dpr.benchmark.charts import draw_risk_coverage, require_charts
+from dpr.benchmark.documents import document_groups
 from dpr.benchmark.machine import machine
 from dpr.benchmark.reader import ReaderScores, check_rule, score_readings
 from dpr.benchmark.reader_report import write_answers
@@ -22,7 +23,6 @@ from dpr.benchmark.retrieved_questions import (
     BATCH_QUESTIONS,
     RetrievedQuestions,
     RetrieverChoice,
-    article_groups,
     retrieve,
 )
 from dpr.durable import write_atomically
@@ -203,7 +203,7 @@ def judge_at_depth(retrieved: RetrievedQuestions, k: int, at_depth: Readings, ru
         for holds in (has_korean_answer, has_answer)
     )
     scores = score_readings(at_depth.readings, retrieved.examples, rule, is_answerable)
-    groups = article_groups(retrieved.examples)
+    groups = document_groups(retrieved.examples)
     intervals = {"exact_match": mean_interval(scores.exact_match, groups), "f1": mean_interval(scores.f1, groups)}
     gain = None
     if at_depth.by_reader_alone:

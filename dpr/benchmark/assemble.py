@@ -10,6 +10,7 @@ import numpy as np
 from dpr.benchmark.answer_ranks import AnswerRanks
 from dpr.benchmark.breakdown import break_down
 from dpr.benchmark.contestant import SystemRun
+from dpr.benchmark.documents import document_groups, document_of
 from dpr.benchmark.failures import Disagreement, disagreements
 from dpr.benchmark.gold import JudgedQuestions
 from dpr.benchmark.pairs import compare_all
@@ -145,25 +146,6 @@ def metric_names(ks: Sequence[int], depth: int) -> list[str]:
         R_PRECISION,
         *(f"success@{k}" for k in depths),
     ]
-
-
-def document_groups(examples: Sequence[Example]) -> IntArray | None:
-    """Number the documents of the questions' first gold passages, (Q,); None if each question has its own, or all one.
-
-    Questions about one document are not independent, so intervals and tests draw whole documents.
-    """
-    return document_numbers([document_of(example) or example.question.id for example in examples])
-
-
-def document_numbers(names: Sequence[str]) -> IntArray | None:
-    """Number the documents of questions by their names, (Q,); None if each question has its own, or all one."""
-    numbers: IntArray = np.unique(names, return_inverse=True)[1].astype(np.int64)
-    return numbers if 1 < numbers.max() + 1 < len(names) else None
-
-
-def document_of(example: Example) -> str:
-    """Return the document of a question's first gold passage; empty if it is not known."""
-    return (example.positives[0].document_id or example.positives[0].id) if example.positives else ""
 
 
 def _question(example: Example, grades: Mapping[str, int], runs: Sequence[SystemRun]) -> JudgedQuestion:

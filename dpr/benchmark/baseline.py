@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from dpr.benchmark.assemble import document_numbers
+from dpr.benchmark.documents import document_numbers
 from dpr.benchmark.report import BenchmarkReport
 from dpr.errors import ConfigError, DataError
 from dpr.evaluation.compare import SIGNIFICANCE, Difference, compare

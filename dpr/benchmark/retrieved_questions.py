@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from dpr.errors import DataError
 from dpr.reader.extractive.reader import first_passages
 from dpr.search.contract import SearchableIndex
 from dpr.search.fusion import Fusion
-from dpr.types import Candidates, Example, IntArray, Progress, no_progress
+from dpr.types import Candidates, Example, Progress, no_progress
 
 BATCH_QUESTIONS = 64
 
@@ -110,9 +108,3 @@ def _without_own_documents(item: Candidates, example: Example, k: int) -> Candid
         if (passage.document_id or passage.id) not in own_ids
     ][:k]
     return replace(item, passages=tuple(passage for passage, _ in pairs), scores=tuple(score for _, score in pairs))
-
-
-def article_groups(examples: Sequence[Example]) -> IntArray:
-    """Return the number of each question's article, (Q,): questions about one article are not independent."""
-    articles = [example.positives[0].document_id if example.positives else example.question.id for example in examples]
-    return np.unique(articles, return_inverse=True)[1].astype(np.int64)

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from dpr.benchmark.documents import document_names
 from dpr.errors import ConfigError, DataError
 from dpr.evaluation.answers import ANSWER_RULES
 from dpr.reader.extractive.probability import Calibration, are_right, calibration_for, fit_calibrations
@@ -89,22 +90,23 @@ def fit_probability(readings: Sequence[Reading], examples: Sequence[Example]) ->
 
 
 def cross_fitted(readings: Sequence[Reading], examples: Sequence[Example], folds: int) -> list[Reading]:
-    """Return the readings with a threshold and a calibration that were fitted on other articles.
+    """Return the readings with a threshold and a calibration that were fitted on other documents.
 
-    The articles (``document_id``) are dealt to ``folds`` folds in turn. Each fold uses the fit on the other folds, so
+    The documents of the questions are dealt to ``folds`` folds in turn. Each fold uses the fit on the other folds, so
     that no question is judged by a fit on itself.
 
     Raises:
         ConfigError: there are fewer than two folds.
-        DataError: there are fewer articles than folds.
+        DataError: there are fewer documents than folds.
     """
     if folds < 2:
         raise ConfigError(f"folds is {folds}; give at least 2, or 0 for no cross-fitting")
-    articles = list(dict.fromkeys(example.positives[0].document_id for example in examples))
-    if len(articles) < folds:
-        raise DataError(f"{len(articles)} articles are too few for {folds} folds; give fewer folds")
-    fold_of = {article: number % folds for number, article in enumerate(articles)}
-    folds_of_examples = [fold_of[example.positives[0].document_id] for example in examples]
+    names = document_names(examples)
+    documents = list(dict.fromkeys(names))
+    if len(documents) < folds:
+        raise DataError(f"{len(documents)} documents are too few for {folds} folds; give fewer folds")
+    fold_of = {document: number % folds for number, document in enumerate(documents)}
+    folds_of_examples = [fold_of[name] for name in names]
     judged = list(readings)
     for fold in range(folds):
         training_rows = [number for number, example_fold in enumerate(folds_of_examples) if example_fold != fold]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dpr.benchmark.documents import document_groups
 from dpr.benchmark.gold import JudgedQuestions, judge_questions
 from dpr.errors import RequestError
 from dpr.evaluation.metrics import Judged, Values, parse_metric
@@ -73,10 +74,9 @@ def tune(
     lists, objective, method, folds = options.lists, options.objective, options.method, options.folds
     if folds < 0:
         raise RequestError(f"folds is {folds}: give 0 for no estimate, or 2 and more", field="folds")
-    all_examples = list(examples)
     sources, metrics = _sources(index, lists, method), _metrics(objective)
-    judged = judge_questions(index.passages, all_examples)
-    documents = documents_of(all_examples, judged.questions)
+    judged = judge_questions(index.passages, examples)
+    documents = units_of(judged.examples)
     gold = _gold(judged, index.passages.row_of)
     grid = weight_grid(len(lists))
     weights = [dict(zip(lists, point, strict=True)) for point in (grid / grid[0].sum()).round(9).tolist()]
@@ -127,20 +127,10 @@ def _metrics(objective: str) -> list[str]:
     return list(dict.fromkeys([objective, *SHOWN_METRICS]))
 
 
-def documents_of(examples: Sequence[Example], questions: Sequence[Question]) -> IntArray:
-    """Number the documents of the questions' gold passages, (Q,); if there is only one, number the questions."""
-    name_of = {example.question.id: _document(example) for example in examples}
-    names = [name_of[question.id] for question in questions]
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
-    return np.array([numbers[name] for name in names]) if len(numbers) > 1 else np.arange(len(names))
-
-
-def _document(example: Example) -> str:
-    """Return the document of a question's first gold passage; the question's id if the data set has none of them."""
-    if not example.positives:
-        return example.question.id
-    passage = example.positives[0]
-    return passage.document_id or passage.title or passage.id
+def units_of(examples: Sequence[Example]) -> IntArray:
+    """Return the number of each question's document, (Q,); the number of the question where documents tell nothing."""
+    documents = document_groups(examples)
+    return np.arange(len(examples)) if documents is None else documents
 
 
 def _excluded(judged: JudgedQuestions, row_of: Callable[[str], int | None]) -> IntArray:

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from dpr.benchmark.documents import document_groups, document_names
 from dpr.benchmark.reader import (
     check_rule,
     read_gold,
     score_probabilities,
     score_readings,
 )
-from dpr.benchmark.retrieved_questions import BATCH_QUESTIONS, RetrievedQuestions, article_groups
+from dpr.benchmark.retrieved_questions import BATCH_QUESTIONS, RetrievedQuestions
 from dpr.durable import write_atomically
 from dpr.evaluation.compare import compare
 from dpr.models.checkpoint import read_json
@@ -86,7 +87,7 @@ def tune_weights(
     fitted = fit_weights(questions.candidates, passage_spans, golds, check_rule(rule))
     config = replace(config, retrieval_weight=fitted.weights.retrieval, relevance_weight=fitted.weights.relevance)
     fitted_on = [example for example, is_fitted in zip(questions.examples, fitted.is_fitted, strict=True) if is_fitted]
-    gain = compare(fitted.reader_only_f1, fitted.f1, article_groups(fitted_on))
+    gain = compare(fitted.reader_only_f1, fitted.f1, document_groups(fitted_on))
     record = {
         "questions": len(fitted_on),
         "f1": float(fitted.f1.mean()),
@@ -108,7 +109,7 @@ def tune_probability(
         verdict(item, spans, config, 1) for item, spans in zip(questions.candidates, passage_spans, strict=True)
     ]
     calibrated = replace(config, calibration=fit_probability(readings, questions.examples))
-    folds = min(FOLDS, 1 + int(article_groups(questions.examples).max()))
+    folds = min(FOLDS, len(set(document_names(questions.examples))))
     judged = cross_fitted(readings, questions.examples, folds) if folds > 1 else []
     return calibrated, {
         "questions": len(questions.examples),

@@ -24,7 +24,7 @@ from dpr.search.reranking import Reranked
 from dpr.search.retrievers import DEFAULT_DEPTH, HybridRetriever
 from dpr.search.reweighed import reweighed_bm25
 from dpr.tuning.cross_validation import Setting, Stage, choose_setting
-from dpr.tuning.fusion import documents_of
+from dpr.tuning.fusion import units_of
 from dpr.types import Example, FloatArray, Hit, IntArray, Passage, Progress, TopK, no_progress
 
 K1 = (0.6, 0.9, 1.2, 1.5, 2.0)
@@ -119,9 +119,8 @@ def tune_settings(
         RequestError: the index has no vectors for a fusion, or no reranker.
         DataError: two questions share an id, none can be judged, or no gold passage is in the index.
     """
-    all_examples = list(examples)
-    judged = judge_questions(index.passages, all_examples)
-    return _Tuning(index, judged, documents_of(all_examples, judged.questions), options, progress).run()
+    judged = judge_questions(index.passages, examples)
+    return _Tuning(index, judged, units_of(judged.examples), options, progress).run()
 
 
 class _Tuning:

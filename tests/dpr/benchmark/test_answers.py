@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dpr.benchmark.answers import AnswerOptions, evaluate
-from dpr.benchmark.retrieved_questions import RetrieverChoice, article_groups, retrieve
+from dpr.benchmark.retrieved_questions import RetrieverChoice, retrieve
 from dpr.errors import ConfigError, DataError, RequestError
 from dpr.search.contract import Retriever
 from dpr.types import Answer, Candidates, Example, Hit, ListScore, Passage, Question, Reading
@@ -117,10 +117,6 @@ def test_the_report_has_values_intervals_and_cost(tmp_path: Path) -> None:
     assert 0 < system["cost"]["single_ms_p50"] <= system["cost"]["single_ms_p95"]
     assert (written["reader"], written["rule"], written["generation"]) == ("last-word", "squad-2.0", "000003")
     assert written["questions"] == {"source": "here", "count": 3}
-
-
-def test_questions_of_one_article_are_one_group() -> None:
-    assert article_groups([*EXAMPLES, EXAMPLES[0]]).tolist() == [1, 2, 0, 1]
 
 
 def test_bad_input_is_one_sentence(tmp_path: Path) -> None:

@@ -89,5 +89,5 @@ def test_folds_that_cannot_be_made_are_refused() -> None:
     readings = read_gold(ScriptedReader(SCRIPT), EXAMPLES)
     with pytest.raises(ConfigError, match="folds is 1"):
         cross_fitted(readings, EXAMPLES, 1)
-    with pytest.raises(DataError, match="1 articles are too few for 2 folds"):
-        cross_fitted(readings, EXAMPLES, 2)
+    with pytest.raises(DataError, match="1 documents are too few for 2 folds"):
+        cross_fitted(readings, [in_article(item, "one") for item in EXAMPLES], 2)
