@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dpr.measured import ReadsTokens, TokensRead
 from dpr.search.contract import Retriever
@@ -30,14 +30,10 @@ class _Index(Protocol):
     def search(self, questions: Any, k: int) -> TopK: ...
 
 
-EncoderType = TypeVar("EncoderType", bound=_Encoder)
-IndexType = TypeVar("IndexType", bound=_Index)
-
-
-class LearnedRetriever(Retriever, Generic[EncoderType, IndexType]):
+class LearnedRetriever(Retriever):
     """Search a learned list with what its model makes of the questions."""
 
-    def __init__(self, encoder: EncoderType, index: IndexType, passage_id: PassageId) -> None:
+    def __init__(self, encoder: _Encoder, index: _Index, passage_id: PassageId) -> None:
         self._encoder = encoder
         self._index = index
         self._passage_id = passage_id
@@ -60,10 +56,12 @@ class LearnedRetriever(Retriever, Generic[EncoderType, IndexType]):
         return self._encoder.tokens_read(question)
 
 
-class SpladeRetriever(LearnedRetriever["SpladeEncoder", "ImpactIndex"]):
+class SpladeRetriever(LearnedRetriever):
     """Search by the terms that a model weighs for the question and for each passage."""
 
     name = "splade"
+    _encoder: SpladeEncoder
+    _index: ImpactIndex
 
     def explain_entry(self, question: str, row: int, top: TopK) -> ListExplanation:
         """Return a passage's rank, its score, and the share of each term, which add up to the score.
@@ -91,10 +89,12 @@ class SpladeRetriever(LearnedRetriever["SpladeEncoder", "ImpactIndex"]):
         return replace(entry, score=score, terms=tuple(terms))
 
 
-class ColbertRetriever(LearnedRetriever["ColbertEncoder", "MaxSimIndex"]):
+class ColbertRetriever(LearnedRetriever):
     """Search by late interaction: each token of the question with the nearest token of the passage."""
 
     name = "colbert"
+    _encoder: ColbertEncoder
+    _index: MaxSimIndex
 
     def explain_entry(self, question: str, row: int, top: TopK) -> ListExplanation:
         """Return a passage's rank and its score, also of one that is not among the hits."""
