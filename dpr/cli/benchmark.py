@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,7 +36,7 @@ from dpr.pipeline import RetrievalOptions
 from dpr.search.registry import RETRIEVERS, describe
 
 if TYPE_CHECKING:
-    from dpr.benchmark.baseline import Change, FailRule
+    from dpr.benchmark.baseline import Baseline, FailRule
     from dpr.benchmark.report import BenchmarkReport
 
 FAILED = 1
@@ -86,7 +87,7 @@ def benchmark_command(
     from dpr.data.passages import read_examples
 
     check_output_folder(output)
-    rules, fused, depths = _rules(baseline, fail_if), fusion_of(fusion, weight, fusion_file), numbers("--k", k)
+    check, fused, depths = _check_of(baseline, fail_if), fusion_of(fusion, weight, fusion_file), numbers("--k", k)
     options = rerank_of(rerank, rerank_depth)
     opening = Opening(encoder, RetrievalOptions(rerank=options), ComputeOptions(precision, backend))
     names = systems_of(retrievers, list(named("--index", index, "first"))[1:], is_reranked=options is not None)
@@ -98,31 +99,43 @@ def benchmark_command(
             names, depths, fused, questions, source.without_text, command_line("dpr"), metric, named("--run", run)
         )
         report = benchmark(opened, examples, benchmark_options, output, progress)
-    _tell(report, output, _changes(report, baseline, rules), as_json)
+    _tell(report, output, check, as_json)
 
 
-def _rules(baseline: Path | None, fail_if: list[str] | None) -> list[FailRule]:
-    from dpr.benchmark.baseline import FailRule
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """An earlier report, and the rules by which the new one may not be worse."""
 
-    if fail_if and baseline is None:
-        raise ConfigError(f"--fail-if {fail_if[0]!r} compares with a baseline; give --baseline report.json, too")
-    return [FailRule.parse(text) for text in fail_if or ()]
-
-
-def _changes(report: BenchmarkReport, baseline: Path | None, rules: list[FailRule]) -> list[Change]:
-    from dpr.benchmark.baseline import FailRule, changes
-
-    return changes(report, baseline, rules or [FailRule(report.primary, 100.0)]) if baseline else []
+    baseline: Baseline
+    rules: list[FailRule]
 
 
-def _tell(report: BenchmarkReport, output: Path, changed: list[Change], as_json: bool) -> None:
+def _check_of(baseline: Path | None, fail_if: list[str] | None) -> _Check | None:
+    """Read baseline and rules before the work; the benchmark may write its report over the baseline."""
+    from dpr.benchmark.baseline import FailRule, read_baseline
+
+    rules = [FailRule.parse(text) for text in fail_if or ()]
+    if baseline is None:
+        if fail_if:
+            raise ConfigError(f"--fail-if {fail_if[0]!r} compares with a baseline; give --baseline report.json, too")
+        return None
+    earlier = read_baseline(baseline)
+    earlier.check(rules)
+    return _Check(earlier, rules)
+
+
+def _tell(report: BenchmarkReport, output: Path, check: _Check | None, as_json: bool) -> None:
+    from dpr.benchmark.baseline import changes, only_in_one
+
+    changed = changes(report, check.baseline, check.rules) if check else []
     if as_json:
         print_json({**report.as_json(), **({"changes": [change.as_json() for change in changed]} if changed else {})})
     else:
         _show(report)
         Console(stderr=True).print(f"open {output / 'report.html'} in a browser; the other files are beside it")
-    for change in changed:
-        Console(stderr=True).print(escape(change.sentence), highlight=False)
+    sentences = [change.sentence for change in changed] + (only_in_one(report, check.baseline) if check else [])
+    for sentence in sentences:
+        Console(stderr=True).print(escape(sentence), highlight=False)
     if any(change.fails for change in changed):
         raise typer.Exit(FAILED)
 

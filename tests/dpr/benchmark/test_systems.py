@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from dpr.benchmark.baseline import FailRule, changes
+from dpr.benchmark.baseline import FailRule, changes, only_in_one, read_baseline
 from dpr.benchmark.retrieval import BenchmarkOptions, benchmark
 from dpr.benchmark.side_by_side import SideBySide
 from dpr.cli import app
@@ -119,6 +119,11 @@ def test_what_is_no_rule_is_refused(text: str) -> None:
         FailRule.parse(text)
 
 
+def test_a_rule_that_can_never_hold_is_refused() -> None:
+    with pytest.raises(ConfigError, match="never holds: a metric has 100 points"):
+        FailRule.parse("recall@5 drops by 101")
+
+
 def edited(path: Path, change: Callable[[dict[str, Any]], None]) -> Path:
     """Return a copy of a report with something else in it."""
     document = json.loads(path.read_text(encoding="utf-8"))
@@ -128,40 +133,83 @@ def edited(path: Path, change: Callable[[dict[str, Any]], None]) -> Path:
     return copy
 
 
+def better(document: dict[str, Any]) -> None:
+    document["per_question"]["systems"]["bm25"]["recall@1"] = [2] + [1] * 5
+
+
 def test_a_report_against_its_baseline(index: OpenIndex, tmp_path: Path) -> None:
     report = benchmark(index, EXAMPLES, BenchmarkOptions(["bm25", "dense"], [1, 5]), tmp_path)
     path = tmp_path / "report.json"
     drops, by_chance = FailRule("recall@1", 1.0), FailRule("recall@1", 1.0, True)
-    assert [change.fails for change in changes(report, path, [drops])] == [False, False]
-
-    def better(document: dict[str, Any]) -> None:
-        document["per_question"]["systems"]["bm25"]["recall@1"] = [2] + [1] * 5
-
-    [bm25, dense] = changes(report, edited(path, better), [drops])
+    assert [change.fails for change in changes(report, read_baseline(path), [drops])] == [False, False]
+    earlier = read_baseline(edited(path, better))
+    [bm25, dense] = changes(report, earlier, [drops])
     assert (bm25.fails, dense.fails) == (True, False)
     assert bm25.difference.mean == pytest.approx(-1 / 6)
     assert bm25.sentence.startswith("bm25: recall@1 116.67 → 100.00 (-16.67, 95 % interval")
     assert bm25.sentence.endswith("FAILS")
-    assert not any(change.fails for change in changes(report, edited(path, better), [by_chance]))
-    [change] = changes(report, edited(path, better), [FailRule("recall@1", system="dense")])
+    assert not any(change.fails for change in changes(report, earlier, [by_chance]))
+    [change] = changes(report, earlier, [FailRule("recall@1", system="dense")])
     assert change.system == "dense"
+
+
+def test_without_a_rule_nothing_passes_or_fails(index: OpenIndex, tmp_path: Path) -> None:
+    report = benchmark(index, EXAMPLES, BenchmarkOptions(["bm25"], [1, 5], primary="recall@1"), tmp_path)
+    [change] = changes(report, read_baseline(edited(tmp_path / "report.json", better)), [])
+    assert (change.metric, change.fails) == ("recall@1", None)
+    assert change.sentence.endswith("p 1.0000)")
+
+
+def test_systems_of_one_report_alone_are_told(index: OpenIndex, tmp_path: Path) -> None:
+    benchmark(index, EXAMPLES, BenchmarkOptions(["bm25", "tfidf"], [1]), tmp_path)
+    report = benchmark(index, EXAMPLES, BenchmarkOptions(["bm25", "dense"], [1]), tmp_path / "new")
+    baseline = read_baseline(tmp_path / "report.json")
+    assert only_in_one(report, baseline) == [
+        "tfidf is in the baseline only; it is not compared",
+        "dense is not in the baseline; it is not compared",
+    ]
+    other = benchmark(index, EXAMPLES, BenchmarkOptions(["dense"], [1]), tmp_path / "other")
+    with pytest.raises(ConfigError, match=r"this benchmark has dense, and .*report.json bm25, tfidf; compare reports"):
+        changes(other, baseline, [])
 
 
 def test_a_baseline_that_cannot_be_compared(index: OpenIndex, tmp_path: Path) -> None:
     report = benchmark(index, EXAMPLES, BenchmarkOptions(["bm25"], [1]), tmp_path)
     path = tmp_path / "report.json"
-    rule = [FailRule("recall@1")]
     other = edited(path, lambda document: document["per_question"]["id"].reverse())
     with pytest.raises(DataError, match="the report has 6 questions, and this one 6, of which 6 are in both"):
-        changes(report, other, rule)
-    with pytest.raises(DataError, match=r"is no report of dpr benchmark \(KeyError: 'per_question'\)"):
-        changes(report, edited(path, lambda document: document.pop("per_question")), rule)
+        changes(report, read_baseline(other), [FailRule("recall@1")])
+    baseline = read_baseline(path)
+    with pytest.raises(ConfigError, match=r"looks at 'recall@7', which .*report.json does not have of bm25; choose"):
+        changes(report, baseline, [FailRule("recall@7")])
+    with pytest.raises(ConfigError, match=r"looks at the system 'dense', and .*report.json has bm25"):
+        changes(report, baseline, [FailRule("recall@1", system="dense")])
+
+
+NO_REPORT = [
+    (lambda document: document.pop("per_question"), r"is no report of dpr benchmark \(KeyError: 'per_question'\)"),
+    (lambda document: document["per_question"].update(systems=[1]), "is no report of dpr benchmark"),
+    (lambda document: document["per_question"]["id"].pop(), "of bm25 is not a number for each of the 5 questions"),
+    (
+        lambda document: document["per_question"]["systems"]["bm25"].update({"mrr@10": [float("nan")] * 6}),
+        "mrr@10 of bm25 is not a number for each of the 6 questions",
+    ),
+    (
+        lambda document: document["per_question"]["systems"]["bm25"].update({"mrr@10": ["much"] * 6}),
+        "is no report of dpr benchmark",
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "cause"), NO_REPORT)
+def test_what_is_no_report_is_refused(
+    index: OpenIndex, tmp_path: Path, change: Callable[[dict[str, Any]], None], cause: str
+) -> None:
+    benchmark(index, EXAMPLES, BenchmarkOptions(["bm25"], [1]), tmp_path)
+    with pytest.raises(DataError, match=cause):
+        read_baseline(edited(tmp_path / "report.json", change))
     with pytest.raises(DataError, match=r"cannot be read \(No such file or directory\)"):
-        changes(report, tmp_path / "none.json", rule)
-    with pytest.raises(ConfigError, match="looks at 'recall@7', which"):
-        changes(report, path, [FailRule("recall@7")])
-    with pytest.raises(ConfigError, match="looks at the system 'dense', and both reports have bm25"):
-        changes(report, path, [FailRule("recall@1", system="dense")])
+        read_baseline(tmp_path / "none.json")
 
 
 def test_the_command_ends_with_1_where_a_rule_is_broken(
@@ -189,12 +237,14 @@ def test_the_command_ends_with_1_where_a_rule_is_broken(
     same = CliRunner().invoke(app, [*again, "--baseline", str(path)])
     assert same.exit_code == 0, same.exception
 
-    def better(document: dict[str, Any]) -> None:
-        document["per_question"]["systems"]["bm25"]["recall@1"] = [2] * 6
-
     worse = CliRunner().invoke(app, [*again, "--baseline", str(edited(path, better)), "--json"])
     assert worse.exit_code == 1
     assert json.loads(worse.stdout)["changes"][0]["fails"] is True
+    over = [*command, "--output", str(tmp_path / "first"), "--fail-if", "recall@1 drops by 1", "--baseline"]
+    path.write_bytes(edited(path, better).read_bytes())
+    assert CliRunner().invoke(app, [*over, str(path)]).exit_code == 1  # which the new report replaces
+    unknown = CliRunner().invoke(app, [*again, "--baseline", str(path), "--fail-if", "recall@3 drops"])
+    assert "looks at 'recall@3'" in str(unknown.exception)
     without = CliRunner().invoke(app, again)
     assert isinstance(without.exception, ConfigError)
     assert "give --baseline report.json, too" in str(without.exception)
