@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from dpr.benchmark.words import Bilingual
 from dpr.types import ListExplanation
+
+NO_WORDS = Bilingual("", "")
 
 ScoredRun = Mapping[str, Sequence[tuple[str, float]]]
 """For each question id, (passage id, score) of what was retrieved, best first."""
@@ -72,8 +75,8 @@ class SystemRun:
 
     name: str
     run: ScoredRun
-    summary: str = ""
+    summary: Bilingual = NO_WORDS
     cost: Cost | None = None
     explain: Explain | None = None
     trained_on: frozenset[str] = frozenset()
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[Bilingual, ...] = field(default=())

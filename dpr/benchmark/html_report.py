@@ -14,6 +14,7 @@ from dpr.benchmark.chart_data import chart_data, colours
 from dpr.benchmark.chart_specs import chart_specs
 from dpr.benchmark.failures import Disagreement
 from dpr.benchmark.report import BenchmarkReport
+from dpr.benchmark.traits import TRAINED_BY
 from dpr.benchmark.verdict import pareto_front, verdict
 from dpr.benchmark.words import LANGUAGES, all_words, words_of
 from dpr.durable import write_atomically
@@ -87,14 +88,15 @@ def packed(data: Mapping[str, object]) -> str:
 
 def page_data(report: BenchmarkReport) -> dict[str, object]:
     """Return what the page's code needs, as JSON values."""
+    words = {language: words_of(language) | trained_words(report, language) for language in LANGUAGES}
     return {
         "primary": report.primary,
         "firstHits": report.first_hits,
         "depth": report.depth,
         "systems": list(report.systems),
         "colours": colours(report),
-        "words": {language: words_of(language) for language in LANGUAGES},
-        "specs": {language: chart_specs(report, words_of(language)) for language in LANGUAGES},
+        "words": words,
+        "specs": {language: chart_specs(report, words[language]) for language in LANGUAGES},
         "rows": chart_data(report),
         "pairs": [pair.as_json() for pair in report.pairs],
         "questions": {
@@ -105,6 +107,15 @@ def page_data(report: BenchmarkReport) -> dict[str, object]:
         "explained": [_explained(disagreement) for disagreement in report.disagreements],
         "passages": {name: {"title": passage.title, "text": passage.text} for name, passage in report.passages.items()},
     }
+
+
+def trained_words(report: BenchmarkReport, language: str) -> dict[str, str]:
+    """Return the words of the groups that are named after the systems that were trained on their questions."""
+    names = (
+        group.value for group in report.groups if group.trait == "trained on" and group.value.startswith(TRAINED_BY)
+    )
+    template = words_of(language)["trained by"]
+    return {name: template.format(systems=name.removeprefix(TRAINED_BY)) for name in names}
 
 
 def _explained(disagreement: Disagreement) -> dict[str, object]:

@@ -11,6 +11,7 @@ from dpr.benchmark.index_cost import HasManifest, build_seconds, index_bytes, li
 from dpr.benchmark.memory import MemoryGrowth
 from dpr.benchmark.searching import explainer, search_all
 from dpr.benchmark.training import TrainedOn, trained_on, training_record
+from dpr.benchmark.words import Bilingual, said
 from dpr.data.passages import read_examples
 from dpr.errors import RequestError
 from dpr.search.contract import Retriever, SearchableIndex
@@ -75,12 +76,18 @@ def search_index(
     return runs
 
 
-def summary_of(name: str) -> str:
+def summary_of(name: str) -> Bilingual:
     """Return what a retriever of an index is, in a few words."""
-    lists = [name] if name in RETRIEVERS else fused_lists(name)
-    summary = " and ".join(RETRIEVERS[item].summary for item in map(plain_name, lists) if item in RETRIEVERS)
-    summary = f"{summary}, fused" if len(lists) > 1 else summary
-    return f"{summary}, reranked" if name.endswith(RERANKED) else summary
+    plain = plain_name(name)
+    known = [said(RETRIEVERS[item].summary) for item in _named_lists(plain) if item in RETRIEVERS]
+    summary = Bilingual(" and ".join(one.english for one in known), ", ".join(one.korean for one in known))
+    if len(known) > 1:
+        summary = said("fused", {"lists": summary})
+    return said("reranked", {"system": summary}) if name.endswith(RERANKED) else summary
+
+
+def _named_lists(name: str) -> list[str]:
+    return [name] if name in RETRIEVERS else fused_lists(name)
 
 
 @dataclass(slots=True)

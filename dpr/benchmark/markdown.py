@@ -28,7 +28,7 @@ def as_markdown(report: BenchmarkReport) -> str:
         "# Which retriever should I use?",
         f"**{answer.english[0]}** {' '.join(answer.english[1:])}",
         f"{counts.count:,} questions{source}, {report.pool.passages:,} passages.",
-        *(f"> {note}" for note in report.notes()),
+        *(f"> {note.english}" for note in report.notes()),
         "## Quality",
         "Means over all judged questions in per cent, with 95 % intervals.",
         _quality(report),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from dpr.benchmark.contestant import SystemRun
 from dpr.benchmark.gold import JudgedQuestions
+from dpr.benchmark.words import said
 from dpr.data.intake import UTF8_RULES, ReadRules
 from dpr.errors import DataError
 from dpr.evaluation.run_files import read_any_run
@@ -41,13 +42,9 @@ def outside_run(
     }
     unknown = {passage for hits in kept.values() for passage, _ in hits if pool.row_of(passage) is None}
     counts = {
-        f"{name} lacks {len(judged.qrels.keys() - run.keys()):,} of the judged questions; they score 0": len(
-            judged.qrels.keys() - run.keys()
-        ),
-        f"{name} has {len(run.keys() - judged.qrels.keys()):,} questions that are not judged; they are left out": len(
-            run.keys() - judged.qrels.keys()
-        ),
-        f"{name} has {len(unknown):,} passages that are not in the pool; they count as not relevant": len(unknown),
+        "run lacks": len(judged.qrels.keys() - run.keys()),
+        "run has more": len(run.keys() - judged.qrels.keys()),
+        "run has unknown": len(unknown),
     }
-    warnings = tuple(sentence for sentence, count in counts.items() if count)
-    return SystemRun(name, kept, f"the run {path.name}", warnings=warnings)
+    warnings = tuple(said(key, {"run": name, "number": number}) for key, number in counts.items() if number)
+    return SystemRun(name, kept, said("run file", {"name": path.name}), warnings=warnings)

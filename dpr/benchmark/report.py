@@ -11,11 +11,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from dpr.benchmark.breakdown import Group
-from dpr.benchmark.contestant import Cost
+from dpr.benchmark.contestant import NO_WORDS, Cost
 from dpr.benchmark.failures import Disagreement, clusters
 from dpr.benchmark.machine import machine
 from dpr.benchmark.pairs import Pair
 from dpr.benchmark.setup import FusionUsed, Pool, QuestionSet
+from dpr.benchmark.words import Bilingual
 from dpr.durable import replacing
 from dpr.evaluation.compare import SEED
 from dpr.evaluation.metrics import Values
@@ -53,8 +54,8 @@ class System:
     scores: Values
     curve: Values
     cost: Cost | None = None
-    summary: str = ""
-    warnings: tuple[str, ...] = ()
+    summary: Bilingual = NO_WORDS
+    warnings: tuple[Bilingual, ...] = ()
 
     @property
     def means(self) -> dict[str, float]:
@@ -64,11 +65,11 @@ class System:
     def as_json(self) -> dict[str, object]:
         """Return the system as JSON values, without those by question."""
         return {
-            "summary": self.summary,
+            "summary": self.summary.english,
             "metrics": {name: asdict(measured) for name, measured in self.metrics.items()},
             "cost": self.cost.as_json() if self.cost else None,
             "recall_curve": self.curve.tolist(),
-            "warnings": list(self.warnings),
+            "warnings": [warning.english for warning in self.warnings],
         }
 
 
@@ -148,7 +149,7 @@ class BenchmarkReport:
             if pair.metric == (metric or self.primary) and {pair.first, pair.second} == names
         )
 
-    def notes(self) -> list[str]:
+    def notes(self) -> list[Bilingual]:
         """Return the sentences that a reader of the numbers should know."""
         warnings = (warning for system in self.systems.values() for warning in system.warnings)
         return [*self.question_set.notes(), *dict.fromkeys(warnings)]
@@ -159,7 +160,7 @@ class BenchmarkReport:
             "systems": {name: system.as_json() for name, system in self.systems.items()},
             "pool": _fields(self.pool),
             "questions": _fields(self.question_set),
-            "notes": self.notes(),
+            "notes": [note.english for note in self.notes()],
             "depth": self.depth,
             "primary": self.primary,
             "first_hits": self.first_hits,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from dpr.benchmark.words import Bilingual, said
+
 
 @dataclass(frozen=True, slots=True)
 class Pool:
@@ -33,21 +35,15 @@ class QuestionSet:
     own_passages: int = 0
     synthetic: int = 0
 
-    def notes(self) -> list[str]:
+    def notes(self) -> list[Bilingual]:
         """Return a sentence for each count that matters to the metrics."""
-        sentences = {
-            f"{self.absent_passages:,} judged passages are not in the index; they count as not found": (
-                self.absent_passages
-            ),
-            f"{self.synthetic:,} of {self.count:,} questions are synthetic, made from passages: they rank systems "
-            "roughly, and no absolute number holds for real questions": self.synthetic,
-            f"{self.without_text:,} judged questions have no text in the data set and are left out": self.without_text,
-            f"{self.own_passages:,} questions are passages of the index themselves: a question does not find itself, "
-            "it is left out of its hits before metrics and run files are made (ignore_identical_ids of BEIR)": (
-                self.own_passages
-            ),
+        counts = {
+            "absent passages": self.absent_passages,
+            "synthetic questions": self.synthetic,
+            "without text": self.without_text,
+            "own passages": self.own_passages,
         }
-        return [sentence for sentence, count in sentences.items() if count]
+        return [said(key, {"number": number, "count": self.count}) for key, number in counts.items() if number]
 
 
 @dataclass(frozen=True, slots=True)

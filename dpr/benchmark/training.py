@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dpr.benchmark.words import Bilingual, said
 from dpr.data.source_hash import source_hash
 from dpr.types import Example
 
@@ -27,7 +28,7 @@ class TrainedOn:
     """The ids of the questions that a model was certainly trained on, and sentences that a reader should know."""
 
     questions: frozenset[str] = frozenset()
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Bilingual, ...] = ()
 
 
 def read_record(directory: Path) -> dict[str, Any]:
@@ -83,7 +84,7 @@ def trained_on(record: Mapping[str, Any], source: str, examples: Iterable[Exampl
         return TrainedOn()
     ids = {example.question.id for example in questions}
     trained: set[str] = set()
-    doubtful: list[str] = []
+    doubtful: list[Bilingual] = []
     ranges: dict[str, tuple[str, frozenset[str]]] = {}
     for sha256, entry in sources.items():
         theirs = _SOURCE.fullmatch(entry["name"])
@@ -93,7 +94,7 @@ def trained_on(record: Mapping[str, Any], source: str, examples: Iterable[Exampl
         if ranges[articles][0] == sha256:
             trained |= ranges[articles][1] & ids
         elif theirs and _names_alike(theirs, ours):
-            doubtful.append(f"{entry['name']} ({entry.get('questions', 0):,} questions)")
+            doubtful.append(said("training source", {"name": entry["name"], "number": entry.get("questions", 0)}))
     return TrainedOn(frozenset(trained), tuple(_warnings(len(trained), len(ids), doubtful)))
 
 
@@ -116,11 +117,9 @@ def _names_alike(theirs: re.Match[str], ours: re.Match[str]) -> bool:
     return re.search(rf"(?<![a-z]){re.escape(kind)}", stem) is not None
 
 
-def _warnings(trained: int, count: int, doubtful: list[str]) -> Iterator[str]:
+def _warnings(trained: int, count: int, doubtful: list[Bilingual]) -> Iterator[Bilingual]:
     if trained:
-        yield f"the encoder was trained on {trained:,} of the {count:,} questions, by the hash in its training record"
+        yield said("trained on questions", {"number": trained, "count": count})
     if doubtful:
-        yield (
-            f"the encoder may have been trained on some of these questions: its record lists {', '.join(doubtful)}, "
-            "which cannot be compared with them; measure on questions that it was not trained on"
-        )
+        names = Bilingual(", ".join(one.english for one in doubtful), ", ".join(one.korean for one in doubtful))
+        yield said("may be trained on", {"sources": names})

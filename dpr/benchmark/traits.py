@@ -108,6 +108,10 @@ def _bin(value: float, bins: Sequence[tuple[float, str]]) -> str:
     return next(name for limit, name in bins if value < limit)
 
 
+TRAINED_BY = "by "
+"""How the trait of a question begins that systems were trained on; their names follow."""
+
+
 def with_training(traits: Mapping[str, str], trained_by: Sequence[str]) -> dict[str, str]:
     """Return traits with whether a system's model was trained on the question, and which system's."""
-    return {**traits, "trained on": f"by {', '.join(trained_by)}" if trained_by else "no"}
+    return {**traits, "trained on": TRAINED_BY + ", ".join(trained_by) if trained_by else "no"}

@@ -1,13 +1,28 @@
-"""The words of the report page, in English and Korean; the keys of traits and causes are those of the report."""
+"""The words of a report, in English and Korean; the keys of traits and causes are those of the report."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 LANGUAGES = ("en", "ko")
 FILE = Path(__file__).parent / "page" / "words.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Bilingual:
+    """The same words in both languages: the page has both, every other file the English ones."""
+
+    english: str
+    korean: str
+
+    @classmethod
+    def same(cls, text: str) -> Bilingual:
+        """Return a text that is the same in both languages, or has no translation."""
+        return cls(text, text)
 
 
 @cache
@@ -20,3 +35,19 @@ def words_of(language: str) -> dict[str, str]:
     """Return the words of ``en`` or ``ko`` by key."""
     column = LANGUAGES.index(language)
     return {key: pair[column] for key, pair in all_words().items()}
+
+
+def said(key: str, values: Mapping[str, Bilingual | str | int] | None = None) -> Bilingual:
+    """Return the words of a key, with values by their names in braces; a key without words stands for itself."""
+    templates = all_words().get(key, (key, key))
+    english, korean = (
+        template.format(**{name: _in_language(value, column) for name, value in values.items()}) if values else template
+        for column, template in enumerate(templates)
+    )
+    return Bilingual(english, korean)
+
+
+def _in_language(value: Bilingual | str | int, column: int) -> str:
+    if isinstance(value, Bilingual):
+        return (value.english, value.korean)[column]
+    return f"{value:,}" if isinstance(value, int) else value

@@ -157,4 +157,4 @@ def _show(report: BenchmarkReport) -> None:
     Console().print(table)
     Console().print(" ".join(verdict(report).english), highlight=False, markup=False)
     for note in report.notes():
-        Console(stderr=True).print(note)
+        Console(stderr=True).print(escape(note.english), highlight=False)

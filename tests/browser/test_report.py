@@ -31,6 +31,18 @@ OVERLAPS = """() => {
   return boxes.flatMap((box, i) => after(i).map((other) => [box[0], other[0]]));
 }"""
 
+ENGLISH_TEXTS = """() => {
+  const texts = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
+  const found = [];
+  while (texts.nextNode()) {
+    const { textContent, parentElement } = texts.currentNode;
+    if (parentElement.closest("code, dd, #questions") || !parentElement.checkVisibility()) continue;
+    if (/[A-Za-z]{2,}( [a-z]{2,}){2}/.test(textContent) && !/[가-힣]/.test(textContent)) found.push(textContent);
+  }
+  return found;
+}"""
+"""Texts of three English words and no Hangul, but for data: questions, passages, the command, versions."""
+
 
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -140,9 +152,11 @@ def test_questions_are_filtered_and_explained(open_report: Any) -> None:
 
 def test_the_whole_page_speaks_korean(open_report: Any) -> None:
     page = open_report(locale="ko-KR")
+    assert page.evaluate(ENGLISH_TEXTS) == []
     expect(page.locator("h1")).to_have_text("어떤 검색 방식을 써야 할까?", use_inner_text=True)
     expect(page.locator("#causes-chart svg")).to_contain_text("놓친 질문 수")
     page.get_by_role("button", name="English").click()
+    assert page.evaluate(ENGLISH_TEXTS) != []
     expect(page.locator("h1")).to_have_text("Which retriever should I use?", use_inner_text=True)
     expect(page.locator("#causes-chart svg")).to_contain_text("questions missed")
 

@@ -10,6 +10,7 @@ from dpr.benchmark.contestant import Cost, SystemRun
 from dpr.benchmark.gold import JudgedQuestions, judge_questions
 from dpr.benchmark.report import BenchmarkReport
 from dpr.benchmark.setup import Pool
+from dpr.benchmark.words import Bilingual
 from dpr.types import Example, ListExplanation, Passage, Question, TermShare
 
 HACK = "<img src=x onerror=window.hacked=1></script><script>window.hacked=1</script>"
@@ -74,7 +75,7 @@ def run_of(name: str, ranks: Sequence[int], cost: Cost | None = None, *, counts_
         rank = ranks[number % len(ranks)]
         hits = [*wrong[: rank - 1], passage.id, *wrong[rank - 1 :]] if rank else wrong
         run[f"q{number}"] = [(hit, 1.0 / (1 + position)) for position, hit in enumerate(hits[:10])]
-    return SystemRun(name, run, f"invented {name}", cost, explain)
+    return SystemRun(name, run, Bilingual(f"invented {name}", f"지어낸 {name}"), cost, explain)
 
 
 COST = Cost(256, 0.5, 24, 1.25, 2.0, 120.0, 130.0, 1_500_000, 3.5, 80_000_000)
@@ -87,7 +88,10 @@ def runs() -> list[SystemRun]:
         run_of("bm25", [1, 1, 7], COST, counts_terms=True),
         run_of("dense", [2, 8, 1], slow),
         run_of("hybrid", [1, 1, 1, 2], replace(slow, single_ms_p50=22.0)),
-        replace(run_of("바깥-시스템", [0, 9, 1]), warnings=(f"trained on some of these {HACK}",)),
+        replace(
+            run_of("바깥-시스템", [0, 9, 1]),
+            warnings=(Bilingual(f"trained on some of these {HACK}", f"일부로 학습됨 {HACK}"),),
+        ),
     ]
 
 

@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from dpr.benchmark import pictures
-from dpr.benchmark.html_report import page_data, short_source, write_html
+from dpr.benchmark.breakdown import Group
+from dpr.benchmark.html_report import page_data, short_source, trained_words, write_html
 from dpr.benchmark.markdown import as_markdown
 from dpr.benchmark.outputs import PER_QUESTION, write_all
 from dpr.benchmark.report import BenchmarkReport
 from dpr.benchmark.verdict import pareto_front, verdict
-from dpr.benchmark.words import all_words
+from dpr.benchmark.words import Bilingual, all_words, said
+from dpr.search.registry import RETRIEVERS
 from tests.dpr.benchmark.reports import judged_questions, made_report, runs
 
 
@@ -80,13 +83,29 @@ def test_the_same_report_gives_the_same_page(folder: Path, report: BenchmarkRepo
     assert (tmp_path / "again.html").read_bytes() == (folder / "report.html").read_bytes()
 
 
-def test_every_trait_and_cause_has_a_korean_word(report: BenchmarkReport) -> None:
+def test_every_trait_cause_and_retriever_has_a_korean_word(report: BenchmarkReport) -> None:
     words = all_words()
     causes = {cause for each in report.disagreements for causes in each.causes.values() for cause in causes}
     for key in (*report.traits, *causes):
         assert words[key][1] != words[key][0]
+    for entry in RETRIEVERS.values():
+        assert words[entry.summary][1] != entry.summary
     values = {group.value for group in report.groups if not re.match(r"by |\d+–", group.value)}
     assert values <= words.keys()
+
+
+def test_values_are_said_in_the_language_of_the_sentence() -> None:
+    both = said("fused", {"lists": said("nearest vectors")})
+    assert (both.english, both.korean) == ("nearest vectors, fused", "가장 가까운 벡터의 융합")
+    assert said("run lacks", {"run": "{a}", "number": 1234}).english.startswith("{a} lacks 1,234 of the judged")
+    assert said("no such words") == Bilingual.same("no such words")
+
+
+def test_systems_that_were_trained_on_questions_are_named_in_both_languages(report: BenchmarkReport) -> None:
+    groups = (Group("trained on", "by dense, hybrid", 3, {}), Group("trained on", "no", 9, {}))
+    trained = replace(report, groups=groups)
+    assert trained_words(trained, "en") == {"by dense, hybrid": "by dense, hybrid"}
+    assert trained_words(trained, "ko") == {"by dense, hybrid": "dense, hybrid의 학습에 쓰임"}
 
 
 def test_the_table_has_a_row_for_each_question_and_system(folder: Path, report: BenchmarkReport) -> None:

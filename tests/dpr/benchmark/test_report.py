@@ -14,6 +14,7 @@ import dpr
 from dpr.benchmark.contestant import Cost
 from dpr.benchmark.report import BenchmarkReport, JudgedQuestion, Measured, System, write_report
 from dpr.benchmark.setup import FusionUsed, Pool, QuestionSet
+from dpr.benchmark.words import Bilingual
 
 
 def system(recall: float, mrr: float, cost: Cost | None) -> System:
@@ -79,13 +80,14 @@ def test_notes_say_what_a_reader_of_the_metrics_should_know() -> None:
     questions = QuestionSet(
         "beir:set", 5, gold_missing=1, left_out=0, absent_passages=2, without_text=3, own_passages=4
     )
-    warned = replace(REPORT.systems["dense"], warnings=("trained on these",))
+    warned = replace(REPORT.systems["dense"], warnings=(Bilingual.same("trained on these"),))
     report = replace(REPORT, question_set=questions, systems={"a": warned, "b": warned})
-    absent, silent, own, trained = report.notes()
+    absent, silent, own, trained = [note.english for note in report.notes()]
     assert absent == "2 judged passages are not in the index; they count as not found"
     assert silent == "3 judged questions have no text in the data set and are left out"
     assert own.startswith("4 questions are passages of the index themselves: a question does not find itself")
     assert trained == "trained on these"
+    assert report.notes()[0].korean == "정답 문단 2개가 색인에 없어, 찾지 못한 것으로 셉니다"
 
 
 def test_a_report_without_fusion_says_so() -> None:

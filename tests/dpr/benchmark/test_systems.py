@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from dpr.benchmark.baseline import FailRule, changes, only_in_one, read_baseline
 from dpr.benchmark.retrieval import BenchmarkOptions, benchmark
 from dpr.benchmark.side_by_side import SideBySide
+from dpr.benchmark.words import Bilingual
 from dpr.cli import app
 from dpr.errors import ConfigError, DataError, RequestError
 from dpr.evaluation.trec import read_run
@@ -59,7 +60,7 @@ def test_indexes_side_by_side(index: OpenIndex, roots: tuple[Path, Path], tmp_pa
     both = SideBySide(index, {"e5": opened(roots[1], "hash-2")})
     report = benchmark(both, EXAMPLES, BenchmarkOptions(["bm25", "e5/dense", "bm25+dense"], [1]), tmp_path)
     assert list(report.systems) == ["bm25", "e5/dense", "bm25+dense"]
-    assert report.systems["e5/dense"].summary == "nearest vectors of e5"
+    assert report.systems["e5/dense"].summary == Bilingual("nearest vectors of e5", "e5 색인: 가장 가까운 벡터")
     assert (tmp_path / "e5.dense.trec").is_file()
     with pytest.raises(RequestError, match="the index 'e6', which is not given; there is e5"):
         both.retriever("e6/dense")
@@ -89,11 +90,12 @@ def test_a_run_of_another_program_is_one_more_system(index: OpenIndex, tmp_path:
     assert theirs.means["recall@1"] == pytest.approx(1 / 6)
     assert theirs.means["recall@5"] == pytest.approx(2 / 6)
     assert theirs.cost is None
-    assert theirs.warnings == (
+    assert [warning.english for warning in theirs.warnings] == [
         "theirs lacks 4 of the judged questions; they score 0",
         "theirs has 1 questions that are not judged; they are left out",
         "theirs has 1 passages that are not in the pool; they count as not relevant",
-    )
+    ]
+    assert theirs.warnings[0].korean == "theirs에 판정된 질문 4개가 없어 0점으로 셉니다"
     assert read_run(tmp_path / "out" / "theirs.trec").keys() == {"q0", "q1"}
     path.write_text('{"elsewhere": {"x": 1}}', encoding="utf-8")
     with pytest.raises(DataError, match="the run has 1 questions, and none of them is one of the 6 judged"):

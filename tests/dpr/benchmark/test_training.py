@@ -50,8 +50,9 @@ def test_a_range_of_articles_is_known_by_its_hash(trained: str, measured: str, e
 
 def test_mined_questions_of_the_same_data_set_are_a_warning() -> None:
     [warning] = trained_on(record(**{"dpr:squad.json": ("0" * 64, 11_089)}), "squad:data/set.json", ALL, read).warnings
-    assert "may have been trained on some of these questions" in warning
-    assert "dpr:squad.json (11,089 questions)" in warning
+    assert "may have been trained on some of these questions" in warning.english
+    assert "dpr:squad.json (11,089 questions)" in warning.english
+    assert "dpr:squad.json (질문 11,089개)" in warning.korean
 
 
 @pytest.mark.parametrize("name", ["dpr:docs.json", "squad:other.json@:4", "pairs:sentences.jsonl"])

@@ -77,7 +77,7 @@ def test_the_command_writes_pairs(tmp_path: Path, method: str) -> None:
     assert len(examples) == 7
     question_set = judge_questions(FakePool(PASSAGES), examples).question_set("made")
     assert question_set.synthetic == 7
-    assert "7 of 7 questions are synthetic, made from passages" in question_set.notes()[0]
+    assert "7 of 7 questions are synthetic, made from passages" in question_set.notes()[0].english
     before = output.read_bytes()
     CliRunner().invoke(app, [*command, "--output", str(output)])
     assert output.read_bytes() == before
