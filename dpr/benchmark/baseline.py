@@ -153,8 +153,8 @@ class Baseline:
                     raise _unknown_metric(rule.metric, f"{self.path} does not have of {name}", self.systems[name])
 
 
-def _unknown_metric(metric: str, cause: str, known: Iterable[str]) -> ConfigError:
-    return ConfigError(f"--fail-if looks at {metric!r}, which {cause}; choose from {', '.join(known)}")
+def _unknown_metric(metric: str, cause: str, metrics: Iterable[str]) -> ConfigError:
+    return ConfigError(f"--fail-if looks at {metric!r}, which {cause}; choose from {', '.join(metrics)}")
 
 
 def read_baseline(path: Path) -> Baseline:
@@ -235,11 +235,11 @@ def changes(report: BenchmarkReport, baseline: Baseline, rules: Sequence[FailRul
 
 def only_in_one(report: BenchmarkReport, baseline: Baseline) -> list[str]:
     """Return a sentence for each system that is not compared because only one of the two reports has it."""
-    missing = [
-        f"{name} is in the baseline only; it is not compared" for name in baseline.systems.keys() - report.systems
+    before, after = baseline.systems.keys(), report.systems.keys()
+    return [
+        *(f"{name} is in the baseline only; it is not compared" for name in sorted(before - after)),
+        *(f"{name} is not in the baseline; it is not compared" for name in sorted(after - before)),
     ]
-    new = [f"{name} is not in the baseline; it is not compared" for name in report.systems.keys() - baseline.systems]
-    return sorted(missing) + sorted(new)
 
 
 def _change(name: str, metric: str, report: BenchmarkReport, baseline: Baseline, groups: IntArray | None) -> Change:

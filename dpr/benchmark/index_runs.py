@@ -11,7 +11,7 @@ from dpr.benchmark.index_cost import HasManifest, build_seconds, index_bytes, li
 from dpr.benchmark.memory import MemoryGrowth
 from dpr.benchmark.searching import explainer, search_all
 from dpr.benchmark.training import TrainedOn, trained_on, training_record
-from dpr.benchmark.words import Bilingual, said
+from dpr.benchmark.words import Bilingual, phrase
 from dpr.data.passages import read_examples
 from dpr.errors import RequestError
 from dpr.search.contract import Retriever, SearchableIndex
@@ -79,11 +79,11 @@ def search_index(
 def summary_of(name: str) -> Bilingual:
     """Return what a retriever of an index is, in a few words."""
     plain = plain_name(name)
-    known = [said(RETRIEVERS[item].summary) for item in _named_lists(plain) if item in RETRIEVERS]
-    summary = Bilingual(" and ".join(one.english for one in known), ", ".join(one.korean for one in known))
-    if len(known) > 1:
-        summary = said("fused", {"lists": summary})
-    return said("reranked", {"system": summary}) if name.endswith(RERANKED) else summary
+    phrases = [phrase(RETRIEVERS[item].summary) for item in _named_lists(plain) if item in RETRIEVERS]
+    summary = Bilingual(" and ".join(each.english for each in phrases), ", ".join(each.korean for each in phrases))
+    if len(phrases) > 1:
+        summary = phrase("fused", {"lists": summary})
+    return phrase("reranked", {"system": summary}) if name.endswith(RERANKED) else summary
 
 
 def _named_lists(name: str) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dpr.benchmark.contestant import SystemRun
 from dpr.benchmark.gold import JudgedQuestions
-from dpr.benchmark.words import said
+from dpr.benchmark.words import phrase
 from dpr.data.intake import UTF8_RULES, ReadRules
 from dpr.errors import DataError
 from dpr.evaluation.run_files import read_any_run
@@ -46,5 +46,5 @@ def outside_run(
         "run has more": len(run.keys() - judged.qrels.keys()),
         "run has unknown": len(unknown),
     }
-    warnings = tuple(said(key, {"run": name, "number": number}) for key, number in counts.items() if number)
-    return SystemRun(name, kept, said("run file", {"name": path.name}), warnings=warnings)
+    warnings = tuple(phrase(key, {"run": name, "number": number}) for key, number in counts.items() if number)
+    return SystemRun(name, kept, phrase("run file", {"name": path.name}), warnings=warnings)

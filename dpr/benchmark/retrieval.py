@@ -16,7 +16,7 @@ from dpr.benchmark.outside_run import outside_run
 from dpr.benchmark.report import BenchmarkReport
 from dpr.benchmark.setup import FusionUsed, Pool
 from dpr.benchmark.side_by_side import OF, parts_of, plain_names
-from dpr.benchmark.words import said
+from dpr.benchmark.words import phrase
 from dpr.errors import ConfigError, RequestError
 from dpr.search.contract import SearchableIndex
 from dpr.search.fusion import Fusion
@@ -84,7 +84,7 @@ def benchmark(
         raise ConfigError(f"a run is named {taken[0]!r}, as a retriever is; name it otherwise: --run NAME=FILE")
     judged = judge_questions(index.passages, examples)
     runs = [
-        replace(run, name=f"{of}{OF}{run.name}", summary=said("of an index", {"system": run.summary, "index": of}))
+        replace(run, name=f"{of}{OF}{run.name}", summary=phrase("of an index", {"system": run.summary, "index": of}))
         if of
         else run
         for of, opened, names in parts_of(index, options.retrievers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dpr.benchmark.words import Bilingual, said
+from dpr.benchmark.words import Bilingual, phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class QuestionSet:
             "without text": self.without_text,
             "own passages": self.own_passages,
         }
-        return [said(key, {"number": number, "count": self.count}) for key, number in counts.items() if number]
+        return [phrase(key, {"number": number, "count": self.count}) for key, number in counts.items() if number]
 
 
 @dataclass(frozen=True, slots=True)

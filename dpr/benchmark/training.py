@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dpr.benchmark.words import Bilingual, said
+from dpr.benchmark.words import Bilingual, phrase
 from dpr.data.source_hash import source_hash
 from dpr.types import Example
 
@@ -94,7 +94,7 @@ def trained_on(record: Mapping[str, Any], source: str, examples: Iterable[Exampl
         if ranges[articles][0] == sha256:
             trained |= ranges[articles][1] & ids
         elif theirs and _names_alike(theirs, ours):
-            doubtful.append(said("training source", {"name": entry["name"], "number": entry.get("questions", 0)}))
+            doubtful.append(phrase("training source", {"name": entry["name"], "number": entry.get("questions", 0)}))
     return TrainedOn(frozenset(trained), tuple(_warnings(len(trained), len(ids), doubtful)))
 
 
@@ -119,7 +119,7 @@ def _names_alike(theirs: re.Match[str], ours: re.Match[str]) -> bool:
 
 def _warnings(trained: int, count: int, doubtful: list[Bilingual]) -> Iterator[Bilingual]:
     if trained:
-        yield said("trained on questions", {"number": trained, "count": count})
+        yield phrase("trained on questions", {"number": trained, "count": count})
     if doubtful:
-        names = Bilingual(", ".join(one.english for one in doubtful), ", ".join(one.korean for one in doubtful))
-        yield said("may be trained on", {"sources": names})
+        names = Bilingual(", ".join(entry.english for entry in doubtful), ", ".join(entry.korean for entry in doubtful))
+        yield phrase("may be trained on", {"sources": names})

@@ -37,7 +37,7 @@ def words_of(language: str) -> dict[str, str]:
     return {key: pair[column] for key, pair in all_words().items()}
 
 
-def said(key: str, values: Mapping[str, Bilingual | str | int] | None = None) -> Bilingual:
+def phrase(key: str, values: Mapping[str, Bilingual | str | int] | None = None) -> Bilingual:
     """Return the words of a key, with values by their names in braces; a key without words stands for itself."""
     templates = all_words().get(key, (key, key))
     english, korean = (

@@ -20,7 +20,7 @@ from dpr.benchmark.markdown import as_markdown
 from dpr.benchmark.outputs import PER_QUESTION, write_all
 from dpr.benchmark.report import BenchmarkReport
 from dpr.benchmark.verdict import pareto_front, verdict
-from dpr.benchmark.words import Bilingual, all_words, said
+from dpr.benchmark.words import Bilingual, all_words, phrase
 from dpr.search.registry import RETRIEVERS
 from tests.dpr.benchmark.reports import judged_questions, made_report, runs
 
@@ -95,10 +95,10 @@ def test_every_trait_cause_and_retriever_has_a_korean_word(report: BenchmarkRepo
 
 
 def test_values_are_said_in_the_language_of_the_sentence() -> None:
-    both = said("fused", {"lists": said("nearest vectors")})
+    both = phrase("fused", {"lists": phrase("nearest vectors")})
     assert (both.english, both.korean) == ("nearest vectors, fused", "가장 가까운 벡터의 융합")
-    assert said("run lacks", {"run": "{a}", "number": 1234}).english.startswith("{a} lacks 1,234 of the judged")
-    assert said("no such words") == Bilingual.same("no such words")
+    assert phrase("run lacks", {"run": "{a}", "number": 1234}).english.startswith("{a} lacks 1,234 of the judged")
+    assert phrase("no such words") == Bilingual.same("no such words")
 
 
 def test_systems_that_were_trained_on_questions_are_named_in_both_languages(report: BenchmarkReport) -> None:
