@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -35,8 +36,12 @@ _PICTURES = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not i
 
 
 def command_line(program: str) -> str:
-    """Return the command line of this process, quoted for a shell, for records."""
-    return shlex.join([program, *sys.argv[1:]])
+    """Return the command line of this process, quoted for a shell, for records.
+
+    Of the address of a file on the web, the query is left out, in which there may be a signature.
+    """
+    arguments = (re.sub(r"(https?://[^?]*)\?.*", r"\1?…", argument) for argument in sys.argv[1:])
+    return shlex.join([program, *arguments])
 
 
 def visible(text: str) -> str:

@@ -144,16 +144,18 @@ def _build(options: BuildOptions, models: Models, ray_options: RayOptions | None
     from index_builder.build import build
     from index_builder.corpus import check_sources
     from index_builder.learned import load_learned_encoders
+    from index_builder.local_sources import local_sources
     from index_builder.runners import runners_of
 
-    check_sources(options.sources, options.rules)
     terms, compute, how = analyzer_by_name(models.analyzer), models.compute, models.encoder_options
-    with show_progress() as progress:
+    output, rules = options.output, options.rules
+    with show_progress() as progress, local_sources(options.sources, output, rules, progress) as sources:
+        check_sources(sources, rules)
         name = models.encoder
         encoder = None if name is None else _load_encoder(name, compute.precision, compute.backend, how)
         learned = load_learned_encoders(models.learned, compute)
-        with runners_of(ray_options, options.output, encoder, terms, (compute.backend, how)) as runners:
-            return build(options, encoder, terms, progress, runners, learned)
+        with runners_of(ray_options, output, encoder, terms, (compute.backend, how)) as runners:
+            return build(replace(options, sources=sources), encoder, terms, progress, runners, learned)
 
 
 def _dense_options(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ from dpr.config import ComputeOptions
 from dpr.console import VersionOption, command_line, print_json, run, show_progress
 from dpr.data.intake import Intake, ReadRules
 from dpr.errors import ConfigError
+from dpr.store.current import current_number
 from dpr.store.generation import publish_again, read_all, read_current, remove_generations
 from index_builder.build_command import build_command
 from index_builder.estimate_command import estimate_command
@@ -211,8 +213,11 @@ def main() -> None:
 def _add(options: AddOptions, encoder: str | None, precision: str, backend: str) -> Manifest:
     from index_builder.corpus import check_sources
     from index_builder.current import RecordedEncoder
+    from index_builder.local_sources import local_sources
     from index_builder.update import add
 
-    check_sources(options.sources, options.rules)
-    with show_progress() as progress:
-        return add(options, RecordedEncoder(encoder, ComputeOptions(precision, backend)), progress=progress)
+    current_number(options.index)  # a folder without an index is refused before anything is fetched beside it
+    recorded = RecordedEncoder(encoder, ComputeOptions(precision, backend))
+    with show_progress() as progress, local_sources(options.sources, options.index, options.rules, progress) as sources:
+        check_sources(sources, options.rules)
+        return add(replace(options, sources=sources), recorded, progress=progress)

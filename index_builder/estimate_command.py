@@ -78,18 +78,19 @@ def estimate_command(
     from index_builder.estimate import estimate, measure_speeds
     from index_builder.learned import load_learned_encoders
     from index_builder.learned_estimate import survey_learned
+    from index_builder.local_sources import local_sources
     from index_builder.survey import survey
     from index_builder.windows import check_windows
 
     rules = read_rules(encoding, skip_bad_rows, include, exclude, strict, document_limit)
     index_type = index_type_of(dense_kind, parse_parameters(dense_parameter or []))
     rule = parse_windows(windows, window_tokens, window_overlap, no_dense=no_dense)
-    with show_progress() as progress:
+    with show_progress() as progress, local_sources(corpus, None, rules, progress) as sources:
         loaded = None if no_dense or dimension else load_encoder(encoder, precision, backend)
         if loaded and rule:
             check_windows(rule, loaded)
         encoders = load_learned_encoders(learned_models(splade, colbert), ComputeOptions(precision, backend))
-        surveyed = survey(corpus, analyzer_by_name(analyzer), loaded, progress, rule, rules)
+        surveyed = survey(sources, analyzer_by_name(analyzer), loaded, progress, rule, rules)
         learned = survey_learned(encoders, surveyed.sample)
     width = None if no_dense else dimension or surveyed.dimension
     result = estimate(surveyed, index_type, measure_speeds(index_type, width), passages, width, learned)

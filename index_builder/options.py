@@ -29,7 +29,8 @@ Corpus = Annotated[
     typer.Option(
         metavar="SOURCE",
         help=f"A file with rows ({listed_formats()}) or a document ({', '.join(DOCUMENT_FORMATS)}), also .gz and "
-        f".zst; a folder with all of them below it; a pattern; or kind:PATH ({', '.join(DATA_KINDS)}). Repeatable.",
+        f".zst; a folder with all of them below it; a pattern; kind:PATH ({', '.join(DATA_KINDS)}); an address (s3://, "
+        "gs://, https://); or rows from standard input (-, csv:-, tsv:-, parquet:-). Repeatable.",
     ),
 ]
 Encoding = Annotated[

@@ -26,6 +26,7 @@ from dpr.data.rows import passage_of
 from dpr.durable import make_folder
 from dpr.errors import DataError, IndexLockedError
 from dpr.types import Passage
+from index_builder.local_sources import local_sources
 
 logger = logging.getLogger(__name__)
 
@@ -44,13 +45,11 @@ def sources_of(corpus: Corpus, index: Path, rules: ReadRules) -> Iterator[tuple[
     Raises:
         DataError: there is no passage, or one cannot be indexed: see `write_rows`.
     """
-    if isinstance(corpus, str | Path):
-        yield (str(corpus),)
-        return
-    rows = iter(corpus)
+    rows = iter((corpus,) if isinstance(corpus, str | Path) else corpus)
     first = next(rows, None)
     if isinstance(first, str | Path):
-        yield tuple(map(_source, chain([first], rows)))
+        with local_sources(tuple(map(_source, chain([first], rows))), index, rules) as sources:
+            yield sources
         return
     path = _spool(chain([] if first is None else [first], rows), index, rules)
     try:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dpr.config import ComputeOptions
 from dpr.console import command_line, show_progress
+from dpr.errors import ConfigError, DPRError
+from dpr.store.current import current_number
+from dpr.types import Progress
+from index_builder.local_sources import is_standard_input, local_sources
 from index_builder.options import (
     Backend,
     Corpus,
@@ -30,8 +38,13 @@ if TYPE_CHECKING:
     from index_builder.current import RecordedEncoder
     from index_builder.sync import SyncOptions, SyncPlan
 
+logger = logging.getLogger(__name__)
+
 NAMED_DOCUMENTS = 10
 """Documents of a kind that a table names; JSON names all."""
+
+Stamps = list[list[tuple[str, int, int]]]
+"""The name, size and time of each file of each source."""
 
 
 def sync_command(
@@ -60,48 +73,63 @@ def sync_command(
     rules = read_rules(encoding, skip_bad_rows, include, exclude, strict, document_limit)
     options = SyncOptions(sources=tuple(corpus), index=index, rules=rules, command=command_line("dpr-index"))
     recorded = RecordedEncoder(encoder, ComputeOptions(precision, backend))
+    if watch and any(map(is_standard_input, corpus)):
+        raise ConfigError(
+            "--watch looks at files again and again, and standard input comes once; leave one of them out"
+        )
+    current_number(index)  # a folder without an index is refused before anything is fetched beside it
     if dry_run:
         _show_plan(options, as_json)
         return
-    _sync(options, recorded, as_json)
+    before = _sync(options, recorded, as_json)
     if watch:
-        _watch(options, recorded, interval_s, as_json)
+        _watch(options, recorded, interval_s, as_json, before)
+
+
+@contextmanager
+def _local(options: SyncOptions, progress: Progress) -> Iterator[SyncOptions]:
+    """Yield the options with sources of this machine; copies stay, so that the next sync fetches what changed alone."""
+    with local_sources(options.sources, options.index, options.rules, progress, stays=True) as sources:
+        yield replace(options, sources=sources)
 
 
 def _show_plan(options: SyncOptions, as_json: bool) -> None:
     from index_builder.sync import plan_sync
 
-    with show_progress() as progress:
-        plan = plan_sync(options, progress)
+    with show_progress() as progress, _local(options, progress) as local:
+        plan = plan_sync(local, progress)
     shown = None if as_json else NAMED_DOCUMENTS
     names = {name: list(getattr(plan, name)[:shown]) for name in ("new", "changed", "gone")}
     show({**_counts(plan), "documents": names}, as_json)
 
 
-def _sync(options: SyncOptions, recorded: RecordedEncoder, as_json: bool) -> None:
+def _sync(options: SyncOptions, recorded: RecordedEncoder, as_json: bool, before: Stamps | None = None) -> Stamps:
+    """Sync, unless the files are as ``before``; return what tells whether a file is another one."""
     from dpr.store.generation import read_current
+    from index_builder.corpus import source_stamp
     from index_builder.sync import plan_sync, sync
 
-    with show_progress() as progress:
-        plan = plan_sync(options, progress)
-        manifest = sync(options, recorded, progress, plan) or read_current(options.index)
+    with show_progress() as progress, _local(options, progress) as local:
+        stamps = [source_stamp(source, options.rules) for source in local.sources]
+        if stamps == before:
+            return stamps
+        plan = plan_sync(local, progress)
+        manifest = sync(local, recorded, progress, plan) or read_current(options.index)
     show({**_counts(plan), **summary(manifest)}, as_json)
+    return stamps
 
 
-def _watch(options: SyncOptions, recorded: RecordedEncoder, interval_s: float, as_json: bool) -> None:
-    """Sync again whenever the name, size or time of a file is another than before, until the process is interrupted."""
-    from index_builder.corpus import source_stamp
+def _watch(options: SyncOptions, recorded: RecordedEncoder, interval_s: float, as_json: bool, before: Stamps) -> None:
+    """Sync again whenever the name, size or time of a file is another than before, until the process is interrupted.
 
-    def stamps() -> list[list[tuple[str, int, int]]]:
-        return [source_stamp(source, options.rules) for source in options.sources]
-
-    before = stamps()
+    What fails is logged and tried again: a file may be half written, a store out of reach, the index locked.
+    """
     while True:
         time.sleep(interval_s)
-        after = stamps()
-        if after != before:
-            _sync(options, recorded, as_json)
-            before = after
+        try:
+            before = _sync(options, recorded, as_json, before)
+        except DPRError as error:
+            logger.warning("%s; trying again in %g s", error, interval_s)
 
 
 def _counts(plan: SyncPlan) -> dict[str, object]:

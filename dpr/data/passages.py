@@ -32,6 +32,7 @@ from dpr.data.rows import passage_of, read_rows
 from dpr.data.source_files import SourceFile, source_files
 from dpr.data.split import article_of, article_of_question
 from dpr.data.squad import read_squad, read_squad_passages
+from dpr.data.stores import address_of
 from dpr.data.trec import read_trec, read_trec_passages
 from dpr.errors import DataError, EmptyCorpusError
 from dpr.types import Example, Passage
@@ -215,6 +216,11 @@ def _parse(source: str) -> tuple[Kind | None, Path]:
     if match is None or is_there(as_on_disk(Path(source))):
         return None, _path(source)
     name, path = match.groups()
+    if address_of(source) or path == "-":
+        raise DataError(
+            f"{source.partition('?')[0]}: is no file of this machine; dpr-index build, add, upsert, sync and estimate "
+            "read such sources; save it as a file for other commands"
+        )
     if name not in KINDS:
         raise DataError(f"{source}: unknown kind {name!r}; use one of {', '.join(KINDS)}, or the path of a file alone")
     return KINDS[name], _path(path)

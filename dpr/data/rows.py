@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -223,7 +223,7 @@ def listed_formats() -> str:
     return f"{', '.join(first_endings)} or {last}"
 
 
-def row_format(path: Path) -> str | None:
+def row_format(path: PurePath) -> str | None:
     """Return the ending of ROW_FORMATS that a file has, or None."""
     return next((ending for ending in ROW_FORMATS if path.name.lower().endswith(ending)), None)
 

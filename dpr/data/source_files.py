@@ -43,9 +43,25 @@ class SourceFile:
         )
 
 
-def is_admitted(path: PurePosixPath, rules: ReadRules) -> bool:
-    """Tell whether a file below a folder is read: if a pattern includes it (without any, all), and none excludes it."""
-    return (not rules.include or _matches(path, rules.include)) and not _matches(path, rules.exclude)
+def is_read(path: PurePosixPath, rules: ReadRules, other_files: Counter[str]) -> bool:
+    """Tell whether a file below a folder is read; one that is admitted, but that no format reads, is counted.
+
+    It is admitted if a pattern includes it (without any, all), and none excludes it. What begins with a dot, or with
+    the ``~$`` of an office program's lock, is not the user's.
+    """
+    if any(name.startswith((".", "~$")) for name in path.parts):
+        return False
+    if (rules.include and not _matches(path, rules.include)) or _matches(path, rules.exclude):
+        return False
+    if row_format(path) or path.name.lower().endswith(DOCUMENT_ENDINGS):
+        return True
+    other_files[path.suffix.lower() or "no ending"] += 1
+    return False
+
+
+def is_pattern(name: str) -> bool:
+    """Tell whether a name has one of ``*?[``, by which it may be a pattern of names."""
+    return not _PATTERN_CHARACTERS.isdisjoint(name)
 
 
 def _matches(path: PurePosixPath, patterns: Iterable[str]) -> bool:
@@ -60,17 +76,16 @@ def source_files(
 ) -> list[SourceFile]:
     """Return the files of a path, sorted; count by their ending the ``other_files`` of a folder, which no format reads.
 
-    A path that does not exist and has one of ``*?[`` is a pattern, in which ``**`` are folders of any depth. What
-    begins with a dot, or with the ``~$`` of an office program's lock, is not the user's.
+    A path that does not exist and has one of ``*?[`` is a pattern, in which ``**`` are folders of any depth.
 
     Raises:
         DataError: a folder has, or a pattern matches, no file that can be read.
     """
-    others: Counter[str] = Counter() if other_files is None else other_files
+    counts: Counter[str] = Counter() if other_files is None else other_files
     if path.is_dir():
         root = path
         paths: Iterable[Path] = _below(path)
-    elif not is_there(path) and not _PATTERN_CHARACTERS.isdisjoint(str(path)):
+    elif not is_there(path) and is_pattern(str(path)):
         root = as_on_disk(_fixed_part(path))
         paths = sorted(match for match in root.glob(str(path.relative_to(_fixed_part(path)))) if match.is_file())
     else:
@@ -78,14 +93,10 @@ def source_files(
     files = []
     for file in paths:
         below = PurePosixPath(file.relative_to(root).as_posix())
-        if any(name.startswith((".", "~$")) for name in below.parts) or not is_admitted(below, rules):
-            continue
-        if row_format(file) or file.name.lower().endswith(DOCUMENT_ENDINGS):
+        if is_read(below, rules, counts):
             files.append(SourceFile(file, composed(str(root.resolve().name / below))))
-        else:
-            others[file.suffix.lower() or "no ending"] += 1
     if not files:
-        raise DataError.at(path, None, _without_files(path, rules, others))
+        raise DataError.at(path, None, without_files(rules, counts, is_folder=path.is_dir()))
     return files
 
 
@@ -98,16 +109,21 @@ def _below(folder: Path) -> Iterator[Path]:
 
 def _fixed_part(pattern: Path) -> Path:
     """Return the folders of a pattern before the first one with a special character."""
-    parents = [parent for parent in pattern.parents if _PATTERN_CHARACTERS.isdisjoint(str(parent))]
+    parents = [parent for parent in pattern.parents if not is_pattern(str(parent))]
     return parents[0]
 
 
-def _without_files(path: Path, rules: ReadRules, others: Mapping[str, int]) -> str:
-    what = "the folder has no" if path.is_dir() else "the pattern matches no"
-    chosen = " that --include and --exclude leave" if rules.include or rules.exclude else ""
-    listed = ", ".join(f"{count:,} of {ending}" for ending, count in sorted(others.items()))
-    has = f"; it has {listed}" if listed else ""
-    return f"{what} {listed_formats()} file and no document ({', '.join(DOCUMENT_FORMATS)}){chosen}{has}"
+def without_files(rules: ReadRules, other_files: Mapping[str, int], *, is_folder: bool) -> str:
+    """Return why a folder or a pattern is no source: it has no file that can be read."""
+    subject = "the folder has no" if is_folder else "the pattern matches no"
+    limits = " that --include and --exclude leave" if rules.include or rules.exclude else ""
+    has = f"; it has {listed_others(other_files)}" if other_files else ""
+    return f"{subject} {listed_formats()} file and no document ({', '.join(DOCUMENT_FORMATS)}){limits}{has}"
+
+
+def listed_others(other_files: Mapping[str, int]) -> str:
+    """Return the endings of files that no format reads, each with its number of files: ``2 of .exe``."""
+    return ", ".join(f"{count:,} of {ending}" for ending, count in sorted(other_files.items()))
 
 
 def listed_endings() -> str:

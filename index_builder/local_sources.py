@@ -1,0 +1,130 @@
+"""Sources that are not files of this machine, standard input and addresses elsewhere, as files beside the index."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.request import url2pathname
+
+from dpr.data.intake import UTF8_RULES, ReadRules
+from dpr.data.remote import RemoteCopies
+from dpr.data.rows import ROW_FORMATS
+from dpr.data.stores import address_of
+from dpr.durable import naming_a_full_disk
+from dpr.errors import DataError
+from dpr.store.lock import writer_lock
+from dpr.types import Progress, no_progress
+
+STANDARD_INPUT = "-"
+
+DEFAULT_FORMAT = ".jsonl"
+"""The format of standard input where the source does not name one."""
+
+LOCAL_SCHEME = "file"
+
+
+def copies_folder(index: Path) -> Path:
+    """Return the folder beside an index where its sources from elsewhere are copied."""
+    index = index.absolute()
+    return index.with_name(f".{index.name}-sources")
+
+
+def is_standard_input(source: str) -> bool:
+    """Tell whether a source is ``-``, or ``FORMAT:-``."""
+    return source == STANDARD_INPUT or source.endswith(f":{STANDARD_INPUT}")
+
+
+@contextmanager
+def local_sources(
+    sources: Sequence[str],
+    index: Path | None,
+    rules: ReadRules = UTF8_RULES,
+    progress: Progress = no_progress,
+    *,
+    stays: bool = False,
+) -> Iterator[tuple[str, ...]]:
+    """Yield sources of this machine: standard input and addresses are copied into `copies_folder` first.
+
+    The copies of addresses are removed at the end, unless there was an error, so that the same command does not fetch
+    them again, or they are to ``stay``. That of standard input is always removed; its name is that of its content, so
+    that a stopped build goes on with the same input. Without an ``index``, all are in a temporary folder.
+
+    Raises:
+        DataError: standard input is empty, named twice or of an unknown format; an address cannot be used or reached.
+        MissingDependencyError: the package of a store is not installed.
+        IndexLockedError: another process is fetching sources of the index.
+        DiskFullError: there is no space left.
+    """
+    if not any(is_standard_input(source) or address_of(source) for source in sources):
+        yield tuple(sources)
+        return
+    if sum(map(is_standard_input, sources)) > 1:
+        raise DataError("standard input is named twice; it can be read once")
+    if index is None:
+        with tempfile.TemporaryDirectory(prefix="dpr-sources-") as temporary:
+            yield _copied(sources, Path(temporary), rules, progress)
+        return
+    folder = copies_folder(index)
+    with writer_lock(folder / "lock"):
+        try:
+            yield _copied(sources, folder, rules, progress)
+            if not stays:
+                _remove_folders(folder)
+        finally:
+            for path in folder.glob(f"{_SPOOLED}*"):
+                path.unlink()
+
+
+_SPOOLED = "stdin-"
+
+
+def _copied(sources: Sequence[str], folder: Path, rules: ReadRules, progress: Progress) -> tuple[str, ...]:
+    copies = RemoteCopies(folder, rules, progress)
+    local = []
+    for source in sources:
+        address = address_of(source)
+        if is_standard_input(source):
+            local.append(str(_spool(source, folder)))
+        elif address is None:
+            local.append(source)
+        elif address.scheme == LOCAL_SCHEME:
+            path = url2pathname(address.url.partition("://")[2])
+            local.append(f"{address.kind}{':' if address.kind else ''}{path}{address.articles}")
+        else:
+            local.append(copies.fetch(address))
+    copies.remove_others()
+    return tuple(local)
+
+
+def _spool(source: str, folder: Path) -> Path:
+    """Write standard input to a file that is named by its content."""
+    ending = f".{source.rpartition(':')[0]}".lower() if source != STANDARD_INPUT else DEFAULT_FORMAT
+    if ending not in ROW_FORMATS:
+        formats = ", ".join(f"{name.removeprefix('.')}:-" for name in ROW_FORMATS)
+        raise DataError(
+            f"{source}: standard input has rows, in one of the forms {formats}; save another source as a file first"
+        )
+    if sys.stdin.isatty():
+        raise DataError(f"{source}: standard input is a terminal; pipe rows into the command, or name a file")
+    digest = hashlib.sha256()
+    unfinished = folder / f"{_SPOOLED}{os.getpid()}.unfinished"
+    with naming_a_full_disk(folder), unfinished.open("wb") as file:
+        while block := sys.stdin.buffer.read(1 << 20):
+            digest.update(block)
+            file.write(block)
+    if not unfinished.stat().st_size:
+        raise DataError(f"{source}: standard input is empty; pipe rows into the command, or name a file")
+    os.utime(unfinished, ns=(0, 0))  # the name identifies the content, whenever it came
+    return unfinished.replace(folder / f"{_SPOOLED}{digest.hexdigest()[:32]}{ending}")
+
+
+def _remove_folders(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
