@@ -65,7 +65,7 @@ def fusion_key(fusion: Fusion | None) -> tuple[object, ...]:
     if fusion is None:
         return ()
     weights = tuple(sorted(fusion.weights.items())) if fusion.weights else ()
-    return fusion.method, weights, fusion.rrf_constant, fusion.coverage_power
+    return fusion.method, weights, fusion.rrf_constant, fusion.coverage_power, fusion.depth
 
 
 def fusion_out(fusion: Fusion) -> FusionOut:

@@ -23,6 +23,7 @@ class AnswerRanks:
     def __init__(self, examples: Sequence[Example], pool: PassagePool) -> None:
         self._examples = examples
         self._pool = pool
+        self._texts: dict[str, str | None] = {}
         self._holds: dict[tuple[str, int, str], bool] = {}
 
     def values(self, run: ScoredRun, ks: Sequence[int]) -> dict[str, Values]:
@@ -53,6 +54,12 @@ class AnswerRanks:
     def _holds_answer(self, name: str, rule: HasAnswer, number: int, passage: str) -> bool:
         key = name, number, passage
         if key not in self._holds:
-            row = self._pool.row_of(passage)
-            self._holds[key] = row is not None and rule(self._examples[number].question.answers, self._pool[row].text)
+            text = self._text(passage)
+            self._holds[key] = text is not None and rule(self._examples[number].question.answers, text)
         return self._holds[key]
+
+    def _text(self, passage: str) -> str | None:
+        if passage not in self._texts:
+            row = self._pool.row_of(passage)
+            self._texts[passage] = None if row is None else self._pool[row].text
+        return self._texts[passage]

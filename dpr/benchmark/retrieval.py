@@ -118,7 +118,14 @@ def _depth(ks: Sequence[int]) -> int:
 def _fusion_used(names: Sequence[str], fusion: Fusion) -> FusionUsed | None:
     if not any(map(fuses, names)):
         return None
-    return FusionUsed(fusion.method, fusion.weights, fusion.rrf_constant, fusion.missing_rule, fusion.coverage_power)
+    return FusionUsed(
+        fusion.method,
+        fusion.weights,
+        fusion.rrf_constant,
+        fusion.missing_rule,
+        fusion.coverage_power,
+        fusion.depth,
+    )
 
 
 def _reranker_used(runs: Sequence[SystemRun], options: RerankOptions | None) -> dict[str, object] | None:

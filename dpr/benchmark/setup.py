@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dpr.benchmark.words import Bilingual, phrase
+from dpr.search.fusion import DEFAULT_DEPTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class QuestionSet:
 class FusionUsed:
     """The fusion of the hybrid system, with its missing-document rule.
 
-    ``coverage_power`` sets how strongly a question's weights follow coverage.
+    ``coverage_power`` sets how strongly a question's weights follow coverage; ``depth`` is the candidates of each list.
     """
 
     method: str
@@ -58,3 +59,4 @@ class FusionUsed:
     rrf_constant: float
     missing_rule: str
     coverage_power: float = 0.0
+    depth: int = DEFAULT_DEPTH

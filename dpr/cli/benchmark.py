@@ -15,6 +15,7 @@ from dpr.cli.benchmark_systems import IndexesOption, Opening, PoolOption, RunsOp
 from dpr.cli.options import (
     BackendOption,
     EncoderOption,
+    FusionDepthOption,
     FusionFileOption,
     FusionOption,
     JsonOption,
@@ -62,6 +63,7 @@ def benchmark_command(
     ] = "",
     fusion: FusionOption = None,
     weight: WeightOption = None,
+    fusion_depth: FusionDepthOption = None,
     fusion_file: FusionFileOption = None,
     rerank: RerankOption = None,
     rerank_depth: RerankDepthOption = None,
@@ -87,7 +89,11 @@ def benchmark_command(
     from dpr.data.passages import read_examples
 
     check_output_folder(output)
-    check, fused, depths = _check_of(baseline, fail_if), fusion_of(fusion, weight, fusion_file), numbers("--k", k)
+    check, fused, depths = (
+        _check_of(baseline, fail_if),
+        fusion_of(fusion, weight, fusion_file, fusion_depth),
+        numbers("--k", k),
+    )
     options = rerank_of(rerank, rerank_depth)
     opening = Opening(encoder, RetrievalOptions(rerank=options), ComputeOptions(precision, backend))
     names = systems_of(retrievers, list(named("--index", index, "first"))[1:], is_reranked=options is not None)

@@ -10,6 +10,7 @@ import typer
 from dpr.cli.options import (
     BackendOption,
     EncoderOption,
+    FusionDepthOption,
     FusionFileOption,
     FusionOption,
     IndexOption,
@@ -48,6 +49,7 @@ def evaluate_command(
     rule: RuleOption = None,
     fusion: FusionOption = None,
     weight: WeightOption = None,
+    fusion_depth: FusionDepthOption = None,
     fusion_file: FusionFileOption = None,
     rerank: RerankOption = None,
     rerank_depth: RerankDepthOption = None,
@@ -64,7 +66,7 @@ def evaluate_command(
     from dpr.pipeline import RetrievalOptions
 
     check_output_folder(output)
-    fused, depths = fusion_of(fusion, weight, fusion_file), numbers("--k", k)
+    fused, depths = fusion_of(fusion, weight, fusion_file, fusion_depth), numbers("--k", k)
     retrieval = RetrievalOptions(retriever, fused, rerank_of(rerank, rerank_depth))
     rules, compute = ReadRules(encoding, skip_bad_rows), ComputeOptions(precision, backend)
     with show_progress() as progress:

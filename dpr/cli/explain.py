@@ -14,6 +14,7 @@ from dpr.cli.options import (
     BackendOption,
     EncoderOption,
     FilterOption,
+    FusionDepthOption,
     FusionFileOption,
     FusionOption,
     JsonOption,
@@ -48,6 +49,7 @@ def explain_command(
     retriever: RetrieverOption = DEFAULT_RETRIEVER,
     fusion: FusionOption = None,
     weight: WeightOption = None,
+    fusion_depth: FusionDepthOption = None,
     fusion_file: FusionFileOption = None,
     filter: FilterOption = None,
     rerank: RerankOption = None,
@@ -67,7 +69,7 @@ def explain_command(
     if index is None:
         raise ConfigError("there is no --index to ask, and no --server; give one of them")
     retrieval = RetrievalOptions(
-        retriever, fusion_of(fusion, weight, fusion_file), rerank=rerank_of(rerank, rerank_depth)
+        retriever, fusion_of(fusion, weight, fusion_file, fusion_depth), rerank=rerank_of(rerank, rerank_depth)
     )
     qa = open_qa(index, encoder=encoder, reader=None, retrieval=retrieval, compute=ComputeOptions(precision, backend))
     rank = 1 if passage is None and rank is None else rank

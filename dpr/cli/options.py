@@ -46,6 +46,15 @@ FusionOption = Annotated[
 WeightOption = Annotated[
     list[str] | None, typer.Option("--weight", metavar="LIST=NUMBER", help="A list's weight in the fusion; repeatable.")
 ]
+FusionDepthOption = Annotated[
+    int | None,
+    typer.Option(
+        "--fusion-depth",
+        metavar="N",
+        help="How many candidates of each list are fused, with --fusion or --weight.",
+        show_default="100",
+    ),
+]
 FusionFileOption = Annotated[
     Path | None,
     typer.Option("--fusion-file", metavar="FILE", help="How hybrid fuses, as dpr tune --output wrote it."),
@@ -115,27 +124,34 @@ OverwriteOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
-def fusion_of(method: str | None, weights: list[str] | None, file: Path | None = None) -> Fusion | None:
+def fusion_of(
+    method: str | None, weights: list[str] | None, file: Path | None = None, depth: int | None = None
+) -> Fusion | None:
     """Return the fusion of the options, without a coverage power; None: the index's default.
 
     Raises:
-        ConfigError: a weight is not ``LIST=NUMBER``, or a file is given together with the other options.
+        ConfigError: a weight is not ``LIST=NUMBER``, a depth comes alone, or a file together with the other options.
         DataError: the file cannot be read as a fusion.
         RequestError: see `Fusion`.
     """
-    from dpr.search.fusion import Fusion
+    from dpr.search.fusion import DEFAULT_DEPTH, Fusion
     from dpr.search.record import read_fusion
 
+    options = {"--fusion": method, "--weight": weights or None, "--fusion-depth": depth}
+    used = [name for name, value in options.items() if value is not None]
     if file is not None:
-        if method is not None or weights:
-            raise ConfigError(
-                f"--fusion-file {file} says how to fuse, and so does {'--weight' if method is None else '--fusion'}; "
-                "give one of them"
-            )
+        if used:
+            raise ConfigError(f"--fusion-file {file} says how to fuse, and so does {used[0]}; give one of them")
         return read_fusion(file)
-    if method is None and not weights:
+    if used == ["--fusion-depth"]:
+        raise ConfigError(
+            f"--fusion-depth {depth} is for the fusion that --fusion and --weight name; give one of them, or write the "
+            "depth into a --fusion-file"
+        )
+    if not used:
         return None
-    return Fusion(method or "zscore", dict(_weight(item) for item in weights) if weights else None)
+    named_weights = dict(_weight(item) for item in weights) if weights else None
+    return Fusion(method or "zscore", named_weights, depth=DEFAULT_DEPTH if depth is None else depth)
 
 
 def _weight(item: str) -> tuple[str, float]:

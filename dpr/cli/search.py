@@ -12,6 +12,7 @@ from dpr.cli.options import (
     BackendOption,
     EncoderOption,
     FilterOption,
+    FusionDepthOption,
     FusionFileOption,
     FusionOption,
     IndexOption,
@@ -39,6 +40,7 @@ def search_command(
     k: Annotated[int, typer.Option(help="How many passages, 1 to 100.")] = 10,
     fusion: FusionOption = None,
     weight: WeightOption = None,
+    fusion_depth: FusionDepthOption = None,
     fusion_file: FusionFileOption = None,
     filter: FilterOption = None,
     rerank: RerankOption = None,
@@ -53,7 +55,7 @@ def search_command(
     from dpr.pipeline import RetrievalOptions
 
     retrieval = RetrievalOptions(
-        retriever, fusion_of(fusion, weight, fusion_file), rerank=rerank_of(rerank, rerank_depth)
+        retriever, fusion_of(fusion, weight, fusion_file, fusion_depth), rerank=rerank_of(rerank, rerank_depth)
     )
     qa = open_qa(index, encoder=encoder, reader=None, retrieval=retrieval, compute=ComputeOptions(precision, backend))
     hits = qa.retrieve(question, k=k, filter=filter)

@@ -57,10 +57,9 @@ def read_sources(questions: Sequence[str], rules: ReadRules) -> tuple[list[Examp
 
 def tell_settings(stages: Sequence[Stage], save_in: Path | None, as_json: bool) -> None:
     """Print the choices and how to use them; record a fusion in the index ``save_in``, if one is named and chosen."""
-    from dataclasses import replace
-
     from dpr.search.open import open_index
     from dpr.search.record import save_fusion
+    from dpr.tuning.settings import fusion_of
 
     remedies = {}
     for stage in stages:
@@ -73,13 +72,10 @@ def tell_settings(stages: Sequence[Stage], save_in: Path | None, as_json: bool) 
             depth = int(selected["depth"])
             remedies[stage.name] = f"use --rerank-depth {depth}" if depth else "leave --rerank out"
         elif save_in is not None:
-            dense = float(selected["dense"])
-            weights = {"dense": dense, "bm25": round(1 - dense, 6)}
-            method = str(selected["method"])
-            save_fusion(save_in, replace(open_index(save_in).fusion, method=method, weights=weights))
-            remedies[stage.name] = "method and weights are recorded in the index"
+            save_fusion(save_in, fusion_of(selected, open_index(save_in).fusion))
+            remedies[stage.name] = "method, weights and depth are recorded in the index"
         else:
-            remedies[stage.name] = "record method and weights in the index with --save"
+            remedies[stage.name] = "record method, weights and depth in the index with --save"
     if as_json:
         print_json({"stages": [{**stage.as_json(), "remedy": remedies.get(stage.name)} for stage in stages]})
         return

@@ -89,7 +89,7 @@ def has_answer(answers: Iterable[str], text: str) -> bool:
     answer without tokens.
     """
     text_tokens = _dpr_tokens(text)
-    answer_tokens = (_joined_tokens(unicodedata.normalize("NFD", answer)) for answer in answers)
+    answer_tokens = map(_dpr_answer_tokens, answers)
     return any(answer != _SEPARATOR and answer in text_tokens for answer in answer_tokens)
 
 
@@ -105,7 +105,7 @@ def has_korean_answer(answers: Iterable[str], text: str) -> bool:
     docs/decisions/0007-korean-answer-rule.md.
     """
     text_tokens = _korean_tokens(text)
-    answer_tokens = map(_korean_tokens, answers)
+    answer_tokens = map(_korean_answer_tokens, answers)
     return any(_contains(answer, text_tokens) for answer in answer_tokens if answer != _SEPARATOR)
 
 
@@ -131,6 +131,11 @@ def _dpr_tokens(text: str) -> str:
 @lru_cache(maxsize=16_384)
 def _korean_tokens(text: str) -> str:
     return _SCRIPT_CHANGE.sub(_SEPARATOR, _joined_tokens(unicodedata.normalize("NFC", text)))
+
+
+# Answers have caches of their own, so that the many answers of a data set do not drive out the passages.
+_dpr_answer_tokens = lru_cache(maxsize=1024)(_dpr_tokens.__wrapped__)
+_korean_answer_tokens = lru_cache(maxsize=1024)(_korean_tokens.__wrapped__)
 
 
 def _joined_tokens(text: str) -> str:

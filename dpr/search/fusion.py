@@ -21,6 +21,8 @@ from dpr.search.weighing import weigh
 from dpr.types import BoolArray, DoubleArray, FloatArray, IntArray, TopK
 
 RRF_CONSTANT = 60.0
+DEFAULT_DEPTH, MAX_DEPTH = 100, 1000
+"""How many candidates of each list are fused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +30,19 @@ class Fusion:
     """How to fuse: a method of `METHODS`, a weight for each list (None: equal, summing to 1), and RRF's constant.
 
     ``coverage_power`` sets how strongly a list's weight follows its coverage of a question: see
-    `dpr.search.weighing`. At 0, all questions have the same weights.
+    `dpr.search.weighing`. At 0, all questions have the same weights. ``depth`` is the number of candidates of
+    each list.
 
     Raises:
         RequestError: the method is unknown, a weight is negative or not finite or all are 0, the constant or the power
-            is negative or not finite; ``field`` names the value.
+            is negative or not finite, or the depth is not in 1..1000; ``field`` names the value.
     """
 
     method: str = "zscore"
     weights: Mapping[str, float] | None = None
     rrf_constant: float = RRF_CONSTANT
     coverage_power: float = 0.0
+    depth: int = DEFAULT_DEPTH
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -48,6 +52,8 @@ class Fusion:
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise RequestError(f"{name} is {value}: it must be 0 or more", field=name)
+        if not 1 <= self.depth <= MAX_DEPTH:
+            raise RequestError(f"the depth of the fusion is {self.depth}: choose 1 to {MAX_DEPTH}", field="fusion")
         if self.weights is not None:
             _refuse_bad_weights(self.weights)
 

@@ -32,7 +32,7 @@ def fusion_of(record: FusionRecord) -> Fusion:
     Raises:
         RequestError: a value is out of range, or the weights are for other lists.
     """
-    fusion = Fusion(record.method, record.weights, record.rrf_constant, record.coverage_power)
+    fusion = Fusion(record.method, record.weights, record.rrf_constant, record.coverage_power, record.depth)
     fusion.weights_for(HYBRID_LISTS)
     return fusion
 
@@ -44,7 +44,7 @@ def record_of(fusion: Fusion) -> FusionRecord:
         RequestError: the weights are for other lists.
     """
     weights = fusion.weights_for(HYBRID_LISTS)
-    return FusionRecord(fusion.method, weights, fusion.coverage_power, fusion.rrf_constant)
+    return FusionRecord(fusion.method, weights, fusion.coverage_power, fusion.rrf_constant, fusion.depth)
 
 
 def write_fusion(path: Path, fusion: Fusion, fitted: Mapping[str, object]) -> None:

@@ -32,8 +32,6 @@ from dpr.types import (
     Weighing,
 )
 
-DEFAULT_DEPTH = 100
-
 PassageId = Callable[[int], str]
 """The id of a row, such as ``PassageStore.id`` or the ``__getitem__`` of a list of ids."""
 
@@ -137,8 +135,8 @@ class SparseRetriever(Retriever):
 class HybridRetriever(Retriever):
     """Fuses the candidates of retrievers over one index.
 
-    Each source returns ``depth`` candidates for any k, so that fused scores, and with them the first hits, do not
-    depend on k. With a coverage power, each question of a batch has its own weights.
+    Each source returns as many candidates as the fusion is deep, for any k, so that fused scores, and with them the
+    first hits, do not depend on k. With a coverage power, each question of a batch has its own weights.
     """
 
     def __init__(
@@ -146,23 +144,19 @@ class HybridRetriever(Retriever):
         sources: Mapping[str, Retriever],
         passage_id: PassageId,
         fusion: Fusion | None = None,
-        depth: int = DEFAULT_DEPTH,
         name: str = "hybrid",
     ) -> None:
         """Fuse the named sources.
 
         Raises:
-            ConfigError: there is no source, or the depth is below 1.
+            ConfigError: there is no source.
             RequestError: the fusion's weights name other lists than the sources.
         """
         if not sources:
             raise ConfigError("a hybrid retriever has no source: give it at least one retriever, such as dense or bm25")
-        if depth < 1:
-            raise ConfigError(f"the candidate depth is {depth}: it must be at least 1")
         self.name = name
         self.fusion = fusion or Fusion()
         self.fusion.weights_for(sources)
-        self.depth = depth
         self._sources = dict(sources)
         self._passage_id = passage_id
 
@@ -178,12 +172,13 @@ class HybridRetriever(Retriever):
             RequestError: k is below 1 or above the candidate depth.
         """
         refuse_bad_k(k)
-        if k > self.depth:
+        if k > self.fusion.depth:
             raise RequestError(
-                f"k is {k}: the retriever fuses {self.depth} candidates of each list; choose at most {self.depth}",
+                f"k is {k}: the retriever fuses {self.fusion.depth} candidates of each list; choose at most "
+                f"{self.fusion.depth}, or a deeper fusion",
                 "k",
             )
-        lists = {name: source.top_k(questions, self.depth) for name, source in self._sources.items()}
+        lists = {name: source.top_k(questions, self.fusion.depth) for name, source in self._sources.items()}
         hits = hits_of_fusion(fuse(lists, k, self.fusion, self._passage_id), lists, self._passage_id)
         return with_windows(hits, lists.values())
 
@@ -192,7 +187,7 @@ class HybridRetriever(Retriever):
 
         A passage that is a candidate, and not one of the ``depth`` hits, has a score and no rank.
         """
-        tops = {name: source.top_k([question], self.depth) for name, source in self._sources.items()}
+        tops = {name: source.top_k([question], self.fusion.depth) for name, source in self._sources.items()}
         candidates = sum(top.rows.shape[1] for top in tops.values())
         fused = fuse(tops, candidates, self.fusion, self._passage_id)
         entries = {name: source.explain_entry(question, row, tops[name]) for name, source in self._sources.items()}
@@ -203,7 +198,7 @@ class HybridRetriever(Retriever):
         return Explanation(
             self._passage_id(row),
             self.name,
-            rank=column + 1 if column is not None and column < self.depth else None,
+            rank=column + 1 if column is not None and column < self.fusion.depth else None,
             score=None if column is None else float(fused.scores[0, column]),
             lists=entries,
             fusion=rule_of(self.fusion),

@@ -174,12 +174,13 @@ class WeightsRecord:
 
 @dataclass(frozen=True, slots=True)
 class FusionRecord:
-    """The default fusion of ``hybrid``: the method, each list's weight, and the coverage power."""
+    """The default fusion of ``hybrid``: method, weight of each list, coverage power, candidates of each list."""
 
     method: str
     weights: Mapping[str, float]
     coverage_power: float
     rrf_constant: float
+    depth: int = 100
 
 
 @dataclass(frozen=True, slots=True)

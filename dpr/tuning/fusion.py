@@ -16,11 +16,10 @@ from dpr.benchmark.gold import JudgedQuestions, judge_questions
 from dpr.errors import RequestError
 from dpr.evaluation.metrics import Judged, Values, parse_metric
 from dpr.search.contract import Retriever
-from dpr.search.fusion import Fusion, fuse
+from dpr.search.fusion import DEFAULT_DEPTH, Fusion, fuse
 from dpr.search.open import OpenIndex
 from dpr.search.record import DEFAULT_FUSION
 from dpr.search.registry import HYBRID_LISTS, fuses
-from dpr.search.retrievers import DEFAULT_DEPTH
 from dpr.tuning.one_standard_error import choose, cross_validate, weight_grid
 from dpr.tuning.tuned_fusion import Point, TunedFusion
 from dpr.types import Example, IntArray, Progress, Question, TopK, no_progress

@@ -17,11 +17,11 @@ from dpr.benchmark.gold import JudgedQuestions, judge_questions
 from dpr.errors import RequestError
 from dpr.evaluation.metrics import Values, parse_metric, per_question
 from dpr.search.contract import Reranker, Retriever
-from dpr.search.fusion import Fusion
+from dpr.search.fusion import DEFAULT_DEPTH, Fusion
 from dpr.search.open import OpenIndex
 from dpr.search.registry import HYBRID_LISTS
 from dpr.search.reranking import Reranked
-from dpr.search.retrievers import DEFAULT_DEPTH, HybridRetriever
+from dpr.search.retrievers import HybridRetriever
 from dpr.search.reweighed import reweighed_bm25
 from dpr.tuning.cross_validation import Setting, Stage, choose_setting
 from dpr.tuning.fusion import units_of
@@ -134,7 +134,6 @@ class _Tuning:
         parameters = index.manifest.weights["bm25"].parameters
         self._bm25: Setting = {"k1": float(parameters["k1"]), "b": float(parameters["b"])}
         self._fusion = index.fusion
-        self._depth = DEFAULT_DEPTH
 
     def run(self) -> list[Stage]:
         """Run the stages in their order."""
@@ -157,32 +156,28 @@ class _Tuning:
         return stage
 
     def _tune_fusion(self) -> Stage:
-        default = self._fusion_setting(self._fusion, self._depth)
-        others = [
-            self._fusion_setting(replace(self._fusion, method=method, weights=_weights(weight)), depth)
+        default = self._fusion
+        others = (
+            replace(default, method=method, weights=weights_of(weight), depth=depth)
             for method, weight, depth in product(METHODS, WEIGHTS, DEPTHS)
-        ]
-        settings = [default, *(setting for setting in others if setting != default)]
+        )
+        default_setting = _setting(default)
+        fusions = [default, *(fusion for fusion in others if _setting(fusion) != default_setting)]
+        deepest = max(fusion.depth for fusion in fusions)
         texts = [question.text for question in self._judged.questions]
         lists = {"dense": self._index.retriever("dense"), "bm25": self._bm25_of(self._bm25)}
         recalled = {
-            name: Recalled(retriever, texts, max(DEPTHS), partial(self._report, f"retrieve {name}", len(texts)))
+            name: Recalled(retriever, texts, deepest, partial(self._report, f"retrieve {name}", len(texts)))
             for name, retriever in lists.items()
         }
 
-        def fused(setting: Setting) -> Retriever:
-            fusion = replace(self._fusion, method=str(setting["method"]), weights=_weights(float(setting["dense"])))
-            return HybridRetriever(recalled, self._index.passages.id, fusion, depth=int(setting["depth"]))
-
         def measure(number: int) -> Values:
-            values = self._measure(fused(settings[number]))
-            self._progress("try fusions", number + 1, len(settings))
+            values = self._measure(HybridRetriever(recalled, self._index.passages.id, fusions[number]))
+            self._progress("try fusions", number + 1, len(fusions))
             return values
 
-        stage, selected = self._choose("fusion", settings, measure)
-        chosen = settings[selected]
-        self._fusion = replace(self._fusion, method=str(chosen["method"]), weights=_weights(float(chosen["dense"])))
-        self._depth = int(chosen["depth"])
+        stage, selected = self._choose("fusion", [_setting(fusion) for fusion in fusions], measure)
+        self._fusion = fusions[selected]
         return stage
 
     def _tune_rerank(self) -> Stage:
@@ -209,15 +204,10 @@ class _Tuning:
         if self._index.manifest.encoder is None:
             return self._bm25_of(self._bm25)
         sources = {"dense": self._index.retriever("dense"), "bm25": self._bm25_of(self._bm25)}
-        return HybridRetriever(sources, self._index.passages.id, self._fusion, depth=self._depth)
+        return HybridRetriever(sources, self._index.passages.id, self._fusion)
 
     def _bm25_of(self, setting: Setting) -> Retriever:
         return reweighed_bm25(self._index.resources, float(setting["k1"]), float(setting["b"]))
-
-    @staticmethod
-    def _fusion_setting(fusion: Fusion, depth: int) -> Setting:
-        weights = fusion.weights_for(HYBRID_LISTS)
-        return {"method": fusion.method, "dense": round(weights["dense"], 6), "depth": float(depth)}
 
     def _choose(self, name: str, settings: Sequence[Setting], measure: Callable[[int], Values]) -> tuple[Stage, int]:
         return choose_setting(name, settings, measure, self._groups, self._options.folds)
@@ -239,5 +229,17 @@ class _Tuning:
         return per_question(run, self._judged.qrels, [self._options.objective])[self._options.objective]
 
 
-def _weights(dense: float) -> dict[str, float]:
+def _setting(fusion: Fusion) -> Setting:
+    dense = fusion.weights_for(HYBRID_LISTS)["dense"]
+    return {"method": fusion.method, "dense": round(dense, 6), "depth": float(fusion.depth)}
+
+
+def fusion_of(setting: Setting, default: Fusion) -> Fusion:
+    """Return the fusion of a setting of the stage ``fusion``, for the rest like the default."""
+    weights = weights_of(float(setting["dense"]))
+    return replace(default, method=str(setting["method"]), weights=weights, depth=int(setting["depth"]))
+
+
+def weights_of(dense: float) -> dict[str, float]:
+    """Return the weights of both lists by that of ``dense``; they add up to 1."""
     return {"dense": dense, "bm25": round(1 - dense, 6)}

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from dpr.benchmark.setup import QuestionSet
-from dpr.search.fusion import Fusion
-from dpr.search.retrievers import DEFAULT_DEPTH
+from dpr.search.fusion import DEFAULT_DEPTH, Fusion
 from dpr.tuning.one_standard_error import Choice, HeldOut
 from dpr.versions import library_versions
 

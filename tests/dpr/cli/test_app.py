@@ -121,6 +121,14 @@ def test_a_file_wins_over_the_index_and_options_say_the_weights_of_every_questio
     assert [passage["id"] for passage in answered["passages"]] == [hit["passage_id"] for hit in hits]
     given = parsed(call("search", *arguments, "--weight", "dense=0.3", "--weight", "bm25=0.7"))
     assert given[0]["weighing"]["weights"] == {"dense": 0.3, "bm25": 0.7}
+    shallow = parsed(call("search", *arguments, "--fusion", "rrf", "--fusion-depth", "3"))
+    assert [hit["lists"]["dense"]["rank"] for hit in shallow] != [1, 2, 3]
+    with pytest.raises(RequestError, match="k is 3: the retriever fuses 2 candidates of each list"):
+        call("search", *arguments, "--fusion", "rrf", "--fusion-depth", "2")
+    with pytest.raises(ConfigError, match="--fusion-depth 200 is for the fusion that --fusion and --weight name"):
+        call("search", *arguments, "--fusion-depth", "200")
+    with pytest.raises(ConfigError, match=r"says how to fuse, and so does --fusion-depth; give one of them"):
+        call("search", *arguments, "--fusion-file", str(fusion_file), "--fusion-depth", "200")
 
 
 def test_a_benchmark_reports_the_fusion_of_a_file(

@@ -73,7 +73,7 @@ def test_the_file_holds_the_weights_and_where_they_come_from(
     arguments = "--questions", sources[0], "--questions", sources[1], "--metric", "recall@1", "--method", "minmax"
     actual = parsed(index, *arguments, "--folds", "0", "--output", str(path))
     written = json.loads(path.read_text(encoding="utf-8"))
-    assert set(written) == {"method", "weights", "coverage_power", "rrf_constant", "fitted"}
+    assert set(written) == {"method", "weights", "coverage_power", "rrf_constant", "depth", "fitted"}
     assert set(written["fitted"]) == {"objective", "metrics", "questions", "documents", "command"}
     assert len(path.read_bytes()) < 1_500
     assert (actual["objective"], actual["method"], actual["held_out"]) == ("recall@1", "minmax", None)

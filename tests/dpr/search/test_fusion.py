@@ -229,6 +229,7 @@ class Refused:
     weights: dict[str, float] | None = None
     constant: float = 60.0
     power: float = 0.0
+    depth: int = 100
 
 
 @pytest.mark.parametrize(
@@ -243,6 +244,8 @@ class Refused:
         (Refused(weights={"dense": 1.0}), "weights", "weights are given for dense: give one for each of dense, bm25"),
         (Refused("rrf", constant=-1.0), "rrf_constant", "rrf_constant is -1.0: it must be 0 or more"),
         (Refused(power=-0.5), "coverage_power", "coverage_power is -0.5: it must be 0 or more"),
+        (Refused(depth=0), "fusion", "the depth of the fusion is 0: choose 1 to 1000"),
+        (Refused(depth=1001), "fusion", "the depth of the fusion is 1001: choose 1 to 1000"),
         (Refused(power=float("inf")), "coverage_power", "coverage_power is inf: it must be 0 or more"),
     ],
 )

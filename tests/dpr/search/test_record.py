@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,14 @@ from index_builder.update import AddOptions, add, compact, delete
 from tests.fakes import HashEncoder, WordAnalyzer
 from tests.small_index import small_index, write_jsonl
 
-FITTED = Fusion("minmax", {"dense": 0.6, "bm25": 0.4}, rrf_constant=30.0, coverage_power=1.5)
-RECORD = {"method": "minmax", "weights": {"dense": 0.6, "bm25": 0.4}, "coverage_power": 1.5, "rrf_constant": 30.0}
+FITTED = Fusion("minmax", {"dense": 0.6, "bm25": 0.4}, rrf_constant=30.0, coverage_power=1.5, depth=200)
+RECORD = {
+    "method": "minmax",
+    "weights": {"dense": 0.6, "bm25": 0.4},
+    "coverage_power": 1.5,
+    "rrf_constant": 30.0,
+    "depth": 200,
+}
 
 
 class EncoderInFolder(HashEncoder):
@@ -78,6 +85,7 @@ def test_another_file_is_refused(tmp_path: Path, content: bytes) -> None:
         ({"weights": {"bm25": 1}}, "weights are given for bm25: give one for each of dense, bm25"),
         ({"method": "magic"}, "unknown fusion method 'magic'"),
         ({"coverage_power": -1}, "coverage_power is -1"),
+        ({"depth": 0}, "the depth of the fusion is 0: choose 1 to 1000"),
     ],
 )
 def test_values_out_of_range_are_refused(tmp_path: Path, values: dict[str, object], sentence: str) -> None:
@@ -85,6 +93,12 @@ def test_values_out_of_range_are_refused(tmp_path: Path, values: dict[str, objec
     path.write_text(json.dumps({**RECORD, **values}), encoding="utf-8")
     with pytest.raises(DataError, match=rf"fusion\.json: {sentence}"):
         read_fusion(path)
+
+
+def test_a_record_without_a_depth_has_the_default_one(tmp_path: Path) -> None:
+    path = tmp_path / "fusion.json"
+    path.write_text(json.dumps({name: value for name, value in RECORD.items() if name != "depth"}), encoding="utf-8")
+    assert read_fusion(path) == replace(FITTED, depth=100)
 
 
 def test_weights_of_other_lists_are_not_written(tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ def sparse() -> SparseRetriever:
 
 
 def hybrid() -> HybridRetriever:
-    return HybridRetriever({"dense": dense(), "bm25": sparse()}, passage_id, depth=4)
+    return HybridRetriever({"dense": dense(), "bm25": sparse()}, passage_id, Fusion(depth=4))
 
 
 class LastLetter(Retriever):
@@ -212,7 +212,7 @@ class TestEveryRetriever:
         assert top.coverage is None or ((top.coverage >= 0) & (top.coverage <= 1)).all()
 
     def test_a_retriever_can_be_fused_with_another(self, retriever: Retriever) -> None:
-        fused = HybridRetriever({"one": retriever, "bm25": sparse()}, passage_id, depth=3)
+        fused = HybridRetriever({"one": retriever, "bm25": sparse()}, passage_id, Fusion(depth=3))
         rows = {hit.row for hit in retriever.search(["cat"], 3)[0]}
         listed = {hit.row for hit in fused.search(["cat"], 3)[0] if hit.lists["one"].rank}
         assert listed <= rows
@@ -242,7 +242,7 @@ def test_sparse_returns_only_passages_that_share_a_term() -> None:
 def test_hybrid_candidates_do_not_depend_on_k() -> None:
     analyzer = WordAnalyzer()
     index = SharedTerms(list(analyzer.batch(passage.text for passage in PASSAGES)))
-    fused = HybridRetriever({"bm25": SparseRetriever("bm25", analyzer, index, passage_id)}, passage_id, depth=4)
+    fused = HybridRetriever({"bm25": SparseRetriever("bm25", analyzer, index, passage_id)}, passage_id, Fusion(depth=4))
     fused.search(["cat"], 1)
     fused.search(["cat"], 4)
     assert index.depths == [4, 4]
@@ -264,7 +264,7 @@ def test_hybrid_states_its_missing_rule() -> None:
 def test_hybrid_weighs_each_question_of_a_batch_by_what_bm25_covers_of_it() -> None:
     sources: dict[str, Retriever] = {"dense": dense(), "bm25": sparse()}
     noticing = HybridRetriever(
-        sources, passage_id, Fusion(weights={"dense": 0.4, "bm25": 0.6}, coverage_power=2.0), depth=4
+        sources, passage_id, Fusion(weights={"dense": 0.4, "bm25": 0.6}, coverage_power=2.0, depth=4)
     )
     questions = ["dog ran", "서울 a cat", "who ate the cat", "nothing of this"]
     for question, share, hits in zip(questions, (1.0, 1 / 3, 1 / 2, 0.0), noticing.search(questions, 4), strict=True):
@@ -274,7 +274,7 @@ def test_hybrid_weighs_each_question_of_a_batch_by_what_bm25_covers_of_it() -> N
         known = 0.6 * share**2
         weights = {"dense": 0.4 / (0.4 + known), "bm25": known / (0.4 + known)}
         assert weighing.weights == {name: pytest.approx(weight) for name, weight in weights.items()}
-        constant = HybridRetriever(sources, passage_id, Fusion(weights=weights), depth=4).search([question], 4)[0]
+        constant = HybridRetriever(sources, passage_id, Fusion(weights=weights, depth=4)).search([question], 4)[0]
         assert [hit.row for hit in constant] == [hit.row for hit in hits]
         assert [hit.score for hit in constant] == pytest.approx([hit.score for hit in hits])
 
@@ -295,8 +295,6 @@ def test_hybrid_refuses_weights_of_other_lists_when_made() -> None:
     assert caught.value.field == "weights"
 
 
-def test_hybrid_needs_a_source_and_a_depth() -> None:
+def test_hybrid_needs_a_source() -> None:
     with pytest.raises(ConfigError, match="no source"):
         HybridRetriever({}, passage_id)
-    with pytest.raises(ConfigError, match="depth is 0"):
-        HybridRetriever({"dense": dense()}, passage_id, depth=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from dpr.search.open import OpenIndex, open_index
 from dpr.search.reranking import RerankOptions
 from dpr.search.reweighed import reweighed_bm25
 from dpr.tuning.cross_validation import choose_setting
-from dpr.tuning.settings import SettingsOptions, tune_settings
+from dpr.tuning.settings import SettingsOptions, fusion_of, tune_settings
 from dpr.types import Example, Passage, Question
 from index_builder.sparse import Bm25Options
 from index_builder.update import delete
@@ -96,6 +97,9 @@ def test_all_stages_of_an_index(tmp_path: Path) -> None:
     assert [stage.tried for stage in stages] == [25, 67, 5]
     assert stages[0].default == {"k1": 1.2, "b": 0.75}
     assert stages[1].default == {"method": "zscore", "dense": 0.25, "depth": 100.0}
+    assert fusion_of({"method": "rrf", "dense": 0.3, "depth": 200.0}, index.fusion) == replace(
+        index.fusion, method="rrf", weights={"dense": 0.3, "bm25": 0.7}, depth=200
+    )
     assert stages[2].best == {"depth": 0.0}  # a reranker by length can only harm
     with pytest.raises(RequestError, match="the depth of reranking is tuned with a reranker; set one with --rerank"):
         tune_settings(opened(tmp_path / "index"), EXAMPLES, SettingsOptions(("rerank",)))
