@@ -17,6 +17,11 @@ ANSWER_METRICS: Mapping[str, HasAnswer] = {"answer_recall": has_korean_answer, "
 """The share of questions with an answer among the first k passages: by the Korean-safe rule, and by DPR's."""
 
 
+def has_answers(examples: Sequence[Example]) -> bool:
+    """Return whether any question has a gold answer, so that answers can be looked for."""
+    return any(example.question.answers for example in examples)
+
+
 class AnswerRanks:
     """Ranks of the first passage with an answer; what was looked up for one system is known for the next."""
 
@@ -31,7 +36,7 @@ class AnswerRanks:
 
         Empty if no question has a gold answer; where some have, those without one score 0.
         """
-        if not any(example.question.answers for example in self._examples):
+        if not has_answers(self._examples):
             return {}
         values: dict[str, Values] = {}
         for name, rule in ANSWER_METRICS.items():

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dpr.benchmark.answer_ranks import AnswerRanks
+from dpr.benchmark.answer_ranks import ANSWER_METRICS, AnswerRanks, has_answers
 from dpr.benchmark.breakdown import break_down
 from dpr.benchmark.contestant import SystemRun
 from dpr.benchmark.documents import document_groups, document_of
@@ -17,7 +17,7 @@ from dpr.benchmark.pairs import compare_all
 from dpr.benchmark.report import BenchmarkReport, JudgedQuestion, Measured, System
 from dpr.benchmark.setup import FusionUsed, Pool, QuestionSet
 from dpr.benchmark.traits import traits_of, with_training
-from dpr.errors import ConfigError
+from dpr.errors import ConfigError, RequestError
 from dpr.evaluation.compare import SEED, mean_interval
 from dpr.evaluation.metrics import R_PRECISION, Values, per_question, recall_curve
 from dpr.types import Example, IntArray, Passage, PassagePool, Progress, no_progress
@@ -50,6 +50,9 @@ class Setting:
     seed: int = SEED
 
 
+MIN_DEPTH = 10
+"""The depth of MRR and nDCG, which are always measured."""
+
 FIRST_HITS = 5
 """The depth of the metric that ranks systems, unless another is named."""
 
@@ -73,7 +76,7 @@ def assemble(
     for number, run in enumerate(runs, start=1):
         systems[run.name] = _system(run, judged, setting, documents, answers)
         progress("measure systems", number, len(runs))
-    primary = _primary(setting, next(iter(systems.values())))
+    primary = primary_metric(setting.primary, setting.ks, has_answers(judged.examples))
     values = {name: system.values for name, system in systems.items()}
     questions = [_question(example, judged.qrels[example.question.id], runs) for example in judged.examples]
     first_hits = _depth_of(primary)
@@ -105,12 +108,30 @@ def assemble(
     )
 
 
-def _primary(setting: Setting, system: System) -> str:
-    if setting.primary and setting.primary not in system.metrics:
-        names = ", ".join(system.metrics)
-        raise ConfigError(f"the metric {setting.primary!r} is not measured here; choose one of {names}")
-    nearest = min(setting.ks, key=lambda k: (abs(k - FIRST_HITS), k))
-    return setting.primary or f"recall@{nearest}"
+def hit_depth(ks: Sequence[int]) -> int:
+    """Return how many hits are retrieved to measure recall at ``ks``: at least those of MRR@10 and nDCG@10.
+
+    Raises:
+        RequestError: there is no k, or one below 1.
+    """
+    if not ks or min(ks) < 1:
+        raise RequestError(f"recall is requested at k = {list(ks)}: choose at least one k, each from 1", field="k")
+    return max(*ks, MIN_DEPTH)
+
+
+def primary_metric(name: str, ks: Sequence[int], with_answers: bool) -> str:
+    """Return the metric that ranks the systems: the named one, or recall@5 or the recall next to it.
+
+    Raises:
+        ConfigError: the named one is not measured; only questions with gold answers have an answer recall.
+    """
+    measured_names = metric_names(ks, hit_depth(ks))
+    if with_answers:
+        measured_names += [f"{rule}@{k}" for rule in ANSWER_METRICS for k in sorted(set(ks))]
+    if name and name not in measured_names:
+        raise ConfigError(f"the metric {name!r} is not measured here; choose one of {', '.join(measured_names)}")
+    nearest = min(ks, key=lambda k: (abs(k - FIRST_HITS), k))
+    return name or f"recall@{nearest}"
 
 
 def _depth_of(metric: str) -> int:

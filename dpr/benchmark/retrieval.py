@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from dpr.benchmark.assemble import Setting, assemble
+from dpr.benchmark.answer_ranks import has_answers
+from dpr.benchmark.assemble import Setting, assemble, hit_depth, primary_metric
 from dpr.benchmark.contestant import SystemRun
 from dpr.benchmark.gold import judge_questions
 from dpr.benchmark.html_report import require_page
@@ -17,14 +18,12 @@ from dpr.benchmark.report import BenchmarkReport
 from dpr.benchmark.setup import FusionUsed, Pool
 from dpr.benchmark.side_by_side import OF, parts_of, plain_names
 from dpr.benchmark.words import phrase
-from dpr.errors import ConfigError, RequestError
+from dpr.errors import ConfigError
 from dpr.search.contract import SearchableIndex
 from dpr.search.fusion import Fusion
 from dpr.search.registry import RERANKED, fuses, plain_name
 from dpr.search.reranking import RerankOptions
 from dpr.types import Example, Progress, no_progress
-
-MIN_DEPTH = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +77,13 @@ def benchmark(
         MissingDependencyError: jinja2 or vl-convert-python is not installed.
     """
     require_page()
-    depth = _depth(options.ks)
+    depth = hit_depth(options.ks)
     refuse_unusable(plain_names(options.retrievers), options.fusion)
     if taken := sorted(set(options.runs).intersection(options.retrievers)):
         raise ConfigError(f"a run is named {taken[0]!r}, as a retriever is; name it otherwise: --run NAME=FILE")
     judged = judge_questions(index.passages, examples)
+    primary = primary_metric(options.primary, options.ks, has_answers(judged.examples))
+    outside = [outside_run(name, path, judged, index.passages) for name, path in options.runs.items()]
     runs = [
         replace(run, name=f"{of}{OF}{run.name}", summary=phrase("of an index", {"system": run.summary, "index": of}))
         if of
@@ -93,7 +94,7 @@ def benchmark(
         )
     ]
     runs.sort(key=lambda run: options.retrievers.index(run.name))  # as they were named, not by index
-    runs += [outside_run(name, path, judged, index.passages) for name, path in options.runs.items()]
+    runs += outside
     setting = Setting(
         pool=Pool(len(index.passages), index.generation),
         question_set=judged.question_set(options.source, options.without_text),
@@ -102,17 +103,11 @@ def benchmark(
         fusion=_fusion_used(options.retrievers, options.fusion or index.fusion),
         command=options.command,
         reranker=_reranker_used(runs, index.rerank),
-        primary=options.primary,
+        primary=primary,
     )
     report = assemble(judged, runs, setting, index.passages, progress)
     write_all(output, report, runs, judged.qrels, progress)
     return report
-
-
-def _depth(ks: Sequence[int]) -> int:
-    if not ks or min(ks) < 1:
-        raise RequestError(f"recall is requested at k = {list(ks)}: choose at least one k, each from 1", field="k")
-    return max(*ks, MIN_DEPTH)
 
 
 def _fusion_used(names: Sequence[str], fusion: Fusion) -> FusionUsed | None:

@@ -40,6 +40,17 @@ if TYPE_CHECKING:
     from dpr.benchmark.baseline import Baseline, FailRule
     from dpr.benchmark.report import BenchmarkReport
 
+BaselineOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="report.json of an earlier benchmark of the same questions.")
+]
+FailIfOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="RULE",
+        help="End with exit code 1 where it holds against --baseline: 'recall@5 drops by 1'; repeatable.",
+    ),
+]
+
 FAILED = 1
 """Exit code of a benchmark that is worse than its baseline by a rule of ``--fail-if``."""
 
@@ -70,16 +81,8 @@ def benchmark_command(
     encoder: EncoderOption = None,
     precision: PrecisionOption = "auto",
     backend: BackendOption = "auto",
-    baseline: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="report.json of an earlier benchmark of the same questions.")
-    ] = None,
-    fail_if: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="RULE",
-            help="End with exit code 1 where it holds against --baseline: 'recall@5 drops by 1'; repeatable.",
-        ),
-    ] = None,
+    baseline: BaselineOption = None,
+    fail_if: FailIfOption = None,
     encoding: EncodingOption = "utf-8",
     skip_bad_rows: SkipBadRowsOption = False,
     as_json: JsonOption = False,
@@ -89,11 +92,8 @@ def benchmark_command(
     from dpr.data.passages import read_examples
 
     check_output_folder(output)
-    check, fused, depths = (
-        _check_of(baseline, fail_if),
-        fusion_of(fusion, weight, fusion_file, fusion_depth),
-        numbers("--k", k),
-    )
+    check, depths = _check_of(baseline, fail_if), numbers("--k", k)
+    fused = fusion_of(fusion, weight, fusion_file, fusion_depth)
     options = rerank_of(rerank, rerank_depth)
     opening = Opening(encoder, RetrievalOptions(rerank=options), ComputeOptions(precision, backend))
     names = systems_of(retrievers, list(named("--index", index, "first"))[1:], is_reranked=options is not None)
