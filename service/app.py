@@ -99,7 +99,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     app.state.metrics, app.state.writers = metrics, writers
     engine.scheduler.observe = metrics.piece
     install_error_handlers(app, settings.retry_after_s)
-    install_openapi(app, settings)
+    install_openapi(app, settings, engine.indexes)
     for router in ROUTERS:
         app.include_router(router)
     return app

@@ -7,13 +7,15 @@ taken, and what breaks the document is refused.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI
 
 from dpr.search.registry import HYBRID_LISTS, RETRIEVERS, fuses
+from service.errors import NotReadyError
 from service.fusion import served
+from service.indexes import Indexes
 from service.requests import MAX_WEIGHT
 from service.settings import Settings
 
@@ -51,28 +53,50 @@ ONE_OF: Mapping[str, list[Schema]] = {
 """Requests that have one of two forms, and the forms."""
 
 
-def install_openapi(app: FastAPI, settings: Settings) -> None:
-    """Make ``app`` publish the document with the rules of this server."""
+RetrieversOf = Mapping[str, Sequence[str]]
+"""The names of the retrievers that a request may ask of each index, the default index first."""
+
+
+def install_openapi(app: FastAPI, settings: Settings, indexes: Indexes) -> None:
+    """Make ``app`` publish the document with the rules of this server, and of the generations that answer now."""
     plain = app.openapi
+    described: list[RetrieversOf] = []
 
     def openapi() -> Schema:
-        if app.openapi_schema is None:
-            add_rules(plain(), settings)
+        retrievers = retrievers_of(indexes, settings)
+        if described != [retrievers]:
+            app.openapi_schema = None
+            add_rules(plain(), settings, retrievers)
+            described[:] = [retrievers]
         return plain()
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend it
 
 
-def add_rules(document: Schema, settings: Settings) -> None:
-    """Add the rules between fields, and those of the settings, to the schemas of requests."""
+def retrievers_of(indexes: Indexes, settings: Settings) -> RetrieversOf:
+    """Return the retrievers that each index has and this server serves; all, while an index is still being loaded."""
+    names: dict[str, Sequence[str]] = {}
+    for index in indexes:
+        try:
+            names[index.name] = served(index.snapshot.index.names, settings)
+        except NotReadyError:
+            names[index.name] = served(RETRIEVERS, settings)
+    return names
+
+
+def add_rules(document: Schema, settings: Settings, retrievers: RetrieversOf) -> None:
+    """Add the rules between fields, those of the settings and those of the indexes, to the schemas of requests."""
     schemas = document["components"]["schemas"]
+    union = [name for name in RETRIEVERS if any(name in names for names in retrievers.values())]
     index_names = [entry.name for entry in settings.index]
     for name, forms in ONE_OF.items():
         schema = schemas[name]
         schema["oneOf"] = forms
         schema["allOf"] = [{"anyOf": _fusing(settings)}]
+        if any(list(names) != union for names in retrievers.values()):
+            schema["allOf"].append({"anyOf": _by_index(retrievers, settings)})
         _narrow(schema, "weights", {"anyOf": [_weights(), NULL]})
-        _narrow(schema, "retriever", {"anyOf": [{"type": "string", "enum": served(RETRIEVERS, settings)}, NULL]})
+        _narrow(schema, "retriever", {"anyOf": [{"type": "string", "enum": union}, NULL]})
         if settings.rerank is None:
             _narrow(schema, "rerank", {"anyOf": [{"type": "boolean", "const": False}, NULL]})
     for name in (*ONE_OF, "EmbeddingsRequest"):
@@ -100,6 +124,24 @@ def _open_to_all(document: Schema) -> None:
     for operations in document["paths"].values():
         for operation in operations.values():
             operation.pop("security", None)
+
+
+def _by_index(retrievers: RetrieversOf, settings: Settings) -> list[Schema]:
+    """Return a case for each index, with the retrievers that it has."""
+    cases: list[Schema] = []
+    for number, (index, names) in enumerate(retrievers.items()):
+        has_default = settings.retriever_default in names
+        cases.append(
+            {
+                "title": f"of the index {index}",
+                "properties": {
+                    "index": {"enum": [index, *([] if number else [None])]},
+                    "retriever": {"enum": [*names, *([None] if has_default else [])]},
+                },
+                "required": [*(["index"] if number else []), *([] if has_default else ["retriever"])],
+            }
+        )
+    return cases
 
 
 def _fusing(settings: Settings) -> list[Schema]:

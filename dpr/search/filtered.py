@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
 from threading import Lock
 from typing import Any
 
@@ -14,6 +15,9 @@ from dpr.types import BoolArray
 
 MAX_FILTERS = 8
 """Filters whose rows, and at most 32 MiB of vectors each, stay in memory."""
+
+MAX_VALUES = 100
+"""Values of a field that are counted for facets once and kept; a call for more counts anew."""
 
 OWN_FIELDS = {"id": "string", "title": "string", "document_id": "string"}
 """The values of a passage itself that filters test like fields."""
@@ -38,6 +42,7 @@ class Filtered:
         self._resources = resources
         self._columns = PassageColumns(resources)
         self._selections: OrderedDict[str, IndexResources] = OrderedDict()
+        self._facets: dict[str, Facet] | None = None  # of all passages, which a generation does not change
         self._lock = Lock()
 
     def resources(self, condition: Filter) -> IndexResources:
@@ -59,7 +64,18 @@ class Filtered:
         return int((self.resources(condition).id_rank >= 0).sum())
 
     def facets(self, condition: Filter | None, limit: int) -> dict[str, Facet]:
-        """Return what the passages that a filter keeps have in each field, with at most ``limit`` values."""
+        """Return what the passages that a filter keeps have in each field, with at most ``limit`` values.
+
+        Those of all passages are counted once.
+        """
+        if condition is not None or limit > MAX_VALUES:
+            return self._count_facets(condition, limit)
+        with self._lock:
+            if self._facets is None:
+                self._facets = self._count_facets(None, MAX_VALUES)
+        return {name: replace(facet, values=facet.values[:limit]) for name, facet in self._facets.items()}
+
+    def _count_facets(self, condition: Filter | None, limit: int) -> dict[str, Facet]:
         resources = self._resources if condition is None else self.resources(condition)
         is_counted: BoolArray = resources.id_rank >= 0
         types = self._resources.passages.fields.types

@@ -148,3 +148,11 @@ def test_a_document_that_is_put_keeps_its_fields() -> None:
         put_change("a", "t", "x", {"place": {"city": "서울"}})
     [line] = read_lines(b'{"id": "a", "text": "x", "metadata": {"title": "y"}}')
     assert "the field 'title' is one of the passage's own" in line.error
+
+
+def test_facets_of_a_generation_are_counted_once(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = client.get("/v1/facets").json()
+    monkeypatch.setattr("dpr.search.filtered.facet_of", None)
+    assert client.get("/v1/facets").json() == first
+    one = client.get("/v1/facets", params={"limit": 1}).json()["fields"]["category"]
+    assert one == {**first["fields"]["category"], "values": [{"value": "food", "passages": 2}]}

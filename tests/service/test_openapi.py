@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from starlette.testclient import TestClient
 from dpr.search.registry import RETRIEVERS
 from service import examples
 from service.fusion import served
-from tests.service.fakes import FakeReader, fake_qa, serving, settings_of
+from service.openapi import add_rules
+from tests.service.fakes import FakeIndex, FakeReader, fake_qa, serving, settings_of
 
 jsonschema = pytest.importorskip("jsonschema", reason="needs the package jsonschema")
 
@@ -109,7 +111,8 @@ def test_the_examples_are_described(document: dict[str, Any], name: str, request
     assert all(is_described(document, name, example["value"]) for example in requests.values())
 
 
-def test_the_document_follows_the_settings() -> None:
+def test_the_document_follows_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeIndex, "names", (*FakeIndex.names, "rank-bm25"))
     with serving(lambda: fake_qa(FakeReader()), retriever_default="bm25", rank_bm25=True, rerank="any") as client:
         document = client.get("/openapi.json").json()
         for body, is_good in [
@@ -125,3 +128,37 @@ def test_only_a_server_with_keys_asks_for_one(document: dict[str, Any]) -> None:
     assert "securitySchemes" not in document["components"]
     assert not any("security" in operation for path in document["paths"].values() for operation in path.values())
     assert "rank-bm25" not in served(RETRIEVERS, settings_of())
+
+
+def test_the_document_offers_the_retrievers_that_an_index_has(client: TestClient, document: dict[str, Any]) -> None:
+    def offered(name: str) -> list[str]:
+        choices: list[str] = document["components"]["schemas"][name]["properties"]["retriever"]["anyOf"][0]["enum"]
+        return choices
+
+    for name in RETRIEVERS:
+        is_taken = client.post("/v1/retrieve", json={**QUESTION, "retriever": name}).status_code == 200
+        assert all((name in offered(request)) is is_taken for request in ("RetrieveRequest", "QueryRequest"))
+    assert not {"splade", "colbert", "rank-bm25"} & set(offered("QueryRequest"))
+
+
+def test_each_index_is_described_with_its_own_retrievers(document: dict[str, Any]) -> None:
+    settings = settings_of()
+    add_rules(document := deepcopy(document), settings, {"default": ["bm25", "hybrid"], "sparse": ["bm25", "tfidf"]})
+    document["components"]["schemas"]["QueryRequest"]["properties"]["index"] = {}
+    for body, is_good in [
+        (QUESTION, True),
+        ({**QUESTION, "retriever": "hybrid"}, True),
+        ({**QUESTION, "retriever": "tfidf"}, False),
+        ({**QUESTION, "index": "sparse"}, False),
+        ({**QUESTION, "index": "sparse", "retriever": "tfidf"}, True),
+        ({**QUESTION, "index": "sparse", "retriever": "hybrid"}, False),
+        ({**QUESTION, "index": None, "retriever": "hybrid"}, True),
+        ({**QUESTION, "retriever": "dense"}, False),
+    ]:
+        assert is_described(document, "QueryRequest", body) is is_good, body
+
+
+def test_the_document_of_a_server_that_is_not_ready_offers_all() -> None:
+    with serving(lambda: fake_qa(FakeReader()), ready=False) as client:
+        schema = client.get("/openapi.json").json()["components"]["schemas"]["QueryRequest"]
+        assert "bm25" in schema["properties"]["retriever"]["anyOf"][0]["enum"]
