@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from textwrap import wrap
 from typing import Any
 
 from dpr.benchmark.chart_data import COLOURS, chart_data, colours
@@ -17,6 +18,8 @@ Spec = dict[str, Any]
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 GREY = "#8a8d92"
+LABEL_CHARACTERS = 22
+"""The length of a line of a label."""
 
 
 def chart_specs(report: BenchmarkReport, words: Mapping[str, str]) -> dict[str, Spec]:
@@ -49,7 +52,10 @@ def _colour(report: BenchmarkReport, *, legend: bool = False) -> Spec:
 
 
 def _translated(words: Mapping[str, str]) -> Spec:
-    return {"title": None, "labelLimit": 190, "labelExpr": f"{json.dumps(dict(words))}[datum.label] || datum.label"}
+    """Return an axis whose labels are in a language, long ones in several lines: a phone has no room for them."""
+    lines = {key: wrap(text, LABEL_CHARACTERS) for key, text in words.items()}
+    labels = f"{json.dumps(lines)}[datum.label] || datum.label"
+    return {"title": None, "labelLimit": 190, "labelLineHeight": 12, "labelExpr": labels}
 
 
 def _value_tips(report: BenchmarkReport, words: Mapping[str, str]) -> list[Spec]:

@@ -31,6 +31,9 @@ OVERLAPS = """() => {
   return boxes.flatMap((box, i) => after(i).map((other) => [box[0], other[0]]));
 }"""
 
+SHORTENED = """() => [...document.querySelectorAll(".chart svg text")]
+  .map((node) => node.textContent).filter((text) => text.endsWith("…"))"""
+
 ENGLISH_TEXTS = """() => {
   const texts = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
   const found = [];
@@ -110,6 +113,11 @@ def test_nothing_is_cut_or_covered(open_report: Any, scheme: str, locale: str) -
         assert page.evaluate("document.documentElement.scrollWidth") == viewport["width"]
         assert page.evaluate(OVERLAPS) == []
         assert page.evaluate(CONTRAST) == []
+        assert page.evaluate(SHORTENED) == []
+        for label in page.locator(".pick").all():
+            box = label.bounding_box()
+            assert box is not None
+            assert box["height"] < 80
 
 
 def test_every_chart_is_drawn(open_report: Any) -> None:
