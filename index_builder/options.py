@@ -151,7 +151,9 @@ Windows = Annotated[
 WindowTokens = Annotated[
     int | None,
     typer.Option(
-        metavar="N", help="Tokens of a window; a passage is long with 1.25 times as many.", show_default="200"
+        metavar="N",
+        help="Tokens of a window; a passage is long with 1.25 times as many.",
+        show_default=str(DEFAULT_WINDOWS.tokens),
     ),
 ]
 WindowOverlap = Annotated[
