@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from contextlib import AbstractContextManager
 from typing import Any
 
 from dpr.search.lazy import Lazy
-from dpr.types import Candidates, Reader, Reading, ReadsPassages
+from dpr.types import Candidates, Reader, Reading, ReadsWindows
 
 
 class LocalReader:
@@ -28,23 +28,27 @@ class LocalReader:
         with self._lock:
             return reader.read(batch, n_best)
 
-    def by_passage(self) -> ReadsPassages | None:
-        """Return what reads each passage by itself; None for a reader that cannot."""
+    def by_window(self) -> ReadsWindows | None:
+        """Return what reads each window by itself; None for a reader that cannot."""
         reader = self.open_reader()
-        return _LockedReader(reader, self._lock) if isinstance(reader, ReadsPassages) else None
+        return _LockedReader(reader, self._lock) if isinstance(reader, ReadsWindows) else None
 
 
 class _LockedReader:
-    """A reader of single passages, reading for one thread at a time."""
+    """A reader of windows, reading for one thread at a time."""
 
-    def __init__(self, reader: ReadsPassages, lock: AbstractContextManager[object]) -> None:
+    def __init__(self, reader: ReadsWindows, lock: AbstractContextManager[object]) -> None:
         self._reader = reader
         self._lock = lock
 
-    def spans(self, batch: Sequence[Candidates]) -> Sequence[Sequence[Any]]:
+    def windows(self, batch: Sequence[Candidates]) -> Sequence[Sequence[Sized]]:
         with self._lock:
-            return self._reader.spans(batch)
+            return self._reader.windows(batch)
 
-    def reading(self, item: Candidates, spans: Sequence[Any], n_best: int = 1) -> Reading:
+    def read_windows(self, windows: Sequence[Any]) -> Sequence[Any]:
         with self._lock:
-            return self._reader.reading(item, spans, n_best)
+            return self._reader.read_windows(windows)
+
+    def reading(self, item: Candidates, read: Sequence[Any], n_best: int = 1) -> Reading:
+        with self._lock:
+            return self._reader.reading(item, read, n_best)

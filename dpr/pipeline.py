@@ -26,7 +26,7 @@ from dpr.search.lazy import Lazy
 from dpr.search.options import AnswerChoices, SearchChoices
 from dpr.search.options import RetrievalOptions as RetrievalOptions
 from dpr.search.registry import plain_name
-from dpr.types import Explanation, Hit, Reader, Reading, ReadsPassages
+from dpr.types import Explanation, Hit, Reader, Reading, ReadsWindows
 
 if TYPE_CHECKING:
     from dpr.search.contract import Retriever
@@ -121,11 +121,11 @@ class QA:
             raise RequestError("there is no reader to answer with; retrieve passages only, or open a reader")
         return reader
 
-    def passage_reader(self) -> ReadsPassages | None:
-        """Return the reader that answers if it reads each passage by itself, opened; else None."""
+    def window_reader(self) -> ReadsWindows | None:
+        """Return the reader that answers if it reads each window by itself, opened; else None."""
         if self.generator is not None or self._local is None:
             return None
-        return self._local.by_passage()
+        return self._local.by_window()
 
     def load(self) -> None:
         """Open every file of the index and load encoder, reranker and reader now, not at their first use.

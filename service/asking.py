@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import groupby
 from typing import Any, NamedTuple, TypeVar
 
 import orjson
@@ -17,7 +16,7 @@ from dpr.results import Answered, Timings
 from dpr.search.candidates import candidates_of
 from dpr.search.fusion import Fusion
 from dpr.search.registry import RERANKED, plain_name
-from dpr.types import Candidates, Hit, Passage, Reader, Reading, ReadsEach, ReadsPassages, WritesText
+from dpr.types import Candidates, Hit, Reader, Reading, ReadsEach, ReadsWindows, WritesText
 from service.cache import ResultCache, Results
 from service.errors import TooCostlyError, error_out
 from service.fusion import fusion_key, fusion_out
@@ -32,6 +31,13 @@ RERANKED_PAIR_TOKENS = 160
 
 RESULT_TOKENS = 64
 """What it costs to write down one hit, in the time that a model takes for so many tokens."""
+
+
+CUT_TOKENS = 64
+"""Tokens that are cut into windows in the time that a model takes for one."""
+
+TOKENS_AT_ONCE = 16_384
+"""Tokens of passages that a request has cut into windows at a time: they take some 30 bytes each in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +64,6 @@ class SearchOutput(NamedTuple):
 
     hits: list[Hit]
     note: str
-
-
-class PassageOfQuestion(NamedTuple):
-    """One passage to read for one question."""
-
-    question: str
-    passage: Passage
 
 
 def refuse_costly(request: RetrieveRequest, max_passages: int) -> None:
@@ -97,21 +96,14 @@ def search(qa: QA, source: Source, k: int) -> Operation[str, SearchOutput]:
     return Operation("search", compute, lambda question: text_tokens(question) + extra_tokens, key, pace=retriever)
 
 
-def read(qa: QA, reader: ReadsPassages) -> Operation[PassageOfQuestion, object]:
-    """Return the operation that finds the spans of one passage for one question."""
+def cut(qa: QA, reader: ReadsWindows) -> Operation[Candidates, Sequence[Sized]]:
+    """Return the operation that cuts the passages of a question into the windows of a reader."""
+    return Operation("cut", reader.windows, lambda item: _passage_tokens(item) // CUT_TOKENS + 1, ("cut", qa))
 
-    def compute(pairs: Sequence[PassageOfQuestion]) -> list[object]:
-        batch = [
-            Candidates(question, passages, (0.0,) * len(passages))
-            for question, group in groupby(pairs, key=lambda pair: pair.question)
-            if (passages := tuple(pair.passage for pair in group))
-        ]
-        return [spans for of_question in reader.spans(batch) for spans in of_question]
 
-    def tokens(pair: PassageOfQuestion) -> int:
-        return text_tokens(pair.question) + text_tokens(pair.passage.text)
-
-    return Operation("read", compute, tokens, ("read", qa))
+def read(qa: QA, reader: ReadsWindows) -> Operation[Sized, object]:
+    """Return the operation that reads one window of a passage for a question."""
+    return Operation("read", reader.read_windows, len, ("read", qa))
 
 
 def retrieve_steps(qa: QA, request: RetrieveRequest, source: Source, cache: ResultCache) -> Steps[str]:
@@ -183,17 +175,20 @@ def _read_steps(
     qa: QA, candidates: Sequence[Candidates], n_best: int, emit: Emit | None
 ) -> Steps[Callable[[int], Reading | Exception]]:
     """Read each question's passages; return what concludes the reading of a question, by its row."""
-    if (by_passage := qa.passage_reader()) is not None:
-        reader = by_passage
-        pairs = [PassageOfQuestion(item.question, passage) for item in candidates for passage in item.passages]
-        spans = iter((yield Step(read(qa, reader), pairs)))
-        of_question = [[next(spans) for _ in item.passages] for item in candidates]
-        return lambda row: reader.reading(candidates[row], of_question[row], n_best) if of_question[row] else Reading()
+    if (by_window := qa.window_reader()) is not None:
+        reader, read_of = by_window, []
+        for some in _in_parts(candidates):
+            windows = yield Step(cut(qa, reader), some)
+            outputs = iter(
+                (yield Step(read(qa, reader), [window for of_question in windows for window in of_question]))
+            )
+            read_of += [[next(outputs) for _ in of_question] for of_question in windows]
+        return lambda row: reader.reading(candidates[row], read_of[row], n_best) if read_of[row] else Reading()
     readable = [row for row, item in enumerate(candidates) if item.passages]
     operation: Operation[Candidates, Reading | Exception] = Operation(
         "generate" if qa.generator else "read",
         partial(_outcomes, qa.answering_reader(), n_best=n_best, emit=emit if len(candidates) == 1 else None),
-        lambda item: sum(text_tokens(passage.text) for passage in item.passages),
+        _passage_tokens,
         waits=qa.generator is not None,
     )
     outcomes = yield Step(operation, [candidates[row] for row in readable])
@@ -202,6 +197,23 @@ def _read_steps(
         raise failures[0]
     outcome_by_row = dict(zip(readable, outcomes, strict=True))
     return lambda row: outcome_by_row.get(row, Reading())
+
+
+def _passage_tokens(item: Candidates) -> int:
+    return sum(text_tokens(passage.text) for passage in item.passages)
+
+
+def _in_parts(candidates: Sequence[Candidates]) -> Iterator[list[Candidates]]:
+    """Yield questions with their passages, as many at a time as are cut into windows before they are read."""
+    part: list[Candidates] = []
+    tokens = 0
+    for item in candidates:
+        part.append(item)
+        tokens += _passage_tokens(item)
+        if tokens >= TOKENS_AT_ONCE:
+            yield part
+            part, tokens = [], 0
+    yield part
 
 
 def _outcomes(

@@ -11,7 +11,7 @@ Conventions of this project:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -194,14 +194,17 @@ class Reader(Protocol):
 
 
 @runtime_checkable
-class ReadsPassages(Protocol):
-    """A reader that reads each passage by itself, so that the passages of a question can be read in several batches."""
+class ReadsWindows(Protocol):
+    """A reader that cuts passages of any length into windows, which can be read in several batches."""
 
-    def spans(self, batch: Sequence[Candidates]) -> Sequence[Sequence[Any]]:
-        """Return the best spans of each passage of each question; they do not depend on other passages."""
+    def windows(self, batch: Sequence[Candidates]) -> Sequence[Sequence[Sized]]:
+        """Return the windows of each question over its passages; the length of one is its number of tokens."""
 
-    def reading(self, item: Candidates, spans: Sequence[Any], n_best: int = 1) -> Reading:
-        """Return the reading of a question from the ``spans`` of its passages."""
+    def read_windows(self, windows: Sequence[Any]) -> Sequence[Any]:
+        """Return what each window says; it does not depend on other windows."""
+
+    def reading(self, item: Candidates, read: Sequence[Any], n_best: int = 1) -> Reading:
+        """Return the reading of a question from what was read in its windows, in their order."""
 
 
 @runtime_checkable

@@ -9,10 +9,13 @@ import pytest
 from starlette.testclient import TestClient
 
 from dpr.pipeline import QA
+from dpr.reader.extractive.reader import load_reader
 from dpr.search.fusion import MISSING_RULES
 from dpr.search.open import open_index
 from dpr.store.windows import WindowRule
 from dpr.types import Passage
+from service.scheduler import PIECE_TOKENS
+from service.work import PieceFacts
 from tests.fakes import HashEncoder, WordAnalyzer
 from tests.service.fakes import DOCUMENT, PASSAGES, FakeReader, fake_qa, serving
 from tests.small_index import small_index
@@ -68,6 +71,22 @@ def test_a_hit_says_which_window_of_a_long_passage_matched(tmp_path: Path) -> No
             assert "w12 w13 w14" in text[window["long"]["start"] : window["long"]["end"]]
             assert len(text[window["long"]["start"] : window["long"]["end"]].split()) == 8
             assert window["short"] is None
+
+
+def test_a_long_passage_is_read_in_pieces_to_the_same_answer(tmp_path: Path, tiny_reader: Path) -> None:
+    text = " ".join(f"w{number % 500}" for number in range(6_000))
+    small_index(tmp_path / "index", [Passage("long", text), Passage("short", "w29 w30")], windows=None)
+    opened = open_index(tmp_path / "index", encoder=HashEncoder(), analyzer=WordAnalyzer())
+    qa = QA(opened, load_reader(tiny_reader, "fp32", backend="torch"))
+    pieces: list[PieceFacts] = []
+    with serving(lambda: qa) as client:
+        client.app.state.engine.scheduler.observe = pieces.append  # type: ignore[attr-defined]
+        [result] = ask(client, "/v1/query", question="w29 w30", k=2, retriever="bm25")["results"]
+    read = [piece for piece in pieces if piece.operation == "read"]
+    assert len(read) > 5
+    assert max(piece.tokens for piece in read) <= PIECE_TOKENS
+    direct: dict[str, Any] = qa.answer("w29 w30", k=2, retriever="bm25").to_dict()
+    assert result["answers"][0] == direct["answers"][0]
 
 
 def test_a_batch_keeps_its_order(client: TestClient) -> None:

@@ -1,8 +1,9 @@
-"""Decode logits of many windows into spans of characters; numpy only."""
+"""Decode the logits of windows into spans of characters; numpy only."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,42 +15,44 @@ from dpr.types import FloatArray, IntArray
 SPANS_PER_WINDOW = 20
 
 
-class Decoded:
-    """The best spans of W windows, in the order of the windows."""
+@dataclass(frozen=True, slots=True, eq=False)
+class WindowSpans:
+    """The best spans of a window, best first: characters ``[start, end)`` of the passage of its ``pair``.
 
-    def __init__(self, windows: int) -> None:
-        shape = (windows, SPANS_PER_WINDOW)
-        self._starts: IntArray = np.zeros(shape, dtype=np.int64)
-        self._ends: IntArray = np.zeros(shape, dtype=np.int64)
-        self._scores: FloatArray = np.full(shape, -np.inf, dtype=np.float32)
-        self._nulls: FloatArray = np.zeros(windows, dtype=np.float32)
-        self._relevance: FloatArray = np.zeros(windows, dtype=np.float32)
+    ``starts``, ``ends`` and ``scores`` are (n,); a score of -inf is that of no span.
+    """
 
-    def add(
-        self,
-        rows: Sequence[int],
-        windows: Sequence[Window],
-        starts: FloatArray,
-        ends: FloatArray,
-        relevance: FloatArray,
-        max_answer_tokens: int,
-    ) -> None:
-        """Add the logits of some windows: ``starts`` and ``ends`` (rows, T), ``relevance`` (rows,)."""
-        characters = pad_spans(windows)  # (rows, T, 2)
-        is_passage = characters[:, :, 1] > characters[:, :, 0]
-        best = best_spans(starts, ends, is_passage, max_answer_tokens, SPANS_PER_WINDOW)
-        count = best.scores.shape[1]
-        self._starts[rows, :count] = np.take_along_axis(characters[:, :, 0], best.starts, axis=1)
-        self._ends[rows, :count] = np.take_along_axis(characters[:, :, 1], best.ends, axis=1)
-        self._scores[rows, :count] = best.scores
-        self._nulls[rows] = null_scores(starts, ends)
-        self._relevance[rows] = relevance
+    pair: int
+    starts: IntArray
+    ends: IntArray
+    scores: FloatArray
+    null_score: float
+    relevance: float
 
-    def passage(self, first: int, end: int) -> PassageSpans:
-        """Return the spans of the passage with the windows from ``first`` to ``end`` (exclusive).
 
-        Its null score is the lowest of its windows, its relevance the highest.
-        """
-        starts, ends, scores = merge_windows(self._starts[first:end], self._ends[first:end], self._scores[first:end])
-        relevance = float(self._relevance[first:end].max())
-        return PassageSpans(starts, ends, scores, float(self._nulls[first:end].min()), relevance)
+def window_spans(
+    windows: Sequence[Window], starts: FloatArray, ends: FloatArray, relevance: FloatArray, max_answer_tokens: int
+) -> list[WindowSpans]:
+    """Return the best spans of W windows from their logits: ``starts`` and ``ends`` (W, T), ``relevance`` (W,)."""
+    characters = pad_spans(windows)  # (W, T, 2)
+    is_passage = characters[:, :, 1] > characters[:, :, 0]
+    best = best_spans(starts, ends, is_passage, max_answer_tokens, SPANS_PER_WINDOW)
+    first = np.take_along_axis(characters[:, :, 0], best.starts, axis=1)
+    last = np.take_along_axis(characters[:, :, 1], best.ends, axis=1)
+    nulls = null_scores(starts, ends).tolist()
+    return [
+        WindowSpans(window.pair, *spans)
+        for window, *spans in zip(windows, first, last, best.scores, nulls, relevance.tolist(), strict=True)
+    ]
+
+
+def passage_spans(windows: Sequence[WindowSpans]) -> PassageSpans:
+    """Return the spans of a passage from those of its windows.
+
+    Its null score is the lowest of its windows, its relevance the highest.
+    """
+    starts, ends, scores = (
+        np.concatenate([getattr(window, name) for window in windows]) for name in ("starts", "ends", "scores")
+    )
+    null_score = min(window.null_score for window in windows)
+    return PassageSpans(*merge_windows(starts, ends, scores), null_score, max(window.relevance for window in windows))

@@ -17,10 +17,6 @@ def asking_sentence(question: str) -> str:
     return (asking or sentences or [question])[-1]
 
 
-def surer(first: PassageSpans, second: PassageSpans) -> PassageSpans:
-    """Return the reading of a passage whose best span is further above its null score."""
-    return max(first, second, key=_lead)
-
-
-def _lead(spans: PassageSpans) -> float:
+def lead(spans: PassageSpans) -> float:
+    """Return how far the best span of a passage is above its null score; -inf if there is none."""
     return float(spans.scores[0]) - spans.null_score if len(spans.scores) else -float("inf")

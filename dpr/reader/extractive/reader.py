@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,8 @@ from dpr.models.checkpoint import content_hash, resolve
 from dpr.models.positions import longest_input
 from dpr.models.tokens import count_tokens, length_sorted_batches
 from dpr.reader.extractive.compute import Compute, openvino_compute, torch_compute
-from dpr.reader.extractive.decode import Decoded
-from dpr.reader.extractive.long_questions import asking_sentence, surer
+from dpr.reader.extractive.decode import WindowSpans, passage_spans, window_spans
+from dpr.reader.extractive.long_questions import asking_sentence, lead
 from dpr.reader.extractive.merge import PassageSpans, Weights, rank_answers
 from dpr.reader.extractive.model import ReaderConfig, fit_config, load_reader_model
 from dpr.reader.extractive.particles import without_particle
@@ -46,10 +45,13 @@ class ExtractiveReader:
         The windows of all questions and passages are computed together. No two answers of a question share characters
         of a document.
         """
-        return [self.reading(item, spans, n_best) for item, spans in zip(batch, self.spans(batch), strict=True)]
+        return [self._reading(item, spans, n_best) for item, spans in zip(batch, self.spans(batch), strict=True)]
 
-    def reading(self, item: Candidates, spans: Sequence[PassageSpans], n_best: int = 1) -> Reading:
-        """Return the reading of a question from the best spans of each of its passages."""
+    def reading(self, item: Candidates, read: Sequence[WindowSpans], n_best: int = 1) -> Reading:
+        """Return the reading of a question from what `read_windows` returned for its `windows`."""
+        return self._reading(item, _of_passages(item, read), n_best)
+
+    def _reading(self, item: Candidates, spans: Sequence[PassageSpans], n_best: int) -> Reading:
         return replace(verdict(item, spans, self.config, n_best), note=self._note(item.question))
 
     def tokens_read(self, question: str) -> TokensRead:
@@ -62,20 +64,46 @@ class ExtractiveReader:
         return f"{note}, and the sentence that asks" if note and self._asking_sentence(question) else note
 
     def spans(self, batch: Sequence[Candidates]) -> list[list[PassageSpans]]:
-        """Return the best spans of each passage of each question.
+        """Return the best spans of each passage of each question."""
+        windows = self.windows(batch)
+        read = iter(self.read_windows([window for of_question in windows for window in of_question]))
+        return [
+            _of_passages(item, [next(read) for _ in of_question])
+            for item, of_question in zip(batch, windows, strict=True)
+        ]
 
-        For a long question each passage is also read with the asking sentence; the reading with the larger margin
-        counts.
+    def windows(self, batch: Sequence[Candidates]) -> list[list[Window]]:
+        """Return the windows of each question over its passages.
+
+        For a long question each passage is also read with the asking sentence.
         """
-        pairs = [(item.question, passage.text) for item in batch for passage in item.passages]
-        readings = iter(self._read_pairs(pairs))
-        spans = [[next(readings) for _ in item.passages] for item in batch]
-        asking = {row: sentence for row, item in enumerate(batch) if (sentence := self._asking_sentence(item.question))}
-        pairs = [(sentence, passage.text) for row, sentence in asking.items() for passage in batch[row].passages]
-        again = iter(self._read_pairs(pairs))
-        for row in asking:
-            spans[row] = [surer(first, next(again)) for first in spans[row]]
-        return spans
+        pairs: list[tuple[str, str]] = []
+        readings: list[range] = []
+        for item in batch:
+            begin = len(pairs)
+            sentence = self._asking_sentence(item.question)
+            for question in [item.question, sentence] if sentence else [item.question]:
+                pairs += [(question, passage.text) for passage in item.passages]
+            readings.append(range(begin, len(pairs)))
+        windows = self._windows(pairs) if pairs else []
+        return [
+            [replace(window, pair=pair - of_question.start) for pair in of_question for window in windows[pair]]
+            for of_question in readings
+        ]
+
+    def read_windows(self, windows: Sequence[Window]) -> list[WindowSpans]:
+        """Return the best spans of each window; they do not depend on other windows.
+
+        They are computed in batches of similar length.
+        """
+        read: dict[int, WindowSpans] = {}
+        for rows in length_sorted_batches([len(window) for window in windows], self._compute.batch_tokens):
+            batch = [windows[row] for row in rows]
+            inputs = pad_windows(batch, self._tokenizer.pad_token_id, self._compute.input_names)
+            read |= zip(
+                rows, window_spans(batch, *self._compute.logits(inputs), self.config.max_answer_tokens), strict=True
+            )
+        return [read[row] for row in range(len(windows))]
 
     def _asking_sentence(self, question: str) -> str:
         """Return the asking sentence of a long question; empty for a short question or a single sentence."""
@@ -83,14 +111,6 @@ class ExtractiveReader:
             return ""
         sentence = asking_sentence(question)
         return "" if sentence == question.strip() else sentence
-
-    def _read_pairs(self, pairs: Sequence[tuple[str, str]]) -> list[PassageSpans]:
-        if not pairs:
-            return []
-        grouped = self._windows(pairs)
-        decoded = self._decode([window for windows in grouped for window in windows])
-        ends = list(accumulate(len(windows) for windows in grouped))
-        return [decoded.passage(first, end) for first, end in zip([0, *ends], ends, strict=False)]
 
     def _windows(self, pairs: Sequence[tuple[str, str]]) -> list[list[Window]]:
         """Return the windows of each (question, passage); pairs with windows of one size are tokenized together."""
@@ -104,14 +124,15 @@ class ExtractiveReader:
             windows |= zip(rows, make_windows(self._tokenizer, [pairs[row] for row in rows], *size), strict=True)
         return [windows[row] for row in range(len(pairs))]
 
-    def _decode(self, windows: Sequence[Window]) -> Decoded:
-        """Compute windows in batches of similar length, and return the best spans of each."""
-        decoded = Decoded(len(windows))
-        for rows in length_sorted_batches([len(window) for window in windows], self._compute.batch_tokens):
-            batch = [windows[row] for row in rows]
-            inputs = pad_windows(batch, self._tokenizer.pad_token_id, self._compute.input_names)
-            decoded.add(rows, batch, *self._compute.logits(inputs), self.config.max_answer_tokens)
-        return decoded
+
+def _of_passages(item: Candidates, read: Sequence[WindowSpans]) -> list[PassageSpans]:
+    """Return the spans of each passage; if it was read twice, those with the larger lead over its null score."""
+    of_pair: dict[int, list[WindowSpans]] = {}
+    for spans in read:
+        of_pair.setdefault(spans.pair, []).append(spans)
+    passages = [passage_spans(windows) for windows in of_pair.values()]
+    count = len(item.passages)
+    return [max(passages[number::count], key=lead) for number in range(count)]
 
 
 def first_passages(item: Candidates, count: int) -> Candidates:

@@ -29,12 +29,13 @@ class Window:
     """``[CLS] question [SEP] a piece of the passage [SEP]``.
 
     ``ids`` and ``type_ids`` are (T,). ``spans`` (T, 2) are the start and end characters of each token in the passage,
-    -1 for other tokens.
+    -1 for other tokens. ``pair`` is the number of the question and passage among those that are read together.
     """
 
     ids: IntArray
     type_ids: IntArray
     spans: IntArray
+    pair: int = 0
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -69,7 +70,7 @@ def make_windows(
         spans = passages[pair].original_spans(spans)
         spans[[source != 1 for source in encoded.sequence_ids(number)]] = -1
         ids, types = (np.array(encoded[name][number], dtype=np.int64) for name in ("input_ids", "token_type_ids"))
-        windows[pair].append(Window(ids, types, spans))
+        windows[pair].append(Window(ids, types, spans, pair))
     return windows
 
 
