@@ -89,6 +89,36 @@ def passages_of(root: Path) -> dict[str, str]:
     return {passage.id: passage.text for passage in open_index(root).passages}
 
 
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("PUT", "/v1/documents/new"), ("DELETE", "/v1/documents/paris"), ("POST", "/v1/documents"), ("GET", "/v1/jobs")],
+)
+def test_a_disk_that_hangs_ends_in_time_and_the_response_says_what_may_still_be_done(
+    root: Path, monkeypatch: pytest.MonkeyPatch, method: str, path: str
+) -> None:
+    released = threading.Event()
+
+    def hang(*_arguments: object) -> None:
+        assert released.wait(DEADLINE_S)
+        raise AssertionError("nobody waits for this any more")
+
+    monkeypatch.setattr(Inbox, "accept", hang)
+    monkeypatch.setattr(Inbox, "jobs", hang)
+    body = {"title": "", "text": "New."} if method == "PUT" else {"id": "new", "title": "", "text": "New."}
+    content = json.dumps(body) if method in ("PUT", "POST") else None
+    with serving(root) as client:
+        try:
+            headers = {"X-Request-Timeout": "0.2", "Content-Type": "application/json"}
+            response = client.request(method, path, content=content, headers=headers)
+        finally:
+            released.set()
+    assert response.status_code == 504
+    error = response.json()["error"]
+    assert error["code"] == "deadline_exceeded"
+    assert "may be carried out all the same" in error["message"]
+
+
 def ndjson(*documents: dict[str, Any]) -> bytes:
     return "".join(json.dumps(document, ensure_ascii=False) + "\n" for document in documents).encode()
 
