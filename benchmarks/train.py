@@ -28,15 +28,12 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import psutil
 from rich.console import Console
-from rich.table import Table
 
 from benchmarks.machine import describe_machine, spread
-
-Report = dict[str, Any]
+from benchmarks.train_tables import Report, print_tables, shown_memory
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 THEIRS = "sentence-transformers"
@@ -84,7 +81,7 @@ def main() -> None:
         if options.output:
             options.output.parent.mkdir(parents=True, exist_ok=True)
             options.output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    print_tables(console, report)
+    print_tables(console, report, SPEED_TARGETS)
     if options.output:
         console.print(f"written to {options.output}")
 
@@ -286,57 +283,6 @@ def ratios_of(runs: Mapping[str, Sequence[Report]]) -> Report:
 def ratio_of(ours: Report, theirs: Report, kind: str) -> float:
     rates = [float(one["questions"]) / float(one[kind]) for one in (ours, theirs)]
     return rates[0] / rates[1]
-
-
-def print_tables(console: Console, report: Report) -> None:
-    if "speed" in report:
-        print_speed(console, "On the CPU", report["speed"], SPEED_TARGETS)
-    if "memory" in report:
-        memory = report["memory"]
-        table = Table("run", "MiB", "beyond loaded", title="Memory")
-        for name, measured in memory["runs"].items():
-            table.add_row(name, shown_memory(measured), f"{measured.get('beyond_loaded_mib', 0):,.0f}")
-        console.print(table)
-        ratio = memory["gradient_cache_ratio"]
-        console.print(f"gradient cache against a plain small batch: {ratio:.2f} (target: at most {memory['target']})")
-    cuda = report.get("cuda", {})
-    if "left_out" in cuda:
-        console.print(f"CUDA: left out, {cuda['left_out']}")
-    for name, measured in cuda.get("models", {}).items():
-        print_speed(console, f"{name} on {cuda['device']}", measured, {})
-
-
-def print_speed(console: Console, title: str, measured: Report, targets: Mapping[str, float]) -> None:
-    """Print rates, and the ratios of wall and CPU time to each of the others."""
-    contestants, ratios = measured["contestants"], measured["ratios"]
-    others = [name for name in contestants if name not in ratios]
-    table = Table("trainer", "pairs/s", "pairs/CPU s", "passages/pair", "MiB", "TFLOP/s", "of peak", title=title)
-    for name, of in contestants.items():
-        share = of.get("share_of_peak", {}).get("median")
-        table.add_row(
-            name,
-            shown(of["pairs_per_s"]),
-            shown(of["pairs_per_cpu_s"]),
-            f"{of['passages_per_question']:.2f}",
-            f"{of['memory_mib']['median']:,.0f}",
-            f"{of['tflops']['median']:.2f}" if "tflops" in of else "",
-            "" if share is None else f"{share:.1%}",
-        )
-    console.print(table)
-    table = Table("times as fast", "as", "wall time", "CPU time", "target")
-    for name, against in ratios.items():
-        for other in others:
-            target = f"{targets[other]}" if name == "ours" and other in targets else ""
-            table.add_row(name, other, shown(against[other]["wall_s"]), shown(against[other]["cpu_s"]), target)
-    console.print(table)
-
-
-def shown(value: Report) -> str:
-    return f"{value['median']:,.2f} ({value['low']:,.2f} to {value['high']:,.2f})"
-
-
-def shown_memory(measured: Report) -> str:
-    return measured.get("left_out") or f"{measured['memory_mib']:,.0f} MiB"
 
 
 PARTS = {"speed": measure_speed, "memory": measure_memory, "cuda": measure_cuda}

@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted(path for package in ("dpr", "index_builder", "service") for path in (ROOT / package).rglob("*.py"))
+BENCHMARKS = sorted((ROOT / "benchmarks").glob("*.py"))
 HEAVY = ("torch", "transformers", "faiss", "kiwipiepy", "numba", "fastapi", "numpy", "pyarrow", "rich", "typer")
 MAX_FILE_LINES = 320
 MAX_FUNCTION_LINES = 60
@@ -29,7 +30,7 @@ def length(node: Function) -> int:
     return (node.end_lineno or node.lineno) - node.lineno + 1
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", [*SOURCES, *BENCHMARKS], ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_file_is_one_idea(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_FILE_LINES
     too_long = [node.name for node in functions(path) if length(node) > MAX_FUNCTION_LINES]
