@@ -10,7 +10,7 @@ PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 ONE_THREAD := OMP_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo measure test test-all test-browser check format docs bench lock hashes audit clean
+.PHONY: help setup demo measure test test-all test-browser test-stores check format docs bench lock hashes audit clean
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,11 +39,14 @@ test: setup ## Run the fast tests: offline, CPU only
 	@$(ONE_THREAD) $(BIN)/python -m pytest -n auto --dist worksteal
 
 test-all: setup ## Run the slow tests too
-	@$(BIN)/python -m pytest -m 'not (gpu or browser or ray or milvus)'
+	@$(BIN)/python -m pytest -m 'not (gpu or browser or ray or milvus or postgres)'
 
 test-browser: setup ## Run the page's tests in Chromium (installs Debian's if there is none, which needs root)
 	@command -v chromium >/dev/null || test -n "$$CHROMIUM" || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium fonts-noto-cjk)
 	@$(ONE_THREAD) $(BIN)/python -m pytest -m browser tests/browser
+
+test-stores: setup ## Run the tests of vectors in a database, against a PostgreSQL that they start
+	@$(ONE_THREAD) $(BIN)/python -m pytest -m postgres
 
 check: setup ## Lint, format, types, import layers, docs
 	@$(BIN)/ruff check .

@@ -35,6 +35,7 @@ from dpr.store.layout import IndexLayout
 from dpr.store.manifest import DenseRecord, Manifest
 from dpr.text.registry import analyzer
 from index_builder.build import BuildOptions, build
+from index_builder.external import segment_content
 
 FILTERS = {
     "0.02 %": 'category = "c07" and tags contains "t13"',
@@ -42,6 +43,7 @@ FILTERS = {
     "10 %": 'category prefix "c0"',
     "52 %": "year >= 2012",
 }
+LOCAL_KINDS = [name for name, index_type in INDEX_TYPES.items() if not index_type.is_external]
 K = 10
 QUESTIONS = 200
 SPARSE = ("bm25", "tfidf")
@@ -75,7 +77,7 @@ def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--passages", type=int, default=1_000_000)
     parser.add_argument("--folder", type=Path, required=True, help="where the corpus and the indexes are written")
-    parser.add_argument("--kinds", nargs="+", default=list(INDEX_TYPES))
+    parser.add_argument("--kinds", nargs="+", default=LOCAL_KINDS)
     parser.add_argument("--questions", type=int, default=QUESTIONS)
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/filters.json"))
     return parser.parse_args()
@@ -118,7 +120,8 @@ def open_kind(folder: Path, kind: str) -> OpenIndex:
         files, index_type = IndexLayout(root).segment(record.id), index_type_of(kind)
         if not files.dense.exists():
             unfinished = files.dense.with_suffix(".unfinished")
-            index_type.build(open_vectors(files.vectors, record.vectors, TermVectors.dimension), unfinished)
+            vectors = open_vectors(files.vectors, record.vectors, TermVectors.dimension)
+            index_type.build_segment(segment_content(record.id, files, vectors, None), unfinished)
             unfinished.rename(files.dense)
 
         def with_kind(before: Manifest) -> Manifest:

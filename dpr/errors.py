@@ -15,6 +15,7 @@
     │   ├── RefusedByServerError           it refuses the request; also a RequestError
     │   ├── ServerBusyError                it is full, not ready, or asked too often
     │   └── ServerTimeoutError             it did not answer in time
+    ├── StoreError                         a database that holds vectors: it cannot be reached, refuses, or is too slow
     ├── IndexFormatError                   an index that is absent, damaged, or made for something else
     ├── IndexLockedError                   another process is writing this index
     ├── DiskFullError                      there is no space left for what is being written
@@ -110,6 +111,10 @@ class ServerBusyError(ServerError):
 
 class ServerTimeoutError(ServerError):
     """A server did not answer in time."""
+
+
+class StoreError(DPRError):
+    """A database that holds the vectors of an index cannot be reached, refuses, or takes too long."""
 
 
 class IndexFormatError(DPRError):

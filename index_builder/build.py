@@ -33,6 +33,7 @@ from index_builder.chunking import CUT_DOCUMENTS, ChunkOptions, document_tokens
 from index_builder.corpus import file_stamp, source_stamp
 from index_builder.dense import DenseOptions
 from index_builder.encode import EncodeRunner, encode_locally
+from index_builder.external import removing_tables
 from index_builder.learned import LearnedEncoders, learned_records
 from index_builder.publish import GenerationContext, SegmentReference, publish_generation
 from index_builder.recall import PROBES, spread
@@ -154,7 +155,7 @@ def build(
     if encoder and windows:
         check_windows(windows, encoder)
     fusion_record = record_of(fusion) if fusion else None
-    with draft_generation(options.output, identity) as draft:
+    with draft_generation(options.output, identity, removing_tables) as draft:
         if draft.published is not None:
             return draft.published
         _warn_of_fusion(options.output, fusion_record)

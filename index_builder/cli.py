@@ -14,7 +14,7 @@ from dpr.console import VersionOption, command_line, print_json, run, show_progr
 from dpr.data.intake import Intake, ReadRules
 from dpr.errors import ConfigError
 from dpr.store.current import current_number
-from dpr.store.generation import publish_again, read_all, read_current, remove_generations
+from dpr.store.generation import publish_again, read_all, read_current
 from index_builder.build_command import build_command
 from index_builder.estimate_command import estimate_command
 from index_builder.options import (
@@ -161,8 +161,20 @@ def prune_command(
     as_json: Json = False,
 ) -> None:
     """Remove old generations of INDEX, and the segments that no other generation uses."""
-    removed = remove_generations(index, keep)
+    from index_builder.external import prune
+
+    removed = prune(index, keep)
     show({"published": read_current(index).name, "removed": removed}, as_json)
+
+
+@app.command("load")
+def load_command(index: Index, as_json: Json = False) -> None:
+    """Load the tables of INDEX that its database lacks, from the files of INDEX; nothing is encoded."""
+    from index_builder.external import load_tables
+
+    with show_progress() as progress:
+        segments = load_tables(index, progress)
+    show({"generation": read_current(index).name, "segments": segments}, as_json)
 
 
 @app.command("verify")

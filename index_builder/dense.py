@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 
-from dpr.dense.index_type import IndexType
-from dpr.dense.index_types import AUTO, EXACT, INDEX_TYPES, index_type_of, listed_index_types
+from dpr.dense.index_type import IndexType, SegmentContent
+from dpr.dense.index_types import AUTO, EXACT, INDEX_TYPES, exact_type, index_type_of, listed_index_types
 from dpr.errors import ConfigError
 from dpr.store.manifest import CurvePoint, DenseRecord
 from dpr.types import FloatArray, Progress, no_progress
@@ -69,45 +69,55 @@ class DenseOptions:
             return tuple(index_type for index_type in INDEX_TYPES.values() if index_type.is_auto_candidate)
         return (index_type_of(self.kind, self.parameters),)
 
-    def for_vectors(self, vectors: int) -> DenseOptions:
-        """Return the options for this many vectors: ``auto`` searches few vectors exactly."""
-        return DenseOptions() if self.chooses_index_type and vectors < ALWAYS_EXACT else self
+    def for_vectors(self, vectors: int, exact_below: int = 0) -> DenseOptions:
+        """Return the options for this many vectors: fewer than ``exact_below``, and few with ``auto``, are exact."""
+        if self.chooses_index_type:
+            return DenseOptions() if vectors < max(ALWAYS_EXACT, exact_below) else self
+        if vectors >= exact_below:
+            return self
+        exact = exact_type(self.index_types[0])
+        return DenseOptions(exact.name)
 
 
 def build_dense(
     options: DenseOptions,
-    vectors: FloatArray,
+    content: SegmentContent,
     path: Path,
     progress: Progress = no_progress,
     question_vectors: FloatArray | None = None,
 ) -> DenseRecord:
-    """Build an index over vectors (P, D) into ``path`` and return its record for the manifest.
+    """Build an index over a segment's vectors (P, D) into ``path`` and return its record for the manifest.
 
     With a ``target_recall``, the fastest measured parameters that reach it are used, at 10 and at 100, for passages and
     for the vectors of questions (Q, D); ``auto`` also chooses the index type. If none reaches it, the search is exact.
     """
+    vectors = content.vectors
     progress("dense", 0, len(vectors))
     options = options.for_vectors(len(vectors))
     if options.target_recall is None:
         (index_type,) = options.index_types
-        index_type.build(vectors, path)
+        index_type.build_segment(content, path, progress)
         recall = None if index_type.is_exact else Probes(vectors).recall_at(10, index_type.open(vectors, path))
         record = DenseRecord(index_type.name, index_type.parameters, recall)
     else:
         probes = Probes(vectors, question_vectors)
-        record = _fastest(options.index_types, vectors, path, probes, options.target_recall)
+        record = _fastest(options.index_types, content, path, probes, options.target_recall)
     progress("dense", len(vectors), len(vectors))
     return record
 
 
 def _fastest(
-    index_types: Sequence[IndexType], vectors: FloatArray, path: Path, probes: Probes, target_recall: float
+    index_types: Sequence[IndexType], content: SegmentContent, path: Path, probes: Probes, target_recall: float
 ) -> DenseRecord:
     """Build each index type beside ``path``; move the fastest there. A single one is preferred to exact search."""
-    exact = probes.point(EXACT.name, EXACT.open(vectors, path), EXACT.parameters)
+    vectors = content.vectors
+    exact_kind = exact_type(index_types[0]) if len(index_types) == 1 else EXACT
+    exact_kind.build_segment(content, _candidate(path, exact_kind.name))
+    exact_index = exact_kind.open(vectors, _candidate(path, exact_kind.name))
+    exact = probes.point(exact_kind.name, exact_index, exact_kind.parameters)
     curve: list[CurvePoint] = [exact]
     for index_type in index_types:
-        index_type.build(vectors, _candidate(path, index_type.name))
+        index_type.build_segment(content, _candidate(path, index_type.name))
         curve += measured_curve(index_type, vectors, _candidate(path, index_type.name), probes, target_recall)
     reaching = [point for point in curve if least_recall(point) >= target_recall]
     if len(index_types) == 1 and len(reaching) > 1:
@@ -119,9 +129,9 @@ def _fastest(
             " or ".join(index_type.name for index_type in index_types),
             target_recall,
         )
-    elif (built := _candidate(path, best.kind)).exists():
+    if (built := _candidate(path, best.kind)).exists():
         built.replace(path)
-    for index_type in index_types:
+    for index_type in (exact_kind, *index_types):
         _candidate(path, index_type.name).unlink(missing_ok=True)
     return DenseRecord(best.kind, best.parameters, None if best is exact else best.recall_at_10, tuple(curve))
 

@@ -13,6 +13,7 @@ from types import MappingProxyType
 import numpy as np
 import psutil
 
+from dpr.dense.external import read_record
 from dpr.dense.index_type import BuildSpeed, IndexType
 from dpr.dense.index_types import INDEX_TYPES
 from dpr.errors import ConfigError
@@ -56,7 +57,7 @@ class Estimate:
 
     ``disk`` is by group of files, ``seconds`` by step. ``building_disk`` and ``building_memory`` are the peaks of the
     build, without mapped files, which the system can drop. ``serving_memory`` includes the mapped files that searches
-    read all the time.
+    read all the time. ``database`` is what the vectors take in a database, without the fields of passages.
     """
 
     passages: int
@@ -67,6 +68,7 @@ class Estimate:
     building_memory: int
     serving_memory: int
     seconds: Mapping[str, float]
+    database: int = 0
 
 
 def estimate(
@@ -126,6 +128,7 @@ def estimate(
         building_memory=round(base + max(working.values())),
         serving_memory=round(base + read_again + sum(of_learned.values())),
         seconds={name: round(value, 1) for name, value in seconds.items()},
+        database=round(index_type.database_bytes(vectors, width)) if width else 0,
     )
 
 
@@ -178,4 +181,6 @@ def measure_speeds(index_type: IndexType, dimension: int | None) -> Speeds:
         began = time.perf_counter()
         index_type.build(vectors[:TRIAL_VECTORS], Path(folder) / "trial")
         trial_s = time.perf_counter() - began
+        if record := read_record(Path(folder) / "trial"):
+            index_type.discard(record.table)
     return Speeds(hashed, BuildSpeed(operations, TRIAL_VECTORS, trial_s))

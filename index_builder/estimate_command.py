@@ -117,6 +117,7 @@ def _facts(result: Estimate) -> dict[str, float | None]:
         "building_disk_bytes": result.building_disk,
         "building_memory_bytes": result.building_memory,
         "serving_memory_bytes": result.serving_memory,
+        **({"database_bytes": result.database} if result.database else {}),
     }
 
 

@@ -18,6 +18,7 @@ from index_builder.corpus import NOTHING_INDEXED, Corpus, Indexed, write_corpus
 from index_builder.dense import DenseOptions, build_dense
 from index_builder.encode import EncodeRunner, cut_passages, encode_locally, write_vectors
 from index_builder.estimate import check_memory
+from index_builder.external import segment_content
 from index_builder.learned import LearnedEncoders, write_learned
 from index_builder.sparse import CountRunner, count_locally, count_terms
 from index_builder.steps import Steps
@@ -112,11 +113,12 @@ def _write_vectors(
     encoder = plan.encoder
     if encoder is None:
         return None
-    dense = DenseOptions() if total < plan.exact_below else plan.dense.for_vectors(total)
+    dense = plan.dense.for_vectors(total, plan.exact_below)
     for index_type in dense.index_types:
         check_memory(index_type, total, encoder.dimension)
     has_windows = total > len(passages)
-    texts = WindowTexts(passages, open_windows(draft.segment.windows, total)) if has_windows else passages
+    windows = open_windows(draft.segment.windows, total) if has_windows else None
+    texts = passages if windows is None else WindowTexts(passages, windows)
     with step.timed("encode"):
         write_vectors(texts, encoder, draft, plan.run, progress)
     vectors = open_vectors(draft.segment.vectors, total, encoder.dimension)
@@ -124,6 +126,7 @@ def _write_vectors(
     def make() -> DenseRecord:
         measures_question_recall = dense.target_recall is not None and plan.questions
         question_vectors = encoder.encode_questions(plan.questions) if measures_question_recall else None
-        return build_dense(dense, vectors, draft.segment.dense, progress, question_vectors)
+        content = segment_content(draft.segment_id, draft.segment, vectors, windows)
+        return build_dense(dense, content, draft.segment.dense, progress, question_vectors)
 
     return step("dense", DenseRecord, make)

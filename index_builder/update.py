@@ -38,6 +38,7 @@ from index_builder.corpus import Indexed, source_stamp
 from index_builder.current import Current, RecordedEncoder, encoder_of
 from index_builder.dense import DenseOptions, build_dense
 from index_builder.encode import EncodeRunner, encode_locally
+from index_builder.external import removing_tables, segment_content
 from index_builder.learned import merge_learned, recorded_encoders
 from index_builder.publish import GenerationContext, SegmentReference, publish_generation
 from index_builder.segment import SegmentPlan, write_segment
@@ -210,7 +211,9 @@ def _write_compacted(current: Current, draft: GenerationDraft, progress: Progres
     dense = vectors = None
     if manifest.encoder is not None:
         vectors = _write_remaining_vectors(current.segments, draft.segment, manifest.encoder.dimension, progress)
-        dense = build_dense(_dense_options(manifest), vectors, draft.segment.dense, progress)
+        windows = open_windows(draft.segment.windows, len(vectors)) if len(vectors) > len(passages) else None
+        content = segment_content(draft.segment_id, draft.segment, vectors, windows)
+        dense = build_dense(_dense_options(manifest), content, draft.segment.dense, progress)
     records = [segment.record for segment in current.segments]
     cut = [record.cut for record in records if record.cut is not None and not record.deleted]
     return SegmentRecord(
@@ -283,7 +286,7 @@ def _change(root: Path, before: Manifest, name: str, arguments: object) -> Itera
         IndexLockedError: another process is writing the index, or has just done so.
     """
     identity = json.dumps([name, before.name, before.provenance.created_utc, arguments])
-    with draft_generation(root, hashlib.sha256(identity.encode()).hexdigest()) as draft:
+    with draft_generation(root, hashlib.sha256(identity.encode()).hexdigest(), removing_tables) as draft:
         if draft.published is None and read_current(root).generation != before.generation:
             draft.discard()
             raise IndexLockedError(f"another process has just changed the index {root}; run the command again")

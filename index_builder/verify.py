@@ -16,6 +16,7 @@ from dpr.store.integrity import check_contents
 from dpr.store.manifest import Manifest
 from dpr.store.passages import PassageStore
 from dpr.types import Analyzer, BoolArray, FloatArray, IntArray, Progress, TopK, no_progress
+from index_builder.external import check_tables, external_segments
 from index_builder.learned_checks import check_learned
 from index_builder.recall import Probes, spread
 
@@ -72,6 +73,8 @@ def verify_resources(
         checks = checks | {"learned lists": check_learned}
     if has_vectors and with_recall:
         checks = checks | {"dense recall": _check_recall}
+        if external_segments(resources.manifest):
+            checks = checks | {"database": check_tables}
     passed: list[Check] = []
     for name, check in checks.items():
         progress("verify", len(passed), len(checks))

@@ -25,6 +25,7 @@ from dpr.errors import (
     GeneratorTimeoutError,
     InputError,
     RequestError,
+    StoreError,
     UnknownPassageError,
 )
 from service.invalid_fields import INVALID_FIELDS as INVALID_FIELDS
@@ -164,6 +165,7 @@ OUTCOMES: Mapping[type[Exception], Outcome] = {
     KeysUnreadableError: Outcome(503, "keys_unreadable", retry=True),
     GeneratorTimeoutError: Outcome(504, "generator_timeout", retry=True),
     GeneratorError: Outcome(502, "generator_failed"),
+    StoreError: Outcome(503, "store_unavailable", retry=True),
     UnknownPassageError: Outcome(404, "unknown_passage"),
     UnknownModelError: Outcome(404, "unknown_model"),
     InputError: Outcome(422, "invalid_request"),

@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.stores.fixtures import postgres as postgres
+from tests.stores.fixtures import postgres_server as postgres_server
+
 # Random examples are the same in every run, and a busy machine is no failure.
 settings.register_profile("deterministic", derandomize=True, deadline=None, print_blob=True)
 settings.load_profile("deterministic")
@@ -18,6 +21,13 @@ OPENVINO_CACHE = tempfile.TemporaryDirectory(prefix="dpr-openvino-")
 os.environ["DPR_OPENVINO_CACHE"] = OPENVINO_CACHE.name  # not the user's own
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _database(request: pytest.FixtureRequest) -> None:
+    """Give a test with the mark of a database one."""
+    if request.node.get_closest_marker("postgres") is not None:
+        request.getfixturevalue("postgres")
 
 
 @pytest.fixture(scope="session")

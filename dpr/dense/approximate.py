@@ -14,6 +14,7 @@ from dpr.dense.exact import ExactIndex
 from dpr.dense.gathered import GATHERED_BYTES, GatheredIndex
 from dpr.dense.ordering import checked_ordering, checked_questions, inner_products
 from dpr.errors import IndexFormatError
+from dpr.filters import Filter
 from dpr.topk import no_hits
 from dpr.types import FloatArray, IntArray, RankArray, TopK, VectorIndex
 
@@ -37,7 +38,7 @@ class ApproximateIndex(ABC):
         self._alive = _selector_of(self._ordering.id_rank)
         self._alive_count = len(vectors) if id_rank is None else int((id_rank >= 0).sum())
 
-    def selecting(self, id_rank: RankArray) -> VectorIndex:
+    def selecting(self, id_rank: RankArray, condition: Filter | None = None) -> VectorIndex:  # noqa: ARG002
         """Return the search over the rows whose rank is not negative, (P,): exact if they are few."""
         rows = np.flatnonzero(id_rank >= 0)
         if len(rows) * self._vectors[:1].nbytes <= GATHERED_BYTES:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dpr.dense.ordering import checked_ordering, checked_questions
+from dpr.filters import Filter
 from dpr.topk import no_hits
 from dpr.types import FloatArray, RankArray, TopK
 
@@ -23,7 +24,7 @@ class ExactIndex:
         self._vectors = vectors
         self._ordering = checked_ordering(id_rank, vectors)
 
-    def selecting(self, id_rank: RankArray) -> ExactIndex:
+    def selecting(self, id_rank: RankArray, condition: Filter | None = None) -> ExactIndex:  # noqa: ARG002
         """Return the search over the rows whose rank is not negative, (P,)."""
         return ExactIndex(self._vectors, id_rank)
 

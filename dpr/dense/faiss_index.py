@@ -10,6 +10,7 @@ import numpy as np
 from dpr.dense.approximate import ApproximateIndex, check_shape, read_faiss
 from dpr.dense.ordering import checked_ordering, checked_questions, inner_products
 from dpr.dense.selection import Selection
+from dpr.filters import Filter
 from dpr.topk import no_hits
 from dpr.types import FloatArray, IntArray, RankArray, TopK
 
@@ -33,7 +34,7 @@ class FlatIndex:
         self._ordering = checked_ordering(id_rank, vectors)
         self._selection: Selection | None = None
 
-    def selecting(self, id_rank: RankArray) -> FlatIndex:
+    def selecting(self, id_rank: RankArray, condition: Filter | None = None) -> FlatIndex:  # noqa: ARG002
         """Return the search over the rows whose rank is not negative, (P,): the vectors of others are not read."""
         selection = FlatIndex(self._vectors, id_rank)
         selection._selection = Selection.of_ranks(id_rank)
@@ -81,8 +82,11 @@ class FlatIndex:
         top.scores[number, : len(best_rows)] = best_scores
         if len(candidates) == self._searched:
             return True
-        tolerance = FAISS_PRECISION * np.abs(scores).max()
-        return len(best_rows) == k and bool(scores.min() < best_scores[-1] - tolerance)
+        return len(best_rows) == k and bool(scores.min() < best_scores[-1] - self._error_bound(question, scores))
+
+    def _error_bound(self, question: FloatArray, scores: FloatArray) -> float:  # noqa: ARG002
+        """Return how far the scores of proposals may be from the exact ones."""
+        return FAISS_PRECISION * float(np.abs(scores).max())
 
 
 class HNSWIndex(ApproximateIndex):

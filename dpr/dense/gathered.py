@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from dpr.filters import Filter
 from dpr.topk import no_hits
 from dpr.types import FloatArray, IntArray, RankArray, TopK
 
@@ -35,6 +36,6 @@ class GatheredIndex:
         top = self._exact.search(questions, k)
         return TopK(np.where(top.rows < 0, -1, self._rows[np.maximum(top.rows, 0)]), top.scores)
 
-    def selecting(self, id_rank: RankArray) -> GatheredIndex:
+    def selecting(self, id_rank: RankArray, condition: Filter | None = None) -> GatheredIndex:  # noqa: ARG002
         """Return the search over the rows whose rank is not negative, (P,)."""
         return GatheredIndex(self._vectors, id_rank, np.flatnonzero(id_rank >= 0))

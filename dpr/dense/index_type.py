@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from dpr.errors import ConfigError
-from dpr.types import FloatArray, RankArray, VectorIndex
+from dpr.types import FloatArray, Progress, RankArray, VectorIndex, WindowArray, no_progress
 
 LARGEST = 2**31 - 1
 """Greatest value of a parameter: FAISS holds them in 32 bits."""
@@ -35,6 +35,31 @@ class BuildSpeed:
     operations_per_s: float
     trial_vectors: int
     trial_s: float
+
+
+def no_column(name: str) -> Any:
+    """Refuse to return a field: there is none."""
+    raise KeyError(name)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SegmentContent:
+    """The vectors of a segment, and what a database keeps beside them.
+
+    Attributes:
+        vectors: (V, D) float32, mapped or not.
+        name: the name of the segment.
+        windows: the row of the passage, and start and end in its text, of each vector, (V, 3); None: each passage has
+            one vector.
+        types: the type of each field that filters test, by name; a name in `dpr.metadata.FIELD_TYPE_NAMES`.
+        column: returns the values of a field for all P passages, as an Arrow chunked array.
+    """
+
+    vectors: FloatArray
+    name: str = "vectors"
+    windows: WindowArray | None = None
+    types: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    column: Callable[[str], Any] = no_column
 
 
 @dataclass(frozen=True)
@@ -62,6 +87,12 @@ class IndexType(ABC):
 
     reads_all_vectors: ClassVar[bool] = False
     """Whether searches read the whole vectors file, which then should fit into memory."""
+
+    is_external: ClassVar[bool] = False
+    """Whether a database holds the index; the file of a segment then names its table."""
+
+    exact_name: ClassVar[str] = "flat"
+    """The index type that searches a few vectors of such an index exactly."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -101,6 +132,31 @@ class IndexType(ABC):
             ConfigError: a parameter does not suit the dimension D; see `check_dimension`.
         """
 
+    def build_segment(self, content: SegmentContent, path: Path, progress: Progress = no_progress) -> None:  # noqa: ARG002
+        """Build the index of a segment: as `build` does, unless it keeps more of the segment than its vectors.
+
+        Raises:
+            ConfigError: a parameter does not suit the dimension; see `check_dimension`.
+            StoreError: a database cannot be reached, or refuses.
+        """
+        self.build(content.vectors, path)
+
+    def discard(self, table: str) -> None:  # noqa: B027 - files are removed by whoever made them
+        """Remove a table from the database, if the index is in one.
+
+        Raises:
+            StoreError: the database cannot be reached, or refuses.
+        """
+
+    def check(self, vectors: FloatArray, path: Path) -> str:  # noqa: ARG002
+        """Compare what a database holds with the vectors; return what was compared, empty for other index types.
+
+        Raises:
+            IndexFormatError: it holds something else.
+            StoreError: the database cannot be reached, or refuses.
+        """
+        return ""
+
     @abstractmethod
     def open(self, vectors: FloatArray, path: Path, id_rank: RankArray | None = None) -> VectorIndex:
         """Return the search over the vectors that it was built from; ``id_rank`` (P,) orders equal scores.
@@ -119,6 +175,10 @@ class IndexType(ABC):
     @abstractmethod
     def disk_bytes(self, vectors: int, dimension: int) -> float:
         """Return the size of the file that `build` writes, in bytes."""
+
+    def database_bytes(self, vectors: int, dimension: int) -> float:  # noqa: ARG002
+        """Return what `build` takes in a database, in bytes, without the fields of passages."""
+        return 0.0
 
     @abstractmethod
     def memory_bytes(self, vectors: int, dimension: int) -> float:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 from dpr.dense.index_type import BuildSpeed, IndexType, parameter
+from dpr.dense.postgres.kinds import Postgres, PostgresHnsw
 from dpr.errors import ConfigError
 from dpr.types import FloatArray, RankArray, VectorIndex
 
@@ -232,7 +233,8 @@ class IvfPq(InvertedFile):
 
 
 INDEX_TYPES: dict[str, IndexType] = {
-    index_type.name: index_type for index_type in (Flat(), Hnsw(), IvfFp16(), IvfSq8(), IvfPq())
+    index_type.name: index_type
+    for index_type in (Flat(), Hnsw(), IvfFp16(), IvfSq8(), IvfPq(), Postgres(), PostgresHnsw())
 }
 """Every index type with its default parameters. A new index type is one more entry."""
 
@@ -242,6 +244,11 @@ EXACT = Flat()
 
 AUTO = "auto"
 """The name that chooses the fastest candidate with the target recall."""
+
+
+def exact_type(index_type: IndexType) -> IndexType:
+    """Return the exact index type that takes an index type's place for few vectors, in the same database."""
+    return INDEX_TYPES[index_type.exact_name]
 
 
 def index_type_of(name: str, parameters: Mapping[str, int] | None = None) -> IndexType:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import accumulate
 
+from dpr.filters import Filter
 from dpr.topk import merge_top_k
 from dpr.types import FloatArray, RankArray, TopK, VectorIndex
 
@@ -32,9 +33,9 @@ class SegmentedIndex:
         """
         return merge_top_k([index.search(questions, k) for index in self._indexes], self._ranks)
 
-    def selecting(self, id_rank: RankArray) -> SegmentedIndex:
+    def selecting(self, id_rank: RankArray, condition: Filter | None = None) -> SegmentedIndex:
         """Return the search over the rows whose rank is not negative, (P,)."""
         ends = accumulate(map(len, self._ranks))
         ranks = [id_rank[end - len(of_segment) : end] for of_segment, end in zip(self._ranks, ends, strict=True)]
         pairs = zip(self._indexes, ranks, strict=True)
-        return SegmentedIndex([index.selecting(of_segment) for index, of_segment in pairs], ranks)
+        return SegmentedIndex([index.selecting(of_segment, condition) for index, of_segment in pairs], ranks)

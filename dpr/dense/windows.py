@@ -6,6 +6,7 @@ from copy import copy
 
 import numpy as np
 
+from dpr.filters import Filter
 from dpr.topk import no_hits
 from dpr.types import FloatArray, IntArray, RankArray, TopK, VectorIndex, WindowArray
 
@@ -55,10 +56,11 @@ class WindowedIndex:
             width = min(2 * width, len(self._windows))
         return TopK(top.rows, top.scores, spans)
 
-    def selecting(self, id_rank: RankArray) -> WindowedIndex:
+    def selecting(self, id_rank: RankArray, condition: Filter | None = None) -> WindowedIndex:
         """Return the search over the passages whose rank is not negative, (P,)."""
         selection = copy(self)
-        selection._index = self._index.selecting(window_ranks(id_rank, self._windows))  # noqa: SLF001 - of this class
+        ranks = window_ranks(id_rank, self._windows)
+        selection._index = self._index.selecting(ranks, condition)  # noqa: SLF001 - of this class
         return selection
 
 

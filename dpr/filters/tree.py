@@ -20,6 +20,9 @@ EXISTS = "exists"
 OPERATORS = (*COMPARISONS, *MEMBERSHIPS, *TEXT_TESTS, EXISTS)
 """What a condition may test."""
 
+NEGATIONS = {"!=": "==", "not in": "in"}
+"""The operators that are true where another one is false."""
+
 RANGES = ("<", "<=", ">", ">=")
 
 MAX_CONDITIONS = 100

@@ -10,7 +10,8 @@ from typing import Any
 
 from dpr.filters import Filter
 from dpr.search.resources import IndexResources
-from dpr.store.filtering import Facet, facet_of, mask_of
+from dpr.store.filtering import Facet, facet_of, mask_of, typed_filter
+from dpr.store.passages import PassageStore
 from dpr.types import BoolArray
 
 MAX_FILTERS = 8
@@ -26,9 +27,9 @@ OWN_FIELDS = {"id": "string", "title": "string", "document_id": "string"}
 class PassageColumns:
     """The columns of an index that filters test: the fields, and a passage's own values."""
 
-    def __init__(self, resources: IndexResources) -> None:
-        self._passages = resources.passages
-        self.types: Mapping[str, str] = {**resources.passages.fields.types, **OWN_FIELDS}
+    def __init__(self, passages: PassageStore) -> None:
+        self._passages = passages
+        self.types: Mapping[str, str] = {**passages.fields.types, **OWN_FIELDS}
 
     def column(self, name: str) -> Any:
         """Return the values of a field as an Arrow chunked array."""
@@ -40,7 +41,7 @@ class Filtered:
 
     def __init__(self, resources: IndexResources) -> None:
         self._resources = resources
-        self._columns = PassageColumns(resources)
+        self._columns = PassageColumns(resources.passages)
         self._selections: OrderedDict[str, IndexResources] = OrderedDict()
         self._facets: dict[str, Facet] | None = None  # of all passages, which a generation does not change
         self._lock = Lock()
@@ -53,7 +54,7 @@ class Filtered:
         """
         key = repr(condition)  # 1, 1.0 and True are equal, and not the same in a filter
         with self._lock:
-            selection = self._selections.pop(key, None) or self._resources.selecting(self._mask(condition))
+            selection = self._selections.pop(key, None) or self._select(condition)
             self._selections[key] = selection
             while len(self._selections) > MAX_FILTERS:
                 self._selections.popitem(last=False)
@@ -81,5 +82,6 @@ class Filtered:
         types = self._resources.passages.fields.types
         return {name: facet_of(self._columns.column(name), types[name], is_counted, limit) for name in types}
 
-    def _mask(self, condition: Filter) -> BoolArray:
-        return mask_of(condition, self._columns)
+    def _select(self, condition: Filter) -> IndexResources:
+        condition = typed_filter(condition, self._columns.types)
+        return self._resources.selecting(mask_of(condition, self._columns), condition)

@@ -13,6 +13,7 @@ from dpr.array_files import open_array
 from dpr.config import AUTO_COMPUTE, ComputeOptions
 from dpr.dense.segments import SegmentedIndex
 from dpr.errors import ConfigError, IndexFormatError, ModelError, RequestError
+from dpr.filters import Filter
 from dpr.search.lazy import Lazy
 from dpr.search.learned import LEARNED, load_learned_encoder
 from dpr.search.segment_resources import SegmentResources as SegmentResources
@@ -115,15 +116,17 @@ class IndexResources:
         for segment in self.segments:
             segment.open_files()
 
-    def selecting(self, is_selected: BoolArray) -> IndexResources:
+    def selecting(self, is_selected: BoolArray, condition: Filter | None = None) -> IndexResources:
         """Return resources that search the selected rows alone, (P,), and share all files and models.
+
+        ``condition`` is the filter that selects them; see `dpr.types.VectorIndex`.
 
         The passages, and the statistics behind the scores of terms, stay those of the whole index.
         """
         selection = copy(self)
         id_rank = np.where(is_selected, self.id_rank, np.int32(-1))
         selection.id_rank = id_rank
-        selection.vector_index = Lazy(lambda: self.vector_index().selecting(id_rank))
+        selection.vector_index = Lazy(lambda: self.vector_index().selecting(id_rank, condition))
         selection.sparse_indexes = {
             name: Lazy(partial(_selecting, index, id_rank)) for name, index in self.sparse_indexes.items()
         }

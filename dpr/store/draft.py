@@ -11,8 +11,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
-from collections.abc import Iterator, Set
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Set
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from dpr.durable import UNFINISHED, is_disk_full, make_folder, no_space, rename, sync, sync_tree, write_atomically
@@ -32,6 +32,15 @@ from dpr.store.manifest import FileRecord, Manifest, record_file
 from dpr.types import Progress, no_progress
 
 logger = logging.getLogger(__name__)
+
+
+Beside = Callable[[Path], AbstractContextManager[None]]
+"""A context that looks after what an index, by its folder, has elsewhere."""
+
+
+def nothing_beside(_root: Path) -> AbstractContextManager[None]:
+    """Return the context of an index that has nothing elsewhere."""
+    return nullcontext()
 
 
 class GenerationDraft:
@@ -115,11 +124,13 @@ class GenerationDraft:
 
 
 @contextmanager
-def draft_generation(root: Path, build: str) -> Iterator[GenerationDraft]:
+def draft_generation(root: Path, build: str, beside: Beside = nothing_beside) -> Iterator[GenerationDraft]:
     """Lock an index, which is created if it does not exist, and yield the draft of its next generation.
 
     ``build`` identifies the sources, options and models. If a process with the same ``build`` was stopped, the draft
-    continues its work. After an error the draft stays on the disk if a piece of it is finished.
+    continues its work. After an error the draft stays on the disk if a piece of it is finished. ``beside`` looks after
+    what the index has elsewhere: a context that is entered before leftovers are removed, and left after the draft is
+    published or discarded, with the lock held.
 
     Raises:
         ConfigError: ``root`` is a file, or a folder that holds something else than an index.
@@ -128,7 +139,7 @@ def draft_generation(root: Path, build: str) -> Iterator[GenerationDraft]:
     """
     layout = IndexLayout(root)
     _refuse_other_content(layout)
-    with _disk_full_errors(root), writer_lock(layout.lock):
+    with _disk_full_errors(root), writer_lock(layout.lock), beside(root):
         draft = _next_draft(layout, build)
         _remove_leftovers(layout, draft)
         if draft.published is None:

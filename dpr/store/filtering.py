@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -12,10 +13,12 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import compute
 
-from dpr.filters.tree import EXISTS, RANGES, AllOf, AnyOf, Condition, Filter, Not, Scalar, bad_filter
+from dpr.filters.tree import EXISTS, NEGATIONS, RANGES, AllOf, AnyOf, Condition, Filter, Not, Scalar, bad_filter
 from dpr.metadata import in_utc
 from dpr.store.field_types import FIELD_TYPES
 from dpr.types import BoolArray
+
+LARGEST_INTEGER = 2**63
 
 META_PREFIX = "meta."
 """What Haystack puts before the names of fields."""
@@ -32,41 +35,76 @@ class Columns(Protocol):
         """Return the values of a field as an Arrow chunked array."""
 
 
-def mask_of(condition: Filter, columns: Columns) -> BoolArray:
-    """Return which rows a filter keeps, (P,).
+def typed_filter(condition: Filter, types: Mapping[str, str]) -> Filter:
+    """Return a filter that keeps the same passages, in the names and types of an index's fields.
+
+    For a field of integers, a number is an ``int`` of 64 bits where it is whole, else a ``float``, which ``in`` leaves
+    out; for one of numbers, it is a ``float``. For a field of times, a day is its beginning in UTC.
 
     Raises:
         RequestError: a field is unknown, or an operator or a value does not suit its type.
     """
     match condition:
         case AllOf(conditions):
-            return reduce(np.logical_and, [mask_of(inner, columns) for inner in conditions])
+            return AllOf(tuple(typed_filter(inner, types) for inner in conditions))
         case AnyOf(conditions):
-            return reduce(np.logical_or, [mask_of(inner, columns) for inner in conditions])
+            return AnyOf(tuple(typed_filter(inner, types) for inner in conditions))
         case Not(inner):
-            return ~mask_of(inner, columns)
+            return Not(typed_filter(inner, types))
+        case Condition():
+            return _typed_condition(condition, types)
+
+
+def mask_of(condition: Filter, columns: Columns) -> BoolArray:
+    """Return which rows a filter keeps, (P,).
+
+    Raises:
+        RequestError: a field is unknown, or an operator or a value does not suit its type.
+    """
+    return _mask_of(typed_filter(condition, columns.types), columns)
+
+
+def _mask_of(condition: Filter, columns: Columns) -> BoolArray:
+    match condition:
+        case AllOf(conditions):
+            return reduce(np.logical_and, [_mask_of(inner, columns) for inner in conditions])
+        case AnyOf(conditions):
+            return reduce(np.logical_or, [_mask_of(inner, columns) for inner in conditions])
+        case Not(inner):
+            return ~_mask_of(inner, columns)
         case Condition():
             return _condition_mask(condition, columns)
 
 
-def _condition_mask(condition: Condition, columns: Columns) -> BoolArray:
-    name = _known_name(condition.field, columns.types)
-    type_name, operator = columns.types[name], condition.operator
-    column = columns.column(name)
+def _typed_condition(condition: Condition, types: Mapping[str, str]) -> Condition:
+    name, operator = _known_name(condition.field, types), condition.operator
     if operator == EXISTS:
-        return _as_mask(column.is_valid())
-    if operator in ("!=", "not in"):
-        opposite = "==" if operator == "!=" else "in"
-        return ~_condition_mask(Condition(condition.field, opposite, condition.value), columns)
-    if operator not in _OPERATORS_OF[type_name]:
+        return Condition(name, operator)
+    type_name = types[name]
+    if NEGATIONS.get(operator, operator) not in _OPERATORS_OF[type_name]:
         raise bad_filter(
             f"has {operator!r} for the field {name!r}, which is of type {type_name}; use "
             f"{', '.join((*_OPERATORS_OF[type_name], '!=', 'not in', EXISTS))}"
         )
-    test = _TESTS["==" if (type_name, operator) == ("strings", "contains") else operator]
-    raw_values = condition.value if isinstance(condition.value, tuple) else (condition.value,)
-    values = [_read(name, type_name, value) for value in raw_values if value is not None]
-    if type_name != "strings":
+    if isinstance(condition.value, tuple):
+        values = [_read(name, type_name, value) for value in condition.value]
+        if type_name == "integer":
+            values = [value for value in values if isinstance(value, int)]  # no other is among integers
+        return Condition(name, operator, tuple(values))
+    return Condition(name, operator, _read(name, type_name, condition.value))
+
+
+def _condition_mask(condition: Condition, columns: Columns) -> BoolArray:
+    name, operator = condition.field, condition.operator
+    column = columns.column(name)
+    if operator == EXISTS:
+        return _as_mask(column.is_valid())
+    if operator in NEGATIONS:
+        return ~_condition_mask(Condition(name, NEGATIONS[operator], condition.value), columns)
+    is_list = columns.types[name] == "strings"
+    test = _TESTS["==" if is_list and operator == "contains" else operator]
+    values: list[Any] = [*condition.value] if isinstance(condition.value, tuple) else [condition.value]
+    if not is_list:
         return _as_mask(test(column, values))
     mask = np.zeros(len(column), dtype=np.bool_)
     first = 0
@@ -85,18 +123,29 @@ def _known_name(field: str, types: Mapping[str, str]) -> str:
     raise bad_filter(f"names the field {field!r}, which no passage has; the fields are {listing}")
 
 
-def _read(name: str, type_name: str, value: Scalar) -> Any:
-    """Return a value of a filter as one of a field's type; a day is the beginning of it for a time."""
+def _read(name: str, type_name: str, value: Scalar | None) -> Any:
+    """Return a value of a filter as one of a field's type; see `typed_filter`."""
     is_fitting = isinstance(value, _VALUE_TYPES[type_name]) and (type_name == "boolean") == isinstance(value, bool)
     typed: Any = value if is_fitting else None
     if type_name in ("date", "datetime") and is_fitting:
-        typed = FIELD_TYPES[type_name].read(value)
+        typed = FIELD_TYPES[type_name].read(value)  # type: ignore[arg-type]  # fitting values are dates or texts
     if typed is None or (type_name == "date" and isinstance(value, datetime)):
         raise bad_filter(
             f"compares the field {name!r}, which is of type {type_name}, with {value!r:.60}; give "
             f"{_EXAMPLES[type_name]}"
         )
+    if type_name in ("integer", "number"):
+        return _number(type_name, typed)
     return in_utc(typed) if isinstance(typed, datetime) else typed
+
+
+def _number(type_name: str, value: float) -> float:
+    if type_name == "integer" and abs(value) < LARGEST_INTEGER and float(value).is_integer():
+        return int(value)
+    try:
+        return float(value)
+    except OverflowError:  # an int above all floats
+        return math.inf if value > 0 else -math.inf
 
 
 def _as_mask(result: Any) -> BoolArray:
@@ -106,10 +155,8 @@ def _as_mask(result: Any) -> BoolArray:
 
 def _scalar_for(column: Any, value: Any) -> Any:
     """Return a value to compare a column with: of its type, but fractions stay fractions."""
-    column_type = column.type
-    if pa.types.is_integer(column_type):
-        return pa.scalar(value) if isinstance(value, float) or abs(value) < 2**63 else pa.scalar(float(value))
-    return pa.scalar(value, column_type)
+    is_fraction = pa.types.is_integer(column.type) and isinstance(value, float)
+    return pa.scalar(value) if is_fraction else pa.scalar(value, column.type)
 
 
 def _compares(function: Callable[[Any, Any], Any]) -> Callable[[Any, list[Any]], Any]:
@@ -117,8 +164,6 @@ def _compares(function: Callable[[Any, Any], Any]) -> Callable[[Any, list[Any]],
 
 
 def _is_in(column: Any, values: list[Any]) -> Any:
-    if pa.types.is_integer(column.type):
-        values = [int(value) for value in values if float(value).is_integer() and abs(value) < 2**63]
     return compute.is_in(column, value_set=pa.array(values, column.type))
 
 

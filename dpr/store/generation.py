@@ -10,7 +10,7 @@ from pathlib import Path
 from dpr.durable import write_atomically
 from dpr.errors import IndexFormatError
 from dpr.store.current import current_number, write_current
-from dpr.store.draft import finish_publication, remove_segments, segment_id_of
+from dpr.store.draft import Beside, finish_publication, nothing_beside, remove_segments, segment_id_of
 from dpr.store.layout import IndexLayout, generation_name
 from dpr.store.lock import writer_lock
 from dpr.store.manifest import Manifest
@@ -84,12 +84,12 @@ def rewrite_current(root: Path, change: Callable[[Manifest], Manifest]) -> Manif
     return manifest
 
 
-def remove_generations(root: Path, keep: int) -> list[str]:
+def remove_generations(root: Path, keep: int, beside: Beside = nothing_beside) -> list[str]:
     """Remove all generations but the published one and the ``keep`` newest others; return the names of the removed.
 
     Generations that are damaged or of another format version are removed in any case. Segments that no remaining
     generation uses are removed, too, except the segment of an unfinished build. A process that has a removed generation
-    open can read it until it closes it.
+    open can read it until it closes it. ``beside`` is as in `dpr.store.draft.draft_generation`.
 
     Raises:
         IndexFormatError: the published generation cannot be used.
@@ -97,7 +97,7 @@ def remove_generations(root: Path, keep: int) -> list[str]:
     """
     layout = IndexLayout(root)
     current_number(root)
-    with writer_lock(layout.lock):
+    with writer_lock(layout.lock), beside(root):
         unfinished = finish_publication(layout)
         published = read_current(root).generation
         usable = _usable(layout)

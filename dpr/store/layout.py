@@ -18,7 +18,8 @@
                                            sparse-only index)
         windows.npy                        each vector's passage, and its start and end in the text; absent where each
                                            passage has one vector
-        dense.faiss                        absent for the index type flat, which searches the vectors
+        dense.faiss                        absent for the index type flat, which searches the vectors; the name of a
+                                           table where a database holds the index
         counts/                            vocabulary and term counts
         splade/  colbert/                  what the model of a learned list made of the passages
 
@@ -85,8 +86,12 @@ class SegmentFiles:
 
     @property
     def dense(self) -> Path:
-        """FAISS index, for the index types that need one."""
+        """FAISS index, for the index types that need one; or the name of a database's table."""
         return self.folder / "dense.faiss"
+
+    def dense_files(self) -> list[Path]:
+        """Return the file of the index and, while it is built, those of other candidates."""
+        return sorted(self.folder.glob(f"*{self.dense.name}"))
 
     @property
     def counts(self) -> Path:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from dpr.types.arrays import DoubleArray, FloatArray, IntArray, RankArray, WindowArray
 
 if TYPE_CHECKING:
+    from dpr.filters import Filter
     from dpr.types import Passage, TermShare, TopK
 
 
@@ -37,8 +38,12 @@ class VectorIndex(Protocol):
     def search(self, questions: FloatArray, k: int) -> TopK:
         """Return the k rows of highest inner product for question vectors (Q, D)."""
 
-    def selecting(self, id_rank: RankArray) -> VectorIndex:
-        """Return the search over the rows whose rank is not negative, (P,); it shares what is in memory."""
+    def selecting(self, id_rank: RankArray, condition: Filter | None = None) -> VectorIndex:
+        """Return the search over the rows whose rank is not negative, (P,); it shares what is in memory.
+
+        ``condition`` is the filter that the ranks come from, as `dpr.store.filtering.typed_filter` gives it, if they
+        come from one: a database tests it in place of the ranks.
+        """
 
 
 class SparseIndex(Protocol):

@@ -14,9 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from dpr.errors import DataError, DiskFullError, DPRError, IndexLockedError
-from dpr.store.generation import read_all, read_current, remove_generations
+from dpr.store.generation import read_all, read_current
 from dpr.store.manifest import Manifest
 from index_builder.current import Current
+from index_builder.external import prune
 from index_builder.update import AddOptions, add, compact, delete
 from service.errors import NotReadyError, ReloadFailedError, without_folders
 from service.indexes import ServedIndex
@@ -188,7 +189,7 @@ class Applier:
                         self._served.name,
                         len(manifest.segments),
                     )
-            remove_generations(self._root, self._keep_generations)
+            prune(self._root, self._keep_generations)
         except DPRError as error:
             logger.warning("the index %s could not be tidied up: %s", self._served.name, error)
 

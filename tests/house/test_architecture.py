@@ -85,7 +85,8 @@ def test_a_command_shows_its_help_without_loading_models() -> None:
     [
         (("fastapi", "pydantic_settings", "prometheus_client"), ("service",)),
         (("torch", "transformers"), ("dpr/models", "dpr/train", "dpr/reader/extractive")),
-        (("faiss", "pymilvus"), ("dpr/dense",)),
+        (("faiss",), ("dpr/dense",)),
+        (("psycopg",), ("dpr/dense/postgres",)),
         (("kiwipiepy",), ("dpr/text/korean.py",)),
         (("ray",), ("index_builder/on_ray",)),
         (("httpx",), ("dpr/reader/generative", "dpr/client")),

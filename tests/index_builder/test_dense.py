@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dpr.dense.index_type import SegmentContent
 from dpr.dense.index_types import index_type_of
 from dpr.errors import ConfigError
 from dpr.types import FloatArray, Passage, Progress, no_progress
@@ -28,13 +29,13 @@ def vectors() -> FloatArray:
 
 
 def test_flat_writes_nothing_and_needs_no_recall(vectors: FloatArray, tmp_path: Path) -> None:
-    record = build_dense(DenseOptions("flat"), vectors, tmp_path / "dense.faiss")
+    record = build_dense(DenseOptions("flat"), SegmentContent(vectors), tmp_path / "dense.faiss")
     assert (record.kind, record.recall) == ("flat", None)
     assert not (tmp_path / "dense.faiss").exists()
 
 
 def test_hnsw_records_its_parameters_and_its_recall(vectors: FloatArray, tmp_path: Path) -> None:
-    record = build_dense(DenseOptions("hnsw", {"m": 16}), vectors, tmp_path / "dense.faiss")
+    record = build_dense(DenseOptions("hnsw", {"m": 16}), SegmentContent(vectors), tmp_path / "dense.faiss")
     assert (tmp_path / "dense.faiss").stat().st_size > 0
     assert dict(record.parameters) == {"m": 16, "ef_construction": 200, "ef_search": 128}
     assert record.recall is not None
@@ -48,7 +49,7 @@ def many() -> FloatArray:
 
 @pytest.mark.parametrize("kind", ["hnsw", "ivf-fp16", "ivf-sq8", "ivf-pq"])
 def test_a_search_is_chosen_that_reaches_the_recall(kind: str, many: FloatArray, tmp_path: Path) -> None:
-    record = build_dense(DenseOptions(kind, target_recall=0.9), many, tmp_path / "dense.faiss")
+    record = build_dense(DenseOptions(kind, target_recall=0.9), SegmentContent(many), tmp_path / "dense.faiss")
     assert record.kind == kind
     assert [path.name for path in tmp_path.iterdir()] == ["dense.faiss"]
     index = index_type_of(kind, record.parameters).open(many, tmp_path / "dense.faiss")
@@ -65,7 +66,7 @@ def test_a_search_is_chosen_that_reaches_the_recall(kind: str, many: FloatArray,
 def test_a_search_is_wide_enough_for_questions_too(many: FloatArray, tmp_path: Path) -> None:
     away = np.random.default_rng(1).standard_normal((50, 16)).astype(np.float32) - many.mean(axis=0) * 50
     options = DenseOptions("ivf-sq8", target_recall=0.9)
-    record = build_dense(options, many, tmp_path / "dense.faiss", question_vectors=away)
+    record = build_dense(options, SegmentContent(many), tmp_path / "dense.faiss", question_vectors=away)
     [*narrower, chosen] = [point for point in record.curve if point.kind == "ivf-sq8"]
     assert min(chosen.question_recall_at_10 or 0, chosen.question_recall_at_100 or 0) >= 0.9
     assert all(least_recall(point) < 0.9 for point in narrower)
@@ -73,9 +74,12 @@ def test_a_search_is_wide_enough_for_questions_too(many: FloatArray, tmp_path: P
 
 
 def test_the_kind_is_chosen_too(many: FloatArray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert build_dense(DenseOptions("auto", target_recall=0.9), many, tmp_path / "dense.faiss").kind == "flat"
+    assert (
+        build_dense(DenseOptions("auto", target_recall=0.9), SegmentContent(many), tmp_path / "dense.faiss").kind
+        == "flat"
+    )
     monkeypatch.setattr("index_builder.dense.ALWAYS_EXACT", 100)
-    record = build_dense(DenseOptions("auto", target_recall=0.9), many, tmp_path / "dense.faiss")
+    record = build_dense(DenseOptions("auto", target_recall=0.9), SegmentContent(many), tmp_path / "dense.faiss")
     assert {point.kind for point in record.curve} == {"flat", "hnsw", "ivf-sq8"}
     reaching = [point for point in record.curve if min(point.recall_at_10, point.recall_at_100) >= 0.9]
     assert record.kind == min(reaching, key=lambda point: point.milliseconds).kind
@@ -87,7 +91,9 @@ def test_what_cannot_reach_the_recall_is_not_taken(
     many: FloatArray, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     record = build_dense(
-        DenseOptions("ivf-pq", {"parts": 1, "rerank": 1, "nlist": 8}, target_recall=1.0), many, tmp_path / "dense.faiss"
+        DenseOptions("ivf-pq", {"parts": 1, "rerank": 1, "nlist": 8}, target_recall=1.0),
+        SegmentContent(many),
+        tmp_path / "dense.faiss",
     )
     assert (record.kind, record.recall) == ("flat", None)
     assert {point.kind for point in record.curve} == {"flat", "ivf-pq"}
@@ -101,7 +107,7 @@ def test_what_cannot_reach_the_recall_is_not_taken(
         (
             "annoy",
             {},
-            "unknown index type 'annoy'; choose flat .exact., hnsw, ivf-fp16, ivf-sq8, ivf-pq or auto",
+            "unknown index type 'annoy'; choose flat .exact., hnsw, ivf-fp16, ivf-sq8, ivf-pq, .* or auto",
         ),
         ("flat", {"m": 32}, "'flat' has no parameter 'm'"),
         ("hnsw", {"m": 0}, "m .neighbours of a vector in the graph. is 0; choose from 2"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dpr.dense.index_type import BuildSpeed
-from dpr.dense.index_types import EXACT, INDEX_TYPES, index_type_of
+from dpr.dense.index_types import EXACT, index_type_of
 from dpr.errors import ConfigError, DataError
 from dpr.store.generation import read_current
 from dpr.types import Passage
@@ -17,6 +17,7 @@ from index_builder.dense import DenseOptions
 from index_builder.estimate import Speeds, check_memory, disk_of, estimate, measure_speeds
 from index_builder.survey import Survey, survey
 from tests.fakes import HashEncoder, WordAnalyzer
+from tests.kinds import kinds
 from tests.small_index import small_index, write_jsonl
 
 SPEEDS = Speeds(hashed=1e9, build=BuildSpeed(operations_per_s=1e11, trial_vectors=3000, trial_s=3.0))
@@ -74,7 +75,7 @@ def test_what_is_loaded_once_is_not_counted_for_each_passage(
     assert actual.analysed_per_s == pytest.approx(2.0)
 
 
-@pytest.mark.parametrize("kind", INDEX_TYPES)
+@pytest.mark.parametrize("kind", kinds())
 def test_the_disk_is_that_of_a_real_build_within_a_fifth(kind: str, actual: Survey, tmp_path: Path) -> None:
     """From 2,500 passages to 6,000: the whole, and each kind of file that is large."""
     small_index(tmp_path / "index", zipf_passages(6000, first=7), dense=DenseOptions(kind))

@@ -16,6 +16,7 @@ from dpr.dense.exact import ExactIndex
 from dpr.dense.index_type import IndexType, parameter
 from dpr.dense.index_types import INDEX_TYPES
 from dpr.errors import ConfigError, IndexFormatError
+from dpr.filters import Filter
 from dpr.search.open import open_index
 from dpr.types import FloatArray, IntArray, Passage, RankArray, TopK, VectorIndex
 from index_builder import cli, update
@@ -39,7 +40,7 @@ class BucketIndex:
         actual = [self._search_one(question, k) for question in questions]
         return TopK(np.concatenate([top.rows for top in actual]), np.concatenate([top.scores for top in actual]))
 
-    def selecting(self, id_rank: RankArray) -> VectorIndex:
+    def selecting(self, id_rank: RankArray, condition: Filter | None = None) -> VectorIndex:
         return BucketIndex(self._vectors, self._heads, self._width, id_rank)
 
     def _search_one(self, question: FloatArray, k: int) -> TopK:

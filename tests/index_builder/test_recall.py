@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dpr.dense.exact import ExactIndex
+from dpr.filters import Filter
 from dpr.types import FloatArray, RankArray, TopK, VectorIndex
 from index_builder.recall import Probes, least_recall, spread
 
@@ -27,7 +28,7 @@ class Half:
         rows[:, 6:] = -1
         return TopK(rows, np.take_along_axis(scores, rows, 1))
 
-    def selecting(self, id_rank: RankArray) -> VectorIndex:
+    def selecting(self, id_rank: RankArray, condition: Filter | None = None) -> VectorIndex:
         raise NotImplementedError
 
 

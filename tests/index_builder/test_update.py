@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, ClassVar
 from unittest.mock import patch
 
 import numpy as np
@@ -26,6 +27,7 @@ from dpr.store.windows import WindowRule
 from dpr.types import Passage
 from index_builder import current
 from index_builder.current import RecordedEncoder
+from index_builder.external import prune
 from index_builder.update import AddOptions, add, compact, delete
 from index_builder.verify import verify_index
 from tests.fakes import HashEncoder, WordAnalyzer
@@ -230,6 +232,9 @@ def test_old_generations_are_removed_with_the_segments_that_are_theirs_alone(roo
 class Updates(RuleBasedStateMachine):
     """Any sequence of changes gives the scores of a fresh build of the passages that are left."""
 
+    options: ClassVar[dict[str, Any]] = {}
+    """Further options of the index; a fresh build has none."""
+
     def __init__(self) -> None:
         super().__init__()
         self.folder = TemporaryDirectory()
@@ -248,7 +253,7 @@ class Updates(RuleBasedStateMachine):
     @initialize(content=new)
     def build(self, content: dict[str, str]) -> None:
         self.passages = {name: Passage(name, text) for name, text in content.items()}
-        small_index(self.root, self.passages.values(), windows=WindowRule(8, 2))
+        small_index(self.root, self.passages.values(), windows=WindowRule(8, 2), **self.options)
 
     @rule(content=new)
     def upsert(self, content: dict[str, str]) -> None:
@@ -292,7 +297,7 @@ class Updates(RuleBasedStateMachine):
 
     @rule()
     def prune(self) -> None:
-        remove_generations(self.root, keep=0)
+        prune(self.root, keep=0)
 
     @invariant()
     def it_is_a_fresh_build(self) -> None:

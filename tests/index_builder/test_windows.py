@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from dpr.data.chunk import chunk_spans
-from dpr.dense.index_types import EXACT, INDEX_TYPES
+from dpr.dense.index_types import EXACT
 from dpr.errors import ConfigError, IndexFormatError
 from dpr.measured import EncodedPassages, TokensRead
 from dpr.search.open import open_index
@@ -28,6 +28,7 @@ from index_builder.update import AddOptions, add, compact, delete
 from index_builder.verify import verify_index
 from index_builder.windows import window_spans
 from tests.fakes import HashEncoder, WordAnalyzer
+from tests.kinds import kinds
 from tests.small_index import PASSAGES, content, small_index, write_jsonl
 
 ENCODER, ANALYZER = HashEncoder(), WordAnalyzer()
@@ -89,7 +90,7 @@ def test_a_passage_scores_as_its_best_window(published: Path) -> None:
             assert seen(hits) == brute_force(MIXED, question, RULE, k)
 
 
-@pytest.mark.parametrize("kind", INDEX_TYPES)
+@pytest.mark.parametrize("kind", kinds())
 def test_every_kind_has_windows(kind: str, tmp_path: Path) -> None:
     manifest = small_index(tmp_path / "index", MIXED, windows=RULE, dense=DenseOptions(kind))
     assert manifest.vectors > manifest.passages == len(MIXED)

@@ -15,8 +15,9 @@ from dpr.dense.windows import WindowedIndex, window_ranks
 from dpr.errors import RequestError
 from dpr.types import FloatArray, IntArray, TopK, WindowArray
 from tests.dpr.dense.contract import random_vectors
+from tests.kinds import kinds
 
-WIDE = {"hnsw": {"ef_search": 2000}, "flat": {}}
+WIDE = {"hnsw": {"ef_search": 2000}, "flat": {}, "postgres": {}, "postgres-hnsw": {}}
 EXHAUSTIVE = {"nprobe": 2000, "rerank": 2000}
 """Parameters at which a kind that approximates looks at every vector."""
 
@@ -80,7 +81,7 @@ def test_a_passage_is_found_by_its_best_window(
     check(index.search(questions, k), vectors, windows, id_rank, questions)
 
 
-@pytest.mark.parametrize("kind", INDEX_TYPES)
+@pytest.mark.parametrize("kind", kinds())
 @pytest.mark.parametrize("share_deleted", [0, 0.6])
 def test_every_kind_gives_k_passages_however_many_windows_one_has(
     kind: str, share_deleted: float, tmp_path: Path

@@ -17,7 +17,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dpr.dense.gathered import GatheredIndex
-from dpr.dense.index_types import INDEX_TYPES
 from dpr.errors import RequestError
 from dpr.filters import AllOf, AnyOf, Condition, Filter, Not, parse
 from dpr.metadata import MetadataValue
@@ -32,6 +31,7 @@ from index_builder.dense import DenseOptions
 from index_builder.learned import LearnedEncoders, load_learned_encoders
 from index_builder.update import AddOptions, add, delete
 from tests.fakes import HashEncoder, WordAnalyzer
+from tests.kinds import kinds
 from tests.learned_models import make_colbert, make_splade
 
 ENCODER, ANALYZER = HashEncoder(), WordAnalyzer()
@@ -226,7 +226,7 @@ def test_a_fusion_fuses_the_filtered_lists(index: OpenIndex, condition: Filter, 
         assert all(holds(condition, index.passages[hit.row]) for hit in fused[0])
 
 
-@pytest.mark.parametrize("kind", INDEX_TYPES)
+@pytest.mark.parametrize("kind", kinds())
 @pytest.mark.parametrize("windows", [None, WindowRule(8, 2)])
 def test_every_index_type_is_exact_over_few_passages(tmp_path: Path, kind: str, windows: WindowRule | None) -> None:
     make(tmp_path / "index", kind, windows)
@@ -237,7 +237,7 @@ def test_every_index_type_is_exact_over_few_passages(tmp_path: Path, kind: str, 
             assert filtered(index, "dense", question, condition, 7) == expected(index, "dense", question, condition, 7)
 
 
-@pytest.mark.parametrize("kind", [kind for kind, index_type in INDEX_TYPES.items() if not index_type.is_exact])
+@pytest.mark.parametrize("kind", kinds(approximate=True))
 def test_an_approximate_index_selects_many_rows_itself(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dpr.errors import ConfigError, RequestError
+from dpr.filters import Filter
 from dpr.search.contract import Retriever
 from dpr.search.fusion import MISSING_RULES, Fusion
 from dpr.search.reranking import Reranked
@@ -53,7 +54,7 @@ class ExactVectors:
         scores = (questions[:, None] * self.vectors).sum(axis=2)  # (Q, P); BLAS would round by the batch's shape
         return best(scores, np.ones(scores.shape, dtype=np.bool_), k)
 
-    def selecting(self, id_rank: RankArray) -> VectorIndex:
+    def selecting(self, id_rank: RankArray, condition: Filter | None = None) -> VectorIndex:
         raise NotImplementedError
 
 

@@ -1,0 +1,277 @@
+"""Connections to the database that the environment names: kept for later, replaced when they break, without secrets.
+
+The connection string is in ``DPR_POSTGRES``, or in the file that ``DPR_POSTGRES_FILE`` names. It is neither written to
+an index nor shown in a message.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from dpr.errors import ConfigError, MissingDependencyError, StoreError
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+VARIABLE = "DPR_POSTGRES"
+FILE_VARIABLE = "DPR_POSTGRES_FILE"
+TIMEOUT_VARIABLE = "DPR_POSTGRES_TIMEOUT_S"
+TIMEOUT_S = 30.0
+
+FIRST_PATIENCE_S = 5.0
+"""Seconds of new attempts before the database has answered once: a wrong address shows soon."""
+
+SEARCH_PATIENCE_S = 10.0
+"""Seconds of new attempts of a search."""
+
+LOAD_PATIENCE_S = 120.0
+"""Seconds of new attempts while vectors are loaded: a server that restarts may replay its log for so long."""
+
+LEAST_PGVECTOR = (0, 8)
+"""The first version that looks further where a filter leaves too few rows."""
+
+_BROKEN_STATES = ("08", "57P01", "57P02", "57P03", "53300")
+"""SQLSTATEs after which another attempt may succeed: a lost connection, a server that stops or starts, no free slot."""
+
+
+class Database:
+    """A database: runs work on a connection, again on a new one where it breaks.
+
+    Attributes:
+        timeout_s: seconds after which a statement of a search is given up.
+    """
+
+    def __init__(self, conninfo: str, timeout_s: float = TIMEOUT_S) -> None:
+        """Prepare for a connection string; nothing is connected yet.
+
+        Raises:
+            ConfigError: the string cannot be read.
+            MissingDependencyError: psycopg is not installed.
+        """
+        psycopg = driver()
+        try:
+            self._password = str(psycopg.conninfo.conninfo_to_dict(conninfo).get("password") or "")
+        except psycopg.Error:  # its message would show a part of the string
+            raise ConfigError(
+                f"the connection string of {VARIABLE} cannot be read; write postgresql://USER@HOST:5432/DATABASE"
+            ) from None
+        self.timeout_s = timeout_s
+        self._conninfo = conninfo
+        self._idle: deque[tuple[int, Connection[Any]]] = deque()
+        self._lock = Lock()
+        self._was_reached = False
+
+    def run(self, work: Callable[[Connection[Any]], Result], patience_s: float = SEARCH_PATIENCE_S) -> Result:
+        """Return what ``work`` returns, with a connection in autocommit mode that nobody else uses meanwhile.
+
+        Where the connection breaks, ``work`` is called again with another one, for ``patience_s``: it must be safe to
+        repeat.
+
+        Raises:
+            StoreError: the database cannot be reached, refuses, or takes too long.
+            psycopg.errors.UndefinedTable: ``work`` names a table that is not there.
+        """
+        psycopg = driver()
+        deadline, pause_s = time.monotonic() + (patience_s if self._was_reached else FIRST_PATIENCE_S), 0.05
+        while True:
+            try:
+                connection = self._take() or self._connect()
+                self._was_reached = True
+                return self._work(connection, work)
+            except psycopg.errors.UndefinedTable:
+                raise
+            except psycopg.Error as error:
+                is_late = time.monotonic() + pause_s > deadline
+                if not _is_broken(error) or is_late:
+                    raise self._store_error(error) from None
+                if pause_s == 0.05:
+                    logger.warning("the connection to the database broke, trying again: %s", self._sentence(error))
+                self.close()
+                time.sleep(pause_s)
+                pause_s = min(2 * pause_s, 2.0)
+
+    def _work(self, connection: Connection[Any], work: Callable[[Connection[Any]], Result]) -> Result:
+        try:
+            result = work(connection)
+        except BaseException:
+            connection.close()
+            raise
+        with self._lock:
+            self._idle.append((os.getpid(), connection))
+        return result
+
+    def _connect(self) -> Connection[Any]:
+        psycopg = driver()
+        connection: Connection[Any] = psycopg.connect(
+            self._conninfo,
+            autocommit=True,
+            connect_timeout=max(2, round(min(self.timeout_s, 10))),
+            tcp_user_timeout=round(self.timeout_s * 1000),
+            application_name="dense-passage-retrieval",
+        )
+        milliseconds = round(self.timeout_s * 1000)
+        connection.execute(f"SET statement_timeout = {milliseconds}; SET jit = off; SET synchronous_commit = on")
+        _register_vectors(connection)
+        return connection
+
+    def _take(self) -> Connection[Any] | None:
+        with self._lock:
+            while self._idle:
+                process, connection = self._idle.pop()
+                if process == os.getpid() and not connection.closed:
+                    return connection
+        return None
+
+    def close(self) -> None:
+        """Close the connections that nobody uses; the next work opens another one."""
+        while (connection := self._take()) is not None:
+            connection.close()
+
+    def _sentence(self, error: Exception) -> str:
+        message = " ".join(str(error).split()) or type(error).__name__
+        return message.replace(self._password, "***") if self._password else message
+
+    def _store_error(self, error: Exception) -> StoreError:
+        if getattr(error, "sqlstate", None) == "57014":
+            return StoreError(
+                f"the database took longer than {self.timeout_s:g} seconds; set {TIMEOUT_VARIABLE} higher, or use the "
+                "index type with a graph"
+            )
+        return StoreError(
+            f"the database that {VARIABLE} names cannot be used ({self._sentence(error)}); see that it runs, and that "
+            "the address and the password are right"
+        )
+
+
+def driver() -> Any:
+    """Return psycopg.
+
+    Raises:
+        MissingDependencyError: it is not installed.
+    """
+    try:
+        import psycopg
+    except ImportError as error:
+        raise MissingDependencyError.extra("psycopg", "postgres") from error  # noqa: S610 - not Django's
+    return psycopg
+
+
+_databases: dict[tuple[str, float], Database] = {}
+
+
+def database() -> Database:
+    """Return the database that the environment names, the same for the same settings.
+
+    Raises:
+        ConfigError: none is named, or the connection string or the timeout cannot be read.
+        MissingDependencyError: psycopg is not installed.
+    """
+    conninfo, path = os.environ.get(VARIABLE, ""), os.environ.get(FILE_VARIABLE, "")
+    if not conninfo and path:
+        try:
+            conninfo = Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{FILE_VARIABLE} is {path}, which cannot be read ({type(error).__name__})") from error
+    if not conninfo:
+        raise ConfigError(
+            f"no database is named; set {VARIABLE} to a connection string such as postgresql://USER@HOST:5432/DATABASE,"
+            f" or {FILE_VARIABLE} to a file with one"
+        )
+    key = (conninfo, _timeout_s())
+    if key not in _databases:
+        _databases[key] = Database(*key)
+    return _databases[key]
+
+
+def close_all() -> None:
+    """Close the connections that nobody uses, and forget the databases."""
+    for each in _databases.values():
+        each.close()
+    _databases.clear()
+
+
+def _timeout_s() -> float:
+    text = os.environ.get(TIMEOUT_VARIABLE, "") or str(TIMEOUT_S)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0.1 <= seconds <= 86_400:
+        raise ConfigError(f"{TIMEOUT_VARIABLE} is {text!r}; give seconds, from 0.1 to 86400")
+    return seconds
+
+
+def _is_broken(error: Exception) -> bool:
+    """Tell whether the connection broke or could not be made, so that another attempt may succeed."""
+    psycopg = driver()
+    state = getattr(error, "sqlstate", None)
+    if state is None:  # libpq gives none where it cannot connect, or loses the connection
+        return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+    return str(state).startswith(_BROKEN_STATES)
+
+
+class Vector(bytes):
+    """A vector in pgvector's binary form: its dimension, two zero bytes, and its numbers in network order."""
+
+
+def _register_vectors(connection: Any) -> None:
+    """Let a connection send `Vector`, if the database has pgvector."""
+    from psycopg.adapt import Dumper
+    from psycopg.pq import Format
+    from psycopg.types import TypeInfo
+
+    info = TypeInfo.fetch(connection, "vector")
+    if info is None:
+        return
+    info.register(connection)
+
+    class VectorDumper(Dumper):  # type: ignore[misc]  # the driver may be absent
+        """Sends the bytes as they are."""
+
+        format = Format.BINARY
+        oid = info.oid
+
+        def dump(self, obj: Vector) -> bytes:
+            """Return the bytes."""
+            return bytes(obj)
+
+    connection.adapters.register_dumper(Vector, VectorDumper)
+
+
+def require_vectors(connection: Any) -> None:
+    """Create the extension pgvector in the database if it is absent.
+
+    Raises:
+        ConfigError: it is not installed on the server, too old, or this user may not create it.
+    """
+    psycopg = driver()
+    query = "SELECT extversion FROM pg_extension WHERE extname = 'vector'"
+    row = connection.execute(query).fetchone()
+    if row is None:
+        try:
+            connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
+        except psycopg.errors.UniqueViolation:  # another process creates it at this moment
+            pass
+        except (psycopg.errors.InsufficientPrivilege, psycopg.errors.FeatureNotSupported, psycopg.errors.UndefinedFile):
+            raise ConfigError(
+                "the database has no extension pgvector, and this user cannot create it; let its administrator install "
+                "pgvector and run CREATE EXTENSION vector"
+            ) from None
+        row = connection.execute(query).fetchone()
+        _register_vectors(connection)
+    version = str(row[0])
+    if tuple(int(number) for number in version.split(".")[:2]) < LEAST_PGVECTOR:
+        raise ConfigError(
+            f"the database has pgvector {version}; install at least {LEAST_PGVECTOR[0]}.{LEAST_PGVECTOR[1]}"
+        )
