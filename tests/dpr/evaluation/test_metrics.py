@@ -56,14 +56,14 @@ scores = st.dictionaries(
 )
 
 
-@pytest.mark.slow  # pytrec_eval has ended a test process once
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(scored=scores, qrels=qrels_strategy)
 def test_runs_with_equal_scores_equal_trec_eval(
     scored: dict[str, dict[str, float]], qrels: dict[str, dict[str, int]]
 ) -> None:
-    theirs = {"rprec": "Rprec", "mrr@12": "recip_rank", "map@12": "map", "ndcg@12": "ndcg", "recall@3": "recall_3"}
-    evaluator = pytrec_eval.RelevanceEvaluator(qrels, {"Rprec", "recip_rank", "map", "ndcg", "recall.3"})
+    theirs = {"rprec": "Rprec", "mrr@12": "recip_rank", "map@12": "map", "recall@3": "recall_3"}
+    theirs["ndcg@12"] = "ndcg_cut_12"  # pytrec_eval's "ndcg" may never return where a grade is negative
+    evaluator = pytrec_eval.RelevanceEvaluator(qrels, {"Rprec", "recip_rank", "map", "ndcg_cut.12", "recall.3"})
     actual = evaluator.evaluate({question: passages for question, passages in scored.items() if passages}).values()
     expected = {name: math.fsum(row[measure] for row in actual) / len(qrels) for name, measure in theirs.items()}
     run = {question: [passage for passage, _ in trec_order(passages)] for question, passages in scored.items()}
