@@ -138,6 +138,26 @@ def compact_command(index: Index, as_json: Json = False) -> None:
     show(summary(manifest), as_json)
 
 
+@app.command("split")
+def split_command(
+    index: Index,
+    shards: Annotated[int, typer.Option(min=1, help="How many shards to write.")],
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the shards: DIR/shard-1, DIR/shard-2, ...")],
+    as_json: Json = False,
+) -> None:
+    """Write INDEX as shards for the nodes of a router (dpr-serve --node); nothing is encoded again."""
+    from index_builder.split import split
+
+    with show_progress() as progress:
+        written = split(index, shards, output, progress=progress, command=command_line("dpr-index"))
+    collection = written[0][1].shard
+    facts = {
+        str(folder): {"generation": manifest.name, "passages": manifest.passages, "size_bytes": manifest.size_bytes}
+        for folder, manifest in written
+    }
+    show({"collection": collection.collection if collection else None, "shards": facts}, as_json)
+
+
 @app.command("publish")
 def publish_command(
     index: Index,

@@ -29,6 +29,7 @@ from dpr.store.ledger import read_ledgers, write_ledger
 from dpr.store.manifest import Manifest, Provenance, SegmentRecord
 from dpr.store.metadata import write_metadata
 from dpr.store.passages import PassageStore, write_passages
+from dpr.store.shard import refuse_shard
 from dpr.store.windows import open_windows
 from dpr.types import Analyzer, Encoder, FloatArray, Passage, Progress, WindowArray, no_progress
 from dpr.unicode_form import composed
@@ -117,7 +118,7 @@ def add(
             options.sources,
             index_encoder,
             index_analyzer,
-            dense=_dense_options(before),
+            dense=dense_options_of(before),
             chunk=chunk,
             run=run,
             exact_below=SMALL_SEGMENT,
@@ -210,10 +211,10 @@ def _write_compacted(current: Current, draft: GenerationDraft, progress: Progres
     merged = merge_counts(alive, draft.segment.counts)
     dense = vectors = None
     if manifest.encoder is not None:
-        vectors = _write_remaining_vectors(current.segments, draft.segment, manifest.encoder.dimension, progress)
+        vectors = write_remaining_vectors(current.segments, draft.segment, manifest.encoder.dimension, progress)
         windows = open_windows(draft.segment.windows, len(vectors)) if len(vectors) > len(passages) else None
         content = segment_content(draft.segment_id, draft.segment, vectors, windows)
-        dense = build_dense(_dense_options(manifest), content, draft.segment.dense, progress)
+        dense = build_dense(dense_options_of(manifest), content, draft.segment.dense, progress)
     records = [segment.record for segment in current.segments]
     cut = [record.cut for record in records if record.cut is not None and not record.deleted]
     return SegmentRecord(
@@ -229,7 +230,7 @@ def _write_compacted(current: Current, draft: GenerationDraft, progress: Progres
     )
 
 
-def _dense_options(manifest: Manifest) -> DenseOptions:
+def dense_options_of(manifest: Manifest) -> DenseOptions:
     """Return the options of the largest segment's vector index."""
     if manifest.dense is None:
         return DenseOptions()
@@ -237,7 +238,7 @@ def _dense_options(manifest: Manifest) -> DenseOptions:
     return DenseOptions(index_type.name, index_type.parameters)
 
 
-def _write_remaining_vectors(
+def write_remaining_vectors(
     segments: Sequence[SegmentReference], files: SegmentFiles, dimension: int, progress: Progress
 ) -> FloatArray:
     """Write the vectors and windows of the passages that are not deleted; return the vectors, (V, D)."""
@@ -283,8 +284,10 @@ def _change(root: Path, before: Manifest, name: str, arguments: object) -> Itera
     """Draft the generation after ``before``, for a change of that name.
 
     Raises:
+        ConfigError: the index is a shard.
         IndexLockedError: another process is writing the index, or has just done so.
     """
+    refuse_shard(before.shard)
     identity = json.dumps([name, before.name, before.provenance.created_utc, arguments])
     with draft_generation(root, hashlib.sha256(identity.encode()).hexdigest(), removing_tables) as draft:
         if draft.published is None and read_current(root).generation != before.generation:

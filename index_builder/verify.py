@@ -147,7 +147,7 @@ def _check_counts(resources: IndexResources) -> str:
         for unit, (actual, expected) in sizes.items():
             _require(actual == expected, f"{actual:,} {unit} are counted, but the manifest says {expected:,}")
         _require(
-            bool((segment.frequencies() <= resources.manifest.passages).all()),
+            bool((segment.frequencies() <= resources.manifest.collection_passages).all()),
             "a term has a higher document frequency than there are passages",
         )
     postings = sum(segment.record.postings for segment in resources.segments)

@@ -13,8 +13,9 @@ from dpr.errors import DataError, RequestError
 from dpr.search.fusion import Fusion
 from dpr.search.registry import HYBRID_LISTS
 from dpr.store.generation import rewrite_current
-from dpr.store.manifest import FusionRecord
+from dpr.store.manifest import FusionRecord, Manifest
 from dpr.store.records import RecordError, decode
+from dpr.store.shard import refuse_shard
 from dpr.unicode_form import as_on_disk
 
 DEFAULT_FUSION = Fusion("zscore", {"dense": 0.25, "bm25": 0.75}, coverage_power=2.0)
@@ -96,8 +97,14 @@ def save_fusion(root: Path, fusion: Fusion) -> None:
 
     Raises:
         RequestError: the weights are for other lists than dense and BM25.
+        ConfigError: the index is a shard.
         IndexFormatError: there is no published index.
         IndexLockedError: another process is writing the index.
     """
     record = record_of(fusion)
-    rewrite_current(root, lambda manifest: replace(manifest, fusion=record))
+
+    def with_fusion(manifest: Manifest) -> Manifest:
+        refuse_shard(manifest.shard)
+        return replace(manifest, fusion=record)
+
+    rewrite_current(root, with_fusion)

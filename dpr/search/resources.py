@@ -88,7 +88,7 @@ class IndexResources:
         self.sparse_indexes: dict[str, Lazy[SparseIndex]] = {
             name: Lazy(partial(self._open_sparse_index, name)) for name in manifest.weights
         }
-        if manifest.rows == manifest.passages and len(self.segments) == 1:
+        if manifest.rows == manifest.passages and len(self.segments) == 1 and manifest.shard is None:
             self.sparse_indexes["rank-bm25"] = Lazy(self._make_rank_bm25)
         self.compute = AUTO_COMPUTE
         self.learned_indexes: dict[str, Lazy[Any]] = {
@@ -156,7 +156,7 @@ class IndexResources:
 
     def _open_sparse_index(self, name: str) -> SparseIndex:
         segments = [segment.sparse(name) for segment in self.segments]
-        return SparseEngine(segments, self.manifest.weights[name].scheme, self.manifest.passages)
+        return SparseEngine(segments, self.manifest.weights[name].scheme, self.manifest.collection_passages)
 
     def _open_learned_index(self, name: str, id_rank: RankArray | None = None) -> Any:
         ranks = self.id_rank if id_rank is None else id_rank

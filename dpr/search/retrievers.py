@@ -178,16 +178,20 @@ class HybridRetriever(Retriever):
                 f"{self.fusion.depth}, or a deeper fusion",
                 "k",
             )
-        lists = {name: source.top_k(questions, self.fusion.depth) for name, source in self._sources.items()}
+        lists = self.lists_of(questions)
         hits = hits_of_fusion(fuse(lists, k, self.fusion, self._passage_id), lists, self._passage_id)
         return with_windows(hits, lists.values())
+
+    def lists_of(self, questions: Sequence[str]) -> dict[str, TopK]:
+        """Return the candidates of each source, by its name."""
+        return {name: source.top_k(questions, self.fusion.depth) for name, source in self._sources.items()}
 
     def explain(self, question: str, row: int) -> Explanation:
         """Return why a passage has its rank: what each source says of it, and how that is fused.
 
         A passage that is a candidate, and not one of the ``depth`` hits, has a score and no rank.
         """
-        tops = {name: source.top_k([question], self.fusion.depth) for name, source in self._sources.items()}
+        tops = self.lists_of([question])
         candidates = sum(top.rows.shape[1] for top in tops.values())
         fused = fuse(tops, candidates, self.fusion, self._passage_id)
         entries = {name: source.explain_entry(question, row, tops[name]) for name, source in self._sources.items()}

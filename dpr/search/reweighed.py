@@ -7,14 +7,16 @@ from dpr.search.retrievers import SparseRetriever
 from dpr.sparse.collection import collection_statistics
 from dpr.sparse.engine import SparseEngine, SparseSegment
 from dpr.sparse.scheme import SCHEMES
+from dpr.store.shard import refuse_shard
 
 
 def reweighed_bm25(resources: IndexResources, k1: float, b: float) -> SparseRetriever:
     """Return BM25 with other parameters, in the variant of the index; it needs 4 bytes of memory for each posting.
 
     Raises:
-        ConfigError: a parameter is out of range.
+        ConfigError: a parameter is out of range, or the index is a shard.
     """
+    refuse_shard(resources.manifest.shard)
     record = resources.manifest.weights["bm25"]
     scheme, parameters = SCHEMES[record.scheme], {**record.parameters, "k1": k1, "b": b}
     segments = resources.segments

@@ -14,6 +14,7 @@ from dpr.measured import MeasuresPassages
 from dpr.store.field_types import merged_types
 from dpr.store.layout import generation_name
 from dpr.store.records import RecordError, decode
+from dpr.store.shard import ShardRecord as ShardRecord
 from dpr.store.source_record import SourceRecord as SourceRecord
 from dpr.store.windows import WindowRule
 from dpr.types import Encoder, EncoderOptions
@@ -209,7 +210,7 @@ class Manifest:
     ``passages`` counts the passages that are not deleted, ``terms`` their different terms. ``windows`` is the rule for
     long passages, also for those added later; None: each passage is one vector. ``fusion`` is None if neither the
     encoder brought a fusion nor one was fitted to the index. ``learned`` has the model of each learned list, by its
-    name.
+    name. ``shard`` is None for an index that is no part of a larger collection.
     """
 
     format_version: int
@@ -225,11 +226,17 @@ class Manifest:
     windows: WindowRule | None = None
     fusion: FusionRecord | None = None
     learned: Mapping[str, LearnedRecord] = field(default_factory=dict)
+    shard: ShardRecord | None = None
 
     @property
     def name(self) -> str:
         """The generation's name: ``000001``."""
         return generation_name(self.generation)
+
+    @property
+    def collection_passages(self) -> int:
+        """The number of passages behind the statistics of terms: of a shard, those of all shards."""
+        return self.shard.passages if self.shard else self.passages
 
     @property
     def rows(self) -> int:
