@@ -45,8 +45,8 @@ class Generator(Reader, Protocol):
         """Close the connections to it."""
 
 
-class _Search(NamedTuple):
-    """What finds the hits that a rank refers to."""
+class SearchBy(NamedTuple):
+    """What finds hits: a retriever by its name, None for the default one, how it fuses, and which passages count."""
 
     retriever: str | None
     fusion: Fusion | None
@@ -175,10 +175,7 @@ class QA:
             return self.retrieve([questions], k=k, retriever=retriever, fusion=fusion, filter=condition)[0]
         check_questions(questions)
         check_range("k", k, MAX_K)
-        with self._lock:
-            opened_retriever = self._retriever(retriever, fusion, condition)
-            batch = opened_retriever.search(questions, k) if questions else []
-        return [self._with_passages(hits) for hits in batch]
+        return self._hits(questions, k, SearchBy(retriever, fusion, condition))
 
     def explain(
         self,
@@ -201,7 +198,7 @@ class QA:
         """
         check_questions([question])
         condition = None if filter is None else parse(filter)
-        row = self._row_of(question, passage_id, rank, _Search(retriever, fusion, condition))
+        row = self._row_of(question, passage_id, rank, SearchBy(retriever, fusion, condition))
         with self._lock:
             explanation = self._retriever(retriever, fusion, condition).explain(question, row)
         passage = self.index.passages[row]
@@ -268,13 +265,20 @@ class QA:
             for question, of_question, reading in zip(questions, hits, readings, strict=True)
         ]
 
+    def _hits(self, questions: Sequence[str], k: int, search: SearchBy) -> list[list[Hit]]:
+        """Return the hits of questions that have been checked, with their passages."""
+        with self._lock:
+            opened_retriever = self._retriever(*search)
+            batch = opened_retriever.search(questions, k) if questions else []
+        return [self._with_passages(hits) for hits in batch]
+
     def _retriever(self, name: str | None, fusion: Fusion | None, condition: Filter | None) -> Retriever:
         name = self.retrieval.name if name is None else name
         if fusion is None and plain_name(name) == plain_name(self.retrieval.retriever):
             fusion = self.retrieval.fusion
         return self.index.retriever(name, fusion, condition) if condition else self.index.retriever(name, fusion)
 
-    def _row_of(self, question: str, passage_id: str | None, rank: int | None, search: _Search) -> int:
+    def _row_of(self, question: str, passage_id: str | None, rank: int | None, search: SearchBy) -> int:
         if (passage_id is None) == (rank is None):
             raise RequestError("a passage is explained by its id or by its rank; give one of the two", "passage_id")
         if rank is None:

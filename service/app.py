@@ -17,7 +17,7 @@ from service.hosts import HostMiddleware, hosts_of
 from service.jobs.writers import Writers
 from service.middleware import BodyLimitMiddleware, HeadMiddleware, RequestIdMiddleware
 from service.openapi import install_openapi
-from service.routes import documents, embeddings, explain, facets, indexes, jobs, ops, page, query
+from service.routes import documents, embeddings, explain, facets, indexes, jobs, ops, page, query, shard
 from service.routes import metrics as metrics_route
 from service.security.install import security_middleware
 from service.settings import Settings
@@ -46,6 +46,8 @@ ROUTERS = (
     documents.router,
     jobs.router,
 )
+
+NODE_ROUTERS = (shard.router, ops.router, metrics_route.router, indexes.router)
 
 
 def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
@@ -100,6 +102,6 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     engine.scheduler.observe = metrics.piece
     install_error_handlers(app, settings.retry_after_s)
     install_openapi(app, settings, engine.indexes)
-    for router in ROUTERS:
+    for router in NODE_ROUTERS if settings.node else ROUTERS:
         app.include_router(router)
     return app

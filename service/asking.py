@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 import orjson
 
 from dpr.filters import Filter
-from dpr.pipeline import QA
+from dpr.pipeline import QA, SearchBy
 from dpr.results import Answered, Timings
 from dpr.search.candidates import candidates_of
 from dpr.search.fusion import Fusion
@@ -21,6 +21,7 @@ from service.cache import ResultCache, Results
 from service.errors import TooCostlyError, error_out
 from service.fusion import fusion_key, fusion_out
 from service.schemas import AnswerEvent, DoneEvent, QueryRequest, QueryTimings, RetrieveRequest, TextEvent
+from service.shards.routed import RoutedQA
 from service.streaming import Emit
 from service.work import Operation, Step, Steps, text_tokens
 
@@ -60,10 +61,11 @@ NO_TIMINGS = Timings(0.0, 0.0, 0.0)
 
 
 class SearchOutput(NamedTuple):
-    """What a search gives for one question: its hits, and how much of it the encoder did not read."""
+    """What a search gives for one question: its hits, how much of it the encoder did not read, and lost shards."""
 
     hits: list[Hit]
     note: str
+    lost_shards: Mapping[int, str] = {}
 
 
 def refuse_costly(request: RetrieveRequest, max_passages: int) -> None:
@@ -96,6 +98,30 @@ def search(qa: QA, source: Source, k: int) -> Operation[str, SearchOutput]:
     return Operation("search", compute, lambda question: text_tokens(question) + extra_tokens, key, pace=retriever)
 
 
+def search_steps(qa: QA, source: Source, k: int, questions: Sequence[str]) -> Steps[Sequence[SearchOutput]]:
+    """Retrieve ``k`` passages for each question: here, or of a router's nodes, which it waits for."""
+    if not isinstance(qa, RoutedQA):
+        return (yield Step(search(qa, source, k), questions))
+    routed, by = qa, SearchBy(source.retriever, source.fusion, source.filter)
+
+    def compute(batch: Sequence[str]) -> list[SearchOutput]:
+        hits, lost_shards = routed.find(batch, k, by)
+        lack = lacking(lost_shards, routed.sharded.state.shard.shards)
+        notes = ["; ".join(filter(None, (routed.note(question, source.retriever), lack))) for question in batch]
+        return [SearchOutput(*of_question, lost_shards) for of_question in zip(hits, notes, strict=True)]
+
+    if routed.sharded.needs_vectors(source.retriever):
+        yield Step(Operation("encode", routed.encode, text_tokens, ("encode", routed)), questions)
+    return (yield Step(Operation("shards", compute, text_tokens, waits=True), questions))
+
+
+def lacking(lost_shards: Mapping[int, str], shards: int) -> str:
+    """Return the note on shards that did not answer; empty if all did."""
+    if not lost_shards:
+        return ""
+    return f"a partial answer: of {shards} shards, number {', '.join(map(str, lost_shards))} did not answer"
+
+
 def cut(qa: QA, reader: ReadsWindows) -> Operation[Candidates, Sequence[Sized]]:
     """Return the operation that cuts the passages of a question into the windows of a reader."""
     return Operation("cut", reader.windows, lambda item: _passage_tokens(item) // CUT_TOKENS + 1, ("cut", qa))
@@ -111,15 +137,16 @@ def retrieve_steps(qa: QA, request: RetrieveRequest, source: Source, cache: Resu
     started = time.perf_counter()
     key = ("retrieve", *source.key, request.k)
     results = Results(cache, qa, key, request.batch)
-    operation = search(qa, source, request.k)
-    batch: Sequence[SearchOutput] = yield Step(operation, results.questions)
+    batch = yield from search_steps(qa, source, request.k, results.questions)
     retrieved = time.perf_counter()
 
     def respond(row: int) -> None:
-        results.put(row, orjson.dumps(_retrieve_result(results.questions[row], batch[row])))
+        content = orjson.dumps(_retrieve_result(results.questions[row], batch[row]))
+        results.put(row, content, is_whole=not batch[row].lost_shards)
 
     yield Step(_each_result(respond, request.k), range(len(batch)))
-    return _response(qa, source, {"retrieve_ms": _ms(started, retrieved), "total_ms": _ms(started)}, results)
+    timings = {"retrieve_ms": _ms(started, retrieved), "total_ms": _ms(started)}
+    return _response(qa, source, timings, results, batch)
 
 
 def query_steps(
@@ -135,8 +162,8 @@ def query_steps(
     started = time.perf_counter()
     key = ("query", *source.key, request.k, request.n_best)
     results = Results(cache if emit is None and qa.generator is None else None, qa, key, request.batch)
-    questions, operation = results.questions, search(qa, source, request.k)
-    batch: Sequence[SearchOutput] = yield Step(operation, questions)
+    questions = results.questions
+    batch = yield from search_steps(qa, source, request.k, questions)
     retrieved = time.perf_counter()
     rows = range(len(batch))
     if emit is not None:
@@ -147,13 +174,13 @@ def query_steps(
 
         yield Step(_each_result(respond, request.k), rows)
         passages_timings = {"retrieve_ms": _ms(started, retrieved), "total_ms": _ms(started, retrieved)}
-        emit("passages", _response(qa, source, passages_timings, hits_of))
+        emit("passages", _response(qa, source, passages_timings, hits_of, batch))
     candidates = [candidates_of(question, output.hits) for question, output in zip(questions, batch, strict=True)]
     conclude = yield from _read_steps(qa, candidates, request.n_best, emit)
 
     def result(row: int) -> dict[str, Any]:
         """Return the result of a question as JSON values."""
-        (hits, note), outcome = batch[row], conclude(row)
+        (hits, note, _), outcome = batch[row], conclude(row)
         reading, error = (outcome, None) if isinstance(outcome, Reading) else (Reading(), error_out(outcome))
         reading = replace(reading, note="; ".join(filter(None, (note, reading.note))))
         passages = candidates[row].passages
@@ -161,9 +188,13 @@ def query_steps(
         return {**answered.to_dict(), "error": error.model_dump() if error else None}
 
     if emit is None:
-        yield Step(_each_result(lambda row: results.put(row, orjson.dumps(result(row))), request.k), rows)
+
+        def put(row: int) -> None:
+            results.put(row, orjson.dumps(result(row)), is_whole=not batch[row].lost_shards)
+
+        yield Step(_each_result(put, request.k), rows)
         timings = {"retrieve_ms": _ms(started, retrieved), "read_ms": _ms(retrieved), "total_ms": _ms(started)}
-        return _response(qa, source, timings, results)
+        return _response(qa, source, timings, results, batch)
     answers = yield Step(_each_result(result, request.k), rows)
     for row, answer in enumerate(answers):
         emit("answer", AnswerEvent(index=row, **_verdict(answer)).model_dump_json())
@@ -233,7 +264,7 @@ def _outcomes(
 
 
 def _retrieve_result(question: str, output: SearchOutput) -> dict[str, Any]:
-    hits, note = output
+    hits, note, _ = output
     weighing = hits[0].weighing if hits else None
     return {
         "question": question,
@@ -243,7 +274,9 @@ def _retrieve_result(question: str, output: SearchOutput) -> dict[str, Any]:
     }
 
 
-def _response(qa: QA, source: Source, timings: Mapping[str, float], results: Results) -> str:
+def _response(
+    qa: QA, source: Source, timings: Mapping[str, float], results: Results, batch: Sequence[SearchOutput]
+) -> str:
     """Return the JSON of a response: as its model says (`service.schemas`), and written without it, to be fast."""
     return orjson.dumps(
         {
@@ -252,10 +285,22 @@ def _response(qa: QA, source: Source, timings: Mapping[str, float], results: Res
             "retriever": plain_name(source.retriever),
             "rerank": source.retriever.endswith(RERANKED),
             "fusion": fusion_out(source.fusion).model_dump() if source.fusion else None,
+            "shards": _shards(qa, batch),
             "timings": timings,
             "results": [orjson.Fragment(content) for content in results.contents],
         }
     ).decode()
+
+
+def _shards(qa: QA, batch: Sequence[SearchOutput]) -> dict[str, object] | None:
+    """Return which shards answered for the questions that were not in the cache: what is there is of all shards."""
+    if not isinstance(qa, RoutedQA):
+        return None
+    lost_shards = {number: cause for output in batch for number, cause in output.lost_shards.items()}
+    return {
+        "total": qa.sharded.state.shard.shards,
+        "missing": [{"shard": number, "cause": cause} for number, cause in sorted(lost_shards.items())],
+    }
 
 
 def _verdict(result: Mapping[str, Any]) -> dict[str, Any]:

@@ -88,10 +88,10 @@ class Results:
         self._rows = [row for row, content in enumerate(self._contents) if content is None]
         self.questions = [batch[row] for row in self._rows]
 
-    def put(self, row: int, content: bytes) -> None:
-        """Take the result of a question of ``questions``."""
+    def put(self, row: int, content: bytes, is_whole: bool = True) -> None:
+        """Take the result of a question of ``questions``; one that lacks something is not kept for others."""
         self._contents[self._rows[row]] = content
-        if self._cache is not None:
+        if self._cache is not None and is_whole:
             self._cache.put(self._qa, (*self._key, self.questions[row]), content)
 
     @property

@@ -27,6 +27,8 @@ from service.indexes import Indexes
 from service.models import Models
 from service.scheduler import Scheduler
 from service.settings import DEFAULT_TIMEOUT_S, MIB, Settings
+from service.shards.routed import RoutedIndex, cluster_of
+from service.shards.served import NodeIndex
 from service.work import Steps, one_piece
 
 logger = logging.getLogger(__name__)
@@ -34,7 +36,7 @@ logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 MAX_WAITING = 32
-"""Requests that wait for a generator at a time."""
+"""Requests that wait for a generator, or for nodes, at a time."""
 
 
 class Engine:
@@ -72,10 +74,17 @@ class Engine:
     @classmethod
     def from_settings(cls, settings: Settings) -> Engine:
         """Return the engine that the settings describe, not yet loaded."""
-        waiting = min(settings.max_in_flight, MAX_WAITING) if settings.generator_url else 1
+        waits = settings.generator_url or settings.nodes
+        waiting = min(settings.max_in_flight, MAX_WAITING) if waits else 1
         retriever = reranked_name(settings.retriever_default) if settings.rerank else settings.retriever_default
         scheduler = Scheduler(merges=settings.batching, waiting_threads=waiting)
-        indexes = Indexes.from_folders(settings.index, Models(settings), retriever)
+        models = Models(settings)
+        if settings.nodes:
+            indexes = Indexes([RoutedIndex(cluster_of(settings), models)], retriever)
+        elif settings.node:
+            indexes = Indexes([NodeIndex(settings.index[0], models)], retriever)
+        else:
+            indexes = Indexes.from_folders(settings.index, models, retriever)
         return cls(
             indexes, retriever, settings.max_in_flight, scheduler, settings.reload_interval_s, settings.cache_mib * MIB
         )
@@ -110,7 +119,8 @@ class Engine:
         """
         loading = self._loading
         if loading is None or not loading.done():
-            raise NotReadyError("the index and its models are still being loaded; ask again soon")
+            waits_for = self.indexes.default.problem or "the index and its models are still being loaded"
+            raise NotReadyError(f"{waits_for}; ask again soon")
         if loading.cancelled():
             raise NotReadyError("the service is shutting down; ask another one")
         if (error := loading.exception()) is not None:

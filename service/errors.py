@@ -89,6 +89,18 @@ class TooManyLinesError(RequestError):
     """An import has more lines than are taken at a time."""
 
 
+class NotRoutedError(RequestError):
+    """A router does not answer such a request; a server of the whole index does."""
+
+
+class ShardsLostError(DPRError):
+    """No shard of a router's collection answers."""
+
+
+class OtherCollectionError(DPRError):
+    """A node does not serve the collection that a router asks."""
+
+
 class NoReaderError(DPRError):
     """Answers are asked of a server without a reader."""
 
@@ -153,6 +165,9 @@ OUTCOMES: Mapping[type[Exception], Outcome] = {
     NothingAcceptedError: Outcome(422, "nothing_accepted"),
     TooManyLinesError: Outcome(422, "too_many"),
     DiskFullError: Outcome(507, "disk_full"),
+    NotRoutedError: Outcome(422, "not_routed"),
+    ShardsLostError: Outcome(503, "shards_lost", retry=True),
+    OtherCollectionError: Outcome(409, "other_collection"),
     NoReaderError: Outcome(422, "no_reader"),
     BodyTimeoutError: Outcome(408, "request_timeout"),
     BodyTooLargeError: Outcome(413, "body_too_large"),

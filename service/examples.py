@@ -41,6 +41,7 @@ RETRIEVE_RESPONSE: dict[str, Any] = {
     "retriever": "hybrid",
     "rerank": False,
     "fusion": FUSION,
+    "shards": None,
     "timings": {"retrieve_ms": 6.1, "total_ms": 6.4},
     "results": [{"question": "Who created Hangul?", "hits": [HIT], "weighing": WEIGHING, "note": None}],
 }
@@ -229,7 +230,7 @@ QUERY_REQUESTS: dict[str, Any] = {
 
 ALIVE = {"status": "alive"}
 
-READY = {"status": "ready", "generation": "000001", "is_current": True}
+READY = {"status": "ready", "generation": "000001", "is_current": True, "shards": None}
 
 INDEX: dict[str, Any] = {
     "name": "default",

@@ -19,7 +19,7 @@ from dpr.errors import IndexFormatError
 from dpr.pipeline import QA
 from dpr.store.current import current_number
 from dpr.store.layout import IndexLayout
-from dpr.types import Candidates
+from dpr.types import Candidates, Passage
 from service.errors import NotReadyError, ReloadFailedError, UnknownIndexError, without_folders
 from service.models import Models
 from service.settings import DEFAULT_INDEX, NamedIndex
@@ -36,7 +36,8 @@ class ServedIndex:
 
     Attributes:
         name: what requests call it.
-        root: its folder; None where nothing can take its generation's place.
+        root: its folder; None where it is none on this disk.
+        is_fixed: whether nothing can take its generation's place.
         problem: why the published generation is not the one that answers; None where it is.
         lock: held while a model computes.
     """
@@ -52,6 +53,7 @@ class ServedIndex:
         self.name = name
         self.root = root
         self.problem: str | None = None
+        self.is_fixed = root is None
         self._load = load
         self.lock = lock or nullcontext()
         self._snapshot: QA | None = None
@@ -85,14 +87,22 @@ class ServedIndex:
         started = time.perf_counter()
         publication = self._attempted = self._published()
         qa = self._load()
-        qa.retrieve(WARM_UP_QUESTIONS, retriever=retriever)
-        if (reader := qa.reader) is not None:
-            # Not through ``answer``: a question without hits would leave the reader cold.
-            with self.lock:
-                reader.read([Candidates(WARM_UP_QUESTIONS[0], (qa.index.passages[0],), (0.0,))])
+        self._warm_up(qa, retriever)
         self._snapshot, self._publication, self.problem = qa, publication, None
         seconds = time.perf_counter() - started
         logger.info("generation %s of the index %s is ready after %.1f s", qa.generation, self.name, seconds)
+
+    def _warm_up(self, qa: QA, retriever: str) -> None:
+        qa.retrieve(WARM_UP_QUESTIONS, retriever=retriever)
+        if (reader := qa.reader) is not None:
+            # Not through ``answer``: a question without hits would leave the reader cold.
+            passage = self._sample(qa)
+            with self.lock:
+                reader.read([Candidates(WARM_UP_QUESTIONS[0], (passage,), (0.0,))])
+
+    def _sample(self, qa: QA) -> Passage:
+        """Return a passage to warm the reader up with."""
+        return qa.index.passages[0]
 
     def reload(self, retriever: str, again: bool = False) -> bool:
         """Serve what is published now; return whether something else than before answers.
@@ -104,7 +114,7 @@ class ServedIndex:
         """
         with self._taking_over:
             publication = self._published()
-            if self.root is None or publication == self._publication:
+            if self.is_fixed or publication == self._publication:
                 self.problem = None
                 return False
             if publication == self._attempted and not again:
@@ -117,6 +127,9 @@ class ServedIndex:
                 logger.exception("%s; generation %s goes on", self.problem, self.snapshot.generation)
                 raise ReloadFailedError(f"{self.problem}; generation {self.snapshot.generation} goes on") from error
             return True
+
+    def stop(self) -> None:
+        """Let go what a server that ends does not need."""
 
     def _published(self) -> Publication | None:
         return None if self.root is None else publication_of(self.root)
@@ -197,6 +210,8 @@ class Indexes:
     def stop(self) -> None:
         """Look for no more new generations."""
         self._stopped.set()
+        for index in self:
+            index.stop()
 
 
 def publication_of(root: Path) -> Publication | None:

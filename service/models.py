@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from dpr.config import ComputeOptions
@@ -13,6 +14,7 @@ from dpr.errors import ConfigError, IndexFormatError
 from dpr.opening import GeneratorOptions, open_qa
 from dpr.pipeline import QA, Generator, RetrievalOptions
 from dpr.reader.generative.reader import open_generator
+from dpr.reader.registry import load_reader
 from dpr.search.contract import Reranker
 from dpr.search.lazy import Lazy
 from dpr.search.reranking import RerankOptions
@@ -56,6 +58,15 @@ class FairLock:
                 self._is_held = False
 
 
+class BesideIndex(NamedTuple):
+    """What a pipeline has beside an index."""
+
+    reader: Reader | None
+    generator: Generator | None
+    reranker: Lazy[Reranker] | None
+    retrieval: RetrievalOptions
+
+
 class Models:
     """Opens indexes with the models that the settings name, each of which is loaded once.
 
@@ -92,11 +103,39 @@ class Models:
                         raise
             return self._open(root, read_current(root).encoder)
 
+    def open_node(self, root: Path) -> QA:
+        """Open the published generation of a shard, without models: its questions come encoded.
+
+        Raises:
+            DPRError: the index is absent or damaged.
+        """
+        with self._opening:
+            qa = open_qa(root, reader=None, compute=self._compute, verify=self._settings.verify, lock=self.lock)
+            qa.index.open_files()
+        return qa
+
+    def beside_index(self) -> BesideIndex:
+        """Return, for a router, what a pipeline has beside an index, loaded.
+
+        Raises:
+            DPRError: a model cannot be loaded, or the settings of the generator or the reranker are wrong.
+        """
+        settings, compute = self._settings, self._compute
+        with self._opening:
+            self._generator = self._generator or self._open_generator()
+            if not settings.no_reader and self._reader is None:
+                self._reader = load_reader(settings.reader, compute.precision, compute.backend)
+            if (options := _rerank_options(settings)) is not None and self._reranker is None:
+                self._reranker = Lazy(options.computed_as(compute).load)
+                self._reranker()
+            retrieval = RetrievalOptions(settings.retriever_default, rerank=options)
+            return BesideIndex(self._reader, self._generator, self._reranker, retrieval)
+
     def _open(self, root: Path, recorded: EncoderRecord | None) -> QA:
         settings = self._settings
         qa = open_qa(
             root,
-            encoder=self._encoder(recorded) if recorded else None,
+            encoder=self.encoder(recorded) if recorded else None,
             reader=None if settings.no_reader else self._reader or settings.reader,
             generator=self._generator,
             retrieval=RetrievalOptions(settings.retriever_default, rerank=_rerank_options(settings)),
@@ -113,7 +152,13 @@ class Models:
         options = _generator_options(self._settings)
         return open_generator(options.url, options.model, options.key, options.timeout_s) if options else None
 
-    def _encoder(self, recorded: EncoderRecord) -> Encoder:
+    def encoder(self, recorded: EncoderRecord) -> Encoder:
+        """Return the encoder of a record, loaded once.
+
+        Raises:
+            ModelError: it cannot be loaded.
+            IndexFormatError: it is another one.
+        """
         encoder = self._encoders.get(recorded.fingerprint)
         if encoder is None:
             encoder = checked_encoder(recorded, load_recorded(recorded, self._settings.encoder, self._compute))

@@ -87,8 +87,19 @@ def retrievers_of(indexes: Indexes, settings: Settings) -> RetrieversOf:
 def add_rules(document: Schema, settings: Settings, retrievers: RetrieversOf) -> None:
     """Add the rules between fields, those of the settings and those of the indexes, to the schemas of requests."""
     schemas = document["components"]["schemas"]
+    index_names = list(retrievers)
+    if not settings.node:  # which takes no questions
+        _add_rules_of_questions(schemas, settings, retrievers)
+    for operations in document["paths"].values():
+        for parameter in (item for operation in operations.values() for item in operation.get("parameters", ())):
+            if parameter["name"] == "index":
+                parameter["schema"] = {"type": "string", "enum": index_names}
+    if settings.keys_file is None:
+        _open_to_all(document)
+
+
+def _add_rules_of_questions(schemas: Schema, settings: Settings, retrievers: RetrieversOf) -> None:
     union = [name for name in RETRIEVERS if any(name in names for names in retrievers.values())]
-    index_names = [entry.name for entry in settings.index]
     for name, forms in ONE_OF.items():
         schema = schemas[name]
         schema["oneOf"] = forms
@@ -100,13 +111,7 @@ def add_rules(document: Schema, settings: Settings, retrievers: RetrieversOf) ->
         if settings.rerank is None:
             _narrow(schema, "rerank", {"anyOf": [{"type": "boolean", "const": False}, NULL]})
     for name in (*ONE_OF, "EmbeddingsRequest"):
-        _narrow(schemas[name], "index", {"anyOf": [{"type": "string", "enum": index_names}, NULL]})
-    for operations in document["paths"].values():
-        for parameter in (item for operation in operations.values() for item in operation.get("parameters", ())):
-            if parameter["name"] == "index":
-                parameter["schema"] = {"type": "string", "enum": index_names}
-    if settings.keys_file is None:
-        _open_to_all(document)
+        _narrow(schemas[name], "index", {"anyOf": [{"type": "string", "enum": list(retrievers)}, NULL]})
 
 
 def _narrow(schema: Schema, name: str, rule: Schema) -> None:

@@ -50,7 +50,7 @@ def _default(name: str, field: FieldInfo) -> str:
         return f"[default: {DEFAULTS_IN_WORDS[name]}]"
     if field.default is None:
         return "[default: none]"
-    return "" if field.default in (False, "") else f"[default: {field.default}]"
+    return "" if field.default in (False, "", ()) else f"[default: {field.default}]"
 
 
 def _plain_type(annotation: Any) -> Any:

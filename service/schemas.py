@@ -192,6 +192,20 @@ class QueryTimings(RetrieveTimings):
     read_ms: float
 
 
+class MissingShardOut(Model):
+    """A shard that did not answer."""
+
+    shard: int = Field(description="Its number, from 1.")
+    cause: str
+
+
+class ShardsOut(Model):
+    """The shards of a router's collection behind a response; without some of them it is a partial answer."""
+
+    total: int
+    missing: list[MissingShardOut] = Field(description="Those whose passages were not searched; empty: none.")
+
+
 class RetrievedBy(Model):
     """What found the passages of a response."""
 
@@ -205,6 +219,7 @@ class RetrievedBy(Model):
 class RetrieveResponse(RetrievedBy):
     """The passages of each question, in the order asked."""
 
+    shards: ShardsOut | None = Field(None, description="Null for a server that has the whole index.")
     timings: RetrieveTimings
     results: list[RetrieveResult]
 
@@ -212,6 +227,7 @@ class RetrieveResponse(RetrievedBy):
 class QueryResponse(RetrievedBy):
     """The answers and passages of each question, in the order asked."""
 
+    shards: ShardsOut | None = Field(None, description="Null for a server that has the whole index.")
     timings: QueryTimings
     results: list[QueryResult]
 

@@ -126,7 +126,8 @@ async def serve(settings: Settings, listener: socket.socket, announce: Announce)
     # The server takes these signals over, and once it has ended gives them back: they end it, they do not kill it.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
-    logger.info("loading %s", ", ".join(str(index.path) for index in settings.index))
+    sources = settings.nodes or [str(index.path) for index in settings.index]
+    logger.info("loading %s", ", ".join(sources))
     loading = asyncio.create_task(announce_when_loaded())
     sweeping = asyncio.create_task(sweep(server.server_state.connections))
     await server.serve(sockets=[listener])

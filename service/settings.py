@@ -33,7 +33,7 @@ ENVIRONMENT_PREFIX = "DPR_"
 CONFIG_VARIABLE = "DPR_CONFIG"
 """Names the TOML file of settings."""
 
-SECRETS = frozenset({"generator_key"})
+SECRETS = frozenset({"generator_key", "node_key"})
 """Settings that are environment variables alone: other users of a machine can read a command's options."""
 
 MIB = 1024 * 1024
@@ -78,8 +78,6 @@ def _named_indexes(value: object) -> tuple[NamedIndex, ...]:
     if repeated := next((name for name in names if names.count(name) > 1), None):
         sentence = f"two indexes are called {repeated!r}; give each its own name, as in NAME=PATH"
         raise PydanticCustomError("repeated_index", "{sentence}", {"sentence": sentence})
-    if not indexes:
-        raise PydanticKnownError("missing")
     return tuple(indexes)
 
 
@@ -94,13 +92,27 @@ def _indexes_of(entry: object) -> Iterator[NamedIndex]:
             yield NamedIndex(match[1], Path(match[2])) if match else NamedIndex(DEFAULT_INDEX, Path(text))
 
 
+def _addresses(value: object) -> tuple[str, ...]:
+    """Return the addresses of nodes of a text with commas between, or a list of such texts."""
+    entries = list(value) if isinstance(value, list | tuple) else [value]
+    return tuple(address for entry in entries for text in str(entry).split(",") if (address := text.strip()))
+
+
 class Settings(BaseSettings):
-    """Settings of one server; ``DPR_INDEX`` or ``--index`` is the only one that must be given."""
+    """Settings of one server; an index must be given, by ``DPR_INDEX`` or ``--index``, or the nodes of a router."""
 
     model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, env_ignore_empty=True, frozen=True, extra="forbid")
 
     index: Annotated[tuple[NamedIndex, ...], NoDecode, BeforeValidator(_named_indexes)] = Field(
-        description="Folder of the index to serve, or NAME=PATH; repeatable, the first one is the default."
+        (), description="Folder of the index to serve, or NAME=PATH; repeatable, the first one is the default."
+    )
+    node: bool = Field(False, description="Serve a shard of dpr-index split to routers, without models.")
+    nodes: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_addresses)] = Field(
+        (), description="Addresses of nodes, in place of an index: be a router; commas between, or repeatable."
+    )
+    node_key: SecretStr | None = Field(None, description="API key that the nodes ask for, if any.")
+    shard_timeout_s: float = Field(
+        2.0, ge=0.05, le=600, description="Time for a shard to answer a router, seconds; then its hits are left out."
     )
     verify: Verify = Field(
         "quick", description="How far the index is checked before it is served: quick reads files up to 64 MiB."
@@ -212,7 +224,7 @@ def load_settings(**flags: Any) -> Settings:
     Raises:
         ConfigError: no index is given, the file cannot be read, or a setting has a wrong type or is out of range.
     """
-    values = {name: value for name, value in flags.items() if value is not None}
+    values = {name: value for name, value in flags.items() if value is not None and value != []}
     path = values.pop("config", None) or (Path(file) if (file := os.environ.get(CONFIG_VARIABLE)) else None)
     if path is not None:
         variables = {name.upper() for name, value in os.environ.items() if value}
@@ -221,10 +233,24 @@ def load_settings(**flags: Any) -> Settings:
             name: v for name, v in from_file.items() if f"{ENVIRONMENT_PREFIX}{name.upper()}" not in variables
         } | values
     try:
-        return Settings(**values)
+        settings = Settings(**values)
     except ValidationError as error:
         first = error.errors()[0]
         raise ConfigError(_sentence(str(first["loc"][0]), first["type"], first["msg"])) from None
+    _check_role(settings)
+    return settings
+
+
+def _check_role(settings: Settings) -> None:
+    """Refuse a server that is nothing, or more than one of: a server of indexes, a node, a router."""
+    if not (settings.index or settings.nodes):
+        raise ConfigError(f"{_sentence('index', 'missing', '')}; or, for a router, the nodes with --nodes or DPR_NODES")
+    if settings.nodes and (settings.index or settings.node):
+        raise ConfigError("a router has no index of its own, and is no node; leave out --index and --node, or --nodes")
+    if settings.node and len(settings.index) > 1:
+        raise ConfigError("a node serves one shard; start a process for each")
+    if settings.allow_writes and (settings.node or settings.nodes):
+        raise ConfigError("shards are not changed one by one; change the whole index and split it again")
 
 
 def _settings_of(values: dict[str, Any], path: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pydantic import Field
 from dpr.questions import MAX_BATCH, MAX_K, MAX_N_BEST, MAX_QUESTION_CHARACTERS
 from dpr.store.manifest import EncoderRecord
 from service.errors import without_folders
-from service.schemas import FusionOut, Model
+from service.schemas import FusionOut, Model, ShardsOut
 from service.settings import RetrieverName
 
 
@@ -116,6 +116,7 @@ class ReadyResponse(Model):
     is_current: bool = Field(
         description="False where a published generation cannot be served, and the one before it answers."
     )
+    shards: ShardsOut | None = Field(None, description="Of a router, the shards that answer; null of other servers.")
 
 
 class WelcomeResponse(Model):

@@ -163,7 +163,9 @@ class AsyncClient:
 
     async def _json(self, call: Call) -> tuple[Any, str]:
         async with self._response(call) as (response, attempt):
-            return body_of(response, await self._read(response, attempt)), request_id_of(response)
+            body = body_of(response, await self._read(response, attempt))
+            wire.warn_of_missing(body)
+            return body, request_id_of(response)
 
     async def _read(self, response: httpx.Response, attempt: Attempt) -> bytes:
         return b"".join([chunk async for chunk in self._chunks(response, attempt)])

@@ -155,7 +155,9 @@ class Client:
 
     def _json(self, call: Call) -> tuple[Any, str]:
         with self._response(call) as (response, attempt):
-            return body_of(response, b"".join(self._chunks(response, attempt))), request_id_of(response)
+            body = body_of(response, b"".join(self._chunks(response, attempt)))
+            wire.warn_of_missing(body)
+            return body, request_id_of(response)
 
     def _chunks(self, response: httpx.Response, attempt: Attempt) -> Iterator[bytes]:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from dpr.errors import RequestError
 from dpr.results import Answer, Answered, FirstStage, Hit, ListScore, Passage, PassageWindow, Reading, Timings, Weighing
 from dpr.types import Explanation, FloatArray, FusedValue, FusionRule, ListExplanation, TermShare
 
+logger = logging.getLogger(__name__)
+
 Json = Mapping[str, Any]
 
 UNKNOWN_ROW = -1
@@ -23,6 +26,14 @@ def hits_of(result: Json) -> list[Hit]:
     """Return the hits of one question's result."""
     weighing = Weighing(**result["weighing"]) if result["weighing"] else None
     return [_hit(hit, weighing) for hit in result["hits"]]
+
+
+def warn_of_missing(response: Any) -> None:
+    """Log that a response of a router lacks the passages of some shards, if it does."""
+    shards = response.get("shards") if isinstance(response, Mapping) else None
+    if shards and shards["missing"]:
+        numbers = ", ".join(str(entry["shard"]) for entry in shards["missing"])
+        logger.warning("a partial answer: of %d shards, these did not answer: %s", shards["total"], numbers)
 
 
 def answered_of(result: Json, hits: Sequence[Hit], timings: Json, generation: str, request_id: str) -> Answered:
@@ -69,6 +80,7 @@ class StreamReader:
         """
         for name, data in events:
             if name == "passages":
+                warn_of_missing(data)
                 self._retrieve_ms = data["timings"]["retrieve_ms"]
                 hits = tuple(tuple(hits_of(result)) for result in data["results"])
                 questions = tuple(result["question"] for result in data["results"])

@@ -11,6 +11,7 @@ from service.deps import EngineOf, ServerFusion, SettingsOf
 from service.fusion import fusion_out, served
 from service.routes.documented import GUARDED, documented
 from service.security.scopes import caller_of, requires
+from service.shards.routed import RoutedIndex
 from service.status import (
     AliveResponse,
     AnalyzerOut,
@@ -35,7 +36,9 @@ async def readyz(engine: EngineOf) -> ReadyResponse:
     """Answer 200 once the index and the models are loaded and warm, before that 503 and the reason."""
     generation = engine.ready().generation
     is_current = all(index.problem is None for index in engine.indexes)
-    return ReadyResponse(status="ready", generation=generation, is_current=is_current)
+    default = engine.indexes.default
+    shards = default.shards_out() if isinstance(default, RoutedIndex) else None
+    return ReadyResponse(status="ready", generation=generation, is_current=is_current, shards=shards)
 
 
 @router.get(

@@ -23,6 +23,8 @@ from prometheus_client.registry import Collector
 from service.cache import ResultCache
 from service.engine import Engine
 from service.errors import NotReadyError
+from service.shards.routed import RoutedIndex
+from service.telemetry.shards import ShardMetrics
 from service.telemetry.times import RequestTimes
 from service.work import PieceFacts
 
@@ -83,6 +85,8 @@ class Metrics:
             "dpr_index_current", "0 where a newer generation cannot be served.", names, registry=registry
         )
         registry.register(_CacheCollector(engine.cache))
+        if isinstance(engine.indexes.default, RoutedIndex):
+            ShardMetrics(engine.indexes.default, registry)
         self._engine = engine
         self._watch_engine(engine)
 

@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 from urllib.parse import urlsplit
 
@@ -52,7 +53,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "index"
         small_index(root, PASSAGES, named_encoder())
-        settings = {"index": root, "allow_writes": True, "max_in_flight": 64}
+        settings: dict[str, Any] = {"index": root, "allow_writes": True, "max_in_flight": 64}
         models = Models(settings_of(**settings))
         models._reader = FakeReader()
         indexes = Indexes.from_folders(settings_of(**settings).index, models, "hybrid")

@@ -186,7 +186,8 @@ def test_a_damaged_generation_is_shown_and_the_one_before_goes_on(tmp_path: Path
         assert "bm25.npy has changed" in refused.json()["error"]["message"]
         assert str(tmp_path) not in refused.text
         assert is_consistent(ask(client))
-        assert client.get("/readyz").json() == {"status": "ready", "generation": "000001", "is_current": False}
+        ready = client.get("/readyz").json()
+        assert (ready["status"], ready["generation"], ready["is_current"]) == ("ready", "000001", False)
         [shown] = client.get("/v1/indexes").json()["indexes"]
         assert (shown["generation"], "cannot be served" in shown["problem"]) == ("000001", True)
         assert client.get("/v1/info").json()["problem"] == shown["problem"]

@@ -32,7 +32,8 @@ ROOT = Path(__file__).parents[2]
 @contextmanager
 def server(*options: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """Start a server on a free port; give its address, once it is ready, and its process, which is killed at last."""
-    command = [sys.executable, "-c", "from service.cli import main; main()", "--port", "0", "--json", *options]
+    command = [sys.executable, "-c", "from service.cli import main; main()", "--json", *options]
+    command += [] if "--port" in options else ["--port", "0"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment, cwd=ROOT

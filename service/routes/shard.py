@@ -1,0 +1,72 @@
+"""What a node answers to routers: what it serves, hits of lists in its shard, and passages."""
+
+from __future__ import annotations
+
+from typing import Annotated, cast
+
+from fastapi import APIRouter, Body, Response
+
+from service.bodies import BoundedRoute
+from service.deps import ContextOf, EngineOf
+from service.engine import Engine
+from service.routes.documented import GUARDED, documented
+from service.security.scopes import requires
+from service.shards import examples
+from service.shards.node import ListsRequest, PassagesRequest, passages_of, search_lists, state_of
+from service.shards.served import NodeIndex
+from service.shards.wire import write_states
+
+router = APIRouter(
+    prefix="/v1/shard",
+    tags=["shard"],
+    dependencies=[requires("read")],
+    responses=GUARDED,
+    route_class=BoundedRoute,
+)
+
+
+@router.get("", summary="Which shard is served here", responses=documented(503, example=examples.SHARD))
+async def shard(engine: EngineOf) -> Response:
+    """Tell the shard and its collection, and the collection before, which is served till routers have gone on."""
+    engine.ready()
+    return _json(write_states([state_of(qa) for qa in _node(engine).generations()]))
+
+
+@router.post(
+    "/lists",
+    summary="The hits of lists in this shard",
+    responses=documented(400, 409, 413, 422, 500, 503, 504, example=examples.LISTS),
+)
+async def lists(
+    request: Annotated[ListsRequest, Body(openapi_examples=examples.LISTS_REQUESTS)],
+    engine: EngineOf,
+    context: ContextOf,
+) -> Response:
+    """Search lists for questions; scores are by the statistics of the whole collection, rows are rows of it."""
+    engine.ready()
+    qa = _node(engine).generation_of(request.collection)
+    return _json(await engine.run(lambda qa: search_lists(qa, request), context, qa))
+
+
+@router.post(
+    "/passages",
+    summary="Passages of this shard",
+    responses=documented(400, 409, 413, 422, 500, 503, 504, example=examples.PASSAGES),
+)
+async def passages(
+    request: Annotated[PassagesRequest, Body(openapi_examples=examples.PASSAGES_REQUESTS)],
+    engine: EngineOf,
+    context: ContextOf,
+) -> Response:
+    """Return the passages of rows, in their order."""
+    engine.ready()
+    qa = _node(engine).generation_of(request.collection)
+    return _json(await engine.run(lambda qa: passages_of(qa, request), context, qa))
+
+
+def _node(engine: Engine) -> NodeIndex:
+    return cast("NodeIndex", engine.indexes.default)
+
+
+def _json(body: bytes) -> Response:
+    return Response(body, media_type="application/json")

@@ -1,0 +1,1 @@
+"""A router and its nodes: one collection in shards, each served by other processes."""

@@ -1,0 +1,43 @@
+"""The examples of a node's routes in the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from service.examples import PASSAGE
+
+COLLECTION = "c73e50d4e9d41f87"
+
+SHARD: dict[str, Any] = {
+    "generations": [
+        {
+            "manifest": {
+                "generation": 1,
+                "passages": 24,
+                "…": "…",
+                "shard": {"collection": COLLECTION, "number": 1, "shards": 2, "first_row": 0, "passages": 48},
+            },
+            "lists": ["dense", "bm25", "tfidf"],
+        }
+    ]
+}
+
+LISTS_REQUESTS: dict[str, Any] = {
+    "bm25": {"value": {"collection": COLLECTION, "questions": ["Who created Hangul?"], "lists": ["bm25"], "k": 2}}
+}
+
+LISTS: dict[str, Any] = {
+    "lists": {
+        "bm25": {
+            "rows": [[7, 3]],
+            "scores": [[11.4, 2.5]],
+            "ids": [[PASSAGE["id"], "1f0c7a55be2d0911"]],
+            "windows": None,
+            "coverage": [0.9],
+        }
+    }
+}
+
+PASSAGES_REQUESTS: dict[str, Any] = {"one": {"value": {"collection": COLLECTION, "rows": [7]}}}
+
+PASSAGES: dict[str, Any] = {"passages": [PASSAGE]}

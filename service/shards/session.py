@@ -1,0 +1,155 @@
+"""What one request asks of the nodes: the hits of lists, merged, and the passages of hits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from dpr.errors import DPRError
+from dpr.filters import Filter
+from dpr.results import Passage
+from dpr.topk import no_hits
+from dpr.types import DoubleArray, FloatArray, IntArray, TopK
+from service.errors import ShardsLostError
+from service.shards.cluster import Cluster, LostShard, ShardCall
+from service.shards.wire import (
+    LISTS_PATH,
+    PASSAGES_PATH,
+    ListOfShard,
+    ShardState,
+    read_lists,
+    read_passages,
+    vectors_to_text,
+)
+
+
+class ShardLostError(DPRError):
+    """A shard whose hits were merged does not give their passages any more; the search is to be merged again."""
+
+
+class Search(NamedTuple):
+    """What is asked of every shard."""
+
+    lists: tuple[str, ...]
+    questions: tuple[str, ...]
+    k: int
+    filter: Filter | None
+
+
+class Session:
+    """One request over one collection.
+
+    Attributes:
+        lost_shards: the numbers of the shards that did not answer, each with the cause.
+    """
+
+    def __init__(self, cluster: Cluster, state: ShardState) -> None:
+        """Ask the nodes of the collection of ``state``, a shard of it."""
+        self.lost_shards: dict[int, str] = {}
+        self._cluster = cluster
+        self._shard = state.shard
+        self._rows: dict[int, range] = {}
+        self._ids: dict[int, str] = {}
+        self._answers: dict[tuple[object, ...], dict[int, dict[str, ListOfShard]]] = {}
+
+    def id(self, row: int) -> str:
+        """Return the id of a row that was among the hits."""
+        return self._ids[row]
+
+    def search(self, search: Search, vectors: FloatArray | None) -> dict[str, TopK]:
+        """Return the hits of each list over all shards that answer, (Q, k); ``vectors`` (Q, D) are the questions'.
+
+        Raises:
+            ShardsLostError: no shard answers.
+            RequestError: the filter does not suit the fields of the passages.
+        """
+        key = search[:3]  # a request has one filter
+        if key not in self._answers:
+            self._answers[key] = self._ask(search, vectors)
+        answers = {number: lists for number, lists in self._answers[key].items() if number not in self.lost_shards}
+        if not answers:
+            causes = "; ".join(f"shard {number}: {cause}" for number, cause in sorted(self.lost_shards.items()))
+            raise ShardsLostError(f"none of the {self._shard.shards} shards answers ({causes}); ask again soon")
+        return {name: self._merged([lists[name] for lists in answers.values()], search) for name in search.lists}
+
+    def passages(self, rows: Sequence[int]) -> list[Passage]:
+        """Return the passages of hits.
+
+        Raises:
+            ShardLostError: a shard does not answer any more; ``lost_shards`` has it.
+        """
+        rows_of: dict[int, list[int]] = {}
+        for row in dict.fromkeys(rows):
+            number = next(number for number, of_shard in self._rows.items() if row in of_shard)
+            rows_of.setdefault(number, []).append(row)
+        calls = {
+            number: ShardCall(
+                PASSAGES_PATH, {"rows": of_shard}, partial(read_passages, ids=[self._ids[row] for row in of_shard])
+            )
+            for number, of_shard in rows_of.items()
+        }
+        passage_of: dict[int, Passage] = {}
+        for number, answer in self._cluster.ask(self._shard.collection, calls).items():
+            if isinstance(answer, LostShard):
+                self.lost_shards[number] = answer.cause
+            else:
+                passage_of |= zip(rows_of[number], answer, strict=True)
+        if lost := rows_of.keys() & self.lost_shards.keys():
+            raise ShardLostError(f"shard {min(lost)} was lost: {self.lost_shards[min(lost)]}")
+        return [passage_of[row] for row in rows]
+
+    def _ask(self, search: Search, vectors: FloatArray | None) -> dict[int, dict[str, ListOfShard]]:
+        states = {state.shard.number: state for state in self._cluster.nodes.states(self._shard.collection)}
+        body: dict[str, object] = {"questions": search.questions, "lists": search.lists, "k": search.k}
+        if vectors is not None:
+            body["vectors"] = vectors_to_text(vectors)
+        if search.filter is not None:
+            body["filter"] = search.filter.to_json()
+        calls: dict[int, ShardCall[dict[str, ListOfShard]]] = {}
+        for number in range(1, self._shard.shards + 1):
+            if (state := states.get(number)) is not None:
+                first = state.shard.first_row
+                self._rows[number] = range(first, first + state.manifest.passages)
+            reads = partial(
+                read_lists,
+                names=search.lists,
+                questions=len(search.questions),
+                k=search.k,
+                rows=self._rows.get(number, range(0)),
+            )
+            calls[number] = ShardCall(LISTS_PATH, body, reads)
+        answers: dict[int, dict[str, ListOfShard]] = {}
+        for number, answer in self._cluster.ask(self._shard.collection, calls).items():
+            if isinstance(answer, LostShard):
+                self.lost_shards[number] = answer.cause
+            else:
+                answers[number] = answer
+        return answers
+
+    def _merged(self, lists: Sequence[ListOfShard], search: Search) -> TopK:
+        """Return the best hits of all shards; equal scores are ordered by id, as in one index."""
+        top = no_hits(len(search.questions), search.k)
+        windows: IntArray = np.full((*top.rows.shape, 2), -1, dtype=np.int64)
+        coverage: DoubleArray = np.zeros(len(search.questions))
+        for question in range(len(search.questions)):
+            hits = sorted(
+                (-score, passage_id, row, number, column)
+                for number, of_shard in enumerate(lists)
+                for column, (score, passage_id, row) in enumerate(
+                    zip(of_shard.scores[question], of_shard.ids[question], of_shard.rows[question], strict=True)
+                )
+            )[: search.k]
+            for position, (score, passage_id, row, number, column) in enumerate(hits):
+                top.rows[question, position], top.scores[question, position] = row, -score
+                self._ids[row] = passage_id
+                spans = lists[number].windows
+                if spans is not None:
+                    windows[question, position] = spans[question][column]
+            if hits and (of_best := lists[hits[0][3]].coverage) is not None:
+                coverage[question] = of_best[question]
+        has_windows = any(of_shard.windows is not None for of_shard in lists)
+        measures = any(of_shard.coverage is not None for of_shard in lists)
+        return TopK(top.rows, top.scores, windows if has_windows else None, coverage if measures else None)
