@@ -30,6 +30,15 @@ from service.security.exposure import check_exposure
 from service.settings import Settings, load_settings
 
 ROOT = Path(__file__).resolve().parent.parent
+STORES = {"DPR_POSTGRES"}
+"""Variables of the stores, which are no settings of the service."""
+
+SERVERS = {"service", "prometheus", "grafana", "postgres", "etcd", "minio", "milvus", "ray-head", "ray-worker"}
+
+KEYS = """build cap_drop command cpus depends_on entrypoint environment healthcheck image mem_limit ports profiles
+read_only restart security_opt shm_size stop_grace_period tmpfs user volumes"""
+"""The keys of compose's specification that are used."""
+
 COMMANDS = {"dpr-index": builder_cli.app, "dpr-serve": service_cli.app}
 
 Instruction = tuple[str, str]
@@ -175,6 +184,8 @@ def test_compose_builds_targets_that_exist(compose: dict[str, Any], stages: dict
         "service": "service",
         "keys": "service",
         "build": "builder",
+        "ray-head": "builder",
+        "ray-worker": "builder",
     }
     assert all(service["build"]["target"] in stages for service in ours.values())
 
@@ -189,7 +200,7 @@ def test_compose_serves_a_read_only_index_to_this_machine_alone(compose: dict[st
 def test_compose_starts_without_keys_only_where_this_machine_alone_can_ask(compose: dict[str, Any]) -> None:
     """The container listens everywhere; the address that its port is published at decides."""
     variables = compose["services"]["service"]["environment"]
-    assert {name.removeprefix("DPR_").lower() for name in variables} <= set(Settings.model_fields)
+    assert {name.removeprefix("DPR_").lower() for name in variables.keys() - STORES} <= set(Settings.model_fields)
     for bind_address, is_refused in (("", False), ("0.0.0.0", True), ("127.0.0.1", False)):  # noqa: S104
         assert variables["DPR_PUBLISHED_ADDRESS"] == "${BIND_ADDRESS:-127.0.0.1}"
         settings = load_settings(index="/index", host="0.0.0.0", published_address=bind_address or "127.0.0.1")  # noqa: S104
@@ -267,3 +278,45 @@ def test_the_pictures_of_the_metrics_are_of_this_machine_alone(compose: dict[str
         for mount in service["volumes"]:
             source = mount.partition(":")[0]
             assert (ROOT / source).exists() if source.startswith("./") else source in compose["volumes"]
+
+
+def test_compose_says_only_what_its_specification_has(compose: dict[str, Any]) -> None:
+    for service in compose["services"].values():
+        assert service.keys() <= set(KEYS.split())
+    profiles = {profile for service in compose["services"].values() for profile in service.get("profiles", ())}
+    assert profiles == {"build", "keys", "metrics", "postgres", "milvus", "ray"}
+
+
+def test_every_server_of_compose_is_looked_after(compose: dict[str, Any]) -> None:
+    """Each has a health check, of its image or here, and a limit of memory; only ours and Grafana publish a port."""
+    for name in SERVERS:
+        service = compose["services"][name]
+        assert name == "service" or service["healthcheck"]["test"][0] == "CMD"
+        assert service["mem_limit"]
+        assert "ports" not in service or name in ("service", "grafana")
+        for dependency, condition in service.get("depends_on", {}).items():
+            assert condition == {"condition": "service_healthy"}
+            assert "healthcheck" in compose["services"][dependency]
+
+
+def test_every_volume_of_compose_is_declared_and_used(compose: dict[str, Any]) -> None:
+    mounts = [mount.partition(":")[0] for service in compose["services"].values() for mount in service["volumes"]]
+    named = {mount for mount in mounts if not mount.startswith((".", "$"))}
+    assert named == set(compose["volumes"])
+
+
+def test_the_example_of_settings_has_every_variable_and_its_default() -> None:
+    text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    variables = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", text))
+    lines = dict(line.split("=", 1) for line in example.splitlines() if line and not line.startswith("#"))
+    variables["KEYS_FILE"] = ""  # the command of keys has another default
+    assert lines == variables
+
+
+def test_a_profile_for_ray_has_an_image_with_ray(compose: dict[str, Any]) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for name in ("ray-head", "ray-worker"):
+        extras = compose["services"][name]["build"]["args"]["EXTRAS"].split(",")
+        assert "ray" in extras
+        assert set(extras) <= set(project["optional-dependencies"])
