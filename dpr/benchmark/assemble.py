@@ -19,7 +19,7 @@ from dpr.benchmark.setup import FusionUsed, Pool, QuestionSet
 from dpr.benchmark.traits import traits_of, with_training
 from dpr.errors import ConfigError, RequestError
 from dpr.evaluation.compare import SEED, mean_interval
-from dpr.evaluation.metrics import R_PRECISION, Values, per_question, recall_curve
+from dpr.evaluation.metrics import MAX_DEPTH, R_PRECISION, Values, per_question, recall_curve
 from dpr.types import Example, IntArray, Passage, PassagePool, Progress, no_progress
 
 
@@ -112,10 +112,12 @@ def hit_depth(ks: Sequence[int]) -> int:
     """Return how many hits are retrieved to measure recall at ``ks``: at least those of MRR@10 and nDCG@10.
 
     Raises:
-        RequestError: there is no k, or one below 1.
+        RequestError: there is no k, or one below 1 or above `MAX_DEPTH`.
     """
     if not ks or min(ks) < 1:
         raise RequestError(f"recall is requested at k = {list(ks)}: choose at least one k, each from 1", field="k")
+    if max(ks) > MAX_DEPTH:
+        raise RequestError(f"recall is requested at k = {max(ks)}: choose at most {MAX_DEPTH:,}", field="k")
     return max(*ks, MIN_DEPTH)
 
 

@@ -21,6 +21,7 @@ from dpr.errors import DataError
 from dpr.unicode_form import composed
 
 _COLUMNS = (3, 4)
+MAX_GRADE = 1_000_000
 
 
 def read_qrels(
@@ -64,7 +65,7 @@ def _judgement(read_trec_id: Callable[[str], str], row: tuple[Location, str]) ->
     question, passage, grade = composed(cells[0]), composed(cells[-2]), whole_number(cells[-1])
     if not question or not passage:
         raise location.error(f"{line!r} has an empty id; give the ids of question and passage")
-    if grade is None:
+    if grade is None or not is_grade(grade):
         raise _bad_grade(location, line)
     if len(cells) == 4:
         question, passage = read_trec_id(question), read_trec_id(passage)
@@ -72,7 +73,12 @@ def _judgement(read_trec_id: Callable[[str], str], row: tuple[Location, str]) ->
 
 
 def _bad_grade(location: Location, line: str) -> DataError:
-    return location.error(f"{line!r} is not a question id, a passage id and a whole grade")
+    return location.error(f"{line!r} is not a question id, a passage id and a whole grade of at most {MAX_GRADE:,}")
+
+
+def is_grade(value: int) -> bool:
+    """Return whether a whole number can be a grade: greater ones are no judgement, and too large to count with."""
+    return abs(value) <= MAX_GRADE
 
 
 def columns(line: str, expected: Sequence[int]) -> list[str]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dpr.data.qrels import MAX_GRADE, is_grade
 from dpr.errors import ConfigError, DataError
 from dpr.types import DoubleArray, IntArray
 
@@ -49,7 +50,7 @@ def judge(run: Run, qrels: Qrels, depth: int) -> Judged:
     """Look up the grades of the first ``depth`` passages of every judged question.
 
     Raises:
-        DataError: there is no judged question, or the run lists a passage twice for one question.
+        DataError: there is no judged question, a grade is too large, or the run lists a passage twice for a question.
     """
     if not qrels:
         raise DataError("there is no judged question to average over: the qrels are empty; give others")
@@ -58,6 +59,8 @@ def judge(run: Run, qrels: Qrels, depth: int) -> Judged:
     for number, (question, grades) in enumerate(qrels.items()):
         ranked = run.get(question, ())
         _refuse_repeated(question, ranked)
+        if too_large := next((grade for grade in grades.values() if not is_grade(grade)), 0):
+            raise DataError(f"question {question!r} has the grade {too_large}; give grades of at most {MAX_GRADE:,}")
         retrieved_grades = [grades.get(passage, 0) for passage in ranked[:depth]]
         retrieved[number, : len(retrieved_grades)] = retrieved_grades
         ideal[number, : len(grades)] = sorted(grades.values(), reverse=True)
@@ -134,6 +137,9 @@ METRICS: dict[str, Metric] = {
 }
 """The metrics with a depth, ``@k``."""
 
+MAX_DEPTH = 10_000
+"""The deepest that is measured: a row of so many grades is held for each question."""
+
 R_PRECISION = "rprec"
 """The metric whose depth is the number of a question's relevant passages."""
 
@@ -170,12 +176,14 @@ def parse_metric(name: str) -> tuple[Metric, int]:
     """Return the metric of a name such as ``recall@20``, and its depth; ``rprec`` has none, given as 1.
 
     Raises:
-        ConfigError: the name is not a metric, ``@`` and a depth of at least 1.
+        ConfigError: the name is not a metric, ``@`` and a depth from 1 to `MAX_DEPTH`.
     """
     if name == R_PRECISION:
         return r_precision, 1
     metric, at, depth = name.partition("@")
-    if metric not in METRICS or not at or not depth.isdecimal() or int(depth) < 1:
+    if metric not in METRICS or not at or not depth.isdecimal() or not 1 <= int(depth) <= MAX_DEPTH:
         names = ", ".join(f"{metric_name}@k" for metric_name in METRICS)
-        raise ConfigError(f"unknown metric {name!r}: choose from {names} or {R_PRECISION}, with k a number from 1")
+        raise ConfigError(
+            f"unknown metric {name!r}: choose from {names} or {R_PRECISION}, with k a number from 1 to {MAX_DEPTH:,}"
+        )
     return METRICS[metric], int(depth)

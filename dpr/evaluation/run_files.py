@@ -7,14 +7,14 @@ The JSON is one object: for each question id, an object of passage ids with thei
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
 from dpr.data.files import read_text
 from dpr.data.intake import UTF8_RULES, ReadRules
+from dpr.data.qrels import MAX_GRADE, is_grade
 from dpr.errors import DataError
-from dpr.evaluation.trec import read_qrels, read_run, trec_order
+from dpr.evaluation.trec import SCORE, is_score, read_qrels, read_run, trec_order
 from dpr.unicode_form import as_on_disk, composed
 
 PARQUET_COLUMNS = ("q_id", "doc_id", "score")
@@ -24,8 +24,10 @@ JSON_ENDINGS = (".json", ".json.gz")
 def read_any_run(path: Path, rules: ReadRules = UTF8_RULES) -> dict[str, list[tuple[str, float]]]:
     """Read a run by the ending of its name; each question's passages come in the order of `trec_order`.
 
+    A question without passages is left out: it counts like one that the run lacks.
+
     Raises:
-        DataError: the file cannot be read, is empty, lists a passage twice, or has a score that is no number.
+        DataError: the file cannot be read, is empty, lists a passage twice, or has a score that is no finite number.
     """
     name = path.name.lower()
     if name.endswith(JSON_ENDINGS):
@@ -34,9 +36,10 @@ def read_any_run(path: Path, rules: ReadRules = UTF8_RULES) -> dict[str, list[tu
         run = _from_parquet(path)
     else:
         run = read_run(path, rules)
-    if not run:
+    answered = {question: hits for question, hits in run.items() if hits}
+    if not answered:
         raise DataError.at(path, None, "the run is empty; give one with at least one question")
-    return run
+    return answered
 
 
 def read_any_qrels(path: Path, rules: ReadRules = UTF8_RULES) -> dict[str, dict[str, int]]:
@@ -113,12 +116,16 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _grade(path: Path, question: str, grade: object) -> int:
-    if isinstance(grade, bool) or not isinstance(grade, int | float) or not float(grade).is_integer():
-        raise DataError.at(path, None, f"question {question!r} has the grade {grade!r}, which is not a whole number")
+    if isinstance(grade, bool) or not isinstance(grade, int | float) or grade % 1 or not is_grade(int(grade)):
+        raise DataError.at(
+            path,
+            None,
+            f"question {question!r} has the grade {grade!r}, which is not a whole number of at most {MAX_GRADE:,}",
+        )
     return int(grade)
 
 
 def _score(path: Path, question: str, score: object) -> float:
-    if isinstance(score, bool) or not isinstance(score, int | float) or math.isnan(score):
-        raise DataError.at(path, None, f"question {question!r} has the score {score!r}, which is not a number")
+    if isinstance(score, bool) or not isinstance(score, int | float) or not is_score(score):
+        raise DataError.at(path, None, f"question {question!r} has the score {score!r}, which is not {SCORE}")
     return float(score)

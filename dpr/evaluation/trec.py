@@ -64,7 +64,7 @@ def read_run(path: Path, rules: ReadRules = UTF8_RULES) -> dict[str, list[tuple[
     Columns may also be separated by tabs alone, and stand below a header; the last one may be missing.
 
     Raises:
-        DataError: lines have other columns, a rank or score is not a number, or a passage is listed twice.
+        DataError: lines have other columns, a rank or score is not a (finite) number, or a passage is listed twice.
     """
     run: dict[str, dict[str, float]] = {}
 
@@ -89,6 +89,15 @@ def read_run(path: Path, rules: ReadRules = UTF8_RULES) -> dict[str, list[tuple[
         for _ in intake.sift(take, enumerate(read_lines(path, intake))):
             pass
     return {question: trec_order(scores) for question, scores in run.items()}
+
+
+SCORE = "a finite number of single precision"
+"""What a score has to be: runs are ordered in single precision, where greater ones would all be equal."""
+
+
+def is_score(value: float) -> bool:
+    """Return whether a number can be the score of a run."""
+    return abs(value) <= float(np.finfo(np.float32).max)
 
 
 def trec_order(scores: Mapping[str, float]) -> list[tuple[str, float]]:
@@ -158,6 +167,6 @@ def _refuse_no_rank(location: Location, value: str) -> None:
 
 def _score(location: Location, value: str) -> float:
     score = float(value) if is_number(value) else math.nan
-    if math.isnan(score):
-        raise location.error(f"the score {value!r} is not a number")
+    if not is_score(score):
+        raise location.error(f"the score {value!r} is not {SCORE}")
     return score

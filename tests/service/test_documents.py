@@ -89,7 +89,6 @@ def passages_of(root: Path) -> dict[str, str]:
     return {passage.id: passage.text for passage in open_index(root).passages}
 
 
-
 @pytest.mark.parametrize(
     ("method", "path"),
     [("PUT", "/v1/documents/new"), ("DELETE", "/v1/documents/paris"), ("POST", "/v1/documents"), ("GET", "/v1/jobs")],

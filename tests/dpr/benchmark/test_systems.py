@@ -15,7 +15,7 @@ from dpr.benchmark.retrieval import BenchmarkOptions, benchmark
 from dpr.benchmark.side_by_side import SideBySide
 from dpr.benchmark.words import Bilingual
 from dpr.cli import app
-from dpr.errors import ConfigError, DataError, RequestError
+from dpr.errors import ConfigError, DataError, DPRError, RequestError
 from dpr.evaluation.trec import read_run
 from dpr.search.open import OpenIndex, open_index
 from dpr.types import Example, Question
@@ -80,9 +80,30 @@ def test_a_run_with_the_name_of_a_retriever_is_refused(index: OpenIndex, tmp_pat
         benchmark(index, EXAMPLES, options, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("options", "cause"),
+    [
+        (
+            BenchmarkOptions(["bm25"], [1], primary="recall@7"),
+            "'recall@7' is not measured here; choose one of recall@1,",
+        ),
+        (BenchmarkOptions(["bm25"], [1], primary="answer_recall@1"), "choose one of recall@1, mrr@10, ndcg@10, map@10"),
+        (BenchmarkOptions(["bm25"], []), r"recall is requested at k = \[\]: choose at least one k, each from 1"),
+        (BenchmarkOptions(["bm25"], [1, 10_001]), "recall is requested at k = 10001: choose at most 10,000"),
+        (BenchmarkOptions(["bm25"], [1], runs={"theirs": Path("none.trec")}), "none.trec: no such file"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_before_a_search(
+    index: OpenIndex, options: BenchmarkOptions, cause: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dpr.benchmark.retrieval.search_index", lambda *_: pytest.fail("it searched"))
+    with pytest.raises(DPRError, match=cause):
+        benchmark(index, EXAMPLES, options, tmp_path)
+
+
 def test_a_run_of_another_program_is_one_more_system(index: OpenIndex, tmp_path: Path) -> None:
     path = tmp_path / "theirs.json"
-    run = {"q0": {PASSAGES[0].id: 3.0, "gone": 5.0}, "q1": {PASSAGES[1].id: 1.0}, "elsewhere": {"x": 1.0}}
+    run = {"q0": {PASSAGES[0].id: 3.0, "gone": 5.0}, "q1": {PASSAGES[1].id: 1.0}, "q2": {}, "elsewhere": {"x": 1.0}}
     path.write_text(json.dumps(run), encoding="utf-8")
     options = BenchmarkOptions(["bm25"], [1, 5], runs={"theirs": path})
     report = benchmark(index, EXAMPLES, options, tmp_path / "out")

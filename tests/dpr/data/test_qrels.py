@@ -46,6 +46,7 @@ def test_ids_hold_blanks_between_tabs_and_negative_grades_stay(tmp_path: Path) -
     [
         ("query-id\tcorpus-id\tscore\nq1\tb\n", r"line 2: there are 2 columns instead of three"),
         ("q1\tb\t1\nq1\tc\tone\n", r"line 2: .* is not a question id, a passage id and a whole grade"),
+        ("q1\tb\t1000001\n", r"line 1: .* a whole grade of at most 1,000,000"),
         ("q1\tb\t0.5\n", r"line 1: .* is not a question id, a passage id and a whole grade"),
         ("q1\tb\tnan\n", r"line 1: .* is not a question id, a passage id and a whole grade"),
         ("q1\tb\tone\nq1\tc\t1\n", r"line 1: 'q1\\tb\\tone' is not a question id"),

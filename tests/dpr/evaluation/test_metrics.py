@@ -107,12 +107,19 @@ def test_a_missing_question_counts_as_zero_and_an_unjudged_one_not_at_all() -> N
     assert per_question(run, qrels, ["mrr@10"])["mrr@10"].tolist() == [1.0, 0.0]
 
 
+def test_a_grade_too_large_to_count_with_is_refused() -> None:
+    with pytest.raises(DataError, match="question 'q' has the grade 10000000; give grades of at most 1,000,000"):
+        evaluate({"q": ["a"]}, {"q": {"a": 10**7}}, ["ndcg@1"])
+
+
 def test_a_question_without_a_relevant_passage_scores_zero() -> None:
     scores = evaluate({"q": ["a"]}, {"q": {"a": 0, "b": -1}}, [f"{metric}@1" for metric in METRICS])
     assert set(scores.values()) == {0.0}
 
 
-@pytest.mark.parametrize("name", ["rprec@5", "recall", "recall@", "recall@0", "recall@-1", "recall@ten", "@5"])
+@pytest.mark.parametrize(
+    "name", ["rprec@5", "recall", "recall@", "recall@0", "recall@10001", "recall@-1", "recall@ten", "@5"]
+)
 def test_an_unknown_metric_is_refused_with_those_there_are(name: str) -> None:
     with pytest.raises(ConfigError, match="choose from success@k, recall@k, mrr@k, map@k, ndcg@k or rprec"):
         evaluate({}, {"q": {"a": 1}}, [name])

@@ -14,7 +14,7 @@ from dpr.errors import DataError
 from dpr.evaluation.run_files import read_any_qrels, read_any_run
 
 RUN = {"q1": {"a": 0.5, "b": 2, "c": 0.5}, "q2": {}}
-EXPECTED = {"q1": [("b", 2.0), ("c", 0.5), ("a", 0.5)], "q2": []}
+EXPECTED = {"q1": [("b", 2.0), ("c", 0.5), ("a", 0.5)]}
 
 
 def test_json_packed_json_and_parquet(tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_json_packed_json_and_parquet(tmp_path: Path) -> None:
     (tmp_path / "run.trec").write_text("q1 Q0 a 1 0.5 x\nq1 Q0 b 2 2 x\nq1 Q0 c 3 0.5 x\n", encoding="utf-8")
     assert read_any_run(tmp_path / "run.json") == read_any_run(tmp_path / "run.json.gz") == EXPECTED
     for name in ("run.parquet", "run.trec"):
-        assert read_any_run(tmp_path / name) == {"q1": EXPECTED["q1"]}
+        assert read_any_run(tmp_path / name) == EXPECTED
 
 
 @pytest.mark.parametrize(
@@ -37,8 +37,11 @@ def test_json_packed_json_and_parquet(tmp_path: Path) -> None:
         ('{"q": ["a"]}', "is not an object of questions"),
         ('{"q": {"a": 1, "a": 2}}', "'a' comes twice in one object; keep one of them"),
         ('{"q": {"a": 1}, "q": {}}', "'q' comes twice"),
-        ('{"q": {"a": "1"}}', "question 'q' has the score '1', which is not a number"),
-        ('{"q": {"a": NaN}}', "has the score nan, which is not a number"),
+        ('{"q": {"a": "1"}}', "question 'q' has the score '1', which is not a finite number"),
+        ('{"q": {"a": NaN}}', "has the score nan, which is not a finite number"),
+        ('{"q": {"a": Infinity}}', "has the score inf, which is not a finite number of single precision"),
+        ('{"q": {"a": 1' + "0" * 39 + "}}", "which is not a finite number of single precision"),
+        ('{"q": {}}', "the run is empty; give one with at least one question"),
         ('{"q": {"a": true}}', "has the score True"),
     ],
 )
@@ -66,6 +69,8 @@ def test_qrels_as_json_and_as_lines(tmp_path: Path) -> None:
     assert read_any_qrels(path) == read_any_qrels(tmp_path / "qrels.tsv") == {"q": {"a": 1, "b": 2, "c": 0}}
     for content, cause in (
         ('{"q": {"a": 0.5}}', "question 'q' has the grade 0.5, which is not a whole number"),
+        ('{"q": {"a": Infinity}}', "has the grade inf, which is not a whole number of at most 1,000,000"),
+        ('{"q": {"a": 1' + "0" * 30 + "}}", "which is not a whole number of at most 1,000,000"),
         ('{"q": {"a": Infinity}}', "has the grade inf"),
         ("{}", "there is no judgement in it"),
     ):

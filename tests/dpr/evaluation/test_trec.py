@@ -141,8 +141,10 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     [
         (b"q Q0 p 1", "line 2: there are 4 columns where 6 are expected"),
         (b"q Q0 p one 0.5 x", "line 2: the rank 'one' is not an integer"),
-        (b"q Q0 p 2 high x", "line 2: the score 'high' is not a number"),
-        (b"q Q0 p 2 nan x", "line 2: the score 'nan' is not a number"),
+        (b"q Q0 p 2 high x", "line 2: the score 'high' is not a finite number"),
+        (b"q Q0 p 2 nan x", "line 2: the score 'nan' is not a finite number"),
+        (b"q Q0 p 2 -inf x", "line 2: the score '-inf' is not a finite number"),
+        (b"q Q0 p 2 1e39 x", "line 2: the score '1e39' is not a finite number of single precision"),
         (b"q Q0 first 2 0.5 x", "line 2: passage 'first' is listed twice for question 'q'"),
         (b"q Q0 \xb0\xa1 2 0.5 x", "line 2: is not UTF-8"),
     ],
