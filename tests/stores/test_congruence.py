@@ -67,7 +67,7 @@ def retrieved(index: OpenIndex, questions: list[str]) -> dict[str, list[list[Hit
     return {name: index.retriever(name).search(questions, 20) for name in ("dense", "hybrid")}
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("kind", [kind for kind in kinds() if kind.marks])
 def test_squad_has_the_same_hits(kind: str, squad: Squad, tmp_path: Path) -> None:
     options = BuildOptions(sources=(squad.source,), output=tmp_path / "index", dense=DenseOptions(kind))

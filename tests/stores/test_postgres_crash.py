@@ -17,8 +17,8 @@ import pytest
 
 from dpr.dense.index_types import index_type_of
 from dpr.dense.postgres import table
-from dpr.dense.postgres.connection import Database, database
-from dpr.errors import StoreError
+from dpr.dense.postgres.connection import Database, close_all, database
+from dpr.errors import IndexFormatError, StoreError
 from dpr.search.open import open_index
 from index_builder.build import BuildOptions, build
 from index_builder.dense import DenseOptions
@@ -187,3 +187,29 @@ def test_a_statement_that_takes_too_long_is_given_up(postgres: str) -> None:
     with pytest.raises(StoreError, match=r"took longer than 0\.2 seconds; set DPR_POSTGRES_TIMEOUT_S higher"):
         Database(postgres, timeout_s=0.2).run(lambda connection: connection.execute("SELECT pg_sleep(5)"))
     assert time.monotonic() - began < 3
+
+
+def test_a_replica_that_is_behind_is_waited_for(
+    tmp_path: Path, postgres: str, postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replica = PostgresServer(postgres_server)
+    try:
+        with psycopg.connect(replica.uri, autocommit=True) as connection:
+            connection.execute("SELECT pg_wal_replay_pause()")
+            small_index(tmp_path / "index", dense=DenseOptions("postgres"))
+            expected = ranked(tmp_path / "index")
+            of_replica = postgres.replace(postgres_server.uri, replica.uri)
+            monkeypatch.setenv("DPR_POSTGRES", of_replica)
+            monkeypatch.setenv("DPR_POSTGRES_TIMEOUT_S", "1")
+            with pytest.raises(IndexFormatError, match="the database has no table"):
+                ranked(tmp_path / "index")
+            monkeypatch.setenv("DPR_POSTGRES_TIMEOUT_S", "30")
+            resume = threading.Timer(1.0, lambda: connection.execute("SELECT pg_wal_replay_resume()"))
+            resume.start()
+            assert ranked(tmp_path / "index") == expected
+            resume.join()
+        with pytest.raises(StoreError, match="read-only transaction"):
+            small_index(tmp_path / "another", dense=DenseOptions("postgres"))
+    finally:
+        close_all()
+        replica.stop()

@@ -57,6 +57,16 @@ def test_the_graph_finds_nearly_all(loaded: tuple[FloatArray, Path]) -> None:
     np.testing.assert_array_equal(exact.scores, flat.scores)
 
 
+def test_an_exact_search_stays_exact_after_many_along_the_graph(loaded: tuple[FloatArray, Path]) -> None:
+    """The server may keep the plan of a statement that it has seen some times."""
+    vectors, path = loaded
+    graph = PostgresHnsw(m=8, ef_search=10).open(vectors, path)
+    for number in range(12):
+        graph.search(vectors[number : number + 1], 2000)
+    expected = index_type_of("flat").open(vectors, path).search(vectors[:3], 2000)
+    np.testing.assert_array_equal(Postgres().open(vectors, path).search(vectors[:3], 2000).rows, expected.rows)
+
+
 @pytest.mark.parametrize("share", [0.001, 0.02, 0.5])
 def test_the_graph_has_k_rows_of_a_selection(share: float, loaded: tuple[FloatArray, Path]) -> None:
     vectors, path = loaded
@@ -103,3 +113,19 @@ def test_vectors_of_any_length_are_searched(dimension: int, tmp_path: Path, post
     top = Postgres().open(vectors, tmp_path / "dense.faiss").search(vectors[:3] * 100, 5)
     expected = index_type_of("flat").open(vectors, tmp_path).search(vectors[:3] * 100, 5)
     np.testing.assert_array_equal(top.rows, expected.rows)
+
+
+@pytest.mark.parametrize("dimension", [384, 768])
+@pytest.mark.parametrize("kind", ["postgres", "postgres-hnsw"])
+def test_the_space_in_the_database_is_estimated(kind: str, dimension: int, tmp_path: Path, postgres: str) -> None:
+    import psycopg
+
+    from dpr.dense.external import existing_record
+
+    vectors = np.random.default_rng(0).standard_normal((2000, dimension)).astype(np.float32)
+    index_type_of(kind).build(vectors, tmp_path / "dense.faiss")
+    with psycopg.connect(postgres) as connection:
+        query = "SELECT pg_total_relation_size(%s::regclass)"
+        row = connection.execute(query, [existing_record(tmp_path / "dense.faiss").table]).fetchone()
+    assert row is not None
+    assert index_type_of(kind).database_bytes(2000, dimension) == pytest.approx(row[0], rel=0.15)

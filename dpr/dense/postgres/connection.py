@@ -121,7 +121,11 @@ class Database:
             application_name="dense-passage-retrieval",
         )
         milliseconds = round(self.timeout_s * 1000)
-        connection.execute(f"SET statement_timeout = {milliseconds}; SET jit = off; SET synchronous_commit = on")
+        # a plan for any LIMIT and any filter would leave the graph out
+        connection.execute(
+            f"SET statement_timeout = {milliseconds}; SET synchronous_commit = on; SET jit = off; "
+            "SET plan_cache_mode = force_custom_plan"
+        )
         _register_vectors(connection)
         return connection
 

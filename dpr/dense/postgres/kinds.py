@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -33,6 +34,14 @@ ROW_BYTES = 24 + 4 + 8 + 8
 
 KEY_BYTES = 20
 """Bytes of a row in the index of the primary key."""
+
+NODE_BYTES = 100
+"""Bytes of a node of the graph beside its vector and its neighbours."""
+
+NEIGHBOUR_BYTES = 6
+
+PAGE_BYTES = 8192
+PAGE_SPACE = PAGE_BYTES - 32
 
 RECORD_BYTES = 64
 """Bytes of the file that names a table."""
@@ -106,7 +115,7 @@ class Postgres(IndexType):
 
     def database_bytes(self, vectors: int, dimension: int) -> float:
         """Return the bytes of the rows and of their key."""
-        return vectors * (4 * dimension + ROW_BYTES + KEY_BYTES)
+        return _paged(vectors, 4 * dimension + ROW_BYTES) + vectors * KEY_BYTES
 
     def memory_bytes(self, vectors: int, dimension: int) -> float:
         """Return the memory of the block that is sent; the server's own is not counted."""
@@ -163,7 +172,8 @@ class PostgresHnsw(Postgres):
 
     def database_bytes(self, vectors: int, dimension: int) -> float:
         """Return the bytes of the rows and of the graph, which has each vector once more."""
-        return super().database_bytes(vectors, dimension) + vectors * (4 * dimension + 40 + 6 * (2 * self.m + 3))
+        node = 4 * dimension + NODE_BYTES + NEIGHBOUR_BYTES * (2 * self.m + 1)
+        return super().database_bytes(vectors, dimension) + _paged(vectors, node)
 
     def searches(self, vectors: int) -> Iterator[Iterable[Self]]:  # noqa: ARG002
         """Yield one series: twice as many candidates each time."""
@@ -173,6 +183,13 @@ class PostgresHnsw(Postgres):
         from dpr.dense.postgres.table import Graph
 
         return Graph(self.m, self.ef_construction)
+
+
+def _paged(rows: int, row_bytes: int) -> float:
+    """Return the bytes of pages that hold rows whole; what is longer than a page is stored in pieces."""
+    if row_bytes > PAGE_SPACE:
+        return rows * row_bytes * PAGE_BYTES / PAGE_SPACE
+    return math.ceil(rows / (PAGE_SPACE // row_bytes)) * PAGE_BYTES
 
 
 def _table(vectors: FloatArray, path: Path) -> Table:

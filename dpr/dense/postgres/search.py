@@ -34,20 +34,23 @@ class Table:
     name: str
     facts: TableFacts
 
-    def nearest(self, questions: FloatArray, width: int, rows: Rows, settings: dict[str, str]) -> list[IntArray]:
+    def nearest(
+        self, questions: FloatArray, width: int, rows: Rows, settings: dict[str, str] | None = None
+    ) -> list[IntArray]:
         """Return the numbers of the nearest vectors to each question (Q, D), at most ``width`` of them, best first.
 
-        ``settings`` are the parameters of the server for this search.
+        With ``settings``, parameters of the server for this search, it follows the graph; without, it is exact.
         """
         from psycopg import sql
 
         where, parameters = rows.where
-        query = sql.SQL("SELECT vector FROM {}{} ORDER BY embedding <#> %s LIMIT %s").format(
-            sql.Identifier(self.name), where
-        )
+        # an expression that the graph does not have is compared for every row
+        order = sql.SQL("embedding <#> %s" if settings else "(embedding <#> %s) + 0")
+        text = "SELECT vector FROM {}{} ORDER BY {} LIMIT %s"
+        query = sql.SQL(text).format(sql.Identifier(self.name), where, order)
 
         def ask(connection: Any) -> list[IntArray]:
-            _set(connection, settings)
+            _set(connection, settings or {})
             answers = []
             for question in questions:
                 values = [*parameters, packed(question), width]
@@ -154,7 +157,7 @@ class PostgresFlatIndex(FlatIndex):
         return self._rows.count
 
     def _propose(self, questions: FloatArray, width: int) -> IntArray:
-        rows = self._table.nearest(questions, width, self._rows, {"enable_indexscan": "off"})
+        rows = self._table.nearest(questions, width, self._rows)
         if any(len(of_question) != width for of_question in rows):
             raise IndexFormatError(
                 f"the table {self._table.name} has other rows than the index; compare them with dpr-index verify, and "
@@ -202,7 +205,6 @@ class PostgresGraphIndex(ApproximateIndex):
     def _propose(self, questions: FloatArray, k: int, effort: int) -> IntArray:
         width = min(k, len(self._vectors))
         settings = {
-            "enable_indexscan": "on",
             "hnsw.ef_search": str(min(effort * max(self._ef_search, width), WIDEST_SEARCH)),
             "hnsw.iterative_scan": "relaxed_order",
             "hnsw.max_scan_tuples": str(effort * SCANNED),
