@@ -6,11 +6,16 @@ from dataclasses import dataclass
 
 from dpr.errors import ConfigError
 
-LONGEST_TEXT_BYTES = 1 << 25
-"""The longest text of a document, 32 MiB, as of a row of a file."""
+LONGEST_TEXT_BYTES = 1 << 24
+"""The longest text of a document, 16 MiB: some five thousand pages."""
+
+MOST_BLOCKS = 100_000
+"""The most headings, paragraphs and tables of a document; each takes some hundred bytes beside its text."""
 
 LEAST_MEMORY_MIB = 256
-"""The converter itself needs some hundred MiB of addresses."""
+
+LEAST_SHARE_MIB = 128
+"""Of each converter; without a document it has 90 MiB of addresses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +25,8 @@ class DocumentLimits:
     Attributes:
         mib: size of its file, unpacked, in MiB.
         seconds: time to convert it.
-        memory_mib: addresses that its converter may use, in MiB.
+        memory_mib: addresses that all converters together may use, in MiB. Each has its share; a document that needs
+            more is converted again, alone, with all of it.
 
     Raises:
         ConfigError: a limit is out of range.
@@ -28,14 +34,14 @@ class DocumentLimits:
 
     mib: int = 256
     seconds: int = 60
-    memory_mib: int = 768
+    memory_mib: int = 512
 
     def __post_init__(self) -> None:
         if min(self.mib, self.seconds) < 1:
             raise ConfigError(f"documents of {self.mib} MiB and {self.seconds} s are none; choose at least 1 of each")
         if self.memory_mib < LEAST_MEMORY_MIB:
             raise ConfigError(
-                f"a converter cannot run in {self.memory_mib} MiB of memory; choose at least {LEAST_MEMORY_MIB}"
+                f"documents cannot be converted in {self.memory_mib} MiB of memory; choose at least {LEAST_MEMORY_MIB}"
             )
 
 

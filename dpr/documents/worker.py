@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dpr.documents.formats import convert
-from dpr.documents.limits import LONGEST_TEXT_BYTES
+from dpr.documents.limits import LONGEST_TEXT_BYTES, MOST_BLOCKS
 from dpr.errors import DocumentError
 
 _LONGEST_CAUSE = 200
@@ -57,6 +57,8 @@ def _converted(path: Path, ending: str, encoding: str) -> dict[str, object]:
     converted = convert(path, ending, encoding)
     if sum(len(block.text.encode()) for block in converted.blocks) > LONGEST_TEXT_BYTES:
         raise DocumentError(f"has more than {LONGEST_TEXT_BYTES >> 20} MiB of text; split it")
+    if len(converted.blocks) > MOST_BLOCKS:
+        raise DocumentError(f"has more than {MOST_BLOCKS:,} paragraphs; split it")
     return asdict(converted)
 
 

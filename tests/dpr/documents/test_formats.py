@@ -154,3 +154,12 @@ def test_a_table_is_a_line_for_each_row() -> None:
 
 def test_every_format_names_a_reader() -> None:
     assert all(ending == ending.lower() and ending.startswith(".") for ending in FORMATS)
+
+
+def test_hwp_5() -> None:
+    """The file is by hwpers 0.4, which writes headings and cells as paragraphs."""
+    converted = convert(Path(__file__).with_name("files") / "leave.hwp", ".hwp", "utf-8")
+    texts = [block.text for block in converted.blocks]
+    assert texts[:3] == ["휴가 규정", "병가는 한 해에 육십 일까지 쓸 수 있다.", "경조사 휴가"]
+    assert texts[3] == "결혼하는 직원은 닷새를 쉰다. Marriage leave is five days."
+    assert texts[4:] == ["구분", "일수", "결혼", "5", "출산", "10"]

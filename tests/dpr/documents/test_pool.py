@@ -12,7 +12,7 @@ import pytest
 from dpr.documents import pool
 from dpr.documents.document import Converted
 from dpr.documents.limits import DocumentLimits
-from dpr.documents.pool import Request, convert_all
+from dpr.documents.pool import Request, convert_all, process_count
 from dpr.errors import ConfigError, DocumentError, MissingDependencyError
 from tests.documents.content import TEXTS
 from tests.documents.make import WRITERS, write_docx, write_html, write_pdf, write_text
@@ -131,8 +131,31 @@ def test_a_document_that_needs_too_much_memory_or_has_too_much_text(tmp_path: Pa
     write_text(TEXT, tmp_path / "good.txt")
     first, second, good = results([page, text, tmp_path / "good.txt"], DocumentLimits(memory_mib=256))
     assert str(first).startswith(("needs more than 256 MiB of memory", "ends its converter"))
-    assert str(second).startswith("has more than 32 MiB of text") or "memory" in str(second)
+    assert str(second).startswith("has more than 16 MiB of text") or "memory" in str(second)
     assert isinstance(good, Converted)
+
+
+def test_processes_share_the_memory_and_a_large_document_has_all_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory: list[int] = []
+    make = pool._Process
+
+    def record(limits: DocumentLimits, memory_mib: int) -> pool._Process:
+        memory.append(memory_mib)
+        return make(limits, memory_mib)
+
+    monkeypatch.setattr(pool, "_Process", record)
+    page = tmp_path / "large.html"
+    page.write_text("<p>x<b>y" * 150_000, encoding="utf-8")
+    paths = [page]
+    for number in range(8):
+        paths.append(tmp_path / f"{number}.txt")
+        paths[-1].write_text(f"text {number}", encoding="utf-8")
+    assert all(isinstance(result, Converted) for result in results([*paths, page], DocumentLimits(memory_mib=600)))
+    assert {300, 600} == set(memory)
+    assert memory.count(600) == 2
+    assert process_count(256) <= 2
 
 
 def test_a_process_that_dies_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,8 +176,8 @@ def test_processes_end_with_the_iteration(tmp_path: Path, monkeypatch: pytest.Mo
     started: list[pool._Process] = []
     make = pool._Process
 
-    def record(limits: DocumentLimits) -> pool._Process:
-        started.append(make(limits))
+    def record(limits: DocumentLimits, memory_mib: int) -> pool._Process:
+        started.append(make(limits, memory_mib))
         return started[-1]
 
     monkeypatch.setattr(pool, "_Process", record)
