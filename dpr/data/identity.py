@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from hashlib import blake2b
 
 from dpr.data.files import Location
 from dpr.data.intake import STRICT, Intake
 from dpr.errors import DataError
+from dpr.metadata import json_metadata
 from dpr.types import Passage
 from dpr.unicode_form import composed, is_composed
+
+_LOW_BITS = (1 << 32) - 1
 
 
 def content_id(text: str) -> str:
@@ -33,20 +36,27 @@ class UniquePassages(Iterator[Passage]):
     ``skipped`` counts the repeats so far, ``empty`` the passages without text; ``location`` is that of the last one.
 
     A passage with the id, title, text and fields of an earlier one, in any Unicode form, is a repeat. A passage with an
-    id made from its text (`content_id`) is a repeat with any title and fields. The memory is two hashes for each
-    passage, about 130 bytes.
+    id made from its text (`content_id`) is a repeat with any title; with other fields it is another passage, whose id
+    has a hash of these, too. With ``only`` (ids of passages and documents), no others are yielded. The memory is two
+    hashes for each passage, about 130 bytes.
 
     Raises:
         DataError: during the iteration, two different passages share an id, unless the ``intake`` skips that.
     """
 
-    def __init__(self, passages: Iterable[tuple[Location | None, Passage]], intake: Intake = STRICT) -> None:
+    def __init__(
+        self,
+        passages: Iterable[tuple[Location | None, Passage]],
+        intake: Intake = STRICT,
+        only: Collection[str] | None = None,
+    ) -> None:
         self.skipped = 0
         self.empty = 0
         self.location: Location | None = None
         self._intake = intake
         self._passages = iter(passages)
         self._content_of: dict[int, int] = {}
+        self._only = None if only is None else frozenset(only)
 
     def __next__(self) -> Passage:
         for location, read_passage in self._passages:
@@ -54,18 +64,37 @@ class UniquePassages(Iterator[Passage]):
                 self.empty += 1
                 continue
             passage = with_composed_names(read_passage)
-            fields = repr(sorted(passage.metadata.items())) if passage.metadata else ""
-            key, content = hash(passage.id), hash((passage.title, composed(passage.text), fields))
-            known_content = self._content_of.get(key)
-            if known_content is None:
-                self._content_of[key] = content
+            unique = self._without_repeat(passage, location)
+            if unique is not None and self._is_wanted(unique):
                 self.location = location
-                return passage
-            if known_content != content and passage.id != content_id(passage.text):
-                self._intake.on_bad_row(_conflict(location, passage))
-            else:
-                self.skipped += 1
+                return unique
         raise StopIteration
+
+    def _without_repeat(self, passage: Passage, location: Location | None) -> Passage | None:
+        """Return a passage that did not come before, None for one that did."""
+        fields = repr(sorted(passage.metadata.items())) if passage.metadata else ""
+        fields_hash = hash(fields) & _LOW_BITS
+        content = (hash((passage.title, composed(passage.text))) & _LOW_BITS) << 32 | fields_hash
+        known_content = self._content_of.get(hash(passage.id))
+        if known_content is None:
+            return self._noted(passage, content)
+        if known_content != content and passage.id != content_id(passage.text):
+            self._intake.on_bad_row(_conflict(location, passage))
+            return None
+        if known_content & _LOW_BITS != fields_hash:
+            values = sorted((name, str(value)) for name, value in json_metadata(passage.metadata).items())
+            passage = replace(passage, id=f"{passage.id}-{content_id(repr(values))[:8]}")
+            if hash(passage.id) not in self._content_of:
+                return self._noted(passage, content)
+        self.skipped += 1
+        return None
+
+    def _noted(self, passage: Passage, content: int) -> Passage:
+        self._content_of[hash(passage.id)] = content
+        return passage
+
+    def _is_wanted(self, passage: Passage) -> bool:
+        return self._only is None or not self._only.isdisjoint((passage.id, passage.document_id))
 
 
 def _conflict(location: Location | None, passage: Passage) -> DataError:

@@ -36,7 +36,7 @@ from dpr.data.stores import address_of
 from dpr.data.trec import read_trec, read_trec_passages
 from dpr.errors import DataError, EmptyCorpusError
 from dpr.types import Example, Passage
-from dpr.unicode_form import as_on_disk, composed, is_there
+from dpr.unicode_form import as_on_disk, is_there
 
 LocatedPassages = Iterator[tuple[Location, Passage]]
 
@@ -136,7 +136,7 @@ def read_corpus(
     bad_rows = bad_rows or BadRows(rules.skip_bad_rows)
     tally = documents or DocumentTally.from_rules(rules, warns=bad_rows.warns)
     reading = _Reading(rules, bad_rows, tally, rows_only=rows_only)
-    return UniquePassages(_all_located(sources, reading), reading.intake)
+    return UniquePassages(_all_located(sources, reading), reading.intake, rules.only)
 
 
 def read_examples(source: str, rules: ReadRules = UTF8_RULES) -> Examples:
@@ -263,15 +263,10 @@ def _read_source(source: str, reading: _Reading) -> LocatedPassages:
     name, articles = _articles(source)
     kind, path = _parse(name)
     if kind is None:
-        located = _file_passages(path, reading)
-    elif articles is None:
-        located = kind.passages(path, reading.intake)
-    else:
-        located = _article_passages(kind, path, articles, reading.intake)
-    if reading.rules.only is None:
-        return located
-    only = frozenset(reading.rules.only)
-    return (pair for pair in located if not only.isdisjoint((composed(pair[1].id), composed(pair[1].document_id))))
+        return _file_passages(path, reading)
+    if articles is None:
+        return kind.passages(path, reading.intake)
+    return _article_passages(kind, path, articles, reading.intake)
 
 
 def _article_passages(kind: Kind, path: Path, articles: Articles, intake: Intake) -> LocatedPassages:

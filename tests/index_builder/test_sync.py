@@ -122,6 +122,26 @@ def test_the_folder_may_have_moved(folder: Path, tmp_path: Path) -> None:
     assert plan_sync(options(tmp_path / "elsewhere" / "handbook", index)).is_empty
 
 
+def test_rows_of_one_text_and_other_fields_stay_apart(folder: Path, tmp_path: Path) -> None:
+    path = folder / "rows.jsonl"
+
+    def write(*years: int) -> None:
+        path.write_text("\n".join(json.dumps({"text": "same", "year": year}) for year in years), encoding="utf-8")
+
+    def years(index: Path) -> list[str]:
+        return sorted(str(row.metadata["year"]) for row in contents(index).values() if "year" in row.metadata)
+
+    write(2022, 2023, 2023, 2024)
+    index = build_index(folder, tmp_path / "index")
+    assert years(index) == ["2022", "2023", "2024"]
+    assert plan_sync(options(folder, index)).is_empty
+    for changed in ((2022, 2023, 2024, 2025), (2023, 2024, 2025), (2025,)):
+        write(*changed)
+        sync(options(folder, index), ENCODER)
+        assert years(index) == list(map(str, changed))
+        assert contents(index) == contents(build_index(folder, tmp_path / f"rebuilt-{len(changed)}"))
+
+
 def test_a_killed_sync_goes_on(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     index = build_index(folder, tmp_path / "index")
     change(folder)

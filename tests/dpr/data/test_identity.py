@@ -45,6 +45,22 @@ def test_a_content_id_under_another_title_is_a_repeat() -> None:
     assert passages.skipped == 1
 
 
+def test_a_content_id_with_other_fields_is_another_passage() -> None:
+    def rows() -> list[Passage]:
+        values: list[dict[str, object]] = [{"year": 2023}, {}, {"year": 2024}, {"year": 2023}, {"year": 2024}]
+        return [Passage(content_id("a"), "a", f"title {n}", metadata=value) for n, value in enumerate(values)]  # type: ignore[arg-type]
+
+    passages = unique_passages(rows())
+    first, without, other = passages
+    assert [dict(passage.metadata) for passage in (first, without, other)] == [{"year": 2023}, {}, {"year": 2024}]
+    assert first.id == content_id("a")
+    assert len({first.id, without.id, other.id}) == 3
+    assert all(passage.id.startswith(f"{first.id}-") for passage in (without, other))
+    assert passages.skipped == 2
+    wanted = UniquePassages(((None, row) for row in rows()), only=(other.id,))
+    assert [passage.id for passage in wanted] == [other.id]
+
+
 def test_passages_without_text_are_left_out_and_counted() -> None:
     passages = unique_passages([Passage("1", "a"), Passage("2", ""), Passage("3", " \n", "title")])
     assert [passage.id for passage in passages] == ["1"]
