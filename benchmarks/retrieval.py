@@ -38,7 +38,7 @@ benchmarks.retrieval`; [the benchmark](benchmark.md) explains the measures. Valu
 whole articles are drawn, so that few articles give wide intervals.
 
 These pools are far smaller than Wikipedia: none of these numbers belongs beside those of the DPR paper. Times are of
-{processor}, {cores} cores, which other work shared meanwhile, now more and now less: they show an order of magnitude."""
+{processor}, {cores} cores, which other work shared meanwhile, now more, now less: they show an order of magnitude."""
 
 METRICS = ("recall@1", "recall@5", "recall@20", "mrr@10", "answer_recall@5")
 
