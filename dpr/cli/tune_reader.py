@@ -22,7 +22,10 @@ GoldOption = Annotated[
 ]
 
 WeightsOption = Annotated[
-    bool, typer.Option(help="Fit the weights of retrieval score and relevance head, not the probability alone.")
+    bool,
+    typer.Option(
+        help="Fit the weights of length, retrieval score and relevance head, too, not only threshold and probability."
+    ),
 ]
 AnswerPrecisionOption = Annotated[
     float | None,
@@ -59,7 +62,15 @@ def tune_reader_command(
     from dpr.benchmark.retrieved_questions import RetrieverChoice, retrieve, retrieve_without_own_documents
     from dpr.opening import open_qa
     from dpr.reader.extractive.reader import load_reader
-    from dpr.tuning.reader import read_retrieved, store, tune_no_answer, tune_probability, tune_weights
+    from dpr.tuning.reader import (
+        read_own_passages,
+        read_retrieved,
+        store,
+        tune_length,
+        tune_no_answer,
+        tune_probability,
+        tune_weights,
+    )
 
     if not reader.is_dir():
         raise ConfigError(f"--reader {reader} is not a folder; the result is stored in the reader: give its folder")
@@ -79,7 +90,10 @@ def tune_reader_command(
         model = load_reader(reader)
         if data:
             examples = gold_examples(data, negatives, rules)
-            model.config, record["no_answer"] = tune_no_answer(model, examples, precision, progress)
+            read = read_own_passages(model, examples, progress)
+            if weights:
+                model.config, record["length"] = tune_length(model.config, read)
+            model.config, record["no_answer"] = tune_no_answer(model.config, read, precision)
         if index is not None and questions:
             examples = [example for source in questions for example in labelled_examples(source, rules)]
             choice = RetrieverChoice(retriever, k, fusion_of(None, None, fusion_file))
