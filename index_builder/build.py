@@ -113,10 +113,12 @@ class BuildOptions:
 
         Raises:
             ConfigError: an option is refused.
+            StoreError: the database of the index type cannot be reached.
         """
         if encoder is not None:
             for index_type in self.dense.index_types:
                 index_type.check_dimension(encoder.dimension)
+                index_type.check_reachable()
             return
         no_vectors = DenseOptions()
         changed = [name for name in asdict(no_vectors) if getattr(self.dense, name) != getattr(no_vectors, name)]

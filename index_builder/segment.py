@@ -116,6 +116,7 @@ def _write_vectors(
     dense = plan.dense.for_vectors(total, plan.exact_below)
     for index_type in dense.index_types:
         check_memory(index_type, total, encoder.dimension)
+        index_type.check_reachable()
     has_windows = total > len(passages)
     windows = open_windows(draft.segment.windows, total) if has_windows else None
     texts = passages if windows is None else WindowTexts(passages, windows)

@@ -172,6 +172,14 @@ class IndexType(ABC):
             ConfigError: a parameter does not suit it.
         """
 
+    def check_reachable(self) -> None:  # noqa: B027 - most index types are files
+        """Refuse a build whose database cannot be used, before passages are encoded.
+
+        Raises:
+            ConfigError: none is named, or it lacks an extension.
+            StoreError: it cannot be reached, or refuses.
+        """
+
     @abstractmethod
     def disk_bytes(self, vectors: int, dimension: int) -> float:
         """Return the size of the file that `build` writes, in bytes."""

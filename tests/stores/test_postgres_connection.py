@@ -10,6 +10,7 @@ import pytest
 from dpr.dense.postgres.connection import Database, close_all, database
 from dpr.errors import ConfigError, StoreError
 from index_builder.dense import DenseOptions
+from tests.index_builder.test_dense import NeverCalled
 from tests.small_index import content, small_index
 from tests.stores.postgres_server import PASSPHRASE, PostgresServer
 
@@ -21,7 +22,8 @@ SECRET = PASSPHRASE
 def test_an_index_needs_a_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DPR_POSTGRES")
     with pytest.raises(ConfigError, match=r"no database is named; set DPR_POSTGRES .* or DPR_POSTGRES_FILE to a file"):
-        small_index(tmp_path / "index", dense=DenseOptions("postgres"))
+        small_index(tmp_path / "index", encoder=NeverCalled(), dense=DenseOptions("postgres"))
+    assert not (tmp_path / "index").exists()
 
 
 def test_the_string_may_be_in_a_file(tmp_path: Path, postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,6 +104,12 @@ class Postgres(IndexType):
                 )
         return f"{len(vectors):,} vectors of {table.name}"
 
+    def check_reachable(self) -> None:
+        """Connect to the database, and create pgvector's extension if it is absent."""
+        from dpr.dense.postgres.connection import database, require_vectors
+
+        database().run(require_vectors)
+
     def check_dimension(self, dimension: int) -> None:
         """Refuse vectors that are longer than pgvector's."""
         if dimension > MOST_NUMBERS:
