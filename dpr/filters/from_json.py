@@ -34,7 +34,6 @@ _GROUPS: dict[str, Callable[[tuple[Filter, ...]], Filter]] = {
     "OR": AnyOf,
     "NOT": lambda conditions: Not(conditions[0] if len(conditions) == 1 else AllOf(conditions)),
 }
-GROUP_NAMES = tuple(_GROUPS)
 
 
 def filter_of_json(form: object) -> Filter:

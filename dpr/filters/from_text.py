@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from dpr.errors import RequestError
 from dpr.filters.tree import (
     COMPARISONS,
     EXISTS,
@@ -65,7 +66,7 @@ def filter_of_text(text: str) -> Filter:
     """
     parser = _Parser([*_tokens(composed(text)), _Token("end", "", len(text))])
     result = parser.any_of(1)
-    parser.expect("end", "", "'and' or 'or'")
+    parser.expect_end()
     return result
 
 
@@ -97,18 +98,14 @@ class _Parser:
             filters.append(self._all_of(depth))
         return filters[0] if len(filters) == 1 else AnyOf(tuple(filters))
 
-    def expect(self, kind: str, text: str, wish: str) -> _Token:
-        """Take a token of a kind, or with a text.
+    def expect_end(self) -> None:
+        """Refuse what follows a whole filter.
 
         Raises:
-            RequestError: another token is next.
+            RequestError: a token is left.
         """
-        token = self._tokens[self._next]
-        if token.kind != kind or (text and token.text != text):
-            shown = repr(token.text) if token.text else "the end"
-            raise bad_filter(f"has {shown} at position {token.position + 1}, where {wish} is expected")
-        self._next += 1
-        return token
+        if self._tokens[self._next].kind != "end":
+            raise self._unexpected("'and' or 'or'")
 
     def _all_of(self, depth: int) -> Filter:
         filters = [self._negation(depth)]
@@ -121,10 +118,10 @@ class _Parser:
             if depth > MAX_DEPTH:
                 raise bad_filter(f"has more than {MAX_DEPTH} levels; make it smaller")
             return Not(self._negation(depth + 1))
-        if self._tokens[self._next].text == "(" and self._tokens[self._next].kind == "sign":
-            self._next += 1
+        if self._takes_sign("("):
             inner = self.any_of(depth + 1)
-            self.expect("sign", ")", "')'")
+            if not self._takes_sign(")"):
+                raise self._unexpected("')'")
             return inner
         return self._condition()
 
@@ -147,27 +144,27 @@ class _Parser:
             return Condition(field, "in", self._values())
         if self._takes("not"):
             if not self._takes("in"):
-                self.expect("keyword", "in", "'in'")
+                raise self._unexpected("'in'")
             return Condition(field, "not in", self._values())
-        self.expect("operator", "", "one of = != < <= > >= in, not in, contains, prefix, exists")
-        raise AssertionError
+        raise self._unexpected("one of = != < <= > >= in, not in, contains, prefix, exists")
 
     def _field(self) -> str:
         token = self._tokens[self._next]
-        if token.kind == "quoted":
-            self._next += 1
-            return token.text[1:-1]
-        if token.kind in ("number", "day") or token.keyword:
-            self.expect("word", "\0", "the name of a field")
-        return self.expect("word", "", "the name of a field").text
+        if token.kind not in ("quoted", "word") or token.keyword:
+            raise self._unexpected("the name of a field")
+        self._next += 1
+        return token.text[1:-1] if token.kind == "quoted" else token.text
 
     def _values(self) -> tuple[Scalar, ...]:
-        self.expect("sign", "(", "'(' before the values")
+        if not self._takes_sign("("):
+            raise self._unexpected("'(' before the values")
         values = [self._value()]
-        while self._tokens[self._next].text == "," and len(values) < MAX_VALUES:
-            self._next += 1
+        while self._takes_sign(","):
             values.append(self._value())
-        self.expect("sign", ")", "',' or ')'")
+            if len(values) > MAX_VALUES:
+                raise bad_filter(f"has a list of more than {MAX_VALUES:,} values; give fewer")
+        if not self._takes_sign(")"):
+            raise self._unexpected("',' or ')'")
         return tuple(values)
 
     def _value(self) -> Scalar:
@@ -182,11 +179,23 @@ class _Parser:
         if token.keyword in _CONSTANTS:
             return _CONSTANTS[token.keyword]
         self._next -= 1
-        self.expect("value", "", "a quoted text, a number, a date, true or false")
-        raise AssertionError
+        raise self._unexpected("a quoted text, a number, a date, true or false")
 
     def _takes(self, keyword: str) -> bool:
         """Take a keyword if it is next."""
         is_next = self._tokens[self._next].keyword == keyword
         self._next += is_next
         return is_next
+
+    def _takes_sign(self, sign: str) -> bool:
+        """Take a sign if it is next."""
+        token = self._tokens[self._next]
+        is_next = (token.kind, token.text) == ("sign", sign)
+        self._next += is_next
+        return is_next
+
+    def _unexpected(self, expected: str) -> RequestError:
+        """Return the error of the next token, which says what is expected in its place."""
+        token = self._tokens[self._next]
+        shown = repr(token.text) if token.text else "the end"
+        return bad_filter(f"has {shown} at position {token.position + 1}, where {expected} is expected")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import get_args
 
 from dpr.errors import RequestError
 from dpr.metadata import json_value
@@ -39,13 +40,33 @@ def bad_filter(cause: str) -> RequestError:
 class Condition:
     """A test of one field: an operator of `OPERATORS`, with its value, or its values for ``in`` and ``not in``.
 
-    ``contains`` tests for a part of a text, or for an item of a list; ``prefix`` for the beginning of either.
+    ``contains`` tests for a substring of a text, or for an item of a list; ``prefix`` for the beginning of either.
     ``exists`` has no value.
+
+    Raises:
+        RequestError: the operator is unknown, or the value has another form than the operator takes.
     """
 
     field: str
     operator: str
     value: Scalar | tuple[Scalar, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.operator not in OPERATORS:
+            raise bad_filter(
+                f"has the operator {self.operator!r:.60} for the field {self.field!r}; choose from "
+                f"{', '.join(OPERATORS)}"
+            )
+        if self.operator == EXISTS:
+            expected, is_fitting = "no value", self.value is None
+        elif self.operator in MEMBERSHIPS:
+            expected, is_fitting = "a tuple of values", isinstance(self.value, tuple)
+        else:
+            expected, is_fitting = "one value", isinstance(self.value, get_args(Scalar))
+        if not is_fitting:
+            raise bad_filter(
+                f"has {self.operator!r} for the field {self.field!r} with {self.value!r:.60}; give {expected}"
+            )
 
     def to_json(self) -> dict[str, object]:
         """Return the condition as JSON values."""

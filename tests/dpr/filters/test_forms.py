@@ -65,6 +65,7 @@ def test_a_text_is_a_filter(text: str, expected: Filter) -> None:
         ("(" * 50 + "a = 3" + ")" * 50, "has more than 16 levels of brackets"),
         ("not " * 5000 + "a = 3", "has more than 16 levels"),
         (" or ".join(["a = 3"] * 101), "has more than 100 conditions"),
+        (f"a in ({', '.join(['3'] * 1001)})", "has a list of more than 1,000 values; give fewer"),
     ],
 )
 def test_a_text_that_cannot_be_read_is_refused_with_the_position(text: str, message: str) -> None:
@@ -109,6 +110,21 @@ def test_filters_that_are_too_large_are_refused() -> None:
         form = {"operator": "NOT", "conditions": [form]}
     with pytest.raises(RequestError, match="over the limit of 100 conditions in 16 levels"):
         parse(form)
+
+
+@pytest.mark.parametrize(
+    ("operator", "value", "message"),
+    [
+        ("~", 3, "has the operator '~' for the field 'a'; choose from ==, !="),
+        ("==", None, "has '==' for the field 'a' with None; give one value"),
+        ("==", ("x", "y"), r"has '==' for the field 'a' with \('x', 'y'\); give one value"),
+        ("in", "x", "has 'in' for the field 'a' with 'x'; give a tuple of values"),
+        ("exists", False, "has 'exists' for the field 'a' with False; give no value"),
+    ],
+)
+def test_a_condition_of_another_form_is_refused(operator: str, value: Any, message: str) -> None:
+    with pytest.raises(RequestError, match=f"the filter {message}"):
+        Condition("a", operator, value)
 
 
 def test_exists_may_be_false_and_not_has_several_conditions() -> None:
