@@ -11,6 +11,8 @@ MetadataValue = str | int | float | bool | date | datetime | list[str]
 Metadata = Mapping[str, MetadataValue]
 """The fields of a passage by name. A field without a value is absent."""
 
+LARGEST_INTEGER = 2**63 - 1
+"""The largest whole number that a field holds, and the least one without its sign."""
 
 FIELD_TYPE_NAMES = ("boolean", "integer", "number", "date", "datetime", "string", "strings")
 """The types of fields, in the order in which they are inferred."""

@@ -11,7 +11,7 @@ from numbers import Integral, Real
 
 from dpr.data.intake import LeftOut
 from dpr.data.record import Record, type_name
-from dpr.metadata import Cell, MetadataValue, in_utc
+from dpr.metadata import LARGEST_INTEGER, Cell, MetadataValue, in_utc
 from dpr.unicode_form import composed
 
 CONTAINERS = ("metadata", "meta")
@@ -19,8 +19,6 @@ CONTAINERS = ("metadata", "meta")
 
 RESERVED_NAMES = frozenset(("id", "text", "title", "document_id", "start"))
 """The names of a passage's own values, which no further field can have."""
-
-_LARGEST_INTEGER = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +86,7 @@ def _typed(record: Record, name: str, value: object) -> MetadataValue | None:
         case date():
             return value
         case Integral():
-            if abs(int(value)) > _LARGEST_INTEGER:
+            if abs(int(value)) > LARGEST_INTEGER:
                 raise record.error(f"{name!r} is {value}, a number of more than 64 bits; write it as a string")
             return int(value)
         case Real() | Decimal():

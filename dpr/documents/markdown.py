@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from math import isinf, isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dpr.documents.document import Block, Converted, Value, table_text
 from dpr.documents.text_files import read_text
 from dpr.errors import DocumentError
+from dpr.metadata import LARGEST_INTEGER
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
@@ -25,7 +27,7 @@ def read_markdown(path: Path, encoding: str) -> Converted:
     The front matter gives the title and the fields: strings, numbers, booleans, dates, and lists of these as strings.
 
     Raises:
-        DocumentError: it is no text, or its front matter is not YAML.
+        DocumentError: it is no text, or its front matter is not YAML, or has an infinite number or one of over 64 bits.
     """
     from markdown_it import MarkdownIt
 
@@ -47,12 +49,19 @@ def _fields(front_matter: str) -> dict[str, Value]:
         raise DocumentError(f"its front matter is not YAML ({cause}); correct it, or remove its '---' lines") from None
     if not isinstance(values, Mapping):
         return {}
-    return {str(name): value for name, item in values.items() if (value := _value(item)) is not None}
+    return {str(name): value for name, item in values.items() if (value := _value(str(name), item)) is not None}
 
 
-def _value(item: Any) -> Value | None:
-    """Return a value of YAML as a field's; None for what no field can hold, such as a mapping."""
+def _value(name: str, item: Any) -> Value | None:
+    """Return a value of YAML as a field's; None for NaN and for what no field can hold, such as a mapping."""
     match item:
+        case float() if isnan(item):
+            return None
+        case int() | float() if abs(item) > LARGEST_INTEGER if isinstance(item, int) else isinf(item):
+            raise DocumentError(
+                f"its front matter has {name!r}: {item}, which is infinite or has more than 64 bits; put it in "
+                "quotation marks"
+            )
         case bool() | int() | float() | str():
             return item
         case date():

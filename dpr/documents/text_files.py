@@ -43,9 +43,11 @@ def decode(content: bytes, encoding: str = "utf-8") -> str:
             cause = "is neither UTF-8 nor Korean in cp949; name its encoding with --encoding, or save it as UTF-8"
             raise DocumentError(cause) from None
         return _decode_as(content, "cp949")
-    if "\0" in text:
-        raise DocumentError("has NUL characters, so it is no text; check what kind of file it is")
-    return text
+    if "\0" not in text:
+        return text
+    if codecs.lookup(encoding).name != "utf-8":  # ASCII in UTF-16 without a mark is UTF-8 with NULs
+        return _decode_as(content, encoding)
+    raise DocumentError("has NUL characters, so it is no text, or UTF-16; name its encoding with --encoding")
 
 
 def _decode_as(content: bytes, encoding: str) -> str:

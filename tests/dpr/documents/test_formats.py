@@ -56,6 +56,14 @@ def test_an_encoding_is_recognized(encoding: str, tmp_path: Path) -> None:
     assert converted(path).blocks == (Block("가나다라마바사 abc"),)
 
 
+def test_utf_16_without_a_mark_is_read_where_it_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("plain", encoding="utf-16-le")
+    assert converted(path, "utf-16-le").blocks == (Block("plain"),)
+    with pytest.raises(DocumentError, match="has NUL characters, so it is no text, or UTF-16"):
+        converted(path)
+
+
 def test_a_whole_document_in_cp949(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     write_cp949(LEAVE, path)
@@ -94,6 +102,16 @@ def test_front_matter_that_is_no_yaml(tmp_path: Path) -> None:
     path.write_text("---\ntitle: [a\n---\ntext\n", encoding="utf-8")
     with pytest.raises(DocumentError, match="its front matter is not YAML"):
         converted(path)
+
+
+@pytest.mark.parametrize("number", ["9" * 20, "9" * 400, "-.inf"])
+def test_front_matter_with_a_number_that_no_field_holds(number: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.md"
+    path.write_text(f"---\nsize: {number}\n---\ntext\n", encoding="utf-8")
+    with pytest.raises(DocumentError, match=r"its front matter has 'size': .*; put it in quotation marks"):
+        converted(path)
+    path.write_text("---\nsize: .nan\n---\ntext\n", encoding="utf-8")
+    assert not converted(path).fields
 
 
 def test_markdown_has_no_marks(tmp_path: Path) -> None:
