@@ -12,13 +12,13 @@ from dpr.benchmark.contestant import SystemRun
 from dpr.benchmark.gold import judge_questions
 from dpr.benchmark.html_report import require_page
 from dpr.benchmark.index_runs import refuse_unusable, search_index, with_training
-from dpr.benchmark.outputs import write_all
+from dpr.benchmark.outputs import refuse_same_files, write_all
 from dpr.benchmark.outside_run import outside_run
 from dpr.benchmark.report import BenchmarkReport
 from dpr.benchmark.setup import FusionUsed, Pool
 from dpr.benchmark.side_by_side import OF, parts_of, plain_names
 from dpr.benchmark.words import phrase
-from dpr.errors import ConfigError
+from dpr.data.intake import UTF8_RULES, ReadRules
 from dpr.search.contract import SearchableIndex
 from dpr.search.fusion import Fusion
 from dpr.search.registry import RERANKED, fuses, plain_name
@@ -39,6 +39,7 @@ class BenchmarkOptions:
         command: the command line, for the report.
         primary: the metric that ranks the systems; empty: recall@5, or the recall next to it.
         runs: files of runs of other programs, by the names of their systems.
+        rules: how these files are read.
     """
 
     retrievers: Sequence[str]
@@ -49,6 +50,7 @@ class BenchmarkOptions:
     command: str = ""
     primary: str = ""
     runs: Mapping[str, Path] = field(default_factory=dict)
+    rules: ReadRules = UTF8_RULES
 
 
 def benchmark(
@@ -72,18 +74,17 @@ def benchmark(
     Raises:
         RequestError: no or an unknown retriever, no k, a k above a retriever's limit, or a fusion without
             ``hybrid``.
-        ConfigError: the primary metric is none that is measured, or a run has the name of a retriever.
+        ConfigError: the primary metric is none that is measured, or a run has the file name of another.
         DataError: two questions share an id or one has none, none can be judged, or no gold passage is in the index.
         MissingDependencyError: jinja2 or vl-convert-python is not installed.
     """
     require_page()
     depth = hit_depth(options.ks)
     refuse_unusable(plain_names(options.retrievers), options.fusion)
-    if taken := sorted(set(options.runs).intersection(options.retrievers)):
-        raise ConfigError(f"a run is named {taken[0]!r}, as a retriever is; name it otherwise: --run NAME=FILE")
+    refuse_same_files(options.retrievers, options.runs)
     judged = judge_questions(index.passages, examples)
     primary = primary_metric(options.primary, options.ks, has_answers(judged.examples))
-    outside = [outside_run(name, path, judged, index.passages) for name, path in options.runs.items()]
+    outside = [outside_run(name, path, judged, index.passages, options.rules) for name, path in options.runs.items()]
     runs = [
         replace(run, name=f"{of}{OF}{run.name}", summary=phrase("of an index", {"system": run.summary, "index": of}))
         if of

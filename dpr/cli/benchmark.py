@@ -95,14 +95,23 @@ def benchmark_command(
     check, depths = _check_of(baseline, fail_if), numbers("--k", k)
     fused = fusion_of(fusion, weight, fusion_file, fusion_depth)
     options = rerank_of(rerank, rerank_depth)
-    opening = Opening(encoder, RetrievalOptions(rerank=options), ComputeOptions(precision, backend))
+    rules = ReadRules(encoding, skip_bad_rows)
+    opening = Opening(encoder, RetrievalOptions(rerank=options), ComputeOptions(precision, backend), rules)
     names = systems_of(retrievers, list(named("--index", index, "first"))[1:], is_reranked=options is not None)
     with show_progress() as progress:
-        source = read_examples(questions, ReadRules(encoding, skip_bad_rows))
+        source = read_examples(questions, rules)
         examples = list(source)
         opened = open_indexes(index, opening, [questions, *(pool or ())], output, progress)
         benchmark_options = BenchmarkOptions(
-            names, depths, fused, questions, source.without_text, command_line("dpr"), metric, named("--run", run)
+            names,
+            depths,
+            fused,
+            questions,
+            source.without_text,
+            command_line("dpr"),
+            metric,
+            named("--run", run),
+            rules,
         )
         report = benchmark(opened, examples, benchmark_options, output, progress)
     _tell(report, output, check, as_json)

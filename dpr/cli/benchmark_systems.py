@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dpr.config import ComputeOptions
+from dpr.data.intake import UTF8_RULES, ReadRules
 from dpr.errors import ConfigError, IndexFormatError
 from dpr.pipeline import RetrievalOptions
 from dpr.search.registry import RERANKED, reranked_name
@@ -52,11 +53,13 @@ class Opening:
         encoder: where the encoder of the first index is, or the encoder to build one with; None: the recorded one.
         retrieval: the reranking.
         compute: how models compute.
+        rules: how sources are read to build one.
     """
 
     encoder: str | None = None
     retrieval: RetrievalOptions = field(default_factory=RetrievalOptions)
     compute: ComputeOptions = field(default_factory=ComputeOptions)
+    rules: ReadRules = UTF8_RULES
 
 
 def named(option: str, values: Sequence[str] | None, default: str = "") -> dict[str, Path]:
@@ -126,7 +129,14 @@ def build_pool(sources: Sequence[str], root: Path, opening: Opening, progress: P
         is_same = [record.source for record in manifest.provenance.sources] == list(sources)
         if is_same and not _is_newer(sources, manifest.provenance.created_utc):
             return root
-    dpr.build_index(list(sources), root, encoder=encoder, compute=opening.compute, progress=progress)
+    dpr.build_index(
+        list(sources),
+        root,
+        encoder=encoder,
+        options=dpr.IndexOptions(rules=opening.rules),
+        compute=opening.compute,
+        progress=progress,
+    )
     return root
 
 

@@ -15,10 +15,12 @@ from dpr.benchmark.retrieval import BenchmarkOptions, benchmark
 from dpr.benchmark.side_by_side import SideBySide
 from dpr.benchmark.words import Bilingual
 from dpr.cli import app
+from dpr.cli.benchmark_systems import Opening, build_pool
+from dpr.data.intake import ReadRules
 from dpr.errors import ConfigError, DataError, DPRError, RequestError
 from dpr.evaluation.trec import read_run
 from dpr.search.open import OpenIndex, open_index
-from dpr.types import Example, Question
+from dpr.types import Example, Question, no_progress
 from tests.fakes import HashEncoder, WordAnalyzer
 from tests.small_index import PASSAGES, small_index
 
@@ -74,9 +76,19 @@ def test_an_index_of_other_passages_is_refused(index: OpenIndex, tmp_path: Path)
         SideBySide(opened(tmp_path / "less"), {"more": index})
 
 
-def test_a_run_with_the_name_of_a_retriever_is_refused(index: OpenIndex, tmp_path: Path) -> None:
-    options = BenchmarkOptions(["bm25"], [1], runs={"bm25": tmp_path / "theirs.json"})
-    with pytest.raises(ConfigError, match="a run is named 'bm25', as a retriever is; name it otherwise"):
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("bm25", r"the run 'bm25' and the retriever 'bm25' would both be written to bm25\.trec"),
+        ("e5.dense", "the run 'e5.dense' and the retriever 'e5/dense' would both"),
+        ("qrels", "the run 'qrels' and the judgements would both"),
+    ],
+)
+def test_a_run_that_would_replace_another_file_is_refused(
+    name: str, message: str, index: OpenIndex, tmp_path: Path
+) -> None:
+    options = BenchmarkOptions(["bm25", "e5/dense"], [1], runs={name: tmp_path / "theirs.json"})
+    with pytest.raises(ConfigError, match=message):
         benchmark(index, EXAMPLES, options, tmp_path)
 
 
@@ -99,6 +111,22 @@ def test_what_cannot_be_measured_is_refused_before_a_search(
     monkeypatch.setattr("dpr.benchmark.retrieval.search_index", lambda *_: pytest.fail("it searched"))
     with pytest.raises(DPRError, match=cause):
         benchmark(index, EXAMPLES, options, tmp_path)
+
+
+def test_a_run_and_a_pool_are_read_in_the_encoding_of_the_questions(
+    index: OpenIndex, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "theirs.trec"
+    run.write_text(f"q0 Q0 {PASSAGES[0].id} 1 2.5 theirs\n", encoding="utf-16")
+    options = BenchmarkOptions(["bm25"], [1], runs={"theirs": run}, rules=ReadRules("utf-16"))
+    report = benchmark(index, EXAMPLES, options, tmp_path / "out")
+    assert report.systems["theirs"].means["recall@1"] == pytest.approx(1 / 6)
+
+    pool = tmp_path / "pool.jsonl"
+    pool.write_text('{"text": "서울은 수도이다."}', encoding="cp949")
+    opening = Opening(str(tiny_checkpoint), rules=ReadRules("cp949"))
+    root = build_pool([str(pool)], tmp_path / "pool-index", opening, no_progress)
+    assert [passage.text for passage in open_index(root).passages] == ["서울은 수도이다."]
 
 
 def test_a_run_of_another_program_is_one_more_system(index: OpenIndex, tmp_path: Path) -> None:
