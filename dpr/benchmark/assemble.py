@@ -13,12 +13,13 @@ from dpr.benchmark.contestant import SystemRun
 from dpr.benchmark.documents import document_groups, document_of
 from dpr.benchmark.failures import Disagreement, disagreements
 from dpr.benchmark.gold import JudgedQuestions
+from dpr.benchmark.measured import measured
 from dpr.benchmark.pairs import compare_all
-from dpr.benchmark.report import BenchmarkReport, JudgedQuestion, Measured, System
+from dpr.benchmark.report import BenchmarkReport, JudgedQuestion, System
 from dpr.benchmark.setup import FusionUsed, Pool, QuestionSet
 from dpr.benchmark.traits import traits_of, with_training
 from dpr.errors import ConfigError, RequestError
-from dpr.evaluation.compare import SEED, mean_interval
+from dpr.evaluation.compare import SEED
 from dpr.evaluation.metrics import MAX_DEPTH, R_PRECISION, Values, per_question, recall_curve
 from dpr.types import Example, IntArray, Passage, PassagePool, Progress, no_progress
 
@@ -195,12 +196,6 @@ def _system(
         summary=run.summary,
         warnings=run.warnings,
     )
-
-
-def measured(values: Values, documents: IntArray | None, seed: int = SEED) -> Measured:
-    """Return the mean of values by question, (Q,), with its bootstrap interval."""
-    interval = mean_interval(values, documents, seed=seed)
-    return Measured(float(values.mean()), interval.low, interval.high)
 
 
 def _first_relevant(run: SystemRun, judged: JudgedQuestions, depth: int) -> tuple[IntArray, Values]:

@@ -7,22 +7,14 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from dpr.benchmark.measured import Measured, measured
 from dpr.benchmark.traits import TRAITS
-from dpr.evaluation.compare import SEED, Interval, mean_interval
+from dpr.evaluation.compare import SEED
 from dpr.evaluation.metrics import Values
 from dpr.types import IntArray
 
 FEW_QUESTIONS = 30
-"""Groups of fewer questions are marked: their means say little."""
-
-
-@dataclass(frozen=True, slots=True)
-class GroupMean:
-    """A system's mean over a group of questions, and its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
+"""Groups of fewer questions are marked in the Markdown: their means say little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +24,7 @@ class Group:
     trait: str
     value: str
     count: int
-    systems: Mapping[str, GroupMean]
+    systems: Mapping[str, Measured]
 
     @property
     def is_small(self) -> bool:
@@ -75,6 +67,5 @@ def break_down(
     return tuple(groups)
 
 
-def _mean(values: Values, documents: IntArray | None, seed: int) -> GroupMean:
-    interval = mean_interval(values, documents, seed=seed) if len(values) > 1 else Interval(0.0, 1.0)
-    return GroupMean(float(values.mean()), interval.low, interval.high)
+def _mean(values: Values, documents: IntArray | None, seed: int) -> Measured:
+    return measured(values, documents, seed) if len(values) > 1 else Measured(float(values[0]), 0.0, 1.0)

@@ -1,15 +1,13 @@
-"""The chart of risk over coverage, and the font that its text needs."""
+"""The chart of risk over coverage."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from dpr.durable import replacing
 from dpr.errors import MissingDependencyError
-from dpr.evaluation.metrics import Values
 from dpr.evaluation.risk import RiskCoverage
 
 # Okabe and Ito's colours, which stay apart for colour-blind readers and in print.
@@ -35,9 +33,15 @@ def draw_risk_coverage(path: Path, curves: Mapping[str, RiskCoverage], title: st
         MissingDependencyError: matplotlib is not installed.
     """
     require_charts()
+    from matplotlib.figure import Figure
     from matplotlib.ticker import PercentFormatter
 
-    figure, axes = _figure({name: (curve.coverage, curve.risk) for name, curve in curves.items()})
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.add_subplot()
+    for number, (name, curve) in enumerate(curves.items()):
+        colour, style = COLOURS[number % len(COLOURS)], STYLES[number % len(STYLES)]
+        axes.plot(curve.coverage, curve.risk, style, color=colour, linewidth=2, label=name)
+    axes.grid(alpha=0.3)
     axes.xaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
     axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
     axes.set_xlim(0, 1)
@@ -45,22 +49,5 @@ def draw_risk_coverage(path: Path, curves: Mapping[str, RiskCoverage], title: st
     label = "risk (answers that are not exactly right)"
     axes.set(xlabel="coverage (questions answered, the surest first)", ylabel=label, title=title)
     axes.legend(loc="upper left")
-    _save(figure, path)
-
-
-def _figure(lines: Mapping[str, tuple[Sequence[float] | Values, Values]]) -> tuple[Any, Any]:
-    """Return a figure and its axes with a line for each name, in distinguishable colours and strokes."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.add_subplot()
-    for number, (name, (x_values, values)) in enumerate(lines.items()):
-        colour, style = COLOURS[number % len(COLOURS)], STYLES[number % len(STYLES)]
-        axes.plot(x_values, values, style, color=colour, linewidth=2, label=name)
-    axes.grid(alpha=0.3)
-    return figure, axes
-
-
-def _save(figure: Any, path: Path) -> None:
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=150)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from dpr.benchmark.breakdown import FEW_QUESTIONS
 from dpr.benchmark.failures import clusters
 from dpr.benchmark.machine import machine
 from dpr.benchmark.report import BenchmarkReport
@@ -38,6 +39,9 @@ def as_markdown(report: BenchmarkReport) -> str:
         *_cost(report),
         f"## Groups, by {report.primary}",
         _groups(report),
+        f"\\* fewer than {FEW_QUESTIONS} questions say little"
+        if any(group.is_small for group in report.groups)
+        else "",
         "## Misses",
         _misses(report),
         "## How it was measured",
@@ -120,7 +124,7 @@ def _groups(report: BenchmarkReport) -> str:
         [
             group.trait,
             group.value,
-            f"{group.count:,}",
+            f"{group.count:,}{'*' if group.is_small else ''}",
             *(f"{100 * group.systems[name].value:.1f}" for name in report.ranking),
         ]
         for group in report.groups

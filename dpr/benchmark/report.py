@@ -14,6 +14,7 @@ from dpr.benchmark.breakdown import Group
 from dpr.benchmark.contestant import NO_WORDS, Cost
 from dpr.benchmark.failures import Disagreement, clusters
 from dpr.benchmark.machine import machine
+from dpr.benchmark.measured import Measured
 from dpr.benchmark.pairs import Pair
 from dpr.benchmark.setup import FusionUsed, Pool, QuestionSet
 from dpr.benchmark.words import Bilingual
@@ -22,15 +23,6 @@ from dpr.evaluation.compare import SEED
 from dpr.evaluation.metrics import Values
 from dpr.types import IntArray, Passage
 from dpr.versions import library_versions
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """A mean over all judged questions, and its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from dpr.data.files import PACKED_ENDINGS
 from dpr.data.intake import UTF8_RULES, ReadRules
-from dpr.data.rows import ROW_FORMATS, listed_formats, row_format
+from dpr.data.rows import listed_formats, row_format
 from dpr.documents.formats import FORMATS as DOCUMENT_FORMATS
 from dpr.errors import DataError
 from dpr.unicode_form import as_on_disk, composed, is_there
@@ -124,8 +124,3 @@ def without_files(rules: ReadRules, other_files: Mapping[str, int], *, is_folder
 def listed_others(other_files: Mapping[str, int]) -> str:
     """Return the endings of files that no format reads, each with its number of files: ``2 of .exe``."""
     return ", ".join(f"{count:,} of {ending}" for ending, count in sorted(other_files.items()))
-
-
-def listed_endings() -> str:
-    """Return the endings of files that can be read, those of compressed files aside."""
-    return ", ".join([*(ending for ending in ROW_FORMATS if not ending.endswith(PACKED_ENDINGS)), *DOCUMENT_FORMATS])

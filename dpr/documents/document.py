@@ -50,18 +50,16 @@ class Converted:
 
 @dataclass(frozen=True, slots=True)
 class BlockSpan:
-    """The block ``text[start:end]`` of a document, with its page and the headings above it, the highest first."""
+    """The block ``text[start:end]`` of a document, with its page and the headings above it, the highest first.
+
+    Those of a heading end with the heading itself.
+    """
 
     start: int
     end: int
     kind: BlockKind
     page: int | None
     headings: tuple[str, ...]
-
-    @property
-    def section(self) -> str:
-        """The headings above as one text; of a heading, itself included."""
-        return SECTION_SEPARATOR.join(self.headings)
 
 
 @dataclass(frozen=True, slots=True)

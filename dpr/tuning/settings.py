@@ -65,7 +65,7 @@ class SettingsOptions:
             raise RequestError(f"{self.objective} is deeper than the {DEFAULT_DEPTH} hits that are searched", "metric")
 
 
-class Remembering:
+class CachedReranker:
     """A reranker that scores no pair twice."""
 
     def __init__(self, reranker: Reranker) -> None:
@@ -83,7 +83,7 @@ class Remembering:
         return np.array([self._scores[pair] for pair in pairs], dtype=np.float32)
 
 
-class Recalled(Retriever):
+class CachedCandidates(Retriever):
     """The candidates of a list for known questions, searched once."""
 
     def __init__(
@@ -167,7 +167,7 @@ class _Tuning:
         texts = [question.text for question in self._judged.questions]
         lists = {"dense": self._index.retriever("dense"), "bm25": self._bm25_of(self._bm25)}
         recalled = {
-            name: Recalled(retriever, texts, deepest, partial(self._report, f"retrieve {name}", len(texts)))
+            name: CachedCandidates(retriever, texts, deepest, partial(self._report, f"retrieve {name}", len(texts)))
             for name, retriever in lists.items()
         }
 
@@ -184,7 +184,7 @@ class _Tuning:
         options, make = self._index.rerank, self._index.reranker
         if options is None or make is None:
             raise RequestError("the depth of reranking is tuned with a reranker; set one with --rerank", "rerank")
-        reranker = Remembering(make())
+        reranker = CachedReranker(make())
         depths = [options.depth, *(depth for depth in (0, *RERANK_DEPTHS) if depth != options.depth)]
         first = self._first_stage()
 

@@ -12,7 +12,8 @@ import pytest
 
 import dpr
 from dpr.benchmark.contestant import Cost
-from dpr.benchmark.report import BenchmarkReport, JudgedQuestion, Measured, System, write_report
+from dpr.benchmark.measured import Measured
+from dpr.benchmark.report import BenchmarkReport, JudgedQuestion, System, write_report
 from dpr.benchmark.setup import FusionUsed, Pool, QuestionSet
 from dpr.benchmark.words import Bilingual
 

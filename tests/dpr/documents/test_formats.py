@@ -162,7 +162,7 @@ def test_a_long_heading_is_text_and_characters_of_no_text_are_lost() -> None:
 def test_sections_are_the_headings_above() -> None:
     blocks = [Block("A", "heading", 1), Block("B", "heading", 3), Block("b"), Block("C", "heading", 2), Block("c")]
     whole = outline(blocks)
-    assert [span.section for span in whole.spans] == ["A", "A > B", "A > B", "A > C", "A > C"]
+    assert [span.headings for span in whole.spans] == [("A",), ("A", "B"), ("A", "B"), ("A", "C"), ("A", "C")]
     assert [whole.text[span.start : span.end] for span in whole.spans] == [block.text for block in blocks]
 
 
