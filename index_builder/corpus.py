@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from dpr.data.intake import UTF8_RULES, BadRows, DocumentTally, ReadRules
@@ -102,21 +102,8 @@ def write_corpus(
     write_ledger(files.ledger, reader.entries)
     progress("corpus", count, count)
     for name in sorted(rules.fields.keys() - fields.keys()):
-        logger.warning("no passage has the field %r, whose type was given as %s", name, rules.fields[name])
-    records = (
-        SourceRecord(
-            tally.source,
-            tally.passages,
-            tally.duplicates,
-            tally.empty,
-            tally.bad_rows,
-            tally.documents,
-            tally.bad_documents,
-            tally.other_files,
-        )
-        for tally in reader.tallies
-    )
-    return Corpus(tuple(records), fields)
+        logger.warning("no passage has the field %r, which is declared as %s", name, rules.fields[name])
+    return Corpus(tuple(SourceRecord(**asdict(tally)) for tally in reader.tallies), fields)
 
 
 @dataclass(slots=True)

@@ -138,7 +138,8 @@ class _IndexState:
     def __init__(self, current: Current) -> None:
         self.passages = current.passages
         self.entries = read_ledgers(segment.files.ledger for segment in current.segments)
-        self.cuts_rows = (chunk := ChunkOptions.from_provenance(current.manifest.provenance)) and chunk.tokens
+        chunk = ChunkOptions.from_provenance(current.manifest.provenance)
+        self.cuts_rows = chunk is not None and chunk.tokens is not None
         self.alive: Counter[str] = Counter()
         self._row_of: dict[str, int] = {}
         for row, (passage_id, document_id) in zip(self.passages.alive.tolist(), self.passages.names(), strict=True):

@@ -1,6 +1,6 @@
 """Cut long documents into passages: whole sentences up to a budget of tokens, with overlaps.
 
-A sentence over the budget is cut into words, and a word over the budget (text without spaces) into pieces.
+A sentence over the budget is cut into words, and a word over the budget (text without spaces) between characters.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def chunk_spans(text: str, max_tokens: int, overlap_tokens: int, count_tokens: C
 
 
 def units(text: str, bounds: Span, max_tokens: int, count_tokens: CountTokens) -> list[Span]:
-    """Return the sentences within bounds; those over the budget as words, and words over the budget as pieces."""
+    """Return the spans of sentences within bounds, or of words or characters, where the larger is over the budget."""
     spans: list[Span] = []
     first, last = bounds
     for start, end in sentence_spans(text[first:last]):
@@ -65,11 +65,11 @@ def units(text: str, bounds: Span, max_tokens: int, count_tokens: CountTokens) -
             spans.append((start, end))
             continue
         for word in _WORD.finditer(text, start, end):
-            spans += _pieces(text, word.span(), max_tokens, count_tokens)
+            spans += _cut_word(text, word.span(), max_tokens, count_tokens)
     return spans
 
 
-def _pieces(text: str, span: Span, max_tokens: int, count_tokens: CountTokens) -> Iterator[Span]:
+def _cut_word(text: str, span: Span, max_tokens: int, count_tokens: CountTokens) -> Iterator[Span]:
     start, end = span
     while start < end:
         length = _longest_prefix(text[start:end], max_tokens, count_tokens)

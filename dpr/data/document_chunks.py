@@ -21,8 +21,8 @@ from dpr.types import Passage
 LONGEST_TITLE = 160
 """Characters of a passage's title; of a longer one, the document's title and the last headings stay."""
 
-_LEAST_ROOM = 4
-"""Headings that leave less than this part of the budget for text are cut as text."""
+_LEAST_ROOM_DIVISOR = 4
+"""Headings that leave less than a quarter of the budget for text are cut as text."""
 
 Budget = Callable[[str], int]
 """Returns the tokens of a text that fit beside a title."""
@@ -87,36 +87,34 @@ def _section_spans(
 
 def _section_units(text: str, section: _Section, max_tokens: int, count_tokens: CountTokens) -> list[Span]:
     """Return what is not cut: the headings with what follows them, tables, sentences."""
-    pieces: list[Span] = []
-    room = max_tokens
-    if section.headings:
-        start, end = section.headings[0].start, section.headings[-1].end
-        room = max_tokens - count_tokens(text[start:end]) - 1
-        if not section.blocks or room < max_tokens // _LEAST_ROOM:
-            return [
-                *(
-                    unit
-                    for span in section.headings
-                    for unit in units(text, (span.start, span.end), max_tokens, count_tokens)
-                ),
-                *_block_units(text, section.blocks, max_tokens, max_tokens, count_tokens),
-            ]
-        pieces = _block_units(text, section.blocks, room, max_tokens, count_tokens)
-        return [(start, pieces[0][1]), *pieces[1:]]
-    return _block_units(text, section.blocks, room, max_tokens, count_tokens)
+    if not section.headings:
+        return _block_units(text, section.blocks, max_tokens, max_tokens, count_tokens)
+    start, end = section.headings[0].start, section.headings[-1].end
+    room = max_tokens - count_tokens(text[start:end]) - 1
+    if not section.blocks or room < max_tokens // _LEAST_ROOM_DIVISOR:
+        return [
+            *(
+                unit
+                for span in section.headings
+                for unit in units(text, (span.start, span.end), max_tokens, count_tokens)
+            ),
+            *_block_units(text, section.blocks, max_tokens, max_tokens, count_tokens),
+        ]
+    first, *others = _block_units(text, section.blocks, room, max_tokens, count_tokens)
+    return [(start, first[1]), *others]
 
 
 def _block_units(
     text: str, blocks: Sequence[BlockSpan], first_room: int, max_tokens: int, count_tokens: CountTokens
 ) -> list[Span]:
     """Return tables that fit and sentences; what the first block is cut into leaves room for the headings."""
-    pieces: list[Span] = []
+    spans: list[Span] = []
     for block in blocks:
-        room = first_room if not pieces else max_tokens
+        room = first_room if not spans else max_tokens
         is_whole = block.kind == "table" and count_tokens(text[block.start : block.end]) <= room
         bounds = block.start, block.end
-        pieces += [bounds] if is_whole else units(text, bounds, room, count_tokens)
-    return pieces
+        spans += [bounds] if is_whole else units(text, bounds, room, count_tokens)
+    return spans
 
 
 def _location(section: _Section, start: int, end: int) -> dict[str, MetadataValue]:

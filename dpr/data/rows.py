@@ -76,8 +76,8 @@ def read_parquet(
 ) -> Iterator[Record]:
     """Yield each row with the columns of these names; a batch of rows is in memory at a time.
 
-    The names are known in any case. Rows have the other columns, too, under their names as they are, unless ``others``
-    are not wanted; a column of a type that passages do not keep is not read.
+    The names are known in any case. Rows have the other columns, too, under their names as they are, unless
+    ``with_others`` is false; a column of a type that passages do not keep is not read.
 
     Raises:
         WholeFileError: the file has none of the columns that it ``needs``, or a column twice; a text has more than

@@ -1,4 +1,4 @@
-"""A converted document: its text, and the page and the headings of each piece of it."""
+"""A converted document: its text in blocks, with the page and the headings of each."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Value = str | int | float | bool | list[str]
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A piece of a document that stays together: a heading, a paragraph, or a table, a line for each row.
+    """A heading, a paragraph, or a table of a document; a table has a line for each row.
 
     Attributes:
         text: the text, without white space around it.

@@ -218,9 +218,9 @@ class Facet:
     Attributes:
         type: the type of the field.
         passages: how many passages have it.
-        values: its most frequent values with their numbers of passages; of a list, its items. Empty for numbers, dates
-            and times.
-        distinct: how many different values there are; None for numbers, dates and times.
+        values: its most frequent values with their numbers of passages; of a list, its items. Empty for the
+            types number, date and datetime.
+        distinct: how many different values there are; None for these types.
         least: the least number, date or time; None without one, and for other types.
         greatest: the greatest one.
     """

@@ -36,9 +36,10 @@ class FacetOut(Model):
     type: str = Field(description="boolean, integer, number, date, datetime, string or strings.")
     passages: int = Field(description="How many passages have the field.")
     values: list[ValueOut] = Field(
-        description="The most frequent values, equally frequent ones in their order; none of numbers and dates."
+        description="The most frequent values, equally frequent ones in their order; none of the types number, date "
+        "and datetime."
     )
-    distinct: int | None = Field(description="How many different values there are; null for numbers and dates.")
+    distinct: int | None = Field(description="How many different values there are; null for number, date, datetime.")
     least: Value | None = Field(description="The least value of a number, a date or a time; null for other types.")
     greatest: Value | None = Field(description="The greatest one.")
 
