@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import psycopg
 import pytest
 
 from dpr.dense.index_types import index_type_of
@@ -28,6 +27,8 @@ from tests.fakes import HashEncoder, WordAnalyzer
 from tests.index_builder.test_update import ranked
 from tests.small_index import PASSAGES, small_index, write_jsonl
 from tests.stores.postgres_server import PostgresServer
+
+psycopg = pytest.importorskip("psycopg", reason="the extra postgres is not installed")
 
 pytestmark = pytest.mark.postgres
 

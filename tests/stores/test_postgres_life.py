@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any, ClassVar
 
-import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -27,6 +26,8 @@ from tests.dpr.search.test_filtered import FILTERS, QUESTIONS, filtered, make
 from tests.fakes import HashEncoder, WordAnalyzer
 from tests.index_builder.test_update import Updates, ranked
 from tests.small_index import PASSAGES, small_index, write_jsonl
+
+psycopg = pytest.importorskip("psycopg", reason="the extra postgres is not installed")
 
 pytestmark = pytest.mark.postgres
 

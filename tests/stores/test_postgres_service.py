@@ -12,7 +12,7 @@ import pytest
 from examples.demo.run import CORPUS, QUESTIONS, installed, serving
 from tests.stores.postgres_server import PostgresServer
 
-pytestmark = [pytest.mark.postgres, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.postgres, pytest.mark.timeout(1800)]
 
 
 def post(address: str, path: str, body: dict[str, Any]) -> httpx.Response:
