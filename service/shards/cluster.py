@@ -18,7 +18,7 @@ from typing import Generic, TypeVar
 import orjson
 
 from dpr.client.bytes_client import BytesClient, checked_address
-from dpr.errors import RefusedByServerError, RequestError, ServerError
+from dpr.errors import RefusedByServerError, RequestError, ServerError, ServerTimeoutError
 from service.shards.nodes import Node, Nodes, note_late
 from service.shards.wire import SHARD_PATH, NodeAnswerError, read_states
 
@@ -160,7 +160,7 @@ class Cluster:
             states = {state.shard.collection: state for state in read_states(body)}
             self.nodes.refuse_contradiction(node, states)
         except (ServerError, NodeAnswerError) as error:
-            self._fail(node, str(error), looks_again=False)
+            self._fail(node, problem_of(error), looks_again=False)
         except TimeoutError:
             self._fail(node, f"it does not answer within {LOOK_S:g} s", looks_again=False)
         except Exception as error:  # whatever a node answers, the others go on
@@ -235,9 +235,9 @@ class Cluster:
         except (ServerError, NodeAnswerError) as error:
             if isinstance(error, RefusedByServerError) and error.status not in OF_THIS_NODE:
                 raise RequestError(str(error), error.field) from error
-            self._fail(node, str(error))
+            self._fail(node, problem_of(error))
             self._tell(NodeAttempt(number, "failed", time.monotonic() - started))
-            raise NodeFailedError(f"{node.url}: {error}") from error
+            raise NodeFailedError(f"a node fails: {problem_of(error)}") from error
         self._tell(NodeAttempt(number, "answered", time.monotonic() - started))
         return answer
 
@@ -253,3 +253,12 @@ class Cluster:
             self.observe(attempt)
         except Exception:
             logger.exception("an attempt could not be observed")
+
+
+def problem_of(error: ServerError | NodeAnswerError) -> str:
+    """Return what is wrong with a node, for everybody who asks the router: without its address."""
+    if isinstance(error, NodeAnswerError):
+        return str(error)
+    if isinstance(error, ServerTimeoutError):
+        return "it did not answer in time"
+    return f"it answered {error.status} ({error.code})" if error.status else "it cannot be reached"

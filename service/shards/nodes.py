@@ -89,8 +89,8 @@ class Nodes:
 
     def cause(self, collection: str, number: int) -> str:
         """Return why no node of a shard is asked."""
-        problems = [f"{node.url}: {node.problem}" for node in self._nodes if node.shard_of(collection) == number]
-        return "; ".join(problems) if any(problems) else "no node serves it"
+        problems = [node.problem for node in self._nodes if node.shard_of(collection) == number and node.problem]
+        return f"no node answers: {'; '.join(sorted(set(problems)))}" if problems else "no node serves it"
 
     def refuse_contradiction(self, node: Node, states: Mapping[str, ShardState]) -> None:
         """Refuse a node whose shard contradicts those of the nodes that are asked.
@@ -105,7 +105,7 @@ class Nodes:
                     continue
                 if not (state.agrees_with(peer_state) and _have_right_rows(state, peer_state)):
                     raise NodeAnswerError(
-                        f"its {state.shard.title} contradicts that of {peer.url}: other models, or rows that both have"
+                        f"its {state.shard.title} contradicts that of another node: other models, or rows of both"
                     )
 
 

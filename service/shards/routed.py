@@ -180,8 +180,11 @@ class RoutedIndex(ServedIndex):
         return bool(states) and (is_late or len(states) == states[0].shard.shards)
 
     def _waits_for(self) -> str:
-        causes = [f"{node.url}: {node.problem}" for node in self.cluster.nodes if node.problem]
-        return f"the router waits for its shards ({'; '.join(causes) or 'some have no node'})"
+        nodes = list(self.cluster.nodes)
+        answering = sum(not node.problem for node in nodes)
+        return (
+            f"the router waits until each shard has a node ({answering} of {len(nodes)} nodes answer, the log says why)"
+        )
 
     def _state(self) -> ShardState:
         collection = self.cluster.nodes.collection(self._collection())
