@@ -73,6 +73,8 @@ def sync_command(
     rules = read_rules(encoding, skip_bad_rows, include, exclude, strict, document_limit)
     options = SyncOptions(sources=tuple(corpus), index=index, rules=rules, command=command_line("dpr-index"))
     recorded = RecordedEncoder(encoder, ComputeOptions(precision, backend))
+    if dry_run and watch:
+        raise ConfigError("--dry-run changes nothing, and --watch goes on changing the index; leave one of them out")
     if watch and any(map(is_standard_input, corpus)):
         raise ConfigError(
             "--watch looks at files again and again, and standard input comes once; leave one of them out"

@@ -66,6 +66,8 @@ def tune_command(
             "--settings chooses lists and method itself; leave --output, --retriever and --method out, and record its "
             "choice with --save"
         )
+    if rerank is not None and "rerank" not in names_of(settings or ""):
+        raise ConfigError("--rerank is for --settings rerank, which is not named; name it, or leave --rerank out")
     _refuse(output, retriever, save=save)
     rules, retrieval = ReadRules(encoding, skip_bad_rows), RetrievalOptions(rerank=rerank_of(rerank, None))
     qa_index = open_qa(index, encoder=encoder, reader=None, retrieval=retrieval).index

@@ -38,7 +38,9 @@ class DocumentLimits:
 
     def __post_init__(self) -> None:
         if min(self.mib, self.seconds) < 1:
-            raise ConfigError(f"documents of {self.mib} MiB and {self.seconds} s are none; choose at least 1 of each")
+            raise ConfigError(
+                f"a limit of {self.mib} MiB and {self.seconds} s admits no document; choose at least 1 of each"
+            )
         if self.memory_mib < LEAST_MEMORY_MIB:
             raise ConfigError(
                 f"documents cannot be converted in {self.memory_mib} MiB of memory; choose at least {LEAST_MEMORY_MIB}"

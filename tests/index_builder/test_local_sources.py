@@ -173,3 +173,5 @@ def test_a_watch_syncs_what_changes_and_outlives_an_error(
     assert read_current(index).generation == 3, "two changes were synced, and each once"
     refused = run("sync", str(index), "--corpus", "-", "--watch", stdin=ROWS)
     assert "standard input comes once" in str(refused.exception)
+    refused = run("sync", str(index), "--corpus", source, "--watch", "--dry-run")
+    assert "--dry-run changes nothing, and --watch" in str(refused.exception)

@@ -116,3 +116,6 @@ def test_bad_input_is_one_sentence(index: Path, sources: tuple[str, str]) -> Non
     for option in (("--output", "fusion.json"), ("--retriever", "bm25,tfidf"), ("--method", "rrf")):
         with pytest.raises(ConfigError, match="--settings chooses lists and method itself"):
             call(index, "--questions", sources[0], "--settings", "fusion", *option)
+    for settings in ((), ("--settings", "bm25,fusion")):
+        with pytest.raises(ConfigError, match="--rerank is for --settings rerank, which is not named"):
+            call(index, "--questions", sources[0], *settings, "--rerank", "model")
