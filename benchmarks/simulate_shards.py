@@ -55,71 +55,82 @@ class Node:
     is_busy: bool = False
 
 
-def simulate(setup: Setup, seed: int = 0) -> dict[str, float]:
-    """Return the times of answers and the share of partial ones, after a tenth of the requests as a warm-up."""
-    dice, order = np.random.default_rng(seed), count()
-    arrivals = np.cumsum(dice.exponential(1000 / setup.rate, setup.requests))
-    nodes = [[Node() for _ in range(setup.replicas)] for _ in range(setup.shards)]
-    parts: list[list[Part]] = []
-    events: list[tuple[float, int, str, Any]] = [(moment, next(order), "arrive", None) for moment in arrivals]
+class Simulation:
+    """One run: events in the order of their time, and the nodes that they happen to."""
 
-    def service_ms() -> float:
-        slow = setup.straggler_factor if dice.random() < setup.straggler_share else 1.0
-        return float(setup.service_ms * np.exp(setup.spread * dice.standard_normal()) * slow)
+    def __init__(self, setup: Setup, seed: int) -> None:
+        self._setup = setup
+        self._dice = np.random.default_rng(seed)
+        self._order = count()
+        self._events: list[tuple[float, int, str, Any]] = []
+        self._nodes = [[Node() for _ in range(setup.replicas)] for _ in range(setup.shards)]
 
-    def begin(node: Node, now: float) -> None:
-        while node.waiting:
-            part = node.waiting.popleft()
-            if part.answered_ms < np.inf or now > part.started_ms + setup.deadline_ms:
-                continue  # nobody waits for it any more
-            node.is_busy = True
-            heapq.heappush(events, (now + service_ms(), next(order), "finish", (node, part)))
-            return
-        node.is_busy = False
+    def run(self) -> list[list[Part]]:
+        """Return the parts of each request, when nothing waits any more."""
+        setup, requests = self._setup, []
+        for moment in np.cumsum(self._dice.exponential(1000 / setup.rate, setup.requests)).tolist():
+            self._at(moment, "arrive", None)
+        while self._events:
+            now, _, kind, content = heapq.heappop(self._events)
+            if kind == "arrive":
+                requests.append([Part(now) for _ in range(setup.shards)])
+                for shard, part in enumerate(requests[-1]):
+                    self._ask(shard, len(requests) % setup.replicas, part, now)
+                    if setup.replicas > 1:
+                        self._at(now + setup.deadline_ms / 2, "hedge", (shard, part))
+            elif kind == "finish":
+                node, part = content
+                part.answered_ms = min(part.answered_ms, now)
+                self._begin(node, now)
+            else:
+                shard, part = content
+                if part.answered_ms == np.inf:
+                    self._ask(shard, (part.nodes[0] + 1) % setup.replicas, part, now)
+        return requests
 
-    def ask(shard: int, replica: int, part: Part, now: float) -> None:
-        node = nodes[shard][replica]
+    def _at(self, moment: float, kind: str, content: Any) -> None:
+        heapq.heappush(self._events, (moment, next(self._order), kind, content))
+
+    def _service_ms(self) -> float:
+        setup = self._setup
+        slow = setup.straggler_factor if self._dice.random() < setup.straggler_share else 1.0
+        return float(setup.service_ms * np.exp(setup.spread * self._dice.standard_normal()) * slow)
+
+    def _ask(self, shard: int, replica: int, part: Part, now: float) -> None:
+        node = self._nodes[shard][replica]
         part.nodes.append(replica)
         node.waiting.append(part)
         if not node.is_busy:
-            begin(node, now)
+            self._begin(node, now)
 
-    heapq.heapify(events)
-    turn = 0
-    while events:
-        now, _, kind, content = heapq.heappop(events)
-        if kind == "arrive":
-            turn += 1
-            of_request = [Part(now) for _ in range(setup.shards)]
-            parts.append(of_request)
-            for shard, part in enumerate(of_request):
-                ask(shard, turn % setup.replicas, part, now)
-                if setup.replicas > 1:
-                    heapq.heappush(events, (now + setup.deadline_ms / 2, next(order), "hedge", (shard, part)))
-        elif kind == "finish":
-            node, part = content
-            part.answered_ms = min(part.answered_ms, now)
-            begin(node, now)
-        else:
-            shard, part = content
-            if part.answered_ms == np.inf:
-                ask(shard, (part.nodes[0] + 1) % setup.replicas, part, now)
-    took = np.array([[part.answered_ms - part.started_ms for part in of_request] for of_request in parts])
-    took = took[len(took) // 10 :]
-    is_late = took > setup.deadline_ms
-    answered = np.minimum(took, setup.deadline_ms).max(axis=1)  # (requests,)
+    def _begin(self, node: Node, now: float) -> None:
+        """Let a node work on the first part that somebody still waits for."""
+        while node.waiting:
+            part = node.waiting.popleft()
+            if part.answered_ms == np.inf and now <= part.started_ms + self._setup.deadline_ms:
+                node.is_busy = True
+                self._at(now + self._service_ms(), "finish", (node, part))
+                return
+        node.is_busy = False
+
+
+def simulate(setup: Setup, seed: int = 0) -> dict[str, float]:
+    """Return the times of answers and the share of partial ones, after a tenth of the requests as a warm-up."""
+    requests = Simulation(setup, seed).run()
+    took = np.array([[part.answered_ms - part.started_ms for part in parts] for parts in requests])
+    took = took[len(took) // 10 :]  # (requests, shards)
+    is_partial = (took > setup.deadline_ms).any(axis=1)
+    answered = np.minimum(took, setup.deadline_ms).max(axis=1)
     p50, p95, p99 = np.percentile(answered, [50, 95, 99]).tolist()
-    partial = float(is_late.any(axis=1).mean())
     load = setup.rate / 1000 * setup.service_ms * np.exp(setup.spread**2 / 2) / setup.replicas
     mean_factor = 1 + setup.straggler_share * (setup.straggler_factor - 1)
-    mean = float(answered.mean())
     return {
         "load": float(load * mean_factor),
-        "mean_ms": mean,
+        "mean_ms": float(answered.mean()),
         "p50_ms": p50,
         "p95_ms": p95,
         "p99_ms": p99,
-        "partial_share": partial,
+        "partial_share": float(is_partial.mean()),
     }
 
 
@@ -150,8 +161,9 @@ def main(
     report = {}
     for name, setup in scenarios().items():
         setup = replace(setup, requests=requests)
-        report[name] = {"setup": asdict(setup), **simulate(setup)}
-        print(name, {key: round(value, 4) for key, value in report[name].items() if key != "setup"}, flush=True)
+        result = simulate(setup)
+        report[name] = {"setup": asdict(setup), **result}
+        print(name, {key: round(value, 4) for key, value in result.items()}, flush=True)
     if output is not None:
         output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
