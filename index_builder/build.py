@@ -35,6 +35,7 @@ from index_builder.dense import DenseOptions
 from index_builder.encode import EncodeRunner, encode_locally
 from index_builder.external import removing_tables
 from index_builder.learned import LearnedEncoders, learned_records
+from index_builder.local_sources import Source
 from index_builder.publish import GenerationContext, SegmentReference, publish_generation
 from index_builder.recall import PROBES, spread
 from index_builder.segment import SegmentPlan, write_segment
@@ -84,7 +85,7 @@ class BuildOptions:
         ConfigError: there is no source, or the options contradict each other.
     """
 
-    sources: tuple[str, ...]
+    sources: tuple[Source, ...]
     output: Path
     dense: DenseOptions = field(default_factory=DenseOptions)
     bm25: Bm25Options = field(default_factory=Bm25Options)

@@ -19,6 +19,7 @@ from dpr.store.passages import write_passages
 from dpr.types import Passage, PassagePool, Progress, no_progress
 from dpr.unicode_form import composed
 from index_builder.chunking import Cutter
+from index_builder.local_sources import Source, name_of, path_of
 
 logger = logging.getLogger(__name__)
 
@@ -37,16 +38,16 @@ class Indexed:
 NOTHING_INDEXED = Indexed()
 
 
-def source_stamp(source: str, rules: ReadRules = UTF8_RULES) -> list[tuple[str, int, int]]:
+def source_stamp(source: Source, rules: ReadRules = UTF8_RULES) -> list[tuple[str, int, int]]:
     """Return the name, the size in bytes and the time of change in nanoseconds of each file of a source.
 
     Raises:
         DataError: the source cannot be found.
     """
-    return [file_stamp(path) for path in files_of(source, rules)]
+    return [file_stamp(path) for path in files_of(path_of(source), rules)]
 
 
-def check_sources(sources: Sequence[str], rules: ReadRules = UTF8_RULES) -> None:
+def check_sources(sources: Sequence[Source], rules: ReadRules = UTF8_RULES) -> None:
     """Look for the files of all sources, before anything slow is done for them.
 
     Raises:
@@ -78,7 +79,7 @@ class Corpus:
 
 
 def write_corpus(
-    sources: Sequence[str],
+    sources: Sequence[Source],
     files: SegmentFiles,
     cutter: Cutter | None = None,
     progress: Progress = no_progress,
@@ -123,14 +124,15 @@ class _SourceReader:
 
     def __init__(
         self,
-        sources: Sequence[str],
+        sources: Sequence[Source],
         cutter: Cutter,
         indexed: Indexed,
         rules: ReadRules,
         progress: Progress,
     ) -> None:
         self.bad_rows = BadRows(rules.skip_bad_rows)
-        self.tallies = [_Tally(source) for source in sources]
+        self.tallies = [_Tally(name_of(source)) for source in sources]
+        self._paths = [path_of(source) for source in sources]
         self.typer = FieldTyper(rules.fields, indexed.fields)
         self._cutter = cutter
         self._entries: dict[str, LedgerEntry] = {}
@@ -175,13 +177,13 @@ class _SourceReader:
         return failed | self._entries
 
     def _in_turn(self) -> Iterator[str]:
-        for tally in self.tallies:
+        for tally, path in zip(self.tallies, self._paths, strict=True):
             self._current = tally
             skipped_before = self._documents.skipped + self._skipped_indexed
             empty_before, bad_before = self._documents.empty, self.bad_rows.count
             documents_before, others_before = self._tally.converted, self._tally.other_files.total()
             bad_documents_before = self._tally.bad.count
-            yield tally.source  # until the next one is requested, all that is read is of this source
+            yield path  # until the next one is requested, all that is read is of this source
             tally.bad_rows = self.bad_rows.count - bad_before
             tally.duplicates = self._documents.skipped + self._skipped_indexed - skipped_before
             tally.empty = self._documents.empty - empty_before

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import url2pathname
 
@@ -29,6 +30,28 @@ DEFAULT_FORMAT = ".jsonl"
 LOCAL_SCHEME = "file"
 
 
+@dataclass(frozen=True, slots=True)
+class LocalSource:
+    """A source that is read at ``path``, and recorded by its ``name``: as the command named it, without a signature."""
+
+    path: str
+    name: str
+
+
+Source = str | LocalSource
+"""A text is both the path and the name."""
+
+
+def path_of(source: Source) -> str:
+    """Return where a source is read."""
+    return source.path if isinstance(source, LocalSource) else source
+
+
+def name_of(source: Source) -> str:
+    """Return by what name a source is recorded."""
+    return source.name if isinstance(source, LocalSource) else source
+
+
 def copies_folder(index: Path) -> Path:
     """Return the folder beside an index where its sources from elsewhere are copied."""
     index = index.absolute()
@@ -42,13 +65,13 @@ def is_standard_input(source: str) -> bool:
 
 @contextmanager
 def local_sources(
-    sources: Sequence[str],
+    sources: Sequence[Source],
     index: Path | None,
     rules: ReadRules = UTF8_RULES,
     progress: Progress = no_progress,
     *,
     stays: bool = False,
-) -> Iterator[tuple[str, ...]]:
+) -> Iterator[tuple[Source, ...]]:
     """Yield sources of this machine: standard input and addresses are copied into `copies_folder` first.
 
     The copies of addresses are removed at the end, unless there was an error, so that the same command does not fetch
@@ -61,10 +84,11 @@ def local_sources(
         IndexLockedError: another process is fetching sources of the index.
         DiskFullError: there is no space left.
     """
-    if not any(is_standard_input(source) or address_of(source) for source in sources):
+    named = [source for source in sources if isinstance(source, str)]  # the others are of this machine already
+    if not any(is_standard_input(source) or address_of(source) for source in named):
         yield tuple(sources)
         return
-    if sum(map(is_standard_input, sources)) > 1:
+    if sum(map(is_standard_input, named)) > 1:
         raise DataError("standard input is named twice; it can be read once")
     if index is None:
         with tempfile.TemporaryDirectory(prefix="dpr-sources-") as temporary:
@@ -84,20 +108,21 @@ def local_sources(
 _SPOOLED = "stdin-"
 
 
-def _copied(sources: Sequence[str], folder: Path, rules: ReadRules, progress: Progress) -> tuple[str, ...]:
+def _copied(sources: Sequence[Source], folder: Path, rules: ReadRules, progress: Progress) -> tuple[Source, ...]:
     copies = RemoteCopies(folder, rules, progress)
-    local = []
+    local: list[Source] = []
     for source in sources:
-        address = address_of(source)
-        if is_standard_input(source):
-            local.append(str(_spool(source, folder)))
-        elif address is None:
+        if isinstance(source, LocalSource):
+            local.append(source)
+        elif is_standard_input(source):
+            local.append(LocalSource(str(_spool(source, folder)), source))
+        elif (address := address_of(source)) is None:
             local.append(source)
         elif address.scheme == LOCAL_SCHEME:
             path = url2pathname(address.url.partition("://")[2])
-            local.append(f"{address.kind}{':' if address.kind else ''}{path}{address.articles}")
+            local.append(LocalSource(address.at(path), address.name))
         else:
-            local.append(copies.fetch(address))
+            local.append(LocalSource(copies.fetch(address), address.name))
     copies.remove_others()
     return tuple(local)
 

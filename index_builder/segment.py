@@ -20,6 +20,7 @@ from index_builder.encode import EncodeRunner, cut_passages, encode_locally, wri
 from index_builder.estimate import check_memory
 from index_builder.external import segment_content
 from index_builder.learned import LearnedEncoders, write_learned
+from index_builder.local_sources import Source
 from index_builder.sparse import CountRunner, count_locally, count_terms
 from index_builder.steps import Steps
 from index_builder.windows import Vectors, write_windows
@@ -34,7 +35,7 @@ class SegmentPlan:
     of each learned list.
     """
 
-    sources: Sequence[str]
+    sources: Sequence[Source]
     encoder: Encoder | None
     analyzer: Analyzer
     _: KW_ONLY

@@ -26,7 +26,7 @@ from dpr.data.rows import passage_of
 from dpr.durable import make_folder
 from dpr.errors import DataError, IndexLockedError
 from dpr.types import Passage
-from index_builder.local_sources import local_sources
+from index_builder.local_sources import LocalSource, Source, local_sources
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ ORIGIN = Path("the passages")
 
 
 @contextmanager
-def sources_of(corpus: Corpus, index: Path, rules: ReadRules) -> Iterator[tuple[str, ...]]:
+def sources_of(corpus: Corpus, index: Path, rules: ReadRules) -> Iterator[tuple[Source, ...]]:
     """Yield the sources of a corpus; passages are written to a file beside the index, which is removed afterwards.
 
     Raises:
@@ -53,7 +53,7 @@ def sources_of(corpus: Corpus, index: Path, rules: ReadRules) -> Iterator[tuple[
         return
     path = _spool(chain([] if first is None else [first], rows), index, rules)
     try:
-        yield (str(path),)
+        yield (LocalSource(str(path), str(ORIGIN)),)
     except IndexLockedError:
         raise  # the process that writes the index may be reading the same passages
     except BaseException:

@@ -18,6 +18,7 @@ from dpr.store.windows import WindowRule
 from dpr.types import Analyzer, Encoder, Passage, Progress, no_progress
 from index_builder.chunking import CUT_DOCUMENTS, Cutter
 from index_builder.encode import encode
+from index_builder.local_sources import Source, path_of
 from index_builder.windows import window_spans
 
 ANALYSED = 2000
@@ -76,7 +77,7 @@ class Survey:
 
 
 def survey(
-    sources: Sequence[str],
+    sources: Sequence[Source],
     analyzer: Analyzer,
     encoder: Encoder | None,
     progress: Progress = no_progress,
@@ -128,10 +129,10 @@ def survey(
     )
 
 
-def _passages(sources: Sequence[str], rules: ReadRules, encoder: Encoder | None) -> Iterator[Passage]:
+def _passages(sources: Sequence[Source], rules: ReadRules, encoder: Encoder | None) -> Iterator[Passage]:
     """Yield the passages of the sources, documents cut as they are by default."""
     cutter = Cutter(CUT_DOCUMENTS, encoder)
-    for text in read_corpus(sources, rules):
+    for text in read_corpus(map(path_of, sources), rules):
         yield from cutter.cut(text)
 
 

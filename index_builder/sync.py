@@ -23,6 +23,7 @@ from dpr.types import Encoder, Passage, Progress, no_progress
 from dpr.unicode_form import composed
 from index_builder.chunking import ChunkOptions
 from index_builder.current import Current, RecordedEncoder
+from index_builder.local_sources import Source, path_of
 from index_builder.update import AddOptions, add, delete
 
 logger = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ class SyncOptions:
         ConfigError: there is no source.
     """
 
-    sources: tuple[str, ...]
+    sources: tuple[Source, ...]
     index: Path
     rules: ReadRules = UTF8_RULES
     command: str = ""
@@ -171,11 +172,12 @@ class _IndexState:
 
 def _compared(options: SyncOptions, state: _IndexState) -> Iterator[tuple[str, bool]]:
     """Yield the id of the document of each file and row, and whether the index has it as it is."""
-    for source in options.sources:
-        for file in document_files(source, options.rules):
+    paths = [path_of(source) for source in options.sources]
+    for path in paths:
+        for file in document_files(path, options.rules):
             yield file.name, state.has_digest(file.name, file_digest(file.path))
     bad_rows = BadRows(options.rules.skip_bad_rows, warns=False)  # the reading that indexes them warns
-    for row in read_corpus(options.sources, options.rules, bad_rows, rows_only=True):
+    for row in read_corpus(paths, options.rules, bad_rows, rows_only=True):
         if state.cuts_rows:
             yield row.id, state.has_digest(row.id, row_digest(row))
         else:

@@ -41,6 +41,7 @@ from index_builder.dense import DenseOptions, build_dense
 from index_builder.encode import EncodeRunner, encode_locally
 from index_builder.external import removing_tables, segment_content
 from index_builder.learned import merge_learned, recorded_encoders
+from index_builder.local_sources import Source, path_of
 from index_builder.publish import GenerationContext, SegmentReference, publish_generation
 from index_builder.segment import SegmentPlan, write_segment
 from index_builder.steps import Steps
@@ -67,7 +68,7 @@ class AddOptions:
         ConfigError: there is no source.
     """
 
-    sources: tuple[str, ...]
+    sources: tuple[Source, ...]
     index: Path
     replaces: bool = False
     deletes: tuple[str, ...] = ()
@@ -296,10 +297,10 @@ def _change(root: Path, before: Manifest, name: str, arguments: object) -> Itera
         yield draft
 
 
-def _documents(sources: Sequence[str], rules: ReadRules) -> set[str]:
+def _documents(sources: Sequence[Source], rules: ReadRules) -> set[str]:
     """Return the id of each document of the sources; a passage without a document counts as its own."""
     silent = BadRows(rules.skip_bad_rows, warns=False)  # the reading that indexes them warns
-    return {passage.document_id or passage.id for passage in read_corpus(sources, rules, silent)}
+    return {passage.document_id or passage.id for passage in read_corpus(map(path_of, sources), rules, silent)}
 
 
 def _refuse_unknown(names: Collection[str], passages: Sequence[Passage]) -> None:

@@ -88,8 +88,7 @@ class RemoteCopies:
             folder.mkdir(parents=True, exist_ok=True)
             self._fetch(address, system, files, folder)
             _remove_others(folder, {folder / STAMPS, *(file.copy for file in files)})
-        kind = f"{address.kind}:" if address.kind else ""
-        return f"{kind}{copy}{address.articles}"
+        return address.at(str(copy))
 
     def remove_others(self) -> None:
         """Remove the copies of addresses that this object has not fetched."""

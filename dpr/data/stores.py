@@ -46,6 +46,15 @@ class Address:
         """The URL without the query of a web address, in which there may be a signature."""
         return self.url.partition("?")[0] if self.scheme in WEB else self.url
 
+    @property
+    def name(self) -> str:
+        """The whole source by its public URL, for records."""
+        return self.at(self.public)
+
+    def at(self, path: str) -> str:
+        """Return the source whose files are at a path."""
+        return f"{self.kind}{':' if self.kind else ''}{path}{self.articles}"
+
     def error(self, cause: str) -> DataError:
         """Return an error that names the address."""
         return DataError.at(self.public, None, cause)

@@ -10,7 +10,7 @@ class SourceRecord:
     """The number of passages indexed from one source, and of passages and rows skipped.
 
     Attributes:
-        source: the source as the command named it.
+        source: the source as the command named it, of an address on the web without the query.
         passages: indexed passages.
         duplicates: passages that the index already had.
         empty: passages of a data set without text.

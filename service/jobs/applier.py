@@ -18,6 +18,7 @@ from dpr.store.generation import read_all, read_current
 from dpr.store.manifest import Manifest
 from index_builder.current import Current
 from index_builder.external import prune
+from index_builder.local_sources import LocalSource
 from index_builder.update import AddOptions, add, compact, delete
 from service.errors import NotReadyError, ReloadFailedError, without_folders
 from service.indexes import ServedIndex
@@ -141,7 +142,7 @@ class Applier:
         if batch.puts:
             qa = self._served.snapshot
             encoder = lent(qa.index.resources.encoder(), self._served.lock) if before.encoder else None
-            sources = (str(self.inbox.rows(batch)),)
+            sources = (LocalSource(str(self.inbox.rows(batch)), f"documents {batch.id}"),)
             options = AddOptions(
                 sources=sources, index=self._root, replaces=True, deletes=batch.deletes, command=batch.command
             )

@@ -17,7 +17,7 @@ from dpr.errors import DataError
 from dpr.store.generation import read_current
 from index_builder.cli import app
 from index_builder.current import Current
-from index_builder.local_sources import copies_folder, local_sources
+from index_builder.local_sources import copies_folder, local_sources, path_of
 
 fsspec = pytest.importorskip("fsspec")
 
@@ -66,6 +66,30 @@ def test_standard_input_is_a_source_of_each_command(tmp_path: Path, source: str,
     assert not list(tmp_path.rglob("stdin-*"))
 
 
+@pytest.mark.usefixtures("memory")
+def test_sources_are_recorded_as_the_command_named_them(tmp_path: Path) -> None:
+    index, rows = tmp_path / "index", tmp_path / "rows.jsonl"
+    rows.write_text('{"id": "3", "text": "row three"}\n', encoding="utf-8")
+
+    def recorded() -> list[str]:
+        return [source.source for source in read_current(index).provenance.sources]
+
+    sources = ["csv:-", "memory://store/handbook/0.md", "memory://store/handbook/1.*", f"file://{rows}"]
+    options = [option for source in sources for option in ("--corpus", source)]
+    built = run("build", *options, "--output", str(index), "--no-dense", "--json", stdin="id,text\n1,row one\n")
+    assert built.exit_code == 0, built.output
+    assert list(json.loads(built.stdout)["sources"]) == sources
+    assert recorded() == sources
+    assert run("add", str(index), "--corpus", "-", stdin='{"id": "4", "text": "row four"}').exit_code == 0
+    assert recorded() == ["-"]
+    assert run("sync", str(index), "--corpus", "memory://store/handbook").exit_code == 0
+    assert recorded() == ["memory://store/handbook"]
+    dpr.add_passages([dpr.Passage("5", "row five")], index)
+    assert recorded() == ["the passages"]
+    dpr.add_passages(str(rows), index)
+    assert recorded() == [str(rows)]
+
+
 def test_standard_input_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     index = tmp_path / "index"
     for sources, content, cause in (
@@ -95,7 +119,7 @@ def test_a_stopped_build_goes_on_with_the_same_input(tmp_path: Path, monkeypatch
     for _ in range(2):
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(ROWS.encode())))
         with local_sources(["-"], index) as sources:
-            path = Path(sources[0])
+            path = Path(path_of(sources[0]))
             stamps.append((path, path.stat().st_mtime_ns))
     assert stamps[0] == stamps[1]
 

@@ -20,6 +20,7 @@ from dpr.store.layout import IndexLayout
 from dpr.store.lock import writer_lock
 from dpr.types import FloatArray, Passage, Progress, no_progress
 from index_builder import update
+from index_builder.local_sources import path_of
 from service.app import create_app
 from service.engine import Engine
 from service.jobs import applier as applier_module
@@ -265,7 +266,7 @@ def test_a_job_that_cannot_be_applied_holds_no_other_back(root: Path, monkeypatc
     real_add = update.add
 
     def add(options: Any, *arguments: Any, **named: Any) -> Any:
-        if "poison" in Path(options.sources[0]).read_text(encoding="utf-8"):
+        if "poison" in Path(path_of(options.sources[0])).read_text(encoding="utf-8"):
             raise DataError("this cannot be indexed")
         return real_add(options, *arguments, **named)
 
@@ -315,6 +316,7 @@ def test_a_batch_that_was_published_before_a_crash_is_not_applied_again(root: Pa
     with serving(root) as client:
         wait_for_end(client, job.id)
     manifest = read_current(root)
+    assert manifest.provenance.sources[0].source.startswith(f"documents {job.id}"), "no path of the server"
     again = Inbox(root)
     (again.folder / f"{job.id}.done.json").unlink()
     line = b'{"id":"%s","kind":"put","documents":1,"accepted_utc":"2026-01-01T00:00:00Z"}\n' % job.id.encode()

@@ -109,6 +109,11 @@ def test_addresses(source: str, address: Address | None) -> None:
     assert address_of(source) == address
 
 
+def test_the_name_of_an_address_has_no_signature() -> None:
+    assert Address("https://h/t.json?a=1", "squad", "@:40").name == "squad:https://h/t.json@:40"
+    assert Address("s3://bucket/docs").name == "s3://bucket/docs"
+
+
 @pytest.mark.usefixtures("memory")
 def test_a_folder_is_read_as_one_of_this_machine(tmp_path: Path) -> None:
     source = fetch(tmp_path / "copies", "memory://store/handbook/")
