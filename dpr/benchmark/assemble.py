@@ -25,7 +25,7 @@ from dpr.types import Example, IntArray, Passage, PassagePool, Progress, no_prog
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class ReportFacts:
     """What the numbers of a report depend on, beside the runs.
 
     Attributes:
@@ -61,7 +61,7 @@ FIRST_HITS = 5
 def assemble(
     judged: JudgedQuestions,
     runs: Sequence[SystemRun],
-    setting: Setting,
+    facts: ReportFacts,
     pool: PassagePool,
     progress: Progress = no_progress,
 ) -> BenchmarkReport:
@@ -75,9 +75,9 @@ def assemble(
     answers = AnswerRanks(judged.examples, pool)
     systems = {}
     for number, run in enumerate(runs, start=1):
-        systems[run.name] = _system(run, judged, setting, documents, answers)
+        systems[run.name] = _system(run, judged, facts, documents, answers)
         progress("measure systems", number, len(runs))
-    primary = primary_metric(setting.primary, setting.ks, has_answers(judged.examples))
+    primary = primary_metric(facts.primary, facts.ks, has_answers(judged.examples))
     values = {name: system.values for name, system in systems.items()}
     questions = [_question(example, judged.qrels[example.question.id], runs) for example in judged.examples]
     first_hits = _depth_of(primary)
@@ -87,25 +87,25 @@ def assemble(
     return BenchmarkReport(
         systems=systems,
         questions=questions,
-        pool=setting.pool,
-        question_set=setting.question_set,
-        depth=setting.depth,
-        fusion=setting.fusion,
-        command=setting.command,
-        reranker=setting.reranker,
+        pool=facts.pool,
+        question_set=facts.question_set,
+        depth=facts.depth,
+        fusion=facts.fusion,
+        command=facts.command,
+        reranker=facts.reranker,
         primary=primary,
         first_hits=first_hits,
         documents=None if documents is None else int(documents.max()) + 1,
-        pairs=compare_all(values, _compared(systems), documents, setting.seed, progress),
+        pairs=compare_all(values, _compared(systems), documents, facts.seed, progress),
         groups=break_down(
             [question.traits for question in questions],
             {name: of_system[primary] for name, of_system in values.items()},
             documents,
-            setting.seed,
+            facts.seed,
         ),
         disagreements=found,
         passages=_shown_passages(found, pool),
-        seed=setting.seed,
+        seed=facts.seed,
     )
 
 
@@ -180,18 +180,18 @@ def _question(example: Example, grades: Mapping[str, int], runs: Sequence[System
 
 
 def _system(
-    run: SystemRun, judged: JudgedQuestions, setting: Setting, documents: IntArray | None, answers: AnswerRanks
+    run: SystemRun, judged: JudgedQuestions, facts: ReportFacts, documents: IntArray | None, answers: AnswerRanks
 ) -> System:
-    ranked = {question: [passage for passage, _ in hits][: setting.depth] for question, hits in run.run.items()}
-    values = per_question(ranked, judged.qrels, metric_names(setting.ks, setting.depth))
-    values |= answers.values(run.run, setting.ks)
-    ranks, scores = _first_relevant(run, judged, setting.depth)
+    ranked = {question: [passage for passage, _ in hits][: facts.depth] for question, hits in run.run.items()}
+    values = per_question(ranked, judged.qrels, metric_names(facts.ks, facts.depth))
+    values |= answers.values(run.run, facts.ks)
+    ranks, scores = _first_relevant(run, judged, facts.depth)
     return System(
-        metrics={name: measured(values[name], documents, setting.seed) for name in values},
+        metrics={name: measured(values[name], documents, facts.seed) for name in values},
         values=values,
         ranks=ranks,
         scores=scores,
-        curve=recall_curve(ranked, judged.qrels, setting.depth),
+        curve=recall_curve(ranked, judged.qrels, facts.depth),
         cost=run.cost,
         summary=run.summary,
         warnings=run.warnings,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dpr.benchmark.answer_ranks import has_answers
-from dpr.benchmark.assemble import Setting, assemble, hit_depth, primary_metric
+from dpr.benchmark.assemble import ReportFacts, assemble, hit_depth, primary_metric
 from dpr.benchmark.contestant import SystemRun
 from dpr.benchmark.gold import judge_questions
 from dpr.benchmark.html_report import require_page
@@ -96,7 +96,7 @@ def benchmark(
     ]
     runs.sort(key=lambda run: options.retrievers.index(run.name))  # as they were named, not by index
     runs += outside
-    setting = Setting(
+    facts = ReportFacts(
         pool=Pool(len(index.passages), index.generation),
         question_set=judged.question_set(options.source, options.without_text),
         ks=options.ks,
@@ -106,7 +106,7 @@ def benchmark(
         reranker=_reranker_used(runs, index.rerank),
         primary=primary,
     )
-    report = assemble(judged, runs, setting, index.passages, progress)
+    report = assemble(judged, runs, facts, index.passages, progress)
     write_all(output, report, runs, judged.qrels, progress)
     return report
 

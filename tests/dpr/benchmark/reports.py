@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from dpr.benchmark.assemble import Setting, assemble
+from dpr.benchmark.assemble import ReportFacts, assemble
 from dpr.benchmark.contestant import Cost, SystemRun
 from dpr.benchmark.gold import JudgedQuestions, judge_questions
 from dpr.benchmark.report import BenchmarkReport
@@ -103,11 +103,11 @@ def judged_questions() -> JudgedQuestions:
 def made_report() -> BenchmarkReport:
     """Return the report of these runs."""
     judged = judged_questions()
-    setting = Setting(
+    facts = ReportFacts(
         Pool(len(PASSAGES), "000001"),
         judged.question_set("squad:folder/town.json"),
         [1, 5],
         10,
         command="dpr benchmark",
     )
-    return assemble(judged, runs(), setting, PassageList())
+    return assemble(judged, runs(), facts, PassageList())
