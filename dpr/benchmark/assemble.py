@@ -16,7 +16,7 @@ from dpr.benchmark.gold import JudgedQuestions
 from dpr.benchmark.measured import measured
 from dpr.benchmark.pairs import compare_all
 from dpr.benchmark.report import BenchmarkReport, JudgedQuestion, System
-from dpr.benchmark.setup import FusionUsed, Pool, QuestionSet
+from dpr.benchmark.setup import Pool, QuestionSet
 from dpr.benchmark.traits import traits_of, with_training
 from dpr.errors import ConfigError, RequestError
 from dpr.evaluation.compare import SEED
@@ -33,7 +33,6 @@ class ReportFacts:
         question_set: the counts of the questions.
         ks: the depths of recall.
         depth: the number of hits that count.
-        fusion: how ``hybrid`` fused; None if nothing fused.
         command: the command line, for the record.
         reranker: the reranker, for the record.
         primary: the metric that ranks the systems and is broken down; empty: recall@5, or the recall next to it.
@@ -44,7 +43,6 @@ class ReportFacts:
     question_set: QuestionSet
     ks: Sequence[int]
     depth: int
-    fusion: FusionUsed | None = None
     command: str = ""
     reranker: Mapping[str, object] | None = None
     primary: str = ""
@@ -90,7 +88,6 @@ def assemble(
         pool=facts.pool,
         question_set=facts.question_set,
         depth=facts.depth,
-        fusion=facts.fusion,
         command=facts.command,
         reranker=facts.reranker,
         primary=primary,
@@ -195,6 +192,7 @@ def _system(
         cost=run.cost,
         summary=run.summary,
         warnings=run.warnings,
+        fusion=run.fusion,
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dpr.benchmark.words import Bilingual
+from dpr.search.fusion import Fusion
 from dpr.types import ListExplanation
 
 NO_WORDS = Bilingual("", "")
@@ -71,6 +72,7 @@ class SystemRun:
         explain: what the system says of a passage; None if nothing is known but ranks and scores.
         trained_on: the questions, by id, that the system's model was trained on; empty if it was trained on none.
         warnings: sentences that belong beside its numbers.
+        fusion: how it fuses lists, with the weight of each list; None if it fuses none, or was not searched here.
     """
 
     name: str
@@ -80,3 +82,4 @@ class SystemRun:
     explain: Explain | None = None
     trained_on: frozenset[str] = frozenset()
     warnings: tuple[Bilingual, ...] = field(default=())
+    fusion: Fusion | None = None

@@ -71,7 +71,13 @@ def search_index(
         if cost is not None and isinstance(index, HasManifest):
             cost = _with_index(cost, index, name)
         runs.append(
-            replace(run, cost=cost, summary=summary_of(name), explain=explainer(retriever, run.run, index.passages))
+            replace(
+                run,
+                cost=cost,
+                summary=summary_of(name),
+                explain=explainer(retriever, run.run, index.passages),
+                fusion=retriever.fusion,
+            )
         )
     return runs
 

@@ -146,11 +146,13 @@ misses, by the cause that decides."""
 
 def _method(report: BenchmarkReport) -> str:
     units = f"{report.documents:,} whole documents" if report.documents else "questions"
+    fused = {name: report.systems[name].fusion_words.english for name in report.ranking}
     lines = [
         "A question that a system did not answer counts 0.",
         f"Intervals are bootstrap percentiles of 10,000 resamples of {units}; the seed is {report.seed}.",
         "The p-values are of paired randomization, corrected by Holm's method over all pairs of a measure.",
         f"Index generation {report.pool.generation}; {report.depth} hits of each system count.",
+        *(f"Fusion of {name}: {words}." for name, words in fused.items() if words),
         f"Machine: {', '.join(f'{name} {value}' for name, value in machine().items())}.",
         f"Versions: {', '.join(f'{name} {version}' for name, version in library_versions().items())}.",
     ]

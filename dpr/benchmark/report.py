@@ -16,11 +16,12 @@ from dpr.benchmark.failures import Disagreement, clusters
 from dpr.benchmark.machine import machine
 from dpr.benchmark.measured import Measured
 from dpr.benchmark.pairs import Pair
-from dpr.benchmark.setup import FusionUsed, Pool, QuestionSet
-from dpr.benchmark.words import Bilingual
+from dpr.benchmark.setup import Pool, QuestionSet
+from dpr.benchmark.words import Bilingual, phrase
 from dpr.durable import replacing
 from dpr.evaluation.compare import SEED
 from dpr.evaluation.metrics import Values
+from dpr.search.fusion import Fusion
 from dpr.types import IntArray, Passage
 from dpr.versions import library_versions
 
@@ -38,6 +39,7 @@ class System:
         cost: None for a run that was not searched here.
         summary: a few words on what it is.
         warnings: sentences that belong beside its numbers.
+        fusion: how it fused, with the weight of each list; None if it fused none, or was not searched here.
     """
 
     metrics: Mapping[str, Measured]
@@ -48,11 +50,21 @@ class System:
     cost: Cost | None = None
     summary: Bilingual = NO_WORDS
     warnings: tuple[Bilingual, ...] = ()
+    fusion: Fusion | None = None
 
     @property
     def means(self) -> dict[str, float]:
         """The mean of each metric by name, as shares."""
         return {name: measured.value for name, measured in self.metrics.items()}
+
+    @property
+    def fusion_words(self) -> Bilingual:
+        """How it fused; empty if it fused nothing."""
+        if self.fusion is None:
+            return NO_WORDS
+        weights = ", ".join(f"{name} {weight:.3g}" for name, weight in (self.fusion.weights or {}).items())
+        power, depth = f"{self.fusion.coverage_power:g}", self.fusion.depth
+        return phrase("fusion of", {"method": self.fusion.method, "weights": weights, "power": power, "depth": depth})
 
     def as_json(self) -> dict[str, object]:
         """Return the system as JSON values, without those by question."""
@@ -60,6 +72,7 @@ class System:
             "summary": self.summary.english,
             "metrics": {name: asdict(measured) for name, measured in self.metrics.items()},
             "cost": self.cost.as_json() if self.cost else None,
+            "fusion": {**_fields(self.fusion), "missing_rule": self.fusion.missing_rule} if self.fusion else None,
             "recall_curve": self.curve.tolist(),
             "warnings": [warning.english for warning in self.warnings],
         }
@@ -87,7 +100,6 @@ class BenchmarkReport:
         pool: the passages that were searched.
         question_set: the counts of the questions, and where they come from.
         depth: how many hits of each system were measured.
-        fusion: how ``hybrid`` fused; None if nothing fused.
         command: the command line.
         reranker: the reranker of the systems named ``…+rerank``, and the milliseconds that it added to a question.
         primary: the metric that ranks the systems.
@@ -105,7 +117,6 @@ class BenchmarkReport:
     pool: Pool
     question_set: QuestionSet
     depth: int
-    fusion: FusionUsed | None = None
     command: str = ""
     reranker: Mapping[str, object] | None = None
     primary: str = ""
@@ -161,7 +172,6 @@ class BenchmarkReport:
             "pairs": [pair.as_json() for pair in self.pairs],
             "groups": [group.as_json() for group in self.groups],
             "clusters": clusters(self.disagreements, list(self.systems)),
-            "fusion": _fields(self.fusion) if self.fusion else None,
             "reranker": self.reranker,
             "command": self.command,
             "versions": library_versions(),
@@ -205,7 +215,7 @@ def _row(name: str, system: System, metrics: Sequence[str]) -> tuple[str, ...]:
     return (name, *shares, *("" if time is None else f"{time:.2f}" for time in times))
 
 
-def _fields(record: Pool | QuestionSet | FusionUsed) -> dict[str, object]:
+def _fields(record: Pool | QuestionSet | Fusion) -> dict[str, object]:
     return {name: getattr(record, name) for name in type(record).__slots__}
 
 

@@ -15,13 +15,13 @@ from dpr.benchmark.index_runs import refuse_unusable, search_index, with_trainin
 from dpr.benchmark.outputs import refuse_same_files, write_all
 from dpr.benchmark.outside_run import outside_run
 from dpr.benchmark.report import BenchmarkReport
-from dpr.benchmark.setup import FusionUsed, Pool
+from dpr.benchmark.setup import Pool
 from dpr.benchmark.side_by_side import OF, parts_of, plain_names
 from dpr.benchmark.words import phrase
 from dpr.data.intake import UTF8_RULES, ReadRules
 from dpr.search.contract import SearchableIndex
 from dpr.search.fusion import Fusion
-from dpr.search.registry import RERANKED, fuses, plain_name
+from dpr.search.registry import RERANKED, plain_name
 from dpr.search.reranking import RerankOptions
 from dpr.types import Example, Progress, no_progress
 
@@ -101,7 +101,6 @@ def benchmark(
         question_set=judged.question_set(options.source, options.without_text),
         ks=options.ks,
         depth=depth,
-        fusion=_fusion_used(options.retrievers, options.fusion or index.fusion),
         command=options.command,
         reranker=_reranker_used(runs, index.rerank),
         primary=primary,
@@ -109,19 +108,6 @@ def benchmark(
     report = assemble(judged, runs, facts, index.passages, progress)
     write_all(output, report, runs, judged.qrels, progress)
     return report
-
-
-def _fusion_used(names: Sequence[str], fusion: Fusion) -> FusionUsed | None:
-    if not any(map(fuses, names)):
-        return None
-    return FusionUsed(
-        fusion.method,
-        fusion.weights,
-        fusion.rrf_constant,
-        fusion.missing_rule,
-        fusion.coverage_power,
-        fusion.depth,
-    )
 
 
 def _reranker_used(runs: Sequence[SystemRun], options: RerankOptions | None) -> dict[str, object] | None:

@@ -1,12 +1,10 @@
-"""What a benchmark measured on: the pool, the questions and the fusion."""
+"""What a benchmark measured on: the pool and the questions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dpr.benchmark.words import Bilingual, phrase
-from dpr.search.fusion import DEFAULT_DEPTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +43,3 @@ class QuestionSet:
             "own passages": self.own_passages,
         }
         return [phrase(key, {"number": number, "count": self.count}) for key, number in counts.items() if number]
-
-
-@dataclass(frozen=True, slots=True)
-class FusionUsed:
-    """The fusion of the hybrid system, with its missing-document rule.
-
-    ``coverage_power`` sets how strongly a question's weights follow coverage; ``depth`` is the candidates of each list.
-    """
-
-    method: str
-    weights: Mapping[str, float] | None
-    rrf_constant: float
-    missing_rule: str
-    coverage_power: float = 0.0
-    depth: int = DEFAULT_DEPTH

@@ -45,11 +45,6 @@ class SideBySide:
         return self._first.passages
 
     @property
-    def fusion(self) -> Fusion:
-        """The default fusion of the first index."""
-        return self._first.fusion
-
-    @property
     def rerank(self) -> RerankOptions | None:
         """The reranker."""
         return self._first.rerank

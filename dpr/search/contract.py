@@ -29,6 +29,9 @@ class Retriever(Protocol):
     name: str
     """Its name, a key of `dpr.search.registry.RETRIEVERS`."""
 
+    fusion: Fusion | None = None
+    """How it fuses lists, with the weight of each; None for a retriever of one list."""
+
     def search(self, questions: Sequence[str], k: int) -> list[list[Hit]]:
         """Return at most k hits for each question, best first, equal scores by passage id.
 
@@ -85,10 +88,6 @@ class SearchableIndex(Protocol):
     @property
     def passages(self) -> PassagePool:
         """The passages that are searched."""
-
-    @property
-    def fusion(self) -> Fusion:
-        """The default fusion of ``hybrid``."""
 
     @property
     def rerank(self) -> RerankOptions | None:

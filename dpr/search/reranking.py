@@ -94,6 +94,7 @@ class Reranked(Retriever):
     ) -> None:
         """Wrap a retriever; ``passages`` returns the passages of rows, such as ``PassageStore.get``."""
         self.name = reranked_name(retriever.name)
+        self.fusion = retriever.fusion
         self.depth = depth
         self._retriever = retriever
         self._reranker = reranker

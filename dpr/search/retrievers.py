@@ -155,8 +155,8 @@ class HybridRetriever(Retriever):
         if not sources:
             raise ConfigError("a hybrid retriever has no source: give it at least one retriever, such as dense or bm25")
         self.name = name
-        self.fusion = fusion or Fusion()
-        self.fusion.weights_for(sources)
+        rule = fusion or Fusion()
+        self.fusion: Fusion = replace(rule, weights=rule.weights_for(sources))
         self._sources = dict(sources)
         self._passage_id = passage_id
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -14,8 +13,9 @@ import dpr
 from dpr.benchmark.contestant import Cost
 from dpr.benchmark.measured import Measured
 from dpr.benchmark.report import BenchmarkReport, JudgedQuestion, System, write_report
-from dpr.benchmark.setup import FusionUsed, Pool, QuestionSet
+from dpr.benchmark.setup import Pool, QuestionSet
 from dpr.benchmark.words import Bilingual
+from dpr.search.fusion import Fusion
 
 
 def system(recall: float, mrr: float, cost: Cost | None) -> System:
@@ -38,7 +38,6 @@ REPORT = BenchmarkReport(
     pool=Pool(2067, "000001"),
     question_set=QuestionSet("squad:dev.json", 10570, gold_missing=0, left_out=3),
     depth=100,
-    fusion=FusionUsed("zscore", MappingProxyType({"bm25": 0.5, "dense": 0.5}), 60.0, "the lowest"),
     command="dpr benchmark --index 색인",
 )
 
@@ -63,7 +62,6 @@ def test_json_has_the_stable_names(tmp_path: Path) -> None:
         "synthetic": 0,
     }
     assert report["notes"] == []
-    assert report["fusion"]["weights"] == {"bm25": 0.5, "dense": 0.5}
     assert report["versions"]["dpr"] == dpr.__version__
     assert report["machine"]["cores"] >= 1
     assert "색인" in text
@@ -91,8 +89,19 @@ def test_notes_say_what_a_reader_of_the_metrics_should_know() -> None:
     assert report.notes()[0].korean == "정답 문단 2개가 색인에 없어, 찾지 못한 것으로 셉니다"
 
 
-def test_a_report_without_fusion_says_so() -> None:
-    assert replace(REPORT, fusion=None).as_json()["fusion"] is None
+def test_a_system_says_how_it_fused() -> None:
+    plain = REPORT.systems["bm25"]
+    assert plain.as_json()["fusion"] is None
+    assert plain.fusion_words == Bilingual("", "")
+    fused = replace(plain, fusion=Fusion("rrf", {"bm25": 1 / 3, "dense": 2 / 3}, coverage_power=2.0, depth=1000))
+    written = fused.as_json()["fusion"]
+    assert isinstance(written, dict)
+    assert written["weights"] == {"bm25": 1 / 3, "dense": 2 / 3}
+    assert "nothing" in written["missing_rule"]
+    assert fused.fusion_words == Bilingual(
+        "rrf, weights bm25 0.333, dense 0.667, coverage power 2, 1,000 candidates of each list",
+        "rrf, 가중치 bm25 0.333, dense 0.667, 포함률 지수 2, 목록마다 후보 1,000개",
+    )
 
 
 def test_what_json_cannot_say_is_refused_and_nothing_is_written(tmp_path: Path) -> None:

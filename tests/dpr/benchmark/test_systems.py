@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ from dpr.cli.benchmark_systems import Opening, build_pool
 from dpr.data.intake import ReadRules
 from dpr.errors import ConfigError, DataError, DPRError, RequestError
 from dpr.evaluation.trec import read_run
+from dpr.search.fusion import Fusion
 from dpr.search.open import OpenIndex, open_index
+from dpr.search.record import DEFAULT_FUSION, save_fusion
 from dpr.types import Example, Question, no_progress
 from tests.fakes import HashEncoder, WordAnalyzer
 from tests.small_index import PASSAGES, small_index
@@ -66,6 +69,32 @@ def test_indexes_side_by_side(index: OpenIndex, roots: tuple[Path, Path], tmp_pa
     assert (tmp_path / "e5.dense.trec").is_file()
     with pytest.raises(RequestError, match="the index 'e6', which is not given; there is e5"):
         both.retriever("e6/dense")
+
+
+def test_each_system_reports_its_own_fusion(index: OpenIndex, roots: tuple[Path, Path], tmp_path: Path) -> None:
+    recorded = Fusion("minmax", {"dense": 0.9, "bm25": 0.1}, depth=50)
+    shutil.copytree(roots[1], tmp_path / "other")
+    save_fusion(tmp_path / "other", recorded)
+    both = SideBySide(index, {"e5": opened(tmp_path / "other", "hash-2")})
+    names = ["bm25", "hybrid", "e5/hybrid", "bm25+dense"]
+    report = benchmark(both, EXAMPLES, BenchmarkOptions(names, [1]), tmp_path / "report")
+    assert {name: system.fusion for name, system in report.systems.items()} == {
+        "bm25": None,
+        "hybrid": DEFAULT_FUSION,
+        "e5/hybrid": recorded,
+        "bm25+dense": Fusion("zscore", {"bm25": 0.5, "dense": 0.5}),
+    }
+    written = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))["systems"]
+    assert written["bm25"]["fusion"] is None
+    assert written["bm25+dense"]["fusion"]["weights"] == {"bm25": 0.5, "dense": 0.5}
+    for name in ("report.md", "report.html"):
+        text = (tmp_path / "report" / name).read_text(encoding="utf-8")
+        assert "minmax, weights dense 0.9, bm25 0.1, coverage power 0, 50 candidates of each list" in text
+        assert text.count("candidates of each list") == 3
+
+    named = Fusion("rrf", {"dense": 0.5, "bm25": 0.5})
+    report = benchmark(both, EXAMPLES, BenchmarkOptions(names[1:], [1], fusion=named), tmp_path / "report")
+    assert [system.fusion for system in report.systems.values()] == [named] * 3
 
 
 def test_an_index_of_other_passages_is_refused(index: OpenIndex, tmp_path: Path) -> None:
@@ -186,6 +215,19 @@ def edited(path: Path, change: Callable[[dict[str, Any]], None]) -> Path:
 
 def better(document: dict[str, Any]) -> None:
     document["per_question"]["systems"]["bm25"]["recall@1"] = [2] + [1] * 5
+
+
+def with_one_fusion(document: dict[str, Any]) -> None:
+    """Give a report the form that it had when one fusion stood for all systems."""
+    document["fusion"] = None
+    for system in document["systems"].values():
+        del system["fusion"]
+
+
+def test_a_report_with_one_fusion_for_all_is_still_a_baseline(index: OpenIndex, tmp_path: Path) -> None:
+    report = benchmark(index, EXAMPLES, BenchmarkOptions(["bm25"], [1, 5]), tmp_path)
+    earlier = read_baseline(edited(tmp_path / "report.json", with_one_fusion))
+    assert [change.difference.mean for change in changes(report, earlier, [])] == [0]
 
 
 def test_a_report_against_its_baseline(index: OpenIndex, tmp_path: Path) -> None:

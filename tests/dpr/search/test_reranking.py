@@ -16,6 +16,7 @@ from dpr.search.fusion import Fusion
 from dpr.search.open import OpenIndex, open_index
 from dpr.search.registry import plain_name, reranked_name
 from dpr.search.reranking import Reranked, RerankOptions
+from dpr.search.retrievers import HybridRetriever
 from dpr.types import FloatArray, Hit, ListScore, Passage, PassageWindow
 from tests.fakes import HashEncoder, WordAnalyzer
 from tests.small_index import PASSAGES as INDEXED
@@ -67,6 +68,12 @@ def reranked(reranker: Reranker, depth: int = 3, retriever: Retriever | None = N
 
 def order(hits: Sequence[Hit]) -> str:
     return "".join(hit.passage_id for hit in hits)
+
+
+def test_a_reranked_fusion_fuses_as_its_first_stage() -> None:
+    hybrid = HybridRetriever({"bm25": Listed()}, lambda row: PASSAGES[row].id, Fusion("rrf"))
+    assert reranked(Scored(), retriever=hybrid).fusion == Fusion("rrf", {"bm25": 1.0})
+    assert reranked(Scored()).fusion is None
 
 
 def test_the_first_hits_are_ordered_by_the_reranker_and_the_others_follow() -> None:
