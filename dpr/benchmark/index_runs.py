@@ -59,7 +59,6 @@ def search_index(
     Raises:
         RequestError: the index has no such retriever, or it cannot serve that many hits.
     """
-    refuse_unusable(names, fusion)
     opener = _Opener(index, fusion, judged.questions[0].text, depth + judged.most_excluded)
     memory = MemoryGrowth(opener.open)
     memory_bytes = {name: memory.of(name, _shared(index, name)) for name in names}

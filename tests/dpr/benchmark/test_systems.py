@@ -97,6 +97,15 @@ def test_each_system_reports_its_own_fusion(index: OpenIndex, roots: tuple[Path,
     assert [system.fusion for system in report.systems.values()] == [named] * 3
 
 
+def test_a_fusion_is_for_the_indexes_whose_retrievers_fuse(
+    index: OpenIndex, roots: tuple[Path, Path], tmp_path: Path
+) -> None:
+    both = SideBySide(index, {"e5": opened(roots[1], "hash-2")})
+    options = BenchmarkOptions(["bm25", "e5/hybrid"], [1], fusion=Fusion("rrf"))
+    report = benchmark(both, EXAMPLES, options, tmp_path)
+    assert report.systems["e5/hybrid"].fusion == Fusion("rrf", {"dense": 0.5, "bm25": 0.5})
+
+
 def test_an_index_of_other_passages_is_refused(index: OpenIndex, tmp_path: Path) -> None:
     small_index(tmp_path / "less", PASSAGES[:-1])
     with pytest.raises(ConfigError, match="the index 'less' lacks the passage 'kimchi' of the first one"):
