@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from dpr.benchmark.contestant import Cost, SystemRun
 from dpr.benchmark.gold import JudgedQuestions
 from dpr.benchmark.index_cost import HasManifest, build_seconds, index_bytes, lists_of
 from dpr.benchmark.memory import MemoryGrowth
 from dpr.benchmark.searching import explainer, search_all
-from dpr.benchmark.training import TrainedOn, trained_on, training_record
+from dpr.benchmark.training import Read, trained_on, training_record
 from dpr.benchmark.words import Bilingual, phrase
-from dpr.data.passages import read_examples
 from dpr.errors import RequestError
 from dpr.search.contract import Retriever, SearchableIndex
 from dpr.search.fusion import Fusion
@@ -127,23 +127,39 @@ def _with_index(cost: Cost, index: HasManifest, name: str) -> Cost:
     return replace(cost, index_bytes=index_bytes(index.manifest, name), build_s=build_seconds(index.manifest, name))
 
 
-def _training(index: SearchableIndex, source: str, judged: JudgedQuestions, names: Sequence[str]) -> TrainedOn:
-    """Return which questions the index's encoder was trained on, if a retriever uses it."""
-    if not isinstance(index, HasManifest) or index.manifest.encoder is None or not source:
-        return TrainedOn()
-    if not any("dense" in lists_of(name) for name in names):
-        return TrainedOn()
-    return trained_on(training_record(index.encoder_name()), source, judged.examples, read_examples)
-
-
 def with_training(
-    runs: Sequence[SystemRun], index: SearchableIndex, judged: JudgedQuestions, source: str
+    runs: Sequence[SystemRun], index: SearchableIndex, judged: JudgedQuestions, source: str, read: Read
 ) -> list[SystemRun]:
-    """Return the runs of an index with what its encoder was trained on of the questions from a source."""
-    training = _training(index, source, judged, [run.name for run in runs])
+    """Return the runs of an index with what the models of each were trained on of the questions from a source.
+
+    ``read`` reads the questions of the source, and of ranges of its articles.
+    """
+    if not source:
+        return list(runs)
+    models_of = {run.name: _models_of(index, run.name) for run in runs}
+    training = {
+        model: trained_on(model, training_record(model), source, judged.examples, read)
+        for model in dict.fromkeys(chain.from_iterable(models_of.values()))
+    }
     return [
-        replace(run, trained_on=training.questions, warnings=training.warnings)
-        if "dense" in lists_of(run.name)
-        else run
+        replace(
+            run,
+            trained_on=frozenset().union(*(training[model].questions for model in models_of[run.name])),
+            warnings=tuple(warning for model in models_of[run.name] for warning in training[model].warnings),
+        )
         for run in runs
     ]
+
+
+def _models_of(index: SearchableIndex, name: str) -> list[str]:
+    """Return the folders or hub names of the models that a retriever uses, its reranker's last."""
+    models = []
+    if isinstance(index, HasManifest):
+        for part in lists_of(name):
+            if part == "dense":
+                models.append(index.encoder_name())
+            elif part in index.manifest.learned:
+                models.append(index.manifest.learned[part].name)
+    if name.endswith(RERANKED) and index.rerank is not None:
+        models.append(index.rerank.type_and_name[1])
+    return models

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from dpr.benchmark.answer_ranks import has_answers
@@ -19,6 +20,7 @@ from dpr.benchmark.setup import Pool
 from dpr.benchmark.side_by_side import OF, parts_of, plain_names
 from dpr.benchmark.words import phrase
 from dpr.data.intake import UTF8_RULES, ReadRules
+from dpr.data.passages import read_examples
 from dpr.search.contract import SearchableIndex
 from dpr.search.fusion import Fusion
 from dpr.search.registry import RERANKED, plain_name
@@ -39,7 +41,7 @@ class BenchmarkOptions:
         command: the command line, for the report.
         primary: the metric that ranks the systems; empty: recall@5, or the recall next to it.
         runs: files of runs of other programs, by the names of their systems.
-        rules: how these files are read.
+        rules: how these files are read, and the source.
     """
 
     retrievers: Sequence[str]
@@ -85,13 +87,14 @@ def benchmark(
     judged = judge_questions(index.passages, examples)
     primary = primary_metric(options.primary, options.ks, has_answers(judged.examples))
     outside = [outside_run(name, path, judged, index.passages, options.rules) for name, path in options.runs.items()]
+    read = partial(read_examples, rules=options.rules)
     runs = [
         replace(run, name=f"{of}{OF}{run.name}", summary=phrase("of an index", {"system": run.summary, "index": of}))
         if of
         else run
         for of, opened, names in parts_of(index, options.retrievers)
         for run in with_training(
-            search_index(opened, names, judged, depth, options.fusion, progress), opened, judged, options.source
+            search_index(opened, names, judged, depth, options.fusion, progress), opened, judged, options.source, read
         )
     ]
     runs.sort(key=lambda run: options.retrievers.index(run.name))  # as they were named, not by index

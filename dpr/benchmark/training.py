@@ -1,4 +1,4 @@
-"""Which questions of a benchmark an encoder was trained on, by the record of its training."""
+"""Which questions of a benchmark a model was trained on, by the record of its training."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 from dpr.benchmark.words import Bilingual, phrase
 from dpr.data.source_hash import source_hash
+from dpr.errors import DPRError, ModelError
 from dpr.types import Example
 
 logger = logging.getLogger(__name__)
@@ -42,12 +43,19 @@ def read_record(directory: Path) -> dict[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
-def training_record(encoder: str) -> dict[str, Any]:
-    """Return the training record of an encoder by its name; of two encoders, those of both by their directories."""
+def training_record(model: str) -> dict[str, Any]:
+    """Return the training record of a model by its name, those of two encoders by their directories.
+
+    It is empty for a model that is neither a folder nor a repository on the hub.
+    """
     from dpr.models.checkpoint import resolve
     from dpr.models.pair import split_name
 
-    return {str(directory): read_record(directory) for directory in map(resolve, split_name(encoder))}
+    try:
+        return {str(directory): read_record(directory) for directory in map(resolve, split_name(model))}
+    except ModelError as error:
+        logger.warning("nothing is known of what the model %s was trained on: %s", model, error)
+        return {}
 
 
 def recorded_sources(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -65,7 +73,9 @@ def _sources(record: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]
             yield from _sources(value)
 
 
-def trained_on(record: Mapping[str, Any], source: str, examples: Iterable[Example], read: Read) -> TrainedOn:
+def trained_on(
+    model: str, record: Mapping[str, Any], source: str, examples: Iterable[Example], read: Read
+) -> TrainedOn:
     """Return which questions of a benchmark a model was trained on.
 
     A training set is known by the hash of its questions. A set from the same file, all of it or a range of its
@@ -73,6 +83,7 @@ def trained_on(record: Mapping[str, Any], source: str, examples: Iterable[Exampl
     name is of the same data set, but whose questions cannot be read again, such as mined negatives, is a warning.
 
     Args:
+        model: the model's name.
         record: the record of the training; empty if there is none.
         source: where the benchmark's questions come from, ``kind:PATH@FIRST:LAST``.
         examples: the benchmark's questions.
@@ -95,13 +106,11 @@ def trained_on(record: Mapping[str, Any], source: str, examples: Iterable[Exampl
             trained |= ranges[articles][1] & ids
         elif theirs and _names_alike(theirs, ours):
             doubtful.append(phrase("training source", {"name": entry["name"], "number": entry.get("questions", 0)}))
-    return TrainedOn(frozenset(trained), tuple(_warnings(len(trained), len(ids), doubtful)))
+    return TrainedOn(frozenset(trained), tuple(_warnings(model, len(trained), len(ids), doubtful)))
 
 
 def _hash_and_ids(source: str, read: Read) -> tuple[str, frozenset[str]]:
     """Return the hash and the ids of a source's questions; an empty hash if it has no such articles."""
-    from dpr.errors import DPRError
-
     try:
         examples = list(read(source))
     except DPRError:
@@ -117,9 +126,9 @@ def _names_alike(theirs: re.Match[str], ours: re.Match[str]) -> bool:
     return re.search(rf"(?<![a-z]){re.escape(kind)}", stem) is not None
 
 
-def _warnings(trained: int, count: int, doubtful: list[Bilingual]) -> Iterator[Bilingual]:
+def _warnings(model: str, trained: int, count: int, doubtful: list[Bilingual]) -> Iterator[Bilingual]:
     if trained:
-        yield phrase("trained on questions", {"number": trained, "count": count})
+        yield phrase("trained on questions", {"model": model, "number": trained, "count": count})
     if doubtful:
         names = Bilingual(", ".join(entry.english for entry in doubtful), ", ".join(entry.korean for entry in doubtful))
-        yield phrase("may be trained on", {"sources": names})
+        yield phrase("may be trained on", {"model": model, "sources": names})
