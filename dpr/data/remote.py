@@ -13,7 +13,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -128,14 +128,16 @@ class RemoteCopies:
             else:
                 to_fetch.append(file)
         with ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="fetch") as threads:
-            futures = [threads.submit(_fetch_file, address, system, file) for file in to_fetch]
+            futures = {threads.submit(_fetch_file, address, system, file): file for file in to_fetch}
             try:
-                for count, (file, future) in enumerate(zip(to_fetch, futures, strict=True), start=1):
+                for count, future in enumerate(as_completed(futures), start=1):
                     future.result()
-                    stamps[str(file.copy.relative_to(folder))] = file.stamp
                     self._progress("fetch", count, len(to_fetch))
             finally:
                 threads.shutdown(wait=True, cancel_futures=True)
+                for future, file in futures.items():  # also those that were fetched after another one failed
+                    if not future.cancelled() and future.exception() is None:
+                        stamps[str(file.copy.relative_to(folder))] = file.stamp
                 write_atomically(folder / STAMPS, json.dumps(stamps, ensure_ascii=False))
 
 
