@@ -58,7 +58,7 @@ class _File:
 
 
 class RemoteCopies:
-    """The copies of files of stores in a folder; those of each address are in a folder of their own."""
+    """The copies of files of stores in a folder; those of each address and kind are in a folder of their own."""
 
     def __init__(self, folder: Path, rules: ReadRules = UTF8_RULES, progress: Progress = no_progress) -> None:
         self._folder = folder
@@ -77,7 +77,8 @@ class RemoteCopies:
             DiskFullError: there is no space left.
         """
         words = re.sub(r"[^\w.-]+", "-", address.public)[:80].strip("-.")
-        name = f"{words}-{hashlib.sha256(address.public.encode()).hexdigest()[:8]}"
+        identity = f"{address.kind}:{address.public}"  # a kind reads files that a source without one leaves out
+        name = f"{words}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
         if self._addresses.setdefault(name, address).url != address.url:
             raise address.error("is named twice, with another query each; fetch one of the files first")
         folder = self._folder / name

@@ -158,6 +158,17 @@ def test_only_what_changed_is_fetched_again(memory: Any, tmp_path: Path, monkeyp
     assert not Path(source, "old").exists()
 
 
+@pytest.mark.usefixtures("memory")
+def test_kinds_of_one_address_keep_each_their_copies(tmp_path: Path) -> None:
+    remote_copies = RemoteCopies(tmp_path)
+    source = remote_copies.fetch(Address("memory://store/handbook", "beir"))
+    other = remote_copies.fetch(Address("memory://store/handbook"))
+    remote_copies.remove_others()
+    assert sum(path.name == "a.txt" for path in tmp_path.rglob("*")) == 2
+    assert Path(source.removeprefix("beir:"), "picture.png").is_file()
+    assert not Path(other, "picture.png").exists()
+
+
 def test_what_was_fetched_beside_a_failure_stays(memory: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fetched: list[str] = []
     all_begun, is_refused = threading.Barrier(4, timeout=30), threading.Event()
