@@ -57,6 +57,7 @@ from index_builder.options import (
     parse_parameters,
     parse_windows,
     read_rules,
+    refuse_unused,
 )
 from index_builder.summary import show, summary
 
@@ -112,7 +113,6 @@ def build_command(
     from index_builder.sparse import Bm25Options
 
     rules = read_rules(encoding, skip_bad_rows, include, exclude, strict, document_limit)
-    encoder_options = _encoder_options(EncoderOptions(question_prompt, passage_prompt, dimension), no_dense)
     options = BuildOptions(
         sources=tuple(corpus),
         output=output,
@@ -123,8 +123,9 @@ def build_command(
         command=command_line("dpr-index"),
         rules=replace(rules, fields=parse_fields(fields or ())),
     )
-    compute, learned = ComputeOptions(precision, backend), learned_models(splade, colbert)
-    models = Models(None if no_dense else encoder, learned, analyzer, compute, encoder_options)
+    compute, how = ComputeOptions(precision, backend), EncoderOptions(question_prompt, passage_prompt, dimension)
+    models = Models(None if no_dense else encoder, learned_models(splade, colbert), analyzer, compute, how)
+    refuse_unused("--no-dense" if no_dense else None, encoder, compute, models.learned, how)
     on_ray = parse_runner(runner, ray_address, ray_storage, ray_actors, ray_timeout)
     show(summary(_build(options, models, on_ray)), as_json)
 
@@ -170,12 +171,6 @@ def _dense_options(
         question_sources=tuple(questions or ()),
         vectors_file=file,
     )
-
-
-def _encoder_options(options: EncoderOptions, no_dense: bool) -> EncoderOptions:
-    if no_dense and options != EncoderOptions():
-        raise ConfigError("--no-dense uses no encoder, but a prompt or a dimension is set; leave it out")
-    return options
 
 
 def _chunk_options(tokens: str | None, overlap: int) -> ChunkOptions | None:

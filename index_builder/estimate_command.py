@@ -12,6 +12,7 @@ from rich.table import Table
 from dpr.config import DEFAULT_ENCODER, ComputeOptions
 from dpr.console import print_json, show_progress
 from dpr.dense.index_types import index_type_of
+from dpr.errors import ConfigError
 from dpr.text.registry import analyzer as analyzer_by_name
 from index_builder.options import (
     DEFAULT_KIND,
@@ -39,6 +40,7 @@ from index_builder.options import (
     parse_parameters,
     parse_windows,
     read_rules,
+    refuse_unused,
 )
 
 if TYPE_CHECKING:
@@ -84,25 +86,23 @@ def estimate_command(
 
     rules = read_rules(encoding, skip_bad_rows, include, exclude, strict, document_limit)
     index_type = index_type_of(dense_kind, parse_parameters(dense_parameter or []))
+    compute, models = ComputeOptions(precision, backend), learned_models(splade, colbert)
+    if no_dense and (dimension or dense_kind != DEFAULT_KIND or dense_parameter):
+        raise ConfigError("--no-dense makes no vectors, but their dimension or an index type is set; leave it out")
+    refuse_unused("--no-dense" if no_dense else "--dimension" if dimension else None, encoder, compute, models)
     rule = parse_windows(windows, window_tokens, window_overlap, no_dense=no_dense)
     with show_progress() as progress, local_sources(corpus, None, rules, progress) as sources:
         loaded = None if no_dense or dimension else load_encoder(encoder, precision, backend)
         if loaded and rule:
             check_windows(rule, loaded)
-        encoders = load_learned_encoders(learned_models(splade, colbert), ComputeOptions(precision, backend))
+        encoders = load_learned_encoders(models, compute)
         surveyed = survey(sources, analyzer_by_name(analyzer), loaded, progress, rule, rules)
         learned = survey_learned(encoders, surveyed.sample)
     width = None if no_dense else dimension or surveyed.dimension
     result = estimate(surveyed, index_type, measure_speeds(index_type, width), passages, width, learned)
     if as_json:
-        print_json(
-            {
-                **_facts(result),
-                "cut_share": surveyed.cut,
-                "disk_bytes": dict(result.disk),
-                "seconds": dict(result.seconds),
-            }
-        )
+        parts = {"disk_bytes": dict(result.disk), "seconds": dict(result.seconds)}
+        print_json({**_facts(result), "cut_share": surveyed.cut, **parts})
     else:
         Console().print(_table(result, surveyed.cut))
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from dpr.config import AUTO_COMPUTE, DEFAULT_ENCODER, ComputeOptions
 from dpr.data.intake import ReadRules
 from dpr.data.passages import KINDS as DATA_KINDS
 from dpr.data.rows import listed_formats
@@ -18,6 +19,7 @@ from dpr.documents.limits import DEFAULT_LIMITS, DocumentLimits
 from dpr.errors import ConfigError
 from dpr.metadata import FIELD_TYPE_NAMES
 from dpr.store.windows import DEFAULT_WINDOWS, WindowRule
+from dpr.types import EncoderOptions
 from dpr.unicode_form import composed
 
 Index = Annotated[Path, typer.Argument(metavar="INDEX", help="Folder of the index.")]
@@ -234,6 +236,28 @@ def parse_fields(settings: Sequence[str]) -> dict[str, str]:
 def learned_models(splade: str | None, colbert: str | None) -> dict[str, str]:
     """Return the model of each learned list that was chosen, by the list's name."""
     return {name: model for name, model in (("splade", splade), ("colbert", colbert)) if model is not None}
+
+
+def refuse_unused(
+    reason: str | None,
+    encoder: str,
+    compute: ComputeOptions,
+    learned: Mapping[str, str],
+    encoder_options: EncoderOptions | None = None,
+) -> None:
+    """Refuse options of models that are not loaded; ``reason`` is the option that uses no encoder, if there is one.
+
+    Raises:
+        ConfigError: an encoder is named, or it is said how it encodes or how models compute, and there is none.
+    """
+    if reason is None:
+        return
+    if encoder != DEFAULT_ENCODER:
+        raise ConfigError(f"{reason} uses no encoder, but --encoder is {encoder!r}; leave one of them out")
+    if encoder_options not in (None, EncoderOptions()):
+        raise ConfigError(f"{reason} uses no encoder, but a prompt or a dimension is set; leave it out")
+    if compute != AUTO_COMPUTE and not learned:
+        raise ConfigError(f"{reason} uses no encoder, but --precision or --backend is set; leave it out")
 
 
 def read_rules(

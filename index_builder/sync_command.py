@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+INTERVAL_S = 5.0
+"""Time between two looks of ``--watch``."""
+
 NAMED_DOCUMENTS = 10
 """Documents of a kind that a table names; JSON names all."""
 
@@ -53,8 +56,15 @@ def sync_command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would change, and change nothing.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Go on until ctrl-C: sync whenever a file changes.")] = False,
     interval_s: Annotated[
-        float, typer.Option("--interval-s", min=0.1, metavar="SECONDS", help="With --watch: time between two looks.")
-    ] = 5.0,
+        float | None,
+        typer.Option(
+            "--interval-s",
+            min=0.1,
+            metavar="SECONDS",
+            help="With --watch: time between two looks.",
+            show_default=f"{INTERVAL_S:g}",
+        ),
+    ] = None,
     encoder: MovedEncoder = None,
     precision: Precision = "auto",
     backend: Backend = "auto",
@@ -79,13 +89,17 @@ def sync_command(
         raise ConfigError(
             "--watch looks at files again and again, and standard input comes once; leave one of them out"
         )
+    if interval_s is not None and not watch:
+        raise ConfigError(
+            f"--interval-s is {interval_s:g}, but without --watch the sources are looked at once; leave it out"
+        )
     current_number(index)  # a folder without an index is refused before anything is fetched beside it
     if dry_run:
         _show_plan(options, as_json)
         return
     before = _sync(options, recorded, as_json)
     if watch:
-        _watch(options, recorded, interval_s, as_json, before)
+        _watch(options, recorded, interval_s or INTERVAL_S, as_json, before)
 
 
 @contextmanager
