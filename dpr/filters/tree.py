@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from math import isfinite
 from typing import get_args
 
 from dpr.errors import RequestError
@@ -55,18 +56,26 @@ class Condition:
         if self.operator not in OPERATORS:
             raise bad_filter(
                 f"has the operator {self.operator!r:.60} for the field {self.field!r}; choose from "
-                f"{', '.join(OPERATORS)}"
+                f"{', '.join(OPERATORS)}; AND, OR and NOT have conditions and no field"
             )
         if self.operator == EXISTS:
-            expected, is_fitting = "no value", self.value is None
-        elif self.operator in MEMBERSHIPS:
-            expected, is_fitting = "a tuple of values", isinstance(self.value, tuple)
+            if self.value is not None:
+                raise self._bad_value(self.value, "no value")
+        elif self.operator not in MEMBERSHIPS:
+            self._refuse_unless_scalar(self.value)
+        elif not isinstance(self.value, tuple):
+            raise self._bad_value(self.value, "a list of values (in Python, a tuple)")
         else:
-            expected, is_fitting = "one value", isinstance(self.value, get_args(Scalar))
-        if not is_fitting:
-            raise bad_filter(
-                f"has {self.operator!r} for the field {self.field!r} with {self.value!r:.60}; give {expected}"
-            )
+            for value in self.value:
+                self._refuse_unless_scalar(value)
+
+    def _refuse_unless_scalar(self, value: object) -> None:
+        is_endless = isinstance(value, float) and not isfinite(value)
+        if not isinstance(value, get_args(Scalar)) or is_endless:
+            raise self._bad_value(value, "a string, a number, true, false, or a date")
+
+    def _bad_value(self, value: object, expected: str) -> RequestError:
+        return bad_filter(f"has {self.operator!r} for the field {self.field!r} with {value!r:.60}; give {expected}")
 
     def to_json(self) -> dict[str, object]:
         """Return the condition as JSON values."""

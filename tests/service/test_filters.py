@@ -91,7 +91,7 @@ def test_requests_of_different_filters_do_not_share_results(client: TestClient) 
             "names the field 'author', which no passage has; the fields are category (string)",
         ),
         ({**FOOD, "value": 3}, "compares the field 'category', which is of type string, with 3; give a text"),
-        ({**FOOD, "operator": "in"}, "has 'in' for the field 'category' without a list of values; give one"),
+        ({**FOOD, "operator": "in"}, "has 'in' for the field 'category' with 'food'; give a list of values"),
     ],
 )
 def test_a_filter_that_cannot_be_used_is_refused(client: TestClient, condition: dict[str, Any], message: str) -> None:
