@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -26,12 +27,15 @@ def run_file(system: str) -> str:
 
 
 def refuse_same_files(retrievers: Iterable[str], runs: Iterable[str]) -> None:
-    """Refuse runs whose file would replace another one of the folder.
+    """Refuse a retriever that comes twice, and runs whose file would replace another one of the folder.
 
     Raises:
         ConfigError: two systems have one name or one run file, or a system has that of the judgements.
     """
-    system_of = {QRELS: "the judgements"} | {run_file(name): f"the retriever {name!r}" for name in retrievers}
+    counts = Counter(retrievers)
+    if twice := [name for name, count in counts.items() if count > 1]:
+        raise ConfigError(f"the retriever {twice[0]!r} is named more than once; name each retriever once")
+    system_of = {QRELS: "the judgements"} | {run_file(name): f"the retriever {name!r}" for name in counts}
     for name in runs:
         if other := system_of.get(run_file(name)):
             raise ConfigError(

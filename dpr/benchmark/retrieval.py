@@ -76,7 +76,8 @@ def benchmark(
     Raises:
         RequestError: no or an unknown retriever, no k, a k above a retriever's limit, or a fusion without
             ``hybrid``.
-        ConfigError: the primary metric is none that is measured, or a run has the file name of another.
+        ConfigError: the primary metric is none that is measured, a retriever is named twice, or a run has the file
+            name of another.
         DataError: two questions share an id or one has none, none can be judged, or no gold passage is in the index.
         MissingDependencyError: jinja2 or vl-convert-python is not installed.
     """

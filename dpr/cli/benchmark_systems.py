@@ -13,7 +13,7 @@ from dpr.config import ComputeOptions
 from dpr.data.intake import UTF8_RULES, ReadRules
 from dpr.errors import ConfigError, IndexFormatError
 from dpr.pipeline import RetrievalOptions
-from dpr.search.registry import RERANKED, reranked_name
+from dpr.search.registry import reranked_name
 
 if TYPE_CHECKING:
     from dpr.search.contract import SearchableIndex
@@ -156,10 +156,9 @@ def systems_of(retrievers: str, others: Sequence[str], *, is_reranked: bool) -> 
     names += [f"{other}/dense" for other in others if not any(name.startswith(f"{other}/") for name in names)]
     if not is_reranked:
         return names
-    return list(
-        dict.fromkeys(
-            name
-            for plain in names
-            for name in ((plain,) if plain.endswith(RERANKED) else (plain, reranked_name(plain)))
-        )
-    )
+    return [
+        name
+        for first_stage in names
+        for name in dict.fromkeys((first_stage, reranked_name(first_stage)))
+        if name == first_stage or name not in names
+    ]

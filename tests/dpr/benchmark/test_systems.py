@@ -89,6 +89,10 @@ def test_a_run_that_would_replace_another_file_is_refused(
             "'recall@7' is not measured here; choose one of recall@1,",
         ),
         (BenchmarkOptions(["bm25"], [1], primary="answer_recall@1"), "choose one of recall@1, mrr@10, ndcg@10, map@10"),
+        (
+            BenchmarkOptions(["bm25", "dense", "bm25"], [1]),
+            "the retriever 'bm25' is named more than once; name each retriever once",
+        ),
         (BenchmarkOptions(["bm25"], []), r"recall is requested at k = \[\]: choose at least one k, each from 1"),
         (BenchmarkOptions(["bm25"], [1, 10_001]), "recall is requested at k = 10001: choose at most 10,000"),
         (BenchmarkOptions(["bm25"], [1], runs={"theirs": Path("none.trec")}), "none.trec: no such file"),
