@@ -50,7 +50,7 @@ class Opening:
     """How the indexes of a benchmark are opened.
 
     Attributes:
-        encoder: where the encoder of the first index is, or the encoder to build one with; None: the recorded one.
+        encoder: where the encoder of the only index is, or the encoder to build one with; None: the recorded one.
         retrieval: the reranking.
         compute: how models compute.
         rules: how sources are read to build one.
@@ -86,7 +86,8 @@ def open_indexes(
     """Open the indexes of a benchmark; without any, build one of the sources in the output folder.
 
     Raises:
-        ConfigError: there are indexes and distractors, or the passages of two indexes differ.
+        ConfigError: there are indexes and distractors, or several indexes and an encoder, or two indexes have different
+            passages.
     """
     from dpr.benchmark.side_by_side import SideBySide
     from dpr.opening import open_qa
@@ -96,15 +97,16 @@ def open_indexes(
         return open_qa(root, reader=None, retrieval=opening.retrieval, compute=opening.compute).index
     if len(sources) > 1:
         raise ConfigError("--pool is for a benchmark that builds its index, and --index names one; leave one out")
+    if opening.encoder is not None and len(indexes) > 1:
+        raise ConfigError(
+            f"--encoder {opening.encoder!r} is for one index, and there are {len(indexes)}; leave it out, so that each "
+            "has the encoder of its record, or measure one index alone and add its run files to the others with --run"
+        )
     opened = {
         name: open_qa(
-            path,
-            encoder=None if number else opening.encoder,
-            reader=None,
-            retrieval=opening.retrieval,
-            compute=opening.compute,
+            path, encoder=opening.encoder, reader=None, retrieval=opening.retrieval, compute=opening.compute
         ).index
-        for number, (name, path) in enumerate(named("--index", indexes, "first").items())
+        for name, path in named("--index", indexes, "first").items()
     }
     first, *others = opened
     return SideBySide(opened[first], {name: opened[name] for name in others}) if others else opened[first]
