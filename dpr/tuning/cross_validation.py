@@ -29,11 +29,11 @@ class Stage:
         name: ``bm25``, ``fusion`` or ``rerank``.
         default: the setting that needs no questions.
         best: the setting of highest mean over all questions.
-        selected: the best one, or the default where the gain may be chance.
+        selected: the best one, or the default where the gain may be chance or could not be measured.
         value: the mean of the objective with the selected setting, over all questions.
         default_value: that of the default.
-        held_out: the gain over the default of choosing, on the folds that did not choose.
-        folds: how many there were.
+        held_out: the gain over the default of choosing, on the folds that did not choose; None where there were none.
+        folds: how many there were; 0 for the questions of a single document.
         tried: how many settings were measured.
     """
 
@@ -43,7 +43,7 @@ class Stage:
     selected: Setting
     value: float
     default_value: float
-    held_out: Difference
+    held_out: Difference | None
     folds: int
     tried: int
 
@@ -55,6 +55,9 @@ class Stage:
     @property
     def sentence(self) -> str:
         """The choice in words."""
+        if self.held_out is None:
+            why = "with questions of a single document, no fold could be held out to tell what another setting is worth"
+            return f"{self.name}: keep {described(self.default)}; {why}"
         interval = self.held_out.interval
         gain = (
             f"choosing is worth {100 * self.held_out.mean:+.2f} on held-out folds "
@@ -90,17 +93,12 @@ def choose_setting(
         folds: the number of folds, at least 2; there are at most as many as documents.
     """
     values = np.stack([measure(number) for number in range(len(settings))])  # (S, Q)
-    count = min(folds, len(np.unique(groups)))
-    default, means = values[0], values.mean(axis=1)
+    means = values.mean(axis=1)
     best = int(means.argmax())
-    held_out = default.copy()
+    count, gain = min(folds, len(np.unique(groups))), None
     if count >= 2:
-        of_question = fold_of(groups, count)
-        for fold in range(count):
-            inside = of_question == fold
-            held_out[inside] = values[values[:, ~inside].mean(axis=1).argmax(), inside]
-    gain = compare(default, held_out, groups)
-    selected = best if gain.interval.low > 0 else 0
+        gain = compare(values[0], _held_out(values, fold_of(groups, count)), groups)
+    selected = best if gain is not None and gain.interval.low > 0 else 0
     stage = Stage(
         name,
         settings[0],
@@ -109,7 +107,16 @@ def choose_setting(
         float(means[selected]),
         float(means[0]),
         gain,
-        count,
+        0 if gain is None else count,
         len(settings),
     )
     return stage, selected
+
+
+def _held_out(values: Values, of_question: IntArray) -> Values:
+    """Return the objective of each question, (Q,), with the setting that is best on the other folds."""
+    held_out: Values = values[0].copy()
+    for fold in np.unique(of_question):
+        inside = of_question == fold
+        held_out[inside] = values[values[:, ~inside].mean(axis=1).argmax(), inside]
+    return held_out

@@ -34,6 +34,7 @@ def test_a_real_gain_is_taken() -> None:
     values = [base, base + 0.2 + generator.random(200) * 0.1, base - 0.1]
     stage, selected = choose_setting("bm25", SETTINGS, lambda number: values[number], np.arange(200), 5)
     assert (selected, stage.selected, stage.keeps_default, stage.folds, stage.tried) == (1, {"k1": 0.9}, False, 5, 3)
+    assert stage.held_out is not None
     assert stage.held_out.interval.low > 0.2
     assert stage.sentence.startswith("bm25: k1 0.9 in place of k1 1.2; choosing is worth +2")
 
@@ -55,10 +56,24 @@ def test_the_gain_is_that_of_settings_which_did_not_see_the_fold(seed: int, fold
     values, groups = generator.random((3, 24)), generator.integers(0, documents, 24)
     groups = np.unique(groups, return_inverse=True)[1]
     stage, _ = choose_setting("bm25", SETTINGS, lambda number: values[number], groups, folds)
+    if groups.max() == 0:
+        assert (stage.folds, stage.held_out, stage.selected) == (0, None, stage.default)
+        return
     assert stage.folds == min(folds, len(np.unique(groups)))
+    assert stage.held_out is not None
     assert stage.held_out.mean <= (values.max(axis=0) - values[0]).mean() + 1e-9
     if stage.best == stage.default:
         assert stage.keeps_default
+
+
+def test_without_a_fold_to_hold_out_the_default_stays_and_the_reason_is_told() -> None:
+    stage, selected = choose_setting("bm25", SETTINGS, lambda number: np.array([number / 3]), np.zeros(1, np.int64), 5)
+    assert (selected, stage.best, stage.selected) == (0, {"k1": 2.0}, {"k1": 1.2})
+    assert stage.sentence == (
+        "bm25: keep k1 1.2; with questions of a single document, no fold could be held out to tell what another "
+        "setting is worth"
+    )
+    assert stage.as_json()["held_out"] is None
 
 
 def opened(root: Path, rerank: RerankOptions | None = None) -> OpenIndex:
