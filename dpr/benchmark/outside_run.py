@@ -33,7 +33,7 @@ def outside_run(
         raise DataError.at(
             path,
             None,
-            f"the run has {len(run):,} questions, and none of them is one of the {len(judged.qrels):,} judged",
+            f"none of its questions is one of the {len(judged.qrels):,} judged; give a run of these questions",
         )
     kept = {
         question: [hit for hit in run[question] if hit[0] not in judged.excluded.get(question, ())]

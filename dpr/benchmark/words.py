@@ -28,7 +28,19 @@ class Bilingual:
 @cache
 def all_words() -> dict[str, tuple[str, str]]:
     """Return the words in English and in Korean, by key."""
-    return {key: (english, korean) for key, (english, korean) in json.loads(FILE.read_text(encoding="utf-8")).items()}
+    return {key: (english, korean) for key, (english, korean, *_) in _entries().items()}
+
+
+@cache
+def _singular() -> dict[str, str]:
+    """Return the English words for the number 1, by key; Korean has the same for every number."""
+    return {key: words[2] for key, words in _entries().items() if len(words) > 2}
+
+
+@cache
+def _entries() -> dict[str, list[str]]:
+    entries: dict[str, list[str]] = json.loads(FILE.read_text(encoding="utf-8"))
+    return entries
 
 
 def words_of(language: str) -> dict[str, str]:
@@ -38,8 +50,13 @@ def words_of(language: str) -> dict[str, str]:
 
 
 def phrase(key: str, values: Mapping[str, Bilingual | str | int] | None = None) -> Bilingual:
-    """Return the words of a key, with values by their names in braces; a key without words stands for itself."""
+    """Return the words of a key, with values by their names in braces; a key without words stands for itself.
+
+    The value ``number`` decides between the plural and the singular.
+    """
     templates = all_words().get(key, (key, key))
+    if values and values.get("number") == 1:
+        templates = (_singular().get(key, templates[0]), templates[1])
     english, korean = (
         template.format(**{name: _in_language(value, column) for name, value in values.items()}) if values else template
         for column, template in enumerate(templates)

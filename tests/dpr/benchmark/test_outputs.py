@@ -98,6 +98,10 @@ def test_values_are_said_in_the_language_of_the_sentence() -> None:
     both = phrase("fused", {"lists": phrase("nearest vectors")})
     assert (both.english, both.korean) == ("nearest vectors, fused", "가장 가까운 벡터의 융합")
     assert phrase("run lacks", {"run": "{a}", "number": 1234}).english.startswith("{a} lacks 1,234 of the judged")
+    one = phrase("run lacks", {"run": "a", "number": 1})
+    assert one == Bilingual(
+        "a lacks 1 of the judged questions; it scores 0", "a에 판정된 질문 1개가 없어 0점으로 셉니다"
+    )
     assert phrase("no such words") == Bilingual.same("no such words")
 
 

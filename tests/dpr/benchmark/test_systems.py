@@ -134,13 +134,13 @@ def test_a_run_of_another_program_is_one_more_system(index: OpenIndex, tmp_path:
     assert theirs.cost is None
     assert [warning.english for warning in theirs.warnings] == [
         "theirs lacks 4 of the judged questions; they score 0",
-        "theirs has 1 questions that are not judged; they are left out",
-        "theirs has 1 passages that are not in the pool; they count as not relevant",
+        "theirs has 1 question that is not judged; it is left out",
+        "theirs has 1 passage that is not in the pool; it counts as not relevant",
     ]
     assert theirs.warnings[0].korean == "theirs에 판정된 질문 4개가 없어 0점으로 셉니다"
     assert read_run(tmp_path / "out" / "theirs.trec").keys() == {"q0", "q1"}
     path.write_text('{"elsewhere": {"x": 1}}', encoding="utf-8")
-    with pytest.raises(DataError, match="the run has 1 questions, and none of them is one of the 6 judged"):
+    with pytest.raises(DataError, match="none of its questions is one of the 6 judged; give a run"):
         benchmark(index, EXAMPLES, options, tmp_path / "out")
 
 
