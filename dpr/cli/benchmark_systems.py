@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -113,43 +114,56 @@ def open_indexes(
 
 
 def build_pool(sources: Sequence[str], root: Path, opening: Opening, progress: Progress) -> Path:
-    """Build an index of sources, unless the folder has one of the same sources and encoder that is newer than they are.
+    """Build an index of sources, unless there is one of the same files, encoder and rules by the record beside it.
 
     Raises:
         DPRError: a source cannot be read, or the index cannot be built.
     """
     import dpr
     from dpr.config import DEFAULT_ENCODER
-    from dpr.store.generation import read_current
+    from dpr.data.digests import file_digest
+    from dpr.data.passages import files_of
+    from dpr.durable import write_atomically
 
-    encoder = opening.encoder or DEFAULT_ENCODER
-    try:
-        manifest = read_current(root)
-    except IndexFormatError:
-        manifest = None
-    if manifest is not None and manifest.encoder is not None and manifest.encoder.name == encoder:
-        is_same = [record.source for record in manifest.provenance.sources] == list(sources)
-        if is_same and not _is_newer(sources, manifest.provenance.created_utc):
-            return root
-    dpr.build_index(
+    encoder, rules = opening.encoder or DEFAULT_ENCODER, opening.rules
+    made_of = {
+        "sources": [[source, {str(file): file_digest(file) for file in files_of(source)}] for source in sources],
+        "encoder": encoder,
+        "encoding": rules.encoding,
+        "skip_bad_rows": rules.skip_bad_rows,
+    }
+    record = root.with_name(f"{root.name}-sources.json")
+    generation = _published(root)
+    if generation and _read_json(record) == {"generation": generation, **made_of}:
+        return root
+    manifest = dpr.build_index(
         list(sources),
         root,
         encoder=encoder,
-        options=dpr.IndexOptions(rules=opening.rules),
+        options=dpr.IndexOptions(rules=rules),
         compute=opening.compute,
         progress=progress,
     )
+    write_atomically(record, json.dumps({"generation": manifest.name, **made_of}, ensure_ascii=False, indent=2) + "\n")
     return root
 
 
-def _is_newer(sources: Sequence[str], created_utc: str) -> bool:
-    """Tell whether a file of the sources changed after a time, ``2026-01-31T12:00:00Z``."""
-    from datetime import datetime
+def _published(root: Path) -> str:
+    """Return the name of the published generation; empty if there is none."""
+    from dpr.store.generation import read_current
 
-    from dpr.data.passages import files_of
+    try:
+        return read_current(root).name
+    except IndexFormatError:
+        return ""
 
-    built = datetime.fromisoformat(created_utc).timestamp()
-    return any(file.stat().st_mtime > built for source in sources for file in files_of(source))
+
+def _read_json(path: Path) -> object:
+    """Return the content of a file; None if it does not exist or is no JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 def systems_of(retrievers: str, others: Sequence[str], *, is_reranked: bool) -> list[str]:

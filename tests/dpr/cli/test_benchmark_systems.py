@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from dpr.cli.benchmark_systems import Opening, open_indexes, systems_of
+from dpr.cli.benchmark_systems import Opening, build_pool, open_indexes, systems_of
+from dpr.data.intake import ReadRules
 from dpr.errors import ConfigError
+from dpr.search.open import open_index
+from dpr.store.generation import read_current
 from dpr.types import no_progress
 
 
@@ -27,3 +31,30 @@ def test_each_retriever_is_measured_also_reranked(retrievers: str, others: list[
 def test_an_encoder_for_several_indexes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--encoder 'runs/pair' is for one index, and there are 2; leave it out"):
         open_indexes(["a", "e5=b"], Opening("runs/pair"), ["squad:dev.json"], tmp_path, no_progress)
+
+
+def texts_of(root: Path) -> list[str]:
+    return [passage.text for passage in open_index(root).passages]
+
+
+def test_an_index_of_the_same_content_is_used_again(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    source, opening, root = tmp_path / "pool.jsonl", Opening(str(tiny_checkpoint)), tmp_path / "index"
+    source.write_text('{"text": "first"}', encoding="utf-8")
+    build_pool([str(source)], root, opening, no_progress)
+    generation = read_current(root).name
+    os.utime(source, (2e9, 2e9))
+    build_pool([str(source)], root, opening, no_progress)
+    assert read_current(root).name == generation
+
+    source.write_text('{"text": "other"}', encoding="utf-8")
+    os.utime(source, (1e9, 1e9))  # as a copy that keeps the time of an older file
+    build_pool([str(source)], root, opening, no_progress)
+    assert texts_of(root) == ["other"]
+
+    source.write_text('{"text": "café"}', encoding="utf-8")
+    build_pool([str(source)], root, opening, no_progress)
+    build_pool([str(source)], root, Opening(str(tiny_checkpoint), rules=ReadRules("latin-1")), no_progress)
+    assert texts_of(root) == ["cafÃ©"]
+    (tmp_path / "index-sources.json").write_text("{", encoding="utf-8")
+    build_pool([str(source)], root, opening, no_progress)
+    assert texts_of(root) == ["café"]
