@@ -231,8 +231,12 @@ class DocumentTally:
         if self.notes:
             logger.warning("some documents were not read whole%s", _listing(self.notes[:NAMED_ROWS], len(self.notes)))
         if self.other_files:
-            listed = ", ".join(f"{count:,} of {ending}" for ending, count in sorted(self.other_files.items()))
-            logger.warning("left out files that are no documents: %s", listed)
+            logger.warning("left out files that are no documents: %s", listed_others(self.other_files))
+
+
+def listed_others(other_files: Mapping[str, int]) -> str:
+    """Return the endings of files that no format reads, each with its number of files: ``2 of .exe``."""
+    return ", ".join(f"{count:,} of {ending}" for ending, count in sorted(other_files.items()))
 
 
 def _listing(lines: Iterable[object], count: int) -> str:

@@ -20,8 +20,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from dpr.data.digests import file_digest
-from dpr.data.intake import UTF8_RULES, ReadRules
-from dpr.data.source_files import is_pattern, is_read, listed_others, without_files
+from dpr.data.intake import UTF8_RULES, ReadRules, listed_others
+from dpr.data.source_files import is_pattern, is_read, without_files
 from dpr.data.stores import WEB, Address, find_files, naming_address, open_store
 from dpr.durable import naming_a_full_disk, write_atomically
 from dpr.types import Progress, no_progress

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from dpr.data.files import PACKED_ENDINGS
-from dpr.data.intake import UTF8_RULES, ReadRules
+from dpr.data.intake import UTF8_RULES, ReadRules, listed_others
 from dpr.data.rows import listed_formats, row_format
 from dpr.documents.formats import FORMATS as DOCUMENT_FORMATS
 from dpr.errors import DataError
@@ -119,8 +119,3 @@ def without_files(rules: ReadRules, other_files: Mapping[str, int], *, is_folder
     limits = " that --include and --exclude leave" if rules.include or rules.exclude else ""
     has = f"; it has {listed_others(other_files)}" if other_files else ""
     return f"{subject} {listed_formats()} file and no document ({', '.join(DOCUMENT_FORMATS)}){limits}{has}"
-
-
-def listed_others(other_files: Mapping[str, int]) -> str:
-    """Return the endings of files that no format reads, each with its number of files: ``2 of .exe``."""
-    return ", ".join(f"{count:,} of {ending}" for ending, count in sorted(other_files.items()))
