@@ -34,6 +34,7 @@ __all__ = [
     "IndexOptions",
     "Passage",
     "Question",
+    "ReadRules",
     "Reading",
     "RerankOptions",
     "RetrievalOptions",
@@ -51,6 +52,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from dpr.config import ComputeOptions
+    from dpr.data.intake import ReadRules
     from dpr.data.passages import read_examples, read_passages
     from dpr.errors import DPRError
     from dpr.models.encoders import load_encoder
@@ -70,6 +72,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "dpr.config": ("ComputeOptions",),
+    "dpr.data.intake": ("ReadRules",),
     "dpr.data.passages": ("read_examples", "read_passages"),
     "dpr.errors": ("DPRError",),
     "dpr.models.encoders": ("load_encoder",),

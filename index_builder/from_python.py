@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dpr.config import AUTO_COMPUTE, DEFAULT_ENCODER, ComputeOptions
@@ -35,9 +35,7 @@ class IndexOptions:
         bm25: how terms are weighed.
         chunk: how texts are cut; by default documents are, and rows are passages; None: nothing is cut.
         windows: how long passages are cut into windows; None: only their beginning is encoded.
-        rules: how sources are read, and whether bad rows are skipped.
-        fields: the types of some further fields of the passages by name: ``string``, ``integer``, ``number``,
-            ``boolean``, ``date``, ``datetime`` or ``strings``; the types of others are inferred.
+        rules: how sources are read, whether bad rows are skipped, and the types of further fields of the passages.
         learned: the model of each learned list, by its name: ``{"splade": NAME, "colbert": NAME}``.
     """
 
@@ -47,7 +45,6 @@ class IndexOptions:
     chunk: ChunkOptions | None = CUT_DOCUMENTS
     windows: WindowRule | None = DEFAULT_WINDOWS
     rules: ReadRules = UTF8_RULES
-    fields: Mapping[str, str] = field(default_factory=dict, hash=False)
     learned: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
@@ -92,7 +89,7 @@ def build_index(
             chunk=options.chunk,
             windows=options.windows,
             command="dpr.build_index",
-            rules=replace(options.rules, fields={**options.rules.fields, **options.fields}),
+            rules=options.rules,
         )
         check_sources(sources, options.rules)
         learned = load_learned_encoders(options.learned, compute)

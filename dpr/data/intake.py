@@ -84,11 +84,13 @@ STRICT = Intake()
 
 @dataclass(frozen=True, slots=True)
 class ReadRules:
-    """A user's options for the sources of a command; ``fields`` are the declared types of fields by name.
+    """A user's options for the sources of a command.
 
     Attributes:
         encoding: of files of rows; of documents, where they say none and are not UTF-8.
         skip_bad_rows: skip and count rows that cannot be read, instead of refusing them.
+        fields: the types of some further fields of the passages by name: ``string``, ``integer``, ``number``,
+            ``boolean``, ``date``, ``datetime`` or ``strings``; the types of others are inferred.
         include: patterns of the files of a folder that are read; without any, all. One without a slash is compared with
             each name in the path below the folder, another one with the path.
         exclude: patterns of files that are not read.

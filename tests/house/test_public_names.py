@@ -16,8 +16,8 @@ import dpr
 SOURCE = Path(dpr.__file__)
 NAMES = [name for name in dpr.__all__ if name != "__version__"]
 LISTED = """QA Answer Answered Bm25Options ChunkOptions ComputeOptions DPRError DenseOptions EncoderOptions Evaluation
-Example Fusion GeneratorOptions Hit IndexOptions Passage Question Reading RerankOptions RetrievalOptions add_passages
-build_index delete_passages evaluate load_encoder load_reader open read_examples read_passages"""
+Example Fusion GeneratorOptions Hit IndexOptions Passage Question ReadRules Reading RerankOptions RetrievalOptions
+add_passages build_index delete_passages evaluate load_encoder load_reader open read_examples read_passages"""
 
 
 def typed_names() -> dict[str, tuple[str, str]]:

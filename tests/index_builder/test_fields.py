@@ -183,7 +183,7 @@ def test_an_index_of_the_version_before_fields_opens_and_grows(tmp_path: Path) -
 
 def test_passages_from_python_have_fields(tmp_path: Path) -> None:
     root = tmp_path / "index"
-    options = IndexOptions(analyzer="words", fields={"code": "string"})
+    options = IndexOptions(analyzer="words", rules=ReadRules(fields={"code": "string"}))
     build_index(
         [{"text": "one", "day": date(2024, 1, 31), "code": 7, "metadata": {"author": "김"}}],
         root,
