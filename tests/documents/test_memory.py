@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -34,18 +35,20 @@ def write_folder(folder: Path) -> None:
 
 def peak_bytes(command: list[str]) -> int:
     """Run a command; return the largest sum of the memory of it and its children, shared pages counted once."""
-    process = psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    peak = 0
-    while process.poll() is None:
-        total = 0
-        for each in (process, *process.children(recursive=True)):
-            try:
-                total += each.memory_full_info().pss
-            except psutil.Error:
-                continue
-        peak = max(peak, total)
-        time.sleep(0.02)
-    assert process.returncode == 0, process.stderr.read().decode()
+    with tempfile.TemporaryFile() as errors:
+        process = psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
+        peak = 0
+        while process.poll() is None:
+            total = 0
+            for each in (process, *process.children(recursive=True)):
+                try:
+                    total += each.memory_full_info().pss
+                except psutil.Error:
+                    continue
+            peak = max(peak, total)
+            time.sleep(0.02)
+        errors.seek(0)
+        assert process.returncode == 0, errors.read().decode()
     return peak
 
 
