@@ -37,15 +37,18 @@ def encoder_of(manifest: Manifest, encoder: Encoder | RecordedEncoder | None) ->
     """Return what encodes the passages that are added to a generation; None if it has no vectors.
 
     Raises:
-        ConfigError: an encoder is given, and the generation has no vectors, or none is given, and it has some.
+        ConfigError: an encoder is given (or how it computes, with no learned list), and the generation has no vectors,
+            or none is given, and it has some.
         IndexFormatError: the encoder is not the one that the vectors were made with.
         ModelError: it cannot be loaded.
     """
     recorded = manifest.encoder
     if recorded is None:
-        if encoder is None or (isinstance(encoder, RecordedEncoder) and encoder.name is None):
-            return None
-        raise ConfigError("the index has no vectors, so that no encoder is used; leave the encoder out")
+        if encoder is not None and not (isinstance(encoder, RecordedEncoder) and encoder.name is None):
+            raise ConfigError("the index has no vectors, so that no encoder is used; leave the encoder out")
+        if encoder is not None and encoder.compute != AUTO_COMPUTE and not manifest.learned:
+            raise ConfigError("the index has no vectors, so that no encoder is used; leave precision and backend out")
+        return None
     if encoder is None:
         raise ConfigError(f"the index has vectors of the encoder {recorded.name}; give it for the passages to add")
     if isinstance(encoder, RecordedEncoder):

@@ -195,6 +195,18 @@ def test_no_dense_loads_no_encoder(run: Any, source: str, tmp_path: Path, monkey
     assert json.loads(out)["encoder"] is None
 
 
+@pytest.mark.parametrize("command", ["add", "upsert", "sync"])
+def test_how_an_encoder_computes_is_refused_for_an_index_without_vectors(
+    run: Any, source: str, tmp_path: Path, command: str
+) -> None:
+    index, more = str(tmp_path / "index"), tmp_path / "more.jsonl"
+    assert run("build", "--corpus", source, "--output", index, "--analyzer", "words", "--no-dense")[0] == 0
+    more.write_text('{"id": "new", "text": "another text"}\n', encoding="utf-8")
+    code, _, err = run(command, index, "--corpus", str(more), "--precision", "fp32")
+    assert (code, "so that no encoder is used; leave precision and backend out" in err) == (2, True)
+    assert run(command, index, "--corpus", str(more))[0] == 0
+
+
 @pytest.mark.parametrize("command", ["build --output", "add"])
 def test_a_missing_source_is_told_before_an_encoder_is_loaded(
     run: Any, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
