@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -23,10 +22,7 @@ GoldOption = Annotated[
 ]
 
 WeightsOption = Annotated[
-    bool,
-    typer.Option(
-        help="Fit the weights of length, retrieval score and relevance head, too, not only threshold and probability."
-    ),
+    bool, typer.Option(help="Fit the weights of retrieval score and relevance head, not the probability alone.")
 ]
 AnswerPrecisionOption = Annotated[
     float | None,
@@ -63,45 +59,37 @@ def tune_reader_command(
     from dpr.benchmark.retrieved_questions import RetrieverChoice, retrieve, retrieve_without_own_documents
     from dpr.opening import open_qa
     from dpr.reader.extractive.reader import load_reader
-    from dpr.tuning import reader as tuning
+    from dpr.tuning.reader import read_retrieved, store, tune_no_answer, tune_probability, tune_weights
 
     if not reader.is_dir():
         raise ConfigError(f"--reader {reader} is not a folder; the result is stored in the reader: give its folder")
+    if not data and not questions:
+        raise ConfigError("there is nothing to tune on; give --data, or --index with --questions, or both")
     if (index is None) != (not questions):
         raise ConfigError("--index and --questions belong together; give both, or neither")
     if fusion_file is not None and index is None:
         raise ConfigError("--fusion-file is for searching an index; give --index, or leave it out")
-    _check_data(data, negatives, precision, bool(questions))
+    if negatives and not data:
+        raise ConfigError("--negatives adds questions to --data, which is not given; give it, or leave --negatives out")
+    if precision is not None and not (data and 0 < precision <= 1):
+        raise ConfigError(f"--precision is {precision:g}; give a share above 0 and up to 1, together with --data")
     rules = ReadRules(encoding, skip_bad_rows)
     record: dict[str, object] = {"command": command_line("dpr")}
     with show_progress() as progress:
         model = load_reader(reader)
         if data:
             examples = gold_examples(data, negatives, rules)
-            read = tuning.read_own_passages(model, examples, progress)
-            if weights:
-                model.config, record["length"] = tuning.tune_length(model.config, read)
-            model.config, record["no_answer"] = tuning.tune_no_answer(model.config, read, precision)
+            model.config, record["no_answer"] = tune_no_answer(model, examples, precision, progress)
         if index is not None and questions:
             examples = [example for source in questions for example in labelled_examples(source, rules)]
             choice = RetrieverChoice(retriever, k, fusion_of(None, None, fusion_file))
             qa_index = open_qa(index, encoder=encoder, reader=None).index
             retrieved = retrieve(qa_index, examples, choice, progress)
             retrieved += retrieve_without_own_documents(qa_index, examples, absent_share, choice, progress)
-            spans = tuning.read_retrieved(model, retrieved, progress)
+            spans = read_retrieved(model, retrieved, progress)
             if weights:
                 rule = rule_of(questions, examples)
-                model.config, record["weights"] = tuning.tune_weights(model.config, retrieved, spans, rule)
-            model.config, record["probability"] = tuning.tune_probability(model.config, retrieved, spans)
-    tuning.store(reader, model.config, record)
+                model.config, record["weights"] = tune_weights(model.config, retrieved, spans, rule)
+            model.config, record["probability"] = tune_probability(model.config, retrieved, spans)
+    store(reader, model.config, record)
     show({**record, "config": asdict(model.config)}, as_json)
-
-
-def _check_data(data: Sequence[str] | None, negatives: bool, precision: float | None, has_questions: bool) -> None:
-    """Raise ConfigError for options of ``--data`` without it, and where there is nothing to tune on."""
-    if not data and not has_questions:
-        raise ConfigError("there is nothing to tune on; give --data, or --index with --questions, or both")
-    if negatives and not data:
-        raise ConfigError("--negatives adds questions to --data, which is not given; give it, or leave --negatives out")
-    if precision is not None and not (data and 0 < precision <= 1):
-        raise ConfigError(f"--precision is {precision:g}; give a share above 0 and up to 1, together with --data")

@@ -6,29 +6,24 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import NamedTuple
-
-import numpy as np
 
 from dpr.benchmark.documents import document_groups, document_names
 from dpr.benchmark.reader import (
     check_rule,
+    read_gold,
     score_probabilities,
     score_readings,
 )
 from dpr.benchmark.retrieved_questions import BATCH_QUESTIONS, RetrievedQuestions
 from dpr.durable import write_atomically
-from dpr.errors import DataError
-from dpr.evaluation.answers import ANSWER_RULES
 from dpr.evaluation.compare import compare
 from dpr.models.checkpoint import read_json
 from dpr.reader.extractive.merge import PassageSpans
 from dpr.reader.extractive.model import ReaderConfig, save_reader_config
-from dpr.reader.extractive.probability import RULES, script_of
 from dpr.reader.extractive.reader import ExtractiveReader, verdict
 from dpr.tuning.calibration import best_threshold, cross_fitted, fit_probability, threshold_for_precision
-from dpr.tuning.reader_weights import AS_GOOD, fit_weights
-from dpr.types import Candidates, Example, Progress, no_progress
+from dpr.tuning.reader_weights import fit_weights
+from dpr.types import Example, Progress, no_progress
 
 RECORD = "tuning.json"
 SILENCE_RULE = "squad-2.0"
@@ -37,77 +32,16 @@ SILENCE_RULE = "squad-2.0"
 FOLDS = 4
 """Folds of the articles for the evaluation of a probability."""
 
-LENGTH_WEIGHTS = tuple(step / 10 for step in range(11))
-"""Weights of the length of an answer to choose from."""
-
 TunedConfig = tuple[ReaderConfig, dict[str, object]]
 """A configuration, and its entry for the record."""
 
 
-class ReadQuestion(NamedTuple):
-    """A question, its own passage, and the spans of that."""
-
-    example: Example
-    item: Candidates
-    spans: list[PassageSpans]
-
-
-def read_own_passages(
-    reader: ExtractiveReader, examples: Sequence[Example], progress: Progress = no_progress
-) -> list[ReadQuestion]:
-    """Return each question with its first positive passage, and the spans of that.
-
-    Raises:
-        DataError: there are no questions.
-    """
-    if not examples:
-        raise DataError("there are no questions to read; choose a data set with questions and answers")
-    read: list[ReadQuestion] = []
-    for first in range(0, len(examples), BATCH_QUESTIONS):
-        some = examples[first : first + BATCH_QUESTIONS]
-        items = [Candidates(example.question.text, example.positives[:1], (0.0,)) for example in some]
-        read += map(ReadQuestion, some, items, reader.spans(items))
-        progress("read", len(read), len(examples))
-    return read
-
-
-def tune_length(config: ReaderConfig, read: Sequence[ReadQuestion]) -> TunedConfig:
-    """Choose the weight of the length of an answer on gold passages: of a grid, that of the best mean of EM and F1.
-
-    Each question is judged by the rule of its script. Of the weights within a tenth of a point of the best, the
-    smallest is used.
-    """
-    answerable = [question for question in read if not question.example.is_impossible]
-    if not answerable:
-        return config, {"questions": 0}
-    values = np.array(
-        [
-            [_exact_match_and_f1(replace(config, length_weight=weight), question) for question in answerable]
-            for weight in LENGTH_WEIGHTS
-        ]
-    )  # (W, Q, 2)
-    means = values.mean(axis=(1, 2))
-    best = int(np.flatnonzero(means >= means.max() - AS_GOOD)[0])
-    exact_match, f1 = values[best].mean(axis=0)
-    without, f1_without = values[0].mean(axis=0)
-    record: dict[str, object] = {
-        "questions": len(answerable),
-        "exact_match": float(exact_match),
-        "f1": float(f1),
-        "exact_match_without": float(without),
-        "f1_without": float(f1_without),
-    }
-    return replace(config, length_weight=LENGTH_WEIGHTS[best]), record
-
-
-def _exact_match_and_f1(config: ReaderConfig, question: ReadQuestion) -> tuple[float, float]:
-    rule, golds = ANSWER_RULES[RULES[script_of(question.item.question)]], question.example.question.answers
-    answers = verdict(question.item, question.spans, config, 1).answers
-    text = answers[0].text if answers else ""
-    return rule.exact_match(text, golds), rule.f1(text, golds)
-
-
-def tune_no_answer(config: ReaderConfig, read: Sequence[ReadQuestion], precision: float | None = None) -> TunedConfig:
+def tune_no_answer(
+    reader: ExtractiveReader,
+    examples: Sequence[Example],
+    precision: float | None = None,
+    progress: Progress = no_progress,
+) -> TunedConfig:
     """Choose the null threshold on gold passages.
 
     Without ``precision`` it is the threshold of the best F1, else the one that answers most questions with at least
@@ -116,8 +50,7 @@ def tune_no_answer(config: ReaderConfig, read: Sequence[ReadQuestion], precision
     Raises:
         DataError: there are no questions, or no threshold reaches the precision.
     """
-    examples = [question.example for question in read]
-    readings = [verdict(question.item, question.spans, config, 1) for question in read]
+    readings = read_gold(reader, examples, progress)
     if precision is None:
         threshold = best_threshold(readings, examples, SILENCE_RULE)
     else:
@@ -127,7 +60,7 @@ def tune_no_answer(config: ReaderConfig, read: Sequence[ReadQuestion], precision
         examples,
         SILENCE_RULE,
     )
-    config = replace(config, null_threshold=threshold)
+    config = replace(reader.config, null_threshold=threshold)
     return config, {"questions": len(examples), "precision": precision, "on_these_questions": judged.metrics()}
 
 
@@ -151,7 +84,7 @@ def tune_weights(
         DataError: no question has a gold answer and a passage to read.
     """
     golds = [example.question.answers for example in questions.examples]
-    fitted = fit_weights(questions.candidates, passage_spans, golds, check_rule(rule), config.length_weight)
+    fitted = fit_weights(questions.candidates, passage_spans, golds, check_rule(rule))
     config = replace(config, retrieval_weight=fitted.weights.retrieval, relevance_weight=fitted.weights.relevance)
     fitted_on = [example for example, is_fitted in zip(questions.examples, fitted.is_fitted, strict=True) if is_fitted]
     gain = compare(fitted.reader_only_f1, fitted.f1, document_groups(fitted_on))
@@ -194,7 +127,7 @@ def store(directory: Path, config: ReaderConfig, record: Mapping[str, object]) -
     former = read_json(path) if path.is_file() else {}
     earlier = {
         name: {"command": former.get("command"), **former[name]}
-        for name in ("length", "no_answer", "weights", "probability")
+        for name in ("no_answer", "weights", "probability")
         if isinstance(former.get(name), dict) and name not in record
     }
     save_reader_config(directory, config)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,16 +33,14 @@ class PassageSpans:
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """What is added to a span's margin, in logits, to rank answers.
+    """Weights of a passage's scores, in logits, that are added to a span's margin to rank answers across passages.
 
     ``retrieval`` is the weight of the retrieval score, standardized over the question's passages, and ``relevance``
-    that of the relevance head's logit. ``length`` times the logarithm of a span's characters is subtracted: start and
-    end are scored apart, and so is a long span that holds several answers.
+    that of the relevance head's logit.
     """
 
     retrieval: float = 0.0
     relevance: float = 0.0
-    length: float = 0.0
 
 
 def merge_windows(starts: IntArray, ends: IntArray, scores: FloatArray) -> tuple[IntArray, IntArray, FloatArray]:
@@ -77,14 +74,7 @@ def rank_answers(
     """
     bonuses = passage_bonuses(item, passage_spans, weights).tolist()
     scored = [
-        (
-            span_score - spans.null_score + bonus - weights.length * math.log(end - start),
-            passage.id,
-            start,
-            end,
-            number,
-            span_score,
-        )
+        (span_score - spans.null_score + bonus, passage.id, start, end, number, span_score)
         for number, (passage, spans, bonus) in enumerate(zip(item.passages, passage_spans, bonuses, strict=True))
         for start, end, span_score in zip(
             spans.starts.tolist(), spans.ends.tolist(), spans.scores.tolist(), strict=True

@@ -41,10 +41,9 @@ class ReaderConfig:
     every span is completely in a window. That holds for questions of up to ``question_tokens``, about the length of
     training questions. Longer questions get longer windows, see `window`, and are also read by their asking sentence.
 
-    The score of an answer is span score - null score + ``retrieval_weight`` · z + ``relevance_weight`` · r -
-    ``length_weight`` · log n, in logits: z is the retrieval score standardized over the question's passages, r the
-    logit of the relevance head, n the number of characters. A question is answered if the margin of its best answer,
-    null score - span score, is at most ``null_threshold``.
+    The score of an answer is span score - null score + ``retrieval_weight`` · z + ``relevance_weight`` · r, in logits:
+    z is the retrieval score standardized over the question's passages, r the logit of the relevance head. A question is
+    answered if the margin of its best answer, null score - span score, is at most ``null_threshold``.
 
     ``trim_particles`` removes the particle at the end of a Korean answer, see `dpr.reader.extractive.particles`.
 
@@ -59,7 +58,6 @@ class ReaderConfig:
     null_threshold: float = 0.0
     retrieval_weight: float = 2.0
     relevance_weight: float = 0.0
-    length_weight: float = 0.0
     trim_particles: bool = False
     calibration: Mapping[str, Calibration] = field(default_factory=dict)
 

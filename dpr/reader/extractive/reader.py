@@ -146,7 +146,7 @@ def verdict(item: Candidates, passage_spans: Sequence[PassageSpans], config: Rea
     A question has no answer if the margin of the best answer in its own passage is above the threshold, whatever the
     other passages say.
     """
-    weights = Weights(config.retrieval_weight, config.relevance_weight, config.length_weight)
+    weights = Weights(config.retrieval_weight, config.relevance_weight)
     ranked = rank_answers(item, passage_spans, weights, max(n_best, RIVALS))
     if not ranked:
         return Reading()

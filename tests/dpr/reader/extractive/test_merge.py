@@ -67,15 +67,6 @@ def test_retrieval_and_relevance_lift_a_passage() -> None:
     assert best.score == pytest.approx(3.0)
 
 
-def test_a_longer_answer_needs_a_higher_score() -> None:
-    found = [spans((0, 10, 4.2), (0, 3, 4.0))]
-    item = question("one or two")
-    assert rank_answers(item, found, Weights(), 1)[0].text == "one or two"
-    best = rank_answers(item, found, Weights(length=0.4), 1)[0]
-    assert (best.text, best.span_score) == ("one", 4.0)
-    assert best.score == pytest.approx(4.0 - 0.4 * np.log(3))
-
-
 def test_answers_of_one_passage_do_not_overlap_but_those_of_two_may() -> None:
     found = [spans((0, 5, 9.0), (2, 4, 8.0), (6, 9, 7.0)), spans((1, 4, 5.0))]
     answers = rank_answers(question("0123456789", "0123456789"), found, Weights(), 5)
