@@ -59,7 +59,12 @@ def test_it_is_alive_before_it_is_ready() -> None:
             assert response.headers["retry-after"] == "7"
         gate.opened.set()
         wait_for(lambda: client.get("/readyz").status_code == 200)
-        assert client.get("/readyz").json() == {"status": "ready", "generation": "000001", "is_current": True}
+        assert client.get("/readyz").json() == {
+            "status": "ready",
+            "generation": "000001",
+            "is_current": True,
+            "shards": None,
+        }
         assert client.post("/v1/query", json=QUESTION).status_code == 200
 
 

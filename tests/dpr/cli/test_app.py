@@ -148,7 +148,8 @@ def test_a_benchmark_reports_the_fusion_of_a_file(
             "--json",
         )
     )
-    assert (report["fusion"]["method"], report["fusion"]["weights"]) == ("rrf", {"dense": 1, "bm25": 0})
+    fusion = report["systems"]["hybrid"]["fusion"]
+    assert (fusion["method"], fusion["weights"]) == ("rrf", {"dense": 1, "bm25": 0})
     dense, hybrid = (report["systems"][name]["metrics"]["mrr@10"] for name in ("dense", "hybrid"))
     assert dense == hybrid
 
