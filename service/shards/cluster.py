@@ -135,11 +135,12 @@ class Cluster:
         try:
             loop.run_forever()
         finally:
-            tasks = asyncio.all_tasks(loop)
-            for task in tasks:
-                task.cancel()
-            loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+            while tasks := asyncio.all_tasks(loop):  # a request may have come as the loop stopped
+                for task in tasks:
+                    task.cancel()
+                loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
             loop.run_until_complete(self._client.close())
+            loop.run_until_complete(loop.shutdown_asyncgens())  # bodies that were cancelled while they were read
             loop.close()
 
     async def _watch(self, node: Node) -> None:

@@ -31,12 +31,6 @@ from tests.fakes import HashEncoder
 from tests.service.fakes import FakeReader, settings_of
 from tests.service.live import live
 
-pytestmark = [
-    # a server that is stopped under its connections leaves sockets, and what waits for them, to the collector
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
-]
-
 ENCODER = HashEncoder()
 SHARDS = 3
 DEADLINE_S = 30.0
