@@ -1,8 +1,11 @@
-"""Open a pipeline: index, encoder, reader, generator, each with its options. No other module does."""
+"""Open a pipeline: index, encoder, reader, generator, each with its options.
+
+The service alone puts its pipelines together by itself (`service.models`): they share their models.
+"""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +14,6 @@ from dpr.pipeline import QA, Generator, RetrievalOptions
 from dpr.reader.registry import kind_and_model, load_reader
 from dpr.search.lazy import Lazy
 from dpr.search.open import open_index
-from dpr.store.integrity import VerifyLevel
 from dpr.types import Encoder, Reader
 
 
@@ -40,8 +42,6 @@ def open_qa(
     generator: GeneratorOptions | Generator | None = None,
     retrieval: RetrievalOptions = RetrievalOptions(),  # noqa: B008 - frozen
     compute: ComputeOptions = AUTO_COMPUTE,
-    verify: VerifyLevel = "quick",
-    lock: AbstractContextManager[object] | None = None,
 ) -> QA:
     """Open an index for questions, at once: models are loaded at their first use.
 
@@ -53,9 +53,6 @@ def open_qa(
         generator: a chat model that writes the answers; if it fails, the reader answers.
         retrieval: the default retriever, fusion and reranking.
         compute: precision and backend of encoder, reranker and reader.
-        verify: how thoroughly the files of the index are checked: ``sizes`` compares their sizes, ``quick`` also reads
-            those of up to 64 MiB, ``full`` reads all.
-        lock: held while a model computes; pipelines that share models share it.
 
     Raises:
         IndexFormatError: there is no index, or it is damaged, or the encoder is not the index's.
@@ -68,13 +65,18 @@ def open_qa(
         if isinstance(generator, GeneratorOptions):
             generator = open_generator(generator.url, generator.model, generator.key, generator.timeout_s)
             on_error.callback(generator.close)
-        opened_index = open_index(index, encoder, compute=compute, rerank=retrieval.rerank, verify=verify)
-        qa = QA(opened_index, _reader(reader, compute), generator, retrieval, lock)
+        opened_index = open_index(index, encoder, compute=compute, rerank=retrieval.rerank)
+        qa = QA(opened_index, lazy_reader(reader, compute), generator, retrieval)
         on_error.pop_all()
     return qa
 
 
-def _reader(reader: str | Path | Reader | None, compute: ComputeOptions) -> Reader | Lazy[Reader] | None:
+def lazy_reader(reader: str | Path | Reader | None, compute: ComputeOptions) -> Reader | Lazy[Reader] | None:
+    """Return a reader, or what loads it from its folder or by its name at the first use.
+
+    Raises:
+        ConfigError: the kind of a ``KIND:MODEL`` is unknown.
+    """
     if not isinstance(reader, str | Path):
         return reader
     kind_and_model(str(reader))  # an unknown kind is refused now

@@ -11,12 +11,13 @@ from weakref import WeakValueDictionary
 
 from dpr.config import ComputeOptions
 from dpr.errors import ConfigError, IndexFormatError
-from dpr.opening import GeneratorOptions, open_qa
+from dpr.opening import GeneratorOptions, lazy_reader
 from dpr.pipeline import QA, Generator, RetrievalOptions
 from dpr.reader.generative.reader import open_generator
 from dpr.reader.registry import load_reader
 from dpr.search.contract import Reranker
 from dpr.search.lazy import Lazy
+from dpr.search.open import open_index
 from dpr.search.reranking import RerankOptions
 from dpr.search.resources import checked_encoder, load_recorded
 from dpr.store.generation import read_current
@@ -110,9 +111,9 @@ class Models:
             DPRError: the index is absent or damaged.
         """
         with self._opening:
-            qa = open_qa(root, reader=None, compute=self._compute, verify=self._settings.verify, lock=self.lock)
-            qa.index.open_files()
-        return qa
+            index = open_index(root, compute=self._compute, verify=self._settings.verify)
+            index.open_files()
+        return QA(index, lock=self.lock)
 
     def beside_index(self) -> BesideIndex:
         """Return, for a router, what a pipeline has beside an index, loaded.
@@ -133,17 +134,17 @@ class Models:
 
     def _open(self, root: Path, recorded: EncoderRecord | None) -> QA:
         settings = self._settings
-        qa = open_qa(
+        index = open_index(
             root,
-            encoder=self.encoder(recorded) if recorded else None,
-            reader=None if settings.no_reader else self._reader or settings.reader,
-            generator=self._generator,
-            retrieval=RetrievalOptions(settings.retriever_default, rerank=_rerank_options(settings)),
+            self.encoder(recorded) if recorded else None,
             compute=self._compute,
+            rerank=_rerank_options(settings),
             verify=settings.verify,
-            lock=self.lock,
         )
-        qa.index.reranker = self._reranker or qa.index.reranker
+        index.reranker = self._reranker or index.reranker
+        reader = None if settings.no_reader else self._reader or lazy_reader(settings.reader, self._compute)
+        retrieval = RetrievalOptions(settings.retriever_default, rerank=index.rerank)
+        qa = QA(index, reader, self._generator, retrieval, self.lock)
         qa.load()
         self._reader, self._reranker = qa.reader, qa.index.reranker
         return qa

@@ -16,6 +16,7 @@ BENCHMARKS = sorted((ROOT / "benchmarks").glob("*.py"))
 HEAVY = ("torch", "transformers", "faiss", "kiwipiepy", "numba", "fastapi", "numpy", "pyarrow", "rich", "typer")
 MAX_FILE_LINES = 320
 MAX_FUNCTION_LINES = 60
+MAX_PARAMETERS = 6
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -46,6 +47,19 @@ def test_functions_are_short_as_a_rule() -> None:
     lengths = sorted(length(node) for path in SOURCES for node in functions(path))
     assert lengths[len(lengths) // 2] <= 12
     assert lengths[int(len(lengths) * 0.9)] <= 35
+
+
+def parameters(node: Function) -> int:
+    """Return how many parameters a caller may pass."""
+    names = [parameter.arg for parameter in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+    return len(names) - (names[:1] in (["self"], ["cls"]))
+
+
+@pytest.mark.parametrize("path", [*SOURCES, *BENCHMARKS], ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_belongs_together_travels_together(path: Path) -> None:
+    """A command has a parameter for each of its options; others take objects."""
+    many = [node.name for node in functions(path) if parameters(node) > MAX_PARAMETERS]
+    assert all(name.endswith("_command") for name in many)
 
 
 def test_public_functions_say_what_they_do() -> None:
