@@ -40,6 +40,8 @@ class _Stage:
 class ProgressLines:
     """Turns reports of progress into lines: one for each finished stage, and one every few seconds meanwhile.
 
+    Stages may take turns: each has a time and a rate of its own.
+
     Args:
         write: takes a line, without its end.
         clock: seconds of a clock that only goes forward.
@@ -50,6 +52,7 @@ class ProgressLines:
         self._clock = clock
         self._line_s = self._idle_s = clock()
         self._stage: _Stage | None = None
+        self._unfinished: dict[str, _Stage] = {}
         self._finished: tuple[str, int] | None = None
         self._lock = threading.Lock()
 
@@ -58,14 +61,16 @@ class ProgressLines:
         with self._lock:
             if count == total and self._finished == (stage, count):
                 return
-            now_s, current = self._clock(), self._stage
-            if current is None or current.name != stage or count < current.count:
-                current = self._stage = _Stage(stage, now_s, count, count, total)
+            now_s, current = self._clock(), self._unfinished.get(stage)
+            if current is None or count < current.count:
+                current = self._unfinished[stage] = _Stage(stage, now_s, count, count, total)
+            self._stage = current
             current.count, current.total, self._finished = count, total, None
             if count != total:
                 self._write_if_due(now_s)
                 return
             self._write_line(current.line(now_s), now_s)
+            del self._unfinished[stage]
             self._stage, self._finished, self._idle_s = None, (stage, count), now_s
 
     def tick(self) -> None:

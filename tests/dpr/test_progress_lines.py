@@ -38,6 +38,18 @@ def test_a_stage_has_a_line_every_few_seconds_with_counts_rate_and_time_left() -
     ]
 
 
+def test_stages_that_take_turns_have_a_rate_and_a_time_each() -> None:
+    lines, written, clock = lines_and_clock()
+    for second in range(6):
+        clock.now_s = 100.0 + second
+        lines.report("cut", 10 * second, None)
+        lines.report("documents", 100 * second, 1000)
+    assert written == ["cut: 50, 10/s, 5 s so far"]
+    clock.now_s += 5
+    lines.report("documents", 1000, 1000)
+    assert written[1:] == ["documents: 1,000 of 1,000, 100/s, done in 10 s"]
+
+
 def test_a_finished_stage_has_its_line_at_once_and_once() -> None:
     lines, written, clock = lines_and_clock()
     lines.report("encode", 0, 4096)
