@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 import uvicorn
 
@@ -26,17 +27,14 @@ BACKLOG = 128
 OWN_FILES = 256
 """Files that the process needs for itself: an index, models, logs."""
 
-LAST_PIECE_S = 0.1
-"""Time for the last piece after the grace."""
-
 logger = logging.getLogger(__name__)
 
 Announce = Callable[[str, QA], None]
 """Called once with the server's address and what it serves, when it is ready."""
 
 
-def run_server(settings: Settings, announce: Announce) -> None:
-    """Serve until a signal comes.
+def run_server(settings: Settings, announce: Announce) -> NoReturn:
+    """Serve until a signal comes, and end the process.
 
     Raises:
         ConfigError: the address cannot be listened on, or this process may not open as many connections.
@@ -48,13 +46,12 @@ def run_server(settings: Settings, announce: Announce) -> None:
         listen(settings.host, settings.port) as listener,
         asyncio.Runner(loop_factory=event_loop_factory()) as runner,
     ):
-        has_ended = runner.run(serve(settings, listener, announce))
-    if not has_ended:
-        # A piece is still being computed, or a generator is waited for. Its thread cannot be interrupted, and Python
-        # would wait for it.
-        logging.shutdown()
-        sys.stdout.flush()
-        os._exit(0)
+        runner.run(serve(settings, listener, announce))
+    # Python would wait for a piece that is being computed, or for a generator, whose threads cannot be interrupted; and
+    # it would free the models one by one, which takes seconds.
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(0)
 
 
 def event_loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -87,8 +84,8 @@ class GracefulServer(uvicorn.Server):
             connection.transport.abort()
 
 
-async def serve(settings: Settings, listener: socket.socket, announce: Announce) -> bool:
-    """Serve until a signal comes, or until loading fails; return whether all computing has ended.
+async def serve(settings: Settings, listener: socket.socket, announce: Announce) -> None:
+    """Serve until a signal comes, or until loading fails.
 
     Raises:
         DPRError: the index or a model cannot be loaded.
@@ -134,7 +131,6 @@ async def serve(settings: Settings, listener: socket.socket, announce: Announce)
     sweeping.cancel()
     if loading.done() and not loading.cancelled():
         loading.result()
-    return engine.scheduler.join(LAST_PIECE_S)
 
 
 def limits_of(settings: Settings) -> ConnectionLimits:
