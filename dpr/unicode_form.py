@@ -17,6 +17,15 @@ def is_composed(text: str) -> bool:
     return unicodedata.is_normalized("NFC", text)
 
 
+def is_text(text: str) -> bool:
+    """Return whether a text can be written as UTF-8: halves of surrogate pairs cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def is_there(path: Path) -> bool:
     """Return whether there is a file or a folder of this name; a name that no disk could hold is not there."""
     try:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+from pydantic_core import PydanticCustomError
 
 from dpr.filters import Filter
 from dpr.filters.from_json import filter_of_json
@@ -12,6 +22,19 @@ from dpr.filters.tree import MAX_CONDITIONS, MAX_VALUES
 
 Operator = Literal["==", "!=", "<", "<=", ">", ">=", "in", "not in", "contains", "prefix", "exists"]
 Scalar = bool | int | float | str
+
+
+def _in_one_sentence(value: object, read: ValidatorFunctionWrapHandler) -> Any:
+    """Refuse a value once, not once for each type that it could have."""
+    try:
+        return read(value)
+    except ValidationError:
+        if isinstance(value, list) and len(value) > MAX_VALUES:
+            code, cause = "too_many", f"a list of {len(value):,} values, over the limit of {MAX_VALUES:,}; send fewer"
+        else:
+            cause = "a value that none can be compared with; send a string, a number, true, false, or a list of these"
+            code = "wrong_type"
+        raise PydanticCustomError(code, "{sentence}", {"sentence": f"the filter has {cause}"}) from None
 
 
 class ConditionIn(BaseModel):
@@ -23,9 +46,9 @@ class ConditionIn(BaseModel):
     operator: Operator = Field(
         description="Ranges are for numbers, dates and times; contains and prefix for texts and lists of texts."
     )
-    value: Scalar | Annotated[list[Scalar], Field(max_length=MAX_VALUES)] | None = Field(
-        None, description="A value, a list of values for in and not in, none for exists; dates as in ISO 8601."
-    )
+    value: Annotated[
+        Scalar | Annotated[list[Scalar], Field(max_length=MAX_VALUES)] | None, WrapValidator(_in_one_sentence)
+    ] = Field(None, description="A value, a list of values for in and not in, none for exists; dates as in ISO 8601.")
 
 
 class GroupIn(BaseModel):

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Sized
+from itertools import pairwise
 from typing import Any
 
 MAX_FIELD_CHARACTERS = 80
 MAX_VALUE_CHARACTERS = 40
+
+_FILTER_FORMS = ("condition", "group")
+"""What pydantic puts behind the place of a filter: as which of its forms it was read."""
 
 INVALID_FIELDS: Mapping[str, tuple[str, str]] = {
     "missing": ("missing_field", "{field} is missing; send it"),
@@ -56,7 +60,11 @@ def _shown(value: object) -> str:
 
 def _field(location: Sequence[int | str]) -> str | None:
     """Return ``questions[3]`` for ``("body", "questions", 3)``, None for the body itself."""
-    parts = [part for part in location if part != "[key]"][1:]
+    parts = [
+        part
+        for before, part in pairwise(location)
+        if part != "[key]" and not (part in _FILTER_FORMS and (before == "filter" or isinstance(before, int)))
+    ]
     if not parts or isinstance(parts[0], int):
         return None
     name = parts[0] + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts[1:])

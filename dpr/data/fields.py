@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from math import isfinite, isnan
+from math import isfinite
 from numbers import Integral, Real
 
 from dpr.data.intake import LeftOut
@@ -43,7 +43,7 @@ def metadata_of(
         left_out: counts the values that are not kept, because of their type or their name.
 
     Raises:
-        DataError: a number is infinite or has more than 64 bits, or a field comes twice.
+        DataError: a number is infinite or has more than 64 bits, a time is out of range, or a field comes twice.
     """
     metadata: dict[str, MetadataValue] = {}
     for name, value in _fields(record, own_names):
@@ -70,7 +70,8 @@ def _fields(record: Record, own_names: Collection[str]) -> Iterator[tuple[str, o
 
 def _is_absent(value: object) -> bool:
     is_blank = isinstance(value, str) and not value.strip()
-    return value is None or is_blank or (isinstance(value, float) and isnan(value))
+    is_missing = isinstance(value, float | Decimal | datetime) and value != value  # NaN, pandas' NaT
+    return value is None or is_blank or is_missing
 
 
 def _typed(record: Record, name: str, value: object) -> MetadataValue | None:
@@ -82,7 +83,7 @@ def _typed(record: Record, name: str, value: object) -> MetadataValue | None:
             text = composed(value)
             return Cell(text) if record.is_table or isinstance(value, Cell) else text
         case datetime():
-            return in_utc(value)
+            return _in_utc(record, name, value)
         case date():
             return value
         case Integral():
@@ -97,6 +98,13 @@ def _typed(record: Record, name: str, value: object) -> MetadataValue | None:
             return [composed(item) for item in value]
         case _:
             return None
+
+
+def _in_utc(record: Record, name: str, value: datetime) -> datetime:
+    try:
+        return in_utc(value)
+    except OverflowError:
+        raise record.error(f"{name!r} is {value}, which is no time between the years 1 and 9999 in UTC") from None
 
 
 def _reason(value: object) -> str:

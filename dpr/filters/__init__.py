@@ -10,7 +10,7 @@ from typing import Any
 
 from dpr.filters.from_json import filter_of_json
 from dpr.filters.from_text import filter_of_text
-from dpr.filters.tree import FILTER_TYPES
+from dpr.filters.tree import FILTER_TYPES, refuse_large
 from dpr.filters.tree import AllOf as AllOf
 from dpr.filters.tree import AnyOf as AnyOf
 from dpr.filters.tree import Condition as Condition
@@ -25,8 +25,11 @@ def parse(form: FilterForm) -> Filter:
     """Return a filter from any of its forms.
 
     Raises:
-        RequestError: it cannot be read; its ``field`` is ``filter``.
+        RequestError: it cannot be read, or is too large; its ``field`` is ``filter``.
     """
     if isinstance(form, FILTER_TYPES):
-        return form
-    return filter_of_text(form) if isinstance(form, str) else filter_of_json(form)
+        condition = form
+    else:
+        condition = filter_of_text(form) if isinstance(form, str) else filter_of_json(form)
+    refuse_large(condition)
+    return condition

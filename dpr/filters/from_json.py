@@ -22,8 +22,8 @@ from dpr.filters.tree import (
     Filter,
     Not,
     bad_filter,
+    too_large,
 )
-from dpr.unicode_form import composed
 
 _GROUPS: dict[str, Callable[[tuple[Filter, ...]], Filter]] = {
     "AND": AllOf,
@@ -45,12 +45,14 @@ def filter_of_json(form: object) -> Filter:
 def _filter(form: object, remaining: list[int], depth: int) -> Filter:
     if not isinstance(form, Mapping):
         raise bad_filter(f"has {form!r:.60} where an object with 'operator' is expected; see the docs on filters")
-    remaining[0] -= 1
-    if remaining[0] < 0 or depth > MAX_DEPTH:
-        raise bad_filter(f"is over the limit of {MAX_CONDITIONS} conditions in {MAX_DEPTH} levels; make it smaller")
+    if depth > MAX_DEPTH:
+        raise too_large()
     operator = form.get("operator")
     if isinstance(operator, str) and operator.upper() in _GROUPS:
         return _group(form, operator.upper(), remaining, depth)
+    remaining[0] -= 1
+    if remaining[0] < 0:
+        raise too_large()
     return _condition(form, operator)
 
 
@@ -65,10 +67,10 @@ def _group(form: Mapping[Any, Any], operator: str, remaining: list[int], depth: 
 def _condition(form: Mapping[Any, Any], operator: Any) -> Filter:
     """Return a condition, which checks its operator and value itself."""
     _refuse_unknown(form, ("field", "operator", "value"))
-    field, value = form.get("field"), form.get("value")
+    field: Any = form.get("field")
+    value: Any = form.get("value")
     if not isinstance(field, str) or not field:
         raise bad_filter("has a condition without a 'field'; name one")
-    field = composed(field)
     if operator == EXISTS and isinstance(value, bool):
         exists = Condition(field, EXISTS)
         return exists if value else Not(exists)
@@ -77,12 +79,8 @@ def _condition(form: Mapping[Any, Any], operator: Any) -> Filter:
             raise bad_filter(
                 f"has {len(value):,} values for the field {field!r}, over the limit of {MAX_VALUES:,}; give fewer"
             )
-        return Condition(field, operator, tuple(map(_composed, value)))
-    return Condition(field, operator, _composed(value))
-
-
-def _composed(value: Any) -> Any:
-    return composed(value) if isinstance(value, str) else value
+        return Condition(field, operator, tuple(value))
+    return Condition(field, operator, value)
 
 
 def _refuse_unknown(form: Mapping[Any, Any], names: Sequence[str]) -> None:

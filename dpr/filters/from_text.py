@@ -41,6 +41,8 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
+_LONGEST_NUMBER_CHARACTERS = 1000
+
 _SPELLINGS = {"=": "==", "<>": "!="}
 _CONSTANTS = {"true": True, "false": False}
 _KEYWORDS = frozenset(("and", "or", "not", "in", EXISTS, *TEXT_TESTS, *_CONSTANTS))
@@ -71,11 +73,11 @@ def filter_of_text(text: str) -> Filter:
 
 
 def _tokens(text: str) -> Iterator[_Token]:
-    position = 0
-    while text[position:].strip():
+    position, end = 0, len(text.rstrip())
+    while position < end:
         match = _TOKEN.match(text, position)
         if match is None or match.lastgroup is None:
-            start = position + len(text[position:]) - len(text[position:].lstrip())
+            start = end - len(text[position:end].lstrip())
             raise bad_filter(f"cannot be read at position {start + 1}: {text[start : start + 20]!r}; quote texts")
         yield _Token(match.lastgroup, match[match.lastgroup], match.start(match.lastgroup))
         position = match.end()
@@ -174,7 +176,7 @@ class _Parser:
             return re.sub(r"\\(.)", r"\1", token.text[1:-1])
         if token.kind == "day":
             return token.text
-        if token.kind == "number":
+        if token.kind == "number" and len(token.text) <= _LONGEST_NUMBER_CHARACTERS:
             return float(token.text) if re.search(r"[.eE]", token.text) else int(token.text)
         if token.keyword in _CONSTANTS:
             return _CONSTANTS[token.keyword]

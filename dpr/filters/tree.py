@@ -5,13 +5,15 @@ A condition on a field that a passage does not have is false. So ``!=`` and ``no
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from math import isfinite
-from typing import get_args
+from typing import Any, get_args
 
 from dpr.errors import RequestError
 from dpr.metadata import json_value
+from dpr.unicode_form import composed, is_text
 
 Scalar = str | int | float | bool | date | datetime
 
@@ -42,7 +44,7 @@ class Condition:
     """A test of one field: an operator of `OPERATORS`, with its value, or its values for ``in`` and ``not in``.
 
     ``contains`` tests for a substring of a text, or for an item of a list; ``prefix`` for the beginning of either.
-    ``exists`` has no value.
+    ``exists`` has no value. Texts and the name of the field are composed (NFC), as those of passages are.
 
     Raises:
         RequestError: the operator is unknown, or the value has another form than the operator takes.
@@ -53,6 +55,8 @@ class Condition:
     value: Scalar | tuple[Scalar, ...] | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "field", composed(self.field))
+        object.__setattr__(self, "value", _composed(self.value))
         if self.operator not in OPERATORS:
             raise bad_filter(
                 f"has the operator {self.operator!r:.60} for the field {self.field!r}; choose from "
@@ -73,6 +77,8 @@ class Condition:
         is_endless = isinstance(value, float) and not isfinite(value)
         if not isinstance(value, get_args(Scalar)) or is_endless:
             raise self._bad_value(value, "a string, a number, true, false, or a date")
+        if isinstance(value, str) and not is_text(value):
+            raise self._bad_value(value, "a text, which has no half of a surrogate pair")
 
     def _bad_value(self, value: object, expected: str) -> RequestError:
         return bad_filter(f"has {self.operator!r} for the field {self.field!r} with {value!r:.60}; give {expected}")
@@ -86,9 +92,16 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class AllOf:
-    """Every one of some filters."""
+    """Every one of some filters.
+
+    Raises:
+        RequestError: there is none.
+    """
 
     conditions: tuple[Filter, ...]
+
+    def __post_init__(self) -> None:
+        _refuse_empty("AND", self.conditions)
 
     def to_json(self) -> dict[str, object]:
         """Return the filter as JSON values."""
@@ -97,9 +110,16 @@ class AllOf:
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
-    """At least one of some filters."""
+    """At least one of some filters.
+
+    Raises:
+        RequestError: there is none.
+    """
 
     conditions: tuple[Filter, ...]
+
+    def __post_init__(self) -> None:
+        _refuse_empty("OR", self.conditions)
 
     def to_json(self) -> dict[str, object]:
         """Return the filter as JSON values."""
@@ -119,6 +139,40 @@ class Not:
 
 Filter = Condition | AllOf | AnyOf | Not
 FILTER_TYPES = (Condition, AllOf, AnyOf, Not)
+
+
+def refuse_large(condition: Filter) -> None:
+    """Refuse a filter of more than `MAX_CONDITIONS`, or of more than `MAX_DEPTH` levels.
+
+    Raises:
+        RequestError: it is over one of the limits.
+    """
+    conditions, left = 0, [(condition, 1)]
+    while left:
+        inner, depth = left.pop()
+        conditions += isinstance(inner, Condition)
+        if conditions > MAX_CONDITIONS or depth > MAX_DEPTH:
+            raise too_large()
+        if isinstance(inner, Not):
+            left.append((inner.condition, depth + 1))
+        elif not isinstance(inner, Condition):
+            left += [(each, depth + 1) for each in inner.conditions]
+
+
+def too_large() -> RequestError:
+    """Return the error of a filter that is over a limit."""
+    return bad_filter(f"is over the limit of {MAX_CONDITIONS} conditions in {MAX_DEPTH} levels; make it smaller")
+
+
+def _refuse_empty(operator: str, conditions: Sequence[Filter]) -> None:
+    if not conditions:
+        raise bad_filter(f"has {operator} without a list of 'conditions'; give at least one")
+
+
+def _composed(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_composed, value))
+    return composed(value) if isinstance(value, str) else value
 
 
 def _group(operator: str, conditions: tuple[Filter, ...]) -> dict[str, object]:

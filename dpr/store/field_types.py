@@ -66,13 +66,20 @@ def _date(value: MetadataValue) -> date | None:
         return None
 
 
+def _in_utc(value: datetime) -> datetime | None:
+    try:
+        return in_utc(value)
+    except OverflowError:  # before the year 1 in UTC, or after the year 9999
+        return None
+
+
 def _datetime(value: MetadataValue) -> datetime | None:
     if isinstance(value, datetime):
-        return in_utc(value)
+        return _in_utc(value)
     if isinstance(value, str) and _TIME.fullmatch(value.strip()):
         try:
-            return in_utc(datetime.fromisoformat(value.strip()))
-        except (ValueError, OverflowError):
+            return _in_utc(datetime.fromisoformat(value.strip()))
+        except ValueError:
             return None
     day = _date(value)
     return None if day is None else datetime.combine(day, time(), UTC)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -16,9 +15,8 @@ from pyarrow import compute
 from dpr.filters.tree import EXISTS, NEGATIONS, RANGES, AllOf, AnyOf, Condition, Filter, Not, Scalar, bad_filter
 from dpr.metadata import in_utc
 from dpr.store.field_types import FIELD_TYPES
+from dpr.store.filter_numbers import exact_number, number_condition
 from dpr.types import BoolArray
-
-LARGEST_INTEGER = 2**63
 
 META_PREFIX = "meta."
 """What Haystack puts before the names of fields."""
@@ -38,8 +36,8 @@ class Columns(Protocol):
 def typed_filter(condition: Filter, types: Mapping[str, str]) -> Filter:
     """Return a filter that keeps the same passages, in the names and types of an index's fields.
 
-    For a field of integers, a number is an ``int`` of 64 bits where it is whole, else a ``float``, which ``in`` leaves
-    out; for one of numbers, it is a ``float``. For a field of times, a day is its beginning in UTC.
+    A number is an ``int`` of 64 bits for a field of integers, and a ``float`` for one of numbers; a test with another
+    number becomes one of these (`dpr.store.filter_numbers`). For a field of times, a day is its beginning in UTC.
 
     Raises:
         RequestError: a field is unknown, or an operator or a value does not suit its type.
@@ -88,10 +86,14 @@ def _typed_condition(condition: Condition, types: Mapping[str, str]) -> Conditio
         )
     if isinstance(condition.value, tuple):
         values = [_read(name, type_name, value) for value in condition.value]
-        if type_name == "integer":
-            values = [value for value in values if isinstance(value, int)]  # no other is among integers
+        if type_name in _NUMBERS:
+            exact_values = [exact_number(type_name, value) for value in values]
+            values = [value for value in exact_values if value is not None]
         return Condition(name, operator, tuple(values))
-    return Condition(name, operator, _read(name, type_name, condition.value))
+    value = _read(name, type_name, condition.value)
+    if type_name in _NUMBERS:
+        return number_condition(name, type_name, operator, value)
+    return Condition(name, operator, value)
 
 
 def _condition_mask(condition: Condition, columns: Columns) -> BoolArray:
@@ -134,18 +136,7 @@ def _read(name: str, type_name: str, value: Scalar | None) -> Any:
             f"compares the field {name!r}, which is of type {type_name}, with {value!r:.60}; give "
             f"{_EXAMPLES[type_name]}"
         )
-    if type_name in ("integer", "number"):
-        return _number(type_name, typed)
     return in_utc(typed) if isinstance(typed, datetime) else typed
-
-
-def _number(type_name: str, value: float) -> float:
-    if type_name == "integer" and abs(value) < LARGEST_INTEGER and float(value).is_integer():
-        return int(value)
-    try:
-        return float(value)
-    except OverflowError:  # an int above all floats
-        return math.inf if value > 0 else -math.inf
 
 
 def _as_mask(result: Any) -> BoolArray:
@@ -153,17 +144,13 @@ def _as_mask(result: Any) -> BoolArray:
     return mask.astype(np.bool_, copy=False)
 
 
-def _scalar_for(column: Any, value: Any) -> Any:
-    """Return a value to compare a column with: of its type, but fractions stay fractions."""
-    is_fraction = pa.types.is_integer(column.type) and isinstance(value, float)
-    return pa.scalar(value) if is_fraction else pa.scalar(value, column.type)
-
-
 def _compares(function: Callable[[Any, Any], Any]) -> Callable[[Any, list[Any]], Any]:
-    return lambda column, values: function(column, _scalar_for(column, values[0]))
+    return lambda column, values: function(column, pa.scalar(values[0], column.type))
 
 
 def _is_in(column: Any, values: list[Any]) -> Any:
+    if pa.types.is_floating(column.type) and 0.0 in values:
+        values = [*values, 0.0, -0.0]  # equal, but two values to Arrow
     return compute.is_in(column, value_set=pa.array(values, column.type))
 
 
@@ -177,6 +164,8 @@ _TESTS: dict[str, Callable[[Any, list[Any]], Any]] = {
     "contains": lambda column, values: compute.match_substring(column, values[0]),
     "prefix": lambda column, values: compute.starts_with(column, values[0]),
 }
+
+_NUMBERS = ("integer", "number")
 
 _ORDERED = ("==", *RANGES, "in")
 _OPERATORS_OF: dict[str, tuple[str, ...]] = {

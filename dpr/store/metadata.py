@@ -138,7 +138,7 @@ class FieldColumns:
         chunks = [
             pa.nulls(count, arrow)
             if batch is None or name not in batch.schema.names
-            else batch.column(name).cast(arrow)
+            else batch.column(name).cast(arrow, safe=False)  # integers of a segment that another one made numbers
             for batch, count in zip(self._batches, self._row_counts, strict=True)
         ]
         return pa.chunked_array(chunks, arrow)

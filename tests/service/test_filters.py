@@ -108,6 +108,41 @@ def test_a_filter_of_another_form_is_refused(client: TestClient, condition: obje
     assert response.json()["error"]["field"].startswith("filter")
 
 
+@pytest.mark.parametrize(
+    ("condition", "field", "message"),
+    [
+        ({**FOOD, "value": {"a": 1}}, "filter.value", "the filter has a value that none can be compared with"),
+        (
+            {**FOOD, "operator": "in", "value": list(range(1001))},
+            "filter.value",
+            "has a list of 1,001 values, over the",
+        ),
+        (
+            {"operator": "AND", "conditions": [{**FOOD, "operator": "~"}]},
+            "filter.conditions[0].operator",
+            "choose '=='",
+        ),
+        ({**FOOD, "condition": 1}, "filter.condition", "filter.condition is not a field of this request"),
+    ],
+)
+def test_a_filter_of_another_form_is_named_as_it_was_sent(
+    client: TestClient, condition: dict[str, Any], field: str, message: str
+) -> None:
+    error = client.post("/v1/retrieve", json={"question": "king", "filter": condition}).json()["error"]
+    assert error["field"] == field
+    assert message in error["message"]
+
+
+def test_numbers_and_texts_that_no_field_has_are_no_errors_of_the_server(client: TestClient) -> None:
+    def post(condition: str) -> int:
+        body = '{"question": "king", "retriever": "bm25", "filter": ' + condition + "}"
+        return client.post("/v1/retrieve", content=body, headers={"Content-Type": "application/json"}).status_code
+
+    assert post('{"field": "year", "operator": "<", "value": 9223372036854775808}') == 200
+    assert post('{"field": "year", "operator": ">=", "value": 2020.5}') == 200
+    assert post('{"field": "category", "operator": "==", "value": "\\ud800"}') == 422
+
+
 def test_facets_list_fields_values_and_ranges(client: TestClient) -> None:
     facets = client.get("/v1/facets").json()
     assert facets["passages"] == 3

@@ -111,6 +111,14 @@ def test_json_of_another_form_is_refused(form: Any, message: str) -> None:
 
 def test_filters_that_are_too_large_are_refused() -> None:
     form: dict[str, Any] = {"field": "a", "operator": "exists"}
+    hundred = parse({"operator": "AND", "conditions": [form] * 100})
+    assert hundred == parse(" and ".join(["a exists"] * 100)) == parse(hundred)
+    tree: Filter = Condition("a", "exists")
+    for _ in range(20_000):
+        tree = Not(tree)
+    for large in (tree, AllOf((hundred, Condition("a", "exists")))):
+        with pytest.raises(RequestError, match="over the limit of 100 conditions in 16 levels"):
+            parse(large)
     with pytest.raises(RequestError, match="over the limit of 100 conditions in 16 levels"):
         parse({"operator": "AND", "conditions": [form] * 101})
     for _ in range(20):
@@ -142,7 +150,34 @@ def test_exists_may_be_false_and_not_has_several_conditions() -> None:
     assert parse({"operator": "NOT", "conditions": [exists.to_json(), YEAR.to_json()]}) == Not(AllOf((exists, YEAR)))
 
 
+def test_a_group_of_nothing_is_refused() -> None:
+    for group, name in ((AllOf, "AND"), (AnyOf, "OR")):
+        with pytest.raises(RequestError, match=f"the filter has {name} without a list of 'conditions'"):
+            group(())
+
+
+def test_a_long_text_is_read_or_refused_at_once() -> None:
+    with pytest.raises(RequestError, match="has a list of more than 1,000 values"):
+        parse(f"a in ({','.join(['1'] * 100_000)})")
+    with pytest.raises(RequestError, match="where a quoted text, a number"):
+        parse(f"a = {'9' * 5000}")
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"field": "a", "operator": "==", "value": "\ud800"},
+        {"field": "a", "operator": "in", "value": ["x", "\ud800"]},
+        'a = "\ud800"',
+    ],
+)
+def test_half_of_a_surrogate_pair_is_no_text(form: Any) -> None:
+    with pytest.raises(RequestError, match="give a text, which has no half of a surrogate pair"):
+        parse(form)
+
+
 def test_texts_of_either_unicode_form_are_one() -> None:
     decomposed = unicodedata.normalize("NFD", "분류")
     assert parse(f'{decomposed} = "{decomposed}"') == Condition("분류", "==", "분류")
     assert parse({"field": decomposed, "operator": "==", "value": decomposed}) == Condition("분류", "==", "분류")
+    assert Condition(decomposed, "in", (decomposed,)) == Condition("분류", "in", ("분류",))
