@@ -20,7 +20,7 @@ import orjson
 
 from dpr.data.files import Location
 from dpr.data.identity import UniquePassages
-from dpr.data.intake import BadRows, Intake, ReadRules
+from dpr.data.intake import BadRows, Intake, LeftOut, ReadRules
 from dpr.data.record import Record, type_name
 from dpr.data.rows import passage_of
 from dpr.durable import make_folder
@@ -72,14 +72,23 @@ def write_rows(rows: Iterable[object], file: BinaryIO, rules: ReadRules) -> int:
     bad_rows = BadRows(rules.skip_bad_rows)
     intake = Intake(on_bad_row=bad_rows.add)
 
+    def read(numbered: tuple[int, object]) -> tuple[Location, Passage, bytes]:
+        location = Location(ORIGIN, numbered[0], unit="row")
+        try:
+            passage = _passage_at(location, numbered[1], intake.left_out)
+            return location, passage, orjson.dumps(asdict(passage), option=orjson.OPT_APPEND_NEWLINE)
+        except (TypeError, UnicodeEncodeError):  # TypeError: of orjson
+            raise location.error("has half of a surrogate pair in a text or a name, which is no text") from None
+
     def write_each() -> Iterator[tuple[Location, Passage]]:
-        for location, passage in intake.sift(_passage_at, enumerate(rows, start=1)):
-            file.write(orjson.dumps(asdict(passage)) + b"\n")
+        for location, passage, line in intake.sift(read, enumerate(rows, start=1)):
+            file.write(line)
             yield location, passage
 
     count = sum(1 for _ in UniquePassages(write_each(), intake))
     bad_rows.refuse()
     bad_rows.log(logger)
+    intake.left_out.log(logger)
     if not count:
         raise DataError(f"there is no passage to index; give at least one{bad_rows.listing()}")
     return count
@@ -108,11 +117,11 @@ def _source(source: object) -> str:
     return str(source)
 
 
-def _passage_at(numbered: tuple[int, object]) -> tuple[Location, Passage]:
-    number, row = numbered
-    location = Location(ORIGIN, number, unit="row")
+def _passage_at(location: Location, row: object, left_out: LeftOut) -> Passage:
     if isinstance(row, Passage):
         row = asdict(row)
     if not isinstance(row, Mapping):
         raise location.error(f"is {type_name(row)} where a dpr.Passage or a dict is expected")
-    return location, passage_of(Record(row, location))
+    if others := [name for name in row if not isinstance(name, str)]:
+        raise location.error(f"has the field {others[0]!r}, whose name is {type_name(others[0])}; give it a string")
+    return passage_of(Record(row, location), left_out)

@@ -19,7 +19,11 @@ from dpr.unicode_form import composed
 T = TypeVar("T")
 
 _LARGEST_EXACT = 2**53
-"""The largest exact whole number in a float; the JSON reader returns floats for numbers of more than 64 bits."""
+"""The largest exact whole number in a float; pandas writes whole numbers as floats."""
+
+_LARGEST_ID = 2**64 - 1
+
+_LEAST_LONG_INTEGER = 2**63
 
 _TYPE_NAMES: dict[type, str] = {
     bool: "true or false",
@@ -107,7 +111,8 @@ class Record:
             value = self.value(name)
             if value is None:
                 continue
-            if isinstance(value, float) and abs(value) > _LARGEST_EXACT:
+            most = _LARGEST_EXACT if isinstance(value, float) else _LARGEST_ID
+            if isinstance(value, int | float) and abs(value) > most:
                 raise self.error(f"{name!r} is {value}, a number too large to be exact; write it as a string")
             value = _as_integer(value)
             if type(value) not in (str, int):
@@ -171,7 +176,7 @@ def parse_json(text: str, location: Location) -> object:
         DataError: it is not JSON.
     """
     try:
-        return orjson.loads(text)
+        value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         if "NaN" in text:
             try:
@@ -182,6 +187,22 @@ def parse_json(text: str, location: Location) -> object:
             else:
                 return value
         raise location.error(f"is not valid JSON ({error})") from None
+    return _with_long_integers(text, value) if _has_huge_number(value) else value
+
+
+def _has_huge_number(value: object) -> bool:
+    """Tell whether a value, or one of an object's, is a float that may have been an integer of more than 64 bits."""
+    if isinstance(value, dict):
+        return any(map(_has_huge_number, value.values()))
+    return isinstance(value, float) and abs(value) >= _LEAST_LONG_INTEGER
+
+
+def _with_long_integers(text: str, value: object) -> object:
+    """Return a value with all digits of its integers, which orjson cuts to those of a float beyond 64 bits."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        return value
 
 
 def _null_for_nan(constant: str) -> None:

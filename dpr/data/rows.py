@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePath
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-from pyarrow import compute
-
-from dpr.data import tables
-from dpr.data.fields import CONTAINERS, UnreadValue, metadata_of
-from dpr.data.files import (
-    LARGEST_LINE_BYTES,
-    PACKED_ENDINGS,
-    Location,
-    largest_unpacked_bytes,
-    open_binary,
-    read_lines,
-    too_large_unpacked,
-    with_packed,
-)
+from dpr.data import parquet, tables
+from dpr.data.fields import metadata_of
+from dpr.data.files import PACKED_ENDINGS, read_lines, with_packed
 from dpr.data.identity import content_id
 from dpr.data.intake import STRICT, Intake, LeftOut, WholeFileError
 from dpr.data.record import Record, parse_record
@@ -28,13 +15,10 @@ from dpr.data.table_header import Header
 from dpr.documents.formats import FORMATS as DOCUMENT_FORMATS
 from dpr.errors import DataError
 from dpr.types import Passage
-from dpr.unicode_form import composed
 
 TEXT_NAMES = ("text", "passage", "contents", "content", "body", "본문", "내용")
 TITLE_NAMES = ("title", "제목")
 ID_NAMES = ("id", "_id", "pid", "docid", "번호")
-
-_PARQUET_BATCH_ROWS = 1024
 
 _POSITION_NAMES = ("document_id", "start")
 
@@ -66,145 +50,10 @@ def read_csv(path: Path, intake: Intake = STRICT, header: Header = PASSAGE_HEADE
     return tables.read_csv(path, header, intake)
 
 
-def read_parquet(
-    path: Path,
-    _intake: Intake = STRICT,
-    names: Collection[str] = _PASSAGE_COLUMNS,
-    needs: Sequence[str] = TEXT_NAMES,
-    *,
-    with_others: bool = True,
-) -> Iterator[Record]:
-    """Yield each row with the columns of these names; a batch of rows is in memory at a time.
+def read_parquet(path: Path, _intake: Intake = STRICT) -> Iterator[Record]:
+    """Yield each row with its column names: see `dpr.data.parquet.read_parquet`."""
+    return parquet.read_parquet(path, _PASSAGE_COLUMNS, TEXT_NAMES)
 
-    The names are known in any case. Rows have the other columns, too, under their names as they are, unless
-    ``with_others`` is false; a column of a type that passages do not keep is not read.
-
-    Raises:
-        WholeFileError: the file has none of the columns that it ``needs``, or a column twice; a text has more than
-            `LARGEST_LINE_BYTES`, or all of them more than `LARGEST_RATIO` times the size of the file.
-    """
-    with open_binary(path) as raw:
-        try:
-            file = pq.ParquetFile(raw)
-            columns = _known_columns(path, file.schema_arrow.names, names, needs)
-            unread: dict[str, UnreadValue] = {}
-            if with_others:
-                other_columns, unread = _other_columns(file.schema_arrow, set(columns.values()))
-                columns = {**other_columns, **columns}
-            _check_pages(path, file, list(columns.values()))
-            strings = [field.name for field in file.schema_arrow if pa.types.is_string(field.type)]
-            file = pq.ParquetFile(raw, read_dictionary=[name for name in columns.values() if name in strings])
-            number = size_bytes = 0
-            for rows in _row_slices(path, file, list(columns.values())):
-                size_bytes += sum(map(_text_bytes, rows.columns))
-                if size_bytes > largest_unpacked_bytes(path):
-                    raise too_large_unpacked(path)
-                for row in rows.to_pylist():
-                    number += 1
-                    fields = {name: row[column] for name, column in columns.items()}
-                    yield Record({**unread, **fields}, Location(path, number, unit="row"))
-        except (pa.ArrowException, OSError) as error:
-            cause = str(error).splitlines()[0]
-            raise DataError.at(path, None, f"cannot be read as Parquet ({cause})") from None
-
-
-def _check_pages(path: Path, file: pq.ParquetFile, columns: Sequence[str]) -> None:
-    """Refuse pages that decompress to too much, before any is read."""
-    for number in range(file.num_row_groups):
-        group = file.metadata.row_group(number)
-        chunks = [group.column(index) for index in range(group.num_columns)]
-        known_chunks = [chunk for chunk in chunks if chunk.path_in_schema.partition(".")[0] in columns]
-        if sum(chunk.total_uncompressed_size for chunk in known_chunks) > largest_unpacked_bytes(path):
-            raise too_large_unpacked(path)
-
-
-def _row_slices(path: Path, file: pq.ParquetFile, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """Yield rows of which no more than about `LARGEST_LINE_BYTES` are in memory as Python's objects.
-
-    A text that many rows share is stored once in the file, and once in a batch.
-    """
-    for batch in file.iter_batches(batch_size=_PARQUET_BATCH_ROWS, columns=columns):
-        longest = max((_longest_bytes(column) for column in batch.columns), default=0)
-        if longest > LARGEST_LINE_BYTES:
-            cause = f"has a text of more than {LARGEST_LINE_BYTES >> 20} MiB; split it into more rows"
-            raise WholeFileError.at(path, None, cause)
-        count = max(1, LARGEST_LINE_BYTES // max(1, longest))
-        batch = _in_microseconds(batch)
-        for start in range(0, batch.num_rows, count):
-            yield batch.slice(start, count)
-
-
-def _in_microseconds(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return a batch whose times have Python's precision."""
-    columns = [
-        compute.cast(column, pa.timestamp("us", column.type.tz), safe=False)
-        if pa.types.is_timestamp(column.type)
-        else column
-        for column in batch.columns
-    ]
-    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
-
-
-def _longest_bytes(column: pa.Array) -> int:
-    values = column.dictionary if pa.types.is_dictionary(column.type) else column
-    if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
-        return 0
-    return compute.max(compute.binary_length(values)).as_py() or 0
-
-
-def _text_bytes(column: pa.Array) -> int:
-    if not pa.types.is_dictionary(column.type):
-        return int(column.nbytes)
-    lengths = compute.binary_length(column.dictionary)
-    return compute.sum(lengths.take(column.indices)).as_py() or 0
-
-
-def _known_columns(path: Path, columns: Sequence[str], names: Collection[str], needs: Sequence[str]) -> dict[str, str]:
-    """Return the column of each known name, in any case and Unicode form."""
-    column_of: dict[str, str] = {}
-    for column in columns:
-        name = composed(column).strip().lower()
-        if name in column_of:
-            raise WholeFileError.at(path, None, f"has the column {name!r} twice; rename one of them")
-        if name in names:
-            column_of[name] = column
-    if column_of.keys().isdisjoint(needs):
-        cause = f"has no column {needs[0]!r} (it has {', '.join(columns)}); rename a column to {needs[0]!r}"
-        raise WholeFileError.at(path, None, cause)
-    return column_of
-
-
-def _other_columns(schema: pa.Schema, known_columns: Collection[str]) -> tuple[dict[str, str], dict[str, UnreadValue]]:
-    """Return the columns of further fields by name, and those that are not read, because of their type."""
-    others = {composed(field.name).strip(): field for field in schema if field.name not in known_columns}
-    columns = {name: field.name for name, field in others.items() if _is_kept(name, field.type)}
-    unread = {name: UnreadValue(str(field.type)) for name, field in others.items() if name not in columns}
-    return columns, unread
-
-
-def _is_kept(name: str, column_type: pa.DataType) -> bool:
-    """Tell whether a column has values of a type that passages keep; a struct may be an object of such values."""
-    if pa.types.is_list(column_type) or pa.types.is_large_list(column_type) or pa.types.is_dictionary(column_type):
-        return _is_text(column_type.value_type)
-    return (
-        _is_text(column_type)
-        or (name in CONTAINERS and pa.types.is_struct(column_type))
-        or any(is_type(column_type) for is_type in _KEPT_TYPES)
-    )
-
-
-def _is_text(column_type: pa.DataType) -> bool:
-    return bool(pa.types.is_string(column_type) or pa.types.is_large_string(column_type))
-
-
-_KEPT_TYPES = (
-    pa.types.is_boolean,
-    pa.types.is_integer,
-    pa.types.is_floating,
-    pa.types.is_decimal,
-    pa.types.is_date,
-    pa.types.is_timestamp,
-)
 
 RowReader = Callable[[Path, Intake], Iterator[Record]]
 
@@ -266,7 +115,8 @@ def passage_of(record: Record, left_out: LeftOut | None = None) -> Passage:
     text = record.text(text_name)
     start = _start(record)
     own_names = {text_name, _first_present(record, ID_NAMES), _first_present(record, TITLE_NAMES), *_POSITION_NAMES}
-    if record.value("end") == start + len(text):  # the end of the passage, as `Passage.to_dict` writes it
+    has_start = record.value("start") is not None
+    if has_start and record.value("end") == start + len(text):  # the end of the passage, as `Passage.to_dict` writes it
         own_names.add("end")
     return Passage(
         id=record.identifier(*ID_NAMES) or content_id(text),

@@ -20,8 +20,9 @@ from pathlib import Path
 from dpr.data.files import Location, read_text, with_packed
 from dpr.data.identity import content_id
 from dpr.data.intake import STRICT, Intake, WholeFileError
+from dpr.data.parquet import read_parquet
 from dpr.data.record import Record, parse_json, type_name
-from dpr.data.rows import read_jsonl, read_parquet
+from dpr.data.rows import read_jsonl
 from dpr.errors import DataError
 from dpr.types import Example, Passage, Question
 
@@ -108,7 +109,7 @@ def _records(path: Path, intake: Intake) -> tuple[bool, Iterator[Record]]:
     """Return whether a file is flat, and its rows or articles."""
     name = path.name.lower()
     if name.endswith(".parquet"):
-        return True, read_parquet(path, intake, _FLAT_COLUMNS, needs=("context",), with_others=False)
+        return True, read_parquet(path, _FLAT_COLUMNS, ("context",), with_others=False)
     if name.endswith(with_packed((".jsonl",))):
         return True, read_jsonl(path, intake)
     if name.endswith(with_packed((".csv", ".tsv"))):

@@ -11,12 +11,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from math import isinf
 
 from dpr.errors import ConfigError, DataError
-from dpr.metadata import Cell, Metadata, MetadataValue, in_utc
+from dpr.metadata import LARGEST_INTEGER, Cell, Metadata, MetadataValue, in_utc
 from dpr.results import Passage
 
-_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
+_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)")
+_LONGEST_INTEGER_CHARACTERS = len(str(-LARGEST_INTEGER))
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,2})?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TIME = re.compile(
@@ -41,15 +43,28 @@ def _integer(value: MetadataValue) -> int | None:
         return value
     if isinstance(value, float):
         return int(value) if value.is_integer() and abs(value) <= 2**53 else None
-    return int(value) if isinstance(value, str) and _INTEGER.fullmatch(value.strip()) else None
+    return _integer_of(value.strip()) if isinstance(value, str) else None
+
+
+def _integer_of(text: str) -> int | None:
+    """Return a text as an integer of 64 bits; None for another text."""
+    if not _INTEGER.fullmatch(text) or len(text) > _LONGEST_INTEGER_CHARACTERS:
+        return None
+    value = int(text)
+    return value if abs(value) <= LARGEST_INTEGER else None
 
 
 def _number(value: MetadataValue) -> float | None:
+    """Return a value as a number; None for a text of an integer that no float is, for its digits would be lost."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
         return float(value)
-    return float(value) if isinstance(value, str) and _NUMBER.fullmatch(value.strip()) else None
+    if not isinstance(value, str) or not _NUMBER.fullmatch(value.strip()):
+        return None
+    number = float(value)
+    is_integer = bool(_INTEGER.fullmatch(value.strip()))
+    return None if isinf(number) or (is_integer and str(int(number)) != value.strip()) else number
 
 
 def _date(value: MetadataValue) -> date | None:
@@ -105,7 +120,7 @@ def _strings(value: MetadataValue) -> list[str] | None:
     if value.lstrip().startswith("["):
         try:
             items = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         return items if all(isinstance(item, str) for item in items) else None
     return [item.strip() for item in value.split(";") if item.strip()]
@@ -140,8 +155,8 @@ FIELD_TYPES: dict[str, FieldType] = {
     field_type.name: field_type
     for field_type in (
         FieldType("boolean", _boolean, lambda text: text.strip().lower() in _BOOLEANS),
-        FieldType("integer", _integer, lambda text: bool(_INTEGER.fullmatch(text.strip())), ("number",)),
-        FieldType("number", _number, lambda text: bool(_NUMBER.fullmatch(text.strip()))),
+        FieldType("integer", _integer, lambda text: _integer_of(text.strip()) is not None, ("number",)),
+        FieldType("number", _number, lambda text: _number(text) is not None),
         FieldType("date", _date, lambda text: _is_read(_DATE, _date, text), ("datetime",)),
         FieldType("datetime", _datetime, _has_time),
         FieldType("string", _string, lambda _: True),
@@ -178,7 +193,9 @@ def _possible_types(value: MetadataValue, among: frozenset[str]) -> frozenset[st
     if isinstance(value, str):
         names = among if isinstance(value, Cell) else among & _OF_STRINGS
         return frozenset(name for name in names if FIELD_TYPES[name].has_text(value))
-    return _with_wider(_type_name(value))
+    name = _type_name(value)
+    loses_digits = isinstance(value, int) and int(float(value)) != value
+    return frozenset((name,)) if loses_digits else _with_wider(name)
 
 
 def merged_types(of_segments: Iterable[Mapping[str, str]]) -> dict[str, str]:
@@ -223,7 +240,7 @@ class FieldTyper:
             name: name_of_type for name, name_of_type in (indexed or {}).items() if name not in self._declared
         }
         self._possible: dict[str, frozenset[str]] = {name: _with_wider(of) for name, of in self._indexed.items()}
-        self._first: dict[str, tuple[MetadataValue, str]] = {}
+        self._narrowest: dict[str, tuple[MetadataValue, str]] = {}
 
     def add(self, metadata: Metadata, location: Callable[[], str]) -> None:
         """Take the values of a passage into account; ``location`` says where it is, for an error.
@@ -232,16 +249,16 @@ class FieldTyper:
             DataError: a value does not have a type that the field may have.
         """
         narrowed = {name: self._narrowed(name, value, location) for name, value in metadata.items()}
+        for name, types in narrowed.items():
+            if name not in self._narrowest or (types and types != self._possible.get(name)):
+                self._narrowest[name] = metadata[name], location()
         self._possible.update({name: types for name, types in narrowed.items() if types})
-        for name, value in metadata.items():
-            if name not in self._first:
-                self._first[name] = value, location()
 
     def types(self) -> dict[str, str]:
         """Return the type of each field that occurred, by name."""
         return {
             name: self._declared.get(name) or next(of for of in FIELD_TYPES if of in self._possible[name])
-            for name in sorted(self._first)
+            for name in sorted(self._narrowest)
         }
 
     def _narrowed(self, name: str, value: MetadataValue, location: Callable[[], str]) -> frozenset[str]:
@@ -259,14 +276,14 @@ class FieldTyper:
         return types
 
     def _conflict(self, name: str, value: MetadataValue, location: str) -> str:
-        if name not in self._first:
+        if name not in self._narrowest:
             return (
                 f"{location}: the field {name!r} is {_shown(value)}, but the index has it as {self._indexed[name]}; "
                 f"correct it, or build the index anew with --field {name}:string"
             )
-        first_value, first_location = self._first[name]
+        other_value, other_location = self._narrowest[name]
         return (
-            f"{location}: the field {name!r} is {_shown(value)}, but {first_location} has {_shown(first_value)}; write "
+            f"{location}: the field {name!r} is {_shown(value)}, but {other_location} has {_shown(other_value)}; write "
             f"values of one type, or declare it (--field {name}:string)"
         )
 

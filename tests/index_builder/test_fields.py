@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,6 +90,30 @@ def test_cells_of_a_table_get_the_type_that_all_of_them_have(tmp_path: Path) -> 
         {"day": date(2024, 1, 31), "note": "3", "paid": True, "price": 1.0, "year": 2023, "zip": "01234"},
         {"note": "none", "paid": False, "price": 2.5, "year": 2024, "zip": "56789"},
     ]
+
+
+def test_no_digit_of_an_integer_is_lost(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    lines = ["text,tweet,huge,far", f"x,1234567890123456789,12345678901234567890,{'9' * 400}", "y,1,2,3"]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    manifest = build(BuildOptions(sources=(str(path),), output=tmp_path / "index"), None, ANALYZER)
+    assert manifest.fields == {"tweet": "integer", "huge": "string", "far": "string"}
+    [passage, _] = open_index(tmp_path / "index").passages
+    assert passage.metadata["tweet"] == 1234567890123456789
+    rows: list[dict[str, object]] = [{"text": "a", "n": 1}, {"text": "b", "n": 2**53 + 1}, {"text": "c", "n": 1.5}]
+    with pytest.raises(DataError, match=r"line 3: the field 'n' is 1.5, but .*line 2 has 9007199254740993"):
+        built(tmp_path / "mixed", rows)
+
+
+def test_rows_from_python_that_cannot_be_kept_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    row: dict[Any, object] = {"text": "one", "place": {"floor": 3}}
+    build_index([row], tmp_path / "index", encoder=None)
+    assert "left out the field 'place' of 1 row: its value is an object" in caplog.text
+    for bad in ({"text": "a\ud800"}, {"text": "a", "note": "\ud800"}, {"text": "a", "\ud800": 1}):
+        with pytest.raises(DataError, match="the passages, row 1: has half of a surrogate pair"):
+            build_index([bad], tmp_path / "bad", encoder=None)
+    with pytest.raises(DataError, match="has the field 5, whose name is a whole number"):
+        build_index([{"text": "a", 5: "x"}], tmp_path / "bad", encoder=None)  # type: ignore[arg-type]
 
 
 def test_two_types_in_one_field_are_refused_with_both_places(tmp_path: Path) -> None:

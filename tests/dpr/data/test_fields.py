@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import unicodedata
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 
@@ -33,6 +33,66 @@ def test_strings_numbers_booleans_dates_and_lists_of_strings_are_kept() -> None:
     fields: dict[str, object] = {"a": "x", "b": 3, "c": 1.5, "d": False, "e": date(2024, 1, 31), "f": NOON, "g": ["x"]}
     assert metadata(**fields) == fields
     assert [type(value) for value in metadata(**fields).values()] == [str, int, float, bool, date, datetime, list]
+
+
+def test_an_integer_of_more_than_64_bits_is_refused_and_not_cut_to_a_float(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    for fields in ('"n": 123456789012345678901', '"meta": {"n": -123456789012345678901}'):
+        path.write_text(f'{{"text": "x", {fields}}}\n', encoding="utf-8")
+        with pytest.raises(DataError, match=r"'n' is -?123456789012345678901, a number of more than 64 bits"):
+            list(read_passages(str(path)))
+    path.write_text('{"text": "x", "n": 6.02e23}\n', encoding="utf-8")
+    assert [dict(passage.metadata) for passage in read_passages(str(path))] == [{"n": 6.02e23}]
+
+
+def test_an_end_without_a_start_is_a_field() -> None:
+    assert metadata(end=1) == {"end": 1}
+    assert metadata(start=0, end=1) == {}
+
+
+def test_a_time_out_of_range_is_refused_and_one_that_is_none_is_absent() -> None:
+    class NotATime(datetime):
+        """As pandas' NaT, which equals nothing."""
+
+        def __ne__(self, other: object) -> bool:
+            return True
+
+        __hash__ = datetime.__hash__
+
+    assert metadata(a=NotATime(2024, 1, 31), b=Decimal("NaN")) == {}
+    with pytest.raises(DataError, match="'a' is 0001-01-01 00:00:00\\+09:00, which is no time between the years"):
+        metadata(a=datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=9))))
+
+
+@pytest.mark.parametrize(
+    ("column", "count"),
+    [
+        (pa.array([19_753, 2_932_897, None], pa.date32()), 1),
+        (pa.array([19_753, -719_163, 2**31 - 1], pa.date32()), 2),
+        (pa.array([1_706_659_200_000, 2**50, None], pa.timestamp("ms")), 1),
+        (pa.array([1_706_659_200_000_000, 2**62, -(2**62)], pa.timestamp("us", "Asia/Seoul")), 2),
+    ],
+)
+def test_days_and_times_that_python_has_not_are_left_out_and_named(
+    column: pa.Array, count: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": ["x", "y", "z"], "at": column}), path)
+    first, *others = [json_metadata(passage.metadata) for passage in read_corpus([str(path)])]
+    assert str(first["at"]).startswith("2024-01-31")
+    assert others == [{}, {}]
+    rows = "1 row" if count == 1 else f"{count} rows"
+    assert f"left out the field 'at' of {rows}: its value is of the type {column.type}, before the year" in caplog.text
+
+
+def test_parquet_of_any_type_of_text_and_of_an_unknown_zone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "a.parquet"
+    text = pa.array(["x"], pa.string_view())
+    at = pa.array([1_706_659_200_000_000], pa.timestamp("us", "Nowhere/Else"))
+    pq.write_table(pa.table({"text": text, "none": pa.nulls(1), "v": text, "at": at}), path)
+    [passage] = read_corpus([str(path)])
+    assert json_metadata(passage.metadata) == {"v": "x", "at": "2024-01-31T00:00:00Z"}
+    assert not caplog.text
 
 
 def test_numbers_of_other_libraries_are_numbers() -> None:

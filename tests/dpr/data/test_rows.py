@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dpr.data import files, rows
+from dpr.data import files, parquet
 from dpr.data.files import Location
 from dpr.data.identity import content_id
 from dpr.data.intake import WholeFileError
@@ -145,7 +145,7 @@ def test_parquet_that_decompresses_without_end_is_refused_before_it_is_read(
         pq.write_table(pa.table({"text": texts}), path, compression="zstd")
         with pytest.raises(DataError, match=r"corpus\.parquet: decompresses to more than 100 times its size"):
             list(read_rows(path))
-    monkeypatch.setattr(rows, "LARGEST_LINE_BYTES", 1 << 15)
+    monkeypatch.setattr(parquet, "LARGEST_LINE_BYTES", 1 << 15)
     pq.write_table(pa.table({"text": ["x", text]}), path, compression="none")
     with pytest.raises(DataError, match=r"corpus\.parquet: has a text of more than 0 MiB; split it"):
         list(read_rows(path))
