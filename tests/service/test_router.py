@@ -6,8 +6,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,115 +16,10 @@ import pytest
 
 from dpr.client import Client
 from dpr.search.fusion import Fusion
-from dpr.search.open import OpenIndex, open_index
-from dpr.types import Encoder, Passage
-from index_builder.from_python import IndexOptions, build_index
+from dpr.search.open import OpenIndex
+from dpr.types import Passage
 from index_builder.split import split
-from service.indexes import Indexes
-from service.models import BesideIndex, Models
-from service.settings import NamedIndex
-from service.shards.cluster import Cluster
-from service.shards.routed import RoutedIndex
-from service.shards.served import NodeIndex
-from tests.fakes import HashEncoder
-from tests.service.fakes import FakeReader, settings_of
-from tests.service.live import live
-
-ENCODER = HashEncoder()
-SHARDS = 3
-DEADLINE_S = 30.0
-WORDS = [
-    "river",
-    "king",
-    "script",
-    "moon",
-    "harbour",
-    "engine",
-    "glass",
-    "letter",
-    "winter",
-    "bridge",
-    "market",
-    "song",
-]
-PASSAGES = [
-    Passage(
-        f"p{number * 37 % 90:02d}",
-        " ".join(WORDS[(number * step) % len(WORDS)] for step in range(1, 4 + number % 5)),
-        title=WORDS[number % 4],
-        metadata={"year": 2000 + number % 6},
-    )
-    for number in range(90)
-]
-QUESTIONS = [f"{first} {second}" for first in WORDS[:6] for second in WORDS[3:9]] + ["nothing of it", "winter"]
-
-
-class HashModels(Models):
-    """Models of a router, without files."""
-
-    def encoder(self, _recorded: object) -> Encoder:
-        return ENCODER
-
-    def beside_index(self) -> BesideIndex:
-        return super().beside_index()._replace(reader=FakeReader())
-
-
-def build(root: Path, passages: list[Passage] = PASSAGES) -> OpenIndex:
-    build_index(passages, root, encoder=ENCODER, options=IndexOptions("words"))
-    return open_index(root, encoder=ENCODER)
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> OpenIndex:
-    return build(tmp_path_factory.mktemp("whole") / "index")
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    index = tmp_path_factory.mktemp("shards")
-    build(index / "index")
-    return [folder for folder, _ in split(index / "index", SHARDS, index / "shards")]
-
-
-@contextmanager
-def node(folder: Path, port: int = 0) -> Iterator[str]:
-    settings = settings_of(node=True)
-    indexes = Indexes([NodeIndex(NamedIndex("default", folder), Models(settings))], "bm25")
-    with live(indexes, port, node=True) as address:
-        yield address
-
-
-@contextmanager
-def router(addresses: list[str], waits: bool = True, timeout_s: float = 5.0, **settings: Any) -> Iterator[httpx.Client]:
-    routed = RoutedIndex(Cluster(addresses, timeout_s=timeout_s, look_s=0.1), HashModels(settings_of(no_reader=True)))
-    indexes = Indexes([routed], "hybrid")
-    with (
-        live(indexes, waits=waits, **settings) as address,
-        httpx.Client(base_url=address, timeout=DEADLINE_S) as asking,
-    ):
-        yield asking
-
-
-@pytest.fixture(scope="module")
-def routed(folders: list[Path]) -> Iterator[httpx.Client]:
-    with ExitStack() as nodes:
-        addresses = [nodes.enter_context(node(folder)) for folder in folders]
-        with router(addresses) as asking:
-            yield asking
-
-
-def hits_of(asking: httpx.Client, question: str, **fields: Any) -> list[tuple[str, float]]:
-    response = asking.post("/v1/retrieve", json={"question": question, **fields})
-    assert response.status_code == 200, response.text
-    assert response.json()["shards"] == {"total": SHARDS, "missing": []}
-    return [(hit["passage"]["id"], hit["score"]) for hit in response.json()["results"][0]["hits"]]
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+from tests.service.routing import DEADLINE_S, PASSAGES, QUESTIONS, SHARDS, build, hits_of, node, router, wait_until
 
 
 @pytest.mark.parametrize("name", ["bm25", "tfidf", "dense", "hybrid"])
@@ -179,12 +73,6 @@ def test_it_reads_the_passages_of_the_nodes(routed: httpx.Client) -> None:
 
 
 def test_what_it_cannot_do_is_refused_in_a_sentence(routed: httpx.Client) -> None:
-    for response in (
-        routed.post("/v1/explain", json={"question": "winter"}),
-        routed.get("/v1/facets"),
-    ):
-        assert response.status_code == 422
-        assert response.json()["error"]["code"] == "not_routed"
     assert routed.put("/v1/documents/a", json={"text": "a"}).status_code == 403
 
 
