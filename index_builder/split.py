@@ -1,7 +1,8 @@
 """Split an index into shards, each an index of its own that keeps the statistics of the whole collection.
 
-A shard has the vocabulary and the document frequencies of the collection, and the posting weights that the collection
-has for its passages. So a list of hits that is merged of the shards' lists is that of the whole index, scores included.
+A shard has the vocabulary, the document frequencies and the counts of fields of the collection, and the posting weights
+that the collection has for its passages. So a list of hits that is merged of the shards' lists is that of the whole
+index, scores included.
 """
 
 from __future__ import annotations
@@ -21,9 +22,12 @@ import numpy.typing as npt
 from dpr.array_files import create_array, open_array, save_array
 from dpr.durable import make_folder
 from dpr.errors import ConfigError, IndexFormatError
+from dpr.search.filtered import MAX_VALUES
 from dpr.search.resources import IndexResources, checked_analyzer
 from dpr.sparse.counts import FILES, TermCounts, file_of
 from dpr.store.draft import GenerationDraft, draft_generation
+from dpr.store.facets import write_facets
+from dpr.store.filtering import Facet, facet_of
 from dpr.store.generation import read_current
 from dpr.store.layout import IndexLayout
 from dpr.store.manifest import Manifest, SegmentRecord, ShardRecord
@@ -52,6 +56,7 @@ class _ShardPlan:
     rows: range
     source: Current
     weights: Mapping[str, FloatArray]
+    facets: Mapping[str, Facet]
     root: Path
 
 
@@ -83,11 +88,12 @@ def split(
     weights = {
         name: open_array(files.weights(segment.id, name), np.float32, (segment.postings,)) for name in before.weights
     }
+    facets = _facets(source)
     edges = [before.passages * number // shards for number in range(shards + 1)]
     written = []
     for number, (first, end) in enumerate(pairwise(edges), start=1):
         shard = ShardRecord(collection, number, shards, first, before.passages)
-        plan = _ShardPlan(shard, range(first, end), source, weights, root)
+        plan = _ShardPlan(shard, range(first, end), source, weights, facets, root)
         folder = output / f"shard-{number}"
         written.append((folder, _write(plan, folder, checked_analyzer(before.analyzer, analyzer), progress, command)))
     return written
@@ -102,6 +108,12 @@ def _refuse(before: Manifest, shards: int) -> None:
         )
     if len(before.segments) > 1 or before.rows > before.passages:
         raise ConfigError("the index has several segments or deleted passages; run dpr-index compact before the split")
+
+
+def _facets(source: Current) -> dict[str, Facet]:
+    """Return what the passages of the collection have in each field."""
+    columns, is_counted = source.passages.fields, np.ones(source.manifest.rows, dtype=bool)
+    return {name: facet_of(columns.column(name), kind, is_counted, MAX_VALUES) for name, kind in columns.types.items()}
 
 
 def _write(plan: _ShardPlan, folder: Path, analyzer: Analyzer, progress: Progress, command: str) -> Manifest:
@@ -151,6 +163,7 @@ def _write_segment(plan: _ShardPlan, draft: GenerationDraft, progress: Progress)
     frequencies = open_array(layout.frequencies(whole.record.id), np.int64, (whole.record.terms,))
     save_array(draft.files.frequencies(draft.segment_id), frequencies)
     ranks = open_array(layout.id_rank, np.int32, (manifest.rows,))[plan.rows.start : plan.rows.stop]
+    write_facets(draft.files.facets, plan.facets)
     save_array(draft.files.id_rank, np.argsort(np.argsort(ranks)).astype(np.int32))
     return SegmentRecord(
         draft.segment_id,

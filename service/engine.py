@@ -27,7 +27,7 @@ from service.indexes import Indexes
 from service.models import Models
 from service.scheduler import Scheduler
 from service.settings import DEFAULT_TIMEOUT_S, MIB, Settings
-from service.shards.routed import RoutedIndex, cluster_of
+from service.shards.routed import RoutedIndex, RoutedQA, cluster_of
 from service.shards.served import NodeIndex
 from service.work import Steps, one_piece
 
@@ -132,10 +132,14 @@ class Engine:
     ) -> Result:
         """Compute ``work`` as one piece and return what it returns; it should take milliseconds, else use `run_steps`.
 
+        A router's waits for its nodes, and does not hold up what is computed.
+
         Raises:
             DPRError: as `run_steps` does.
         """
-        return await self.run_steps(lambda qa: one_piece(partial(work, qa)), context, qa)
+        return await self.run_steps(
+            lambda qa: one_piece(partial(work, qa), waits=isinstance(qa, RoutedQA)), context, qa
+        )
 
     async def run_steps(
         self, work: Callable[[QA], Steps[Result]], context: RequestContext | None = None, qa: QA | None = None

@@ -65,9 +65,9 @@ Steps = Generator[Step, Sequence[Any], Result]
 """Work in steps: yields each step, is sent its outputs, returns the result."""
 
 
-def one_piece(function: Callable[[], Result]) -> Steps[Result]:
-    """Return as steps a function that is one piece of work."""
-    outputs = yield Step(Operation("function", lambda _items: [function()], lambda _item: 1), [None])
+def one_piece(function: Callable[[], Result], waits: bool = False) -> Steps[Result]:
+    """Return as steps a function that is one piece of work; ``waits``: see `Operation`."""
+    outputs = yield Step(Operation("function", lambda _items: [function()], lambda _item: 1, waits=waits), [None])
     result: Result = outputs[0]
     return result
 

@@ -21,6 +21,7 @@ from dpr.search.segment_resources import recorded_index_type as recorded_index_t
 from dpr.sparse.engine import SparseEngine
 from dpr.sparse.rank_bm25 import RankBM25Engine
 from dpr.sparse.scheme import SCHEMES
+from dpr.store.facets import read_facets
 from dpr.store.layout import GenerationFiles, SegmentFiles
 from dpr.store.manifest import AnalyzerRecord, EncoderRecord, Manifest
 from dpr.store.passages import PassageStore
@@ -56,6 +57,7 @@ class IndexResources:
         learned_indexes: the searches over learned lists, by their names.
         learned_encoders: their models, which encode the questions.
         compute: how these models compute; set it before the first of them is loaded.
+        collection_facets: of a shard, the counts of the collection's fields; None where it does not have them.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class IndexResources:
         if manifest.rows == manifest.passages and len(self.segments) == 1 and manifest.shard is None:
             self.sparse_indexes["rank-bm25"] = Lazy(self._make_rank_bm25)
         self.compute = AUTO_COMPUTE
+        self.collection_facets = read_facets(files.facets) if manifest.shard else None
         self.learned_indexes: dict[str, Lazy[Any]] = {
             name: Lazy(partial(self._open_learned_index, name)) for name in manifest.learned
         }

@@ -7,6 +7,7 @@
     INDEX/generations/000001.json          manifest
     INDEX/generations/000001/              what depends on the whole collection
         id_rank.npy                        rank of each row's id among the sorted ids; -1: deleted
+        facets.json                        of a shard: the counts of the collection's fields
         <segment>/frequencies.npy          document frequency in the collection of each term of the segment
         <segment>/bm25.npy  tfidf.npy      one weight for each posting of the segment
     INDEX/segments/<id>/                   immutable: what depends on its own passages alone
@@ -113,6 +114,11 @@ class GenerationFiles:
     def id_rank(self) -> Path:
         """Rank of each row's id among the sorted ids, (P,) int32; -1 for a deleted passage."""
         return self.folder / "id_rank.npy"
+
+    @property
+    def facets(self) -> Path:
+        """The counts of the collection's fields, in a shard."""
+        return self.folder / "facets.json"
 
     def frequencies(self, segment_id: str) -> Path:
         """Document frequency in the collection of each term of a segment, (T,) int64."""

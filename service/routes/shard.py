@@ -1,4 +1,4 @@
-"""What a node answers to routers: what it serves, hits of lists in its shard, and passages."""
+"""What a node answers to routers: what it serves, hits of lists in its shard, passages, explanations and facets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,17 @@ from service.engine import Engine
 from service.routes.documented import GUARDED, documented
 from service.security.scopes import requires
 from service.shards import examples
-from service.shards.node import ListsRequest, PassagesRequest, passages_of, search_lists, state_of
+from service.shards.node import (
+    ExplanationRequest,
+    FacetsRequest,
+    ListsRequest,
+    PassagesRequest,
+    explanation_of,
+    facets_of,
+    passages_of,
+    search_lists,
+    state_of,
+)
 from service.shards.served import NodeIndex
 from service.shards.wire import write_states
 
@@ -62,6 +72,38 @@ async def passages(
     engine.ready()
     qa = _node(engine).generation_of(request.collection)
     return _json(await engine.run(lambda qa: passages_of(qa, request), context, qa))
+
+
+@router.post(
+    "/explanation",
+    summary="What lists say of a passage",
+    responses=documented(400, 409, 413, 422, 500, 503, 504, example=examples.EXPLANATION),
+)
+async def explanation(
+    request: Annotated[ExplanationRequest, Body(openapi_examples=examples.EXPLANATION_REQUESTS)],
+    engine: EngineOf,
+    context: ContextOf,
+) -> Response:
+    """Return the score, the terms and the window that lists have for a passage of this shard, and its row."""
+    engine.ready()
+    qa = _node(engine).generation_of(request.collection)
+    return _json(await engine.run(lambda qa: explanation_of(qa, request), context, qa))
+
+
+@router.post(
+    "/facets",
+    summary="The counts of the collection's fields",
+    responses=documented(400, 409, 413, 422, 500, 503, 504, example=examples.FACETS),
+)
+async def facets(
+    request: Annotated[FacetsRequest, Body(openapi_examples=examples.FACETS_REQUESTS)],
+    engine: EngineOf,
+    context: ContextOf,
+) -> Response:
+    """Return which fields the passages of all shards have, and their most frequent values."""
+    engine.ready()
+    qa = _node(engine).generation_of(request.collection)
+    return _json(await engine.run(facets_of, context, qa))
 
 
 def _node(engine: Engine) -> NodeIndex:

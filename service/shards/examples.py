@@ -41,3 +41,41 @@ LISTS: dict[str, Any] = {
 PASSAGES_REQUESTS: dict[str, Any] = {"one": {"value": {"collection": COLLECTION, "rows": [7]}}}
 
 PASSAGES: dict[str, Any] = {"passages": [PASSAGE]}
+
+EXPLANATION_REQUESTS: dict[str, Any] = {
+    "bm25": {
+        "value": {
+            "collection": COLLECTION,
+            "questions": ["Who created Hangul?"],
+            "lists": ["bm25"],
+            "id": PASSAGE["id"],
+        }
+    }
+}
+
+EXPLANATION: dict[str, Any] = {
+    "row": 7,
+    "id": PASSAGE["id"],
+    "lists": {
+        "bm25": {
+            "rank": None,
+            "score": 11.4,
+            "terms": [{"term": "hangul", "share": 11.4, "count": 3, "question_count": 1, "document_frequency": 2}],
+            "window": None,
+            "fused": None,
+        }
+    },
+}
+
+FACETS_REQUESTS: dict[str, Any] = {"all": {"value": {"collection": COLLECTION}}}
+
+FACETS: dict[str, Any] = {
+    "language": {
+        "type": "string",
+        "passages": 48,
+        "values": [["en", 30], ["ko", 18]],
+        "distinct": 2,
+        "least": None,
+        "greatest": None,
+    }
+}

@@ -14,15 +14,16 @@ from dpr.filters import Filter
 from dpr.measured import ReadsTokens, TokensRead
 from dpr.results import Hit, Passage
 from dpr.search.contract import Reranker, Retriever
+from dpr.search.explain import explain_by_result
 from dpr.search.fusion import Fusion
 from dpr.search.lazy import Lazy
 from dpr.search.record import DEFAULT_FUSION, fusion_of
 from dpr.search.registry import HYBRID_LISTS, RERANKED, fused_lists, plain_name
 from dpr.search.reranking import Reranked, RerankOptions
 from dpr.search.retrievers import HybridRetriever, hits_of_list, no_questions, refuse_bad_k
+from dpr.store.filtering import Facet
 from dpr.store.manifest import Manifest
-from dpr.types import Encoder, FloatArray, TopK
-from service.errors import NotRoutedError
+from dpr.types import Encoder, FloatArray, ListExplanation, TopK
 from service.shards.cluster import Cluster
 from service.shards.session import Search, Session
 from service.shards.wire import ShardState
@@ -87,6 +88,26 @@ class ShardedPassages:
         """Return the passages of some hits' rows, in the order of ``rows``."""
         return self._session.passages(rows) if rows else []
 
+    def __getitem__(self, row: int) -> Passage:
+        """Return the passage of a row that a hit or `row_of` named."""
+        return self.get([row])[0]
+
+    def row_of(self, passage_id: str) -> int | None:
+        """Return the row of a passage by its id; None if no shard that answers has it."""
+        return self._session.row_of(passage_id)
+
+
+class ShardedFields:
+    """The counts of a collection's fields, in place of a `dpr.search.filtered.Filtered`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def facets(self, _condition: None, limit: int) -> dict[str, Facet]:
+        """Return what all passages have in each field, with at most ``limit`` values."""
+        facets = self._session.facets()
+        return {name: replace(facet, values=facet.values[:limit]) for name, facet in facets.items()}
+
 
 class ShardedRetriever(Retriever):
     """One list of a collection."""
@@ -106,6 +127,12 @@ class ShardedRetriever(Retriever):
         """Return how many tokens of a question the encoder reads; None for another list than dense."""
         encoder = self._index.encoder
         return encoder.tokens_read(question) if self.name == "dense" and encoder is not None else None
+
+    def explain_entry(self, question: str, row: int, top: TopK) -> ListExplanation:
+        """Return a passage's rank over all shards, and what its shard says of its score."""
+        entry = explain_by_result(row, top)
+        of_shard = self._index.explanation_of(self.name, question, row)
+        return of_shard if entry.rank is None else replace(entry, terms=of_shard.terms)
 
     def search(self, questions: Sequence[str], k: int) -> list[list[Hit]]:
         """Return at most k hits for each question, best first."""
@@ -176,13 +203,9 @@ class ShardedIndex:
         return ShardedPassages(self.state.shard.passages, self.session)
 
     @property
-    def filtered(self) -> object:
-        """Refuse to count the fields of all passages.
-
-        Raises:
-            NotRoutedError: always.
-        """
-        raise NotRoutedError("a router does not count the fields of passages; ask the whole index, or each node's")
+    def filtered(self) -> ShardedFields:
+        """The counts of the fields."""
+        return ShardedFields(self.for_request().session)
 
     def for_request(self) -> ShardedIndex:
         """Return the index for one request, with a session of its own."""
@@ -201,6 +224,11 @@ class ShardedIndex:
         """Return the hits of lists over all shards that answer, (Q, k) each."""
         vectors = self.encoder.encode_questions(questions) if self.encoder and "dense" in names else None
         return self.session.search(Search(tuple(names), tuple(questions), k, condition), vectors)
+
+    def explanation_of(self, name: str, question: str, row: int) -> ListExplanation:
+        """Return what a list says of a passage in its shard, without its rank."""
+        vectors = self.encoder.encode_questions([question]) if self.encoder and name == "dense" else None
+        return self.session.explanation((name,), question, row, vectors)[name]
 
     def retriever(self, name: str, fusion: Fusion | None = None, filter: Filter | None = None) -> Retriever:
         """Return a retriever by its name, as `dpr.search.open.OpenIndex` does.

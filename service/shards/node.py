@@ -1,4 +1,4 @@
-"""What a node computes for routers: the hits of lists in its shard, and the passages of its rows."""
+"""What a node computes for routers: hits of lists in its shard, passages, what lists say of one, counts of fields."""
 
 from __future__ import annotations
 
@@ -15,10 +15,19 @@ from dpr.search.contract import Retriever
 from dpr.search.fusion import MAX_DEPTH
 from dpr.search.registry import RETRIEVERS, fuses
 from dpr.search.retrievers import DenseRetriever
+from dpr.store.facets import facets_to_json
 from dpr.store.manifest import ShardRecord
+from dpr.topk import no_hits
 from dpr.types import Encoder, FloatArray, TopK
 from service.filtering import ConditionIn, GroupIn, filter_of
-from service.shards.wire import ShardState, vectors_of_text, write_lists, write_passages
+from service.shards.wire import (
+    ShardExplanation,
+    ShardState,
+    vectors_of_text,
+    write_explanation,
+    write_lists,
+    write_passages,
+)
 
 MAX_LISTS = 8
 MAX_ROWS = MAX_BATCH * MAX_K
@@ -48,6 +57,29 @@ class PassagesRequest(BaseModel):
 
     collection: str = Field(max_length=64, description="The collection that the shard has to be of.")
     rows: list[int] = Field(max_length=MAX_ROWS, description="Rows of the collection, all in this shard.")
+
+
+class ExplanationRequest(BaseModel):
+    """A passage, by its id or its row, of which some lists are to say what they have for a question."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    collection: str = Field(max_length=64, description="The collection that the shard has to be of.")
+    questions: list[Text] = Field(min_length=1, max_length=1, description="The question.")
+    lists: list[str] = Field(max_length=MAX_LISTS, description="Retrievers that fuse nothing; none: only the row.")
+    id: str | None = Field(None, description="The passage's id; null where its row is given.")
+    row: int | None = Field(None, description="Its row of the collection; null where its id is given.")
+    vectors: str | None = Field(
+        None, description="The question's vector, float32 in base64; needed for the list dense."
+    )
+
+
+class FacetsRequest(BaseModel):
+    """The counts of the collection's fields are wanted."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    collection: str = Field(max_length=64, description="The collection that the shard has to be of.")
 
 
 class QuestionVectors:
@@ -107,7 +139,36 @@ def passages_of(qa: QA, request: PassagesRequest) -> bytes:
     return write_passages(passages.get(rows))
 
 
-def _retriever(qa: QA, name: str, request: ListsRequest, condition: Filter | None) -> Retriever:
+def explanation_of(qa: QA, request: ExplanationRequest) -> bytes:
+    """Return what lists say of a passage for a question; no row where this shard does not have it.
+
+    Raises:
+        RequestError: there is no such list, or the vector is not of this question.
+    """
+    shard, passages = check_shard(qa), qa.index.passages
+    row = request.row - shard.first_row if request.row is not None else passages.row_of(request.id or "")
+    if row is None or not 0 <= row < passages.row_count:
+        return write_explanation(ShardExplanation(None, "", {}))
+    (question,), nowhere = request.questions, no_hits(1, 1)
+    entries = {
+        name: _retriever(qa, name, request, None).explain_entry(question, row, nowhere) for name in request.lists
+    }
+    return write_explanation(ShardExplanation(row + shard.first_row, passages.id(row), entries))
+
+
+def facets_of(qa: QA) -> bytes:
+    """Return the counts of the collection's fields.
+
+    Raises:
+        RequestError: the shard does not have them.
+    """
+    facets = qa.index.resources.collection_facets
+    if facets is None:
+        raise RequestError("this shard has no counts of fields; remove the shards, and split the index again")
+    return facets_to_json(facets)
+
+
+def _retriever(qa: QA, name: str, request: ListsRequest | ExplanationRequest, condition: Filter | None) -> Retriever:
     if name not in qa.index.names or fuses(name):
         lists = ", ".join(state_of(qa).lists)
         raise RequestError(f"this shard has no list {name!r}; choose from {lists}", "lists")
@@ -118,7 +179,7 @@ def _retriever(qa: QA, name: str, request: ListsRequest, condition: Filter | Non
         raise RequestError("the list dense needs the questions' vectors; send them", "vectors")
     encoder = QuestionVectors(vectors_of_text(request.vectors, len(request.questions), recorded.dimension))
     resources = qa.index.resources if condition is None else qa.index.filtered.resources(condition)
-    return DenseRetriever(cast("Encoder", encoder), resources.vector_index(), qa.index.passages.id)
+    return DenseRetriever(cast("Encoder", encoder), resources.vector_index(), qa.index.passages.id, vectors=resources)
 
 
 def warm_up(qa: QA, questions: Sequence[str]) -> None:

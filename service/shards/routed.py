@@ -8,13 +8,14 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from copy import copy
-from typing import TYPE_CHECKING, NamedTuple, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from dpr.errors import UnknownPassageError
 from dpr.pipeline import QA, Generator, RetrievalOptions, SearchBy
 from dpr.search.contract import Reranker
 from dpr.search.embedding import EmbeddedTexts, embed_texts
 from dpr.search.lazy import Lazy
-from dpr.types import Hit, Passage, Reader
+from dpr.types import Explanation, Hit, Passage, Reader
 from service.errors import NotReadyError, NotRoutedError
 from service.indexes import WARM_UP_QUESTIONS, Publication, ServedIndex
 from service.models import Models
@@ -85,9 +86,7 @@ class RoutedQA(QA):
             ShardsLostError: no shard answers.
             RequestError: as `retrieve` does.
         """
-        view = copy(self)
-        view.sharded = self.sharded.for_request()
-        view.index = cast("OpenIndex", view.sharded)
+        view = self._for_request()
         while True:
             try:
                 hits = super(RoutedQA, view)._hits(questions, k, search)
@@ -110,13 +109,26 @@ class RoutedQA(QA):
         with encoder.lock:
             return embed_texts(encoder.inner, texts, as_passages)
 
-    def explain(self, *_arguments: object, **_choices: object) -> NoReturn:
-        """Refuse to explain a passage.
+    def explain(self, question: str, passage_id: str | None = None, **choices: Any) -> Explanation:
+        """Return why a passage has its score and its rank over all shards; see `QA.explain`.
 
         Raises:
-            NotRoutedError: always.
+            ShardsLostError: a shard does not answer, so that ranks would be others.
         """
-        raise NotRoutedError("a router does not explain ranks; ask a server of the whole index")
+        view = self._for_request()
+        try:
+            explanation = super(RoutedQA, view).explain(question, passage_id, **choices)
+        except (ShardLostError, UnknownPassageError):
+            view.sharded.session.refuse_lost()
+            raise
+        view.sharded.session.refuse_lost()
+        return explanation
+
+    def _for_request(self) -> RoutedQA:
+        view = copy(self)
+        view.sharded = self.sharded.for_request()
+        view.index = cast("OpenIndex", view.sharded)
+        return view
 
 
 class RoutedIndex(ServedIndex):

@@ -1,8 +1,8 @@
-"""What one request asks of the nodes: the hits of lists, merged, and the passages of hits."""
+"""What one request asks of the nodes: the hits of lists, merged, passages, what lists say of one, counts of fields."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -11,15 +11,20 @@ import numpy as np
 from dpr.errors import DPRError
 from dpr.filters import Filter
 from dpr.results import Passage
+from dpr.store.filtering import Facet
 from dpr.topk import no_hits
-from dpr.types import DoubleArray, FloatArray, IntArray, TopK
+from dpr.types import DoubleArray, FloatArray, IntArray, ListExplanation, TopK
 from service.errors import ShardsLostError
 from service.shards.cluster import Cluster, LostShard, ShardCall
 from service.shards.wire import (
+    EXPLANATION_PATH,
+    FACETS_PATH,
     LISTS_PATH,
     PASSAGES_PATH,
     ListOfShard,
     ShardState,
+    read_explanation,
+    read_facets,
     read_lists,
     read_passages,
     vectors_to_text,
@@ -71,8 +76,7 @@ class Session:
             self._answers[key] = self._ask(search, vectors)
         answers = {number: lists for number, lists in self._answers[key].items() if number not in self.lost_shards}
         if not answers:
-            causes = "; ".join(f"shard {number}: {cause}" for number, cause in sorted(self.lost_shards.items()))
-            raise ShardsLostError(f"none of the {self._shard.shards} shards answers ({causes}); ask again soon")
+            raise self._all_lost()
         return {name: self._merged([lists[name] for lists in answers.values()], search) for name in search.lists}
 
     def passages(self, rows: Sequence[int]) -> list[Passage]:
@@ -83,8 +87,7 @@ class Session:
         """
         rows_of: dict[int, list[int]] = {}
         for row in dict.fromkeys(rows):
-            number = next(number for number, of_shard in self._rows.items() if row in of_shard)
-            rows_of.setdefault(number, []).append(row)
+            rows_of.setdefault(self._shard_of(row), []).append(row)
         calls = {
             number: ShardCall(
                 PASSAGES_PATH, {"rows": of_shard}, partial(read_passages, ids=[self._ids[row] for row in of_shard])
@@ -101,8 +104,86 @@ class Session:
             raise ShardLostError(f"shard {min(lost)} was lost: {self.lost_shards[min(lost)]}")
         return [passage_of[row] for row in rows]
 
+    def explanation(
+        self, names: Sequence[str], question: str, row: int, vectors: FloatArray | None
+    ) -> Mapping[str, ListExplanation]:
+        """Return what lists say of a hit, without its rank; ``vectors`` (1, D) are the question's.
+
+        Raises:
+            ShardLostError: its shard does not answer any more; ``lost_shards`` has it.
+        """
+        number = self._shard_of(row)
+        body: dict[str, object] = {"questions": [question], "lists": names, "row": row}
+        if vectors is not None:
+            body["vectors"] = vectors_to_text(vectors)
+        call = ShardCall(EXPLANATION_PATH, body, partial(read_explanation, names=names, rows=self._rows[number]))
+        answer = self._cluster.ask(self._shard.collection, {number: call})[number]
+        if isinstance(answer, LostShard) or answer.row != row:
+            cause = answer.cause if isinstance(answer, LostShard) else "it does not have the passage any more"
+            self.lost_shards[number] = cause
+            raise ShardLostError(f"shard {number} was lost: {cause}")
+        return answer.lists
+
+    def row_of(self, passage_id: str) -> int | None:
+        """Return the row of a passage; None if no shard that answers has it."""
+        self._learn_rows()
+        body = {"questions": [""], "lists": [], "id": passage_id}
+        calls = {
+            number: ShardCall(
+                EXPLANATION_PATH, body, partial(read_explanation, names=(), rows=self._rows.get(number, range(0)))
+            )
+            for number in range(1, self._shard.shards + 1)
+        }
+        for number, answer in self._cluster.ask(self._shard.collection, calls).items():
+            if isinstance(answer, LostShard):
+                self.lost_shards[number] = answer.cause
+            elif answer.row is not None and answer.id == passage_id:
+                self._ids[answer.row] = passage_id
+                return answer.row
+        return None
+
+    def facets(self) -> dict[str, Facet]:
+        """Return the counts of the collection's fields, which each shard has.
+
+        Raises:
+            ShardsLostError: no shard answers.
+        """
+        for number in range(1, self._shard.shards + 1):
+            call = ShardCall(FACETS_PATH, {}, read_facets)
+            answer = self._cluster.ask(self._shard.collection, {number: call})[number]
+            if not isinstance(answer, LostShard):
+                return answer
+            self.lost_shards[number] = answer.cause
+        raise self._all_lost()
+
+    def refuse_lost(self) -> None:
+        """Refuse to go on without a shard, where ranks would be others.
+
+        Raises:
+            ShardsLostError: a shard did not answer.
+        """
+        if self.lost_shards:
+            raise ShardsLostError(
+                f"an explanation needs every shard, and not all answer ({self._causes()}); ask again soon"
+            )
+
+    def _causes(self) -> str:
+        return "; ".join(f"shard {number}: {cause}" for number, cause in sorted(self.lost_shards.items()))
+
+    def _all_lost(self) -> ShardsLostError:
+        return ShardsLostError(f"none of the {self._shard.shards} shards answers ({self._causes()}); ask again soon")
+
+    def _shard_of(self, row: int) -> int:
+        return next(number for number, of_shard in self._rows.items() if row in of_shard)
+
+    def _learn_rows(self) -> None:
+        """Note which rows the shards have that answer."""
+        for state in self._cluster.nodes.states(self._shard.collection):
+            first = state.shard.first_row
+            self._rows[state.shard.number] = range(first, first + state.manifest.passages)
+
     def _ask(self, search: Search, vectors: FloatArray | None) -> dict[int, dict[str, ListOfShard]]:
-        states = {state.shard.number: state for state in self._cluster.nodes.states(self._shard.collection)}
+        self._learn_rows()
         body: dict[str, object] = {"questions": search.questions, "lists": search.lists, "k": search.k}
         if vectors is not None:
             body["vectors"] = vectors_to_text(vectors)
@@ -110,9 +191,6 @@ class Session:
             body["filter"] = search.filter.to_json()
         calls: dict[int, ShardCall[dict[str, ListOfShard]]] = {}
         for number in range(1, self._shard.shards + 1):
-            if (state := states.get(number)) is not None:
-                first = state.shard.first_row
-                self._rows[number] = range(first, first + state.manifest.passages)
             reads = partial(
                 read_lists,
                 names=search.lists,

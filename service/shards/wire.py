@@ -12,13 +12,17 @@ import orjson
 
 from dpr.errors import DPRError, RequestError
 from dpr.results import Passage
+from dpr.store.facets import facets_of_json
+from dpr.store.filtering import Facet
 from dpr.store.manifest import Manifest, Provenance, ShardRecord
 from dpr.store.records import RecordError, decode
-from dpr.types import FloatArray, TopK
+from dpr.types import FloatArray, ListExplanation, TopK
 
 SHARD_PATH = "/v1/shard"
 LISTS_PATH = "/v1/shard/lists"
 PASSAGES_PATH = "/v1/shard/passages"
+EXPLANATION_PATH = "/v1/shard/explanation"
+FACETS_PATH = "/v1/shard/facets"
 
 NO_PROVENANCE = Provenance("", "", {}, (), {})
 
@@ -69,6 +73,21 @@ class ListOfShard:
     ids: list[list[str]]
     windows: list[list[tuple[int, int]]] | None
     coverage: list[float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ShardExplanation:
+    """What lists of a shard say of one passage of it, without ranks.
+
+    Attributes:
+        row: the row of the collection; None where the shard does not have the passage.
+        id: the passage's id.
+        lists: what each list that was asked for says.
+    """
+
+    row: int | None
+    id: str
+    lists: Mapping[str, ListExplanation]
 
 
 def write_states(states: Sequence[ShardState]) -> bytes:
@@ -217,3 +236,47 @@ def read_passages(body: bytes, ids: Sequence[str]) -> list[Passage]:
     if not are_sound or [passage.id for passage in passages] != list(ids):
         raise NodeAnswerError("the node answered with other passages than those asked for")
     return passages
+
+
+def write_explanation(explanation: ShardExplanation) -> bytes:
+    """Return the answer with what lists say of a passage."""
+    return orjson.dumps(explanation)
+
+
+def read_explanation(body: bytes, names: Sequence[str], rows: range) -> ShardExplanation:
+    """Read what `write_explanation` wrote of some lists of a shard with ``rows``.
+
+    Raises:
+        NodeAnswerError: it is something else.
+    """
+    try:
+        content = orjson.loads(body)
+        row, name = content["row"], content["id"]
+        if row is None:
+            return ShardExplanation(None, "", {})
+        lists = {name: _entry_of(content["lists"][name]) for name in names}
+    except (ValueError, TypeError, KeyError) as error:
+        raise NodeAnswerError(f"the node answered with something else than an explanation ({error})") from error
+    if type(row) is not int or row not in rows or type(name) is not str:
+        raise NodeAnswerError("the node explained a passage of another shard")
+    return ShardExplanation(row, name, lists)
+
+
+def read_facets(body: bytes) -> dict[str, Facet]:
+    """Read the counts of the collection's fields.
+
+    Raises:
+        NodeAnswerError: it is something else.
+    """
+    try:
+        return facets_of_json(body)
+    except ValueError as error:
+        raise NodeAnswerError(f"the node answered with something else than counts of fields ({error})") from error
+
+
+def _entry_of(content: Mapping[str, Any]) -> ListExplanation:
+    entry: ListExplanation = decode(ListExplanation, {**content, "rank": None, "fused": None})
+    numbers = [term.share for term in entry.terms or ()] + ([] if entry.score is None else [entry.score])
+    if not np.isfinite(np.array(numbers, dtype=np.float64)).all():
+        raise ValueError("a number is not finite")
+    return entry
