@@ -67,7 +67,7 @@ def file_stamp(path: Path) -> tuple[str, int, int]:
         status = path.stat()
     except OSError as error:
         raise DataError.at(path, None, f"cannot be read ({error.strerror})") from error
-    return str(path.resolve()), status.st_size, status.st_mtime_ns
+    return str(path.absolute()), status.st_size, status.st_mtime_ns
 
 
 @dataclass(frozen=True, slots=True)

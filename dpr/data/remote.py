@@ -111,7 +111,7 @@ class RemoteCopies:
             below = file.removeprefix(root).lstrip("/")
             if not below or below.endswith("/"):  # stores write such entries for their folders
                 continue
-            if address.kind or is_read(PurePosixPath(below), self._rules, other_files):
+            if address.kind or is_read(below, self._rules, other_files):
                 files.append(_File(file, top / _safe_path(address, below), _stamp(info)))
         if not files:
             raise address.error(without_files(self._rules, other_files, is_folder=not is_pattern(path)))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -18,8 +19,10 @@ from dpr.unicode_form import as_on_disk, composed, is_there
 
 _PATTERN_CHARACTERS = frozenset("*?[")
 
-DOCUMENT_ENDINGS = tuple(ending + packed for ending in DOCUMENT_FORMATS for packed in ("", *PACKED_ENDINGS))
-"""The endings of documents, those of compressed ones included."""
+_DOCUMENT_ENDING = re.compile(
+    f"({'|'.join(map(re.escape, DOCUMENT_FORMATS))})(?:{'|'.join(map(re.escape, PACKED_ENDINGS))})?\\Z"
+)
+"""The ending of a document's name in lower case, with that of compression if there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,30 +35,24 @@ class SourceFile:
     @property
     def document_ending(self) -> str:
         """The ending of a document, without that of compression; empty for a file of rows, and for other files."""
-        name = self.path.name.lower()
-        return next(
-            (
-                ending
-                for ending in DOCUMENT_FORMATS
-                if any(name.endswith(ending + packed) for packed in ("", *PACKED_ENDINGS))
-            ),
-            "",
-        )
+        ending = _DOCUMENT_ENDING.search(self.path.name.lower())
+        return ending[1] if ending else ""
 
 
-def is_read(path: PurePosixPath, rules: ReadRules, other_files: Counter[str]) -> bool:
-    """Tell whether a file below a folder is read; one that is admitted, but that no format reads, is counted.
+def is_read(path: str, rules: ReadRules, other_files: Counter[str]) -> bool:
+    """Tell whether the file of a path below a folder is read; an admitted one that no format reads is counted.
 
     It is admitted if a pattern includes it (without any, all), and none excludes it. What begins with a dot, or with
     the ``~$`` of an office program's lock, is not the user's.
     """
-    if any(name.startswith((".", "~$")) for name in path.parts):
+    names = path.split("/")
+    if any(name.startswith((".", "~$")) for name in names):
         return False
-    if (rules.include and not _matches(path, rules.include)) or _matches(path, rules.exclude):
+    if (rules.include and not _matches(names, rules.include)) or _matches(names, rules.exclude):
         return False
-    if row_format(path) or path.name.lower().endswith(DOCUMENT_ENDINGS):
+    if _DOCUMENT_ENDING.search(names[-1].lower()) or row_format(Path(names[-1])):
         return True
-    other_files[path.suffix.lower() or "no ending"] += 1
+    other_files[PurePosixPath(names[-1]).suffix.lower() or "no ending"] += 1
     return False
 
 
@@ -64,9 +61,10 @@ def is_pattern(name: str) -> bool:
     return not _PATTERN_CHARACTERS.isdisjoint(name)
 
 
-def _matches(path: PurePosixPath, patterns: Iterable[str]) -> bool:
+def _matches(names: Sequence[str], patterns: Iterable[str]) -> bool:
+    path = "/".join(names)
     return any(
-        fnmatchcase(str(path), pattern) if "/" in pattern else any(fnmatchcase(name, pattern) for name in path.parts)
+        fnmatchcase(path, pattern) if "/" in pattern else any(fnmatchcase(name, pattern) for name in names)
         for pattern in patterns
     )
 
@@ -83,28 +81,30 @@ def source_files(
     """
     counts: Counter[str] = Counter() if other_files is None else other_files
     if path.is_dir():
-        root = path
-        paths: Iterable[Path] = _below(path)
+        root, below = path, _below(path)
     elif not is_there(path) and is_pattern(str(path)):
         root = as_on_disk(_fixed_part(path))
-        paths = sorted(match for match in root.glob(str(path.relative_to(_fixed_part(path)))) if match.is_file())
+        matches = sorted(match for match in root.glob(str(path.relative_to(_fixed_part(path)))) if match.is_file())
+        below = (match.relative_to(root).as_posix() for match in matches)
     else:
         return [SourceFile(path, composed(path.name))]
-    files = []
-    for file in paths:
-        below = PurePosixPath(file.relative_to(root).as_posix())
-        if is_read(below, rules, counts):
-            files.append(SourceFile(file, composed(str(root.resolve().name / below))))
+    folder = root.resolve().name
+    files = [
+        SourceFile(root / name, composed(f"{folder}/{name}" if folder else name))
+        for name in below
+        if is_read(name, rules, counts)
+    ]
     if not files:
         raise DataError.at(path, None, without_files(rules, counts, is_folder=path.is_dir()))
     return files
 
 
-def _below(folder: Path) -> Iterator[Path]:
-    """Yield all files below a folder, sorted; links to folders, which may lead in circles, are not followed."""
+def _below(folder: Path) -> Iterator[str]:
+    """Yield the path from a folder of each file below it, sorted; links to folders, which may circle, are left out."""
     for parent, folders, names in os.walk(folder):
         folders.sort()
-        yield from (Path(parent) / name for name in sorted(names))
+        between = Path(parent).relative_to(folder).parts
+        yield from ("/".join((*between, name)) for name in sorted(names))
 
 
 def _fixed_part(pattern: Path) -> Path:
