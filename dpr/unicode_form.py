@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -24,6 +25,25 @@ def is_text(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def name_of_file(name: str) -> str:
+    r"""Return the name of a file, or its path, as a text in NFC.
+
+    Names of bytes that are not UTF-8, which unpacking a ZIP file of Korean Windows leaves, are read as cp949; what is
+    not that either has ``\xNN`` in place of a byte.
+    """
+    if is_text(name):
+        return composed(name)
+    return composed("/".join(map(_decoded_name, name.split("/"))))
+
+
+def _decoded_name(name: str) -> str:
+    raw = os.fsencode(name)
+    for encoding in ("utf-8", "cp949"):
+        with suppress(UnicodeDecodeError):
+            return raw.decode(encoding)
+    return raw.decode("utf-8", "backslashreplace")
 
 
 def is_there(path: Path) -> bool:

@@ -58,7 +58,7 @@ def check_sources(sources: Sequence[Source], rules: ReadRules = UTF8_RULES) -> N
 
 
 def file_stamp(path: Path) -> tuple[str, int, int]:
-    """Return the name, the size in bytes and the time of change in nanoseconds of a file.
+    """Return the name, the size in bytes and the time of change in nanoseconds of a file; zeros for a broken link.
 
     Raises:
         DataError: the file cannot be found.
@@ -66,6 +66,8 @@ def file_stamp(path: Path) -> tuple[str, int, int]:
     try:
         status = path.stat()
     except OSError as error:
+        if path.is_symlink():  # to nothing, or to itself, which is an error of the document alone
+            return str(path.absolute()), 0, 0
         raise DataError.at(path, None, f"cannot be read ({error.strerror})") from error
     return str(path.absolute()), status.st_size, status.st_mtime_ns
 

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dpr.data.digests import file_digest, row_digest
 from dpr.data.intake import UTF8_RULES, BadRows, ReadRules
 from dpr.data.passages import document_files, read_corpus
+from dpr.durable import replacing
 from dpr.errors import ConfigError, EmptyCorpusError
 from dpr.store.field_types import have_same_values
-from dpr.store.ledger import LedgerEntry, read_ledgers
+from dpr.store.layout import IndexLayout
+from dpr.store.ledger import LedgerEntry, read_ledgers, write_ledger
 from dpr.store.manifest import Manifest
 from dpr.types import Encoder, Passage, Progress, no_progress
 from dpr.unicode_form import composed
@@ -35,7 +37,8 @@ REPORT_EVERY = 1000
 class SyncPlan:
     """The ids of documents to add, to replace and to delete, and the number of those that stay.
 
-    ``indexed`` are those of the changed and gone ones that have passages in the index.
+    ``indexed`` are those of the changed and gone ones that have passages in the index, ``digests`` the hashes of the
+    documents among the new and the changed ones.
     """
 
     new: tuple[str, ...] = ()
@@ -43,6 +46,7 @@ class SyncPlan:
     gone: tuple[str, ...] = ()
     unchanged: int = 0
     indexed: tuple[str, ...] = ()
+    digests: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def is_empty(self) -> bool:
@@ -81,10 +85,13 @@ def plan_sync(options: SyncOptions, progress: Progress = no_progress) -> SyncPla
         DataError: a source cannot be read.
         IndexFormatError: there is no published index, or a file of it cannot be used.
     """
-    state = _IndexState(Current.read(options.index))
+    state = _IndexState(Current.read(options.index), options.index)
     seen: dict[str, bool] = {}  # whether a document is unchanged, by id
-    for count, (name, is_same) in enumerate(_compared(options, state), start=1):
+    digests: dict[str, str] = {}
+    for count, (name, is_same, digest) in enumerate(_compared(options, state), start=1):
         seen[name] = seen.get(name, True) and is_same
+        if digest is not None and not is_same:
+            digests[name] = digest
         if count % REPORT_EVERY == 0:
             progress("compare", count, None)
     progress("compare", len(seen), len(seen))
@@ -94,7 +101,12 @@ def plan_sync(options: SyncOptions, progress: Progress = no_progress) -> SyncPla
     changed = [name for name, is_same in seen.items() if name in known and (not is_same or name in fewer)]
     gone = sorted(known - seen.keys())
     return SyncPlan(
-        tuple(new), tuple(changed), tuple(gone), len(seen) - len(new) - len(changed), tuple(sorted([*changed, *gone]))
+        tuple(new),
+        tuple(changed),
+        tuple(gone),
+        len(seen) - len(new) - len(changed),
+        tuple(sorted([*changed, *gone])),
+        digests,
     )
 
 
@@ -128,17 +140,28 @@ def sync(
             return add(add_options, encoder, progress=progress)
         except EmptyCorpusError as error:
             logger.warning("nothing new can be read: %s", error)
+            _note_unread(options.index, plan.digests)
     if not plan.indexed:
         return None
     return delete(options.index, plan.indexed, progress=progress, command=options.command)
 
 
-class _IndexState:
-    """What an index has: the passages of each document, and the hashes of those that were cut."""
+def _note_unread(index: Path, digests: Mapping[str, str]) -> None:
+    """Note the hashes of documents of which none can be read, so that each is tried again only when it changes."""
+    path = IndexLayout(index).unread
+    entries = {**read_ledgers([path]), **{name: LedgerEntry(digest, 0) for name, digest in digests.items()}}
+    if entries:
+        with replacing(path) as unfinished:
+            write_ledger(unfinished, entries)
 
-    def __init__(self, current: Current) -> None:
+
+class _IndexState:
+    """What an index has: the passages of each document, and the hashes of those that were cut or could not be read."""
+
+    def __init__(self, current: Current, index: Path) -> None:
         self.passages = current.passages
         self.entries = read_ledgers(segment.files.ledger for segment in current.segments)
+        self._unread = read_ledgers([IndexLayout(index).unread])
         chunk = ChunkOptions.from_provenance(current.manifest.provenance)
         self.cuts_rows = chunk is not None and chunk.tokens is not None
         self.alive: Counter[str] = Counter()
@@ -150,8 +173,9 @@ class _IndexState:
 
     def has_digest(self, name: str, digest: str) -> bool:
         """Tell whether the index has a document of this content, or knows that it cannot be read."""
-        entry = self.entries.get(name, LedgerEntry("", 0))
-        return entry.digest == digest != "" and (not entry.passages or name in self.alive)
+        entry = self.entries.get(name)
+        is_known = entry is not None and entry.digest == digest and (not entry.passages or name in self.alive)
+        return is_known or (name not in self.alive and self._unread.get(name) == LedgerEntry(digest, 0))
 
     def has_row(self, row: Passage) -> bool:
         """Tell whether a row is a passage of the index."""
@@ -170,15 +194,19 @@ class _IndexState:
         return bool(self._seen_rows[name]) and self._seen_rows[name] != self.alive[name] and not self.cuts_rows
 
 
-def _compared(options: SyncOptions, state: _IndexState) -> Iterator[tuple[str, bool]]:
-    """Yield the id of the document of each file and row, and whether the index has it as it is."""
+def _compared(options: SyncOptions, state: _IndexState) -> Iterator[tuple[str, bool, str | None]]:
+    """Yield the id of the document of each file and row, whether the index has it as it is, and the hash of a file."""
     paths = [path_of(source) for source in options.sources]
+    names = set[str]()
     for path in paths:
         for file in document_files(path, options.rules):
-            yield file.name, state.has_digest(file.name, file_digest(file.path))
+            if file.name not in names:  # of several files of a name, the first one is indexed
+                names.add(file.name)
+                digest = file_digest(file.path)
+                yield file.name, state.has_digest(file.name, digest), digest
     bad_rows = BadRows(options.rules.skip_bad_rows, warns=False)  # the reading that indexes them warns
     for row in read_corpus(paths, options.rules, bad_rows, rows_only=True):
         if state.cuts_rows:
-            yield row.id, state.has_digest(row.id, row_digest(row))
+            yield row.id, state.has_digest(row.id, row_digest(row)), None
         else:
-            yield row.document_id or row.id, state.has_row(row)
+            yield row.document_id or row.id, state.has_row(row), None

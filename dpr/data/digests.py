@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from hashlib import blake2b
 from pathlib import Path
 
@@ -16,9 +17,11 @@ _READ_BYTES = 1 << 20
 
 
 def file_digest(path: Path) -> str:
-    """Return the hash of a file's content; empty for a file that cannot be read."""
+    """Return the hash of a file's content; empty for one that cannot be read, and for a pipe or a device."""
     digest = blake2b(digest_size=_DIGEST_BYTES)
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return ""
         with path.open("rb") as file:
             while block := file.read(_READ_BYTES):
                 digest.update(block)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from dpr.data.source_files import SourceFile
 from dpr.documents.document import BlockSpan, Converted, Value, first_heading, outline
 from dpr.documents.formats import require_packages
 from dpr.documents.pool import Request, convert_all
+from dpr.durable import naming_a_full_disk
 from dpr.errors import DataError, DocumentError
 from dpr.metadata import MetadataValue
 from dpr.types import Passage
@@ -25,6 +25,8 @@ SOURCE, PAGE, LAST_PAGE, SECTION = LOCATION_FIELDS = ("source", "page", "last_pa
 """The fields that say where a passage of a document stands: its file, pages, and headings."""
 
 _OWN_NAMES = frozenset(("id", "text", "title", "document_id", "start", *LOCATION_FIELDS))
+
+_BLOCK_BYTES = 1 << 20
 
 _ISO_DATE_CHARACTERS = len("2026-01-31")
 
@@ -46,19 +48,38 @@ def read_documents(
         MissingDependencyError: a package that a file needs is not installed.
     """
     require_packages(file.document_ending for file in files)
+    digests: dict[SourceFile, str] = {}
     with tempfile.TemporaryDirectory(prefix="dpr-documents-") as folder:
         unpacked = _Unpacked(Path(folder), rules.limits.mib << 20)
-        requests = (Request(file, unpacked.path(file), file.document_ending, rules.encoding) for file in files)
-        for file, result in convert_all(requests, rules.limits):
+
+        def requests() -> Iterator[Request[SourceFile]]:
+            for file in _without_namesakes(files, tally):
+                digests[file] = file_digest(file.path)  # before it is read: a file that changes then is read again
+                yield Request(file, unpacked.path(file), file.document_ending, rules.encoding)
+
+        for file, result in convert_all(requests(), rules.limits):
             error = unpacked.release(file) or (result if isinstance(result, DocumentError) else None)
+            digest = digests.pop(file)
             if error is not None:
-                tally.failed[file.name] = file_digest(file.path)
+                tally.failed[file.name] = digest
                 tally.bad.add(DataError.at(file.path, None, str(error)))
             elif isinstance(result, Converted):
                 tally.converted += 1
                 tally.notes += [f"{file.path}: {note}" for note in result.notes]
-                yield Location(file.path), document_of(file.name, result, file_digest(file.path))
+                yield Location(file.path), document_of(file.name, result, digest)
             tally.report_one()
+
+
+def _without_namesakes(files: Sequence[SourceFile], tally: DocumentTally) -> Iterator[SourceFile]:
+    """Yield the files whose name in the index no other file had before; one with other content is a bad document."""
+    for file in files:
+        path = tally.path_of.setdefault(file.name, file.path)
+        if path == file.path or file_digest(path) == file_digest(file.path):
+            yield file
+            continue
+        cause = f"would be {file.name} in the index, as {path} is; rename it, or name a folder above both as the source"
+        tally.bad.add(DataError.at(file.path, None, cause))
+        tally.report_one()
 
 
 class _Unpacked:
@@ -90,10 +111,14 @@ class _Unpacked:
         return error and DataError(str(error).removeprefix(f"{file.path}: "))
 
     def _write(self, packed: Path, path: Path) -> None:
-        with reading(packed) as source, path.open("wb") as target:
-            shutil.copyfileobj(source, target, 1 << 20)
-            if target.tell() > self._largest_bytes:
-                raise DataError.at(packed, None, f"has more than {self._largest_bytes >> 20:,} MiB unpacked; split it")
+        with reading(packed) as source:
+            size_bytes = 0
+            with naming_a_full_disk(path), path.open("wb") as target:
+                while block := source.read(_BLOCK_BYTES):
+                    size_bytes += target.write(block)
+                    if size_bytes > self._largest_bytes:
+                        limit = f"{self._largest_bytes >> 20:,} MiB"
+                        raise DataError.at(packed, None, f"has more than {limit} unpacked; split it")
 
 
 def document_of(name: str, converted: Converted, digest: str = "") -> Document:

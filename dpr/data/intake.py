@@ -10,6 +10,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
 from dpr.documents.limits import DEFAULT_LIMITS, DocumentLimits
@@ -204,6 +205,7 @@ class DocumentTally:
         total: the number of documents, as far as it is known.
         seen: the number of those that were converted, or failed.
         failed: the hash of each document that cannot be read, by its id.
+        path_of: the file of each document by its id.
     """
 
     bad: BadRows
@@ -214,6 +216,7 @@ class DocumentTally:
     total: int = 0
     seen: int = 0
     failed: dict[str, str] = field(default_factory=dict)
+    path_of: dict[str, Path] = field(default_factory=dict)
 
     @classmethod
     def from_rules(cls, rules: ReadRules, progress: Progress = no_progress, *, warns: bool = True) -> DocumentTally:

@@ -11,6 +11,7 @@ import os
 import queue
 import select
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -220,10 +221,7 @@ class _Process:
             DocumentError: it has none, or the process had to be ended.
             _OutOfMemoryError: the process died of it, or had too little memory.
         """
-        try:
-            size = path.stat().st_size
-        except OSError as error:
-            raise DocumentError(f"cannot be opened: {error.strerror}") from None
+        size = _size_bytes(path)
         if size > self._limits.mib << 20:
             raise DocumentError(f"has {size >> 20:,} MiB, more than the {self._limits.mib:,} of a document; split it")
         request = {"path": str(path.absolute()), "ending": ending, "encoding": encoding}
@@ -283,6 +281,18 @@ class _Process:
             with suppress(ValueError):
                 return signal.Signals(-code).name
         return f"exit code {code}"
+
+
+def _size_bytes(path: Path) -> int:
+    """Return the size of a file that can be opened."""
+    try:
+        status = path.stat()
+        if stat.S_ISREG(status.st_mode):
+            path.open("rb").close()
+            return status.st_size
+    except OSError as error:
+        raise DocumentError(f"cannot be opened: {error.strerror}") from None
+    raise DocumentError("is a pipe, a device or a folder, and no file; save it as a file")
 
 
 def _decoded(reply: bytes) -> Converted:

@@ -2,6 +2,7 @@
 
     INDEX/CURRENT                          the name of the published generation and its checksum
     INDEX/.lock                            held while a process writes
+    INDEX/unread.arrow                     hash of each document that a sync could not read, when nothing else was new
     INDEX/.building-journal                the finished pieces of an unfinished build
     INDEX/.building-pieces/                what workers of other processes compute for it
     INDEX/generations/000001.json          manifest
@@ -144,6 +145,11 @@ class IndexLayout:
     def lock(self) -> Path:
         """File that a writer locks; it also marks a folder as an index."""
         return self.root / ".lock"
+
+    @property
+    def unread(self) -> Path:
+        """Arrow file of the hashes of documents that a sync could not read, where it published no generation."""
+        return self.root / "unread.arrow"
 
     @property
     def journal(self) -> Path:

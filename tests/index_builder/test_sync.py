@@ -109,6 +109,36 @@ def test_documents_that_are_gone_alone_and_those_that_become_bad(folder: Path, t
     assert contents(index) == contents(build_index(folder, tmp_path / "rebuilt"))
 
 
+def test_a_document_that_cannot_be_read_is_tried_again_only_when_it_changes(folder: Path, tmp_path: Path) -> None:
+    index = build_index(folder, tmp_path / "index")
+    (folder / "bad.pdf").write_bytes(b"no PDF")
+    (folder / "3.md").write_bytes(b"\0")
+    (folder / "gone.txt").symlink_to(tmp_path / "nowhere")
+    assert plan_sync(options(folder, index)).new == ("handbook/bad.pdf", "handbook/gone.txt")
+    sync(options(folder, index), ENCODER)
+    assert plan_sync(options(folder, index)).is_empty
+    (folder / "4.md").unlink()  # and with it its segment's ledger, if it is alone there
+    sync(options(folder, index), ENCODER)
+    assert plan_sync(options(folder, index)).is_empty
+    (folder / "bad.pdf").write_bytes(b"another one")
+    assert plan_sync(options(folder, index)).new == ("handbook/bad.pdf",)
+    sync(options(folder, index), ENCODER)
+    (folder / "3.md").write_text("# Three\n\nIt can be read again.", encoding="utf-8")
+    (tmp_path / "nowhere").write_text("here", encoding="utf-8")
+    assert plan_sync(options(folder, index)).new == ("handbook/3.md", "handbook/gone.txt")
+    sync(options(folder, index), ENCODER)
+    assert contents(index) == contents(build_index(folder, tmp_path / "rebuilt"))
+
+
+def test_of_two_documents_of_one_name_the_first_one_is_in_sync(folder: Path, tmp_path: Path) -> None:
+    index = build_index(folder, tmp_path / "index")
+    other = tmp_path / "other" / "handbook"
+    other.mkdir(parents=True)
+    (other / "1.md").write_text("another text", encoding="utf-8")
+    both = SyncOptions(sources=(str(folder), str(other)), index=index)
+    assert plan_sync(both).is_empty
+
+
 def test_a_document_that_was_deleted_by_hand_comes_back(folder: Path, tmp_path: Path) -> None:
     index = build_index(folder, tmp_path / "index")
     dpr.delete_passages("handbook/4.md", index)
