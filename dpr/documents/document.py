@@ -76,7 +76,7 @@ def clean_blocks(blocks: Iterable[Block]) -> tuple[Block, ...]:
     These are NUL, which databases and terminals refuse, and halves of surrogate pairs, which UTF-8 cannot write.
     """
     cleaned = (
-        Block(_clean(block.text), block.kind, block.level, block.page) for block in map(_without_long_heading, blocks)
+        Block(clean(block.text), block.kind, block.level, block.page) for block in map(_without_long_heading, blocks)
     )
     return tuple(block for block in cleaned if block.text)
 
@@ -86,7 +86,8 @@ def _without_long_heading(block: Block) -> Block:
     return Block(block.text, page=block.page) if is_too_long else block
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
+    """Return a text as `clean_blocks` does."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
     return text.encode("utf-8", "replace").decode("utf-8").strip()
 

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
 
-from dpr.documents.document import Converted, clean_blocks
+from dpr.documents.document import Converted, Value, clean, clean_blocks
 from dpr.errors import DocumentError, MissingDependencyError
 
 EXTRA = "documents"
@@ -91,8 +91,19 @@ def convert(path: Path, ending: str, encoding: str) -> Converted:
     blocks = clean_blocks(converted.blocks)
     if not blocks:
         raise DocumentError("has no text")
-    title = " ".join(converted.title.split())
-    return Converted(blocks, title, converted.fields, converted.notes)
+    title = " ".join(clean(converted.title).split())
+    return Converted(blocks, title, _clean_fields(converted.fields), converted.notes)
+
+
+def _clean_fields(fields: Mapping[str, Value]) -> dict[str, Value]:
+    return {
+        clean(name): [clean(item) for item in value]
+        if isinstance(value, list)
+        else clean(value)
+        if isinstance(value, str)
+        else value
+        for name, value in fields.items()
+    }
 
 
 def _check_magic(path: Path, ending: str, document_format: DocumentFormat) -> None:

@@ -30,6 +30,9 @@ _LEAST_COLUMN = 0.35
 _LEAST_BREAKS_AT_BLANKS = 0.1
 """Share of the line ends between Hangul that have a blank, in a text whose other line ends are inside of words."""
 
+_MOST_ON_A_PAGE = 2
+"""Running lines of a form, on average: at the top and at the bottom."""
+
 _ITEM = re.compile(r"\s*(?:[•▪○●◦■□※·∙–\-*]\s|\(?\d{1,3}[.)]\s|[가-하][.)]\s|[①-⑳]|제\s?\d+\s?[조장절항])")
 
 _SOFT_HYPHEN = "\ufffe"
@@ -64,7 +67,9 @@ class Bookmark:
 def blocks_of_pages(pages: Sequence[Sequence[Line]], bookmarks: Sequence[Bookmark]) -> Iterator[Block]:
     """Yield the headings and paragraphs of pages, in the order of their lines."""
     running = _running_lines(pages)
-    texts = [_without_running_lines(lines, running) for lines in pages]
+    texts: Sequence[Sequence[Line]] = [_without_running_lines(lines, running) for lines in pages]
+    if not any(texts):  # pages of single lines that differ in their numbers alone
+        texts = pages
     level_of = _heading_levels(texts, bookmarks)
     is_broken_in_words = _breaks_inside_words(texts)
     for index, lines in enumerate(texts):
@@ -96,10 +101,12 @@ def _squeezed(text: str) -> str:
 
 
 def _running_lines(pages: Sequence[Sequence[Line]]) -> set[str]:
-    """Return what most pages begin or end with, page numbers aside."""
+    """Return what most pages begin or end with, page numbers aside; lines of which a page has many are a list's."""
     ends = Counter(name for lines in pages if lines for name in {_running_name(lines[0]), _running_name(lines[-1])})
     written = sum(bool(lines) for lines in pages)
-    return {name for name, count in ends.items() if count >= 3 and 2 * count > written}
+    running = {name for name, count in ends.items() if count >= 3 and 2 * count > written}
+    all_lines = Counter(name for lines in pages for name in map(_running_name, lines) if name in running)
+    return {name for name in running if all_lines[name] <= _MOST_ON_A_PAGE * written}
 
 
 def _running_name(line: Line) -> str:

@@ -207,6 +207,7 @@ class _Process:
             stderr=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"},
             bufsize=0,
+            process_group=0,
         )
         self._send(str(memory_mib))
 
@@ -224,7 +225,12 @@ class _Process:
         size = _size_bytes(path)
         if size > self._limits.mib << 20:
             raise DocumentError(f"has {size >> 20:,} MiB, more than the {self._limits.mib:,} of a document; split it")
-        request = {"path": str(path.absolute()), "ending": ending, "encoding": encoding}
+        request = {
+            "path": str(path.absolute()),
+            "ending": ending,
+            "encoding": encoding,
+            "seconds": self._limits.seconds,
+        }
         deadline = time.monotonic() + self._limits.seconds
         self._send(json.dumps(request))
         length = int.from_bytes(self._read(4, deadline), "little")
@@ -238,9 +244,10 @@ class _Process:
         raise DocumentError(refusal["error"])
 
     def kill(self) -> None:
-        """Kill the process; a conversion that is under way fails."""
-        with suppress(ProcessLookupError):
-            self._process.kill()
+        """Kill the process and those that it has started; a conversion that is under way fails."""
+        if self.is_alive:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     def end(self) -> None:
         """Kill the process and close its pipes; no thread may use it any longer."""
@@ -266,7 +273,7 @@ class _Process:
         while len(content) < count:
             ready, _, _ = select.select([self._pipe_out], [], [], max(0.0, deadline - time.monotonic()))
             if not ready:
-                self._process.kill()
+                self.kill()
                 self._process.wait()
                 raise DocumentError(f"takes more than {self._limits.seconds} seconds to convert; split it")
             read = os.read(self._pipe_out.fileno(), min(_READ_BYTES, count - len(content)))

@@ -1,8 +1,8 @@
 """The process that converts documents: ``python -m dpr.documents.worker``.
 
 It reads a line with the MiB of memory that it may use, then a request a line: ``{"path": …, "ending": …, "encoding":
-…}``. It answers each with the length of a JSON object in 4 bytes and the object: ``{"converted": …}`` or ``{"error":
-…}``, with ``is_last`` if the process ends after it. It may die of a document; see `dpr.documents.pool`.
+…, "seconds": …}``. It answers each with the length of a JSON object in 4 bytes and the object: ``{"converted": …}`` or
+``{"error": …}``, with ``is_last`` if the process ends after it. It may die of a document; see `dpr.documents.pool`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import os
 import resource
 import sys
 from dataclasses import asdict
+from math import ceil
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from dpr.documents.formats import convert
 from dpr.documents.limits import LONGEST_TEXT_BYTES, MOST_BLOCKS
@@ -33,14 +34,24 @@ def main() -> None:
         os.dup2(silence, sys.stdout.fileno())  # a library that prints must not speak between the replies
         for line in sys.stdin.buffer:
             try:
-                _send(replies, _reply(json.loads(line)))
+                request = json.loads(line)
+                _limit_seconds(int(request["seconds"]))
+                _send(replies, _reply(request))
             except MemoryError:
                 cause = f"needs more than {memory_mib} MiB of memory to convert; split it"
                 _send(replies, {"error": cause, "is_last": True})
                 return  # its memory may be in fragments
 
 
-def _reply(request: dict[str, str]) -> dict[str, object]:
+def _limit_seconds(seconds: int) -> None:
+    """Have the system end this process if nobody is left who ends it: whoever sent the request may have been killed."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    limit = ceil(usage.ru_utime + usage.ru_stime) + seconds * (os.cpu_count() or 1) + 1
+    _, most = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (limit if most == resource.RLIM_INFINITY else min(limit, most), most))
+
+
+def _reply(request: dict[str, Any]) -> dict[str, object]:
     """Return the reply to a request; whatever a library raises for a document is an error of the document."""
     try:
         return {"converted": _converted(Path(request["path"]), request["ending"], request["encoding"])}

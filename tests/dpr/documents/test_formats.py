@@ -154,6 +154,72 @@ def test_merged_cells_are_written_once(tmp_path: Path) -> None:
     assert converted(tmp_path / "a.docx").blocks == (Block("넓은 칸\na | b", "table"),)
 
 
+W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+
+
+def paragraph(text: str) -> str:
+    return f"<w:p><w:r><w:t>{text}</w:t></w:r></w:p>"
+
+
+def docx_of(body: str, path: Path) -> Path:
+    from docx import Document
+    from docx.oxml import parse_xml
+
+    document = Document()
+    for element in parse_xml(f"<w:body {W}>{body}</w:body>"):
+        document.element.body.insert(len(document.element.body) - 1, element)
+    document.save(str(path))
+    return path
+
+
+def test_word_shows_insertions_fields_and_controls_and_not_what_was_deleted(tmp_path: Path) -> None:
+    run = '<w:r><w:t xml:space="preserve">{}</w:t></w:r>'
+    pieces = (
+        ("{}", "한 "),
+        ('<w:ins w:id="1" w:author="x">{}</w:ins>', "넣은 "),
+        ('<w:del w:id="2" w:author="x">{}</w:del>', "지운 "),
+        ('<w:moveFrom w:id="3" w:author="x">{}</w:moveFrom>', "옮긴 "),
+        ('<w:moveTo w:id="4" w:author="x">{}</w:moveTo>', "옮겨 온 "),
+        ("<w:sdt><w:sdtContent>{}</w:sdtContent></w:sdt>", "컨트롤 "),
+        ('<w:fldSimple w:instr="DATE">{}</w:fldSimple>', "필드 "),
+        ("<w:hyperlink><w:smartTag>{}</w:smartTag></w:hyperlink>", "링크"),
+    )
+    content = "".join(wrapper.format(run.format(text)) for wrapper, text in pieces)
+    inside = f"<w:sdt><w:sdtContent>{paragraph('안의 문단')}</w:sdtContent></w:sdt>"
+    box = f"<w:p><w:r><w:pict><w:txbxContent>{paragraph('글상자')}</w:txbxContent></w:pict></w:r></w:p>"
+    path = docx_of(f"<w:p>{content}</w:p>{inside}{box}", tmp_path / "a.docx")
+    assert [block.text for block in converted(path).blocks] == [
+        "한 넣은 옮겨 온 컨트롤 필드 링크",
+        "안의 문단",
+        "글상자",
+    ]
+
+
+def test_a_table_in_a_table_and_rows_that_are_merged_or_deleted(tmp_path: Path) -> None:
+    def cell(content: str, properties: str = "") -> str:
+        return f"<w:tc><w:tcPr>{properties}</w:tcPr>{content}</w:tc>"
+
+    inner = f"<w:tbl><w:tr>{cell(paragraph('안 1'))}{cell(paragraph('안 2'))}</w:tr></w:tbl>{paragraph('')}"
+    control = f"<w:sdt><w:sdtContent>{cell(paragraph('컨트롤'))}</w:sdtContent></w:sdt>"
+    rows = (
+        cell(paragraph("부서"), '<w:vMerge w:val="restart"/>') + cell(inner),
+        cell(paragraph(""), "<w:vMerge/>") + control,
+        f'<w:trPr><w:del w:id="1" w:author="x"/></w:trPr>{cell(paragraph("지운"))}',
+    )
+    path = docx_of(f"<w:tbl>{''.join(f'<w:tr>{row}</w:tr>' for row in rows)}</w:tbl>", tmp_path / "a.docx")
+    assert converted(path).blocks == (Block("부서 | 안 1 안 2\n부서 | 컨트롤", "table"),)
+
+
+def test_a_title_and_fields_have_no_characters_that_no_text_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.txt").write_text("x", encoding="utf-8")
+    odd = Converted((Block("x"),), "T\0\ud800", {"author": "a\0", "tags": ["\ud800"], "n": 3})
+    monkeypatch.setattr("dpr.documents.plain.read_plain", lambda *_: odd)
+    result = converted(tmp_path / "a.txt")
+    assert (result.title, result.fields) == ("T?", {"author": "a", "tags": ["?"], "n": 3})
+
+
 def test_a_long_heading_is_text_and_characters_of_no_text_are_lost() -> None:
     blocks = (Block("x" * 201, "heading", 1), Block("  "), Block("a\0b\ud800 "))
     assert clean_blocks(blocks) == (Block("x" * 201), Block("ab?"))

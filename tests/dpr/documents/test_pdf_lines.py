@@ -80,3 +80,10 @@ def test_running_heads_and_page_numbers_are_no_text() -> None:
     assert [text for _, text in texts(pages)] == [f"Text {word} of a page." for word in ("one", "two", "three", "four")]
     assert [block.page for block in blocks_of_pages(pages, [])] == [1, 2, 3, 4]
     assert isinstance(next(iter(blocks_of_pages(pages, []))), Block)
+
+
+def test_lines_that_differ_in_their_numbers_alone_are_a_list_and_not_running() -> None:
+    pages = [page(*((f"Item {10 * number + line}", 200, 10) for line in range(10))) for number in range(4)]
+    assert [text.count("Item") for _, text in texts(pages)] == [10] * 4
+    single = [page((f"Lot {number}", 200, 10)) for number in range(4)]
+    assert [text for _, text in texts(single)] == [f"Lot {number}" for number in range(4)]

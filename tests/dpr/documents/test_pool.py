@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -170,6 +175,37 @@ def test_a_process_that_takes_too_long_is_ended(tmp_path: Path, monkeypatch: pyt
     write_text(TEXT, tmp_path / "a.txt")
     monkeypatch.setattr(pool, "WORKER", ("-c", "import time; input(); input(); time.sleep(60)"))
     assert error_of(tmp_path / "a.txt", DocumentLimits(seconds=1)) == "takes more than 1 seconds to convert; split it"
+
+
+def test_a_process_is_ended_with_those_that_it_has_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_text(TEXT, tmp_path / "a.txt")
+    note = tmp_path / "pid"
+    program = f"import os, time; input(); input(); open({str(note)!r}, 'w').write(str(os.fork() or os.getpid()))"
+    monkeypatch.setattr(pool, "WORKER", ("-c", f"{program}; time.sleep(60)"))
+    assert error_of(tmp_path / "a.txt", DocumentLimits(seconds=2)).startswith("takes more than 2 seconds")
+    pid = int(note.read_text(encoding="utf-8"))
+    deadline = time.monotonic() + 10
+    while _runs(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _runs(pid)
+
+
+def _runs(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/stat")
+    return status.exists() and status.read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+
+
+def test_a_worker_that_nobody_ends_is_ended_by_the_system(tmp_path: Path) -> None:
+    program = (
+        "import os, resource; from dpr.documents import worker; os.cpu_count = lambda: 1; worker._limit_seconds(0)\n"
+        "while True: pass"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=_environment(), timeout=60, check=False)
+    assert ended.returncode == -signal.SIGXCPU
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(Path(pool.__file__).parents[2])}
 
 
 def test_processes_end_with_the_iteration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
