@@ -26,7 +26,34 @@ A message is one sentence with the value, the cause and the remedy.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
+
+_COPIES: ContextVar[Mapping[str, str]] = ContextVar("copies")
+"""What is read in place of something else: the path of each copy, with the name of what it is a copy of."""
+
+
+@contextmanager
+def naming_copies(names: Mapping[str, str]) -> Iterator[None]:
+    """Have messages call the copies of sources by the names of the sources; ``names`` are by path."""
+    token = _COPIES.set({**_COPIES.get({}), **names})
+    try:
+        yield
+    finally:
+        _COPIES.reset(token)
+
+
+def shown_path(path: Path | str) -> str:
+    """Return what a message calls a file; one in a copied folder is called by its path in the folder's source."""
+    text = str(path)
+    for copy, name in _COPIES.get({}).items():
+        if text == copy:
+            return name
+        if text.startswith(f"{copy}/"):
+            return name.rstrip("/") + text[len(copy) :]
+    return text
 
 
 class DPRError(Exception):
@@ -47,7 +74,8 @@ class DataError(InputError):
     @classmethod
     def at(cls, path: Path | str, line: int | None, cause: str) -> DataError:
         """Build the error for a place in a file: ``corpus.jsonl, line 3: …``."""
-        location = f"{path}, line {line}" if line is not None else str(path)
+        shown = shown_path(path)
+        location = f"{shown}, line {line}" if line is not None else shown
         return cls(f"{location}: {cause}")
 
 

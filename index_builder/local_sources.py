@@ -18,7 +18,7 @@ from dpr.data.remote import RemoteCopies
 from dpr.data.rows import ROW_FORMATS
 from dpr.data.stores import address_of
 from dpr.durable import naming_a_full_disk
-from dpr.errors import DataError
+from dpr.errors import DataError, naming_copies
 from dpr.store.lock import writer_lock
 from dpr.types import Progress, no_progress
 
@@ -92,17 +92,33 @@ def local_sources(
         raise DataError("standard input is named twice; it can be read once")
     if index is None:
         with tempfile.TemporaryDirectory(prefix="dpr-sources-") as temporary:
-            yield _copied(sources, Path(temporary), rules, progress)
+            copied = _copied(sources, Path(temporary), rules, progress)
+            with naming_copies(shown_names(copied)):
+                yield copied
         return
     folder = copies_folder(index)
     with writer_lock(folder / "lock"):
         try:
-            yield _copied(sources, folder, rules, progress)
+            copied = _copied(sources, folder, rules, progress)
+            with naming_copies(shown_names(copied)):
+                yield copied
             if not stays:
                 _remove_folders(folder)
         finally:
             for path in folder.glob(f"{_SPOOLED}*"):
                 path.unlink()
+
+
+def shown_names(sources: Sequence[Source]) -> dict[str, str]:
+    """Return what messages call the files of sources, by their paths: see `dpr.errors.naming_copies`."""
+    names = {}
+    for source in sources:
+        if isinstance(source, LocalSource):
+            names[source.path] = "standard input" if is_standard_input(source.name) else source.name
+            if (address := address_of(source.name)) is not None:
+                path = source.path.removeprefix(f"{address.kind}:").removesuffix(address.articles)
+                names[path] = address.public
+    return names
 
 
 _SPOOLED = "stdin-"

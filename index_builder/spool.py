@@ -24,9 +24,9 @@ from dpr.data.intake import BadRows, Intake, LeftOut, ReadRules
 from dpr.data.record import Record, type_name
 from dpr.data.rows import passage_of
 from dpr.durable import make_folder
-from dpr.errors import DataError, IndexLockedError
+from dpr.errors import DataError, IndexLockedError, naming_copies
 from dpr.types import Passage
-from index_builder.local_sources import LocalSource, Source, local_sources
+from index_builder.local_sources import LocalSource, Source, local_sources, shown_names
 
 logger = logging.getLogger(__name__)
 
@@ -52,8 +52,10 @@ def sources_of(corpus: Corpus, index: Path, rules: ReadRules) -> Iterator[tuple[
             yield sources
         return
     path = _spool(chain([] if first is None else [first], rows), index, rules)
+    sources = (LocalSource(str(path), str(ORIGIN)),)
     try:
-        yield (LocalSource(str(path), str(ORIGIN)),)
+        with naming_copies(shown_names(sources)):
+            yield sources
     except IndexLockedError:
         raise  # the process that writes the index may be reading the same passages
     except BaseException:

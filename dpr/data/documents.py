@@ -16,7 +16,7 @@ from dpr.documents.document import BlockSpan, Converted, Value, first_heading, o
 from dpr.documents.formats import require_packages
 from dpr.documents.pool import Request, convert_all
 from dpr.durable import naming_a_full_disk
-from dpr.errors import DataError, DocumentError
+from dpr.errors import DataError, DocumentError, shown_path
 from dpr.metadata import MetadataValue
 from dpr.types import Passage
 from dpr.unicode_form import composed
@@ -65,7 +65,7 @@ def read_documents(
                 tally.bad.add(DataError.at(file.path, None, str(error)))
             elif isinstance(result, Converted):
                 tally.converted += 1
-                tally.notes += [f"{file.path}: {note}" for note in result.notes]
+                tally.notes += [f"{shown_path(file.path)}: {note}" for note in result.notes]
                 yield Location(file.path), document_of(file.name, result, digest)
             tally.report_one()
 
@@ -77,7 +77,8 @@ def _without_namesakes(files: Sequence[SourceFile], tally: DocumentTally) -> Ite
         if path == file.path or file_digest(path) == file_digest(file.path):
             yield file
             continue
-        cause = f"would be {file.name} in the index, as {path} is; rename it, or name a folder above both as the source"
+        remedy = "rename it, or name a folder above both as the source"
+        cause = f"would be {file.name} in the index, as {shown_path(path)} is; {remedy}"
         tally.bad.add(DataError.at(file.path, None, cause))
         tally.report_one()
 
@@ -108,7 +109,7 @@ class _Unpacked:
         if file in self._paths:
             self._paths[file].unlink(missing_ok=True)
         error = self._errors.pop(file, None)
-        return error and DataError(str(error).removeprefix(f"{file.path}: "))
+        return error and DataError(str(error).removeprefix(f"{shown_path(file.path)}: "))
 
     def _write(self, packed: Path, path: Path) -> None:
         with reading(packed) as source:

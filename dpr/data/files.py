@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, TextIO, cast
 import pyarrow as pa
 
 from dpr.data.intake import STRICT, Intake, WholeFileError
-from dpr.errors import DataError
+from dpr.errors import DataError, shown_path
 from dpr.unicode_form import as_on_disk
 
 LARGEST_LINE_BYTES = 1 << 25
@@ -61,7 +61,8 @@ class Location:
     unit: str = "line"
 
     def __str__(self) -> str:
-        return str(self.path) if self.number is None else f"{self.path}, {self.unit} {self.number}"
+        shown = shown_path(self.path)
+        return shown if self.number is None else f"{shown}, {self.unit} {self.number}"
 
     def error(self, cause: str) -> DataError:
         """Return an error that names this location."""

@@ -34,7 +34,7 @@ from dpr.data.split import article_of, article_of_question
 from dpr.data.squad import read_squad, read_squad_passages
 from dpr.data.stores import address_of
 from dpr.data.trec import read_trec, read_trec_passages
-from dpr.errors import DataError, EmptyCorpusError
+from dpr.errors import DataError, EmptyCorpusError, shown_path
 from dpr.types import Example, Passage
 from dpr.unicode_form import as_on_disk, is_there
 
@@ -250,7 +250,9 @@ def _all_located(sources: Iterable[str], reading: _Reading) -> LocatedPassages:
             unit = "documents" if documents.bad.count else "rows"
             left_out = f"; all of its {bad} {unit} are bad" if bad else ""
             listing = bad_rows.listing() or documents.bad.listing()
-            raise EmptyCorpusError(f"{source}: the corpus is empty; it has no passage to index{left_out}{listing}")
+            raise EmptyCorpusError(
+                f"{shown_path(source)}: the corpus is empty; it has no passage to index{left_out}{listing}"
+            )
     bad_rows.refuse()
     documents.bad.refuse()
     bad_rows.log(logger)

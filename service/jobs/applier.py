@@ -13,12 +13,12 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from dpr.errors import DataError, DiskFullError, DPRError, IndexLockedError
+from dpr.errors import DataError, DiskFullError, DPRError, IndexLockedError, naming_copies
 from dpr.store.generation import read_all, read_current
 from dpr.store.manifest import Manifest
 from index_builder.current import Current
 from index_builder.external import prune
-from index_builder.local_sources import LocalSource
+from index_builder.local_sources import LocalSource, shown_names
 from index_builder.update import AddOptions, add, compact, delete
 from service.errors import NotReadyError, ReloadFailedError, without_folders
 from service.indexes import ServedIndex
@@ -146,7 +146,8 @@ class Applier:
             options = AddOptions(
                 sources=sources, index=self._root, replaces=True, deletes=batch.deletes, command=batch.command
             )
-            return add(options, encoder, progress=self._progress(batch))
+            with naming_copies(shown_names(sources)):
+                return add(options, encoder, progress=self._progress(batch))
         passages = Current.read(self._root).passages
         names = [name for name in batch.deletes if len(passages.rows_of([name]))]
         if not names:  # they are gone already

@@ -97,7 +97,7 @@ def test_standard_input_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.
         (["squad:-"], "x", "standard input has rows"),
         (["-"], "", "standard input is empty"),
         (["-", "csv:-"], ROWS, "named twice"),
-        (["-"], "no json", "stdin-"),
+        (["-"], "no json", "standard input, line 1: is not valid JSON"),
     ):
         options = [option for source in sources for option in ("--corpus", source)]
         result = run("build", *options, "--output", str(index), "--no-dense", stdin=content)
@@ -112,6 +112,43 @@ def test_standard_input_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr("sys.stdin", Terminal())
     with pytest.raises(DataError, match="is a terminal"), local_sources(["-"], index):
         pass
+
+
+@pytest.mark.parametrize(
+    ("source", "rows", "expected"),
+    [
+        ("-", '{"id": "1"}\n', "standard input, line 1: the field 'text' is missing"),
+        ("csv:-", "id,text,n\n1,one\n", "standard input, line 2: has 2 columns instead of 3"),
+        (
+            "jsonl:-",
+            '{"text": "a", "n": 1}\n{"text": "b", "n": "x"}\n',
+            """'n' is "x", but standard input, line 1 has 1""",
+        ),
+    ],
+)
+def test_an_error_names_the_pipe_and_not_its_copy(tmp_path: Path, source: str, rows: str, expected: str) -> None:
+    index = tmp_path / "index"
+    for rest in ((), ("--skip-bad-rows",)):
+        refused = run("build", "--corpus", source, "--output", str(index), "--no-dense", *rest, stdin=rows)
+        assert expected in str(refused.exception) + refused.output
+        assert "stdin-" not in str(refused.exception) + refused.output
+
+
+def test_an_error_names_the_source_elsewhere_and_not_its_copy(
+    memory: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    memory.pipe_file("/store/handbook/sub/bad.md", b"\0")
+    dpr.build_index("memory://store/handbook/", tmp_path / "index", encoder=None)
+    assert "memory://store/handbook/sub/bad.md: has NUL characters" in caplog.text
+    memory.pipe_file("/store/rows.jsonl", b"no JSON\n")
+    with pytest.raises(DataError, match=r"memory://store/rows\.jsonl, line 1: is not valid JSON"):
+        dpr.build_index("memory://store/rows.jsonl", tmp_path / "index", encoder=None)
+
+
+def test_an_error_of_fields_names_the_passages_of_the_program(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [{"text": "a", "n": 1}, {"text": "b", "n": "x"}]
+    with pytest.raises(DataError, match=r"^the passages, line 2: the field 'n' is .* but the passages, line 1 has 1"):
+        dpr.build_index(rows, tmp_path / "index", encoder=None)
 
 
 def test_a_stopped_build_goes_on_with_the_same_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
