@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from dpr.search.open import open_index
 from dpr.store.generation import read_all, read_current
+from dpr.types import Progress
+from index_builder import segment as room
+from index_builder.build import BuildOptions, build
+from index_builder.sparse import count_terms
 from index_builder.verify import verify_index
 from tests.fakes import HashEncoder, WordAnalyzer
+from tests.killing import Killer, killing, serve_kills
 from tests.small_index import PASSAGES, content, small_index
 
 STAGES = ("corpus", "terms", "windows", "encode", "dense", "weights", "seal", "verify")
@@ -23,90 +26,12 @@ RENAMES = ("journal", "segment", "generation", "manifest", "CURRENT")
 JOURNAL = 11
 """Lines of the journal: corpus, three blocks of terms, all terms, windows, three shards of vectors, dense, weights."""
 
-# Importing and compiling take seconds, so one process does both, and a fork of it is killed at each point. A fork has
-# none of its parent's threads, so the libraries are told to have none.
-KILLED = """
-import os, signal, sys
-from functools import partial
-from pathlib import Path
-from dpr.store.journal import Journal
-from index_builder import segment as room
-from index_builder.build import BuildOptions, build
-from tests.fakes import HashEncoder, WordAnalyzer
-
-def die():
-    os.kill(os.getpid(), signal.SIGKILL)
-
-def die_at_rename(number):
-    replace, renames = os.replace, iter(range(100))
-    def dying(source, target):
-        if next(renames) == number:
-            die()
-        replace(source, target)
-    os.replace = dying
-
-def die_at_line(number, is_written):
-    finish, lines = Journal.finish, iter(range(100))
-    def dying(journal, piece, result=None):
-        is_due = next(lines) == number
-        if is_due and not is_written:
-            die()
-        finish(journal, piece, result)
-        if is_due:
-            die()
-    Journal.finish = dying
-
-room.write_vectors = partial(room.write_vectors, shard_passages=2)
-room.count_terms = partial(room.count_terms, block_passages=2)
-
-def killed_build(root, source, point):
-    kind, _, name = point.partition(":")
-    if kind == "rename":
-        die_at_rename(int(name))
-    if kind in ("before", "after"):
-        die_at_line(int(name), kind == "after")
-    build(BuildOptions(sources=(source,), output=Path(root)), HashEncoder(), WordAnalyzer(),
-          lambda stage, done, total: die() if (kind, stage) == ("stage", name) else None)
-
-killed_build(*sys.argv[1:], "never")
-print("ready", flush=True)
-for line in sys.stdin:
-    child = os.fork()
-    if child == 0:
-        killed_build(*line.rstrip("\\n").split("\\t"))
-        os._exit(0)
-    print(os.waitpid(child, 0)[1], flush=True)
-"""
-
-
-class Killer:
-    """Runs a build that is killed at a point: the start of a stage, or before a rename."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
-
-    def kill(self, root: Path, source: Path, point: str) -> int:
-        """Return the signal that ended the build, 0 where it was never killed."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(f"{root}\t{source}\t{point}\n")
-        self._process.stdin.flush()
-        return os.waitstatus_to_exitcode(int(self._process.stdout.readline()))
-
 
 @pytest.fixture(scope="module")
 def killer(published: Path) -> Iterator[Killer]:
-    project = Path(__file__).resolve().parents[2]
-    environment = {**os.environ, "PYTHONPATH": str(project), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", KILLED, str(published.with_name("warm-up")), str(published.with_suffix(".jsonl"))]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=project
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        yield Killer(process)
-        assert process.stdin is not None
-        process.stdin.close()
+    warm_up, source = published.with_name("warm-up"), published.with_suffix(".jsonl")
+    with killing("tests.index_builder.test_killed_build", warm_up, source) as killer:
+        yield killer
 
 
 @pytest.fixture(scope="module")
@@ -193,3 +118,12 @@ def test_a_build_that_nobody_kills_is_published(killer: Killer, published: Path,
     root = tmp_path / "index"
     assert killer.kill(root, published.with_suffix(".jsonl"), f"rename:{len(RENAMES)}") == 0
     assert first_hits(root) == first_hits(published)
+
+
+def build_index(root: Path, source: str, progress: Progress) -> None:
+    build(BuildOptions(sources=(source,), output=root), HashEncoder(), WordAnalyzer(), progress)
+
+
+if __name__ == "__main__":
+    vars(room)["count_terms"] = partial(count_terms, block_passages=2)  # so that a small index has several blocks
+    serve_kills(build_index)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,99 +12,24 @@ import pytest
 
 from dpr.store.generation import read_current
 from dpr.text.registry import analyzer
-from dpr.types import Passage
+from dpr.types import Passage, Progress
 from index_builder.build import BuildOptions, build
 from index_builder.current import Current
 from index_builder.sync import SyncOptions, plan_sync, sync
 from index_builder.verify import verify_index
 from tests.fakes import HashEncoder
+from tests.killing import Killer, killing, serve_kills
 
 RENAMES = 5
 JOURNAL = 9
 """Lines of the journal: corpus, a block of terms, all terms, windows, three shards of vectors, dense, weights."""
 
-# A fork of one process that has imported all is killed at each point; see test_killed_build.py.
-KILLED = """
-import os, signal, sys
-from functools import partial
-from pathlib import Path
-from dpr.store.journal import Journal
-from index_builder import segment as room
-from index_builder.sync import SyncOptions, sync
-from tests.fakes import HashEncoder
-
-def die():
-    os.kill(os.getpid(), signal.SIGKILL)
-
-def die_at_rename(number):
-    replace, renames = os.replace, iter(range(100))
-    def dying(source, target):
-        if next(renames) == number:
-            die()
-        replace(source, target)
-    os.replace = dying
-
-def die_at_line(number, is_written):
-    finish, lines = Journal.finish, iter(range(100))
-    def dying(journal, piece, result=None):
-        is_due = next(lines) == number
-        if is_due and not is_written:
-            die()
-        finish(journal, piece, result)
-        if is_due:
-            die()
-    Journal.finish = dying
-
-room.write_vectors = partial(room.write_vectors, shard_passages=2)
-
-print("ready", flush=True)
-for line in sys.stdin:
-    child = os.fork()
-    if child == 0:
-        index, folder, kind, name = line.rstrip("\\n").split("\\t")
-        if kind == "rename":
-            die_at_rename(int(name))
-        if kind in ("before", "after"):
-            die_at_line(int(name), kind == "after")
-        sync(SyncOptions(sources=(folder,), index=Path(index)), HashEncoder(),
-             lambda stage, done, total: die() if (kind, stage) == ("stage", name) else None)
-        os._exit(0)
-    print(os.waitpid(child, 0)[1], flush=True)
-"""
-
-
-class Killer:
-    """Runs a sync that is killed at a point."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
-
-    def kill(self, index: Path, folder: Path, kind: str, name: str | int = "") -> int:
-        """Return the signal that ended the sync, 0 where it was never killed."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(f"{index}\t{folder}\t{kind}\t{name}\n")
-        self._process.stdin.flush()
-        return os.waitstatus_to_exitcode(int(self._process.stdout.readline()))
-
 
 @pytest.fixture(scope="module")
-def killer() -> Iterator[Killer]:
-    project = Path(__file__).resolve().parents[2]
-    environment = {**os.environ, "PYTHONPATH": str(project), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    with subprocess.Popen(
-        [sys.executable, "-c", KILLED],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment,
-        cwd=project,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        yield Killer(process)
-        assert process.stdin is not None
-        process.stdin.close()
+def killer(before: Path) -> Iterator[Killer]:
+    warm_up = shutil.copytree(before / "index", before / "warm-up")
+    with killing("tests.index_builder.test_killed_sync", warm_up, before / "handbook") as killer:
+        yield killer
 
 
 def write_rows(folder: Path, first: int, last: int) -> None:
@@ -146,18 +68,16 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 POINTS = [
-    *(("stage", stage) for stage in ("compare", "documents", "corpus", "terms", "encode", "seal", "verify")),
-    *(("rename", number) for number in range(RENAMES)),
-    *((moment, number) for moment in ("before", "after") for number in range(JOURNAL)),
+    *(f"stage:{stage}" for stage in ("compare", "documents", "corpus", "terms", "encode", "seal", "verify")),
+    *(f"rename:{number}" for number in range(RENAMES)),
+    *(f"{moment}:{number}" for moment in ("before", "after") for number in range(JOURNAL)),
 ]
 
 
-@pytest.mark.parametrize(("kind", "name"), POINTS)
-def test_a_killed_sync_loses_and_doubles_nothing(
-    killer: Killer, before: Path, tmp_path: Path, kind: str, name: str | int
-) -> None:
+@pytest.mark.parametrize("point", POINTS)
+def test_a_killed_sync_loses_and_doubles_nothing(killer: Killer, before: Path, tmp_path: Path, point: str) -> None:
     index, folder = shutil.copytree(before / "index", tmp_path / "index"), before / "handbook"
-    assert killer.kill(index, folder, kind, name) == -signal.SIGKILL
+    assert killer.kill(index, folder, point) == -signal.SIGKILL
     is_published = read_current(index).generation == 2
     assert contents(index) == contents(before / ("rebuilt" if is_published else "index"))
     verify_index(index)
@@ -171,7 +91,15 @@ def test_a_killed_sync_loses_and_doubles_nothing(
 
 def test_a_sync_that_nobody_kills_ends(killer: Killer, before: Path, tmp_path: Path) -> None:
     """The control: the points above are reached because the sync is killed there."""
-    for number, (kind, name) in enumerate([("rename", RENAMES), ("before", JOURNAL)]):
+    for number, point in enumerate([f"rename:{RENAMES}", f"before:{JOURNAL}"]):
         index = shutil.copytree(before / "index", tmp_path / str(number))
-        assert killer.kill(index, before / "handbook", kind, name) == 0
+        assert killer.kill(index, before / "handbook", point) == 0
         assert contents(index) == contents(before / "rebuilt")
+
+
+def sync_index(index: Path, folder: str, progress: Progress) -> None:
+    sync(SyncOptions(sources=(folder,), index=index), HashEncoder(), progress)
+
+
+if __name__ == "__main__":
+    serve_kills(sync_index)
