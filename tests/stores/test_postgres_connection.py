@@ -57,7 +57,7 @@ def test_no_message_shows_the_password(
     postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    monkeypatch.setattr("dpr.dense.postgres.connection.FIRST_PATIENCE_S", 0.2)
+    monkeypatch.setattr("dpr.dense.server.FIRST_PATIENCE_S", 0.2)
     wrong = postgres_server.uri.replace(SECRET, "another-secret")
     absent = f"postgresql://dpr:{SECRET}@127.0.0.1:1/postgres"
     for uri in (wrong, absent, postgres_server.uri.replace("/postgres", "/absent")):

@@ -170,7 +170,7 @@ def test_indexes_are_built_at_once(tmp_path: Path, postgres: str) -> None:
 def test_an_open_index_answers_again_after_a_restart(
     tmp_path: Path, postgres: str, postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dpr.dense.postgres.connection.SEARCH_PATIENCE_S", 0.3)
+    monkeypatch.setattr("dpr.dense.server.SEARCH_PATIENCE_S", 0.3)
     small_index(tmp_path / "index", dense=DenseOptions("postgres"))
     retriever = open_index(tmp_path / "index", HashEncoder(), WordAnalyzer()).retriever("dense")
     expected = retriever.search(["capital of France"], 3)

@@ -1,4 +1,4 @@
-"""Connections to the database that the environment names: kept for later, replaced when they break, without secrets.
+"""Connections to the PostgreSQL that the environment names: kept for later, replaced when they break, without secrets.
 
 The connection string is in ``DPR_POSTGRES``, or in the file that ``DPR_POSTGRES_FILE`` names. It is neither written to
 an index nor shown in a message.
@@ -6,37 +6,17 @@ an index nor shown in a message.
 
 from __future__ import annotations
 
-import logging
 import os
-import time
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from dpr.errors import ConfigError, MissingDependencyError, StoreError
+from dpr.dense.server import TIMEOUT_S, AbsentTableError, Result, Server, setting, timeout_setting
+from dpr.errors import ConfigError, MissingDependencyError
 
 if TYPE_CHECKING:
     from psycopg import Connection
-
-logger = logging.getLogger(__name__)
-
-Result = TypeVar("Result")
-
-VARIABLE = "DPR_POSTGRES"
-FILE_VARIABLE = "DPR_POSTGRES_FILE"
-TIMEOUT_VARIABLE = "DPR_POSTGRES_TIMEOUT_S"
-TIMEOUT_S = 30.0
-
-FIRST_PATIENCE_S = 5.0
-"""Seconds of new attempts before the database has answered once: a wrong address shows soon."""
-
-SEARCH_PATIENCE_S = 10.0
-"""Seconds of new attempts of a search."""
-
-LOAD_PATIENCE_S = 120.0
-"""Seconds of new attempts while vectors are loaded: a server that restarts may replay its log for so long."""
 
 LEAST_PGVECTOR = (0, 8)
 """The first version that looks further where a filter leaves too few rows."""
@@ -45,12 +25,12 @@ _BROKEN_STATES = ("08", "57P01", "57P02", "57P03", "53300")
 """SQLSTATEs after which another attempt may succeed: a lost connection, a server that stops or starts, no free slot."""
 
 
-class Database:
-    """A database: runs work on a connection, again on a new one where it breaks.
+class Database(Server["Connection[Any]"]):
+    """A database of PostgreSQL. Work gets a connection in autocommit mode that nobody else uses meanwhile."""
 
-    Attributes:
-        timeout_s: seconds after which a statement of a search is given up.
-    """
+    variable = "DPR_POSTGRES"
+    timeout_variable = "DPR_POSTGRES_TIMEOUT_S"
+    credentials = "the password"
 
     def __init__(self, conninfo: str, timeout_s: float = TIMEOUT_S) -> None:
         """Prepare for a connection string; nothing is connected yet.
@@ -61,45 +41,23 @@ class Database:
         """
         psycopg = driver()
         try:
-            self._password = str(psycopg.conninfo.conninfo_to_dict(conninfo).get("password") or "")
+            password = str(psycopg.conninfo.conninfo_to_dict(conninfo).get("password") or "")
         except psycopg.Error:  # its message would show a part of the string
             raise ConfigError(
-                f"the connection string of {VARIABLE} cannot be read; write postgresql://USER@HOST:5432/DATABASE"
+                f"the connection string of {self.variable} cannot be read; write postgresql://USER@HOST:5432/DATABASE"
             ) from None
-        self.timeout_s = timeout_s
+        super().__init__(password, timeout_s)
         self._conninfo = conninfo
         self._idle: deque[tuple[int, Connection[Any]]] = deque()
         self._lock = Lock()
-        self._was_reached = False
 
-    def run(self, work: Callable[[Connection[Any]], Result], patience_s: float = SEARCH_PATIENCE_S) -> Result:
-        """Return what ``work`` returns, with a connection in autocommit mode that nobody else uses meanwhile.
-
-        Where the connection breaks, ``work`` is called again with another one, for ``patience_s``: it must be safe to
-        repeat.
-
-        Raises:
-            StoreError: the database cannot be reached, refuses, or takes too long.
-            psycopg.errors.UndefinedTable: ``work`` names a table that is not there.
-        """
-        psycopg = driver()
-        deadline, pause_s = time.monotonic() + (patience_s if self._was_reached else FIRST_PATIENCE_S), 0.05
-        while True:
-            try:
-                connection = self._take() or self._connect()
-                self._was_reached = True
-                return self._work(connection, work)
-            except psycopg.errors.UndefinedTable:
-                raise
-            except psycopg.Error as error:
-                is_late = time.monotonic() + pause_s > deadline
-                if not _is_broken(error) or is_late:
-                    raise self._store_error(error) from None
-                if pause_s == 0.05:
-                    logger.warning("the connection to the database broke, trying again: %s", self._sentence(error))
-                self.close()
-                time.sleep(pause_s)
-                pause_s = min(2 * pause_s, 2.0)
+    def _attempt(self, work: Callable[[Connection[Any]], Result]) -> Result:
+        connection = self._take() or self._connect()
+        self._was_reached = True
+        try:
+            return self._work(connection, work)
+        except driver().errors.UndefinedTable as error:
+            raise AbsentTableError from error
 
     def _work(self, connection: Connection[Any], work: Callable[[Connection[Any]], Result]) -> Result:
         try:
@@ -142,20 +100,18 @@ class Database:
         while (connection := self._take()) is not None:
             connection.close()
 
-    def _sentence(self, error: Exception) -> str:
-        message = " ".join(str(error).split()) or type(error).__name__
-        return message.replace(self._password, "***") if self._password else message
+    def _errors(self) -> tuple[type[Exception], ...]:
+        return (driver().Error,)
 
-    def _store_error(self, error: Exception) -> StoreError:
-        if getattr(error, "sqlstate", None) == "57014":
-            return StoreError(
-                f"the database took longer than {self.timeout_s:g} seconds; set {TIMEOUT_VARIABLE} higher, or use the "
-                "index type with a graph"
-            )
-        return StoreError(
-            f"the database that {VARIABLE} names cannot be used ({self._sentence(error)}); see that it runs, and that "
-            "the address and the password are right"
-        )
+    def _is_broken(self, error: Exception) -> bool:
+        psycopg = driver()
+        state = getattr(error, "sqlstate", None)
+        if state is None:  # libpq gives none where it cannot connect, or loses the connection
+            return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+        return str(state).startswith(_BROKEN_STATES)
+
+    def _is_timeout(self, error: Exception) -> bool:
+        return getattr(error, "sqlstate", None) == "57014"
 
 
 def driver() -> Any:
@@ -181,18 +137,13 @@ def database() -> Database:
         ConfigError: none is named, or the connection string or the timeout cannot be read.
         MissingDependencyError: psycopg is not installed.
     """
-    conninfo, path = os.environ.get(VARIABLE, ""), os.environ.get(FILE_VARIABLE, "")
-    if not conninfo and path:
-        try:
-            conninfo = Path(path).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{FILE_VARIABLE} is {path}, which cannot be read ({type(error).__name__})") from error
+    conninfo = setting(Database.variable, "DPR_POSTGRES_FILE")
     if not conninfo:
         raise ConfigError(
-            f"no database is named; set {VARIABLE} to a connection string such as postgresql://USER@HOST:5432/DATABASE,"
-            f" or {FILE_VARIABLE} to a file with one"
+            f"no database is named; set {Database.variable} to a connection string such as "
+            "postgresql://USER@HOST:5432/DATABASE, or DPR_POSTGRES_FILE to a file with one"
         )
-    key = (conninfo, _timeout_s())
+    key = (conninfo, timeout_setting(Database.timeout_variable))
     if key not in _databases:
         _databases[key] = Database(*key)
     return _databases[key]
@@ -203,26 +154,6 @@ def close_all() -> None:
     for each in _databases.values():
         each.close()
     _databases.clear()
-
-
-def _timeout_s() -> float:
-    text = os.environ.get(TIMEOUT_VARIABLE, "") or str(TIMEOUT_S)
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0.1 <= seconds <= 86_400:
-        raise ConfigError(f"{TIMEOUT_VARIABLE} is {text!r}; give seconds, from 0.1 to 86400")
-    return seconds
-
-
-def _is_broken(error: Exception) -> bool:
-    """Tell whether the connection broke or could not be made, so that another attempt may succeed."""
-    psycopg = driver()
-    state = getattr(error, "sqlstate", None)
-    if state is None:  # libpq gives none where it cannot connect, or loses the connection
-        return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
-    return str(state).startswith(_BROKEN_STATES)
 
 
 class Vector(bytes):

@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
-import numpy as np
-
 from dpr.dense.external import existing_record, recorded_name
-from dpr.dense.index_type import IndexType, SegmentContent, parameter
-from dpr.errors import ConfigError, IndexFormatError
+from dpr.dense.external_type import ExternalIndexType, absent_table, check_stored_shape
+from dpr.dense.index_type import SegmentContent, parameter
+from dpr.errors import ConfigError
 from dpr.types import FloatArray, Progress, RankArray, VectorIndex, no_progress
 
 if TYPE_CHECKING:
@@ -43,25 +42,15 @@ NEIGHBOUR_BYTES = 6
 PAGE_BYTES = 8192
 PAGE_SPACE = PAGE_BYTES - 32
 
-RECORD_BYTES = 64
-"""Bytes of the file that names a table."""
-
-COMPARED_AT_A_TIME = 4096
-
 
 @dataclass(frozen=True)
-class Postgres(IndexType):
+class Postgres(ExternalIndexType):
     """Every row of a table of PostgreSQL."""
 
     name = "postgres"
     summary = "compares every row of a table of PostgreSQL: exact"
     is_exact = True
-    is_external = True
     exact_name = "postgres"
-
-    def build(self, vectors: FloatArray, path: Path) -> None:
-        """Load a table with vectors alone, and name it in a file."""
-        self.build_segment(SegmentContent(vectors), path)
 
     def build_segment(self, content: SegmentContent, path: Path, progress: Progress = no_progress) -> None:
         """Load a table with the vectors and the fields of a segment, and name it in a file."""
@@ -76,7 +65,7 @@ class Postgres(IndexType):
         """Find the table."""
         from dpr.dense.postgres.search import PostgresFlatIndex
 
-        return PostgresFlatIndex(_table(vectors, path), vectors, id_rank)
+        return PostgresFlatIndex(self.table(vectors, path), vectors, id_rank)
 
     def discard(self, table: str) -> None:
         """Drop a table, if the database has it."""
@@ -85,24 +74,20 @@ class Postgres(IndexType):
 
         database().run(lambda connection: drop(connection, table))
 
-    def check(self, vectors: FloatArray, path: Path) -> str:
-        """Compare every vector of the table with the file."""
-        from dpr.dense.postgres.table import stored_vectors
+    def table(self, vectors: FloatArray, path: Path) -> Table:
+        """Return the table that a file names, once it has all of the vectors; a replica may be some time behind."""
+        from dpr.dense.postgres.connection import database
+        from dpr.dense.postgres.search import Table
+        from dpr.dense.postgres.table import describe, is_replica
 
-        table = _table(vectors, path)
-        for start in range(0, len(vectors), COMPARED_AT_A_TIME):
-            expected = np.asarray(vectors[start : start + COMPARED_AT_A_TIME])
-            actual = table.database.run(
-                lambda connection, start=start: stored_vectors(  # type: ignore[misc]
-                    connection, table.name, start, start + COMPARED_AT_A_TIME
-                )
-            )
-            if not np.array_equal(actual, expected):
-                raise IndexFormatError(
-                    f"the table {table.name} has other vectors than the index, from row {start} on; drop it, and load "
-                    "it again with dpr-index load"
-                )
-        return f"{len(vectors):,} vectors of {table.name}"
+        name, server = existing_record(path).table, database()
+        deadline = time.monotonic() + server.timeout_s
+        while (facts := server.run(lambda connection: describe(connection, name))) is None:
+            if time.monotonic() > deadline or not server.run(is_replica):
+                raise absent_table(name, self.noun)
+            time.sleep(0.2)
+        check_stored_shape((facts.vectors, facts.dimension), vectors, name, self.noun)
+        return Table(server, name, facts)
 
     def check_reachable(self) -> None:
         """Connect to the database, and create pgvector's extension if it is absent."""
@@ -114,10 +99,6 @@ class Postgres(IndexType):
         """Refuse vectors that are longer than pgvector's."""
         if dimension > MOST_NUMBERS:
             raise ConfigError(f"vectors of {dimension} numbers are too long for pgvector, which takes {MOST_NUMBERS}")
-
-    def disk_bytes(self, vectors: int, dimension: int) -> float:  # noqa: ARG002
-        """Return the size of the file that names the table."""
-        return RECORD_BYTES
 
     def database_bytes(self, vectors: int, dimension: int) -> float:
         """Return the bytes of the rows and of their key."""
@@ -166,7 +147,7 @@ class PostgresHnsw(Postgres):
         """Find the table."""
         from dpr.dense.postgres.search import PostgresGraphIndex
 
-        return PostgresGraphIndex(_table(vectors, path), vectors, self.ef_search, id_rank)
+        return PostgresGraphIndex(self.table(vectors, path), vectors, self.ef_search, id_rank)
 
     def check_dimension(self, dimension: int) -> None:
         """Refuse vectors that are longer than those of pgvector's graph."""
@@ -196,28 +177,3 @@ def _paged(rows: int, row_bytes: int) -> float:
     if row_bytes > PAGE_SPACE:
         return rows * row_bytes * PAGE_BYTES / PAGE_SPACE
     return math.ceil(rows / (PAGE_SPACE // row_bytes)) * PAGE_BYTES
-
-
-def _table(vectors: FloatArray, path: Path) -> Table:
-    """Return the table that a file names, once it has all of the vectors; a replica may be some time behind.
-
-    Raises:
-        IndexFormatError: there is no such table, or it has other vectors.
-        StoreError: the database cannot be reached, or refuses.
-    """
-    from dpr.dense.postgres.connection import database
-    from dpr.dense.postgres.search import Table, absent_table
-    from dpr.dense.postgres.table import describe, is_replica
-
-    name, server = existing_record(path).table, database()
-    deadline = time.monotonic() + server.timeout_s
-    while (facts := server.run(lambda connection: describe(connection, name))) is None:
-        if time.monotonic() > deadline or not server.run(is_replica):
-            raise absent_table(name)
-        time.sleep(0.2)
-    if (facts.vectors, facts.dimension) != vectors.shape:
-        raise IndexFormatError(
-            f"the table {name} has {facts.vectors} vectors of {facts.dimension} numbers, but the index has "
-            f"{vectors.shape[0]} of {vectors.shape[1]}; build the index again"
-        )
-    return Table(server, name, facts)

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from dpr.dense.approximate import ApproximateIndex
+from dpr.dense.external_type import absent_table, other_rows, sum_error
 from dpr.dense.faiss_index import FlatIndex
 from dpr.dense.postgres.conditions import condition_sql
-from dpr.dense.postgres.connection import Database, driver
-from dpr.dense.postgres.table import TableFacts, packed
-from dpr.errors import IndexFormatError
+from dpr.dense.postgres.connection import Database
+from dpr.dense.postgres.table import TableFacts, packed, stored_vectors
+from dpr.dense.server import AbsentTableError
 from dpr.filters import Filter
 from dpr.types import BoolArray, FloatArray, IntArray, RankArray, TopK
 
@@ -33,6 +34,10 @@ class Table:
     database: Database
     name: str
     facts: TableFacts
+
+    def stored(self, start: int, end: int) -> FloatArray:
+        """Return its vectors from number ``start`` to before ``end``, in their order, (n, D)."""
+        return self.database.run(lambda connection: stored_vectors(connection, self.name, start, end))
 
     def nearest(
         self, questions: FloatArray, width: int, rows: Rows, settings: dict[str, str] | None = None
@@ -60,16 +65,8 @@ class Table:
 
         try:
             return self.database.run(ask)
-        except driver().errors.UndefinedTable:
-            raise absent_table(self.name) from None
-
-
-def absent_table(name: str) -> IndexFormatError:
-    """Return the error of a table that the database does not have, or not to its end."""
-    return IndexFormatError(
-        f"the database has no table {name}, or only a part of it; name the database that the index was loaded into, or "
-        "load it with dpr-index load"
-    )
+        except AbsentTableError:
+            raise absent_table(self.name, "table") from None
 
 
 def _set(connection: Any, settings: dict[str, str]) -> None:
@@ -159,14 +156,11 @@ class PostgresFlatIndex(FlatIndex):
     def _propose(self, questions: FloatArray, width: int) -> IntArray:
         rows = self._table.nearest(questions, width, self._rows)
         if any(len(of_question) != width for of_question in rows):
-            raise IndexFormatError(
-                f"the table {self._table.name} has other rows than the index; compare them with dpr-index verify, and "
-                "build the index again"
-            )
+            raise other_rows(self._table.name, "table")
         return np.stack(rows)
 
     def _error_bound(self, question: FloatArray, scores: FloatArray) -> float:  # noqa: ARG002
-        return _error_bound(question, self._table.facts)
+        return sum_error(question, self._table.facts.longest)
 
 
 class PostgresGraphIndex(ApproximateIndex):
@@ -226,8 +220,3 @@ def _selected(facts: TableFacts, id_rank: RankArray, condition: Filter | None, b
         return Rows.of_ranks(id_rank, facts.vectors)
     is_alive = np.ones(facts.vectors, dtype=bool) if before is None else before >= 0
     return Rows.of_condition(condition, facts, id_rank, is_alive)
-
-
-def _error_bound(question: FloatArray, facts: TableFacts) -> float:
-    """Return how far a sum of D float32 products may be from the exact one (Higham 2002, section 3.1), doubled."""
-    return 2 * facts.dimension * 2.0**-24 * float(np.linalg.norm(question)) * facts.longest

@@ -19,9 +19,11 @@ from typing import Any
 
 import numpy as np
 
+from dpr.dense.external_type import longest_vector
 from dpr.dense.index_type import SegmentContent
 from dpr.dense.postgres.conditions import SQL_TYPES, column_name
-from dpr.dense.postgres.connection import LOAD_PATIENCE_S, Database, Vector, require_vectors
+from dpr.dense.postgres.connection import Database, Vector, require_vectors
+from dpr.dense.server import LOAD_PATIENCE_S
 from dpr.errors import DataError
 from dpr.types import FloatArray, Progress
 
@@ -76,14 +78,7 @@ def load(database: Database, name: str, content: SegmentContent, graph: Graph | 
     while loaded < total:
         loaded = database.run(lambda connection: _copy_block(connection, name, content, columns), LOAD_PATIENCE_S)
         progress("dense", loaded, total)
-    longest = max(
-        (
-            float(np.linalg.norm(content.vectors[start : start + BLOCK_VECTORS].astype(np.float64), axis=1).max())
-            for start in range(0, total, BLOCK_VECTORS)
-        ),
-        default=0.0,
-    )
-    facts = TableFacts(total, content.vectors.shape[1], longest, content.types)
+    facts = TableFacts(total, content.vectors.shape[1], longest_vector(content.vectors), content.types)
     database.run(lambda connection: _finish(connection, name, graph, facts), LOAD_PATIENCE_S)
 
 
