@@ -45,8 +45,8 @@ test-browser: setup ## Run the page's tests in Chromium (installs Debian's if th
 	@command -v chromium >/dev/null || test -n "$$CHROMIUM" || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium fonts-noto-cjk)
 	@$(ONE_THREAD) $(BIN)/python -m pytest -m browser tests/browser
 
-test-stores: setup ## Run the tests of vectors in a database, against a PostgreSQL that they start
-	@$(ONE_THREAD) $(BIN)/python -m pytest -m postgres
+test-stores: setup ## Run the tests of vectors in a database, against servers that they start (MILVUS_URI= for another Milvus)
+	@$(ONE_THREAD) $(BIN)/python -m pytest -m 'postgres or milvus'
 
 check: setup ## Lint, format, types, import layers, docs
 	@$(BIN)/ruff check .

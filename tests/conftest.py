@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.stores.fixtures import milvus as milvus
+from tests.stores.fixtures import milvus_server as milvus_server
 from tests.stores.fixtures import postgres as postgres
 from tests.stores.fixtures import postgres_server as postgres_server
+from tests.stores.fixtures import store as store
 
 # Random examples are the same in every run, and a busy machine is no failure.
 settings.register_profile("deterministic", derandomize=True, deadline=None, print_blob=True)
@@ -26,8 +29,9 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.fixture(autouse=True)
 def _database(request: pytest.FixtureRequest) -> None:
     """Give a test with the mark of a database one."""
-    if request.node.get_closest_marker("postgres") is not None:
-        request.getfixturevalue("postgres")
+    for name in ("postgres", "milvus"):
+        if request.node.get_closest_marker(name) is not None:
+            request.getfixturevalue(name)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import pytest
 
 from dpr.dense.index_types import INDEX_TYPES
 
-MARKS = {"postgres": pytest.mark.postgres}
+MARKS = {"postgres": pytest.mark.postgres, "milvus": pytest.mark.milvus}
 
 
 def kinds(*, approximate: bool = False) -> list[Any]:

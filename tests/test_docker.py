@@ -30,7 +30,7 @@ from service.security.exposure import check_exposure
 from service.settings import Settings, load_settings
 
 ROOT = Path(__file__).resolve().parent.parent
-STORES = {"DPR_POSTGRES"}
+STORES = {"DPR_POSTGRES", "DPR_MILVUS_URI", "DPR_MILVUS_TOKEN"}
 """Variables of the stores, which are no settings of the service."""
 
 SERVERS = {"service", "prometheus", "grafana", "postgres", "etcd", "minio", "milvus", "ray-head", "ray-worker"}

@@ -20,10 +20,17 @@ LARGEST_RECORD = 1024
 
 @dataclass(frozen=True, slots=True)
 class ExternalRecord:
-    """The file of an index in a database: the index type, and the name of the table."""
+    """The file of an index in a database.
+
+    Attributes:
+        kind: the index type.
+        table: the name of the table.
+        longest: the greatest length of the vectors, if the table does not tell it.
+    """
 
     kind: str
     table: str
+    longest: float | None = None
 
 
 _written: dict[ExternalRecord, Path] = {}
@@ -45,8 +52,11 @@ def read_record(path: Path) -> ExternalRecord | None:
         return None
     try:
         document = json.loads(path.read_bytes())
-        return ExternalRecord(str(document["kind"]), str(document["table"]))
-    except (ValueError, KeyError, TypeError):
+        longest = document.get("longest")
+        return ExternalRecord(
+            str(document["kind"]), str(document["table"]), None if longest is None else float(longest)
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
@@ -62,11 +72,12 @@ def existing_record(path: Path) -> ExternalRecord:
     return record
 
 
-def recorded_name(path: Path, kind: str, segment: str) -> str:
+def recorded_name(path: Path, kind: str, segment: str, longest: float | None = None) -> str:
     """Return the name of the table of a segment's index, after writing it down if the file is absent."""
     record = read_record(path)
     if record is None:
-        record = ExternalRecord(kind, f"dpr_{segment.replace('-', '_')}_{secrets.token_hex(4)}")
-        write_atomically(path, json.dumps(asdict(record)) + "\n")
+        record = ExternalRecord(kind, f"dpr_{segment.replace('-', '_')}_{secrets.token_hex(4)}", longest)
+        document = {name: value for name, value in asdict(record).items() if value is not None}
+        write_atomically(path, json.dumps(document) + "\n")
         _written[record] = path
     return record.table

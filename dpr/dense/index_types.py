@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 from dpr.dense.index_type import BuildSpeed, IndexType, parameter
+from dpr.dense.milvus.kinds import Milvus, MilvusHnsw
 from dpr.dense.postgres.kinds import Postgres, PostgresHnsw
 from dpr.errors import ConfigError
 from dpr.types import FloatArray, RankArray, VectorIndex
@@ -234,7 +235,7 @@ class IvfPq(InvertedFile):
 
 INDEX_TYPES: dict[str, IndexType] = {
     index_type.name: index_type
-    for index_type in (Flat(), Hnsw(), IvfFp16(), IvfSq8(), IvfPq(), Postgres(), PostgresHnsw())
+    for index_type in (Flat(), Hnsw(), IvfFp16(), IvfSq8(), IvfPq(), Postgres(), PostgresHnsw(), Milvus(), MilvusHnsw())
 }
 """Every index type with its default parameters. A new index type is one more entry."""
 

@@ -101,6 +101,7 @@ def test_a_command_shows_its_help_without_loading_models() -> None:
         (("torch", "transformers"), ("dpr/models", "dpr/train", "dpr/reader/extractive")),
         (("faiss",), ("dpr/dense",)),
         (("psycopg",), ("dpr/dense/postgres",)),
+        (("pymilvus", "grpc"), ("dpr/dense/milvus",)),
         (("kiwipiepy",), ("dpr/text/korean.py",)),
         (("ray",), ("index_builder/on_ray",)),
         (("httpx",), ("dpr/reader/generative", "dpr/client")),

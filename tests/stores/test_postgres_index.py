@@ -10,9 +10,11 @@ import pytest
 from dpr.dense.index_types import index_type_of
 from dpr.dense.postgres.kinds import Postgres, PostgresHnsw
 from dpr.dense.postgres.search import PostgresGraphIndex
-from dpr.errors import ConfigError
-from dpr.types import FloatArray, IntArray, VectorIndex
+from dpr.errors import ConfigError, DataError
+from dpr.types import FloatArray, IntArray, Passage, VectorIndex
+from index_builder.dense import DenseOptions
 from tests.dpr.dense.contract import VectorIndexContract, clustered_vectors
+from tests.small_index import small_index
 
 pytestmark = pytest.mark.postgres
 
@@ -129,3 +131,9 @@ def test_the_space_in_the_database_is_estimated(kind: str, dimension: int, tmp_p
         row = connection.execute(query, [existing_record(tmp_path / "dense.faiss").table]).fetchone()
     assert row is not None
     assert index_type_of(kind).database_bytes(2000, dimension) == pytest.approx(row[0], rel=0.15)
+
+
+def test_a_text_that_postgresql_cannot_hold_is_refused(tmp_path: Path) -> None:
+    passages = [Passage("a", "word", metadata={"code": "x\0y"})]
+    with pytest.raises(DataError, match="the field 'code' of a passage has a NUL character"):
+        small_index(tmp_path / "index", passages, dense=DenseOptions("postgres"))

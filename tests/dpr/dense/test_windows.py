@@ -17,7 +17,7 @@ from dpr.types import FloatArray, IntArray, TopK, WindowArray
 from tests.dpr.dense.contract import random_vectors
 from tests.kinds import kinds
 
-WIDE = {"hnsw": {"ef_search": 2000}, "flat": {}, "postgres": {}, "postgres-hnsw": {}}
+WIDE = {"hnsw": {"ef_search": 2000}, "flat": {}, "postgres": {}, "postgres-hnsw": {}, "milvus": {}, "milvus-hnsw": {}}
 EXHAUSTIVE = {"nprobe": 2000, "rerank": 2000}
 """Parameters at which a kind that approximates looks at every vector."""
 

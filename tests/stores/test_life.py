@@ -1,4 +1,4 @@
-"""An index in PostgreSQL through its life: its hits are those of a local index, and its tables come and go with it."""
+"""An index in a database through its life: its hits are those of a local index, and its tables come and go with it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from dpr.errors import ConfigError, DataError, IndexFormatError
+from dpr.errors import ConfigError, IndexFormatError
 from dpr.filters import Filter
 from dpr.search.open import OpenIndex, open_index
 from dpr.store.generation import publish_again
@@ -26,24 +26,9 @@ from tests.dpr.search.test_filtered import FILTERS, QUESTIONS, filtered, make
 from tests.fakes import HashEncoder, WordAnalyzer
 from tests.index_builder.test_update import Updates, ranked
 from tests.small_index import PASSAGES, small_index, write_jsonl
-
-psycopg = pytest.importorskip("psycopg", reason="the extra postgres is not installed")
-
-pytestmark = pytest.mark.postgres
+from tests.stores.store import Store
 
 ENCODER, ANALYZER = HashEncoder(), WordAnalyzer()
-IN_DATABASE = DenseOptions("postgres")
-
-
-def tables(uri: str) -> set[str]:
-    with psycopg.connect(uri) as connection:
-        query = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
-        return {name for (name,) in connection.execute(query)}
-
-
-def execute(uri: str, statement: str) -> None:
-    with psycopg.connect(uri, autocommit=True) as connection:
-        connection.execute(statement)
 
 
 def more(root: Path, *passages: Passage, replaces: bool = False) -> None:
@@ -52,34 +37,40 @@ def more(root: Path, *passages: Passage, replaces: bool = False) -> None:
 
 
 class UpdatesInPostgres(Updates):
-    options: ClassVar[dict[str, Any]] = {"dense": IN_DATABASE}
+    options: ClassVar[dict[str, Any]] = {"dense": DenseOptions("postgres")}
+
+
+class UpdatesInMilvus(Updates):
+    options: ClassVar[dict[str, Any]] = {"dense": DenseOptions("milvus")}
 
 
 UpdatesInPostgres.TestCase.settings = settings(max_examples=8, stateful_step_count=8, deadline=None)
+UpdatesInMilvus.TestCase.settings = settings(max_examples=3, stateful_step_count=6, deadline=None)
 
 
-TestUpdates = UpdatesInPostgres.TestCase
+TestUpdatesInPostgres = pytest.mark.postgres(UpdatesInPostgres.TestCase)
+TestUpdatesInMilvus = pytest.mark.milvus(UpdatesInMilvus.TestCase)
 
 
-def test_a_table_lives_as_long_as_its_segment(tmp_path: Path, postgres: str) -> None:
+def test_a_table_lives_as_long_as_its_segment(tmp_path: Path, store: Store) -> None:
     root = tmp_path / "index"
-    small_index(root, dense=IN_DATABASE)
-    (first,) = tables(postgres)
+    small_index(root, dense=DenseOptions(store.exact))
+    (first,) = store.tables()
     more(root, Passage("new", "Lisbon is the capital of Portugal"))
-    assert len(tables(postgres)) == 2
+    assert len(store.tables()) == 2
     delete(root, ["seoul"], ANALYZER)
     prune(root, keep=0)
-    assert len(tables(postgres)) == 2
+    assert len(store.tables()) == 2
     compact(root, ANALYZER)
     prune(root, keep=0)
-    (last,) = tables(postgres)
+    (last,) = store.tables()
     assert last != first
     verify_index(root, ANALYZER)
 
 
-def test_an_older_generation_is_served_from_its_own_rows(tmp_path: Path, postgres: str) -> None:
+def test_an_older_generation_is_served_from_its_own_rows(tmp_path: Path, store: Store) -> None:
     root = tmp_path / "index"
-    small_index(root, dense=IN_DATABASE)
+    small_index(root, dense=DenseOptions(store.exact))
     before = ranked(root, ["capital of France"])
     more(root, Passage("paris", "Paris is a town in Texas, not the capital of France"), replaces=True)
     delete(root, ["rome"], ANALYZER)
@@ -88,38 +79,40 @@ def test_an_older_generation_is_served_from_its_own_rows(tmp_path: Path, postgre
     assert ranked(root, ["capital of France"]) == before
 
 
-def test_a_small_segment_is_exact_in_the_same_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_small_segment_is_exact_in_the_same_database(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = tmp_path / "index"
-    small_index(root, dense=DenseOptions("postgres-hnsw", {"m": 8}))
+    small_index(root, dense=DenseOptions(store.graph, {"m": 8}))
     more(root, Passage("new", "Lisbon is the capital of Portugal"))
     kinds = [segment.dense.kind for segment in open_index(root).manifest.segments if segment.dense]
-    assert kinds == ["postgres-hnsw", "postgres"]
+    assert kinds == [store.graph, store.exact]
     small_index(tmp_path / "flat", [*PASSAGES, Passage("new", "Lisbon is the capital of Portugal")])
     assert ranked(root, ["capital of Portugal"]) == ranked(tmp_path / "flat", ["capital of Portugal"])
 
 
-def test_a_lost_table_is_loaded_from_the_files(tmp_path: Path, postgres: str) -> None:
+def test_a_lost_table_is_loaded_from_the_files(tmp_path: Path, store: Store) -> None:
     root = tmp_path / "index"
-    small_index(root, dense=IN_DATABASE)
+    small_index(root, dense=DenseOptions(store.exact))
     expected = ranked(root, ["capital of France"])
-    (name,) = tables(postgres)
-    execute(postgres, f"DROP TABLE {name}")
-    with pytest.raises(IndexFormatError, match=f"no table {name}, or only a part of it.*dpr-index load"):
+    (name,) = store.tables()
+    store.drop(name)
+    with pytest.raises(IndexFormatError, match=f"no {store.noun} {name}, or only a part of it.*dpr-index load"):
         ranked(root, ["capital of France"])
     ran = CliRunner().invoke(cli.app, ["load", str(root), "--json"])
     assert json.loads(ran.stdout)["segments"] == [open_index(root).manifest.segments[0].id]
     assert ranked(root, ["capital of France"]) == expected
-    assert tables(postgres) == {name}
+    assert store.tables() == {name}
 
 
-def test_a_table_that_is_lost_while_it_is_served_is_named(tmp_path: Path, postgres: str) -> None:
+def test_a_table_that_is_lost_while_it_is_served_is_named(tmp_path: Path, store: Store) -> None:
     root = tmp_path / "index"
-    small_index(root, dense=IN_DATABASE)
+    small_index(root, dense=DenseOptions(store.exact))
     retriever = open_index(root, ENCODER, ANALYZER).retriever("dense")
     retriever.search(["capital"], 3)
-    (name,) = tables(postgres)
-    execute(postgres, f"DROP TABLE {name}")
-    with pytest.raises(IndexFormatError, match=f"no table {name}"):
+    (name,) = store.tables()
+    store.drop(name)
+    with pytest.raises(IndexFormatError, match=f"no {store.noun} {name}"):
         retriever.search(["capital"], 3)
 
 
@@ -129,23 +122,24 @@ def test_loading_an_index_without_a_database_is_refused(tmp_path: Path) -> None:
         load_tables(tmp_path / "index")
 
 
-def test_verification_compares_every_vector(tmp_path: Path, postgres: str) -> None:
+def test_verification_compares_every_vector(tmp_path: Path, store: Store) -> None:
     root = tmp_path / "index"
-    small_index(root, dense=IN_DATABASE)
+    small_index(root, dense=DenseOptions(store.exact))
     assert [check.name for check in verify_index(root, ANALYZER).checks][-1] == "database"
-    (name,) = tables(postgres)
-    execute(postgres, f"UPDATE {name} SET embedding = embedding * embedding WHERE vector = 3")  # noqa: S608
+    (name,) = store.tables()
+    store.change_vector(name)
     with pytest.raises(IndexFormatError, match=r"find python by|other vectors than the index, from row 0 on"):
         verify_index(root, ANALYZER)
 
 
-def test_rows_that_are_gone_are_no_short_answer(tmp_path: Path, postgres: str) -> None:
+def test_rows_that_are_gone_are_no_short_answer(tmp_path: Path, store: Store) -> None:
     root = tmp_path / "index"
-    small_index(root, dense=IN_DATABASE)
-    (name,) = tables(postgres)
-    execute(postgres, f"DELETE FROM {name} WHERE vector = 3")  # noqa: S608
-    with pytest.raises(IndexFormatError, match="has other rows than the index"):
-        ranked(root, ["capital of France"])
+    small_index(root, dense=DenseOptions(store.exact))
+    retriever = open_index(root, ENCODER, ANALYZER).retriever("dense")
+    (name,) = store.tables()
+    store.remove_row(name)
+    with pytest.raises(IndexFormatError, match=f"the {store.noun} {name} has other rows than the index"):
+        retriever.search(["capital of France"], 20)
 
 
 @pytest.fixture(scope="module")
@@ -155,11 +149,11 @@ def flat(tmp_path_factory: pytest.TempPathFactory) -> OpenIndex:
     return open_index(root, ENCODER, ANALYZER)
 
 
-def test_a_filter_in_sql_keeps_what_it_keeps_here(
-    flat: OpenIndex, tmp_path: Path, postgres: str, monkeypatch: pytest.MonkeyPatch
+def test_a_filter_in_the_database_keeps_what_it_keeps_here(
+    flat: OpenIndex, tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three segments, deleted passages, long ones, fields that some segments lack; every type and operator."""
-    make(tmp_path / "index", "postgres", WindowRule(8, 2))
+    make(tmp_path / "index", store.exact, WindowRule(8, 2))
     index = open_index(tmp_path / "index", ENCODER, ANALYZER)
 
     @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -183,10 +177,10 @@ def test_a_filter_in_sql_keeps_what_it_keeps_here(
         "day exists",
     ],
 )
-def test_a_widened_field_is_filtered_over_all_segments(form: str, tmp_path: Path) -> None:
+def test_a_widened_field_is_filtered_over_all_segments(form: str, tmp_path: Path, store: Store) -> None:
     from dpr.filters import parse
 
-    roots = {kind: tmp_path / kind for kind in ("flat", "postgres")}
+    roots = {kind: tmp_path / kind for kind in ("flat", store.exact)}
     hits = {}
     for kind, root in roots.items():
         first = [Passage(f"a{n}", "word", metadata={"n": n, "day": f"2024-01-0{n}"}) for n in (1, 2, 3)]
@@ -198,53 +192,56 @@ def test_a_widened_field_is_filtered_over_all_segments(form: str, tmp_path: Path
         index = open_index(root, ENCODER, ANALYZER)
         assert index.manifest.fields == {"n": "number", "day": "datetime"}
         hits[kind] = filtered(index, "dense", "word", parse(form), 20)
-    assert hits["postgres"] == hits["flat"] != []
+    assert hits[store.exact] == hits["flat"] != []
 
 
 @pytest.mark.parametrize(
     "name",
-    ["it's", 'a"b', "%s", "한국어 필드 이름이 아주 아주 아주 길어서 예순세 바이트를 넘는다", "vector", "passage"],
+    [
+        "it's",
+        'a"b',
+        "%s",
+        "한국어 필드 이름이 아주 아주 아주 길어서 예순세 바이트를 넘는다",
+        "vector",
+        "passage",
+        "left_out",
+    ],
 )
-def test_any_name_of_a_field_is_a_column(name: str, tmp_path: Path) -> None:
+def test_any_name_of_a_field_is_a_column(name: str, tmp_path: Path, store: Store) -> None:
     from dpr.filters import Condition
 
     passages = [Passage(f"p{n}", "word", metadata={name: value}) for n, value in enumerate(["x'y", "100%", "\\"])]
-    small_index(tmp_path / "index", passages, dense=IN_DATABASE)
+    small_index(tmp_path / "index", passages, dense=DenseOptions(store.exact))
     index = open_index(tmp_path / "index", ENCODER, ANALYZER)
     for n, value in enumerate(["x'y", "100%", "\\"]):
         assert [hit[0] for hit in filtered(index, "dense", "word", Condition(name, "==", value), 5)] == [f"p{n}"]
 
 
-def test_a_text_that_postgresql_cannot_hold_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="the field 'code' of a passage has a NUL character"):
-        small_index(tmp_path / "index", [Passage("a", "word", metadata={"code": "x\0y"})], dense=IN_DATABASE)
-
-
-def test_a_recall_may_be_asked_for(tmp_path: Path, postgres: str) -> None:
+def test_a_recall_may_be_asked_for(tmp_path: Path, store: Store) -> None:
     passages = [Passage(f"p{n:03}", f"{n} {n + 1} {n + 2}") for n in range(300)]
-    manifest = small_index(tmp_path / "index", passages, dense=DenseOptions("postgres-hnsw", target_recall=0.9))
+    manifest = small_index(tmp_path / "index", passages, dense=DenseOptions(store.graph, target_recall=0.9))
     assert manifest.dense is not None
-    assert manifest.dense.kind == "postgres-hnsw"
+    assert manifest.dense.kind == store.graph
     assert (manifest.dense.recall or 0) >= 0.9
-    assert len(tables(postgres)) == 1  # the exact table, which it was measured against, is dropped
+    assert len(store.tables()) == 1  # the exact table, which it was measured against, is dropped
     assert verify_index(tmp_path / "index", ANALYZER)
 
 
-def test_a_compacted_index_stays_in_the_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_compacted_index_stays_in_the_database(tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(update, "SMALL_SEGMENT", 0)
     root = tmp_path / "index"
-    small_index(root, dense=DenseOptions("postgres-hnsw"))
+    small_index(root, dense=DenseOptions(store.graph))
     more(root, Passage("new", "Lisbon is the capital of Portugal"))
     manifest = compact(root, ANALYZER)
-    assert [segment.dense.kind for segment in manifest.segments if segment.dense] == ["postgres-hnsw"]
+    assert [segment.dense.kind for segment in manifest.segments if segment.dense] == [store.graph]
 
 
-def test_the_cost_is_estimated_and_nothing_is_left(tmp_path: Path, postgres: str) -> None:
+def test_the_cost_is_estimated_and_nothing_is_left(tmp_path: Path, store: Store) -> None:
     source = write_jsonl(tmp_path / "corpus.jsonl")
     options = ["--dimension", "32", "--analyzer", "words", "--passages", "1000", "--json", "--dense-kind"]
     sizes = {}
-    for kind in ("postgres", "postgres-hnsw"):
+    for kind in (store.exact, store.graph):
         ran = CliRunner().invoke(cli.app, ["estimate", "--corpus", source, *options, kind])
         sizes[kind] = json.loads(ran.stdout)["database_bytes"]
-    assert 1000 * 128 < sizes["postgres"] < sizes["postgres-hnsw"]
-    assert tables(postgres) == set()
+    assert 1000 * 128 < sizes[store.exact] < sizes[store.graph]
+    assert store.tables() == set()

@@ -1,4 +1,4 @@
-"""The service over an index in PostgreSQL answers as over an index in files, and says when the database is away."""
+"""The service over an index in a database answers as over an index in files, and says when the database is away."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import httpx
 import pytest
 
 from examples.demo.run import CORPUS, QUESTIONS, installed, serving
-from tests.stores.postgres_server import PostgresServer
+from tests.stores.postgres_server import PASSPHRASE
+from tests.stores.store import Store
 
-pytestmark = [pytest.mark.postgres, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.timeout(1800)
 
 
 def post(address: str, path: str, body: dict[str, Any]) -> httpx.Response:
@@ -32,24 +33,24 @@ def told(address: str) -> list[dict[str, Any]]:
     ]
 
 
-def test_the_demo_is_answered_alike(tmp_path: Path, postgres: str, postgres_server: PostgresServer) -> None:
+def test_the_demo_is_answered_alike(tmp_path: Path, store: Store) -> None:
     sources = [argument for path in CORPUS for argument in ("--corpus", f"squad:{path}")]
-    for kind in ("flat", "postgres"):
+    for kind in ("flat", store.exact):
         command = [installed("dpr-index"), "build", *sources, "--output", str(tmp_path / kind), "--dense-kind", kind]
         subprocess.run(command, check=True, capture_output=True)
     with serving(tmp_path / "flat") as (_, address):
         expected = told(address)
     assert len(expected) == len(QUESTIONS)
-    with serving(tmp_path / "postgres") as (_, address):
+    with serving(tmp_path / store.exact) as (_, address):
         assert told(address) == expected
-        postgres_server.kill()
+        store.server.kill()
         try:
             refused = post(
                 address, "/v1/retrieve", {"question": "Which company built Deep Blue?", "retriever": "dense"}
             )
         finally:
-            postgres_server.start()
+            store.server.start()
         assert (refused.status_code, refused.json()["error"]["code"]) == (503, "store_unavailable")
-        assert "s3cr3t" not in refused.text
+        assert PASSPHRASE not in refused.text
         assert "Retry-After" in refused.headers
         assert told(address) == expected

@@ -1,0 +1,1 @@
+"""Vector indexes in Milvus: the database proposes rows, and the vectors file gives their scores."""
