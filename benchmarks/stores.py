@@ -1,9 +1,9 @@
 """A question over an index in a database, beside the same index in files: milliseconds, and whether the hits agree.
 
-    DPR_POSTGRES=… python -m benchmarks.stores --passages 100000 --folder FOLDER
+    DPR_POSTGRES=… DPR_MILVUS_URI=… python -m benchmarks.stores --passages 100000 --folder FOLDER
 
 The corpus is synthetic, with fields (`benchmarks.filters`). One index is built with exact search; the other index types
-are built over its vectors, those of databases in the one that the environment names. Each question is asked of every
+are built over its vectors, those of databases in the ones that the environment names. Each question is asked of every
 index type in turn, one at a time, so that all meet the same machine. Questions are encoded before: the time is that of
 the search alone.
 """
@@ -24,6 +24,7 @@ from benchmarks.filters import FILTERS, build_index, open_kind
 from benchmarks.machine import describe_machine
 from benchmarks.synthetic import TermVectors, make_questions
 from dpr.dense.index_types import INDEX_TYPES
+from dpr.errors import ConfigError
 from dpr.filters import Filter, parse
 from dpr.search.open import OpenIndex
 from dpr.types import IntArray
@@ -48,7 +49,7 @@ def main() -> None:
         name: measure(indexes, questions, None if text is None else parse(text)) for name, text in SEARCHES.items()
     }
     report = {
-        "machine": describe_machine(["numpy", "faiss-cpu", "psycopg"]),
+        "machine": describe_machine(["numpy", "faiss-cpu", "psycopg", "pymilvus", "milvus-lite"]),
         "passages": indexes["flat"].manifest.passages,
         "dimension": TermVectors.dimension,
         "k": K,
@@ -61,14 +62,25 @@ def main() -> None:
 
 
 def parse_options() -> argparse.Namespace:
-    external = [name for name, index_type in INDEX_TYPES.items() if index_type.is_external]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--passages", type=int, default=100_000)
     parser.add_argument("--folder", type=Path, required=True, help="where the corpus and the indexes are written")
-    parser.add_argument("--kinds", nargs="+", default=["hnsw", *external])
+    parser.add_argument("--kinds", nargs="+", default=["hnsw", *named_databases()])
     parser.add_argument("--questions", type=int, default=QUESTIONS)
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/stores.json"))
     return parser.parse_args()
+
+
+def named_databases() -> list[str]:
+    """Return the index types in the databases that the environment names."""
+    names = []
+    for name, index_type in INDEX_TYPES.items():
+        try:
+            index_type.check_reachable()
+        except ConfigError:
+            continue
+        names += [name] if index_type.is_external else []
+    return names
 
 
 def measure(indexes: dict[str, OpenIndex], questions: Any, condition: Filter | None) -> dict[str, Any]:
