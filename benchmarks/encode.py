@@ -125,7 +125,7 @@ def ours(name: str, precision: str, backend: str) -> Encode:
 
 
 def theirs(name: str, **options: object) -> Encode:
-    """Return sentence-transformers' own ``encode`` with its defaults."""
+    """Return how sentence-transformers encodes documents: with its defaults, and the prompt that a model has."""
     from sentence_transformers import SentenceTransformer
 
     from dpr.models.checkpoint import resolve
@@ -133,7 +133,7 @@ def theirs(name: str, **options: object) -> Encode:
     model = SentenceTransformer(str(resolve(name)), device="cpu", model_kwargs=options)
 
     def encode(passages: Sequence[Passage]) -> FloatArray:
-        vectors: FloatArray = model.encode([passage.text for passage in passages], show_progress_bar=False)
+        vectors: FloatArray = model.encode_document([passage.text for passage in passages], show_progress_bar=False)
         return vectors
 
     return encode
