@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
@@ -11,7 +12,7 @@ import numpy as np
 
 from dpr.dense.external import existing_record
 from dpr.dense.index_type import IndexType, SegmentContent
-from dpr.errors import IndexFormatError
+from dpr.errors import ConfigError, IndexFormatError
 from dpr.types import FloatArray
 
 RECORD_BYTES = 64
@@ -35,6 +36,18 @@ class ExternalIndexType(IndexType):
 
     noun: ClassVar[str] = "table"
     """What the database calls a table."""
+
+    engine: ClassVar[str]
+    """What searches in the database, in messages."""
+
+    bounds: ClassVar[Mapping[str, int]] = {}
+    """Most of each parameter that it takes."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, most in self.bounds.items():
+            if getattr(self, name) > most:
+                raise ConfigError(f"{name} is {getattr(self, name)}, but {self.engine} takes at most {most}")
 
     def build(self, vectors: FloatArray, path: Path) -> None:
         """Load a table with vectors alone, and name it in a file."""

@@ -11,7 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from dpr.errors import ConfigError, StoreError
 
@@ -122,6 +122,31 @@ class Server(ABC, Generic[Session]):
             f"the database that {self.variable} names cannot be used ({self._sentence(error)}); see that it runs, and "
             f"that the address and {self.credentials} are right"
         )
+
+
+_shared: dict[tuple[Any, ...], Server[Any]] = {}
+
+AnyServer = TypeVar("AnyServer", bound=Server[Any])
+
+
+def shared(server_class: type[AnyServer], *settings: str | float) -> AnyServer:
+    """Return a server, the same one for the same settings.
+
+    Raises:
+        ConfigError: a setting cannot be read.
+        MissingDependencyError: the driver is not installed.
+    """
+    key = (server_class, *settings)
+    if key not in _shared:
+        _shared[key] = server_class(*settings)  # type: ignore[arg-type]  # each has settings of its own
+    return cast("AnyServer", _shared[key])
+
+
+def close_all() -> None:
+    """Close the connections that nobody uses, and forget the servers."""
+    for server in _shared.values():
+        server.close()
+    _shared.clear()
 
 
 def setting(variable: str, file_variable: str) -> str:

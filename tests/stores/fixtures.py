@@ -27,7 +27,7 @@ def postgres(postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch) -
     """The connection string of an empty schema, which the environment names."""
     import psycopg
 
-    from dpr.dense.postgres.connection import close_all
+    from dpr.dense.server import close_all
 
     name = f"test_{secrets.token_hex(4)}"
     with psycopg.connect(postgres_server.uri, autocommit=True) as connection:
@@ -51,7 +51,8 @@ def milvus_server() -> Iterator[MilvusServer]:
 @pytest.fixture
 def milvus(milvus_server: MilvusServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The address of an empty database, which the environment names."""
-    from dpr.dense.milvus.connection import close_all, driver
+    from dpr.dense.milvus.connection import driver
+    from dpr.dense.server import close_all
 
     name = f"test_{secrets.token_hex(4)}"
     client: Any = driver().MilvusClient(milvus_server.uri, timeout=10)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dpr.dense.postgres.connection import Database, close_all, database
+from dpr.dense.postgres.connection import Database, database
+from dpr.dense.server import close_all
 from dpr.errors import ConfigError, StoreError
 from index_builder.dense import DenseOptions
 from tests.index_builder.test_dense import NeverCalled

@@ -11,7 +11,8 @@ import pytest
 
 from dpr.dense.index_type import SegmentContent
 from dpr.dense.postgres import table
-from dpr.dense.postgres.connection import Database, close_all, database
+from dpr.dense.postgres.connection import Database, database
+from dpr.dense.server import close_all
 from dpr.errors import IndexFormatError, StoreError
 from dpr.types import no_progress
 from index_builder.dense import DenseOptions

@@ -14,7 +14,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from dpr.dense.server import TIMEOUT_S, AbsentTableError, Result, Server, setting, timeout_setting
+from dpr.dense.server import TIMEOUT_S, AbsentTableError, Result, Server, setting, shared, timeout_setting
 from dpr.errors import ConfigError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -119,9 +119,6 @@ def driver() -> Any:
     return pymilvus
 
 
-_databases: dict[tuple[str, str, float], Database] = {}
-
-
 def database() -> Database:
     """Return the database that the environment names, the same for the same settings.
 
@@ -133,17 +130,7 @@ def database() -> Database:
     if not uri:
         raise ConfigError(f"no database is named; set {Database.variable} to an address such as http://HOST:19530")
     token = setting("DPR_MILVUS_TOKEN", "DPR_MILVUS_TOKEN_FILE")
-    key = (uri, token, timeout_setting(Database.timeout_variable))
-    if key not in _databases:
-        _databases[key] = Database(*key)
-    return _databases[key]
-
-
-def close_all() -> None:
-    """Close the clients, and forget the databases."""
-    for each in _databases.values():
-        each.close()
-    _databases.clear()
+    return shared(Database, uri, token, timeout_setting(Database.timeout_variable))
 
 
 def require_version(client: MilvusClient) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from dpr.dense.external import existing_record, recorded_name
 from dpr.dense.external_type import RECORD_BYTES, ExternalIndexType, absent_table, check_stored_shape, longest_vector
@@ -36,6 +36,7 @@ class Milvus(ExternalIndexType):
     is_exact = True
     exact_name = "milvus"
     noun = "collection"
+    engine = "Milvus"
 
     def build_segment(self, content: SegmentContent, path: Path, progress: Progress = no_progress) -> None:
         """Load a collection with the vectors and the fields of a segment, and name it in a file."""
@@ -120,11 +121,7 @@ class MilvusHnsw(Milvus):
     ef_construction: int = parameter(128, meaning="candidates that an insertion keeps")
     ef_search: int = parameter(128, meaning="candidates that a search keeps")
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name, most in (("m", MOST_NEIGHBOURS), ("ef_search", MOST_CANDIDATES)):
-            if getattr(self, name) > most:
-                raise ConfigError(f"{name} is {getattr(self, name)}, but Milvus takes at most {most}")
+    bounds: ClassVar[Mapping[str, int]] = {"m": MOST_NEIGHBOURS, "ef_search": MOST_CANDIDATES}
 
     def open(self, vectors: FloatArray, path: Path, id_rank: RankArray | None = None) -> VectorIndex:
         """Find the collection."""

@@ -20,6 +20,7 @@ from dpr.dense.gathered import GATHERED_BYTES, GatheredIndex
 from dpr.dense.milvus.collection import CollectionFacts, run_loaded, stored_vectors
 from dpr.dense.milvus.conditions import expression_of
 from dpr.dense.milvus.connection import Database
+from dpr.dense.milvus.kinds import MOST_CANDIDATES
 from dpr.dense.selection import Selection
 from dpr.dense.server import AbsentTableError
 from dpr.filters import Filter
@@ -27,9 +28,6 @@ from dpr.types import FloatArray, IntArray, RankArray, TopK, VectorIndex
 
 MOST_ROWS = 16_384
 """Rows that Milvus returns for a question; of more, the best are found in the vectors file."""
-
-MOST_CANDIDATES = 32_768
-"""Candidates of a search along the graph."""
 
 ROWS_AT_A_TIME = 1_000_000
 """Rows of one answer for several questions."""

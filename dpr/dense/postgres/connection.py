@@ -12,7 +12,7 @@ from collections.abc import Callable
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from dpr.dense.server import TIMEOUT_S, AbsentTableError, Result, Server, setting, timeout_setting
+from dpr.dense.server import TIMEOUT_S, AbsentTableError, Result, Server, setting, shared, timeout_setting
 from dpr.errors import ConfigError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -127,9 +127,6 @@ def driver() -> Any:
     return psycopg
 
 
-_databases: dict[tuple[str, float], Database] = {}
-
-
 def database() -> Database:
     """Return the database that the environment names, the same for the same settings.
 
@@ -143,17 +140,7 @@ def database() -> Database:
             f"no database is named; set {Database.variable} to a connection string such as "
             "postgresql://USER@HOST:5432/DATABASE, or DPR_POSTGRES_FILE to a file with one"
         )
-    key = (conninfo, timeout_setting(Database.timeout_variable))
-    if key not in _databases:
-        _databases[key] = Database(*key)
-    return _databases[key]
-
-
-def close_all() -> None:
-    """Close the connections that nobody uses, and forget the databases."""
-    for each in _databases.values():
-        each.close()
-    _databases.clear()
+    return shared(Database, conninfo, timeout_setting(Database.timeout_variable))
 
 
 class Vector(bytes):

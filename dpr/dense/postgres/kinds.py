@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
@@ -51,6 +51,7 @@ class Postgres(ExternalIndexType):
     summary = "compares every row of a table of PostgreSQL: exact"
     is_exact = True
     exact_name = "postgres"
+    engine = "pgvector"
 
     def build_segment(self, content: SegmentContent, path: Path, progress: Progress = no_progress) -> None:
         """Load a table with the vectors and the fields of a segment, and name it in a file."""
@@ -126,18 +127,14 @@ class PostgresHnsw(Postgres):
     ef_construction: int = parameter(128, least=4, meaning="candidates that an insertion keeps")
     ef_search: int = parameter(128, meaning="candidates that a search keeps")
 
-    bounds: ClassVar[dict[str, int]] = {
+    bounds: ClassVar[Mapping[str, int]] = {
         "m": MOST_NEIGHBOURS,
         "ef_construction": MOST_CANDIDATES,
         "ef_search": MOST_CANDIDATES,
     }
-    """Most of each parameter that pgvector takes."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, most in self.bounds.items():
-            if getattr(self, name) > most:
-                raise ConfigError(f"{name} is {getattr(self, name)}, but pgvector takes at most {most}")
         if self.ef_construction < 2 * self.m:
             raise ConfigError(
                 f"ef_construction is {self.ef_construction}, but pgvector needs at least twice m, which is {self.m}"
