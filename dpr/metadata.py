@@ -24,6 +24,16 @@ class Cell(str):
     __slots__ = ()
 
 
+class Text(str):
+    """A text of a field of texts, whatever it looks like."""
+
+    __slots__ = ()
+
+
+EXPORTED_FIELDS = b"dpr.fields"
+"""The key of the types of the fields, as JSON by name, in the metadata of an index that was exported to Parquet."""
+
+
 def in_utc(time: datetime) -> datetime:
     """Return a time in UTC; one without a zone is in UTC already."""
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
@@ -35,7 +45,7 @@ def json_value(value: MetadataValue) -> object:
         return in_utc(value).isoformat().replace("+00:00", "Z")
     if isinstance(value, date):
         return value.isoformat()
-    return str(value) if isinstance(value, Cell) else value
+    return str(value) if isinstance(value, Cell | Text) else value
 
 
 def json_metadata(metadata: Metadata) -> dict[str, object]:

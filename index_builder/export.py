@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -14,13 +16,19 @@ import pyarrow.parquet as pq
 
 from dpr.array_files import open_vectors
 from dpr.durable import naming_a_full_disk
-from dpr.errors import ConfigError
+from dpr.errors import ConfigError, DataError
+from dpr.metadata import EXPORTED_FIELDS, json_metadata
+from dpr.store.field_types import FieldTyper
 from dpr.store.metadata import ARROW_TYPES
 from dpr.types import FloatArray, Passage, Progress, no_progress
 from index_builder.current import Current
 from index_builder.update import windows_of
 
+logger = logging.getLogger(__name__)
+
 BATCH_PASSAGES = 1024
+
+_VECTOR_COLUMNS = ("windows", "vectors")
 
 _PASSAGE_COLUMNS = ("id", "text", "title", "document_id", "start")
 
@@ -38,10 +46,11 @@ def export(root: Path, output: Path, *, with_vectors: bool = False, progress: Pr
     """Write the passages of the published generation, deleted ones left out, in their order; return their number.
 
     A ``.jsonl`` file has an object a line, its fields under ``metadata``; a ``.parquet`` file a column for each field.
-    Either can be indexed again. The file replaces an earlier one when it is complete.
+    Either can be indexed again; JSON lines do not say the types of fields, so a warning names those that would be read
+    as of another type. The file replaces an earlier one when it is complete.
 
     Raises:
-        ConfigError: the ending of the file is unknown, or the index has no vectors.
+        ConfigError: the ending of the file is unknown, or the index has no vectors, or has a field of their name.
         IndexFormatError: there is no published index, or a file of it cannot be used.
         DiskFullError: there is no space left.
     """
@@ -51,6 +60,9 @@ def export(root: Path, output: Path, *, with_vectors: bool = False, progress: Pr
     current = Current.read(root)
     if with_vectors and current.manifest.encoder is None:
         raise ConfigError(f"the index {root} has no vectors; leave --vectors out")
+    taken = [name for name in _VECTOR_COLUMNS if with_vectors and name in current.manifest.fields]
+    if taken:
+        raise ConfigError(f"the index {root} has a field {taken[0]!r}, as vectors are called; leave --vectors out")
     if not output.parent.is_dir():
         raise ConfigError(f"the folder {output.parent} does not exist; create it, or name another file")
     total = len(current.passages)
@@ -86,13 +98,20 @@ def _exported(current: Current, with_vectors: bool) -> Iterator[Exported]:
                 yield Exported(next(passages), windows[start:end, 1:].tolist(), np.asarray(vectors[start:end]))
 
 
-def _write_jsonl(path: Path, exported: Iterator[Exported], _current: Current) -> None:
+def _write_jsonl(path: Path, exported: Iterator[Exported], current: Current) -> None:
+    typer = FieldTyper()
     with path.open("wb") as file:
         for item in exported:
             row = item.passage.to_dict()
+            with suppress(DataError):  # values of two types, such as integers in a field that has become one of numbers
+                typer.add(json_metadata(item.passage.metadata), lambda: "")  # type: ignore[arg-type]  # JSON values
             if item.vectors is not None:
                 row |= {"windows": item.windows, "vectors": item.vectors}
             file.write(orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE))
+    for name, type_name in typer.types().items():
+        if type_name != current.manifest.fields[name]:
+            declared = f"--field {name}:{current.manifest.fields[name]}"
+            logger.warning("JSON lines do not say the type of the field %r: index them with %s", name, declared)
 
 
 def _write_parquet(path: Path, exported: Iterator[Exported], current: Current) -> None:
@@ -101,7 +120,8 @@ def _write_parquet(path: Path, exported: Iterator[Exported], current: Current) -
             *((name, pa.large_string()) for name in _PASSAGE_COLUMNS[:-1]),
             (_PASSAGE_COLUMNS[-1], pa.int64()),
             *((name, ARROW_TYPES[type_name]) for name, type_name in current.manifest.fields.items()),
-        ]
+        ],
+        metadata={EXPORTED_FIELDS: orjson.dumps(dict(current.manifest.fields))},
     )
     first = next(exported, None)
     if first is not None and first.vectors is not None:

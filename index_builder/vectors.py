@@ -123,22 +123,35 @@ def _blocks_of(array: Any) -> Blocks:
     )
 
 
+_LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+
+
 def _open_parquet(path: Path, column: str) -> tuple[tuple[int, int], Blocks]:
     with pq.ParquetFile(path) as file:
         rows = file.metadata.num_rows
         if column not in file.schema_arrow.names:
             raise KeyError(f"no column {column!r}")
         head = next(file.iter_batches(batch_size=1, columns=[column])).column(0)
-    width = len(head[0].as_py())
+    width = len(_numbers_of(head))
     return (rows, width), partial(_parquet_blocks, path, column, width)
+
+
+def _numbers_of(column: pa.Array) -> FloatArray:
+    """Return the numbers of a column of lists, or of lists of one list, as an export has them, one after the other."""
+    while any(is_list(column.type) for is_list in _LISTS):
+        column = column.flatten()
+    numbers: FloatArray = column.to_numpy(zero_copy_only=False).astype(np.float32)
+    return numbers
 
 
 def _parquet_blocks(path: Path, column: str, width: int) -> Iterator[tuple[int, FloatArray]]:
     first = 0
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(batch_size=_READ_AT_A_TIME, columns=[column]):
-            numbers = batch.column(0).flatten().to_numpy(zero_copy_only=False).astype(np.float32)
+            numbers = _numbers_of(batch.column(0))
             if len(numbers) != width * batch.num_rows:
-                raise DataError.at(path, None, f"column {column!r} has lists of other lengths than {width}")
+                raise DataError.at(
+                    path, None, f"column {column!r} has lists of other lengths than {width}, or several in a row"
+                )
             yield first, numbers.reshape(batch.num_rows, width)
             first += batch.num_rows

@@ -11,7 +11,7 @@ from numbers import Integral, Real
 
 from dpr.data.intake import LeftOut
 from dpr.data.record import Record, type_name
-from dpr.metadata import LARGEST_INTEGER, Cell, MetadataValue, in_utc
+from dpr.metadata import LARGEST_INTEGER, Cell, MetadataValue, Text, in_utc
 from dpr.unicode_form import composed
 
 CONTAINERS = ("metadata", "meta")
@@ -81,6 +81,8 @@ def _typed(record: Record, name: str, value: object) -> MetadataValue | None:
             return value
         case str():
             text = composed(value)
+            if isinstance(value, Text):
+                return Text(text)
             return Cell(text) if record.is_table or isinstance(value, Cell) else text
         case datetime():
             return _in_utc(record, name, value)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from dpr.data.files import LARGEST_LINE_BYTES, Location, largest_unpacked_bytes,
 from dpr.data.intake import WholeFileError
 from dpr.data.record import Record
 from dpr.errors import DataError
+from dpr.metadata import EXPORTED_FIELDS, Text
 from dpr.unicode_form import composed
 
 _BATCH_ROWS = 1024
@@ -37,6 +39,8 @@ def read_parquet(
 ) -> Iterator[Record]:
     """Yield each row with the columns of these names; a batch of rows is in memory at a time.
 
+    The columns of a file that `index_builder.export` wrote are known by its list of fields, which it says the types of.
+
     The names are known in any case. Rows have the other columns, too, under their names as they are, unless
     ``with_others`` is false; a column of a type that passages do not keep is not read.
 
@@ -47,9 +51,12 @@ def read_parquet(
     with open_binary(path) as raw:
         try:
             file = pq.ParquetFile(raw)
-            columns = _known_columns(path, file.schema_arrow.names, names, needs)
+            exported = _exported_fields(file) if with_others else None
+            columns = _known_columns(path, file.schema_arrow.names, names, needs, exported or ())
             unread: dict[str, UnreadValue] = {}
-            if with_others:
+            if exported is not None:
+                columns |= {name: name for name in exported}
+            elif with_others:
                 other_columns, unread = _other_columns(file.schema_arrow, set(columns.values()))
                 columns = {**other_columns, **columns}
             _check_pages(path, file, list(columns.values()))
@@ -63,8 +70,10 @@ def read_parquet(
                 values = dict(zip(rows.schema.names, map(_python_values, rows.columns), strict=True))
                 for row in zip(*(values[column] for column in columns.values()), strict=True):
                     number += 1
-                    fields = dict(zip(columns, row, strict=True))
-                    yield Record({**unread, **fields}, Location(path, number, unit="row"))
+                    fields = {**unread, **dict(zip(columns, row, strict=True))}
+                    if exported is not None:
+                        fields = _with_types(fields, exported)
+                    yield Record(fields, Location(path, number, unit="row"))
         except (pa.ArrowException, OSError, OverflowError) as error:  # OverflowError: a day of no year of Python's
             cause = str(error).splitlines()[0]
             raise DataError.at(path, None, f"cannot be read as Parquet ({cause})") from None
@@ -143,10 +152,31 @@ def _text_bytes(column: pa.Array) -> int:
     return compute.sum(lengths.take(column.indices)).as_py() or 0
 
 
-def _known_columns(path: Path, columns: Sequence[str], names: Collection[str], needs: Sequence[str]) -> dict[str, str]:
-    """Return the column of each known name, in any case and Unicode form."""
+def _exported_fields(file: pq.ParquetFile) -> dict[str, str] | None:
+    """Return the type of each field of an export by name; None for another file."""
+    try:
+        fields = json.loads((file.schema_arrow.metadata or {})[EXPORTED_FIELDS])
+    except (KeyError, ValueError):
+        return None
+    return fields if isinstance(fields, dict) and fields.keys() <= set(file.schema_arrow.names) else None
+
+
+def _with_types(fields: dict[str, object], types: Mapping[str, str]) -> dict[str, object]:
+    """Return a row of an export with its fields in an object, as an export to JSON lines has them."""
+    own = {name: value for name, value in fields.items() if name not in types}
+    further = {name: fields[name] for name in types}
+    further |= {name: Text(fields[name]) for name, of in types.items() if of == "string" and fields[name] is not None}
+    return {**own, CONTAINERS[0]: further}
+
+
+def _known_columns(
+    path: Path, columns: Sequence[str], names: Collection[str], needs: Sequence[str], fields: Collection[str]
+) -> dict[str, str]:
+    """Return the column of each known name, in any case and Unicode form; those of ``fields`` have other meanings."""
     column_of: dict[str, str] = {}
     for column in columns:
+        if column in fields:
+            continue
         name = composed(column).strip().lower()
         if name in column_of:
             raise WholeFileError.at(path, None, f"has the column {name!r} twice; rename one of them")

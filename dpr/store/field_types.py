@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, time
 from math import isinf
 
 from dpr.errors import ConfigError, DataError
-from dpr.metadata import LARGEST_INTEGER, Cell, Metadata, MetadataValue, in_utc
+from dpr.metadata import LARGEST_INTEGER, Cell, Metadata, MetadataValue, Text, in_utc
 from dpr.results import Passage
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)")
@@ -190,6 +190,8 @@ def _type_name(value: MetadataValue) -> str:
 
 def _possible_types(value: MetadataValue, among: frozenset[str]) -> frozenset[str]:
     """Return the names of the types that a value has, at least those ``among`` some types."""
+    if isinstance(value, Text):
+        return among & {"string"}
     if isinstance(value, str):
         names = among if isinstance(value, Cell) else among & _OF_STRINGS
         return frozenset(name for name in names if FIELD_TYPES[name].has_text(value))

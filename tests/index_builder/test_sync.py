@@ -7,19 +7,24 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 import dpr
+from dpr.data.intake import ReadRules
 from dpr.errors import ConfigError
 from dpr.store.generation import read_current
+from dpr.store.layout import IndexLayout
 from dpr.text.registry import analyzer
 from dpr.types import FloatArray, Passage, Progress, no_progress
 from index_builder.build import BuildOptions, build
 from index_builder.chunking import ChunkOptions
 from index_builder.cli import app
 from index_builder.current import Current
+from index_builder.dense import DenseOptions
 from index_builder.export import export
+from index_builder.from_python import IndexOptions
 from index_builder.sync import SyncOptions, SyncPlan, plan_sync, sync
 from index_builder.update import compact
 from tests.fakes import HashEncoder
@@ -232,6 +237,45 @@ def test_an_export_can_be_indexed_again(folder: Path, tmp_path: Path, ending: st
             passage = Passage(row["id"], row["text"], row["title"])
             assert row["vectors"] == [pytest.approx(ENCODER.encode_passages([passage])[0].tolist())]
             assert row["windows"] == [[0, len(row["text"])]]
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".parquet"])
+def test_an_export_keeps_fields_of_any_name_and_their_types(
+    ending: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = ("ID", "Content", "content", "Date", "date", "end", "meta", "metadata", "제목")
+    row: dict[str, object] = {"id": "1", "title": "t", "text": "x", "metadata": {name: f"of {name}" for name in names}}
+    fields: dict[str, object] = {
+        "day": "2026-01-01",
+        "said": "2026-01-02",
+        "number": 1,
+        "at": "2026-01-01",
+        "tags": ["a; b"],
+    }
+    types = {"said": "string", "number": "number", "at": "datetime"}
+    index_options = IndexOptions(rules=ReadRules(fields=types))
+    rows: list[dict[str, object]] = [row | fields, {"text": "y", "tags": ["a; b"]}]
+    dpr.build_index(rows, tmp_path / "index", encoder=None, options=index_options)
+    path = tmp_path / f"export{ending}"
+    export(tmp_path / "index", path)
+    assert ("'said': index them with --field said:string" in caplog.text) == (ending == ".jsonl")
+    again = IndexOptions(rules=ReadRules(fields={"said": "string"} if ending == ".jsonl" else {}))
+    manifest = dpr.build_index(str(path), tmp_path / "again", encoder=None, options=again)
+    assert manifest.fields == read_current(tmp_path / "index").fields
+    assert contents(tmp_path / "again") == contents(tmp_path / "index")
+
+
+def test_vectors_of_an_export_are_those_of_the_next_index(folder: Path, tmp_path: Path) -> None:
+    index = build_index(folder, tmp_path / "index")
+    path = tmp_path / "export.parquet"
+    export(index, path, with_vectors=True)
+    dense = DenseOptions(vectors_file=f"{path}:vectors")
+    build(BuildOptions(sources=(str(path),), output=tmp_path / "again", dense=dense), ENCODER, analyzer("words"))
+    first, second = (
+        np.load(IndexLayout(root).segment(read_current(root).segments[0].id).vectors)
+        for root in (index, tmp_path / "again")
+    )
+    np.testing.assert_array_equal(first, second)
 
 
 def test_an_export_that_cannot_be(folder: Path, tmp_path: Path) -> None:
