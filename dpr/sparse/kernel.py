@@ -114,6 +114,69 @@ def search(
 
 
 @compiled
+def search_rows(
+    postings: Postings,
+    selected: npt.NDArray[np.uint32],
+    questions: Questions,
+    first: int,
+    last: int,
+    hits: Hits,
+) -> None:
+    """Do the same as ``search`` where few rows are not deleted, the ``selected`` ones (S,), ascending.
+
+    Each is looked up in the postings of each term, in the order of the terms, so that the scores are the same.
+    """
+    count = len(selected)
+    k = min(count, hits.rows.shape[1])
+    heap = Heap(np.empty(k, np.float32), np.empty(k, np.int32), np.empty(k, np.int64))
+    scores = np.full(count, UNTOUCHED)
+    for question in range(first, last):
+        for term in range(questions.starts[question], questions.starts[question + 1]):
+            head, end = postings.indptr[questions.terms[term]], postings.indptr[questions.terms[term] + 1]
+            _accumulate_selected(postings, selected, head, end, questions.factors[term], scores)
+        size = int(np.int64(0))
+        for index in range(count):
+            score = scores[index]
+            if not _is_untouched(score):
+                scores[index] = UNTOUCHED
+                row = selected[index]
+                if size < k or score >= heap.scores[0]:
+                    size = _offer(heap, size, score, postings.id_rank[row], int(np.int64(row)))
+        _drain(heap, size, hits.rows[question], hits.scores[question])
+
+
+@compiled
+def _accumulate_selected(
+    postings: Postings,
+    selected: npt.NDArray[np.uint32],
+    head: np.uint64,
+    end: np.uint64,
+    factor: np.float32,
+    scores: FloatArray,
+) -> None:
+    """Add the weights of a term's postings to selected rows; each is found from the one before in growing steps."""
+    rows = postings.rows
+    one = np.uint64(1)
+    for index in range(len(selected)):
+        row = selected[index]
+        step = one
+        while head + step < end and rows[head + step] < row:
+            head += step
+            step += step
+        high = min(head + step + one, end)
+        while head < high:
+            middle = (head + high) >> one
+            if rows[middle] < row:
+                head = middle + one
+            else:
+                high = middle
+        if head == end:
+            return
+        if rows[head] == row:
+            scores[index] += postings.weights[head] * factor
+
+
+@compiled
 def _block_ends(
     rows: npt.NDArray[np.uint32], heads: npt.NDArray[np.uint64], ends: npt.NDArray[np.uint64], limit: np.uint32
 ) -> npt.NDArray[np.uint64]:
@@ -154,7 +217,7 @@ def _scan(id_rank: Int32Array, scores: FloatArray, base: int, heap: Heap, size: 
             continue
         for index in range(start, start + LANE):
             score = scores[index]
-            if score >= bar and not _is_untouched(score):
+            if score >= bar and id_rank[base + index] >= 0 and not _is_untouched(score):
                 size = _offer(heap, size, score, id_rank[base + index], base + index)
                 bar = heap.scores[0] if size == len(heap.scores) else bar
     scores[:] = UNTOUCHED

@@ -9,6 +9,7 @@ from copy import copy
 from itertools import accumulate
 
 import numpy as np
+import numpy.typing as npt
 
 from dpr.sparse import kernel
 from dpr.sparse.compiled import read_only
@@ -20,6 +21,10 @@ QUESTIONS_AT_A_TIME = 16
 """Questions that a thread takes at a time: enough for little overhead, few enough that all threads finish together."""
 
 
+FEW_ROWS = 1 / 512
+"""Share of the rows up to which each is looked up in the postings, which is faster than reading these."""
+
+
 class PostingSearch:
     """Exact search over the postings of segments; it may be used from many threads at once.
 
@@ -29,6 +34,7 @@ class PostingSearch:
     def __init__(self, segments: Sequence[kernel.Postings], threads: int | None = None) -> None:
         """Search the postings of segments; by default with one thread for each usable core."""
         self.segments = tuple(segments)
+        self._selected: tuple[npt.NDArray[np.uint32] | None, ...] = (None,) * len(self.segments)
         self._threads = threads or thread_budget()
         self._memory = threading.local()
 
@@ -44,8 +50,13 @@ class PostingSearch:
 
         def search_from(first: int) -> None:
             last = min(first + QUESTIONS_AT_A_TIME, questions)
-            for postings, of_segment, top in zip(self.segments, of_segments, results, strict=True):
+            for postings, selected, of_segment, top in zip(
+                self.segments, self._selected, of_segments, results, strict=True
+            ):
                 hits = kernel.Hits(top.rows, top.scores)
+                if selected is not None:
+                    kernel.search_rows(postings, selected, of_segment, first, last, hits)
+                    continue
                 kernel.search(postings, of_segment, first, last, self._scores_of_thread(postings), hits)
 
         starts = range(0, questions, QUESTIONS_AT_A_TIME)
@@ -67,6 +78,7 @@ class PostingSearch:
             postings._replace(id_rank=read_only(np.ascontiguousarray(id_rank[first:end], dtype=np.int32)))
             for postings, first, end in zip(self.segments, ends[:-1], ends[1:], strict=True)
         )
+        selection._selected = tuple(_few_rows(postings.id_rank) for postings in selection.segments)  # noqa: SLF001
         return selection
 
     def _scores_of_thread(self, postings: kernel.Postings) -> FloatArray:
@@ -78,3 +90,9 @@ class PostingSearch:
         if passages not in buffers:
             buffers[passages] = kernel.untouched_scores(passages)
         return buffers[passages]
+
+
+def _few_rows(id_rank: RankArray) -> npt.NDArray[np.uint32] | None:
+    """Return the rows that are not deleted, ascending; None if these are not few."""
+    selected = np.flatnonzero(id_rank >= 0)
+    return read_only(selected.astype(np.uint32)) if len(selected) <= FEW_ROWS * len(id_rank) else None

@@ -77,14 +77,14 @@ def test_scores_are_those_of_the_reference_library(scheme: str, question: list[s
 
 
 def brute_force(counts: TermCounts, weights: FloatArray, terms: Sequence[int], rank: IntArray, k: int) -> TopK:
-    """Return what the kernel must find for a question of different terms, each of factor 1."""
+    """Return what the kernel must find for a question of different terms, each of factor 1; no row of negative rank."""
     scores = np.zeros(len(counts.lengths), dtype=np.float32)
     is_hit = np.zeros(len(counts.lengths), dtype=bool)
     for term in sorted(terms, key=lambda term: (counts.document_frequencies[term], term)):
         span = slice(counts.indptr[term], counts.indptr[term + 1])
         scores[counts.rows[span]] += weights[span]
         is_hit[counts.rows[span]] = True
-    rows = np.flatnonzero(is_hit)
+    rows = np.flatnonzero(is_hit & (rank >= 0))
     best = rows[np.lexsort((rank[rows], -scores[rows]))[:k]]
     return TopK(best, scores[best])
 

@@ -7,6 +7,7 @@ import pytest
 
 from dpr.sparse.counts import TermCounts
 from dpr.sparse.kernel import BLOCK, LANE, REVISIT_BELOW
+from dpr.sparse.posting_search import FEW_ROWS
 from dpr.sparse.vocabulary import Vocabulary
 from dpr.types import FloatArray
 from tests.dpr.sparse.test_engine import brute_force, weighed
@@ -48,6 +49,26 @@ def test_top_k_is_brute_force_across_blocks(weights: FloatArray, terms: list[int
     assert top.rows[0, : len(expected.rows)].tolist() == expected.rows.tolist()
     assert top.scores[0, : len(expected.rows)].tolist() == expected.scores.tolist()
     assert (top.rows[0, len(expected.rows) :] == -1).all()
+
+
+@pytest.mark.parametrize("weights", [TIED, SPREAD, -TIED], ids=["tied", "spread", "negative"])
+@pytest.mark.parametrize("count", [0, 1, 30, 2000])
+def test_few_selected_rows_have_the_scores_and_the_order_of_all(weights: FloatArray, count: int) -> None:
+    generator = np.random.default_rng(count)
+    frequent = COUNTS.rows[: sum(FREQUENCIES[:3])]
+    selected = generator.choice(np.concatenate((np.unique(frequent), np.arange(500))), size=count, replace=False)
+    assert count <= FEW_ROWS * PASSAGES
+    ranks = np.full(PASSAGES, -1)
+    ranks[selected] = RANK[selected]
+    engine = weighed(COUNTS, weights, RANK, threads=1).selecting(ranks)
+    questions = [[TERMS[5]], [TERMS[1], TERMS[2]], [], [TERMS[4], TERMS[0], TERMS[3]], TERMS]
+    top = engine.search(questions, 40)
+    for number, question in enumerate(questions):
+        expected = brute_force(COUNTS, weights, [TERMS.index(term) for term in question], ranks, 40)
+        found = len(expected.rows)
+        assert top.rows[number, :found].tolist() == expected.rows.tolist()
+        assert top.scores[number, :found].tolist() == expected.scores.tolist()
+        assert (top.rows[number, found:] == -1).all()
 
 
 def test_one_question_leaves_nothing_to_the_next() -> None:
