@@ -23,6 +23,7 @@ from tests.dpr.dense.contract import VectorIndexContract, clustered_vectors, ran
 from tests.dpr.search.test_filtered import filtered
 from tests.fakes import HashEncoder, WordAnalyzer
 from tests.small_index import PASSAGES, small_index
+from tests.stores.milvus_server import MilvusServer
 from tests.stores.store import MilvusStore
 
 pytestmark = pytest.mark.milvus
@@ -102,8 +103,8 @@ def test_more_rows_than_milvus_returns_are_given(
     np.testing.assert_array_equal(top.scores, expected.scores)
 
 
-def test_lost_rows_are_loaded_again(tmp_path: Path, milvus: str, milvus_server: object) -> None:
-    root, store = tmp_path / "index", MilvusStore(milvus, milvus_server)  # type: ignore[arg-type]
+def test_lost_rows_are_loaded_again(tmp_path: Path, milvus: str, milvus_server: MilvusServer) -> None:
+    root, store = tmp_path / "index", MilvusStore(milvus, milvus_server)
     small_index(root, dense=DenseOptions("milvus"))
     (name,) = store.tables()
     store.remove_row(name)
@@ -112,10 +113,10 @@ def test_lost_rows_are_loaded_again(tmp_path: Path, milvus: str, milvus_server: 
 
 
 def test_rows_that_a_server_loses_in_an_import_are_written_again(
-    tmp_path: Path, milvus: str, milvus_server: object, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, milvus: str, milvus_server: MilvusServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(collection, "BLOCK_VECTORS", 10)
-    vectors, path, store = random_vectors(40), tmp_path / "dense.faiss", MilvusStore(milvus, milvus_server)  # type: ignore[arg-type]
+    vectors, path, store = random_vectors(40), tmp_path / "dense.faiss", MilvusStore(milvus, milvus_server)
 
     def lose(_stage: str, written: int, _total: int | None) -> None:
         if written == 20:
@@ -191,3 +192,12 @@ def test_vectors_of_any_length_are_searched(dimension: int, tmp_path: Path) -> N
     top = Milvus().open(vectors, tmp_path / "dense.faiss").search(vectors[:3] * 100, 5)
     expected = index_type_of("flat").open(vectors, tmp_path).search(vectors[:3] * 100, 5)
     np.testing.assert_array_equal(top.rows, expected.rows)
+
+
+@pytest.mark.parametrize("kind", ["milvus", "milvus-hnsw"])
+def test_the_space_in_the_database_is_estimated(kind: str, tmp_path: Path, milvus_server: MilvusServer) -> None:
+    vectors = np.random.default_rng(0).standard_normal((5000, 384)).astype(np.float32)
+    before = milvus_server.data_bytes()
+    index_type_of(kind).build(vectors, tmp_path / "dense.faiss")
+    added = milvus_server.data_bytes() - before
+    assert index_type_of(kind).database_bytes(5000, 384) == pytest.approx(added, rel=0.15)
