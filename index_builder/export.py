@@ -60,9 +60,11 @@ def export(root: Path, output: Path, *, with_vectors: bool = False, progress: Pr
     current = Current.read(root)
     if with_vectors and current.manifest.encoder is None:
         raise ConfigError(f"the index {root} has no vectors; leave --vectors out")
-    taken = [name for name in _VECTOR_COLUMNS if with_vectors and name in current.manifest.fields]
-    if taken:
-        raise ConfigError(f"the index {root} has a field {taken[0]!r}, as vectors are called; leave --vectors out")
+    clashing_fields = [name for name in _VECTOR_COLUMNS if with_vectors and name in current.manifest.fields]
+    if clashing_fields:
+        raise ConfigError(
+            f"the index {root} has a field {clashing_fields[0]!r}, as vectors are called; leave --vectors out"
+        )
     if not output.parent.is_dir():
         raise ConfigError(f"the folder {output.parent} does not exist; create it, or name another file")
     total = len(current.passages)

@@ -129,9 +129,9 @@ def _python_values(column: pa.Array) -> list[Any]:
         return list(column.cast(in_python, safe=False).to_pylist())
     counts = column.view(pa.int32() if pa.types.is_date32(column.type) else pa.int64())
     is_known = compute.and_(compute.greater_equal(counts, bounds[0]), compute.less(counts, bounds[1]))
-    known = compute.cast(compute.if_else(is_known, column, None), in_python, safe=False).to_pylist()
+    values = compute.cast(compute.if_else(is_known, column, None), in_python, safe=False).to_pylist()
     unknown = UnreadValue(f"{column.type}, before the year 1 or after 9999")
-    return [unknown if flag is False else value for value, flag in zip(known, is_known.to_pylist(), strict=True)]
+    return [unknown if flag is False else value for value, flag in zip(values, is_known.to_pylist(), strict=True)]
 
 
 def _scaled(bounds: tuple[int, int], unit: str) -> tuple[int, int]:
@@ -163,10 +163,10 @@ def _exported_fields(file: pq.ParquetFile) -> dict[str, str] | None:
 
 def _with_types(fields: dict[str, object], types: Mapping[str, str]) -> dict[str, object]:
     """Return a row of an export with its fields in an object, as an export to JSON lines has them."""
-    own = {name: value for name, value in fields.items() if name not in types}
+    passage_values = {name: value for name, value in fields.items() if name not in types}
     further = {name: fields[name] for name in types}
     further |= {name: Text(fields[name]) for name, of in types.items() if of == "string" and fields[name] is not None}
-    return {**own, CONTAINERS[0]: further}
+    return {**passage_values, CONTAINERS[0]: further}
 
 
 def _known_columns(

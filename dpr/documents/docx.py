@@ -79,6 +79,7 @@ def _blocks(document: Document) -> Iterator[Block]:
     page = 1
 
     def blocks_in(container: Any) -> Iterator[Block]:
+        """Yield the blocks of the body, or of a text box in it."""
         nonlocal page
         for item in _inside(container, ("p", "tbl")):
             if item.tag == _TABLE:
@@ -113,6 +114,7 @@ def _text_of(paragraph: Any) -> _Text:
     texts: list[str] = []
 
     def walk(element: Any) -> None:
+        """Collect the texts of an element in their order."""
         for child in element:
             if child.tag == _TEXT_BOX:
                 result.boxes.append(child)

@@ -49,6 +49,7 @@ class PostingSearch:
         results = [no_hits(questions, k) for _ in self.segments]
 
         def search_from(first: int) -> None:
+            """Search some questions in all segments."""
             last = min(first + QUESTIONS_AT_A_TIME, questions)
             for postings, selected, of_segment, top in zip(
                 self.segments, self._selected, of_segments, results, strict=True
