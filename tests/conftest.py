@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.stores.fixtures import milvus as milvus
 from tests.stores.fixtures import milvus_server as milvus_server
@@ -16,7 +16,13 @@ from tests.stores.fixtures import postgres_server as postgres_server
 from tests.stores.fixtures import store as store
 
 # Random examples are the same in every run, and a busy machine is no failure.
-settings.register_profile("deterministic", derandomize=True, deadline=None, print_blob=True)
+settings.register_profile(
+    "deterministic",
+    derandomize=True,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],  # which takes the time that examples take to make
+)
 settings.load_profile("deterministic")
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
