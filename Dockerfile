@@ -43,13 +43,14 @@ RUN pip install --no-deps --prefix /package .
 
 FROM python:3.11-slim AS runtime
 
-# OpenMP's library, which the slim image does not have, for packages that do not bring their own. And /models, since
-# indexes that earlier images built name their encoder by its path there.
+# OpenMP's library, which the slim image does not have, for packages that do not bring their own. The folders of volumes,
+# whose owner a new volume takes over; /work is that of the cluster in docker-compose.yml. And /models, since indexes that
+# earlier images built name their encoder by its path there.
 RUN apt-get update \
     && apt-get install --no-install-recommends --yes libgomp1 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin dpr \
-    && install --directory --owner dpr --group dpr /index /cache /keys \
+    && install --directory --owner dpr --group dpr /index /cache /keys /work \
     && ln -s /opt/venv/lib/python3.11/site-packages/dpr/bundled /models
 COPY --from=dependencies /opt/venv /opt/venv
 COPY --from=package /package /opt/venv
