@@ -1,6 +1,6 @@
 """The container files against the project, without a container: everything that they name is there.
 
-``test_containers.py`` builds the images and runs them, which takes minutes.
+``tests/containers`` builds the images and runs them, which takes minutes.
 """
 
 from __future__ import annotations
@@ -312,6 +312,38 @@ def test_the_example_of_settings_has_every_variable_and_its_default() -> None:
     lines = dict(line.split("=", 1) for line in example.splitlines() if line and not line.startswith("#"))
     variables["KEYS_FILE"] = ""  # the command of keys has another default
     assert lines == variables
+
+
+def test_each_image_has_the_extras_of_the_settings(compose: dict[str, Any]) -> None:
+    """What the service is to open, the builder writes: both are built with the same extras."""
+    for name in ("service", "keys", "build"):
+        assert compose["services"][name]["build"]["args"]["EXTRAS"] == "${EXTRAS:-service,report}"
+
+
+def test_workers_of_ray_send_the_token_and_share_objects_in_memory(compose: dict[str, Any]) -> None:
+    for name in ("ray-head", "ray-worker"):
+        service = compose["services"][name]
+        assert service["environment"]["RAY_AUTH_MODE"] == "token"
+        [size] = [word for word in service["entrypoint"] if word.startswith("--object-store-memory=")]
+        assert int(size.partition("=")[2]) < 2e9  # of RAY_SHARED_MEMORY's 2g; else Ray uses the disk
+
+
+def test_every_named_volume_of_an_image_of_ours_is_writable_for_its_user(
+    compose: dict[str, Any], stages: dict[str, list[Instruction]]
+) -> None:
+    """A new volume takes over the owner that its folder has in the image; without one, it is root's."""
+    for service in compose["services"].values():
+        if "build" not in service:
+            continue
+        [owned] = [
+            step
+            for word, rest in stages[service["build"]["target"]]
+            if word == "RUN"
+            for step in rest.split("&&")
+            if "--owner dpr" in step
+        ]
+        mounts = [mount.split(":") for mount in service["volumes"] if mount.partition(":")[0] in compose["volumes"]]
+        assert {mount[1] for mount in mounts} <= set(owned.split())
 
 
 def test_a_profile_for_ray_has_an_image_with_ray(compose: dict[str, Any]) -> None:

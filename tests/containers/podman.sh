@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Run tests/test_containers.py with podman, as root, on a Debian machine that can pull no image.
+# Run tests/containers with podman, as root, on a Debian machine that can pull no image.
 #
-#   apt-get install podman buildah runc iptables debootstrap && pip install podman-compose
-#   tests/podman.sh [FOLDER]
+#   apt-get install podman buildah runc iptables netavark aardvark-dns debootstrap && pip install podman-compose
+#   tests/containers/podman.sh [FOLDER [OPTION OF PYTEST …]]
 #
-# debootstrap makes a small Debian with Python 3.11, which stands in for python:3.11-slim. All images and containers lie
-# below FOLDER (about 8 GB; podman's own stay untouched) and are removed at the end; KEEP=1 keeps the images. Where the
-# kernel has no overlay file system, STORAGE_DRIVER=vfs does it with a whole copy of each layer: about 30 GB.
+# debootstrap makes two small Debians: one with Python 3.11, which stands in for python:3.11-slim, and one for the images
+# of PostgreSQL and Prometheus, which Debian's packages stand in for (stand-ins/). All images and containers lie below
+# FOLDER (about 25 GB; podman's own stay untouched) and are removed at the end; KEEP=1 keeps the images. Where the kernel
+# has no overlay file system, STORAGE_DRIVER=vfs does it with a whole copy of each layer: several times as much.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 folder=$(realpath --canonicalize-missing "${1:-${TMPDIR:-/tmp}/dpr-podman}")
 python=${PYTHON:-.venv/bin/python}
 mkdir -p "$folder"
@@ -41,15 +42,21 @@ clean_up() {
 }
 trap clean_up EXIT
 
-if ! podman image exists python:3.11-slim; then
-    if [ ! -e "$folder/base.tar" ]; then
-        debootstrap --variant=minbase --include=ca-certificates,python3-venv,python-is-python3 bookworm "$folder/base"
-        rm -rf "$folder"/base/var/cache/apt/* "$folder"/base/var/lib/apt/lists/*
-        tar --create --file "$folder/base.tar" --directory "$folder/base" .
-        rm -rf "$folder/base"
-    fi
-    podman import "$folder/base.tar" python:3.11-slim
-fi
+# Make a base image: its name, the release of Debian, and packages.
+make_base() {
+    podman image exists "$1" && return
+    debootstrap --variant=minbase --include="ca-certificates${3:+,$3}" "$2" "$folder/base"
+    rm -rf "$folder"/base/var/cache/apt/* "$folder"/base/var/lib/apt/lists/*
+    tar --create --directory "$folder/base" . | podman import - "$1"
+    rm -rf "$folder/base"
+}
+make_base python:3.11-slim bookworm python3-venv,python-is-python3
+make_base debian:trixie-slim trixie
+stand_ins=tests/containers/stand-ins
+for name in prom/prometheus:prometheus pgvector/pgvector:postgres; do
+    image=$(sed -n "s|^ *image: \(${name%:*}:.*\)|docker.io/\1|p" docker-compose.yml)
+    podman build --file "$stand_ins/${name#*:}.Dockerfile" --tag "$image" "$stand_ins"
+done
 
 # What pip knows here of package indexes and certificates it must know in the build too: its settings, what they name.
 build_options=()
@@ -66,4 +73,4 @@ fi
 
 # Beside a read-only root, podman gives each container a writable /run and /var/tmp, unless it is told not to.
 export DPR_TEST_COMPOSE="podman-compose --podman-run-args=--read-only-tmpfs=false --podman-build-args='${build_options[*]}'"
-"$python" -m pytest -m slow tests/test_containers.py -rA "${@:2}"
+"$python" -m pytest -m slow tests/containers -rA "${@:2}"
