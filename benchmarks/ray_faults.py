@@ -1,10 +1,11 @@
 """Build an index on a Ray cluster of two nodes while a worker, a node or the driver is killed; compare every vector.
 
-    python -m benchmarks.ray_faults --passages 50000 --encoder DIR
+    python -m benchmarks.ray_faults --passages 50000 --output benchmarks/results/ray_faults.json
 
 Starts both nodes on 127.0.0.1. Builds once in one process, and then on the cluster: undisturbed, with a worker killed,
 with a node removed, and with the driver killed and the same command run again. Each must give the local build's files,
-byte for byte, so exactly its vector for each id. Ends with 1 if one differs; prints JSON.
+byte for byte, so exactly its vector for each id. Without ``--encoder``, it is a random BERT of two layers. Prints JSON,
+and ends with 1 if a file differs.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import psutil
+
+from benchmarks.machine import describe_machine
 
 ROOT = Path(__file__).resolve().parents[1]
 WORDS = (
@@ -151,12 +154,13 @@ def build(plan: Plan, output: Path, address: str = "", disturb: Callable[[], boo
 
 def build_twice(plan: Plan, output: Path, address: str) -> int:
     """Kill the driver after the first shard, and give the same command again."""
-    first, until = plan.start(output, address), time.monotonic() + LIMIT_S
-    while first.poll() is None and not encoded_shards(output) and time.monotonic() < until:
-        time.sleep(0.02)
-    first.kill()
-    if first.wait() != -signal.SIGKILL:
-        raise RuntimeError(f"the build was over before it was killed: {first.communicate()[1]}")
+    until = time.monotonic() + LIMIT_S
+    with plan.start(output, address) as first:
+        while first.poll() is None and not encoded_shards(output) and time.monotonic() < until:
+            time.sleep(0.02)
+        first.kill()
+        if first.wait() != -signal.SIGKILL:
+            raise RuntimeError(f"the build was over before it was killed: {first.communicate()[1]}")
     shards = encoded_shards(output)
     build(plan, output, address)
     return shards
@@ -166,6 +170,24 @@ def files_of(index: Path) -> dict[str, bytes]:
     """Return the files of an index's segment by their names."""
     [segment] = (index / "segments").iterdir()
     return {path.relative_to(segment).as_posix(): path.read_bytes() for path in segment.rglob("*") if path.is_file()}
+
+
+def save_encoder(folder: Path) -> None:
+    """Save a random BERT of two layers that has the words of the corpus as tokens, and numbers by their digits."""
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizer
+
+    digits = [prefix + digit for prefix in ("", "##") for digit in "0123456789"]
+    pieces = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *digits)
+    BertTokenizer(vocab={piece: number for number, piece in enumerate(pieces)}).save_pretrained(folder)
+    torch.manual_seed(0)
+    shape: dict[str, Any] = {
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "intermediate_size": 64,
+    }
+    BertModel(BertConfig(vocab_size=len(pieces), max_position_embeddings=128, **shape)).save_pretrained(folder)
 
 
 def write_corpus(path: Path, passages: int) -> None:
@@ -207,14 +229,26 @@ def run_all(plan: Plan, folder: Path) -> dict[str, dict[str, Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--passages", type=int, default=50_000)
-    parser.add_argument("--encoder", required=True)
+    parser.add_argument("--encoder", default="")
     parser.add_argument("--shard-passages", type=int, default=4096)
+    parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     with TemporaryDirectory() as folder:
-        corpus = Path(folder) / "corpus.jsonl"
+        corpus, encoder = Path(folder) / "corpus.jsonl", Path(folder) / "encoder"
         write_corpus(corpus, options.passages)
-        results = run_all(Plan(corpus, options.encoder, options.shard_passages), Path(folder))
-    print(json.dumps({"passages": options.passages, "results": results}, indent=2))
+        if not options.encoder:
+            save_encoder(encoder)
+        results = run_all(Plan(corpus, options.encoder or str(encoder), options.shard_passages), Path(folder))
+    report = {
+        "passages": options.passages,
+        "encoder": options.encoder or "random BERT, 2 layers, 32 numbers",
+        "shard_passages": options.shard_passages,
+        "machine": describe_machine(("ray", "torch", "transformers", "pyarrow")),
+        "results": results,
+    }
+    print(text := json.dumps(report, indent=2))
+    if options.output:
+        options.output.write_text(text + "\n", encoding="utf-8")
     sys.exit(not all(result.get("is_equal", True) for result in results.values()))
 
 

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.ray_faults import Plan, run_all, write_corpus
+from benchmarks.ray_faults import Plan, run_all, save_encoder, write_corpus
 
 
 @pytest.mark.ray
 @pytest.mark.timeout(1500)
-def test_every_fault_ends_with_the_files_of_the_local_build(tiny_checkpoint: Path, tmp_path: Path) -> None:
+def test_every_fault_ends_with_the_files_of_the_local_build(tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="needs the ray extra")
     write_corpus(tmp_path / "corpus.jsonl", 4000)
-    results = run_all(Plan(tmp_path / "corpus.jsonl", str(tiny_checkpoint), 128), tmp_path)
+    save_encoder(tmp_path / "encoder")
+    results = run_all(Plan(tmp_path / "corpus.jsonl", str(tmp_path / "encoder"), 128), tmp_path)
     del results["local"]
     assert list(results) == ["undisturbed", "worker killed", "node removed", "driver killed"]
     assert all(result["is_equal"] for result in results.values())
