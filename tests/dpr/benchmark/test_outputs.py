@@ -136,7 +136,15 @@ def test_pictures_keep_hangul_as_text(folder: Path) -> None:
     for name in pictures.NAMES.values():
         assert (folder / f"{name}.svg").read_text(encoding="utf-8").startswith("<svg")
     assert "바깥-시스템" in (folder / "summary.svg").read_text(encoding="utf-8")
-    assert (folder / "cost.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_with_a_font_for_hangul_each_picture_is_a_png_too(
+    tmp_path: Path, report: BenchmarkReport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures, "has_hangul_font", lambda: True)
+    drawn = [file for file in pictures.draw_pictures(tmp_path, report) if file.suffix == ".png"]
+    assert len(drawn) == len(pictures.NAMES)
+    assert all(file.read_bytes().startswith(b"\x89PNG") for file in drawn)
 
 
 def test_without_a_font_for_hangul_the_png_is_left_out_and_that_is_said(
