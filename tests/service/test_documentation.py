@@ -30,6 +30,7 @@ CODES = {
         "unknown_encoding_format",
         "unknown_retriever",
         "unknown_fusion",
+        "unknown_operator",
     ),
 }
 

@@ -147,7 +147,9 @@ def test_a_body_of_another_type_is_told_how(client: TestClient) -> None:
     response = client.post("/v1/retrieve", content=b'{"question": "x"}', headers={"content-type": "text/plain"})
     told = error_of(response, 422, "wrong_type")
     assert told == "the body was not sent as JSON; add the header Content-Type: application/json"
-    assert "the body is not a JSON object; send one" in error_of(post(client, "/v1/retrieve", [1]), 422, "wrong_type")
+    assert "the body is a list, not a JSON object; send one" in error_of(
+        post(client, "/v1/retrieve", [1]), 422, "wrong_type"
+    )
 
 
 @pytest.mark.parametrize(
@@ -159,6 +161,10 @@ def test_a_body_of_another_type_is_told_how(client: TestClient) -> None:
         ({"weights": {"bm25": -0.5, "dense": 1}}, "weights.bm25 is -0.5; it must be at least 0"),
         ({"weights": {"b" * 41: 1}}, "has 41 characters, over the limit of 40; shorten it"),
         ({"weights": {f"list{number}": 1 for number in range(9)}}, "has 9 entries, over the limit of 8; send fewer"),
+        ({"k": "5"}, "k is '5'; send a whole number"),
+        ({"question": None, "questions": {}}, "questions is an object; send a list"),
+        ({"rerank": ["yes"]}, "rerank is a list; send true or false"),
+        ({"filter": "year = 1"}, """filter is 'year = 1', not a JSON object; send one, such as {"field": "year","""),
         ({"fusion": "x" * 99}, f"there is no fusion '{'x' * 39}…; choose"),
     ],
 )
