@@ -199,5 +199,5 @@ class _Parser:
     def _unexpected(self, expected: str) -> RequestError:
         """Return the error of the next token, which says what is expected in its place."""
         token = self._tokens[self._next]
-        shown = repr(token.text) if token.text else "the end"
-        return bad_filter(f"has {shown} at position {token.position + 1}, where {expected} is expected")
+        found = f"has {token.text!r}" if token.text else "ends"
+        return bad_filter(f"{found} at position {token.position + 1}, where {expected} is expected")

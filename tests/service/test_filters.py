@@ -133,6 +133,20 @@ def test_a_filter_of_another_form_is_named_as_it_was_sent(
     assert message in error["message"]
 
 
+def test_an_unknown_operator_has_one_code_wherever_it_stands(client: TestClient) -> None:
+    wrong = {**FOOD, "operator": "~"}
+    for condition in (
+        wrong,
+        {"operator": "AND", "conditions": [FOOD, wrong]},
+        {"operator": "XOR", "conditions": [FOOD]},
+    ):
+        error = client.post("/v1/retrieve", json={"question": "king", "filter": condition}).json()["error"]
+        assert error["code"] == "unknown_operator"
+        assert error["message"].startswith(
+            f"there is no operator '{condition['operator'].replace('AND', '~')}'; choose"
+        )
+
+
 def test_numbers_and_texts_that_no_field_has_are_no_errors_of_the_server(client: TestClient) -> None:
     def post(condition: str) -> int:
         body = '{"question": "king", "retriever": "bm25", "filter": ' + condition + "}"
@@ -165,7 +179,7 @@ def test_the_client_sends_every_form_of_a_filter() -> None:
         assert body_of(retrieve_call("king", 3, {"filter": form}))["filter"] == FOOD
     assert body_of(query_call("king", 3, 1, {"filter": FOOD}))["filter"] == FOOD
     assert body_of(explain_call("king", None, 1, {"filter": FOOD}))["filter"] == FOOD
-    with pytest.raises(RequestError, match="the filter has"):
+    with pytest.raises(RequestError, match="the filter ends at position 11"):
         retrieve_call("king", 3, {"filter": "category ="})
 
 

@@ -50,13 +50,13 @@ def test_a_text_is_a_filter(text: str, expected: Filter) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "has the end at position 1, where the name of a field is expected"),
-        ("category", "has the end at position 9, where one of = != < <= > >= in, not in, contains, prefix, exists"),
+        ("", "ends at position 1, where the name of a field is expected"),
+        ("category", "ends at position 9, where one of = != < <= > >= in, not in, contains, prefix, exists"),
         ("category = news", "has 'news' at position 12, where a quoted text, a number, a date, true or false is"),
         ('a = "x" b = 3', "has 'b' at position 9, where 'and' or 'or' is expected"),
-        ("(a = 3", r"has the end at position 7, where '\)' is expected"),
+        ("(a = 3", r"ends at position 7, where '\)' is expected"),
         ("a in 3", r"has '3' at position 6, where '\(' before the values is expected"),
-        ("a in (3", r"has the end at position 8, where ',' or '\)' is expected"),
+        ("a in (3", r"ends at position 8, where ',' or '\)' is expected"),
         ("a not 3", "has '3' at position 7, where 'in' is expected"),
         ("3 = a", "has '3' at position 1, where the name of a field is expected"),
         ("and = 3", "has 'and' at position 1, where the name of a field is expected"),
