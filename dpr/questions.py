@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from operator import index
+from typing import SupportsIndex
 
 from dpr.errors import RequestError
 
@@ -50,23 +52,32 @@ def broken_rule(question: str) -> tuple[str, str] | None:
     return None
 
 
-def check_questions(questions: Sequence[str]) -> None:
-    """Refuse a batch of which a question breaks a rule.
+def check_questions(questions: object) -> None:
+    """Refuse a batch that is none, or of which a question is no text or breaks a rule.
 
     Raises:
-        RequestError: one does; its ``field`` is ``question``.
+        RequestError: it is; its ``field`` is ``question``.
     """
+    if not isinstance(questions, Iterable):
+        raise RequestError(f"the question is {questions!r}; give a text, or a list of texts", field="question")
     for question in questions:
+        if not isinstance(question, str):
+            raise RequestError(f"the question is {question!r}; give a text", field="question")
         broken = broken_rule(question)
         if broken is not None:
             raise RequestError(broken[1], field="question")
 
 
-def check_range(field: str, value: int, maximum: int) -> None:
+def check_range(field: str, value: SupportsIndex, maximum: int) -> None:
     """Refuse a number that is not in 1 to ``maximum``.
 
     Raises:
         RequestError: it is not; its ``field`` is the one named.
     """
-    if not 1 <= value <= maximum:
+    try:
+        number = index(value)
+    except TypeError:
+        sentence = f"{field} is {value!r}; choose a whole number, 1 to {maximum}"
+        raise RequestError(sentence, field=field) from None
+    if not 1 <= number <= maximum:
         raise RequestError(f"{field} is {value}; choose 1 to {maximum}", field=field)

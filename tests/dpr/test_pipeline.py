@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -218,6 +219,21 @@ def test_numbers_have_a_range(qa: QA, field: str, value: int) -> None:
     with pytest.raises(RequestError, match=f"{field} is {value}") as caught:
         qa.answer(["hangul"], k=value if field == "k" else 1, n_best=value if field == "n_best" else 1)
     assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("questions", "k", "message"),
+    [
+        (5, 1, "the question is 5; give a text, or a list of texts"),
+        (["fine", None], 1, "the question is None; give a text"),
+        ("fine", "5", "k is '5'; choose a whole number, 1 to 100"),
+        ("fine", 2.0, "k is 2.0; choose a whole number, 1 to 100"),
+    ],
+)
+def test_what_has_another_type_is_refused(qa: QA, questions: Any, k: Any, message: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        qa.retrieve(questions, k=k)
+    assert str(caught.value) == message
 
 
 def test_an_unknown_retriever_is_refused(qa: QA) -> None:
