@@ -26,8 +26,13 @@ def current_number(root: Path) -> int:
     try:
         text = current.read_text(encoding="utf-8").strip()
     except (FileNotFoundError, NotADirectoryError):
-        cause = "holds no published index" if root.is_dir() else "does not exist"
-        raise IndexFormatError(f"{root} {cause}; build an index there with dpr-index build --output {root}") from None
+        command = "dpr-index build --corpus SOURCE --output"
+        if root.exists():
+            cause = "holds no published index" if root.is_dir() else "is a file"
+            sentence = f"{root} {cause}; give the folder of an index, or build one with {command} INDEX"
+        else:
+            sentence = f"{root} does not exist; build an index there with {command} {root}"
+        raise IndexFormatError(sentence) from None
     except UnicodeDecodeError:
         text = "something that is not text"
     name, _, checksum = text.partition(" ")

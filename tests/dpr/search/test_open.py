@@ -258,7 +258,9 @@ def test_an_encoder_that_moved_is_asked_for(published: Path) -> None:
 
 
 def test_no_index_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(IndexFormatError, match="does not exist; build an index there with dpr-index build"):
+    with pytest.raises(
+        IndexFormatError, match="does not exist; build an index there with dpr-index build --corpus SOURCE"
+    ):
         open_index(tmp_path / "index")
 
 

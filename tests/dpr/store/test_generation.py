@@ -271,10 +271,13 @@ def test_two_drafts_at_a_time_are_refused(tmp_path: Path) -> None:
 
 
 def test_no_folder_no_index_and_a_broken_current_are_told_apart(tmp_path: Path) -> None:
-    with pytest.raises(IndexFormatError, match="does not exist; build an index there with dpr-index build --output"):
+    with pytest.raises(IndexFormatError, match="does not exist; build an index there with dpr-index build --corpus"):
         read_current(tmp_path / "absent")
-    with pytest.raises(IndexFormatError, match="holds no published index; build an index there"):
+    with pytest.raises(IndexFormatError, match="holds no published index; give the folder of an index, or build one"):
         read_current(tmp_path)
+    (tmp_path / "corpus.csv").write_text("id,text")
+    with pytest.raises(IndexFormatError, match=r"corpus\.csv is a file; give the folder of an index"):
+        read_current(tmp_path / "corpus.csv")
     for damage in (b"", b"latest\n", b"\xff\xfe", b"000002 a7fda0b6\n"):
         (tmp_path / "CURRENT").write_bytes(damage)
         with pytest.raises(IndexFormatError, match="CURRENT contains"):
