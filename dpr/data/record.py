@@ -186,7 +186,7 @@ def parse_json(text: str, location: Location) -> object:
                 pass
             else:
                 return value
-        raise location.error(f"is not valid JSON ({error})") from None
+        raise location.error(f"is not valid JSON ({error.msg}, column {error.colno})") from None
     return _with_long_integers(text, value) if _has_huge_number(value) else value
 
 

@@ -68,6 +68,7 @@ def test_identifiers_have_one_unicode_form() -> None:
     ("text", "cause"),
     [
         ('{"a": ', "is not valid JSON"),
+        ('{"a": 1 "b"}', r"is not valid JSON \([^:]+, column 9\)$"),
         ("[1]", "is a list; it must be a JSON object"),
         ('{"a": "\\ud800"}', "is not valid JSON"),
         ('{"a": Infinity, "b": NaN}', "is not valid JSON"),
