@@ -116,7 +116,7 @@ class ReadRules:
         for name, type_name in self.fields.items():
             if type_name not in FIELD_TYPE_NAMES:
                 raise ConfigError(
-                    f"the field {name!r} is declared as {type_name!r}, which is no type; choose from "
+                    f"the field {name!r} is declared as {type_name!r}, which is not a type; choose from "
                     f"{', '.join(FIELD_TYPE_NAMES)}"
                 )
         try:

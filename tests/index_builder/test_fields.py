@@ -137,7 +137,7 @@ def test_a_declared_type_reads_other_ways_to_write_a_value(tmp_path: Path) -> No
     assert all(fields["tags"] == ["a", "b"] for fields in fields_of(tmp_path / "index").values())
     with pytest.raises(DataError, match=r'line 1: the field \'day\' is "2024.13.1", which is no date'):
         built(tmp_path / "other", [{"text": "x", "day": "2024.13.1"}], {"day": "date"})
-    with pytest.raises(ConfigError, match="declared as 'dates', which is no type; choose from boolean, integer"):
+    with pytest.raises(ConfigError, match="declared as 'dates', which is not a type; choose from boolean, integer"):
         built(tmp_path / "other", days, {"day": "dates"})
 
 
