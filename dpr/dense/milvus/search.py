@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import time
-from copy import copy
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,7 +15,6 @@ import numpy as np
 from dpr.dense.approximate import ApproximateIndex
 from dpr.dense.external_type import absent_table, other_rows, sum_error
 from dpr.dense.faiss_index import MARGIN, FlatIndex
-from dpr.dense.gathered import GATHERED_BYTES, GatheredIndex
 from dpr.dense.milvus.collection import CollectionFacts, run_loaded, stored_vectors
 from dpr.dense.milvus.conditions import expression_of
 from dpr.dense.milvus.connection import Database
@@ -167,16 +165,16 @@ class MilvusGraphIndex(ApproximateIndex):
         self._rows_for_each = len(vectors) / max(1, self._alive_count)  # so many are proposed for one not deleted
 
     def selecting(self, id_rank: RankArray, condition: Filter | None = None) -> VectorIndex:
-        """Return the search over the rows whose rank is not negative, (V,); the database tests the condition."""
+        """Return the search over the rows whose rank is not negative, (V,).
+
+        Few rows are compared here; of more, the database tests the condition, or all are compared here where it cannot.
+        """
+        selection = super().selecting(id_rank)
+        if not isinstance(selection, MilvusGraphIndex):
+            return selection
         expression = _expression(self._collection, condition)
         if expression is None:
-            rows = np.flatnonzero(id_rank >= 0)
-            is_few = len(rows) * self._vectors[:1].nbytes <= GATHERED_BYTES
-            return (
-                GatheredIndex(self._vectors, id_rank, rows) if is_few else FlatIndex(self._vectors).selecting(id_rank)
-            )
-        selection = copy(self)
-        ApproximateIndex.__init__(selection, self._vectors, id_rank)
+            return FlatIndex(self._vectors).selecting(id_rank)
         selection._expression = expression  # noqa: SLF001 - of this class
         return selection
 
