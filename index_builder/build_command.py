@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 
 from dpr.config import DEFAULT_ENCODER, ComputeOptions
 from dpr.console import command_line, show_progress
+from dpr.data.intake import ReadRules
 from dpr.errors import ConfigError
 from dpr.text.registry import analyzer as analyzer_by_name
 from dpr.types import Encoder, EncoderOptions
 from index_builder.on_ray.cluster import RayOptions, parse_runner
+from index_builder.option_groups import with_groups
 from index_builder.options import (
     DEFAULT_KIND,
     K1,
     AnalyzerName,
     B,
-    Backend,
     BM25Variant,
     ChunkTokens,
     Colbert,
@@ -25,18 +26,13 @@ from index_builder.options import (
     DenseKind,
     DenseParameter,
     Dimension,
-    DocumentLimit,
     EncoderName,
-    Encoding,
-    Exclude,
     Fields,
-    Include,
     Json,
     NoDense,
     Output,
     OverlapTokens,
     PassagePrompt,
-    Precision,
     QuestionPrompt,
     Questions,
     RayActors,
@@ -44,9 +40,7 @@ from index_builder.options import (
     RayStorage,
     RayTimeout,
     Runner,
-    SkipBadRows,
     Splade,
-    Strict,
     TargetRecall,
     Vectors,
     WindowOverlap,
@@ -56,7 +50,6 @@ from index_builder.options import (
     parse_fields,
     parse_parameters,
     parse_windows,
-    read_rules,
     refuse_unused,
 )
 from index_builder.summary import show, summary
@@ -68,9 +61,11 @@ if TYPE_CHECKING:
     from index_builder.dense import DenseOptions
 
 
+@with_groups
 def build_command(
     corpus: Corpus,
     output: Output,
+    *,
     encoder: EncoderName = DEFAULT_ENCODER,
     question_prompt: QuestionPrompt = None,
     passage_prompt: PassagePrompt = None,
@@ -79,8 +74,7 @@ def build_command(
     vectors: Vectors = None,
     splade: Splade = None,
     colbert: Colbert = None,
-    precision: Precision = "auto",
-    backend: Backend = "auto",
+    compute: ComputeOptions,
     analyzer: AnalyzerName = "ko-en",
     dense_kind: DenseKind = DEFAULT_KIND,
     dense_parameter: DenseParameter = None,
@@ -95,12 +89,7 @@ def build_command(
     window_tokens: WindowTokens = None,
     window_overlap: WindowOverlap = None,
     fields: Fields = None,
-    include: Include = None,
-    exclude: Exclude = None,
-    encoding: Encoding = "utf-8",
-    skip_bad_rows: SkipBadRows = False,
-    strict: Strict = False,
-    document_limit: DocumentLimit = None,
+    rules: ReadRules,
     runner: Runner = "local",
     ray_address: RayAddress = None,
     ray_storage: RayStorage = None,
@@ -112,7 +101,6 @@ def build_command(
     from index_builder.build import BuildOptions
     from index_builder.sparse import Bm25Options
 
-    rules = read_rules(encoding, skip_bad_rows, include, exclude, strict, document_limit)
     options = BuildOptions(
         sources=tuple(corpus),
         output=output,
@@ -123,7 +111,7 @@ def build_command(
         command=command_line("dpr-index"),
         rules=replace(rules, fields=parse_fields(fields or ())),
     )
-    compute, how = ComputeOptions(precision, backend), EncoderOptions(question_prompt, passage_prompt, dimension)
+    how = EncoderOptions(question_prompt, passage_prompt, dimension)
     models = Models(None if no_dense else encoder, learned_models(splade, colbert), analyzer, compute, how)
     refuse_unused("--no-dense" if no_dense else None, encoder, compute, models.learned, how)
     on_ray = parse_runner(runner, ray_address, ray_storage, ray_actors, ray_timeout)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,27 +16,19 @@ from dpr.store.current import current_number
 from dpr.store.generation import publish_again, read_all, read_current
 from index_builder.build_command import build_command
 from index_builder.estimate_command import estimate_command
+from index_builder.option_groups import with_groups
 from index_builder.options import (
-    Backend,
     Corpus,
-    DocumentLimit,
     Encoding,
-    Exclude,
-    Include,
     Index,
     Json,
     MovedEncoder,
-    Precision,
-    SkipBadRows,
-    Strict,
-    read_rules,
 )
 from index_builder.summary import generations_table, show, summary
 from index_builder.sync_command import sync_command
 
 if TYPE_CHECKING:
     from dpr.store.manifest import Manifest
-    from index_builder.update import AddOptions
 
 app = typer.Typer(
     help="Build, change and verify search indexes of passages.",
@@ -56,51 +47,33 @@ app.command("build")(build_command)
 
 
 @app.command("add")
+@with_groups
 def add_command(
     index: Index,
     corpus: Corpus,
+    *,
     encoder: MovedEncoder = None,
-    precision: Precision = "auto",
-    backend: Backend = "auto",
-    include: Include = None,
-    exclude: Exclude = None,
-    encoding: Encoding = "utf-8",
-    skip_bad_rows: SkipBadRows = False,
-    strict: Strict = False,
-    document_limit: DocumentLimit = None,
+    compute: ComputeOptions,
+    rules: ReadRules,
     as_json: Json = False,
 ) -> None:
     """Add the passages of SOURCEs to INDEX; skip those that it has already."""
-    from index_builder.update import AddOptions
-
-    rules = read_rules(encoding, skip_bad_rows, include, exclude, strict, document_limit)
-    options = AddOptions(sources=tuple(corpus), index=index, rules=rules, command=command_line("dpr-index"))
-    show(summary(_add(options, encoder, precision, backend)), as_json)
+    show(summary(_add(index, corpus, encoder, compute, rules)), as_json)
 
 
 @app.command("upsert")
+@with_groups
 def upsert_command(
     index: Index,
     corpus: Corpus,
+    *,
     encoder: MovedEncoder = None,
-    precision: Precision = "auto",
-    backend: Backend = "auto",
-    include: Include = None,
-    exclude: Exclude = None,
-    encoding: Encoding = "utf-8",
-    skip_bad_rows: SkipBadRows = False,
-    strict: Strict = False,
-    document_limit: DocumentLimit = None,
+    compute: ComputeOptions,
+    rules: ReadRules,
     as_json: Json = False,
 ) -> None:
     """Add the documents of SOURCEs to INDEX; replace all of its passages of the same documents."""
-    from index_builder.update import AddOptions
-
-    rules = read_rules(encoding, skip_bad_rows, include, exclude, strict, document_limit)
-    options = AddOptions(
-        sources=tuple(corpus), index=index, replaces=True, rules=rules, command=command_line("dpr-index")
-    )
-    show(summary(_add(options, encoder, precision, backend)), as_json)
+    show(summary(_add(index, corpus, encoder, compute, rules, replaces=True)), as_json)
 
 
 @app.command("delete")
@@ -242,14 +215,23 @@ def main() -> None:
     run(app)
 
 
-def _add(options: AddOptions, encoder: str | None, precision: str, backend: str) -> Manifest:
+def _add(
+    index: Path,
+    corpus: list[str],
+    encoder: str | None,
+    compute: ComputeOptions,
+    rules: ReadRules,
+    replaces: bool = False,
+) -> Manifest:
     from index_builder.corpus import check_sources
     from index_builder.current import RecordedEncoder
     from index_builder.local_sources import local_sources
-    from index_builder.update import add
+    from index_builder.update import AddOptions, add
 
-    current_number(options.index)  # a folder without an index is refused before anything is fetched beside it
-    recorded = RecordedEncoder(encoder, ComputeOptions(precision, backend))
-    with show_progress() as progress, local_sources(options.sources, options.index, options.rules, progress) as sources:
-        check_sources(sources, options.rules)
-        return add(replace(options, sources=sources), recorded, progress=progress)
+    current_number(index)  # a folder without an index is refused before anything is fetched beside it
+    with show_progress() as progress, local_sources(corpus, index, rules, progress) as sources:
+        check_sources(sources, rules)
+        options = AddOptions(
+            sources=sources, index=index, replaces=replaces, rules=rules, command=command_line("dpr-index")
+        )
+        return add(options, RecordedEncoder(encoder, compute), progress=progress)

@@ -11,35 +11,28 @@ from rich.table import Table
 
 from dpr.config import DEFAULT_ENCODER, ComputeOptions
 from dpr.console import print_json, show_progress
+from dpr.data.intake import ReadRules
 from dpr.dense.index_types import index_type_of
 from dpr.errors import ConfigError
 from dpr.text.registry import analyzer as analyzer_by_name
+from index_builder.option_groups import with_groups
 from index_builder.options import (
     DEFAULT_KIND,
     AnalyzerName,
-    Backend,
     Colbert,
     Corpus,
     DenseKind,
     DenseParameter,
-    DocumentLimit,
     EncoderName,
-    Encoding,
-    Exclude,
-    Include,
     Json,
     NoDense,
-    Precision,
-    SkipBadRows,
     Splade,
-    Strict,
     WindowOverlap,
     Windows,
     WindowTokens,
     learned_models,
     parse_parameters,
     parse_windows,
-    read_rules,
     refuse_unused,
 )
 
@@ -47,14 +40,15 @@ if TYPE_CHECKING:
     from index_builder.estimate import Estimate
 
 
+@with_groups
 def estimate_command(
     corpus: Corpus,
+    *,
     encoder: EncoderName = DEFAULT_ENCODER,
     no_dense: NoDense = False,
     splade: Splade = None,
     colbert: Colbert = None,
-    precision: Precision = "auto",
-    backend: Backend = "auto",
+    compute: ComputeOptions,
     analyzer: AnalyzerName = "ko-en",
     dense_kind: DenseKind = DEFAULT_KIND,
     dense_parameter: DenseParameter = None,
@@ -67,12 +61,7 @@ def estimate_command(
     windows: Windows = None,
     window_tokens: WindowTokens = None,
     window_overlap: WindowOverlap = None,
-    include: Include = None,
-    exclude: Exclude = None,
-    encoding: Encoding = "utf-8",
-    skip_bad_rows: SkipBadRows = False,
-    strict: Strict = False,
-    document_limit: DocumentLimit = None,
+    rules: ReadRules,
     as_json: Json = False,
 ) -> None:
     """Estimate the disk, memory and time of an index of SOURCEs on this machine; nothing is built."""
@@ -84,15 +73,14 @@ def estimate_command(
     from index_builder.survey import survey
     from index_builder.windows import check_windows
 
-    rules = read_rules(encoding, skip_bad_rows, include, exclude, strict, document_limit)
     index_type = index_type_of(dense_kind, parse_parameters(dense_parameter or []))
-    compute, models = ComputeOptions(precision, backend), learned_models(splade, colbert)
+    models = learned_models(splade, colbert)
     if no_dense and (dimension or dense_kind != DEFAULT_KIND or dense_parameter):
         raise ConfigError("--no-dense makes no vectors, but their dimension or an index type is set; leave it out")
     refuse_unused("--no-dense" if no_dense else "--dimension" if dimension else None, encoder, compute, models)
     rule = parse_windows(windows, window_tokens, window_overlap, no_dense=no_dense)
     with show_progress() as progress, local_sources(corpus, None, rules, progress) as sources:
-        loaded = None if no_dense or dimension else load_encoder(encoder, precision, backend)
+        loaded = None if no_dense or dimension else load_encoder(encoder, compute.precision, compute.backend)
         if loaded and rule:
             check_windows(rule, loaded)
         encoders = load_learned_encoders(models, compute)

@@ -10,12 +10,11 @@ from typing import Annotated
 import typer
 
 from dpr.config import AUTO_COMPUTE, DEFAULT_ENCODER, ComputeOptions
-from dpr.data.intake import ReadRules
 from dpr.data.passages import KINDS as DATA_KINDS
 from dpr.data.rows import listed_formats
 from dpr.dense.index_types import AUTO, EXACT, listed_index_types, listed_parameters
 from dpr.documents.formats import FORMATS as DOCUMENT_FORMATS
-from dpr.documents.limits import DEFAULT_LIMITS, DocumentLimits
+from dpr.documents.limits import DEFAULT_LIMITS
 from dpr.errors import ConfigError
 from dpr.metadata import FIELD_TYPE_NAMES
 from dpr.store.windows import DEFAULT_WINDOWS, WindowRule
@@ -258,37 +257,6 @@ def refuse_unused(
         raise ConfigError(f"{reason} uses no encoder, but a prompt or a dimension is set; leave it out")
     if compute != AUTO_COMPUTE and not learned:
         raise ConfigError(f"{reason} uses no encoder, but --precision or --backend is set; leave it out")
-
-
-def read_rules(
-    encoding: str,
-    skip_bad_rows: bool,
-    include: Sequence[str] | None,
-    exclude: Sequence[str] | None,
-    strict: bool,
-    limits: Sequence[str] | None,
-) -> ReadRules:
-    """Return how sources are read.
-
-    Raises:
-        ConfigError: the encoding or a limit of documents is unknown, or out of range.
-    """
-    numbers = {}
-    for setting in limits or ():
-        name, _, number = setting.partition("=")
-        if name not in asdict(DEFAULT_LIMITS) or not number.isdecimal():
-            names = ", ".join(asdict(DEFAULT_LIMITS))
-            raise ConfigError(f"--document-limit is {setting!r}; write NAME=NUMBER, with one of {names}")
-        numbers[name] = int(number)
-    document_limits = DocumentLimits(**numbers)
-    return ReadRules(
-        encoding,
-        skip_bad_rows,
-        include=tuple(include or ()),
-        exclude=tuple(exclude or ()),
-        strict=strict,
-        limits=document_limits,
-    )
 
 
 def parse_parameters(settings: Sequence[str]) -> dict[str, int]:

@@ -13,24 +13,17 @@ import typer
 
 from dpr.config import ComputeOptions
 from dpr.console import command_line, show_progress
+from dpr.data.intake import ReadRules
 from dpr.errors import ConfigError, DPRError
 from dpr.store.current import current_number
 from dpr.types import Progress
 from index_builder.local_sources import is_standard_input, local_sources
+from index_builder.option_groups import with_groups
 from index_builder.options import (
-    Backend,
     Corpus,
-    DocumentLimit,
-    Encoding,
-    Exclude,
-    Include,
     Index,
     Json,
     MovedEncoder,
-    Precision,
-    SkipBadRows,
-    Strict,
-    read_rules,
 )
 from index_builder.summary import show, summary
 
@@ -50,9 +43,11 @@ Stamps = list[list[tuple[str, int, int]]]
 """The name, size and time of each file of each source."""
 
 
+@with_groups
 def sync_command(
     index: Index,
     corpus: Corpus,
+    *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would change, and change nothing.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Go on until ctrl-C: sync whenever a file changes.")] = False,
     interval_s: Annotated[
@@ -66,23 +61,16 @@ def sync_command(
         ),
     ] = None,
     encoder: MovedEncoder = None,
-    precision: Precision = "auto",
-    backend: Backend = "auto",
-    include: Include = None,
-    exclude: Exclude = None,
-    encoding: Encoding = "utf-8",
-    skip_bad_rows: SkipBadRows = False,
-    strict: Strict = False,
-    document_limit: DocumentLimit = None,
+    compute: ComputeOptions,
+    rules: ReadRules,
     as_json: Json = False,
 ) -> None:
     """Bring INDEX to the state of SOURCEs: add what is new, replace what has changed, delete what is gone."""
     from index_builder.current import RecordedEncoder
     from index_builder.sync import SyncOptions
 
-    rules = read_rules(encoding, skip_bad_rows, include, exclude, strict, document_limit)
     options = SyncOptions(sources=tuple(corpus), index=index, rules=rules, command=command_line("dpr-index"))
-    recorded = RecordedEncoder(encoder, ComputeOptions(precision, backend))
+    recorded = RecordedEncoder(encoder, compute)
     if dry_run and watch:
         raise ConfigError("--dry-run changes nothing, and --watch goes on changing the index; leave one of them out")
     if watch and any(map(is_standard_input, corpus)):
