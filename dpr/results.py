@@ -79,6 +79,10 @@ class ListScore:
     score: float | None
     contribution: float
 
+    def to_dict(self) -> dict[str, float | None]:
+        """Return the three as JSON values."""
+        return {"rank": self.rank, "score": self.score, "contribution": self.contribution}
+
 
 @dataclass(frozen=True, slots=True)
 class Weighing:
@@ -152,8 +156,8 @@ class Hit:
             "rank": self.rank,
             "score": self.score,
             "passage": self.passage.to_dict() if self.passage else {"id": self.passage_id},
-            "lists": {name: asdict(score) for name, score in self.lists.items()},
-            "window": asdict(self.window) if self.window else None,
+            "lists": {name: score.to_dict() for name, score in self.lists.items()},
+            "window": {"start": self.window.start, "end": self.window.end} if self.window else None,
             "first_stage": asdict(self.first_stage) if self.first_stage else None,
         }
 

@@ -231,16 +231,22 @@ def hits_of_list(name: str, top: TopK, passage_id: PassageId) -> list[list[Hit]]
 
 def with_windows(hits: Sequence[Sequence[Hit]], lists: Iterable[TopK]) -> list[list[Hit]]:
     """Return the hits of each question with the windows that the lists matched."""
-    matched: list[dict[int, PassageWindow]] = [{} for _ in hits]
     for top in lists:
-        if top.windows is None:
-            continue
-        for windows, rows, spans in zip(matched, top.rows.tolist(), top.windows.tolist(), strict=True):
-            windows.update((row, PassageWindow(*span)) for row, span in zip(rows, spans, strict=True) if span[0] >= 0)
-    return [
-        [replace(hit, window=windows[hit.row]) if hit.row in windows else hit for hit in of_question]
-        for of_question, windows in zip(hits, matched, strict=True)
-    ]
+        if top.windows is not None:
+            hits = [
+                [replace(hit, window=windows.get(hit.row, hit.window)) for hit in of_question]
+                for of_question, windows in zip(hits, map(_windows_of, hits, top.rows, top.windows), strict=True)
+            ]
+    return [list(of_question) for of_question in hits]
+
+
+def _windows_of(hits: Sequence[Hit], rows: IntArray, spans: IntArray) -> dict[int, PassageWindow]:
+    """Return the windows of a question's list, (k, 2), by row, for those of its hits that matched one."""
+    is_matched = np.isin(rows, [hit.row for hit in hits]) & (spans[:, 0] >= 0)
+    return {
+        row: PassageWindow(*span)
+        for row, span in zip(rows[is_matched].tolist(), spans[is_matched].tolist(), strict=True)
+    }
 
 
 def hits_of_fusion(fused: Fused, tops: Mapping[str, TopK], passage_id: PassageId) -> list[list[Hit]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import http.client
 import json
 import os
@@ -175,6 +176,18 @@ def test_a_damaged_index_ends_the_start(index: Path, tmp_path: Path) -> None:
     settings = settings_of(index=tmp_path, no_reader=True)
     with listen("127.0.0.1", 0) as listener, pytest.raises(IndexFormatError):
         asyncio.run(serve(settings, listener, never))
+
+
+def test_the_collector_of_a_running_server_passes_over_what_was_loaded(index: Path) -> None:
+    def stop(_address: str, _qa: QA) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    try:
+        with listen("127.0.0.1", 0) as listener:
+            asyncio.run(serve(settings_of(index=index, no_reader=True, retriever_default="bm25"), listener, stop))
+        assert gc.get_freeze_count() > 10_000
+    finally:
+        gc.unfreeze()
 
 
 def test_the_options_are_parsed_before_anything_heavy_is_loaded() -> None:
