@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -69,17 +69,13 @@ class AtDepth:
 
     def as_json(self) -> dict[str, object]:
         """Return the numbers as JSON values, shares from 0 to 1."""
-        metrics = {name: {"value": value} | self._interval(name) for name, value in self.metrics().items()}
+        intervals = {name: asdict(interval) for name, interval in self.intervals.items()}
+        metrics = {name: {"value": value} | intervals.get(name, {}) for name, value in self.metrics().items()}
         report: dict[str, object] = {"metrics": metrics, "cost": self.cost()}
         if self.gain is not None:
-            low, high = self.gain.interval.low, self.gain.interval.high
-            gain = {"value": self.gain.mean, "low": low, "high": high, "p_value": self.gain.p_value}
+            gain = {"value": self.gain.mean, **asdict(self.gain.interval), "p_value": self.gain.p_value}
             report["f1_over_reader_score_alone"] = gain
         return report
-
-    def _interval(self, name: str) -> dict[str, float]:
-        interval = self.intervals.get(name)
-        return {} if interval is None else {"low": interval.low, "high": interval.high}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +134,8 @@ def evaluate(
     choice = RetrieverChoice(options.retriever, depths[-1], options.fusion)
     retrieved = retrieve(index, examples, choice, progress)
     readings = read_at_depths(reader, retrieved, depths, progress)
-    sample = _sample(examples)
+    step = max(1, len(examples) // SINGLE_QUESTIONS)
+    sample = [example.question.text for example in examples[::step][:SINGLE_QUESTIONS]]
     results = {
         k: judge_at_depth(retrieved, k, readings[k], options.rule, _single_ms(index, retriever, reader, sample, k))
         for k in depths
@@ -226,11 +223,6 @@ def _single_ms(
         reader.read([Candidates(question, passages, scores, windows)])
         took.append(1000 * (time.perf_counter() - began))
     return np.array(took)
-
-
-def _sample(examples: Sequence[Example]) -> list[str]:
-    step = max(1, len(examples) // SINGLE_QUESTIONS)
-    return [example.question.text for example in examples[::step][:SINGLE_QUESTIONS]]
 
 
 def _write(output: Path, report: Mapping[str, object], results: Mapping[str, AtDepth]) -> None:

@@ -78,7 +78,8 @@ def assemble(
     primary = primary_metric(facts.primary, facts.ks, has_answers(judged.examples))
     values = {name: system.values for name, system in systems.items()}
     questions = [_question(example, judged.qrels[example.question.id], runs) for example in judged.examples]
-    first_hits = _depth_of(primary)
+    depth = primary.partition("@")[2]
+    first_hits = int(depth) if depth else FIRST_HITS  # R-precision has no depth
     found = disagreements(
         judged, runs, {name: system.ranks for name, system in systems.items()}, pool, first_hits, progress
     )
@@ -132,12 +133,6 @@ def primary_metric(name: str, ks: Sequence[int], with_answers: bool) -> str:
         raise ConfigError(f"the metric {name!r} is not measured here; choose one of {', '.join(measured_names)}")
     nearest = min(ks, key=lambda k: (abs(k - FIRST_HITS), k))
     return name or f"recall@{nearest}"
-
-
-def _depth_of(metric: str) -> int:
-    """Return how many hits a metric looks at; `FIRST_HITS` for one without a depth."""
-    _, _, depth = metric.partition("@")
-    return int(depth) if depth else FIRST_HITS
 
 
 def _compared(systems: Mapping[str, System]) -> list[str]:

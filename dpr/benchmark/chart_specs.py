@@ -67,33 +67,28 @@ def _value_tips(report: BenchmarkReport, words: Mapping[str, str]) -> list[Spec]
     ]
 
 
+def _interval_layers(title: str, opacity: float, size: int, scale: Mapping[str, bool]) -> list[Spec]:
+    """Return a bar from ``low`` to ``high`` and a point at ``value``, on one axis."""
+    low: Spec = {"field": "low", "type": "quantitative", "title": title, "axis": {"tickCount": 6}}
+    value = {"field": "value", "type": "quantitative"}
+    return [
+        {
+            "mark": {"type": "rule", "strokeWidth": 3, "opacity": opacity},
+            "encoding": {"x": low | ({"scale": scale} if scale else {}), "x2": {"field": "high"}},
+        },
+        {"mark": {"type": "point", "filled": True, "size": size, "opacity": 1}, "encoding": {"x": value}},
+    ]
+
+
 def _summary(report: BenchmarkReport, words: Mapping[str, str]) -> Spec:
     order: Spec = {"field": "system", "type": "nominal", "sort": report.ranking, "axis": {"title": None}}
-    scale: Spec = {"zero": False, "nice": True}
+    title = f"{report.primary}, %  ({words['interval']})"
     return {
         "data": {"name": "summary"},
         "height": {"step": 30},
         "transform": [_is_chosen(), {"filter": f"datum.metric === '{report.primary}'"}],
         "encoding": {"y": order, "color": _colour(report), "tooltip": _value_tips(report, words)},
-        "layer": [
-            {
-                "mark": {"type": "rule", "strokeWidth": 3, "opacity": 0.5},
-                "encoding": {
-                    "x": {
-                        "field": "low",
-                        "type": "quantitative",
-                        "scale": scale,
-                        "title": f"{report.primary}, %  ({words['interval']})",
-                        "axis": {"tickCount": 6},
-                    },
-                    "x2": {"field": "high"},
-                },
-            },
-            {
-                "mark": {"type": "point", "filled": True, "size": 90, "opacity": 1},
-                "encoding": {"x": {"field": "value", "type": "quantitative"}},
-            },
-        ],
+        "layer": _interval_layers(title, 0.5, 90, {"zero": False, "nice": True}),
     }
 
 
@@ -141,6 +136,7 @@ def _pairs(report: BenchmarkReport, words: Mapping[str, str]) -> Spec:
         {"field": "p", "title": words["corrected p"], "format": ".4f"},
     ]
     order = {"field": "value", "order": "descending"}
+    at_zero: Spec = {"x": {"datum": 0, "type": "quantitative"}, "color": {"value": GREY}, "y": None, "tooltip": None}
     return {
         "data": {"name": "pairs"},
         "params": [{"name": "metric", "value": report.primary}],
@@ -152,29 +148,10 @@ def _pairs(report: BenchmarkReport, words: Mapping[str, str]) -> Spec:
             "tooltip": tips,
         },
         "layer": [
-            {
-                "mark": {"type": "rule", "strokeWidth": 3, "opacity": 0.6},
-                "encoding": {
-                    "x": {
-                        "field": "low",
-                        "type": "quantitative",
-                        "title": words["difference"],
-                        "axis": {"tickCount": 6},
-                    },
-                    "x2": {"field": "high"},
-                },
-            },
-            {
-                "mark": {"type": "point", "filled": True, "size": 80, "opacity": 1},
-                "encoding": {"x": {"field": "value", "type": "quantitative"}},
-            },
-            {"mark": {"type": "rule", "strokeDash": [4, 4], "color": GREY}, "encoding": _at_zero()},
+            *_interval_layers(words["difference"], 0.6, 80, {}),
+            {"mark": {"type": "rule", "strokeDash": [4, 4], "color": GREY}, "encoding": at_zero},
         ],
     }
-
-
-def _at_zero() -> Spec:
-    return {"x": {"datum": 0, "type": "quantitative"}, "color": {"value": GREY}, "y": None, "tooltip": None}
 
 
 def _cost(report: BenchmarkReport, words: Mapping[str, str]) -> Spec:
@@ -224,25 +201,7 @@ def _groups(report: BenchmarkReport, words: Mapping[str, str]) -> Spec:
                 *_value_tips(report, words),
             ],
         },
-        "layer": [
-            {
-                "mark": {"type": "rule", "strokeWidth": 3, "opacity": 0.4},
-                "encoding": {
-                    "x": {
-                        "field": "low",
-                        "type": "quantitative",
-                        "scale": {"zero": False},
-                        "title": f"{report.primary}, %",
-                        "axis": {"tickCount": 6},
-                    },
-                    "x2": {"field": "high"},
-                },
-            },
-            {
-                "mark": {"type": "point", "filled": True, "size": 60, "opacity": 1},
-                "encoding": {"x": {"field": "value", "type": "quantitative"}},
-            },
-        ],
+        "layer": _interval_layers(f"{report.primary}, %", 0.4, 60, {"zero": False}),
     }
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
@@ -136,39 +135,21 @@ def disagreements(
         example = judged.examples[number]
         gold = _gold(judged.qrels[example.question.id], pool)
         if gold is not None:
-            finders = {run.name for run, is_hit in zip(runs, hits[:, number].tolist(), strict=True) if is_hit}
-            explained.append(_disagreement(number, _Case(example, gold, first_hits), runs, finders, pool))
+            question = example.question
+            evidence = {run.name: evidence_of(run, question, gold.id) for run in runs}
+            causes: dict[str, tuple[str, ...]] = {}
+            first: dict[str, Evidence | None] = {}
+            for run in (run for run, is_hit in zip(runs, hits[:, number].tolist(), strict=True) if not is_hit):
+                best = next((passage for passage, _ in run.run.get(question.id, ())), None)
+                row = None if best is None else pool.row_of(best)
+                miss = Miss(example, gold, None if row is None else pool[row], evidence[run.name], first_hits)
+                causes[run.name] = tuple(name for name, applies in CAUSES.items() if applies(miss)) or (OTHER_CAUSE,)
+                first[run.name] = None if best is None else evidence_of(run, question, best)
+            found_by = tuple(run.name for run in runs if run.name not in causes)
+            explained.append(Disagreement(number, gold.id, found_by, causes, evidence, first))
         if count % 100 == 0 or count == len(rows):
             progress("explain disagreements", count, len(rows))
     return tuple(explained)
-
-
-class _Case(NamedTuple):
-    """A question, its gold passage, and how many hits count."""
-
-    example: Example
-    gold: Passage
-    first_hits: int
-
-
-def _disagreement(
-    number: int, case: _Case, runs: Sequence[SystemRun], finders: Collection[str], pool: PassagePool
-) -> Disagreement:
-    question = case.example.question
-    evidence = {run.name: evidence_of(run, question, case.gold.id) for run in runs}
-    causes: dict[str, tuple[str, ...]] = {}
-    hits: dict[str, Evidence | None] = {}
-    for run in runs:
-        if run.name in finders:
-            continue
-        first = next(iter(run.run.get(question.id, ())), None)
-        row = pool.row_of(first[0]) if first else None
-        passage = None if row is None else pool[row]
-        miss = Miss(case.example, case.gold, passage, evidence[run.name], case.first_hits)
-        causes[run.name] = tuple(name for name, applies in CAUSES.items() if applies(miss)) or (OTHER_CAUSE,)
-        hits[run.name] = evidence_of(run, question, first[0]) if first else None
-    names = tuple(run.name for run in runs if run.name in finders)
-    return Disagreement(number, case.gold.id, names, causes, evidence, hits)
 
 
 def evidence_of(run: SystemRun, question: Question, passage: str) -> Evidence:

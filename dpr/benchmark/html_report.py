@@ -12,7 +12,6 @@ from pathlib import Path
 
 from dpr.benchmark.chart_data import chart_data, colours
 from dpr.benchmark.chart_specs import chart_specs
-from dpr.benchmark.failures import Disagreement
 from dpr.benchmark.report import BenchmarkReport
 from dpr.benchmark.traits import TRAINED_BY
 from dpr.benchmark.verdict import pareto_front, verdict
@@ -104,7 +103,11 @@ def page_data(report: BenchmarkReport) -> dict[str, object]:
             "answers": [list(question.answers[:3]) for question in report.questions],
             "ranks": {name: system.ranks.tolist() for name, system in report.systems.items()},
         },
-        "explained": [_explained(disagreement) for disagreement in report.disagreements],
+        "explained": [
+            {"question": entry["question"], "gold": entry["gold"], "causes": entry["missed_by"]}
+            | {"evidence": entry["evidence"], "first": entry["first_hits"]}
+            for entry in (disagreement.as_json() for disagreement in report.disagreements)
+        ],
         "passages": {name: {"title": passage.title, "text": passage.text} for name, passage in report.passages.items()},
     }
 
@@ -116,11 +119,3 @@ def trained_words(report: BenchmarkReport, language: str) -> dict[str, str]:
     )
     template = words_of(language)["trained by"]
     return {name: template.format(systems=name.removeprefix(TRAINED_BY)) for name in names}
-
-
-def _explained(disagreement: Disagreement) -> dict[str, object]:
-    entry = disagreement.as_json()
-    return {"question": entry["question"], "gold": entry["gold"], "causes": entry["missed_by"]} | {
-        "evidence": entry["evidence"],
-        "first": entry["first_hits"],
-    }

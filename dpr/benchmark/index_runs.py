@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
-from dpr.benchmark.contestant import Cost, SystemRun
+from dpr.benchmark.contestant import SystemRun
 from dpr.benchmark.gold import JudgedQuestions
 from dpr.benchmark.index_cost import HasManifest, build_seconds, index_bytes, lists_of
 from dpr.benchmark.memory import MemoryGrowth
@@ -68,7 +68,8 @@ def search_index(
         run = search_all(retriever, judged, depth, name, progress)
         cost = replace(run.cost, memory_bytes=memory_bytes[name]) if run.cost else None
         if cost is not None and isinstance(index, HasManifest):
-            cost = _with_index(cost, index, name)
+            manifest = index.manifest
+            cost = replace(cost, index_bytes=index_bytes(manifest, name), build_s=build_seconds(manifest, name))
         runs.append(
             replace(
                 run,
@@ -84,15 +85,12 @@ def search_index(
 def summary_of(name: str) -> Bilingual:
     """Return what a retriever of an index is, in a few words."""
     plain = plain_name(name)
-    phrases = [phrase(RETRIEVERS[item].summary) for item in _named_lists(plain) if item in RETRIEVERS]
+    names = [plain] if plain in RETRIEVERS else fused_lists(plain)
+    phrases = [phrase(RETRIEVERS[item].summary) for item in names if item in RETRIEVERS]
     summary = Bilingual(" and ".join(each.english for each in phrases), ", ".join(each.korean for each in phrases))
     if len(phrases) > 1:
         summary = phrase("fused", {"lists": summary})
     return phrase("reranked", {"system": summary}) if name.endswith(RERANKED) else summary
-
-
-def _named_lists(name: str) -> list[str]:
-    return [name] if name in RETRIEVERS else fused_lists(name)
 
 
 @dataclass(slots=True)
@@ -121,10 +119,6 @@ def _shared(index: SearchableIndex, name: str) -> tuple[str, ...]:
         return ()
     lists = lists_of(name)
     return (ANALYZER, *lists) if any(part in index.manifest.weights for part in lists) else lists
-
-
-def _with_index(cost: Cost, index: HasManifest, name: str) -> Cost:
-    return replace(cost, index_bytes=index_bytes(index.manifest, name), build_s=build_seconds(index.manifest, name))
 
 
 def with_training(

@@ -6,7 +6,6 @@ import logging
 import re
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from dpr.benchmark.chart_data import chart_data
 from dpr.benchmark.chart_specs import chart_specs
@@ -17,7 +16,6 @@ from dpr.types import Progress, no_progress
 
 logger = logging.getLogger(__name__)
 
-WIDTH = 640
 SCALE = 2
 NAMES = {
     "curve": "recall",
@@ -35,6 +33,13 @@ FONTS = (
 )
 """Fonts with Hangul first. An SVG keeps its text as text, so that the machine that shows it chooses among them."""
 
+ON_PAPER = {
+    "width": 640,
+    "autosize": {"type": "pad"},
+    "config": {"background": "white", "font": FONTS, "view": {"stroke": None}, "axis": {"titleFontWeight": "normal"}},
+}
+"""What a picture adds to the specification of a chart."""
+
 _HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]")
 
 
@@ -49,8 +54,7 @@ def draw_pictures(folder: Path, report: BenchmarkReport, progress: Progress = no
     data, files = chart_data(report), []
     specs = chart_specs(report, words_of("en"))
     for number, (chart, spec) in enumerate(specs.items(), start=1):
-        drawn = _on_paper(spec) | {"datasets": data}
-        svg = vl_convert.vegalite_to_svg(drawn)
+        svg = vl_convert.vegalite_to_svg(spec | ON_PAPER | {"datasets": data})
         files.append(folder / f"{NAMES[chart]}.svg")
         write_atomically(files[-1], svg)
         if _HANGUL.search(svg) and not has_hangul_font():
@@ -65,11 +69,6 @@ def draw_pictures(folder: Path, report: BenchmarkReport, progress: Progress = no
                 temporary.write_bytes(vl_convert.svg_to_png(svg, scale=SCALE))
         progress("draw charts", number, len(specs))
     return files
-
-
-def _on_paper(spec: dict[str, Any]) -> dict[str, Any]:
-    config = {"background": "white", "font": FONTS, "view": {"stroke": None}, "axis": {"titleFontWeight": "normal"}}
-    return {**spec, "width": WIDTH, "autosize": {"type": "pad"}, "config": config}
 
 
 @cache

@@ -61,7 +61,8 @@ def explainer(retriever: Retriever, run: ScoredRun, pool: PassagePool) -> Explai
 
 
 def _cost(retriever: Retriever, questions: Sequence[Question], depth: int, batches_s: Sequence[float]) -> Cost:
-    sample = _sample(questions)
+    step = max(1, len(questions) // SINGLE_QUESTIONS)
+    sample = questions[::step][:SINGLE_QUESTIONS]
     single_ms = [1000 * _timed_search(retriever, [question], depth)[1] for question in sample]
     p50, p95 = np.percentile(single_ms, [50, 95]).tolist()
     full = [1000 * seconds for seconds in batches_s[: len(questions) // BATCH_QUESTIONS]]
@@ -82,9 +83,3 @@ def _timed_search(retriever: Retriever, questions: Sequence[Question], k: int) -
     began = time.perf_counter()
     hits = retriever.search(texts, k)
     return hits, time.perf_counter() - began
-
-
-def _sample(questions: Sequence[Question]) -> Sequence[Question]:
-    """Return SINGLE_QUESTIONS questions spread evenly over all, always the same ones."""
-    step = max(1, len(questions) // SINGLE_QUESTIONS)
-    return questions[::step][:SINGLE_QUESTIONS]

@@ -33,22 +33,21 @@ def verdict(report: BenchmarkReport) -> Verdict:
     pairs = {name: report.pair(best, name) for name in others}
     leaders = (best, *(name for name in others if not pairs[name].is_significant))
     system = min(leaders, key=lambda name: (_single_ms(report.systems[name]), leaders.index(name)))
-    english, korean = _quality(report, system)
+    sentences = [(f"Use {system}.", f"추천: {system}."), _quality(report, system)]
     beaten = next((name for name in others if name not in leaders), None)
     if beaten is not None:
-        compared = _lead(report.pair(system, beaten), system, beaten, is_next=len(leaders) == 1)
-        english, korean = [*english, compared[0]], [*korean, compared[1]]
+        sentences.append(_lead(report.pair(system, beaten), system, beaten, is_next=len(leaders) == 1))
     if len(leaders) > 1:
-        tied = _tie(report, system, leaders)
-        english, korean = [*english, tied[0]], [*korean, tied[1]]
-    return Verdict(system, best, leaders, tuple(english), tuple(korean))
+        sentences.append(_tie(report, system, leaders))
+    english, korean = zip(*sentences, strict=True)
+    return Verdict(system, best, leaders, english, korean)
 
 
 def _single_ms(system: System) -> float:
     return system.cost.single_ms_p50 if system.cost else float("inf")
 
 
-def _quality(report: BenchmarkReport, name: str) -> tuple[list[str], list[str]]:
+def _quality(report: BenchmarkReport, name: str) -> tuple[str, str]:
     measured = report.systems[name].metrics[report.primary]
     value, low, high = (f"{100 * share:.1f}" for share in (measured.value, measured.low, measured.high))
     metric, _, k = report.primary.partition("@")
@@ -59,7 +58,7 @@ def _quality(report: BenchmarkReport, name: str) -> tuple[list[str], list[str]]:
     else:
         english = f"Its {report.primary} is {value} % (95 % interval {low}–{high})."
         korean = f"{report.primary}: {value} % (95 % 신뢰 구간 {low}–{high})."
-    return [f"Use {name}.", english], [f"추천: {name}.", korean]
+    return english, korean
 
 
 def _lead(pair: Pair, system: str, other: str, *, is_next: bool) -> tuple[str, str]:

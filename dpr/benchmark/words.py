@@ -32,13 +32,8 @@ def all_words() -> dict[str, tuple[str, str]]:
 
 
 @cache
-def _singular() -> dict[str, str]:
-    """Return the English words for the number 1, by key; Korean has the same for every number."""
-    return {key: words[2] for key, words in _entries().items() if len(words) > 2}
-
-
-@cache
 def _entries() -> dict[str, list[str]]:
+    """Return the words in English, in Korean and, in some entries, in English for the number 1."""
     entries: dict[str, list[str]] = json.loads(FILE.read_text(encoding="utf-8"))
     return entries
 
@@ -54,14 +49,13 @@ def phrase(key: str, values: Mapping[str, Bilingual | str | int] | None = None) 
 
     The value ``number`` decides between the plural and the singular.
     """
-    templates = all_words().get(key, (key, key))
-    if values and values.get("number") == 1:
-        templates = (_singular().get(key, templates[0]), templates[1])
-    english, korean = (
-        template.format(**{name: _in_language(value, column) for name, value in values.items()}) if values else template
-        for column, template in enumerate(templates)
-    )
-    return Bilingual(english, korean)
+    english, korean, *singular = _entries().get(key, (key, key))
+    if not values:
+        return Bilingual(english, korean)
+    if singular and values.get("number") == 1:  # Korean has the same words for every number
+        [english] = singular
+    in_english, in_korean = ({name: _in_language(value, column) for name, value in values.items()} for column in (0, 1))
+    return Bilingual(english.format(**in_english), korean.format(**in_korean))
 
 
 def _in_language(value: Bilingual | str | int, column: int) -> str:
