@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import typer
 
 from dpr.config import DEFAULT_ENCODER, ComputeOptions
 from dpr.console import command_line, show_progress
@@ -115,7 +118,11 @@ def build_command(
     models = Models(None if no_dense else encoder, learned_models(splade, colbert), analyzer, compute, how)
     refuse_unused("--no-dense" if no_dense else None, encoder, compute, models.learned, how)
     on_ray = parse_runner(runner, ray_address, ray_storage, ray_actors, ray_timeout)
-    show(summary(_build(options, models, on_ray)), as_json)
+    manifest = _build(options, models, on_ray)
+    show(summary(manifest), as_json)
+    if not as_json:
+        retriever = "" if manifest.encoder else "--retriever bm25 "
+        typer.echo(f'Ask it:   dpr ask --index {shlex.quote(str(output))} {retriever}"…"')
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,9 @@ from dpr.console import cell, escape, print_json
 from dpr.search.learned import LEARNED
 from dpr.store.manifest import Manifest
 
+RARE = frozenset({"documents", "other_files"})
+"""Counts that a table has only where there are some, as it has those of what was skipped."""
+
 
 def summary(manifest: Manifest) -> dict[str, object]:
     """Return the facts of a generation by name."""
@@ -98,7 +101,7 @@ def cut_note(manifest: Manifest) -> str | None:
 
 
 def show(result: Mapping[str, object], as_json: bool) -> None:
-    """Print a result as a table, or as JSON."""
+    """Print a result as JSON, or as a table without what there is none of."""
     if as_json:
         print_json(result)
         return
@@ -107,9 +110,13 @@ def show(result: Mapping[str, object], as_json: bool) -> None:
         if isinstance(value, Mapping):
             for detail_name, detail in value.items():
                 table.add_row(escape(f"{_words(name)}: {detail_name}"), escape(_cell(name, detail)))
-        else:
+        elif _is_worth_a_row(name, value):
             table.add_row(_words(name), escape(_cell(name, value)))
     Console().print(table)
+
+
+def _is_worth_a_row(name: str, value: object) -> bool:
+    return value is not None and not (value == 0 and (name.endswith("_skipped") or name in RARE))
 
 
 def generations_table(manifests: Sequence[Manifest], published: str) -> Table:
@@ -139,5 +146,6 @@ def _cell(name: str, value: object) -> str:
     if name == "size_bytes" and isinstance(value, int):
         return filesize.decimal(value)
     if isinstance(value, Mapping):
-        return ", ".join(f"{_cell(number_name, number)} {_words(number_name)}" for number_name, number in value.items())
+        details = [(detail, number) for detail, number in value.items() if _is_worth_a_row(detail, number)]
+        return ", ".join(f"{_cell(detail, number)} {_words(detail)}" for detail, number in details)
     return cell(value)

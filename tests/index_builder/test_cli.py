@@ -76,6 +76,8 @@ def test_tables_go_to_stdout_and_progress_to_stderr(run: Any, source: str, tmp_p
     assert "seconds: encode" in out
     assert "corpus: 6 of 6" in err
     assert "6 of 6" not in out
+    assert "empty skipped" not in out  # there are none
+    assert f'dpr ask --index {index} "…"' in out
     assert "000001 *" in run("list", index)[1]
     assert "sparse probes" in run("verify", index)[1]
 
