@@ -6,6 +6,7 @@ import math
 from typing import Annotated, cast
 
 from fastapi import Depends, Query, Request
+from fastapi.routing import APIRoute
 
 from dpr.errors import RequestError
 from dpr.search.fusion import Fusion
@@ -17,6 +18,9 @@ from service.settings import Settings
 
 TIMEOUT_HEADER = "X-Request-Timeout"
 """Seconds that a client waits for its answer; the server's own limit holds beside it."""
+
+MAX_NAME = 64
+"""Characters of a parameter's name that an error repeats."""
 
 
 async def _engine(request: Request) -> Engine:
@@ -51,18 +55,23 @@ def _timeout_s(wish: str) -> float:
     return timeout_s
 
 
-async def _no_index_in_address(request: Request) -> None:
-    """Refuse an ``index`` in the address of a request that has it in its body: another index would answer."""
-    if "index" in request.query_params:
-        raise RequestError("index stands in the address, and this request has it in its body; move it there", "index")
+async def _refuse_unknown_parameters(request: Request) -> None:
+    """Refuse a parameter in the address that the route does not have: to pass over it would answer something else."""
+    route: APIRoute = request.scope["route"]
+    known = [field.alias for field in route.dependant.query_params]
+    unknown = next((name for name in request.query_params if name not in known), None)
+    if unknown is not None:
+        takes = " and ".join(known) if known else "no parameters"
+        remedy = "send the rest in the body" if route.body_field else "leave out the rest"
+        raise RequestError(f"{route.path} takes {takes} in its address; {remedy}", unknown[:MAX_NAME])
 
 
 async def _writers(request: Request) -> Writers:
     return cast("Writers", request.app.state.writers)
 
 
-INDEX_IN_BODY = Depends(_no_index_in_address)
-"""A dependency of the routes whose body names the index."""
+KNOWN_PARAMETERS = Depends(_refuse_unknown_parameters)
+"""A dependency of all routes that take parameters or a body."""
 
 WritersOf = Annotated[Writers, Depends(_writers)]
 IndexQuery = Annotated[IndexName | None, Query(alias="index", description="Which index; the first one by default.")]

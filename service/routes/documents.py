@@ -10,7 +10,7 @@ from fastapi import APIRouter, Body, Depends, HTTPException, Path, Request, Resp
 from dpr.errors import RequestError
 from service import examples
 from service.bodies import BoundedRoute
-from service.deps import ContextOf, EngineOf, IndexQuery, WritersOf
+from service.deps import KNOWN_PARAMETERS, ContextOf, EngineOf, IndexQuery, WritersOf
 from service.errors import NothingAcceptedError
 from service.jobs.document import ID_PATTERN, Change, Line, checked_id, put_change, read_lines
 from service.jobs.job import Job
@@ -21,7 +21,11 @@ from service.routes.documented import GUARDED, documented
 from service.security.scopes import requires
 
 router = APIRouter(
-    prefix="/v1", tags=["documents"], dependencies=[requires("write")], responses=GUARDED, route_class=BoundedRoute
+    prefix="/v1",
+    tags=["documents"],
+    dependencies=[requires("write"), KNOWN_PARAMETERS],
+    responses=GUARDED,
+    route_class=BoundedRoute,
 )
 
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Body, Response
 
 from service import examples
 from service.bodies import BoundedRoute
-from service.deps import INDEX_IN_BODY, ContextOf, EngineOf
+from service.deps import KNOWN_PARAMETERS, ContextOf, EngineOf
 from service.embedding import EmbeddingsRequest, EmbeddingsResponse, embed_steps, encoder_of
 from service.routes.documented import GUARDED, documented
 from service.security.scopes import requires
@@ -16,7 +16,7 @@ from service.security.scopes import requires
 router = APIRouter(
     prefix="/v1",
     tags=["questions"],
-    dependencies=[requires("read"), INDEX_IN_BODY],
+    dependencies=[requires("read"), KNOWN_PARAMETERS],
     responses=GUARDED,
     route_class=BoundedRoute,
 )

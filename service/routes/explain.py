@@ -12,7 +12,7 @@ from dpr.search.fusion import Fusion
 from dpr.search.registry import RERANKED, plain_name
 from service import examples
 from service.bodies import BoundedRoute
-from service.deps import INDEX_IN_BODY, ContextOf, EngineOf, ServerFusion, SettingsOf
+from service.deps import KNOWN_PARAMETERS, ContextOf, EngineOf, ServerFusion, SettingsOf
 from service.explanation import ExplainResponse, ExplainTimings, ExplanationOut
 from service.filtering import filter_of
 from service.fusion import fusion_of, fusion_out, retriever_of
@@ -23,7 +23,7 @@ from service.security.scopes import requires
 router = APIRouter(
     prefix="/v1",
     tags=["questions"],
-    dependencies=[requires("read"), INDEX_IN_BODY],
+    dependencies=[requires("read"), KNOWN_PARAMETERS],
     responses=GUARDED,
     route_class=BoundedRoute,
 )

@@ -10,7 +10,7 @@ from pydantic import Field
 from dpr.metadata import json_value
 from dpr.pipeline import QA
 from service import examples
-from service.deps import ContextOf, EngineOf, IndexQuery
+from service.deps import KNOWN_PARAMETERS, ContextOf, EngineOf, IndexQuery
 from service.routes.documented import GUARDED, documented
 from service.schemas import Model
 from service.security.scopes import requires
@@ -56,7 +56,7 @@ class FacetsResponse(Model):
 @router.get(
     "/facets",
     summary="Which fields there are to filter by",
-    dependencies=[requires("read")],
+    dependencies=[requires("read"), KNOWN_PARAMETERS],
     response_model=FacetsResponse,
     responses=documented(422, 500, 503, 504, example=examples.FACETS),
 )

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from service import examples
-from service.deps import ContextOf, EngineOf
+from service.deps import KNOWN_PARAMETERS, ContextOf, EngineOf
 from service.indexes import ServedIndex
 from service.requests import IndexName
 from service.routes.documented import GUARDED, documented
@@ -20,8 +20,8 @@ router = APIRouter(prefix="/v1", tags=["indexes"], responses=GUARDED)
 @router.get(
     "/indexes",
     summary="Which indexes are served",
-    dependencies=[requires("read")],
-    responses=documented(503, example=examples.INDEXES),
+    dependencies=[requires("read"), KNOWN_PARAMETERS],
+    responses=documented(422, 503, example=examples.INDEXES),
 )
 async def indexes(engine: EngineOf) -> IndexesResponse:
     """List the indexes, the default one first, each with the generation that answers."""
@@ -32,7 +32,7 @@ async def indexes(engine: EngineOf) -> IndexesResponse:
 @router.post(
     "/reload",
     summary="Serve what is published now",
-    dependencies=[requires("admin")],
+    dependencies=[requires("admin"), KNOWN_PARAMETERS],
     responses=documented(404, 409, 422, 503, 504, example=examples.RELOAD),
 )
 async def reload(

@@ -7,14 +7,16 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from service import examples
-from service.deps import ContextOf, EngineOf, IndexQuery, WritersOf
+from service.deps import KNOWN_PARAMETERS, ContextOf, EngineOf, IndexQuery, WritersOf
 from service.jobs.inbox import JOB_ID
 from service.jobs.schemas import JobOut, JobsResponse
 from service.routes.documented import GUARDED, documented
 from service.security.scopes import requires
 
 JobId = Annotated[str, Path(json_schema_extra={"pattern": f"^{JOB_ID.pattern}$"})]
-router = APIRouter(prefix="/v1", tags=["documents"], dependencies=[requires("write")], responses=GUARDED)
+router = APIRouter(
+    prefix="/v1", tags=["documents"], dependencies=[requires("write"), KNOWN_PARAMETERS], responses=GUARDED
+)
 
 
 @router.get("/jobs", summary="The newest jobs", responses=documented(403, 404, 422, 504, example=examples.JOBS))

@@ -13,7 +13,7 @@ from dpr.search.fusion import Fusion
 from service import examples
 from service.asking import Source, query_steps, refuse_costly, retrieve_steps
 from service.bodies import BoundedRoute
-from service.deps import INDEX_IN_BODY, ContextOf, EngineOf, ServerFusion, SettingsOf
+from service.deps import KNOWN_PARAMETERS, ContextOf, EngineOf, ServerFusion, SettingsOf
 from service.engine import Engine
 from service.errors import NoReaderError
 from service.filtering import filter_of
@@ -27,7 +27,7 @@ from service.streaming import Emit, event_stream, wants_events
 router = APIRouter(
     prefix="/v1",
     tags=["questions"],
-    dependencies=[requires("read"), INDEX_IN_BODY],
+    dependencies=[requires("read"), KNOWN_PARAMETERS],
     responses=GUARDED,
     route_class=BoundedRoute,
 )

@@ -40,6 +40,28 @@ def test_an_index_in_the_address_is_not_passed_over(client: TestClient, path: st
     error_of(refused, 422, "invalid_request", "index")
 
 
+@pytest.mark.parametrize(
+    ("path", "name", "takes"),
+    [
+        ("/v1/facets?filter=year", "filter", "takes index and limit in its address; leave out the rest"),
+        ("/v1/indexes?limit=1", "limit", "takes no parameters in its address; leave out the rest"),
+        ("/v1/jobs?page=2", "page", "takes index and limit in its address"),
+        ("/v1/jobs/x?wait=1", "wait", "takes index in its address"),
+        (f"/v1/indexes?{'x' * 100}=1", "x" * 64, "no parameters"),
+    ],
+)
+def test_a_parameter_that_a_path_does_not_take_is_not_passed_over(
+    client: TestClient, path: str, name: str, takes: str
+) -> None:
+    assert takes in error_of(client.get(path), 422, "invalid_request", name)
+
+
+def test_a_parameter_that_belongs_into_the_body_is_told_so(client: TestClient) -> None:
+    message = error_of(post(client, "/v1/retrieve?k=3", QUESTION), 422, "invalid_request", "k")
+    assert message == "/v1/retrieve takes no parameters in its address; send the rest in the body"
+    assert client.post("/v1/documents?index=default&dry=1", content="{}").json()["error"]["field"] == "dry"
+
+
 def test_a_packed_body_is_refused_by_its_cause(client: TestClient) -> None:
     packed = {"content-encoding": "gzip", "content-type": "application/json"}
     body = gzip.compress(json.dumps(QUESTION).encode())
