@@ -26,10 +26,16 @@ A message is one sentence with the value, the cause and the remedy.
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+PROJECT = "dense-passage-retrieval"
+"""The name of the distribution."""
 
 _COPIES: ContextVar[Mapping[str, str]] = ContextVar("copies")
 """What is read in place of something else: the path of each copy, with the name of what it is a copy of."""
@@ -162,6 +168,20 @@ class MissingDependencyError(DPRError):
 
     @classmethod
     def extra(cls, package: str, extra: str) -> MissingDependencyError:
-        """Build the sentence that names the extra to install."""
-        command = f"pip install 'dense-passage-retrieval[{extra}]'"
-        return cls(f"the package {package!r} is not installed; install it with: {command}")
+        """Build the sentence that tells how to install the extra."""
+        return cls(f"the package {package!r} is not installed; install it with: {install_command(extra)}")
+
+
+def install_command(extra: str) -> str:
+    """Return the command that installs an extra from where this project came from: a folder, a wheel or an index."""
+    from importlib import metadata
+
+    try:
+        origin = json.loads(metadata.distribution(PROJECT).read_text("direct_url.json") or "{}")
+    except (metadata.PackageNotFoundError, ValueError):
+        origin = {}
+    url = urlsplit(origin.get("url", ""))
+    if url.scheme != "file":  # an index of packages, or a folder that was put on the path
+        return f"pip install '{PROJECT}[{extra}]'"
+    option = "-e " if origin.get("dir_info", {}).get("editable") else ""
+    return f"pip install {option}{shlex.quote(f'{unquote(url.path)}[{extra}]')}"

@@ -1,4 +1,4 @@
-"""A retriever component for Haystack 3 (``pip install dense-passage-retrieval[haystack]``)."""
+"""A retriever component for Haystack 3 (extra ``haystack``)."""
 
 from __future__ import annotations
 

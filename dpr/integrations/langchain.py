@@ -1,4 +1,4 @@
-"""A LangChain retriever (``pip install dense-passage-retrieval[langchain]``)."""
+"""A LangChain retriever (extra ``langchain``)."""
 
 from __future__ import annotations
 

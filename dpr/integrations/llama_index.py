@@ -1,4 +1,4 @@
-"""A LlamaIndex retriever (``pip install dense-passage-retrieval[llama-index]``)."""
+"""A LlamaIndex retriever (extra ``llama-index``)."""
 
 from __future__ import annotations
 

@@ -81,8 +81,8 @@ def _sentence(error: Exception, plan: ActorPlan, options: RayOptions) -> DPRErro
         )
     if absent := re.search(r"No module named '?([\w.]+)", str(error)):
         return ModelError(
-            f"a worker of Ray {name} cannot import {absent[1]}; install the same packages on every node: "
-            "pip install 'dense-passage-retrieval[ray]'"
+            f"a worker of Ray {name} cannot import {absent[1]}; install on every node what is installed "
+            "here, the extra ray included"
         )
     lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     return ServerError(f"Ray {name} stopped the build ({lines[-1].strip()}); the same command continues")
