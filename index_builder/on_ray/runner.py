@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import pyarrow as pa
 
@@ -15,7 +16,7 @@ from dpr.types import Analyzer, Encoder, IntArray, Passage, Progress, no_progres
 from index_builder.on_ray.cluster import RayOptions
 from index_builder.on_ray.pieces import PieceStore
 from index_builder.on_ray.pipeline import run_pieces
-from index_builder.on_ray.work import CountWork, EncodeWork, Work, encoded_passages, term_counts
+from index_builder.on_ray.work import Work, count_work, encode_work, encoded_passages, term_counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class RayRunner:
         self, passages: EncodedTexts, shards: Sequence[IntArray], encoder: Encoder, progress: Progress = no_progress
     ) -> Iterator[tuple[int, EncodedPassages]]:
         """Run the encoder on the cluster; an ``EncodeRunner``."""
-        work = EncodeWork(self.load_encoder, encoder.name, encoder.fingerprint, encoder.dimension, self.precision)
+        work = encode_work(self.load_encoder, encoder.name, encoder.fingerprint, encoder.dimension, self.precision)
         texts = (passages.get(rows.tolist()) for rows in shards)
         total, completed = sum(map(len, shards)), 0
         for position, table in self._results(work, texts, len(shards), progress):
@@ -53,7 +54,7 @@ class RayRunner:
         self, passages: PassageStore, blocks: Sequence[range], analyzer: Analyzer, progress: Progress = no_progress
     ) -> Iterator[tuple[int, TermCounts]]:
         """Count terms on the cluster; a ``CountRunner``."""
-        work = CountWork(self.load_analyzer, analyzer.name, analyzer.version)
+        work = count_work(self.load_analyzer, analyzer.name, analyzer.version)
         total = len(passages)
         completed = total - sum(map(len, blocks))
         texts = (passages.get(rows) for rows in blocks)
@@ -72,10 +73,8 @@ class RayRunner:
             pieces[position] = store.put(work.identity, passages)
             progress("send", position + 1, count)
         finished = [position for position, name in pieces.items() if store.is_finished(name)]
-        for position in finished:
+        pending = {position: name for position, name in pieces.items() if position not in finished}
+        worked_on = run_pieces(pending, work, self.options.storage, self.options) if pending else ()
+        for position in chain(finished, worked_on):
             yield position, store.result(pieces[position], work.schema)
-            store.remove(pieces.pop(position))
-        if pieces:
-            for position in run_pieces(dict(pieces), work, self.options.storage, self.options):
-                yield position, store.result(pieces[position], work.schema)
-                store.remove(pieces.pop(position))
+            store.remove(pieces[position])

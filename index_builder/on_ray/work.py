@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,30 +20,28 @@ from index_builder.on_ray.pieces import PieceStore
 Compute = Callable[[Sequence[Passage]], pa.Table]
 
 
-class Work(Protocol):
-    """One kind of work, sent to every worker."""
-
-    @property
-    def identity(self) -> str:
-        """Everything that a result depends on beside the passages."""
-
-    @property
-    def schema(self) -> pa.Schema:
-        """The columns of a result."""
-
-    def load(self) -> Compute:
-        """Load what the work needs, once in each worker; return what makes a result of passages.
-
-        Raises:
-            ModelError: the worker has another model than the driver, or none.
-        """
-
-
 @dataclass(frozen=True, slots=True)
-class EncodeWork:
-    """Encode passages; a result has the columns ``id``, ``vector`` and ``is_cut``.
+class Work:
+    """One kind of work, sent to every worker.
 
     Attributes:
+        identity: everything that a result depends on beside the passages.
+        schema: the columns of a result.
+        load: loads what the work needs, once in each worker; returns what makes a result of passages. It raises
+            `ModelError` where the worker has another model than the driver, or none.
+    """
+
+    identity: str
+    schema: pa.Schema
+    load: Callable[[], Compute]
+
+
+def encode_work(
+    load_encoder: Callable[[], Encoder], name: str, fingerprint: str, dimension: int, precision: str = ""
+) -> Work:
+    """Return the work of encoding passages; a result has the columns ``id``, ``vector`` and ``is_cut``.
+
+    Args:
         load_encoder: loads the encoder; sent to the workers.
         name: the encoder, in sentences.
         fingerprint: the encoder's fingerprint.
@@ -51,67 +49,39 @@ class EncodeWork:
         precision: the arithmetic of the encoder.
     """
 
-    load_encoder: Callable[[], Encoder]
-    name: str
-    fingerprint: str
-    dimension: int
-    precision: str = ""
-
-    @property
-    def identity(self) -> str:
-        """The encoder and its arithmetic."""
-        return f"encode {self.fingerprint} {self.dimension} {self.precision}"
-
-    @property
-    def schema(self) -> pa.Schema:
-        """The id, the vector, and whether the passage is longer than the encoder reads."""
-        vector = pa.list_(pa.float32(), self.dimension)
-        return pa.schema([("id", pa.string()), ("vector", vector), ("is_cut", pa.bool_())])
-
-    def load(self) -> Compute:
-        """Load the encoder."""
-        encoder = self.load_encoder()
-        if encoder.fingerprint != self.fingerprint:
+    def load() -> Compute:
+        encoder = load_encoder()
+        if encoder.fingerprint != fingerprint:
             raise ModelError(
-                f"the encoder {self.name} has other files than where the build was started; copy the same ones to "
-                "every node"
+                f"the encoder {name} has other files than where the build was started; copy the same ones to every node"
             )
         return lambda passages: vectors_table([passage.id for passage in passages], encode(encoder, passages))
 
+    vector = pa.list_(pa.float32(), dimension)
+    schema = pa.schema([("id", pa.string()), ("vector", vector), ("is_cut", pa.bool_())])
+    return Work(f"encode {fingerprint} {dimension} {precision}", schema, load)
 
-@dataclass(frozen=True, slots=True)
-class CountWork:
-    """Count the terms of passages; a result is a `TermCounts`, an array a row.
 
-    Attributes:
+def count_work(load_analyzer: Callable[[], Analyzer], name: str, version: str) -> Work:
+    """Return the work of counting the terms of passages; a result is a `TermCounts`, an array a row.
+
+    Args:
         load_analyzer: loads the text analyzer; sent to the workers.
         name: the analyzer's name.
         version: the analyzer's version.
     """
 
-    load_analyzer: Callable[[], Analyzer]
-    name: str
-    version: str
-
-    @property
-    def identity(self) -> str:
-        """The analyzer and its version."""
-        return f"terms {self.name} {self.version}"
-
-    @property
-    def schema(self) -> pa.Schema:
-        """The name and the bytes of an array."""
-        return pa.schema([("array", pa.string()), ("values", pa.large_binary())])
-
-    def load(self) -> Compute:
-        """Load the analyzer."""
-        analyzer = self.load_analyzer()
-        if analyzer.version != self.version:
+    def load() -> Compute:
+        analyzer = load_analyzer()
+        if analyzer.version != version:
             raise ModelError(
-                f"the analyzer {self.name} has version {analyzer.version}, and {self.version} where the build was "
-                "started; install the same packages on every node"
+                f"the analyzer {name} has version {analyzer.version}, and {version} where the build was started; "
+                "install the same packages on every node"
             )
         return lambda passages: counts_table(TermCounts.build(analyzer.batch(map(Passage.titled, passages))))
+
+    schema = pa.schema([("array", pa.string()), ("values", pa.large_binary())])
+    return Work(f"terms {name} {version}", schema, load)
 
 
 class PieceWorker:
@@ -171,8 +141,4 @@ def counts_table(counts: TermCounts) -> pa.Table:
 
 def term_counts(table: pa.Table) -> TermCounts:
     """Return the term counts of a table that `counts_table` made."""
-    return TermCounts.from_arrays(dict(_arrays(table)))
-
-
-def _arrays(table: pa.Table) -> Iterator[tuple[str, bytes]]:
-    yield from zip(table["array"].to_pylist(), table["values"].to_pylist(), strict=True)
+    return TermCounts.from_arrays(dict(zip(table["array"].to_pylist(), table["values"].to_pylist(), strict=True)))
