@@ -63,7 +63,6 @@ def write_learned(
     passages: PassageStore,
     draft: GenerationDraft,
     progress: Progress = no_progress,
-    shard_passages: int = SHARD_PASSAGES,
 ) -> dict[str, LearnedCounts]:
     """Write every learned list of a draft's segment; return what each holds, by its name.
 
@@ -72,10 +71,7 @@ def write_learned(
     Raises:
         ModelError: a model gave something that is not finite.
     """
-    return {
-        name: _write_list(name, encoder, passages, draft, progress, shard_passages)
-        for name, encoder in encoders.items()
-    }
+    return {name: _write_list(name, encoder, passages, draft, progress) for name, encoder in encoders.items()}
 
 
 def merge_learned(
@@ -96,30 +92,21 @@ def merge_learned(
 
 
 def _write_list(
-    name: str,
-    encoder: LearnedEncoder[Any],
-    passages: PassageStore,
-    draft: GenerationDraft,
-    progress: Progress,
-    shard_passages: int,
+    name: str, encoder: LearnedEncoder[Any], passages: PassageStore, draft: GenerationDraft, progress: Progress
 ) -> LearnedCounts:
     folder, whole = draft.segment.learned(name), f"{name} merged"
-    starts = range(0, len(passages), shard_passages)
+    starts = range(0, len(passages), SHARD_PASSAGES)
+    pieces = [f"{name} {number}" for number in range(len(starts))]
     if whole not in draft.journal:
-        for number, start in enumerate(starts):
-            if _piece(name, number) not in draft.journal:
-                rows = range(start, min(start + shard_passages, len(passages)))
-                cut = _write_shard(name, encoder, passages, rows, _shard(folder, number), progress)
-                draft.finish(_piece(name, number), cut, _shard(folder, number))
-        blocks = [
-            Block(_shard(folder, number), min(shard_passages, len(passages) - start))
-            for number, start in enumerate(starts)
-        ]
-        entries = LEARNED[name].merge(blocks, encoder.dimension, folder)
-        draft.finish(whole, entries, folder)
+        blocks = []
+        for number, (piece, start) in enumerate(zip(pieces, starts, strict=True)):
+            rows, shard = range(len(passages))[start : start + SHARD_PASSAGES], folder / "shards" / f"{number:06d}"
+            if piece not in draft.journal:
+                draft.finish(piece, _write_shard(name, encoder, passages, rows, shard, progress), shard)
+            blocks.append(Block(shard, len(rows)))
+        draft.finish(whole, LEARNED[name].merge(blocks, encoder.dimension, folder), folder)
     shutil.rmtree(folder / "shards", ignore_errors=True)
-    cut = sum(draft.journal[_piece(name, number)] for number in range(len(starts)))
-    return LearnedCounts(draft.journal[whole], cut)
+    return LearnedCounts(draft.journal[whole], sum(draft.journal[piece] for piece in pieces))
 
 
 def _write_shard(
@@ -136,11 +123,3 @@ def _write_shard(
     LEARNED[name].write(encoded, encoder.dimension, folder)
     progress(name, rows.stop, len(passages))
     return int(encoded.is_cut.sum())
-
-
-def _piece(name: str, shard: int) -> str:
-    return f"{name} {shard}"
-
-
-def _shard(folder: Path, number: int) -> Path:
-    return folder / "shards" / f"{number:06d}"

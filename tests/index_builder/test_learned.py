@@ -16,7 +16,7 @@ from dpr.config import ComputeOptions
 from dpr.errors import ConfigError, IndexFormatError, ModelError, RequestError
 from dpr.search.learned import LEARNED
 from dpr.search.open import OpenIndex, open_index
-from dpr.types import LearnedEncoder, Passage, no_progress
+from dpr.types import LearnedEncoder, Passage
 from index_builder import cli, learned
 from index_builder.build import BuildOptions, build
 from index_builder.current import RecordedEncoder
@@ -141,7 +141,6 @@ def test_a_killed_build_encodes_only_what_is_missing(
     tmp_path: Path, shard: int, encoders: Mapping[str, LearnedEncoder[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(learned, "SHARD_PASSAGES", shard)
-    monkeypatch.setattr(learned.write_learned, "__defaults__", (no_progress, shard))
     encoder = encoders["splade"]
     calls: list[int] = []
 
