@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dpr.data.intake import UTF8_RULES, BadRows, DocumentTally, ReadRules
@@ -106,23 +106,11 @@ def write_corpus(
     progress("corpus", count, count)
     for name in sorted(rules.fields.keys() - fields.keys()):
         logger.warning("no passage has the field %r, which is declared as %s", name, rules.fields[name])
-    return Corpus(tuple(SourceRecord(**asdict(tally)) for tally in reader.tallies), fields)
-
-
-@dataclass(slots=True)
-class _Tally:
-    source: str
-    passages: int = 0
-    duplicates: int = 0
-    empty: int = 0
-    bad_rows: int = 0
-    documents: int = 0
-    bad_documents: int = 0
-    other_files: int = 0
+    return Corpus(tuple(reader.records), fields)
 
 
 class _SourceReader:
-    """Reads the sources in turn as one corpus, and counts for the current source."""
+    """Reads the sources in turn as one corpus, and counts for each of them."""
 
     def __init__(
         self,
@@ -133,16 +121,15 @@ class _SourceReader:
         progress: Progress,
     ) -> None:
         self.bad_rows = BadRows(rules.skip_bad_rows)
-        self.tallies = [_Tally(name_of(source)) for source in sources]
-        self._paths = [path_of(source) for source in sources]
+        self.records: list[SourceRecord] = []
+        self._sources = sources
         self.typer = FieldTyper(rules.fields, indexed.fields)
         self._cutter = cutter
         self._entries: dict[str, LedgerEntry] = {}
         self._indexed = indexed
-        self._skipped_indexed = 0
+        self._passages = self._skipped_indexed = 0
         self._tally = DocumentTally.from_rules(rules, progress)
         self._documents = read_corpus(self._in_turn(), rules, self.bad_rows, self._tally)
-        self._current = _Tally("")
 
     def passages(self) -> Iterator[Passage]:
         """Yield the passages to index; passages of the index are counted, or are bad rows if their content differs."""
@@ -154,7 +141,7 @@ class _SourceReader:
                 indexed_passage = self._indexed_passage(passage.id)
                 if indexed_passage is None:
                     if self._has_types(passage):
-                        self._current.passages += 1
+                        self._passages += 1
                         yield passage
                 elif _is_same(passage, indexed_passage):
                     self._skipped_indexed += 1
@@ -179,19 +166,23 @@ class _SourceReader:
         return failed | self._entries
 
     def _in_turn(self) -> Iterator[str]:
-        for tally, path in zip(self.tallies, self._paths, strict=True):
-            self._current = tally
-            skipped_before = self._documents.skipped + self._skipped_indexed
-            empty_before, bad_before = self._documents.empty, self.bad_rows.count
-            documents_before, others_before = self._tally.converted, self._tally.other_files.total()
-            bad_documents_before = self._tally.bad.count
-            yield path  # until the next one is requested, all that is read is of this source
-            tally.bad_rows = self.bad_rows.count - bad_before
-            tally.duplicates = self._documents.skipped + self._skipped_indexed - skipped_before
-            tally.empty = self._documents.empty - empty_before
-            tally.documents = self._tally.converted - documents_before
-            tally.bad_documents = self._tally.bad.count - bad_documents_before
-            tally.other_files = self._tally.other_files.total() - others_before
+        for source in self._sources:
+            before = self._counts()
+            yield path_of(source)  # until the next one is requested, all that is read is of this source
+            counts = {name: count - before[name] for name, count in self._counts().items()}
+            self.records.append(SourceRecord(name_of(source), **counts))
+
+    def _counts(self) -> dict[str, int]:
+        """Return what was counted so far, of all sources."""
+        return {
+            "passages": self._passages,
+            "duplicates": self._documents.skipped + self._skipped_indexed,
+            "empty": self._documents.empty,
+            "bad_rows": self.bad_rows.count,
+            "documents": self._tally.converted,
+            "bad_documents": self._tally.bad.count,
+            "other_files": self._tally.other_files.total(),
+        }
 
     def _indexed_passage(self, passage_id: str) -> Passage | None:
         passages = self._indexed.passages
