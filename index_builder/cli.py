@@ -177,8 +177,7 @@ def verify_command(index: Index, as_json: Json = False) -> None:
 
     with show_progress() as progress:
         verification = verify_index(index, progress=progress)
-    checks = {check.name: check.detail for check in verification.checks}
-    show({"generation": verification.generation, "is_sound": True, "checks": checks}, as_json)
+    show({"generation": verification.generation, "is_sound": True, "checks": verification.checks}, as_json)
 
 
 @app.command("list")

@@ -30,19 +30,11 @@ VECTORS_AT_A_TIME = 65536
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """A check that passed, with its finding."""
-
-    name: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
 class Verification:
-    """The checks that a generation passed."""
+    """The checks that a generation passed, each with its finding."""
 
     generation: str
-    checks: tuple[Check, ...]
+    checks: Mapping[str, str]
 
 
 def verify_index(root: Path, analyzer: Analyzer | None = None, progress: Progress = no_progress) -> Verification:
@@ -52,14 +44,15 @@ def verify_index(root: Path, analyzer: Analyzer | None = None, progress: Progres
         IndexFormatError: at the first check that fails.
     """
     resources = open_index(root, analyzer=analyzer, verify="sizes").resources
-    files = _check_files(root, resources.manifest, progress)
-    return Verification(resources.manifest.name, (files, *verify_resources(resources, progress, with_recall=True)))
+    checks = {"checksums": _check_files(root, resources.manifest, progress)}
+    checks |= verify_resources(resources, progress, with_recall=True)
+    return Verification(resources.manifest.name, checks)
 
 
 def verify_resources(
     resources: IndexResources, progress: Progress = no_progress, with_recall: bool = False
-) -> tuple[Check, ...]:
-    """Check that the files of a generation agree with each other and that searches find its passages.
+) -> dict[str, str]:
+    """Check that a generation's files agree and that searches find its passages; return what each check found.
 
     ``with_recall`` also checks that approximate vector indexes reach their recorded recall, by an exact search over all
     vectors; a change of some passages does not need that.
@@ -75,19 +68,19 @@ def verify_resources(
         checks = checks | {"dense recall": _check_recall}
         if external_segments(resources.manifest):
             checks = checks | {"database": check_tables}
-    passed: list[Check] = []
+    passed: dict[str, str] = {}
     for name, check in checks.items():
         progress("verify", len(passed), len(checks))
-        passed.append(Check(name, check(resources)))
+        passed[name] = check(resources)
     progress("verify", len(passed), len(checks))
-    return tuple(passed)
+    return passed
 
 
-def _check_files(root: Path, manifest: Manifest, progress: Progress) -> Check:
+def _check_files(root: Path, manifest: Manifest, progress: Progress) -> str:
     for count, name in enumerate(manifest.files, start=1):
         check_contents(root, manifest.files, [name])
         progress("checksums", count, len(manifest.files))
-    return Check("checksums", f"{len(manifest.files)} files, {manifest.size_bytes:,} bytes")
+    return f"{len(manifest.files)} files, {manifest.size_bytes:,} bytes"
 
 
 def _check_passages(resources: IndexResources) -> str:

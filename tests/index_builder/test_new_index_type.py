@@ -92,7 +92,7 @@ def test_it_is_built_verified_and_searched(tmp_path: Path) -> None:
     assert manifest.dense.recall is not None
     assert 0.2 < manifest.dense.recall < 1.0
     assert summary(manifest)["dense_kind"] == "buckets"
-    checks = {check.name: check.detail for check in verify_index(root, WordAnalyzer()).checks}
+    checks = verify_index(root, WordAnalyzer()).checks
     assert checks["dense recall"].endswith("of the nearest ten")
     assert nearest(root, "7 8 9") == "p007"
 
