@@ -17,7 +17,7 @@ from dpr.dense.external import read_record
 from dpr.dense.index_type import BuildSpeed, IndexType
 from dpr.dense.index_types import INDEX_TYPES
 from dpr.errors import ConfigError
-from index_builder.learned_estimate import LearnedSurvey, learned_disk
+from index_builder.learned_estimate import LearnedSurvey
 from index_builder.sparse import BLOCK_PASSAGES
 from index_builder.survey import Survey
 
@@ -91,7 +91,7 @@ def estimate(
     """
     total, width = passages or corpus.passages, dimension or corpus.dimension
     vectors = round(total * corpus.vectors)
-    of_learned = learned_disk(learned, total)
+    of_learned = {name: survey.disk_bytes(total) for name, survey in learned.items()}
     disk = disk_of(corpus, total, width, index_type) | of_learned
     size = sum(disk.values())
     base = psutil.Process().memory_info().rss

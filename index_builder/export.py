@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -129,16 +129,10 @@ def _write_parquet(path: Path, exported: Iterator[Exported], current: Current) -
     if first is not None and first.vectors is not None:
         schema = schema.append(pa.field("windows", pa.list_(pa.list_(pa.int32()))))
         schema = schema.append(pa.field("vectors", pa.list_(pa.list_(pa.float32()))))
-    items = _with_first(first, exported)
+    items = chain([] if first is None else [first], exported)
     with pq.ParquetWriter(path, schema) as writer:
         while batch := list(islice(items, BATCH_PASSAGES)):
             writer.write_batch(pa.RecordBatch.from_pylist([_parquet_row(item) for item in batch], schema))
-
-
-def _with_first(first: Exported | None, others: Iterator[Exported]) -> Iterator[Exported]:
-    if first is not None:
-        yield first
-        yield from others
 
 
 def _parquet_row(item: Exported) -> dict[str, object]:

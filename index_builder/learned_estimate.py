@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dpr.search.learned import LEARNED
@@ -50,8 +50,3 @@ def survey_learned(encoders: LearnedEncoders, sample: Sequence[Passage]) -> dict
         entries = float(encoded.starts[-1]) / len(sample)
         surveys[name] = LearnedSurvey(name, entries, encoder.dimension, len(sample) / seconds, starts)
     return surveys
-
-
-def learned_disk(surveys: Mapping[str, LearnedSurvey], passages: int) -> dict[str, int]:
-    """Return the bytes of each list for a number of passages."""
-    return {name: survey.disk_bytes(passages) for name, survey in surveys.items()}

@@ -109,11 +109,12 @@ def publish_generation(
     )
     with step.timed("verify"):
         files_of_segments = [segment.files for segment in segments]
-        _verify(
-            IndexResources(manifest, files_of_segments, draft.files, context.encoder, analyzer=context.analyzer),
-            draft,
-            progress,
-        )
+        resources = IndexResources(manifest, files_of_segments, draft.files, context.encoder, analyzer=context.analyzer)
+        try:
+            verify_resources(resources, progress)
+        except IndexFormatError:
+            draft.discard()  # the wrong piece is unknown, so no piece may be continued from
+            raise
     manifest = replace(manifest, provenance=replace(context.provenance, seconds=step.seconds))
     draft.publish(manifest)
     return manifest
@@ -144,11 +145,3 @@ def _write_collection(
             save_array(draft.files.weights(segment.record.id, name), weighed)
             progress("weights", number * len(weights) + count, total)
     return CollectionCounts(collections[0].passages, terms)
-
-
-def _verify(resources: IndexResources, draft: GenerationDraft, progress: Progress) -> None:
-    try:
-        verify_resources(resources, progress)
-    except IndexFormatError:
-        draft.discard()  # the wrong piece is unknown, so no piece may be continued from
-        raise

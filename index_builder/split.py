@@ -34,15 +34,13 @@ from dpr.store.manifest import Manifest, SegmentRecord, ShardRecord
 from dpr.store.metadata import write_metadata
 from dpr.store.passages import write_passages
 from dpr.store.shard import refuse_shard
-from dpr.store.windows import open_windows
 from dpr.types import Analyzer, BoolArray, FloatArray, Int32Array, Progress, no_progress
 from index_builder.build import dated
 from index_builder.current import Current
-from index_builder.dense import build_dense
-from index_builder.external import removing_tables, segment_content
+from index_builder.external import removing_tables
 from index_builder.learned import merge_learned
 from index_builder.publish import SegmentReference
-from index_builder.update import dense_options_of, write_remaining_vectors
+from index_builder.update import write_remaining_dense
 from index_builder.verify import verify_resources
 
 MAX_SHARDS = 1_000
@@ -153,12 +151,7 @@ def _write_segment(plan: _ShardPlan, draft: GenerationDraft, progress: Progress)
     write_passages(files.passages, (passages[row] for row in plan.rows))
     write_metadata(files.metadata, (passages[row].metadata for row in plan.rows), manifest.fields)
     postings = _write_postings(plan, draft)
-    dense = vectors = None
-    if manifest.encoder is not None:
-        vectors = write_remaining_vectors([segment], files, manifest.encoder.dimension, progress)
-        windows = open_windows(files.windows, len(vectors)) if len(vectors) > len(plan.rows) else None
-        content = segment_content(draft.segment_id, files, vectors, windows)
-        dense = build_dense(dense_options_of(manifest), content, files.dense, progress)
+    dense, vectors = write_remaining_dense([segment], manifest, draft, progress)
     layout = IndexLayout(plan.root).generation(manifest.generation)
     frequencies = open_array(layout.frequencies(whole.record.id), np.int64, (whole.record.terms,))
     save_array(draft.files.frequencies(draft.segment_id), frequencies)
@@ -171,7 +164,7 @@ def _write_segment(plan: _ShardPlan, draft: GenerationDraft, progress: Progress)
         whole.record.terms,
         postings,
         dense=dense,
-        vectors=0 if vectors is None else len(vectors),
+        vectors=vectors,
         fields=manifest.fields,
         learned=merge_learned([segment], manifest, files, progress),
     )

@@ -26,7 +26,7 @@ from dpr.store.draft import GenerationDraft, draft_generation
 from dpr.store.generation import read_current
 from dpr.store.layout import SegmentFiles
 from dpr.store.ledger import read_ledgers, write_ledger
-from dpr.store.manifest import Manifest, Provenance, SegmentRecord
+from dpr.store.manifest import DenseRecord, Manifest, Provenance, SegmentRecord
 from dpr.store.metadata import write_metadata
 from dpr.store.passages import PassageStore, write_passages
 from dpr.store.shard import refuse_shard
@@ -38,7 +38,6 @@ from index_builder.chunking import ChunkOptions
 from index_builder.corpus import Indexed, source_stamp
 from index_builder.current import Current, RecordedEncoder, encoder_of
 from index_builder.dense import DenseOptions, build_dense
-from index_builder.encode import EncodeRunner, encode_locally
 from index_builder.external import removing_tables, segment_content
 from index_builder.learned import merge_learned, recorded_encoders
 from index_builder.local_sources import Source, path_of
@@ -85,7 +84,6 @@ def add(
     encoder: Encoder | RecordedEncoder | None,
     analyzer: Analyzer | None = None,
     progress: Progress = no_progress,
-    run: EncodeRunner = encode_locally,
 ) -> Manifest:
     """Add the passages of sources to an index as the next generation; return its manifest.
 
@@ -121,7 +119,6 @@ def add(
             index_analyzer,
             dense=dense_options_of(before),
             chunk=chunk,
-            run=run,
             exact_below=SMALL_SEGMENT,
             windows=before.windows,
             rules=options.rules,
@@ -210,12 +207,7 @@ def _write_compacted(current: Current, draft: GenerationDraft, progress: Progres
         for segment_counts, segment in zip(counts, current.segments, strict=True)
     ]
     merged = merge_counts(alive, draft.segment.counts)
-    dense = vectors = None
-    if manifest.encoder is not None:
-        vectors = write_remaining_vectors(current.segments, draft.segment, manifest.encoder.dimension, progress)
-        windows = open_windows(draft.segment.windows, len(vectors)) if len(vectors) > len(passages) else None
-        content = segment_content(draft.segment_id, draft.segment, vectors, windows)
-        dense = build_dense(dense_options_of(manifest), content, draft.segment.dense, progress)
+    dense, vectors = write_remaining_dense(current.segments, manifest, draft, progress)
     records = [segment.record for segment in current.segments]
     cut = [record.cut for record in records if record.cut is not None and not record.deleted]
     return SegmentRecord(
@@ -225,10 +217,22 @@ def _write_compacted(current: Current, draft: GenerationDraft, progress: Progres
         len(merged.rows),
         dense=dense,
         cut=sum(cut) if len(cut) == len(records) else None,  # the record does not say whether deleted passages were cut
-        vectors=0 if vectors is None else len(vectors),
+        vectors=vectors,
         fields=manifest.fields,
         learned=merge_learned(current.segments, manifest, draft.segment, progress),
     )
+
+
+def write_remaining_dense(
+    segments: Sequence[SegmentReference], manifest: Manifest, draft: GenerationDraft, progress: Progress
+) -> tuple[DenseRecord | None, int]:
+    """Write the vectors of the passages that are not deleted, and their index; return its record, and their number."""
+    if manifest.encoder is None:
+        return None, 0
+    files = draft.segment
+    vectors, windows = _write_remaining_vectors(segments, files, manifest.encoder.dimension, progress)
+    content = segment_content(draft.segment_id, files, vectors, windows)
+    return build_dense(dense_options_of(manifest), content, files.dense, progress), len(vectors)
 
 
 def dense_options_of(manifest: Manifest) -> DenseOptions:
@@ -239,10 +243,10 @@ def dense_options_of(manifest: Manifest) -> DenseOptions:
     return DenseOptions(index_type.name, index_type.parameters)
 
 
-def write_remaining_vectors(
+def _write_remaining_vectors(
     segments: Sequence[SegmentReference], files: SegmentFiles, dimension: int, progress: Progress
-) -> FloatArray:
-    """Write the vectors and windows of the passages that are not deleted; return the vectors, (V, D)."""
+) -> tuple[FloatArray, WindowArray | None]:
+    """Write and return the vectors, (V, D), and windows of the passages that are not deleted."""
     windows = [windows_of(segment) for segment in segments]
     rows_of_segments = [
         np.arange(len(of_segment))
@@ -265,9 +269,10 @@ def write_remaining_vectors(
             written_rows += len(row_block)
             progress("compact", written_rows, total)
     vectors.flush()
-    if total > passages:
-        save_array(files.windows, new_windows)
-    return vectors
+    if total == passages:
+        return vectors, None
+    save_array(files.windows, new_windows)
+    return vectors, open_windows(files.windows, total)
 
 
 def windows_of(segment: SegmentReference) -> WindowArray:
