@@ -9,13 +9,14 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import orjson
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from dpr.errors import RequestError
 from dpr.pipeline import QA
 from dpr.types import FloatArray
 from service.errors import UnknownModelError
+from service.filtering import StrictModel
 from service.requests import NOT_BLANK, IndexName
 from service.schemas import Model
 from service.status import public_name
@@ -54,10 +55,8 @@ Texts = Annotated[
 ]
 
 
-class EmbeddingsRequest(BaseModel):
+class EmbeddingsRequest(StrictModel):
     """One text or several, to be encoded by the encoder of an index."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     input: Texts = Field(description="A text, or several; not lists of token numbers.")
     model: str = Field(

@@ -37,10 +37,14 @@ def _in_one_sentence(value: object, read: ValidatorFunctionWrapHandler) -> Any:
         raise PydanticCustomError(code, "{sentence}", {"sentence": f"the filter has {cause}"}) from None
 
 
-class ConditionIn(BaseModel):
-    """A test of one field. A passage without the field fails it, but passes ``!=`` and ``not in``."""
+class StrictModel(BaseModel):
+    """A part of a request: no type is converted, and no unknown field is taken."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class ConditionIn(StrictModel):
+    """A test of one field. A passage without the field fails it, but passes ``!=`` and ``not in``."""
 
     field: str = Field(min_length=1, max_length=200, description="The name of a field of the passages.")
     operator: Operator = Field(
@@ -51,10 +55,8 @@ class ConditionIn(BaseModel):
     ] = Field(None, description="A value, a list of values for in and not in, none for exists; dates as in ISO 8601.")
 
 
-class GroupIn(BaseModel):
+class GroupIn(StrictModel):
     """All of some filters, any of them, or not all of them."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     operator: Literal["AND", "OR", "NOT"]
     conditions: list[FilterIn] = Field(min_length=1, max_length=MAX_CONDITIONS)

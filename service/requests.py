@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from dpr.questions import MAX_BATCH, MAX_K, MAX_N_BEST, MAX_QUESTION_CHARACTERS, broken_rule
 from dpr.search.registry import RETRIEVERS, describe
-from service.filtering import FilterIn
+from service.filtering import FilterIn, StrictModel
 from service.settings import RetrieverName
 
 FusionMethod = Literal["zscore", "minmax", "raw", "rrf"]
@@ -67,10 +67,8 @@ def _few(weights: object) -> object:
     return weights
 
 
-class Search(BaseModel):
+class Search(StrictModel):
     """Which list is searched for a question, how lists are fused, and whether hits are reranked."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     index: IndexName | None = Field(None, description="Which of the server's indexes; the first one by default.")
     retriever: RetrieverName | None = Field(

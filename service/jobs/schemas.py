@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from service.filtering import StrictModel
 from service.jobs.job import Job, Kind, State
 from service.requests import NOT_BLANK
 from service.schemas import Model
 
 
-class DocumentIn(BaseModel):
+class DocumentIn(StrictModel):
     """A document to put; its id is in the path."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     title: str = Field("", description="Title, which is searched with the text.")
     text: str = Field(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, cast
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from dpr.errors import ConfigError, RequestError
 from dpr.filters import Filter
@@ -19,7 +19,7 @@ from dpr.store.facets import facets_to_json
 from dpr.store.manifest import ShardRecord
 from dpr.topk import no_hits
 from dpr.types import Encoder, FloatArray, TopK
-from service.filtering import ConditionIn, GroupIn, filter_of
+from service.filtering import ConditionIn, GroupIn, StrictModel, filter_of
 from service.shards.wire import (
     ShardExplanation,
     ShardState,
@@ -35,12 +35,15 @@ MAX_ROWS = MAX_BATCH * MAX_K
 Text = Annotated[str, Field(max_length=MAX_QUESTION_CHARACTERS)]
 
 
-class ListsRequest(BaseModel):
-    """Questions to search some lists of a shard for."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+class NodeRequest(StrictModel):
+    """What every request to a node has."""
 
     collection: str = Field(max_length=64, description="The collection that the shard has to be of.")
+
+
+class ListsRequest(NodeRequest):
+    """Questions to search some lists of a shard for."""
+
     questions: list[Text] = Field(min_length=1, max_length=MAX_BATCH)
     lists: list[str] = Field(min_length=1, max_length=MAX_LISTS, description="Retrievers that fuse nothing.")
     k: int = Field(ge=1, le=MAX_DEPTH, description="Hits of each list.")
@@ -50,21 +53,15 @@ class ListsRequest(BaseModel):
     filter: Annotated[ConditionIn | GroupIn | None, Field(None, description="Which passages are searched.")]
 
 
-class PassagesRequest(BaseModel):
+class PassagesRequest(NodeRequest):
     """Rows whose passages are wanted."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-    collection: str = Field(max_length=64, description="The collection that the shard has to be of.")
     rows: list[int] = Field(max_length=MAX_ROWS, description="Rows of the collection, all in this shard.")
 
 
-class ExplanationRequest(BaseModel):
+class ExplanationRequest(NodeRequest):
     """A passage, by its id or its row, of which some lists are to say what they have for a question."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-    collection: str = Field(max_length=64, description="The collection that the shard has to be of.")
     questions: list[Text] = Field(min_length=1, max_length=1, description="The question.")
     lists: list[str] = Field(max_length=MAX_LISTS, description="Retrievers that fuse nothing; none: only the row.")
     id: str | None = Field(None, description="The passage's id; null where its row is given.")
@@ -74,12 +71,8 @@ class ExplanationRequest(BaseModel):
     )
 
 
-class FacetsRequest(BaseModel):
+class FacetsRequest(NodeRequest):
     """The counts of the collection's fields are wanted."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-    collection: str = Field(max_length=64, description="The collection that the shard has to be of.")
 
 
 class QuestionVectors:
