@@ -16,6 +16,7 @@ from pathlib import Path
 from dpr.errors import DataError, DiskFullError, DPRError, IndexLockedError, naming_copies
 from dpr.store.generation import read_all, read_current
 from dpr.store.manifest import Manifest
+from dpr.types import Progress
 from index_builder.current import Current
 from index_builder.external import prune
 from index_builder.local_sources import LocalSource, shown_names
@@ -195,12 +196,19 @@ class Applier:
         except DPRError as error:
             logger.warning("the index %s could not be tidied up: %s", self._served.name, error)
 
-    def _progress(self, batch: Batch) -> _Progress:
-        return _Progress(self, batch)
+    def _progress(self, batch: Batch) -> Progress:
+        """Return what tells how far a batch is, and ends it where it is cancelled or the server stops."""
+        next_report = 0.0
 
-    def stop_if_told(self, batch: Batch) -> None:
-        """Raise where the batch is not to go on."""
-        self._stop_if_told(batch)
+        def report(stage: str, completed: int, total: int | None) -> None:
+            nonlocal next_report
+            if (now := time.monotonic()) < next_report:
+                return
+            next_report = now + REPORT_EVERY_S
+            self._stop_if_told(batch)
+            self.inbox.report(stage=stage, completed=completed, total=total)
+
+        return report
 
     def _stop_if_told(self, batch: Batch) -> None:
         if self._is_stopped.is_set():
@@ -224,19 +232,3 @@ class Applier:
         if self._served.root is None:
             raise NotReadyError(f"the index {self._served.name} has no folder")
         return self._served.root
-
-
-class _Progress:
-    """Tells how far a batch is, and ends it where it is cancelled or the server stops."""
-
-    def __init__(self, applier: Applier, batch: Batch) -> None:
-        self._applier = applier
-        self._batch = batch
-        self._next = 0.0
-
-    def __call__(self, stage: str, completed: int, total: int | None) -> None:
-        if (now := time.monotonic()) < self._next:
-            return
-        self._next = now + REPORT_EVERY_S
-        self._applier.stop_if_told(self._batch)
-        self._applier.inbox.report(stage=stage, completed=completed, total=total)

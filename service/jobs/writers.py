@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from dpr.errors import ConfigError
 from service.errors import BusyError, UnknownDocumentError, WritesOffError
-from service.indexes import Indexes, ServedIndex
+from service.indexes import Indexes
 from service.jobs.applier import Applier
 from service.jobs.document import Change
 from service.jobs.inbox import Inbox
@@ -110,18 +110,15 @@ class Writers:
         Raises:
             UnknownDocumentError: there is no such document.
         """
-        served = self._served(index)
+        served = self._indexes.find(index)
         has_document = self.inbox(index).has_document(document_id)
         if has_document is None:
             has_document = bool(len(served.snapshot.index.passages.rows_of([document_id])))
         if not has_document:
             raise UnknownDocumentError(f"the index {served.name} has no document {document_id[:80]!r}")
 
-    def _served(self, index: str | None) -> ServedIndex:
-        return self._indexes.find(index)
-
     def _applier(self, index: str | None) -> Applier:
-        served = self._served(index)
+        served = self._indexes.find(index)
         if served.name not in self._appliers:
             raise WritesOffError("this server takes no documents; start dpr-serve with --allow-writes")
         return self._appliers[served.name]
