@@ -175,19 +175,15 @@ class Cluster:
             node.problem = ""
 
     async def _ask_all(self, collection: str, calls: Mapping[int, ShardCall[Answer]]) -> dict[int, Answer | LostShard]:
-        answers: dict[int, Answer | LostShard] = {}
-
-        async def ask(number: int, call: ShardCall[Answer]) -> None:
-            answer = await self._ask_shard(collection, number, call)
-            answers[number] = answer
-
-        asking = [asyncio.create_task(ask(number, call)) for number, call in calls.items()]
+        asking = []
+        for number, call in calls.items():
+            of_shard = self._ask_shard(collection, number, call)
+            asking.append(asyncio.create_task(of_shard))
         try:
-            await asyncio.gather(*asking)
+            return dict(zip(calls, await asyncio.gather(*asking), strict=True))
         finally:  # after a refusal, nobody waits for the other shards
             for task in asking:
                 task.cancel()
-        return {number: answers[number] for number in calls}
 
     async def _ask_shard(self, collection: str, number: int, call: ShardCall[Answer]) -> Answer | LostShard:
         """Ask the nodes of a shard, the next one when one fails or is late; return the first answer."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from copy import copy
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from dpr.errors import UnknownPassageError
 from dpr.pipeline import QA, Generator, RetrievalOptions, SearchBy
@@ -47,13 +47,6 @@ def cluster_of(settings: Settings) -> Cluster:
     return Cluster(settings.nodes, key, settings.shard_timeout_s, max(settings.reload_interval_s, LOOK_S))
 
 
-class ShardedHits(NamedTuple):
-    """The hits of each question, and the shards that did not answer, by number, with the cause."""
-
-    hits: list[list[Hit]]
-    lost_shards: dict[int, str]
-
-
 class RoutedQA(QA):
     """Question answering over a collection whose shards other processes serve.
 
@@ -79,8 +72,8 @@ class RoutedQA(QA):
             self.sharded.encoder.encode_questions(questions)
         return [None] * len(questions)
 
-    def find(self, questions: Sequence[str], k: int, search: SearchBy) -> ShardedHits:
-        """Return the hits of questions, and the shards that did not answer.
+    def find(self, questions: Sequence[str], k: int, search: SearchBy) -> tuple[list[list[Hit]], dict[int, str]]:
+        """Return the hits of questions, and the causes of the shards that did not answer, by number.
 
         Raises:
             ShardsLostError: no shard answers.
@@ -96,10 +89,10 @@ class RoutedQA(QA):
             else:
                 lost_shards = dict(sorted(view.sharded.session.lost_shards.items()))
                 self.sharded.cluster.partial_searches += bool(lost_shards)
-                return ShardedHits(hits, lost_shards)
+                return hits, lost_shards
 
     def _hits(self, questions: Sequence[str], k: int, search: SearchBy) -> list[list[Hit]]:
-        return self.find(questions, k, search).hits
+        return self.find(questions, k, search)[0]
 
     def embed(self, texts: Sequence[str], *, as_passages: bool = False) -> EmbeddedTexts:
         """Return the vectors of texts, and how many of their tokens were read."""

@@ -192,7 +192,7 @@ def _checked(content: Any, questions: int, k: int, rows: range) -> ListOfShard:
         *([] if entry.windows is None else [entry.windows]),
     ]
     for column in columns:
-        if len(column) != questions or any(map(_differ, column, entry.rows)):
+        if list(map(len, column)) != list(map(len, entry.rows)) or len(column) != questions:
             raise ValueError("the questions, or the columns of one, have different lengths")
     if entry.coverage is not None and len(entry.coverage) != questions:
         raise ValueError("the coverage is of other questions")
@@ -209,10 +209,6 @@ def _checked(content: Any, questions: int, k: int, rows: range) -> ListOfShard:
     if any(len(window) != 2 or set(map(type, window)) != {int} for spans in entry.windows or () for window in spans):
         raise ValueError("a window is no start and end")
     return entry
-
-
-def _differ(column: Sequence[object], rows: Sequence[object]) -> bool:
-    return len(column) != len(rows)
 
 
 def write_passages(passages: Sequence[Passage]) -> bytes:
