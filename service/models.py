@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 from dpr.config import ComputeOptions
 from dpr.errors import ConfigError, IndexFormatError
-from dpr.opening import GeneratorOptions, lazy_reader
+from dpr.opening import lazy_reader
 from dpr.pipeline import QA, Generator, RetrievalOptions
 from dpr.reader.generative.reader import open_generator
 from dpr.reader.registry import load_reader
@@ -94,7 +94,7 @@ class Models:
                 the generator or the reranker are wrong.
         """
         with self._opening:
-            self._generator = self._generator or self._open_generator()
+            self._generator = self._generator or _open_generator(self._settings)
             for _ in range(OPENINGS):
                 manifest = read_current(root)
                 try:
@@ -123,7 +123,7 @@ class Models:
         """
         settings, compute = self._settings, self._compute
         with self._opening:
-            self._generator = self._generator or self._open_generator()
+            self._generator = self._generator or _open_generator(self._settings)
             if not settings.no_reader and self._reader is None:
                 self._reader = load_reader(settings.reader, compute.precision, compute.backend)
             if (options := _rerank_options(settings)) is not None and self._reranker is None:
@@ -149,10 +149,6 @@ class Models:
         self._reader, self._reranker = qa.reader, qa.index.reranker
         return qa
 
-    def _open_generator(self) -> Generator | None:
-        options = _generator_options(self._settings)
-        return open_generator(options.url, options.model, options.key, options.timeout_s) if options else None
-
     def encoder(self, recorded: EncoderRecord) -> Encoder:
         """Return the encoder of a record, loaded once.
 
@@ -167,7 +163,7 @@ class Models:
         return encoder
 
 
-def _generator_options(settings: Settings) -> GeneratorOptions | None:
+def _open_generator(settings: Settings) -> Generator | None:
     if not settings.generator_url:
         if settings.generator_model:
             raise _half_set("generator_model", "generator_url")
@@ -175,7 +171,7 @@ def _generator_options(settings: Settings) -> GeneratorOptions | None:
     if not settings.generator_model:
         raise _half_set("generator_url", "generator_model")
     key = settings.generator_key.get_secret_value() if settings.generator_key else ""
-    return GeneratorOptions(settings.generator_url, settings.generator_model, key, settings.generator_timeout_s)
+    return open_generator(settings.generator_url, settings.generator_model, key, settings.generator_timeout_s)
 
 
 def _rerank_options(settings: Settings) -> RerankOptions | None:
