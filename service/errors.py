@@ -266,7 +266,8 @@ def install_error_handlers(app: FastAPI, retry_after_s: int) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
-        return _response_of_invalid(error.errors()[0])
+        code, sentence, field = invalid_field(error.errors()[0])
+        return error_response(400 if code == "invalid_json" else 422, code, sentence, field)
 
     @app.exception_handler(HTTPException)
     async def on_framework_error(request: Request, error: HTTPException) -> JSONResponse:
@@ -300,8 +301,3 @@ def allowed_methods(app: FastAPI, path: str) -> str:
 def unexpected(request_id: str) -> str:
     """Return the sentence on an error that nobody expected."""
     return f"an unexpected error happened; report it with the request id {request_id}"
-
-
-def _response_of_invalid(error: Mapping[str, Any]) -> JSONResponse:
-    code, sentence, field = invalid_field(error)
-    return error_response(400 if code == "invalid_json" else 422, code, sentence, field)

@@ -25,7 +25,6 @@ MAX_PIPELINED = 16
 """Requests of one connection that wait for the one before them."""
 
 SWEEP_S = 0.5
-LAST_MOMENT_S = 0.5
 LINGER_S = 1.0
 
 logger = logging.getLogger(__name__)
