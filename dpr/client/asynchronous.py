@@ -187,7 +187,7 @@ class AsyncClient:
             try:
                 response = await self._client.send(attempt.request(self._client, call), stream=True)
             except httpx.HTTPError as error:
-                failure, status, retry_after = unreachable(error, self._client.base_url), None, ""
+                failure, retry_after = unreachable(error, self._client.base_url), ""
                 if not isinstance(error, httpx.ConnectError):
                     raise failure from error
             else:
@@ -198,10 +198,5 @@ class AsyncClient:
                         await response.aclose()
                     return
                 body = await self._read(response, attempt)
-                failure, status = refusal(response, body), response.status_code
-                retry_after = response.headers.get("retry-after", "")
-            wait_s = patience.wait_s(status, retry_after, time.monotonic())
-            if wait_s is None:
-                raise failure
-            patience.warn_once(failure, time.monotonic())
-            await asyncio.sleep(wait_s)
+                failure, retry_after = refusal(response, body), response.headers.get("retry-after", "")
+            await asyncio.sleep(patience.pause_s(failure, retry_after, time.monotonic()))

@@ -6,7 +6,7 @@ import httpx
 import orjson
 
 from dpr.client import calls
-from dpr.client.connection import opened_address, unreachable
+from dpr.client.connection import unreachable
 from dpr.client.failures import failure_of
 from dpr.errors import ServerError
 
@@ -62,15 +62,6 @@ class BytesClient:
         except ValueError:
             answer = None
         raise failure_of(response.status_code, answer, "")
-
-
-def checked_address(url: str) -> str:
-    """Return the address of a service without a slash at its end.
-
-    Raises:
-        ConfigError: it is none.
-    """
-    return str(opened_address(url)).rstrip("/")
 
 
 async def _bounded(response: httpx.Response) -> bytes:

@@ -45,26 +45,28 @@ class Patience:
     deadline: float
     attempt: int = 0
 
-    def wait_s(self, status: int | None, retry_after: str, now: float) -> float | None:
-        """Return the seconds to wait before another attempt, None where there is to be none.
+    def pause_s(self, failure: ServerError, retry_after: str, now: float) -> float:
+        """Return the seconds to wait before another attempt; log, before the first wait of a call alone, what failed.
 
         Args:
-            status: of the response; None where there was no connection.
+            failure: of the attempt.
             retry_after: the response's ``Retry-After``, seconds or a date (RFC 9110, 10.2.3); empty where it has none.
             now: the moment, of ``time.monotonic``.
+
+        Raises:
+            ServerError: the failure, where there is to be no other attempt.
         """
-        if status is not None and status not in RETRIED:
-            return None
+        if failure.status and failure.status not in RETRIED:
+            raise failure
         wait_s = _server_wait_s(retry_after)
         if wait_s is None:
             wait_s = min(MOST_WAIT_S, FIRST_WAIT_S * 2.0**self.attempt) * random.uniform(0.75, 1.25)  # noqa: S311
-        self.attempt += 1
-        return wait_s if now + wait_s < self.deadline else None
-
-    def warn_once(self, failure: ServerError, now: float) -> None:
-        """Log, before the first wait of a call alone, what failed and for how long the server is asked again."""
-        if self.attempt == 1:
+        if now + wait_s >= self.deadline:
+            raise failure
+        if self.attempt == 0:
             logger.warning("%s (asking again for up to %d s)", failure, math.ceil(self.deadline - now))
+        self.attempt += 1
+        return wait_s
 
 
 def _server_wait_s(retry_after: str) -> float | None:

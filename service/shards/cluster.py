@@ -17,7 +17,8 @@ from typing import Generic, TypeVar
 
 import orjson
 
-from dpr.client.bytes_client import BytesClient, checked_address
+from dpr.client.bytes_client import BytesClient
+from dpr.client.connection import opened_address
 from dpr.errors import RefusedByServerError, RequestError, ServerError, ServerTimeoutError
 from service.shards.nodes import Node, Nodes, note_late
 from service.shards.wire import SHARD_PATH, NodeAnswerError, read_states
@@ -92,7 +93,7 @@ class Cluster:
         look_s: float = 1.0,
         client: BytesClient | None = None,
     ) -> None:
-        self.nodes = Nodes([checked_address(url) for url in urls])
+        self.nodes = Nodes([str(opened_address(url)).rstrip("/") for url in urls])
         self.timeout_s = timeout_s
         self.partial_searches = 0
         self.observe: Callable[[NodeAttempt], None] = lambda _attempt: None

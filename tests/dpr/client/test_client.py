@@ -274,9 +274,12 @@ def test_events_are_whole_however_the_bytes_are_cut() -> None:
 
 def test_waits_follow_dates_too() -> None:
     now = time.monotonic()
-    assert Patience(now + 10).wait_s(503, "Wed, 21 Oct 2015 07:28:00 GMT", now) == 0.0
-    assert Patience(now + 10).wait_s(500, "1", now) is None
-    assert Patience(now + 1).wait_s(429, "1", now) is None
+    busy = ServerError("busy", status=503)
+    assert Patience(now + 10).pause_s(busy, "Wed, 21 Oct 2015 07:28:00 GMT", now) == 0.0
+    with pytest.raises(ServerError):
+        Patience(now + 10).pause_s(ServerError("broken", status=500), "1", now)
+    with pytest.raises(ServerError):
+        Patience(now + 1).pause_s(busy, "1", now)
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://host", "http://", "http://[::"])
