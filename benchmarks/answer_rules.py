@@ -12,7 +12,6 @@ judges the list of particles alone, over every noun of a Korean text to which so
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import re
 import time
@@ -26,6 +25,7 @@ from kiwipiepy import Kiwi
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.machine import write_report
 from dpr.data.passages import read_passages
 from dpr.data.squad import read_squad
 from dpr.evaluation.answers import has_answer, has_korean_answer
@@ -55,8 +55,7 @@ def main() -> None:
     if options.nouns:
         console.print("nouns …")
         report["nouns"] = measure_nouns(read_passages(options.nouns))
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_report(options.output, report)
     for name in ("squad", "korquad"):
         if name in report:
             console.print(table_of(name, report[name]))

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from benchmarks.machine import describe_machine
+from benchmarks.machine import describe_machine, write_report
 from dpr.dense.index_types import index_type_of
 from dpr.text.registry import analyzer
 from index_builder.estimate import estimate, measure_speeds
@@ -72,7 +72,7 @@ def main(
                 "serving_memory_bytes": result.serving_memory,
                 "hours_without_encoding": sum(result.seconds.values()) / 3600,
             }
-    output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    write_report(output, report)
     print(json.dumps(report, indent=2))
 
 

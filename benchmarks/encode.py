@@ -14,7 +14,6 @@ measured in each round, over what encoding took.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
@@ -26,7 +25,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.machine import describe_machine, spread
+from benchmarks.machine import describe_machine, shown, spread, write_report
 from dpr.config import OFFLINE_BASE
 from dpr.data.passages import read_passages
 from dpr.types import FloatArray, Passage
@@ -74,8 +73,7 @@ def main() -> None:
     for name, encode in systems.items():
         report["systems"][name]["cosine_to_fp32"] = mean_cosine(encode(texts), exact)
     if options.output:
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        write_report(options.output, report)
     print_table(console, report)
 
 
@@ -209,10 +207,6 @@ def print_table(console: Console, report: Report) -> None:
         )
     console.print(table)
     console.print(f"peak of bf16 products: {shown(report['peak_bf16_gflops'])} GFLOP/s")
-
-
-def shown(value: Report) -> str:
-    return f"{value['median']:,.2f} ({value['low']:,.2f} to {value['high']:,.2f})"
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.machine import describe_machine
+from benchmarks.machine import describe_machine, write_report
 from benchmarks.synthetic import TermVectors, make_questions, write_corpus
 from dpr.array_files import open_vectors
 from dpr.dense.index_types import INDEX_TYPES, index_type_of
@@ -77,7 +77,7 @@ def main() -> None:
         "systems": systems,
         "peak_rss_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
     }
-    options.output.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_report(options.output, report)
     show(systems)
 
 

@@ -25,7 +25,6 @@ import time
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,7 @@ import httpx
 import numpy as np
 
 from benchmarks.http_load import Load, body
-from benchmarks.machine import describe_machine
+from benchmarks.machine import describe_machine, make_environment, write_report
 from dpr.data.passages import read_examples
 from examples.demo.run import free_port, installed, serving, stop
 
@@ -50,7 +49,7 @@ READY_TIMEOUT_S = 1200.0
 
 def main() -> None:
     options = parse_options()
-    python = make_environment(options.environment)
+    python = make_environment(options.environment / "venv", THEIR_PACKAGES)
     model = fetch_weights(options.environment)
     examples = list(read_examples(options.questions))
     questions = [example.question.text for example in examples]
@@ -82,7 +81,7 @@ def main() -> None:
     }
     print(json.dumps({name: report[name] for name in ("1 client", "32 clients")}, indent=2))
     if options.output:
-        options.output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        write_report(options.output, report)
     sys.exit(report["32 clients"]["ratio"] < GOAL)
 
 
@@ -95,20 +94,6 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--environment", type=Path, default=caches / "dpr" / "benchmark-haystack", help="theirs")
     parser.add_argument("--output", type=Path, help="JSON file of what was measured")
     return parser.parse_args()
-
-
-def make_environment(folder: Path) -> Path:
-    """Return the Python of an environment with Haystack, made where it is not there yet."""
-    python, done = folder / "venv" / "bin" / "python", folder / ".installed"
-    if not done.is_file():
-        print(f"making {folder} …", flush=True)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(python.parent.parent)], check=True)
-        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        # torch first and alone: left to the resolver, a dependency could pull another build
-        subprocess.run([*install, f"torch=={version('torch').partition('+')[0]}"], check=True)
-        subprocess.run([*install, *THEIR_PACKAGES], check=True)
-        done.touch()
-    return python
 
 
 def fetch_weights(folder: Path) -> Path:

@@ -1,10 +1,13 @@
-"""What a measured time belongs to: the machine, and the versions of the packages that were measured."""
+"""What measurements have in common: the machine, environments of other systems, how figures are told and written."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
-from collections.abc import Sequence
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -30,3 +33,28 @@ def describe_machine(packages: Sequence[str]) -> dict[str, Any]:
 def spread(values: Sequence[float]) -> dict[str, float]:
     """Return the median, the least and the greatest of repeated measurements."""
     return {"median": float(np.median(values)), "low": float(min(values)), "high": float(max(values))}
+
+
+def shown(value: Mapping[str, float]) -> str:
+    """Return a `spread` as tables have it."""
+    return f"{value['median']:,.2f} ({value['low']:,.2f} to {value['high']:,.2f})"
+
+
+def write_report(path: Path, report: Mapping[str, Any]) -> None:
+    """Write what was measured as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def make_environment(folder: Path, packages: Sequence[str]) -> Path:
+    """Return the Python of an environment with packages and this one's torch, made where it is not there yet."""
+    python, done = folder / "bin" / "python", folder / ".installed"
+    if not done.is_file():
+        print(f"making {folder} …", flush=True)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        # torch first and alone: left to the resolver, a dependency could pull another build
+        subprocess.run([*install, f"torch=={version('torch').partition('+')[0]}"], check=True)
+        subprocess.run([*install, *packages], check=True)
+        done.touch()
+    return python

@@ -27,7 +27,6 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import reader_contestant
-from benchmarks.machine import describe_machine, spread
+from benchmarks.machine import describe_machine, make_environment, shown, spread, write_report
 from dpr.config import DEFAULT_READER
 from dpr.data.passages import read_examples
 from dpr.models.checkpoint import load_tokenizer, resolve
@@ -70,8 +69,8 @@ PASSAGES, PASSAGE_TOKENS = 10, 155
 def main() -> None:
     options = parse_options()
     console = Console()
-    their_python = options.their_python or make_environment(options.environment, console)
-    ours = TORCH | (OPENVINO if is_available() and reader_contestant.knows_backends() else {})
+    their_python = options.their_python or make_environment(options.environment, [THEIR_TRANSFORMERS])
+    ours = TORCH | (OPENVINO if is_available() else {})
     with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
         model, work = save_whole(options.reader, Path(temporary)), Path(temporary) / "work.json"
         work_items = choose_work(options, model)
@@ -95,8 +94,7 @@ def main() -> None:
         times = take_turns({name: contestants[name] for name in ours}, "questions", options.rounds, console)
         report["questions"] = {"passages": PASSAGES, "systems": {name: latency_of(of) for name, of in times.items()}}
     if options.output:
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        write_report(options.output, report)
     print_tables(console, report)
     if options.output:
         console.print(f"written to {options.output}")
@@ -126,20 +124,6 @@ def settings_of(options: argparse.Namespace) -> Report:
     kept = {name: getattr(options, name) for name in ("pairs", "questions", "rounds", "seed")}
     kind, _, path = options.data.partition(":")
     return kept | {"data": f"{kind}:{Path(path).name}", "reader": Path(options.reader).name}
-
-
-def make_environment(folder: Path, console: Console) -> Path:
-    """Return the Python of an environment with the pipeline, made where it is not there yet."""
-    python, done = folder / "bin" / "python", folder / ".installed"
-    if not done.is_file():
-        console.print(f"making {folder} …")
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        # torch first and alone: left to the resolver, a dependency could pull another build
-        subprocess.run([*install, f"torch=={version('torch').partition('+')[0]}"], check=True)
-        subprocess.run([*install, THEIR_TRANSFORMERS], check=True)
-        done.touch()
-    return python
 
 
 def save_whole(reader: str, folder: Path) -> Path:
@@ -285,10 +269,6 @@ def print_tables(console: Console, report: Report) -> None:
     for name, of in questions["systems"].items():
         table.add_row(name, f"{of['median_ms']:.0f}", f"{of['p95_ms']:.0f}")
     console.print(table)
-
-
-def shown(value: Report) -> str:
-    return f"{value['median']:,.2f} ({value['low']:,.2f} to {value['high']:,.2f})"
 
 
 if __name__ == "__main__":

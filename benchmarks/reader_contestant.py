@@ -10,7 +10,6 @@ environment needs no more than torch and transformers.
 
 from __future__ import annotations
 
-import inspect
 import json
 import sys
 import time
@@ -91,8 +90,7 @@ def open_ours(model: str, precision: str, backend: str) -> Read:
     from dpr.reader.extractive.reader import load_reader
     from dpr.types import Candidates, Passage
 
-    options = {"backend": backend} if knows_backends() else {}
-    reader = load_reader(model, precision, **options)  # type: ignore[arg-type,unused-ignore]
+    reader = load_reader(model, precision, backend=backend)
 
     def read(questions: Sequence[QuestionWithPassages]) -> list[str]:
         batch = [
@@ -102,13 +100,6 @@ def open_ours(model: str, precision: str, backend: str) -> Read:
         return [reading.answers[0].text if reading.answers else "" for reading in reader.read(batch)]
 
     return read
-
-
-def knows_backends() -> bool:
-    """Tell whether our reader runs on more than torch."""
-    from dpr.reader.extractive.reader import load_reader
-
-    return "backend" in inspect.signature(load_reader).parameters
 
 
 KINDS: dict[str, Callable[..., Read]] = {"pipeline": open_pipeline, "ours": open_ours}

@@ -29,7 +29,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.machine import describe_machine
+from benchmarks.machine import describe_machine, write_report
 from benchmarks.synthetic import DIMENSION, TermVectors, make_questions, write_corpus
 from dpr.dense.faiss_index import FlatIndex
 from dpr.dense.index_types import index_type_of
@@ -279,11 +279,6 @@ class AnonymousPeak(threading.Thread):
 def peak() -> Report:
     """Return the greatest memory that this process had."""
     return {"peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}
-
-
-def write_report(path: Path, report: Report) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 
 def print_table(console: Console, report: Report) -> None:

@@ -11,7 +11,6 @@ are compared before their speeds are.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -28,7 +27,7 @@ from rank_bm25 import BM25Okapi
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.machine import describe_machine, spread
+from benchmarks.machine import describe_machine, spread, write_report
 from dpr.sparse.counts import TermCounts
 from dpr.sparse.engine import SparseEngine, SparseSegment
 from dpr.sparse.scheme import SCHEMES
@@ -82,8 +81,7 @@ def main() -> None:
     del theirs
     report["rank_bm25"] = compare_with_rank_bm25(counts, documents, questions[ALL_TERMS], options)
 
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    write_report(options.output, report)
     print_tables(console, report)
     console.print(f"written to {options.output}")
 

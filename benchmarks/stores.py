@@ -11,7 +11,6 @@ the search alone.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.filters import FILTERS, build_index, open_kind
-from benchmarks.machine import describe_machine
+from benchmarks.machine import describe_machine, write_report
 from benchmarks.synthetic import TermVectors, make_questions
 from dpr.dense.index_types import INDEX_TYPES
 from dpr.errors import ConfigError
@@ -57,7 +56,7 @@ def main() -> None:
         "load_s": load_s,
         "searches": results,
     }
-    options.output.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_report(options.output, report)
     show(results)
 
 

@@ -32,7 +32,7 @@ from pathlib import Path
 import psutil
 from rich.console import Console
 
-from benchmarks.machine import describe_machine, spread
+from benchmarks.machine import describe_machine, spread, write_report
 from benchmarks.train_tables import Report, print_tables, shown_memory
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
@@ -79,8 +79,7 @@ def main() -> None:
     for part in options.parts:
         report[part] = PARTS[part](options, console)
         if options.output:
-            options.output.parent.mkdir(parents=True, exist_ok=True)
-            options.output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+            write_report(options.output, report)
     print_tables(console, report, SPEED_TARGETS)
     if options.output:
         console.print(f"written to {options.output}")

@@ -8,6 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.machine import shown
+
 Report = dict[str, Any]
 
 
@@ -53,10 +55,6 @@ def print_speed(console: Console, title: str, measured: Report, targets: Mapping
             target = f"{targets[other]}" if name == "ours" and other in targets else ""
             table.add_row(name, other, shown(against[other]["wall_s"]), shown(against[other]["cpu_s"]), target)
     console.print(table)
-
-
-def shown(value: Report) -> str:
-    return f"{value['median']:,.2f} ({value['low']:,.2f} to {value['high']:,.2f})"
 
 
 def shown_memory(measured: Report) -> str:
