@@ -15,46 +15,9 @@ from dpr.data.intake import ReadRules
 from dpr.errors import ConfigError
 from dpr.text.registry import analyzer as analyzer_by_name
 from dpr.types import Encoder, EncoderOptions
+from index_builder import options as option
 from index_builder.on_ray.cluster import RayOptions, parse_runner
 from index_builder.option_groups import with_groups
-from index_builder.options import (
-    DEFAULT_KIND,
-    K1,
-    AnalyzerName,
-    B,
-    BM25Variant,
-    ChunkTokens,
-    Colbert,
-    Corpus,
-    DenseKind,
-    DenseParameter,
-    Dimension,
-    EncoderName,
-    Fields,
-    Json,
-    NoDense,
-    Output,
-    OverlapTokens,
-    PassagePrompt,
-    QuestionPrompt,
-    Questions,
-    RayActors,
-    RayAddress,
-    RayStorage,
-    RayTimeout,
-    Runner,
-    Splade,
-    TargetRecall,
-    Vectors,
-    WindowOverlap,
-    Windows,
-    WindowTokens,
-    learned_models,
-    parse_fields,
-    parse_parameters,
-    parse_windows,
-    refuse_unused,
-)
 from index_builder.summary import show, summary
 
 if TYPE_CHECKING:
@@ -66,39 +29,39 @@ if TYPE_CHECKING:
 
 @with_groups
 def build_command(
-    corpus: Corpus,
-    output: Output,
+    corpus: option.Corpus,
+    output: option.Output,
     *,
-    encoder: EncoderName = DEFAULT_ENCODER,
-    question_prompt: QuestionPrompt = None,
-    passage_prompt: PassagePrompt = None,
-    dimension: Dimension = None,
-    no_dense: NoDense = False,
-    vectors: Vectors = None,
-    splade: Splade = None,
-    colbert: Colbert = None,
+    encoder: option.EncoderName = DEFAULT_ENCODER,
+    question_prompt: option.QuestionPrompt = None,
+    passage_prompt: option.PassagePrompt = None,
+    dimension: option.Dimension = None,
+    no_dense: option.NoDense = False,
+    vectors: option.Vectors = None,
+    splade: option.Splade = None,
+    colbert: option.Colbert = None,
     compute: ComputeOptions,
-    analyzer: AnalyzerName = "ko-en",
-    dense_kind: DenseKind = DEFAULT_KIND,
-    dense_parameter: DenseParameter = None,
-    target_recall: TargetRecall = None,
-    questions: Questions = None,
-    bm25_variant: BM25Variant = "lucene",
-    k1: K1 = 1.2,
-    b: B = 0.75,
-    chunk_tokens: ChunkTokens = None,
-    overlap_tokens: OverlapTokens = 0,
-    windows: Windows = None,
-    window_tokens: WindowTokens = None,
-    window_overlap: WindowOverlap = None,
-    fields: Fields = None,
+    analyzer: option.AnalyzerName = "ko-en",
+    dense_kind: option.DenseKind = option.DEFAULT_KIND,
+    dense_parameter: option.DenseParameter = None,
+    target_recall: option.TargetRecall = None,
+    questions: option.Questions = None,
+    bm25_variant: option.BM25Variant = "lucene",
+    k1: option.K1 = 1.2,
+    b: option.B = 0.75,
+    chunk_tokens: option.ChunkTokens = None,
+    overlap_tokens: option.OverlapTokens = 0,
+    windows: option.Windows = None,
+    window_tokens: option.WindowTokens = None,
+    window_overlap: option.WindowOverlap = None,
+    fields: option.Fields = None,
     rules: ReadRules,
-    runner: Runner = "local",
-    ray_address: RayAddress = None,
-    ray_storage: RayStorage = None,
-    ray_actors: RayActors = None,
-    ray_timeout: RayTimeout = None,
-    as_json: Json = False,
+    runner: option.Runner = "local",
+    ray_address: option.RayAddress = None,
+    ray_storage: option.RayStorage = None,
+    ray_actors: option.RayActors = None,
+    ray_timeout: option.RayTimeout = None,
+    as_json: option.Json = False,
 ) -> None:
     """Index a corpus and publish it as the next generation of INDEX."""
     from index_builder.build import BuildOptions
@@ -110,13 +73,13 @@ def build_command(
         dense=_dense_options(dense_kind, dense_parameter, target_recall, questions, vectors),
         bm25=Bm25Options(bm25_variant, k1=k1, b=b),
         chunk=_chunk_options(chunk_tokens, overlap_tokens),
-        windows=parse_windows(windows, window_tokens, window_overlap, no_dense=no_dense, vectors=vectors),
+        windows=option.parse_windows(windows, window_tokens, window_overlap, no_dense=no_dense, vectors=vectors),
         command=command_line("dpr-index"),
-        rules=replace(rules, fields=parse_fields(fields or ())),
+        rules=replace(rules, fields=option.parse_fields(fields or ())),
     )
     how = EncoderOptions(question_prompt, passage_prompt, dimension)
-    models = Models(None if no_dense else encoder, learned_models(splade, colbert), analyzer, compute, how)
-    refuse_unused("--no-dense" if no_dense else None, encoder, compute, models.learned, how)
+    models = Models(None if no_dense else encoder, option.learned_models(splade, colbert), analyzer, compute, how)
+    option.refuse_unused("--no-dense" if no_dense else None, encoder, compute, models.learned, how)
     on_ray = parse_runner(runner, ray_address, ray_storage, ray_actors, ray_timeout)
     manifest = _build(options, models, on_ray)
     show(summary(manifest), as_json)
@@ -161,7 +124,7 @@ def _dense_options(
 
     return DenseOptions(
         kind,
-        parse_parameters(parameters or []),
+        option.parse_parameters(parameters or []),
         target_recall=target_recall,
         question_sources=tuple(questions or ()),
         vectors_file=file,

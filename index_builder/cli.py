@@ -17,13 +17,7 @@ from dpr.store.generation import publish_again, read_all, read_current
 from index_builder.build_command import build_command
 from index_builder.estimate_command import estimate_command
 from index_builder.option_groups import with_groups
-from index_builder.options import (
-    Corpus,
-    Encoding,
-    Index,
-    Json,
-    MovedEncoder,
-)
+from index_builder.options import Corpus, Encoding, Index, Json, MovedEncoder
 from index_builder.summary import generations_table, show, summary
 from index_builder.sync_command import sync_command
 

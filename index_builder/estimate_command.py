@@ -15,26 +15,8 @@ from dpr.data.intake import ReadRules
 from dpr.dense.index_types import index_type_of
 from dpr.errors import ConfigError
 from dpr.text.registry import analyzer as analyzer_by_name
+from index_builder import options as option
 from index_builder.option_groups import with_groups
-from index_builder.options import (
-    DEFAULT_KIND,
-    AnalyzerName,
-    Colbert,
-    Corpus,
-    DenseKind,
-    DenseParameter,
-    EncoderName,
-    Json,
-    NoDense,
-    Splade,
-    WindowOverlap,
-    Windows,
-    WindowTokens,
-    learned_models,
-    parse_parameters,
-    parse_windows,
-    refuse_unused,
-)
 
 if TYPE_CHECKING:
     from index_builder.estimate import Estimate
@@ -42,27 +24,27 @@ if TYPE_CHECKING:
 
 @with_groups
 def estimate_command(
-    corpus: Corpus,
+    corpus: option.Corpus,
     *,
-    encoder: EncoderName = DEFAULT_ENCODER,
-    no_dense: NoDense = False,
-    splade: Splade = None,
-    colbert: Colbert = None,
+    encoder: option.EncoderName = DEFAULT_ENCODER,
+    no_dense: option.NoDense = False,
+    splade: option.Splade = None,
+    colbert: option.Colbert = None,
     compute: ComputeOptions,
-    analyzer: AnalyzerName = "ko-en",
-    dense_kind: DenseKind = DEFAULT_KIND,
-    dense_parameter: DenseParameter = None,
+    analyzer: option.AnalyzerName = "ko-en",
+    dense_kind: option.DenseKind = option.DEFAULT_KIND,
+    dense_parameter: option.DenseParameter = None,
     passages: Annotated[
         int | None, typer.Option(min=1, help="Number of passages, if the sources are only a sample.")
     ] = None,
     dimension: Annotated[
         int | None, typer.Option(min=1, help="For vectors of this many numbers, in place of those of an encoder.")
     ] = None,
-    windows: Windows = None,
-    window_tokens: WindowTokens = None,
-    window_overlap: WindowOverlap = None,
+    windows: option.Windows = None,
+    window_tokens: option.WindowTokens = None,
+    window_overlap: option.WindowOverlap = None,
     rules: ReadRules,
-    as_json: Json = False,
+    as_json: option.Json = False,
 ) -> None:
     """Estimate the disk, memory and time of an index of SOURCEs on this machine; nothing is built."""
     from dpr.models.encoders import load_encoder
@@ -73,12 +55,12 @@ def estimate_command(
     from index_builder.survey import survey
     from index_builder.windows import check_windows
 
-    index_type = index_type_of(dense_kind, parse_parameters(dense_parameter or []))
-    models = learned_models(splade, colbert)
-    if no_dense and (dimension or dense_kind != DEFAULT_KIND or dense_parameter):
+    index_type = index_type_of(dense_kind, option.parse_parameters(dense_parameter or []))
+    models = option.learned_models(splade, colbert)
+    if no_dense and (dimension or dense_kind != option.DEFAULT_KIND or dense_parameter):
         raise ConfigError("--no-dense makes no vectors, but their dimension or an index type is set; leave it out")
-    refuse_unused("--no-dense" if no_dense else "--dimension" if dimension else None, encoder, compute, models)
-    rule = parse_windows(windows, window_tokens, window_overlap, no_dense=no_dense)
+    option.refuse_unused("--no-dense" if no_dense else "--dimension" if dimension else None, encoder, compute, models)
+    rule = option.parse_windows(windows, window_tokens, window_overlap, no_dense=no_dense)
     with show_progress() as progress, local_sources(corpus, None, rules, progress) as sources:
         loaded = None if no_dense or dimension else load_encoder(encoder, compute.precision, compute.backend)
         if loaded and rule:

@@ -19,12 +19,7 @@ from dpr.store.current import current_number
 from dpr.types import Progress
 from index_builder.local_sources import is_standard_input, local_sources
 from index_builder.option_groups import with_groups
-from index_builder.options import (
-    Corpus,
-    Index,
-    Json,
-    MovedEncoder,
-)
+from index_builder.options import Corpus, Index, Json, MovedEncoder
 from index_builder.summary import show, summary
 
 if TYPE_CHECKING:
