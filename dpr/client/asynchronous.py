@@ -10,18 +10,8 @@ from typing import Any, Self, Unpack, overload
 
 import httpx
 
-from dpr.client import calls, wire
+from dpr.client import calls, connection, wire
 from dpr.client.calls import Call, Questions, SearchOptions
-from dpr.client.connection import (
-    DEFAULT_URL,
-    Attempt,
-    body_of,
-    ended_early,
-    opened_address,
-    refusal,
-    request_id_of,
-    unreachable,
-)
 from dpr.client.events import EventParser
 from dpr.client.failures import Patience
 from dpr.client.pieces import AnswerPiece
@@ -45,7 +35,7 @@ class AsyncClient:
 
     def __init__(
         self,
-        url: str = DEFAULT_URL,
+        url: str = connection.DEFAULT_URL,
         *,
         key: str = "",
         timeout_s: float = 60.0,
@@ -53,7 +43,7 @@ class AsyncClient:
     ) -> None:
         self._timeout_s = timeout_s
         self._client = httpx.AsyncClient(
-            base_url=opened_address(url), headers=calls.headers_of(key), transport=transport
+            base_url=connection.opened_address(url), headers=calls.headers_of(key), transport=transport
         )
         self._encoder_names: dict[str | None, str] = {}
 
@@ -119,12 +109,12 @@ class AsyncClient:
         """
         call = calls.query_call(questions, k, n_best, options, stream=True)
         async with self._response(call) as (response, attempt):
-            events, reader = EventParser(), wire.StreamReader(request_id_of(response))
+            events, reader = EventParser(), wire.StreamReader(connection.request_id_of(response))
             async for chunk in self._chunks(response, attempt):
                 for piece in reader.pieces(events.feed(chunk)):
                     yield piece
             if not reader.is_done:
-                raise ended_early(response)
+                raise connection.ended_early(response)
 
     async def explain(
         self,
@@ -163,31 +153,31 @@ class AsyncClient:
 
     async def _json(self, call: Call) -> tuple[Any, str]:
         async with self._response(call) as (response, attempt):
-            body = body_of(response, await self._read(response, attempt))
+            body = connection.body_of(response, await self._read(response, attempt))
             wire.warn_of_missing(body)
-            return body, request_id_of(response)
+            return body, connection.request_id_of(response)
 
-    async def _read(self, response: httpx.Response, attempt: Attempt) -> bytes:
+    async def _read(self, response: httpx.Response, attempt: connection.Attempt) -> bytes:
         return b"".join([chunk async for chunk in self._chunks(response, attempt)])
 
-    async def _chunks(self, response: httpx.Response, attempt: Attempt) -> AsyncIterator[bytes]:
+    async def _chunks(self, response: httpx.Response, attempt: connection.Attempt) -> AsyncIterator[bytes]:
         try:
             async for chunk in response.aiter_bytes():
                 attempt.check()
                 yield chunk
         except httpx.HTTPError as error:
-            raise unreachable(error, self._client.base_url) from error
+            raise connection.unreachable(error, self._client.base_url) from error
 
     @asynccontextmanager
-    async def _response(self, call: Call) -> AsyncIterator[tuple[httpx.Response, Attempt]]:
+    async def _response(self, call: Call) -> AsyncIterator[tuple[httpx.Response, connection.Attempt]]:
         """Send a request until it is answered with a success, within the time of a call."""
         patience = Patience(time.monotonic() + self._timeout_s)
         while True:
-            attempt = Attempt(patience.deadline, self._timeout_s)
+            attempt = connection.Attempt(patience.deadline, self._timeout_s)
             try:
                 response = await self._client.send(attempt.request(self._client, call), stream=True)
             except httpx.HTTPError as error:
-                failure, retry_after = unreachable(error, self._client.base_url), ""
+                failure, retry_after = connection.unreachable(error, self._client.base_url), ""
                 if not isinstance(error, httpx.ConnectError):
                     raise failure from error
             else:
@@ -198,5 +188,5 @@ class AsyncClient:
                         await response.aclose()
                     return
                 body = await self._read(response, attempt)
-                failure, retry_after = refusal(response, body), response.headers.get("retry-after", "")
+                failure, retry_after = connection.refusal(response, body), response.headers.get("retry-after", "")
             await asyncio.sleep(patience.pause_s(failure, retry_after, time.monotonic()))

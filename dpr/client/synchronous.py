@@ -9,18 +9,8 @@ from typing import Any, Self, Unpack, overload
 
 import httpx
 
-from dpr.client import calls, wire
+from dpr.client import calls, connection, wire
 from dpr.client.calls import Call, Questions, SearchOptions
-from dpr.client.connection import (
-    DEFAULT_URL,
-    Attempt,
-    body_of,
-    ended_early,
-    opened_address,
-    refusal,
-    request_id_of,
-    unreachable,
-)
 from dpr.client.events import EventParser
 from dpr.client.failures import Patience
 from dpr.client.pieces import AnswerPiece
@@ -44,14 +34,16 @@ class Client:
 
     def __init__(
         self,
-        url: str = DEFAULT_URL,
+        url: str = connection.DEFAULT_URL,
         *,
         key: str = "",
         timeout_s: float = 60.0,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._timeout_s = timeout_s
-        self._client = httpx.Client(base_url=opened_address(url), headers=calls.headers_of(key), transport=transport)
+        self._client = httpx.Client(
+            base_url=connection.opened_address(url), headers=calls.headers_of(key), transport=transport
+        )
         self._encoder_names: dict[str | None, str] = {}
 
     def __enter__(self) -> Self:
@@ -112,11 +104,11 @@ class Client:
         """
         call = calls.query_call(questions, k, n_best, options, stream=True)
         with self._response(call) as (response, attempt):
-            events, reader = EventParser(), wire.StreamReader(request_id_of(response))
+            events, reader = EventParser(), wire.StreamReader(connection.request_id_of(response))
             for chunk in self._chunks(response, attempt):
                 yield from reader.pieces(events.feed(chunk))
             if not reader.is_done:
-                raise ended_early(response)
+                raise connection.ended_early(response)
 
     def explain(
         self,
@@ -155,28 +147,28 @@ class Client:
 
     def _json(self, call: Call) -> tuple[Any, str]:
         with self._response(call) as (response, attempt):
-            body = body_of(response, b"".join(self._chunks(response, attempt)))
+            body = connection.body_of(response, b"".join(self._chunks(response, attempt)))
             wire.warn_of_missing(body)
-            return body, request_id_of(response)
+            return body, connection.request_id_of(response)
 
-    def _chunks(self, response: httpx.Response, attempt: Attempt) -> Iterator[bytes]:
+    def _chunks(self, response: httpx.Response, attempt: connection.Attempt) -> Iterator[bytes]:
         try:
             for chunk in response.iter_bytes():
                 attempt.check()
                 yield chunk
         except httpx.HTTPError as error:
-            raise unreachable(error, self._client.base_url) from error
+            raise connection.unreachable(error, self._client.base_url) from error
 
     @contextmanager
-    def _response(self, call: Call) -> Iterator[tuple[httpx.Response, Attempt]]:
+    def _response(self, call: Call) -> Iterator[tuple[httpx.Response, connection.Attempt]]:
         """Send a request until it is answered with a success, within the time of a call."""
         patience = Patience(time.monotonic() + self._timeout_s)
         while True:
-            attempt = Attempt(patience.deadline, self._timeout_s)
+            attempt = connection.Attempt(patience.deadline, self._timeout_s)
             try:
                 response = self._client.send(attempt.request(self._client, call), stream=True)
             except httpx.HTTPError as error:
-                failure, retry_after = unreachable(error, self._client.base_url), ""
+                failure, retry_after = connection.unreachable(error, self._client.base_url), ""
                 if not isinstance(error, httpx.ConnectError):
                     raise failure from error
             else:
@@ -187,5 +179,5 @@ class Client:
                         response.close()
                     return
                 body = b"".join(self._chunks(response, attempt))
-                failure, retry_after = refusal(response, body), response.headers.get("retry-after", "")
+                failure, retry_after = connection.refusal(response, body), response.headers.get("retry-after", "")
             time.sleep(patience.pause_s(failure, retry_after, time.monotonic()))

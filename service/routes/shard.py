@@ -11,18 +11,7 @@ from service.deps import ContextOf, EngineOf
 from service.engine import Engine
 from service.routes.documented import GUARDED, documented
 from service.security.scopes import requires
-from service.shards import examples
-from service.shards.node import (
-    ExplanationRequest,
-    FacetsRequest,
-    ListsRequest,
-    PassagesRequest,
-    explanation_of,
-    facets_of,
-    passages_of,
-    search_lists,
-    state_of,
-)
+from service.shards import examples, node
 from service.shards.served import NodeIndex
 from service.shards.wire import write_states
 
@@ -39,7 +28,7 @@ router = APIRouter(
 async def shard(engine: EngineOf) -> Response:
     """Tell the shard and its collection, and the collection before, which is served till routers have gone on."""
     engine.ready()
-    return _json(write_states([state_of(qa) for qa in _node(engine).generations()]))
+    return _json(write_states([node.state_of(qa) for qa in _node(engine).generations()]))
 
 
 @router.post(
@@ -48,14 +37,14 @@ async def shard(engine: EngineOf) -> Response:
     responses=documented(400, 409, 413, 422, 500, 503, 504, example=examples.LISTS),
 )
 async def lists(
-    request: Annotated[ListsRequest, Body(openapi_examples=examples.LISTS_REQUESTS)],
+    request: Annotated[node.ListsRequest, Body(openapi_examples=examples.LISTS_REQUESTS)],
     engine: EngineOf,
     context: ContextOf,
 ) -> Response:
     """Search lists for questions; scores are by the statistics of the whole collection, rows are rows of it."""
     engine.ready()
     qa = _node(engine).generation_of(request.collection)
-    return _json(await engine.run(lambda qa: search_lists(qa, request), context, qa))
+    return _json(await engine.run(lambda qa: node.search_lists(qa, request), context, qa))
 
 
 @router.post(
@@ -64,14 +53,14 @@ async def lists(
     responses=documented(400, 409, 413, 422, 500, 503, 504, example=examples.PASSAGES),
 )
 async def passages(
-    request: Annotated[PassagesRequest, Body(openapi_examples=examples.PASSAGES_REQUESTS)],
+    request: Annotated[node.PassagesRequest, Body(openapi_examples=examples.PASSAGES_REQUESTS)],
     engine: EngineOf,
     context: ContextOf,
 ) -> Response:
     """Return the passages of rows, in their order."""
     engine.ready()
     qa = _node(engine).generation_of(request.collection)
-    return _json(await engine.run(lambda qa: passages_of(qa, request), context, qa))
+    return _json(await engine.run(lambda qa: node.passages_of(qa, request), context, qa))
 
 
 @router.post(
@@ -80,14 +69,14 @@ async def passages(
     responses=documented(400, 409, 413, 422, 500, 503, 504, example=examples.EXPLANATION),
 )
 async def explanation(
-    request: Annotated[ExplanationRequest, Body(openapi_examples=examples.EXPLANATION_REQUESTS)],
+    request: Annotated[node.ExplanationRequest, Body(openapi_examples=examples.EXPLANATION_REQUESTS)],
     engine: EngineOf,
     context: ContextOf,
 ) -> Response:
     """Return the score, the terms and the window that lists have for a passage of this shard, and its row."""
     engine.ready()
     qa = _node(engine).generation_of(request.collection)
-    return _json(await engine.run(lambda qa: explanation_of(qa, request), context, qa))
+    return _json(await engine.run(lambda qa: node.explanation_of(qa, request), context, qa))
 
 
 @router.post(
@@ -96,14 +85,14 @@ async def explanation(
     responses=documented(400, 409, 413, 422, 500, 503, 504, example=examples.FACETS),
 )
 async def facets(
-    request: Annotated[FacetsRequest, Body(openapi_examples=examples.FACETS_REQUESTS)],
+    request: Annotated[node.FacetsRequest, Body(openapi_examples=examples.FACETS_REQUESTS)],
     engine: EngineOf,
     context: ContextOf,
 ) -> Response:
     """Return which fields the passages of all shards have, and their most frequent values."""
     engine.ready()
     qa = _node(engine).generation_of(request.collection)
-    return _json(await engine.run(facets_of, context, qa))
+    return _json(await engine.run(node.facets_of, context, qa))
 
 
 def _node(engine: Engine) -> NodeIndex:

@@ -20,14 +20,7 @@ from dpr.store.manifest import ShardRecord
 from dpr.topk import no_hits
 from dpr.types import Encoder, FloatArray, TopK
 from service.filtering import ConditionIn, GroupIn, StrictModel, filter_of
-from service.shards.wire import (
-    ShardExplanation,
-    ShardState,
-    vectors_of_text,
-    write_explanation,
-    write_lists,
-    write_passages,
-)
+from service.shards import wire
 
 MAX_LISTS = 8
 MAX_ROWS = MAX_BATCH * MAX_K
@@ -99,9 +92,9 @@ def check_shard(qa: QA) -> ShardRecord:
     return shard
 
 
-def state_of(qa: QA) -> ShardState:
+def state_of(qa: QA) -> wire.ShardState:
     """Return what a node serves."""
-    return ShardState(qa.index.manifest, tuple(name for name in qa.index.names if not fuses(name)))
+    return wire.ShardState(qa.index.manifest, tuple(name for name in qa.index.names if not fuses(name)))
 
 
 def search_lists(qa: QA, request: ListsRequest) -> bytes:
@@ -115,7 +108,7 @@ def search_lists(qa: QA, request: ListsRequest) -> bytes:
         name: _retriever(qa, name, request, condition).top_k(request.questions, request.k) for name in request.lists
     }
     rows = {row for top in tops.values() for row in top.rows[top.rows >= 0].tolist()}
-    return write_lists(tops, {row: qa.index.passages.id(row) for row in rows}, check_shard(qa).first_row)
+    return wire.write_lists(tops, {row: qa.index.passages.id(row) for row in rows}, check_shard(qa).first_row)
 
 
 def passages_of(qa: QA, request: PassagesRequest) -> bytes:
@@ -129,7 +122,7 @@ def passages_of(qa: QA, request: PassagesRequest) -> bytes:
     outside = next((row for row in rows if not 0 <= row < passages.row_count), None)
     if outside is not None:
         raise RequestError(f"the row {outside + shard.first_row} is not of {shard.title}", "rows")
-    return write_passages(passages.get(rows))
+    return wire.write_passages(passages.get(rows))
 
 
 def explanation_of(qa: QA, request: ExplanationRequest) -> bytes:
@@ -141,12 +134,12 @@ def explanation_of(qa: QA, request: ExplanationRequest) -> bytes:
     shard, passages = check_shard(qa), qa.index.passages
     row = request.row - shard.first_row if request.row is not None else passages.row_of(request.id or "")
     if row is None or not 0 <= row < passages.row_count:
-        return write_explanation(ShardExplanation(None, "", {}))
+        return wire.write_explanation(wire.ShardExplanation(None, "", {}))
     (question,), nowhere = request.questions, no_hits(1, 1)
     entries = {
         name: _retriever(qa, name, request, None).explain_entry(question, row, nowhere) for name in request.lists
     }
-    return write_explanation(ShardExplanation(row + shard.first_row, passages.id(row), entries))
+    return wire.write_explanation(wire.ShardExplanation(row + shard.first_row, passages.id(row), entries))
 
 
 def facets_of(qa: QA) -> bytes:
@@ -170,7 +163,7 @@ def _retriever(qa: QA, name: str, request: ListsRequest | ExplanationRequest, co
     recorded = qa.index.manifest.encoder
     if request.vectors is None or recorded is None:
         raise RequestError("the list dense needs the questions' vectors; send them", "vectors")
-    encoder = QuestionVectors(vectors_of_text(request.vectors, len(request.questions), recorded.dimension))
+    encoder = QuestionVectors(wire.vectors_of_text(request.vectors, len(request.questions), recorded.dimension))
     resources = qa.index.resources if condition is None else qa.index.filtered.resources(condition)
     return DenseRetriever(cast("Encoder", encoder), resources.vector_index(), qa.index.passages.id, vectors=resources)
 

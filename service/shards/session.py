@@ -15,20 +15,8 @@ from dpr.store.filtering import Facet
 from dpr.topk import no_hits
 from dpr.types import DoubleArray, FloatArray, IntArray, ListExplanation, TopK
 from service.errors import ShardsLostError
+from service.shards import wire
 from service.shards.cluster import Cluster, LostShard, ShardCall
-from service.shards.wire import (
-    EXPLANATION_PATH,
-    FACETS_PATH,
-    LISTS_PATH,
-    PASSAGES_PATH,
-    ListOfShard,
-    ShardState,
-    read_explanation,
-    read_facets,
-    read_lists,
-    read_passages,
-    vectors_to_text,
-)
 
 
 class ShardLostError(DPRError):
@@ -51,14 +39,14 @@ class Session:
         lost_shards: the numbers of the shards that did not answer, each with the cause.
     """
 
-    def __init__(self, cluster: Cluster, state: ShardState) -> None:
+    def __init__(self, cluster: Cluster, state: wire.ShardState) -> None:
         """Ask the nodes of the collection of ``state``, a shard of it."""
         self.lost_shards: dict[int, str] = {}
         self._cluster = cluster
         self._shard = state.shard
         self._rows: dict[int, range] = {}
         self._ids: dict[int, str] = {}
-        self._answers: dict[tuple[object, ...], dict[int, dict[str, ListOfShard]]] = {}
+        self._answers: dict[tuple[object, ...], dict[int, dict[str, wire.ListOfShard]]] = {}
 
     def id(self, row: int) -> str:
         """Return the id of a row that was among the hits."""
@@ -90,7 +78,9 @@ class Session:
             rows_of.setdefault(self._shard_of(row), []).append(row)
         calls = {
             number: ShardCall(
-                PASSAGES_PATH, {"rows": of_shard}, partial(read_passages, ids=[self._ids[row] for row in of_shard])
+                wire.PASSAGES_PATH,
+                {"rows": of_shard},
+                partial(wire.read_passages, ids=[self._ids[row] for row in of_shard]),
             )
             for number, of_shard in rows_of.items()
         }
@@ -115,8 +105,10 @@ class Session:
         number = self._shard_of(row)
         body: dict[str, object] = {"questions": [question], "lists": names, "row": row}
         if vectors is not None:
-            body["vectors"] = vectors_to_text(vectors)
-        call = ShardCall(EXPLANATION_PATH, body, partial(read_explanation, names=names, rows=self._rows[number]))
+            body["vectors"] = wire.vectors_to_text(vectors)
+        call = ShardCall(
+            wire.EXPLANATION_PATH, body, partial(wire.read_explanation, names=names, rows=self._rows[number])
+        )
         answer = self._cluster.ask(self._shard.collection, {number: call})[number]
         if isinstance(answer, LostShard) or answer.row != row:
             cause = answer.cause if isinstance(answer, LostShard) else "it does not have the passage any more"
@@ -130,7 +122,9 @@ class Session:
         body = {"questions": [""], "lists": [], "id": passage_id}
         calls = {
             number: ShardCall(
-                EXPLANATION_PATH, body, partial(read_explanation, names=(), rows=self._rows.get(number, range(0)))
+                wire.EXPLANATION_PATH,
+                body,
+                partial(wire.read_explanation, names=(), rows=self._rows.get(number, range(0))),
             )
             for number in range(1, self._shard.shards + 1)
         }
@@ -149,7 +143,7 @@ class Session:
             ShardsLostError: no shard answers.
         """
         for number in range(1, self._shard.shards + 1):
-            call = ShardCall(FACETS_PATH, {}, read_facets)
+            call = ShardCall(wire.FACETS_PATH, {}, wire.read_facets)
             answer = self._cluster.ask(self._shard.collection, {number: call})[number]
             if not isinstance(answer, LostShard):
                 return answer
@@ -182,24 +176,24 @@ class Session:
             first = state.shard.first_row
             self._rows[state.shard.number] = range(first, first + state.manifest.passages)
 
-    def _ask(self, search: Search, vectors: FloatArray | None) -> dict[int, dict[str, ListOfShard]]:
+    def _ask(self, search: Search, vectors: FloatArray | None) -> dict[int, dict[str, wire.ListOfShard]]:
         self._learn_rows()
         body: dict[str, object] = {"questions": search.questions, "lists": search.lists, "k": search.k}
         if vectors is not None:
-            body["vectors"] = vectors_to_text(vectors)
+            body["vectors"] = wire.vectors_to_text(vectors)
         if search.filter is not None:
             body["filter"] = search.filter.to_json()
-        calls: dict[int, ShardCall[dict[str, ListOfShard]]] = {}
+        calls: dict[int, ShardCall[dict[str, wire.ListOfShard]]] = {}
         for number in range(1, self._shard.shards + 1):
             reads = partial(
-                read_lists,
+                wire.read_lists,
                 names=search.lists,
                 questions=len(search.questions),
                 k=search.k,
                 rows=self._rows.get(number, range(0)),
             )
-            calls[number] = ShardCall(LISTS_PATH, body, reads)
-        answers: dict[int, dict[str, ListOfShard]] = {}
+            calls[number] = ShardCall(wire.LISTS_PATH, body, reads)
+        answers: dict[int, dict[str, wire.ListOfShard]] = {}
         for number, answer in self._cluster.ask(self._shard.collection, calls).items():
             if isinstance(answer, LostShard):
                 self.lost_shards[number] = answer.cause
@@ -207,7 +201,7 @@ class Session:
                 answers[number] = answer
         return answers
 
-    def _merged(self, lists: Sequence[ListOfShard], search: Search) -> TopK:
+    def _merged(self, lists: Sequence[wire.ListOfShard], search: Search) -> TopK:
         """Return the best hits of all shards; equal scores are ordered by id, as in one index."""
         top = no_hits(len(search.questions), search.k)
         windows: IntArray = np.full((*top.rows.shape, 2), -1, dtype=np.int64)

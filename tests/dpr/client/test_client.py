@@ -316,7 +316,7 @@ def test_a_wait_for_a_server_is_told_once(monkeypatch: pytest.MonkeyPatch, caplo
         failures.append(failure)
         return failure
 
-    monkeypatch.setattr("dpr.client.synchronous.unreachable", unreachable)
+    monkeypatch.setattr("dpr.client.connection.unreachable", unreachable)
     with Client("http://127.0.0.1:9", timeout_s=0.3) as client, pytest.raises(ServerError, match="start it"):
         client.retrieve(QUESTION)
     assert len(failures) > 2
