@@ -21,7 +21,6 @@ from dpr.search.record import DEFAULT_FUSION, fusion_of
 from dpr.search.registry import HYBRID_LISTS, RERANKED, fused_lists, plain_name
 from dpr.search.reranking import Reranked, RerankOptions
 from dpr.search.retrievers import HybridRetriever, hits_of_list, no_questions, refuse_bad_k
-from dpr.store.filtering import Facet
 from dpr.store.manifest import Manifest
 from dpr.types import Encoder, FloatArray, ListExplanation, TopK
 from service.shards.cluster import Cluster
@@ -72,41 +71,6 @@ class LockedReranker:
         """Return the score of each question with the passage at the same position, (N,)."""
         with self._lock:
             return self._reranker.score(questions, passages)
-
-
-class ShardedPassages:
-    """The passages of a collection, which only hits name."""
-
-    def __init__(self, count: int, session: Session) -> None:
-        self._count = count
-        self._session = session
-
-    def __len__(self) -> int:
-        return self._count
-
-    def get(self, rows: Sequence[int]) -> list[Passage]:
-        """Return the passages of some hits' rows, in the order of ``rows``."""
-        return self._session.passages(rows) if rows else []
-
-    def __getitem__(self, row: int) -> Passage:
-        """Return the passage of a row that a hit or `row_of` named."""
-        return self.get([row])[0]
-
-    def row_of(self, passage_id: str) -> int | None:
-        """Return the row of a passage by its id; None if no shard that answers has it."""
-        return self._session.row_of(passage_id)
-
-
-class ShardedFields:
-    """The counts of a collection's fields, in place of a `dpr.search.filtered.Filtered`."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def facets(self, _condition: None, limit: int) -> dict[str, Facet]:
-        """Return what all passages have in each field, with at most ``limit`` values."""
-        facets = self._session.facets()
-        return {name: replace(facet, values=facet.values[:limit]) for name, facet in facets.items()}
 
 
 class ShardedRetriever(Retriever):
@@ -198,14 +162,14 @@ class ShardedIndex:
         return self.state.shard.collection
 
     @property
-    def passages(self) -> ShardedPassages:
+    def passages(self) -> Session:
         """The passages of hits."""
-        return ShardedPassages(self.state.shard.passages, self.session)
+        return self.session
 
     @property
-    def filtered(self) -> ShardedFields:
+    def filtered(self) -> Session:
         """The counts of the fields."""
-        return ShardedFields(self.for_request().session)
+        return self.for_request().session
 
     def for_request(self) -> ShardedIndex:
         """Return the index for one request, with a session of its own."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -33,7 +34,7 @@ class Search(NamedTuple):
 
 
 class Session:
-    """One request over one collection.
+    """One request over one collection: the passages that its hits name, in place of a store of them, and their fields.
 
     Attributes:
         lost_shards: the numbers of the shards that did not answer, each with the cause.
@@ -67,8 +68,15 @@ class Session:
             raise self._all_lost()
         return {name: self._merged([lists[name] for lists in answers.values()], search) for name in search.lists}
 
-    def passages(self, rows: Sequence[int]) -> list[Passage]:
-        """Return the passages of hits.
+    def __len__(self) -> int:
+        return self._shard.passages
+
+    def __getitem__(self, row: int) -> Passage:
+        """Return the passage of a row that a hit or `row_of` named."""
+        return self.get([row])[0]
+
+    def get(self, rows: Sequence[int]) -> list[Passage]:
+        """Return the passages of some hits' rows, in the order of ``rows``.
 
         Raises:
             ShardLostError: a shard does not answer any more; ``lost_shards`` has it.
@@ -136,8 +144,8 @@ class Session:
                 return answer.row
         return None
 
-    def facets(self) -> dict[str, Facet]:
-        """Return the counts of the collection's fields, which each shard has.
+    def facets(self, _condition: None, limit: int) -> dict[str, Facet]:
+        """Return what all passages have in each field, with at most ``limit`` values; each shard has these counts.
 
         Raises:
             ShardsLostError: no shard answers.
@@ -146,7 +154,7 @@ class Session:
             call = ShardCall(wire.FACETS_PATH, {}, wire.read_facets)
             answer = self._cluster.ask(self._shard.collection, {number: call})[number]
             if not isinstance(answer, LostShard):
-                return answer
+                return {name: replace(facet, values=facet.values[:limit]) for name, facet in answer.items()}
             self.lost_shards[number] = answer.cause
         raise self._all_lost()
 
