@@ -41,23 +41,19 @@ def check_learned(resources: IndexResources) -> str:
         for segment in resources.segments:
             block, expected = segment.learned[name](), segment.record.learned[name].entries
             values = block.weights if isinstance(block, Impacts) else block.vectors
-            if len(values) != expected:
-                raise _inconsistent(
-                    f"{len(values):,} {LEARNED[name].unit} are stored, but the manifest says {expected:,}"
-                )
+            stored = f"{len(values):,} {LEARNED[name].unit} are stored"
+            require(len(values) == expected, f"{stored}, but the manifest says {expected:,}")
             for start in range(0, len(values), VALUES_AT_A_TIME):
-                if not np.isfinite(values[start : start + VALUES_AT_A_TIME]).all():
-                    raise _inconsistent(f"a number of the list {name} is not finite")
+                is_finite = bool(np.isfinite(values[start : start + VALUES_AT_A_TIME]).all())
+                require(is_finite, f"a number of the list {name} is not finite")
             alive = np.flatnonzero(segment.id_rank >= 0)
             probes += [_probe(block, int(row), first) for row in alive[spread(len(alive), PROBES)]]
             first, entries = first + segment.record.passages, entries + len(values)
         for probe in probes:
             top: TopK = resources.learned_indexes[name]().search(probe.question, 10)
             is_found = probe.row in top.rows[0] or top.scores[0, -1] >= probe.score - TOLERANCE * max(1.0, probe.score)
-            if probe.score > 0 and not is_found:
-                raise _inconsistent(
-                    f"{name} does not find passage {resources.passages.id(probe.row)!r} by its own content"
-                )
+            passage_id = resources.passages.id(probe.row)
+            require(probe.score <= 0 or is_found, f"{name} does not find passage {passage_id!r} by its own content")
         findings.append(f"{entries:,} {LEARNED[name].unit}")
     return ", ".join(findings)
 
@@ -81,5 +77,11 @@ def _starts(count: int) -> IntArray:
     return np.array([0, count], dtype=np.int64)
 
 
-def _inconsistent(cause: str) -> IndexFormatError:
-    return IndexFormatError(f"the index is inconsistent: {cause}; rebuild with dpr-index build")
+def require(holds: bool, cause: str) -> None:
+    """Refuse an index of which something does not hold.
+
+    Raises:
+        IndexFormatError: it does not.
+    """
+    if not holds:
+        raise IndexFormatError(f"the index is inconsistent: {cause}; rebuild with dpr-index build")

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from dpr.dense.index_types import EXACT
-from dpr.errors import IndexFormatError
 from dpr.search.open import open_index
 from dpr.search.resources import IndexResources, SegmentResources, recorded_index_type
 from dpr.store.integrity import check_contents
@@ -17,7 +16,7 @@ from dpr.store.manifest import Manifest
 from dpr.store.passages import PassageStore
 from dpr.types import Analyzer, BoolArray, FloatArray, IntArray, Progress, TopK, no_progress
 from index_builder.external import check_tables, external_segments
-from index_builder.learned_checks import check_learned
+from index_builder.learned_checks import check_learned, require
 from index_builder.recall import Probes, spread
 
 PROBES = 8
@@ -85,15 +84,15 @@ def _check_files(root: Path, manifest: Manifest, progress: Progress) -> str:
 
 def _check_passages(resources: IndexResources) -> str:
     manifest, row_count = resources.manifest, resources.passages.row_count
-    _require(row_count == manifest.rows, f"{row_count:,} passages are stored, but the manifest says {manifest.rows:,}")
-    _require(
+    require(row_count == manifest.rows, f"{row_count:,} passages are stored, but the manifest says {manifest.rows:,}")
+    require(
         len(resources.passages) == manifest.passages,
         f"{len(resources.passages):,} passages are not deleted, but the manifest says {manifest.passages:,}",
     )
     for segment in resources.segments:
         deleted = int((segment.id_rank < 0).sum())
         expected = segment.record.deleted
-        _require(
+        require(
             deleted == expected, f"{deleted:,} passages of a segment are deleted, but the manifest says {expected:,}"
         )
     return f"{len(resources.passages):,} passages in {len(resources.segments)} segments"
@@ -103,7 +102,7 @@ def _check_fields(resources: IndexResources) -> str:
     """Each segment has the recorded fields; fields that all passages with them are deleted of stay recorded."""
     for segment in resources.segments:
         actual, expected = PassageStore.open(segment.files.passages).fields.types, dict(segment.record.fields)
-        _require(
+        require(
             actual == expected,
             f"a segment has the fields {_listed(actual)}, but the manifest says {_listed(expected)}",
         )
@@ -120,11 +119,11 @@ def _check_ids(resources: IndexResources) -> str:
     alive = resources.passages.alive
     order = alive[np.argsort(resources.id_rank[alive])]
     is_permutation = np.array_equal(resources.id_rank[order], np.arange(len(order)))
-    _require(is_permutation, "id_rank.npy does not give each passage a rank of its own")
+    require(is_permutation, "id_rank.npy does not give each passage a rank of its own")
     previous = None
     for row in order.tolist():
         passage_id = resources.passages.id(row)
-        _require(previous is None or previous < passage_id, f"the id {passage_id!r} comes twice, or out of its rank")
+        require(previous is None or previous < passage_id, f"the id {passage_id!r} comes twice, or out of its rank")
         previous = passage_id
     return f"{len(order):,} unique ids"
 
@@ -138,8 +137,8 @@ def _check_counts(resources: IndexResources) -> str:
             "postings": (len(counts.rows), record.postings),
         }
         for unit, (actual, expected) in sizes.items():
-            _require(actual == expected, f"{actual:,} {unit} are counted, but the manifest says {expected:,}")
-        _require(
+            require(actual == expected, f"{actual:,} {unit} are counted, but the manifest says {expected:,}")
+        require(
             bool((segment.frequencies() <= resources.manifest.collection_passages).all()),
             "a term has a higher document frequency than there are passages",
         )
@@ -150,7 +149,7 @@ def _check_counts(resources: IndexResources) -> str:
 def _check_weights(resources: IndexResources) -> str:
     for segment in resources.segments:
         for name, weights in segment.weights.items():
-            _require(bool(np.isfinite(weights()).all()), f"a weight of {name} is not a finite number")
+            require(bool(np.isfinite(weights()).all()), f"a weight of {name} is not a finite number")
     return f"{', '.join(resources.manifest.weights)} finite"
 
 
@@ -168,7 +167,7 @@ def _check_terms_find_their_passages(resources: IndexResources) -> str:
             if unique:
                 top = resources.sparse_indexes[name]().search([[term] for term in unique], PROBE_DEPTH)
                 missed = ~_are_found(top, row, weights()[postings])
-                _require(
+                require(
                     not missed.any(), f"{name} does not find passage {resources.passages.id(row)!r} by its own terms"
                 )
         searched_terms += len(unique)
@@ -190,10 +189,10 @@ def _postings(segment: SegmentResources, terms: Sequence[str], row: int, passage
     counts = segment.counts()
     postings = []
     for term, number in zip(terms, counts.vocabulary.lookup(terms).tolist(), strict=True):
-        _require(number >= 0, f"the analyzer's term {term!r} of passage {passage_id!r} was not counted")
+        require(number >= 0, f"the analyzer's term {term!r} of passage {passage_id!r} was not counted")
         first, end = counts.indptr[number : number + 2].tolist()
         posting = first + int(np.searchsorted(counts.rows[first:end], row))
-        _require(
+        require(
             posting < end and counts.rows[posting] == row,
             f"the term {term!r} has no posting for passage {passage_id!r}, whose text has it",
         )
@@ -205,7 +204,7 @@ def _check_vectors(resources: IndexResources) -> str:
     for segment in resources.segments:
         vectors = segment.vectors()
         for start in range(0, len(vectors), VECTORS_AT_A_TIME):
-            _require(bool(np.isfinite(vectors[start : start + VECTORS_AT_A_TIME]).all()), "a vector is not finite")
+            require(bool(np.isfinite(vectors[start : start + VECTORS_AT_A_TIME]).all()), "a vector is not finite")
     return f"{resources.manifest.vectors:,} vectors of {resources.segments[0].vectors().shape[1]} numbers"
 
 
@@ -215,10 +214,10 @@ def _check_windows(resources: IndexResources) -> str:
     for segment in resources.segments:
         windows, record = segment.windows(), segment.record
         if windows is None:
-            _require(record.vectors == record.passages, "there are fewer vectors than passages")
+            require(record.vectors == record.passages, "there are fewer vectors than passages")
             continue
         rows, first, counts = np.unique(windows[:, 0], return_index=True, return_counts=True)
-        _require(
+        require(
             np.array_equal(rows, np.arange(record.passages)) and bool((np.diff(windows[:, 0]) >= 0).all()),
             "windows.npy does not give each passage its vectors, in the order of the passages",
         )
@@ -226,12 +225,12 @@ def _check_windows(resources: IndexResources) -> str:
         is_follower[first] = False
         starts, ends = windows[:, 1], windows[:, 2]
         steps_on = (np.diff(starts) > 0) & (np.diff(ends) > 0)
-        _require(
+        require(
             bool((starts >= 0).all() and (starts <= ends).all() and steps_on[is_follower[1:]].all()),
             "the windows of a passage do not follow each other",
         )
         lengths = PassageStore.open(segment.files.passages).text_lengths()
-        _require(bool((ends <= lengths[windows[:, 0]]).all()), "a window ends after its passage")
+        require(bool((ends <= lengths[windows[:, 0]]).all()), "a window ends after its passage")
         long_passages += int((counts > 1).sum())
     return f"{long_passages:,} passages in windows"
 
@@ -249,7 +248,7 @@ def _check_vectors_find_their_passages(resources: IndexResources) -> str:
     index_type = recorded_index_type(resources.manifest.dense) if resources.manifest.dense else EXACT
     allowed = 0 if index_type.is_exact else len(probes) // 2
     missed = [resources.passages.id(int(row)) for row in probes[~is_found]]
-    _require(
+    require(
         len(missed) <= allowed, f"the {index_type.name} index does not find {', '.join(missed)} by their own vectors"
     )
     return f"{is_found.sum()} of {len(probes)} passages"
@@ -269,7 +268,7 @@ def _check_recall(resources: IndexResources) -> str:
         if dense is not None and dense.recall is not None:
             recall = Probes(segment.vectors()).recall_at(10, segment.vector_index_with_deleted())
             least = dense.recall - RECALL_TOLERANCE
-            _require(
+            require(
                 recall >= least,
                 f"the {dense.kind} index has a recall of {recall:.1%}, but its record says {dense.recall:.1%}",
             )
@@ -283,11 +282,6 @@ def _are_found(top: TopK, rows: IntArray | int, own_scores: FloatArray) -> BoolA
     is_hit = (top.rows == np.reshape(rows, (-1, 1))).any(axis=1)
     is_found: BoolArray = is_hit | (lowest >= own_scores - SCORE_TOLERANCE * np.maximum(1.0, np.abs(own_scores)))
     return is_found
-
-
-def _require(holds: bool, cause: str) -> None:
-    if not holds:
-        raise IndexFormatError(f"the index is inconsistent: {cause}; rebuild with dpr-index build")
 
 
 SPARSE_CHECKS: dict[str, Callable[[IndexResources], str]] = {

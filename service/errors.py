@@ -32,15 +32,8 @@ from service.invalid_fields import INVALID_FIELDS as INVALID_FIELDS
 from service.invalid_fields import invalid_field, printable
 from service.schemas import ErrorOut as ErrorOut
 from service.schemas import ErrorResponse as ErrorResponse
+from service.security import refusals
 from service.security.headers import POLICY_OF_DATA, SECURITY_HEADERS
-from service.security.refusals import (
-    ForbiddenError,
-    KeysUnreadableError,
-    OriginRefusedError,
-    RateLimitedError,
-    RefusedCallerError,
-    UnauthorizedError,
-)
 
 logger = logging.getLogger(__name__)
 
@@ -173,11 +166,11 @@ OUTCOMES: Mapping[type[Exception], Outcome] = {
     BodyTooLargeError: Outcome(413, "body_too_large"),
     EncodedBodyError: Outcome(415, "body_encoded"),
     HostError: Outcome(421, "host_not_allowed"),
-    UnauthorizedError: Outcome(401, "unauthorized"),
-    ForbiddenError: Outcome(403, "forbidden"),
-    OriginRefusedError: Outcome(403, "origin_refused"),
-    RateLimitedError: Outcome(429, "rate_limited"),
-    KeysUnreadableError: Outcome(503, "keys_unreadable", retry=True),
+    refusals.UnauthorizedError: Outcome(401, "unauthorized"),
+    refusals.ForbiddenError: Outcome(403, "forbidden"),
+    refusals.OriginRefusedError: Outcome(403, "origin_refused"),
+    refusals.RateLimitedError: Outcome(429, "rate_limited"),
+    refusals.KeysUnreadableError: Outcome(503, "keys_unreadable", retry=True),
     GeneratorTimeoutError: Outcome(504, "generator_timeout", retry=True),
     GeneratorError: Outcome(502, "generator_failed"),
     StoreError: Outcome(503, "store_unavailable", retry=True),
@@ -249,7 +242,7 @@ def response_of(error: Exception, retry_after_s: int) -> JSONResponse:
     """Tell an error of ours by the table of outcomes; its message is already a sentence."""
     outcome = outcome_of(error)
     headers = {"Retry-After": str(retry_after_s)} if outcome.retry else {}
-    if isinstance(error, RefusedCallerError):
+    if isinstance(error, refusals.RefusedCallerError):
         headers |= error.headers
     field = error.field if isinstance(error, RequestError) else None
     if outcome.status == UNEXPECTED:
