@@ -29,7 +29,8 @@ class FloodGauge:
         self.size_bytes -= size_bytes
         if self.size_bytes == 0 and self._most_bytes >= MUCH_BYTES:
             self._most_bytes = 0
-            asyncio.get_running_loop().call_later(AFTER_S, _give_back_in_thread)
+            loop = asyncio.get_running_loop()
+            loop.call_later(AFTER_S, loop.run_in_executor, None, give_back)
 
 
 def give_back() -> None:
@@ -38,7 +39,3 @@ def give_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
     except (AttributeError, OSError):  # a C library other than glibc
         return
-
-
-def _give_back_in_thread() -> None:
-    asyncio.get_running_loop().run_in_executor(None, give_back)

@@ -43,9 +43,10 @@ def run_server(settings: Settings, announce: Announce) -> NoReturn:
     """
     check_exposure(settings)
     allow_connections(settings.max_connections)
+    loop_factory = uvicorn.Config("", log_config=None).get_loop_factory()  # uvloop's where it is installed
     with (
         listen(settings.host, settings.port) as listener,
-        asyncio.Runner(loop_factory=event_loop_factory()) as runner,
+        asyncio.Runner(loop_factory=loop_factory) as runner,
     ):
         runner.run(serve(settings, listener, announce))
     # Python would wait for a piece that is being computed, or for a generator, whose threads cannot be interrupted; and
@@ -53,11 +54,6 @@ def run_server(settings: Settings, announce: Announce) -> NoReturn:
     logging.shutdown()
     sys.stdout.flush()
     os._exit(0)
-
-
-def event_loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return what makes the event loop: uvloop's where it is installed."""
-    return uvicorn.Config("", log_config=None).get_loop_factory()
 
 
 class GracefulServer(uvicorn.Server):
@@ -93,9 +89,16 @@ async def serve(settings: Settings, listener: socket.socket, announce: Announce)
     """
     engine = Engine.from_settings(settings)
     scheme = "https" if settings.tls_cert else "http"
+    limits = ConnectionLimits(
+        connections=settings.max_connections,
+        head_bytes=settings.max_header_bytes,
+        head_timeout_s=settings.header_timeout_s,
+        write_timeout_s=settings.write_timeout_s,
+        retry_after_s=settings.retry_after_s,
+    )
     config = uvicorn.Config(
         create_app(settings, engine),
-        http=limited(limits_of(settings)),
+        http=limited(limits),
         ws="none",
         lifespan="on",
         log_config=None,
@@ -142,17 +145,6 @@ def keep_objects() -> None:
     """
     gc.collect()
     gc.freeze()
-
-
-def limits_of(settings: Settings) -> ConnectionLimits:
-    """Return the limits of connections that the settings say."""
-    return ConnectionLimits(
-        connections=settings.max_connections,
-        head_bytes=settings.max_header_bytes,
-        head_timeout_s=settings.header_timeout_s,
-        write_timeout_s=settings.write_timeout_s,
-        retry_after_s=settings.retry_after_s,
-    )
 
 
 def allow_connections(connections: int) -> None:
