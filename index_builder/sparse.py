@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
-from pathlib import Path
 from typing import Protocol
 
 from dpr.durable import make_folder
@@ -94,28 +93,24 @@ def count_terms(
 
     Blocks of passages are counted each for itself and merged. Blocks in the draft's journal are not counted again.
     """
-    folder = draft.segment.counts
+    folder, unmerged = draft.segment.counts, draft.segment.counts / "blocks"
     if "terms" not in draft.journal:
         starts = range(0, len(passages), block_passages)
         blocks = [range(start, min(start + block_passages, len(passages))) for start in starts]
         pending = [number for number in range(len(blocks)) if _piece(number) not in draft.journal]
         for position, counts in run(passages, [blocks[number] for number in pending], analyzer, progress):
-            block_folder = _blocks(folder) / f"{pending[position]:06d}"
+            block_folder = unmerged / f"{pending[position]:06d}"
             make_folder(block_folder)
             counts.save(block_folder)
             draft.finish(_piece(pending[position]), None, block_folder)
-        merge_counts([TermCounts.open(path) for path in sorted(_blocks(folder).glob("*"))], folder)
+        merge_counts([TermCounts.open(path) for path in sorted(unmerged.glob("*"))], folder)
         draft.finish("terms", None, folder)
-    shutil.rmtree(_blocks(folder), ignore_errors=True)
+    shutil.rmtree(unmerged, ignore_errors=True)
     return TermCounts.open(folder)
 
 
 def _piece(block: int) -> str:
     return f"terms {block}"
-
-
-def _blocks(folder: Path) -> Path:
-    return folder / "blocks"
 
 
 def _reported(documents: Iterable[list[str]], rows: range, total: int, progress: Progress) -> Iterator[list[str]]:

@@ -92,9 +92,5 @@ def _joined(ends: WindowArray, several: Sequence[WindowArray]) -> WindowArray:
 
 
 def _tokens_read(passages: Sequence[Passage], encoder: Encoder | None) -> list[TokensRead]:
-    return encoder.text_tokens(passages) if isinstance(encoder, MeasuresTexts) else list(map(_words_read, passages))
-
-
-def _words_read(passage: Passage) -> TokensRead:
-    words = count_words(passage.text)
-    return TokensRead(words, words)
+    words = (count_words(passage.text) for passage in passages)
+    return encoder.text_tokens(passages) if isinstance(encoder, MeasuresTexts) else [TokensRead(n, n) for n in words]
