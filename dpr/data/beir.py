@@ -137,12 +137,10 @@ def _qrels_file(path: Path) -> Path:
         return path
     _file_of(path, "corpus.jsonl")
     files = sorted(file for file in (path / "qrels").glob("*") if file.is_file() and not is_hidden(file))
-    qrels = next((file for file in files if _split(file) == "test"), files[0] if len(files) == 1 else None)
+    qrels = next(
+        (file for file in files if file.name.partition(".")[0] == "test"), files[0] if len(files) == 1 else None
+    )
     if qrels is None:
         names = ", ".join(file.name for file in files) or "none"
         raise DataError.at(path / "qrels", None, f"there is no test.tsv (found: {names}); name one of these files")
     return qrels
-
-
-def _split(qrels: Path) -> str:
-    return qrels.name.partition(".")[0]

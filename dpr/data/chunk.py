@@ -65,16 +65,12 @@ def units(text: str, bounds: Span, max_tokens: int, count_tokens: CountTokens) -
             spans.append((start, end))
             continue
         for word in _WORD.finditer(text, start, end):
-            spans += _cut_word(text, word.span(), max_tokens, count_tokens)
+            cut, word_end = word.span()
+            while cut < word_end:
+                length = _longest_prefix(text[cut:word_end], max_tokens, count_tokens)
+                spans.append((cut, cut + length))
+                cut += length
     return spans
-
-
-def _cut_word(text: str, span: Span, max_tokens: int, count_tokens: CountTokens) -> Iterator[Span]:
-    start, end = span
-    while start < end:
-        length = _longest_prefix(text[start:end], max_tokens, count_tokens)
-        yield start, start + length
-        start += length
 
 
 def _longest_prefix(word: str, max_tokens: int, count_tokens: CountTokens) -> int:

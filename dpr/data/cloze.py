@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from dpr.data.chunk import chunk
 from dpr.data.cloze_answers import ask_for_phrase, words_of
 from dpr.data.identity import content_id, unique_passages
-from dpr.data.korean_words import EDGES, PARTICLE
+from dpr.data.korean_words import PARTICLE
 from dpr.data.sentences import sentence_spans
 from dpr.errors import ConfigError
 from dpr.types import Example, Passage, Question
@@ -105,11 +105,11 @@ def _windows(passage: Passage, size: int) -> Iterator[Passage]:
 
 
 def _question(window: Passage, cloze: Cloze, choice: random.Random) -> str:
-    sentences = [_words(window.text[start:end]) for start, end in sentence_spans(window.text)]
+    sentences = [words_of(window.text, start, end) for start, end in sentence_spans(window.text)]
     askable = [words for words in sentences if len(words) >= _MIN_WORDS]
     if not askable:
         return ""
-    words = choice.choice(askable)
+    words = [word.text for word in choice.choice(askable)]
     first = choice.randrange(max(1, len(words) - _MAX_WORDS + 1))
     words = words[first : first + _MAX_WORDS]
     share = choice.uniform(cloze.least_kept, cloze.most_kept)
@@ -122,10 +122,6 @@ def _question(window: Passage, cloze: Cloze, choice: random.Random) -> str:
     if window.title and choice.random() < cloze.titled:
         question_words.insert(0, window.title)
     return " ".join(question_words)
-
-
-def _words(sentence: str) -> list[str]:
-    return [word for token in sentence.split() if (word := token.strip(EDGES))]
 
 
 def joined_lines(lines: Iterable[str], size: int) -> Iterator[Passage]:

@@ -49,7 +49,9 @@ def chunk_document(document: Document, budget: Budget, overlap_tokens: int, coun
     passages: list[Passage] = []
     for section in _sections(document.spans):
         title = passage_title(document.title, section.path)
-        for start, end in _section_spans(document.text, section, budget(title), overlap_tokens, count_tokens):
+        most = budget(title)
+        whole = _section_units(document.text, section, most, count_tokens)
+        for start, end in packed(document.text, whole, most, min(overlap_tokens, most - 1), count_tokens):
             metadata = {**document.metadata, **_location(section, start, end)}
             identity = f"{document.id}#{len(passages)}"
             passages.append(Passage(identity, document.text[start:end], title, document.id, start, metadata))
@@ -74,15 +76,6 @@ def _sections(spans: Sequence[BlockSpan]) -> Iterator[_Section]:
             headings = []
     if headings:
         yield _Section(headings, ())
-
-
-def _section_spans(
-    text: str, section: _Section, max_tokens: int, overlap_tokens: int, count_tokens: CountTokens
-) -> list[Span]:
-    overlap = min(overlap_tokens, max_tokens - 1)
-    return list(
-        packed(text, _section_units(text, section, max_tokens, count_tokens), max_tokens, overlap, count_tokens)
-    )
 
 
 def _section_units(text: str, section: _Section, max_tokens: int, count_tokens: CountTokens) -> list[Span]:

@@ -14,12 +14,14 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
 import pyarrow as pa
 
 from dpr.data.intake import STRICT, Intake, WholeFileError
+from dpr.documents.text_files import looks_like_cp949
 from dpr.errors import DataError, shown_path
 from dpr.unicode_form import as_on_disk
 
@@ -209,16 +211,10 @@ def not_utf8(error: UnicodeDecodeError, location: Location, where: str = "") -> 
     cause = f"is not UTF-8 (byte 0x{error.object[error.start]:02x}{where})"
     if b"\0" in error.object:
         return WholeFileError(f"{location}: {cause}; it looks like UTF-16: give --encoding utf-16, or save it as UTF-8")
-    if _looks_like_cp949(error.object):
+    if looks_like_cp949(error.object):
         remedy = "it looks like Korean in cp949 (euc-kr): give --encoding cp949, or save the file as UTF-8"
         return WholeFileError(f"{location}: {cause}; {remedy}")
     return location.error(f"{cause}; give its --encoding, or save the file as UTF-8")
-
-
-def _looks_like_cp949(raw: bytes | bytearray) -> bool:
-    """Tell whether most characters beyond ASCII are Hangul in cp949; UTF-8 read as cp949 would not be."""
-    characters = [character for character in raw.decode("cp949", "replace") if character > "\x7f"]
-    return 2 * sum("가" <= character <= "힣" for character in characters) > len(characters)
 
 
 def read_text(path: Path, encoding: str = "utf-8") -> str:
@@ -253,7 +249,8 @@ def raw_lines(path: Path, encoding: str = "utf-8") -> Iterator[tuple[Location, b
     with reading(path, encoding) as file:
         beginning = file.peek(1)
         lone = beginning.count(b"\r") - beginning.count(b"\r\n")
-        lines = _cr_lines(file) if lone > beginning.count(b"\n") else _lf_lines(file)
+        lf_lines = iter(partial(file.readline, LARGEST_LINE_BYTES + 1), b"")
+        lines = _cr_lines(file) if lone > beginning.count(b"\n") else lf_lines
         for number, raw in enumerate(lines, start=1):
             location = Location(path, number)
             if len(raw) > LARGEST_LINE_BYTES:
@@ -266,11 +263,6 @@ def raw_lines(path: Path, encoding: str = "utf-8") -> Iterator[tuple[Location, b
                     f"{location}: ends more than {MOST_BLANK_LINES:,} blank lines in a row; remove them"
                 )
             yield location, raw.removeprefix(_BYTE_ORDER_MARK)
-
-
-def _lf_lines(file: io.BufferedReader) -> Iterator[bytes]:
-    while raw := file.readline(LARGEST_LINE_BYTES + 1):
-        yield raw
 
 
 def _cr_lines(file: io.BufferedReader) -> Iterator[bytes]:

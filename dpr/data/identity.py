@@ -65,9 +65,10 @@ class UniquePassages(Iterator[Passage]):
                 continue
             passage = with_composed_names(read_passage)
             unique = self._without_repeat(passage, location)
-            if unique is not None and self._is_wanted(unique):
-                self.location = location
-                return unique
+            if unique is None or (self._only is not None and self._only.isdisjoint((unique.id, unique.document_id))):
+                continue
+            self.location = location
+            return unique
         raise StopIteration
 
     def _without_repeat(self, passage: Passage, location: Location | None) -> Passage | None:
@@ -79,7 +80,9 @@ class UniquePassages(Iterator[Passage]):
         if known_content is None:
             return self._noted(passage, content)
         if known_content != content and passage.id != content_id(passage.text):
-            self._intake.on_bad_row(_conflict(location, passage))
+            other = "another title, text or field; give each passage its own id"
+            cause = f"passage id {passage.id!r} occurred before with {other}"
+            self._intake.on_bad_row(location.error(cause) if location else DataError(cause))
             return None
         if known_content & _LOW_BITS != fields_hash:
             values = sorted((name, str(value)) for name, value in json_metadata(passage.metadata).items())
@@ -92,14 +95,6 @@ class UniquePassages(Iterator[Passage]):
     def _noted(self, passage: Passage, content: int) -> Passage:
         self._content_of[hash(passage.id)] = content
         return passage
-
-    def _is_wanted(self, passage: Passage) -> bool:
-        return self._only is None or not self._only.isdisjoint((passage.id, passage.document_id))
-
-
-def _conflict(location: Location | None, passage: Passage) -> DataError:
-    cause = f"passage id {passage.id!r} occurred before with another title, text or field; give each passage its own id"
-    return location.error(cause) if location else DataError(cause)
 
 
 def unique_passages(passages: Iterable[Passage]) -> UniquePassages:

@@ -31,7 +31,8 @@ def read_ir_dataset(path: Path, intake: Intake = STRICT) -> Iterator[Example]:  
         question = composed(query.query_id)
         if question in judgements:
             grades = {passage: grade for passage, grade in judgements[question].items() if grade > 0}
-            yield Example(Question(question, _text(query)), (), absent_positives=tuple(grades.items()))
+            text = str(getattr(query, "text", "") or getattr(query, "title", "") or query.default_text())
+            yield Example(Question(question, composed(text)), (), absent_positives=tuple(grades.items()))
 
 
 def read_ir_dataset_passages(path: Path, intake: Intake = STRICT) -> Iterator[tuple[Location, Passage]]:  # noqa: ARG001
@@ -45,10 +46,6 @@ def read_ir_dataset_passages(path: Path, intake: Intake = STRICT) -> Iterator[tu
         title = str(getattr(document, "title", "") or "")
         text = str(getattr(document, "text", "") or getattr(document, "body", "") or document.default_text())
         yield Location(path), Passage(str(document.doc_id), text, title)
-
-
-def _text(query: Any) -> str:
-    return composed(str(getattr(query, "text", "") or getattr(query, "title", "") or query.default_text()))
 
 
 def _load(path: Path, *parts: str) -> Any:

@@ -15,6 +15,7 @@ from typing import TextIO
 from dpr.data.files import LARGEST_LINE_BYTES, Location, not_utf8, reading, refuse_nul
 from dpr.data.intake import STRICT, Intake, WholeFileError
 from dpr.data.record import Record, parse_record
+from dpr.errors import DataError
 
 _BLOCK_CHARACTERS = 1 << 20
 
@@ -63,17 +64,14 @@ def _object_texts(file: TextIO, path: Path) -> Iterator[tuple[int, str]]:
                 raise WholeFileError.at(path, line, cause) from None
             block = file.read(max(_BLOCK_CHARACTERS, len(remainder)))
             if not block:
-                _require_end(remainder, is_open, Location(path, line), error.msg)
+                if remainder:
+                    cause = f"is not valid JSON, or the file is truncated ({error.msg})"
+                    raise DataError.at(path, line, cause) from None
+                if is_open:
+                    raise DataError.at(path, line, "the file ends before its list does; it is truncated") from None
                 return
             text, position = remainder + block, 0
         else:
             yield line, text[start:end]
             line += text.count("\n", start, end)
             position = end
-
-
-def _require_end(remainder: str, is_open: bool, location: Location, cause: str) -> None:
-    if remainder:
-        raise location.error(f"is not valid JSON, or the file is truncated ({cause})")
-    if is_open:
-        raise location.error("the file ends before its list does; it is truncated")

@@ -22,7 +22,7 @@ from dpr.data.files import Location, open_binary, with_packed
 from dpr.data.identity import content_id
 from dpr.data.intake import STRICT, Intake
 from dpr.data.record import Record
-from dpr.data.rows import TITLE_NAMES, RowReader, read_csv, read_jsonl, read_tsv
+from dpr.data.rows import TITLE_NAMES, RowReader, read_csv, read_jsonl, read_tsv, title_of
 from dpr.data.table_header import Header
 from dpr.errors import DataError
 from dpr.types import Example, Passage, Question
@@ -169,26 +169,17 @@ def _pair(row: Record, labelled_by: str | None) -> _Pair:
     text = _text(row, PASSAGE_NAMES, "passage")
     return _Pair(
         Question(row.identifier("id") or content_id(question), question, _texts(row, "answer")),
-        Passage(
-            row.identifier("passage_id") or content_id(text),
-            text,
-            row.optional(_name_of(row, TITLE_NAMES), str, "").strip(),
-        ),
+        Passage(row.identifier("passage_id") or content_id(text), text, title_of(row)),
         grade=_grade(row, labelled_by) if labelled_by else 1,
         negatives=tuple(Passage(content_id(negative), negative) for negative in _texts(row, "negative")),
     )
 
 
 def _text(row: Record, names: Sequence[str], meaning: str) -> str:
-    name = _name_of(row, names)
+    name = row.first_present(names)
     if row.value(name) is None:
         raise row.error(f"the pair has no {meaning} (a field {' or '.join(map(repr, names))})")
     return row.text(name)
-
-
-def _name_of(row: Record, names: Sequence[str]) -> str:
-    """Return the first of the names that the row has, else the first."""
-    return next((name for name in names if row.value(name) is not None), names[0])
 
 
 def _texts(row: Record, name: str) -> tuple[str, ...]:

@@ -27,8 +27,7 @@ from dpr.data.ir_datasets import read_ir_dataset, read_ir_dataset_passages
 from dpr.data.pairs import read_pairs
 from dpr.data.qed import read_qed
 from dpr.data.questions_csv import QUESTIONS_ENDINGS, read_questions_csv
-from dpr.data.record import Record
-from dpr.data.rows import passage_of, read_rows
+from dpr.data.rows import located_passages
 from dpr.data.source_files import SourceFile, source_files
 from dpr.data.split import article_of, article_of_question
 from dpr.data.squad import read_squad, read_squad_passages
@@ -283,11 +282,6 @@ def _article_passages(kind: Kind, path: Path, articles: Articles, intake: Intake
 
 def _file_passages(path: Path, reading: _Reading) -> LocatedPassages:
     """Yield the rows and the documents of a path, in the order of its files."""
-    intake = reading.intake
-
-    def located_passage(record: Record) -> tuple[Location, Passage]:
-        return record.location, passage_of(record, intake.left_out)
-
     files = source_files(path, reading.rules, reading.documents.other_files)
     if reading.rows_only:
         files = [file for file in files if not file.document_ending]
@@ -300,4 +294,4 @@ def _file_passages(path: Path, reading: _Reading) -> LocatedPassages:
             yield from read_documents(list(group), reading.rules, reading.documents)
             continue
         for file in group:
-            yield from intake.sift(located_passage, read_rows(file.path, intake))
+            yield from located_passages(file.path, reading.intake)

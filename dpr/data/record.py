@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import isnan
@@ -65,6 +65,10 @@ class Record:
         """Return a field's value, None if it is absent."""
         value = self.fields.get(name)
         return None if isinstance(value, float) and isnan(value) else value
+
+    def first_present(self, names: Sequence[str]) -> str:
+        """Return the first of the names that has a value, or the first of all."""
+        return next((name for name in names if self.value(name) is not None), names[0])
 
     def optional(self, name: str, expected: type[T], default: T) -> T:
         """Return a field's value, or the default if it is absent; a whole number may be written 1.0.

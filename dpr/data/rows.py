@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePath
 
 from dpr.data import parquet, tables
 from dpr.data.fields import metadata_of
-from dpr.data.files import PACKED_ENDINGS, read_lines, with_packed
+from dpr.data.files import PACKED_ENDINGS, Location, read_lines, with_packed
 from dpr.data.identity import content_id
 from dpr.data.intake import STRICT, Intake, LeftOut, WholeFileError
 from dpr.data.record import Record, parse_record
@@ -95,6 +95,12 @@ def read_rows(path: Path, intake: Intake = STRICT) -> Iterator[Record]:
     return ROW_FORMATS[ending](path, intake)
 
 
+def located_passages(path: Path, intake: Intake) -> Iterator[tuple[Location, Passage]]:
+    """Yield the passage of each row of a file with its location; see `read_rows` and `passage_of`."""
+    rows = read_rows(path, intake)
+    return intake.sift(lambda record: (record.location, passage_of(record, intake.left_out)), rows)
+
+
 def has_text(record: Record) -> bool:
     """Tell whether a row has a text, under one of `TEXT_NAMES`.
 
@@ -114,7 +120,7 @@ def passage_of(record: Record, left_out: LeftOut | None = None) -> Passage:
     text_name = _text_name(record)
     text = record.text(text_name)
     start = _start(record)
-    own_names = {text_name, _first_present(record, ID_NAMES), _first_present(record, TITLE_NAMES), *_POSITION_NAMES}
+    own_names = {text_name, record.first_present(ID_NAMES), record.first_present(TITLE_NAMES), *_POSITION_NAMES}
     has_start = record.value("start") is not None
     if has_start and record.value("end") == start + len(text):  # the end of the passage, as `Passage.to_dict` writes it
         own_names.add("end")
@@ -134,12 +140,7 @@ def title_of(record: Record) -> str:
     Raises:
         DataError: it is not a string.
     """
-    return record.optional(_first_present(record, TITLE_NAMES), str, "").strip()
-
-
-def _first_present(record: Record, names: Sequence[str]) -> str:
-    """Return the first of the names that has a value, or the first of all."""
-    return next((name for name in names if record.value(name) is not None), names[0])
+    return record.optional(record.first_present(TITLE_NAMES), str, "").strip()
 
 
 def _text_name(record: Record) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Iterator
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 
 from dpr.data.files import Location, read_text, with_packed
@@ -161,13 +161,8 @@ def _flat_articles(rows: Iterable[Record]) -> Iterator[tuple[Record, _Sections]]
 
     for _, group in groupby(checked(), title):
         article = next(group)
-        paragraphs = (list(questions) for _, questions in groupby(_with_first(article, group), context))
+        paragraphs = (list(questions) for _, questions in groupby(chain([article], group), context))
         yield article, ((questions[0], questions) for questions in paragraphs)
-
-
-def _with_first(first: Record, rows: Iterable[Record]) -> Iterator[Record]:
-    yield first
-    yield from rows
 
 
 def _sections(article: Record, intake: Intake) -> Iterator[tuple[Record, list[Record]]]:

@@ -14,8 +14,7 @@ from pathlib import Path
 from dpr.data.files import Location, is_hidden, read_lines, read_text
 from dpr.data.intake import STRICT, Intake
 from dpr.data.qrels import read_qrels
-from dpr.data.record import Record
-from dpr.data.rows import passage_of, read_rows, row_format
+from dpr.data.rows import located_passages, row_format
 from dpr.data.trec_ids import unescape_id
 from dpr.errors import DataError
 from dpr.types import Example, Passage, Question
@@ -51,12 +50,8 @@ def read_trec_passages(path: Path, intake: Intake = STRICT) -> Iterator[tuple[Lo
         raise DataError.at(
             path, None, "the folder has no file corpus.* or passages.*; index the passages from elsewhere"
         )
-
-    def located_passage(record: Record) -> tuple[Location, Passage]:
-        return record.location, passage_of(record, intake.left_out)
-
     for file in files:
-        yield from intake.sift(located_passage, read_rows(file, intake))
+        yield from located_passages(file, intake)
 
 
 def _topics(path: Path, intake: Intake) -> Iterator[tuple[str, str]]:

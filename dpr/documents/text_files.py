@@ -39,7 +39,7 @@ def decode(content: bytes, encoding: str = "utf-8") -> str:
     except UnicodeDecodeError:
         if codecs.lookup(encoding).name != "utf-8":
             return _decode_as(content, encoding)
-        if not _looks_like_cp949(content[:_SAMPLE_BYTES]):
+        if not looks_like_cp949(content[:_SAMPLE_BYTES]):
             cause = "is neither UTF-8 nor Korean in cp949; name its encoding with --encoding, or save it as UTF-8"
             raise DocumentError(cause) from None
         return _decode_as(content, "cp949")
@@ -57,6 +57,7 @@ def _decode_as(content: bytes, encoding: str) -> str:
         raise DocumentError(f"is not in the encoding {encoding}; save it as UTF-8") from None
 
 
-def _looks_like_cp949(raw: bytes) -> bool:
+def looks_like_cp949(raw: bytes | bytearray) -> bool:
+    """Tell whether most characters beyond ASCII are Hangul in cp949; UTF-8 read as cp949 would not be."""
     characters = [character for character in raw.decode("cp949", "replace") if character > "\x7f"]
     return 2 * sum("가" <= character <= "힣" for character in characters) > len(characters)
