@@ -90,11 +90,9 @@ def _judge_retrieval(qa: QA, retrieved: RetrievedQuestions, depths: Sequence[int
         return {}
     judged_questions = judge_questions(qa.index.passages, retrieved.examples)
     run = {
-        example.question.id: [
-            passage.id
-            for passage in item.passages
-            if passage.id not in judged_questions.excluded.get(example.question.id, frozenset())
-        ]
+        example.question.id: judged_questions.without_excluded(
+            example.question.id, (passage.id for passage in item.passages)
+        )
         for example, item in zip(retrieved.examples, retrieved.candidates, strict=True)
         if example.question.id in judged_questions.qrels
     }

@@ -36,6 +36,11 @@ class JudgedQuestions:
         """The most ids that a question excludes: the number of extra hits to retrieve."""
         return max(map(len, self.excluded.values()), default=0)
 
+    def without_excluded(self, question: str, names: Iterable[str]) -> list[str]:
+        """Return the ids of a question's hits without those that it excludes."""
+        excluded = self.excluded.get(question, frozenset())
+        return [name for name in names if name not in excluded]
+
     def question_set(self, source: str, without_text: int = 0) -> QuestionSet:
         """Return the counts for a report; ``without_text`` further questions have no text."""
         return QuestionSet(

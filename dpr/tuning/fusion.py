@@ -14,7 +14,7 @@ import numpy as np
 from dpr.benchmark.documents import document_groups
 from dpr.benchmark.gold import JudgedQuestions, judge_questions
 from dpr.errors import RequestError
-from dpr.evaluation.metrics import Judged, Values, parse_metric
+from dpr.evaluation.metrics import Values, parse_metric, per_question
 from dpr.search.contract import Retriever
 from dpr.search.fusion import DEFAULT_DEPTH, Fusion, fuse
 from dpr.search.open import OpenIndex
@@ -22,7 +22,7 @@ from dpr.search.record import DEFAULT_FUSION
 from dpr.search.registry import HYBRID_LISTS, fuses
 from dpr.tuning.one_standard_error import choose, cross_validate, weight_grid
 from dpr.tuning.tuned_fusion import Point, TunedFusion
-from dpr.types import Example, IntArray, Progress, Question, TopK, no_progress
+from dpr.types import Example, IntArray, Progress, TopK, no_progress
 
 OBJECTIVE = "mrr@10"
 TIE_BREAKS = ("recall@1", "mrr@10")
@@ -76,12 +76,12 @@ def tune(
     sources, metrics = _sources(index, lists, method), _metrics(objective)
     judged = judge_questions(index.passages, examples)
     documents = units_of(judged.examples)
-    gold = _gold(judged, index.passages.row_of)
     grid = weight_grid(len(lists))
     weights = [dict(zip(lists, point, strict=True)) for point in (grid / grid[0].sum()).round(9).tolist()]
-    candidates = {name: _retrieve(name, sources[name], judged.questions, progress) for name in lists}
+    texts = [question.text for question in judged.questions]
+    candidates = {name: retrieve_all(source, texts, DEFAULT_DEPTH, progress) for name, source in sources.items()}
     fusions = [Fusion(method, each, coverage_power=DEFAULT_FUSION.coverage_power) for each in weights]
-    values = _curve(candidates, fusions, metrics, gold, index.passages.id, progress)
+    values = _curve(candidates, fusions, metrics, judged, index.passages.id, progress)
     default = [DEFAULT_FUSION.weights_for(HYBRID_LISTS)[name] for name in lists] if is_hybrid(lists) else None
     decisive = values[objective], values[next(name for name in TIE_BREAKS if name != objective)]
     return TunedFusion(
@@ -132,64 +132,16 @@ def units_of(examples: Sequence[Example]) -> IntArray:
     return np.arange(len(examples)) if documents is None else documents
 
 
-def _excluded(judged: JudgedQuestions, row_of: Callable[[str], int | None]) -> IntArray:
-    """Return the rows that are excluded from each question's hits, (Q, E), padded with -2."""
-    rows = np.full((len(judged.questions), judged.most_excluded), -2, dtype=np.int64)
-    for number, question in enumerate(judged.questions):
-        for column, name in enumerate(judged.excluded.get(question.id, ())):
-            row = row_of(name)
-            rows[number, column] = -2 if row is None else row
-    return rows
-
-
-def _without(rows: IntArray, excluded: IntArray) -> IntArray:
-    """Return rows (Q, k) without the excluded ones (Q, E), in their order, as (Q, k - E)."""
-    is_excluded = (rows[:, :, None] == excluded[:, None, :]).any(axis=2)
-    order = np.argsort(is_excluded, axis=1, kind="stable")
-    remaining: IntArray = np.take_along_axis(rows, order, axis=1)[:, : rows.shape[1] - excluded.shape[1]]
-    return remaining
-
-
-@dataclass(frozen=True, slots=True)
-class Gold:
-    """The rows of the judged passages of Q questions, (Q, J), and their grades; -2 for passages not in the index.
-
-    ``excluded`` (Q, E) are the rows that are excluded from each question's hits, padded with -2.
-    """
-
-    rows: IntArray
-    grades: IntArray
-    excluded: IntArray
-
-    def judge(self, retrieved: IntArray, questions: slice) -> Judged:
-        """Grade the retrieved rows (Q, k + E) of some questions: the first k that are not excluded."""
-        retrieved = _without(retrieved, self.excluded[questions])
-        rows, grades = self.rows[questions], self.grades[questions]
-        matches = retrieved[:, :, None] == rows[:, None, :]  # (Q, k, J)
-        return Judged((matches * grades[:, None, :]).sum(axis=2), -np.sort(-grades, axis=1))
-
-
-def _gold(judged_questions: JudgedQuestions, row_of: Callable[[str], int | None]) -> Gold:
-    qrels = judged_questions.qrels
-    shape = len(qrels), max(map(len, qrels.values()))
-    rows, grades = np.full(shape, -2, dtype=np.int64), np.zeros(shape, dtype=np.int64)
-    for number, judged in enumerate(qrels.values()):
-        passage_rows = [row_of(passage) for passage in judged]
-        rows[number, : len(judged)] = [-2 if row is None else row for row in passage_rows]
-        grades[number, : len(judged)] = list(judged.values())
-    return Gold(rows, grades.clip(min=0), _excluded(judged_questions, row_of))
-
-
 def _batches(count: int) -> Iterator[slice]:
     return (slice(start, min(start + BATCH_QUESTIONS, count)) for start in range(0, count, BATCH_QUESTIONS))
 
 
-def _retrieve(name: str, source: Retriever, questions: Sequence[Question], progress: Progress) -> TopK:
+def retrieve_all(source: Retriever, questions: Sequence[str], depth: int, progress: Progress) -> TopK:
     """Return a list's candidates for all questions, (Q, depth), with their coverage if the list measures it."""
     tops: list[TopK] = []
     for batch in _batches(len(questions)):
-        tops.append(source.top_k([question.text for question in questions[batch]], DEFAULT_DEPTH))
-        progress(f"retrieve {name}", batch.stop, len(questions))
+        tops.append(source.top_k(questions[batch], depth))
+        progress(f"retrieve {source.name}", batch.stop, len(questions))
     shares = [top.coverage for top in tops if top.coverage is not None]
     return TopK(
         np.concatenate([top.rows for top in tops]),
@@ -198,7 +150,8 @@ def _retrieve(name: str, source: Retriever, questions: Sequence[Question], progr
     )
 
 
-def _rows_of(top: TopK, questions: slice) -> TopK:
+def rows_of(top: TopK, questions: slice | Sequence[int]) -> TopK:
+    """Return the candidates of some questions."""
     coverage = None if top.coverage is None else top.coverage[questions]
     return TopK(top.rows[questions], top.scores[questions], coverage=coverage)
 
@@ -206,20 +159,25 @@ def _rows_of(top: TopK, questions: slice) -> TopK:
 def _curve(
     lists: Mapping[str, TopK],
     fusions: Sequence[Fusion],
-    names: Sequence[str],
-    gold: Gold,
+    metrics: Sequence[str],
+    judged: JudgedQuestions,
     passage_id: Callable[[int], str],
     progress: Progress,
 ) -> dict[str, Values]:
     """Return each metric for every fusion and question, (W, Q)."""
-    metrics = {name: parse_metric(name) for name in names}
-    deepest = max(k for _, k in metrics.values()) + gold.excluded.shape[1]
-    values = {name: np.empty((len(fusions), len(gold.rows))) for name in names}
+    deepest = max(parse_metric(name)[1] for name in metrics) + judged.most_excluded
+    candidates = np.unique(np.concatenate([top.rows.ravel() for top in lists.values()])).tolist()
+    id_of = {row: passage_id(row) for row in candidates if row >= 0}
+    values = {name: np.empty((len(fusions), len(judged.questions))) for name in metrics}
     for number, fusion in enumerate(fusions):
-        for batch in _batches(len(gold.rows)):
-            of_batch = {name: _rows_of(top, batch) for name, top in lists.items()}
-            judged = gold.judge(fuse(of_batch, deepest, fusion, passage_id).rows, batch)
-            for name, (metric, k) in metrics.items():
-                values[name][number, batch] = metric(judged, k)
+        run: dict[str, list[str]] = {}
+        for batch in _batches(len(judged.questions)):
+            of_batch = {name: rows_of(top, batch) for name, top in lists.items()}
+            fused = fuse(of_batch, deepest, fusion, id_of.__getitem__)
+            for question, rows in zip(judged.questions[batch], fused.rows.tolist(), strict=True):
+                names = [id_of[row] for row in rows if row >= 0]
+                run[question.id] = judged.without_excluded(question.id, names)
+        for name, of_questions in per_question(run, judged.qrels, metrics).items():
+            values[name][number] = of_questions
         progress("fuse", number + 1, len(fusions))
     return values

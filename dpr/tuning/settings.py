@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import product
 
 import numpy as np
@@ -24,7 +23,7 @@ from dpr.search.reranking import Reranked
 from dpr.search.retrievers import HybridRetriever
 from dpr.search.reweighed import reweighed_bm25
 from dpr.tuning.cross_validation import Setting, Stage, choose_setting
-from dpr.tuning.fusion import units_of
+from dpr.tuning.fusion import retrieve_all, rows_of, units_of
 from dpr.types import Example, FloatArray, Hit, IntArray, Passage, Progress, TopK, no_progress
 
 K1 = (0.6, 0.9, 1.2, 1.5, 2.0)
@@ -86,24 +85,15 @@ class CachedReranker:
 class CachedCandidates(Retriever):
     """The candidates of a list for known questions, searched once."""
 
-    def __init__(
-        self, retriever: Retriever, questions: Sequence[str], depth: int, report: Callable[[int], None]
-    ) -> None:
+    def __init__(self, retriever: Retriever, questions: Sequence[str], depth: int, progress: Progress) -> None:
         self.name = retriever.name
         self._row_of = {text: row for row, text in enumerate(dict.fromkeys(questions))}
-        texts, tops = list(self._row_of), list[TopK]()
-        for start in range(0, len(texts), BATCH_QUESTIONS):
-            tops.append(retriever.top_k(texts[start : start + BATCH_QUESTIONS], depth))
-            report(min(start + BATCH_QUESTIONS, len(texts)))
-        coverage = [top.coverage for top in tops if top.coverage is not None]
-        rows, scores = (np.concatenate([getattr(top, name) for top in tops]) for name in ("rows", "scores"))
-        self._top = TopK(rows, scores, coverage=np.concatenate(coverage) if coverage else None)
+        self._top = retrieve_all(retriever, list(self._row_of), depth, progress)
 
     def top_k(self, questions: Sequence[str], k: int) -> TopK:
         """Return the first k candidates of each question, (Q, k)."""
-        rows = [self._row_of[question] for question in questions]
-        coverage = None if self._top.coverage is None else self._top.coverage[rows]
-        return TopK(self._top.rows[rows, :k], self._top.scores[rows, :k], coverage=coverage)
+        top = rows_of(self._top, [self._row_of[question] for question in questions])
+        return TopK(top.rows[:, :k], top.scores[:, :k], coverage=top.coverage)
 
     def search(self, questions: Sequence[str], k: int) -> list[list[Hit]]:
         """Raise an error: only a fusion takes from it."""
@@ -165,10 +155,9 @@ class _Tuning:
         fusions = [default, *(fusion for fusion in others if _setting(fusion) != default_setting)]
         deepest = max(fusion.depth for fusion in fusions)
         texts = [question.text for question in self._judged.questions]
-        lists = {"dense": self._index.retriever("dense"), "bm25": self._bm25_of(self._bm25)}
         recalled = {
-            name: CachedCandidates(retriever, texts, deepest, partial(self._report, f"retrieve {name}", len(texts)))
-            for name, retriever in lists.items()
+            name: CachedCandidates(retriever, texts, deepest, self._progress)
+            for name, retriever in self._hybrid_lists().items()
         }
 
         def measure(number: int) -> Values:
@@ -197,14 +186,13 @@ class _Tuning:
 
         return self._choose("rerank", [{"depth": float(depth)} for depth in depths], measure)[0]
 
-    def _report(self, stage: str, total: int, completed: int) -> None:
-        self._progress(stage, completed, total)
-
     def _first_stage(self) -> Retriever:
         if self._index.manifest.encoder is None:
             return self._bm25_of(self._bm25)
-        sources = {"dense": self._index.retriever("dense"), "bm25": self._bm25_of(self._bm25)}
-        return HybridRetriever(sources, self._index.passages.id, self._fusion)
+        return HybridRetriever(self._hybrid_lists(), self._index.passages.id, self._fusion)
+
+    def _hybrid_lists(self) -> dict[str, Retriever]:
+        return {"dense": self._index.retriever("dense"), "bm25": self._bm25_of(self._bm25)}
 
     def _bm25_of(self, setting: Setting) -> Retriever:
         return reweighed_bm25(self._index.resources, float(setting["k1"]), float(setting["b"]))
@@ -214,16 +202,14 @@ class _Tuning:
 
     def _measure(self, retriever: Retriever) -> Values:
         """Return the objective of each judged question, (Q,)."""
-        questions, excluded = self._judged.questions, self._judged.excluded
+        questions = self._judged.questions
         _, k = parse_metric(self._options.objective)
         run: dict[str, list[str]] = {}
         for start in range(0, len(questions), BATCH_QUESTIONS):
             batch = questions[start : start + BATCH_QUESTIONS]
             hits = retriever.search([question.text for question in batch], k + self._judged.most_excluded)
             run |= {
-                question.id: [
-                    hit.passage_id for hit in of_question if hit.passage_id not in excluded.get(question.id, ())
-                ]
+                question.id: self._judged.without_excluded(question.id, (hit.passage_id for hit in of_question))
                 for question, of_question in zip(batch, hits, strict=True)
             }
         return per_question(run, self._judged.qrels, [self._options.objective])[self._options.objective]
