@@ -7,7 +7,7 @@ margin means a more confident reader.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -113,14 +113,10 @@ def cross_fitted(readings: Sequence[Reading], examples: Sequence[Example], folds
         fitted_on = [readings[number] for number in training_rows], [examples[number] for number in training_rows]
         threshold, calibrations = best_threshold(*fitted_on), fit_probability(*fitted_on)
         for number, example_fold in enumerate(folds_of_examples):
-            if example_fold == fold:
-                judged[number] = _rejudged(examples[number].question.text, readings[number], threshold, calibrations)
+            reading = readings[number]
+            if example_fold == fold and reading.answers:
+                calibration = calibration_for(examples[number].question.text, calibrations)
+                probability = None if calibration is None else calibration.probability(reading.evidence)
+                is_answered = reading.no_answer_score <= threshold
+                judged[number] = replace(reading, is_answered=is_answered, probability=probability)
     return judged
-
-
-def _rejudged(question: str, reading: Reading, threshold: float, calibrations: Mapping[str, Calibration]) -> Reading:
-    if not reading.answers:
-        return reading
-    calibration = calibration_for(question, calibrations)
-    probability = None if calibration is None else calibration.probability(reading.evidence)
-    return replace(reading, is_answered=reading.no_answer_score <= threshold, probability=probability)

@@ -23,18 +23,14 @@ def without_particle(answer: Answer, text: str, particles: Particles | None = No
     """
     if ord(answer.text[-1]) not in _SYLLABLES:
         return answer
-    first, last = _sentence(text, answer.start, answer.end)
+    bounds = (span for span in sentence_spans(text) if span[0] <= answer.start and answer.end <= span[1])
+    first, last = next(bounds, (0, len(text)))
+    first, last = max(first, answer.start - _LONGEST_SENTENCE), min(last, answer.end + _LONGEST_SENTENCE)
     for start, end in (particles or _kiwi)(text[first:last]):
         if first + end == answer.end and first + start > answer.start:
             stem = text[answer.start : first + start].rstrip()
             return replace(answer, text=stem, end=answer.start + len(stem))
     return answer
-
-
-def _sentence(text: str, start: int, end: int) -> tuple[int, int]:
-    """Return the bounds of the sentence with an answer, cut if it is very long."""
-    first, last = next(((a, b) for a, b in sentence_spans(text) if a <= start and end <= b), (0, len(text)))
-    return max(first, start - _LONGEST_SENTENCE), min(last, end + _LONGEST_SENTENCE)
 
 
 def _kiwi(sentence: str) -> list[tuple[int, int]]:
