@@ -7,8 +7,9 @@ The JSON is one object: for each question id, an object of passage ids with thei
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from dpr.data.files import read_text
 from dpr.data.intake import UTF8_RULES, ReadRules
@@ -19,6 +20,8 @@ from dpr.unicode_form import as_on_disk, composed
 
 PARQUET_COLUMNS = ("q_id", "doc_id", "score")
 JSON_ENDINGS = (".json", ".json.gz")
+
+Value = TypeVar("Value")
 
 
 def read_any_run(path: Path, rules: ReadRules = UTF8_RULES) -> dict[str, list[tuple[str, float]]]:
@@ -31,9 +34,9 @@ def read_any_run(path: Path, rules: ReadRules = UTF8_RULES) -> dict[str, list[tu
     """
     name = path.name.lower()
     if name.endswith(JSON_ENDINGS):
-        run = _from_json(path)
+        run = _ordered(_from_json(path, _score))
     elif name.endswith(".parquet"):
-        run = _from_parquet(path)
+        run = _ordered(_from_parquet(path))
     else:
         run = read_run(path, rules)
     answered = {question: hits for question, hits in run.items() if hits}
@@ -48,27 +51,18 @@ def read_any_qrels(path: Path, rules: ReadRules = UTF8_RULES) -> dict[str, dict[
     Raises:
         DataError: the file cannot be read or is empty, a passage is judged twice, or a grade is no whole number.
     """
-    if not path.name.lower().endswith(JSON_ENDINGS):
-        judged = read_qrels(path, rules)
-    else:
-        judged = {
-            composed(question): {composed(passage): _grade(path, question, grade) for passage, grade in grades.items()}
-            for question, grades in _objects(path).items()
-        }
+    is_json = path.name.lower().endswith(JSON_ENDINGS)
+    judged = _from_json(path, _grade) if is_json else read_qrels(path, rules)
     if not judged:
         raise DataError.at(path, None, "there is no judgement in it; give qrels with at least one")
     return judged
 
 
-def _from_json(path: Path) -> dict[str, list[tuple[str, float]]]:
-    scores = {
-        composed(question): {composed(passage): _score(path, question, score) for passage, score in hits.items()}
-        for question, hits in _objects(path).items()
-    }
+def _ordered(scores: Mapping[str, Mapping[str, float]]) -> dict[str, list[tuple[str, float]]]:
     return {question: trec_order(of_question) for question, of_question in scores.items()}
 
 
-def _objects(path: Path) -> dict[str, dict[str, object]]:
+def _from_json(path: Path, value_of: Callable[[Path, str, object], Value]) -> dict[str, dict[str, Value]]:
     try:
         document = json.loads(read_text(path), object_pairs_hook=_without_repeats)
     except _RepeatedError as error:
@@ -79,10 +73,13 @@ def _objects(path: Path) -> dict[str, dict[str, object]]:
         raise DataError.at(
             path, None, "is not an object of questions, each with an object of passages and scores; give such a run"
         )
-    return document
+    return {
+        composed(question): {composed(passage): value_of(path, question, value) for passage, value in hits.items()}
+        for question, hits in document.items()
+    }
 
 
-def _from_parquet(path: Path) -> dict[str, list[tuple[str, float]]]:
+def _from_parquet(path: Path) -> dict[str, dict[str, float]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -99,7 +96,7 @@ def _from_parquet(path: Path) -> dict[str, list[tuple[str, float]]]:
         if composed(str(passage)) in of_question:
             raise DataError.at(path, None, f"passage {passage!r} is listed twice for question {question!r}")
         of_question[composed(str(passage))] = _score(path, str(question), score)
-    return {question: trec_order(of_question) for question, of_question in scores.items()}
+    return scores
 
 
 class _RepeatedError(ValueError):

@@ -40,7 +40,9 @@ def write_run(path: Path, run: ScoredRun, tag: str) -> None:
     Raises:
         DataError: an id is empty, or the tag is or holds white space.
     """
-    _refuse_blanks("tag", tag)
+    if tag.split() != [tag]:
+        cause = "is empty" if not tag else "holds white space, which separates the columns of a TREC file"
+        raise DataError(f"the tag {tag!r} {cause}; rename it to write runs and qrels")
     _write(path, (line for question, ranked in run.items() for line in _run_lines(question, ranked, tag)))
 
 
@@ -79,7 +81,8 @@ def read_run(path: Path, rules: ReadRules = UTF8_RULES) -> dict[str, list[tuple[
         if number == 0 and not is_number(cells[3]) and not is_number(cells[4]):
             return
         question, passage = (unescape_id(composed(cell)) for cell in (cells[0], cells[2]))
-        _refuse_no_rank(location, cells[3])
+        if whole_number(cells[3]) is None:
+            raise location.error(f"the rank {cells[3]!r} is not an integer")
         ranked = run.setdefault(question, {})
         if passage in ranked:
             raise location.error(f"passage {passage!r} is listed twice for question {question!r}")
@@ -149,20 +152,9 @@ def _column(label: str, value: str) -> str:
     return escape_id(value)
 
 
-def _refuse_blanks(label: str, value: str) -> None:
-    if value.split() != [value]:
-        cause = "is empty" if not value else "holds white space, which separates the columns of a TREC file"
-        raise DataError(f"the {label} {value!r} {cause}; rename it to write runs and qrels")
-
-
 def _write(path: Path, lines: Iterable[str]) -> None:
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(lines)
-
-
-def _refuse_no_rank(location: Location, value: str) -> None:
-    if whole_number(value) is None:
-        raise location.error(f"the rank {value!r} is not an integer")
 
 
 def _score(location: Location, value: str) -> float:
