@@ -5,11 +5,10 @@ A condition on a field that a passage does not have is false. So ``!=`` and ``no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from math import isfinite
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 from dpr.errors import RequestError
 from dpr.metadata import json_value
@@ -91,39 +90,37 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
-class AllOf:
-    """Every one of some filters.
+class _Group:
+    """Some filters, joined by an operator.
 
     Raises:
         RequestError: there is none.
     """
 
+    operator: ClassVar[str]
     conditions: tuple[Filter, ...]
 
     def __post_init__(self) -> None:
-        _refuse_empty("AND", self.conditions)
+        if not self.conditions:
+            raise bad_filter(f"has {self.operator} without a list of 'conditions'; give at least one")
 
     def to_json(self) -> dict[str, object]:
         """Return the filter as JSON values."""
-        return _group("AND", self.conditions)
+        return {"operator": self.operator, "conditions": [condition.to_json() for condition in self.conditions]}
 
 
-@dataclass(frozen=True, slots=True)
-class AnyOf:
-    """At least one of some filters.
+class AllOf(_Group):
+    """Every one of some filters, of which there is at least one."""
 
-    Raises:
-        RequestError: there is none.
-    """
+    __slots__ = ()
+    operator = "AND"
 
-    conditions: tuple[Filter, ...]
 
-    def __post_init__(self) -> None:
-        _refuse_empty("OR", self.conditions)
+class AnyOf(_Group):
+    """At least one of some filters, of which there is at least one."""
 
-    def to_json(self) -> dict[str, object]:
-        """Return the filter as JSON values."""
-        return _group("OR", self.conditions)
+    __slots__ = ()
+    operator = "OR"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +131,7 @@ class Not:
 
     def to_json(self) -> dict[str, object]:
         """Return the filter as JSON values."""
-        return _group("NOT", (self.condition,))
+        return {"operator": "NOT", "conditions": [self.condition.to_json()]}
 
 
 Filter = Condition | AllOf | AnyOf | Not
@@ -164,19 +161,10 @@ def too_large() -> RequestError:
     return bad_filter(f"is over the limit of {MAX_CONDITIONS} conditions in {MAX_DEPTH} levels; make it smaller")
 
 
-def _refuse_empty(operator: str, conditions: Sequence[Filter]) -> None:
-    if not conditions:
-        raise bad_filter(f"has {operator} without a list of 'conditions'; give at least one")
-
-
 def _composed(value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(map(_composed, value))
     return composed(value) if isinstance(value, str) else value
-
-
-def _group(operator: str, conditions: tuple[Filter, ...]) -> dict[str, object]:
-    return {"operator": operator, "conditions": [condition.to_json() for condition in conditions]}
 
 
 def _json_of(value: Scalar | tuple[Scalar, ...] | None) -> object:

@@ -43,10 +43,8 @@ def typed_filter(condition: Filter, types: Mapping[str, str]) -> Filter:
         RequestError: a field is unknown, or an operator or a value does not suit its type.
     """
     match condition:
-        case AllOf(conditions):
-            return AllOf(tuple(typed_filter(inner, types) for inner in conditions))
-        case AnyOf(conditions):
-            return AnyOf(tuple(typed_filter(inner, types) for inner in conditions))
+        case AllOf(conditions) | AnyOf(conditions):
+            return type(condition)(tuple(typed_filter(inner, types) for inner in conditions))
         case Not(inner):
             return Not(typed_filter(inner, types))
         case Condition():
