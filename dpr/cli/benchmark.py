@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 
 from dpr.cli.benchmark_systems import IndexesOption, Opening, PoolOption, RunsOption, named, open_indexes, systems_of
 from dpr.cli.options import (
@@ -25,6 +23,7 @@ from dpr.cli.options import (
     WeightOption,
     check_output_folder,
     fusion_of,
+    narrow_table,
     numbers,
     rerank_of,
 )
@@ -160,13 +159,8 @@ def _show(report: BenchmarkReport) -> None:
 
     head, *rows = report.table()
     columns = [name.replace("@", "\n@").replace("/", "\nper ").replace(" ms", "\nms") for name in head]
-    table = Table(
-        *columns,
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
-        title=f"{report.question_set.count:,} questions, {report.pool.passages:,} passages",
-    )
+    title = f"{report.question_set.count:,} questions, {report.pool.passages:,} passages"
+    table = narrow_table(*columns, title=title)
     for row in rows:
         table.add_row(*row)
     Console().print(table)

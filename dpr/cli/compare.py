@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 
-from dpr.cli.options import JsonOption
+from dpr.cli.options import JsonOption, narrow_table
 from dpr.console import escape, print_json
 from dpr.data.intake import ReadRules
 from dpr.errors import ConfigError, DataError
@@ -118,13 +116,8 @@ def _row_json(row: Compared) -> dict[str, object]:
 
 def _print_table(baseline: str, compared: Mapping[str, Sequence[Compared]], questions: int) -> None:
     title = f"{questions:,} questions, in per cent; differences from {escape(baseline)}"
-    table = Table(
-        *("metric", "run", "value", "differ-\nence", "95 %\ninterval", "\np", "cor-\nrected p", "signif-\nicant"),
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
-        title=title,
-    )
+    names = ("metric", "run", "value", "differ-\nence", "95 %\ninterval", "\np", "cor-\nrected p", "signif-\nicant")
+    table = narrow_table(*names, title=title)
     table.columns[1].overflow = "fold"
     for rows in zip(*compared.values(), strict=True):
         table.add_row(rows[0].metric, escape(baseline), f"{100 * rows[0].baseline:.1f}")

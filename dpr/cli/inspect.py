@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from dpr.cli.options import JsonOption, check_output_folder
+from dpr.cli.options import JsonOption, check_output_folder, narrow_table
 from dpr.cli.questions import EncodingOption, SkipBadRowsOption
 from dpr.console import escape, print_json, show_progress, visible
 from dpr.data.intake import ReadRules
@@ -158,13 +156,7 @@ def _print_similarities(inspection: Inspection) -> None:
     for when, judgement in inspection.judgements.items():
         console.print(f"\n{inspection.measure} with each gold passage, {when} ({escape(judgement.encoder)});")
         console.print("the question's own one is underlined, the highest number of a row bold")
-        table = Table(
-            "question",
-            *(str(number) for number in range(1, size + 1)),
-            box=SIMPLE_HEAD,
-            pad_edge=False,
-            collapse_padding=True,
-        )
+        table = narrow_table("question", *map(str, range(1, size + 1)))
         for row, values in enumerate(inspection.similarities(when)):
             cells = [Text(number_text(value, decimals=2)) for value in values]
             cells[int(values.argmax())].stylize("bold")
@@ -176,11 +168,8 @@ def _print_similarities(inspection: Inspection) -> None:
 def _print_ranks(inspection: Inspection) -> None:
     from dpr.benchmark.heatmap import shortened
 
-    table = Table(
-        "question", "", "gold passage", *inspection.judgements, "gained",
-        box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True,
-        title=f"rank of the gold passage among {len(inspection.sample.pool):,} passages",
-    )  # fmt: skip
+    title = f"rank of the gold passage among {len(inspection.sample.pool):,} passages"
+    table = narrow_table("question", "", "gold passage", *inspection.judgements, "gained", title=title)
     for number, question in enumerate(inspection.sample.questions):
         gold = inspection.sample.gold(number)
         ranks = (str(judgement.ranks[number]) for judgement in inspection.judgements.values())

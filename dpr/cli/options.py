@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -242,6 +243,11 @@ def show(values: Mapping[str, object], as_json: bool) -> None:
     for name, value in _rows(values):
         table.add_row(escape(name), escape(cell(value)))
     Console().print(table)
+
+
+def narrow_table(*columns: str, title: str | None = None) -> Table:
+    """Return a table without frames, its columns close together."""
+    return Table(*columns, box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True, title=title)
 
 
 def _rows(values: Mapping[str, object], above: str = "") -> Iterator[tuple[str, object]]:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from dpr.cli.options import EncoderOption, IndexOption, JsonOption, RerankOption, check_output_file, rerank_of
 from dpr.cli.questions import EncodingOption, SkipBadRowsOption
-from dpr.cli.tune_settings import SettingsOption, choose_settings, names_of, read_sources, tell_settings
+from dpr.cli.tune_settings import SettingsOption, names_of, read_sources, tell_settings
 from dpr.console import command_line, print_json, show_progress
 from dpr.data.intake import ReadRules
 from dpr.errors import ConfigError
@@ -58,8 +58,8 @@ def tune_command(
     from dpr.opening import open_qa
     from dpr.pipeline import RetrievalOptions
     from dpr.search.record import save_fusion, write_fusion
-    from dpr.tuning.fusion import TuningOptions, tune
-    from dpr.tuning.settings import SettingsOptions
+    from dpr.tuning.fusion import TuningOptions, is_hybrid, tune
+    from dpr.tuning.settings import SettingsOptions, tune_settings
 
     if settings is not None and (output, retriever, method) != (None, DEFAULT_LISTS, DEFAULT_METHOD):
         raise ConfigError(
@@ -68,11 +68,19 @@ def tune_command(
         )
     if rerank is not None and "rerank" not in names_of(settings or ""):
         raise ConfigError("--rerank is for --settings rerank, which is not named; name it, or leave --rerank out")
-    _refuse(output, retriever, save=save)
+    if output is not None:
+        check_output_file(output)
+    if (output is not None or save) and not is_hybrid(names_of(retriever)):
+        raise ConfigError(
+            f"--retriever {retriever} names other lists than {' and '.join(HYBRID_LISTS)}, which hybrid fuses; leave "
+            "--output and --save out"
+        )
     rules, retrieval = ReadRules(encoding, skip_bad_rows), RetrievalOptions(rerank=rerank_of(rerank, None))
     qa_index = open_qa(index, encoder=encoder, reader=None, retrieval=retrieval).index
     if settings is not None:
-        stages = choose_settings(qa_index, questions, rules, SettingsOptions(names_of(settings), metric, folds))
+        settings_options = SettingsOptions(names_of(settings), metric, folds)
+        with show_progress() as progress:
+            stages = tune_settings(qa_index, read_sources(questions, rules)[0], settings_options, progress)
         tell_settings(stages, index if save else None, as_json)
         return
     with show_progress() as progress:
@@ -89,23 +97,11 @@ def tune_command(
         _show(tuned)
 
 
-def _refuse(output: Path | None, retriever: str, *, save: bool) -> None:
-    """Refuse an output that cannot be written, and to store weights of other lists than those of hybrid."""
-    from dpr.tuning.fusion import is_hybrid
-
-    if output is not None:
-        check_output_file(output)
-    if (output is not None or save) and not is_hybrid(names_of(retriever)):
-        raise ConfigError(
-            f"--retriever {retriever} names other lists than {' and '.join(HYBRID_LISTS)}, which hybrid fuses; leave "
-            "--output and --save out"
-        )
-
-
 def _show(tuned: TunedFusion) -> None:
     console = Console()
     console.print(_curve(tuned))
-    console.print(f"chosen: [b]{_weights(tuned)}[/b]", highlight=False)
+    weights = ", ".join(f"{name} {weight:g}" for name, weight in tuned.selected.weights.items())
+    console.print(f"chosen: [b]{weights}[/b]", highlight=False)
     if tuned.held_out:
         console.print(_sentence(tuned.held_out, tuned.objective, tuned.questions.count), highlight=False)
 
@@ -136,10 +132,6 @@ def _notes(tuned: TunedFusion, number: int) -> str:
     is_equal = number in choice.within_error and number not in (choice.best, choice.selected)
     notes += ["as good as the best"] if is_equal and len(tuned.curve) <= MAX_ROWS else []
     return ", ".join(notes)
-
-
-def _weights(tuned: TunedFusion) -> str:
-    return ", ".join(f"{name} {weight:g}" for name, weight in tuned.selected.weights.items())
 
 
 def _sentence(held_out: HeldOut, objective: str, questions: int) -> str:

@@ -1,4 +1,4 @@
-"""``dpr tune --settings``: choose settings by cross-validation, and say what they are worth."""
+"""``dpr tune --settings``: its questions and names, and the telling of what was chosen and what it is worth."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from dpr.console import escape, print_json, show_progress
+from dpr.console import escape, print_json
 from dpr.data.intake import ReadRules
 
 if TYPE_CHECKING:
-    from dpr.search.open import OpenIndex
     from dpr.tuning.cross_validation import Stage
-    from dpr.tuning.settings import SettingsOptions
     from dpr.types import Example
 
 SettingsOption = Annotated[
@@ -31,20 +29,6 @@ SettingsOption = Annotated[
 def names_of(settings: str) -> tuple[str, ...]:
     """Return the names between commas."""
     return tuple(name.strip() for name in settings.split(",") if name.strip())
-
-
-def choose_settings(
-    index: OpenIndex, questions: Sequence[str], rules: ReadRules, options: SettingsOptions
-) -> list[Stage]:
-    """Choose the settings of an index by the questions of sources.
-
-    Raises:
-        DPRError: a source cannot be read, or the index lacks what a setting is for.
-    """
-    from dpr.tuning.settings import tune_settings
-
-    with show_progress() as progress:
-        return tune_settings(index, read_sources(questions, rules)[0], options, progress)
 
 
 def read_sources(questions: Sequence[str], rules: ReadRules) -> tuple[list[Example], int]:
