@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
@@ -35,7 +35,9 @@ def writer_lock(path: Path) -> Iterator[None]:
             file.truncate(0)
             if is_new and list(path.parent.iterdir()) == [path]:
                 path.unlink()
-                _remove_empty(new_folders)
+                with suppress(OSError):  # something else is in one of them by now
+                    for folder in new_folders:
+                        folder.rmdir()
 
 
 def _locked(path: Path) -> TextIO:
@@ -55,9 +57,3 @@ def _locked(path: Path) -> TextIO:
             if os.path.samestat(os.fstat(file.fileno()), path.stat()):
                 stack.pop_all()
                 return file
-
-
-def _remove_empty(folders: Sequence[Path]) -> None:
-    with suppress(OSError):  # something else is in one of them by now
-        for folder in folders:
-            folder.rmdir()

@@ -94,6 +94,19 @@ def schema_of(types: Mapping[str, str]) -> pa.Schema:
     return pa.schema([(name, ARROW_TYPES[type_name]) for name, type_name in types.items()])
 
 
+def open_batches(path: Path) -> tuple[pa.Schema, list[Any]]:
+    """Map the record batches of an Arrow file; return its schema and them.
+
+    Raises:
+        IndexFormatError: the file is absent or damaged.
+    """
+    try:
+        reader = pa.ipc.open_file(pa.memory_map(str(path)))
+        return reader.schema, [reader.get_batch(number) for number in range(reader.num_record_batches)]
+    except (OSError, pa.ArrowException) as error:
+        raise IndexFormatError(f"{path} cannot be read ({error}); rebuild with dpr-index build") from error
+
+
 def open_metadata(path: Path, row_counts: Sequence[int]) -> list[Any]:
     """Map the record batches of a metadata file, None for each batch of passages if there is no file.
 
@@ -102,12 +115,8 @@ def open_metadata(path: Path, row_counts: Sequence[int]) -> list[Any]:
     """
     if not path.exists():
         return [None] * len(row_counts)
-    try:
-        reader = pa.ipc.open_file(pa.memory_map(str(path)))
-        batches = [reader.get_batch(number) for number in range(reader.num_record_batches)]
-    except (OSError, pa.ArrowException) as error:
-        raise IndexFormatError(f"{path} cannot be read ({error}); rebuild with dpr-index build") from error
-    unknown = [field.name for field in reader.schema if field.type not in _NAMES]
+    schema, batches = open_batches(path)
+    unknown = [field.name for field in schema if field.type not in _NAMES]
     if unknown or [batch.num_rows for batch in batches] != list(row_counts):
         cause = f"has the column {unknown[0]!r} of an unknown type" if unknown else "has no row for each passage"
         raise IndexFormatError(f"{path} {cause}; rebuild with dpr-index build")

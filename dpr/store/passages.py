@@ -16,7 +16,7 @@ from pyarrow import compute
 
 from dpr.errors import IndexFormatError
 from dpr.store.layout import SegmentFiles
-from dpr.store.metadata import BATCH_ROWS, FieldColumns, open_metadata
+from dpr.store.metadata import BATCH_ROWS, FieldColumns, open_batches, open_metadata
 from dpr.types import BoolArray, Int32Array, IntArray, Passage, RankArray
 
 BATCH_PASSAGES = BATCH_ROWS
@@ -83,7 +83,12 @@ class PassageStore:
         batches: list[Any] = []
         metadata: list[Any] = []
         for path in [paths] if isinstance(paths, Path) else paths:
-            of_file = _open_batches(path)
+            schema, of_file = open_batches(path)
+            if schema != SCHEMA:
+                columns = ", ".join(schema.names)
+                raise IndexFormatError(
+                    f"{path} has the columns {columns}, not a passage's; rebuild with dpr-index build"
+                )
             batches += of_file
             metadata += open_metadata(SegmentFiles(path.parent).metadata, [batch.num_rows for batch in of_file])
         return cls(batches, id_rank, metadata)
@@ -233,18 +238,6 @@ def _digest(title: str, text: str) -> bytes:
     """Return a hash of a passage's content; its last byte is not zero, because NumPy drops zeros as padding."""
     content = f"{len(title)} {title}{text}".encode("utf-8", "surrogatepass")
     return blake2b(content, digest_size=_DIGEST_BYTES - 1).digest() + b"."
-
-
-def _open_batches(path: Path) -> list[Any]:
-    try:
-        reader = pa.ipc.open_file(pa.memory_map(str(path)))
-        batches = [reader.get_batch(number) for number in range(reader.num_record_batches)]
-    except (OSError, pa.ArrowException) as error:
-        raise IndexFormatError(f"{path} cannot be read ({error}); rebuild with dpr-index build") from error
-    if reader.schema != SCHEMA:
-        columns = ", ".join(reader.schema.names)
-        raise IndexFormatError(f"{path} has the columns {columns}, not a passage's; rebuild with dpr-index build")
-    return batches
 
 
 def _rows_by_rank(id_rank: RankArray) -> RankArray:
