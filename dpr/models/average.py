@@ -14,14 +14,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from dpr.errors import ConfigError, ModelError
-from dpr.models.checkpoint import base_of, read_json
+from dpr.models.checkpoint import base_of, optional_json
 from dpr.models.export import RECORD, ExportFormat, export
 from dpr.models.locate import locate_encoders
 from dpr.models.output import check_output, clear_model
@@ -89,7 +89,7 @@ def average(
         clear_model(output)
         shutil.copytree(folders[-1], output, dirs_exist_ok=True)
         trainings = {
-            name: {"share": portion, "training": _record(folder)}
+            name: {"share": portion, "training": optional_json(folder / RECORD) or None}
             for name, portion, folder in zip(names, portions, folders, strict=True)
         }
     record = {"command": command, "average": trainings}
@@ -119,8 +119,3 @@ def _mean(tensors: Sequence[torch.Tensor], portions: Sequence[float]) -> torch.T
         .sum(0)
         .to(tensors[-1].dtype)
     )
-
-
-def _record(folder: Path) -> dict[str, Any] | None:
-    path = folder / RECORD
-    return read_json(path) if path.is_file() else None

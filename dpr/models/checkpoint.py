@@ -273,6 +273,11 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
+def optional_json(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file of a model; empty without the file."""
+    return read_json(path) if path.is_file() else {}
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of an error, for a message of one sentence."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

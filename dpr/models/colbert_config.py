@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from dpr.errors import ModelError
-from dpr.models.checkpoint import read_json
+from dpr.models.checkpoint import optional_json, read_json
 from dpr.models.learned_files import ModuleEntry, module_entries, saved_prompts, saved_settings
-from dpr.models.sentence_transformers import length_of, optional_json, transformer_settings
+from dpr.models.sentence_transformers import length_of, transformer_settings
 
 METADATA_FILE = "artifact.metadata"
 QUESTION_TOKENS, PASSAGE_TOKENS = 32, 180

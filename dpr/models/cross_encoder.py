@@ -17,7 +17,7 @@ from torch import nn
 
 from dpr.errors import ModelError
 from dpr.models.backends import choose_backend, choose_device, choose_precision
-from dpr.models.checkpoint import content_hash, is_adapter, load_model, load_tokenizer, read_json, resolve
+from dpr.models.checkpoint import content_hash, is_adapter, load_model, load_tokenizer, optional_json, resolve
 from dpr.models.encoder_compute import BATCH_TOKENS, OPENVINO_BATCH_TOKENS, has_windows
 from dpr.models.openvino import compile_openvino
 from dpr.models.positions import longest_input
@@ -161,7 +161,7 @@ def load_cross_encoder(name: str | Path, precision: str = "auto", backend: str =
     """
     directory = resolve(name)
     model = load_classifier(directory)
-    settings = read_json(directory / SETTINGS_FILE) if (directory / SETTINGS_FILE).is_file() else {}
+    settings = optional_json(directory / SETTINGS_FILE)
     if prompt := (settings.get("prompts") or {}).get(settings.get("default_prompt_name")):
         raise ModelError(
             f"{name} needs the prompt {prompt!r} before a pair, which is not supported; choose another model"

@@ -16,7 +16,7 @@ from torch import nn
 from transformers import AutoModel, BertConfig, BertModel, DPRContextEncoder, DPRQuestionEncoder
 
 from dpr.errors import ModelError
-from dpr.models.checkpoint import base_of, read_json
+from dpr.models.checkpoint import base_of, optional_json
 from dpr.models.text_encoder import EncoderConfig
 
 DPR_CONFIG = EncoderConfig(pooling="cls", normalize=False, question_tokens=256, passage_tokens=256)
@@ -54,8 +54,7 @@ def encoder_class(directory: Path) -> Any:
     """
     if (original := _CLASSES.get(_architecture(directory))) is not None:
         return original
-    path = base_of(directory) / "config.json"
-    config = read_json(path) if path.is_file() else {}
+    config = optional_json(base_of(directory) / "config.json")
     if (encoder := _ENCODERS.get(config.get("model_type", ""))) is not None:
         return getattr(transformers, encoder)
     if config.get("is_encoder_decoder"):
@@ -118,7 +117,5 @@ _CLASSES: dict[str, Any] = {
 
 def _architecture(directory: Path) -> str:
     """Return the class of model that a directory's configuration names; empty where it names none."""
-    base = base_of(directory)
-    if not (base / "config.json").is_file():
-        return ""
-    return next(iter(read_json(base / "config.json").get("architectures") or ()), "")
+    config = optional_json(base_of(directory) / "config.json")
+    return next(iter(config.get("architectures") or ()), "")

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from dpr.errors import ModelError
-from dpr.models.checkpoint import read_json
+from dpr.models.checkpoint import optional_json, read_json
 
 Features = dict[str, torch.Tensor]
 Head = tuple[nn.Module, ...]
@@ -86,7 +86,7 @@ class Dense(nn.Module):
                 "supported; choose another encoder"
             )
         linear = nn.Linear(config["in_features"], config["out_features"], bias=config.get("bias", True))
-        linear.load_state_dict(_read_weights(Path(folder), "linear."))
+        linear.load_state_dict(read_weights(Path(folder), "linear."))
         return cls(linear, activation)
 
 
@@ -110,7 +110,7 @@ class LayerNorm(nn.Module):
     def load(cls, folder: str) -> LayerNorm:
         """Read a module from a folder."""
         norm = nn.LayerNorm(read_json(Path(folder) / "config.json")["dimension"])
-        norm.load_state_dict(_read_weights(Path(folder), "norm."))
+        norm.load_state_dict(read_weights(Path(folder), "norm."))
         return cls(norm)
 
 
@@ -132,8 +132,7 @@ class Normalize(nn.Module):
         Raises:
             ModelError: the module normalizes other embeddings.
         """
-        path = Path(folder) / "config.json"
-        config = read_json(path) if path.is_file() else {}
+        config = optional_json(Path(folder) / "config.json")
         if set(config.values()) - {"sentence_embedding"}:
             raise ModelError(f"{folder} normalizes other than sentence embeddings; choose another encoder")
         return cls()
@@ -169,10 +168,9 @@ def _widths(module: nn.Module, dimension: int) -> tuple[int, int]:
     return dimension, dimension
 
 
-def _read_weights(folder: Path, prefix: str) -> dict[str, torch.Tensor]:
-    """Return a module's weights from either file, as fp32."""
-    old = folder / "pytorch_model.bin"
-    path = folder / "model.safetensors"
+def read_weights(folder: Path, prefix: str = "") -> dict[str, torch.Tensor]:
+    """Return a module's weights from either file, as fp32, by their names without a prefix."""
+    path, old = folder / "model.safetensors", folder / "pytorch_model.bin"
     weights = load_file(path) if path.is_file() or not old.is_file() else torch.load(old, "cpu", weights_only=True)
     return {name.removeprefix(prefix): weight.float() for name, weight in weights.items()}
 

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dpr.errors import ModelError
-from dpr.models.checkpoint import content_hash, file_sha256, first_line
+from dpr.models.checkpoint import content_hash, file_sha256, first_line, optional_json
 from dpr.models.sentence_transformers import (
     MODULES_FILE,
     PASSAGE_PROMPTS,
     QUESTION_PROMPTS,
     SETTINGS_FILE,
-    optional_json,
     recorded_prompt,
 )
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from dpr.config import load_config
 from dpr.errors import ModelError
-from dpr.models.checkpoint import base_name, base_of, read_json, resolve
+from dpr.models.checkpoint import base_name, base_of, optional_json, read_json, resolve
 from dpr.models.dpr_checkpoint import DPR_CONFIG, is_dpr_checkpoint, refuse_swapped
 from dpr.models.pair import PAIR_CONFIG, split_name
 from dpr.models.prompts import known_family
@@ -81,7 +81,7 @@ def detect_config(
     names += [folder for folder in directory.parts if folder.startswith("models--")]  # a folder of the hub's cache
     if not is_sentence_transformers(directory):
         directory = base_of(directory)
-    saved = read_json(directory / "config.json") if (directory / "config.json").is_file() else {}
+    saved = optional_json(directory / "config.json")
     if is_dpr_checkpoint(directory):
         config = DPR_CONFIG
     else:

@@ -7,12 +7,11 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file
 from torch import nn
 
 from dpr.errors import ModelError
 from dpr.models.checkpoint import first_line, read_json
-from dpr.models.head import ACTIVATIONS, IDENTITY
+from dpr.models.head import ACTIVATIONS, IDENTITY, read_weights
 
 
 class Projection(nn.Module):
@@ -43,7 +42,7 @@ def read_projection(folder: Path) -> Projection:
     if activation not in ACTIVATIONS:
         raise ModelError(f"{folder} has the activation {activation!r}, which is not supported; choose another model")
     try:
-        weights = _weights(folder)
+        weights = read_weights(folder)
         linear = _linear(weights["linear.weight"], weights.get("linear.bias"))
     except Exception as error:  # a damaged file of weights fails in many ways
         raise ModelError(f"{folder} cannot be read as a Dense module ({first_line(error)}); save it again") from error
@@ -65,17 +64,12 @@ def original_projection(directory: Path) -> Projection:
             with safe_open(path, framework="pt") as file:
                 weight: Any = file.get_tensor("linear.weight")
         else:
-            weight = _weights(directory)["linear.weight"]
+            weight = read_weights(directory)["linear.weight"]
     except Exception as error:  # safetensors has an error class of its own
         raise ModelError(
             f"{directory} has no projection linear.weight among its weights ({first_line(error)}); copy the model again"
         ) from error
     return Projection(_linear(weight))
-
-
-def _weights(folder: Path) -> dict[str, torch.Tensor]:
-    path, old = folder / "model.safetensors", folder / "pytorch_model.bin"
-    return load_file(path) if path.is_file() or not old.is_file() else torch.load(old, "cpu", weights_only=True)
 
 
 def _linear(weight: torch.Tensor, bias: torch.Tensor | None = None) -> nn.Linear:

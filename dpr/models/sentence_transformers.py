@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dpr.errors import ModelError
-from dpr.models.checkpoint import base_of, first_line, read_json
+from dpr.models.checkpoint import base_of, first_line, optional_json, read_json
 from dpr.models.head import MODULES, Head, Normalize
 from dpr.models.pooling import POOLINGS, pooling_modes
 from dpr.models.text_encoder import EncoderConfig
@@ -292,10 +292,6 @@ def _pooling_config(pooling: str, dimension: int) -> dict[str, object]:
     if modes == [mode for mode in _SWITCHES if mode in modes]:
         return {"word_embedding_dimension": dimension, **{_SWITCHES[mode]: mode in modes for mode in _SWITCHES}}
     return {"word_embedding_dimension": dimension, "pooling_mode": modes}
-
-
-def optional_json(path: Path) -> dict[str, Any]:
-    return read_json(path) if path.is_file() else {}
 
 
 def _write(path: Path, value: object) -> None:

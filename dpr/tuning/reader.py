@@ -17,7 +17,7 @@ from dpr.benchmark.reader import (
 from dpr.benchmark.retrieved_questions import BATCH_QUESTIONS, RetrievedQuestions
 from dpr.durable import write_atomically
 from dpr.evaluation.compare import compare
-from dpr.models.checkpoint import read_json
+from dpr.models.checkpoint import optional_json
 from dpr.reader.extractive.merge import PassageSpans
 from dpr.reader.extractive.model import ReaderConfig, save_reader_config
 from dpr.reader.extractive.reader import ExtractiveReader, verdict
@@ -124,7 +124,7 @@ def store(directory: Path, config: ReaderConfig, record: Mapping[str, object]) -
     Entries of an earlier command that this one did not replace stay in the record, with that command.
     """
     path = directory / RECORD
-    former = read_json(path) if path.is_file() else {}
+    former = optional_json(path)
     earlier = {
         name: {"command": former.get("command"), **former[name]}
         for name in ("no_answer", "weights", "probability")

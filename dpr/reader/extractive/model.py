@@ -18,7 +18,7 @@ from dpr.config import load_config
 from dpr.durable import write_atomically
 from dpr.errors import ConfigError, ModelError
 from dpr.models.adapters import save_weights
-from dpr.models.checkpoint import load_model, load_tokenizer, read_json, save_tokenizer
+from dpr.models.checkpoint import load_model, load_tokenizer, optional_json, save_tokenizer
 from dpr.models.positions import longest_input
 from dpr.reader.extractive.probability import RULES, Calibration, Evidence, calibration_for
 from dpr.reader.extractive.windows import SPECIAL_TOKENS, WindowSize
@@ -193,7 +193,7 @@ def read_reader_config(directory: Path) -> ReaderConfig:
         ConfigError: the file has an unknown or impossible value.
     """
     path = directory / CONFIG_FILE
-    values = read_json(path) if path.is_file() else {}
+    values = optional_json(path)
     former = [values.pop(name, None) for name in _FORMER_CALIBRATION]
     values = {name: value for name, value in values.items() if (name, value) not in _FORMER_SETTINGS}
     calibration = values.pop("calibration", {})
