@@ -113,12 +113,8 @@ def _check_magic(path: Path, ending: str, document_format: DocumentFormat) -> No
         raise DocumentError("is empty")
     magic = document_format.magic
     is_expected = magic in beginning if magic == _PDF else beginning.startswith(magic)
-    looks_like = "" if is_expected and magic else _looks_like(beginning)
-    if not is_expected:
-        looks_like = looks_like or f"another kind of file than its ending {ending} says; check it"
-    if looks_like:
+    if is_expected and magic:
+        return
+    otherwise = "" if is_expected else f"another kind of file than its ending {ending} says; check it"
+    if looks_like := next((name for magic, name in _MAGICS.items() if beginning.startswith(magic)), otherwise):
         raise DocumentError(f"is {looks_like}")
-
-
-def _looks_like(beginning: bytes) -> str:
-    return next((name for magic, name in _MAGICS.items() if beginning.startswith(magic)), "")

@@ -23,7 +23,7 @@ def read_hwpx(path: Path, _encoding: str) -> Converted:
         DocumentError: it is encrypted, damaged, or unpacks to too much.
     """
     check_archive(path, "Contents/header.xml")
-    return _read(path)
+    return read_hwp(path, _encoding)
 
 
 def read_hwp(path: Path, _encoding: str) -> Converted:
@@ -32,10 +32,6 @@ def read_hwp(path: Path, _encoding: str) -> Converted:
     Raises:
         DocumentError: it is encrypted, damaged, or of an older version.
     """
-    return _read(path)
-
-
-def _read(path: Path) -> Converted:
     import unhwp
 
     try:
@@ -57,20 +53,16 @@ def _read(path: Path) -> Converted:
 def _blocks(content: Sequence[Mapping[str, Any]]) -> Iterator[Block]:
     for item in content:
         if (paragraph := item.get("Paragraph")) is not None:
-            level = _level(paragraph["style"])
+            head = paragraph["style"].get("head") or {}
+            level = int(head["level"]) + 1 if head.get("kind") == _OUTLINE else 0
             yield Block(_text(paragraph["content"]), "heading" if level else "text", level)
         elif (table := item.get("Table")) is not None:
-            yield Block(table_text(_rows(table)), "table")
+            rows = [[_cell_text(cell) for cell in row["cells"]] for row in table["rows"]]
+            yield Block(table_text(rows), "table")
 
 
-def _level(style: Mapping[str, Any]) -> int:
-    head = style.get("head") or {}
-    return int(head["level"]) + 1 if head.get("kind") == _OUTLINE else 0
-
-
-def _rows(table: Mapping[str, Any]) -> Iterator[list[str]]:
-    for row in table["rows"]:
-        yield [" ".join(_text(paragraph["content"]) for paragraph in cell["content"]) for cell in row["cells"]]
+def _cell_text(cell: Mapping[str, Any]) -> str:
+    return " ".join(_text(paragraph["content"]) for paragraph in cell["content"])
 
 
 def _text(content: Sequence[Any]) -> str:

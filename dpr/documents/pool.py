@@ -209,6 +209,8 @@ class _Process:
             bufsize=0,
             process_group=0,
         )
+        self._pipe_in: Any = self._process.stdin
+        self._pipe_out: Any = self._process.stdout
         self._send(str(memory_mib))
 
     @property
@@ -259,14 +261,6 @@ class _Process:
     def _send(self, line: str) -> None:
         with suppress(BrokenPipeError):  # the process has ended, which reading its reply tells
             self._pipe_in.write(line.encode() + b"\n")
-
-    @property
-    def _pipe_in(self) -> Any:
-        return self._process.stdin
-
-    @property
-    def _pipe_out(self) -> Any:
-        return self._process.stdout
 
     def _read(self, count: int, deadline: float) -> bytes:
         content = bytearray()
