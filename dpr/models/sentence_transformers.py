@@ -154,14 +154,12 @@ def read_head(directory: Path) -> Head:
     return tuple(_read_module(kind, directory / path) for kind, path in modules)
 
 
-def recorded_length(directory: Path, task: str = PLAIN_STATES) -> int:
+def recorded_length(directory: Path) -> int:
     """Return the recorded length of a text in tokens, with special tokens.
 
-    The model's positions may be fewer, and are the limit if no length is recorded. ``task`` is what the model must be
-    recorded for.
+    The model's positions may be fewer, and are the limit if no length is recorded.
     """
-    settings = transformer_settings(directory, task)
-    return length_of(directory, settings)
+    return length_of(directory, transformer_settings(directory))
 
 
 def length_of(directory: Path, settings: Mapping[str, Any]) -> int:

@@ -159,7 +159,12 @@ class _Miner:
             for example, hits in zip(batch, hit_lists, strict=True):
                 yield replace(example, negatives=tuple(self._negatives(example, hits)))
             progress(f"mine {self._retriever.name}", self.summary.questions, len(self._examples))
-        self._refuse_nothing()
+        if not self.summary.negatives:
+            reasons = ", ".join(f"{self.summary.left_out[reason]} by {reason}" for reason in (GOLD, SCORE, ANSWER))
+            raise DataError(
+                f"no hard negative was found for any of {self.summary.questions} questions (hits left out: {reasons}); "
+                "widen the ranks, raise max_share, or mine an index of more passages"
+            )
 
     def _negatives(self, example: Example, hits: Sequence[Hit]) -> list[Passage]:
         """Return a question's negatives and update the summary."""
@@ -195,14 +200,6 @@ class _Miner:
             return True
         self.summary.left_out[reason] += 1
         return False
-
-    def _refuse_nothing(self) -> None:
-        if not self.summary.negatives:
-            reasons = ", ".join(f"{self.summary.left_out[reason]} by {reason}" for reason in (GOLD, SCORE, ANSWER))
-            raise DataError(
-                f"no hard negative was found for any of {self.summary.questions} questions (hits left out: {reasons}); "
-                "widen the ranks, raise max_share, or mine an index of more passages"
-            )
 
 
 def _first_distinct(passages: Iterable[Passage], count: int) -> list[Passage]:
