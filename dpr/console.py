@@ -105,7 +105,7 @@ class _LogLines(logging.Handler):
         self._console.print(Text(visible(self.format(record))), soft_wrap=True)
 
 
-def _is_main() -> bool:
+def is_main() -> bool:
     """Return whether this is the first, or the only, process of a run."""
     return os.environ.get("RANK", "0") == "0"
 
@@ -114,7 +114,7 @@ def _is_main() -> bool:
 def show_log(console: Console) -> Iterator[None]:
     """Print what ``dpr`` logs, from INFO on; of several processes, all but the first print errors only."""
     program = logging.getLogger("dpr")
-    lines, level = _LogLines(console, logging.INFO if _is_main() else logging.ERROR), program.level
+    lines, level = _LogLines(console, logging.INFO if is_main() else logging.ERROR), program.level
     program.addHandler(lines)
     program.setLevel(logging.INFO)
     try:
@@ -133,7 +133,7 @@ def show_progress() -> Iterator[Progress]:
     """
     console = Console(stderr=True)
     with show_log(console):
-        if not _is_main():
+        if not is_main():
             yield no_progress
         elif sys.stderr.isatty() and not console.is_dumb_terminal:
             with _progress_bars(console) as report:

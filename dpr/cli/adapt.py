@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from dpr.cli.options import JsonOption, OverwriteOption, show
+from dpr.cli.options import ConfigOption, JsonOption, OverwriteOption
 from dpr.cli.questions import EncodingOption, SkipBadRowsOption
-from dpr.config import DEFAULT_BASE, load_config
-from dpr.console import command_line, show_progress
+from dpr.cli.training import settings_of, show_record, training_run
+from dpr.config import DEFAULT_BASE
 from dpr.data.intake import ReadRules
 
 
@@ -27,9 +25,7 @@ def adapt_command(
     base: Annotated[
         str | None, typer.Option(metavar="NAME_OR_DIR", help="The BERT to start from.", show_default=DEFAULT_BASE)
     ] = None,
-    config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="TOML file of settings; options here override it.")
-    ] = None,
+    config: ConfigOption = None,
     vocabulary_size: Annotated[
         int | None, typer.Option(help="New WordPieces to learn from the texts.", show_default="none")
     ] = None,
@@ -55,14 +51,10 @@ def adapt_command(
     options = locals()  # the options that have a setting's name
     from dpr.data.plain_text import PlainText
     from dpr.train.adaptation.run import Adaptation, adapt
-    from dpr.train.engine import RunOptions
 
-    names = {field.name for field in fields(Adaptation)}
-    settings = load_config(Adaptation, config, {name: value for name, value in options.items() if name in names})
+    settings = settings_of(Adaptation, config, options)
     rules = ReadRules(encoding, skip_bad_rows)
     texts = {source: PlainText(source, rules) for source in text}
-    command = command_line("dpr")
-    with show_progress() as progress:
-        record = adapt(texts, output, settings, RunOptions(progress, command, overwrite))
-    if os.environ.get("RANK", "0") == "0":  # one of several processes speaks for all
-        show(record, as_json)
+    with training_run(overwrite) as run:
+        record = adapt(texts, output, settings, run)
+    show_record(record, as_json)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dpr.cli.options import JsonOption, check_output_file, show
+from dpr.cli.options import ConfigOption, JsonOption, check_output_file, show
 from dpr.cli.questions import EncodingOption, SkipBadRowsOption
 from dpr.config import load_config
 from dpr.data.intake import ReadRules
@@ -26,9 +26,7 @@ def cloze_command(
         typer.Option(metavar="SOURCE", help="Passages (as dpr-index takes them), or a .txt file of lines; repeatable."),
     ],
     output: Annotated[Path, typer.Option(metavar="FILE", help="File of pairs to write; train on it as dpr:FILE.")],
-    config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="TOML file of settings; options here override it.")
-    ] = None,
+    config: ConfigOption = None,
     window: Annotated[int | None, typer.Option(help="Most characters of a passage; 0: no limit.")] = None,
     questions: Annotated[int | None, typer.Option(help="Questions to make of each window.")] = None,
     answers: Annotated[

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,8 +18,7 @@ from dpr.cli.options import (
     show,
 )
 from dpr.cli.questions import EncodingOption, SkipBadRowsOption, retrievable_examples
-from dpr.config import load_config
-from dpr.console import command_line, show_progress
+from dpr.cli.training import settings_of, training_run
 from dpr.data.intake import ReadRules
 
 if TYPE_CHECKING:
@@ -79,20 +77,17 @@ def distill_command(
     from dpr.train.distillation.data import DistillationData
     from dpr.train.distillation.run import distill
     from dpr.train.distillation.settings import Distillation
-    from dpr.train.engine import RunOptions
 
-    names = {field.name for field in fields(Distillation)}
-    settings = load_config(Distillation, config, {name: value for name, value in options.items() if name in names})
+    settings = settings_of(Distillation, config, options)
     rules = ReadRules(encoding, skip_bad_rows)
-    command = command_line("dpr")
-    with show_progress() as progress:
+    with training_run(overwrite) as run:
         distillation_data = DistillationData(
             texts={source: _texts(source, rules) for source in text or ()},
             pairs={str(path): list(read_parallel(path, rules)) for path in parallel or ()},
             sources=[Source(name, retrievable_examples(name, rules)) for name in data or ()],
         )
         held_out = [example for source in validate or () for example in read_examples(source, rules)]
-        record = distill(distillation_data, output, settings, held_out, RunOptions(progress, command, overwrite))
+        record = distill(distillation_data, output, settings, held_out, run)
     show(record, as_json)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -20,12 +18,10 @@ from dpr.cli.options import (
     PassagePromptOption,
     QuestionPromptOption,
     ValidateOption,
-    show,
     sources_of,
 )
 from dpr.cli.questions import EncodingOption, SkipBadRowsOption, retrievable_examples
-from dpr.config import load_config
-from dpr.console import command_line, show_progress
+from dpr.cli.training import settings_of, show_record, training_run
 from dpr.data.intake import ReadRules
 
 OutputOption = Annotated[
@@ -72,20 +68,11 @@ def train_command(
     from dpr.data.passages import read_examples
     from dpr.train.encoder.run import train
     from dpr.train.encoder.settings import Training
-    from dpr.train.engine import RunOptions
 
-    names = {field.name for field in fields(Training)}
-    training = load_config(Training, config, {name: value for name, value in options.items() if name in names})
+    training = settings_of(Training, config, options)
     rules = ReadRules(encoding, skip_bad_rows)
-    command = command_line("dpr")
-    with show_progress() as progress:
+    with training_run(overwrite) as run:
         held_out = [example for source in validate or () for example in read_examples(source, rules)]
-        record = train(
-            sources_of(data, data_weight, partial(retrievable_examples, rules=rules)),
-            output,
-            training,
-            held_out,
-            RunOptions(progress, command, overwrite),
-        )
-    if os.environ.get("RANK", "0") == "0":  # one of several processes speaks for all
-        show(record, as_json)
+        sources = sources_of(data, data_weight, partial(retrievable_examples, rules=rules))
+        record = train(sources, output, training, held_out, run)
+    show_record(record, as_json)

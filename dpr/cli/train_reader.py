@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -18,16 +16,11 @@ from dpr.cli.options import (
     JsonOption,
     OverwriteOption,
     ValidateOption,
-    show,
     sources_of,
 )
 from dpr.cli.questions import EncodingOption, SkipBadRowsOption, labelled_examples, rule_of
-from dpr.config import load_config
-from dpr.console import command_line, show_progress
+from dpr.cli.training import settings_of, show_record, training_run
 from dpr.data.intake import ReadRules
-
-if TYPE_CHECKING:
-    from dpr.train.reader.run import ReadingSet
 
 
 def train_reader_command(
@@ -67,24 +60,14 @@ def train_reader_command(
 ) -> None:
     """Train an MRC reader on questions with answer offsets."""
     options = locals()  # the options that have a setting's name
-    from dpr.train.engine import RunOptions
-    from dpr.train.reader.run import train_reader
+    from dpr.train.reader.run import ReadingSet, train_reader
     from dpr.train.reader.settings import ReaderTraining
 
-    names = {field.name for field in fields(ReaderTraining)}
-    training = load_config(ReaderTraining, config, {name: value for name, value in options.items() if name in names})
+    training = settings_of(ReaderTraining, config, options)
     rules = ReadRules(encoding, skip_bad_rows)
-    command = command_line("dpr")
-    with show_progress() as progress:
-        held_out = [_reading_set(source, rules) for source in validate or ()]
+    with training_run(overwrite) as run:
+        labelled = [(source, labelled_examples(source, rules)) for source in validate or ()]
+        held_out = [ReadingSet(examples, rule_of([source], examples)) for source, examples in labelled]
         sources = sources_of(data, data_weight, partial(labelled_examples, rules=rules))
-        record = train_reader(sources, output, training, None, held_out, RunOptions(progress, command, overwrite))
-    if os.environ.get("RANK", "0") == "0":  # one of several processes speaks for all
-        show(record, as_json)
-
-
-def _reading_set(source: str, rules: ReadRules) -> ReadingSet:
-    from dpr.train.reader.run import ReadingSet
-
-    examples = labelled_examples(source, rules)
-    return ReadingSet(examples, rule_of([source], examples))
+        record = train_reader(sources, output, training, None, held_out, run)
+    show_record(record, as_json)
