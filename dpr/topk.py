@@ -1,7 +1,8 @@
-"""The k best rows of questions: results without hits, and the merging of the results of several segments."""
+"""The k best rows of questions: results without hits, and rows that count through several segments."""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
@@ -22,6 +23,13 @@ def no_hits(questions: int, k: int) -> TopK:
     if k < 1:
         raise RequestError(f"k is {k}, but a search returns at least one hit; ask for k >= 1", field="k")
     return TopK(np.full((questions, k), -1, np.int64), np.full((questions, k), -np.inf, np.float32))
+
+
+def segment_of(row: int, sizes: Sequence[int]) -> tuple[int, int]:
+    """Return the segment of a row, and the row in it, where rows count through segments of these sizes."""
+    ends = list(accumulate(sizes))
+    number = bisect_right(ends, row)
+    return number, row - ends[number] + sizes[number]
 
 
 def merge_top_k(results: Sequence[TopK], ranks: Sequence[npt.NDArray[np.integer[Any]]]) -> TopK:

@@ -14,7 +14,7 @@ import numpy as np
 from dpr.dense.ordering import Ordering
 from dpr.dense.token_vectors import StoredTokens
 from dpr.errors import IndexFormatError
-from dpr.topk import merge_top_k, no_hits
+from dpr.topk import merge_top_k, no_hits, segment_of
 from dpr.types import FloatArray, IntArray, RankArray, TokenVectors, TopK
 
 TOKENS_AT_A_TIME = 32768
@@ -56,15 +56,11 @@ class MaxSimIndex:
 
     def score(self, question: TokenVectors, row: int) -> float:
         """Return the score of a row's passage for one question."""
-        for segment in self._segments:
-            passages = len(segment.id_rank)
-            if row < passages:
-                starts = segment.tokens.starts[row : row + 2]
-                vectors = segment.tokens.vectors[starts[0] : starts[1]]
-                one = StoredTokens(starts - starts[0], vectors)
-                return float(self._scores(TokenSegment(one, segment.id_rank[row : row + 1]), question)[0, 0])
-            row -= passages
-        raise IndexError(f"there is no row {row}")
+        number, own_row = segment_of(row, [len(segment.id_rank) for segment in self._segments])
+        tokens, id_rank = self._segments[number].tokens, self._segments[number].id_rank[own_row : own_row + 1]
+        starts = tokens.starts[own_row : own_row + 2]
+        one = StoredTokens(starts - starts[0], tokens.vectors[starts[0] : starts[1]])
+        return float(self._scores(TokenSegment(one, id_rank), question)[0, 0])
 
     @staticmethod
     def _scores(segment: TokenSegment, questions: TokenVectors) -> FloatArray:

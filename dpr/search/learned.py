@@ -1,7 +1,7 @@
 """The learned lists by name: how a model is loaded, and how what it makes of passages is written, merged and opened.
 
 A list is one entry here and one in `dpr.search.registry`. The builder, the verification and the estimate take it from
-here; code is imported when it is used.
+here; models and compiled code are imported when they are used.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
 from dpr.config import AUTO_COMPUTE, ComputeOptions
+from dpr.dense.maxsim import MaxSimIndex, TokenSegment
+from dpr.dense.token_vectors import StoredTokens, merge_tokens
 from dpr.errors import IndexFormatError, ModelError
+from dpr.sparse.impacts import Impacts, merge_impacts
 from dpr.store.manifest import LearnedRecord
 from dpr.types import BoolArray, LearnedEncoder
 
@@ -65,22 +68,8 @@ def _load_splade(name: str, compute: ComputeOptions) -> LearnedEncoder[Any]:
     return load_splade(name, compute)
 
 
-def _write_impacts(encoded: Any, dimension: int, folder: Path) -> None:
-    from dpr.sparse.impacts import Impacts
-
-    Impacts.from_weights(encoded, dimension).save(folder)
-
-
-def _open_impacts(block: Block, dimension: int) -> Any:
-    from dpr.sparse.impacts import Impacts
-
-    return Impacts.open(block.folder, block.passages, dimension)
-
-
 def _merge_impacts(blocks: Sequence[Block], dimension: int, folder: Path) -> int:
-    from dpr.sparse.impacts import merge_impacts
-
-    opened = [(_open_impacts(block, dimension), block.is_deleted) for block in blocks]
+    opened = [(Impacts.open(block.folder, block.passages, dimension), block.is_deleted) for block in blocks]
     return merge_impacts(
         [impacts if is_deleted is None else impacts.without(is_deleted) for impacts, is_deleted in opened], folder
     )
@@ -89,7 +78,7 @@ def _merge_impacts(blocks: Sequence[Block], dimension: int, folder: Path) -> int
 def _impact_index(segments: Sequence[tuple[Any, Any]]) -> Any:
     from dpr.sparse.impact_index import ImpactIndex, ImpactSegment
 
-    return ImpactIndex([ImpactSegment(impacts, id_rank) for impacts, id_rank in segments])
+    return ImpactIndex([ImpactSegment(*segment) for segment in segments])
 
 
 def _load_colbert(name: str, compute: ComputeOptions) -> LearnedEncoder[Any]:
@@ -98,28 +87,9 @@ def _load_colbert(name: str, compute: ComputeOptions) -> LearnedEncoder[Any]:
     return load_colbert(name, compute)
 
 
-def _write_tokens(encoded: Any, _dimension: int, folder: Path) -> None:
-    from dpr.dense.token_vectors import StoredTokens
-
-    StoredTokens.from_vectors(encoded).save(folder)
-
-
-def _open_tokens(block: Block, dimension: int) -> Any:
-    from dpr.dense.token_vectors import StoredTokens
-
-    return StoredTokens.open(block.folder, block.passages, dimension)
-
-
 def _merge_tokens(blocks: Sequence[Block], dimension: int, folder: Path) -> int:
-    from dpr.dense.token_vectors import merge_tokens
-
-    return merge_tokens([(_open_tokens(block, dimension), block.is_deleted) for block in blocks], folder)
-
-
-def _maxsim_index(segments: Sequence[tuple[Any, Any]]) -> Any:
-    from dpr.dense.maxsim import MaxSimIndex, TokenSegment
-
-    return MaxSimIndex([TokenSegment(tokens, id_rank) for tokens, id_rank in segments])
+    opened = [(StoredTokens.open(block.folder, block.passages, dimension), block.is_deleted) for block in blocks]
+    return merge_tokens(opened, folder)
 
 
 LEARNED: dict[str, LearnedList] = {
@@ -128,9 +98,9 @@ LEARNED: dict[str, LearnedList] = {
         "weighted terms",
         lambda _dimension: 8,  # a row and a float32 weight
         _load_splade,
-        _write_impacts,
+        lambda encoded, dimension, folder: Impacts.from_weights(encoded, dimension).save(folder),
         _merge_impacts,
-        _open_impacts,
+        lambda block, dimension: Impacts.open(block.folder, block.passages, dimension),
         _impact_index,
     ),
     "colbert": LearnedList(
@@ -138,10 +108,10 @@ LEARNED: dict[str, LearnedList] = {
         "token vectors",
         lambda dimension: 2 * dimension,  # float16
         _load_colbert,
-        _write_tokens,
+        lambda encoded, _dimension, folder: StoredTokens.from_vectors(encoded).save(folder),
         _merge_tokens,
-        _open_tokens,
-        _maxsim_index,
+        lambda block, dimension: StoredTokens.open(block.folder, block.passages, dimension),
+        lambda segments: MaxSimIndex([TokenSegment(*segment) for segment in segments]),
     ),
 }
 """Each learned list by the name of its retriever, which is also that of its option and of its folder in a segment."""

@@ -102,3 +102,9 @@ class ColbertRetriever(LearnedRetriever):
         if entry.rank is not None:
             return entry
         return replace(entry, score=self._index.score(self._encoder.encode_questions([question]), row))
+
+
+LEARNED_RETRIEVERS: dict[str, type[LearnedRetriever]] = {
+    retriever.name: retriever for retriever in (SpladeRetriever, ColbertRetriever)
+}
+"""The retriever of each learned list by its name."""

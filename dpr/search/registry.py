@@ -87,20 +87,12 @@ def _open_sparse(name: str, opening: Opening) -> Retriever:
     return SparseRetriever(name, resources.analyzer(), resources.sparse_indexes[name](), resources.passages.id)
 
 
-def _open_splade(opening: Opening) -> Retriever:
-    from dpr.search.learned_retrievers import SpladeRetriever
+def _open_learned(name: str, opening: Opening) -> Retriever:
+    from dpr.search.learned_retrievers import LEARNED_RETRIEVERS
 
     resources = opening.resources
-    encoder, index = resources.learned_encoders["splade"](), resources.learned_indexes["splade"]()
-    return SpladeRetriever(encoder, index, resources.passages.id)
-
-
-def _open_colbert(opening: Opening) -> Retriever:
-    from dpr.search.learned_retrievers import ColbertRetriever
-
-    resources = opening.resources
-    encoder, index = resources.learned_encoders["colbert"](), resources.learned_indexes["colbert"]()
-    return ColbertRetriever(encoder, index, resources.passages.id)
+    encoder, index = resources.learned_encoders[name](), resources.learned_indexes[name]()
+    return LEARNED_RETRIEVERS[name](encoder, index, resources.passages.id)
 
 
 def _open_hybrid(opening: Opening) -> Retriever:
@@ -150,8 +142,12 @@ RETRIEVERS: dict[str, RetrieverEntry] = {
         _not_one_segment,
         is_reference=True,
     ),
-    "splade": RetrieverEntry("terms weighed by a SPLADE model", _open_splade, partial(_no_list, "splade")),
-    "colbert": RetrieverEntry("token vectors of a ColBERT model", _open_colbert, partial(_no_list, "colbert")),
+    "splade": RetrieverEntry(
+        "terms weighed by a SPLADE model", partial(_open_learned, "splade"), partial(_no_list, "splade")
+    ),
+    "colbert": RetrieverEntry(
+        "token vectors of a ColBERT model", partial(_open_learned, "colbert"), partial(_no_list, "colbert")
+    ),
     "hybrid": RetrieverEntry("dense and bm25 fused", _open_hybrid, partial(_no_vectors, "hybrid"), fuses=True),
 }
 """Each retriever by its name, those that are fused before those that fuse."""

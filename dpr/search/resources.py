@@ -26,6 +26,7 @@ from dpr.store.layout import GenerationFiles, SegmentFiles
 from dpr.store.manifest import AnalyzerRecord, EncoderRecord, Manifest
 from dpr.store.passages import PassageStore
 from dpr.text.registry import analyzer as analyzer_by_name
+from dpr.topk import segment_of
 from dpr.types import (
     Analyzer,
     BoolArray,
@@ -140,10 +141,8 @@ class IndexResources:
 
     def vectors_of(self, row: int) -> tuple[FloatArray, WindowArray | None]:
         """Return the vectors of a row's passage and their windows; see `dpr.types.PassageVectors`."""
-        ends = np.cumsum([segment.record.passages for segment in self.segments])
-        number = int(np.searchsorted(ends, row, side="right"))
-        segment = self.segments[number]
-        return segment.vectors_of(row - int(ends[number]) + segment.record.passages)
+        number, own_row = segment_of(row, [segment.record.passages for segment in self.segments])
+        return self.segments[number].vectors_of(own_row)
 
     def _find_encoder(self, loaded: Encoder | None, load: EncoderLoader) -> Encoder:
         recorded = self.manifest.encoder

@@ -67,7 +67,9 @@ class SegmentResources:
             for name in manifest.weights
         }
         self.vectors = Lazy(partial(self._open_vectors, files, manifest.encoder))
-        self.windows: Lazy[WindowArray | None] = Lazy(partial(self._open_windows, files))
+        self.windows: Lazy[WindowArray | None] = Lazy(
+            lambda: open_windows(files.windows, record.vectors) if record.has_windows else None
+        )
         self.vector_index = Lazy(partial(self._open_passage_index, files))
         self.vector_index_with_deleted = Lazy(partial(self._open_vector_index, files, None))
         self.learned: Mapping[str, Lazy[Any]] = {
@@ -97,9 +99,6 @@ class SegmentResources:
         if encoder is None:
             raise RequestError("the index has no vectors; rebuild it without --no-dense", "retriever")
         return open_vectors(files.vectors, self.record.vectors, encoder.dimension)
-
-    def _open_windows(self, files: SegmentFiles) -> WindowArray | None:
-        return open_windows(files.windows, self.record.vectors) if self.record.has_windows else None
 
     def vectors_of(self, row: int) -> tuple[FloatArray, WindowArray | None]:
         """Return the vectors of a row of the segment and their windows; see `dpr.types.PassageVectors`."""

@@ -10,6 +10,7 @@ import numpy as np
 from dpr.sparse.bm25 import lucene_idf
 from dpr.sparse.counts import TermCounts
 from dpr.sparse.question_terms import frequencies_of
+from dpr.topk import segment_of
 from dpr.types import DoubleArray, IntArray
 
 
@@ -39,14 +40,13 @@ def coverage(
         terms, [segment_counts.vocabulary for segment_counts in counts], frequencies
     )
     idf = lucene_idf(document_frequencies, passages)
-    ends = np.cumsum([len(segment_counts.lengths) for segment_counts in counts])
+    sizes = [len(segment_counts.lengths) for segment_counts in counts]
     shares = np.zeros(len(questions))
     for number, (question, row) in enumerate(zip(questions, rows.tolist(), strict=True)):
         if row >= 0 and question:
             numbers = np.unique([number_of[term] for term in question])
-            segment = int(np.searchsorted(ends, row, side="right"))
-            first = int(ends[segment]) - len(counts[segment].lengths)
-            of_row = (counts[segment].posting(term, row - first) for term in in_segments[segment, numbers].tolist())
+            segment, own_row = segment_of(row, sizes)
+            of_row = (counts[segment].posting(term, own_row) for term in in_segments[segment, numbers].tolist())
             is_there = np.array([posting is not None for posting in of_row])
             shares[number] = idf[numbers[is_there]].sum() / idf[numbers].sum()
     return shares

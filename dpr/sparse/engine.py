@@ -17,6 +17,7 @@ from dpr.sparse.posting_search import PostingSearch
 from dpr.sparse.question_terms import QuestionTerms, frequencies_of
 from dpr.sparse.scheme import scheme_of
 from dpr.sparse.shares import Occurrence, term_shares
+from dpr.topk import segment_of
 from dpr.types import DoubleArray, FloatArray, Int32Array, IntArray, RankArray, TermShare, TopK
 
 
@@ -80,6 +81,8 @@ class SparseEngine:
             IndexFormatError: weights, frequencies or id ranks do not fit their counts.
         """
         self._segments = [segment for segment in segments if len(segment.counts.lengths)]
+        self._vocabularies = [segment.counts.vocabulary for segment in self._segments]
+        self._frequencies = [segment.frequencies for segment in self._segments]
         self._scheme = scheme_of(scheme)
         total = sum(len(segment.counts.lengths) for segment in self._segments)
         self._passages = total if passages is None else passages
@@ -93,11 +96,7 @@ class SparseEngine:
         Raises:
             RequestError: k is below 1.
         """
-        terms = QuestionTerms.from_questions(
-            questions,
-            [segment.counts.vocabulary for segment in self._segments],
-            [segment.frequencies for segment in self._segments],
-        )
+        terms = QuestionTerms.from_questions(questions, self._vocabularies, self._frequencies)
         factors = self._scheme.factors(terms, self._passages)
         of_segments = [_of_segment(terms, factors, number) for number in range(len(self._segments))]
         return self._search(of_segments, len(questions), k)
@@ -110,35 +109,23 @@ class SparseEngine:
 
     def frequencies(self, terms: Sequence[str]) -> IntArray:
         """Return the document frequency of each term in the whole collection, (terms,)."""
-        return frequencies_of(
-            terms,
-            [segment.counts.vocabulary for segment in self._segments],
-            [segment.frequencies for segment in self._segments],
-        )[1]
+        return frequencies_of(terms, self._vocabularies, self._frequencies)[1]
 
     def coverage(self, questions: Sequence[Sequence[str]], rows: IntArray) -> DoubleArray:
         """Return the coverage of each question, a list of terms, by the passage of its row, (Q,)."""
-        counts, frequencies = (
-            [segment.counts for segment in self._segments],
-            [segment.frequencies for segment in self._segments],
-        )
-        return coverage(questions, rows, counts, frequencies, self._passages)
+        counts = [segment.counts for segment in self._segments]
+        return coverage(questions, rows, counts, self._frequencies, self._passages)
 
     def shares(self, question: Sequence[str], row: int) -> list[TermShare]:
         """Return what each different term of a question, a list of terms, adds to the score of a row's passage."""
-        ends = np.cumsum([len(segment.counts.lengths) for segment in self._segments])
-        number = int(np.searchsorted(ends, row, side="right"))
-        segment, first = self._segments[number], int(ends[number]) - len(self._segments[number].counts.lengths)
-        terms = QuestionTerms.from_questions(
-            [question],
-            [segment.counts.vocabulary for segment in self._segments],
-            [segment.frequencies for segment in self._segments],
-        )
+        number, own_row = segment_of(row, [len(segment.counts.lengths) for segment in self._segments])
+        segment = self._segments[number]
+        terms = QuestionTerms.from_questions([question], self._vocabularies, self._frequencies)
         factor_of = dict(zip(terms.numbers[number].tolist(), self._scheme.factors(terms, self._passages), strict=True))
         different = sorted(set(question))
         occurrences: dict[str, Occurrence] = {}
         for term, of_term in zip(different, segment.counts.vocabulary.lookup(different).tolist(), strict=True):
-            posting = segment.counts.posting(of_term, row - first)
+            posting = segment.counts.posting(of_term, own_row)
             if posting is not None:
                 share = segment.weights[posting] * factor_of[of_term]  # float32, as the compiled search multiplies
                 occurrences[term] = Occurrence(int(segment.counts.counts[posting]), float(share))

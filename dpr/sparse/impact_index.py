@@ -11,6 +11,7 @@ from dpr.sparse import kernel
 from dpr.sparse.compiled import read_only
 from dpr.sparse.impacts import Impacts
 from dpr.sparse.posting_search import PostingSearch
+from dpr.topk import segment_of
 from dpr.types import FloatArray, IntArray, RankArray, TermWeights, TopK
 
 
@@ -41,16 +42,12 @@ class ImpactIndex:
 
     def shares(self, question: TermWeights, row: int) -> FloatArray:
         """Return what each term of one question adds to the score of a row's passage, (terms,); 0: it lacks it."""
-        first = 0
-        for segment in self._segments:
-            if row < first + segment.impacts.passages:
-                break
-            first += segment.impacts.passages
-        impacts, shares = segment.impacts, np.zeros(len(question.terms), dtype=np.float32)
+        number, own_row = segment_of(row, [segment.impacts.passages for segment in self._segments])
+        impacts, shares = self._segments[number].impacts, np.zeros(len(question.terms), dtype=np.float32)
         for position, term in enumerate(question.terms.tolist()):
             start, end = impacts.indptr[term : term + 2].tolist()
-            posting = start + int(np.searchsorted(impacts.rows[start:end], row - first))
-            if posting < end and impacts.rows[posting] == row - first:
+            posting = start + int(np.searchsorted(impacts.rows[start:end], own_row))
+            if posting < end and impacts.rows[posting] == own_row:
                 shares[position] = impacts.weights[posting] * question.weights[position]
         return shares
 

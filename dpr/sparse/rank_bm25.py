@@ -15,7 +15,7 @@ from dpr.sparse.engine import rank_of_rows
 from dpr.sparse.question_terms import frequencies_of
 from dpr.sparse.shares import Occurrence, term_shares
 from dpr.topk import no_hits
-from dpr.types import DoubleArray, FloatArray, IntArray, RankArray, TermShare, TopK
+from dpr.types import DoubleArray, IntArray, RankArray, TermShare, TopK
 
 
 class RankBM25Engine:
@@ -60,7 +60,9 @@ class RankBM25Engine:
             numbers = self._counts.vocabulary.lookup(question)
             term_numbers = numbers[numbers >= 0].tolist()
             if term_numbers:
-                rows, scores = self._rows_with(term_numbers), self._scores(term_numbers)
+                with np.errstate(invalid="ignore"):  # b = 1 makes 0 / 0 of an empty passage, which is no hit
+                    scores = self._package.get_scores(term_numbers).astype(np.float32)
+                rows = self._rows_with(term_numbers)
                 rows = rows[self._id_rank[rows] >= 0]
                 best = rows[np.lexsort((self._id_rank[rows], -scores[rows]))[:k]]
                 top.rows[number, : len(best)] = best
@@ -93,11 +95,6 @@ class RankBM25Engine:
                 [share] = self._package.get_batch_scores([number] * repeats[term], [row])
                 occurrences[term] = Occurrence(int(self._counts.counts[posting]), float(share))
         return term_shares(question, self.frequencies(different), occurrences)
-
-    def _scores(self, terms: Sequence[int]) -> FloatArray:
-        with np.errstate(invalid="ignore"):  # b = 1 makes 0 / 0 of an empty passage, which is no hit
-            scores: FloatArray = self._package.get_scores(terms).astype(np.float32)
-        return scores
 
     def _rows_with(self, terms: Sequence[int]) -> IntArray:
         """Return the rows that have one of the terms."""
