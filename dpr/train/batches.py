@@ -189,14 +189,12 @@ def _batch(examples: Sequence[Example], hard_negatives: int, shuffle: random.Ran
         questions=tuple(examples),
         passages=tuple(passages.values()),
         positives=tuple(column_of[example.positives[0].id] for example in examples),
-        exempt_ids=tuple(map(_exempt_ids, examples)),
+        exempt_ids=tuple(
+            tuple(map(passage_number, [*(passage.id for passage in example.positives), *example.excluded_ids]))
+            for example in examples
+        ),
         passage_ids=tuple(map(passage_number, passages)),
     )
-
-
-def _exempt_ids(example: Example) -> tuple[int, ...]:
-    relevant_ids = [passage.id for passage in example.positives]
-    return tuple(map(passage_number, (*relevant_ids, *example.excluded_ids)))
 
 
 def local_batch(batch: Batch, rank: int, count: int) -> Batch:

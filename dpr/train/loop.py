@@ -105,10 +105,12 @@ class Loop(Generic[B]):
         state = self._resumed(output, run)
         with RunLog(output, state.step, self._processes.is_main) as log:
             for step, batches in enumerate(self._batches(state.step), start=state.step):
-                if self._is_over(state):
+                if self._settings.patience and state.worse >= self._settings.patience:
                     break
                 began = time.perf_counter()
-                rate = self._set_rate(step)
+                factor = warmup_then_linear(step, self.steps, self._settings.warmup_share)
+                rate = self._settings.learning_rate * factor
+                set_learning_rate(self._optimizer, rate)
                 state.last = self._step(step, batches)
                 took = time.perf_counter() - began
                 state.step = step + 1
@@ -128,9 +130,6 @@ class Loop(Generic[B]):
             logger.info("resuming from step %d of %d", step, self.steps)
         return TrainingState.from_text(step, text)
 
-    def _is_over(self, state: TrainingState) -> bool:
-        return bool(self._settings.patience) and state.worse >= self._settings.patience
-
     def _batches(self, first: int) -> Iterator[list[B]]:
         """Yield the batches of each step, beginning with step ``first``."""
         begins = [0, *self._epoch_ends]
@@ -143,11 +142,6 @@ class Loop(Generic[B]):
         batches = self._stepper.objective.batches(epoch)
         size = self._settings.accumulation_steps
         return [batches[first : first + size] for first in range(0, len(batches), size)]
-
-    def _set_rate(self, step: int) -> float:
-        rate = self._settings.learning_rate * warmup_then_linear(step, self.steps, self._settings.warmup_share)
-        set_learning_rate(self._optimizer, rate)
-        return rate
 
     def _step(self, step: int, batches: Sequence[B]) -> StepResult:
         try:

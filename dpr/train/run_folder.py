@@ -10,7 +10,7 @@ from typing import Any
 
 from dpr.durable import write_atomically
 from dpr.errors import ConfigError
-from dpr.models.checkpoint import read_json
+from dpr.models.checkpoint import optional_json
 from dpr.models.export import RECORD
 from dpr.models.output import check_output, clear_model, refuse_source
 from dpr.train.distributed import Processes
@@ -93,13 +93,11 @@ class RunFolder:
         return (self.path / STATE).is_file()
 
     def _mark(self) -> dict[str, Any] | None:
-        path = self.path / MARK
-        return read_json(path) if path.is_file() else None
+        return optional_json(self.path / MARK) or None
 
     def _record(self) -> dict[str, Any] | None:
         """Return the record of this run; a copy by ``dpr export`` does not count, since it has no log."""
-        path = self.path / RECORD
-        record = read_json(path) if path.is_file() else {}
+        record = optional_json(self.path / RECORD)
         is_own = (self.path / LOG).is_file() or record.get("steps") == 0
         return record if is_own and record.get("run") == self.run else None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -51,9 +51,15 @@ def read_windows(
     windows: list[Int32Array] = []
     text_of: list[int] = []
     number = 0
-    for batch in _batches(texts):
+    iterator = iter(texts)
+    while batch := list(islice(iterator, _TEXTS_AT_ONCE)):
         for ids in tokenizer(batch, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]:
-            text_windows = [cut for cut in _cut(ids, max_tokens) if _known_tokens(cut, tokenizer) >= _FEWEST_KNOWN]
+            count = max(1, -(-len(ids) // max_tokens))  # of similar length, because a short last window teaches little
+            text_windows = [
+                window
+                for window in np.array_split(np.array(ids, dtype=np.int32), count)
+                if np.isin(window, tokenizer.all_special_ids, invert=True).sum() >= _FEWEST_KNOWN
+            ]
             windows += text_windows
             text_of += [number] * len(text_windows)
             number += 1
@@ -62,19 +68,3 @@ def read_windows(
         raise DataError(f"none of the {number:,} texts has two tokens that the base knows; learn a vocabulary, too")
     starts = np.cumsum([0, *map(len, windows)], dtype=np.int64)
     return TokenWindows(np.concatenate(windows), starts, np.array(text_of, dtype=np.int64))
-
-
-def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
-    iterator = iter(texts)
-    while batch := list(islice(iterator, _TEXTS_AT_ONCE)):
-        yield batch
-
-
-def _cut(ids: list[int], max_tokens: int) -> list[Int32Array]:
-    """Cut into as few windows as possible, of similar length, because a short last window would teach little."""
-    count = max(1, -(-len(ids) // max_tokens))
-    return np.array_split(np.array(ids, dtype=np.int32), count)
-
-
-def _known_tokens(window: Int32Array, tokenizer: Any) -> int:
-    return int(np.isin(window, tokenizer.all_special_ids, invert=True).sum())

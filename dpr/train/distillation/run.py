@@ -48,7 +48,11 @@ def distill(
         ModelError: teacher or base cannot be loaded, the base is frozen, or the loss is not finite.
         ConfigError: a setting does not fit the base, the teacher or the data, or see `run_training`.
     """
-    _refuse_several_processes()
+    count = os.environ.get("WORLD_SIZE", "1")
+    if count != "1":
+        raise ConfigError(
+            f"torchrun started {count} processes, but distillation runs in one; start it without torchrun"
+        )
     data.check(settings.objective)
     validation = HeldOut.from_examples(held_out) if held_out else None
     teachers = [_load_teacher(settings)]
@@ -90,14 +94,6 @@ def _prepare(
         partial(held_out.measure, pair.both, pair.tokenizers, run.precision) if held_out else None,
         settings.gradient_cache,
     )
-
-
-def _refuse_several_processes() -> None:
-    count = os.environ.get("WORLD_SIZE", "1")
-    if count != "1":
-        raise ConfigError(
-            f"torchrun started {count} processes, but distillation runs in one; start it without torchrun"
-        )
 
 
 def _load_teacher(settings: Distillation) -> DualEncoder | CrossEncoder:

@@ -66,7 +66,12 @@ class EncoderPair:
         (output / PAIR_CONFIG).write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
         roles = ("question",) if self.is_shared else ("question", "passage")
         for role, encoder, tokenizer, base in zip(roles, self.both, self.tokenizers, self.bases, strict=False):
-            _save_encoder(encoder, tokenizer, base, output / role)
+            folder, model = output / role, encoder.model
+            if hasattr(model, "peft_config"):
+                model.peft_config["default"].base_model_name_or_path = base
+            save_weights(model, folder)
+            save_tokenizer(tokenizer, folder)
+            write_sentence_transformers_files(folder, encoder.config, hidden_dimension(model), tuple(encoder.head))
 
 
 def make_pair(training: EncoderSchedule) -> EncoderPair:
@@ -78,7 +83,13 @@ def make_pair(training: EncoderSchedule) -> EncoderPair:
     """
     options = EncoderOptions(training.question_prompt, training.passage_prompt)
     question_dir, passage_dir, config = locate_encoders(training.base, options)
-    config = _configured(config, training)
+    config = replace(
+        config,
+        pooling=training.pooling or config.pooling,
+        normalize=config.normalize if training.normalize is None else training.normalize,
+        question_tokens=training.question_tokens or config.question_tokens,
+        passage_tokens=training.passage_tokens or config.passage_tokens,
+    )
     question = _trainable(question_dir, config, training, 0)
     for module in question.head:
         if any(True for _ in module.parameters()):
@@ -91,17 +102,6 @@ def make_pair(training: EncoderSchedule) -> EncoderPair:
         check_use(encoder, tokenizer, directory)
     bases = _adapted_base(question_dir, training, 0), _adapted_base(passage_dir, training, 1)
     return EncoderPair(question, passage, tokenizers, bases)
-
-
-def _configured(config: EncoderConfig, training: EncoderSchedule) -> EncoderConfig:
-    """Return the configuration of the base, changed by the settings."""
-    return replace(
-        config,
-        pooling=training.pooling or config.pooling,
-        normalize=config.normalize if training.normalize is None else training.normalize,
-        question_tokens=training.question_tokens or config.question_tokens,
-        passage_tokens=training.passage_tokens or config.passage_tokens,
-    )
 
 
 def _trainable(directory: Path, config: EncoderConfig, training: EncoderSchedule, role: int) -> TextEncoder:
@@ -143,12 +143,3 @@ def _adapted_base(directory: Path, training: EncoderSchedule, role: int) -> str:
     names = split_name(training.base)
     is_pair = (directory.parent / PAIR_CONFIG).is_file() and resolve(names[0]) != directory
     return base_name(directory) or (str(directory) if is_pair else names[-1 if role else 0])
-
-
-def _save_encoder(encoder: TextEncoder, tokenizer: Any, base: str, folder: Path) -> None:
-    model = encoder.model
-    if hasattr(model, "peft_config"):
-        model.peft_config["default"].base_model_name_or_path = base
-    save_weights(model, folder)
-    save_tokenizer(tokenizer, folder)
-    write_sentence_transformers_files(folder, encoder.config, hidden_dimension(model), tuple(encoder.head))

@@ -102,8 +102,12 @@ class EncoderObjective(Generic[B]):
 
     def _task(self, batch: B) -> Task:
         task = self._objective.task(batch)
-        roles = [(role, tokens) for role, tokens in enumerate(self._objective.texts(batch)) if tokens]
-        chunks = {role: self._chunks(role, tokens) for role, tokens in roles}
+        encoders, tokenizers = self._pair.both, self._pair.tokenizers
+        chunks = {
+            role: Chunks(encoders[role], tokens, tokenizers[role].pad_token_id, self._chunk_tokens)
+            for role, tokens in enumerate(self._objective.texts(batch))
+            if tokens
+        }
         # a process may have no text of a small batch; its gradient is exchanged all the same
         nothing = torch.empty((0, self._pair.question.dimension), device=self._device, requires_grad=True)
 
@@ -113,10 +117,6 @@ class EncoderObjective(Generic[B]):
 
         encodes = [role_chunks.encodes() for role_chunks in chunks.values()]
         return Task(encodes, task.ids, losses_of, task.kind, negatives=task.negatives)
-
-    def _chunks(self, role: int, tokens: list[Tokens]) -> Chunks:
-        pad_id = self._pair.tokenizers[role].pad_token_id
-        return Chunks(self._pair.both[role], tokens, pad_id, self._chunk_tokens)
 
 
 class LabelObjective:

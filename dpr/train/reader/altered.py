@@ -70,7 +70,8 @@ def alter_questions(examples: Sequence[Example], share: float, seed: int) -> lis
     altered = []
     for example in sampled:
         passage = example.positives[0]
-        names = [name for name in names_in_passage(example) if not _is_answer(name, example)]
+        answers = example.question.answers
+        names = [name for name in names_in_passage(example) if not any(name.text in answer for answer in answers)]
         chooser.shuffle(names)
         for name in names:
             pool = pools[passage.document_id, name.kind]
@@ -88,7 +89,3 @@ def alter_questions(examples: Sequence[Example], share: float, seed: int) -> lis
 def names_in_passage(example: Example) -> list[Name]:
     """Return the names of an example's question that occur in its passage."""
     return [name for name in names_of(example.question.text) if name.text in example.positives[0].text]
-
-
-def _is_answer(name: Name, example: Example) -> bool:
-    return any(name.text in answer for answer in example.question.answers)

@@ -27,16 +27,14 @@ def make_network(training: ReaderTraining) -> ReaderNetwork:
     model = load_model(AutoModelForQuestionAnswering, resolve(training.base), new_head=True)
     set_up_model(model, training.dropout)
     relevance = make_relevance_head(model) if training.relevance_head else None
-    network = ReaderNetwork(_adapted(model, training) if training.lora_rank else model, relevance)
+    if training.lora_rank:
+        options = {"task_type": "QUESTION_ANS", "modules_to_save": ["qa_outputs"]}
+        with quiet_transformers():
+            model = add_lora(model, training.lora_rank, training.lora_alpha, training.base, **options)
+    network = ReaderNetwork(model, relevance)
     if training.start_from:
         _start_from(network, resolve(training.start_from))
     return network
-
-
-def _adapted(model: Any, training: ReaderTraining) -> Any:
-    options = {"task_type": "QUESTION_ANS", "modules_to_save": ["qa_outputs"]}
-    with quiet_transformers():
-        return add_lora(model, training.lora_rank, training.lora_alpha, training.base, **options)
 
 
 def _start_from(network: ReaderNetwork, directory: Path) -> None:
