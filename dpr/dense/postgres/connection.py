@@ -55,15 +55,11 @@ class Database(Server["Connection[Any]"]):
         connection = self._take() or self._connect()
         self._was_reached = True
         try:
-            return self._work(connection, work)
-        except driver().errors.UndefinedTable as error:
-            raise AbsentTableError from error
-
-    def _work(self, connection: Connection[Any], work: Callable[[Connection[Any]], Result]) -> Result:
-        try:
             result = work(connection)
-        except BaseException:
+        except BaseException as error:
             connection.close()
+            if isinstance(error, driver().errors.UndefinedTable):
+                raise AbsentTableError from error
             raise
         with self._lock:
             self._idle.append((os.getpid(), connection))
