@@ -139,17 +139,17 @@ def fusion_of(
     from dpr.search.record import read_fusion
 
     options = {"--fusion": method, "--weight": weights or None, "--fusion-depth": depth}
-    used = [name for name, value in options.items() if value is not None]
+    fusing = [name for name, value in options.items() if value is not None]
     if file is not None:
-        if used:
-            raise ConfigError(f"--fusion-file {file} says how to fuse, and so does {used[0]}; give one of them")
+        if fusing:
+            raise ConfigError(f"--fusion-file {file} says how to fuse, and so does {fusing[0]}; give one of them")
         return read_fusion(file)
-    if used == ["--fusion-depth"]:
+    if fusing == ["--fusion-depth"]:
         raise ConfigError(
             f"--fusion-depth {depth} is for the fusion that --fusion and --weight name; give one of them, or write the "
             "depth into a --fusion-file"
         )
-    if not used:
+    if not fusing:
         return None
     named_weights = dict(_weight(item) for item in weights) if weights else None
     return Fusion(method or "zscore", named_weights, depth=DEFAULT_DEPTH if depth is None else depth)

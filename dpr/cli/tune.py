@@ -58,7 +58,7 @@ def tune_command(
     from dpr.opening import open_qa
     from dpr.pipeline import RetrievalOptions
     from dpr.search.record import save_fusion, write_fusion
-    from dpr.tuning.fusion import TuningOptions, is_hybrid, tune
+    from dpr.tuning.fusion import TuningOptions, tune
     from dpr.tuning.settings import SettingsOptions, tune_settings
 
     if settings is not None and (output, retriever, method) != (None, DEFAULT_LISTS, DEFAULT_METHOD):
@@ -68,13 +68,7 @@ def tune_command(
         )
     if rerank is not None and "rerank" not in names_of(settings or ""):
         raise ConfigError("--rerank is for --settings rerank, which is not named; name it, or leave --rerank out")
-    if output is not None:
-        check_output_file(output)
-    if (output is not None or save) and not is_hybrid(names_of(retriever)):
-        raise ConfigError(
-            f"--retriever {retriever} names other lists than {' and '.join(HYBRID_LISTS)}, which hybrid fuses; leave "
-            "--output and --save out"
-        )
+    _refuse(output, retriever, save=save)
     rules, retrieval = ReadRules(encoding, skip_bad_rows), RetrievalOptions(rerank=rerank_of(rerank, None))
     qa_index = open_qa(index, encoder=encoder, reader=None, retrieval=retrieval).index
     if settings is not None:
@@ -95,6 +89,19 @@ def tune_command(
         print_json(tuned.as_json())
     else:
         _show(tuned)
+
+
+def _refuse(output: Path | None, retriever: str, *, save: bool) -> None:
+    """Refuse an output that cannot be written, and to store weights of other lists than those of hybrid."""
+    from dpr.tuning.fusion import is_hybrid
+
+    if output is not None:
+        check_output_file(output)
+    if (output is not None or save) and not is_hybrid(names_of(retriever)):
+        raise ConfigError(
+            f"--retriever {retriever} names other lists than {' and '.join(HYBRID_LISTS)}, which hybrid fuses; leave "
+            "--output and --save out"
+        )
 
 
 def _show(tuned: TunedFusion) -> None:

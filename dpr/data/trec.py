@@ -60,11 +60,11 @@ def _topics(path: Path, intake: Intake) -> Iterator[tuple[str, str]]:
     Raises:
         DataError: a topic has no number or comes twice, or a line has no tab.
     """
-    seen: set[str] = set()
+    numbers: set[str] = set()
     for location, number, text in _parsed(path, intake):
-        if number in seen:
+        if number in numbers:
             raise location.error(f"the topic {number!r} comes twice; keep one of them")
-        seen.add(number)
+        numbers.add(number)
         yield number, text
 
 

@@ -21,11 +21,11 @@ def kendall_tau(first: Sequence[float], second: Sequence[float]) -> float:
         raise DataError(f"there are {len(first)} and {len(second)} values; compare two or more systems")
     agreeing = opposite = tied_first = tied_second = 0
     for one, other in combinations(range(len(first)), 2):
-        left, right = first[one] - first[other], second[one] - second[other]
-        agreeing += left * right > 0
-        opposite += left * right < 0
-        tied_first += left == 0 and right != 0
-        tied_second += right == 0 and left != 0
+        step, other_step = first[one] - first[other], second[one] - second[other]
+        agreeing += step * other_step > 0
+        opposite += step * other_step < 0
+        tied_first += step == 0 and other_step != 0
+        tied_second += other_step == 0 and step != 0
     ordered = agreeing + opposite
     scale = ((ordered + tied_first) * (ordered + tied_second)) ** 0.5
     return (agreeing - opposite) / scale if scale else 0.0

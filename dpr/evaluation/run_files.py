@@ -104,12 +104,12 @@ class _RepeatedError(ValueError):
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    seen: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name, value in pairs:
-        if name in seen:
+        if name in values:
             raise _RepeatedError(repr(name))
-        seen[name] = value
-    return seen
+        values[name] = value
+    return values
 
 
 def _grade(path: Path, question: str, grade: object) -> int:

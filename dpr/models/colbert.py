@@ -75,9 +75,9 @@ class ColbertEncoder:
         self._question_marker = self._marker(config.question_marker)
         self._passage_marker = self._marker(config.passage_marker)
         self._expansion_id = self._expansion() if config.expanded_tokens else 0
-        known = {word: tokenizer.convert_tokens_to_ids(word) for word in config.skipped_words}
+        numbers = {word: tokenizer.convert_tokens_to_ids(word) for word in config.skipped_words}
         self._skipped_ids = np.array(
-            [number for number in known.values() if number != tokenizer.unk_token_id], np.int64
+            [number for number in numbers.values() if number != tokenizer.unk_token_id], np.int64
         )
         self._lock = threading.Lock()
 
@@ -130,11 +130,11 @@ class ColbertEncoder:
             for start in range(0, len(rows), size):
                 some = rows[start : start + size]
                 filled = [marked[row] + [self._expansion_id] * (length - len(marked[row])) for row in some]
-                seen = [
+                attention = [
                     [1] * length if config.attends_to_expansion else [1] * count + [0] * (length - count)
                     for count in (len(marked[row]) for row in some)
                 ]
-                batches.append((some, {"input_ids": torch.tensor(filled), "attention_mask": torch.tensor(seen)}))
+                batches.append((some, {"input_ids": torch.tensor(filled), "attention_mask": torch.tensor(attention)}))
         return batches
 
     def _marker(self, marker: str) -> Tokens:

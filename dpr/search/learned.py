@@ -69,9 +69,9 @@ def _load_splade(name: str, compute: ComputeOptions) -> LearnedEncoder[Any]:
 
 
 def _merge_impacts(blocks: Sequence[Block], dimension: int, folder: Path) -> int:
-    opened = [(Impacts.open(block.folder, block.passages, dimension), block.is_deleted) for block in blocks]
+    segments = [(Impacts.open(block.folder, block.passages, dimension), block.is_deleted) for block in blocks]
     return merge_impacts(
-        [impacts if is_deleted is None else impacts.without(is_deleted) for impacts, is_deleted in opened], folder
+        [impacts if is_deleted is None else impacts.without(is_deleted) for impacts, is_deleted in segments], folder
     )
 
 
@@ -88,8 +88,8 @@ def _load_colbert(name: str, compute: ComputeOptions) -> LearnedEncoder[Any]:
 
 
 def _merge_tokens(blocks: Sequence[Block], dimension: int, folder: Path) -> int:
-    opened = [(StoredTokens.open(block.folder, block.passages, dimension), block.is_deleted) for block in blocks]
-    return merge_tokens(opened, folder)
+    segments = [(StoredTokens.open(block.folder, block.passages, dimension), block.is_deleted) for block in blocks]
+    return merge_tokens(segments, folder)
 
 
 LEARNED: dict[str, LearnedList] = {
