@@ -119,8 +119,9 @@ async def serve(settings: Settings, listener: socket.socket, announce: Announce)
 
     async def announce_when_loaded() -> None:  # it returns nothing: a generation that is kept here is never let go
         try:
-            announce(_address(listener, scheme), await engine.loaded())
+            await engine.loaded()
             keep_objects()
+            announce(_address(listener, scheme), engine.ready())
         except BaseException:
             stop()
             raise

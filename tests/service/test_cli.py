@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import http.client
 import json
 import os
@@ -178,16 +177,30 @@ def test_a_damaged_index_ends_the_start(index: Path, tmp_path: Path) -> None:
         asyncio.run(serve(settings, listener, never))
 
 
-def test_the_collector_of_a_running_server_passes_over_what_was_loaded(index: Path) -> None:
-    def stop(_address: str, _qa: QA) -> None:
-        signal.raise_signal(signal.SIGTERM)
+class StoppedError(Exception):
+    """Ends a server at the moment at which it is ready."""
 
-    try:
-        with listen("127.0.0.1", 0) as listener:
-            asyncio.run(serve(settings_of(index=index, no_reader=True, retriever_default="bm25"), listener, stop))
-        assert gc.get_freeze_count() > 10_000
-    finally:
-        gc.unfreeze()
+
+def test_a_server_keeps_its_objects_from_the_collector_before_it_is_ready(
+    index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+
+    def announce(_address: str, _qa: QA) -> None:
+        events.append("ready")
+        raise StoppedError
+
+    monkeypatch.setattr("service.server.keep_objects", lambda: events.append("kept"))
+    settings = settings_of(index=index, no_reader=True, retriever_default="bm25")
+    with listen("127.0.0.1", 0) as listener, pytest.raises(StoppedError):
+        asyncio.run(serve(settings, listener, announce))
+    assert events == ["kept", "ready"]
+
+
+def test_the_collector_passes_over_what_is_kept() -> None:
+    program = "import gc; from service.server import keep_objects; keep_objects(); print(gc.get_freeze_count())"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert int(run.stdout) > 10_000
 
 
 def test_the_options_are_parsed_before_anything_heavy_is_loaded() -> None:
