@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from dpr import __version__
 from dpr.search.fusion import MISSING_RULES
 from service import examples
-from service.deps import EngineOf, ServerFusion, SettingsOf
+from service.deps import KNOWN_PARAMETERS, EngineOf, ServerFusion, SettingsOf
 from service.fusion import fusion_out, served
 from service.routes.documented import GUARDED, documented
 from service.security.scopes import caller_of, requires
@@ -44,8 +44,8 @@ async def readyz(engine: EngineOf) -> ReadyResponse:
 @router.get(
     "/v1/info",
     summary="What is served here",
-    dependencies=[requires("read")],
-    responses=GUARDED | documented(503, example=examples.INFO),
+    dependencies=[requires("read"), KNOWN_PARAMETERS],
+    responses=GUARDED | documented(422, 503, example=examples.INFO),
 )
 async def info(request: Request, engine: EngineOf, settings: SettingsOf, server_fusion: ServerFusion) -> InfoResponse:
     """Tell the index generation, the models, the retrievers and the limits of requests."""

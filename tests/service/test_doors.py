@@ -45,6 +45,7 @@ def test_an_index_in_the_address_is_not_passed_over(client: TestClient, path: st
     [
         ("/v1/facets?filter=year", "filter", "takes index and limit in its address; leave out the rest"),
         ("/v1/indexes?limit=1", "limit", "takes no parameters in its address; leave out the rest"),
+        ("/v1/info?index=default", "index", "/v1/info takes no parameters in its address"),
         ("/v1/jobs?page=2", "page", "takes index and limit in its address"),
         ("/v1/jobs/x?wait=1", "wait", "takes index in its address"),
         (f"/v1/indexes?{'x' * 100}=1", "x" * 64, "no parameters"),
