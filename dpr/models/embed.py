@@ -45,7 +45,8 @@ def outputs_of_batches(
     Texts without tokens are left out.
     """
     filled, started = [index for index, item in enumerate(tokens) if item], deque[tuple[list[int], Started]]()
-    for positions in length_sorted_batches([len(tokens[index]) for index in filled], compute.batch_tokens):
+    lengths = [len(tokens[index]) for index in filled]
+    for positions in length_sorted_batches(lengths, compute.batch_tokens, compute.is_padded):
         batch = [filled[position] for position in positions]
         started.append((batch, compute.start(pad([tokens[index] for index in batch], pad_id))))
         if len(started) == BATCHES_AHEAD:

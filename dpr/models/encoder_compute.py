@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
 
-from dpr.models.openvino import compile_openvino
+from dpr.models.openvino import ANY_SHAPE, OpenVINOModel, Shape, compile_openvino, compile_shapes
+from dpr.models.packing import PackedStates, Positions, pack, positions_of, unpack
 from dpr.models.positions import longest_input
-from dpr.models.shapes import pad_to_few_shapes, pad_token_of, widened
-from dpr.models.text_encoder import TextNetwork
+from dpr.models.shapes import pad_to_few_shapes, pad_token_of, rounded_up, widened, width_step
+from dpr.models.text_encoder import TextEncoder, TextNetwork
 from dpr.models.tokens import Batch
-from dpr.types import FloatArray
+from dpr.types import FloatArray, IntArray
 
 BATCH_TOKENS = {"cpu": 4096, "cuda": 65536}
 """Padded tokens in a batch for torch; on a CPU, the activations of a batch fit in its caches."""
@@ -20,8 +22,8 @@ BATCH_TOKENS = {"cpu": 4096, "cuda": 65536}
 OPENVINO_BATCH_TOKENS = 2048
 """Padded tokens in a batch for OpenVINO; larger ones are no faster (decision 0013)."""
 
-QUESTION_TOKENS = 32
-"""Width of the graph for one question: 99 % of the questions of SQuAD dev and 85 % of KorQuAD dev are no longer."""
+QUESTION_WIDTHS = (24, 32)
+"""Widths of the graphs for one question: 88 and 99 % of the questions of SQuAD dev are no longer (decision 0033)."""
 
 Started = Callable[[], FloatArray]
 """Waits for a started batch and returns its vectors, (N, D)."""
@@ -34,11 +36,13 @@ class EncoderCompute(NamedTuple):
         start: starts to compute a batch; a GPU computes while the caller prepares the next one.
         batch_tokens: padded tokens of a batch.
         dimension: the length of a vector, D.
+        is_padded: whether padding costs what tokens cost.
     """
 
     start: Callable[[Batch], Started]
     batch_tokens: int
     dimension: int
+    is_padded: bool = True
 
 
 def torch_compute(encoder: TextNetwork, precision: torch.dtype) -> EncoderCompute:
@@ -63,34 +67,97 @@ def has_windows(config: Any) -> bool:
     return bool(getattr(text, "sliding_window", None) or getattr(text, "local_attention", None))
 
 
-def openvino_compute(
-    encoder: TextNetwork, precision: torch.dtype, cache_key: str | None = None, *, for_questions: bool = False
-) -> EncoderCompute:
+def openvino_compute(encoder: TextNetwork, precision: torch.dtype, cache_key: str | None = None) -> EncoderCompute:
     """Run an encoder by OpenVINO on the CPU; ``cache_key`` identifies the encoder, see `compile_openvino`.
-
-    With ``for_questions``, a single text of at most `QUESTION_TOKENS` tokens is encoded by a graph of its own.
 
     Raises:
         ConfigError: a precision other than float32 or bfloat16.
         MissingDependencyError: the extra ``openvino`` is not installed.
         ModelError: the encoder cannot be converted.
     """
-    if has_windows(encoder.model.config):  # OpenVINO's fused attention gives NaN where a whole window is padding
-        encoder.model.set_attn_implementation("eager")
-    example = {name: torch.ones((2, 8), dtype=torch.int64) for name in ("input_ids", "attention_mask")}
-    pad_id, longest = pad_token_of(encoder.model.config.get_text_config()), longest_input(encoder.model)
-    question_tokens = min(QUESTION_TOKENS, longest or QUESTION_TOKENS)
-    model = compile_openvino(
-        encoder.eval(), example, precision, cache_key, shape=(1, question_tokens) if for_questions else None
-    )
+    return _padded_compute(encoder, _compiled(encoder, precision, cache_key, [ANY_SHAPE])[0])
+
+
+def question_compute(encoder: TextEncoder, precision: torch.dtype, cache_key: str | None = None) -> EncoderCompute:
+    """Run an encoder of questions by OpenVINO on the CPU: one short question, or several, in the least time.
+
+    A single question has a graph of its width, one of `QUESTION_WIDTHS`. Several are packed (`dpr.models.packing`), if
+    the model can be used so.
+
+    Raises:
+        ConfigError, MissingDependencyError, ModelError: as `openvino_compute` does.
+    """
+    pad_id, longest = padding_of(encoder)
+    widths = sorted({min(rounded_up(width, width_step()), longest or width) for width in QUESTION_WIDTHS})
+    positions = None if has_windows(encoder.model.config) else positions_of(encoder.eval().model)
+    any_shape = [ANY_SHAPE] if positions is None else []
+    graphs = _compiled(encoder, precision, cache_key, [*((1, width) for width in widths), *any_shape])
+    if positions is None:
+        several = _padded_compute(encoder, graphs.pop())
+    else:
+        several = _packed_compute(encoder, precision, cache_key, positions)
 
     def start(batch: Batch) -> Started:
-        inputs = {name: tensor.numpy() for name, tensor in batch.items()}
-        rows, width = inputs["input_ids"].shape
-        if for_questions and rows == 1 and width <= question_tokens:
-            (vectors,) = model(widened(inputs, pad_id, question_tokens))
-        else:
-            (vectors,) = model(pad_to_few_shapes(inputs, pad_id, longest))
+        rows, columns = batch["input_ids"].shape
+        graph = bisect_left(widths, columns)
+        if rows > 1 or graph == len(widths):
+            return several.start(batch)
+        (vectors,) = graphs[graph](widened(arrays_of(batch), pad_id, widths[graph]))
+        return lambda: vectors
+
+    return several._replace(start=start)
+
+
+def _padded_compute(encoder: TextNetwork, model: OpenVINOModel) -> EncoderCompute:
+    pad_id, longest = padding_of(encoder)
+
+    def start(batch: Batch) -> Started:
+        (vectors,) = model(pad_to_few_shapes(arrays_of(batch), pad_id, longest))
+        rows = len(batch["input_ids"])
         return lambda: vectors[:rows]
 
     return EncoderCompute(start, OPENVINO_BATCH_TOKENS, encoder.dimension)
+
+
+def _packed_compute(
+    encoder: TextEncoder, precision: torch.dtype, cache_key: str | None, positions: Positions
+) -> EncoderCompute:
+    """Run an encoder by OpenVINO over packed texts; torch makes the vectors of their states."""
+    pad_id, longest = padding_of(encoder)
+    names = ("input_ids", "segments", "position_ids")
+    model = compile_openvino(PackedStates(encoder.model).eval(), example_inputs(*names), precision, cache_key)
+
+    def start(batch: Batch) -> Started:
+        input_ids, mask = batch["input_ids"], batch["attention_mask"]
+        packed = pack(input_ids.numpy(), mask.sum(1).tolist(), positions, pad_id, longest)
+        (states,) = model(dict(zip(names, packed, strict=False)))
+        with torch.inference_mode():
+            of_texts = unpack(torch.from_numpy(states), packed.places, mask.shape[1])
+            vectors: FloatArray = encoder.vectors(of_texts, input_ids, mask).float().numpy()
+        return lambda: vectors
+
+    return EncoderCompute(start, OPENVINO_BATCH_TOKENS, encoder.dimension, is_padded=False)
+
+
+def _compiled(
+    encoder: TextNetwork, precision: torch.dtype, cache_key: str | None, shapes: Sequence[Shape]
+) -> list[OpenVINOModel]:
+    if has_windows(encoder.model.config):  # OpenVINO's fused attention gives NaN where a whole window is padding
+        encoder.model.set_attn_implementation("eager")
+    example = example_inputs("input_ids", "attention_mask")
+    return compile_shapes(encoder.eval(), example, shapes, precision, cache_key)
+
+
+def example_inputs(*names: str) -> Batch:
+    """Return what a conversion traces a model with: named inputs, each (2, 8)."""
+    return {name: torch.ones((2, 8), dtype=torch.int64) for name in names}
+
+
+def padding_of(network: TextNetwork) -> tuple[int, int | None]:
+    """Return the padding token of a network's model, and the number of its positions, None without a limit."""
+    return pad_token_of(network.model.config.get_text_config()), longest_input(network.model)
+
+
+def arrays_of(batch: Batch) -> dict[str, IntArray]:
+    """Return a batch as arrays, without a copy."""
+    return {name: tensor.numpy() for name, tensor in batch.items()}

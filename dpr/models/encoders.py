@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from dpr.models.backends import choose_backend, choose_device, choose_precision
 from dpr.models.checkpoint import content_hash, first_line, load_model, load_tokenizer
 from dpr.models.dpr_checkpoint import encoder_class
 from dpr.models.embed import ahead, embed
-from dpr.models.encoder_compute import EncoderCompute, openvino_compute, torch_compute
+from dpr.models.encoder_compute import EncoderCompute, openvino_compute, question_compute, torch_compute
 from dpr.models.locate import locate_encoders
 from dpr.models.positions import longest_input
 from dpr.models.sentence_transformers import UNLIMITED, read_head
@@ -53,6 +53,7 @@ class DualEncoder:
         self._question_tokenizer, self._passage_tokenizer = tokenizers
         self.config = _joint_config(*encoders)
         self.precision = precision
+        self._last_lengths: Mapping[str, int] = {}
 
     @property
     def tokenizers(self) -> tuple[Any, Any]:
@@ -78,6 +79,9 @@ class DualEncoder:
         """Return the vectors of questions, (Q, D)."""
         config = self.config
         tokens = tokenize_questions(self._question_tokenizer, questions, config.question_tokens, config.question_prompt)
+        beside = config.question_tokens - self._question_room
+        lengths = zip(questions, (len(of_question) - beside for of_question in tokens), strict=True)
+        self._last_lengths = {question: length for question, length in lengths if length < self._question_room}
         return embed(self._question_compute, tokens, self._question_tokenizer.pad_token_id)
 
     def encode_passages(self, passages: Sequence[Passage], progress: Progress = no_progress) -> FloatArray:
@@ -110,15 +114,21 @@ class DualEncoder:
 
     def tokens_read(self, question: str) -> TokensRead:
         """Return the number of a question's tokens that BERT_q reads, and of all."""
-        total = count_tokens(self._question_tokenizer, question)
+        total = self._last_lengths.get(question)  # of those that were just encoded
+        if total is None:
+            total = count_tokens(self._question_tokenizer, self.config.question_prompt + question) - self._prompt_tokens
         return TokensRead(min(total, self._question_room), total)
+
+    @cached_property
+    def _prompt_tokens(self) -> int:
+        """The number of tokens of the prompt before a question; the space at its end belongs to the question's."""
+        return count_tokens(self._question_tokenizer, self.config.question_prompt.rstrip())
 
     @cached_property
     def _question_room(self) -> int:
         """The number of a question's tokens that BERT_q reads, beside special tokens and the prompt."""
-        tokenizer = self._question_tokenizer
-        beside = int(tokenizer.num_special_tokens_to_add()) + count_tokens(tokenizer, self.config.question_prompt)
-        return self.config.question_tokens - beside
+        special_tokens = int(self._question_tokenizer.num_special_tokens_to_add())
+        return self.config.question_tokens - special_tokens - self._prompt_tokens
 
     def text_tokens(self, passages: Sequence[Passage]) -> list[TokensRead]:
         """Return the number of tokens of each passage's text that BERT_p reads after prompt and title, and of all."""
@@ -156,14 +166,13 @@ def load_encoder(
     passage_tokenizer = question_tokenizer if passage is question else load_tokenizer(passage_dir, passage.model)
     check_use(question, question_tokenizer, question_dir)
     check_use(passage, passage_tokenizer, passage_dir)
-    question_compute = _compute(question, question_dir, arithmetic, runtime, for_questions=True)
     return DualEncoder(
         name=str(name),
         fingerprint=_fingerprint(question_dir, passage_dir, _joint_config(question, passage)),
         encoders=(question, passage),
         computes=(
-            question_compute,
-            question_compute if passage is question else _compute(passage, passage_dir, arithmetic, runtime),
+            _compute(question, question_dir, arithmetic, runtime, question_compute),
+            _compute(passage, passage_dir, arithmetic, runtime, openvino_compute),
         ),
         tokenizers=(question_tokenizer, passage_tokenizer),
         precision=arithmetic,
@@ -224,12 +233,16 @@ def _is_close(first: torch.Tensor, second: torch.Tensor) -> bool:
 
 
 def _compute(
-    encoder: TextEncoder, directory: Path, precision: torch.dtype, backend: str, *, for_questions: bool = False
+    encoder: TextEncoder,
+    directory: Path,
+    precision: torch.dtype,
+    backend: str,
+    by_openvino: Callable[[TextEncoder, torch.dtype, str], EncoderCompute],
 ) -> EncoderCompute:
     if backend == "torch":
         return torch_compute(encoder, precision)
     use = json.dumps([encoder.config.pooling, encoder.config.normalize, encoder.config.dimension])
-    return openvino_compute(encoder, precision, f"{content_hash(directory)} {use}", for_questions=for_questions)
+    return by_openvino(encoder, precision, f"{content_hash(directory)} {use}")
 
 
 def _report(progress: Progress, before: int, total: int, stage: str, completed: int, _total: int | None) -> None:

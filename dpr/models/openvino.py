@@ -35,6 +35,8 @@ PRECISION_HINTS = {torch.float32: "f32", torch.bfloat16: "bf16"}
 Shape = tuple[int, ...]
 """The shape of a model's inputs, (N, T)."""
 
+ANY_SHAPE: Shape = (-1, -1)
+
 _TELEMETRY = "openvino_telemetry"
 _GRAPH_FORMAT = "1"
 """Changes whenever the conversion of modules changes."""
@@ -49,11 +51,10 @@ class OpenVINOModel:
     Several threads may call it at once; each call has its own buffers, and concurrent calls run one after the other.
     """
 
-    def __init__(self, compiled: Any, input_names: Sequence[str], of_shapes: Mapping[Shape, Any] | None = None) -> None:
-        """Run a compiled graph of any shape; inputs of a shape of ``of_shapes`` by the graph compiled for it."""
+    def __init__(self, compiled: Any, input_names: Sequence[str]) -> None:
         self.input_names = tuple(input_names)
-        self._any_shape = _Requests(compiled)
-        self._of_shapes = {shape: _Requests(for_shape) for shape, for_shape in (of_shapes or {}).items()}
+        self._compiled = compiled
+        self._idle: deque[Any] = deque()
 
     def __call__(self, inputs: Mapping[str, IntArray]) -> list[FloatArray]:
         """Return the outputs for inputs of one shape (N, T), as arrays that the caller owns.
@@ -72,22 +73,14 @@ class OpenVINOModel:
             listed = ", ".join(str(array.shape) for array in arrays)
             raise ModelError(f"the inputs have the shapes {listed}; pass inputs of one shape")
         try:
-            return self._of_shapes.get(shape, self._any_shape).infer(arrays)
+            return self._infer(arrays)
         except RuntimeError as error:
             raise ModelError(
                 f"OpenVINO cannot run inputs of shape {shape} ({first_line(error)}); "
                 "pass inputs no longer than the model's positions"
             ) from error
 
-
-class _Requests:
-    """A compiled graph with its inference requests that are free."""
-
-    def __init__(self, compiled: Any) -> None:
-        self._compiled = compiled
-        self._idle: deque[Any] = deque()
-
-    def infer(self, arrays: Sequence[IntArray]) -> list[FloatArray]:
+    def _infer(self, arrays: Sequence[IntArray]) -> list[FloatArray]:
         """Return copies of the outputs; a request that failed is not used again."""
         try:
             request = self._idle.pop()
@@ -113,21 +106,34 @@ def compile_openvino(
     precision: torch.dtype = torch.float32,
     cache_key: str | None = None,
     cache_folder: Path | None = None,
-    shape: Shape | None = None,
 ) -> OpenVINOModel:
-    """Return a module, in eval mode and on the CPU, as an OpenVINO model of dynamic shapes.
+    """Return a module, in eval mode and on the CPU, as an OpenVINO model for inputs of any shape.
 
     ``example_inputs`` are the module's named inputs, each (N, T) of integers with N and T of at least 2. The module may
     return a tensor, a tuple or a mapping of tensors; None is skipped. ``cache_key`` identifies the module, such as the
     content hash of its files: the converted graph is then stored in ``cache_folder`` (by default
-    `dpr.models.openvino_cache.default_folder`). Without a key it is converted each time. The graph is also compiled for
-    inputs of ``shape`` alone, which then take less time: the plan of an inference is made once, not at each change of
-    shapes. That takes the memory of another copy of the weights.
+    `dpr.models.openvino_cache.default_folder`). Without a key it is converted each time.
 
     Raises:
         ConfigError: a precision other than float32 or bfloat16.
         MissingDependencyError: the extra ``openvino`` is not installed.
         ModelError: the module cannot be converted.
+    """
+    return compile_shapes(module, example_inputs, [ANY_SHAPE], precision, cache_key, cache_folder)[0]
+
+
+def compile_shapes(
+    module: nn.Module,
+    example_inputs: Mapping[str, torch.Tensor],
+    shapes: Sequence[Shape],
+    precision: torch.dtype = torch.float32,
+    cache_key: str | None = None,
+    cache_folder: Path | None = None,
+) -> list[OpenVINOModel]:
+    """Return a module as an OpenVINO model for each shape of its inputs; see `compile_openvino`, which raises the same.
+
+    A model of one shape takes less time: the plan of an inference is made once, not at each change of shapes. Each has
+    a copy of the weights.
     """
     if precision not in PRECISION_HINTS:
         supported = " or ".join(str(dtype) for dtype in PRECISION_HINTS)
@@ -150,11 +156,11 @@ def compile_openvino(
         "ENABLE_CPU_PINNING": False,  # two processes would be pinned to the same cores
     }
     core = openvino.Core()
-    compiled = core.compile_model(graph, "CPU", properties)
-    if shape is None:
-        return OpenVINOModel(compiled, names)
-    graph.reshape({name: list(shape) for name in names})
-    return OpenVINOModel(compiled, names, {shape: core.compile_model(graph, "CPU", properties)})
+    models = []
+    for shape in shapes:
+        graph.reshape({name: list(shape) for name in names})
+        models.append(OpenVINOModel(core.compile_model(graph, "CPU", properties), names))
+    return models
 
 
 def import_openvino() -> Any:
@@ -211,7 +217,7 @@ def _convert(openvino: Any, module: nn.Module, example_inputs: Mapping[str, torc
             graph = openvino.convert_model(_Flat(module, names), example_input=tuple(example_inputs.values()))
         for name, parameter in zip(names, graph.inputs, strict=True):
             parameter.get_tensor().set_names({name})
-        graph.reshape({name: [-1] * example.ndim for name, example in example_inputs.items()})
+        graph.reshape({name: list(ANY_SHAPE) for name in names})
     except Exception as error:  # the converter has no error class of its own that it holds to
         raise ModelError(
             f"{type(module).__name__} cannot be converted to OpenVINO ({first_line(error)}); run it with torch"

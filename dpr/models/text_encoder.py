@@ -99,7 +99,11 @@ class TextEncoder(TextNetwork):
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Return vectors (N, D) of token ids (N, T)."""
-        states = self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state  # (N, T, D)
+        states = self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        return self.vectors(states, input_ids, attention_mask)
+
+    def vectors(self, states: torch.Tensor, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Return vectors (N, D) of token states (N, T, D)."""
         features: Features = {
             "input_ids": input_ids,
             "attention_mask": attention_mask,

@@ -120,12 +120,12 @@ def _counts(tokenizer: Any, texts: Sequence[str]) -> list[int]:
     return [len(encoding.ids) for encoding in encoded.encodings]
 
 
-def length_sorted_batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
+def length_sorted_batches(lengths: Sequence[int], batch_tokens: int, is_padded: bool = True) -> Iterator[list[int]]:
     """Yield the indices of texts in batches, longest first, each within a budget of padded tokens.
 
     The longest batch comes first, so that memory runs out at once or never. A text over the budget is a batch of its
-    own. A batch also ends where the padding of the texts that would follow costs more than starting another one
-    (`STARTS_IN_A_BATCH`).
+    own. Where padding costs what tokens do, a batch also ends where that of the texts that would follow costs more than
+    starting another one (`STARTS_IN_A_BATCH`).
     """
     start_tokens = batch_tokens // STARTS_IN_A_BATCH
     longest_first = sorted(range(len(lengths)), key=lambda index: -lengths[index])
@@ -135,7 +135,8 @@ def length_sorted_batches(lengths: Sequence[int], batch_tokens: int) -> Iterator
             longest = lengths[batch[0]]
             room = batch_tokens // max(1, longest) - len(batch)
             padding = rounded_up(longest, TILE) - rounded_up(lengths[index], TILE)
-            if room < 1 or padding * min(room, len(lengths) - position) > start_tokens:
+            costs_more = is_padded and padding * min(room, len(lengths) - position) > start_tokens
+            if room < 1 or costs_more:
                 yield batch
                 batch = []
         batch.append(index)

@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
-from transformers import BertModel
+from transformers import BertModel, T5Config, T5EncoderModel
 
 from dpr.errors import ConfigError
-from dpr.models.encoder_compute import openvino_compute, torch_compute
+from dpr.models.encoder_compute import openvino_compute, question_compute, torch_compute
 from dpr.models.encoders import load_encoder
 from dpr.models.head import Dense
 from dpr.models.text_encoder import EncoderConfig, TextEncoder
@@ -27,20 +28,32 @@ def batch(seed: int, count: int, width: int) -> Batch:
     ("is_projected", "config"),
     [(False, EncoderConfig()), (True, EncoderConfig()), (False, EncoderConfig(pooling="cls", normalize=False))],
 )
-@pytest.mark.parametrize("for_questions", [True, False])
+@pytest.mark.parametrize("by_openvino", [openvino_compute, question_compute])
 def test_openvino_computes_what_torch_does(
-    tiny_checkpoint: Path, is_projected: bool, config: EncoderConfig, for_questions: bool
+    tiny_checkpoint: Path, is_projected: bool, config: EncoderConfig, by_openvino: Any
 ) -> None:
     torch.manual_seed(0)
     head = (Dense(nn.Linear(32, 16)),) if is_projected else ()
     encoder = TextEncoder(BertModel.from_pretrained(tiny_checkpoint), config, head).eval()
     by_torch = torch_compute(encoder, torch.float32)
-    by_openvino = openvino_compute(encoder, torch.float32, for_questions=for_questions)
-    for seed, (count, width) in enumerate([(1, 4), (3, 40), (2, 17), (1, 32), (1, 33)]):
+    compute = by_openvino(encoder, torch.float32)
+    for seed, (count, width) in enumerate([(1, 4), (3, 40), (2, 17), (1, 24), (1, 25), (1, 33), (12, 30)]):
         inputs = batch(seed, count, width)
         expected = by_torch.start(inputs)()
-        assert expected.shape == (count, by_openvino.dimension)
-        np.testing.assert_allclose(by_openvino.start(inputs)(), expected, atol=1e-5)
+        assert expected.shape == (count, compute.dimension)
+        np.testing.assert_allclose(compute.start(inputs)(), expected, atol=1e-5)
+
+
+def test_questions_of_a_model_that_cannot_be_packed_are_padded() -> None:
+    torch.manual_seed(0)
+    config = T5Config(vocab_size=200, d_model=32, d_kv=16, d_ff=64, num_layers=2, num_heads=2)
+    encoder = TextEncoder(T5EncoderModel(config), EncoderConfig()).eval()
+    compute = question_compute(encoder, torch.float32)
+    assert compute.is_padded
+    for count, width in [(1, 20), (1, 40), (3, 20)]:
+        inputs = batch(count, count, width)
+        expected = torch_compute(encoder, torch.float32).start(inputs)()
+        np.testing.assert_allclose(compute.start(inputs)(), expected, atol=1e-5)
 
 
 def test_encoders_that_differ_in_use_alone_are_not_taken_for_each_other(tiny_checkpoint: Path, tmp_path: Path) -> None:

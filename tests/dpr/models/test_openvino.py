@@ -17,7 +17,14 @@ from transformers import AutoModel
 from dpr.errors import ConfigError, MissingDependencyError, ModelError
 from dpr.models import openvino as room
 from dpr.models.checkpoint import content_hash
-from dpr.models.openvino import OpenVINOModel, compile_openvino, import_openvino, is_available
+from dpr.models.openvino import (
+    ANY_SHAPE,
+    OpenVINOModel,
+    compile_openvino,
+    compile_shapes,
+    import_openvino,
+    is_available,
+)
 from dpr.types import IntArray
 from tests.tiny_models import make_bert
 
@@ -48,7 +55,7 @@ def bert(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> tup
 
 @pytest.fixture(scope="module")
 def compiled(bert: tuple[nn.Module, str]) -> OpenVINOModel:
-    return compile_openvino(bert[0], batch(2, 8), shape=(3, 16))
+    return compile_openvino(bert[0], batch(2, 8))
 
 
 @pytest.fixture
@@ -118,6 +125,17 @@ def test_a_module_of_one_tensor_without_types(bert: tuple[nn.Module, str]) -> No
     del inputs["token_type_ids"]
     (found,) = compile_openvino(States(module.model).eval(), inputs)(arrays(inputs))
     np.testing.assert_allclose(found[0], expected(module, inputs)[0][0], atol=1e-4)
+
+
+def test_a_model_of_one_shape_computes_what_one_of_any_shape_does(
+    bert: tuple[nn.Module, str], compiled: OpenVINOModel
+) -> None:
+    inputs = arrays(batch(3, 16))
+    of_one, of_any = compile_shapes(bert[0], batch(2, 8), [(3, 16), ANY_SHAPE])
+    for model in (of_one, of_any):
+        np.testing.assert_allclose(model(inputs)[0], compiled(inputs)[0], atol=1e-5)
+    with pytest.raises(ModelError, match=r"OpenVINO cannot run inputs of shape \(2, 8\)"):
+        of_one(arrays(batch(2, 8)))
 
 
 def test_the_result_is_the_callers(compiled: OpenVINOModel) -> None:

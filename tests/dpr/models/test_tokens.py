@@ -124,6 +124,12 @@ def test_a_batch_ends_where_padding_costs_more_than_another_batch(lengths: list[
     assert [len(batch) for batch in length_sorted_batches(lengths, 2048)] == batches
 
 
+def test_texts_of_all_lengths_are_one_batch_where_padding_costs_nothing() -> None:
+    lengths = [500, 8, 8, 8]
+    assert len(list(length_sorted_batches(lengths, 4096))) > 1
+    assert [len(batch) for batch in length_sorted_batches(lengths, 4096, is_padded=False)] == [4]
+
+
 def test_full_width_and_enclosed_forms_are_read_as_the_plain_ones(tokenizer: Any) -> None:
     forms, plain = "ａｂｃ ① ﬁ", "abc 1 fi"
     assert tokenize_questions(tokenizer, [forms], 32) == tokenize_questions(tokenizer, [plain], 32)
