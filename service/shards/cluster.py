@@ -43,11 +43,11 @@ class NodeFailedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ShardCall(Generic[Answer]):
-    """A request to the nodes of one shard, and what reads their answer."""
+    """A request to the nodes of one shard, and what reads their answer; it is told the rows of the shard."""
 
     path: str
     body: Mapping[str, object]
-    read: Callable[[bytes], Answer]
+    read: Callable[[bytes, range], Answer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,13 +191,14 @@ class Cluster:
         nodes = self.nodes.in_turn(collection, number)
         if not nodes:
             return LostShard(self.nodes.cause(collection, number))
+        rows = nodes[0].states[collection].rows  # replicas have the same
         waiting = list(nodes if len(nodes) > 1 else nodes * 2)  # a lone node may have closed an idle connection
         running: set[asyncio.Task[Answer]] = set()
         cause, deadline = "", time.monotonic() + self.timeout_s
         try:
             while (waiting or running) and time.monotonic() < deadline:
                 if waiting:
-                    running.add(asyncio.create_task(self._attempt(waiting.pop(0), collection, number, call)))
+                    running.add(asyncio.create_task(self._attempt(waiting.pop(0), collection, number, rows, call)))
                 has_replicas = bool(waiting) and len(nodes) > 1
                 patience_s = max(0.0, self.timeout_s / 2 if has_replicas else deadline - time.monotonic())
                 finished, running = await asyncio.wait(running, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
@@ -219,7 +220,7 @@ class Cluster:
             self._tell(NodeAttempt(number, "late", self.timeout_s))
         return LostShard(cause)
 
-    async def _attempt(self, node: Node, collection: str, number: int, call: ShardCall[Answer]) -> Answer:
+    async def _attempt(self, node: Node, collection: str, number: int, rows: range, call: ShardCall[Answer]) -> Answer:
         """Ask one node.
 
         Raises:
@@ -229,7 +230,7 @@ class Cluster:
         started = time.monotonic()
         try:
             body = orjson.dumps({"collection": collection, **call.body})
-            answer = call.read(await self._client.send(node.url + call.path, body, self.timeout_s))
+            answer = call.read(await self._client.send(node.url + call.path, body, self.timeout_s), rows)
         except (ServerError, NodeAnswerError) as error:
             if isinstance(error, RefusedByServerError) and error.status not in OF_THIS_NODE:
                 raise RequestError(str(error), error.field) from error

@@ -117,11 +117,7 @@ def note_late(nodes: Iterable[Node]) -> None:
 
 def _have_right_rows(state: ShardState, peer: ShardState) -> bool:
     """Tell whether replicas have the same rows, and other shards none in common."""
-    rows, peer_rows = _rows(state), _rows(peer)
+    rows, peer_rows = state.rows, peer.rows
     if state.shard.number == peer.shard.number:
         return rows == peer_rows
     return rows.stop <= peer_rows.start or peer_rows.stop <= rows.start
-
-
-def _rows(state: ShardState) -> range:
-    return range(state.shard.first_row, state.shard.first_row + state.manifest.passages)

@@ -45,8 +45,8 @@ class Session:
         self.lost_shards: dict[int, str] = {}
         self._cluster = cluster
         self._shard = state.shard
-        self._rows: dict[int, range] = {}
         self._ids: dict[int, str] = {}
+        self._shard_of: dict[int, int] = {}  # by row, as `_ids`
         self._answers: dict[tuple[object, ...], dict[int, dict[str, wire.ListOfShard]]] = {}
 
     def id(self, row: int) -> str:
@@ -66,7 +66,10 @@ class Session:
         answers = {number: lists for number, lists in self._answers[key].items() if number not in self.lost_shards}
         if not answers:
             raise self._all_lost()
-        return {name: self._merged([lists[name] for lists in answers.values()], search) for name in search.lists}
+        return {
+            name: self._merged({number: lists[name] for number, lists in answers.items()}, search)
+            for name in search.lists
+        }
 
     def __len__(self) -> int:
         return self._shard.passages
@@ -83,7 +86,7 @@ class Session:
         """
         rows_of: dict[int, list[int]] = {}
         for row in dict.fromkeys(rows):
-            rows_of.setdefault(self._shard_of(row), []).append(row)
+            rows_of.setdefault(self._shard_of[row], []).append(row)
         calls = {
             number: ShardCall(
                 wire.PASSAGES_PATH,
@@ -110,13 +113,11 @@ class Session:
         Raises:
             ShardLostError: its shard does not answer any more; ``lost_shards`` has it.
         """
-        number = self._shard_of(row)
+        number = self._shard_of[row]
         body: dict[str, object] = {"questions": [question], "lists": names, "row": row}
         if vectors is not None:
             body["vectors"] = wire.vectors_to_text(vectors)
-        call = ShardCall(
-            wire.EXPLANATION_PATH, body, partial(wire.read_explanation, names=names, rows=self._rows[number])
-        )
+        call = ShardCall(wire.EXPLANATION_PATH, body, partial(wire.read_explanation, names=names))
         answer = self._cluster.ask(self._shard.collection, {number: call})[number]
         if isinstance(answer, LostShard) or answer.row != row:
             cause = answer.cause if isinstance(answer, LostShard) else "it does not have the passage any more"
@@ -126,21 +127,14 @@ class Session:
 
     def row_of(self, passage_id: str) -> int | None:
         """Return the row of a passage; None if no shard that answers has it."""
-        self._learn_rows()
         body = {"questions": [""], "lists": [], "id": passage_id}
-        calls = {
-            number: ShardCall(
-                wire.EXPLANATION_PATH,
-                body,
-                partial(wire.read_explanation, names=(), rows=self._rows.get(number, range(0))),
-            )
-            for number in range(1, self._shard.shards + 1)
-        }
+        call = ShardCall(wire.EXPLANATION_PATH, body, partial(wire.read_explanation, names=()))
+        calls = dict.fromkeys(range(1, self._shard.shards + 1), call)
         for number, answer in self._cluster.ask(self._shard.collection, calls).items():
             if isinstance(answer, LostShard):
                 self.lost_shards[number] = answer.cause
             elif answer.row is not None and answer.id == passage_id:
-                self._ids[answer.row] = passage_id
+                self._ids[answer.row], self._shard_of[answer.row] = passage_id, number
                 return answer.row
         return None
 
@@ -175,32 +169,14 @@ class Session:
     def _all_lost(self) -> ShardsLostError:
         return ShardsLostError(f"none of the {self._shard.shards} shards answers ({self._causes()}); ask again soon")
 
-    def _shard_of(self, row: int) -> int:
-        return next(number for number, of_shard in self._rows.items() if row in of_shard)
-
-    def _learn_rows(self) -> None:
-        """Note which rows the shards have that answer."""
-        for state in self._cluster.nodes.states(self._shard.collection):
-            first = state.shard.first_row
-            self._rows[state.shard.number] = range(first, first + state.manifest.passages)
-
     def _ask(self, search: Search, vectors: FloatArray | None) -> dict[int, dict[str, wire.ListOfShard]]:
-        self._learn_rows()
         body: dict[str, object] = {"questions": search.questions, "lists": search.lists, "k": search.k}
         if vectors is not None:
             body["vectors"] = wire.vectors_to_text(vectors)
         if search.filter is not None:
             body["filter"] = search.filter.to_json()
-        calls: dict[int, ShardCall[dict[str, wire.ListOfShard]]] = {}
-        for number in range(1, self._shard.shards + 1):
-            reads = partial(
-                wire.read_lists,
-                names=search.lists,
-                questions=len(search.questions),
-                k=search.k,
-                rows=self._rows.get(number, range(0)),
-            )
-            calls[number] = ShardCall(wire.LISTS_PATH, body, reads)
+        reads = partial(wire.read_lists, names=search.lists, questions=len(search.questions), k=search.k)
+        calls = dict.fromkeys(range(1, self._shard.shards + 1), ShardCall(wire.LISTS_PATH, body, reads))
         answers: dict[int, dict[str, wire.ListOfShard]] = {}
         for number, answer in self._cluster.ask(self._shard.collection, calls).items():
             if isinstance(answer, LostShard):
@@ -209,27 +185,27 @@ class Session:
                 answers[number] = answer
         return answers
 
-    def _merged(self, lists: Sequence[wire.ListOfShard], search: Search) -> TopK:
-        """Return the best hits of all shards; equal scores are ordered by id, as in one index."""
+    def _merged(self, lists: Mapping[int, wire.ListOfShard], search: Search) -> TopK:
+        """Return the best hits of the lists of shards, by number; equal scores are ordered by id, as in one index."""
         top = no_hits(len(search.questions), search.k)
         windows: IntArray = np.full((*top.rows.shape, 2), -1, dtype=np.int64)
         coverage: DoubleArray = np.zeros(len(search.questions))
         for question in range(len(search.questions)):
             hits = sorted(
                 (-score, passage_id, row, number, column)
-                for number, of_shard in enumerate(lists)
+                for number, of_shard in lists.items()
                 for column, (score, passage_id, row) in enumerate(
                     zip(of_shard.scores[question], of_shard.ids[question], of_shard.rows[question], strict=True)
                 )
             )[: search.k]
             for position, (score, passage_id, row, number, column) in enumerate(hits):
                 top.rows[question, position], top.scores[question, position] = row, -score
-                self._ids[row] = passage_id
+                self._ids[row], self._shard_of[row] = passage_id, number
                 spans = lists[number].windows
                 if spans is not None:
                     windows[question, position] = spans[question][column]
             if hits and (of_best := lists[hits[0][3]].coverage) is not None:
                 coverage[question] = of_best[question]
-        has_windows = any(of_shard.windows is not None for of_shard in lists)
-        measures = any(of_shard.coverage is not None for of_shard in lists)
+        has_windows = any(of_shard.windows is not None for of_shard in lists.values())
+        measures = any(of_shard.coverage is not None for of_shard in lists.values())
         return TopK(top.rows, top.scores, windows if has_windows else None, coverage if measures else None)

@@ -49,6 +49,11 @@ class ShardState:
             raise NodeAnswerError("the node serves an index that is no shard")
         return self.manifest.shard
 
+    @property
+    def rows(self) -> range:
+        """The shard's rows of the collection."""
+        return range(self.shard.first_row, self.shard.first_row + self.manifest.passages)
+
     def agrees_with(self, peer: ShardState) -> bool:
         """Tell whether two shards can be of one collection: models, weights and their counts are the same."""
 
@@ -121,7 +126,7 @@ def read_states(body: bytes) -> list[ShardState]:
     for state in states:
         shard = state.shard
         is_sound = 1 <= shard.number <= shard.shards and shard.first_row >= 0
-        if not is_sound or shard.first_row + state.manifest.passages > shard.passages:
+        if not is_sound or state.rows.stop > shard.passages:
             raise NodeAnswerError(f"the node serves a shard that cannot be ({shard})")
     return states
 
@@ -170,7 +175,7 @@ def _columns_of(top: TopK, ids: Mapping[int, str], first_row: int) -> dict[str, 
     }
 
 
-def read_lists(body: bytes, names: Sequence[str], questions: int, k: int, rows: range) -> dict[str, ListOfShard]:
+def read_lists(body: bytes, rows: range, names: Sequence[str], questions: int, k: int) -> dict[str, ListOfShard]:
     """Read what `write_lists` wrote about the hits of some questions among the shard's ``rows``.
 
     Raises:
@@ -216,7 +221,7 @@ def write_passages(passages: Sequence[Passage]) -> bytes:
     return orjson.dumps({"passages": [passage.to_dict() for passage in passages]})
 
 
-def read_passages(body: bytes, ids: Sequence[str]) -> list[Passage]:
+def read_passages(body: bytes, _rows: range, ids: Sequence[str]) -> list[Passage]:
     """Read what `write_passages` wrote of the passages of these ids; dates and times in their metadata stay texts.
 
     Raises:
@@ -239,7 +244,7 @@ def write_explanation(explanation: ShardExplanation) -> bytes:
     return orjson.dumps(explanation)
 
 
-def read_explanation(body: bytes, names: Sequence[str], rows: range) -> ShardExplanation:
+def read_explanation(body: bytes, rows: range, names: Sequence[str]) -> ShardExplanation:
     """Read what `write_explanation` wrote of some lists of a shard with ``rows``.
 
     Raises:
@@ -258,7 +263,7 @@ def read_explanation(body: bytes, names: Sequence[str], rows: range) -> ShardExp
     return ShardExplanation(row, name, lists)
 
 
-def read_facets(body: bytes) -> dict[str, Facet]:
+def read_facets(body: bytes, _rows: range) -> dict[str, Facet]:
     """Read the counts of the collection's fields.
 
     Raises:

@@ -19,6 +19,7 @@ from dpr.errors import RequestError
 from dpr.store.manifest import FORMAT_VERSION, AnalyzerRecord, EncoderRecord, Manifest, ShardRecord
 from service.shards.cluster import Cluster, LostShard, ShardCall
 from service.shards.nodes import NOT_REACHED, Node
+from service.shards.session import Search, Session
 from service.shards.wire import (
     NO_PROVENANCE,
     SHARD_PATH,
@@ -107,7 +108,7 @@ def cluster_of(handlers: Mapping[str, Handler]) -> Iterator[Cluster]:
 
 
 def ask(cluster: Cluster, *shards: int) -> dict[int, object]:
-    reads = partial(read_lists, names=["bm25"], questions=1, k=1, rows=range(10))
+    reads = partial(read_lists, names=["bm25"], questions=1, k=1)
     call = ShardCall("/v1/shard/lists", {"questions": ["a"]}, reads)
     calls = dict.fromkeys(shards or (1,), call)
     answers = cluster.ask(COLLECTION, calls)
@@ -157,7 +158,7 @@ def test_a_replica_is_asked_when_a_node_is_late_or_fails() -> None:
 def test_what_is_no_answer_loses_the_shard(content: object) -> None:
     body = content if isinstance(content, bytes) else orjson.dumps(content)
     with pytest.raises(NodeAnswerError):
-        read_lists(body, ["bm25"], 1, 1, range(10))
+        read_lists(body, range(10), ["bm25"], 1, 1)
     with cluster_of({"a": serving(state(1), answer=answering(content))}) as cluster:
         assert "a node fails: the node answered with something else" in cause_of(cluster)
         assert ask(cluster, 1, 2).keys() == {1, 2}
@@ -168,20 +169,20 @@ def test_hits_that_come_twice_or_are_too_many_are_no_answer() -> None:
         columns = {"rows": [rows], "scores": [[2.0] * len(rows)], "ids": [["b"] * len(rows)]}
         body = orjson.dumps({"lists": {"bm25": {**columns, "windows": None, "coverage": None}}})
         with pytest.raises(NodeAnswerError):
-            read_lists(body, ["bm25"], 1, 2, range(10))
+            read_lists(body, range(10), ["bm25"], 1, 2)
 
 
 @pytest.mark.parametrize("content", [b"x", b"{}", {"passages": [{}]}, {"passages": [{"id": "a"}]}, {"passages": []}])
 def test_what_are_no_passages_is_refused(content: object) -> None:
     with pytest.raises(NodeAnswerError):
-        read_passages(content if isinstance(content, bytes) else orjson.dumps(content), ["a"])
+        read_passages(content if isinstance(content, bytes) else orjson.dumps(content), range(10), ["a"])
 
 
 def test_passages_of_other_ids_are_refused() -> None:
     entry = {"id": "b", "text": "t", "title": "", "document_id": "", "start": 0, "metadata": {}}
-    assert read_passages(orjson.dumps({"passages": [entry]}), ["b"])[0].text == "t"
+    assert read_passages(orjson.dumps({"passages": [entry]}), range(10), ["b"])[0].text == "t"
     with pytest.raises(NodeAnswerError, match="other passages"):
-        read_passages(orjson.dumps({"passages": [entry]}), ["a"])
+        read_passages(orjson.dumps({"passages": [entry]}), range(10), ["a"])
 
 
 def test_a_refusal_of_the_request_is_the_callers() -> None:
@@ -254,3 +255,25 @@ def test_the_collection_that_covers_most_shards_answers() -> None:
         assert cluster.nodes.collection() == "new"
     with cluster_of({**new, "b": dead}) as cluster:
         assert cluster.nodes.collection(COLLECTION) == "new"
+
+
+def test_a_node_that_comes_back_as_it_is_asked_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    handlers: dict[str, Handler] = {"a": dead, "b": serving(state(2), answer=slow)}
+    with cluster_of(handlers) as cluster:
+        node = next(iter(cluster.nodes))
+        ask_nodes = cluster.ask
+
+        def ask_when_it_is_back(*arguments: Any) -> dict[int, Any]:
+            handlers["a"] = serving(state(1))
+            deadline = time.monotonic() + 5
+            while node.problem:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            return ask_nodes(*arguments)
+
+        monkeypatch.setattr(cluster, "ask", ask_when_it_is_back)
+        session = Session(cluster, state(2))
+        top = session.search(Search(("bm25",), ("a",), 1, None), None)["bm25"]
+        assert top.rows.tolist() == [[1]]
+        assert session.lost_shards.keys() == {2}
+        assert not node.problem
