@@ -62,6 +62,21 @@ def test_some_lists_hold_nearly_all_with_exact_scores(kind: str, tmp_path: Path)
     np.testing.assert_array_equal(actual.scores[is_same], expected.scores[is_same])
 
 
+@pytest.mark.parametrize("share", [0.5, 0.2, 0.1])
+def test_a_filter_costs_no_recall(share: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few lists are read here, so that an exact search has more to find than the index does."""
+    monkeypatch.setattr("dpr.dense.approximate.GATHERED_BYTES", 0)
+    random = np.random.default_rng(1)
+    vectors = random_vectors(20_000)
+    index_type_of("ivf-sq8", {"nlist": 200}).build(vectors, tmp_path / "dense.faiss")
+    index = IVFIndex(vectors, tmp_path / "dense.faiss", nprobe=16, rerank=200)
+    questions = random_vectors(200, seed=2)
+    without = shared(index.search(questions, 10).rows, ExactIndex(vectors).search(questions, 10).rows)
+    ranks = np.where(random.random(len(vectors)) < share, np.arange(len(vectors)), -1)
+    expected = ExactIndex(vectors, ranks).search(questions, 10)
+    assert shared(index.selecting(ranks).search(questions, 10).rows, expected.rows) > without - 0.02
+
+
 def test_codes_are_smaller_than_vectors(tmp_path: Path) -> None:
     vectors = clustered_vectors(8000)
     sizes = {}
