@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -61,7 +62,7 @@ def test_a_row_has_no_more_columns_than_the_model_has_positions() -> None:
     assert pack(padded([29, 29, 29]), [29, 29, 29], Positions(), 0, longest=30).input_ids.shape == (3, 30)
 
 
-SIZES = {
+SIZES: dict[str, Any] = {
     "hidden_size": 32,
     "num_hidden_layers": 2,
     "num_attention_heads": 2,
