@@ -12,15 +12,14 @@ from dpr.errors import RequestError
 from dpr.search.fusion import Fusion
 from service.context import RequestContext
 from service.engine import Engine
+from service.errors import UnknownFieldError
+from service.invalid_fields import shown_name
 from service.jobs.writers import Writers
 from service.requests import IndexName
 from service.settings import Settings
 
 TIMEOUT_HEADER = "X-Request-Timeout"
 """Seconds that a client waits for its answer; the server's own limit holds beside it."""
-
-MAX_NAME = 64
-"""Characters of a parameter's name that an error repeats."""
 
 
 async def _engine(request: Request) -> Engine:
@@ -56,14 +55,20 @@ def _timeout_s(wish: str) -> float:
 
 
 async def _refuse_unknown_parameters(request: Request) -> None:
-    """Refuse a parameter in the address that the route does not have: to pass over it would answer something else."""
+    """Refuse a parameter in the address that the route does not have, or twice: to pass over one answers otherwise."""
     route: APIRoute = request.scope["route"]
     known = [field.alias for field in route.dependant.query_params]
-    unknown = next((name for name in request.query_params if name not in known), None)
+    names = [name for name, _ in request.query_params.multi_items()]
+    unknown = next((name for name in names if name not in known), None)
     if unknown is not None:
         takes = " and ".join(known) if known else "no parameters"
         remedy = "send the rest in the body" if route.body_field else "leave out the rest"
-        raise RequestError(f"{route.path} takes {takes} in its address; {remedy}", unknown[:MAX_NAME])
+        raise UnknownFieldError(f"{route.path} takes {takes} in its address; {remedy}", shown_name(unknown))
+    repeated = next((name for name in known if names.count(name) > 1), None)
+    if repeated is not None:
+        raise RequestError(
+            f"{route.path} takes {repeated} once, and it is there {names.count(repeated)} times; send one", repeated
+        )
 
 
 async def _writers(request: Request) -> Writers:

@@ -50,6 +50,10 @@ class BusyError(DPRError):
     """As many requests are computed or waiting as this server allows."""
 
 
+class UnknownFieldError(RequestError):
+    """A request has a parameter in its address that the path does not take."""
+
+
 class UnknownIndexError(RequestError):
     """A request names an index that this server does not have."""
 
@@ -149,6 +153,7 @@ OUTCOMES: Mapping[type[Exception], Outcome] = {
     DeadlineError: Outcome(504, "deadline_exceeded"),
     ClientGoneError: Outcome(499, "client_closed_request"),
     TooCostlyError: Outcome(422, "too_costly"),
+    UnknownFieldError: Outcome(422, "unknown_field"),
     UnknownIndexError: Outcome(404, "unknown_index"),
     ReloadFailedError: Outcome(409, "reload_failed"),
     WritesOffError: Outcome(403, "writes_off"),

@@ -75,6 +75,11 @@ def _field(location: Sequence[int | str]) -> str | None:
     if not parts or isinstance(parts[0], int):
         return None
     name = parts[0] + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts[1:])
+    return shown_name(name)
+
+
+def shown_name(name: str) -> str:
+    """Return the name of a field as an error has it: printable, cut where it is long, "" where it is empty."""
     return printable(name)[:MAX_FIELD_CHARACTERS] or '""'
 
 

@@ -37,7 +37,7 @@ def test_a_local_server_answers_to_no_other_name(client: TestClient, host: str) 
 def test_an_index_in_the_address_is_not_passed_over(client: TestClient, path: str) -> None:
     body = {"input": "x", "model": "hash-encoder"} if path == "/v1/embeddings" else QUESTION
     refused = post(client, f"{path}?index=default", body)
-    error_of(refused, 422, "invalid_request", "index")
+    error_of(refused, 422, "unknown_field", "index")
 
 
 @pytest.mark.parametrize(
@@ -48,19 +48,27 @@ def test_an_index_in_the_address_is_not_passed_over(client: TestClient, path: st
         ("/v1/info?index=default", "index", "/v1/info takes no parameters in its address"),
         ("/v1/jobs?page=2", "page", "takes index and limit in its address"),
         ("/v1/jobs/x?wait=1", "wait", "takes index in its address"),
-        (f"/v1/indexes?{'x' * 100}=1", "x" * 64, "no parameters"),
+        (f"/v1/indexes?{'x' * 100}=1", "x" * 80, "no parameters"),
+        ("/v1/indexes?=1", '""', "no parameters"),
+        ("/v1/facets?limit=1&limit=2&%66ilter=1&filter=2", "filter", "takes index and limit"),
     ],
 )
 def test_a_parameter_that_a_path_does_not_take_is_not_passed_over(
     client: TestClient, path: str, name: str, takes: str
 ) -> None:
-    assert takes in error_of(client.get(path), 422, "invalid_request", name)
+    assert takes in error_of(client.get(path), 422, "unknown_field", name)
 
 
 def test_a_parameter_that_belongs_into_the_body_is_told_so(client: TestClient) -> None:
-    message = error_of(post(client, "/v1/retrieve?k=3", QUESTION), 422, "invalid_request", "k")
+    message = error_of(post(client, "/v1/retrieve?k=3", QUESTION), 422, "unknown_field", "k")
     assert message == "/v1/retrieve takes no parameters in its address; send the rest in the body"
     assert client.post("/v1/documents?index=default&dry=1", content="{}").json()["error"]["field"] == "dry"
+
+
+@pytest.mark.parametrize("path", ["/v1/facets?limit=1&limit=2", "/v1/facets?limit=1&index=default&%6cimit=2"])
+def test_a_parameter_that_is_there_twice_is_not_passed_over(client: TestClient, path: str) -> None:
+    message = error_of(client.get(path), 422, "invalid_request", "limit")
+    assert message == "/v1/facets takes limit once, and it is there 2 times; send one"
 
 
 def test_a_packed_body_is_refused_by_its_cause(client: TestClient) -> None:
