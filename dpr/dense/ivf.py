@@ -62,8 +62,8 @@ class IVFIndex(ApproximateIndex):
         self._rerank = rerank
 
     def _propose(self, questions: FloatArray, k: int, effort: int) -> IntArray:
-        # The best of fewer rows lie in lists that are farther away. √(all rows / rows searched) times as many lists keep
-        # the recall that a search of all rows has (decision 0037).
+        # The best of fewer rows lie in lists that are farther away. √(all rows / rows searched) times as many lists
+        # keep the recall that a search of all rows has (decision 0037).
         width = min(max(2 * k, self._rerank), len(self._vectors))
         scarcity = math.sqrt(len(self._vectors) / max(1, self._alive_count))
         lists = min(math.ceil(effort * self._nprobe * scarcity), self._lists.nlist)
