@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -40,7 +38,7 @@ from index_builder.publish import GenerationContext, SegmentReference, publish_g
 from index_builder.recall import PROBES, spread
 from index_builder.segment import SegmentPlan, write_segment
 from index_builder.sparse import Bm25Options, CountRunner, count_locally
-from index_builder.steps import Steps
+from index_builder.steps import Steps, run_identity
 from index_builder.vectors import PrecomputedVectors
 from index_builder.windows import check_windows
 
@@ -216,7 +214,7 @@ def build_identity(
         "analyzer": [analyzer.name, analyzer.version],
         **({"learned": {name: asdict(record) for name, record in learned.items()}} if learned else {}),
     }
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    return run_identity(identity)
 
 
 def _warn_of_fusion(root: Path, fusion: FusionRecord | None) -> None:

@@ -6,8 +6,6 @@ all segments, so that scores equal those of a fresh build of the remaining passa
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -43,7 +41,7 @@ from index_builder.learned import merge_learned, recorded_encoders
 from index_builder.local_sources import Source, path_of
 from index_builder.publish import GenerationContext, SegmentReference, publish_generation
 from index_builder.segment import SegmentPlan, write_segment
-from index_builder.steps import Steps
+from index_builder.steps import Steps, run_identity
 
 SMALL_SEGMENT = 50_000
 """Number of vectors below which a segment is searched exactly, whatever the index type: that is fast enough."""
@@ -294,8 +292,8 @@ def _change(root: Path, before: Manifest, name: str, arguments: object) -> Itera
         IndexLockedError: another process is writing the index, or has just done so.
     """
     refuse_shard(before.shard)
-    identity = json.dumps([name, before.name, before.provenance.created_utc, arguments])
-    with draft_generation(root, hashlib.sha256(identity.encode()).hexdigest(), removing_tables) as draft:
+    identity = run_identity([name, before.name, before.provenance.created_utc, arguments])
+    with draft_generation(root, identity, removing_tables) as draft:
         if draft.published is None and read_current(root).generation != before.generation:
             draft.discard()
             raise IndexLockedError(f"another process has just changed the index {root}; run the command again")
