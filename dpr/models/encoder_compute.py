@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 
 from dpr.models.openvino import ANY_SHAPE, OpenVINOModel, Shape, compile_openvino, compile_shapes
-from dpr.models.packing import PackedStates, Positions, pack, positions_of, unpack
+from dpr.models.packing import PackedStates, Packer, Positions, positions_of, unpack
 from dpr.models.positions import longest_input
 from dpr.models.shapes import pad_to_few_shapes, pad_token_of, rounded_up, widened, width_step
 from dpr.models.text_encoder import TextEncoder, TextNetwork
@@ -123,13 +123,13 @@ def _packed_compute(
     encoder: TextEncoder, precision: torch.dtype, cache_key: str | None, positions: Positions
 ) -> EncoderCompute:
     """Run an encoder by OpenVINO over packed texts; torch makes the vectors of their states."""
-    pad_id, longest = padding_of(encoder)
+    packer = Packer(positions, *padding_of(encoder))
     names = ("input_ids", "segments", "position_ids")
     model = compile_openvino(PackedStates(encoder.model).eval(), example_inputs(*names), precision, cache_key)
 
     def start(batch: Batch) -> Started:
         input_ids, mask = batch["input_ids"], batch["attention_mask"]
-        packed = pack(input_ids.numpy(), mask.sum(1).tolist(), positions, pad_id, longest)
+        packed = packer.pack(input_ids.numpy(), mask.sum(1).tolist())
         (states,) = model(dict(zip(names, packed, strict=False)))
         with torch.inference_mode():
             of_texts = unpack(torch.from_numpy(states), packed.places, mask.shape[1])

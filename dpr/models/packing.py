@@ -7,7 +7,7 @@ Questions that come together have 13 to 33 tokens, and padded to the longest the
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -22,10 +22,16 @@ from dpr.types import IntArray
 ROW_TOKENS = 64
 """Tokens of a row, unless a text is longer: in longer rows, more of what attention computes is masked."""
 
+SHAPE_TOKENS = 64
+"""Tokens that are computed in the time that a batch of another shape than the last one costs (decision 0033)."""
+
 MASKED = -1e9
 """What a hidden pair of tokens adds to their attention; bf16 holds it."""
 
 PROBE_LENGTHS = (7, 3, 5)
+
+Shape = tuple[int, int]
+"""Rows and columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,36 +86,50 @@ class PackedStates(nn.Module):
         return states
 
 
-def pack(input_ids: IntArray, lengths: Sequence[int], positions: Positions, pad_id: int, longest: int | None) -> Packed:
-    """Put texts (N, T) of these lengths into rows of the width that has the least padding.
+class Packer:
+    """Packs texts for a model: into rows of the width that takes the least time, by their tokens and padding.
 
     Args:
-        input_ids: the texts' tokens, padded on the right.
-        lengths: the number of tokens of each text.
         positions: how the model numbers tokens.
         pad_id: the padding token.
         longest: the model's positions, which a row does not exceed; None without a limit.
     """
-    places, shape = _in_rows(lengths, longest)
-    packed = Packed(np.full(shape, pad_id), np.zeros(shape, np.int64), np.zeros(shape, np.int64), places)
-    for text, ((row, start), length) in enumerate(zip(places.tolist(), lengths, strict=True)):
-        cells = row, slice(start, start + length)
-        packed.input_ids[cells] = input_ids[text, :length]
-        packed.segments[cells] = text + 1
-        packed.position_ids[cells] = positions.of_text(input_ids[text, :length])
-    return packed
+
+    def __init__(self, positions: Positions, pad_id: int, longest: int | None) -> None:
+        self._positions = positions
+        self._pad_id = pad_id
+        self._longest = longest
+        self._last_shape: Shape = (0, 0)
+
+    def pack(self, input_ids: IntArray, lengths: Sequence[int]) -> Packed:
+        """Put texts (N, T) of these lengths, padded on the right, into rows."""
+        places, shape = min(self._in_rows(lengths), key=self._cost)
+        self._last_shape = shape
+        packed = Packed(np.full(shape, self._pad_id), np.zeros(shape, np.int64), np.zeros(shape, np.int64), places)
+        for text, ((row, start), length) in enumerate(zip(places.tolist(), lengths, strict=True)):
+            cells = row, slice(start, start + length)
+            packed.input_ids[cells] = input_ids[text, :length]
+            packed.segments[cells] = text + 1
+            packed.position_ids[cells] = self._positions.of_text(input_ids[text, :length])
+        return packed
+
+    def _in_rows(self, lengths: Sequence[int]) -> Iterator[tuple[IntArray, Shape]]:
+        """Yield where each text stands, (N, 2), and the shape of all rows, for rows of each width."""
+        step, last_rows, last_width = width_step(), *self._last_shape
+        least = rounded_up(max(lengths), step)
+        for width in range(least, max(least, ROW_TOKENS) + 1, step):
+            width = max(max(lengths), min(width, self._longest or width))
+            places, rows = _first_fit(lengths, width)
+            yield places, (last_rows if width == last_width and last_rows > rows else rounded_up(rows), width)
+
+    def _cost(self, placed: tuple[IntArray, Shape]) -> int:
+        """Return how many tokens are computed in the time that these rows take."""
+        rows, width = placed[1]
+        return rows * width + (SHAPE_TOKENS if placed[1] != self._last_shape else 0)
 
 
-def _in_rows(lengths: Sequence[int], longest: int | None) -> tuple[IntArray, tuple[int, int]]:
-    """Return where each text stands, (N, 2), and the shape of all rows, whose texts are padded least."""
-    least, step = max(lengths), width_step()
-    widths = range(rounded_up(least, step), ROW_TOKENS + 1, step)
-    in_rows = [_first_fit(lengths, min(width, longest or width)) for width in widths or [rounded_up(least, step)]]
-    return min(in_rows, key=lambda placed: placed[1][0] * placed[1][1])
-
-
-def _first_fit(lengths: Sequence[int], width: int) -> tuple[IntArray, tuple[int, int]]:
-    """Put the longest texts first, each into the first row with room for it."""
+def _first_fit(lengths: Sequence[int], width: int) -> tuple[IntArray, int]:
+    """Put the longest texts first, each into the first row with room for it; return their places, and the rows."""
     places: IntArray = np.empty((len(lengths), 2), dtype=np.int64)
     filled: list[int] = []
     for text in sorted(range(len(lengths)), key=lambda text: -lengths[text]):
@@ -118,7 +138,7 @@ def _first_fit(lengths: Sequence[int], width: int) -> tuple[IntArray, tuple[int,
             filled.append(0)
         places[text] = row, filled[row]
         filled[row] += lengths[text]
-    return places, (rounded_up(len(filled)), width)
+    return places, len(filled)
 
 
 def unpack(states: torch.Tensor, places: IntArray, width: int) -> torch.Tensor:

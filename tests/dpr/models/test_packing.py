@@ -18,7 +18,7 @@ from transformers import (
     T5EncoderModel,
 )
 
-from dpr.models.packing import PackedStates, Positions, pack, positions_of, unpack
+from dpr.models.packing import PackedStates, Packer, Positions, positions_of, unpack
 
 LENGTHS = st.lists(st.integers(1, 40), min_size=1, max_size=40)
 
@@ -29,10 +29,14 @@ def padded(lengths: list[int]) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]
     return np.where(np.arange(max(lengths)) < np.array(lengths)[:, None], ids, 0)
 
 
+def packer(longest: int | None = None) -> Packer:
+    return Packer(Positions(), pad_id=0, longest=longest)
+
+
 @given(LENGTHS)
 def test_each_text_stands_whole_in_one_row(lengths: list[int]) -> None:
     texts = padded(lengths)
-    packed = pack(texts, lengths, Positions(), pad_id=1, longest=None)
+    packed = Packer(Positions(), pad_id=1, longest=None).pack(texts, lengths)
     for number, ((row, start), length) in enumerate(zip(packed.places, lengths, strict=True), start=1):
         cells = row, slice(start, start + length)
         np.testing.assert_array_equal(packed.input_ids[cells], texts[number - 1, :length])
@@ -44,22 +48,29 @@ def test_each_text_stands_whole_in_one_row(lengths: list[int]) -> None:
 
 @given(LENGTHS)
 def test_packed_texts_are_padded_no_more_than_one_in_each_row(lengths: list[int]) -> None:
-    alone = [pack(padded([length]), [length], Positions(), 0, None).input_ids.size for length in lengths]
-    assert pack(padded(lengths), lengths, Positions(), 0, None).input_ids.size <= max(alone) * len(lengths) * 1.125
+    alone = [packer().pack(padded([length]), [length]).input_ids.size for length in lengths]
+    assert packer().pack(padded(lengths), lengths).input_ids.size <= max(alone) * len(lengths) * 1.125
 
 
 @given(LENGTHS)
 def test_states_go_back_to_their_texts(lengths: list[int]) -> None:
     texts = padded(lengths)
-    packed = pack(texts, lengths, Positions(), 0, None)
+    packed = packer().pack(texts, lengths)
     states = torch.from_numpy(packed.input_ids)[:, :, None].float()
     of_texts = unpack(states, packed.places, texts.shape[1]).numpy()[:, :, 0]
     np.testing.assert_array_equal(of_texts[texts > 0], texts[texts > 0])
 
 
+def test_a_batch_has_the_shape_of_the_last_one_where_that_costs_less() -> None:
+    packing = packer()
+    shapes = {packing.pack(padded([20] * count), [20] * count).input_ids.shape for count in (16, 15, 14)}
+    assert len(shapes) == 1
+    assert packing.pack(padded([20]), [20]).input_ids.size < 64
+
+
 def test_a_row_has_no_more_columns_than_the_model_has_positions() -> None:
-    assert pack(padded([70]), [70], Positions(), 0, longest=70).input_ids.shape == (1, 70)
-    assert pack(padded([29, 29, 29]), [29, 29, 29], Positions(), 0, longest=30).input_ids.shape == (3, 30)
+    assert packer(70).pack(padded([70]), [70]).input_ids.shape == (1, 70)
+    assert packer(30).pack(padded([29, 29, 29]), [29, 29, 29]).input_ids.shape == (3, 30)
 
 
 SIZES: dict[str, Any] = {
@@ -95,7 +106,7 @@ def test_packed_texts_have_the_states_that_they_have_alone(tiny_checkpoint: Path
     model = AutoModel.from_pretrained(tiny_checkpoint).eval()
     lengths = [5, 21, 9, 30, 3, 17]
     texts = padded(lengths) % 200
-    packed = pack(texts, lengths, Positions(), 0, 64)
+    packed = packer(64).pack(texts, lengths)
     assert len(packed.input_ids) < len(lengths)
     with torch.inference_mode():
         arrays = (torch.from_numpy(array) for array in packed[:3])
