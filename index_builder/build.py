@@ -32,13 +32,14 @@ from index_builder.corpus import file_stamp, source_stamp
 from index_builder.dense import DenseOptions
 from index_builder.encode import EncodeRunner, encode_locally
 from index_builder.external import removing_tables
+from index_builder.identity import run_identity
 from index_builder.learned import LearnedEncoders, learned_records
 from index_builder.local_sources import Source
 from index_builder.publish import GenerationContext, SegmentReference, publish_generation
 from index_builder.recall import PROBES, spread
 from index_builder.segment import SegmentPlan, write_segment
 from index_builder.sparse import Bm25Options, CountRunner, count_locally
-from index_builder.steps import Steps, run_identity
+from index_builder.steps import Steps
 from index_builder.vectors import PrecomputedVectors
 from index_builder.windows import check_windows
 

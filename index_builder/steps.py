@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,21 +10,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from dpr.store.draft import GenerationDraft
 from dpr.store.records import decode
-from index_builder import encode, learned, sparse
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 Result = TypeVar("Result", bound="DataclassInstance")
-
-
-def run_identity(content: object) -> str:
-    """Return what tells runs apart: only a run of the same content, as JSON, continues where another stopped.
-
-    A journal counts pieces, so runs whose pieces have other sizes are apart, too.
-    """
-    sizes = [sparse.BLOCK_PASSAGES, encode.SHARD_PASSAGES, learned.SHARD_PASSAGES]
-    return hashlib.sha256(json.dumps([content, sizes], sort_keys=True).encode()).hexdigest()
 
 
 class Steps:

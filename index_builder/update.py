@@ -37,11 +37,12 @@ from index_builder.corpus import Indexed, source_stamp
 from index_builder.current import Current, RecordedEncoder, encoder_of
 from index_builder.dense import DenseOptions, build_dense
 from index_builder.external import removing_tables, segment_content
+from index_builder.identity import run_identity
 from index_builder.learned import merge_learned, recorded_encoders
 from index_builder.local_sources import Source, path_of
 from index_builder.publish import GenerationContext, SegmentReference, publish_generation
 from index_builder.segment import SegmentPlan, write_segment
-from index_builder.steps import Steps, run_identity
+from index_builder.steps import Steps
 
 SMALL_SEGMENT = 50_000
 """Number of vectors below which a segment is searched exactly, whatever the index type: that is fast enough."""

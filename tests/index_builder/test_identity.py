@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from index_builder import encode, learned, sparse
-from index_builder.steps import run_identity
+from index_builder.identity import run_identity
 
 
 @pytest.mark.parametrize(
