@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -12,17 +12,13 @@ from dpr.config import ComputeOptions
 from dpr.console import VersionOption, command_line, print_json, run, show_progress
 from dpr.data.intake import Intake, ReadRules
 from dpr.errors import ConfigError
-from dpr.store.current import current_number
 from dpr.store.generation import publish_again, read_all, read_current
 from index_builder.build_command import build_command
 from index_builder.estimate_command import estimate_command
 from index_builder.option_groups import with_groups
 from index_builder.options import Corpus, Encoding, Index, Json, MovedEncoder
-from index_builder.summary import generations_table, show, summary
+from index_builder.summary import change_summary, generations_table, show, summary
 from index_builder.sync_command import sync_command
-
-if TYPE_CHECKING:
-    from dpr.store.manifest import Manifest
 
 app = typer.Typer(
     help="Build, change and verify search indexes of passages.",
@@ -52,7 +48,7 @@ def add_command(
     as_json: Json = False,
 ) -> None:
     """Add the passages of SOURCEs to INDEX; skip those that it has already."""
-    show(summary(_add(index, corpus, encoder, compute, rules)), as_json)
+    show(_add(index, corpus, encoder, compute, rules), as_json)
 
 
 @app.command("upsert")
@@ -67,7 +63,7 @@ def upsert_command(
     as_json: Json = False,
 ) -> None:
     """Add the documents of SOURCEs to INDEX; replace all of its passages of the same documents."""
-    show(summary(_add(index, corpus, encoder, compute, rules, replaces=True)), as_json)
+    show(_add(index, corpus, encoder, compute, rules, replaces=True), as_json)
 
 
 @app.command("delete")
@@ -90,9 +86,10 @@ def delete_command(
         raise ConfigError("there is nothing to delete; give ids of passages or documents with --id or --ids")
     if broken := [name for name in names if name.encode("utf-8", "ignore").decode() != name]:
         raise ConfigError(f"--id {broken[0]!r} is not UTF-8; write the id in the terminal's encoding, or use --ids")
+    before = read_current(index)
     with show_progress() as progress:
         manifest = delete(index, names, progress=progress, command=command_line("dpr-index"))
-    show(summary(manifest), as_json)
+    show(change_summary(index, before, manifest), as_json)
 
 
 @app.command("compact")
@@ -215,16 +212,17 @@ def _add(
     compute: ComputeOptions,
     rules: ReadRules,
     replaces: bool = False,
-) -> Manifest:
+) -> dict[str, object]:
     from index_builder.corpus import check_sources
     from index_builder.current import RecordedEncoder
     from index_builder.local_sources import local_sources
     from index_builder.update import AddOptions, add
 
-    current_number(index)  # a folder without an index is refused before anything is fetched beside it
+    before = read_current(index)  # a folder without an index is refused before anything is fetched beside it
     with show_progress() as progress, local_sources(corpus, index, rules, progress) as sources:
         check_sources(sources, rules)
         options = AddOptions(
             sources=sources, index=index, replaces=replaces, rules=rules, command=command_line("dpr-index")
         )
-        return add(options, RecordedEncoder(encoder, compute), progress=progress)
+        manifest = add(options, RecordedEncoder(encoder, compute), progress=progress)
+    return change_summary(index, before, manifest)

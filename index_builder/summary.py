@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from rich import box, filesize
@@ -12,6 +13,7 @@ from rich.table import Table
 from dpr.console import cell, escape, print_json
 from dpr.search.learned import LEARNED
 from dpr.store.manifest import Manifest
+from index_builder.changes import passage_changes
 
 RARE = frozenset({"documents", "other_files"})
 """Counts that a table has only where there are some, as it has those of what was skipped."""
@@ -69,6 +71,11 @@ def summary(manifest: Manifest) -> dict[str, object]:
         "cut_passages": cut_passages(manifest),
         "note": cut_note(manifest),
     }
+
+
+def change_summary(index: Path, before: Manifest, after: Manifest) -> dict[str, object]:
+    """Return what a change did to the passages of an index, then the facts of the generation that it published."""
+    return {"passage_changes": asdict(passage_changes(index, before, after)), **summary(after)}
 
 
 def cut_passages(manifest: Manifest) -> int | None:

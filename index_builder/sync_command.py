@@ -20,7 +20,7 @@ from dpr.types import Progress
 from index_builder.local_sources import is_standard_input, local_sources
 from index_builder.option_groups import with_groups
 from index_builder.options import Corpus, Index, Json, MovedEncoder
-from index_builder.summary import show, summary
+from index_builder.summary import change_summary, show
 
 if TYPE_CHECKING:
     from index_builder.current import RecordedEncoder
@@ -99,7 +99,7 @@ def _show_plan(options: SyncOptions, as_json: bool) -> None:
         plan = plan_sync(local, progress)
     shown = None if as_json else NAMED_DOCUMENTS
     names = {name: list(getattr(plan, name)[:shown]) for name in ("new", "changed", "gone")}
-    show({**_counts(plan), "documents": names}, as_json)
+    show({**_counts(plan, as_json), "documents": names}, as_json)
 
 
 def _sync(options: SyncOptions, recorded: RecordedEncoder, as_json: bool, before: Stamps | None = None) -> Stamps:
@@ -113,8 +113,12 @@ def _sync(options: SyncOptions, recorded: RecordedEncoder, as_json: bool, before
         if stamps == before:
             return stamps
         plan = plan_sync(local, progress)
-        manifest = sync(local, recorded, progress, plan) or read_current(options.index)
-    show({**_counts(plan), **summary(manifest)}, as_json)
+        published = read_current(options.index)
+        manifest = sync(local, recorded, progress, plan) or published
+    facts = change_summary(options.index, published, manifest)
+    if manifest is published and not as_json:
+        facts = {name: facts[name] for name in ("passage_changes", "generation")}
+    show({**_counts(plan, as_json), **facts}, as_json)
     return stamps
 
 
@@ -131,10 +135,11 @@ def _watch(options: SyncOptions, recorded: RecordedEncoder, interval_s: float, a
             logger.warning("%s; trying again in %g s", error, interval_s)
 
 
-def _counts(plan: SyncPlan) -> dict[str, object]:
-    return {
+def _counts(plan: SyncPlan, as_json: bool) -> dict[str, object]:
+    counts = {
         "new": len(plan.new),
         "changed": len(plan.changed),
         "gone": len(plan.gone),
         "unchanged": plan.unchanged,
     }
+    return {name if as_json else f"{name}_documents": count for name, count in counts.items()}

@@ -216,9 +216,26 @@ def test_the_command_tells_and_syncs(folder: Path, tmp_path: Path) -> None:
     assert plan["documents"]["gone"] == ["handbook/1.md", "r0", "r3"]
     assert read_current(index).generation == 1
     synced = run(app, ["sync", str(index), "--corpus", str(folder), "--json"])
-    assert json.loads(synced.stdout)["generation"] == "000002"
+    facts = json.loads(synced.stdout)
+    assert facts["generation"] == "000002"
+    changes = {"added": 3, "replaced": 2, "removed": 3, "unchanged": 5, "total": 10}
+    assert facts["passage_changes"] == changes | {"total": facts["passages"]}
     again = run(app, ["sync", str(index), "--corpus", str(folder), "--json"])
     assert json.loads(again.stdout)["unchanged"] == 10
+    table = run(app, ["sync", str(index), "--corpus", str(folder)]).stdout
+    rows = [[cell.strip() for cell in line.split("│")[1:3]] for line in table.splitlines() if "│" in line]
+    assert rows == [
+        ["new documents", "0"],
+        ["changed documents", "0"],
+        ["gone documents", "0"],
+        ["unchanged documents", "10"],
+        ["passage changes: added", "0"],
+        ["passage changes: replaced", "0"],
+        ["passage changes: removed", "0"],
+        ["passage changes: unchanged", "10"],
+        ["passage changes: total", "10"],
+        ["generation", "000002"],
+    ]
 
 
 @pytest.mark.parametrize("ending", [".jsonl", ".parquet"])

@@ -1,0 +1,36 @@
+"""What a change did to the passages of an index."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dpr
+from dpr.store.generation import read_current
+from index_builder.changes import PassageChanges, passage_changes
+
+
+def row(name: str, text: str) -> dict[str, str]:
+    return {"id": name, "text": text}
+
+
+def test_each_change_is_counted_in_passages(tmp_path: Path) -> None:
+    index = tmp_path / "index"
+    before = dpr.build_index([row("a", "one"), row("b", "two"), row("c", "three")], index, encoder=None)
+
+    def changes() -> PassageChanges:
+        return passage_changes(index, before, read_current(index))
+
+    assert changes() == PassageChanges(added=0, replaced=0, removed=0, unchanged=3, total=3)
+
+    after_add = dpr.add_passages([row("a", "one"), row("d", "four")], index)
+    assert changes() == PassageChanges(added=1, replaced=0, removed=0, unchanged=3, total=4)
+
+    dpr.add_passages([row("b", "twice"), row("e", "five")], index, replace=True)
+    after_upsert = read_current(index)
+    expected = PassageChanges(added=1, replaced=1, removed=0, unchanged=3, total=5)
+    assert passage_changes(index, after_add, after_upsert) == expected
+
+    dpr.delete_passages(["c", "e"], index)
+    expected = PassageChanges(added=0, replaced=0, removed=2, unchanged=3, total=3)
+    assert passage_changes(index, after_upsert, read_current(index)) == expected
+    assert changes() == PassageChanges(added=1, replaced=1, removed=1, unchanged=1, total=3)
