@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from dpr.types import Progress
 
 LINE_EVERY_S = 5.0
-"""Seconds after which there is another line, whether or not anything was finished meanwhile."""
+"""Seconds after which a stage has another line, whether or not anything was finished meanwhile."""
+
+LONGEST_SILENCE_S = 60.0
+"""Where no stage is at work, the time between two lines doubles up to this many seconds."""
+
+RATE_AFTER_S = 0.5
+"""A stage of less time has no rate: what is divided by a moment says nothing."""
 
 
 @dataclass(slots=True)
@@ -28,7 +34,7 @@ class _Stage:
         """Return what there is to say of the stage at a time."""
         passed_s, units = now_s - self.began_s, self.count - self.first_count
         facts = [f"{self.count:,}" if self.total is None else f"{self.count:,} of {self.total:,}"]
-        rate = units / passed_s if passed_s else 0.0
+        rate = units / passed_s if passed_s >= RATE_AFTER_S else 0.0
         if rate:
             facts.append(f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s")
         facts.append(f"{duration(passed_s)} so far" if self.count != self.total else f"done in {duration(passed_s)}")
@@ -39,6 +45,8 @@ class _Stage:
 
 class ProgressLines:
     """Turns reports of progress into lines: one for each finished stage, and one every few seconds meanwhile.
+
+    Before the first stage and between two of them the lines become rarer.
 
     Stages may take turns: each has a time and a rate of its own.
 
@@ -51,6 +59,7 @@ class ProgressLines:
         self._write = write
         self._clock = clock
         self._line_s = self._idle_s = clock()
+        self._silence_s = LINE_EVERY_S
         self._stage: _Stage | None = None
         self._unfinished: dict[str, _Stage] = {}
         self._finished: tuple[str, int] | None = None
@@ -72,6 +81,7 @@ class ProgressLines:
             self._write_line(current.line(now_s), now_s)
             del self._unfinished[stage]
             self._stage, self._finished, self._idle_s = None, (stage, count), now_s
+            self._silence_s = LINE_EVERY_S
 
     def tick(self) -> None:
         """Write a line if the last one is too long ago: also while there is nothing to report."""
@@ -79,11 +89,12 @@ class ProgressLines:
             self._write_if_due(self._clock())
 
     def _write_if_due(self, now_s: float) -> None:
-        if now_s - self._line_s < LINE_EVERY_S:
+        if now_s - self._line_s < (self._silence_s if self._stage is None else LINE_EVERY_S):
             return
         if self._stage is not None:
             self._write_line(self._stage.line(now_s), now_s)
         else:
+            self._silence_s = min(2 * self._silence_s, LONGEST_SILENCE_S)
             step = f"after {self._finished[0]}" if self._finished else "starting"
             self._write_line(f"{step}: {duration(now_s - self._idle_s)} so far", now_s)
 

@@ -72,11 +72,31 @@ def test_lines_keep_coming_while_nothing_is_reported() -> None:
     for _ in range(60):
         clock.now_s += 1
         lines.tick()
-    assert len(written) == 3 * 60 / LINE_EVERY_S + 1  # and the one that the stage is done
-    assert written[0] == "starting: 5 s so far"
-    assert written[12] == "dense: 0 of 20,000, 5 s so far"
-    assert written[24] == "dense: 20,000 of 20,000, 333/s, done in 1 min 00 s"
-    assert written[-1] == "after dense: 1 min 00 s so far"
+    assert written[:3] == ["starting: 5 s so far", "starting: 15 s so far", "starting: 35 s so far"]
+    assert written[3].startswith("dense: 0 of 20,000, ")
+    assert sum(line.startswith("dense: 0 of 20,000, ") for line in written) >= 60 / LINE_EVERY_S
+    done = written.index("dense: 20,000 of 20,000, 333/s, done in 1 min 00 s")
+    assert [line.partition(",")[0] for line in written[done + 1 :]] == [
+        "after dense: 5 s so far",
+        "after dense: 15 s so far",
+        "after dense: 35 s so far",
+    ]
+
+
+def test_a_silence_without_a_stage_has_a_line_a_minute_in_the_end() -> None:
+    lines, written, clock = lines_and_clock()
+    for _ in range(1000):
+        clock.now_s += 1
+        lines.tick()
+    assert written[4:6] == ["starting: 2 min 15 s so far", "starting: 3 min 15 s so far"]
+
+
+def test_a_stage_of_a_moment_has_no_rate() -> None:
+    lines, written, clock = lines_and_clock()
+    lines.report("dense", 0, 16)
+    clock.now_s += 0.001
+    lines.report("dense", 16, 16)
+    assert written == ["dense: 16 of 16, done in 0 s"]
 
 
 def test_a_stage_that_goes_on_from_before_has_the_rate_of_this_run() -> None:
