@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
+from starlette.routing import Route
 
 from dpr import __version__
 from dpr.search.record import read_fusion
+from service.bodies import ComputedRoute
 from service.engine import Engine
 from service.errors import install_error_handlers
 from service.hosts import HostMiddleware, hosts_of
 from service.jobs.writers import Writers
-from service.middleware import BodyLimitMiddleware, HeadMiddleware, RequestIdMiddleware
+from service.middleware import AdmissionMiddleware, BodyLimitMiddleware, HeadMiddleware, RequestIdMiddleware
 from service.openapi import install_openapi
 from service.routes import documents, embeddings, explain, facets, indexes, jobs, ops, page, query, shard
 from service.routes import metrics as metrics_route
@@ -61,6 +63,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
         DataError: the settings' file of fusion weights cannot be read, or is not for the lists that are fused.
     """
     engine = engine or Engine.from_settings(settings)
+    routers = NODE_ROUTERS if settings.node else ROUTERS
     fusion = read_fusion(settings.fusion_file) if settings.fusion_file else None
 
     @asynccontextmanager
@@ -95,6 +98,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
                 timeout_s=settings.body_timeout_s,
                 retry_after_s=settings.retry_after_s,
             ),
+            Middleware(AdmissionMiddleware, routes=computed_routes(routers), retry_after_s=settings.retry_after_s),
         ],
     )
     app.state.engine, app.state.settings, app.state.fusion = engine, settings, fusion
@@ -102,6 +106,11 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     engine.scheduler.observe = metrics.piece
     install_error_handlers(app, settings.retry_after_s)
     install_openapi(app, settings, engine.indexes)
-    for router in NODE_ROUTERS if settings.node else ROUTERS:
+    for router in routers:
         app.include_router(router)
     return app
+
+
+def computed_routes(routers: Sequence[APIRouter]) -> dict[str, Route]:
+    """Return the routes whose requests are computed, by their paths."""
+    return {route.path: route for router in routers for route in router.routes if isinstance(route, ComputedRoute)}

@@ -61,3 +61,7 @@ class BoundedRoute(APIRoute):
             return await handler(BoundedRequest(request.scope, request.receive))
 
         return bounded
+
+
+class ComputedRoute(BoundedRoute):
+    """A route whose requests are computed: a full server refuses them (`service.middleware.AdmissionMiddleware`)."""

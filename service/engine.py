@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from threading import BoundedSemaphore
+from threading import Lock
 from typing import Any, TypeVar
 
 from dpr.pipeline import QA
@@ -65,7 +65,7 @@ class Engine:
         self.indexes = indexes if isinstance(indexes, Indexes) else Indexes.alone(indexes, retriever)
         self._reload_interval_s = reload_interval_s
         self.max_in_flight = max_in_flight
-        self._permits = BoundedSemaphore(max_in_flight)
+        self._permits = Permits(max_in_flight)
         self._loading: asyncio.Future[None] | None = None
         self._requests = 0
         self._ends: set[Callable[[Exception], None]] = set()
@@ -157,8 +157,7 @@ class Engine:
         """
         qa = qa or self.ready()
         context, steps = context or RequestContext("", DEFAULT_TIMEOUT_S), work(qa)
-        if not self._permits.acquire(blocking=False):
-            raise BusyError(f"{self.max_in_flight} requests are already computing or waiting; ask again soon")
+        self._permits.take()
         context.generation = qa.generation
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Result] = loop.create_future()
@@ -178,7 +177,7 @@ class Engine:
         def finish(result: Any, error: BaseException | None) -> None:
             # The permit belongs to the work and not to its caller: a piece of a caller who is gone is computed to its
             # end.
-            self._permits.release()
+            self._permits.give_back()
             if not loop.is_closed():
                 loop.call_soon_threadsafe(settle, result, error)
 
@@ -194,6 +193,14 @@ class Engine:
             self._requests -= 1
             timer.cancel()
             job.drop()
+
+    def refuse_if_full(self) -> None:
+        """Refuse a request that would find no permit, before anything is done for it.
+
+        Raises:
+            BusyError: ``max_in_flight`` requests are computing or waiting.
+        """
+        self._permits.refuse_if_none()
 
     @contextmanager
     def told_at_end(self, end: Callable[[Exception], None]) -> Iterator[None]:
@@ -228,6 +235,35 @@ class Engine:
         self.indexes.load()
         if self._reload_interval_s:
             self.indexes.watch(self._reload_interval_s)
+
+
+class Permits:
+    """As many permits as requests may be computed or wait; any thread may give one back."""
+
+    def __init__(self, permits: int) -> None:
+        self._permits = permits
+        self._free = permits
+        self._lock = Lock()
+
+    def refuse_if_none(self) -> None:
+        """Raise BusyError if no permit is free."""
+        if self._free <= 0:
+            raise BusyError(f"{self._permits} requests are already computing or waiting; ask again soon")
+
+    def take(self) -> None:
+        """Take a permit.
+
+        Raises:
+            BusyError: none is free.
+        """
+        with self._lock:
+            self.refuse_if_none()
+            self._free -= 1
+
+    def give_back(self) -> None:
+        """Give back a permit that was taken."""
+        with self._lock:
+            self._free += 1
 
 
 SHUTTING_DOWN = "the service is shutting down; ask another one, or again soon"

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Response
 
 from service import examples
-from service.bodies import BoundedRoute
+from service.bodies import ComputedRoute
 from service.deps import KNOWN_PARAMETERS, ContextOf, EngineOf
 from service.embedding import EmbeddingsRequest, EmbeddingsResponse, embed_steps, encoder_of
 from service.routes.documented import GUARDED, documented
@@ -18,7 +18,7 @@ router = APIRouter(
     tags=["questions"],
     dependencies=[requires("read"), KNOWN_PARAMETERS],
     responses=GUARDED,
-    route_class=BoundedRoute,
+    route_class=ComputedRoute,
 )
 
 

@@ -11,7 +11,7 @@ from dpr.pipeline import QA
 from dpr.search.fusion import Fusion
 from dpr.search.registry import RERANKED, plain_name
 from service import examples
-from service.bodies import BoundedRoute
+from service.bodies import ComputedRoute
 from service.deps import KNOWN_PARAMETERS, ContextOf, EngineOf, ServerFusion, SettingsOf
 from service.explanation import ExplainResponse, ExplainTimings, ExplanationOut
 from service.filtering import filter_of
@@ -25,7 +25,7 @@ router = APIRouter(
     tags=["questions"],
     dependencies=[requires("read"), KNOWN_PARAMETERS],
     responses=GUARDED,
-    route_class=BoundedRoute,
+    route_class=ComputedRoute,
 )
 
 

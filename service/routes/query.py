@@ -12,7 +12,7 @@ from fastapi import APIRouter, Body, Request, Response
 from dpr.search.fusion import Fusion
 from service import examples
 from service.asking import Source, query_steps, refuse_costly, retrieve_steps
-from service.bodies import BoundedRoute
+from service.bodies import ComputedRoute
 from service.deps import KNOWN_PARAMETERS, ContextOf, EngineOf, ServerFusion, SettingsOf
 from service.engine import Engine
 from service.errors import NoReaderError
@@ -29,7 +29,7 @@ router = APIRouter(
     tags=["questions"],
     dependencies=[requires("read"), KNOWN_PARAMETERS],
     responses=GUARDED,
-    route_class=BoundedRoute,
+    route_class=ComputedRoute,
 )
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, cast
 
 from fastapi import APIRouter, Body, Response
 
-from service.bodies import BoundedRoute
+from service.bodies import ComputedRoute
 from service.deps import ContextOf, EngineOf
 from service.engine import Engine
 from service.routes.documented import GUARDED, documented
@@ -20,7 +20,7 @@ router = APIRouter(
     tags=["shard"],
     dependencies=[requires("read")],
     responses=GUARDED,
-    route_class=BoundedRoute,
+    route_class=ComputedRoute,
 )
 
 

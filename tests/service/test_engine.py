@@ -104,6 +104,26 @@ def test_one_request_too_many_is_refused_and_the_others_are_answered() -> None:
         assert client.post("/v1/query", json=QUESTION).status_code == 200
 
 
+def test_a_full_server_refuses_before_it_parses() -> None:
+    reader, gate = FakeReader(), Gate()
+    with serving(lambda: fake_qa(reader), max_in_flight=1) as client, ThreadPoolExecutor(1) as callers:
+        reader.wait = gate.wait
+        admitted = callers.submit(client.post, "/v1/query", json=QUESTION)
+        wait_for(lambda: gate.arrived == 1)
+        for path in ("/v1/query", "/v1/retrieve", "/v1/explain", "/v1/embeddings"):
+            refused = client.post(path, content=b"no JSON")
+            assert (refused.status_code, refused.json()["error"]["code"]) == (503, "busy")
+            assert refused.headers["retry-after"] == "7"
+            assert refused.headers["x-content-type-options"] == "nosniff"
+        assert client.get("/v1/query").status_code == 405
+        metrics = client.get("/metrics").text
+        assert 'route="/v1/explain",status="503"' in metrics
+        assert 'dpr_errors_total{code="busy"} 4.0' in metrics
+        gate.opened.set()
+        assert admitted.result().status_code == 200
+        assert client.post("/v1/query", content=b"no JSON").status_code == 422  # no Content-Type
+
+
 def test_one_piece_of_work_is_computed_at_a_time() -> None:
     reader, gate = FakeReader(), Gate()
     with serving(lambda: fake_qa(reader)) as client, ThreadPoolExecutor(4) as callers:
