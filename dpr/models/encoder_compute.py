@@ -132,7 +132,7 @@ def _packed_compute(
         packed = packer.pack(input_ids.numpy(), mask.sum(1).tolist())
         (states,) = model(dict(zip(names, packed, strict=False)))
         with torch.inference_mode():
-            of_texts = unpack(torch.from_numpy(states), packed.places, mask.shape[1])
+            of_texts = unpack(torch.from_numpy(states), packed.origins, mask.shape[1])
             vectors: FloatArray = encoder.vectors(of_texts, input_ids, mask).float().numpy()
         return lambda: vectors
 

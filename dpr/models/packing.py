@@ -60,13 +60,13 @@ class Packed(NamedTuple):
     Padding has the number 0, and sees padding alone.
 
     Attributes:
-        places: where each text stands, (N, 2): its row and its first column.
+        origins: where each text stands, (N, 2): its row and its first column.
     """
 
     input_ids: IntArray
     segments: IntArray
     position_ids: IntArray
-    places: IntArray
+    origins: IntArray
 
 
 class PackedStates(nn.Module):
@@ -103,10 +103,10 @@ class Packer:
 
     def pack(self, input_ids: IntArray, lengths: Sequence[int]) -> Packed:
         """Put texts (N, T) of these lengths, padded on the right, into rows."""
-        places, shape = min(self._in_rows(lengths), key=self._cost)
+        origins, shape = min(self._in_rows(lengths), key=self._cost)
         self._last_shape = shape
-        packed = Packed(np.full(shape, self._pad_id), np.zeros(shape, np.int64), np.zeros(shape, np.int64), places)
-        for text, ((row, start), length) in enumerate(zip(places.tolist(), lengths, strict=True)):
+        packed = Packed(np.full(shape, self._pad_id), np.zeros(shape, np.int64), np.zeros(shape, np.int64), origins)
+        for text, ((row, start), length) in enumerate(zip(origins.tolist(), lengths, strict=True)):
             cells = row, slice(start, start + length)
             packed.input_ids[cells] = input_ids[text, :length]
             packed.segments[cells] = text + 1
@@ -119,32 +119,32 @@ class Packer:
         least = rounded_up(max(lengths), step)
         for width in range(least, max(least, ROW_TOKENS) + 1, step):
             width = max(max(lengths), min(width, self._longest or width))
-            places, rows = _first_fit(lengths, width)
-            yield places, (last_rows if width == last_width and last_rows > rows else rounded_up(rows), width)
+            origins, rows = _first_fit(lengths, width)
+            yield origins, (last_rows if width == last_width and last_rows > rows else rounded_up(rows), width)
 
-    def _cost(self, placed: tuple[IntArray, Shape]) -> int:
+    def _cost(self, layout: tuple[IntArray, Shape]) -> int:
         """Return how many tokens are computed in the time that these rows take."""
-        rows, width = placed[1]
-        return rows * width + (SHAPE_TOKENS if placed[1] != self._last_shape else 0)
+        rows, width = layout[1]
+        return rows * width + (SHAPE_TOKENS if layout[1] != self._last_shape else 0)
 
 
 def _first_fit(lengths: Sequence[int], width: int) -> tuple[IntArray, int]:
-    """Put the longest texts first, each into the first row with room for it; return their places, and the rows."""
-    places: IntArray = np.empty((len(lengths), 2), dtype=np.int64)
+    """Put the longest texts first, each into the first row with room for it; return their origins, and the rows."""
+    origins: IntArray = np.empty((len(lengths), 2), dtype=np.int64)
     filled: list[int] = []
     for text in sorted(range(len(lengths)), key=lambda text: -lengths[text]):
-        row = next((row for row, taken in enumerate(filled) if taken + lengths[text] <= width), len(filled))
+        row = next((row for row, tokens in enumerate(filled) if tokens + lengths[text] <= width), len(filled))
         if row == len(filled):
             filled.append(0)
-        places[text] = row, filled[row]
+        origins[text] = row, filled[row]
         filled[row] += lengths[text]
-    return places, len(filled)
+    return origins, len(filled)
 
 
-def unpack(states: torch.Tensor, places: IntArray, width: int) -> torch.Tensor:
+def unpack(states: torch.Tensor, origins: IntArray, width: int) -> torch.Tensor:
     """Return the states of texts, (N, T, D) with T ``width``, of those of rows, (R, W, D); padding has any states."""
     rows, columns = states.shape[:2]
-    firsts = torch.from_numpy(places[:, 0] * columns + places[:, 1])  # (N,)
+    firsts = torch.from_numpy(origins[:, 0] * columns + origins[:, 1])  # (N,)
     cells = firsts[:, None] + torch.arange(width)
     return states.reshape(rows * columns, -1)[cells.clamp(max=rows * columns - 1)]
 

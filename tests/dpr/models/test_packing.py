@@ -37,7 +37,7 @@ def packer(longest: int | None = None) -> Packer:
 def test_each_text_stands_whole_in_one_row(lengths: list[int]) -> None:
     texts = padded(lengths)
     packed = Packer(Positions(), pad_id=1, longest=None).pack(texts, lengths)
-    for number, ((row, start), length) in enumerate(zip(packed.places, lengths, strict=True), start=1):
+    for number, ((row, start), length) in enumerate(zip(packed.origins, lengths, strict=True), start=1):
         cells = row, slice(start, start + length)
         np.testing.assert_array_equal(packed.input_ids[cells], texts[number - 1, :length])
         np.testing.assert_array_equal(packed.position_ids[cells], np.arange(length))
@@ -57,7 +57,7 @@ def test_states_go_back_to_their_texts(lengths: list[int]) -> None:
     texts = padded(lengths)
     packed = packer().pack(texts, lengths)
     states = torch.from_numpy(packed.input_ids)[:, :, None].float()
-    of_texts = unpack(states, packed.places, texts.shape[1]).numpy()[:, :, 0]
+    of_texts = unpack(states, packed.origins, texts.shape[1]).numpy()[:, :, 0]
     np.testing.assert_array_equal(of_texts[texts > 0], texts[texts > 0])
 
 
@@ -110,7 +110,7 @@ def test_packed_texts_have_the_states_that_they_have_alone(tiny_checkpoint: Path
     assert len(packed.input_ids) < len(lengths)
     with torch.inference_mode():
         arrays = (torch.from_numpy(array) for array in packed[:3])
-        states = unpack(PackedStates(model)(*arrays), packed.places, texts.shape[1])
+        states = unpack(PackedStates(model)(*arrays), packed.origins, texts.shape[1])
         for text, length, found in zip(texts, lengths, states, strict=True):
             alone = model(input_ids=torch.from_numpy(text[None, :length])).last_hidden_state[0]
             torch.testing.assert_close(found[:length], alone, atol=1e-5, rtol=1e-4)
