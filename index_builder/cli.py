@@ -16,7 +16,7 @@ from dpr.store.generation import publish_again, read_all, read_current
 from index_builder.build_command import build_command
 from index_builder.estimate_command import estimate_command
 from index_builder.option_groups import with_groups
-from index_builder.options import Corpus, Encoding, Index, Json, MovedEncoder
+from index_builder.options import Corpus, Index, Json, MovedEncoder
 from index_builder.summary import change_summary, generations_table, show, summary
 from index_builder.sync_command import sync_command
 
@@ -73,7 +73,10 @@ def delete_command(
         list[str] | None, typer.Option("--id", metavar="ID", help="Id of a passage or of a document; repeatable.")
     ] = None,
     ids: Annotated[Path | None, typer.Option("--ids", metavar="FILE", help="A file of such ids, one a line.")] = None,
-    encoding: Encoding = "utf-8",
+    encoding: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Encoding of that file: utf-8, cp949, utf-16 or another that Python knows."),
+    ] = "utf-8",
     as_json: Json = False,
 ) -> None:
     """Delete passages from INDEX by their ids, or by their documents' ids."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
 from rich import filesize
 from rich.console import Console
 from rich.table import Table
@@ -32,14 +31,10 @@ def estimate_command(
     colbert: option.Colbert = None,
     compute: ComputeOptions,
     analyzer: option.AnalyzerName = "ko-en",
-    dense_kind: option.DenseKind = option.DEFAULT_KIND,
+    dense_kind: option.EstimatedKind = option.DEFAULT_KIND,
     dense_parameter: option.DenseParameter = None,
-    passages: Annotated[
-        int | None, typer.Option(min=1, help="Number of passages, if the sources are only a sample.")
-    ] = None,
-    dimension: Annotated[
-        int | None, typer.Option(min=1, help="For vectors of this many numbers, in place of those of an encoder.")
-    ] = None,
+    passages: option.EstimatedPassages = None,
+    dimension: option.EstimatedDimension = None,
     windows: option.Windows = None,
     window_tokens: option.WindowTokens = None,
     window_overlap: option.WindowOverlap = None,

@@ -71,10 +71,11 @@ DocumentLimit = Annotated[
 ]
 Precision = Annotated[str, typer.Option(help="Arithmetic of the encoder: auto, fp32 or bf16.")]
 Backend = Annotated[
-    str, typer.Option(help="What runs the encoder: auto (OpenVINO on a CPU, if there), torch, openvino.")
+    str, typer.Option(help="What runs the encoder: auto (OpenVINO on a CPU, if installed), torch or openvino.")
 ]
 MovedEncoder = Annotated[
-    str | None, typer.Option(metavar="NAME_OR_DIR", help="Where the index's encoder is now, if it moved.")
+    str | None,
+    typer.Option(metavar="NAME_OR_DIR", help="The index's encoder, if it moved: its new folder or hub name."),
 ]
 
 Output = Annotated[Path, typer.Option(metavar="INDEX", help="Folder of the index; created where there is none.")]
@@ -90,7 +91,7 @@ PassagePrompt = Annotated[
 Dimension = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Keep the first N numbers of a vector (Matryoshka encoders).")
 ]
-NoDense = Annotated[bool, typer.Option("--no-dense", help="Build a sparse index only, without an encoder.")]
+NoDense = Annotated[bool, typer.Option("--no-dense", help="A sparse index only, without an encoder.")]
 Vectors = Annotated[
     str | None,
     typer.Option(metavar="FILE", help="Precomputed vectors of the passages: .npy, or FILE.parquet:COLUMN."),
@@ -113,7 +114,20 @@ AnalyzerName = Annotated[
 DEFAULT_KIND = EXACT.name
 DenseKind = Annotated[
     str,
-    typer.Option(metavar="KIND", help=f"{listed_index_types()}, or {AUTO}: see --target-recall."),
+    typer.Option(metavar="KIND", help=f"Index type: {listed_index_types()}, or {AUTO}: see --target-recall."),
+]
+EstimatedKind = Annotated[str, typer.Option(metavar="KIND", help=f"Index type: {listed_index_types()}.")]
+EstimatedDimension = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Vectors of N numbers, as with --dimension of build; no encoder is loaded, and its time is not estimated.",
+    ),
+]
+EstimatedPassages = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Number of passages, if the sources are only a sample."),
 ]
 DenseParameter = Annotated[
     list[str] | None,
@@ -129,9 +143,9 @@ Questions = Annotated[
     list[str] | None,
     typer.Option(metavar="SOURCE", help="kind:PATH of questions that must reach --target-recall, too; repeatable."),
 ]
-BM25Variant = Annotated[str, typer.Option(metavar="NAME", help="lucene or okapi.")]
-K1 = Annotated[float, typer.Option(min=0.0, help="BM25: how slowly a repeated term saturates.")]
-B = Annotated[float, typer.Option(min=0.0, max=1.0, help="BM25: how much a passage's length counts.")]
+BM25Variant = Annotated[str, typer.Option(metavar="NAME", help="Formula of BM25: lucene or okapi.")]
+K1 = Annotated[float, typer.Option(min=0.0, metavar="NUMBER", help="BM25: how slowly a repeated term saturates.")]
+B = Annotated[float, typer.Option(min=0.0, max=1.0, metavar="NUMBER", help="BM25: how much a passage's length counts.")]
 ChunkTokens = Annotated[
     str | None,
     typer.Option(
@@ -140,7 +154,9 @@ ChunkTokens = Annotated[
         show_default="documents to what the encoder reads, rows not",
     ),
 ]
-OverlapTokens = Annotated[int, typer.Option(min=0, help="Tokens that a passage shares with the one before.")]
+OverlapTokens = Annotated[
+    int, typer.Option(min=0, metavar="N", help="Tokens that a passage repeats from the one before.")
+]
 Windows = Annotated[
     str | None,
     typer.Option(
@@ -160,7 +176,7 @@ WindowTokens = Annotated[
 WindowOverlap = Annotated[
     int | None,
     typer.Option(
-        metavar="N", help="Tokens of a window that are also in the one before.", show_default="a quarter of a window"
+        metavar="N", help="Tokens that a window repeats from the one before.", show_default="a quarter of a window"
     ),
 ]
 Runner = Annotated[str, typer.Option(metavar="local|ray", help="What encodes passages and counts their terms.")]

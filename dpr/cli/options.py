@@ -117,7 +117,7 @@ ConfigOption = Annotated[
 ]
 BackendOption = Annotated[
     str,
-    typer.Option("--backend", help="Backend of the models: auto (OpenVINO on a CPU, if installed), torch, openvino."),
+    typer.Option("--backend", help="What runs the models: auto (OpenVINO on a CPU, if installed), torch or openvino."),
 ]
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace the model, or discard another run's state, in the output folder.")
