@@ -30,18 +30,24 @@ def adapt_command(
         int | None, typer.Option(help="New WordPieces to learn from the texts.", show_default="none")
     ] = None,
     script: Annotated[str | None, typer.Option(help="Script of the new pieces.", show_default="hangul")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the texts.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the texts.", show_default="1")] = None,
     max_steps: Annotated[
         int | None, typer.Option(help="Steps to take instead of epochs; 0: only the vocabulary.")
     ] = None,
-    batch_tokens: Annotated[int | None, typer.Option(help="Padded tokens in a batch, over all processes.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="Tokens that the model sees at once.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
+    batch_tokens: Annotated[
+        int | None, typer.Option(help="Padded tokens in a batch, over all processes.", show_default="4096")
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(help="Tokens that the model sees at once.", show_default="128")
+    ] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.", show_default="0.0002")] = None,
     whole_words: Annotated[
         bool | None, typer.Option("--whole-words/--single-pieces", help="Mask words, or pieces one by one.")
     ] = None,
-    precision: Annotated[str | None, typer.Option(help="Arithmetic: auto, fp32, bf16 or fp16.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of new weights, order and masks.")] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="Arithmetic: auto, fp32, bf16 or fp16.", show_default="auto")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of new weights, order and masks.", show_default="1")] = None,
     overwrite: OverwriteOption = False,
     encoding: EncodingOption = "utf-8",
     skip_bad_rows: SkipBadRowsOption = False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -22,6 +23,7 @@ from dpr.cli.options import (
 )
 from dpr.cli.questions import EncodingOption, SkipBadRowsOption, retrievable_examples
 from dpr.cli.training import settings_of, show_record, training_run
+from dpr.console import is_main
 from dpr.data.intake import ReadRules
 
 OutputOption = Annotated[
@@ -46,18 +48,26 @@ def train_command(
     passage_prompt: PassagePromptOption = None,
     config: ConfigOption = None,
     shared: SharedOption = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the data.")] = None,
-    max_steps: Annotated[int | None, typer.Option(help="Stop after this many steps; 0: after the epochs.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Questions in a batch, over all processes.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the data.", show_default="1")] = None,
+    max_steps: Annotated[
+        int | None, typer.Option(help="Stop after this many steps; 0: after the epochs.", show_default="0")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Questions in a batch, over all processes.", show_default="128")
+    ] = None,
     hard_negatives: Annotated[
-        int | None, typer.Option(help="Further passages for each question that has some.")
+        int | None, typer.Option(help="Further passages for each question that has some.", show_default="1")
     ] = None,
     gradient_cache: GradientCacheOption = None,
     temperature: Annotated[float | None, typer.Option(help="τ of the loss.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
-    lora_rank: Annotated[int | None, typer.Option(help="Rank of the LoRA adapters; 0 trains all weights.")] = None,
-    precision: Annotated[str | None, typer.Option(help="Arithmetic: auto, fp32, bf16 or fp16.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of new weights and of the order.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.", show_default="5e-05")] = None,
+    lora_rank: Annotated[
+        int | None, typer.Option(help="Rank of the LoRA adapters; 0 trains all weights.", show_default="0")
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="Arithmetic: auto, fp32, bf16 or fp16.", show_default="auto")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of new weights and of the order.", show_default="1")] = None,
     overwrite: OverwriteOption = False,
     encoding: EncodingOption = "utf-8",
     skip_bad_rows: SkipBadRowsOption = False,
@@ -76,3 +86,5 @@ def train_command(
         sources = sources_of(data, data_weight, partial(retrievable_examples, rules=rules))
         record = train(sources, output, training, held_out, run)
     show_record(record, as_json)
+    if is_main() and not as_json:
+        typer.echo(f"Use it:   dpr-index build --corpus SOURCE --encoder {shlex.quote(str(output))} --output INDEX")

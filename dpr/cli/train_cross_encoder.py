@@ -32,14 +32,26 @@ def train_cross_encoder_command(
     validate: ValidateOption = None,
     base: BaseOption = None,
     config: ConfigOption = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the data.")] = None,
-    max_steps: Annotated[int | None, typer.Option(help="Stop after this many steps; 0: after the epochs.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Questions in a batch, over all processes.")] = None,
-    hard_negatives: Annotated[int | None, typer.Option(help="Negative passages for each question.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
-    lora_rank: Annotated[int | None, typer.Option(help="Rank of the LoRA adapter; 0 trains all weights.")] = None,
-    precision: Annotated[str | None, typer.Option(help="Arithmetic: auto, fp32, bf16 or fp16.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of new weights, order and negatives.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the data.", show_default="1")] = None,
+    max_steps: Annotated[
+        int | None, typer.Option(help="Stop after this many steps; 0: after the epochs.", show_default="0")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Questions in a batch, over all processes.", show_default="16")
+    ] = None,
+    hard_negatives: Annotated[
+        int | None, typer.Option(help="Negative passages for each question.", show_default="7")
+    ] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.", show_default="5e-05")] = None,
+    lora_rank: Annotated[
+        int | None, typer.Option(help="Rank of the LoRA adapter; 0 trains all weights.", show_default="0")
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="Arithmetic: auto, fp32, bf16 or fp16.", show_default="auto")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of new weights, order and negatives.", show_default="1")
+    ] = None,
     overwrite: OverwriteOption = False,
     encoding: EncodingOption = "utf-8",
     skip_bad_rows: SkipBadRowsOption = False,

@@ -32,27 +32,37 @@ def train_reader_command(
     validate: ValidateOption = None,
     start_from: Annotated[
         str | None,
-        typer.Option(metavar="DIR", help="A reader of the same base whose weights the training continues from."),
+        typer.Option(
+            metavar="DIR", help="A reader of the same base whose weights the training continues from.", show_default=""
+        ),
     ] = None,
     base: BaseOption = None,
     config: ConfigOption = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the data.")] = None,
-    max_steps: Annotated[int | None, typer.Option(help="Stop after this many steps; 0: after the epochs.")] = None,
-    batch_tokens: Annotated[int | None, typer.Option(help="Padded tokens in one step.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
-    lora_rank: Annotated[int | None, typer.Option(help="Rank of the LoRA adapter; 0 trains all weights.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the data.", show_default="2")] = None,
+    max_steps: Annotated[
+        int | None, typer.Option(help="Stop after this many steps; 0: after the epochs.", show_default="0")
+    ] = None,
+    batch_tokens: Annotated[int | None, typer.Option(help="Padded tokens in one step.", show_default="6144")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.", show_default="0.0001")] = None,
+    lora_rank: Annotated[
+        int | None, typer.Option(help="Rank of the LoRA adapter; 0 trains all weights.", show_default="0")
+    ] = None,
     negative_share: Annotated[
-        float | None, typer.Option(help="Share of questions also shown a passage without their answer.")
+        float | None,
+        typer.Option(help="Share of questions also shown a passage without their answer.", show_default="0.25"),
     ] = None,
     altered_share: Annotated[
-        float | None, typer.Option(help="Share of questions also asked with a name exchanged for another.")
+        float | None,
+        typer.Option(help="Share of questions also asked with a name exchanged for another.", show_default="0"),
     ] = None,
     relevance_head: Annotated[
         bool | None,
         typer.Option("--relevance-head/--no-relevance-head", help="Train a head that tells if a passage answers."),
     ] = None,
-    precision: Annotated[str | None, typer.Option(help="Arithmetic: auto, fp32, bf16 or fp16.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of weights, order and negatives.")] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="Arithmetic: auto, fp32, bf16 or fp16.", show_default="auto")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of weights, order and negatives.", show_default="1")] = None,
     overwrite: OverwriteOption = False,
     encoding: EncodingOption = "utf-8",
     skip_bad_rows: SkipBadRowsOption = False,
