@@ -39,15 +39,16 @@ def passage_changes(root: Path, before: Manifest, after: Manifest) -> PassageCha
     old_paths = [layout.segment(record.id).passages for record in before.segments]
     old = PassageStore.open(old_paths, _id_rank(layout, before))
     ranks, end = _id_rank(layout, after), 0
-    written = replaced = 0
+    new_rows = replaced = 0
     for record in after.segments:
         start, end = end, end + record.passages
         if record.id not in old_segments:
             for passage_id, _ in PassageStore.open(layout.segment(record.id).passages, ranks[start:end]).names():
-                written += 1
+                new_rows += 1
                 replaced += old.row_of(passage_id) is not None
-    gone = before.passages + written - after.passages  # passages of ``before`` that are there no more as they were
-    return PassageChanges(written - replaced, replaced, gone - replaced, before.passages - gone, after.passages)
+    lost_rows = before.passages + new_rows - after.passages  # rows of ``before`` that are there no more
+    remaining = before.passages - lost_rows
+    return PassageChanges(new_rows - replaced, replaced, lost_rows - replaced, remaining, after.passages)
 
 
 def _id_rank(layout: IndexLayout, manifest: Manifest) -> RankArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -143,6 +144,12 @@ def generations_table(manifests: Sequence[Manifest], published: str) -> Table:
     return table
 
 
+def _unit(name: str, number: object) -> str:
+    """Return what a number counts: ``1 passage``, ``2 passages``, ``1 duplicate skipped``."""
+    words = _words(name)
+    return re.sub(r"s\b", "", words, count=1) if number == 1 else words
+
+
 def _words(name: str) -> str:
     return name.removesuffix("_bytes").removesuffix("_utc").replace("_", " ")
 
@@ -154,5 +161,5 @@ def _cell(name: str, value: object) -> str:
         return filesize.decimal(value)
     if isinstance(value, Mapping):
         details = [(detail, number) for detail, number in value.items() if _is_worth_a_row(detail, number)]
-        return ", ".join(f"{_cell(detail, number)} {_words(detail)}" for detail, number in details)
+        return ", ".join(f"{_cell(detail, number)} {_unit(detail, number)}" for detail, number in details)
     return cell(value)

@@ -310,5 +310,6 @@ def _documents(sources: Sequence[Source], rules: ReadRules) -> set[str]:
 def _refuse_unknown(names: Collection[str], passages: Sequence[Passage]) -> None:
     names_in_index = {composed(name) for passage in passages for name in (passage.id, passage.document_id)}
     if unknown := sorted(name for name in set(names) if composed(name) not in names_in_index):
-        more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
-        raise DataError(f"the index has no passage and no document {unknown[0]!r}{more}; nothing was deleted")
+        more = f", and {len(unknown) - 3:,} more" if len(unknown) > 3 else ""
+        ids = ", ".join(map(repr, unknown[:3]))
+        raise DataError(f"the index has no passage or document {ids}{more}; nothing was deleted; give ids that it has")

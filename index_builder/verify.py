@@ -95,7 +95,8 @@ def _check_passages(resources: IndexResources) -> str:
         require(
             deleted == expected, f"{deleted:,} passages of a segment are deleted, but the manifest says {expected:,}"
         )
-    return f"{len(resources.passages):,} passages in {len(resources.segments)} segments"
+    segments = len(resources.segments)
+    return f"{len(resources.passages):,} passages in {segments} segment{'s' if segments > 1 else ''}"
 
 
 def _check_fields(resources: IndexResources) -> str:

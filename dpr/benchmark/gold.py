@@ -83,7 +83,8 @@ def judge_questions(pool: PassagePool, examples: Iterable[Example]) -> JudgedQue
     if gold_missing == len(judged):
         raise DataError(
             f"none of the gold passages of {len(judged)} questions is among the {len(pool)} passages of the index: "
-            "build the index over the corpus that the questions were written for"
+            "build the index over the corpus that the questions were written for; a passage is found by its id, or by "
+            "exactly its text"
         )
     return JudgedQuestions(
         questions=tuple(example.question for example in judged),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -17,7 +18,10 @@ from dpr.errors import RequestError
 from dpr.search.contract import Retriever, SearchableIndex
 from dpr.search.fusion import Fusion
 from dpr.search.registry import RERANKED, RETRIEVERS, choices, fused_lists, fuses, plain_name
-from dpr.types import Progress, no_progress
+from dpr.text.scripts import HANGUL
+from dpr.types import Progress, Question, no_progress
+
+_HANGUL = re.compile(f"[{HANGUL}]")
 
 ANALYZER = "analyzer"
 """What sparse lists share, for the memory that each of them needs."""
@@ -59,7 +63,7 @@ def search_index(
     Raises:
         RequestError: the index has no such retriever, or it cannot serve that many hits.
     """
-    opener = _Opener(index, fusion, judged.questions[0].text, depth + judged.most_excluded)
+    opener = _Opener(index, fusion, _first_of_each_script(judged.questions), depth + judged.most_excluded)
     memory = MemoryGrowth(opener.open)
     memory_bytes = {name: memory.of(name, _shared(index, name)) for name in names}
     retrievers = {name: opener.retrievers[name] for name in names}
@@ -93,23 +97,29 @@ def summary_of(name: str) -> Bilingual:
     return phrase("reranked", {"system": summary}) if name.endswith(RERANKED) else summary
 
 
+def _first_of_each_script(questions: Sequence[Question]) -> list[str]:
+    """Return the first question, and the first one with Hangul: an analyzer may load its dictionary for it alone."""
+    with_hangul = (question.text for question in questions if _HANGUL.search(question.text))
+    return list(dict.fromkeys([questions[0].text, next(with_hangul, questions[0].text)]))
+
+
 @dataclass(slots=True)
 class _Opener:
     """Opens retrievers and searches once with each: the first search may compile, load a model or refuse the depth."""
 
     index: SearchableIndex
     fusion: Fusion | None
-    question: str
+    questions: list[str]
     depth: int
     retrievers: dict[str, Retriever] = field(default_factory=dict)
 
     def open(self, name: str) -> None:
         """Open a retriever, or the analyzer."""
         if name == ANALYZER and isinstance(self.index, HasManifest):
-            list(self.index.analyzer().questions([self.question]))
+            list(self.index.analyzer().questions(self.questions))
             return
         retriever = self.index.retriever(name, self.fusion if fuses(name) else None)
-        retriever.search([self.question], self.depth)
+        retriever.search(self.questions, self.depth)
         self.retrievers[name] = retriever
 
 

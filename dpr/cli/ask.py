@@ -154,7 +154,7 @@ def _show(answered: Answered) -> None:
     if reading.note:
         console.print(f"[yellow]note[/yellow]: {escape(reading.note)}", highlight=False)
     if not reading.is_answered:
-        guesses = "; the best guess would be:" if reading.answers else ""
+        guesses = "; the best guess is below" if reading.answers else ""
         console.print(f"[yellow]no answer[/yellow] in these passages{guesses}")
     spans = {answer.passage_id: answer for answer in reversed(reading.answers)}
     for number, passage in enumerate(answered.passages, start=1):

@@ -158,9 +158,10 @@ def _show(report: BenchmarkReport) -> None:
     from dpr.benchmark.verdict import verdict
 
     head, *rows = report.table()
-    columns = [name.replace("@", "\n@").replace("/", "\nper ").replace(" ms", "\nms") for name in head]
+    columns = [name.replace("@", "\n@").replace("ms/question", "ms in\nbatch").replace(" ms", "\nms") for name in head]
     title = f"{report.question_set.count:,} questions, {report.pool.passages:,} passages"
     table = narrow_table(*columns, title=title)
+    table.columns[0].overflow = "fold"  # a name is never cut
     for row in rows:
         table.add_row(*row)
     Console().print(table)

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dpr.data.intake import UTF8_RULES, ReadRules
+from dpr.errors import DataError
 
 if TYPE_CHECKING:
     from dpr.types import Example
@@ -33,10 +34,21 @@ SkipBadRowsOption = Annotated[
 
 
 def labelled_examples(source: str, rules: ReadRules = UTF8_RULES) -> list[Example]:
-    """Read the questions of a source that have gold answers or are marked as unanswerable."""
+    """Read the questions of a source that have gold answers or are marked as unanswerable.
+
+    Raises:
+        DataError: there is none, or see `read_examples`.
+    """
     from dpr.data.passages import read_examples
 
-    return [example for example in read_examples(source, rules) if example.question.answers or example.is_impossible]
+    examples = list(read_examples(source, rules))
+    labelled = [example for example in examples if example.question.answers or example.is_impossible]
+    if examples and not labelled:
+        raise DataError(
+            f"{source}: no question has an answer, nor is any marked as unanswerable; give questions with answers, "
+            "which pairs: has in the column 'answer'"
+        )
+    return labelled
 
 
 def retrievable_examples(source: str, rules: ReadRules = UTF8_RULES) -> list[Example]:

@@ -246,8 +246,8 @@ def _all_located(sources: Iterable[str], reading: _Reading) -> LocatedPassages:
             bad_rows.refuse()
             documents.bad.refuse()
             bad = bad_rows.count + documents.bad.count - before
-            unit = "documents" if documents.bad.count else "rows"
-            left_out = f"; all of its {bad} {unit} are bad" if bad else ""
+            unit = "document" if documents.bad.count else "row"
+            left_out = "" if not bad else f"; all of its {bad:,} {unit}s are bad" if bad > 1 else f"; its {unit} is bad"
             listing = bad_rows.listing() or documents.bad.listing()
             raise EmptyCorpusError(
                 f"{shown_path(source)}: the corpus is empty; it has no passage to index{left_out}{listing}"

@@ -222,7 +222,7 @@ def _convert(openvino: Any, module: nn.Module, example_inputs: Mapping[str, torc
         raise ModelError(
             f"{type(module).__name__} cannot be converted to OpenVINO ({first_line(error)}); run it with torch"
         ) from error
-    logger.info("converted %s to OpenVINO in %.1f s", type(module).__name__, time.perf_counter() - started)
+    logger.info("converted a model (%s) to OpenVINO in %.1f s", type(module).__name__, time.perf_counter() - started)
     return graph
 
 

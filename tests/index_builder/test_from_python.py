@@ -154,8 +154,10 @@ def test_an_index_without_vectors_is_added_to_without_an_encoder(tmp_path: Path)
 
 def test_what_cannot_be_deleted_is_refused(tmp_path: Path) -> None:
     build(PASSAGES, tmp_path / "index", None)
-    with pytest.raises(DataError, match="no passage and no document 'tokyo'"):
+    with pytest.raises(DataError, match="no passage or document 'tokyo'; nothing was deleted; give ids that it has"):
         dpr.delete_passages(["tokyo"], tmp_path / "index")
+    with pytest.raises(DataError, match="no passage or document 'oslo', 'tokyo'; nothing"):
+        dpr.delete_passages(["tokyo", "oslo"], tmp_path / "index")
     with pytest.raises(ConfigError, match="nothing to delete"):
         dpr.delete_passages([], tmp_path / "index")
 

@@ -13,7 +13,7 @@ from dpr.benchmark.pictures import NAMES
 from dpr.benchmark.report import BenchmarkReport
 from dpr.benchmark.retrieval import BenchmarkOptions, benchmark
 from dpr.benchmark.searching import SINGLE_QUESTIONS
-from dpr.errors import MissingDependencyError, RequestError
+from dpr.errors import DataError, MissingDependencyError, RequestError
 from dpr.evaluation.trec import read_qrels, read_run
 from dpr.search.contract import Retriever
 from dpr.search.fusion import Fusion
@@ -157,6 +157,13 @@ def test_searches_in_batches_and_times_single_questions(tmp_path: Path) -> None:
     assert 0 < cost.single_ms_p50 <= cost.single_ms_p95
 
 
+def test_the_first_question_and_the_first_with_hangul_warm_up(tmp_path: Path) -> None:
+    index = Index()
+    korean = [Example(Question(f"ko{row}", f"find {row} 어디"), (PASSAGES[row],)) for row in range(2)]
+    benchmark(index, [*examples(2), *korean], BenchmarkOptions(["bm25"], [1]), tmp_path)
+    assert index.opened["bm25"].batches[:2] == [2, 4]
+
+
 def test_the_fusion_goes_to_hybrid_alone(tmp_path: Path) -> None:
     index, fusion = Index(), Fusion("rrf", {"dense": 0.3, "bm25": 0.7})
     benchmark(index, examples(), BenchmarkOptions(["bm25", "hybrid"], [1], fusion=fusion), tmp_path)
@@ -166,6 +173,8 @@ def test_the_fusion_goes_to_hybrid_alone(tmp_path: Path) -> None:
 def test_missing_gold_passages_are_misses_and_are_counted(tmp_path: Path) -> None:
     lost = Example(Question("lost", "find 3"), (Passage("elsewhere", "not in the pool"),))
     silent = Example(Question("silent", "find 4"), (PASSAGES[4],), is_impossible=True)
+    with pytest.raises(DataError, match="a passage is found by its id, or by exactly its text"):
+        benchmark(Index(), [lost], BenchmarkOptions(["bm25"], [1]), tmp_path)
     report = benchmark(Index(), [*examples(3), lost, silent], BenchmarkOptions(["bm25"], [1]), tmp_path)
     assert values_of(report, "bm25")["recall@1"] == 0.75
     assert (report.question_set.count, report.question_set.gold_missing, report.question_set.left_out) == (4, 1, 1)

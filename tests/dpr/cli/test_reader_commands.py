@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner, Result
 
 from dpr.cli import app
-from dpr.cli.questions import show_metrics
+from dpr.cli.questions import labelled_examples, show_metrics
 from dpr.errors import ConfigError, DataError, DPRError
 from dpr.reader.extractive.reader import load_reader
 from dpr.text.registry import analyzer
@@ -124,6 +124,14 @@ def test_evaluate_judges_every_depth(tiny_reader: Path, index: Path, english: st
     assert 0 < recalls[0] <= recalls[1] <= 1
     assert report["systems"]["bm25 k=1"]["f1_over_reader_score_alone"]["value"] == 0  # one passage has no rival
     assert "ms per question" in call(*arguments).stdout
+
+
+def test_questions_without_answers_are_refused_by_name(tmp_path: Path) -> None:
+    pairs = tmp_path / "pairs.tsv"
+    pairs.write_text("question\tpassage\nWhere is it?\tIt is here.\n", encoding="utf-8")
+    sentence = "pairs.tsv: no question has an answer, nor is any marked as unanswerable; give questions with answers"
+    with pytest.raises(DataError, match=sentence):
+        labelled_examples(f"pairs:{pairs}")
 
 
 @pytest.mark.parametrize(

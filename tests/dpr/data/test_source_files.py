@@ -213,5 +213,5 @@ def test_bad_documents_are_skipped_or_refused(folder: Path, caplog: pytest.LogCa
 
 def test_a_single_bad_document_is_an_empty_corpus(tmp_path: Path) -> None:
     (tmp_path / "a.txt").touch()
-    with pytest.raises(DataError, match=r"the corpus is empty.*; all of its 1 documents are bad:\n .*is empty"):
+    with pytest.raises(DataError, match=r"the corpus is empty.*; its document is bad:\n .*is empty"):
         list(read_corpus([str(tmp_path / "a.txt")]))
