@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 from dpr.errors import ConfigError
 from dpr.unicode_form import as_on_disk, composed
+from dpr.value_types import check_fields
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -53,6 +54,7 @@ class ComputeOptions:
     backend: str = "auto"
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name, names in (("precision", PRECISIONS), ("backend", BACKENDS)):
             if getattr(self, name) not in names:
                 raise ConfigError(f"unknown {name} {getattr(self, name)!r}; choose {', '.join(names)}")

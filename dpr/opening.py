@@ -15,6 +15,7 @@ from dpr.reader.registry import kind_and_model, load_reader
 from dpr.search.lazy import Lazy
 from dpr.search.open import open_index
 from dpr.types import Encoder, Reader
+from dpr.value_types import check_fields, checks_types
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,11 @@ class GeneratorOptions:
     key: str = field(default="", repr=False)
     timeout_s: float = 30.0
 
+    def __post_init__(self) -> None:
+        check_fields(self)
 
+
+@checks_types()
 def open_qa(
     index: str | Path,
     *,

@@ -27,6 +27,7 @@ from dpr.search.options import AnswerChoices, SearchChoices
 from dpr.search.options import RetrievalOptions as RetrievalOptions
 from dpr.search.registry import plain_name
 from dpr.types import Explanation, Hit, Reader, Reading, ReadsWindows
+from dpr.value_types import PLAIN
 
 if TYPE_CHECKING:
     from dpr.search.contract import Retriever
@@ -273,6 +274,10 @@ class QA:
         return [self._with_passages(hits) for hits in batch]
 
     def _retriever(self, name: str | None, fusion: Fusion | None, condition: Filter | None) -> Retriever:
+        if not isinstance(name, str | None):
+            raise RequestError(f"retriever is {name!r}; give the name of a retriever", field="retriever")
+        if isinstance(fusion, PLAIN) and fusion is not None:
+            raise RequestError(f"fusion is {fusion!r}; give a dpr.Fusion", field="fusion")
         name = self.retrieval.name if name is None else name
         if fusion is None and plain_name(name) == plain_name(self.retrieval.retriever):
             fusion = self.retrieval.fusion
@@ -282,6 +287,8 @@ class QA:
         if (passage_id is None) == (rank is None):
             raise RequestError("a passage is explained by its id or by its rank; give one of the two", "passage_id")
         if rank is None:
+            if not isinstance(passage_id, str | None):
+                raise RequestError(f"passage_id is {passage_id!r}; give the id, which is a string", "passage_id")
             return row_of(self.index.passages, passage_id or "")
         check_range("rank", rank, MAX_K)
         hits = self.retrieve(

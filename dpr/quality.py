@@ -17,6 +17,7 @@ from dpr.errors import DataError, RequestError
 from dpr.evaluation import metrics
 from dpr.pipeline import QA
 from dpr.types import Example, Progress, no_progress
+from dpr.value_types import checks_types
 
 RANKED_METRICS = ("mrr@10", "ndcg@10")
 MIN_DEPTH = 10
@@ -44,6 +45,7 @@ class Evaluation:
         return {"questions": self.questions, "retrieval": dict(self.retrieval), "answers": answers}
 
 
+@checks_types()
 def evaluate(
     qa: QA,
     data: str | Path | Sequence[Example],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from operator import index
 from typing import SupportsIndex
@@ -58,7 +58,7 @@ def check_questions(questions: object) -> None:
     Raises:
         RequestError: it is; its ``field`` is ``question``.
     """
-    if not isinstance(questions, Iterable):
+    if not isinstance(questions, Iterable) or isinstance(questions, bytes | Mapping):
         raise RequestError(f"the question is {questions!r}; give a text, or a list of texts", field="question")
     for question in questions:
         if not isinstance(question, str):
@@ -74,10 +74,7 @@ def check_range(field: str, value: SupportsIndex, maximum: int) -> None:
     Raises:
         RequestError: it is not; its ``field`` is the one named.
     """
-    try:
-        number = index(value)
-    except TypeError:
-        sentence = f"{field} is {value!r}; choose a whole number, 1 to {maximum}"
-        raise RequestError(sentence, field=field) from None
-    if not 1 <= number <= maximum:
+    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
+        raise RequestError(f"{field} is {value!r}; choose a whole number, 1 to {maximum}", field=field)
+    if not 1 <= index(value) <= maximum:
         raise RequestError(f"{field} is {value}; choose 1 to {maximum}", field=field)

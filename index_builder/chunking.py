@@ -15,6 +15,7 @@ from dpr.errors import ConfigError
 from dpr.measured import MeasuresPassages, MeasuresTexts
 from dpr.store.manifest import Provenance
 from dpr.types import Encoder, Passage
+from dpr.value_types import check_fields
 
 MOST_DOCUMENT_TOKENS = 512
 """Of a passage of a document, whatever the encoder could read: a passage is also what a person and a reader read."""
@@ -42,6 +43,7 @@ class ChunkOptions:
     overlap: int = 0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.tokens is not None and self.tokens < 1:
             raise ConfigError(f"passages of {self.tokens} tokens are empty; choose at least 1")
         if self.overlap < 0 or (self.tokens is not None and self.overlap >= self.tokens):

@@ -12,6 +12,7 @@ from dpr.dense.index_types import AUTO, EXACT, INDEX_TYPES, exact_type, index_ty
 from dpr.errors import ConfigError
 from dpr.store.manifest import CurvePoint, DenseRecord
 from dpr.types import FloatArray, Progress, no_progress
+from dpr.value_types import check_fields
 from index_builder.recall import Probes, least_recall, measured_curve
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class DenseOptions:
     vectors_file: str | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.target_recall is not None and not 0 < self.target_recall <= 1:
             raise ConfigError(f"target_recall is {self.target_recall}; give a share above 0, such as 0.99")
         if self.question_sources and self.target_recall is None:

@@ -14,6 +14,7 @@ from dpr.store.manifest import Manifest
 from dpr.store.windows import DEFAULT_WINDOWS, WindowRule
 from dpr.text.registry import analyzer as analyzer_by_name
 from dpr.types import Encoder, Progress, no_progress
+from dpr.value_types import check_fields, checks_types
 from index_builder.build import BuildOptions, build
 from index_builder.chunking import CUT_DOCUMENTS, ChunkOptions
 from index_builder.corpus import check_sources
@@ -47,7 +48,11 @@ class IndexOptions:
     rules: ReadRules = UTF8_RULES
     learned: Mapping[str, str] = field(default_factory=dict, hash=False)
 
+    def __post_init__(self) -> None:
+        check_fields(self)
 
+
+@checks_types(but=("corpus",))
 def build_index(
     corpus: Corpus,
     index: str | Path,
@@ -96,6 +101,7 @@ def build_index(
         return build(build_options, _encoder(encoder, compute), analyzer, progress, learned=learned)
 
 
+@checks_types(but=("corpus",))
 def add_passages(
     corpus: Corpus,
     index: str | Path,
@@ -135,6 +141,7 @@ def add_passages(
         return add(add_options, index_encoder)
 
 
+@checks_types()
 def delete_passages(ids: str | Collection[str], index: str | Path) -> Manifest:
     """Delete passages by their ids, or by their documents' ids; the index's next generation is published.
 

@@ -16,6 +16,7 @@ from dpr.store.draft import GenerationDraft
 from dpr.store.manifest import WeightsRecord
 from dpr.store.passages import PassageStore
 from dpr.types import Analyzer, Progress, no_progress
+from dpr.value_types import check_fields
 
 BM25_VARIANTS = {"lucene": "bm25-lucene", "okapi": "bm25"}
 """The scheme of each BM25 variant; the retriever is ``bm25`` for both."""
@@ -40,6 +41,7 @@ class Bm25Options:
     b: float = 0.75
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.variant not in BM25_VARIANTS:
             raise ConfigError(f"unknown BM25 variant {self.variant!r}; choose {' or '.join(BM25_VARIANTS)}")
         SCHEMES[BM25_VARIANTS[self.variant]].check(k1=self.k1, b=self.b)

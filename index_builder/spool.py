@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
+from reprlib import repr as short_repr
 from typing import BinaryIO
 
 import orjson
@@ -26,6 +27,7 @@ from dpr.data.rows import passage_of
 from dpr.durable import make_folder
 from dpr.errors import DataError, IndexLockedError, naming_copies
 from dpr.types import Passage
+from dpr.value_types import kind_of
 from index_builder.local_sources import LocalSource, Source, local_sources, shown_names
 
 logger = logging.getLogger(__name__)
@@ -43,8 +45,9 @@ def sources_of(corpus: Corpus, index: Path, rules: ReadRules) -> Iterator[tuple[
     """Yield the sources of a corpus; passages are written to a file beside the index, which is removed afterwards.
 
     Raises:
-        DataError: there is no passage, or one cannot be indexed: see `write_rows`.
+        DataError: the corpus is neither, there is no passage, or one cannot be indexed: see `write_rows`.
     """
+    _refuse_no_corpus(corpus)
     rows = iter((corpus,) if isinstance(corpus, str | Path) else corpus)
     first = next(rows, None)
     if isinstance(first, str | Path):
@@ -62,6 +65,14 @@ def sources_of(corpus: Corpus, index: Path, rules: ReadRules) -> Iterator[tuple[
         path.unlink(missing_ok=True)
         raise
     path.unlink(missing_ok=True)
+
+
+def _refuse_no_corpus(corpus: object) -> None:
+    if isinstance(corpus, Mapping):
+        raise DataError("the corpus is one dict; give a list of passages, such as [{'text': '…'}]")
+    if isinstance(corpus, bytes | bytearray) or not isinstance(corpus, Path | Iterable):
+        remedy = "give a file, a folder, kind:PATH, or a list of passages"
+        raise DataError(f"the corpus is {short_repr(corpus)}, {kind_of(corpus)}; {remedy}")
 
 
 def write_rows(rows: Iterable[object], file: BinaryIO, rules: ReadRules) -> int:

@@ -17,6 +17,7 @@ from dpr.documents.limits import DEFAULT_LIMITS, DocumentLimits
 from dpr.errors import ConfigError, DataError
 from dpr.metadata import FIELD_TYPE_NAMES
 from dpr.types import Progress, no_progress
+from dpr.value_types import check_fields
 
 NAMED_ROWS = 10
 """The number of bad rows that a message lists; it counts the others."""
@@ -113,6 +114,7 @@ class ReadRules:
     only: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name, type_name in self.fields.items():
             if type_name not in FIELD_TYPE_NAMES:
                 raise ConfigError(

@@ -36,6 +36,7 @@ from dpr.data.trec import read_trec, read_trec_passages
 from dpr.errors import DataError, EmptyCorpusError, shown_path
 from dpr.types import Example, Passage
 from dpr.unicode_form import as_on_disk, is_there
+from dpr.value_types import checks_types
 
 LocatedPassages = Iterator[tuple[Location, Passage]]
 
@@ -97,6 +98,7 @@ _ARTICLES = re.compile(r"(.+)@((?:-?[0-9]+)?):((?:-?[0-9]+)?)")
 _KIND_AND_PATH = re.compile(r"([A-Za-z][\w.-]*):(.+)")
 
 
+@checks_types()
 def read_passages(source: str, rules: ReadRules = UTF8_RULES) -> Iterator[Passage]:
     """Yield a source's passages as a stream, in order; those of a ``kind:PATH`` without repeats.
 
@@ -138,6 +140,7 @@ def read_corpus(
     return UniquePassages(_all_located(sources, reading), reading.intake, rules.only)
 
 
+@checks_types()
 def read_examples(source: str, rules: ReadRules = UTF8_RULES) -> Examples:
     """Return the questions of ``kind:PATH`` or ``kind:PATH@FIRST:LAST`` with their labelled passages, in order.
 

@@ -29,6 +29,7 @@ from dpr.models.sentence_transformers import UNLIMITED, read_head
 from dpr.models.text_encoder import EncoderConfig, TextEncoder
 from dpr.models.tokens import Tokens, count_tokens, pad, text_tokens, tokenize_and_measure, tokenize_questions
 from dpr.types import EncoderOptions, FloatArray, Passage, Progress, no_progress
+from dpr.value_types import checks_types
 
 PASSAGES_AT_A_TIME = 2048
 """Passages that are sorted by length together, while the next ones are tokenized."""
@@ -140,6 +141,7 @@ class DualEncoder:
         return count_tokens(self._passage_tokenizer, text)
 
 
+@checks_types()
 def load_encoder(
     name: str | Path = DEFAULT_ENCODER,
     precision: str = "auto",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from dpr.search.methods import MISSING_RULES as MISSING_RULES
 from dpr.search.methods import CandidateScores, Statistics, extremes
 from dpr.search.weighing import weigh
 from dpr.types import BoolArray, DoubleArray, FloatArray, IntArray, TopK
+from dpr.value_types import check_fields
 
 RRF_CONSTANT = 60.0
 DEFAULT_DEPTH, MAX_DEPTH = 100, 1000
@@ -45,6 +47,7 @@ class Fusion:
     depth: int = DEFAULT_DEPTH
 
     def __post_init__(self) -> None:
+        check_fields(self, partial(RequestError, field="fusion"))
         if self.method not in METHODS:
             names = ", ".join(METHODS)
             raise RequestError(f"unknown fusion method {self.method!r}: choose from {names}", field="fusion")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
 from dpr.search.registry import DEFAULT_RETRIEVER, reranked_name
+from dpr.value_types import check_fields
 
 if TYPE_CHECKING:
     from dpr.filters import FilterForm
@@ -41,6 +42,9 @@ class RetrievalOptions:
     retriever: str = DEFAULT_RETRIEVER
     fusion: Fusion | None = None
     rerank: RerankOptions | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     @property
     def name(self) -> str:

@@ -15,6 +15,7 @@ from dpr.search.contract import Reranker, Retriever
 from dpr.search.registry import DEFAULT_RERANK_DEPTH, DEFAULT_RERANKER, MAX_RERANK_DEPTH, RERANKERS, reranked_name
 from dpr.search.retrievers import refuse_bad_k
 from dpr.types import Explanation, FirstStage, Hit, Passage
+from dpr.value_types import check_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class RerankOptions:
     backend: str = "auto"
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not 1 <= self.depth <= MAX_RERANK_DEPTH:
             raise ConfigError(f"the rerank depth is {self.depth}; choose 1 to {MAX_RERANK_DEPTH}")
         if not self.type_and_name[1].strip():

@@ -14,6 +14,7 @@ from dpr.array_files import open_array
 from dpr.errors import ConfigError
 from dpr.store.passages import PassageStore, first_alike
 from dpr.types import IntArray, Passage, WindowArray
+from dpr.value_types import check_fields
 
 SLACK = 1.25
 """A passage of up to SLACK times the tokens of a window stays one vector."""
@@ -34,6 +35,7 @@ class WindowRule:
     overlap: int = 25
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.tokens < LEAST_WINDOW:
             raise ConfigError(f"a window of {self.tokens} tokens is too short; choose at least {LEAST_WINDOW}")
         if not 0 <= self.overlap < self.tokens:

@@ -45,6 +45,7 @@ from dpr.types.learned import LearnedEncoder as LearnedEncoder
 from dpr.types.learned import QuestionEncoder as QuestionEncoder
 from dpr.types.learned import TermWeights as TermWeights
 from dpr.types.learned import TokenVectors as TokenVectors
+from dpr.value_types import check_fields
 
 Progress = Callable[[str, int, int | None], None]
 """Called with the name of a stage, the number of completed units and their total (None: unknown)."""
@@ -123,6 +124,9 @@ class EncoderOptions:
     question_prompt: str | None = None
     passage_prompt: str | None = None
     dimension: int | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 class Encoder(QuestionEncoder[FloatArray], Protocol):

@@ -179,7 +179,7 @@ def test_a_document_is_deleted_by_its_id(root: Path) -> None:
 
 
 def test_an_unknown_name_deletes_nothing(root: Path) -> None:
-    with pytest.raises(DataError, match="no passage and no document 'atlantis'; nothing was deleted"):
+    with pytest.raises(DataError, match="no passage or document 'atlantis'; nothing was deleted"):
         delete(root, ["paris", "atlantis"], ANALYZER)
     assert read_current(root).name == "000001"
 

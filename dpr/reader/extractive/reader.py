@@ -22,6 +22,7 @@ from dpr.reader.extractive.particles import without_particle
 from dpr.reader.extractive.probability import RIVALS, evidence_of
 from dpr.reader.extractive.windows import Window, make_windows, pad_windows
 from dpr.types import Candidates, Reading
+from dpr.value_types import checks_types
 
 
 class ExtractiveReader:
@@ -164,6 +165,7 @@ def verdict(item: Candidates, passage_spans: Sequence[PassageSpans], config: Rea
     )
 
 
+@checks_types()
 def load_reader(
     name: str | Path = DEFAULT_READER,
     precision: str = "auto",
