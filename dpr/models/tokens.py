@@ -9,6 +9,7 @@ code: encoders trained on single texts, such as the offline base, do not know se
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -27,6 +28,9 @@ STARTS_IN_A_BATCH = 16
 
 Tokens = list[int]
 """The token ids of one text, with special tokens."""
+
+_tokenizing = threading.Lock()
+"""Held while a tokenizer works: where it cuts texts is a state of it, which another call would change meanwhile."""
 
 
 def tokenize_questions(tokenizer: Any, questions: Sequence[str], max_tokens: int, prompt: str = "") -> list[Tokens]:
@@ -79,13 +83,16 @@ def _joins_pairs(tokenizer: Any) -> bool:
 def clip(tokenizer: Any, text: str, max_tokens: int) -> str:
     """Return a text's plain form, cut after its first ``max_tokens`` tokens, without special tokens."""
     text = fold_forms(text)
-    offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)["offset_mapping"]
+    with _tokenizing:
+        encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    offsets = encoded["offset_mapping"]
     return text if len(offsets) <= max_tokens else text[: offsets[max_tokens - 1][1]]
 
 
 def count_tokens(tokenizer: Any, text: str) -> int:
     """Return a text's number of tokens, without special tokens."""
-    return len(tokenizer(fold_forms(text), add_special_tokens=False, verbose=False)["input_ids"])
+    with _tokenizing:
+        return len(tokenizer(fold_forms(text), add_special_tokens=False, verbose=False)["input_ids"])
 
 
 def text_tokens(tokenizer: Any, passages: Sequence[Passage], max_tokens: int, prompt: str = "") -> list[TokensRead]:
@@ -116,7 +123,8 @@ def _counts(tokenizer: Any, texts: Sequence[str]) -> list[int]:
     """Return the number of tokens of each text, without special tokens."""
     if not texts:
         return []
-    encoded = tokenizer([fold_forms(text) for text in texts], add_special_tokens=False, verbose=False)
+    with _tokenizing:
+        encoded = tokenizer([fold_forms(text) for text in texts], add_special_tokens=False, verbose=False)
     return [len(encoding.ids) for encoding in encoded.encodings]
 
 
@@ -157,11 +165,12 @@ def _tokenize(tokenizer: Any, texts: list[str], pairs: list[str] | None, max_tok
     """Return the tokens of each text, or pair of texts, and whether it was cut."""
     if not texts:
         return []
-    encoded = tokenizer(
-        [fold_forms(text) for text in texts],
-        pairs if pairs is None else [fold_forms(text) for text in pairs],
-        truncation="longest_first" if pairs is None else "only_second",
-        max_length=max_tokens,
-        return_attention_mask=False,
-    )
+    with _tokenizing:
+        encoded = tokenizer(
+            [fold_forms(text) for text in texts],
+            pairs if pairs is None else [fold_forms(text) for text in pairs],
+            truncation="longest_first" if pairs is None else "only_second",
+            max_length=max_tokens,
+            return_attention_mask=False,
+        )
     return [(encoding.ids, bool(encoding.overflowing)) for encoding in encoded.encodings]

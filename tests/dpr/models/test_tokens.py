@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +153,34 @@ def test_the_tokens_of_a_text_that_are_read_fit_beside_prompt_and_title(
     head = len(tokenize_passages(tokenizer, [Passage("1", "", title)], 32, prompt)[0])
     assert len(tokenize_passages(tokenizer, [fitting], 32, prompt)[0]) == head + read.read <= 32
     assert tokenize_and_measure(tokenizer, [too_long], 32, prompt)[0][1]
+
+
+class OneAtATime:
+    """A tokenizer that two threads must not use at once, because where it cuts texts is a state of it."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = tokenizer
+        self.working = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.tokenizer, name)
+
+    def __call__(self, *texts: Any, **options: Any) -> Any:
+        self.working += 1
+        time.sleep(0.02)
+        assert self.working == 1
+        self.working -= 1
+        return self.tokenizer(*texts, **options)
+
+
+def test_threads_take_turns_at_a_tokenizer(tiny_checkpoint: Path) -> None:
+    tokenizer = OneAtATime(load_tokenizer(tiny_checkpoint))
+    calls: list[Callable[[], object]] = [
+        lambda: tokenize_questions(tokenizer, ["a b c d e f"], 5),
+        lambda: count_tokens(tokenizer, "a b c d e f"),
+        lambda: clip(tokenizer, "a b c d e f", 3),
+        lambda: text_tokens(tokenizer, [Passage("p", "a b c", title="d")], 16),
+    ]
+    with ThreadPoolExecutor(len(calls)) as pool:
+        for finished in [pool.submit(call) for call in calls * 3]:
+            finished.result()
