@@ -71,6 +71,22 @@ def test_a_parameter_that_is_there_twice_is_not_passed_over(client: TestClient, 
     assert message == "/v1/facets takes limit once, and it is there 2 times; send one"
 
 
+@pytest.mark.parametrize(
+    ("parameter", "code", "message"),
+    [
+        ("limit=x", "wrong_type", "limit is 'x'; send a whole number"),
+        ("limit", "wrong_type", "limit is ''; send a whole number"),
+        ("limit=" + "9" * 5_000, "out_of_range", "limit has too many digits; send a smaller number"),
+        ("index=", "too_short", "index is empty; send at least one character"),
+    ],
+)
+def test_a_parameter_is_refused_in_the_words_of_a_field(
+    client: TestClient, parameter: str, code: str, message: str
+) -> None:
+    name = parameter.partition("=")[0]
+    assert error_of(client.get(f"/v1/facets?{parameter}"), 422, code, name) == message
+
+
 def test_a_packed_body_is_refused_by_its_cause(client: TestClient) -> None:
     packed = {"content-encoding": "gzip", "content-type": "application/json"}
     body = gzip.compress(json.dumps(QUESTION).encode())
