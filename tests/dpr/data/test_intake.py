@@ -66,7 +66,7 @@ def test_bad_rows_are_left_out_and_counted(tmp_path: Path, caplog: pytest.LogCap
     assert bad_rows.count == 2
     assert "skipped 2 bad rows" in caplog.text
     assert "line 2: the field 'text' is missing" in caplog.text
-    with pytest.raises(DataError, match=r"the corpus is empty.*; all of its 1 rows are bad"):
+    with pytest.raises(DataError, match=r"the corpus is empty.*; its row is bad"):
         list(read_passages(str(jsonl(tmp_path / "b.jsonl", {})), SKIP))
 
 
