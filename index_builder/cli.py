@@ -13,6 +13,7 @@ from dpr.console import VersionOption, command_line, print_json, run, show_progr
 from dpr.data.intake import Intake, ReadRules
 from dpr.errors import ConfigError
 from dpr.store.generation import publish_again, read_all, read_current
+from dpr.usage import Commands
 from index_builder.build_command import build_command
 from index_builder.estimate_command import estimate_command
 from index_builder.option_groups import with_groups
@@ -21,6 +22,7 @@ from index_builder.summary import change_summary, generations_table, show, summa
 from index_builder.sync_command import sync_command
 
 app = typer.Typer(
+    cls=Commands,
     help="Build, change and verify search indexes of passages.",
     no_args_is_help=True,
     add_completion=False,

@@ -11,6 +11,7 @@ import typer
 from dpr.console import VersionOption, run
 from dpr.errors import ConfigError
 from dpr.threads import use_threads
+from dpr.usage import Commands
 from service.options import with_options_of_settings
 from service.security.commands import keys_app
 from service.settings import load_settings
@@ -19,7 +20,7 @@ from service.telemetry.logs import install_log
 if TYPE_CHECKING:
     from dpr.pipeline import QA
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(cls=Commands, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.add_typer(keys_app, name="keys")
 
 

@@ -25,8 +25,10 @@ from dpr.cli.train_reader import train_reader_command
 from dpr.cli.tune import tune_command
 from dpr.cli.tune_reader import tune_reader_command
 from dpr.console import VersionOption, run
+from dpr.usage import Commands
 
 app = typer.Typer(
+    cls=Commands,
     help="Open-domain question answering in Korean and English: train, measure, search, ask.",
     no_args_is_help=True,
     add_completion=False,

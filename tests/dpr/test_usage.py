@@ -1,0 +1,43 @@
+"""An argument without its option is refused with the option that takes it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from dpr.cli import app as dpr_app
+from index_builder.cli import app as index_app
+from service.cli import app as service_app
+
+
+@pytest.mark.parametrize(
+    ("app", "arguments", "sentence"),
+    [
+        (index_app, "add my-index more.jsonl", "Missing option '--corpus'. Give 'more.jsonl' as --corpus more.jsonl."),
+        (index_app, "build docs my-index", "Missing option '--corpus'. Give 'docs' as --corpus docs."),
+        (index_app, "build --corpus docs my-index", "Give 'my-index' as --output my-index."),
+        (index_app, "sync my-index --corpus a.md b.md", "argument(s) (b.md) Give 'b.md' as --corpus b.md."),
+        (index_app, "delete my-index n2", "argument(s) (n2) Give 'n2' as --id n2."),
+        (index_app, "export my-index out.jsonl", "Give 'out.jsonl' as --output out.jsonl."),
+        (dpr_app, "train data.tsv --output pair", "Give 'data.tsv' as --data data.tsv."),
+        (service_app, "my-index", "No such command 'my-index'. Give an index as --index my-index."),
+    ],
+)
+def test_the_option_of_an_argument_is_named(app: Any, arguments: str, sentence: str) -> None:
+    result = CliRunner().invoke(app, arguments.split(), env={"COLUMNS": "200", "TERMINAL_WIDTH": "200"})
+    assert result.exit_code == 2
+    assert sentence in " ".join(result.output.replace("│", " ").split())
+
+
+def test_a_question_is_not_taken_for_an_index() -> None:
+    result = CliRunner().invoke(dpr_app, ["search", "my-index", "question"])
+    assert "Missing option '--index'." in result.output
+    assert "Give" not in result.output
+
+
+def test_other_errors_stay_as_they_are() -> None:
+    result = CliRunner().invoke(index_app, ["add", "my-index"])
+    assert "Missing option '--corpus'." in result.output
+    assert "Give" not in result.output
