@@ -103,7 +103,7 @@ def saved_bytes(forward: Callable[[], torch.Tensor], module: nn.Module) -> int:
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in weights:
             sizes[storage.data_ptr()] = storage.nbytes()
-        return tensor
+        return tensor.detach()  # a saved output with its node would be a cycle that is never freed
 
     with RandomState.now().again(), torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
         output = forward()  # holds the graph, so that no storage is used again

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,6 +37,19 @@ def test_a_linear_layer_keeps_its_input_once() -> None:
     saved = measure_saved(lambda rows: layer(torch.zeros(rows, 8, requires_grad=True)).sum(), 1, layer)
     assert (saved.fixed, saved.per_row, saved.for_tokens(100)) == (0, 2 * 8 * 4, 2 * 100 * 8 * 4)
     assert weight_bytes(layer) == 3 * 4 * 2 * (64 + 8)
+
+
+def test_a_measurement_frees_what_it_kept() -> None:
+    layer = nn.Linear(8, 8)
+    kept: list[weakref.ref[torch.Tensor]] = []
+
+    def forward() -> torch.Tensor:
+        output: torch.Tensor = layer(torch.zeros(10, 8)).softmax(-1)  # which its node keeps for the backward pass
+        kept.append(weakref.ref(output))
+        return output.sum()
+
+    assert saved_bytes(forward, layer) == 2 * 10 * 8 * 4
+    assert kept[0]() is None
 
 
 def test_the_gradient_cache_is_chosen_by_what_is_free() -> None:
