@@ -15,6 +15,7 @@ from dpr.models.backends import choose_device, choose_precision
 from dpr.train.distributed import Processes, join_processes, leave_processes
 from dpr.train.loop import Loop
 from dpr.train.memory import plan_run
+from dpr.train.primitives import keep_few_primitives
 from dpr.train.record import run_facts, run_identity
 from dpr.train.run_folder import RunFolder
 from dpr.train.schedule import Schedule
@@ -100,6 +101,7 @@ def run_training(
         began = time.monotonic()
         device = choose_device()
         precision = choose_precision(settings.precision, device)
+        keep_few_primitives()
         run = Run(folder, processes, device, precision, options.progress if processes.is_main else no_progress)
         torch.manual_seed(settings.seed)
         trainee = prepare(run)

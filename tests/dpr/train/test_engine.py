@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,6 +21,7 @@ from dpr.train.batches import Source
 from dpr.train.engine import Run, RunOptions, Trainee, run_training
 from dpr.train.log import read_log
 from dpr.train.memory import StepMemory
+from dpr.train.primitives import KEPT, VARIABLES
 from dpr.train.record import describe_origin, describe_sources, run_identity
 from dpr.train.run_folder import STATE
 from dpr.train.schedule import LoraSchedule, Schedule
@@ -147,6 +149,13 @@ def test_the_record_says_how_the_model_was_made(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"already holds a model"):
         fit(tmp_path, replace(SETTINGS, seed=2))
     assert fit(tmp_path, replace(SETTINGS, checkpoint_steps=7)) == record
+
+
+def test_a_training_keeps_few_primitives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    fit(tmp_path)
+    assert [os.environ.get(variable) for variable in VARIABLES] == [str(KEPT)] * 2
 
 
 def test_a_training_without_an_objective_saves_alone(tmp_path: Path) -> None:
