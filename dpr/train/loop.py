@@ -17,6 +17,7 @@ from torch import nn
 from dpr.errors import DataError, ModelError
 from dpr.train.distributed import Processes
 from dpr.train.log import RunLog
+from dpr.train.memory import return_free_blocks
 from dpr.train.optimizer import make_optimizer, set_learning_rate, warmup_then_linear
 from dpr.train.run_folder import BEST, STATE
 from dpr.train.schedule import Schedule
@@ -27,6 +28,9 @@ from dpr.types import Progress
 logger = logging.getLogger(__name__)
 
 B = TypeVar("B")
+
+RETURN_STEPS = 20
+"""Steps on a CPU after which free memory is returned to the system; it takes a tenth of a second or two."""
 
 
 @dataclass
@@ -118,6 +122,8 @@ class Loop(Generic[B]):
                 progress("train", state.step, self.steps)
                 self._validate(state, output, run, log)
                 self._save(state, output, run, log)
+                if self._stepper.device.type == "cpu" and state.step % RETURN_STEPS == 0:
+                    return_free_blocks()
         if self._measure and (output / BEST).is_file():
             load_weights(output / BEST, self._module, run)
         return state

@@ -7,6 +7,7 @@ the longest text, because attention grows with the square of the length.
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import resource
 from collections.abc import Callable, Iterator
@@ -154,6 +155,18 @@ def free_memory(device: torch.device, processes: int = 1) -> int:
     if limit != resource.RLIM_INFINITY:
         least = min(least, limit - int(psutil.Process().memory_info().vms))
     return max(0, least)
+
+
+def resident_memory() -> int:
+    """Return the bytes of the machine's memory that this process holds."""
+    return int(psutil.Process().memory_info().rss)
+
+
+def return_free_blocks() -> None:
+    """Return the free blocks of the C library's heap to the system, if it is glibc, which does so only at its end."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def _free_of_groups(membership: Path, root: Path) -> Iterator[int]:

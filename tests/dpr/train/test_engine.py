@@ -158,6 +158,14 @@ def test_a_training_keeps_few_primitives(tmp_path: Path, monkeypatch: pytest.Mon
     assert [os.environ.get(variable) for variable in VARIABLES] == [str(KEPT)] * 2
 
 
+def test_a_training_returns_free_memory_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    returned: list[bool] = []
+    monkeypatch.setattr("dpr.train.loop.return_free_blocks", lambda: returned.append(True))
+    monkeypatch.setattr("dpr.train.loop.RETURN_STEPS", 4)
+    assert fit(tmp_path)["steps"] == 9
+    assert len(returned) == 2
+
+
 def test_a_training_without_an_objective_saves_alone(tmp_path: Path) -> None:
     record = fit(tmp_path, replace(SETTINGS, max_steps=99))
     assert record["steps"] == 0

@@ -23,6 +23,8 @@ from dpr.train.memory import (
     in_words,
     measure_saved,
     plan_memory,
+    resident_memory,
+    return_free_blocks,
     saved_bytes,
     weight_bytes,
 )
@@ -50,6 +52,16 @@ def test_a_measurement_frees_what_it_kept() -> None:
 
     assert saved_bytes(forward, layer) == 2 * 10 * 8 * 4
     assert kept[0]() is None
+
+
+def test_free_blocks_are_returned() -> None:
+    blocks = [torch.ones(25_000) for _ in range(2_000)]  # 200 MB, too small for mappings of their own
+    full = resident_memory()
+    kept = blocks[::20]
+    del blocks
+    return_free_blocks()
+    assert resident_memory() < full - 100_000_000
+    assert all(block[0] == 1 for block in kept)
 
 
 def test_the_gradient_cache_is_chosen_by_what_is_free() -> None:
