@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -14,7 +14,7 @@ from torch import nn
 from dpr.models.backends import choose_device, choose_precision
 from dpr.train.distributed import Processes, join_processes, leave_processes
 from dpr.train.loop import Loop
-from dpr.train.memory import plan_run
+from dpr.train.memory import plan_run, resident_memory
 from dpr.train.primitives import keep_few_primitives
 from dpr.train.record import run_facts, run_identity
 from dpr.train.run_folder import RunFolder
@@ -125,9 +125,9 @@ def _learn(trainee: Trainee[B], run: Run, settings: Schedule, command: str) -> d
     step = Step(trainee.objective, run.device, run.precision, run.processes)
     loop = Loop(trainee.module, step, trainee.measure, settings, run.precision, run.processes)
     run.folder.begin()
-    plan = plan_run(
-        step.memory(), run.device, trainee.gradient_cache, settings.memory_remedy, run.folder, run.processes
-    )
+    resident = resident_memory()  # before the passes that measure a step, whose blocks the steps use again
+    memory = replace(step.memory(), resident=resident)
+    plan = plan_run(memory, run.device, trainee.gradient_cache, settings.memory_remedy, run.folder, run.processes)
     step.gradient_cache = bool(plan.gradient_cache)
     state = loop.run(run.folder.path, run.folder.run, run.progress)
     record = {**run_facts(command, run.precision, state), **plan.as_record(), **trainee.facts()}

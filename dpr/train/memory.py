@@ -11,7 +11,7 @@ import ctypes
 import logging
 import resource
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -33,6 +33,10 @@ SHARES = {"cpu": 1 / 4, "cuda": 0.8}
 OVERHEAD = 1.5
 """Memory of a step as a multiple of its activations: gradients of activations and the allocator need some, too. 1.4 was
 measured for a batch of 4.4 GB (docs/decisions/0015-training-memory.md)."""
+
+GROWTH = 2.4
+"""By how much a process on a CPU grows, as a multiple of the activations of a chunk: the C library keeps blocks that
+the next chunk, of another shape, cannot use. 2.3 was measured for chunks of 0.7 GB."""
 
 FEW, MORE = 2, 4
 """Rows of the two measurements; a single row takes another path in some kernels."""
@@ -61,12 +65,13 @@ class SavedBytes:
 class StepMemory:
     """Bytes of a step: ``weights`` for gradients and moments, ``chunk`` and ``batch`` for activations.
 
-    ``batch`` is 0 for a step that never keeps more than a chunk.
+    ``batch`` is 0 for a step that never keeps more than a chunk. ``resident`` are those of the process before it.
     """
 
     weights: int
     chunk: int
     batch: int = 0
+    resident: int = 0
 
     @property
     def cached(self) -> int:
@@ -77,6 +82,11 @@ class StepMemory:
     def plain(self) -> int:
         """Bytes that a step takes without it."""
         return self.weights + int(OVERHEAD * (self.batch or self.chunk))
+
+    def growth(self, gradient_cache: bool | None) -> int:
+        """Return the bytes by which a process on a CPU grows."""
+        step_bytes = self.cached if gradient_cache else self.plain
+        return max(step_bytes, self.weights + int(GROWTH * self.chunk))
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,13 +219,17 @@ def plan_run(
 ) -> MemoryPlan:
     """Decide whether a run uses the gradient cache, log the reason, and record it in the run's folder.
 
-    All processes decide alike: by the process that needs most and the one that has least. See `plan_memory`.
+    All processes decide alike: by the process that needs most and the one that has least. See `plan_memory`. On a CPU
+    the sentence also has the memory of a process: its bytes before the first step, and its growth.
     """
-    memory = StepMemory(*(max(processes.sizes(size)) for size in (memory.weights, memory.chunk, memory.batch)))
+    memory = StepMemory(*(max(processes.sizes(size)) for size in astuple(memory)))
     free = min(processes.sizes(free_memory(device, processes.count)))
     plan = plan_memory(memory, free, SHARES[device.type], setting, folder.gradient_cache, remedy)
     if plan.gradient_cache is not None:
         folder.note_gradient_cache(plan.gradient_cache)
+    if device.type == "cpu":
+        whole = memory.resident + memory.growth(plan.gradient_cache)
+        plan = replace(plan, sentence=f"{plan.sentence}; a process takes about {in_words(whole)} in all")
     logger.info(plan.sentence)
     return plan
 

@@ -54,6 +54,13 @@ def test_a_measurement_frees_what_it_kept() -> None:
     assert kept[0]() is None
 
 
+def test_a_process_grows_by_more_than_a_chunk_keeps() -> None:
+    by_chunks = StepMemory(weights=1 * GB, chunk=1 * GB)
+    assert by_chunks.growth(None) == pytest.approx(3.4 * GB)
+    both = StepMemory(weights=1 * GB, chunk=1 * GB, batch=8 * GB)
+    assert [both.growth(is_cached) for is_cached in (True, False)] == pytest.approx([3.4 * GB, 13 * GB])
+
+
 def test_free_blocks_are_returned() -> None:
     blocks = [torch.ones(25_000) for _ in range(2_000)]  # 200 MB, too small for mappings of their own
     full = resident_memory()
@@ -162,6 +169,7 @@ def test_a_batch_that_does_not_fit_is_trained_with_the_gradient_cache(
     assert refused.startswith("the settings forbid the gradient cache, but a step takes about")
     assert record["gradient_cache"] is True
     assert re.match(r"gradient cache on: a step takes about \d+ MB without it, \d+ MB with it", record["memory"])
+    assert re.search(r"; a process takes about [\d.]+ [GM]B in all$", record["memory"])
 
 
 def test_the_settings_are_checked_by_type(tiny_checkpoint: Path) -> None:
