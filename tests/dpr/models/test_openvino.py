@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from transformers import AutoModel
+from transformers import AutoModel, LongformerConfig, LongformerModel
 
 from dpr.errors import ConfigError, MissingDependencyError, ModelError
 from dpr.models import openvino as room
 from dpr.models.checkpoint import content_hash
+from dpr.models.encoder_compute import openvino_compute, question_compute
 from dpr.models.openvino import (
     ANY_SHAPE,
     OpenVINOModel,
@@ -25,6 +26,7 @@ from dpr.models.openvino import (
     import_openvino,
     is_available,
 )
+from dpr.models.text_encoder import EncoderConfig, TextEncoder
 from dpr.types import IntArray
 from tests.tiny_models import make_bert
 
@@ -232,3 +234,31 @@ def test_it_is_imported_when_asked_for_and_reports_to_nobody(tmp_path: Path) -> 
     run = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     assert run.stdout.split() == ["openvino.tools.ovc.telemetry_stub", "False"]
     assert not (tmp_path / "intel").exists()
+
+
+class Remembering(nn.Module):
+    """A module whose Python code reads the width of its inputs, which a trace makes a constant."""
+
+    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+        width = int(torch.tensor(input_ids.shape[1]))
+        return input_ids.float() * width
+
+
+def test_a_graph_that_computes_other_than_its_module_is_refused() -> None:
+    ids = {"input_ids": torch.ones((2, 8), dtype=torch.long)}
+    with pytest.raises(
+        ModelError, match="Remembering gives other results by OpenVINO than by torch; run it with torch"
+    ):
+        compile_openvino(Remembering().eval(), ids)
+
+
+def test_an_encoder_that_pads_its_own_inputs_is_refused(tmp_path: Path) -> None:
+    """It pads to a multiple of its window, and the trace makes a constant of how much."""
+    config = LongformerConfig(
+        vocab_size=200, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64,
+        attention_window=[8, 8], max_position_embeddings=130, pad_token_id=1, initializer_range=0.3,
+    )  # fmt: skip
+    encoder = TextEncoder(LongformerModel(config), EncoderConfig())
+    for compute in (openvino_compute, question_compute):
+        with pytest.raises(ModelError, match="run it with torch"):
+            compute(encoder, torch.float32)
