@@ -123,7 +123,7 @@ class InvertedFile(IndexType):
     """Factors of ``rerank`` to try for a target recall."""
 
     nlist: int = parameter(0, least=0, meaning="lists; 0: four times the root of the number of vectors")
-    nprobe: int = parameter(32, meaning="lists that a search reads")
+    nprobe: int = parameter(32, meaning="lists that a search reads; more under a filter")
     rerank: int = parameter(50, meaning="rows that the codes propose, and their vectors order")
 
     def build(self, vectors: FloatArray, path: Path) -> None:
