@@ -9,7 +9,7 @@ It serves the index twice, with batching and without, in processes of their own,
   times of it. Latency counts from the moment at which a question was due, so that waiting for a slow server counts too;
 * a request for 64 questions × 100 passages, and single questions beside it.
 
-Every measurement begins after a second of the same load, which is not counted.
+Every measurement begins after a second of the same load; what is answered in it is not counted.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Tally:
 
     def note(self, status: int, due: float) -> None:
         now = time.perf_counter()
-        if due < self.started:
+        if now < self.started:
             return
         self.statuses[status] += 1
         self.ended = now
