@@ -21,6 +21,7 @@ import argparse
 import json
 import os
 import random
+import string
 import subprocess
 import sys
 import tempfile
@@ -248,8 +249,9 @@ def summary_of_pairs(runs: Mapping[str, Sequence[Report]], pairs: int) -> Report
 
 
 def agreement(ours: Sequence[str], theirs: Sequence[str]) -> float:
-    """Return the share of pairs of the same answer; the pipeline's may end with the spaces around it."""
-    return float(np.mean([one.strip() == other.strip() for one, other in zip(ours, theirs, strict=True)]))
+    """Return the share of pairs of the same answer; the pipeline's is whole words, with the marks around them."""
+    around = string.whitespace + string.punctuation
+    return float(np.mean([one.strip(around) == other.strip(around) for one, other in zip(ours, theirs, strict=True)]))
 
 
 def latency_of(runs: Sequence[Report]) -> Report:
