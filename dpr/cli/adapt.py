@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dpr.cli.options import ConfigOption, JsonOption, OverwriteOption
+from dpr.cli.options import ConfigOption, JsonOption, OverwriteOption, TrainingPrecisionOption
 from dpr.cli.questions import EncodingOption, SkipBadRowsOption
 from dpr.cli.training import settings_of, show_record, training_run
 from dpr.config import DEFAULT_BASE
@@ -44,9 +44,7 @@ def adapt_command(
     whole_words: Annotated[
         bool | None, typer.Option("--whole-words/--single-pieces", help="Mask words, or pieces one by one.")
     ] = None,
-    precision: Annotated[
-        str | None, typer.Option(help="Arithmetic: auto, fp32, bf16 or fp16.", show_default="auto")
-    ] = None,
+    precision: TrainingPrecisionOption = None,
     seed: Annotated[int | None, typer.Option(help="Seed of new weights, order and masks.", show_default="1")] = None,
     overwrite: OverwriteOption = False,
     encoding: EncodingOption = "utf-8",

@@ -11,6 +11,7 @@ from dpr.cli.options import (
     BaseOption,
     ConfigOption,
     JsonOption,
+    MaxStepsOption,
     OverwriteOption,
     PassagePromptOption,
     QuestionPromptOption,
@@ -49,8 +50,7 @@ def distill_command(
     ] = None,
     teacher: Annotated[str | None, typer.Option(metavar="NAME_OR_DIR", help="The encoder to learn from.")] = None,
     cross_encoder: Annotated[
-        str | None,
-        typer.Option(metavar="NAME_OR_DIR", help="Learn scores from this cross-encoder instead."),
+        str | None, typer.Option(metavar="NAME_OR_DIR", help="Learn scores from this cross-encoder instead.")
     ] = None,
     text: TextsOption = None,
     parallel: ParallelOption = None,
@@ -61,9 +61,7 @@ def distill_command(
     passage_prompt: PassagePromptOption = None,
     config: ConfigOption = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data.", show_default="1")] = None,
-    max_steps: Annotated[
-        int | None, typer.Option(help="Stop after this many steps; 0: after the epochs.", show_default="0")
-    ] = None,
+    max_steps: MaxStepsOption = None,
     batch_size: Annotated[int | None, typer.Option(help="Texts, or questions, in a batch.", show_default="64")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.", show_default="5e-05")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of new weights and of the order.", show_default="1")] = None,

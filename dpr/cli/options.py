@@ -119,6 +119,12 @@ BackendOption = Annotated[
     str,
     typer.Option("--backend", help="What runs the models: auto (OpenVINO on a CPU, if installed), torch or openvino."),
 ]
+MaxStepsOption = Annotated[
+    int | None, typer.Option(help="Stop after this many steps; 0: after the epochs.", show_default="0")
+]
+TrainingPrecisionOption = Annotated[
+    str | None, typer.Option(help="Arithmetic: auto, fp32, bf16 or fp16.", show_default="auto")
+]
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace the model, or discard another run's state, in the output folder.")
 ]

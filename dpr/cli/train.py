@@ -15,9 +15,11 @@ from dpr.cli.options import (
     DataOption,
     DataWeightOption,
     JsonOption,
+    MaxStepsOption,
     OverwriteOption,
     PassagePromptOption,
     QuestionPromptOption,
+    TrainingPrecisionOption,
     ValidateOption,
     sources_of,
 )
@@ -49,9 +51,7 @@ def train_command(
     config: ConfigOption = None,
     shared: SharedOption = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data.", show_default="1")] = None,
-    max_steps: Annotated[
-        int | None, typer.Option(help="Stop after this many steps; 0: after the epochs.", show_default="0")
-    ] = None,
+    max_steps: MaxStepsOption = None,
     batch_size: Annotated[
         int | None, typer.Option(help="Questions in a batch, over all processes.", show_default="128")
     ] = None,
@@ -64,9 +64,7 @@ def train_command(
     lora_rank: Annotated[
         int | None, typer.Option(help="Rank of the LoRA adapters; 0 trains all weights.", show_default="0")
     ] = None,
-    precision: Annotated[
-        str | None, typer.Option(help="Arithmetic: auto, fp32, bf16 or fp16.", show_default="auto")
-    ] = None,
+    precision: TrainingPrecisionOption = None,
     seed: Annotated[int | None, typer.Option(help="Seed of new weights and of the order.", show_default="1")] = None,
     overwrite: OverwriteOption = False,
     encoding: EncodingOption = "utf-8",

@@ -14,7 +14,9 @@ from dpr.cli.options import (
     DataOption,
     DataWeightOption,
     JsonOption,
+    MaxStepsOption,
     OverwriteOption,
+    TrainingPrecisionOption,
     ValidateOption,
     sources_of,
 )
@@ -33,9 +35,7 @@ def train_cross_encoder_command(
     base: BaseOption = None,
     config: ConfigOption = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data.", show_default="1")] = None,
-    max_steps: Annotated[
-        int | None, typer.Option(help="Stop after this many steps; 0: after the epochs.", show_default="0")
-    ] = None,
+    max_steps: MaxStepsOption = None,
     batch_size: Annotated[
         int | None, typer.Option(help="Questions in a batch, over all processes.", show_default="16")
     ] = None,
@@ -46,9 +46,7 @@ def train_cross_encoder_command(
     lora_rank: Annotated[
         int | None, typer.Option(help="Rank of the LoRA adapter; 0 trains all weights.", show_default="0")
     ] = None,
-    precision: Annotated[
-        str | None, typer.Option(help="Arithmetic: auto, fp32, bf16 or fp16.", show_default="auto")
-    ] = None,
+    precision: TrainingPrecisionOption = None,
     seed: Annotated[
         int | None, typer.Option(help="Seed of new weights, order and negatives.", show_default="1")
     ] = None,

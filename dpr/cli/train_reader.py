@@ -14,7 +14,9 @@ from dpr.cli.options import (
     DataOption,
     DataWeightOption,
     JsonOption,
+    MaxStepsOption,
     OverwriteOption,
+    TrainingPrecisionOption,
     ValidateOption,
     sources_of,
 )
@@ -39,9 +41,7 @@ def train_reader_command(
     base: BaseOption = None,
     config: ConfigOption = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data.", show_default="2")] = None,
-    max_steps: Annotated[
-        int | None, typer.Option(help="Stop after this many steps; 0: after the epochs.", show_default="0")
-    ] = None,
+    max_steps: MaxStepsOption = None,
     batch_tokens: Annotated[int | None, typer.Option(help="Padded tokens in one step.", show_default="6144")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.", show_default="0.0001")] = None,
     lora_rank: Annotated[
@@ -59,9 +59,7 @@ def train_reader_command(
         bool | None,
         typer.Option("--relevance-head/--no-relevance-head", help="Train a head that tells if a passage answers."),
     ] = None,
-    precision: Annotated[
-        str | None, typer.Option(help="Arithmetic: auto, fp32, bf16 or fp16.", show_default="auto")
-    ] = None,
+    precision: TrainingPrecisionOption = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, order and negatives.", show_default="1")] = None,
     overwrite: OverwriteOption = False,
     encoding: EncodingOption = "utf-8",

@@ -185,7 +185,9 @@ def _refuse_other_results(module: nn.Module, model: OpenVINOModel, shape: Shape)
     except ModelError:
         are_alike = False
     if not are_alike:
-        raise ModelError(f"{type(module).__name__} gives other results by OpenVINO than by torch; run it with torch")
+        raise ModelError(
+            f"{type(module).__name__} gives other results by OpenVINO than by torch; use the backend torch"
+        )
 
 
 def _is_alike(result: FloatArray, expected: FloatArray) -> bool:
@@ -270,7 +272,7 @@ def _convert(openvino: Any, module: nn.Module, example_inputs: Mapping[str, torc
         graph.reshape({name: list(ANY_SHAPE) for name in names})
     except Exception as error:  # the converter has no error class of its own that it holds to
         raise ModelError(
-            f"{type(module).__name__} cannot be converted to OpenVINO ({first_line(error)}); run it with torch"
+            f"{type(module).__name__} cannot be converted to OpenVINO ({first_line(error)}); use the backend torch"
         ) from error
     logger.info("converted a model (%s) to OpenVINO in %.1f s", type(module).__name__, time.perf_counter() - started)
     return graph

@@ -209,7 +209,7 @@ def test_what_cannot_be_converted_is_one_sentence() -> None:
             raise ValueError("not today")
 
     level = logging.getLogger().level
-    with pytest.raises(ModelError, match=r"Unwilling cannot be converted to OpenVINO .*; run it with torch"):
+    with pytest.raises(ModelError, match=r"Unwilling cannot be converted to OpenVINO .*; use the backend torch"):
         compile_openvino(Unwilling(), {"input_ids": torch.ones((2, 8), dtype=torch.long)})
     assert logging.getLogger().level == level
 
@@ -247,7 +247,7 @@ class Remembering(nn.Module):
 def test_a_graph_that_computes_other_than_its_module_is_refused() -> None:
     ids = {"input_ids": torch.ones((2, 8), dtype=torch.long)}
     with pytest.raises(
-        ModelError, match="Remembering gives other results by OpenVINO than by torch; run it with torch"
+        ModelError, match="Remembering gives other results by OpenVINO than by torch; use the backend torch"
     ):
         compile_openvino(Remembering().eval(), ids)
 
@@ -260,5 +260,5 @@ def test_an_encoder_that_pads_its_own_inputs_is_refused(tmp_path: Path) -> None:
     )  # fmt: skip
     encoder = TextEncoder(LongformerModel(config), EncoderConfig())
     for compute in (openvino_compute, question_compute):
-        with pytest.raises(ModelError, match="run it with torch"):
+        with pytest.raises(ModelError, match="use the backend torch"):
             compute(encoder, torch.float32)
