@@ -40,7 +40,6 @@ class ServedIndex:
         is_fixed: whether nothing can take its generation's place.
         problem: why the published generation is not the one that answers; None where it is.
         lock: held while a model computes.
-        replaced: how many generations another one has taken the place of.
     """
 
     def __init__(
@@ -58,7 +57,6 @@ class ServedIndex:
         self._load = load
         self.lock = lock or nullcontext()
         self._snapshot: QA | None = None
-        self.replaced = 0
         self._publication: Publication | None = None
         self._attempted: Publication | None = None
         self._taking_over = threading.Lock()
@@ -90,7 +88,6 @@ class ServedIndex:
         publication = self._attempted = self._published()
         qa = self._load()
         self._warm_up(qa, retriever)
-        self.replaced += self._snapshot is not None
         self._snapshot, self._publication, self.problem = qa, publication, None
         seconds = time.perf_counter() - started
         logger.info("generation %s of the index %s is ready after %.1f s", qa.generation, self.name, seconds)

@@ -107,11 +107,15 @@ class Scheduler:
                     self._changed.wait()
                 if self._is_stopped:
                     return
-            self._admit()
-            with self._changed:
-                piece = self._take_piece()
-            if piece is not None:
-                self._compute(piece)
+            self._take_turn()
+
+    def _take_turn(self) -> None:
+        """Compute a piece; while the thread waits, it keeps none of the last one, nor the generation that it was of."""
+        self._admit()
+        with self._changed:
+            piece = self._take_piece()
+        if piece is not None:
+            self._compute(piece)
 
     def _admit(self) -> None:
         """Bring the requests that have come up to their first step, and those that waited up to their next one."""

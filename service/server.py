@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import logging
 import os
 import resource
@@ -18,7 +19,6 @@ import uvicorn
 from dpr.errors import ConfigError
 from dpr.pipeline import QA
 from service.app import create_app
-from service.collector import keep_objects, let_go
 from service.engine import Engine
 from service.protocol import ConnectionLimits, limited, sweep
 from service.security.exposure import check_exposure
@@ -133,12 +133,20 @@ async def serve(settings: Settings, listener: socket.socket, announce: Announce)
     logger.info("loading %s", ", ".join(sources))
     loading = asyncio.create_task(announce_when_loaded())
     sweeping = asyncio.create_task(sweep(server.server_state.connections))
-    letting_go = asyncio.create_task(let_go(lambda: sum(index.replaced for index in engine.indexes)))
     await server.serve(sockets=[listener])
     sweeping.cancel()
-    letting_go.cancel()
     if loading.done() and not loading.cancelled():
         loading.result()
+
+
+def keep_objects() -> None:
+    """Let the garbage collector pass over the objects there are, which stay: half a million, of models and libraries.
+
+    To look at all of them takes half a second, in which no request is answered. Later generations of an index are freed
+    without it, as nothing of them refers back to its owner.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def allow_connections(connections: int) -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import Lock
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+from weakref import WeakMethod
 
 Value = TypeVar("Value")
 
 
 class Lazy(Generic[Value]):
-    """Call it for the value; if ``make`` raises, the next call tries again."""
+    """Call it for the value; if ``make`` raises, the next call tries again.
+
+    One that is kept by the object whose method makes its value takes ``weakly(method)``.
+    """
 
     def __init__(self, make: Callable[[], Value]) -> None:
         self._make = make
@@ -24,3 +28,21 @@ class Lazy(Generic[Value]):
             with self._lock:
                 holder = self._holder = self._holder or (self._make(),)
         return holder[0]
+
+
+def weakly(method: Callable[..., Value], *arguments: Any) -> Callable[[], Value]:
+    """Return a call of a method that does not keep the method's object alive.
+
+    An object with a `Lazy` of its own method would be its own owner: it would be freed, and its files closed, only when
+    the garbage collector finds it.
+    """
+    reference = WeakMethod(method)
+
+    def call() -> Value:
+        alive = reference()
+        if alive is None:
+            raise ReferenceError("the object whose method makes this value is gone")
+        value: Value = alive(*arguments)
+        return value
+
+    return call

@@ -11,7 +11,7 @@ from dpr.filters import Filter
 from dpr.search.contract import Reranker, Retriever
 from dpr.search.filtered import Filtered
 from dpr.search.fusion import Fusion
-from dpr.search.lazy import Lazy
+from dpr.search.lazy import Lazy, weakly
 from dpr.search.record import DEFAULT_FUSION, fusion_of
 from dpr.search.registry import RERANKED, RETRIEVERS, Opening, choices, fused_lists, fuses, plain_name
 from dpr.search.reranking import Reranked, RerankOptions
@@ -82,7 +82,7 @@ class OpenIndex:
         self.fusion = _recorded_fusion(resources.manifest)
         self.filtered = Filtered(resources)
         self.names = tuple(name for name, entry in RETRIEVERS.items() if not entry.absence(resources))
-        self._retrievers = {name: Lazy(partial(self._open, name, self.fusion)) for name in self.names}
+        self._retrievers = {name: Lazy(weakly(self._open, name, self.fusion)) for name in self.names}
         self.reranker: Lazy[Reranker] | None = Lazy(rerank.load) if rerank else None
 
     @property

@@ -14,7 +14,7 @@ from dpr.config import AUTO_COMPUTE, ComputeOptions
 from dpr.dense.segments import SegmentedIndex
 from dpr.errors import ConfigError, IndexFormatError, ModelError, RequestError
 from dpr.filters import Filter
-from dpr.search.lazy import Lazy
+from dpr.search.lazy import Lazy, weakly
 from dpr.search.learned import LEARNED, load_learned_encoder
 from dpr.search.segment_resources import SegmentResources as SegmentResources
 from dpr.search.segment_resources import recorded_index_type as recorded_index_type
@@ -85,21 +85,21 @@ class IndexResources:
             SegmentResources(manifest, record, segment, files, self.id_rank[end - record.passages : end])
             for record, segment, end in zip(manifest.segments, segments, ends.tolist(), strict=True)
         )
-        self.encoder = Lazy(partial(self._find_encoder, encoder, load or load_recorded))
+        self.encoder = Lazy(weakly(self._find_encoder, encoder, load or load_recorded))
         self.analyzer = Lazy(partial(checked_analyzer, manifest.analyzer, analyzer))
-        self.vector_index = Lazy(self._open_vector_index)
+        self.vector_index = Lazy(weakly(self._open_vector_index))
         self.sparse_indexes: dict[str, Lazy[SparseIndex]] = {
-            name: Lazy(partial(self._open_sparse_index, name)) for name in manifest.weights
+            name: Lazy(weakly(self._open_sparse_index, name)) for name in manifest.weights
         }
         if manifest.rows == manifest.passages and len(self.segments) == 1 and manifest.shard is None:
-            self.sparse_indexes["rank-bm25"] = Lazy(self._make_rank_bm25)
+            self.sparse_indexes["rank-bm25"] = Lazy(weakly(self._make_rank_bm25))
         self.compute = AUTO_COMPUTE
         self.collection_facets = read_facets(files.facets) if manifest.shard else None
         self.learned_indexes: dict[str, Lazy[Any]] = {
-            name: Lazy(partial(self._open_learned_index, name)) for name in manifest.learned
+            name: Lazy(weakly(self._open_learned_index, name)) for name in manifest.learned
         }
         self.learned_encoders: dict[str, Lazy[Any]] = {
-            name: Lazy(partial(self._load_learned, name)) for name in manifest.learned
+            name: Lazy(weakly(self._load_learned, name)) for name in manifest.learned
         }
         if unknown := sorted(manifest.learned.keys() - LEARNED.keys()):
             raise IndexFormatError(

@@ -13,7 +13,7 @@ from dpr.dense.index_type import IndexType
 from dpr.dense.index_types import index_type_of
 from dpr.dense.windows import WindowedIndex, window_ranks
 from dpr.errors import ConfigError, IndexFormatError, RequestError
-from dpr.search.lazy import Lazy
+from dpr.search.lazy import Lazy, weakly
 from dpr.search.learned import LEARNED, Block
 from dpr.sparse.counts import TermCounts
 from dpr.sparse.engine import SparseSegment
@@ -66,14 +66,14 @@ class SegmentResources:
             name: Lazy(partial(open_array, generation_files.weights(record.id, name), np.float32, (record.postings,)))
             for name in manifest.weights
         }
-        self.vectors = Lazy(partial(self._open_vectors, files, manifest.encoder))
+        self.vectors = Lazy(weakly(self._open_vectors, files, manifest.encoder))
         self.windows: Lazy[WindowArray | None] = Lazy(
             lambda: open_windows(files.windows, record.vectors) if record.has_windows else None
         )
-        self.vector_index = Lazy(partial(self._open_passage_index, files))
-        self.vector_index_with_deleted = Lazy(partial(self._open_vector_index, files, None))
+        self.vector_index = Lazy(weakly(self._open_passage_index, files))
+        self.vector_index_with_deleted = Lazy(weakly(self._open_vector_index, files, None))
         self.learned: Mapping[str, Lazy[Any]] = {
-            name: Lazy(partial(self._open_learned, name, learned.dimension))
+            name: Lazy(weakly(self._open_learned, name, learned.dimension))
             for name, learned in manifest.learned.items()
         }
 

@@ -198,7 +198,7 @@ def test_a_server_keeps_its_objects_from_the_collector_before_it_is_ready(
 
 
 def test_the_collector_passes_over_what_is_kept() -> None:
-    program = "import gc; from service.collector import keep_objects; keep_objects(); print(gc.get_freeze_count())"
+    program = "import gc; from service.server import keep_objects; keep_objects(); print(gc.get_freeze_count())"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert int(run.stdout) > 10_000
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gc
 import json
 import shutil
+import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import permutations
@@ -13,6 +15,7 @@ import pytest
 import dpr.search.resources as resources_module
 from dpr.config import ComputeOptions
 from dpr.errors import IndexFormatError, ModelError, RequestError
+from dpr.filters.tree import Condition
 from dpr.search.fusion import Fusion
 from dpr.search.open import OpenIndex, open_index
 from dpr.store.manifest import signed
@@ -120,6 +123,21 @@ def test_a_retriever_is_made_once_for_all_threads(published: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         retrievers = list(pool.map(lambda _: index.retriever("hybrid"), range(32)))
     assert len(set(map(id, retrievers))) == 1
+
+
+def test_an_index_is_freed_without_the_garbage_collector(published: Path) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        index = opened(published)
+        for name in ALL:
+            index.retriever(name).search(["ship"], 2)
+            index.retriever(name, filter=Condition("id", "!=", "paris")).search(["ship"], 2)
+        freed = [weakref.ref(part) for part in (index, index.resources, *index.resources.segments)]
+        del index
+        assert [part() for part in freed] == [None] * len(freed)
+    finally:
+        gc.enable()
 
 
 def test_equal_scores_are_ordered_by_id_not_by_row(tmp_path: Path) -> None:
