@@ -9,7 +9,7 @@ from haystack import Document, component, default_from_dict, default_to_dict
 from dpr.integrations.metadata import metadata_of
 from dpr.opening import open_qa
 from dpr.pipeline import QA, RetrievalOptions
-from dpr.search.lazy import Lazy
+from dpr.search.lazy import Lazy, weakly
 
 
 @component
@@ -37,7 +37,7 @@ class PassageRetriever:
         self.top_k = top_k
         self.encoder = encoder
         self.filters = filters
-        self._qa = Lazy(self._open)
+        self._qa = Lazy(weakly(self._open))
 
     def warm_up(self) -> None:
         """Open the index, once."""

@@ -13,7 +13,8 @@ Value = TypeVar("Value")
 class Lazy(Generic[Value]):
     """Call it for the value; if ``make`` raises, the next call tries again.
 
-    One that is kept by the object whose method makes its value takes ``weakly(method)``.
+    An object with a `Lazy` of its own method would be its own owner: it would be freed, and its files closed, only when
+    the garbage collector finds it. Give it a free function; or ``weakly(method)``, if the object lends it to nobody.
     """
 
     def __init__(self, make: Callable[[], Value]) -> None:
@@ -33,8 +34,8 @@ class Lazy(Generic[Value]):
 def weakly(method: Callable[..., Value], *arguments: Any) -> Callable[[], Value]:
     """Return a call of a method that does not keep the method's object alive.
 
-    An object with a `Lazy` of its own method would be its own owner: it would be freed, and its files closed, only when
-    the garbage collector finds it.
+    Raises:
+        ReferenceError: the object was gone when it was called.
     """
     reference = WeakMethod(method)
 

@@ -56,7 +56,7 @@ def open_index(
     name, loaded = (str(encoder), None) if isinstance(encoder, str | Path) else (None, encoder)
     load = partial(load_recorded, name=name, compute=compute)
     resources = IndexResources(manifest, segments, files, loaded, load, analyzer)
-    resources.compute = compute
+    resources.compute_as(compute)
     return OpenIndex(resources, rerank.computed_as(compute) if rerank else None)
 
 

@@ -14,10 +14,11 @@ from dpr.config import AUTO_COMPUTE, ComputeOptions
 from dpr.dense.segments import SegmentedIndex
 from dpr.errors import ConfigError, IndexFormatError, ModelError, RequestError
 from dpr.filters import Filter
-from dpr.search.lazy import Lazy, weakly
+from dpr.search.lazy import Lazy
 from dpr.search.learned import LEARNED, load_learned_encoder
 from dpr.search.segment_resources import SegmentResources as SegmentResources
 from dpr.search.segment_resources import recorded_index_type as recorded_index_type
+from dpr.sparse.counts import TermCounts
 from dpr.sparse.engine import SparseEngine
 from dpr.sparse.rank_bm25 import RankBM25Engine
 from dpr.sparse.scheme import SCHEMES
@@ -33,7 +34,6 @@ from dpr.types import (
     Encoder,
     EncoderOptions,
     FloatArray,
-    LearnedEncoder,
     RankArray,
     SparseIndex,
     VectorIndex,
@@ -57,7 +57,6 @@ class IndexResources:
         sparse_indexes: the searches over weighted terms, by retriever name.
         learned_indexes: the searches over learned lists, by their names.
         learned_encoders: their models, which encode the questions.
-        compute: how these models compute; set it before the first of them is loaded.
         collection_facets: of a shard, the counts of the collection's fields; None where it does not have them.
     """
 
@@ -85,22 +84,21 @@ class IndexResources:
             SegmentResources(manifest, record, segment, files, self.id_rank[end - record.passages : end])
             for record, segment, end in zip(manifest.segments, segments, ends.tolist(), strict=True)
         )
-        self.encoder = Lazy(weakly(self._find_encoder, encoder, load or load_recorded))
+        self.encoder = Lazy(partial(_find_encoder, manifest.encoder, encoder, load or load_recorded))
         self.analyzer = Lazy(partial(checked_analyzer, manifest.analyzer, analyzer))
-        self.vector_index = Lazy(weakly(self._open_vector_index))
+        self.vector_index = Lazy(partial(_open_vector_index, self.segments))
         self.sparse_indexes: dict[str, Lazy[SparseIndex]] = {
-            name: Lazy(weakly(self._open_sparse_index, name)) for name in manifest.weights
+            name: Lazy(partial(_open_sparse_index, name, manifest, self.segments)) for name in manifest.weights
         }
         if manifest.rows == manifest.passages and len(self.segments) == 1 and manifest.shard is None:
-            self.sparse_indexes["rank-bm25"] = Lazy(weakly(self._make_rank_bm25))
-        self.compute = AUTO_COMPUTE
+            self.sparse_indexes["rank-bm25"] = Lazy(
+                partial(_make_rank_bm25, manifest, self.segments[0].counts, self.id_rank)
+            )
         self.collection_facets = read_facets(files.facets) if manifest.shard else None
         self.learned_indexes: dict[str, Lazy[Any]] = {
-            name: Lazy(weakly(self._open_learned_index, name)) for name in manifest.learned
+            name: Lazy(partial(_open_learned_index, name, self.segments, self.id_rank)) for name in manifest.learned
         }
-        self.learned_encoders: dict[str, Lazy[Any]] = {
-            name: Lazy(weakly(self._load_learned, name)) for name in manifest.learned
-        }
+        self.compute_as(AUTO_COMPUTE)
         if unknown := sorted(manifest.learned.keys() - LEARNED.keys()):
             raise IndexFormatError(
                 f"this program does not know the list {unknown[0]!r} of the index; rebuild with dpr-index build, or "
@@ -110,6 +108,13 @@ class IndexResources:
             self.encoder()
         if analyzer is not None:
             self.analyzer()
+
+    def compute_as(self, compute: ComputeOptions) -> None:
+        """Let the models of learned lists compute in this way; call it before the first of them is loaded."""
+        self.learned_encoders: dict[str, Lazy[Any]] = {
+            name: Lazy(partial(load_learned_encoder, name, learned, compute))
+            for name, learned in self.manifest.learned.items()
+        }
 
     def open_files(self) -> None:
         """Open every file that a search reads; from there on they may be renamed or removed.
@@ -130,12 +135,13 @@ class IndexResources:
         selection = copy(self)
         id_rank = np.where(is_selected, self.id_rank, np.int32(-1))
         selection.id_rank = id_rank
-        selection.vector_index = Lazy(lambda: self.vector_index().selecting(id_rank, condition))
+        vector_index = self.vector_index
+        selection.vector_index = Lazy(lambda: vector_index().selecting(id_rank, condition))
         selection.sparse_indexes = {
             name: Lazy(partial(_selecting, index, id_rank)) for name, index in self.sparse_indexes.items()
         }
         selection.learned_indexes = {
-            name: Lazy(partial(self._open_learned_index, name, id_rank)) for name in self.learned_indexes
+            name: Lazy(partial(_open_learned_index, name, self.segments, id_rank)) for name in self.learned_indexes
         }
         return selection
 
@@ -144,38 +150,40 @@ class IndexResources:
         number, own_row = segment_of(row, [segment.record.passages for segment in self.segments])
         return self.segments[number].vectors_of(own_row)
 
-    def _find_encoder(self, loaded: Encoder | None, load: EncoderLoader) -> Encoder:
-        recorded = self.manifest.encoder
-        if recorded is None:
-            raise RequestError("the index has no vectors; rebuild it without --no-dense", "retriever")
-        return checked_encoder(recorded, loaded or load(recorded))
 
-    def _open_vector_index(self) -> VectorIndex:
-        indexes = [segment.vector_index() for segment in self.segments]
-        return (
-            indexes[0] if len(indexes) == 1 else SegmentedIndex(indexes, [segment.id_rank for segment in self.segments])
-        )
+# Free functions: a `Lazy` with a method of its owner would keep the owner alive, and its files open, until the garbage
+# collector comes.
 
-    def _open_sparse_index(self, name: str) -> SparseIndex:
-        segments = [segment.sparse(name) for segment in self.segments]
-        return SparseEngine(segments, self.manifest.weights[name].scheme, self.manifest.collection_passages)
 
-    def _open_learned_index(self, name: str, id_rank: RankArray | None = None) -> Any:
-        ranks = self.id_rank if id_rank is None else id_rank
-        ends = np.cumsum([segment.record.passages for segment in self.segments]).tolist()
-        return LEARNED[name].index(
-            [
-                (segment.learned[name](), ranks[end - segment.record.passages : end])
-                for segment, end in zip(self.segments, ends, strict=True)
-            ]
-        )
+def _find_encoder(recorded: EncoderRecord | None, loaded: Encoder | None, load: EncoderLoader) -> Encoder:
+    if recorded is None:
+        raise RequestError("the index has no vectors; rebuild it without --no-dense", "retriever")
+    return checked_encoder(recorded, loaded or load(recorded))
 
-    def _load_learned(self, name: str) -> LearnedEncoder[Any]:
-        return load_learned_encoder(name, self.manifest.learned[name], self.compute)
 
-    def _make_rank_bm25(self) -> SparseIndex:
-        parameters = {**SCHEMES["bm25"].defaults, **self.manifest.weights["bm25"].parameters}
-        return RankBM25Engine(self.segments[0].counts(), **parameters, id_rank=self.id_rank)
+def _open_vector_index(segments: Sequence[SegmentResources]) -> VectorIndex:
+    indexes = [segment.vector_index() for segment in segments]
+    return indexes[0] if len(indexes) == 1 else SegmentedIndex(indexes, [segment.id_rank for segment in segments])
+
+
+def _open_sparse_index(name: str, manifest: Manifest, segments: Sequence[SegmentResources]) -> SparseIndex:
+    opened = [segment.sparse(name) for segment in segments]
+    return SparseEngine(opened, manifest.weights[name].scheme, manifest.collection_passages)
+
+
+def _open_learned_index(name: str, segments: Sequence[SegmentResources], id_rank: RankArray) -> Any:
+    ends = np.cumsum([segment.record.passages for segment in segments]).tolist()
+    return LEARNED[name].index(
+        [
+            (segment.learned[name](), id_rank[end - segment.record.passages : end])
+            for segment, end in zip(segments, ends, strict=True)
+        ]
+    )
+
+
+def _make_rank_bm25(manifest: Manifest, counts: Lazy[TermCounts], id_rank: RankArray) -> SparseIndex:
+    parameters = {**SCHEMES["bm25"].defaults, **manifest.weights["bm25"].parameters}
+    return RankBM25Engine(counts(), **parameters, id_rank=id_rank)
 
 
 def _selecting(index: Lazy[SparseIndex], id_rank: RankArray) -> SparseIndex:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -13,7 +13,7 @@ from dpr.dense.index_type import IndexType
 from dpr.dense.index_types import index_type_of
 from dpr.dense.windows import WindowedIndex, window_ranks
 from dpr.errors import ConfigError, IndexFormatError, RequestError
-from dpr.search.lazy import Lazy, weakly
+from dpr.search.lazy import Lazy
 from dpr.search.learned import LEARNED, Block
 from dpr.sparse.counts import TermCounts
 from dpr.sparse.engine import SparseSegment
@@ -66,14 +66,15 @@ class SegmentResources:
             name: Lazy(partial(open_array, generation_files.weights(record.id, name), np.float32, (record.postings,)))
             for name in manifest.weights
         }
-        self.vectors = Lazy(weakly(self._open_vectors, files, manifest.encoder))
+        self.vectors = Lazy(partial(_open_vectors, files, record, manifest.encoder))
         self.windows: Lazy[WindowArray | None] = Lazy(
             lambda: open_windows(files.windows, record.vectors) if record.has_windows else None
         )
-        self.vector_index = Lazy(weakly(self._open_passage_index, files))
-        self.vector_index_with_deleted = Lazy(weakly(self._open_vector_index, files, None))
+        open_vector_index = partial(_open_vector_index, files, record.dense, self.vectors)
+        self.vector_index = Lazy(partial(_open_passage_index, open_vector_index, self.windows, id_rank))
+        self.vector_index_with_deleted = Lazy(partial(open_vector_index, None))
         self.learned: Mapping[str, Lazy[Any]] = {
-            name: Lazy(weakly(self._open_learned, name, learned.dimension))
+            name: Lazy(partial(_open_learned, name, Block(files.learned(name), record.passages), learned.dimension))
             for name, learned in manifest.learned.items()
         }
 
@@ -92,14 +93,6 @@ class SegmentResources:
         """Return the segment for the sparse engine, with the weights of a retriever."""
         return SparseSegment(self.counts(), self.weights[name](), self.frequencies(), self.id_rank)
 
-    def _open_learned(self, name: str, dimension: int) -> Any:
-        return LEARNED[name].open(Block(self.files.learned(name), self.record.passages), dimension)
-
-    def _open_vectors(self, files: SegmentFiles, encoder: EncoderRecord | None) -> FloatArray:
-        if encoder is None:
-            raise RequestError("the index has no vectors; rebuild it without --no-dense", "retriever")
-        return open_vectors(files.vectors, self.record.vectors, encoder.dimension)
-
     def vectors_of(self, row: int) -> tuple[FloatArray, WindowArray | None]:
         """Return the vectors of a row of the segment and their windows; see `dpr.types.PassageVectors`."""
         windows = self.windows()
@@ -108,17 +101,37 @@ class SegmentResources:
         first, end = np.searchsorted(windows[:, 0], [row, row + 1]).tolist()
         return self.vectors()[first:end], windows[first:end, 1:] if end - first > 1 else None
 
-    def _open_passage_index(self, files: SegmentFiles) -> VectorIndex:
-        windows = self.windows()
-        if windows is None:
-            return self._open_vector_index(files, self.id_rank)
-        return WindowedIndex(self._open_vector_index(files, window_ranks(self.id_rank, windows)), windows)
 
-    def _open_vector_index(self, files: SegmentFiles, ranks: RankArray | IntArray | None) -> VectorIndex:
-        dense = self.record.dense
-        if dense is None:
-            raise RequestError("the index has no vectors; rebuild it without --no-dense", "retriever")
-        return recorded_index_type(dense).open(self.vectors(), files.dense, ranks)
+# Free functions, as in `dpr.search.resources`.
+
+
+def _open_learned(name: str, block: Block, dimension: int) -> Any:
+    return LEARNED[name].open(block, dimension)
+
+
+def _open_vectors(files: SegmentFiles, record: SegmentRecord, encoder: EncoderRecord | None) -> FloatArray:
+    if encoder is None:
+        raise RequestError("the index has no vectors; rebuild it without --no-dense", "retriever")
+    return open_vectors(files.vectors, record.vectors, encoder.dimension)
+
+
+def _open_passage_index(
+    open_vector_index: Callable[[RankArray | IntArray], VectorIndex],
+    lazy_windows: Lazy[WindowArray | None],
+    id_rank: RankArray,
+) -> VectorIndex:
+    windows = lazy_windows()
+    if windows is None:
+        return open_vector_index(id_rank)
+    return WindowedIndex(open_vector_index(window_ranks(id_rank, windows)), windows)
+
+
+def _open_vector_index(
+    files: SegmentFiles, dense: DenseRecord | None, vectors: Lazy[FloatArray], ranks: RankArray | IntArray | None
+) -> VectorIndex:
+    if dense is None:
+        raise RequestError("the index has no vectors; rebuild it without --no-dense", "retriever")
+    return recorded_index_type(dense).open(vectors(), files.dense, ranks)
 
 
 def recorded_index_type(dense: DenseRecord) -> IndexType:

@@ -15,8 +15,10 @@ import pytest
 import dpr.search.resources as resources_module
 from dpr.config import ComputeOptions
 from dpr.errors import IndexFormatError, ModelError, RequestError
+from dpr.filters import Filter
 from dpr.filters.tree import Condition
 from dpr.search.fusion import Fusion
+from dpr.search.lazy import Lazy
 from dpr.search.open import OpenIndex, open_index
 from dpr.store.manifest import signed
 from dpr.types import Encoder, EncoderOptions, FloatArray, Passage
@@ -27,6 +29,7 @@ from tests.small_index import PASSAGES, small_index
 from tests.tiny_models import make_bert
 
 ALL = ("dense", "bm25", "tfidf", "rank-bm25", "hybrid")
+BUT_PARIS = Condition("id", "!=", "paris")
 
 
 class OtherAnalyzer(WordAnalyzer):
@@ -132,12 +135,48 @@ def test_an_index_is_freed_without_the_garbage_collector(published: Path) -> Non
         index = opened(published)
         for name in ALL:
             index.retriever(name).search(["ship"], 2)
-            index.retriever(name, filter=Condition("id", "!=", "paris")).search(["ship"], 2)
+            index.retriever(name, filter=BUT_PARIS).search(["ship"], 2)
         freed = [weakref.ref(part) for part in (index, index.resources, *index.resources.segments)]
         del index
         assert [part() for part in freed] == [None] * len(freed)
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        lambda index: index.resources.encoder,
+        lambda index: index.resources.analyzer,
+        lambda index: index.resources.vector_index,
+        lambda index: index.resources.sparse_indexes["bm25"],
+        lambda index: index.resources.sparse_indexes["rank-bm25"],
+        lambda index: index.filtered.resources(BUT_PARIS).vector_index,
+        lambda index: index.resources.segments[0].counts,
+        lambda index: index.resources.segments[0].vectors,
+        lambda index: index.resources.segments[0].windows,
+        lambda index: index.resources.segments[0].vector_index,
+        lambda index: index.resources.segments[0].vector_index_with_deleted,
+    ],
+)
+def test_a_part_that_is_kept_outlives_its_index(
+    published: Path, part: Callable[[OpenIndex], Lazy[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resources_module, "_load_encoder", lambda *_: HashEncoder())
+    monkeypatch.setattr(resources_module, "analyzer_by_name", lambda _name: WordAnalyzer())
+    open_part = part(open_index(published))
+    gc.collect()
+    assert open_part() is open_part()
+
+
+@pytest.mark.parametrize("name", [*ALL, "bm25+dense"])
+@pytest.mark.parametrize("condition", [None, BUT_PARIS])
+def test_a_retriever_that_is_kept_outlives_its_index(published: Path, name: str, condition: Filter | None) -> None:
+    retriever = opened(published).retriever(name, filter=condition)
+    gc.collect()
+    expected = opened(published).retriever(name, filter=condition).search(["capital of Italy"], 3)
+    assert retriever.search(["capital of Italy"], 3) == expected
+    assert retriever.explain("capital of Italy", expected[0][0].row) is not None
 
 
 def test_equal_scores_are_ordered_by_id_not_by_row(tmp_path: Path) -> None:
