@@ -49,7 +49,7 @@ ROUTERS = (
     jobs.router,
 )
 
-NODE_ROUTERS = (shard.router, ops.router, metrics_route.router, indexes.router)
+NODE_ROUTERS = (shard.state_router, shard.router, ops.router, metrics_route.router, indexes.router)
 
 
 def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:

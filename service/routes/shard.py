@@ -15,6 +15,9 @@ from service.shards import examples, node
 from service.shards.served import NodeIndex
 from service.shards.wire import write_states
 
+state_router = APIRouter(prefix="/v1/shard", tags=["shard"], dependencies=[requires("read")], responses=GUARDED)
+"""What a full node answers, too: else its routers would take it for lost."""
+
 router = APIRouter(
     prefix="/v1/shard",
     tags=["shard"],
@@ -24,7 +27,7 @@ router = APIRouter(
 )
 
 
-@router.get("", summary="Which shard is served here", responses=documented(503, example=examples.SHARD))
+@state_router.get("", summary="Which shard is served here", responses=documented(503, example=examples.SHARD))
 async def shard(engine: EngineOf) -> Response:
     """Tell the shard and its collection, and the collection before, which is served till routers have gone on."""
     engine.ready()

@@ -68,10 +68,10 @@ def build(root: Path, passages: list[Passage] = PASSAGES) -> OpenIndex:
 
 
 @contextmanager
-def node(folder: Path, port: int = 0) -> Iterator[str]:
+def node(folder: Path, port: int = 0, **given: Any) -> Iterator[str]:
     settings = settings_of(node=True)
     indexes = Indexes([NodeIndex(NamedIndex("default", folder), Models(settings))], "bm25")
-    with live(indexes, port, node=True) as address:
+    with live(indexes, port, node=True, **given) as address:
         yield address
 
 

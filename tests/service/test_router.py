@@ -6,6 +6,7 @@ import re
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from dpr.search.fusion import Fusion
 from dpr.search.open import OpenIndex
 from dpr.types import Passage
 from index_builder.split import split
+from service.shards.wire import SHARD_PATH, read_states
 from tests.service.routing import DEADLINE_S, PASSAGES, QUESTIONS, SHARDS, build, hits_of, node, router, wait_until
 
 
@@ -121,6 +123,29 @@ def test_a_replica_takes_over_at_once(folders: list[Path]) -> None:
             lost.close()
             for _ in range(4):
                 assert hits_of(asking, "winter bridge", k=30) == expected
+
+
+def test_a_full_node_tells_what_it_serves(folders: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else its routers would take it for lost."""
+    arrived, opened = threading.Event(), threading.Event()
+
+    def search_lists(*_: object) -> bytes:
+        arrived.set()
+        assert opened.wait(DEADLINE_S)
+        return b"{}"
+
+    monkeypatch.setattr("service.shards.node.search_lists", search_lists)
+    with node(folders[0], max_in_flight=1) as address, httpx.Client(base_url=address, timeout=DEADLINE_S) as asking:
+        (state,) = read_states(asking.get(SHARD_PATH).content)
+        ask = {"collection": state.shard.collection, "questions": ["river"], "lists": ["bm25"], "k": 1}
+        with ThreadPoolExecutor(1) as callers:
+            admitted = callers.submit(asking.post, f"{SHARD_PATH}/lists", json=ask)
+            assert arrived.wait(DEADLINE_S)
+            assert asking.post(f"{SHARD_PATH}/lists", json=ask).json()["error"]["code"] == "busy"
+            assert read_states(asking.get(SHARD_PATH).content) == [state]
+            assert asking.head(SHARD_PATH).status_code == 200
+            opened.set()
+            assert admitted.result().status_code == 200
 
 
 def test_without_any_shard_it_says_503(folders: list[Path]) -> None:
