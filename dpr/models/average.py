@@ -72,7 +72,7 @@ def average(
         )
     check_output(output, names, overwrite)
     portions = [share / sum(shares) for share in shares]
-    bases = {form.bases_of(name) for name in names}
+    bases = {tuple(base.resolve() for base in form.bases_of(name)) for name in names}
     with TemporaryDirectory() as scratch:
         folders = [Path(scratch) / str(number) for number in range(len(names))]
         for name, folder in zip(names, folders, strict=True):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,6 +65,16 @@ def test_the_mean_of_one_with_itself_is_that_one(pairs: tuple[Path, Path], tmp_p
     average([str(pairs[0]), str(pairs[0])], [], tmp_path / "mean")
     before, after = load_encoder(pairs[0], "fp32"), load_encoder(tmp_path / "mean", "fp32")
     np.testing.assert_allclose(after.encode_questions(TEXTS), before.encode_questions(TEXTS), atol=1e-6)
+
+
+def test_one_base_may_have_two_paths(pairs: tuple[Path, Path], tiny_checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tiny_checkpoint)
+    second = shutil.copytree(pairs[1], tmp_path / "second")
+    for path in second.rglob("adapter_config.json"):
+        document = json.loads(path.read_text(encoding="utf-8"))
+        path.write_text(json.dumps({**document, "base_model_name_or_path": str(tmp_path / "link")}), encoding="utf-8")
+    average([str(pairs[0]), str(second)], [], tmp_path / "mean")
+    assert tensors(tmp_path / "mean").keys() == tensors(second).keys()
 
 
 def test_unlike_encoders_are_refused(pairs: tuple[Path, Path], tiny_checkpoint: Path, tmp_path: Path) -> None:
