@@ -131,4 +131,4 @@ def _learn(trainee: Trainee[B], run: Run, settings: Schedule, command: str) -> d
     step.gradient_cache = bool(plan.gradient_cache)
     state = loop.run(run.folder.path, run.folder.run, run.progress)
     record = {**run_facts(command, run.precision, state), **plan.as_record(), **trainee.facts()}
-    return record if trainee.measure is None else {**record, "validation": trainee.measure()}
+    return record if trainee.measure is None else {**record, "validation": state.metrics or trainee.measure()}

@@ -37,7 +37,7 @@ RETURN_STEPS = 20
 class TrainingState:
     """Progress of a run: its step, the result of that step, and its best validation.
 
-    ``worse`` is the number of validations since the best one.
+    ``metrics`` are those of the best validation, and ``worse`` is the number of validations since.
     """
 
     step: int = 0
@@ -45,10 +45,11 @@ class TrainingState:
     best_step: int = 0
     best: float = float("-inf")
     worse: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)
 
     def as_text(self) -> dict[str, str]:
         """Return this as metadata of a state file, which has the step already."""
-        return {"standing": json.dumps([asdict(self.last), self.best_step, self.best, self.worse])}
+        return {"standing": json.dumps([asdict(self.last), self.best_step, self.best, self.worse, self.metrics])}
 
     @classmethod
     def from_text(cls, step: int, text: dict[str, str]) -> TrainingState:
@@ -176,7 +177,7 @@ class Loop(Generic[B]):
         log.validation(state.step, metrics)
         score = self._settings.as_score(metrics)
         if score > state.best:
-            state.best, state.best_step, state.worse = score, state.step, 0
+            state.best, state.best_step, state.worse, state.metrics = score, state.step, 0, metrics
             if self._processes.is_main:
                 save_weights(output / BEST, self._module, run)
         else:
