@@ -20,6 +20,7 @@ from typing import Any
 
 from dpr.data.identity import content_id
 from dpr.data.passages import read_examples
+from dpr.errors import DPRError
 from dpr.types import Passage
 
 SPACE = "\n"
@@ -35,11 +36,16 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="the file to write, .json")
     parser.add_argument("--join", type=int, default=1, help="passages to a paragraph, so that short ones hide answers")
     options = parser.parse_args()
-    rows = read_questions(options.questions)
-    passages = passages_of(options.passages, set(rows))
+    if options.join < 1:
+        parser.error(f"--join is {options.join}; give at least 1")
+    try:
+        rows = read_questions(options.questions)
+        passages = passages_of(options.passages, set(rows))
+    except (OSError, DPRError) as error:
+        parser.error(str(error))
     if absent := rows.keys() - passages.keys():
         parser.error(
-            f"{options.passages} lacks {len(absent)} passages of {options.questions}, such as {min(absent)}; "
+            f"{options.passages} lacks {len(absent)} of the passages that {options.questions} asks about; "
             "give the data set that the file is named after"
         )
     ids = list(passages)

@@ -72,7 +72,25 @@ def test_another_data_set_is_one_sentence(data_set: str, tmp_path: Path) -> None
     questions = write(tmp_path / "questions.jsonl.gz", {"passage": "0" * 16, "question": "Who?"})
     run = join(questions, data_set, tmp_path / "written.json")
     assert run.returncode == 2
-    assert "lacks 1 passages of" in run.stderr
+    assert "lacks 1 of the passages that" in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("questions", "passages", "join_option", "sentence"),
+    [
+        ("questions.jsonl.gz", "boolq:none.tsv", "1", "none.tsv"),
+        ("none.jsonl.gz", "boolq:train.tsv", "1", "none.jsonl.gz"),
+        ("questions.jsonl.gz", "boolq:train.tsv", "0", "--join is 0; give at least 1"),
+    ],
+)
+def test_bad_options_are_one_sentence(
+    tmp_path: Path, questions: str, passages: str, join_option: str, sentence: str
+) -> None:
+    write(tmp_path / "questions.jsonl.gz", {"passage": "0" * 16, "question": "Who?"})
+    run = join(tmp_path / questions, passages, tmp_path / "written.json", "--join", join_option)
+    assert run.returncode == 2
+    assert sentence in run.stderr
+    assert "Traceback" not in run.stderr
 
 
 @pytest.mark.parametrize("name", SOURCES)
