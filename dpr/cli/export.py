@@ -20,7 +20,7 @@ def export_command(
     form: Annotated[
         str, typer.Option(help="whole: adapters merged, for other libraries; as-is: adapters stay adapters.")
     ] = "whole",
-    dtype: Annotated[str, typer.Option(help="Numbers on disk: fp32, fp16 or bf16.")] = "fp32",
+    dtype: Annotated[str, typer.Option(help="Numbers on disk: fp32, fp16, bf16, or for adapters fp8.")] = "fp32",
     lora_rank: Annotated[
         int, typer.Option(min=0, metavar="N", help="Lower the rank of an adapter that stays an adapter; 0: keep it.")
     ] = 0,

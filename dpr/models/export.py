@@ -1,4 +1,4 @@
-"""Export encoders and cross-encoders: whole weights for other libraries, or adapters in half the space."""
+"""Export encoders and cross-encoders: whole weights for other libraries, or adapters in less space."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ from dpr.models.sentence_transformers import read_head, write_prompts, write_sen
 from dpr.models.text_encoder import EncoderConfig, TextEncoder, hidden_dimension
 from dpr.types import EncoderOptions
 
-DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, "fp8": torch.float8_e5m2}
+"""Numbers on disk. Of fp8's two forms this one (Micikevicius et al. 2022, E5M2) has fp16's range: it needs no scale."""
 FORMS = ("whole", "as-is")
 RECORD = "training.json"
 FUSION = "fusion.json"
@@ -38,9 +39,10 @@ class ExportFormat:
 
     ``whole`` merges adapters into their base, so that other libraries can open the model. ``as-is`` keeps adapters,
     with a lower ``lora_rank`` if it is not 0. ``dtype`` is that of the weights on disk; they are always loaded as fp32.
+    ``fp8`` is for adapters alone, whose heads are then fp16.
 
     Raises:
-        ConfigError: the form or the dtype is unknown, or there is a rank for whole weights.
+        ConfigError: the form or the dtype is unknown, or whole weights are to have a rank or fp8.
     """
 
     form: str = "whole"
@@ -54,23 +56,23 @@ class ExportFormat:
                 f"and {', '.join(DTYPES)}"
             )
         if self.form == "whole":
-            self.check_rank(())
+            self.check_adapters(())
 
     @property
     def torch_dtype(self) -> torch.dtype:
         """The type of the weights on disk."""
         return DTYPES[self.dtype]
 
-    def check_rank(self, adapters: Iterable[Path]) -> None:
-        """Refuse a rank for models that are not written as adapters.
+    def check_adapters(self, models: Iterable[Path]) -> None:
+        """Refuse a rank, and fp8, for models that are not written as adapters.
 
         Raises:
-            ConfigError: there is a rank, and the form is ``whole`` or a model is no adapter.
+            ConfigError: there is a rank or fp8, and the form is ``whole`` or a model is no adapter.
         """
-        if self.lora_rank and (self.form == "whole" or not all(map(is_adapter, adapters))):
-            raise ConfigError(
-                f"--lora-rank {self.lora_rank} is for adapters that stay adapters; give an adapter and --form as-is"
-            )
+        options = {f"--lora-rank {self.lora_rank}": self.lora_rank, "--dtype fp8": self.dtype == "fp8"}
+        option = next((option for option, is_given in options.items() if is_given), None)
+        if option and (self.form == "whole" or not all(map(is_adapter, models))):
+            raise ConfigError(f"{option} is for adapters that stay adapters; give an adapter and --form as-is")
 
 
 def export(
@@ -94,7 +96,7 @@ def export(
     pair = question.parent if (question.parent / PAIR_CONFIG).is_file() else Path(name)
     check_output(output, [name], overwrite)
     encoders = {"question": question} | ({} if passage == question else {"passage": passage})
-    written_as.check_rank(encoders.values())
+    written_as.check_adapters(encoders.values())
     with replaced_model(output) as folder:
         (folder / PAIR_CONFIG).write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
         for role, directory in encoders.items():
@@ -134,7 +136,7 @@ def export_cross_encoder(
         ModelError: it cannot be loaded, or is no cross-encoder.
     """
     directory = resolve(name)
-    written_as.check_rank([directory])
+    written_as.check_adapters([directory])
     model = load_classifier(directory)
     check_output(output, [name], overwrite)
     with replaced_model(output) as folder:
@@ -169,14 +171,16 @@ def _copy(directory: Path, folder: Path, written_as: ExportFormat) -> None:
 
 
 def convert_weights(path: Path, dtype: torch.dtype) -> None:
-    """Write a safetensors file's weights in another dtype.
+    """Write a safetensors file's weights in another dtype; in fp8, those that are not LoRA's are written in fp16.
 
     Raises:
         ModelError: it cannot be read.
     """
     try:
         with safe_open(path, framework="pt") as file:
-            tensors = {key: file.get_tensor(key).to(dtype) for key in file.keys()}  # noqa: SIM118 - no mapping
+            names = list(file.keys())
+            dtypes = {name: dtype if dtype != DTYPES["fp8"] or ".lora_" in name else torch.float16 for name in names}
+            tensors = {name: file.get_tensor(name).to(dtypes[name]) for name in names}
             metadata = file.metadata()
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{path.name} cannot be read as weights ({error}); save the model again") from error

@@ -1,4 +1,4 @@
-"""Export a reader: whole weights for other libraries, or its adapter in half the space."""
+"""Export a reader: whole weights for other libraries, or its adapter in less space."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def export_reader(
         ModelError: the reader cannot be loaded.
     """
     directory = resolve(name)
-    written_as.check_rank([directory])
+    written_as.check_adapters([directory])
     check_output(output, [name], overwrite)
     with replaced_model(output) as folder:
         if written_as.form == "as-is" and is_adapter(directory):

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from dpr.data.passages import read_examples
 from dpr.errors import ConfigError
@@ -56,6 +58,28 @@ def test_adapters_stay_adapters_in_half_the_space(adapter: Path, tmp_path: Path)
     assert after.stat().st_size < 0.75 * before.stat().st_size
     difference = np.abs(vectors(tmp_path / "small") - vectors(adapter)).max()
     assert 0 < difference < 1e-3
+
+
+def test_an_adapter_in_eight_bits_takes_a_quarter_and_stays_one(adapter: Path, tmp_path: Path) -> None:
+    export(str(adapter), tmp_path / "small", ExportFormat("as-is", "fp8"))
+    before, after = (
+        load_file(folder / "question" / "adapter_model.safetensors") for folder in (adapter, tmp_path / "small")
+    )
+    assert {weight.dtype for weight in after.values()} == {torch.float8_e5m2}
+    for name, weight in before.items():
+        # two bits after the leading one: an eighth at most
+        torch.testing.assert_close(after[name].float(), weight, rtol=0.125, atol=2**-17)
+    assert 0 < np.abs(vectors(tmp_path / "small") - vectors(adapter)).max() < 0.05
+    export(str(tmp_path / "small"), tmp_path / "wide", ExportFormat("as-is", "fp16"))
+    assert vectors(tmp_path / "wide") == pytest.approx(vectors(tmp_path / "small"), abs=1e-6)
+
+
+def test_eight_bits_are_for_adapters_alone(adapter: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--dtype fp8 is for adapters that stay adapters; give an adapter and --form"):
+        export(str(tiny_checkpoint), tmp_path / "x", ExportFormat("as-is", "fp8"))
+    with pytest.raises(ConfigError, match="--dtype fp8 is for adapters"):
+        ExportFormat("whole", "fp8")
+    assert not (tmp_path / "x").exists()
 
 
 def test_adapters_of_a_lower_rank_take_less_space(adapter: Path, tmp_path: Path) -> None:

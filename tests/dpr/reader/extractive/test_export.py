@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import AutoModelForQuestionAnswering
 
 from dpr.errors import ConfigError, ModelError
+from dpr.models.checkpoint import read_json
 from dpr.models.export import ExportFormat
 from dpr.reader.extractive.export import export_reader
 from dpr.reader.extractive.model import ReaderConfig
@@ -20,16 +22,16 @@ from dpr.types import Candidates, Example, Passage, Question
 
 WHOLE = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt"}
 ITEM = Candidates("name ?", (Passage("p", "x x the name is park ."), Passage("q", "no name")), (1.0, 0.0))
+ASKED = Example(Question("q", "name ?", ("kim",)), (Passage("p", "the name is kim ."),), answer_starts=(12,))
 
 
 @pytest.fixture(scope="module")
 def adapter(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("adapter") / "reader"
-    asked = Example(Question("q", "name ?", ("kim",)), (Passage("p", "the name is kim ."),), answer_starts=(12,))
     training = ReaderTraining(
         base=str(tiny_checkpoint), lora_rank=4, max_steps=2, learning_rate=0.05, relevance_head=True, negative_share=0
     )
-    train_reader([Source("one", [asked])], output, training, ReaderConfig(64, 16, 16, 12))
+    train_reader([Source("one", [ASKED])], output, training, ReaderConfig(64, 16, 16, 12))
     return output
 
 
@@ -53,6 +55,21 @@ def test_an_adapter_stays_an_adapter_in_half_the_space(adapter: Path, tmp_path: 
     assert after.stat().st_size < 0.75 * before.stat().st_size
     assert scores(tmp_path / "small") == pytest.approx(scores(adapter), abs=0.05)
     assert scores(tmp_path / "small") != scores(adapter)
+
+
+def test_an_adapter_in_eight_bits_keeps_its_heads_in_sixteen_and_trains_further(adapter: Path, tmp_path: Path) -> None:
+    export_reader(str(adapter), tmp_path / "small", ExportFormat("as-is", "fp8"))
+    weights = load_file(tmp_path / "small" / "adapter_model.safetensors")
+    types = {".lora_" in name: weight.dtype for name, weight in weights.items()}
+    assert types == {True: torch.float8_e5m2, False: torch.float16}
+    assert scores(tmp_path / "small") != scores(adapter)
+    training = ReaderTraining(
+        base=read_json(adapter / "training.json")["training"]["base"],
+        lora_rank=4, max_steps=1, learning_rate=1e-9, relevance_head=True, negative_share=0,
+        start_from=str(tmp_path / "small"),
+    )  # fmt: skip
+    train_reader([Source("one", [ASKED])], tmp_path / "further", training, ReaderConfig(64, 16, 16, 12))
+    assert scores(tmp_path / "further") == pytest.approx(scores(tmp_path / "small"), abs=1e-3)
 
 
 def test_an_adapter_of_a_lower_rank_takes_less_space(adapter: Path, tmp_path: Path) -> None:
