@@ -63,7 +63,7 @@ class QA:
         index: the open generation; open the index again for a later one.
         reader: None for retrieval only; ``answer`` then refuses. A lazy reader is opened at its first use.
         generator: writes the answers in place of the reader; if it fails, the reader answers.
-        retrieval: the default retriever, fusion and reranking.
+        retrieval: the default retriever (by its name: ``default_retriever``), fusion and reranking.
         lock: held while a local model computes; pipelines that share models share it. None: a lock of its own.
     """
 
@@ -78,6 +78,7 @@ class QA:
         self.index = index
         self.generator: Reader | None = generator
         self.retrieval = retrieval
+        self.default_retriever = retrieval.retriever_for(index.names)
         self._lock = lock or Lock()
         self._local = None if reader is None else LocalReader(reader, self._lock)
         self._close = generator.close if generator else None
@@ -138,7 +139,7 @@ class QA:
         if self.index.manifest.encoder is not None:
             self.index.resources.encoder()
         if self.retrieval.rerank is not None:
-            self.index.retriever(self.retrieval.name)
+            self.index.retriever(self.default_retriever)
         if self._local is not None:
             self._local.open_reader()
 
@@ -278,8 +279,8 @@ class QA:
             raise RequestError(f"retriever is {name!r}; give the name of a retriever", field="retriever")
         if isinstance(fusion, PLAIN) and fusion is not None:
             raise RequestError(f"fusion is {fusion!r}; give a dpr.Fusion", field="fusion")
-        name = self.retrieval.name if name is None else name
-        if fusion is None and plain_name(name) == plain_name(self.retrieval.retriever):
+        name = self.default_retriever if name is None else name
+        if fusion is None and plain_name(name) == plain_name(self.default_retriever):
             fusion = self.retrieval.fusion
         return self.index.retriever(name, fusion, condition) if condition else self.index.retriever(name, fusion)
 

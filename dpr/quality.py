@@ -79,9 +79,9 @@ def evaluate(
         raise DataError("there are no questions; give at least one example")
     rule = rule or choose_rule(examples, is_korean=source.startswith(("korquad:", "klue:")))
     depths = sorted(set(ks))
-    options, excluded = qa.retrieval, max(len(example.excluded_ids) for example in examples)
-    depth = max(*depths, MIN_DEPTH) + excluded
-    retrieved = retrieve(qa.index, examples, RetrieverChoice(options.name, depth, options.fusion), progress)
+    depth = max(*depths, MIN_DEPTH) + max(len(example.excluded_ids) for example in examples)
+    choice = RetrieverChoice(qa.default_retriever, depth, qa.retrieval.fusion)
+    retrieved = retrieve(qa.index, examples, choice, progress)
     return Evaluation(
         len(examples), _judge_retrieval(qa, retrieved, depths), _judge_answers(qa, retrieved, depths, rule, progress)
     )

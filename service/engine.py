@@ -19,7 +19,6 @@ from threading import Lock
 from typing import Any, TypeVar
 
 from dpr.pipeline import QA
-from dpr.search.registry import DEFAULT_RETRIEVER, reranked_name
 from service.cache import ResultCache
 from service.context import RequestContext
 from service.errors import BusyError, ClientGoneError, DeadlineError, NotReadyError, ShuttingDownError
@@ -44,7 +43,6 @@ class Engine:
 
     Args:
         indexes: what answers; or what makes a ``QA`` that answers alone, called once, in a thread.
-        retriever: the retriever to warm up, that of requests which name none.
         max_in_flight: requests computing or waiting.
         scheduler: computes their work.
         reload_interval_s: seconds between two looks for new generations; 0: none is looked for.
@@ -54,7 +52,6 @@ class Engine:
     def __init__(
         self,
         indexes: Indexes | Callable[[], QA],
-        retriever: str = DEFAULT_RETRIEVER,
         max_in_flight: int = 32,
         scheduler: Scheduler | None = None,
         reload_interval_s: float = 0.0,
@@ -62,7 +59,7 @@ class Engine:
     ) -> None:
         self.scheduler = scheduler or Scheduler()
         self.cache = ResultCache(cache_bytes)
-        self.indexes = indexes if isinstance(indexes, Indexes) else Indexes.alone(indexes, retriever)
+        self.indexes = indexes if isinstance(indexes, Indexes) else Indexes.alone(indexes)
         self._reload_interval_s = reload_interval_s
         self.max_in_flight = max_in_flight
         self._permits = Permits(max_in_flight)
@@ -76,18 +73,15 @@ class Engine:
         """Return the engine that the settings describe, not yet loaded."""
         waits = settings.generator_url or settings.nodes
         waiting = min(settings.max_in_flight, MAX_WAITING) if waits else 1
-        retriever = reranked_name(settings.retriever_default) if settings.rerank else settings.retriever_default
         scheduler = Scheduler(merges=settings.batching, waiting_threads=waiting)
         models = Models(settings)
         if settings.nodes:
-            indexes = Indexes([RoutedIndex(cluster_of(settings), models)], retriever)
+            indexes = Indexes([RoutedIndex(cluster_of(settings), models)])
         elif settings.node:
-            indexes = Indexes([NodeIndex(settings.index[0], models)], retriever)
+            indexes = Indexes([NodeIndex(settings.index[0], models)])
         else:
-            indexes = Indexes.from_folders(settings.index, models, retriever)
-        return cls(
-            indexes, retriever, settings.max_in_flight, scheduler, settings.reload_interval_s, settings.cache_mib * MIB
-        )
+            indexes = Indexes.from_folders(settings.index, models)
+        return cls(indexes, settings.max_in_flight, scheduler, settings.reload_interval_s, settings.cache_mib * MIB)
 
     @property
     def in_flight(self) -> int:

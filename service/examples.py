@@ -238,6 +238,8 @@ INDEX: dict[str, Any] = {
     "generation": "000001",
     "passages": 48,
     "encoder": {"name": "dpr-small-ko-en", "fingerprint": "4f1d2c", "dimension": 384},
+    "retrievers": ["dense", "bm25", "tfidf", "hybrid"],
+    "retriever_default": "hybrid",
     "problem": None,
 }
 

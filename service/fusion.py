@@ -7,19 +7,24 @@ from typing import cast
 
 from dpr.errors import RequestError
 from dpr.search.fusion import Fusion
-from dpr.search.registry import HYBRID_LISTS, RETRIEVERS, choices, fuses, reranked_name
+from dpr.search.registry import HYBRID_LISTS, RETRIEVERS, choices, default_retriever, fuses, reranked_name
 from service.requests import Search
 from service.schemas import FusionMethod, FusionOut
 from service.settings import Settings
 
 
-def retriever_of(request: Search, settings: Settings) -> str:
-    """Return the name of the retriever for a request, with ``+rerank`` where its hits are to be reranked.
+def default_of(names: Iterable[str], settings: Settings) -> str:
+    """Return the retriever of requests that name none, for an index that has the retrievers ``names``."""
+    return settings.retriever_default or default_retriever(names)
+
+
+def retriever_of(request: Search, names: Iterable[str], settings: Settings) -> str:
+    """Return the retriever for a request to an index with the retrievers ``names``; ``NAME+rerank`` reranks its hits.
 
     Raises:
         RequestError: it asks to rerank, and this server has no reranker; or it names a retriever that is not served.
     """
-    name = request.retriever or settings.retriever_default
+    name = request.retriever or default_of(names, settings)
     if name not in served(RETRIEVERS, settings):
         remedy = f"ask {choices(served(RETRIEVERS, settings))}, or start dpr-serve with --rank-bm25"
         raise RequestError(f"the retriever {name} is a slow reference and not served here; {remedy}", "retriever")

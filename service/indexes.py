@@ -72,7 +72,7 @@ class ServedIndex:
             raise NotReadyError("the index and its models are still being loaded; ask again soon")
         return self._snapshot
 
-    def load(self, retriever: str) -> None:
+    def load(self) -> None:
         """Open the published generation, warm it up and serve it.
 
         A ``reload`` meanwhile waits, so that the generation which is published last answers in the end.
@@ -81,19 +81,19 @@ class ServedIndex:
             DPRError: it cannot be opened or asked.
         """
         with self._taking_over:
-            self._take_over(retriever)
+            self._take_over()
 
-    def _take_over(self, retriever: str) -> None:
+    def _take_over(self) -> None:
         started = time.perf_counter()
         publication = self._attempted = self._published()
         qa = self._load()
-        self._warm_up(qa, retriever)
+        self._warm_up(qa)
         self._snapshot, self._publication, self.problem = qa, publication, None
         seconds = time.perf_counter() - started
         logger.info("generation %s of the index %s is ready after %.1f s", qa.generation, self.name, seconds)
 
-    def _warm_up(self, qa: QA, retriever: str) -> None:
-        qa.retrieve(WARM_UP_QUESTIONS, retriever=retriever)
+    def _warm_up(self, qa: QA) -> None:
+        qa.retrieve(WARM_UP_QUESTIONS)
         if (reader := qa.reader) is not None:
             # Not through ``answer``: a question without hits would leave the reader cold.
             passage = self._sample(qa)
@@ -104,7 +104,7 @@ class ServedIndex:
         """Return a passage to warm the reader up with."""
         return qa.index.passages[0]
 
-    def reload(self, retriever: str, again: bool = False) -> bool:
+    def reload(self, again: bool = False) -> bool:
         """Serve what is published now; return whether something else than before answers.
 
         A generation that could not be loaded is tried ``again`` only where that is asked.
@@ -120,7 +120,7 @@ class ServedIndex:
             if publication == self._attempted and not again:
                 return False
             try:
-                self._take_over(retriever)
+                self._take_over()
             except Exception as error:  # whatever is wrong with the new generation, the old one goes on
                 sentence = without_folders(str(error) or type(error).__name__)
                 self.problem = f"the published generation of the index {self.name} cannot be served: {sentence}"
@@ -138,22 +138,21 @@ class ServedIndex:
 class Indexes:
     """The indexes of a server; the first one answers requests that name none."""
 
-    def __init__(self, served: Sequence[ServedIndex], retriever: str) -> None:
-        """Serve some indexes; ``retriever`` warms them up."""
+    def __init__(self, served: Sequence[ServedIndex]) -> None:
+        """Serve some indexes."""
         self._by_name = {index.name: index for index in served}
-        self.retriever = retriever
         self._stopped = threading.Event()
 
     @classmethod
-    def from_folders(cls, folders: Sequence[NamedIndex], models: Models, retriever: str) -> Indexes:
+    def from_folders(cls, folders: Sequence[NamedIndex], models: Models) -> Indexes:
         """Return the indexes of some folders, not yet loaded."""
         served = [ServedIndex(item.name, partial(models.open, item.path), item.path, models.lock) for item in folders]
-        return cls(served, retriever)
+        return cls(served)
 
     @classmethod
-    def alone(cls, load: Callable[[], QA], retriever: str) -> Indexes:
+    def alone(cls, load: Callable[[], QA]) -> Indexes:
         """Return one index that is loaded once."""
-        return cls([ServedIndex(DEFAULT_INDEX, load)], retriever)
+        return cls([ServedIndex(DEFAULT_INDEX, load)])
 
     def __iter__(self) -> Iterator[ServedIndex]:
         """Iterate over the indexes, the default one first."""
@@ -183,7 +182,7 @@ class Indexes:
             DPRError: one cannot be loaded.
         """
         for index in self:
-            index.load(self.retriever)
+            index.load()
 
     def reload(self, name: str | None = None) -> list[str]:
         """Serve what is published now of one index, or of all; return the names of those that changed.
@@ -192,7 +191,7 @@ class Indexes:
             ReloadFailedError: what is published of one cannot be served.
         """
         some = list(self) if name is None else [self.find(name)]
-        return [index.name for index in some if index.reload(self.retriever, again=True)]
+        return [index.name for index in some if index.reload(again=True)]
 
     def watch(self, interval_s: float) -> None:
         """Look for new generations until ``stop``, in a thread of its own; call it once, when all are loaded."""
@@ -201,7 +200,7 @@ class Indexes:
             while not self._stopped.wait(interval_s):
                 for index in self:
                     try:
-                        index.reload(self.retriever)
+                        index.reload()
                     except ReloadFailedError:  # it is logged, and shown as the index's problem
                         continue
 

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from dpr.search.registry import HYBRID_LISTS, RETRIEVERS, fuses
 from service.errors import NotReadyError
-from service.fusion import served
+from service.fusion import default_of, served
 from service.indexes import Indexes
 from service.requests import MAX_WEIGHT
 from service.settings import Settings
@@ -100,12 +100,12 @@ def add_rules(document: Schema, settings: Settings, retrievers: RetrieversOf) ->
 
 def _add_rules_of_questions(schemas: Schema, settings: Settings, retrievers: RetrieversOf) -> None:
     union = [name for name in RETRIEVERS if any(name in names for names in retrievers.values())]
+    are_alike = all(list(names) == union for names in retrievers.values())
+    cases = _fusing(default_of(union, settings)) if are_alike else _by_index(retrievers, settings)
     for name, forms in ONE_OF.items():
         schema = schemas[name]
         schema["oneOf"] = forms
-        schema["allOf"] = [{"anyOf": _fusing(settings)}]
-        if any(list(names) != union for names in retrievers.values()):
-            schema["allOf"].append({"anyOf": _by_index(retrievers, settings)})
+        schema["allOf"] = [{"anyOf": cases}]
         _narrow(schema, "weights", {"anyOf": [_weights(), NULL]})
         _narrow(schema, "retriever", {"anyOf": [{"type": "string", "enum": union}, NULL]})
         if settings.rerank is None:
@@ -132,10 +132,11 @@ def _open_to_all(document: Schema) -> None:
 
 
 def _by_index(retrievers: RetrieversOf, settings: Settings) -> list[Schema]:
-    """Return a case for each index, with the retrievers that it has."""
+    """Return a case for each index, with the retrievers that it has, and with fusion for those that fuse."""
     cases: list[Schema] = []
     for number, (index, names) in enumerate(retrievers.items()):
-        has_default = settings.retriever_default in names
+        default = default_of(names, settings)
+        has_default = default in names
         cases.append(
             {
                 "title": f"of the index {index}",
@@ -144,16 +145,17 @@ def _by_index(retrievers: RetrieversOf, settings: Settings) -> list[Schema]:
                     "retriever": {"enum": [*names, *([None] if has_default else [])]},
                 },
                 "required": [*(["index"] if number else []), *([] if has_default else ["retriever"])],
+                "anyOf": _fusing(default),
             }
         )
     return cases
 
 
-def _fusing(settings: Settings) -> list[Schema]:
+def _fusing(default: str) -> list[Schema]:
     """Return the two cases: nothing is said of the fusion, or the retriever is one that fuses."""
     names: list[str | None] = [name for name in RETRIEVERS if fuses(name)]
     fused_case: Schema = {"title": "fused", "properties": {"retriever": {"enum": names}}}
-    if fuses(settings.retriever_default):
+    if fuses(default):
         names.append(None)
     else:
         fused_case["required"] = ["retriever"]

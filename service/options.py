@@ -15,7 +15,11 @@ from service.settings import ENVIRONMENT_PREFIX, SECRETS, Settings
 
 Command = TypeVar("Command")
 
-DEFAULTS_IN_WORDS = {"reader": "the bundled one", "encoder": "the one named in the index"}
+DEFAULTS_IN_WORDS = {
+    "reader": "the bundled one",
+    "encoder": "the one named in the index",
+    "retriever_default": "hybrid, or bm25 for an index without vectors",
+}
 """Defaults that the help names instead of showing their value."""
 
 

@@ -21,7 +21,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from dpr.config import DEFAULT_READER, read_toml
 from dpr.errors import ConfigError
 from dpr.questions import MAX_BATCH, MAX_K
-from dpr.search.registry import DEFAULT_RERANK_DEPTH, DEFAULT_RETRIEVER, MAX_RERANK_DEPTH, RETRIEVERS, choices
+from dpr.search.registry import DEFAULT_RERANK_DEPTH, MAX_RERANK_DEPTH, RETRIEVERS, choices
 
 Precision = Literal["auto", "fp32", "bf16"]
 Backend = Literal["auto", "torch", "openvino"]
@@ -150,7 +150,7 @@ class Settings(BaseSettings):
         description="Where traces go: a collector's OTLP address over HTTP, such as http://127.0.0.1:4318/v1/traces.",
     )
     log_level: LogLevel = Field("info", description="Least severe message that is logged.")
-    retriever_default: RetrieverName = Field(DEFAULT_RETRIEVER, description="Retriever of a request that names none.")
+    retriever_default: RetrieverName | None = Field(None, description="Retriever of a request that names none.")
     rerank: str | None = Field(
         None,
         min_length=1,

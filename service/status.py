@@ -63,7 +63,7 @@ class InfoResponse(Model):
     analyzer: AnalyzerOut
     dense_kind: str | None
     retrievers: list[str]
-    retriever_default: RetrieverName
+    retriever_default: RetrieverName = Field(description="The retriever of a request that names none.")
     fusion_default: FusionOut = Field(description="How hybrid fuses for a request without fusion and weights.")
     fusions: dict[str, str] = Field(description="Each fusion method and its rule for a passage absent from a list.")
     reranker: str | None = Field(description="The model that rescores the first hits; null where none does.")
@@ -84,6 +84,8 @@ class IndexOut(Model):
     generation: str = Field(description="The generation that answers.")
     passages: int
     encoder: EncoderOut | None = Field(description="Null for an index without vectors.")
+    retrievers: list[str] = Field(description="The retrievers that a request may ask of it.")
+    retriever_default: RetrieverName = Field(description="The one of a request that names none.")
     problem: str | None = Field(
         description="Why the published generation is not the one that answers; null where it is."
     )

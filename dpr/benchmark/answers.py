@@ -33,7 +33,7 @@ from dpr.evaluation.metrics import Values
 from dpr.reader.extractive.reader import ExtractiveReader, first_passages, verdict
 from dpr.search.contract import Retriever, SearchableIndex
 from dpr.search.fusion import Fusion
-from dpr.search.registry import DEFAULT_RETRIEVER, RERANKED
+from dpr.search.registry import RERANKED
 from dpr.types import Candidates, Example, Progress, Reader, Reading, no_progress
 from dpr.versions import library_versions
 
@@ -93,7 +93,7 @@ class AnswerOptions:
 
     ks: Sequence[int]
     rule: str
-    retriever: str = DEFAULT_RETRIEVER
+    retriever: str
     fusion: Fusion | None = None
     source: str = ""
     command: str = ""

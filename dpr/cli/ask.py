@@ -15,6 +15,7 @@ from rich.console import Console
 from dpr.cli.ask_server import ask_server
 from dpr.cli.options import (
     BackendOption,
+    DefaultRetrieverOption,
     EncoderOption,
     FilterOption,
     FusionFileOption,
@@ -23,14 +24,12 @@ from dpr.cli.options import (
     ReaderOption,
     RerankDepthOption,
     RerankOption,
-    RetrieverOption,
     fusion_of,
     rerank_of,
 )
 from dpr.config import DEFAULT_READER, ComputeOptions
 from dpr.console import escape, print_json, visible
 from dpr.errors import ConfigError
-from dpr.search.registry import DEFAULT_RETRIEVER
 
 if TYPE_CHECKING:
     from dpr.opening import GeneratorOptions
@@ -53,7 +52,7 @@ def ask_command(
         str | None, typer.Option(metavar="URL", help="Ask a running dpr-serve, not an index; its key: DPR_API_KEY.")
     ] = None,
     reader: ReaderOption = str(DEFAULT_READER),
-    retriever: RetrieverOption = DEFAULT_RETRIEVER,
+    retriever: DefaultRetrieverOption = None,
     k: Annotated[int, typer.Option(help="How many passages to read, 1 to 100.")] = 10,
     n_best: Annotated[int, typer.Option(help="How many answers, 1 to 20.")] = 1,
     generator_url: Annotated[

@@ -9,6 +9,7 @@ import typer
 
 from dpr.cli.options import (
     BackendOption,
+    DefaultRetrieverOption,
     EncoderOption,
     FusionDepthOption,
     FusionFileOption,
@@ -19,7 +20,6 @@ from dpr.cli.options import (
     ReaderOption,
     RerankDepthOption,
     RerankOption,
-    RetrieverOption,
     WeightOption,
     check_output_folder,
     fusion_of,
@@ -30,7 +30,6 @@ from dpr.cli.questions import EncodingOption, RuleOption, SkipBadRowsOption, lab
 from dpr.config import DEFAULT_READER, ComputeOptions
 from dpr.console import command_line, print_json, show_progress
 from dpr.data.intake import ReadRules
-from dpr.search.registry import DEFAULT_RETRIEVER
 
 
 def evaluate_command(
@@ -42,7 +41,7 @@ def evaluate_command(
         Path, typer.Option(metavar="DIR", help="Folder of report.json, the answers and risk-coverage.png.")
     ],
     reader: ReaderOption = str(DEFAULT_READER),
-    retriever: RetrieverOption = DEFAULT_RETRIEVER,
+    retriever: DefaultRetrieverOption = None,
     k: Annotated[
         str, typer.Option(metavar="NUMBERS", help="How many passages to read, with commas between.")
     ] = "1,5,10,20",
@@ -73,13 +72,13 @@ def evaluate_command(
         qa = open_qa(index, encoder=encoder, reader=reader, retrieval=retrieval, compute=compute)
         examples = [example for source in questions for example in labelled_examples(source, rules)]
         answer_rule, source = rule or rule_of(questions, examples), ", ".join(questions)
-        options = AnswerOptions(depths, answer_rule, retrieval.name, fused, source, command_line("dpr"))
+        options = AnswerOptions(depths, answer_rule, qa.default_retriever, fused, source, command_line("dpr"))
         report, results = evaluate(qa.index, qa.answering_reader(), examples, options, output, progress)
     if as_json:
         print_json(report)
         return
     systems = {f"k={depth}": result for depth, result in results.items()}
     times = {name: result.cost()["single_ms_p50"] for name, result in systems.items()}
-    title = f"{len(examples):,} questions, {retrieval.name}, in per cent"
+    title = f"{len(examples):,} questions, {qa.default_retriever}, in per cent"
     show_metrics(title, {name: result.metrics() for name, result in systems.items()}, times)
     typer.echo(f"report, answers and risk-coverage.png are in {output}", err=True)

@@ -12,6 +12,7 @@ from rich.table import Table
 from dpr.cli.ask_server import explain_by_server
 from dpr.cli.options import (
     BackendOption,
+    DefaultRetrieverOption,
     EncoderOption,
     FilterOption,
     FusionDepthOption,
@@ -21,7 +22,6 @@ from dpr.cli.options import (
     PrecisionOption,
     RerankDepthOption,
     RerankOption,
-    RetrieverOption,
     WeightOption,
     fusion_of,
     rerank_of,
@@ -29,7 +29,6 @@ from dpr.cli.options import (
 from dpr.config import ComputeOptions
 from dpr.console import escape, print_json
 from dpr.errors import ConfigError
-from dpr.search.registry import DEFAULT_RETRIEVER
 
 if TYPE_CHECKING:
     from dpr.types import Explanation, FusedValue, ListExplanation
@@ -46,7 +45,7 @@ def explain_command(
     rank: Annotated[
         int | None, typer.Option(help="The passage, by its rank among the hits; 1 if no passage is named.")
     ] = None,
-    retriever: RetrieverOption = DEFAULT_RETRIEVER,
+    retriever: DefaultRetrieverOption = None,
     fusion: FusionOption = None,
     weight: WeightOption = None,
     fusion_depth: FusionDepthOption = None,

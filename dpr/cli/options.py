@@ -26,6 +26,15 @@ if TYPE_CHECKING:
 IndexOption = Annotated[Path, typer.Option("--index", metavar="INDEX", help="Folder of the index.")]
 DataOption = Annotated[list[str], typer.Option("--data", metavar="SOURCE", help="kind:PATH of questions; repeatable.")]
 RetrieverOption = Annotated[str, typer.Option("--retriever", metavar="NAME", help=f"{describe(RETRIEVERS)}.")]
+DefaultRetrieverOption = Annotated[
+    str | None,
+    typer.Option(
+        "--retriever",
+        metavar="NAME",
+        help=f"{describe(RETRIEVERS)}.",
+        show_default="hybrid, or bm25 if the index has no vectors",
+    ),
+]
 RerankOption = Annotated[
     str | None,
     typer.Option(

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from dpr.cli.options import (
     BackendOption,
+    DefaultRetrieverOption,
     EncoderOption,
     FilterOption,
     FusionDepthOption,
@@ -20,14 +21,12 @@ from dpr.cli.options import (
     PrecisionOption,
     RerankDepthOption,
     RerankOption,
-    RetrieverOption,
     WeightOption,
     fusion_of,
     rerank_of,
 )
 from dpr.config import ComputeOptions
 from dpr.console import escape, print_json, visible
-from dpr.search.registry import DEFAULT_RETRIEVER
 
 if TYPE_CHECKING:
     from dpr.results import FirstStage, Hit, Weighing
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 def search_command(
     question: Annotated[str, typer.Argument(help="The question.")],
     index: IndexOption,
-    retriever: RetrieverOption = DEFAULT_RETRIEVER,
+    retriever: DefaultRetrieverOption = None,
     k: Annotated[int, typer.Option(help="How many passages, 1 to 100.")] = 10,
     fusion: FusionOption = None,
     weight: WeightOption = None,

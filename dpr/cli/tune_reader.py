@@ -9,12 +9,11 @@ from typing import Annotated
 import typer
 
 from dpr.cli.evaluate_reader import NegativesOption, gold_examples
-from dpr.cli.options import EncoderOption, FusionFileOption, JsonOption, RetrieverOption, fusion_of, show
+from dpr.cli.options import DefaultRetrieverOption, EncoderOption, FusionFileOption, JsonOption, fusion_of, show
 from dpr.cli.questions import EncodingOption, SkipBadRowsOption, labelled_examples, rule_of
 from dpr.console import command_line, show_progress
 from dpr.data.intake import ReadRules
 from dpr.errors import ConfigError
-from dpr.search.registry import DEFAULT_RETRIEVER
 
 GoldOption = Annotated[
     list[str] | None,
@@ -46,7 +45,7 @@ def tune_reader_command(
         list[str] | None, typer.Option(metavar="SOURCE", help="kind:PATH of questions to the index; repeatable.")
     ] = None,
     weights: WeightsOption = True,
-    retriever: RetrieverOption = DEFAULT_RETRIEVER,
+    retriever: DefaultRetrieverOption = None,
     k: Annotated[int, typer.Option(help="How many passages of the index to read.")] = 10,
     absent_share: AbsentShareOption = 0.25,
     fusion_file: FusionFileOption = None,
@@ -57,8 +56,9 @@ def tune_reader_command(
 ) -> None:
     """Choose a reader's threshold, probability and weights on held-out questions, and store them in it."""
     from dpr.benchmark.retrieved_questions import RetrieverChoice, retrieve, retrieve_without_own_documents
-    from dpr.opening import open_qa
     from dpr.reader.extractive.reader import load_reader
+    from dpr.search.open import open_index
+    from dpr.search.options import RetrievalOptions
     from dpr.tuning.reader import read_retrieved, store, tune_no_answer, tune_probability, tune_weights
 
     if not reader.is_dir():
@@ -82,10 +82,10 @@ def tune_reader_command(
             model.config, record["no_answer"] = tune_no_answer(model, examples, precision, progress)
         if index is not None and questions:
             examples = [example for source in questions for example in labelled_examples(source, rules)]
-            choice = RetrieverChoice(retriever, k, fusion_of(None, None, fusion_file))
-            qa_index = open_qa(index, encoder=encoder, reader=None).index
-            retrieved = retrieve(qa_index, examples, choice, progress)
-            retrieved += retrieve_without_own_documents(qa_index, examples, absent_share, choice, progress)
+            opened_index, fusion = open_index(index, encoder), fusion_of(None, None, fusion_file)
+            choice = RetrieverChoice(RetrievalOptions(retriever).retriever_for(opened_index.names), k, fusion)
+            retrieved = retrieve(opened_index, examples, choice, progress)
+            retrieved += retrieve_without_own_documents(opened_index, examples, absent_share, choice, progress)
             spans = read_retrieved(model, retrieved, progress)
             if weights:
                 rule = rule_of(questions, examples)

@@ -18,7 +18,7 @@ class PassageRetriever:
 
     Args:
         index: the folder of the index, opened at the first query or by ``warm_up``.
-        retriever: the name of one of the index's retrievers.
+        retriever: the name of one of the index's retrievers; None: ``hybrid``, or ``bm25`` if the index has no vectors.
         top_k: the number of documents, 1 to 100.
         filters: which passages are searched, in Haystack's form.
         encoder: the new location of the index's encoder, if it moved.
@@ -27,7 +27,7 @@ class PassageRetriever:
     def __init__(
         self,
         index: str,
-        retriever: str = "hybrid",
+        retriever: str | None = None,
         top_k: int = 10,
         encoder: str | None = None,
         filters: dict[str, Any] | None = None,

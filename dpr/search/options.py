@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
-from dpr.search.registry import DEFAULT_RETRIEVER, reranked_name
+from dpr.search.registry import default_retriever, reranked_name
 from dpr.value_types import check_fields
 
 if TYPE_CHECKING:
@@ -34,19 +35,19 @@ class RetrievalOptions:
     """How passages are found where a call does not say.
 
     Attributes:
-        retriever: the name of one of the index's retrievers.
+        retriever: the name of one of the index's retrievers; None: ``hybrid``, or ``bm25`` if the index has no vectors.
         fusion: how ``hybrid`` fuses; None: the index's recorded one.
         rerank: what reranks the retriever's hits; None: nothing.
     """
 
-    retriever: str = DEFAULT_RETRIEVER
+    retriever: str | None = None
     fusion: Fusion | None = None
     rerank: RerankOptions | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
 
-    @property
-    def name(self) -> str:
-        """The name of the retriever that is asked, with ``+rerank`` where its hits are reranked."""
-        return reranked_name(self.retriever) if self.rerank else self.retriever
+    def retriever_for(self, names: Iterable[str]) -> str:
+        """Return the retriever for an index that has the retrievers ``names``; ``NAME+rerank`` if hits are reranked."""
+        name = default_retriever(names) if self.retriever is None else self.retriever
+        return reranked_name(name) if self.rerank else name

@@ -105,7 +105,7 @@ def _open_hybrid(opening: Opening) -> Retriever:
 def _no_vectors(name: str, resources: IndexResources) -> str:
     if resources.manifest.encoder is not None:
         return ""
-    return f"this index has no vectors for the retriever {name!r}; build it with them"
+    return f"this index has no vectors for the retriever {name!r}; rebuild it with an encoder (without --no-dense)"
 
 
 def _no_weights(name: str, resources: IndexResources) -> str:
@@ -157,11 +157,19 @@ RERANKERS: dict[str, RerankerEntry] = {
 }
 """Each reranker type by its name."""
 
-DEFAULT_RETRIEVER = "hybrid"
+DEFAULT_RETRIEVERS = ("hybrid", "bm25")
+"""The default retriever is the first of these that an index has: an index without vectors has no ``hybrid``."""
+
 DEFAULT_RERANKER = "cross-encoder"
 DEFAULT_RERANK_DEPTH = 20
 MAX_RERANK_DEPTH = 100
 """The depth of ``hybrid``."""
+
+
+def default_retriever(names: Iterable[str]) -> str:
+    """Return the default among the retrievers of an index: ``hybrid``, or ``bm25`` if the index has no vectors."""
+    index_names = set(names)
+    return next((name for name in DEFAULT_RETRIEVERS if name in index_names), DEFAULT_RETRIEVERS[-1])
 
 
 def plain_name(name: str) -> str:

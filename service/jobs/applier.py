@@ -60,14 +60,12 @@ class Applier:
     Args:
         inbox: what is accepted.
         served: the index, whose encoder is used, and which serves each new generation at once.
-        retriever: what warms a new generation up.
         keep_generations: how many generations are kept beside the published one.
     """
 
-    def __init__(self, inbox: Inbox, served: ServedIndex, retriever: str, keep_generations: int) -> None:
+    def __init__(self, inbox: Inbox, served: ServedIndex, keep_generations: int) -> None:
         self.inbox = inbox
         self._served = served
-        self._retriever = retriever
         self._keep_generations = keep_generations
         self._wake = threading.Event()
         self._is_stopped = threading.Event()
@@ -170,7 +168,7 @@ class Applier:
         jobs = set(batch.jobs)
         self._tidy(manifest)
         try:
-            self._served.reload(self._retriever, again=True)
+            self._served.reload(again=True)
         except ReloadFailedError as error:  # it is published; the index shows the problem
             logger.warning("%s", error)
         for job_id in self.inbox.queued():

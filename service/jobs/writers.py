@@ -42,7 +42,7 @@ class Writers:
             if served.root.is_dir() and not os.access(served.root, os.W_OK):
                 raise ConfigError(f"allow_writes is set, and {served.root} cannot be written; allow it, or unset it")
             inbox = Inbox(served.root)
-            self._appliers[served.name] = Applier(inbox, served, indexes.retriever, settings.keep_generations)
+            self._appliers[served.name] = Applier(inbox, served, settings.keep_generations)
 
     def start(self) -> None:
         """Begin to apply what is accepted."""

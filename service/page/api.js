@@ -72,11 +72,11 @@ async function reached(work) {
   }
 }
 
-/** What the server serves: /v1/info, and in `indexes` the names of all its indexes. */
+/** What the server serves: /v1/info, and in `indexes` what /v1/indexes says of each. */
 export async function info() {
   const facts = await send("GET", "v1/info");
   const { indexes } = await send("GET", "v1/indexes");
-  return { ...facts, indexes: indexes.map(({ name }) => name) };
+  return { ...facts, indexes };
 }
 
 /** The fields of an index, with their types and values. */

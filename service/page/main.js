@@ -7,7 +7,7 @@ import { byId } from "./dom.js";
 import { showFilters } from "./filters.js";
 import { installKeys } from "./keyboard.js";
 import { currentLanguage, languageOf, number, switchLanguage, text, translate } from "./language.js";
-import { explanationRequestOf, retrievalOf, showFacts, showOptions } from "./options.js";
+import { explanationRequestOf, indexOf, retrievalOf, showFacts, showOptions, showRetrievers } from "./options.js";
 import { showProblem } from "./problem.js";
 import { addRecent, showRecent } from "./recent.js";
 import { comparesRetrievers, hideResults, showPassages, showResults, showUnread } from "./results.js";
@@ -49,7 +49,10 @@ function showServer() {
   showUpload(server, () => byId("index").value, refresh);
   showOptions(server);
   showFacts(server);
-  byId("index").onchange = offerFilters;
+  byId("index").onchange = () => {
+    showRetrievers(server);
+    offerFilters();
+  };
   offerFilters();
 }
 
@@ -139,7 +142,7 @@ async function compare() {
       throw problem;
     }
   };
-  const names = COMPARED.filter((name) => server.retrievers.includes(name));
+  const names = COMPARED.filter((name) => indexOf(server, retrieval.index).retrievers.includes(name));
   const work = (signal) => Promise.all(names.map((name) => column(name, signal)));
   const columns = await during("comparing", work, compare);
   if (columns === null || shown !== current) return;

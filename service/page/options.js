@@ -10,18 +10,27 @@ const PASSAGES = 10;
 export function showOptions(server) {
   byId("index-option").hidden = server.indexes.length < 2;
   if (byId("index").options.length !== server.indexes.length) {
-    byId("index").replaceChildren(...server.indexes.map((name) => element("option", { value: name }, name)));
+    byId("index").replaceChildren(...server.indexes.map(({ name }) => element("option", { value: name }, name)));
   }
-  const retriever = byId("retriever");
-  const selected = retriever.value || server.retriever_default;
-  retriever.replaceChildren(
-    ...server.retrievers.map((name) => element("option", { value: name }, retrieverName(name))),
-  );
-  retriever.value = selected;
+  showRetrievers(server);
   byId("k").max = server.limits.k;
   byId("k").value ||= Math.min(PASSAGES, server.limits.k);
   if (byId("rerank-option").hidden) byId("rerank").checked = server.reranker !== null;
   byId("rerank-option").hidden = server.reranker === null;
+}
+
+/** Offer the retrievers of the index that is chosen. */
+export function showRetrievers(server) {
+  const retriever = byId("retriever");
+  const index = indexOf(server, byId("index").value);
+  const selected = index.retrievers.includes(retriever.value) ? retriever.value : index.retriever_default;
+  retriever.replaceChildren(...index.retrievers.map((name) => element("option", { value: name }, retrieverName(name))));
+  retriever.value = selected;
+}
+
+/** What the server says of an index; of its default one where none is named. */
+export function indexOf(server, name) {
+  return { ...server, ...server.indexes.find((index) => index.name === name) };
 }
 
 export function showFacts(server) {

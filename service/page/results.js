@@ -4,6 +4,7 @@ import { showAnswer, showReading } from "./answer.js";
 import { COMPARED, comparison } from "./compare.js";
 import { byId, element, fill } from "./dom.js";
 import { milliseconds, number, percent, retrieverName, text } from "./language.js";
+import { indexOf } from "./options.js";
 import { passageList } from "./passages.js";
 import { remember, remembered } from "./storage.js";
 
@@ -43,7 +44,7 @@ export function showPassages(shown, server, { compare, explain }) {
   const [result] = response.results;
   if (result.hits.length === 0) return fill(byId("passages"));
   const title = element("h2", { id: "passages-title" }, text("passages"));
-  const heading = element("div", { class: "heading" }, title, viewChoice(server, choose));
+  const heading = element("div", { class: "heading" }, title, viewChoice(indexOf(server, retrieval.index), choose));
   const sideBySide = view === "compare" && columns !== null;
   byId("passages").classList.toggle("wide", sideBySide);
   const body = sideBySide
@@ -68,8 +69,8 @@ export function showPassages(shown, server, { compare, explain }) {
   }
 }
 
-function viewChoice(server, choose) {
-  if (COMPARED.filter((name) => server.retrievers.includes(name)).length < 2) return null;
+function viewChoice(index, choose) {
+  if (COMPARED.filter((name) => index.retrievers.includes(name)).length < 2) return null;
   const radios = ["list", "compare"].map((name) => {
     const radio = element("input", { type: "radio", name: "view", value: name, checked: view === name });
     radio.addEventListener("change", () => choose(name));

@@ -47,7 +47,7 @@ async def explain(
     A passage may be any of the index, also one that is no hit; a list then tells its score without a rank.
     """
     index, qa = engine.indexes.find(request.index).name, engine.ready(request.index)
-    retriever = retriever_of(request, settings)
+    retriever = retriever_of(request, qa.index.names, settings)
     fusion = fusion_of(request, retriever, server_fusion or qa.index.fusion)
     text = await engine.run(lambda qa: _explain(qa, request, retriever, fusion, index), context, qa)
     return Response(text, media_type="application/json")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
 from service import examples
-from service.deps import KNOWN_PARAMETERS, ContextOf, EngineOf
+from service.deps import KNOWN_PARAMETERS, ContextOf, EngineOf, SettingsOf
+from service.engine import Engine
+from service.fusion import default_of, served
 from service.indexes import ServedIndex
 from service.requests import IndexName
 from service.routes.documented import GUARDED, documented
 from service.security.scopes import requires
+from service.settings import Settings
 from service.status import EncoderOut, IndexesResponse, IndexOut, ReloadResponse
 
 router = APIRouter(prefix="/v1", tags=["indexes"], responses=GUARDED)
@@ -23,10 +27,10 @@ router = APIRouter(prefix="/v1", tags=["indexes"], responses=GUARDED)
     dependencies=[requires("read"), KNOWN_PARAMETERS],
     responses=documented(422, 503, example=examples.INDEXES),
 )
-async def indexes(engine: EngineOf) -> IndexesResponse:
+async def indexes(engine: EngineOf, settings: SettingsOf) -> IndexesResponse:
     """List the indexes, the default one first, each with the generation that answers."""
     engine.ready()
-    return IndexesResponse(indexes=[_index_out(index, engine.indexes.default) for index in engine.indexes])
+    return IndexesResponse(indexes=_listed(engine.indexes, engine, settings))
 
 
 @router.post(
@@ -37,6 +41,7 @@ async def indexes(engine: EngineOf) -> IndexesResponse:
 )
 async def reload(
     engine: EngineOf,
+    settings: SettingsOf,
     context: ContextOf,
     index: Annotated[IndexName | None, Query(description="Which index; all by default.")] = None,
 ) -> ReloadResponse:
@@ -47,18 +52,24 @@ async def reload(
     """
     engine.ready(index)
     changed = await context.in_thread(engine.indexes.reload, index)
-    some = [engine.indexes.find(index)] if index else list(engine.indexes)
-    return ReloadResponse(changed=changed, indexes=[_index_out(served, engine.indexes.default) for served in some])
+    some = [engine.indexes.find(index)] if index else engine.indexes
+    return ReloadResponse(changed=changed, indexes=_listed(some, engine, settings))
 
 
-def _index_out(index: ServedIndex, default: ServedIndex) -> IndexOut:
+def _listed(indexes: Iterable[ServedIndex], engine: Engine, settings: Settings) -> list[IndexOut]:
+    return [_index_out(index, index is engine.indexes.default, settings) for index in indexes]
+
+
+def _index_out(index: ServedIndex, is_default: bool, settings: Settings) -> IndexOut:
     qa = index.snapshot
     manifest = qa.index.manifest
     return IndexOut(
         name=index.name,
-        is_default=index is default,
+        is_default=is_default,
         generation=qa.generation,
         passages=len(qa.index.passages),
         encoder=EncoderOut.from_record(manifest.encoder) if manifest.encoder else None,
+        retrievers=served(qa.index.names, settings),
+        retriever_default=default_of(qa.index.names, settings),
         problem=index.problem,
     )

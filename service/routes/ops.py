@@ -8,7 +8,7 @@ from dpr import __version__
 from dpr.search.fusion import MISSING_RULES
 from service import examples
 from service.deps import KNOWN_PARAMETERS, EngineOf, ServerFusion, SettingsOf
-from service.fusion import fusion_out, served
+from service.fusion import default_of, fusion_out, served
 from service.routes.documented import GUARDED, documented
 from service.security.scopes import caller_of, requires
 from service.shards.routed import RoutedIndex
@@ -61,7 +61,7 @@ async def info(request: Request, engine: EngineOf, settings: SettingsOf, server_
         analyzer=AnalyzerOut.model_validate(manifest.analyzer),
         dense_kind=manifest.dense.kind if manifest.dense else None,
         retrievers=served(qa.index.names, settings),
-        retriever_default=settings.retriever_default,
+        retriever_default=default_of(qa.index.names, settings),
         fusion_default=fusion_out(server_fusion or qa.index.fusion),
         fusions=dict(MISSING_RULES),
         reranker=public_name(qa.index.rerank.model) if qa.index.rerank else None,

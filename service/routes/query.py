@@ -9,6 +9,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Request, Response
 
+from dpr.pipeline import QA
 from dpr.search.fusion import Fusion
 from service import examples
 from service.asking import Source, query_steps, refuse_costly, retrieve_steps
@@ -52,7 +53,7 @@ async def retrieve(
     """
     refuse_costly(request, settings.max_passages)
     qa = engine.ready(request.index)
-    source = _source(request, engine, settings, server_fusion or qa.index.fusion)
+    source = _source(request, engine, settings, qa, server_fusion)
     return _json(await engine.run_steps(lambda qa: retrieve_steps(qa, request, source, engine.cache), context, qa))
 
 
@@ -83,7 +84,7 @@ async def query(
     """
     refuse_costly(request, settings.max_passages)
     qa = engine.ready(request.index)
-    source = _source(request, engine, settings, server_fusion or qa.index.fusion)
+    source = _source(request, engine, settings, qa, server_fusion)
     if not qa.has_reader:
         raise NoReaderError("this server has no reader; ask /v1/retrieve for passages, or start dpr-serve with one")
 
@@ -95,9 +96,9 @@ async def query(
     return _json(await work())
 
 
-def _source(request: RetrieveRequest, engine: Engine, settings: Settings, default: Fusion) -> Source:
-    retriever = retriever_of(request, settings)
-    fusion = fusion_of(request, retriever, default)
+def _source(request: RetrieveRequest, engine: Engine, settings: Settings, qa: QA, default: Fusion | None) -> Source:
+    retriever = retriever_of(request, qa.index.names, settings)
+    fusion = fusion_of(request, retriever, default or qa.index.fusion)
     return Source(engine.indexes.find(request.index).name, retriever, fusion, filter_of(request.filter))
 
 

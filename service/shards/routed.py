@@ -140,7 +140,7 @@ class RoutedIndex(ServedIndex):
         super().__init__(DEFAULT_INDEX, self._open, lock=models.lock)
         self.is_fixed = False
 
-    def load(self, retriever: str) -> None:
+    def load(self) -> None:
         """Wait until every shard has a node, or for a while; then load the models and serve.
 
         Raises:
@@ -151,7 +151,7 @@ class RoutedIndex(ServedIndex):
         while not self._is_enough() and not self._stopped.wait(LOOK_S):
             self.problem = self._waits_for()
         if not self._stopped.is_set():
-            super().load(retriever)
+            super().load()
 
     def stop(self) -> None:
         """Ask no node any more."""

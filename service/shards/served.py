@@ -43,6 +43,6 @@ class NodeIndex(ServedIndex):
                 return qa
         raise OtherCollectionError(f"this node serves no shard of the collection {collection}; look again")
 
-    def _warm_up(self, qa: QA, _retriever: str) -> None:
+    def _warm_up(self, qa: QA) -> None:
         warm_up(qa, WARM_UP_QUESTIONS)
         self.former = self._snapshot

@@ -99,10 +99,7 @@ def is_ready(engine: Engine) -> bool:
 def live(load: Callable[[], QA] | None, *, ready: bool = True, **given: Any) -> Iterator[str]:
     """Serve what ``load`` returns, or what the settings name, on a free port; yield the address with its slash."""
     settings = Settings(**{"index": Path("unused"), **given})
-    if load:
-        engine = Engine(load, settings.retriever_default, settings.max_in_flight)
-    else:
-        engine = Engine.from_settings(settings)
+    engine = Engine(load, settings.max_in_flight) if load else Engine.from_settings(settings)
     with listen("127.0.0.1", 0) as listener:
         app = create_app(settings, engine)
         server = uvicorn.Server(uvicorn.Config(app, lifespan="on", log_config=None, timeout_graceful_shutdown=2))

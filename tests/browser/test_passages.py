@@ -87,12 +87,15 @@ def test_reranking_is_offered_where_the_server_has_a_reranker(open_page: OpenPag
 def test_several_indexes_are_offered_by_name(open_page: OpenPage, index: Path) -> None:
     page = open_page(expected=("422",))
     expect(page.get_by_label("Index")).to_be_hidden()
-    page.route("**/v1/indexes", lambda route: route.fulfill(json={"indexes": [{"name": "default"}, {"name": HACK}]}))
+    sparse = {"name": HACK, "retrievers": ["bm25"], "retriever_default": "bm25"}
+    page.route("**/v1/indexes", lambda route: route.fulfill(json={"indexes": [{"name": "default"}, sparse]}))
     page.reload()
+    expect(page.get_by_label("Retriever")).to_have_value("hybrid")
     page.get_by_label("Index").select_option(HACK)
+    expect(page.get_by_label("Retriever")).to_have_value("bm25")
     with page.expect_request("**/v1/query") as request:
         ask(page)
-    assert body_of(request.value)["index"] == HACK
+    assert (body_of(request.value)["index"], body_of(request.value)["retriever"]) == (HACK, "bm25")
 
 
 def test_the_controls_are_those_of_the_server_and_are_sent(open_page: OpenPage, address: str) -> None:

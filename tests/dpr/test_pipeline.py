@@ -17,9 +17,11 @@ from dpr.questions import MAX_QUESTION_CHARACTERS, broken_rule
 from dpr.search.fusion import Fusion
 from dpr.search.lazy import Lazy
 from dpr.search.open import OpenIndex, open_index
+from dpr.search.reranking import RerankOptions
 from dpr.types import Answer, Candidates, FloatArray, Reader, Reading
 from index_builder.build import BuildOptions, build
 from tests.fakes import HashEncoder, WordAnalyzer
+from tests.small_index import small_index
 
 DOCUMENTS = {
     "moon": "armstrong walked on the moon in 1969",
@@ -307,3 +309,16 @@ def test_without_a_reader_there_is_retrieval_alone(index: OpenIndex) -> None:
     assert qa.retrieve(["hangul"])
     with pytest.raises(RequestError, match="no reader"):
         qa.answer(["hangul"])
+
+
+def test_the_default_retriever_is_what_the_index_has(tmp_path: Path, index: OpenIndex) -> None:
+    small_index(tmp_path / "sparse", encoder=None)
+    sparse = open_index(tmp_path / "sparse", analyzer=WordAnalyzer())
+    assert [QA(opened).default_retriever for opened in (index, sparse)] == ["hybrid", "bm25"]
+    assert list(QA(sparse).retrieve("capital of France")[0].lists) == ["bm25"]
+    assert QA(sparse).note("capital of France") == ""
+    assert QA(sparse, retrieval=RetrievalOptions(rerank=RerankOptions("x"))).default_retriever == "bm25+rerank"
+    with pytest.raises(RequestError, match=r"no vectors for the retriever 'hybrid'.*choose from bm25"):
+        QA(sparse, retrieval=RetrievalOptions("hybrid")).retrieve("capital of France")
+    with pytest.raises(RequestError, match="'bm25' fuses no lists"):
+        QA(sparse, retrieval=RetrievalOptions(fusion=Fusion("rrf"))).retrieve("capital of France")

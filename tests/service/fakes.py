@@ -131,9 +131,7 @@ def serving(load: Callable[[], QA], *, ready: bool = True, **given: Any) -> Iter
     """Serve what ``load`` returns; with ``ready``, wait until it is loaded."""
     settings = settings_of(**given)
     scheduler = Scheduler(waiting_threads=settings.max_in_flight)
-    engine = Engine(
-        load, settings.retriever_default, settings.max_in_flight, scheduler, cache_bytes=settings.cache_mib * MIB
-    )
+    engine = Engine(load, settings.max_in_flight, scheduler, cache_bytes=settings.cache_mib * MIB)
     with TestClient(create_app(settings, engine), raise_server_exceptions=False) as client:
         if ready:
             assert client.portal is not None

@@ -24,7 +24,7 @@ READY_S = 30.0
 def live(load: Indexes | Callable[[], QA], port: int = 0, waits: bool = True, **settings: Any) -> Iterator[str]:
     """Serve indexes, or what ``load`` returns; yield the address, once it is ready if ``waits``."""
     chosen_settings = settings_of(**settings)
-    engine = Engine(load, chosen_settings.retriever_default, chosen_settings.max_in_flight)
+    engine = Engine(load, chosen_settings.max_in_flight)
     config = uvicorn.Config(
         create_app(chosen_settings, engine), log_config=None, lifespan="on", timeout_graceful_shutdown=1
     )

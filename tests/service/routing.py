@@ -70,7 +70,7 @@ def build(root: Path, passages: list[Passage] = PASSAGES) -> OpenIndex:
 @contextmanager
 def node(folder: Path, port: int = 0, **given: Any) -> Iterator[str]:
     settings = settings_of(node=True)
-    indexes = Indexes([NodeIndex(NamedIndex("default", folder), Models(settings))], "bm25")
+    indexes = Indexes([NodeIndex(NamedIndex("default", folder), Models(settings))])
     with live(indexes, port, node=True, **given) as address:
         yield address
 
@@ -78,7 +78,7 @@ def node(folder: Path, port: int = 0, **given: Any) -> Iterator[str]:
 @contextmanager
 def router(addresses: list[str], waits: bool = True, timeout_s: float = 5.0, **settings: Any) -> Iterator[httpx.Client]:
     routed = RoutedIndex(Cluster(addresses, timeout_s=timeout_s, look_s=0.1), HashModels(settings_of(no_reader=True)))
-    indexes = Indexes([routed], "hybrid")
+    indexes = Indexes([routed])
     with (
         live(indexes, waits=waits, **settings) as address,
         httpx.Client(base_url=address, timeout=DEADLINE_S) as asking,

@@ -53,7 +53,7 @@ def applier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Applier
 
     monkeypatch.setattr("service.jobs.applier.LOOK_EVERY_S", 0.01)
     monkeypatch.setattr("service.jobs.applier.MAX_WAIT_S", 0.01)
-    applier = Applier(FullInbox(tmp_path), ServedIndex("default", load, tmp_path), "bm25", 3)
+    applier = Applier(FullInbox(tmp_path), ServedIndex("default", load, tmp_path), 3)
     yield applier
     applier.stop()
     applier.join(PATIENCE_S)

@@ -129,11 +129,11 @@ def test_a_generation_published_while_the_first_one_is_loaded_answers_in_the_end
         return qa
 
     index = ServedIndex("default", load, tmp_path)
-    loading = threading.Thread(target=index.load, args=("bm25",))
+    loading = threading.Thread(target=index.load)
     loading.start()
     assert opened.wait(DEADLINE_S)
     publish(tmp_path, 2)
-    reloading = threading.Thread(target=index.reload, args=("bm25",), kwargs={"again": True})
+    reloading = threading.Thread(target=index.reload, kwargs={"again": True})
     reloading.start()
     reloading.join(0.1)
     go_on.set()
@@ -212,8 +212,8 @@ def test_a_damaged_generation_is_tried_once_by_itself(tmp_path: Path) -> None:
     index = ServedIndex("default", load, root)
     index._snapshot = Any  # type: ignore[assignment]
     with pytest.raises(Exception, match="generation"):
-        index.reload("hybrid")
-    assert index.reload("hybrid") is False
+        index.reload()
+    assert index.reload() is False
     assert len(tried) == 1
 
 
@@ -256,6 +256,22 @@ def test_several_indexes_are_served_by_name(tmp_path: Path, loaded: list[HashEnc
         assert client.post("/v1/reload", params={"index": "en"}).json()["changed"] == []
         assert client.post("/v1/reload").json()["changed"] == ["ko"]
         assert len(loaded) == 1
+
+
+def test_each_index_has_the_default_retriever_that_suits_it(tmp_path: Path) -> None:
+    publish(tmp_path / "whole", 1)
+    small_index(tmp_path / "sparse", encoder=None)
+    with serving(str(tmp_path / "whole"), f"sparse={tmp_path / 'sparse'}") as client:
+        listed = client.get("/v1/indexes").json()["indexes"]
+        assert [item["retriever_default"] for item in listed] == ["hybrid", "bm25"]
+        assert [set(item["retrievers"]) for item in listed] == [{"dense", "bm25", "tfidf", "hybrid"}, {"bm25", "tfidf"}]
+        assert ask(client)["retriever"] == "hybrid"
+        assert ask(client, index="sparse")["retriever"] == "bm25"
+        refused = client.post("/v1/retrieve", json={"question": "which", "index": "sparse", "retriever": "hybrid"})
+        assert refused.status_code == 422
+        assert "no vectors for the retriever 'hybrid'" in refused.json()["error"]["message"]
+    with serving(str(tmp_path / "sparse")) as client:
+        assert client.get("/v1/info").json()["retriever_default"] == "bm25"
 
 
 @pytest.mark.parametrize(

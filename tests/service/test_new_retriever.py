@@ -21,7 +21,7 @@ from dpr.search.open import OpenIndex, open_index
 from dpr.search.registry import RERANKERS, RETRIEVERS
 from dpr.search.reranking import RerankOptions
 from dpr.types import Example, Passage, Question
-from service.engine import Engine, open_qa
+from service.engine import open_qa
 from service.settings import load_settings
 from tests import toy_reranker, toy_retriever
 from tests.fakes import HashEncoder, WordAnalyzer
@@ -188,7 +188,7 @@ def test_the_settings_reach_the_index(root: Path, monkeypatch: pytest.MonkeyPatc
         index=root, no_reader=True, rerank="longest:any", rerank_depth=3, precision="fp32", backend="torch"
     )
     assert open_qa(settings).index.rerank == RerankOptions("longest:any", 3, "fp32", "torch")
-    assert Engine.from_settings(settings).indexes.retriever == "hybrid+rerank"
+    assert open_qa(settings).default_retriever == "hybrid+rerank"
 
 
 def test_a_depth_without_a_reranker_is_a_wrong_setting(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -149,13 +149,23 @@ def test_each_index_is_described_with_its_own_retrievers(document: dict[str, Any
         (QUESTION, True),
         ({**QUESTION, "retriever": "hybrid"}, True),
         ({**QUESTION, "retriever": "tfidf"}, False),
-        ({**QUESTION, "index": "sparse"}, False),
+        ({**QUESTION, "index": "sparse"}, True),
+        ({**QUESTION, "fusion": "rrf"}, True),
+        ({**QUESTION, "index": "sparse", "fusion": "rrf"}, False),
         ({**QUESTION, "index": "sparse", "retriever": "tfidf"}, True),
         ({**QUESTION, "index": "sparse", "retriever": "hybrid"}, False),
         ({**QUESTION, "index": None, "retriever": "hybrid"}, True),
         ({**QUESTION, "retriever": "dense"}, False),
     ]:
         assert is_described(document, "QueryRequest", body) is is_good, body
+
+
+def test_a_default_that_an_index_lacks_is_asked_for_by_name(document: dict[str, Any]) -> None:
+    settings = settings_of(retriever_default="hybrid")
+    add_rules(document := deepcopy(document), settings, {"default": ["bm25", "hybrid"], "sparse": ["bm25"]})
+    document["components"]["schemas"]["QueryRequest"]["properties"]["index"] = {}
+    assert is_described(document, "QueryRequest", QUESTION)
+    assert not is_described(document, "QueryRequest", {**QUESTION, "index": "sparse"})
 
 
 def test_the_document_of_a_server_that_is_not_ready_offers_all() -> None:

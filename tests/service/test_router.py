@@ -19,6 +19,7 @@ from dpr.client import Client
 from dpr.search.fusion import Fusion
 from dpr.search.open import OpenIndex
 from dpr.types import Passage
+from index_builder.from_python import IndexOptions, build_index
 from index_builder.split import split
 from service.shards.wire import SHARD_PATH, read_states
 from tests.service.routing import DEADLINE_S, PASSAGES, QUESTIONS, SHARDS, build, hits_of, node, router, wait_until
@@ -225,3 +226,15 @@ def test_a_node_that_is_lost_under_load_costs_no_request(folders: list[Path]) ->
                 for caller in callers:
                     caller.join()
     assert failures == []
+
+
+def test_a_collection_without_vectors_is_asked_by_bm25(tmp_path: Path) -> None:
+    build_index(PASSAGES, tmp_path / "index", encoder=None, options=IndexOptions("words"))
+    with ExitStack() as nodes:
+        folders = [folder for folder, _ in split(tmp_path / "index", SHARDS, tmp_path / "shards")]
+        with router([nodes.enter_context(node(folder)) for folder in folders]) as asking:
+            assert asking.get("/v1/info").json()["retriever_default"] == "bm25"
+            assert hits_of(asking, QUESTIONS[0]) == hits_of(asking, QUESTIONS[0], retriever="bm25")
+            refused = asking.post("/v1/retrieve", json={"question": QUESTIONS[0], "retriever": "hybrid"})
+            assert refused.status_code == 422
+            assert "choose from bm25" in refused.json()["error"]["message"]

@@ -69,7 +69,7 @@ def test_every_setting_has_a_flag_and_a_description() -> None:
 
 
 def test_every_default_in_the_help_is_the_real_one() -> None:
-    shown = {"host", "port", "precision", "retriever_default", "max_in_flight", "retry_after_s"}
+    shown = {"host", "port", "precision", "max_in_flight", "retry_after_s"}
     shown |= {"max_body_bytes", "shutdown_grace_s", "log_level", "generator_timeout_s"}
     for name in shown:
         [option] = inspect.signature(cli.serve).parameters[name].annotation.__metadata__

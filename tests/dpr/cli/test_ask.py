@@ -156,3 +156,15 @@ def test_a_retriever_to_be_reranked_needs_a_reranker(index: Path) -> None:
 def test_a_missing_reranker_is_one_sentence(index: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"there is no folder .*absent"):
         ask(index, "--rerank", str(tmp_path / "absent"))
+
+
+def test_an_index_without_vectors_is_asked_by_bm25(index: Path) -> None:
+    default, by_name = (
+        json.loads(CliRunner().invoke(app, ("search", QUESTION, "--index", str(index), "--json", *chosen)).output)
+        for chosen in ((), ("--retriever", "bm25"))
+    )
+    assert default == by_name
+    result = CliRunner().invoke(app, ("search", QUESTION, "--index", str(index), "--retriever", "hybrid"))
+    assert isinstance(result.exception, RequestError)
+    assert "no vectors for the retriever 'hybrid'" in str(result.exception)
+    assert "choose from bm25" in str(result.exception)
