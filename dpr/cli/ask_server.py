@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import typer
 from rich.console import Console
@@ -16,8 +16,14 @@ from dpr.errors import ConfigError
 from dpr.results import Answered
 from dpr.types import Explanation
 
+if TYPE_CHECKING:
+    from dpr.client import Client
+
 KEY_VARIABLE = "DPR_API_KEY"
 """Holds the key of a server that asks for one: other users of a machine can read a command's options."""
+
+CONNECT_TIMEOUT_S = 3.0
+"""A person waits: where nothing listens at the address, the command says so soon."""
 
 SENT = frozenset({"question", "server", "retriever", "k", "n_best", "filter", "as_json"})
 EXPLAINED = frozenset({"question", "server", "passage", "rank", "retriever", "fusion", "filter", "as_json"})
@@ -31,11 +37,9 @@ def ask_server(context: typer.Context, url: str, question: str, *, prints_text: 
         MissingDependencyError: httpx is not installed.
         ServerError: the server refuses, fails, or cannot be reached.
     """
-    from dpr.client import Client
-
     search = sent_options(context, SENT, ("retriever", "filter"))
     console, is_begun, answered = Console(), False, None
-    with Client(url, key=os.environ.get(KEY_VARIABLE, "")) as client:
+    with _client(url) as client:
         limits = {"k": context.params["k"], "n_best": context.params["n_best"]}
         for piece in client.stream(question, **limits, **search):
             if isinstance(piece, Answered):
@@ -58,11 +62,15 @@ def explain_by_server(context: typer.Context, url: str, question: str) -> Explan
         MissingDependencyError: httpx is not installed.
         ServerError: the server refuses, fails, or cannot be reached.
     """
+    search = sent_options(context, EXPLAINED, ("retriever", "fusion", "filter"))
+    with _client(url) as client:
+        return client.explain(question, context.params["passage"], rank=context.params["rank"], **search)
+
+
+def _client(url: str) -> Client:
     from dpr.client import Client
 
-    search = sent_options(context, EXPLAINED, ("retriever", "fusion", "filter"))
-    with Client(url, key=os.environ.get(KEY_VARIABLE, "")) as client:
-        return client.explain(question, context.params["passage"], rank=context.params["rank"], **search)
+    return Client(url, key=os.environ.get(KEY_VARIABLE, ""), connect_timeout_s=CONNECT_TIMEOUT_S)
 
 
 def sent_options(context: typer.Context, sent: frozenset[str], search: Sequence[str]) -> SearchOptions:

@@ -27,6 +27,7 @@ class AsyncClient:
         key: an API key, where the server asks for one.
         timeout_s: seconds for one call in all, its retries included: the server is told, too. A server that is full is
             asked again when its ``Retry-After`` says, if that leaves time.
+        connect_timeout_s: seconds of a call in which a server that refuses connections is asked again; None: all.
         transport: what carries requests, in place of the network.
 
     Raises:
@@ -39,9 +40,11 @@ class AsyncClient:
         *,
         key: str = "",
         timeout_s: float = 60.0,
+        connect_timeout_s: float | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._timeout_s = timeout_s
+        self._connect_timeout_s = connect_timeout_s
         self._client = httpx.AsyncClient(
             base_url=connection.opened_address(url), headers=calls.headers_of(key), transport=transport
         )
@@ -171,7 +174,7 @@ class AsyncClient:
     @asynccontextmanager
     async def _response(self, call: Call) -> AsyncIterator[tuple[httpx.Response, connection.Attempt]]:
         """Send a request until it is answered with a success, within the time of a call."""
-        patience = Patience(time.monotonic() + self._timeout_s)
+        patience = Patience.from_timeouts(self._timeout_s, self._connect_timeout_s, time.monotonic())
         while True:
             attempt = connection.Attempt(patience.deadline, self._timeout_s)
             try:

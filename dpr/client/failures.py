@@ -40,10 +40,19 @@ def failure_of(status: int, body: Any, request_id: str) -> ServerError:
 
 @dataclass(slots=True)
 class Patience:
-    """How long a call may still take: attempts and waits together end before ``deadline`` of ``time.monotonic``."""
+    """How long a call may still take: attempts and waits together end before ``deadline`` of ``time.monotonic``.
+
+    A server that cannot be connected to is asked again before ``connect_deadline`` alone.
+    """
 
     deadline: float
+    connect_deadline: float = math.inf
     attempt: int = 0
+
+    @classmethod
+    def from_timeouts(cls, timeout_s: float, connect_timeout_s: float | None, now: float) -> Patience:
+        """Return that of a call which begins now; see `dpr.client.Client`."""
+        return cls(now + timeout_s, math.inf if connect_timeout_s is None else now + connect_timeout_s)
 
     def pause_s(self, failure: ServerError, retry_after: str, now: float) -> float:
         """Return the seconds to wait before another attempt; log, before the first wait of a call alone, what failed.
@@ -61,10 +70,11 @@ class Patience:
         wait_s = _server_wait_s(retry_after)
         if wait_s is None:
             wait_s = min(MOST_WAIT_S, FIRST_WAIT_S * 2.0**self.attempt) * random.uniform(0.75, 1.25)  # noqa: S311
-        if now + wait_s >= self.deadline:
+        deadline = self.deadline if failure.status else min(self.deadline, self.connect_deadline)
+        if now + wait_s >= deadline:
             raise failure
         if self.attempt == 0:
-            logger.warning("%s (asking again for up to %d s)", failure, math.ceil(self.deadline - now))
+            logger.warning("%s (asking again for up to %d s)", failure, math.ceil(deadline - now))
         self.attempt += 1
         return wait_s
 

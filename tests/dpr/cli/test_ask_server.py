@@ -89,3 +89,12 @@ def test_failures_are_one_sentence(address: str, monkeypatch: pytest.MonkeyPatch
         ask("--server", address, "--retriever", "tfidf")
     with pytest.raises(ServerError, match=r"the server at http://127\.0\.0\.1:9 cannot be reached"):
         ask("--server", "http://127.0.0.1:9")
+
+
+def test_a_dead_address_is_told_soon(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr("dpr.cli.ask_server.CONNECT_TIMEOUT_S", 0.4)
+    for command in ("ask", "explain"):
+        with pytest.raises(ServerError, match="cannot be reached"):
+            run(command, "--server", "http://127.0.0.1:9")
+    assert "(asking again for up to 1 s)" in caplog.text

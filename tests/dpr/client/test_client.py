@@ -197,6 +197,26 @@ def test_a_full_server_is_asked_again_when_it_says(monkeypatch: pytest.MonkeyPat
     assert all(0 < float(request.headers["x-request-timeout"]) <= 60 for request in requests)
 
 
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_server_that_refuses_connections_may_have_a_time_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, is_async: bool
+) -> None:
+    made_waits = waits(monkeypatch)
+    transport, _ = scripted(busy("30"), httpx.ConnectError("refused"))
+
+    async def ask_async() -> None:
+        async with AsyncClient(transport=transport, connect_timeout_s=0.1) as client:
+            await client.info()
+
+    def ask() -> None:
+        with Client(transport=transport, connect_timeout_s=0.1) as client:
+            client.info()
+
+    with pytest.raises(ServerError, match="cannot be reached"):
+        asyncio.run(ask_async()) if is_async else ask()
+    assert made_waits == [30.0]  # a full server is waited for as ever
+
+
 def test_retries_end_before_the_time_of_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
     made_waits = waits(monkeypatch)
     transport, requests = scripted(busy("30"))
