@@ -88,6 +88,12 @@ def kind_of(value: object) -> str:
     return _WORDS.get(type(value)) or _with_article(type(value).__name__)
 
 
+def described(value: object) -> str:
+    """Return a value and what it is: ``5, a whole number``; ``None`` and ``True`` say it themselves."""
+    kind = "" if value is None or isinstance(value, bool) else f", {kind_of(value)}"
+    return f"{short_repr(value)}{kind}"
+
+
 class _StandIn:
     """In place of a class that its module imports for type checkers alone; it is known by its name."""
 
@@ -113,14 +119,13 @@ def check_value(name: str, value: object, hint: Any, error: Callable[[str], Exce
     """
     if _fits(value, hint):
         return
-    sentence = f"{name} is {short_repr(value)}"
     for option in _options(hint):
         if _is_container(value, option):
             elements, element_hint = _elements(value, option)
             misfit = next(element for element in elements if not _fits(element, element_hint))
-            raise error(f"{sentence}, which holds {short_repr(misfit)}, {kind_of(misfit)}; give {_words(element_hint)}")
-    kind = "" if value is None or isinstance(value, bool) else f", {kind_of(value)}"
-    raise error(f"{sentence}{kind}; give {_words(hint)}")
+            holds = f"{name} is {short_repr(value)}, which holds"
+            raise error(f"{holds} {short_repr(misfit)}, {kind_of(misfit)}; give {_words(element_hint)}")
+    raise error(f"{name} is {described(value)}; give {_words(hint)}")
 
 
 def _fits(value: object, hint: Any) -> bool:

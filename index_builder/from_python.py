@@ -13,6 +13,7 @@ from dpr.store.current import current_number
 from dpr.store.manifest import Manifest
 from dpr.store.windows import DEFAULT_WINDOWS, WindowRule
 from dpr.text.registry import analyzer as analyzer_by_name
+from dpr.text.registry import check_analyzer
 from dpr.types import Encoder, Progress, no_progress
 from dpr.value_types import check_fields, checks_types
 from index_builder.build import BuildOptions, build
@@ -20,7 +21,7 @@ from index_builder.chunking import CUT_DOCUMENTS, ChunkOptions
 from index_builder.corpus import check_sources
 from index_builder.current import RecordedEncoder
 from index_builder.dense import DenseOptions
-from index_builder.learned import load_learned_encoders
+from index_builder.learned import check_lists, load_learned_encoders
 from index_builder.sparse import Bm25Options
 from index_builder.spool import Corpus, sources_of
 from index_builder.update import AddOptions, add, delete
@@ -38,6 +39,9 @@ class IndexOptions:
         windows: how long passages are cut into windows; None: only their beginning is encoded.
         rules: how sources are read, whether bad rows are skipped, and the types of further fields of the passages.
         learned: the model of each learned list, by its name: ``{"splade": NAME, "colbert": NAME}``.
+
+    Raises:
+        ConfigError: there is no such analyzer or learned list, or an option is of another type.
     """
 
     analyzer: str = "ko-en"
@@ -50,6 +54,8 @@ class IndexOptions:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        check_analyzer(self.analyzer)
+        check_lists(self.learned)
 
 
 @checks_types(but=("corpus",))

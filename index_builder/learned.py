@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +34,19 @@ def load_learned_encoders(models: Mapping[str, str], compute: ComputeOptions = A
         ConfigError: there is no such list.
         ModelError: a model cannot be loaded, or is not for its list.
     """
-    for name in models:
+    check_lists(models)
+    return {name: LEARNED[name].load(model, compute) for name, model in models.items()}
+
+
+def check_lists(names: Iterable[str]) -> None:
+    """Refuse names that no learned list has.
+
+    Raises:
+        ConfigError: there is no such list.
+    """
+    for name in names:
         if name not in LEARNED:
             raise ConfigError(f"there is no learned list {name!r}; choose from {', '.join(LEARNED)}")
-    return {name: LEARNED[name].load(model, compute) for name, model in models.items()}
 
 
 def recorded_encoders(manifest: Manifest, encoder: Encoder | RecordedEncoder | None) -> LearnedEncoders:

@@ -27,7 +27,8 @@ from dpr.data.rows import passage_of
 from dpr.durable import make_folder
 from dpr.errors import DataError, IndexLockedError, naming_copies
 from dpr.types import Passage
-from dpr.value_types import kind_of
+from dpr.value_types import described
+from index_builder.corpus import source_stamp
 from index_builder.local_sources import LocalSource, Source, local_sources, shown_names
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,9 @@ logger = logging.getLogger(__name__)
 Row = Passage | Mapping[str, object]
 Corpus = str | Path | Iterable[str | Path] | Iterable[Row]
 """A source, several of them, or passages; a mapping has the fields of a row of a file: ``text``, ``id``, ``title``."""
+
+LONGEST_NAME = 300
+"""Characters of a source, or of what is wrong with it, beyond which it is no name of a file."""
 
 ORIGIN = Path("the passages")
 """The name of passages from Python in error messages, instead of a file's name."""
@@ -51,7 +55,12 @@ def sources_of(corpus: Corpus, index: Path, rules: ReadRules) -> Iterator[tuple[
     rows = iter((corpus,) if isinstance(corpus, str | Path) else corpus)
     first = next(rows, None)
     if isinstance(first, str | Path):
-        with local_sources(tuple(map(_source, chain([first], rows))), index, rules) as sources:
+        named = tuple(chain([first], rows))
+        strings = {source for source in named if isinstance(source, str)}
+        with local_sources(tuple(map(_source, named)), index, rules) as sources:
+            for source in sources:
+                if isinstance(source, str) and source in strings:
+                    _refuse_text(source, rules)
             yield sources
         return
     path = _spool(chain([] if first is None else [first], rows), index, rules)
@@ -71,8 +80,22 @@ def _refuse_no_corpus(corpus: object) -> None:
     if isinstance(corpus, Mapping):
         raise DataError("the corpus is one dict; give a list of passages, such as [{'text': '…'}]")
     if isinstance(corpus, bytes | bytearray) or not isinstance(corpus, Path | Iterable):
-        remedy = "give a file, a folder, kind:PATH, or a list of passages"
-        raise DataError(f"the corpus is {short_repr(corpus)}, {kind_of(corpus)}; {remedy}")
+        raise DataError(f"the corpus is {described(corpus)}; give a file, a folder, kind:PATH, or a list of passages")
+
+
+def _refuse_text(source: str, rules: ReadRules) -> None:
+    """Refuse a string that names nothing: it may be meant as a text."""
+    with suppress(OSError, ValueError):
+        if Path(source).exists():
+            return
+    remedy = "a string names a file, a folder, kind:PATH or a pattern; give a text as {'text': '…'}"
+    try:
+        source_stamp(source, rules)
+    except (OSError, ValueError):
+        raise DataError(f"{short_repr(source)} names no file: {remedy}") from None
+    except DataError as error:
+        shown = str(error) if len(str(error)) < LONGEST_NAME else f"{short_repr(source)} names no file"
+        raise DataError(f"{shown}: {remedy}") from None
 
 
 def write_rows(rows: Iterable[object], file: BinaryIO, rules: ReadRules) -> int:

@@ -18,9 +18,18 @@ def analyzer(name: str) -> Analyzer:
     Raises:
         ConfigError: there is none of that name.
     """
+    check_analyzer(name)
+    return ANALYZERS[name]()
+
+
+def check_analyzer(name: str) -> None:
+    """Refuse a name that no analyzer has.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
     if name not in ANALYZERS:
         raise ConfigError(f"unknown analyzer {name!r}; use one of {', '.join(ANALYZERS)}")
-    return ANALYZERS[name]()
 
 
 def _korean_english() -> Analyzer:

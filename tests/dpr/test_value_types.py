@@ -35,7 +35,7 @@ CORPUS = "give a file, a folder, kind:PATH, or a list of passages"
     ("corpus", "sentence"),
     [
         (5, f"the corpus is 5, a whole number; {CORPUS}"),
-        (None, f"the corpus is None, None; {CORPUS}"),
+        (None, f"the corpus is None; {CORPUS}"),
         (b"abc", f"the corpus is b'abc', bytes; {CORPUS}"),
         (dpr.Passage("a", "text"), f"the corpus is Passage(id='a', text='text'), a Passage; {CORPUS}"),
         ({"text": "one"}, "the corpus is one dict; give a list of passages, such as [{'text': '…'}]"),

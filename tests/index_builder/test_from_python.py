@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,9 +51,46 @@ def test_the_index_is_that_of_the_file(tmp_path: Path, corpus: Corpus) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus.jsonl", "index", "of-file"]
 
 
+@pytest.mark.parametrize(
+    ("corpus", "shown"),
+    [
+        (["a text", "b text"], "a text: cannot be read (No such file or directory)"),
+        (["Is this a text?"], "Is this a text?: the pattern matches no "),
+        (["is: this?"], "is: this?: unknown kind 'is'"),
+        ("a text", "a text: cannot be read (No such file or directory)"),
+        (["long " * 1000], "'long long lo...ng long long ' names no file"),
+        (["a\0b"], "'a\\x00b' names no file"),
+    ],
+)
+def test_a_text_in_place_of_a_source_is_told_how_to_give_it(tmp_path: Path, corpus: Corpus, shown: str) -> None:
+    with pytest.raises(DataError) as caught:
+        build(corpus, tmp_path / "index")
+    assert str(caught.value).startswith(shown)
+    assert str(caught.value).endswith(
+        ": a string names a file, a folder, kind:PATH or a pattern; give a text as {'text': '…'}"
+    )
+
+
+def test_a_path_that_is_absent_is_no_text(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"absent\.jsonl: cannot be read \(No such file or directory\)$"):
+        build([tmp_path / "absent.jsonl"], tmp_path / "index")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"analyzer": "nope"}, "unknown analyzer 'nope'; use one of ko-en"),
+        ({"learned": {"nope": "x"}}, "there is no learned list 'nope'; choose from splade"),
+    ],
+)
+def test_options_are_checked_when_they_are_made(options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        dpr.IndexOptions(**options)
+
+
 def test_an_index_without_vectors_has_no_encoder(tmp_path: Path) -> None:
     assert build(PASSAGES, tmp_path / "index", None).encoder is None
-    assert dpr.open(tmp_path / "index", reader=None).retrieve("Paris", retriever="bm25")[0].passage_id == "paris"
+    assert dpr.open(tmp_path / "index", reader=None).retrieve("Paris")[0].passage_id == "paris"
 
 
 def test_rows_need_a_text_alone_and_documents_are_cut(tmp_path: Path) -> None:
