@@ -95,7 +95,7 @@ class ProgressLines:
             self._write_line(self._stage.line(now_s), now_s)
         else:
             self._silence_s = min(2 * self._silence_s, LONGEST_SILENCE_S)
-            step = f"after {self._finished[0]}" if self._finished else "starting"
+            step = f"the step after {self._finished[0]}" if self._finished else "starting"
             self._write_line(f"{step}: {duration(now_s - self._idle_s)} so far", now_s)
 
     def _write_line(self, line: str, now_s: float) -> None:

@@ -198,7 +198,7 @@ def _is_same(passage: Passage, indexed_passage: Passage) -> bool:
 def _conflict(passage: Passage) -> DataError:
     return DataError(
         f"the index has a passage {passage.id!r} with another title, text or field; give the new one an id of its "
-        "own, or replace the old one with dpr-index upsert"
+        "own, or replace the old one (dpr-index upsert; in Python, replace=True)"
     )
 
 

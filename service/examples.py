@@ -309,7 +309,7 @@ IMPORT_REQUEST = '{"id": "a", "title": "Hangul", "text": "King Sejong created Ha
 
 IMPORT_RESPONSE = (
     '{"line":1,"id":"a","status":"accepted","error":null}\n'
-    '{"line":2,"id":null,"status":"refused","error":"the import, line 2: the field \'text\' is missing"}\n'
+    '{"line":2,"id":null,"status":"refused","error":"the field \'text\' is missing"}\n'
     '{"job":{"id":"019ac9f0a1b2-5f0c9a1e","index":"default","kind":"import","documents":1,"state":"queued",…},'
     '"accepted":1,"replaced":0,"refused":1}\n'
 )

@@ -144,7 +144,8 @@ class Unit:
     correct_all: str
 
 
-ROWS = Unit("row", "correct the row, or skip it (--skip-bad-rows)", "correct them, or skip them (--skip-bad-rows)")
+_SKIPPING = "(--skip-bad-rows; in Python, ReadRules(skip_bad_rows=True))"
+ROWS = Unit("row", f"correct the row, or skip it {_SKIPPING}", f"correct them, or skip them {_SKIPPING}")
 DOCUMENTS = Unit(
     "document",
     "correct the document, or leave --strict out to skip it",

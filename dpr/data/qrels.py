@@ -59,9 +59,8 @@ def _judgement(read_trec_id: Callable[[str], str], row: tuple[Location, str]) ->
     location, line = row
     cells = columns(line, _COLUMNS)
     if len(cells) not in _COLUMNS:
-        raise location.error(
-            f"there are {len(cells)} columns instead of three (question, passage, grade) or TREC's four"
-        )
+        there = "there is 1 column" if len(cells) == 1 else f"there are {len(cells)} columns"
+        raise location.error(f"{there} instead of three (question, passage, grade) or TREC's four")
     question, passage, grade = composed(cells[0]), composed(cells[-2]), whole_number(cells[-1])
     if not question or not passage:
         raise location.error(f"{line!r} has an empty id; give the ids of question and passage")

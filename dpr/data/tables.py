@@ -39,7 +39,7 @@ def read_tsv(path: Path, header: Header, intake: Intake = STRICT) -> Iterator[Re
     Raises:
         WholeFileError: the first row cannot be read, or is a header without a known column.
     """
-    return _records(_tsv_rows(_decoded(path, intake.encoding)), header, intake)
+    return _records(_tsv_rows(_decoded(path, intake.encoding)), header, intake, "tab")
 
 
 def read_csv(path: Path, header: Header, intake: Intake = STRICT) -> Iterator[Record]:
@@ -51,10 +51,10 @@ def read_csv(path: Path, header: Header, intake: Intake = STRICT) -> Iterator[Re
     Raises:
         WholeFileError: as `read_tsv`, or a quoted cell does not end.
     """
-    return _records(_csv_rows(_decoded(path, intake.encoding), header), header, intake)
+    return _records(_csv_rows(_decoded(path, intake.encoding), header), header, intake, "comma")
 
 
-def _records(rows: Iterator[Row], header: Header, intake: Intake) -> Iterator[Record]:
+def _records(rows: Iterator[Row], header: Header, intake: Intake, separator: str) -> Iterator[Record]:
     first_rows = list(islice(rows, 1 + ROWS_BELOW))
     if not first_rows:
         return
@@ -69,8 +69,8 @@ def _records(rows: Iterator[Row], header: Header, intake: Intake) -> Iterator[Re
         elif len(cells) == len(columns):
             yield Record(dict(zip(columns, cells, strict=True)), location, is_table=True)
         else:
-            names = ", ".join(columns)
-            intake.on_bad_row(location.error(f"has {len(cells)} columns instead of {len(columns)} ({names})"))
+            has = f"has no {separator} and so 1 column" if len(cells) == 1 else f"has {len(cells)} columns"
+            intake.on_bad_row(location.error(f"{has} instead of {len(columns)} ({', '.join(columns)})"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,8 @@ def filter_of_text(text: str) -> Filter:
     Raises:
         RequestError: it cannot be read; the message has the position.
     """
+    if not text.strip():
+        raise bad_filter("is empty; leave it out, or write a condition such as year > 2023")
     parser = _Parser([*_tokens(composed(text)), _Token("end", "", len(text))])
     result = parser.any_of(1)
     parser.expect_end()

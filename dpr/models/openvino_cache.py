@@ -68,6 +68,7 @@ def save_graph(openvino: Any, graph: Any, entry: Path) -> None:
             write_atomically(unfinished / _CHECKSUMS, json.dumps(_checksums(unfinished)))
             shutil.rmtree(entry, ignore_errors=True)
             unfinished.rename(entry)
+        logger.info("the converted model is kept in %s; later starts on this machine load it from there", entry.parent)
         _remove_oldest(entry.parent)
     except (OSError, RuntimeError, DiskFullError) as error:
         logger.warning(

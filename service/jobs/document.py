@@ -107,10 +107,11 @@ def read_lines(body: bytes) -> Iterator[Line]:
     for number, line in enumerate(body.split(b"\n"), start=1):
         if not line.strip():
             continue
+        location = Location(Path("the import"), number)
         try:
-            yield Line(number, _document(_fields(line), Location(Path("the import"), number)))
+            yield Line(number, _document(_fields(line), location))
         except (DataError, RequestError) as error:
-            yield Line(number, None, str(error))
+            yield Line(number, None, str(error).removeprefix(f"{location}: "))  # the response has the number beside it
 
 
 def _fields(line: bytes) -> Mapping[str, Any]:

@@ -77,9 +77,9 @@ def test_lines_keep_coming_while_nothing_is_reported() -> None:
     assert sum(line.startswith("dense: 0 of 20,000, ") for line in written) >= 60 / LINE_EVERY_S
     done = written.index("dense: 20,000 of 20,000, 333/s, done in 1 min 00 s")
     assert [line.partition(",")[0] for line in written[done + 1 :]] == [
-        "after dense: 5 s so far",
-        "after dense: 15 s so far",
-        "after dense: 35 s so far",
+        "the step after dense: 5 s so far",
+        "the step after dense: 15 s so far",
+        "the step after dense: 35 s so far",
     ]
 
 

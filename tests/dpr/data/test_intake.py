@@ -33,7 +33,9 @@ def questions(path: Path, starts: list[int]) -> str:
 def test_all_bad_rows_of_all_sources_are_found_in_one_pass(tmp_path: Path) -> None:
     first = jsonl(tmp_path / "a.jsonl", {"text": "x"}, {"title": "no text"}, "{", {"id": 1, "text": "y"})
     second = jsonl(tmp_path / "b.jsonl", {"id": [1], "text": "z"}, {"id": 1, "text": "other"}, {"text": "w"})
-    with pytest.raises(DataError, match=r"^4 rows are bad; correct them, or skip them \(--skip-bad-rows\):") as caught:
+    with pytest.raises(
+        DataError, match=r"^4 rows are bad; correct them, or skip them \(--skip-bad-rows; .*\):"
+    ) as caught:
         list(read_corpus([str(first), str(second)]))
     _, *lines = str(caught.value).splitlines()
     places = ["a.jsonl, line 2", "a.jsonl, line 3", "b.jsonl, line 1", "b.jsonl, line 2"]
@@ -45,7 +47,8 @@ def test_a_single_bad_row_is_told_in_one_line_with_the_remedy(tmp_path: Path) ->
     with pytest.raises(DataError) as caught:
         list(read_passages(str(path)))
     assert str(caught.value) == (
-        f"{path}, line 2: the field 'text' is missing; correct the row, or skip it (--skip-bad-rows)"
+        f"{path}, line 2: the field 'text' is missing; correct the row, or skip it (--skip-bad-rows; in Python, "
+        "ReadRules(skip_bad_rows=True))"
     )
 
 

@@ -162,8 +162,8 @@ def test_a_bad_row_is_one_sentence_with_its_place(tmp_path: Path, rows: list[dic
         ("prompt\tcompletion\nWhat is it?\tIt is a long text.\n", r"line 1: looks like a header without"),
         ("물음\t대답\n부산은 어떤 도시인가?\t부산은 항구 도시이다.\n", r"line 1: looks like a header without"),
         ("question\tpassage\tlabel\nq\tp\t1\nr\tp\t\n", r"line 3: has no label, but the first row has a 'label'"),
-        ("q\tp\nq\n", r"line 2: has 1 columns instead of 2 \(question, passage\)"),
-        ("only one cell\n", r"line 1: has 1 columns instead of 2"),
+        ("q\tp\nq\n", r"line 2: has no tab and so 1 column instead of 2 \(question, passage\)"),
+        ("only one cell\n", r"line 1: has no tab and so 1 column instead of 2"),
     ],
 )
 def test_a_bad_line_of_a_table_is_named(tmp_path: Path, text: str, cause: str) -> None:

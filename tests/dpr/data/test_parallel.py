@@ -33,8 +33,8 @@ def test_a_header_names_the_columns_in_either_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "cause"),
     [
-        ("Why?\t왜?\nWhy not?\n", r"docs\.tsv, line 2: has 1 columns instead of 2 \(source, target\)"),
-        ("Why?\n", "line 1: has 1 columns instead of 2"),
+        ("Why?\t왜?\nWhy not?\n", r"docs\.tsv, line 2: has no tab and so 1 column instead of 2 \(source, target\)"),
+        ("Why?\n", "line 1: has no tab and so 1 column instead of 2"),
         ("a\tb\tc\n", "line 1: has 3 columns instead of 2"),
         ("Why?\t \n", "line 1: the field 'target' is empty"),
         ("\t왜?\n", "line 1: the field 'source' is empty"),

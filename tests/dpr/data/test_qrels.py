@@ -51,8 +51,8 @@ def test_ids_hold_blanks_between_tabs_and_negative_grades_stay(tmp_path: Path) -
         ("q1\tb\tnan\n", r"line 1: .* is not a question id, a passage id and a whole grade"),
         ("q1\tb\tone\nq1\tc\t1\n", r"line 1: 'q1\\tb\\tone' is not a question id"),
         ("q1\t\t1\n", r"line 1: .* has an empty id"),
-        ("q1;p1;1\nq2;p2;1\n", r"line 2: there are 1 columns"),
-        ("q1,p1,1\nq2,p2\n", r"line 2: there are 1 columns"),
+        ("q1;p1;1\nq2;p2;1\n", r"line 2: there is 1 column instead"),
+        ("q1,p1,1\nq2,p2\n", r"line 2: there is 1 column instead"),
         ("q1\tb\t1\nq1\tb\t2\n", r"line 2: passage 'b' has the grade 2 for question 'q1', but had 1 before"),
     ],
 )

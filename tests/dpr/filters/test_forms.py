@@ -50,7 +50,9 @@ def test_a_text_is_a_filter(text: str, expected: Filter) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "ends at position 1, where the name of a field is expected"),
+        ("", "is empty; leave it out, or write a condition such as year > 2023"),
+        (" ", "is empty"),
+        ("not", "ends at position 4, where the name of a field is expected"),
         ("category", "ends at position 9, where one of = != < <= > >= in, not in, contains, prefix, exists"),
         ("category = news", "has 'news' at position 12, where a quoted text, a number, a date, true or false is"),
         ('a = "x" b = 3', "has 'b' at position 9, where 'and' or 'or' is expected"),
