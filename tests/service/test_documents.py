@@ -180,6 +180,7 @@ def test_an_import_answers_each_line(root: Path) -> None:
             (8, None, "refused"),
         ]
         assert all(bool(line["error"]) is (line["status"] == "refused") for line in lines)
+        assert not any("the import" in (line["error"] or "") for line in lines)  # its number is in "line"
         assert (last["accepted"], last["replaced"], last["refused"], last["job"]["documents"]) == (2, 1, 4, 2)
         assert wait_for_end(client, last["job"]["id"])["state"] == "done"
         assert hits(client, "alpha gamma delta") == ["a", "c"]
