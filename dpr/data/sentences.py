@@ -32,7 +32,7 @@ _ABBREVIATIONS = frozenset(
             "capt col dr fr gen gov hon jr lt maj messrs mr mrs ms pres prof rep rev sen sgt sr st supt",
             "jan feb mar apr jun jul aug sep sept oct nov dec",
             "al approx art ave bros ca cf ch co corp dept ed eds esp est etc fig figs ft inc ltd mt no nos op pp pt",
-            "univ viz vol vols vs",
+            "univ v viz vol vols vs",
         )
     ).split()
 )

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from dpr.reader.extractive.bounds import answer_bounds, crosses_sentence
 from dpr.reader.extractive.spans import standardize
 from dpr.reader.overlap import share_characters
-from dpr.text.normalize import fold_forms
 from dpr.types import Answer, Candidates, FloatArray, IntArray, Passage
-
-_JOINERS = "\u200d\ufe0e\ufe0f"  # between and after the components of an emoji
-_CONJOINING = range(0x1160, 0x1200)  # vowels and final consonants of Hangul written in single letters
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,7 +60,8 @@ def rank_answers(
 ) -> list[Answer]:
     """Return at most ``n_best`` answers over all passages, best first.
 
-    No two of them share a character of a document: of answers in overlapping chunks, only the better one stays.
+    No two of them share a character of a document: of answers in overlapping chunks, only the better one stays. None
+    crosses the end of a sentence or has half of a pair of brackets at its ends.
 
     Args:
         item: the question, its passages and their retrieval scores.
@@ -86,8 +83,10 @@ def rank_answers(
         if len(ranked) == n_best:
             break
         passage = item.passages[number]
-        start, end = whole_characters(passage.text, start, end)
-        if start < end and not any(share_characters(passage, start, end, *better) for better in ranked):
+        start, end = answer_bounds(passage.text, start, end)
+        if start == end or crosses_sentence(passage.text, start, end):
+            continue
+        if not any(share_characters(passage, start, end, *better) for better in ranked):
             text, null_score = passage.text[start:end], passage_spans[number].null_score
             ranked.append((passage, Answer(text, passage_id, start, end, score, span_score, null_score)))
     return [answer for _, answer in ranked]
@@ -99,33 +98,3 @@ def passage_bonuses(item: Candidates, passage_spans: Sequence[PassageSpans], wei
     retrieval = standardize(np.array(item.scores, dtype=np.float32))
     bonuses: FloatArray = weights.retrieval * retrieval + weights.relevance * relevance
     return bonuses
-
-
-def whole_characters(text: str, start: int, end: int) -> tuple[int, int]:
-    """Return a span without white space at its ends that cuts no character as a human sees it.
-
-    A tokenizer may split a letter from its combining marks, an emoji from its modifiers, or a Hangul syllable that is
-    written in single letters.
-    """
-    while start < end and _is_blank(text[start]):
-        start += 1
-    while end > start and _is_blank(text[end - 1]):
-        end -= 1
-    while 0 < start < end and _continues(text, start):
-        start -= 1
-    while start < end < len(text) and _continues(text, end):
-        end += 1
-    return start, end
-
-
-def _is_blank(letter: str) -> bool:
-    """Tell whether a character is white space or invisible to a model."""
-    return not fold_forms(letter).strip()
-
-
-def _continues(text: str, offset: int) -> bool:
-    """Tell whether the code point at an offset belongs to the one before it."""
-    letter = text[offset]
-    if unicodedata.category(letter)[0] == "M" or letter in _JOINERS or text[offset - 1] == _JOINERS[0]:
-        return True
-    return ord(letter) in _CONJOINING

@@ -1,0 +1,78 @@
+"""The bounds of an answer: whole characters, paired brackets, one sentence."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from dpr.data.sentences import sentence_spans
+from dpr.text.normalize import fold_forms
+
+_JOINERS = "\u200d\ufe0e\ufe0f"  # between and after the components of an emoji
+_CONJOINING = range(0x1160, 0x1200)  # vowels and final consonants of Hangul written in single letters
+
+_CLOSING = dict(zip("([{“‘「『《〈【（［", ")]}”’」』》〉】）］", strict=True))
+_OPENING = {closing: opening for opening, closing in _CLOSING.items()}
+_TERMINATOR = re.compile("[.!?…。！？]")
+_ENDED = re.compile(r"""[.!?…。！？]["'”’»)\]」』》〉]*$""")
+
+
+def whole_characters(text: str, start: int, end: int) -> tuple[int, int]:
+    """Return a span without white space at its ends that cuts no character as a human sees it.
+
+    A tokenizer may split a letter from its combining marks, an emoji from its modifiers, or a Hangul syllable that is
+    written in single letters.
+    """
+    while start < end and _is_blank(text[start]):
+        start += 1
+    while end > start and _is_blank(text[end - 1]):
+        end -= 1
+    while 0 < start < end and _continues(text, start):
+        start -= 1
+    while start < end < len(text) and _continues(text, end):
+        end += 1
+    return start, end
+
+
+def answer_bounds(text: str, start: int, end: int) -> tuple[int, int]:
+    """Return the bounds of the answer that a span of characters means: whole characters and whole pairs of brackets.
+
+    ``4711)`` loses the bracket, and ``FIFA (Zurich`` gets it if it comes next.
+    """
+    start, end = whole_characters(text, start, end)
+    while start < end:
+        first, last, following = text[start], text[end - 1], text[end : end + 1]
+        if following in _OPENING and _surplus(text[start:end], following) < 0:
+            end += 1
+        elif last in _OPENING and _surplus(text[start:end], last) > 0:
+            end -= 1
+        elif first in _CLOSING and _surplus(text[start:end], _CLOSING[first]) < 0:
+            start += 1
+        else:
+            break
+    return whole_characters(text, start, end)
+
+
+def _surplus(span: str, closing: str) -> int:
+    """Return how many more closing brackets than opening ones a span has."""
+    return span.count(closing) - span.count(_OPENING[closing])
+
+
+def crosses_sentence(text: str, start: int, end: int) -> bool:
+    """Tell whether a span goes on after a sentence; the end of a line alone ends none."""
+    if not _TERMINATOR.search(text, start, end - 1):
+        return False
+    return any(start < last < end and _ENDED.search(text[first:last]) for first, last in sentence_spans(text))
+
+
+def _is_blank(letter: str) -> bool:
+    """Tell whether a character is white space or invisible to a model."""
+    return not fold_forms(letter).strip()
+
+
+def _continues(text: str, offset: int) -> bool:
+    """Tell whether the code point at an offset belongs to the one before it."""
+    letter = text[offset]
+    if unicodedata.category(letter)[0] == "M" or letter in _JOINERS or text[offset - 1] == _JOINERS[0]:
+        return True
+    return ord(letter) in _CONJOINING
