@@ -56,7 +56,7 @@ def main() -> int:
         settings: dict[str, Any] = {"index": root, "allow_writes": True, "max_in_flight": 64}
         models = Models(settings_of(**settings))
         models._reader = FakeReader()
-        indexes = Indexes.from_folders(settings_of(**settings).index, models, "hybrid")
+        indexes = Indexes.from_folders(settings_of(**settings).index, models)
         with (
             patch("dpr.search.resources._load_encoder", lambda *_: named_encoder()),
             patch("dpr.search.resources.analyzer_by_name", lambda _: WordAnalyzer()),
