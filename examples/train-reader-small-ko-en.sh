@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Train, tune and measure models/reader-small-ko-en. Some four hours on two CPU cores with bf16 arithmetic, and one more with
-# fp32 for the last two trainings.
+# Train, tune and measure models/reader-small-ko-en. Some four hours on two CPU cores with bf16 arithmetic, and one and a
+# half more, with fp32, for the last two trainings.
 #
 #   examples/train-reader-small-ko-en.sh DATA OUTPUT
 #
