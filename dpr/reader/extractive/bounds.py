@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from itertools import takewhile
 
 from dpr.data.sentences import sentence_spans
 from dpr.text.normalize import fold_forms
@@ -62,7 +63,8 @@ def crosses_sentence(text: str, start: int, end: int) -> bool:
     """Tell whether a span goes on after a sentence; the end of a line alone ends none."""
     if not _TERMINATOR.search(text, start, end - 1):
         return False
-    return any(start < last < end and _ENDED.search(text[first:last]) for first, last in sentence_spans(text))
+    ended_inside = takewhile(lambda span: span[1] < end, sentence_spans(text))
+    return any(last > start and _ENDED.search(text[first:last]) for first, last in ended_inside)
 
 
 def _is_blank(letter: str) -> bool:
