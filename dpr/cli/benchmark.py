@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from dpr.cli.benchmark_systems import IndexesOption, Opening, PoolOption, RunsOption, named, open_indexes, systems_of
+from dpr.cli.benchmark_systems import (
+    DEFAULT_RETRIEVERS,
+    IndexesOption,
+    Opening,
+    PoolOption,
+    RunsOption,
+    named,
+    open_indexes,
+    systems_of,
+)
 from dpr.cli.options import (
     BackendOption,
     EncoderOption,
@@ -61,12 +70,13 @@ def benchmark_command(
     pool: PoolOption = None,
     run: RunsOption = None,
     retrievers: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="NAMES",
-            help=f"Retrievers to compare, with commas between: {describe(RETRIEVERS)}; lists with + between are fused.",
+            help=f"Retrievers to compare, with commas between: {describe(RETRIEVERS)}; lists with + between are fused. "
+            f"By default those of {', '.join(DEFAULT_RETRIEVERS)} that the index has.",
         ),
-    ] = "bm25,tfidf,dense,hybrid",
+    ] = None,
     k: Annotated[str, typer.Option(metavar="NUMBERS", help="Depths of recall, with commas between.")] = "1,5,20,100",
     metric: Annotated[
         str, typer.Option(metavar="NAME", help="Metric that ranks the systems, such as mrr@10; by default recall@5.")
@@ -96,13 +106,13 @@ def benchmark_command(
     options = rerank_of(rerank, rerank_depth)
     rules = ReadRules(encoding, skip_bad_rows)
     opening = Opening(encoder, RetrievalOptions(rerank=options), ComputeOptions(precision, backend), rules)
-    names = systems_of(retrievers, list(named("--index", index, "first"))[1:], is_reranked=options is not None)
+    others = list(named("--index", index, "first"))[1:]
     with show_progress() as progress:
         source = read_examples(questions, rules)
         examples = list(source)
-        opened = open_indexes(index, opening, [questions, *(pool or ())], output, progress)
+        opened, available = open_indexes(index, opening, [questions, *(pool or ())], output, progress)
         benchmark_options = BenchmarkOptions(
-            names,
+            systems_of(retrievers, available, others, is_reranked=options is not None),
             depths,
             fused,
             questions,

@@ -46,6 +46,10 @@ RunsOption = Annotated[
 ]
 
 
+DEFAULT_RETRIEVERS = ("bm25", "tfidf", "dense", "hybrid")
+"""What a benchmark compares by default, so far as the index has it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Opening:
     """How the indexes of a benchmark are opened.
@@ -83,8 +87,11 @@ def named(option: str, values: Sequence[str] | None, default: str = "") -> dict[
 
 def open_indexes(
     indexes: Sequence[str] | None, opening: Opening, sources: Sequence[str], output: Path, progress: Progress
-) -> SearchableIndex:
+) -> tuple[SearchableIndex, tuple[str, ...]]:
     """Open the indexes of a benchmark; without any, build one of the sources in the output folder.
+
+    Returns:
+        The indexes as one, and the names of the first one's retrievers.
 
     Raises:
         ConfigError: there are indexes and distractors, or several indexes and an encoder, or two indexes have different
@@ -95,7 +102,8 @@ def open_indexes(
 
     if not indexes:
         root = build_pool(sources, output / "index", opening, progress)
-        return open_qa(root, reader=None, retrieval=opening.retrieval, compute=opening.compute).index
+        built = open_qa(root, reader=None, retrieval=opening.retrieval, compute=opening.compute).index
+        return built, built.names
     if len(sources) > 1:
         raise ConfigError("--pool is for a benchmark that builds its index, and --index names one; leave one out")
     if opening.encoder is not None and len(indexes) > 1:
@@ -109,8 +117,8 @@ def open_indexes(
         ).index
         for name, path in named("--index", indexes, "first").items()
     }
-    first, *others = opened
-    return SideBySide(opened[first], {name: opened[name] for name in others}) if others else opened[first]
+    (_, first), *others = opened.items()
+    return SideBySide(first, dict(others)) if others else first, first.names
 
 
 def build_pool(sources: Sequence[str], root: Path, opening: Opening, progress: Progress) -> Path:
@@ -166,9 +174,17 @@ def _read_json(path: Path) -> object:
         return None
 
 
-def systems_of(retrievers: str, others: Sequence[str], *, is_reranked: bool) -> list[str]:
-    """Return the names of the systems: each retriever, dense of each further index, and their reranked versions."""
-    names = [name.strip() for name in retrievers.split(",") if name.strip()]
+def systems_of(
+    retrievers: str | None, available: Sequence[str], others: Sequence[str], *, is_reranked: bool
+) -> list[str]:
+    """Return the names of the systems: each retriever, dense of each further index, and their reranked versions.
+
+    ``retrievers`` None stands for those of `DEFAULT_RETRIEVERS` that are ``available`` in the first index.
+    """
+    if retrievers is None:
+        names = [name for name in DEFAULT_RETRIEVERS if name in available]
+    else:
+        names = [name.strip() for name in retrievers.split(",") if name.strip()]
     names += [f"{other}/dense" for other in others if not any(name.startswith(f"{other}/") for name in names)]
     if not is_reranked:
         return names

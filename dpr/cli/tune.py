@@ -13,7 +13,7 @@ from rich.table import Table
 from dpr.cli.options import EncoderOption, IndexOption, JsonOption, RerankOption, check_output_file, rerank_of
 from dpr.cli.questions import EncodingOption, SkipBadRowsOption
 from dpr.cli.tune_settings import SettingsOption, names_of, read_sources, tell_settings
-from dpr.console import command_line, print_json, show_progress
+from dpr.console import command_line, escape, print_json, show_progress
 from dpr.data.intake import ReadRules
 from dpr.errors import ConfigError
 from dpr.search.registry import HYBRID_LISTS
@@ -87,8 +87,12 @@ def tune_command(
         save_fusion(index, tuned.fusion)
     if as_json:
         print_json(tuned.as_json())
-    else:
-        _show(tuned)
+        return
+    _show(tuned)
+    recorded_in = [*([f"the index {index}"] if save else []), *([str(output)] if output is not None else [])]
+    if recorded_in:
+        where = escape(" and in ".join(recorded_in))
+        Console().print(f"recorded in {where}", highlight=False, soft_wrap=True)
 
 
 def _refuse(output: Path | None, retriever: str, *, save: bool) -> None:

@@ -22,10 +22,17 @@ from dpr.types import no_progress
         ("bm25+rerank,bm25", [], ["bm25+rerank", "bm25"]),
         ("bm25,bm25+rerank", ["e5"], ["bm25", "bm25+rerank", "e5/dense", "e5/dense+rerank"]),
         ("bm25,bm25", [], ["bm25", "bm25+rerank"] * 2),  # which is refused
+        (None, [], ["bm25", "bm25+rerank", "tfidf", "tfidf+rerank"]),
     ],
 )
-def test_each_retriever_is_measured_also_reranked(retrievers: str, others: list[str], names: list[str]) -> None:
-    assert systems_of(retrievers, others, is_reranked=True) == names
+def test_each_retriever_is_measured_also_reranked(retrievers: str | None, others: list[str], names: list[str]) -> None:
+    assert systems_of(retrievers, ("bm25", "tfidf", "rank-bm25"), others, is_reranked=True) == names
+
+
+def test_all_four_retrievers_of_a_full_index_are_compared_by_default() -> None:
+    available = ("dense", "bm25", "tfidf", "splade", "hybrid")
+    assert systems_of(None, available, [], is_reranked=False) == ["bm25", "tfidf", "dense", "hybrid"]
+    assert systems_of(None, available, ["e5"], is_reranked=False) == ["bm25", "tfidf", "dense", "hybrid", "e5/dense"]
 
 
 def test_an_encoder_for_several_indexes_is_refused(tmp_path: Path) -> None:

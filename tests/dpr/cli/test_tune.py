@@ -95,6 +95,14 @@ def test_save_makes_the_weights_the_default_of_the_index(index: Path, sources: t
     assert changed == {"000001.json"}
 
 
+def test_it_says_where_it_recorded_the_weights(index: Path, sources: tuple[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "fusion.json"
+    arguments = "--questions", sources[0], "--folds", "0"
+    assert "recorded" not in call(index, *arguments).stdout
+    printed = call(index, *arguments, "--save", "--output", str(path)).stdout
+    assert f"recorded in the index {index} and in {path}" in printed
+
+
 def test_of_three_lists_the_remarkable_points_are_shown(index: Path, sources: tuple[str, str]) -> None:
     printed = call(index, "--questions", sources[1], "--retriever", "dense, bm25,tfidf", "--folds", "0").stdout
     for name in ("dense", "bm25", "tfidf"):
