@@ -15,7 +15,6 @@ from dpr.search.record import read_fusion
 from service.bodies import ComputedRoute
 from service.engine import Engine
 from service.errors import install_error_handlers
-from service.hosts import HostMiddleware, hosts_of
 from service.jobs.writers import Writers
 from service.middleware import AdmissionMiddleware, BodyLimitMiddleware, HeadMiddleware, RequestIdMiddleware
 from service.openapi import install_openapi
@@ -90,7 +89,6 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
             Middleware(RequestIdMiddleware, timeout_s=settings.request_timeout_s),
             Middleware(TelemetryMiddleware, metrics=metrics, tracing=tracing, log_questions=settings.log_questions),
             Middleware(HeadMiddleware),
-            Middleware(HostMiddleware, hosts=hosts_of(settings)),
             *security_middleware(settings),
             Middleware(
                 BodyLimitMiddleware,

@@ -7,6 +7,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from service.security.exposure import origins_of
 from service.security.headers import SecurityHeadersMiddleware
+from service.security.hosts import HostMiddleware, hosts_of
 from service.security.keyring import KeyRing
 from service.security.middleware import AuthenticationMiddleware, OriginMiddleware
 from service.security.rate import RateLimiter
@@ -16,7 +17,7 @@ PREFLIGHT_MAX_AGE_S = 600
 
 
 def security_middleware(settings: Settings) -> list[Middleware]:
-    """Return what surrounds the application: headers, origins, CORS if some are listed, keys if there are.
+    """Return what surrounds the application: headers, host names, origins, CORS if some are listed, keys if there are.
 
     Raises:
         ConfigError: the keys file cannot be used, or an origin is none.
@@ -24,6 +25,7 @@ def security_middleware(settings: Settings) -> list[Middleware]:
     origins = origins_of(settings)
     layers = [
         Middleware(SecurityHeadersMiddleware),
+        Middleware(HostMiddleware, hosts=hosts_of(settings)),
         Middleware(OriginMiddleware, origins=origins, retry_after_s=settings.retry_after_s),
     ]
     if origins:

@@ -15,9 +15,10 @@ from starlette.testclient import TestClient
 from dpr.errors import IndexFormatError
 from service.bodies import BoundedRoute
 from service.errors import without_folders
-from service.hosts import hosts_of
 from service.log_limit import LineLimit
 from service.routes import explain, indexes, ops, query
+from service.security.headers import SECURITY_HEADERS
+from service.security.hosts import hosts_of
 from tests.service.fakes import FakeReader, fake_qa, serving, settings_of
 from tests.service.test_engine import wait_for
 from tests.service.test_errors import QUESTION, error_of, post
@@ -30,7 +31,9 @@ def test_a_local_server_answers_to_addresses_and_to_names_without_a_dot(client: 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "EVIL.example."])
 def test_a_local_server_answers_to_no_other_name(client: TestClient, host: str) -> None:
-    error_of(client.get("/livez", headers={"host": host}), 421, "host_not_allowed")
+    refused = client.get("/livez", headers={"host": host})
+    error_of(refused, 421, "host_not_allowed")
+    assert {name: refused.headers.get(name) for name in SECURITY_HEADERS} == SECURITY_HEADERS
 
 
 @pytest.mark.parametrize("path", ["/v1/retrieve", "/v1/query", "/v1/explain", "/v1/embeddings"])
