@@ -19,7 +19,7 @@ _BOUNDARY = re.compile(
       (?<! [.!?…。！？] ) (?P<stop> [.!?…。！？]++ )
       (?P<closing> (?: ["'”’»)\]」』》〉] | \[\d+\] )*+ )    # quotes, brackets, reference marks
       (?= \s | $ )
-    | (?<=[다요죠까음임됨함]) [.!?]+ (?= ["'“‘(「『《]? [{_HANGUL}] )   # 했다.그리고
+    | (?<=[다요죠까음임됨함]) [.!?]+ (?= (?: (?P<quote> ["'] ) | [“‘(「『《] )? [{_HANGUL}] )   # 했다.그리고
     | [。！？]+
     | [\n\r\u2028\u2029]
     """,
@@ -52,7 +52,7 @@ _STARTERS = frozenset(
 _NOT_BLANK = re.compile(r"\S")
 _LAST_WORD = re.compile(r"(?:[^\W_]+\.)*[^\W_]+$")
 _DOTTED = re.compile(r"(?:[A-Za-z]{1,2}\.)+[A-Za-z]{1,2}")  # e.g, U.S, Ph.D
-_NEXT_WORD = re.compile(r"""[\s"'“‘(\[]*([^\W_]*)""")
+_NEXT_WORD = re.compile(r"""[\s"'“‘(\[]*([AI]\.(?=\s[^\W\d_])|[^\W_]*)""")  # in "A. A. Milne", A. is no article
 _ABBREVIATION_WINDOW = 24
 
 
@@ -65,6 +65,8 @@ def sentence_spans(text: str) -> Iterator[Span]:
     for match in _BOUNDARY.finditer(text):
         if match["stop"] and not _ends_sentence(text, start, match):
             continue
+        if match["quote"] and text.count(match["quote"], start, match.start()) % 2:
+            continue  # it closes the quotation: "나는 간다."라고
         if start < match.end():
             yield start, start + len(text[start : match.end()].rstrip())
         start = _skip_blanks(text, match.end())

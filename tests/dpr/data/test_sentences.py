@@ -20,6 +20,7 @@ def sentences(text: str) -> list[str]:
         ["Dr. J. R. Smith met Mr. Lee at 5 p.m. on Jan. 5.", "They talked."],
         ["He lived in the U.S. Army base.", "It closed."],
         ["She moved to the U.S.", "The war had ended."],
+        ["It is a book by A. A. Milne and J. I. Packer.", "A dog left the U.S.", "A war ended."],
         ["It cost $3.5 million.", "Prices rose 2.7 percent."],
         ["It ended in 1990.", "Peace came."],
         ['"Why?" he asked.', '"Because," she said.'],
@@ -32,6 +33,7 @@ def sentences(text: str) -> list[str]:
         ["서울은 수도이다.", "부산은 항구이다."],
         ["원주율은 3.14이다.", "약 3.5배이다."],
         ["그는 “나는 간다.”라고 말했다.", "그리고 떠났다."],
+        ['그는 "나는 간다."라고 말했다.', "'왜?'고 물었다.", "그리고 떠났다."],
         ["2018. 5. 3. 문을 열었다.", "지금도 있다."],
         ["정말 그런가?", "그렇다!", "끝."],
         ["그는 떠났다.[3]", "“다시 오겠다.”", "그 말뿐이었다."],
@@ -50,13 +52,14 @@ def test_korean_sentences_may_follow_without_a_blank() -> None:
         "그리고 돌아왔다.",
         "“왜?”라고 물었다.",
     ]
+    assert sentences('그는 떠났다."왜?"라고 물었다.') == ["그는 떠났다.", '"왜?"라고 물었다.']
 
 
 def test_a_line_break_ends_a_sentence() -> None:
     assert sentences("A heading\n\nthe text goes on\r\nhere") == ["A heading", "the text goes on", "here"]
 
 
-@pytest.mark.parametrize("text", ["Mr. ", "...... ", "1990. ", " \t", "a\n", ".", "다."])
+@pytest.mark.parametrize("text", ["Mr. ", "...... ", "1990. ", " \t", "a\n", ".", "다.", '다."라', "'다.\"라"])
 def test_time_grows_with_the_length_alone(text: str) -> None:
     long = text * (400_000 // len(text))
     started = time.process_time()
