@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from itertools import takewhile
 
 from dpr.data.sentences import sentence_spans
 from dpr.text.normalize import fold_forms
@@ -14,8 +13,11 @@ _CONJOINING = range(0x1160, 0x1200)  # vowels and final consonants of Hangul wri
 
 _CLOSING = dict(zip("([{“‘「『《〈【（［", ")]}”’」』》〉】）］", strict=True))
 _OPENING = {closing: opening for opening, closing in _CLOSING.items()}
+_NEVER_LAST = _CLOSING.keys() - set("“‘")  # some languages end a quotation with “
+_NEVER_FIRST = _OPENING.keys() - set("”’")  # ’ is also an apostrophe
 _TERMINATOR = re.compile("[.!?…。！？]")
 _ENDED = re.compile(r"""[.!?…。！？]["'”’»)\]」』》〉]*$""")
+_LONGEST_SENTENCE = 1000
 
 
 def whole_characters(text: str, start: int, end: int) -> tuple[int, int]:
@@ -24,10 +26,7 @@ def whole_characters(text: str, start: int, end: int) -> tuple[int, int]:
     A tokenizer may split a letter from its combining marks, an emoji from its modifiers, or a Hangul syllable that is
     written in single letters.
     """
-    while start < end and _is_blank(text[start]):
-        start += 1
-    while end > start and _is_blank(text[end - 1]):
-        end -= 1
+    start, end = _without_blanks(text, start, end)
     while 0 < start < end and _continues(text, start):
         start -= 1
     while start < end < len(text) and _continues(text, end):
@@ -38,20 +37,29 @@ def whole_characters(text: str, start: int, end: int) -> tuple[int, int]:
 def answer_bounds(text: str, start: int, end: int) -> tuple[int, int]:
     """Return the bounds of the answer that a span of characters means: whole characters and whole pairs of brackets.
 
-    ``4711)`` loses the bracket, and ``FIFA (Zurich`` gets it if it comes next.
+    ``4711)`` and ``FIFA (`` lose the bracket, and ``FIFA (Zurich`` gets it if it comes next.
     """
     start, end = whole_characters(text, start, end)
     while start < end:
         first, last, following = text[start], text[end - 1], text[end : end + 1]
         if following in _OPENING and _surplus(text[start:end], following) < 0:
             end += 1
-        elif last in _OPENING and _surplus(text[start:end], last) > 0:
+        elif last in _NEVER_LAST or (last in _OPENING and _surplus(text[start:end], last) > 0):
             end -= 1
-        elif first in _CLOSING and _surplus(text[start:end], _CLOSING[first]) < 0:
+        elif first in _NEVER_FIRST or (first in _CLOSING and _surplus(text[start:end], _CLOSING[first]) < 0):
             start += 1
         else:
             break
+        start, end = _without_blanks(text, start, end)
     return whole_characters(text, start, end)
+
+
+def _without_blanks(text: str, start: int, end: int) -> tuple[int, int]:
+    while start < end and _is_blank(text[start]):
+        start += 1
+    while end > start and _is_blank(text[end - 1]):
+        end -= 1
+    return start, end
 
 
 def _surplus(span: str, closing: str) -> int:
@@ -60,11 +68,22 @@ def _surplus(span: str, closing: str) -> int:
 
 
 def crosses_sentence(text: str, start: int, end: int) -> bool:
-    """Tell whether a span goes on after a sentence; the end of a line alone ends none."""
+    """Tell whether a span goes on after a sentence; the end of a line ends none, nor does a stop within brackets."""
     if not _TERMINATOR.search(text, start, end - 1):
         return False
-    ended_inside = takewhile(lambda span: span[1] < end, sentence_spans(text))
-    return any(last > start and _ENDED.search(text[first:last]) for first, last in ended_inside)
+    begin = max(0, start - _LONGEST_SENTENCE)  # in a long passage, sentences are not looked for from its beginning
+    for first, last in sentence_spans(text[begin : end + _LONGEST_SENTENCE]):
+        first, last = begin + first, begin + last
+        if last >= end:
+            break
+        if last > start and _ENDED.search(text, first, last) and not _is_in_brackets(text, start, last, end):
+            return True
+    return False
+
+
+def _is_in_brackets(text: str, start: int, offset: int, end: int) -> bool:
+    """Tell whether an offset in a span lies between brackets that the span opens and closes."""
+    return any(_surplus(text[start:offset], closing) < 0 <= _surplus(text[start:end], closing) for closing in _OPENING)
 
 
 def _is_blank(letter: str) -> bool:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dpr.data.sentences import sentence_spans
 from dpr.reader.extractive.bounds import answer_bounds, crosses_sentence, whole_characters
 
 BLANK = "".join(
@@ -54,6 +56,14 @@ def test_a_whole_span_covers_what_can_be_seen(text: str, start: int, end: int) -
         ("he said “no” twice", "“no”", "“no”"),
         ("it is 4711 ) now", "4711 )", "4711"),
         ("((a", "((", ""),
+        ("the FIFA (Zurich) met", "FIFA (", "FIFA"),
+        ("the FIFA (Zurich) met", ") met", "met"),
+        ("it is 4711 ) ) now", "4711 ) )", "4711"),
+        ("Help (f) (the", "f) (", "f"),
+        ("calls f() here", "f(", "f()"),
+        ("the ’90s hit", "’90s", "’90s"),
+        ("„Berlin“ heißt", "„Berlin“", "„Berlin“"),
+        (")\u0301a", ")\u0301a", ")\u0301a"),  # a mark of its own on a bracket
     ],
 )
 def test_an_answer_has_no_half_of_a_pair(text: str, span: str, answer: str) -> None:
@@ -80,8 +90,29 @@ def test_bounds_of_an_answer_stay(text: str, start: int, end: int) -> None:
         ("He asked “Why?” She left.", "“Why?” She", True),
         ("a title of\ntwo lines", "of\ntwo", False),
         ("Acme Inc. of\ntwo lines", "Acme Inc. of\ntwo", False),
+        ("드라마 《응답하라. 1988》은", "《응답하라. 1988》", False),  # a title
+        ("a Doctor of Pharmacy (Pharm. D.) degree", "Doctor of Pharmacy (Pharm. D.) degree", False),
+        ("It ends (here. Then) it (goes on.", "here. Then) it (goes", True),
+        ('그는 "나는 간다."라고 했다.', '"나는 간다."', False),
+        ("by A. A. Milne", "A. A. Milne", False),
+        ("in the U.S. A dog", "U.S. A dog", True),
     ],
 )
 def test_an_answer_is_of_one_sentence(text: str, span: str, crosses: bool) -> None:
     start = text.index(span)
     assert crosses_sentence(text, start, start + len(span)) == crosses
+
+
+def test_sentences_of_a_long_passage_are_not_looked_for_from_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched: list[str] = []
+
+    def spans(text: str) -> Iterator[tuple[int, int]]:
+        searched.append(text)
+        return sentence_spans(text)
+
+    monkeypatch.setattr("dpr.reader.extractive.bounds.sentence_spans", spans)
+    text = "One sentence of many. " * 6000
+    assert crosses_sentence(text, 131_000, 131_040)
+    assert not crosses_sentence(text, 131_010, 131_029)
+    assert crosses_sentence("1.5 " * 30_000 + "is it. And", 119_990, 120_010)
+    assert max(map(len, searched)) < 3000
