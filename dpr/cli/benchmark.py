@@ -103,8 +103,7 @@ def benchmark_command(
     check_output_folder(output)
     check, depths = _check_of(baseline, fail_if), numbers("--k", k)
     fused = fusion_of(fusion, weight, fusion_file, fusion_depth)
-    options = rerank_of(rerank, rerank_depth)
-    rules = ReadRules(encoding, skip_bad_rows)
+    options, rules = rerank_of(rerank, rerank_depth), ReadRules(encoding, skip_bad_rows)
     opening = Opening(encoder, RetrievalOptions(rerank=options), ComputeOptions(precision, backend), rules)
     others = list(named("--index", index, "first"))[1:]
     with show_progress() as progress:

@@ -87,12 +87,8 @@ def tune_command(
         save_fusion(index, tuned.fusion)
     if as_json:
         print_json(tuned.as_json())
-        return
-    _show(tuned)
-    recorded_in = [*([f"the index {index}"] if save else []), *([str(output)] if output is not None else [])]
-    if recorded_in:
-        where = escape(" and in ".join(recorded_in))
-        Console().print(f"recorded in {where}", highlight=False, soft_wrap=True)
+    else:
+        _show(tuned, index if save else None, output)
 
 
 def _refuse(output: Path | None, retriever: str, *, save: bool) -> None:
@@ -108,13 +104,17 @@ def _refuse(output: Path | None, retriever: str, *, save: bool) -> None:
         )
 
 
-def _show(tuned: TunedFusion) -> None:
+def _show(tuned: TunedFusion, index: Path | None, output: Path | None) -> None:
+    """Show what was found, and the index and the file that it was recorded in."""
     console = Console()
     console.print(_curve(tuned))
     weights = ", ".join(f"{name} {weight:g}" for name, weight in tuned.selected.weights.items())
     console.print(f"chosen: [b]{weights}[/b]", highlight=False)
     if tuned.held_out:
         console.print(_sentence(tuned.held_out, tuned.objective, tuned.questions.count), highlight=False)
+    places = [*([f"the index {index}"] if index is not None else []), *([str(output)] if output is not None else [])]
+    if places:
+        console.print(f"recorded in {escape(' and in '.join(places))}", highlight=False, soft_wrap=True)
 
 
 def _curve(tuned: TunedFusion) -> Table:
