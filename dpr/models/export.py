@@ -27,6 +27,8 @@ from dpr.types import EncoderOptions
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, "fp8": torch.float8_e5m2}
 """Numbers on disk. Of fp8's two forms this one (Micikevicius et al. 2022, E5M2) has fp16's range: it needs no scale."""
+MOST_LOST, NEGLIGIBLE = 0.2, 1e-5
+"""What a weight may lose by another dtype: a share of its norm (fp8 takes about 0.05), and a norm without effect."""
 FORMS = ("whole", "as-is")
 RECORD = "training.json"
 FUSION = "fusion.json"
@@ -171,17 +173,29 @@ def _copy(directory: Path, folder: Path, written_as: ExportFormat) -> None:
 
 
 def convert_weights(path: Path, dtype: torch.dtype) -> None:
-    """Write a safetensors file's weights in another dtype; in fp8, those that are not LoRA's are written in fp16.
+    """Write a safetensors file's weights in another dtype; in fp8, those that are not LoRA's matrices are in fp16.
 
     Raises:
-        ModelError: it cannot be read.
+        ModelError: it cannot be read, or its numbers are outside the dtype's range.
     """
     try:
         with safe_open(path, framework="pt") as file:
-            names = list(file.keys())
-            dtypes = {name: dtype if dtype != DTYPES["fp8"] or ".lora_" in name else torch.float16 for name in names}
-            tensors = {name: file.get_tensor(name).to(dtypes[name]) for name in names}
+            tensors = {name: _converted(name, file.get_tensor(name), dtype) for name in list(file.keys())}
             metadata = file.metadata()
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{path.name} cannot be read as weights ({error}); save the model again") from error
     save_file(tensors, path, metadata)
+
+
+def _converted(name: str, weight: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    if dtype == DTYPES["fp8"] and not (".lora_" in name and weight.ndim > 1):
+        dtype = torch.float16  # a bias, DoRA's magnitudes or a head
+    converted = weight.to(dtype)
+    lost = torch.linalg.vector_norm(converted.float() - weight.float())
+    if not lost <= MOST_LOST * torch.linalg.vector_norm(weight.float()) + NEGLIGIBLE:  # infinite and NaN are refused
+        largest, smallest = weight.float().abs().max(), torch.finfo(dtype).tiny
+        raise ModelError(
+            f"{name} has numbers of up to {largest:.2g}, and {str(dtype).removeprefix('torch.')} keeps those of "
+            f"{smallest:.2g} to {torch.finfo(dtype).max:.2g}; choose another --dtype, or another training"
+        )
+    return converted

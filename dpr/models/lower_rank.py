@@ -20,6 +20,7 @@ _PLAIN = {"peft_type": "LORA", "use_dora": False, "rank_pattern": {}, "alpha_pat
 def lower_rank(folder: Path, rank: int) -> None:
     """Rewrite an adapter so that each layer's matrix s·BA is the nearest one of a lower rank (Eckart and Young 1936).
 
+    The new matrices are fp32, whatever the adapter's are: the caller rounds them once.
     A trained adapter uses few of its directions: half the rank often keeps 97 % of the squared change.
 
     Raises:
@@ -41,7 +42,7 @@ def lower_rank(folder: Path, rank: int) -> None:
     for name in [name for name in weights if name.endswith(_DOWN)]:
         up_name = name.removesuffix(_DOWN) + _UP
         down, up = _nearest(weights[name], scale * weights[up_name].float(), rank)
-        weights |= {name: down.to(weights[name].dtype), up_name: up.to(weights[up_name].dtype)}
+        weights |= {name: down, up_name: up}
     save_file(weights, path, {"format": "pt"})
     config |= {"r": rank, "lora_alpha": rank, "use_rslora": False}
     (folder / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from dpr.data.passages import read_examples
-from dpr.errors import ConfigError
+from dpr.errors import ConfigError, ModelError
 from dpr.models.encoders import load_encoder
-from dpr.models.export import ExportFormat, export
+from dpr.models.export import ExportFormat, convert_weights, export
 from dpr.train.batches import Source
 from dpr.train.encoder.run import train
 from dpr.train.encoder.settings import Training
@@ -72,6 +72,48 @@ def test_an_adapter_in_eight_bits_takes_a_quarter_and_stays_one(adapter: Path, t
     assert 0 < np.abs(vectors(tmp_path / "small") - vectors(adapter)).max() < 0.05
     export(str(tmp_path / "small"), tmp_path / "wide", ExportFormat("as-is", "fp16"))
     assert vectors(tmp_path / "wide") == pytest.approx(vectors(tmp_path / "small"), abs=1e-6)
+
+
+@pytest.mark.parametrize("rank", [0, 2])
+def test_of_an_adapter_in_eight_bits_no_number_is_rounded_again(adapter: Path, tmp_path: Path, rank: int) -> None:
+    export(str(adapter), tmp_path / "small", ExportFormat("as-is", "fp8"))
+    for dtype in ("fp32", "fp8"):
+        export(str(tmp_path / "small"), tmp_path / dtype, ExportFormat("as-is", dtype, rank))
+    exact, rounded = (
+        load_file(tmp_path / dtype / "question" / "adapter_model.safetensors") for dtype in ("fp32", "fp8")
+    )
+    for name, weight in exact.items():
+        assert bool((weight.to(torch.float8_e5m2).float() == rounded[name].float()).all())
+        assert bool((weight == rounded[name].float()).all()) == (rank == 0)
+
+
+def test_in_eight_bits_only_matrices_are_rounded_so_far(tmp_path: Path) -> None:
+    path = tmp_path / "adapter_model.safetensors"
+    kinds = {
+        "query.lora_A.weight": (torch.float8_e5m2, (2, 3)),
+        "query.lora_B.bias": (torch.float16, (3,)),
+        "query.lora_magnitude_vector": (torch.float16, (3,)),
+        "classifier.weight": (torch.float16, (2, 3)),
+    }
+    save_file({name: torch.rand(shape) for name, (_, shape) in kinds.items()}, path)
+    convert_weights(path, torch.float8_e5m2)
+    assert {name: weight.dtype for name, weight in load_file(path).items()} == {
+        name: dtype for name, (dtype, _) in kinds.items()
+    }
+
+
+@pytest.mark.parametrize("number", [1e-6, 1e5, float("nan")])
+@pytest.mark.parametrize("dtype", [torch.float8_e5m2, torch.float16])
+def test_numbers_outside_the_range_of_a_dtype_are_refused(tmp_path: Path, number: float, dtype: torch.dtype) -> None:
+    path = tmp_path / "adapter_model.safetensors"
+    save_file({"a.lora_A.weight": torch.zeros(8, 4), "a.lora_B.weight": torch.full((64, 8), number)}, path)
+    written = path.read_bytes()
+    if (number, dtype) == (1e-6, torch.float16):
+        convert_weights(path, dtype)
+        return
+    with pytest.raises(ModelError, match=r"a\.lora_B\.weight has numbers of up to .* choose another --dtype"):
+        convert_weights(path, dtype)
+    assert path.read_bytes() == written
 
 
 def test_eight_bits_are_for_adapters_alone(adapter: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
