@@ -91,7 +91,7 @@ def open_indexes(
     """Open the indexes of a benchmark; without any, build one of the sources in the output folder.
 
     Returns:
-        The indexes as one, and the names of the first one's retrievers.
+        The indexes as one, and the names of their retrievers in it.
 
     Raises:
         ConfigError: there are indexes and distractors, or several indexes and an encoder, or two indexes have different
@@ -118,7 +118,8 @@ def open_indexes(
         for name, path in named("--index", indexes, "first").items()
     }
     (_, first), *others = opened.items()
-    return SideBySide(first, dict(others)) if others else first, first.names
+    names = *first.names, *(f"{other}/{name}" for other, index in others for name in index.names)
+    return SideBySide(first, dict(others)) if others else first, names
 
 
 def build_pool(sources: Sequence[str], root: Path, opening: Opening, progress: Progress) -> Path:
@@ -177,15 +178,17 @@ def _read_json(path: Path) -> object:
 def systems_of(
     retrievers: str | None, available: Sequence[str], others: Sequence[str], *, is_reranked: bool
 ) -> list[str]:
-    """Return the names of the systems: each retriever, dense of each further index, and their reranked versions.
+    """Return the names of the systems: each retriever, one of each further index, and their reranked versions.
 
-    ``retrievers`` None stands for those of `DEFAULT_RETRIEVERS` that are ``available`` in the first index.
+    ``retrievers`` None stands for those of `DEFAULT_RETRIEVERS` that are ``available`` in the first index. A further
+    index takes part with its ``dense``, or with ``bm25`` if it has no vectors.
     """
     if retrievers is None:
         names = [name for name in DEFAULT_RETRIEVERS if name in available]
     else:
         names = [name.strip() for name in retrievers.split(",") if name.strip()]
-    names += [f"{other}/dense" for other in others if not any(name.startswith(f"{other}/") for name in names)]
+    unnamed = [other for other in others if not any(name.startswith(f"{other}/") for name in names)]
+    names += [f"{other}/{'dense' if f'{other}/dense' in available else 'bm25'}" for other in unnamed]
     if not is_reranked:
         return names
     return [

@@ -13,6 +13,7 @@ from dpr.errors import ConfigError
 from dpr.search.open import open_index
 from dpr.store.generation import read_current
 from dpr.types import no_progress
+from index_builder.from_python import IndexOptions, build_index
 
 
 @pytest.mark.parametrize(
@@ -26,13 +27,25 @@ from dpr.types import no_progress
     ],
 )
 def test_each_retriever_is_measured_also_reranked(retrievers: str | None, others: list[str], names: list[str]) -> None:
-    assert systems_of(retrievers, ("bm25", "tfidf", "rank-bm25"), others, is_reranked=True) == names
+    available = ("bm25", "tfidf", "rank-bm25", "e5/dense", "e5/bm25")
+    assert systems_of(retrievers, available, others, is_reranked=True) == names
 
 
 def test_all_four_retrievers_of_a_full_index_are_compared_by_default() -> None:
-    available = ("dense", "bm25", "tfidf", "splade", "hybrid")
+    available = ("dense", "bm25", "tfidf", "splade", "hybrid", "e5/dense", "e5/bm25")
     assert systems_of(None, available, [], is_reranked=False) == ["bm25", "tfidf", "dense", "hybrid"]
     assert systems_of(None, available, ["e5"], is_reranked=False) == ["bm25", "tfidf", "dense", "hybrid", "e5/dense"]
+
+
+def test_indexes_without_vectors_are_compared_by_bm25(tmp_path: Path) -> None:
+    (tmp_path / "pool.jsonl").write_text('{"text": "first"}', encoding="utf-8")
+    for name in ("one", "two"):
+        build_index(tmp_path / "pool.jsonl", tmp_path / name, encoder=None, options=IndexOptions("words"))
+    indexes = [str(tmp_path / "one"), f"two={tmp_path / 'two'}"]
+    opened, available = open_indexes(indexes, Opening(None), ["squad:dev.json"], tmp_path / "out", no_progress)
+    systems = systems_of(None, available, ["two"], is_reranked=False)
+    assert systems == ["bm25", "tfidf", "two/bm25"]
+    assert all(opened.retriever(name) for name in systems)
 
 
 def test_an_encoder_for_several_indexes_is_refused(tmp_path: Path) -> None:
