@@ -112,9 +112,9 @@ def _show(tuned: TunedFusion, index: Path | None, output: Path | None) -> None:
     console.print(f"chosen: [b]{weights}[/b]", highlight=False)
     if tuned.held_out:
         console.print(_sentence(tuned.held_out, tuned.objective, tuned.questions.count), highlight=False)
-    places = [*([f"the index {index}"] if index is not None else []), *([str(output)] if output is not None else [])]
-    if places:
-        console.print(f"recorded in {escape(' and in '.join(places))}", highlight=False, soft_wrap=True)
+    files = [*([f"the index {index}"] if index is not None else []), *([str(output)] if output is not None else [])]
+    if files:
+        console.print(f"recorded in {escape(' and in '.join(files))}", highlight=False, soft_wrap=True)
 
 
 def _curve(tuned: TunedFusion) -> Table:
