@@ -84,8 +84,7 @@ def build_command(
     manifest = _build(options, models, on_ray)
     show(summary(manifest), as_json)
     if not as_json:
-        retriever = "" if manifest.encoder else "--retriever bm25 "
-        typer.echo(f'Ask it:   dpr ask --index {shlex.quote(str(output))} {retriever}"…"')
+        typer.echo(f'Ask it:   dpr ask --index {shlex.quote(str(output))} "…"')
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,7 +147,7 @@ class OpenIndex:
         if fusion is None and filter is None:
             return self._retrievers[name]()
         if fusion is not None and not fuses(name):
-            fusing = choices(retriever for retriever in RETRIEVERS if fuses(retriever))
+            fusing = choices([*(retriever for retriever in self.names if fuses(retriever)), "lists such as bm25+tfidf"])
             raise RequestError(
                 f"the retriever {name!r} fuses no lists; leave the fusion out, or use {fusing}", "fusion"
             )

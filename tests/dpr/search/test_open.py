@@ -207,6 +207,8 @@ def test_a_sparse_index_says_that_it_has_no_vectors(tmp_path: Path, name: str) -
     assert index.names == ("bm25", "tfidf", "rank-bm25")
     with pytest.raises(RequestError, match=f"no vectors for the retriever '{name}'"):
         index.retriever(name)
+    with pytest.raises(RequestError, match=r"leave the fusion out, or use lists such as bm25\+tfidf"):
+        index.retriever("bm25", Fusion())
 
 
 @pytest.mark.parametrize("variant", ["okapi", "lucene"])
