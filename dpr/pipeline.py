@@ -14,10 +14,10 @@ from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, Unpack, overload
 
-from dpr.errors import RequestError, UnknownPassageError
+from dpr.errors import RequestError
 from dpr.filters import Filter, FilterForm, parse
 from dpr.local_reader import LocalReader
-from dpr.questions import MAX_K, MAX_N_BEST, check_questions, check_range
+from dpr.questions import MAX_K, MAX_N_BEST, check_questions, check_range, check_rank
 from dpr.results import Answered, Timings
 from dpr.search.candidates import candidates_of, passages_of
 from dpr.search.embedding import EmbeddedTexts, embed_texts
@@ -295,10 +295,7 @@ class QA:
         hits = self.retrieve(
             question, k=rank, retriever=search.retriever, fusion=search.fusion, filter=search.condition
         )
-        if len(hits) < rank:
-            raise UnknownPassageError(
-                f"rank is {rank}, and the question has {len(hits)} hits; name one of them", "rank"
-            )
+        check_rank(rank, len(hits))
         return hits[rank - 1].row
 
     def _with_passages(self, hits: Sequence[Hit]) -> list[Hit]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from operator import index
 from typing import SupportsIndex
 
-from dpr.errors import RequestError
+from dpr.errors import RequestError, UnknownPassageError
 
 MAX_QUESTION_CHARACTERS = 1_000
 MAX_K = 100
@@ -78,3 +78,34 @@ def check_range(field: str, value: SupportsIndex, maximum: int) -> None:
         raise RequestError(f"{field} is {value!r}; choose a whole number, 1 to {maximum}", field=field)
     if not 1 <= index(value) <= maximum:
         raise RequestError(f"{field} is {value}; choose 1 to {maximum}", field=field)
+
+
+def check_rank(rank: int, hits: int) -> None:
+    """Refuse a rank that none of a question's ``hits`` has.
+
+    Raises:
+        UnknownPassageError: none has it; its ``field`` is ``rank``.
+    """
+    if not hits:
+        raise UnknownPassageError(
+            f"rank is {rank}, and the question has no hits; name a passage by its id, or ask in other words", "rank"
+        )
+    if hits < rank:
+        counted = "1 hit" if hits == 1 else f"{hits} hits"
+        raise UnknownPassageError(f"rank is {rank}, and the question has {counted}; name one of them", "rank")
+
+
+def why_no_hits(filter: str | None, passing: int | None) -> str:
+    """Return in one sentence why a question has no hits.
+
+    Args:
+        filter: the filter's text, if there is one.
+        passing: how many passages it keeps; None if that is unknown.
+    """
+    if filter is None:
+        return "no passage shares a word with the question"
+    if passing is None:
+        return f"no passage passes the filter {filter}, or none that does shares a word with the question"
+    if passing == 0:
+        return f"no passage passes the filter {filter}"
+    return f"no passage that passes the filter {filter} shares a word with the question"

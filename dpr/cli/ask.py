@@ -30,6 +30,7 @@ from dpr.cli.options import (
 from dpr.config import DEFAULT_READER, ComputeOptions
 from dpr.console import escape, print_json, visible
 from dpr.errors import ConfigError
+from dpr.questions import why_no_hits
 
 if TYPE_CHECKING:
     from dpr.opening import GeneratorOptions
@@ -72,11 +73,12 @@ def ask_command(
     as_json: JsonOption = False,
 ) -> None:
     """Answer a question from an index or a server, and show the passage of the answer."""
+    from dpr.filters import parse
     from dpr.opening import open_qa
     from dpr.pipeline import RetrievalOptions
 
     if server is not None:
-        _print(ask_server(context, server, question, prints_text=not as_json), as_json)
+        _print(ask_server(context, server, question, prints_text=not as_json), as_json, filter)
         return
     if index is None:
         raise ConfigError("there is no --index to ask, and no --server; give one of them")
@@ -88,14 +90,18 @@ def ask_command(
     ) as qa:
         _print_text_as_it_streams(qa, as_json)
         answered = qa.answer(question, k=k, n_best=n_best, filter=filter)
-    _print(answered, as_json)
+        passing = None if filter is None or answered.hits else qa.index.filtered.count(parse(filter))
+    _print(answered, as_json, filter, passing)
 
 
-def _print(answered: Answered, as_json: bool) -> None:
+def _print(answered: Answered, as_json: bool, filter: str | None, passing: int | None = None) -> None:
     if as_json:
         print_json(_answered_json(answered))
-    else:
+    elif answered.hits:
         _show(answered)
+    else:
+        cause = escape(why_no_hits(filter, passing))
+        Console().print(f"[yellow]no answer[/yellow]: {cause}", highlight=False, soft_wrap=True)
 
 
 def _print_text_as_it_streams(qa: QA, as_json: bool) -> None:

@@ -27,6 +27,7 @@ from dpr.cli.options import (
 )
 from dpr.config import ComputeOptions
 from dpr.console import escape, print_json, visible
+from dpr.questions import why_no_hits
 
 if TYPE_CHECKING:
     from dpr.results import FirstStage, Hit, Weighing
@@ -50,6 +51,7 @@ def search_command(
     as_json: JsonOption = False,
 ) -> None:
     """Find the passages for a question, with their rank and score in each list."""
+    from dpr.filters import parse
     from dpr.opening import open_qa
     from dpr.pipeline import RetrievalOptions
 
@@ -63,6 +65,10 @@ def search_command(
     if as_json:
         print_json([_hit_json(hit) for hit in hits])
         return
+    if not hits:
+        passing = None if filter is None else qa.index.filtered.count(parse(filter))
+        Console().print(escape(why_no_hits(filter, passing)), highlight=False, soft_wrap=True)
+        return
     table = Table("rank", "score", "lists", "passage", title=escape(question))
     for hit in hits:
         lines = [
@@ -73,7 +79,7 @@ def search_command(
         table.add_row(str(hit.rank), f"{hit.score:.3f}", "\n".join(lines), _marked(hit))
     console = Console()
     console.print(table)
-    if hits and hits[0].weighing is not None:
+    if hits[0].weighing is not None:
         console.print(_weighing_line(hits[0].weighing), highlight=False)
 
 

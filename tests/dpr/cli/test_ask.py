@@ -168,3 +168,20 @@ def test_an_index_without_vectors_is_asked_by_bm25(index: Path) -> None:
     assert isinstance(result.exception, RequestError)
     assert "no vectors for the retriever 'hybrid'" in str(result.exception)
     assert "choose from bm25" in str(result.exception)
+
+
+def test_search_and_ask_tell_why_there_are_no_hits(tmp_path: Path) -> None:
+    source = write_jsonl(tmp_path / "corpus.jsonl", [Passage("a", "a bank", metadata={"year": 2020})])
+    build(BuildOptions(sources=(source,), output=tmp_path / "index"), None, analyzer("words"))
+    no_word, no_passage = "no passage shares a word with the question", "no passage passes the filter year > 2050"
+    neither = "no passage that passes the filter year = 2020 shares a word with the question"
+    for question, options, sentence in (
+        ("zebra", (), no_word),
+        ("bank", ("--filter", "year > 2050"), no_passage),
+        ("zebra", ("--filter", "year = 2020"), neither),
+    ):
+        for command, shown in (("search", sentence), ("ask", f"no answer: {sentence}")):
+            result = CliRunner().invoke(app, (command, question, "--index", str(tmp_path / "index"), *options))
+            assert (result.exit_code, result.stdout) == (0, f"{shown}\n")
+    result = CliRunner().invoke(app, ("search", "zebra", "--index", str(tmp_path / "index"), "--json"))
+    assert parsed(result.stdout) == []

@@ -57,3 +57,10 @@ def test_a_passage_that_is_no_hit_is_told(index: Path) -> None:
 def test_an_unknown_passage_is_one_sentence(index: Path) -> None:
     with pytest.raises(UnknownPassageError, match="this index has no passage 'atlantis'; name one by its id"):
         explain(index, "--passage", "atlantis")
+
+
+def test_a_rank_that_no_hit_has_is_one_sentence(index: Path) -> None:
+    with pytest.raises(UnknownPassageError, match="rank is 1, and the question has no hits; name a passage by its id"):
+        explain(index, "--retriever", "bm25", "--filter", "id = 'seoul'")
+    with pytest.raises(UnknownPassageError, match="rank is 2, and the question has 1 hit; name one of them"):
+        explain(index, "--filter", "id = 'paris'", "--retriever", "bm25", "--rank", "2")
