@@ -4,7 +4,8 @@
     ├── InputError           exit code 2   the input cannot be used
     │   ├── DataError                      a data file: malformed row, wrong offsets, duplicate id, empty corpus
     │   │   ├── DocumentError              a document without a text that can be read: encrypted, damaged, a scan
-    │   │   └── EmptyCorpusError           there is no passage to index, or none that is new
+    │   │   └── EmptyCorpusError           there is no passage to index
+    │   │       └── NothingNewError        there is none that the index does not have already
     │   ├── ConfigError                    a setting: unknown key, wrong type, out of range
     │   └── RequestError                   a question: too long, k out of range, unknown retriever
     │       └── UnknownPassageError        a passage that the index, or the question's hits, do not have
@@ -90,7 +91,11 @@ class DocumentError(DataError):
 
 
 class EmptyCorpusError(DataError):
-    """There is no passage to index, or none that the index does not have already."""
+    """There is no passage to index."""
+
+
+class NothingNewError(EmptyCorpusError):
+    """There is no passage that the index does not have already."""
 
 
 class ConfigError(InputError):

@@ -11,7 +11,7 @@ from rich.console import Console
 from dpr.config import ComputeOptions
 from dpr.console import VersionOption, command_line, print_json, run, show_progress
 from dpr.data.intake import Intake, ReadRules
-from dpr.errors import ConfigError
+from dpr.errors import ConfigError, NothingNewError
 from dpr.store.generation import publish_again, read_all, read_current
 from dpr.usage import Commands
 from index_builder.build_command import build_command
@@ -229,5 +229,9 @@ def _add(
         options = AddOptions(
             sources=sources, index=index, replaces=replaces, rules=rules, command=command_line("dpr-index")
         )
-        manifest = add(options, RecordedEncoder(encoder, compute), progress=progress)
+        try:
+            manifest = add(options, RecordedEncoder(encoder, compute), progress=progress)
+        except NothingNewError as nothing_new:
+            typer.echo(f"note: {nothing_new}", err=True)
+            manifest = before
     return change_summary(index, before, manifest)

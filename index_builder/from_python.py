@@ -8,8 +8,9 @@ from pathlib import Path
 
 from dpr.config import AUTO_COMPUTE, DEFAULT_ENCODER, ComputeOptions
 from dpr.data.intake import UTF8_RULES, ReadRules
-from dpr.errors import ConfigError
+from dpr.errors import ConfigError, NothingNewError
 from dpr.store.current import current_number
+from dpr.store.generation import read_current
 from dpr.store.manifest import Manifest
 from dpr.store.windows import DEFAULT_WINDOWS, WindowRule
 from dpr.text.registry import analyzer as analyzer_by_name
@@ -119,6 +120,8 @@ def add_passages(
 ) -> Manifest:
     """Add passages to an index and publish its next generation; skip passages that it has already.
 
+    If it has all of them, nothing is published, and the manifest is that of the published generation.
+
     Args:
         corpus: as for `build_index`.
         index: the folder of the index.
@@ -129,7 +132,7 @@ def add_passages(
         rules: how sources are read, and whether bad rows are skipped.
 
     Raises:
-        DataError: a source cannot be used, gives nothing new, or has an id that the index has with other content.
+        DataError: a source cannot be used, or has an id that the index has with other content.
         ConfigError: an encoder is given, and the index has no vectors.
         ModelError: the encoder cannot be loaded.
         IndexFormatError: there is no index, or the encoder is not the one that it was made with.
@@ -144,7 +147,10 @@ def add_passages(
     current_number(root)  # a folder without an index is refused before the passages are written beside it
     with sources_of(corpus, root, rules) as sources:
         add_options = AddOptions(sources=sources, index=root, replaces=replace, rules=rules, command="dpr.add_passages")
-        return add(add_options, index_encoder)
+        try:
+            return add(add_options, index_encoder)
+        except NothingNewError:
+            return read_current(root)
 
 
 @checks_types()

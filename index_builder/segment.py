@@ -7,7 +7,7 @@ from dataclasses import KW_ONLY, dataclass, field
 
 from dpr.array_files import open_vectors
 from dpr.data.intake import UTF8_RULES, ReadRules
-from dpr.errors import EmptyCorpusError
+from dpr.errors import NothingNewError
 from dpr.store.draft import GenerationDraft
 from dpr.store.manifest import DenseRecord, SegmentRecord
 from dpr.store.passages import PassageStore
@@ -59,6 +59,7 @@ def write_segment(
 
     Raises:
         DataError: a source cannot be used.
+        NothingNewError: all passages are indexed already.
         ModelError: the encoder returned something other than vectors.
     """
     cutter = Cutter(plan.chunk, plan.encoder)
@@ -70,7 +71,7 @@ def write_segment(
     passages = PassageStore.open(draft.segment.passages)
     if not len(passages):
         draft.discard()
-        raise EmptyCorpusError("the index has all passages of the sources already; there is nothing to add")
+        raise NothingNewError("the index has all passages of the sources already; nothing was added")
     with step.timed("terms"):
         counts = count_terms(passages, plan.analyzer, draft, progress, run=plan.count)
     vectors = _count_vectors(plan, draft, passages, step, progress)

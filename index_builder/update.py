@@ -93,7 +93,8 @@ def add(
     ``analyzer``, it is the recorded one.
 
     Raises:
-        DataError: a source cannot be used, has nothing new, or has an id of the index with other content.
+        DataError: a source cannot be used, or has an id of the index with other content.
+        NothingNewError: the index has all passages already; it stays as it is.
         ConfigError: an encoder is given, and the index has no vectors, or none is given, and it has some.
         ModelError: the encoder cannot be loaded, or gave something that is no vector.
         IndexFormatError: there is no published index, encoder or analyzer are not the index's, or what was built failed

@@ -100,6 +100,21 @@ def test_every_option_reaches_the_manifest(run: Any, source: str, tmp_path: Path
     assert manifest["provenance"]["command"] == f"dpr-index {arguments}"
 
 
+def test_a_repeated_add_adds_nothing(run: Any, source: str, tmp_path: Path) -> None:
+    index = str(tmp_path / "index")
+    run("build", "--corpus", source, "--output", index, "--analyzer", "words", "--no-dense")
+    code, out, err = run("add", index, "--corpus", source, "--json")
+    assert code == 0
+    assert "note: the index has all passages of the sources already; nothing was added\n" in err
+    changes = {"added": 0, "replaced": 0, "removed": 0, "unchanged": 6, "total": 6}
+    assert (json.loads(out)["passage_changes"], json.loads(out)["generation"]) == (changes, "000001")
+    assert sorted(path.name for path in (tmp_path / "index" / "segments").iterdir()) == [
+        json.loads((tmp_path / "index" / "generations" / "000001.json").read_text(encoding="utf-8"))["segments"][0][
+            "id"
+        ]
+    ]
+
+
 def loads(monkeypatch: pytest.MonkeyPatch, encoder: HashEncoder) -> None:
     """Have commands load this encoder."""
     monkeypatch.setattr(build_command, "_load_encoder", lambda *_: encoder)

@@ -155,7 +155,7 @@ def test_later_passages_may_bring_fields_and_wider_types(tmp_path: Path) -> None
 def test_a_passage_with_another_field_is_not_the_one_of_the_index(tmp_path: Path) -> None:
     root = tmp_path / "index"
     built(root)
-    with pytest.raises(DataError, match="nothing to add"):
+    with pytest.raises(DataError, match="has all passages of the sources already; nothing was added"):
         added(root, ROWS)
     with pytest.raises(DataError, match="has a passage 'a' with another title, text or field"):
         added(root, [{**ROWS[0], "year": 2022}])

@@ -173,6 +173,7 @@ def test_passages_are_added_replaced_and_deleted(tmp_path: Path) -> None:
     build(PASSAGES[:3], index)
     manifest = dpr.add_passages(PASSAGES[2:], index, encoder=ENCODER)
     assert (manifest.passages, manifest.provenance.sources[0].duplicates) == (len(PASSAGES), 1)
+    assert dpr.add_passages(PASSAGES[2:], index, encoder=ENCODER) == manifest
     with pytest.raises(DataError, match="another title, text or field"):
         dpr.add_passages([{"id": "rome", "text": "Rome is old"}], index, encoder=ENCODER)
     dpr.add_passages([{"id": "rome", "text": "Rome is old"}], index, encoder=ENCODER, replace=True)
