@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -71,6 +72,7 @@ def tune_command(
     _refuse(output, retriever, save=save)
     rules, retrieval = ReadRules(encoding, skip_bad_rows), RetrievalOptions(rerank=rerank_of(rerank, None))
     qa_index = open_qa(index, encoder=encoder, reader=None, retrieval=retrieval).index
+    _refuse_absent(qa_index.names, retriever, settings)
     if settings is not None:
         settings_options = SettingsOptions(names_of(settings), metric, folds)
         with show_progress() as progress:
@@ -101,6 +103,19 @@ def _refuse(output: Path | None, retriever: str, *, save: bool) -> None:
         raise ConfigError(
             f"--retriever {retriever} names other lists than {' and '.join(HYBRID_LISTS)}, which hybrid fuses; leave "
             "--output and --save out"
+        )
+
+
+def _refuse_absent(names: Sequence[str], retriever: str, settings: str | None) -> None:
+    """Refuse to fuse the lists of hybrid, which nobody named, for an index that has the retrievers ``names``."""
+    if set(HYBRID_LISTS) <= set(names):
+        return
+    cause = f"the index has no vectors for the list {HYBRID_LISTS[0]!r}"
+    if settings is not None and "fusion" in names_of(settings):
+        raise ConfigError(f"{cause}, and --settings fusion fuses it with bm25; leave fusion out, as in --settings bm25")
+    if settings is None and retriever == DEFAULT_LISTS:
+        raise ConfigError(
+            f"{cause}, which is fused with bm25 unless --retriever names other lists; give --retriever bm25,tfidf"
         )
 
 

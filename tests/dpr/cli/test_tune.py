@@ -127,3 +127,17 @@ def test_bad_input_is_one_sentence(index: Path, sources: tuple[str, str]) -> Non
     for settings in ((), ("--settings", "bm25,fusion")):
         with pytest.raises(ConfigError, match="--rerank is for --settings rerank, which is not named"):
             call(index, "--questions", sources[0], *settings, "--rerank", "model")
+
+
+def test_an_index_without_vectors_is_told_what_can_be_tuned(sources: tuple[str, str], tmp_path: Path) -> None:
+    output = tmp_path / "index"
+    build(BuildOptions(sources=(sources[0],), output=output), None, analyzer("ngram"))
+    with pytest.raises(
+        ConfigError, match=r"the index has no vectors for the list 'dense', .*; give --retriever bm25,tfidf"
+    ):
+        call(output, "--questions", sources[0])
+    with pytest.raises(ConfigError, match="leave fusion out, as in --settings bm25"):
+        call(output, "--questions", sources[0], "--settings", "bm25,fusion")
+    assert (
+        "chosen: bm25 " in call(output, "--questions", sources[0], "--retriever", "bm25,tfidf", "--folds", "0").stdout
+    )
