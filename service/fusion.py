@@ -22,12 +22,17 @@ def retriever_of(request: Search, names: Iterable[str], settings: Settings) -> s
     """Return the retriever for a request to an index with the retrievers ``names``; ``NAME+rerank`` reranks its hits.
 
     Raises:
-        RequestError: it asks to rerank, and this server has no reranker; or it names a retriever that is not served.
+        RequestError: it asks to rerank, and this server has no reranker; or it names a retriever that is not served, or
+            that the index lacks.
     """
-    name = request.retriever or default_of(names, settings)
+    index_names = tuple(names)
+    name = request.retriever or default_of(index_names, settings)
     if name not in served(RETRIEVERS, settings):
-        remedy = f"ask {choices(served(RETRIEVERS, settings))}, or start dpr-serve with --rank-bm25"
+        remedy = f"ask {choices(served(index_names, settings))}, or start dpr-serve with --rank-bm25"
         raise RequestError(f"the retriever {name} is a slow reference and not served here; {remedy}", "retriever")
+    if name not in index_names:
+        cause = f"this index has no {RETRIEVERS[name].needs} for the retriever {name!r}"
+        raise RequestError(f"{cause}; ask {choices(served(index_names, settings))}", "retriever")
     if request.rerank and settings.rerank is None:
         raise RequestError("this server has no reranker; leave rerank out, or start dpr-serve with --rerank", "rerank")
     has_reranker = settings.rerank is not None
@@ -43,8 +48,10 @@ def served(names: Iterable[str], settings: Settings) -> list[str]:
     ]
 
 
-def fusion_of(request: Search, retriever: str, default: Fusion) -> Fusion | None:
-    """Return how to fuse for a request, None for a retriever of one list, which refuses to be told.
+def fusion_of(request: Search, retriever: str, default: Fusion, names: Iterable[str]) -> Fusion | None:
+    """Return how to fuse for a request to an index with the retrievers ``names``.
+
+    It is None for a retriever of one list, which refuses to be told.
 
     A request that names a method or weights gets just these, the same for every question: weights that were fitted for
     another method, or beside the ones given, would be neither's.
@@ -56,8 +63,9 @@ def fusion_of(request: Search, retriever: str, default: Fusion) -> Fusion | None
     if not fuses(retriever):
         if not given:
             return None
-        field, fusing = next(iter(given)), choices(filter(fuses, RETRIEVERS))
-        raise RequestError(f"the retriever {retriever} fuses nothing; leave {field} out, or ask {fusing}", field=field)
+        field, fusing = next(iter(given)), list(filter(fuses, names))
+        remedy = f"leave {field} out" + (f", or ask {choices(fusing)}" if fusing else "")
+        raise RequestError(f"the retriever {retriever} fuses nothing; {remedy}", field=field)
     if not given:
         return default
     fusion = Fusion(request.fusion or Fusion().method, request.weights)

@@ -51,6 +51,7 @@ class RetrieverEntry:
         absence: returns why an index lacks it, as a sentence with the remedy; empty if the index has it.
         fuses: whether it fuses lists and so accepts a fusion.
         is_reference: whether it is there to compare others with, and too slow to be served unless asked for.
+        needs: what an index that lacks it does not have, in a few words for a client who cannot rebuild it.
     """
 
     summary: str
@@ -58,6 +59,7 @@ class RetrieverEntry:
     absence: Callable[[IndexResources], str]
     fuses: bool = False
     is_reference: bool = False
+    needs: str = "list"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +135,19 @@ def _load_cross_encoder(model: str, precision: str, backend: str) -> Reranker:
 
 
 RETRIEVERS: dict[str, RetrieverEntry] = {
-    "dense": RetrieverEntry("nearest vectors", _open_dense, partial(_no_vectors, "dense")),
-    "bm25": RetrieverEntry("shared terms by BM25", partial(_open_sparse, "bm25"), partial(_no_weights, "bm25")),
-    "tfidf": RetrieverEntry("shared terms by TF-IDF", partial(_open_sparse, "tfidf"), partial(_no_weights, "tfidf")),
+    "dense": RetrieverEntry("nearest vectors", _open_dense, partial(_no_vectors, "dense"), needs="vectors"),
+    "bm25": RetrieverEntry(
+        "shared terms by BM25", partial(_open_sparse, "bm25"), partial(_no_weights, "bm25"), needs="posting weights"
+    ),
+    "tfidf": RetrieverEntry(
+        "shared terms by TF-IDF", partial(_open_sparse, "tfidf"), partial(_no_weights, "tfidf"), needs="posting weights"
+    ),
     "rank-bm25": RetrieverEntry(
         "BM25 by the package rank-bm25, a slow reference",
         partial(_open_sparse, "rank-bm25"),
         _not_one_segment,
         is_reference=True,
+        needs="single segment without deletions",
     ),
     "splade": RetrieverEntry(
         "terms weighed by a SPLADE model", partial(_open_learned, "splade"), partial(_no_list, "splade")
@@ -148,7 +155,9 @@ RETRIEVERS: dict[str, RetrieverEntry] = {
     "colbert": RetrieverEntry(
         "token vectors of a ColBERT model", partial(_open_learned, "colbert"), partial(_no_list, "colbert")
     ),
-    "hybrid": RetrieverEntry("dense and bm25 fused", _open_hybrid, partial(_no_vectors, "hybrid"), fuses=True),
+    "hybrid": RetrieverEntry(
+        "dense and bm25 fused", _open_hybrid, partial(_no_vectors, "hybrid"), fuses=True, needs="vectors"
+    ),
 }
 """Each retriever by its name, those that are fused before those that fuse."""
 

@@ -48,7 +48,7 @@ async def explain(
     """
     index, qa = engine.indexes.find(request.index).name, engine.ready(request.index)
     retriever = retriever_of(request, qa.index.names, settings)
-    fusion = fusion_of(request, retriever, server_fusion or qa.index.fusion)
+    fusion = fusion_of(request, retriever, server_fusion or qa.index.fusion, qa.index.names)
     text = await engine.run(lambda qa: _explain(qa, request, retriever, fusion, index), context, qa)
     return Response(text, media_type="application/json")
 

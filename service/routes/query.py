@@ -98,7 +98,7 @@ async def query(
 
 def _source(request: RetrieveRequest, engine: Engine, settings: Settings, qa: QA, default: Fusion | None) -> Source:
     retriever = retriever_of(request, qa.index.names, settings)
-    fusion = fusion_of(request, retriever, default or qa.index.fusion)
+    fusion = fusion_of(request, retriever, default or qa.index.fusion, qa.index.names)
     return Source(engine.indexes.find(request.index).name, retriever, fusion, filter_of(request.filter))
 
 

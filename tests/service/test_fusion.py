@@ -113,6 +113,23 @@ def test_a_single_list_is_not_fused(client: TestClient) -> None:
     assert (response["fusion"], response["results"][0]["weighing"]) == (None, None)
 
 
+@pytest.mark.parametrize("path", ["retrieve", "explain"])
+def test_a_client_of_an_index_without_vectors_is_told_what_it_can_ask(tmp_path: Path, path: str) -> None:
+    small_index(tmp_path / "index", encoder=None)
+    opened = open_index(tmp_path / "index", analyzer=WordAnalyzer())
+    with serving(lambda: QA(opened, None)) as client:
+        refused = client.post(f"/v1/{path}", json={"question": "capital", "retriever": "hybrid"})
+        weighed = client.post(f"/v1/{path}", json={"question": "capital", "fusion": "rrf"})
+        slow = client.post(f"/v1/{path}", json={"question": "capital", "retriever": "rank-bm25"})
+    assert refused.status_code == 422
+    assert refused.json()["error"]["field"] == "retriever"
+    assert (
+        refused.json()["error"]["message"] == "this index has no vectors for the retriever 'hybrid'; ask bm25 or tfidf"
+    )
+    assert weighed.json()["error"]["message"] == "the retriever bm25 fuses nothing; leave fusion out"
+    assert "; ask bm25 or tfidf, or start dpr-serve with --rank-bm25" in slow.json()["error"]["message"]
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
