@@ -1,4 +1,4 @@
-"""What stands on a command line without its option: the error says which option to give it with."""
+"""Errors of a command line: which option an argument lacks, and which number an option does not take."""
 
 from __future__ import annotations
 
@@ -7,12 +7,22 @@ from typing import Any
 
 from typer.core import TyperGroup
 
+from dpr.wrong_numbers import wrong_number
+
 ARGUMENTS = "dpr.usage.arguments"
 """Key of the context's notes, for the arguments of the command."""
 
 
 class Commands(TyperGroup):
-    """Commands, of which each says how an argument that it does not take is given."""
+    """Commands, of which each says how an argument that it does not take is given, and which number is wrong."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Parse the options that stand before a command; name the value of a wrong number."""
+        try:
+            return super().make_context(*args, **kwargs)
+        except Exception as error:
+            _name_number(error)
+            raise
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the command of some arguments, which are noted; an unknown one may be an index without its option."""
@@ -30,9 +40,21 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except Exception as error:
+            _name_number(error)
             if remedy := _remedy(error, ctx.meta.get(ARGUMENTS, [])):
                 error.message = f"{error.message} {remedy}".strip()  # type: ignore[attr-defined]  # one of Typer's
             raise
+
+
+def _name_number(error: Any) -> None:
+    """Give an error of Typer that comes from pydantic, which leaves the value out, a message with the value."""
+    problems = getattr(error.__cause__, "errors", None)
+    option = getattr(getattr(error, "param", None), "type_descriptor", None)
+    if not callable(problems) or option is None:
+        return
+    bounds = option.parameter_info
+    if sentence := wrong_number(problems()[0], bounds.min, bounds.max):
+        error.message = f"{sentence}."
 
 
 def _remedy(error: Any, arguments: list[str]) -> str:

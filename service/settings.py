@@ -22,6 +22,7 @@ from dpr.config import DEFAULT_READER, read_toml
 from dpr.errors import ConfigError
 from dpr.questions import MAX_BATCH, MAX_K
 from dpr.search.registry import DEFAULT_RERANK_DEPTH, MAX_RERANK_DEPTH, RETRIEVERS, choices
+from dpr.wrong_numbers import wrong_number
 
 Precision = Literal["auto", "fp32", "bf16"]
 Backend = Literal["auto", "torch", "openvino"]
@@ -236,7 +237,9 @@ def load_settings(**flags: Any) -> Settings:
         settings = Settings(**values)
     except ValidationError as error:
         first = error.errors()[0]
-        raise ConfigError(_sentence(str(first["loc"][0]), first["type"], first["msg"])) from None
+        name = str(first["loc"][0])
+        number = None if name in SECRETS else wrong_number(first)
+        raise ConfigError(_sentence(name, first["type"], number or first["msg"])) from None
     _check_role(settings)
     return settings
 

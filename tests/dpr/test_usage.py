@@ -41,3 +41,24 @@ def test_other_errors_stay_as_they_are() -> None:
     result = CliRunner().invoke(index_app, ["add", "my-index"])
     assert "Missing option '--corpus'." in result.output
     assert "Give" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("app", "arguments", "sentence"),
+    [
+        (index_app, "build --corpus a --output b --k1 -1", "'--k1': -1 is out of range; give a number of 0 or more."),
+        (index_app, "build --corpus a --output b --b two", "'--b': 'two' is not a number; give a number from 0 to 1."),
+        (index_app, "build --corpus a --output b --b nan", "'--b': nan is out of range; give a number from 0 to 1."),
+        (
+            index_app,
+            "split a --shards 1.5 --output b",
+            "'1.5' is not a whole number; give a whole number of 1 or more.",
+        ),
+        (dpr_app, "search question --index a --k ten", "'--k': 'ten' is not a whole number; give a whole number."),
+        (service_app, "--index a --port http", "'--port': 'http' is not a whole number; give a whole number."),
+    ],
+)
+def test_a_wrong_number_is_named(app: Any, arguments: str, sentence: str) -> None:
+    result = CliRunner().invoke(app, arguments.split(), env={"COLUMNS": "200", "TERMINAL_WIDTH": "200"})
+    assert result.exit_code == 2
+    assert sentence in " ".join(result.output.replace("│", " ").split())

@@ -32,8 +32,11 @@ def test_a_flag_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> No
     ("given", "parts"),
     [
         ({}, ["--index", "DPR_INDEX"]),
-        ({"index": "x", "port": 70_000}, ["--port", "DPR_PORT", "65535"]),
-        ({"index": "x", "max_in_flight": 0}, ["--max-in-flight", "greater than or equal to 1"]),
+        (
+            {"index": "x", "port": 70_000},
+            ["--port", "DPR_PORT", "70000 is out of range; give a number of 65535 or less"],
+        ),
+        ({"index": "x", "max_in_flight": 0}, ["--max-in-flight", "0 is out of range; give a number of 1 or more"]),
         ({"index": "x", "precision": "int3"}, ["--precision", "'bf16'"]),
         ({"index": "x", "retriever_default": "bm26"}, ["--retriever-default", "'hybrid'"]),
         ({"index": "x", "log_level": "loud"}, ["--log-level", "'debug'"]),
@@ -50,7 +53,9 @@ def test_what_is_wrong_is_one_sentence(given: dict[str, object], parts: list[str
 
 def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DPR_PORT", "eighty")
-    with pytest.raises(ConfigError, match="DPR_PORT"):
+    with pytest.raises(
+        ConfigError, match=r"\(or DPR_PORT\) is wrong: 'eighty' is not a whole number; give a whole number"
+    ):
         load_settings(index="x")
 
 
