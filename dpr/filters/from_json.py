@@ -25,6 +25,8 @@ from dpr.filters.tree import (
     too_large,
 )
 
+EXAMPLE = '{"field": "year", "operator": ">", "value": 2020}'
+
 _GROUPS: dict[str, Callable[[tuple[Filter, ...]], Filter]] = {
     "AND": AllOf,
     "OR": AnyOf,
@@ -44,7 +46,9 @@ def filter_of_json(form: object) -> Filter:
 
 def _filter(form: object, remaining: list[int], depth: int) -> Filter:
     if not isinstance(form, Mapping):
-        raise bad_filter(f"has {form!r:.60} where an object with 'operator' is expected; see the docs on filters")
+        if depth == 1:
+            raise bad_filter(f"is {form!r:.60}; give a text, such as year > 2020, or an object, such as {EXAMPLE}")
+        raise bad_filter(f"has {form!r:.60} where an object with 'operator' is expected; give one, such as {EXAMPLE}")
     if depth > MAX_DEPTH:
         raise too_large()
     operator = form.get("operator")

@@ -183,7 +183,8 @@ class _Parser:
         if token.keyword in _CONSTANTS:
             return _CONSTANTS[token.keyword]
         self._next -= 1
-        raise self._unexpected("a quoted text, a number, a date, true or false")
+        remedy = f'; put a text in quotes: "{token.text}"' if token.kind == "word" and not token.keyword else ""
+        raise self._unexpected("a quoted text, a number, a date, true or false", remedy)
 
     def _takes(self, keyword: str) -> bool:
         """Take a keyword if it is next."""
@@ -198,8 +199,8 @@ class _Parser:
         self._next += is_next
         return is_next
 
-    def _unexpected(self, expected: str) -> RequestError:
-        """Return the error of the next token, which says what is expected in its place."""
+    def _unexpected(self, expected: str, remedy: str = "") -> RequestError:
+        """Return the error of the next token, which says what is expected in its place, and a remedy."""
         token = self._tokens[self._next]
         found = f"has {token.text!r}" if token.text else "ends"
-        return bad_filter(f"{found} at position {token.position + 1}, where {expected} is expected")
+        return bad_filter(f"{found} at position {token.position + 1}, where {expected} is expected{remedy}")

@@ -63,6 +63,8 @@ def test_a_text_is_a_filter(text: str, expected: Filter) -> None:
         ("3 = a", "has '3' at position 1, where the name of a field is expected"),
         ("and = 3", "has 'and' at position 1, where the name of a field is expected"),
         ('a = "x', "cannot be read at position 5: '\"x'; quote texts"),
+        ("a = 인사", "has '인사' at position 5, where a quoted text, .* is expected; put a text in quotes: \"인사\""),
+        ("a in (3, b)", "has 'b' at position 10, .*; put a text in quotes: \"b\""),
         ("a = 3 & b = 4", "cannot be read at position 7: '& b = 4'"),
         ("(" * 50 + "a = 3" + ")" * 50, "has more than 16 levels of brackets"),
         ("not " * 5000 + "a = 3", "has more than 16 levels"),
@@ -85,7 +87,12 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("form", "message"),
     [
-        ([], r"has \[\] where an object with 'operator' is expected"),
+        ([], r'is \[\]; give a text, such as year > 2020, or an object, such as {"field": "year", "operator": ">"'),
+        (5, "is 5; give a text, such as year > 2020, or an object"),
+        (
+            {"operator": "AND", "conditions": [5]},
+            "has 5 where an object with 'operator' is expected; give one, such as {",
+        ),
         ({}, "has a condition without a 'field'; name one"),
         ({"field": "a", "operator": "~"}, "has the operator '~' for the field 'a'; choose from ==, !="),
         ({"field": "a", "operator": "==", "values": 1}, "has an unknown key 'values'; use field, operator, value"),
