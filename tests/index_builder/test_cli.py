@@ -144,7 +144,7 @@ def test_an_index_is_changed_and_looked_after(
     assert result("publish", index, "000004")["deleted"] == 3
     assert result("prune", index, "--keep", "1") == {"published": "000004", "removed": ["000001", "000002", "000003"]}
     assert result("verify", index)["is_sound"]
-    assert run("add", index, "--corpus", changed)[0] == 2
+    assert result("add", index, "--corpus", changed)["passage_changes"]["added"] == 0
 
 
 class ShortSighted(HashEncoder):
@@ -234,7 +234,7 @@ def test_a_missing_source_is_told_before_an_encoder_is_loaded(
     monkeypatch.setattr("index_builder.update.add", None)
     code, _, err = run(*command.split(), index, "--corpus", source, "--corpus", "nowhere.jsonl")
     assert code == 2
-    assert "error: nowhere.jsonl: cannot be read" in err
+    assert "error: nowhere.jsonl: no such file or folder; check the path" in err
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ def test_a_missing_source_is_told_before_an_encoder_is_loaded(
         ("sync INDEX --corpus SOURCE --interval-s 2", 2, "--interval-s is 2, but without --watch"),
         ("add INDEX --corpus SOURCE", 1, "build an index there"),
         ("delete INDEX", 2, "give ids of passages or documents with --id or --ids"),
-        ("delete INDEX --ids nowhere.txt", 2, "nowhere.txt: no such file"),
+        ("delete INDEX --ids nowhere.txt", 2, "nowhere.txt: no such file; check the path"),
         ("delete INDEX --id \udcff", 2, "is not UTF-8; write the id in the terminal's encoding, or use --ids"),
         ("build --corpus SOURCE --output SOURCE/below/it --analyzer words", 2, "is a file; choose a folder"),
         ("publish INDEX latest", 2, "'latest' is not a generation"),
