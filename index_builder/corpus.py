@@ -68,7 +68,11 @@ def file_stamp(path: Path) -> tuple[str, int, int]:
     except OSError as error:
         if path.is_symlink():  # to nothing, or to itself, which is an error of the document alone
             return str(path.absolute()), 0, 0
-        raise DataError.at(path, None, f"cannot be read ({error.strerror})") from error
+        if isinstance(error, FileNotFoundError):
+            raise DataError.at(path, None, "no such file or folder; check the path") from error
+        raise DataError.at(
+            path, None, f"cannot be read ({error.strerror}); check the path and who may read it"
+        ) from error
     return str(path.absolute()), status.st_size, status.st_mtime_ns
 
 

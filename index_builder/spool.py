@@ -89,13 +89,15 @@ def _refuse_text(source: str, rules: ReadRules) -> None:
         if Path(source).exists():
             return
     remedy = "a string names a file, a folder, kind:PATH or a pattern; give a text as {'text': '…'}"
+    shown = repr(source) if len(source) < LONGEST_NAME else short_repr(source)
     try:
         source_stamp(source, rules)
     except (OSError, ValueError):
-        raise DataError(f"{short_repr(source)} names no file: {remedy}") from None
+        raise DataError(f"{shown} names no file: {remedy}") from None
     except DataError as error:
-        shown = str(error) if len(str(error)) < LONGEST_NAME else f"{short_repr(source)} names no file"
-        raise DataError(f"{shown}: {remedy}") from None
+        cause = str(error).removeprefix(f"{source}: ")
+        is_absent = isinstance(error.__cause__, FileNotFoundError) or len(cause) >= LONGEST_NAME
+        raise DataError(f"{shown} names no file{'' if is_absent else f' ({cause})'}: {remedy}") from None
 
 
 def write_rows(rows: Iterable[object], file: BinaryIO, rules: ReadRules) -> int:

@@ -95,7 +95,7 @@ def open_binary(path: Path) -> BinaryIO:
             return cast("BinaryIO", io.BufferedReader(pa.input_stream(path, compression="zstd")))
         return path.open("rb")
     except FileNotFoundError:
-        raise DataError.at(path, None, "no such file") from None
+        raise DataError.at(path, None, "no such file; check the path") from None
     except IsADirectoryError:
         raise DataError.at(path, None, "is a folder; name a file") from None
     except OSError as error:

@@ -86,7 +86,7 @@ def test_another_encoding_names_the_line(tmp_path: Path, encoding: str) -> None:
 
 
 def test_missing_file_and_folder_are_sentences(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"none\.jsonl: no such file$"):
+    with pytest.raises(DataError, match=r"none\.jsonl: no such file; check the path$"):
         lines_of(tmp_path / "none.jsonl")
     with pytest.raises(DataError, match="is a folder; name a file"):
         read_text(tmp_path)
