@@ -67,9 +67,7 @@ def tune_command(
             "--settings chooses lists and method itself; leave --output, --retriever and --method out, and record its "
             "choice with --save"
         )
-    if rerank is not None and "rerank" not in names_of(settings or ""):
-        raise ConfigError("--rerank is for --settings rerank, which is not named; name it, or leave --rerank out")
-    _refuse(output, retriever, save=save)
+    _refuse(output, retriever, rerank, settings, save=save)
     rules, retrieval = ReadRules(encoding, skip_bad_rows), RetrievalOptions(rerank=rerank_of(rerank, None))
     qa_index = open_qa(index, encoder=encoder, reader=None, retrieval=retrieval).index
     _refuse_absent(qa_index.names, retriever, settings)
@@ -93,10 +91,12 @@ def tune_command(
         _show(tuned, index if save else None, output)
 
 
-def _refuse(output: Path | None, retriever: str, *, save: bool) -> None:
-    """Refuse an output that cannot be written, and to store weights of other lists than those of hybrid."""
+def _refuse(output: Path | None, retriever: str, rerank: str | None, settings: str | None, *, save: bool) -> None:
+    """Refuse an unused reranker, an output that cannot be written, and to store weights of other lists than hybrid's."""
     from dpr.tuning.fusion import is_hybrid
 
+    if rerank is not None and "rerank" not in names_of(settings or ""):
+        raise ConfigError("--rerank is for --settings rerank, which is not named; name it, or leave --rerank out")
     if output is not None:
         check_output_file(output)
     if (output is not None or save) and not is_hybrid(names_of(retriever)):
