@@ -92,7 +92,7 @@ def tune_command(
 
 
 def _refuse(output: Path | None, retriever: str, rerank: str | None, settings: str | None, *, save: bool) -> None:
-    """Refuse an unused reranker, an output that cannot be written, and to store weights of other lists than hybrid's."""
+    """Refuse an unused reranker, an output that cannot be written, and to store weights of other lists than hybrid."""
     from dpr.tuning.fusion import is_hybrid
 
     if rerank is not None and "rerank" not in names_of(settings or ""):
