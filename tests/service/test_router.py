@@ -237,4 +237,4 @@ def test_a_collection_without_vectors_is_asked_by_bm25(tmp_path: Path) -> None:
             assert hits_of(asking, QUESTIONS[0]) == hits_of(asking, QUESTIONS[0], retriever="bm25")
             refused = asking.post("/v1/retrieve", json={"question": QUESTIONS[0], "retriever": "hybrid"})
             assert refused.status_code == 422
-            assert "choose from bm25" in refused.json()["error"]["message"]
+            assert "; ask bm25 or tfidf" in refused.json()["error"]["message"]
