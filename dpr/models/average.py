@@ -24,7 +24,7 @@ from dpr.errors import ConfigError, ModelError
 from dpr.models.checkpoint import base_of, optional_json
 from dpr.models.export import RECORD, ExportFormat, export
 from dpr.models.locate import locate_encoders
-from dpr.models.output import check_output, clear_model
+from dpr.models.output import check_output, clear_model, share_as_folder
 
 
 def _encoder_bases(name: str) -> tuple[Path, ...]:
@@ -94,6 +94,7 @@ def average(
         }
     record = {"command": command, "average": trainings}
     (output / RECORD).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    share_as_folder(output)
     return {"output": str(output), "shares": dict(zip(names, portions, strict=True))}
 
 

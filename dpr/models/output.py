@@ -86,12 +86,20 @@ def replaced_model(output: Path) -> Iterator[Path]:
         unfinished.mkdir()
         try:
             yield unfinished
+            share_as_folder(unfinished)
             make_folder(output)
             clear_model(output)
             for path in unfinished.iterdir():
                 rename(path, output / path.name)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def share_as_folder(folder: Path) -> None:
+    """Let those read a model's weights who may read their folder; safetensors lets the owner alone."""
+    for path in folder.rglob("*.safetensors"):
+        if not path.is_symlink():
+            path.chmod(path.parent.stat().st_mode & 0o666)
 
 
 def copy_adapter(source: Path, folder: Path) -> None:

@@ -12,7 +12,7 @@ from dpr.durable import write_atomically
 from dpr.errors import ConfigError
 from dpr.models.checkpoint import optional_json
 from dpr.models.export import RECORD
-from dpr.models.output import check_output, clear_model, refuse_source
+from dpr.models.output import check_output, clear_model, refuse_source, share_as_folder
 from dpr.train.distributed import Processes
 from dpr.train.log import LOG
 
@@ -87,6 +87,7 @@ class RunFolder:
         write_atomically(self.path / RECORD, text + "\n")
         for name in (STATE, BEST, MARK):
             (self.path / name).unlink(missing_ok=True)
+        share_as_folder(self.path)
 
     @property
     def _has_state(self) -> bool:

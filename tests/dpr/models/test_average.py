@@ -65,6 +65,10 @@ def test_the_mean_of_one_with_itself_is_that_one(pairs: tuple[Path, Path], tmp_p
     average([str(pairs[0]), str(pairs[0])], [], tmp_path / "mean")
     before, after = load_encoder(pairs[0], "fp32"), load_encoder(tmp_path / "mean", "fp32")
     np.testing.assert_allclose(after.encode_questions(TEXTS), before.encode_questions(TEXTS), atol=1e-6)
+    for model in (pairs[0], tmp_path / "mean"):  # trained, and averaged
+        files = list(model.rglob("*.safetensors"))
+        assert files
+        assert all(file.stat().st_mode & 0o666 == file.parent.stat().st_mode & 0o666 for file in files)
 
 
 def test_one_base_may_have_two_paths(pairs: tuple[Path, Path], tiny_checkpoint: Path, tmp_path: Path) -> None:

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from stat import S_IMODE, S_IRGRP
 
 import pytest
+import torch
+from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from dpr.cli import app
@@ -11,7 +14,7 @@ from dpr.errors import ConfigError
 from dpr.models.average import average
 from dpr.models.encoders import load_encoder
 from dpr.models.export import export
-from dpr.models.output import SIGNS, check_output, clear_model
+from dpr.models.output import SIGNS, check_output, clear_model, replaced_model
 from tests.tiny_models import make_bert
 
 
@@ -70,3 +73,17 @@ def test_every_command_that_derives_a_model_refuses(tiny_checkpoint: Path, tmp_p
     result = CliRunner().invoke(app, arguments)
     assert isinstance(result.exception, ConfigError)
     assert CliRunner().invoke(app, [*arguments, "--overwrite"]).exit_code == 0
+
+
+def test_weights_may_be_read_by_those_who_may_read_their_folder(tmp_path: Path) -> None:
+    output = tmp_path / "model"
+    output.mkdir(mode=0o750)
+    private = output / "notes.txt"
+    private.touch(mode=0o600)
+    with replaced_model(output) as folder:
+        (folder / "question").mkdir(mode=0o755)
+        save_file({"weight": torch.zeros(1)}, folder / "question" / "model.safetensors")
+    weights = output / "question" / "model.safetensors"
+    assert S_IMODE(weights.stat().st_mode) == S_IMODE(weights.parent.stat().st_mode) & 0o666
+    assert weights.stat().st_mode & S_IRGRP
+    assert S_IMODE(private.stat().st_mode) == 0o600
