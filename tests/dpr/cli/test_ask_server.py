@@ -85,7 +85,7 @@ def test_an_explanation_is_that_of_an_index(qa: QA, address: str, tmp_path: Path
 def test_failures_are_one_sentence(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr("dpr.client.failures.FIRST_WAIT_S", 100.0)
-    with pytest.raises(RefusedByServerError, match="no posting weights for the retriever 'tfidf'; ask dense, bm25 or hybrid"):
+    with pytest.raises(RefusedByServerError, match="weights for the retriever 'tfidf'; ask dense, bm25 or hybrid"):
         ask("--server", address, "--retriever", "tfidf")
     with pytest.raises(ServerError, match=r"the server at http://127\.0\.0\.1:9 cannot be reached"):
         ask("--server", "http://127.0.0.1:9")
