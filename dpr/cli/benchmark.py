@@ -105,13 +105,13 @@ def benchmark_command(
     fused = fusion_of(fusion, weight, fusion_file, fusion_depth)
     options, rules = rerank_of(rerank, rerank_depth), ReadRules(encoding, skip_bad_rows)
     opening = Opening(encoder, RetrievalOptions(rerank=options), ComputeOptions(precision, backend), rules)
-    further = list(named("--index", index, "first"))[1:]
+    other_names = list(named("--index", index, "first"))[1:]
     with show_progress() as progress:
         source = read_examples(questions, rules)
         examples = list(source)
         opened, available = open_indexes(index, opening, [questions, *(pool or ())], output, progress)
         benchmark_options = BenchmarkOptions(
-            systems_of(retrievers, available, further, is_reranked=options is not None),
+            systems_of(retrievers, available, other_names, is_reranked=options is not None),
             depths,
             fused,
             questions,

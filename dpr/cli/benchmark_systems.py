@@ -117,9 +117,9 @@ def open_indexes(
         ).index
         for name, path in named("--index", indexes, "first").items()
     }
-    (_, first), *further = opened.items()
-    names = *first.names, *(f"{other}/{name}" for other, index in further for name in index.names)
-    return SideBySide(first, dict(further)) if further else first, names
+    (_, first), *other_indexes = opened.items()
+    names = *first.names, *(f"{other}/{name}" for other, index in other_indexes for name in index.names)
+    return SideBySide(first, dict(other_indexes)) if other_indexes else first, names
 
 
 def build_pool(sources: Sequence[str], root: Path, opening: Opening, progress: Progress) -> Path:
@@ -176,7 +176,7 @@ def _read_json(path: Path) -> object:
 
 
 def systems_of(
-    retrievers: str | None, available: Sequence[str], further: Sequence[str], *, is_reranked: bool
+    retrievers: str | None, available: Sequence[str], other_names: Sequence[str], *, is_reranked: bool
 ) -> list[str]:
     """Return the names of the systems: each retriever, one of each further index, and their reranked versions.
 
@@ -187,7 +187,7 @@ def systems_of(
         names = [name for name in DEFAULT_RETRIEVERS if name in available]
     else:
         names = [name.strip() for name in retrievers.split(",") if name.strip()]
-    unnamed = [other for other in further if not any(name.startswith(f"{other}/") for name in names)]
+    unnamed = [other for other in other_names if not any(name.startswith(f"{other}/") for name in names)]
     names += [f"{other}/{'dense' if f'{other}/dense' in available else 'bm25'}" for other in unnamed]
     if not is_reranked:
         return names
