@@ -88,7 +88,8 @@ def evaluate(
 
 
 def _judge_retrieval(qa: QA, retrieved: RetrievedQuestions, depths: Sequence[int]) -> dict[str, float]:
-    if not any(example.positives or example.absent_positives for example in retrieved.examples):
+    labelled = (example for example in retrieved.examples if not example.is_impossible)
+    if not any(example.positives or example.absent_positives for example in labelled):
         return {}
     judged_questions = judge_questions(qa.index.passages, retrieved.examples)
     run = {

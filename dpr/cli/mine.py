@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from dpr.cli.options import EncoderOption, IndexOption, JsonOption, RetrieverOption, check_output_file, show
-from dpr.cli.questions import EncodingOption, SkipBadRowsOption, trainable_examples
+from dpr.cli.questions import EncodingOption, SkipBadRowsOption, retrievable_examples
 from dpr.console import command_line, show_progress
 from dpr.data.intake import ReadRules
 from dpr.errors import ConfigError
@@ -47,7 +47,7 @@ def mine_command(
     rules = ReadRules(encoding, skip_bad_rows)
     with show_progress() as progress:
         qa_index = open_qa(index, encoder=encoder, reader=None).index
-        examples = [example for source in questions for example in trainable_examples(source, rules)]
+        examples = [example for source in questions for example in retrievable_examples(source, rules)]
         mined = mine(qa_index, examples, options, progress)
         write_dpr_json(output, mined)
     summary = mined.summary.as_json()

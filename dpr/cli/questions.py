@@ -52,23 +52,22 @@ def labelled_examples(source: str, rules: ReadRules = UTF8_RULES) -> list[Exampl
 
 
 def retrievable_examples(source: str, rules: ReadRules = UTF8_RULES) -> list[Example]:
-    """Read the questions of a source that have a gold passage."""
-    return [example for example in trainable_examples(source, rules) if not example.is_impossible]
+    """Read the questions of a source that a passage answers.
 
-
-def trainable_examples(source: str, rules: ReadRules = UTF8_RULES) -> list[Example]:
-    """Read the questions of a source, without those whose judged passages it lacks; a warning counts them."""
+    Unanswerable questions are left out, and those whose judged passages the source lacks; warnings count both.
+    """
     from dpr.data.passages import read_examples
 
     examples = list(read_examples(source, rules))
-    usable = [example for example in examples if example.positives or not example.absent_positives]
-    if len(usable) < len(examples):
+    with_passage = [example for example in examples if example.positives or not example.absent_positives]
+    if without := len(examples) - len(with_passage):
+        logger.warning("%s: %d questions are left out; the data set has none of their passages", source, without)
+    answerable = [example for example in with_passage if not example.is_impossible]
+    if unanswerable := len(with_passage) - len(answerable):
         logger.warning(
-            "%s: %d questions are left out; the data set has none of their passages",
-            source,
-            len(examples) - len(usable),
+            "%s: unanswerable questions are left out (%d); their passages do not answer them", source, unanswerable
         )
-    return usable
+    return answerable
 
 
 def rule_of(sources: Sequence[str], examples: Sequence[Example]) -> str:

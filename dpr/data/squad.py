@@ -217,7 +217,7 @@ def _example(question: Record, passage: Passage, prefix: str) -> Example:
         raise question.error("a question has no 'id' (or 'guid', 'question_id')")
     question = question.labelled(f"question {identity}")
     answers = _answers(question)
-    is_impossible = question.optional("is_impossible", bool, _is_empty_list_of_hub(question))
+    is_impossible = question.optional("is_impossible", bool, _has_empty_answers(question))
     # KLUE-MRC and SQuAD 2.0 may list plausible answers; an impossible question has no answer
     spans = [] if is_impossible else [_span(answer, passage.text) for answer in answers]
     return Example(
@@ -246,10 +246,10 @@ def _answers(question: Record) -> list[Record]:
     ]
 
 
-def _is_empty_list_of_hub(question: Record) -> bool:
-    """Tell whether a question is impossible in the form of the hub's SQuAD 2.0: its two lists are empty."""
+def _has_empty_answers(question: Record) -> bool:
+    """Tell whether a question lists no answer, which SQuAD 2.0's evaluation calls impossible, in either form."""
     answers = question.value("answers")
-    return isinstance(answers, dict) and answers.get("text") == []
+    return (answers.get("text") if isinstance(answers, dict) else answers) == []
 
 
 def _span(answer: Record, context: str) -> tuple[str, int]:

@@ -130,8 +130,8 @@ def mine(
     its own questions.
 
     Raises:
-        DataError: there is no question, one has no positive, or two share an id; at the end of the iteration, no
-            question has a negative.
+        DataError: there is no question, one has no positive or is unanswerable, or two share an id; at the end of
+            the iteration, no question has a negative.
         RequestError: the index has no such retriever; during the iteration, the ranks are too deep for it.
     """
     options = options or Mining()
@@ -231,11 +231,16 @@ def _refuse_unusable(examples: Sequence[Example]) -> None:
     if not examples:
         raise DataError("there is no question to mine negatives for; name a data set of questions with their passages")
     seen_ids: set[str] = set()
-    for identity, positives in ((example.question.id, example.positives) for example in examples):
-        if not positives:
+    for example in examples:
+        identity = example.question.id
+        if not example.positives:
             raise DataError(
                 f"question {identity!r} has no positive passage to compare negatives with; "
                 "label one, or remove the question"
+            )
+        if example.is_impossible:
+            raise DataError(
+                f"question {identity!r} is unanswerable, so that its passage is no positive; remove the question"
             )
         if identity in seen_ids:
             raise DataError(f"question id {identity!r} occurs twice; give every question an id of its own")

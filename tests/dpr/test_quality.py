@@ -68,6 +68,13 @@ def test_questions_without_labelled_passages_are_measured_by_their_answers(qa: d
     assert evaluation.answers[1]["exact_match"] == 1.0
 
 
+def test_unanswerable_questions_are_measured_by_their_answers(qa: dpr.QA) -> None:
+    unanswerable = dpr.Example(dpr.Question("d", "dish of fermented cabbage"), (PARIS,), is_impossible=True)
+    evaluation = dpr.evaluate(qa, [unanswerable], ks=[1], rule="squad-2.0")
+    assert evaluation.retrieval == {}
+    assert evaluation.answers[1]["exact_match"] == 0.0
+
+
 def test_a_source_is_read(qa: dpr.QA, tmp_path: Path) -> None:
     context = PARIS.text
     row = {"question": "capital of France", "id": "q", "answers": [{"text": "Paris", "answer_start": 0}]}

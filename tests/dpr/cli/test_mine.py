@@ -39,12 +39,16 @@ def call(*arguments: str) -> Any:
     return result
 
 
-def test_writes_what_training_reads_and_how_it_was_made(index: Path, questions: str, tmp_path: Path) -> None:
+def test_writes_what_training_reads_and_how_it_was_made(
+    index: Path, questions: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     output = tmp_path / "new" / "mined.json"
     arguments = "--index", str(index), "--questions", questions, "--output", str(output), "--count", "3"
     summary = json.loads(call(*arguments, "--ranks", "1:10", "--json").stdout)
     mined = list(read_examples(f"dpr:{output}"))
-    given = list(read_examples(questions))
+    everything = list(read_examples(questions))
+    given = [one for one in everything if not one.is_impossible]
+    assert f"{questions}: unanswerable questions are left out ({len(everything) - len(given)})" in caplog.text
     assert [(one.question, one.positives) for one in mined] == [(one.question, one.positives) for one in given]
     assert summary["negatives"] == sum(len(one.negatives) for one in mined) > 2 * len(given)
     assert summary["questions"] == len(given)
@@ -60,7 +64,7 @@ def test_prints_a_table(index: Path, questions: str, tmp_path: Path) -> None:
     arguments = "--index", str(index), "--questions", f"{questions}@:1", "--output", str(output)
     result = call(*arguments, "--questions", f"{questions}@1:", "--seed", "4", "--max-share", "0.9", "--keep-answers")
     assert "questions without negatives" in result.stdout
-    assert len(list(read_examples(f"dpr:{output}"))) == len(list(read_examples(questions)))
+    assert len(list(read_examples(f"dpr:{output}"))) == sum(not one.is_impossible for one in read_examples(questions))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dpr.cli import app
+from dpr.data.passages import read_examples
 from dpr.errors import ConfigError, DataError, DPRError
 from dpr.models.encoders import load_encoder
 
@@ -34,8 +35,12 @@ def arguments(tiny_checkpoint: Path, demo_files: tuple[Path, Path], tmp_path: Pa
     ]  # fmt: skip
 
 
-def test_trains_a_pair_that_loads(arguments: list[str], tmp_path: Path) -> None:
+def test_trains_a_pair_that_loads(arguments: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     record = call(*arguments)
+    english = list(read_examples(arguments[2]))
+    answerable = [example for example in english if not example.is_impossible]
+    assert record["sources"][arguments[2]]["questions"] == len(answerable)
+    assert f"unanswerable questions are left out ({len(english) - len(answerable)})" in caplog.text
     assert (record["training"]["batch_size"], record["training"]["max_steps"]) == (4, 2)
     assert [source["weight"] for source in record["sources"].values()] == [0.5, 2.0]
     assert set(record["validation"]) == {"recall@1", "recall@5", "recall@20", "mrr", "rank"}

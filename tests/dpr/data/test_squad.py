@@ -49,6 +49,22 @@ def test_an_impossible_question_has_no_answers_but_its_paragraph(tmp_path: Path)
     assert example.positives[0].text == SEOUL
 
 
+@pytest.mark.parametrize(
+    ("fields", "is_impossible"),
+    [
+        ({"answers": []}, True),
+        ({"answers": {"text": [], "answer_start": []}}, True),
+        ({"answers": [], "is_impossible": False}, False),  # answered, but nobody marked where
+        ({"answers": None}, False),
+    ],
+)
+def test_a_question_with_an_empty_list_of_answers_is_impossible(
+    tmp_path: Path, fields: dict[str, object], is_impossible: bool
+) -> None:
+    [example] = read_squad(squad_file(tmp_path, question(**fields)))
+    assert (example.is_impossible, example.question.answers) == (is_impossible, ())
+
+
 def test_klue_mrc_is_read_by_its_guid(tmp_path: Path) -> None:
     klue = {"guid": "klue-mrc-v1_dev_1", "question": "?", "answers": [], "is_impossible": True, "question_type": 3}
     [example] = read_squad(squad_file(tmp_path, klue, news_category="사회", source="hankyung"))

@@ -191,6 +191,7 @@ def test_mines_a_real_index_into_a_file_that_training_reads(retriever: str, tmp_
     [
         ([], "there is no question to mine"),
         ([example(), Example(Question("bare", "why"), ())], "question 'bare' has no positive passage"),
+        ([replace(example(), is_impossible=True)], "question 'q' is unanswerable, so that its passage is no positive"),
         ([example(), example()], "question id 'q' occurs twice"),
     ],
 )
