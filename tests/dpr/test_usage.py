@@ -12,6 +12,13 @@ from index_builder.cli import app as index_app
 from service.cli import app as service_app
 
 
+def refusal(app: Any, arguments: str) -> str:
+    """Return what a command says of arguments that it refuses, in one line."""
+    result = CliRunner().invoke(app, arguments.split(), env={"COLUMNS": "200", "TERMINAL_WIDTH": "200"})
+    assert result.exit_code == 2
+    return " ".join(result.output.replace("│", " ").split())
+
+
 @pytest.mark.parametrize(
     ("app", "arguments", "sentence"),
     [
@@ -26,21 +33,19 @@ from service.cli import app as service_app
     ],
 )
 def test_the_option_of_an_argument_is_named(app: Any, arguments: str, sentence: str) -> None:
-    result = CliRunner().invoke(app, arguments.split(), env={"COLUMNS": "200", "TERMINAL_WIDTH": "200"})
-    assert result.exit_code == 2
-    assert sentence in " ".join(result.output.replace("│", " ").split())
+    assert sentence in refusal(app, arguments)
 
 
 def test_a_question_is_not_taken_for_an_index() -> None:
-    result = CliRunner().invoke(dpr_app, ["search", "my-index", "question"])
-    assert "Missing option '--index'." in result.output
-    assert "Give" not in result.output
+    message = refusal(dpr_app, "search my-index question")
+    assert "Missing option '--index'." in message
+    assert "Give" not in message
 
 
 def test_other_errors_stay_as_they_are() -> None:
-    result = CliRunner().invoke(index_app, ["add", "my-index"])
-    assert "Missing option '--corpus'." in result.output
-    assert "Give" not in result.output
+    message = refusal(index_app, "add my-index")
+    assert "Missing option '--corpus'." in message
+    assert "Give" not in message
 
 
 @pytest.mark.parametrize(
@@ -59,6 +64,4 @@ def test_other_errors_stay_as_they_are() -> None:
     ],
 )
 def test_a_wrong_number_is_named(app: Any, arguments: str, sentence: str) -> None:
-    result = CliRunner().invoke(app, arguments.split(), env={"COLUMNS": "200", "TERMINAL_WIDTH": "200"})
-    assert result.exit_code == 2
-    assert sentence in " ".join(result.output.replace("│", " ").split())
+    assert sentence in refusal(app, arguments)
