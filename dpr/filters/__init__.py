@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dpr.filters.from_json import filter_of_json
+from dpr.filters.from_json import decoded, filter_of_json
 from dpr.filters.from_text import filter_of_text
 from dpr.filters.tree import FILTER_TYPES, refuse_large
 from dpr.filters.tree import AllOf as AllOf
@@ -18,7 +18,7 @@ from dpr.filters.tree import Filter as Filter
 from dpr.filters.tree import Not as Not
 
 FilterForm = Filter | Mapping[str, Any] | str
-"""A filter as callers write it: a tree, the JSON form, or the text form."""
+"""A filter as callers write it: a tree, the JSON form, also as a text, or the text form."""
 
 
 def parse(form: FilterForm) -> Filter:
@@ -29,7 +29,11 @@ def parse(form: FilterForm) -> Filter:
     """
     if isinstance(form, FILTER_TYPES):
         condition = form
+    elif not isinstance(form, str):
+        condition = filter_of_json(form)
+    elif form.lstrip().startswith(("{", "[")):  # no filter in text form begins so
+        condition = filter_of_json(decoded(form))
     else:
-        condition = filter_of_text(form) if isinstance(form, str) else filter_of_json(form)
+        condition = filter_of_text(form)
     refuse_large(condition)
     return condition

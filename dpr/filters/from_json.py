@@ -8,6 +8,7 @@ A field may be written ``meta.category``, as Haystack does, if there is no field
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -32,6 +33,21 @@ _GROUPS: dict[str, Callable[[tuple[Filter, ...]], Filter]] = {
     "OR": AnyOf,
     "NOT": lambda conditions: Not(conditions[0] if len(conditions) == 1 else AllOf(conditions)),
 }
+
+
+def decoded(text: str) -> object:
+    """Return the value of a JSON text.
+
+    Raises:
+        RequestError: it is none.
+    """
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        cause = f"{error.msg} at position {error.pos + 1}"
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets in brackets
+        cause = str(error)
+    raise bad_filter(f"begins as JSON and is none ({cause}); give an object, such as {EXAMPLE}")
 
 
 def filter_of_json(form: object) -> Filter:

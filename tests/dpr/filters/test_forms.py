@@ -44,7 +44,8 @@ OPEN = Condition("open", "==", True)
 )
 def test_a_text_is_a_filter(text: str, expected: Filter) -> None:
     assert repr(parse(text)) == repr(expected)
-    assert repr(parse(json.loads(json.dumps(expected.to_json())))) == repr(expected)
+    as_json = json.dumps(expected.to_json())
+    assert repr(parse(json.loads(as_json))) == repr(parse(f" {as_json}")) == repr(expected)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +53,14 @@ def test_a_text_is_a_filter(text: str, expected: Filter) -> None:
     [
         ("", "is empty; leave it out, or write a condition such as year > 2023"),
         (" ", "is empty"),
+        (
+            '{"field": "a"',
+            r"begins as JSON and is none \(Expecting ',' delimiter at position 14\); give an object, such as {",
+        ),
+        ("{" * 99_999, "begins as JSON and is none"),
+        ('{"a":' * 99_999, "begins as JSON and is none"),
+        ('{"field": "a", "operator": "=="}', "has '==' for the field 'a' with None; give a string"),
+        ("[1]", r"is \[1\]; give a text, such as year > 2020, or an object, such as {"),
         ("not", "ends at position 4, where the name of a field is expected"),
         ("category", "ends at position 9, where one of = != < <= > >= in, not in, contains, prefix, exists"),
         ("category = news", "has 'news' at position 12, where a quoted text, a number, a date, true or false is"),
