@@ -92,7 +92,7 @@ def export(
     Raises:
         ConfigError: an option is unknown, there is no adapter of a higher rank, the output is the encoder itself or its
             base, or it holds a model and ``overwrite`` is not set.
-        ModelError: the encoder cannot be loaded.
+        ModelError: the encoder cannot be loaded, or its numbers are outside the dtype's range.
     """
     question, passage, config = locate_encoders(name, options)
     pair = question.parent if (question.parent / PAIR_CONFIG).is_file() else Path(name)
@@ -135,7 +135,7 @@ def export_cross_encoder(
     Raises:
         ConfigError: there is no adapter of a higher rank, the output is the model itself or its base, or it holds a
             model and ``overwrite`` is not set.
-        ModelError: it cannot be loaded, or is no cross-encoder.
+        ModelError: it cannot be loaded, is no cross-encoder, or its numbers are outside the dtype's range.
     """
     directory = resolve(name)
     written_as.check_adapters([directory])
@@ -145,7 +145,7 @@ def export_cross_encoder(
         if written_as.form == "as-is" and is_adapter(directory):
             _copy(directory, folder, written_as)
         else:
-            model.to(written_as.torch_dtype).save_pretrained(folder)
+            converted_model(model, written_as.torch_dtype).save_pretrained(folder)
             save_tokenizer(load_tokenizer(directory), folder)
             if (directory / RECORD).is_file():
                 shutil.copyfile(directory / RECORD, folder / RECORD)
@@ -155,7 +155,7 @@ def export_cross_encoder(
 
 def _write_whole(directory: Path, folder: Path, config: EncoderConfig, dtype: torch.dtype) -> None:
     model: Any = load_model(encoder_class(directory), directory)
-    model.to(dtype).save_pretrained(folder)
+    converted_model(model, dtype).save_pretrained(folder)
     save_tokenizer(load_tokenizer(directory), folder)
     head = read_head(directory)
     config = TextEncoder(model, config, head).config  # raises where the options do not fit
@@ -170,6 +170,18 @@ def _copy(directory: Path, folder: Path, written_as: ExportFormat) -> None:
         lower_rank(folder, written_as.lora_rank)
     for path in (*folder.glob("*.safetensors"), *folder.glob("*_Dense/*.safetensors")):
         convert_weights(path, written_as.torch_dtype)
+
+
+def converted_model(model: Any, dtype: torch.dtype) -> Any:
+    """Return a whole model with weights of another dtype.
+
+    Raises:
+        ModelError: its numbers are outside the dtype's range.
+    """
+    for name, weight in model.state_dict().items():
+        if weight.is_floating_point():
+            _converted(name, weight, dtype)
+    return model.to(dtype)
 
 
 def convert_weights(path: Path, dtype: torch.dtype) -> None:

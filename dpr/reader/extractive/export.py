@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from dpr.models.checkpoint import is_adapter, resolve
-from dpr.models.export import ExportFormat, convert_weights, size_of, summary
+from dpr.models.export import ExportFormat, convert_weights, converted_model, size_of, summary
 from dpr.models.lower_rank import lower_rank
 from dpr.models.output import check_output, copy_adapter, replaced_model
 from dpr.reader.extractive.model import load_reader_model, save_reader_model
@@ -29,7 +29,7 @@ def export_reader(
     Raises:
         ConfigError: there is no adapter of a higher rank, the output is the reader itself or its base, or it holds a
             model and ``overwrite`` is not set.
-        ModelError: the reader cannot be loaded.
+        ModelError: the reader cannot be loaded, or its numbers are outside the dtype's range.
     """
     directory = resolve(name)
     written_as.check_adapters([directory])
@@ -48,7 +48,7 @@ def export_reader(
 
 def _write_whole(directory: Path, output: Path, dtype: torch.dtype) -> None:
     network, tokenizer, config = load_reader_model(directory)
-    save_reader_model(output, network.to(dtype), tokenizer, config)
+    save_reader_model(output, converted_model(network, dtype), tokenizer, config)
     for record in _RECORDS:
         if (directory / record).is_file():
             shutil.copyfile(directory / record, output / record)

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +14,13 @@ from safetensors.torch import load_file, save_file
 from dpr.data.passages import read_examples
 from dpr.errors import ConfigError, ModelError
 from dpr.models.encoders import load_encoder
-from dpr.models.export import ExportFormat, convert_weights, export
+from dpr.models.export import ExportFormat, convert_weights, export, export_cross_encoder
+from dpr.reader.extractive.export import export_reader
 from dpr.train.batches import Source
 from dpr.train.encoder.run import train
 from dpr.train.encoder.settings import Training
 from dpr.types import FloatArray
+from tests.tiny_models import make_bert, make_cross_encoder, make_reader
 
 TEXTS = ["Who?", "누가 한글을 만들었나?"]
 
@@ -114,6 +118,30 @@ def test_numbers_outside_the_range_of_a_dtype_are_refused(tmp_path: Path, number
     with pytest.raises(ModelError, match=r"a\.lora_B\.weight has numbers of up to .* choose another --dtype"):
         convert_weights(path, dtype)
     assert path.read_bytes() == written
+
+
+@pytest.mark.parametrize(
+    ("make", "write", "weight"),
+    [
+        (partial(make_bert, seed=1), export, "encoder.layer.0.output.dense.bias"),
+        (make_cross_encoder, export_cross_encoder, "classifier.weight"),
+        (make_reader, export_reader, "qa_outputs.bias"),
+    ],
+)
+def test_numbers_of_whole_weights_outside_the_range_of_a_dtype_are_refused(
+    tiny_checkpoint: Path, tmp_path: Path, make: Callable[..., Path], write: Callable[..., object], weight: str
+) -> None:
+    model = make(tiny_checkpoint, folder=tmp_path / "model")
+    path = model / "model.safetensors"
+    weights = load_file(path)
+    weights[weight][:] = 65_600
+    save_file(weights, path, {"format": "pt"})
+    with pytest.raises(
+        ModelError, match=rf"{weight} has numbers of up to 6\.6e\+04, and float16 keeps those of .* choose"
+    ):
+        write(str(model), tmp_path / "half", ExportFormat("whole", "fp16"))
+    assert not (tmp_path / "half").exists()
+    write(str(model), tmp_path / "half", ExportFormat("whole", "bf16"))
 
 
 def test_eight_bits_are_for_adapters_alone(adapter: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
