@@ -15,7 +15,7 @@ from dpr.reader.registry import kind_and_model, load_reader
 from dpr.search.lazy import Lazy
 from dpr.search.open import open_index
 from dpr.types import Encoder, Reader
-from dpr.value_types import check_fields, checks_types
+from dpr.value_types import check_fields, check_seconds, checks_types
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,9 @@ class GeneratorOptions:
         model: the model's name there.
         key: the API key; empty without one.
         timeout_s: the time limit for one answer, in seconds; after it, the reader answers.
+
+    Raises:
+        ConfigError: a value is of another type, or the time limit is out of range.
     """
 
     url: str
@@ -36,6 +39,7 @@ class GeneratorOptions:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        check_seconds("timeout_s", self.timeout_s)
 
 
 @checks_types()

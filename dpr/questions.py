@@ -52,17 +52,28 @@ def broken_rule(question: str) -> tuple[str, str] | None:
     return None
 
 
+def listed(questions: object) -> list[str]:
+    """Return the questions of a batch.
+
+    Raises:
+        RequestError: it is none, or a question is no text; its ``field`` is ``question``.
+    """
+    if not isinstance(questions, Iterable) or isinstance(questions, bytes | Mapping):
+        raise RequestError(f"the question is {questions!r}; give a text, or a list of texts", field="question")
+    batch = list(questions)
+    for question in batch:
+        if not isinstance(question, str):
+            raise RequestError(f"the question is {question!r}; give a text", field="question")
+    return batch
+
+
 def check_questions(questions: object) -> None:
     """Refuse a batch that is none, or of which a question is no text or breaks a rule.
 
     Raises:
         RequestError: it is; its ``field`` is ``question``.
     """
-    if not isinstance(questions, Iterable) or isinstance(questions, bytes | Mapping):
-        raise RequestError(f"the question is {questions!r}; give a text, or a list of texts", field="question")
-    for question in questions:
-        if not isinstance(question, str):
-            raise RequestError(f"the question is {question!r}; give a text", field="question")
+    for question in listed(questions):
         broken = broken_rule(question)
         if broken is not None:
             raise RequestError(broken[1], field="question")

@@ -27,6 +27,9 @@ Result = TypeVar("Result")
 PLAIN = (str, bytes, Real, Mapping, list, tuple, set, frozenset, type(None))
 """Values that are no object with methods of ours, whatever a protocol asks for."""
 
+MOST_SECONDS = 31_536_000
+"""A year, as long as may be waited for anything; sockets refuse more than some centuries."""
+
 _WORDS = {
     str: "a string",
     bytes: "bytes",
@@ -60,7 +63,7 @@ def checks_types(
             except TypeError:  # an argument is absent or unknown, of which Python's own error says more
                 arguments = {}
             for name, value in arguments.items():
-                if name not in but:
+                if name not in but and name in _hints(function):  # self has none
                     check_value(name, value, _hints(function)[name])
             return function(*args, **kwargs)
 
@@ -81,6 +84,17 @@ def check_fields(options: DataclassInstance, error: Callable[[str], Exception] =
         if not field.repr and not _fits(value, hint):
             raise error(f"{field.name} is {kind_of(value)}; give {_words(hint)}")  # a key, which no message shows
         check_value(field.name, value, hint, error)
+
+
+def check_seconds(name: str, seconds: float, *, may_be_zero: bool = False) -> None:
+    """Refuse seconds that nothing can wait: below 0, 0 unless it ``may_be_zero``, NaN, or more than a year.
+
+    Raises:
+        ConfigError: they are.
+    """
+    if not (0 < seconds <= MOST_SECONDS or (may_be_zero and seconds == 0)):
+        least = "from 0" if may_be_zero else "above 0"
+        raise ConfigError(f"{name} is {seconds:g}; give seconds {least}, at most a year ({MOST_SECONDS:,})")
 
 
 def kind_of(value: object) -> str:

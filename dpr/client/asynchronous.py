@@ -17,6 +17,7 @@ from dpr.client.failures import Patience
 from dpr.client.pieces import AnswerPiece
 from dpr.results import Answered, Hit
 from dpr.types import Explanation, FloatArray
+from dpr.value_types import check_seconds, checks_types
 
 
 class AsyncClient:
@@ -31,9 +32,10 @@ class AsyncClient:
         transport: what carries requests, in place of the network.
 
     Raises:
-        ConfigError: the address or the key cannot be one.
+        ConfigError: the address or the key cannot be one, or another argument is of another type or out of range.
     """
 
+    @checks_types(but=("key",))
     def __init__(
         self,
         url: str = connection.DEFAULT_URL,
@@ -43,6 +45,9 @@ class AsyncClient:
         connect_timeout_s: float | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
+        check_seconds("timeout_s", timeout_s)
+        if connect_timeout_s is not None:
+            check_seconds("connect_timeout_s", connect_timeout_s, may_be_zero=True)
         self._timeout_s = timeout_s
         self._connect_timeout_s = connect_timeout_s
         self._client = httpx.AsyncClient(
@@ -74,6 +79,7 @@ class AsyncClient:
         """Return at most ``k`` hits for a question, best first, or for each question of a list.
 
         Raises:
+            RequestError: an argument is of another type.
             ServerError: the server refuses, is full, fails, or cannot be reached in time; see `dpr.errors`.
         """
         response, _ = await self._json(calls.retrieve_call(questions, k, options))
@@ -96,7 +102,7 @@ class AsyncClient:
         """Return the answer to a question, or to each; one of several that failed alone has its ``error``.
 
         Raises:
-            ServerError: as for ``retrieve``.
+            RequestError, ServerError: as for ``retrieve``.
         """
         response, request_id = await self._json(calls.query_call(questions, k, n_best, options))
         answered = wire.all_answered(response, request_id)
@@ -108,7 +114,7 @@ class AsyncClient:
         """Yield the passages of all questions, a generator's text as it is written, and the answer to each question.
 
         Raises:
-            ServerError: as for ``retrieve``; or the stream ends early.
+            RequestError, ServerError: as for ``retrieve``; or the stream ends early.
         """
         call = calls.query_call(questions, k, n_best, options, stream=True)
         async with self._response(call) as (response, attempt):
@@ -130,7 +136,7 @@ class AsyncClient:
         """Return why a passage has its rank; without an id and a rank, the first hit.
 
         Raises:
-            ServerError: as for ``retrieve``.
+            RequestError, ServerError: as for ``retrieve``.
         """
         return wire.explanation_of((await self._json(calls.explain_call(question, passage_id, rank, options)))[0])
 
@@ -138,8 +144,9 @@ class AsyncClient:
         """Return the vectors of texts as questions, or as passages, (N, D).
 
         Raises:
-            ServerError: as for ``retrieve``.
+            RequestError, ServerError: as for ``retrieve``.
         """
+        calls.check_embedding(texts, as_passages, index)
         if index not in self._encoder_names:
             listed = (await self._json(Call("/v1/indexes")))[0]["indexes"]
             self._encoder_names[index] = wire.encoder_name(listed, index)

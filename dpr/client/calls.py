@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypedDict
+from functools import partial
+from typing import Any, TypedDict, get_type_hints
 
-from dpr.errors import ConfigError
+from dpr.errors import ConfigError, RequestError
 from dpr.filters import FilterForm, parse
+from dpr.questions import listed
+from dpr.value_types import check_value, kind_of
 
 Questions = list[str] | tuple[str, ...]
 
@@ -37,6 +40,7 @@ class Call:
 
 def retrieve_call(questions: str | Questions, k: int, options: SearchOptions) -> Call:
     """Return the request for passages."""
+    _check("k", k, int)
     return Call("/v1/retrieve", {**_question_fields(questions), "k": k, **_search_fields(options)})
 
 
@@ -44,6 +48,8 @@ def query_call(
     questions: str | Questions, k: int, n_best: int, options: SearchOptions, *, stream: bool = False
 ) -> Call:
     """Return the request for answers."""
+    _check("k", k, int)
+    _check("n_best", n_best, int)
     return Call(
         "/v1/query",
         {**_question_fields(questions), "k": k, "n_best": n_best, "stream": stream, **_search_fields(options)},
@@ -52,9 +58,23 @@ def query_call(
 
 def explain_call(question: str, passage_id: str | None, rank: int | None, options: SearchOptions) -> Call:
     """Return the request for an explanation."""
+    _check("question", question, str)
+    _check("passage_id", passage_id, str | None)
+    _check("rank", rank, int | None)
     return Call(
         "/v1/explain", {"question": question, "passage_id": passage_id, "rank": rank, **_search_fields(options)}
     )
+
+
+def check_embedding(texts: object, as_passages: object, index: object) -> None:
+    """Refuse arguments of another type than those of ``embed``.
+
+    Raises:
+        RequestError: one is.
+    """
+    _check("texts", texts, Sequence[str])
+    _check("as_passages", as_passages, bool)
+    _check("index", index, str | None)
 
 
 def embed_call(texts: Sequence[str], model: str, as_passages: bool, index: str | None) -> Call:
@@ -70,6 +90,8 @@ def headers_of(key: str) -> dict[str, str]:
     Raises:
         ConfigError: the key cannot be sent in a header.
     """
+    if not isinstance(key, str):
+        raise ConfigError(f"key is {kind_of(key)}; give a string")
     if not (key.isascii() and key.isprintable()) or " " in key:
         raise ConfigError("the server's key has blanks or other characters that no key has; copy it again")
     return {"Authorization": f"Bearer {key}"} if key else {}
@@ -79,8 +101,12 @@ def _search_fields(options: SearchOptions) -> dict[str, object]:
     """Return the options as JSON values.
 
     Raises:
-        RequestError: the filter cannot be read.
+        RequestError: an option is of another type, or the filter cannot be read.
     """
+    hints = get_type_hints(SearchOptions)
+    for name, value in options.items():
+        if name in hints and name != "filter":
+            _check(name, value, hints[name] | None)
     fields: dict[str, object] = dict(options)
     if options.get("filter") is not None:
         fields["filter"] = parse(options["filter"]).to_json()
@@ -88,4 +114,8 @@ def _search_fields(options: SearchOptions) -> dict[str, object]:
 
 
 def _question_fields(questions: str | Questions) -> dict[str, object]:
-    return {"question": questions} if isinstance(questions, str) else {"questions": list(questions)}
+    return {"question": questions} if isinstance(questions, str) else {"questions": listed(questions)}
+
+
+def _check(name: str, value: object, hint: Any) -> None:
+    check_value(name, value, hint, partial(RequestError, field=name))

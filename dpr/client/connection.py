@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,8 @@ import httpx
 
 from dpr.client.calls import Call
 from dpr.client.failures import failure_of
-from dpr.errors import ConfigError, ServerError, ServerTimeoutError
+from dpr.errors import ConfigError, RequestError, ServerError, ServerTimeoutError
+from dpr.value_types import kind_of
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 CONNECT_S = 5.0
@@ -26,12 +28,18 @@ class Attempt:
     timeout_s: float
 
     def request(self, client: httpx.Client | httpx.AsyncClient, call: Call) -> httpx.Request:
-        """Return the request, which tells the server how long it is waited for."""
+        """Return the request, which tells the server how long it is waited for.
+
+        Raises:
+            RequestError: JSON has no form of its body.
+        """
         left_s = max(self.deadline - time.monotonic(), LEAST_S)
         timeout = httpx.Timeout(left_s, connect=min(CONNECT_S, left_s))
         headers = {"X-Request-Timeout": f"{left_s:.3f}"}
-        method = "GET" if call.body is None else "POST"
-        return client.build_request(method, call.path, json=call.body, headers=headers, timeout=timeout)
+        if call.body is None:
+            return client.build_request("GET", call.path, headers=headers, timeout=timeout)
+        headers["content-type"] = "application/json"
+        return client.build_request("POST", call.path, content=_json(call.body), headers=headers, timeout=timeout)
 
     def check(self) -> None:
         """Refuse to go on after the deadline, however slowly a response trickles in.
@@ -43,6 +51,20 @@ class Attempt:
             raise ServerTimeoutError(f"the server did not end its answer within {self.timeout_s:g} s; allow more time")
 
 
+def _json(body: Mapping[str, object]) -> bytes:
+    try:
+        return json.dumps(body, ensure_ascii=False, allow_nan=False, default=_plain).encode()
+    except (TypeError, ValueError) as error:  # NaN, half of a surrogate pair
+        raise RequestError(f"the request cannot be written as JSON ({error}); give texts and finite numbers") from None
+
+
+def _plain(value: object) -> object:
+    """Return Python's number in place of NumPy's."""
+    if hasattr(value, "item"):
+        return value.item()
+    raise TypeError(f"{kind_of(value)} is in it")
+
+
 def opened_address(url: str) -> httpx.URL:
     """Return the address of a service.
 
@@ -51,9 +73,10 @@ def opened_address(url: str) -> httpx.URL:
     """
     try:
         address = httpx.URL(url.strip())
-    except httpx.InvalidURL as error:
+        host = address.host.encode("idna")  # as the system looks it up
+    except (httpx.InvalidURL, UnicodeError) as error:
         raise ConfigError(f"the server's address is no URL ({error}); give one such as {DEFAULT_URL}") from None
-    if address.scheme not in {"http", "https"} or not address.host:
+    if address.scheme not in {"http", "https"} or not host:
         raise ConfigError(f"the server's address {url!r} is no HTTP address; give one such as {DEFAULT_URL}")
     return address
 

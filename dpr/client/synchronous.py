@@ -16,6 +16,7 @@ from dpr.client.failures import Patience
 from dpr.client.pieces import AnswerPiece
 from dpr.results import Answered, Hit
 from dpr.types import Explanation, FloatArray
+from dpr.value_types import check_seconds, checks_types
 
 
 class Client:
@@ -30,9 +31,10 @@ class Client:
         transport: what carries requests, in place of the network.
 
     Raises:
-        ConfigError: the address or the key cannot be one.
+        ConfigError: the address or the key cannot be one, or another argument is of another type or out of range.
     """
 
+    @checks_types(but=("key",))
     def __init__(
         self,
         url: str = connection.DEFAULT_URL,
@@ -42,6 +44,9 @@ class Client:
         connect_timeout_s: float | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
+        check_seconds("timeout_s", timeout_s)
+        if connect_timeout_s is not None:
+            check_seconds("connect_timeout_s", connect_timeout_s, may_be_zero=True)
         self._timeout_s = timeout_s
         self._connect_timeout_s = connect_timeout_s
         self._client = httpx.Client(
@@ -71,6 +76,7 @@ class Client:
         """Return at most ``k`` hits for a question, best first, or for each question of a list.
 
         Raises:
+            RequestError: an argument is of another type.
             ServerError: the server refuses, is full, fails, or cannot be reached in time; see `dpr.errors`.
         """
         response, _ = self._json(calls.retrieve_call(questions, k, options))
@@ -91,7 +97,7 @@ class Client:
         """Return the answer to a question, or to each; one of several that failed alone has its ``error``.
 
         Raises:
-            ServerError: as for ``retrieve``.
+            RequestError, ServerError: as for ``retrieve``.
         """
         response, request_id = self._json(calls.query_call(questions, k, n_best, options))
         answered = wire.all_answered(response, request_id)
@@ -103,7 +109,7 @@ class Client:
         """Yield the passages of all questions, a generator's text as it is written, and the answer to each question.
 
         Raises:
-            ServerError: as for ``retrieve``; or the stream ends early.
+            RequestError, ServerError: as for ``retrieve``; or the stream ends early.
         """
         call = calls.query_call(questions, k, n_best, options, stream=True)
         with self._response(call) as (response, attempt):
@@ -124,7 +130,7 @@ class Client:
         """Return why a passage has its rank; without an id and a rank, the first hit.
 
         Raises:
-            ServerError: as for ``retrieve``.
+            RequestError, ServerError: as for ``retrieve``.
         """
         return wire.explanation_of(self._json(calls.explain_call(question, passage_id, rank, options))[0])
 
@@ -132,8 +138,9 @@ class Client:
         """Return the vectors of texts as questions, or as passages, (N, D).
 
         Raises:
-            ServerError: as for ``retrieve``.
+            RequestError, ServerError: as for ``retrieve``.
         """
+        calls.check_embedding(texts, as_passages, index)
         if index not in self._encoder_names:
             listed = self._json(Call("/v1/indexes"))[0]["indexes"]
             self._encoder_names[index] = wire.encoder_name(listed, index)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from dpr.errors import RequestError
 from dpr.measured import MeasuresTexts, ReadsTokens, TokensRead
 from dpr.types import Encoder, FloatArray, Passage
+from dpr.value_types import check_value
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -18,7 +21,12 @@ class EmbeddedTexts:
 
 
 def embed_texts(encoder: Encoder, texts: Sequence[str], as_passages: bool) -> EmbeddedTexts:
-    """Encode texts as questions, or as passages without a title; special tokens and prompts are not counted."""
+    """Encode texts as questions, or as passages without a title; special tokens and prompts are not counted.
+
+    Raises:
+        RequestError: they are no list of texts; its ``field`` is ``texts``.
+    """
+    check_value("texts", texts, Sequence[str], partial(RequestError, field="texts"))
     if as_passages:
         passages = [Passage("", text) for text in texts]
         reads: Sequence[TokensRead | None] = [None] * len(texts)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import dpr
+from dpr.search.embedding import embed_texts
 
 PASSAGES = [{"id": "a", "text": "Deep Blue was built by IBM."}, {"id": "b", "text": "한라산에는 백록담이 있다."}]
 
@@ -78,6 +79,13 @@ def test_a_corpus_of_another_type(index: Path, command: str, corpus: Any, senten
         ("RetrievalOptions", ("hybrid", "rrf"), {}, "fusion is 'rrf', a string; give a Fusion or None"),
         ("Fusion", ("rrf", {"dense": "x"}), {}, "which holds 'x', a string; give a number"),
         ("GeneratorOptions", ("url", "model"), {"key": b"secret"}, "key is bytes; give a string"),
+        (
+            "GeneratorOptions",
+            ("url", "model"),
+            {"timeout_s": 0},
+            "timeout_s is 0; give seconds above 0, at most a year",
+        ),
+        ("GeneratorOptions", ("url", "model"), {"timeout_s": float("inf")}, "timeout_s is inf; give seconds above 0"),
     ],
 )
 def test_an_argument_of_another_type(name: str, args: tuple[Any, ...], options: dict[str, Any], sentence: str) -> None:
@@ -96,6 +104,7 @@ def test_what_a_pipeline_is_asked(index: Path) -> None:
     assert refusal(qa.retrieve, "x", k=True) == "k is True; choose a whole number, 1 to 100"
     assert refusal(qa.retrieve, "x", retriever=5) == "retriever is 5; give the name of a retriever"
     assert refusal(qa.retrieve, "x", retriever="bm25", fusion="rrf") == "fusion is 'rrf'; give a dpr.Fusion"
+    assert refusal(embed_texts, None, "abc", as_passages=False) == "texts is 'abc', a string; give a list of strings"
     assert refusal(qa.explain, "x", 5, retriever="bm25") == "passage_id is 5; give the id, which is a string"
 
 

@@ -199,9 +199,10 @@ def _certificates() -> ssl.SSLContext:
 def _endpoint(url: str) -> httpx.URL:
     try:
         parsed = httpx.URL(url.strip())
-    except httpx.InvalidURL as error:
+        host = parsed.host.encode("idna")  # as the system looks it up
+    except (httpx.InvalidURL, UnicodeError) as error:
         raise ConfigError(f"the generator's address is no URL ({error}); give one such as {EXAMPLE_URL}") from None
-    if parsed.scheme not in {"http", "https"} or not parsed.host:
+    if parsed.scheme not in {"http", "https"} or not host:
         raise ConfigError(
             f"the generator's address {_without_secrets(parsed)} is no HTTP address; give one such as {EXAMPLE_URL}"
         )

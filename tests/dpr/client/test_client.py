@@ -302,7 +302,10 @@ def test_waits_follow_dates_too() -> None:
         Patience(now + 1).pause_s(busy, "1", now)
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://host", "http://", "http://[::"])
+@pytest.mark.parametrize(
+    "url",
+    ["127.0.0.1:8000", "ftp://host", "http://", "http://[::", "http://a..b", f"http://{'a' * 99}", "http://\ud800"],
+)
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ConfigError, match="the server's address"):
         Client(url)
@@ -312,6 +315,72 @@ def test_an_address_that_is_none_is_refused(url: str) -> None:
 def test_a_key_that_cannot_be_sent_is_refused(key: str) -> None:
     with pytest.raises(ConfigError, match="copy it again"):
         Client(key=key)
+
+
+@pytest.mark.parametrize("client", [Client, AsyncClient])
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"url": 5}, "url is 5, a whole number; give a string"),
+        ({"key": b"secret"}, "key is bytes; give a string"),
+        ({"timeout_s": "3"}, "timeout_s is '3', a string; give a number"),
+        ({"timeout_s": 0}, "timeout_s is 0; give seconds above 0, at most a year (31,536,000)"),
+        ({"timeout_s": float("nan")}, "timeout_s is nan; give seconds above 0, at most a year (31,536,000)"),
+        ({"connect_timeout_s": "3"}, "connect_timeout_s is '3', a string; give a number or None"),
+        ({"connect_timeout_s": -1}, "connect_timeout_s is -1; give seconds from 0, at most a year (31,536,000)"),
+        ({"transport": "x"}, "transport is 'x', a string; give a"),
+    ],
+)
+def test_what_a_client_cannot_be_made_of_is_refused(client: Any, options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        client(**options)
+    assert str(refused.value).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "options", "sentence"),
+    [
+        ("retrieve", [5], {}, "the question is 5; give a text, or a list of texts"),
+        ("retrieve", [["a", 5]], {}, "the question is 5; give a text"),
+        ("retrieve", ["a\ud800"], {}, "the request cannot be written as JSON ('utf-8' codec can't encode"),
+        ("retrieve", ["x"], {"k": "3"}, "k is '3', a string; give a whole number"),
+        ("retrieve", ["x"], {"retriever": 5}, "retriever is 5, a whole number; give a string or None"),
+        ("retrieve", ["x"], {"weights": {"bm25": "1"}}, "weights is {'bm25': '1'}, which holds '1', a string; give a"),
+        ("retrieve", ["x"], {"weights": {"bm25": float("nan")}}, "the request cannot be written as JSON (Out of range"),
+        ("retrieve", ["x"], {"rerank": "yes"}, "rerank is 'yes', a string; give True or False or None"),
+        ("retrieve", ["x"], {"filter": 5}, "the filter is 5; give a text"),
+        ("answer", ["x"], {"n_best": True}, "n_best is True; give a whole number"),
+        ("explain", [["x"]], {}, "question is ['x'], a list; give a string"),
+        ("explain", ["x"], {"rank": "1"}, "rank is '1', a string; give a whole number or None"),
+        ("embed", ["abc"], {}, "texts is 'abc', a string; give a list of strings"),
+        ("embed", [["abc"]], {"index": ["a"]}, "index is ['a'], a list; give a string or None"),
+    ],
+)
+def test_what_a_client_cannot_ask_is_refused(
+    method: str, arguments: list[Any], options: dict[str, Any], sentence: str
+) -> None:
+    transport, requests = scripted(info())
+    with Client(transport=transport) as client, pytest.raises(RequestError) as refused:
+        getattr(client, method)(*arguments, **options)
+    assert str(refused.value).startswith(sentence)
+
+    async def ask() -> None:
+        async with AsyncClient(transport=transport) as client:
+            await getattr(client, method)(*arguments, **options)
+
+    with pytest.raises(RequestError) as refused:
+        asyncio.run(ask())
+    assert str(refused.value).startswith(sentence)
+    assert not requests
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    transport, requests = scripted(httpx.Response(200, json={"results": []}))
+    count: Any = np.int64(3)
+    weight: Any = np.float32(0.5)
+    with Client(transport=transport) as client:
+        client.retrieve(["x"], k=count, weights={"bm25": weight})
+    assert json.loads(requests[0].content) == {"questions": ["x"], "k": 3, "weights": {"bm25": 0.5}}
 
 
 def test_without_httpx_one_sentence_names_the_extra() -> None:
