@@ -15,6 +15,9 @@ _CLOSING = dict(zip("([{“‘「『《〈【（［", ")]}”’」』》〉】�
 _OPENING = {closing: opening for opening, closing in _CLOSING.items()}
 _NEVER_LAST = _CLOSING.keys() - set("“‘")  # some languages end a quotation with “
 _NEVER_FIRST = _OPENING.keys() - set("”’")  # ’ is also an apostrophe
+_BOUND = r"(?: [^\s,;()\[\]（）［］] | ,(?=\d) ){1,20}"  # 0, 2π or 1,000
+_INTERVAL = re.compile(rf"[\[(［（] ( \s? {_BOUND} \s? [,;] \s? {_BOUND} \s? ) [\])］）]", re.VERBOSE)
+_LONGEST_INTERVAL = 48
 _TERMINATOR = re.compile("[.!?…。！？]")
 _ENDED = re.compile(r"""[.!?…。！？]["'”’»)\]」』》〉]*$""")
 _LONGEST_SENTENCE = 1000
@@ -37,9 +40,16 @@ def whole_characters(text: str, start: int, end: int) -> tuple[int, int]:
 def answer_bounds(text: str, start: int, end: int) -> tuple[int, int]:
     """Return the bounds of the answer that a span of characters means: whole characters and whole pairs of brackets.
 
-    ``4711)`` and ``FIFA (`` lose the bracket, and ``FIFA (Zurich`` gets it if it comes next.
+    ``4711)`` and ``FIFA (`` lose the bracket, and ``FIFA (Zurich`` gets it if it comes next. The two brackets of an
+    interval are a pair, such as those of ``[0, 1)``.
     """
     start, end = whole_characters(text, start, end)
+    paired = _INTERVAL.sub(r"[\1]", text[start : end + _LONGEST_INTERVAL])  # of the same length
+    first, last = _whole_pairs(paired, 0, end - start)
+    return whole_characters(text, start + first, start + last)
+
+
+def _whole_pairs(text: str, start: int, end: int) -> tuple[int, int]:
     while start < end:
         first, last, following = text[start], text[end - 1], text[end : end + 1]
         if following in _OPENING and _surplus(text[start:end], following) < 0:
@@ -51,7 +61,7 @@ def answer_bounds(text: str, start: int, end: int) -> tuple[int, int]:
         else:
             break
         start, end = _without_blanks(text, start, end)
-    return whole_characters(text, start, end)
+    return start, end
 
 
 def _without_blanks(text: str, start: int, end: int) -> tuple[int, int]:

@@ -63,6 +63,13 @@ def test_a_whole_span_covers_what_can_be_seen(text: str, start: int, end: int) -
         ("calls f() here", "f(", "f()"),
         ("the ’90s hit", "’90s", "’90s"),
         ("„Berlin“ heißt", "„Berlin“", "„Berlin“"),
+        ("x in [0, 1) is", "[0, 1)", "[0, 1)"),
+        ("x in (0, 1] is", "in (0, 1", "in (0, 1]"),
+        ("구간 [-1,000;2π)에서", "구간 [-1,000;2π)", "구간 [-1,000;2π)"),
+        ("([0, ∞) or (a,b])", "([0, ∞) or (a,b]", "([0, ∞) or (a,b])"),
+        ("x in [0, 1) is", "0, 1)", "0, 1"),
+        ("x in [0, 1) is", "[0", "0"),
+        ("a list [see below, the end) of it", "[see below, the end)", "see below, the end"),
         (")\u0301a", ")\u0301a", ")\u0301a"),  # a mark of its own on a bracket
     ],
 )
@@ -72,7 +79,7 @@ def test_an_answer_has_no_half_of_a_pair(text: str, span: str, answer: str) -> N
     assert text[start:end] == answer
 
 
-@given(st.text("a([「“) ]」”.", max_size=10), st.integers(0, 10), st.integers(0, 10))
+@given(st.text("a([「“) ]」”.", max_size=10) | st.text("1,[(]) ", max_size=14), st.integers(0, 10), st.integers(0, 10))
 def test_bounds_of_an_answer_stay(text: str, start: int, end: int) -> None:
     first, last = answer_bounds(text, min(start, len(text)), min(end, len(text)))
     assert 0 <= first <= max(last, first) <= len(text)
