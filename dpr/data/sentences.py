@@ -1,8 +1,8 @@
 """Find sentences in English and Korean text by rules.
 
 A sentence ends at a terminator before white space, at a line break, and in Korean also at a terminator before the next
-sentence without a space. A full stop does not end a sentence inside a number, after an initial or an abbreviation, or
-before lower case.
+sentence without a space. A full stop does not end a sentence inside a number, after an initial, an abbreviation or the
+label of an item, or before lower case; nor does the mark of a name, as in Yahoo! Inc. and Panic! at the Disco.
 """
 
 from __future__ import annotations
@@ -49,6 +49,13 @@ _STARTERS = frozenset(
 )
 """Words that in capitals begin a sentence instead of continuing a name: ``in the U.S. They`` but ``the U.S. Army``."""
 
+_LABEL = re.compile(
+    r"\d+(?:\.\d+)*|제?\d+(?:조(?:의\d+)?|[항호목장절관편])|[가나다라마바사아자차카타파하]|[a-z]|[IVX]+|[Ⅰ-Ⅻ]"
+)
+"""What numbers an item at the beginning of a sentence: ``1. Introduction``, ``제3조. 목적``, ``가. 정의``."""
+
+_COMPANY_FORMS = frozenset(("co", "corp", "inc", "llc", "ltd", "plc"))
+
 _NOT_BLANK = re.compile(r"\S")
 _LAST_WORD = re.compile(r"(?:[^\W_]+\.)*[^\W_]+$")
 _DOTTED = re.compile(r"(?:[A-Za-z]{1,2}\.)+[A-Za-z]{1,2}")  # e.g, U.S, Ph.D
@@ -82,12 +89,14 @@ def _skip_blanks(text: str, position: int) -> int:
 def _ends_sentence(text: str, sentence_start: int, match: re.Match[str]) -> bool:
     following = _NEXT_WORD.match(text, match.end())
     next_word = following[1] if following else ""
-    if next_word[:1].islower():
-        # a full stop before lower case belongs to an abbreviation; '"Why?" he asked' continues, "what? no way" does not
-        return match["stop"][-1] in "!?" and not match["closing"]
-    if match["stop"] != ".":
-        return True
     before = _LAST_WORD.search(text, max(sentence_start, match.start() - _ABBREVIATION_WINDOW), match.start())
+    if next_word[:1].islower():
+        if match["stop"][-1] not in "!?" or match["closing"]:
+            return False  # a full stop before lower case belongs to an abbreviation; '"Why?" he asked' continues
+        is_name = before is not None and before[0][0].isupper() and next_word.islower()
+        return not is_name  # Panic! at the Disco continues, "say what? no way" does not
+    if match["stop"] != ".":
+        return not (match["stop"] == "!" and next_word[:1].isupper() and next_word.lower() in _COMPANY_FORMS)
     if before is None:
         return True
     return _full_stop_ends(before[0], next_word, is_first=before.start() == sentence_start)
@@ -95,9 +104,10 @@ def _ends_sentence(text: str, sentence_start: int, match: re.Match[str]) -> bool
 
 def _full_stop_ends(word: str, next_word: str, *, is_first: bool) -> bool:
     """Tell whether ``word.`` ends a sentence before ``next_word``; ``is_first``: the word begins the sentence."""
+    if is_first and _LABEL.fullmatch(word):
+        return False
     if word.isdecimal():
-        # "1. Introduction", "2018. 5. 3." and "제1. 서론" continue; "in 1990. The" does not
-        return next_word[:1].isupper() and not is_first
+        return next_word[:1].isupper()  # "2018. 5. 3." and "제1. 서론" continue; "in 1990. The" does not
     is_initial = len(word) == 1 and word.isascii() and word.isupper()
     if is_initial or _DOTTED.fullmatch(word) or word.lower() in _ABBREVIATIONS:
         return not next_word or next_word.lower() in _STARTERS

@@ -25,10 +25,23 @@ def sentences(text: str) -> list[str]:
         ["It ended in 1990.", "Peace came."],
         ['"Why?" he asked.', '"Because," she said.'],
         ["He said “No.”", "Then he left.[12]", "Nothing followed."],
-        ["Really?!", "Yes!", "what? no way"],
+        ["Really?!", "Yes!", "Say what?", "no way"],
         ["Cats, dogs, etc. are animals.", "Trees (e.g. oaks) are not."],
         ["1. Introduction to the field.", "2. Methods."],
         ["See Fig. 3 and No. 7 vs. the others.", "It works."],
+        ["a. The first result of the survey.", "II. Results.", "1.2. Methods."],
+        [
+            "제3조. 목적은 이것이다.",
+            "제3조의2. 정의는 다음과 같다.",
+            "2항. 비밀은 지킨다.",
+            "가. 병가는 60일이다.",
+            "나. 휴직",
+        ],
+        ["그 근거는 민법 제3조.", "예외는 없다."],
+        ["Panic! at the Disco is a band.", "Who Wants to Be a Millionaire? was a show.", "Stop! he cried."],
+        ["Yahoo! Inc. was sold.", "He worked for Yahoo!", "Income fell."],
+        ["What is it?", "iPhone sales fell.", "이것은 무엇인가?", "e스포츠는 경기이다."],
+        ["Does anybody else have this problem?", "is there any solution?"],
         ["Wait... there is more.", "Good."],
         ["서울은 수도이다.", "부산은 항구이다."],
         ["원주율은 3.14이다.", "약 3.5배이다."],
@@ -41,9 +54,7 @@ def sentences(text: str) -> list[str]:
     ],
 )
 def test_sentences_are_told_apart(parts: list[str]) -> None:
-    expected = [part for part in parts if part != "what? no way"]
-    expected += ["what?", "no way"] if len(expected) < len(parts) else []
-    assert sentences(" ".join(parts)) == expected
+    assert sentences(" ".join(parts)) == parts
 
 
 def test_korean_sentences_may_follow_without_a_blank() -> None:
@@ -59,7 +70,7 @@ def test_a_line_break_ends_a_sentence() -> None:
     assert sentences("A heading\n\nthe text goes on\r\nhere") == ["A heading", "the text goes on", "here"]
 
 
-@pytest.mark.parametrize("text", ["Mr. ", "...... ", "1990. ", " \t", "a\n", ".", "다.", '다."라', "'다.\"라"])
+@pytest.mark.parametrize("text", ["Mr. ", "A! a ", "...... ", "1990. ", " \t", "a\n", ".", "다.", '다."라', "'다.\"라"])
 def test_time_grows_with_the_length_alone(text: str) -> None:
     long = text * (400_000 // len(text))
     started = time.process_time()
