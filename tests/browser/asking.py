@@ -13,6 +13,8 @@ QUESTION = "Which company built the computer Deep Blue ?"
 
 
 def ask(page: Page, question: str = QUESTION) -> None:
+    """Ask, once the page knows what the server serves, and wait until it has shown the answer or the problem."""
+    expect(page.locator("#facts")).not_to_be_empty()
     page.locator("#question").fill(question)
     page.keyboard.press("Enter")
     expect(page.locator("main")).to_have_attribute("aria-busy", "false")

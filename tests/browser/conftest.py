@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
-from tests.browser.served import SpanReader, built_index, live, qa_of
+from tests.browser.served import LONGEST_WAIT_S, SpanReader, built_index, live, qa_of
 
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
@@ -27,6 +27,7 @@ OpenPage = Callable[..., Page]
 def browser() -> Iterator[Browser]:
     path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     assert path, "there is no Chromium; make test-browser installs Debian's, and CHROMIUM names another one"
+    expect.set_options(timeout=1000 * LONGEST_WAIT_S)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS.split())  # with a new profile
         yield browser
@@ -44,6 +45,13 @@ def address(index: Path) -> Iterator[str]:
         yield address
 
 
+def profile(browser: Browser, **options: Any) -> BrowserContext:
+    """Return a new profile, by default of an English desktop, in which a busy machine has time."""
+    context = browser.new_context(**{"viewport": DESKTOP, "locale": "en-US", **options})
+    context.set_default_timeout(1000 * LONGEST_WAIT_S)
+    return context
+
+
 @pytest.fixture
 def open_page(browser: Browser, address: str) -> Iterator[OpenPage]:
     """Open the page in a profile of its own. ``expected`` lists what the browser may complain of."""
@@ -51,7 +59,7 @@ def open_page(browser: Browser, address: str) -> Iterator[OpenPage]:
     contexts = []
 
     def open_at(url: str = address, expected: tuple[str, ...] = (), **options: Any) -> Page:
-        context = browser.new_context(**{"viewport": DESKTOP, "locale": "en-US", **options})
+        context = profile(browser, **options)
         contexts.append(context)
         page = context.new_page()
 

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from tests.browser.asking import QUESTION, ask, post, refusal
 from tests.browser.conftest import OpenPage
-from tests.browser.served import HACK, SpanReader, live, qa_of
+from tests.browser.served import HACK, LONGEST_WAIT_S, SpanReader, live, qa_of
 
 pytestmark = pytest.mark.browser
 HOSTILE = f"hostile text {HACK}"
@@ -98,7 +98,7 @@ def test_an_error_that_quotes_markup_is_text(open_page: OpenPage) -> None:
 def test_passages_come_before_the_answer_and_stay_open(open_page: OpenPage, index: Path) -> None:
     held = threading.Event()
     held.set()
-    with live(lambda: qa_of(index, SpanReader(lambda: held.wait(30)))) as address:
+    with live(lambda: qa_of(index, SpanReader(lambda: held.wait(LONGEST_WAIT_S)))) as address:
         page = open_page(address)
         expect(page.locator("#facts")).to_contain_text("13 passages")
         held.clear()

@@ -130,7 +130,7 @@ def test_every_text_has_contrast(open_page: OpenPage, scheme: str, question: str
         assert page.evaluate(CONTRAST) == []
         page.get_by_role("radio", name="Side by side").click()
         page.locator(".entry").first.hover()
-        page.wait_for_timeout(300)  # the background fades in
+        page.evaluate("Promise.allSettled(document.getAnimations().map((fading) => fading.finished))")
     low = page.evaluate(CONTRAST)
     assert low == []
 

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from dpr.benchmark.html_report import write_html
-from tests.browser.conftest import DESKTOP, PHONE
+from tests.browser.conftest import DESKTOP, PHONE, profile
 from tests.dpr.benchmark.reports import made_report
 
 pytestmark = pytest.mark.browser
@@ -67,7 +67,7 @@ def open_report(browser: Browser, page_file: Path) -> Iterator[Any]:
             complaints.append(url)
 
     def open_at(**options: Any) -> Page:
-        context = browser.new_context(**{"viewport": DESKTOP, "locale": "en-US", "offline": True, **options})
+        context = profile(browser, **{"offline": True, **options})
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: note_message(message.text))

@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from service.security.keys import changing, new_key
 from tests.browser.asking import QUESTION, ask, post
 from tests.browser.conftest import OpenPage
-from tests.browser.served import SpanReader, live, qa_of
+from tests.browser.served import LONGEST_WAIT_S, SpanReader, live, qa_of
 
 pytestmark = pytest.mark.browser
 
@@ -33,7 +33,7 @@ def test_a_busy_server_is_asked_again(open_page: OpenPage, index: Path) -> None:
 
     def wait() -> None:
         reading.set()
-        held.wait(30)
+        held.wait(LONGEST_WAIT_S)
 
     reader = SpanReader(wait)
     held.set()
@@ -44,7 +44,7 @@ def test_a_busy_server_is_asked_again(open_page: OpenPage, index: Path) -> None:
         reading.clear()
         other = threading.Thread(target=post, args=(address, "v1/query", {"question": "hold"}))
         other.start()
-        assert reading.wait(30)
+        assert reading.wait(LONGEST_WAIT_S)
         ask(page)
         problem = page.get_by_role("alert")
         expect(problem.get_by_role("heading")).to_have_text("The server is busy")
@@ -59,7 +59,7 @@ def test_a_busy_server_is_asked_again(open_page: OpenPage, index: Path) -> None:
 def test_a_running_question_can_be_stopped(open_page: OpenPage, index: Path) -> None:
     held = threading.Event()
     held.set()
-    with live(lambda: qa_of(index, SpanReader(lambda: held.wait(30)))) as address:
+    with live(lambda: qa_of(index, SpanReader(lambda: held.wait(LONGEST_WAIT_S)))) as address:
         page = open_page(address)
         expect(page.locator("#facts")).to_contain_text("13 passages")
         held.clear()
@@ -76,7 +76,7 @@ def test_a_server_that_loads_is_waited_for(open_page: OpenPage, index: Path) -> 
     loaded = threading.Event()
 
     def load() -> Any:
-        assert loaded.wait(30)
+        assert loaded.wait(LONGEST_WAIT_S)
         return qa_of(index, SpanReader())
 
     with live(load, ready=False) as address:
