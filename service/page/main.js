@@ -20,9 +20,12 @@ const RETRY_LOADING_MS = 2000;
 let server = null; // what /v1/info says
 let shown = null; // {retrieval, response, networkMs, columns} of the question on the page
 let running = null; // the AbortController of the request under way
+let connecting = false;
 let lastProblem = null;
 
 async function connect() {
+  if (connecting || server !== null) return;
+  connecting = true;
   try {
     server = await info();
   } catch (problem) {
@@ -31,6 +34,8 @@ async function connect() {
     else if (problem.status === 401) askForKey(problem);
     else showError(problem, connect);
     return;
+  } finally {
+    connecting = false;
   }
   clearError();
   say(null);
@@ -74,6 +79,7 @@ async function submit(question) {
     return;
   }
   if (server === null) {
+    writeAddress(question); // asked from there once the server is known
     await connect();
     return;
   }

@@ -87,6 +87,25 @@ def test_a_server_that_loads_is_waited_for(open_page: OpenPage, index: Path) -> 
         expect(page.get_by_role("status")).to_have_text("")
 
 
+def test_a_question_to_a_server_that_loads_is_asked_once_it_has_loaded(open_page: OpenPage, index: Path) -> None:
+    loaded = threading.Event()
+
+    def load() -> Any:
+        assert loaded.wait(LONGEST_WAIT_S)
+        return qa_of(index, SpanReader())
+
+    with live(load, ready=False) as address:
+        page = open_page(address, expected=("503",))
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url) if "v1/query" in request.url else None)
+        expect(page.get_by_role("status")).to_contain_text("loading the index")
+        page.get_by_role("textbox").fill(QUESTION)
+        page.keyboard.press("Enter")
+        loaded.set()
+        expect(page.locator("#answer .words")).to_have_text("IBM")
+        assert len(asked) == 1
+
+
 def test_a_server_that_is_gone(open_page: OpenPage) -> None:
     page = open_page(expected=("ERR_FAILED",))
     expect(page.locator("#facts")).not_to_be_empty()
