@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,8 @@ import torch
 from safetensors import safe_open
 from torch import nn
 from torch.nn import functional
+
+from dpr.errors import ModelError
 
 _PEFT_PREFIX = "base_model.model."
 
@@ -20,19 +24,46 @@ def adapter_weights(directory: Path) -> set[str]:
         return {name.removeprefix(_PEFT_PREFIX) for name in file.keys()}  # noqa: SIM118 - no mapping
 
 
+def lora_scale(config: Mapping[str, Any]) -> float:
+    """Return the s that an adapter multiplies BA by: alpha/r (Hu et al. 2021), or alpha/√r (Kalajdzievski 2023)."""
+    rank: int = config.get("r", 8)  # peft's defaults
+    alpha: float = config.get("lora_alpha", 8)
+    return alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
+
+
 def merge_adapter(model: Any, directory: Path, weights: set[str]) -> Any:
     """Return the model with an adapter merged in: an adapter of the model, or of its encoder without a head.
 
     The names of the adapter's ``weights`` show which.
+
+    Raises:
+        ModelError: it is the adapter of another kind of model.
     """
     from peft import PeftModel
 
     with_head = any(name.startswith(f"{model.base_model_prefix}.") for name in weights)
+    check_adapter(model if with_head else model.base_model, directory, weights)
     if with_head or model.base_model is model:
         return PeftModel.from_pretrained(model, str(directory)).merge_and_unload()
     encoder = PeftModel.from_pretrained(model.base_model, str(directory)).merge_and_unload()
     setattr(model, model.base_model_prefix, encoder)
     return model
+
+
+def check_adapter(model: Any, directory: Path, weights: set[str]) -> None:
+    """Refuse an adapter with weights for layers that a model does not have: peft leaves these out, and only warns.
+
+    Raises:
+        ModelError: it has some.
+    """
+    layers = {name for name, _ in model.named_modules()}
+    for name in sorted(weights):
+        layer = name.partition(".lora_")[0] if ".lora_" in name else name.partition(".")[0]
+        if layer not in layers and "pooler" not in name:  # no encoder and no reader here uses one
+            raise ModelError(
+                f"{directory} is an adapter of another kind of model than {type(model).__name__}, without {layer}; "
+                "give a model that was trained for this"
+            )
 
 
 def add_lora(model: Any, rank: int, alpha: int, base_name: str, **options: Any) -> Any:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
 
 from dpr.errors import ConfigError, ModelError
+from dpr.models.adapters import lora_scale
 from dpr.models.checkpoint import read_json
 
 _DOWN, _UP = ".lora_A.weight", ".lora_B.weight"
@@ -38,7 +38,7 @@ def lower_rank(folder: Path, rank: int) -> None:
         )
     if rank >= config["r"]:
         raise ConfigError(f"--lora-rank is {rank} and the adapter's rank {config['r']}; give a lower one")
-    scale = config["lora_alpha"] / (math.sqrt(config["r"]) if config.get("use_rslora") else config["r"])
+    scale = lora_scale(config)
     for name in [name for name in weights if name.endswith(_DOWN)]:
         up_name = name.removesuffix(_DOWN) + _UP
         down, up = _nearest(weights[name], scale * weights[up_name].float(), rank)

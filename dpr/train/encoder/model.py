@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from torch import nn
 
 from dpr.errors import ConfigError, ModelError
-from dpr.models.adapters import add_lora, fold_lora, save_weights
+from dpr.models.adapters import adapter_weights, add_lora, check_adapter, fold_lora, save_weights
 from dpr.models.checkpoint import (
     base_name,
     first_line,
@@ -123,10 +124,11 @@ def _with_adapter(model: Any, directory: Path, training: EncoderSchedule, role: 
 
     if is_adapter(directory):
         try:
+            check_adapter(model, directory, adapter_weights(directory))
             with quiet_transformers():
                 adapted: Any = PeftModel.from_pretrained(model, str(directory), is_trainable=True)
                 fold_lora(adapted)
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             raise ModelError(f"{directory} cannot be loaded as an adapter: {first_line(error)}") from error
         rank = adapted.peft_config["default"].r
         if rank != training.lora_rank:

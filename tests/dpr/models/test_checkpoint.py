@@ -144,6 +144,15 @@ def test_a_encoder_is_no_reader(tiny_checkpoint: Path, tmp_path: Path) -> None:
         load_model(AutoModelForQuestionAnswering, tmp_path)
 
 
+def test_a_reader_s_adapter_is_no_encoder(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    base = load_model(AutoModelForQuestionAnswering, tiny_checkpoint, new_head=True)
+    reader = get_peft_model(base, _lora("value", task_type="QUESTION_ANS", modules_to_save=["qa_outputs"]))
+    reader.peft_config["default"].base_model_name_or_path = str(tiny_checkpoint)
+    reader.save_pretrained(str(tmp_path), save_embedding_layers=False)
+    with pytest.raises(ModelError, match=r"is an adapter of another kind of model than BertModel, without bert\."):
+        load_model(AutoModel, tmp_path)
+
+
 def _lora(target: str, **options: Any) -> LoraConfig:
     return LoraConfig(r=2, target_modules=[target], init_lora_weights=False, **options)
 

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from transformers import AutoModelForQuestionAnswering
 
 from dpr.data.passages import read_examples
 from dpr.errors import ModelError
-from dpr.models.checkpoint import load_tokenizer
+from dpr.models.adapters import add_lora, save_weights
+from dpr.models.checkpoint import load_model, load_tokenizer
 from dpr.models.encoders import load_encoder
 from dpr.train.batches import Source
 from dpr.train.encoder.model import make_pair
@@ -73,6 +75,14 @@ def test_other_libraries_open_each_encoder(tiny_checkpoint: Path, sources: list[
     passage = Passage("1", "세종대왕께서는 훈민정음을 만들었다. " * 20)
     theirs = SentenceTransformer(str(tmp_path / "passage"), device="cpu").encode([passage.text])
     assert theirs == pytest.approx(encoder.encode_passages([passage]), abs=1e-5)
+
+
+def test_a_reader_s_adapter_is_not_trained_as_an_encoder(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    base = load_model(AutoModelForQuestionAnswering, tiny_checkpoint, new_head=True)
+    reader = add_lora(base, 2, 4, str(tiny_checkpoint), task_type="QUESTION_ANS", modules_to_save=["qa_outputs"])
+    save_weights(reader, tmp_path)
+    with pytest.raises(ModelError, match="is an adapter of another kind of model than BertModel"):
+        make_pair(Training(base=str(tmp_path), lora_rank=2))
 
 
 def test_an_adapter_on_another_is_trained_with_that_one_below_it(
