@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import warnings
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from dpr.errors import ConfigError, DataError, ModelError
 from dpr.reader.extractive.model import ReaderConfig, load_reader_model
@@ -155,6 +156,30 @@ def test_training_goes_on_from_another_reader(tiny_checkpoint: Path, tmp_path: P
         train_reader(sources(), tmp_path / "third", replace(second, lora_rank=2), CONFIG)
     with pytest.raises(ModelError, match=r"cannot start from .*it is an adapter, but all weights are to be trained"):
         train_reader(sources(), tmp_path / "third", replace(second, lora_rank=0), CONFIG)
+
+
+def test_another_lora_alpha_changes_nothing_at_the_start(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    settings = training(tiny_checkpoint, epochs=2, lora_rank=4, lora_alpha=8)
+    train_reader(sources(), tmp_path, settings, CONFIG)
+    ids = torch.tensor([[2, 7, 8, 3, 9, 7, 10, 3]])
+    starts = []
+    for alpha in (8, 64):
+        network = make_network(replace(settings, lora_alpha=alpha, start_from=str(tmp_path))).eval()
+        logits = network(input_ids=ids, attention_mask=torch.ones_like(ids), token_type_ids=torch.zeros_like(ids))
+        starts.append(logits.starts)
+    torch.testing.assert_close(*starts)
+
+
+def test_an_adapter_does_not_start_on_another_base(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    settings = training(tiny_checkpoint, epochs=1, lora_rank=2)
+    train_reader(sources(), tmp_path / "first", settings, CONFIG)
+    other = shutil.copytree(tiny_checkpoint, tmp_path / "other")
+    weights = load_file(other / "model.safetensors")
+    save_file({name: weight * 1.5 for name, weight in weights.items()}, other / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelError, match=r"cannot start from .*it is an adapter of .*, which is another base; give a"):
+        make_network(replace(settings, base=str(other), start_from=str(tmp_path / "first")))
+    same = shutil.copytree(tiny_checkpoint, tmp_path / "same")
+    make_network(replace(settings, base=str(same), start_from=str(tmp_path / "first")))
 
 
 def test_whole_weights_go_on_from_whole_weights(tiny_checkpoint: Path, tmp_path: Path) -> None:
