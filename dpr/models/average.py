@@ -21,7 +21,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from dpr.errors import ConfigError, ModelError
-from dpr.models.checkpoint import base_of, optional_json
+from dpr.models.adapters import lora_scale
+from dpr.models.checkpoint import base_of, optional_json, read_json
 from dpr.models.export import RECORD, ExportFormat, export
 from dpr.models.locate import locate_encoders
 from dpr.models.output import check_output, clear_model, share_as_folder
@@ -84,6 +85,11 @@ def average(
                 f"{' and '.join(names)} cannot be averaged, because they differ in form or base; "
                 "choose trainings from the same start"
             )
+        if any(_scales(folder) != _scales(folders[-1]) for folder in folders):
+            raise ModelError(
+                f"{' and '.join(names)} cannot be averaged, because lora_alpha / lora_rank of their adapters differ; "
+                "choose trainings from the same start"
+            )
         for file in files[-1]:
             _average([folder / file for folder in folders], portions)
         clear_model(output)
@@ -96,6 +102,11 @@ def average(
     (output / RECORD).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     share_as_folder(output)
     return {"output": str(output), "shares": dict(zip(names, portions, strict=True))}
+
+
+def _scales(folder: Path) -> dict[Path, float]:
+    """Return the scale of each adapter of a model, by its path."""
+    return {path.relative_to(folder): lora_scale(read_json(path)) for path in folder.rglob("adapter_config.json")}
 
 
 def _average(paths: Sequence[Path], portions: Sequence[float]) -> None:

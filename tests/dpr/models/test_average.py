@@ -90,6 +90,17 @@ def test_unlike_encoders_are_refused(pairs: tuple[Path, Path], tiny_checkpoint: 
     assert not (tmp_path / "mean").exists()
 
 
+@pytest.mark.parametrize("pairs", [4], indirect=True, ids=["adapters"])
+def test_adapters_of_different_strengths_are_refused(pairs: tuple[Path, Path], tmp_path: Path) -> None:
+    second = shutil.copytree(pairs[1], tmp_path / "second")
+    for path in second.rglob("adapter_config.json"):
+        document = json.loads(path.read_text(encoding="utf-8"))
+        path.write_text(json.dumps({**document, "lora_alpha": 2 * document["lora_alpha"]}), encoding="utf-8")
+    with pytest.raises(ModelError, match="lora_alpha / lora_rank of their adapters differ"):
+        average([str(pairs[0]), str(second)], [], tmp_path / "mean")
+    assert not (tmp_path / "mean").exists()
+
+
 @pytest.mark.parametrize("shares", [[1.0], [1.0, 0.0], [1.0, float("nan")]])
 def test_impossible_shares_are_refused(shares: list[float], tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="give two or more models, each with a share above 0"):
