@@ -26,11 +26,12 @@ def average_command(
     from dpr.models.average import ENCODER, Form, average
     from dpr.models.checkpoint import base_of, resolve
     from dpr.models.export import ExportFormat
+    from dpr.models.pair import split_name
     from dpr.reader.extractive.export import export_reader
     from dpr.reader.extractive.model import CONFIG_FILE
 
     as_is = ExportFormat("as-is")
     reader = Form(lambda name, folder: export_reader(name, folder, as_is), lambda name: (base_of(resolve(name)),))
-    are_readers = all((Path(name) / CONFIG_FILE).is_file() for name in encoder)
+    are_readers = all(len(split_name(name)) == 1 and (resolve(name) / CONFIG_FILE).is_file() for name in encoder)
     command = command_line("dpr")
     show(average(encoder, share or [], output, command, reader if are_readers else ENCODER, overwrite), as_json)

@@ -184,12 +184,17 @@ def test_export_records_prompts_and_dimension(tiny_checkpoint: Path, tmp_path: P
     assert recorded["dimension"] == 8
 
 
-def test_average_takes_readers_too(tiny_checkpoint: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_bundled", [False, True])
+def test_average_takes_readers_too(
+    is_bundled: bool, tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     readers = [make_reader(tiny_checkpoint, tmp_path / name, relevance_head=True) for name in ("first", "second")]
     parts = load_file(readers[1] / "reader.safetensors")
     save_file({name: part + 1 for name, part in parts.items()}, readers[1] / "reader.safetensors")
+    monkeypatch.setattr("dpr.models.checkpoint.BUNDLED_MODELS", tmp_path)
+    first, second = (reader.name if is_bundled else reader for reader in readers)
     parsed(
-        "average", "--encoder", readers[0], "--encoder", readers[1], "--share", 3, "--share", 1,
+        "average", "--encoder", first, "--encoder", second, "--share", 3, "--share", 1,
         "--output", tmp_path / "mean",
     )  # fmt: skip
     mean = load_file(tmp_path / "mean" / "reader.safetensors")
