@@ -45,6 +45,8 @@ GZIP, ZSTD = PACKED_ENDINGS = (".gz", ".zst")
 _OTHER_FORMATS: Mapping[bytes, str] = {
     b"\x1f\x8b": "gzip data; let its name end in .gz",
     b"\x28\xb5\x2f\xfd": "zstd data; let its name end in .zst",
+    b"BZh91AY&SY": "bzip2 data; decompress it, or compress it with gzip or zstd",
+    b"\xfd7zXZ\x00": "xz data; decompress it, or compress it with gzip or zstd",
     b"PK\x03\x04": "a ZIP archive, as Excel's files are; unpack it, or save the table as CSV",
     b"PAR1": "Parquet; let its name end in .parquet",
 }

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import tracemalloc
 import unicodedata
 from pathlib import Path
@@ -180,6 +182,8 @@ def test_blank_lines_that_would_be_read_for_minutes_are_refused(
         (gzip.compress(b"id,text", mtime=0), r"gzip data; let its name end in \.gz"),
         (b"\x28\xb5\x2f\xfd\x00", r"zstd data; let its name end in \.zst"),
         (b"PK\x03\x04\x14\x00", "a ZIP archive, as Excel's files are; unpack it, or save the table as CSV"),
+        (bz2.compress(b"id,text"), "bzip2 data; decompress it, or compress it with gzip or zstd"),
+        (lzma.compress(b"id,text"), "xz data; decompress it, or compress it with gzip or zstd"),
         (b"PAR1\x15\x04", r"Parquet; let its name end in \.parquet"),
     ],
 )
