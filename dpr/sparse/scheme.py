@@ -15,8 +15,8 @@ from dpr.sparse.question_terms import QuestionTerms
 from dpr.sparse.tfidf import tfidf_factors, tfidf_weights
 from dpr.types import FloatArray
 
-BOUNDS = {"k1": (0.0, float("inf")), "b": (0.0, 1.0), "epsilon": (0.0, float("inf"))}
-"""Least and greatest value of each parameter."""
+BOUNDS = {"k1": (0.0, 1000.0), "b": (0.0, 1.0), "epsilon": (0.0, 1000.0)}
+"""Least and greatest value of each parameter: with a k1 of 1e50, every weight would be 0 in float32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Scheme:
                 names = ", ".join(self.defaults) or "none"
                 raise ConfigError(f"the scheme {self.name!r} has no parameter {name!r}; its parameters: {names}")
             least, greatest = BOUNDS[name]
-            if not least <= value <= greatest or value == float("inf"):
+            if not least <= value <= greatest:
                 raise ConfigError(f"{name} is {value}, which is out of range; choose from {least:g} to {greatest:g}")
 
 

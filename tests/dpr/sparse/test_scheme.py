@@ -35,8 +35,18 @@ def test_an_unknown_parameter_is_refused(scheme: str, known: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "parameters", [{"k1": -0.1}, {"b": 1.1}, {"b": -1}, {"epsilon": -1}, {"k1": float("nan")}, {"k1": float("inf")}]
+    "parameters",
+    [
+        {"k1": -0.1},
+        {"b": 1.1},
+        {"b": -1},
+        {"epsilon": -1},
+        {"k1": float("nan")},
+        {"k1": float("inf")},
+        {"k1": 1e50},  # its weights would be 0 in float32
+        {"epsilon": 1e50},
+    ],
 )
 def test_a_parameter_out_of_range_is_refused(parameters: dict[str, float]) -> None:
-    with pytest.raises(ConfigError, match="out of range"):
+    with pytest.raises(ConfigError, match=r"out of range; choose from 0 to 1(000)?$"):
         SCHEMES["bm25"].weights(COUNTS, None, **parameters)
