@@ -37,7 +37,8 @@ def wrong_number(error: Mapping[str, Any], least: float | None = None, greatest:
     if kind in NO_NUMBERS:
         return f"{value!r} is not a {NO_NUMBERS[kind]}; give a {NO_NUMBERS[kind]}{_range(least, greatest)}"
     if kind in OUT_OF_RANGE:
-        return f"{value} is out of range; give a number{_range(least, greatest) or ' of fewer digits'}"
+        otherwise = " that is finite" if kind == "finite_number" else " of fewer digits"
+        return f"{value} is out of range; give a number{_range(least, greatest) or otherwise}"
     return None
 
 

@@ -36,6 +36,10 @@ def test_a_flag_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> No
             {"index": "x", "port": 70_000},
             ["--port", "DPR_PORT", "70000 is out of range; give a number of 65535 or less"],
         ),
+        (
+            {"index": "x", "rate_limit_per_s": float("nan")},
+            ["--rate-limit-per-s", "nan is out of range; give a number that is finite"],
+        ),
         ({"index": "x", "max_in_flight": 0}, ["--max-in-flight", "0 is out of range; give a number of 1 or more"]),
         ({"index": "x", "precision": "int3"}, ["--precision", "'bf16'"]),
         ({"index": "x", "retriever_default": "bm26"}, ["--retriever-default", "'hybrid'"]),
