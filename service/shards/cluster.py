@@ -31,7 +31,7 @@ OF_THIS_NODE = frozenset({401, 403, 404, 408, 409})
 """Refusals that are the node's own trouble: no key, no shard, too slow, another generation."""
 
 LOOK_S = 2.0
-"""Time that a node gets to say what it serves."""
+"""Time that a node gets to say what it serves; it is not asked any more where two looks in a row take longer."""
 
 STOPPING_S = 5.0
 """Time beyond the deadline after which nothing answers any more, because the router stops."""
@@ -161,10 +161,10 @@ class Cluster:
                 body = await self._client.send(node.url + SHARD_PATH, None, LOOK_S)
             states = {state.shard.collection: state for state in read_states(body)}
             self.nodes.refuse_contradiction(node, states)
+        except (TimeoutError, ServerTimeoutError):
+            self._note_late_look(node)
         except (ServerError, NodeAnswerError) as error:
             self._fail(node, problem_of(error), looks_again=False)
-        except TimeoutError:
-            self._fail(node, f"it does not answer within {LOOK_S:g} s", looks_again=False)
         except Exception as error:  # whatever a node answers, the others go on
             logger.exception("the node %s cannot be looked at", node.url)
             self._fail(node, f"what it answers cannot be used ({type(error).__name__})", looks_again=False)
@@ -173,7 +173,16 @@ class Cluster:
             if node.problem:
                 titles = ", ".join(state.shard.title for state in states.values())
                 logger.info("the node %s serves %s", node.url, titles)
-            node.problem = ""
+            node.problem, node.late_looks = "", 0
+
+    def _note_late_look(self, node: Node) -> None:
+        """Look again at once at a node that is late for the first time: it may be this router that is busy."""
+        node.late_looks += 1
+        if node.problem or node.late_looks > 1:
+            self._fail(node, f"it does not answer within {LOOK_S:g} s", looks_again=False)
+        else:
+            note_late([node])
+            node.look_now.set()
 
     async def _ask_all(self, collection: str, calls: Mapping[int, ShardCall[Answer]]) -> dict[int, Answer | LostShard]:
         asking = []

@@ -25,6 +25,7 @@ class Node:
         states: the generations that it serves, by their collections, the newest first.
         problem: why it is not asked; empty where it is.
         late_until: the moment until which other nodes are asked first, of ``time.monotonic``.
+        late_looks: how many looks in a row it has not answered in time.
         look_now: set where it is to be looked at before its time.
     """
 
@@ -32,6 +33,7 @@ class Node:
     states: dict[str, ShardState] = field(default_factory=dict)
     problem: str = NOT_REACHED
     late_until: float = 0.0
+    late_looks: int = 0
     look_now: asyncio.Event = field(default_factory=asyncio.Event)
 
     def shard_of(self, collection: str) -> int | None:

@@ -277,3 +277,27 @@ def test_a_node_that_comes_back_as_it_is_asked_answers(monkeypatch: pytest.Monke
         assert top.rows.tolist() == [[1]]
         assert session.lost_shards.keys() == {2}
         assert not node.problem
+
+
+def test_a_node_is_lost_when_two_looks_in_a_row_are_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.shards.cluster.LOOK_S", 0.5)
+    serve, late_looks, looks = serving(state(1)), range(2, 3), list[float]()
+
+    async def handle(request: httpx.Request) -> httpx.Response:
+        looks.append(time.monotonic())
+        if len(looks) in late_looks:
+            await asyncio.sleep(30)
+        return await serve(request)
+
+    with cluster_of({"a": handle}) as cluster:
+        [node] = cluster.nodes
+        deadline = time.monotonic() + 30
+        while len(looks) < 4:
+            assert time.monotonic() < deadline
+            assert not node.problem
+            time.sleep(0.02)
+        late_looks = range(1_000_000)
+        while not node.problem:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert node.problem == "it does not answer within 0.5 s"
