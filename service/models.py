@@ -20,6 +20,7 @@ from dpr.search.lazy import Lazy
 from dpr.search.open import open_index
 from dpr.search.reranking import RerankOptions
 from dpr.search.resources import checked_encoder, load_recorded
+from dpr.store import filtering
 from dpr.store.generation import read_current
 from dpr.store.manifest import EncoderRecord
 from dpr.types import Encoder, Reader
@@ -113,6 +114,7 @@ class Models:
         with self._opening:
             index = open_index(root, compute=self._compute, verify=self._settings.verify)
             index.open_files()
+            filtering.warm_up()
         return QA(index, lock=self.lock)
 
     def beside_index(self) -> BesideIndex:
@@ -146,6 +148,7 @@ class Models:
         retrieval = RetrievalOptions(settings.retriever_default, rerank=index.rerank)
         qa = QA(index, reader, self._generator, retrieval, self.lock)
         qa.load()
+        filtering.warm_up()
         self._reader, self._reranker = qa.reader, qa.index.reranker
         return qa
 

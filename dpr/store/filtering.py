@@ -33,6 +33,11 @@ class Columns(Protocol):
         """Return the values of a field as an Arrow chunked array."""
 
 
+def warm_up() -> None:
+    """Import what Arrow imports for its first value: pandas, where it is installed, takes half a second or more."""
+    pa.scalar(True)
+
+
 def typed_filter(condition: Filter, types: Mapping[str, str]) -> Filter:
     """Return a filter that keeps the same passages, in the names and types of an index's fields.
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +18,7 @@ from dpr.filters import Condition
 from dpr.pipeline import QA
 from dpr.search.open import open_index
 from index_builder.build import BuildOptions, build
+from index_builder.from_python import IndexOptions, build_index
 from service.jobs.document import Change, put_change, read_lines
 from tests.fakes import HashEncoder, WordAnalyzer
 from tests.service.fakes import FakeReader, serving
@@ -200,3 +204,23 @@ def test_facets_of_a_generation_are_counted_once(client: TestClient, monkeypatch
     assert client.get("/v1/facets").json() == first
     one = client.get("/v1/facets", params={"limit": 1}).json()["fields"]["category"]
     assert one == {**first["fields"]["category"], "values": [{"value": "food", "passages": 2}]}
+
+
+FIRST_FILTER = """
+import sys
+from pathlib import Path
+from service.models import Models
+from service.settings import Settings
+
+folder = Path(sys.argv[1])
+qa = Models(Settings(index=folder, no_reader=True)).open(folder)
+modules = set(sys.modules)
+print(len(qa.retrieve("king", retriever="bm25", filter="year > 2000")), "pandas" in sys.modules.keys() - modules)
+"""
+
+
+def test_the_first_filter_of_a_server_imports_nothing_large(tmp_path: Path) -> None:
+    build_index(ROWS, tmp_path / "index", encoder=None, options=IndexOptions("words"))
+    command = [sys.executable, "-c", FIRST_FILTER, str(tmp_path / "index")]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert done.stdout.split() == ["1", "False"]
