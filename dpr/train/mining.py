@@ -13,6 +13,7 @@ Hits are considered by rank or in random order. A hit becomes a negative unless
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,7 +31,12 @@ BATCH_QUESTIONS = 256
 SCORED_DEPTH = 100
 """The least number of hits to search for the score of the positive, if ``max_share`` needs it."""
 
+ABSENT_SHARE = 0.1
+"""The share of questions without a positive in the index that is worth a warning."""
+
 GOLD, SCORE, ANSWER = "gold", "score", "answer"
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +94,16 @@ class Mining:
 class MiningSummary:
     """Counts of the mining so far; the hits of a question are considered until it has its negatives.
 
-    ``positives_found`` questions have a positive among the hits. ``left_out`` counts the hits that became no negative
-    by reason: ``gold``, ``score`` or ``answer``.
+    ``positives_found`` questions have a positive among the hits. ``positives_not_in_index`` questions have none in the
+    whole index, by id or by text; they are counted at the end. ``left_out`` counts the hits that became no negative by
+    reason: ``gold``, ``score`` or ``answer``.
     """
 
     questions: int = 0
     negatives: int = 0
     questions_without_negatives: int = 0
     positives_found: int = 0
+    positives_not_in_index: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
 
     def as_json(self) -> dict[str, int]:
@@ -105,6 +113,7 @@ class MiningSummary:
             "negatives": self.negatives,
             "questions_without_negatives": self.questions_without_negatives,
             "positives_found": self.positives_found,
+            "positives_not_in_index": self.positives_not_in_index,
             **{f"left_out_by_{reason}": self.left_out[reason] for reason in (GOLD, SCORE, ANSWER)},
         }
 
@@ -147,6 +156,7 @@ class _Miner:
         self._retriever = index.retriever(options.retriever)
         self._examples = examples
         self._options = options
+        self._unknown_positives: list[tuple[Passage, ...]] = []  # of questions without one in the hits, or by its id
         self._passage_of_text: dict[str, Passage] = {}
         for example in examples:
             for positive in example.positives:
@@ -160,6 +170,8 @@ class _Miner:
             for example, hits in zip(batch, hit_lists, strict=True):
                 yield replace(example, negatives=tuple(self._negatives(example, hits)))
             progress(f"mine {self._retriever.name}", self.summary.questions, len(self._examples))
+        self.summary.positives_not_in_index = self._count_absent()
+        self._warn_of_absent()
         if not self.summary.negatives:
             reasons = ", ".join(f"{self.summary.left_out[reason]} by {reason}" for reason in (GOLD, SCORE, ANSWER))
             raise DataError(
@@ -188,7 +200,26 @@ class _Miner:
         self.summary.negatives += len(negatives)
         self.summary.questions_without_negatives += not negatives
         self.summary.positives_found += bool(gold)
+        if not gold and all(self._passages.row_of(positive.id) is None for positive in example.positives):
+            self._unknown_positives.append(example.positives)
         return negatives
+
+    def _count_absent(self) -> int:
+        """Return how many questions have no positive in the index; the whole index is read if one may have none."""
+        texts = {_text(positive) for positives in self._unknown_positives for positive in positives}
+        indexed = {text for text in map(_text, self._passages) if text in texts} if texts else set()
+        return sum(indexed.isdisjoint(map(_text, positives)) for positives in self._unknown_positives)
+
+    def _warn_of_absent(self) -> None:
+        absent, questions = self.summary.positives_not_in_index, self.summary.questions
+        if absent and absent >= ABSENT_SHARE * questions:
+            logger.warning(
+                "the index has no gold passage of %s of %s questions, by id or by text%s; it was probably built from "
+                "other passages: add theirs (dpr-index add INDEX --corpus SOURCE), or mine an index that has them",
+                f"{absent:,}",
+                f"{questions:,}",
+                "" if self._options.max_share is None else ", so that max_share leaves them without negatives",
+            )
 
     def _is_negative(self, example: Example, hit: Hit, passage: Passage, gold: set[int], limit: float) -> bool:
         if hit.rank in gold:

@@ -68,6 +68,7 @@ def test_the_first_hits_but_the_gold_one_replace_the_negatives() -> None:
         "negatives": 4,
         "questions_without_negatives": 0,
         "positives_found": 1,
+        "positives_not_in_index": 0,
         "left_out_by_gold": 1,
         "left_out_by_score": 0,
         "left_out_by_answer": 0,
@@ -111,6 +112,42 @@ def test_a_score_too_near_to_the_positive_is_left_out(scores: list[float], share
     mined = mine(Index(scores=scores), [example()], Mining(max_share=share))
     assert ids(list(mined)) == [expected]
     assert mined.summary.left_out == {"gold": 1, "score": 5 - len(expected)}
+
+
+def absent_examples(count: int) -> list[Example]:
+    return [example(identity=f"lost{n}", gold=Passage(f"lost{n}", f"absent text {n}")) for n in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("options", "consequence"),
+    [(Mining(max_share=0.9), ", so that max_share leaves them without negatives;"), (Mining(), " by text; it was")],
+)
+def test_gold_passages_that_the_index_lacks_are_warned_of_in_one_sentence(
+    options: Mining, consequence: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    mined = mine(Index(), [*absent_examples(3), example()], options)
+    list(mined)
+    assert mined.summary.positives_not_in_index == 3
+    [message] = caplog.messages
+    assert "no gold passage of 3 of 4 questions" in message
+    assert consequence in message
+    assert "dpr-index add INDEX --corpus SOURCE" in message
+
+
+def test_a_few_gold_passages_that_the_index_lacks_are_only_counted(caplog: pytest.LogCaptureFixture) -> None:
+    mined = mine(Index(), [*absent_examples(1), *(example(identity=f"q{n}") for n in range(10))], Mining(max_share=0.9))
+    list(mined)
+    assert mined.summary.positives_not_in_index == 1
+    assert caplog.messages == []
+
+
+def test_a_gold_passage_below_the_hits_is_in_the_index_by_its_id_or_its_text(caplog: pytest.LogCaptureFixture) -> None:
+    renamed = Passage("elsewhere", TEN[9].text)
+    examples = [example(identity="a", gold=TEN[8]), example(identity="b", gold=renamed)]
+    mined = mine(Index(), examples, Mining(last_rank=2))
+    list(mined)
+    assert (mined.summary.positives_found, mined.summary.positives_not_in_index) == (0, 0)
+    assert caplog.messages == []
 
 
 def test_the_positive_is_looked_for_beyond_the_ranks() -> None:
