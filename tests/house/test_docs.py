@@ -120,3 +120,22 @@ def test_every_make_target_is_documented() -> None:
 def test_make_help_prints_itself() -> None:
     run = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "make demo" in run.stdout
+
+
+def test_make_setup_says_at_once_what_it_takes(tmp_path: Path) -> None:
+    python = tmp_path / "venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/sh\necho pip\n")
+    python.chmod(0o755)
+    command = ["make", "--no-print-directory", "setup", f"VENV={tmp_path / 'venv'}"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    lines = run.stdout.splitlines()
+    pins = re.findall(r"^[^#\s]+==", (ROOT / "requirements.lock").read_text(encoding="utf-8"), re.MULTILINE)
+    assert lines[0].startswith(f"Installing the {len(pins)} packages of requirements.lock, torch among them, into")
+    assert "make setup PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu" in lines[1]
+    assert lines.index("pip") == 2
+    assert "3.6 GB" in lines[0]
+    for page in ("README.md", "README.ko.md"):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        assert "3.6 GB" in text
+        assert "make setup PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu" in text
