@@ -41,7 +41,12 @@ QUESTIONS = (
 
 HOST = "127.0.0.1"
 PREFERRED_PORT = 8000
-READY_TIMEOUT_S = 300.0
+READY_TIMEOUT_S = 3600.0
+"""A server that loads for as long hangs; on a busy machine, minutes are usual."""
+
+WAIT_LINE_EVERY_S = 15.0
+"""Seconds after which the demo says again what it waits for."""
+
 ANSWER_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 20.0
 
@@ -82,14 +87,19 @@ def serving(index: Path = INDEX, options: Sequence[str] = ()) -> Iterator[tuple[
 
 
 def wait_until_ready(server: subprocess.Popen[bytes], address: str) -> None:
-    deadline = time.monotonic() + READY_TIMEOUT_S
-    with console.status("loading the index and the models …"):
-        while not is_ready(address):
-            if server.poll() is not None:
-                raise DemoError(f"dpr-serve ended with exit code {server.returncode}; its message is above")
-            if time.monotonic() > deadline:
-                raise DemoError(f"dpr-serve was not ready within {READY_TIMEOUT_S:.0f} s; run it by hand to see why")
-            time.sleep(0.2)
+    began_s = time.monotonic()
+    next_line_s = began_s + WAIT_LINE_EVERY_S
+    console.print("waiting for dpr-serve, which loads the index, the encoder and the reader", highlight=False)
+    while not is_ready(address):
+        if server.poll() is not None:
+            raise DemoError(f"dpr-serve ended with exit code {server.returncode}; its message is above")
+        now_s = time.monotonic()
+        if now_s - began_s > READY_TIMEOUT_S:
+            raise DemoError(f"dpr-serve was not ready within {READY_TIMEOUT_S:.0f} s; run it by hand to see why")
+        if now_s >= next_line_s:
+            next_line_s = now_s + WAIT_LINE_EVERY_S
+            console.print(f"dpr-serve is still loading after {now_s - began_s:.0f} s; Ctrl-C ends it", highlight=False)
+        time.sleep(0.2)
 
 
 def is_ready(address: str) -> bool:

@@ -68,6 +68,29 @@ def test_a_server_that_dies_is_told() -> None:
         demo.wait_until_ready(server, "http://127.0.0.1:9")
 
 
+@pytest.mark.parametrize("is_ready_in_time", [True, False])
+def test_a_server_that_loads_for_long_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, shown: Console, is_ready_in_time: bool
+) -> None:
+    """Most of an hour passes on the demo's clock, in steps of 10 s, or all of it."""
+    clock = iter(range(0, 100_000, 10))
+    is_ready = iter([*[False] * (350 if is_ready_in_time else 10_000), True])
+    monkeypatch.setattr("time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    monkeypatch.setattr(demo, "is_ready", lambda _: next(is_ready))
+    with ending("import time; time.sleep(60)") as server:
+        if is_ready_in_time:
+            demo.wait_until_ready(server, "http://127.0.0.1:9")
+        else:
+            with pytest.raises(demo.DemoError, match="not ready within 3600 s"):
+                demo.wait_until_ready(server, "http://127.0.0.1:9")
+        server.kill()
+    first, *lines = shown.export_text().splitlines()
+    assert first == "waiting for dpr-serve, which loads the index, the encoder and the reader"
+    assert lines[:2] == [f"dpr-serve is still loading after {seconds} s; Ctrl-C ends it" for seconds in (20, 40)]
+    assert len(lines) >= 175
+
+
 def test_a_server_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "STOP_TIMEOUT_S", 0.2)
     server = subprocess.Popen(
