@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,11 +23,14 @@ from rich.text import Text
 from dpr import __version__
 from dpr.durable import is_disk_full, lacks_temporary_folder, no_space
 from dpr.errors import DiskFullError, DPRError
-from dpr.progress_lines import progress_lines
+from dpr.progress_lines import progress_lines, stage_words
 from dpr.types import Progress, no_progress
 
 INTERRUPTED = 130
 """Exit code of a command that ctrl-C ended: 128 + SIGINT."""
+
+FIRST_AFTER_S = 1.0
+"""Seconds after which a terminal says what is done before the first stage."""
 
 
 _ESCAPES = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), *range(0x2028, 0x202F), *range(0x2066, 0x206A))}
@@ -125,29 +129,30 @@ def show_log(console: Console) -> Iterator[None]:
 
 
 @contextmanager
-def show_progress() -> Iterator[Progress]:
+def show_progress(first: str) -> Iterator[Progress]:
     """Show on stderr how far each stage is that the yielded callback reports, and what ``dpr`` logs.
 
     A terminal shows a bar for each stage, with the log lines above; a file or a pipe gets plain lines, as
-    `progress_lines` writes them. Of several processes, the first shows its progress.
+    `progress_lines` writes them. Of several processes, the first shows its progress. ``first`` says what is done before
+    the first stage, to what: ``loading the encoder``.
     """
     console = Console(stderr=True)
     with show_log(console):
         if not is_main():
             yield no_progress
         elif sys.stderr.isatty() and not console.is_dumb_terminal:
-            with _progress_bars(console) as report:
+            with _progress_bars(console, first) as report:
                 yield report
         else:
-            with progress_lines(lambda line: console.print(Text(visible(line)), soft_wrap=True)) as report:
+            with progress_lines(lambda line: console.print(Text(visible(line)), soft_wrap=True), first) as report:
                 yield report
 
 
 @contextmanager
-def _progress_bars(console: Console) -> Iterator[Progress]:
+def _progress_bars(console: Console, first: str) -> Iterator[Progress]:
     bars = rich_progress.Progress(
         rich_progress.TextColumn("{task.description}"),
-        rich_progress.BarColumn(),
+        rich_progress.BarColumn(bar_width=12),  # a line of 80 columns has room for what is done to what
         rich_progress.MofNCompleteColumn(),
         RateColumn(),
         rich_progress.TimeElapsedColumn(),
@@ -155,16 +160,21 @@ def _progress_bars(console: Console) -> Iterator[Progress]:
         console=console,
     )
     stages: dict[str, rich_progress.TaskID] = {}
+    opening = threading.Timer(FIRST_AFTER_S, lambda: console.print(Text(f"{visible(first)} …"), soft_wrap=True))
+    opening.daemon = True
+    opening.start()
 
     def report(stage: str, count: int, total: int | None) -> None:
+        opening.cancel()
         if stage not in stages:
-            stages[stage] = bars.add_task(stage, total=total)
+            stages[stage] = bars.add_task(rich_markup.escape(stage_words(stage)[0]), total=total)
             bars.start()  # not before, so that what fails at once leaves no empty line above its message
         bars.update(stages[stage], completed=count, total=total)
 
     try:
         yield report
     finally:
+        opening.cancel()
         if stages:
             bars.stop()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -20,6 +20,58 @@ RATE_AFTER_S = 0.5
 """A stage of less time has no rate: what is divided by a moment says nothing."""
 
 
+STAGES: Mapping[str, tuple[str, str]] = {
+    "checksums": ("checking the index's files", "files"),
+    "colbert": ("encoding passages with ColBERT", "passages"),
+    "compact": ("copying what is not deleted", "rows"),
+    "compare": ("comparing sources with the index", "documents"),
+    "compare systems": ("testing systems for differences", "metrics"),
+    "corpus": ("reading passages from the sources", "passages"),
+    "dense": ("building the vector index", "vectors"),
+    "documents": ("converting documents to text", "documents"),
+    "draw charts": ("drawing the report's charts", "charts"),
+    "encode": ("encoding passages into vectors", "vectors"),
+    "encode after": ("encoding with the second encoder", "passages"),
+    "encode before": ("encoding with the first encoder", "passages"),
+    "explain disagreements": ("explaining how systems disagree", "questions"),
+    "export": ("writing passages to the file", "passages"),
+    "fetch": ("fetching source files", "files"),
+    "fuse": ("trying weights of the fusion", "settings"),
+    "measure systems": ("measuring systems", "systems"),
+    "mine": ("mining hard negatives with", "questions"),
+    "questions": ("writing questions on passages", "questions"),
+    "read": ("finding answers in passages", "questions"),
+    "retrieve": ("retrieving passages with", "questions"),
+    "seal": ("writing the index to disk", "files"),
+    "search": ("retrieving passages with", "questions"),
+    "send": ("sending passages to Ray", "pieces"),
+    "shard": ("writing shard", "passages"),
+    "splade": ("encoding passages with SPLADE", "passages"),
+    "survey": ("reading and measuring passages", "passages"),
+    "teacher": ("computing the teacher's targets", "texts"),
+    "terms": ("counting the passages' terms", "passages"),
+    "tokenize": ("cutting texts into tokens", "texts"),
+    "train": ("training the model", "steps"),
+    "try depths of reranking": ("trying depths of reranking", "settings"),
+    "try fusions": ("trying fusions of the lists", "settings"),
+    "try k1 and b": ("trying k1 and b of BM25", "settings"),
+    "verify": ("checking the index", "checks"),
+    "vocabulary": ("counting words for the vocabulary", "texts"),
+    "weights": ("computing BM25 and TF-IDF weights", "files"),
+    "windows": ("cutting long passages into windows", "passages"),
+}
+"""What a stage does to what, and what it counts, by its name or by the name's first word: ``search bm25``."""
+
+
+def stage_words(name: str) -> tuple[str, str]:
+    """Return what a stage does to what, and what it counts; an unknown stage is called by its name."""
+    if name in STAGES:
+        return STAGES[name]
+    first, _, rest = name.partition(" ")
+    doing, unit = STAGES.get(first, (first, ""))
+    return f"{doing} {rest}".rstrip(), unit
+
+
 @dataclass(slots=True)
 class _Stage:
     """A stage of work: its name, when it was first reported and with what count, and how far it is."""
@@ -33,14 +85,17 @@ class _Stage:
     def line(self, now_s: float) -> str:
         """Return what there is to say of the stage at a time."""
         passed_s, units = now_s - self.began_s, self.count - self.first_count
-        facts = [f"{self.count:,}" if self.total is None else f"{self.count:,} of {self.total:,}"]
+        doing, unit = stage_words(self.name)
+        number = self.count if self.total is None else self.total
+        counted = f"{self.count:,}" if self.total is None else f"{self.count:,} of {self.total:,}"
+        facts = [f"{counted} {unit.removesuffix('s') if number == 1 else unit}".rstrip()]
         rate = units / passed_s if passed_s >= RATE_AFTER_S else 0.0
         if rate:
             facts.append(f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s")
         facts.append(f"{duration(passed_s)} so far" if self.count != self.total else f"done in {duration(passed_s)}")
         if rate and self.total is not None and self.count < self.total:
             facts.append(f"{duration((self.total - self.count) / rate)} left")
-        return f"{self.name}: {', '.join(facts)}"
+        return f"{doing}: {', '.join(facts)}"
 
 
 class ProgressLines:
@@ -52,11 +107,13 @@ class ProgressLines:
 
     Args:
         write: takes a line, without its end.
+        first: what is done before the first stage, to what: ``loading the encoder``.
         clock: seconds of a clock that only goes forward.
     """
 
-    def __init__(self, write: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, write: Callable[[str], None], first: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._write = write
+        self._idle_words = first
         self._clock = clock
         self._line_s = self._idle_s = clock()
         self._silence_s = LINE_EVERY_S
@@ -81,6 +138,7 @@ class ProgressLines:
             self._write_line(current.line(now_s), now_s)
             del self._unfinished[stage]
             self._stage, self._finished, self._idle_s = None, (stage, count), now_s
+            self._idle_words = f"at work after {stage_words(stage)[0]}"
             self._silence_s = LINE_EVERY_S
 
     def tick(self) -> None:
@@ -95,8 +153,7 @@ class ProgressLines:
             self._write_line(self._stage.line(now_s), now_s)
         else:
             self._silence_s = min(2 * self._silence_s, LONGEST_SILENCE_S)
-            step = f"the step after {self._finished[0]}" if self._finished else "starting"
-            self._write_line(f"{step}: {duration(now_s - self._idle_s)} so far", now_s)
+            self._write_line(f"{self._idle_words}: {duration(now_s - self._idle_s)} so far", now_s)
 
     def _write_line(self, line: str, now_s: float) -> None:
         self._line_s = now_s
@@ -104,9 +161,9 @@ class ProgressLines:
 
 
 @contextmanager
-def progress_lines(write: Callable[[str], None]) -> Iterator[Progress]:
+def progress_lines(write: Callable[[str], None], first: str) -> Iterator[Progress]:
     """Write lines of the progress that the yielded callback reports; a thread sees to it that they keep coming."""
-    lines, is_over = ProgressLines(write), threading.Event()
+    lines, is_over = ProgressLines(write, first), threading.Event()
 
     def keep_ticking() -> None:
         while not is_over.wait(1.0):

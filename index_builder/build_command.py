@@ -107,9 +107,10 @@ def _build(options: BuildOptions, models: Models, ray_options: RayOptions | None
 
     terms, compute, how = analyzer_by_name(models.analyzer), models.compute, models.encoder_options
     output, rules = options.output, options.rules
-    with show_progress() as progress, local_sources(options.sources, output, rules, progress) as sources:
+    name = models.encoder
+    first = "opening the sources" if name is None else f"opening the sources and loading the encoder {name}"
+    with show_progress(first) as progress, local_sources(options.sources, output, rules, progress) as sources:
         check_sources(sources, rules)
-        name = models.encoder
         encoder = None if name is None else _load_encoder(name, compute.precision, compute.backend, how)
         learned = load_learned_encoders(models.learned, compute)
         with runners_of(ray_options, output, encoder, terms, (compute.backend, how)) as runners:

@@ -92,7 +92,7 @@ def delete_command(
     if broken := [name for name in names if name.encode("utf-8", "ignore").decode() != name]:
         raise ConfigError(f"--id {broken[0]!r} is not UTF-8; write the id in the terminal's encoding, or use --ids")
     before = read_current(index)
-    with show_progress() as progress:
+    with show_progress(f"opening the index {index}") as progress:
         manifest = delete(index, names, progress=progress, command=command_line("dpr-index"))
     show(change_summary(index, before, manifest), as_json)
 
@@ -102,7 +102,7 @@ def compact_command(index: Index, as_json: Json = False) -> None:
     """Merge all segments of INDEX into one, without deleted passages; nothing is encoded again."""
     from index_builder.update import compact
 
-    with show_progress() as progress:
+    with show_progress(f"opening the index {index}") as progress:
         manifest = compact(index, progress=progress, command=command_line("dpr-index"))
     show(summary(manifest), as_json)
 
@@ -117,7 +117,7 @@ def split_command(
     """Write INDEX as shards for the nodes of a router (dpr-serve --node); nothing is encoded again."""
     from index_builder.split import split
 
-    with show_progress() as progress:
+    with show_progress(f"opening the index {index}") as progress:
         written = split(index, shards, output, progress=progress, command=command_line("dpr-index"))
     collection = written[0][1].shard
     facts = {
@@ -161,7 +161,7 @@ def load_command(index: Index, as_json: Json = False) -> None:
     """Load the tables of INDEX that its database lacks, from the files of INDEX; nothing is encoded."""
     from index_builder.external import load_tables
 
-    with show_progress() as progress:
+    with show_progress(f"opening the index {index}") as progress:
         segments = load_tables(index, progress)
     show({"generation": read_current(index).name, "segments": segments}, as_json)
 
@@ -171,7 +171,7 @@ def verify_command(index: Index, as_json: Json = False) -> None:
     """Check that the published generation of INDEX is complete, unchanged and finds its passages."""
     from index_builder.verify import verify_index
 
-    with show_progress() as progress:
+    with show_progress(f"opening the index {index}") as progress:
         verification = verify_index(index, progress=progress)
     show({"generation": verification.generation, "is_sound": True, "checks": verification.checks}, as_json)
 
@@ -200,7 +200,7 @@ def export_command(
     """Write the passages of INDEX with their fields to a file, which can be indexed again."""
     from index_builder.export import export
 
-    with show_progress() as progress:
+    with show_progress(f"opening the index {index}") as progress:
         count = export(index, output, with_vectors=vectors, progress=progress)
     show({"passages": count, "file": str(output), "size_bytes": output.stat().st_size}, as_json)
 
@@ -224,7 +224,7 @@ def _add(
     from index_builder.update import AddOptions, add
 
     before = read_current(index)  # a folder without an index is refused before anything is fetched beside it
-    with show_progress() as progress, local_sources(corpus, index, rules, progress) as sources:
+    with show_progress(f"opening the index {index} and its sources") as progress, local_sources(corpus, index, rules, progress) as sources:
         check_sources(sources, rules)
         options = AddOptions(
             sources=sources, index=index, replaces=replaces, rules=rules, command=command_line("dpr-index")

@@ -85,6 +85,7 @@ def write_vectors(
         else:
             progress(stage, count, total)
 
+    progress("encode", finished, len(unique))
     for position, encoded in run(texts, [shards[number] for number in pending], encoder, report):
         rows = shards[pending[position]]
         _refuse_bad_vectors(encoded.vectors, (len(rows), encoder.dimension), encoder.name)

@@ -56,7 +56,10 @@ def estimate_command(
         raise ConfigError("--no-dense makes no vectors, but their dimension or an index type is set; leave it out")
     option.refuse_unused("--no-dense" if no_dense else "--dimension" if dimension else None, encoder, compute, models)
     rule = option.parse_windows(windows, window_tokens, window_overlap, no_dense=no_dense)
-    with show_progress() as progress, local_sources(corpus, None, rules, progress) as sources:
+    with (
+        show_progress("opening the sources and loading the encoder") as progress,
+        local_sources(corpus, None, rules, progress) as sources,
+    ):
         loaded = None if no_dense or dimension else load_encoder(encoder, compute.precision, compute.backend)
         if loaded and rule:
             check_windows(rule, loaded)

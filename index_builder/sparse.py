@@ -116,6 +116,7 @@ def _piece(block: int) -> str:
 
 
 def _reported(documents: Iterable[list[str]], rows: range, total: int, progress: Progress) -> Iterator[list[str]]:
+    progress("terms", rows.start, total)  # before the first text, for which the analyzer is loaded
     for count, terms in enumerate(documents, start=rows.start + 1):
         if count % REPORT_EVERY == 0 or count == total:
             progress("terms", count, total)

@@ -95,7 +95,7 @@ def _local(options: SyncOptions, progress: Progress) -> Iterator[SyncOptions]:
 def _show_plan(options: SyncOptions, as_json: bool) -> None:
     from index_builder.sync import plan_sync
 
-    with show_progress() as progress, _local(options, progress) as local:
+    with show_progress(f"opening the index {options.index} and its sources") as progress, _local(options, progress) as local:
         plan = plan_sync(local, progress)
     shown = None if as_json else NAMED_DOCUMENTS
     names = {name: list(getattr(plan, name)[:shown]) for name in ("new", "changed", "gone")}
@@ -108,7 +108,7 @@ def _sync(options: SyncOptions, recorded: RecordedEncoder, as_json: bool, before
     from index_builder.corpus import source_stamp
     from index_builder.sync import plan_sync, sync
 
-    with show_progress() as progress, _local(options, progress) as local:
+    with show_progress(f"opening the index {options.index} and its sources") as progress, _local(options, progress) as local:
         stamps = [source_stamp(source, options.rules) for source in local.sources]
         if stamps == before:
             return stamps

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,8 @@ from service.telemetry.logs import install_log
 
 if TYPE_CHECKING:
     from dpr.pipeline import QA
+
+logger = logging.getLogger(__name__)
 
 app = typer.Typer(cls=Commands, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.add_typer(keys_app, name="keys")
@@ -48,6 +51,7 @@ def serve(
     install_log(settings.log_level, settings.log_format)
     if settings.threads is not None:
         use_threads(settings.threads)
+    logger.info("importing the libraries of the service")  # some seconds
     # Imported here, after `run` has said how OpenMP's threads wait.
     from service.server import run_server
 

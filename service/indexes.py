@@ -87,6 +87,7 @@ class ServedIndex:
         started = time.perf_counter()
         publication = self._attempted = self._published()
         qa = self._load()
+        logger.info("asking the index %s and its models two questions, so that they are warm", self.name)
         self._warm_up(qa)
         self._snapshot, self._publication, self.problem = qa, publication, None
         seconds = time.perf_counter() - started

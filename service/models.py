@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from pathlib import Path
@@ -25,6 +26,8 @@ from dpr.store.generation import read_current
 from dpr.store.manifest import EncoderRecord
 from dpr.types import Encoder, Reader
 from service.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 OPENINGS = 3
 """How often an index is opened where each time another process publishes a generation meanwhile."""
@@ -147,6 +150,8 @@ class Models:
         reader = None if settings.no_reader else self._reader or lazy_reader(settings.reader, self._compute)
         retrieval = RetrievalOptions(settings.retriever_default, rerank=index.rerank)
         qa = QA(index, reader, self._generator, retrieval, self.lock)
+        if isinstance(reader, Lazy):
+            logger.info("loading the reader %s", settings.reader)
         qa.load()
         filtering.warm_up()
         self._reader, self._reranker = qa.reader, qa.index.reranker
@@ -161,6 +166,7 @@ class Models:
         """
         encoder = self._encoders.get(recorded.fingerprint)
         if encoder is None:
+            logger.info("loading the encoder %s", recorded.name)
             encoder = checked_encoder(recorded, load_recorded(recorded, self._settings.encoder, self._compute))
             self._encoders[recorded.fingerprint] = encoder
         return encoder

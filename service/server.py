@@ -129,8 +129,10 @@ async def serve(settings: Settings, listener: socket.socket, announce: Announce)
     # The server takes these signals over, and once it has ended gives them back: they end it, they do not kill it.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
-    sources = settings.nodes or [str(index.path) for index in settings.index]
-    logger.info("loading %s", ", ".join(sources))
+    if settings.nodes:
+        logger.info("connecting to the nodes %s", ", ".join(settings.nodes))
+    else:
+        logger.info("loading the index %s and its models", ", ".join(str(index.path) for index in settings.index))
     loading = asyncio.create_task(announce_when_loaded())
     sweeping = asyncio.create_task(sweep(server.server_state.connections))
     await server.serve(sockets=[listener])

@@ -171,6 +171,7 @@ def read_at_depths(
 ) -> dict[int, Readings]:
     """Return the readings at each depth; the extractive reader reads each passage once for all of them."""
     at_depths = {k: Readings() for k in depths}
+    progress("read", 0, len(retrieved.candidates))
     for first in range(0, len(retrieved.candidates), BATCH_QUESTIONS):
         batch = retrieved.candidates[first : first + BATCH_QUESTIONS]
         if isinstance(reader, ExtractiveReader):

@@ -101,6 +101,7 @@ def compare_all(
         progress: called after each metric.
     """
     pairs: list[Pair] = []
+    progress("compare systems", 0, len(metrics))
     for number, metric in enumerate(metrics, start=1):
         pairs += _by_metric({name: of_system[metric] for name, of_system in values.items()}, metric, documents, seed)
         progress("compare systems", number, len(metrics))

@@ -97,6 +97,7 @@ def read_gold(reader: Reader, examples: Sequence[Example], progress: Progress = 
     if not examples:
         raise DataError("there are no questions to read; choose a data set with questions and answers")
     readings: list[Reading] = []
+    progress("read", 0, len(examples))
     for first in range(0, len(examples), _QUESTIONS_AT_ONCE):
         chunk = examples[first : first + _QUESTIONS_AT_ONCE]
         readings += reader.read([Candidates(item.question.text, item.positives[:1], (0.0,)) for item in chunk])

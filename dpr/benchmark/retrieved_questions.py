@@ -61,6 +61,7 @@ def retrieve(
         raise DataError("there are no questions to ask; name a data set with questions and answers")
     retriever = index.retriever(choice.name, choice.fusion)
     candidates: list[Candidates] = []
+    progress(f"search {choice.name}", 0, len(examples))
     for first in range(0, len(examples), BATCH_QUESTIONS):
         texts = [example.question.text for example in examples[first : first + BATCH_QUESTIONS]]
         for text, hits in zip(texts, retriever.search(texts, choice.k), strict=True):

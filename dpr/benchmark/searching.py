@@ -29,6 +29,7 @@ def search_all(
     questions = judged.questions
     run: dict[str, list[tuple[str, float]]] = {}
     batches_s: list[float] = []
+    progress(f"search {name}", 0, len(questions))
     for start in range(0, len(questions), BATCH_QUESTIONS):
         batch = questions[start : start + BATCH_QUESTIONS]
         batch_hits, elapsed_s = _timed_search(retriever, batch, depth + judged.most_excluded)

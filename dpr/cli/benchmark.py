@@ -106,7 +106,7 @@ def benchmark_command(
     options, rules = rerank_of(rerank, rerank_depth), ReadRules(encoding, skip_bad_rows)
     opening = Opening(encoder, RetrievalOptions(rerank=options), ComputeOptions(precision, backend), rules)
     other_names = list(named("--index", index, "first"))[1:]
-    with show_progress() as progress:
+    with show_progress("reading the questions and opening the index") as progress:
         source = read_examples(questions, rules)
         examples = list(source)
         opened, available = open_indexes(index, opening, [questions, *(pool or ())], output, progress)

@@ -68,7 +68,7 @@ def evaluate_command(
     fused, depths = fusion_of(fusion, weight, fusion_file, fusion_depth), numbers("--k", k)
     retrieval = RetrievalOptions(retriever, fused, rerank_of(rerank, rerank_depth))
     rules, compute = ReadRules(encoding, skip_bad_rows), ComputeOptions(precision, backend)
-    with show_progress() as progress:
+    with show_progress(f"opening the index {index} and reading the questions") as progress:
         qa = open_qa(index, encoder=encoder, reader=reader, retrieval=retrieval, compute=compute)
         examples = [example for source in questions for example in labelled_examples(source, rules)]
         answer_rule, source = rule or rule_of(questions, examples), ", ".join(questions)

@@ -56,7 +56,7 @@ def evaluate_reader_command(
         check_output_folder(output)
         require_charts()
     rules = ReadRules(encoding, skip_bad_rows)
-    with show_progress() as progress:
+    with show_progress(f"reading the questions and loading the reader {reader}") as progress:
         examples = gold_examples(data, negatives, rules)
         rule_name = rule or rule_of(data, examples)
         check_rule(rule_name)

@@ -61,7 +61,7 @@ def inspect_command(
     names = {"before": before, "after": encoder} if before else {"after": encoder}
     tokens: Tokenized = {item: {} for item in texts}
     judgements: dict[str, Judgement] = {}
-    with show_progress() as progress:
+    with show_progress(f"loading the encoder {before or encoder}") as progress:
         for when, name in names.items():
             _inspect_encoder(when, name, tokens, sample, judgements, progress)
     inspection = None if sample is None else Inspection(sample, judgements)

@@ -58,7 +58,7 @@ def questions_command(
     if output.suffix != ".jsonl":
         raise ConfigError(f"--output {output} has another ending; write a .jsonl file, which pairs: reads")
     asking = _asking(method, generator_url, generator_model, generator_key)
-    with asking as ask, show_progress() as progress:
+    with asking as ask, show_progress("reading the passages") as progress:
         passages = read_corpus(corpus, ReadRules(encoding, skip_bad_rows))
         examples = _made(method, passages, (limit, seed), ask, progress)
         origin = {"method": method, "seed": seed, "model": generator_model, "command": command_line("dpr")}

@@ -45,7 +45,7 @@ def mine_command(
     options = Mining(retriever, count, first, last, max_share, keep_answers, seed)
     check_output_file(output)
     rules = ReadRules(encoding, skip_bad_rows)
-    with show_progress() as progress:
+    with show_progress(f"opening the index {index} and reading the questions") as progress:
         qa_index = open_qa(index, encoder=encoder, reader=None).index
         examples = [example for source in questions for example in retrievable_examples(source, rules)]
         mined = mine(qa_index, examples, options, progress)

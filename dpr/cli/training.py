@@ -32,7 +32,7 @@ def training_run(overwrite: bool) -> Iterator[RunOptions]:
     from dpr.train.engine import RunOptions
 
     command = command_line("dpr")
-    with show_progress() as progress:
+    with show_progress("reading the training data and loading the base model") as progress:
         yield RunOptions(progress, command, overwrite)
 
 

@@ -73,11 +73,11 @@ def tune_command(
     _refuse_absent(qa_index.names, retriever, settings)
     if settings is not None:
         settings_options = SettingsOptions(names_of(settings), metric, folds)
-        with show_progress() as progress:
+        with show_progress("reading the questions") as progress:
             stages = tune_settings(qa_index, read_sources(questions, rules)[0], settings_options, progress)
         tell_settings(stages, index if save else None, as_json)
         return
-    with show_progress() as progress:
+    with show_progress("reading the questions") as progress:
         examples, without_text = read_sources(questions, rules)
         options = TuningOptions(names_of(retriever), metric, method, folds, ", ".join(questions), without_text)
         tuned = tune(qa_index, examples, options, progress)

@@ -75,7 +75,7 @@ def tune_reader_command(
         raise ConfigError(f"--precision is {precision:g}; give a share above 0 and up to 1, together with --data")
     rules = ReadRules(encoding, skip_bad_rows)
     record: dict[str, object] = {"command": command_line("dpr")}
-    with show_progress() as progress:
+    with show_progress(f"loading the reader {reader}") as progress:
         model = load_reader(reader)
         if data:
             examples = gold_examples(data, negatives, rules)

@@ -164,6 +164,7 @@ class _Miner:
 
     def examples(self, progress: Progress) -> Iterator[Example]:
         """Yield the examples with their negatives; refuse, at the end, a mining that found none."""
+        progress(f"mine {self._retriever.name}", 0, len(self._examples))
         for start in range(0, len(self._examples), BATCH_QUESTIONS):
             batch = self._examples[start : start + BATCH_QUESTIONS]
             hit_lists = self._retriever.search([example.question.text for example in batch], self._options.depth)

@@ -139,6 +139,7 @@ def _batches(count: int) -> Iterator[slice]:
 def retrieve_all(source: Retriever, questions: Sequence[str], depth: int, progress: Progress) -> TopK:
     """Return a list's candidates for all questions, (Q, depth), with their coverage if the list measures it."""
     tops: list[TopK] = []
+    progress(f"retrieve {source.name}", 0, len(questions))
     for batch in _batches(len(questions)):
         tops.append(source.top_k(questions[batch], depth))
         progress(f"retrieve {source.name}", batch.stop, len(questions))

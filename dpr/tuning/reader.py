@@ -69,6 +69,7 @@ def read_retrieved(
 ) -> list[list[PassageSpans]]:
     """Return the best spans of the retrieved passages of each question."""
     passage_spans: list[list[PassageSpans]] = []
+    progress("read", 0, len(questions.candidates))
     for first in range(0, len(questions.candidates), BATCH_QUESTIONS):
         passage_spans += reader.spans(questions.candidates[first : first + BATCH_QUESTIONS])
         progress("read", len(passage_spans), len(questions.candidates))

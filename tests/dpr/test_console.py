@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import typer
 from safetensors import SafetensorError
 from typer.testing import CliRunner
 
-from dpr import __version__
+from dpr import __version__, console
 from dpr.cli import app as dpr_app
 from dpr.console import cell, escape, print_json, run, show_progress, visible
 from dpr.errors import DataError, DPRError, IndexFormatError, ModelError, RequestError
@@ -142,7 +143,7 @@ def test_control_characters_are_made_visible() -> None:
 def test_an_error_and_a_log_line_do_not_obey_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         run(app_that_raises(DataError(f"the passage {CONTROLS} comes twice")))
-    with show_progress():
+    with show_progress("loading the encoder"):
         logging.getLogger("dpr").info("read %s", CONTROLS)
     assert not set("\x1b\r\x9b\u202e\x7f\x00") & set(capsys.readouterr().err)
 
@@ -187,38 +188,56 @@ def test_json_keeps_hangul_and_goes_to_stdout(capsys: pytest.CaptureFixture[str]
 
 
 def test_progress_goes_to_stderr_alone(capsys: pytest.CaptureFixture[str]) -> None:
-    with show_progress() as progress:
+    with show_progress("loading the encoder") as progress:
         progress("corpus", 1000, None)
         progress("corpus", 1500, 1500)
         progress("encode", 1500, 1500)
     out, err = capsys.readouterr()
     assert out == ""
-    assert [line.partition(",")[0] for line in err.splitlines()] == ["corpus: 1", "encode: 1"]
+    assert [line.partition(",")[0] for line in err.splitlines()] == [
+        "reading passages from the sources: 1",
+        "encoding passages into vectors: 1",
+    ]
 
 
 def test_a_terminal_shows_bars(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm")
-    with show_progress() as progress:
+    with show_progress("loading the encoder") as progress:
         progress("corpus", 1500, 1500)
         progress("encode", 10, 1500)
     out, err = capsys.readouterr()
     assert out == ""
+    assert "loading the encoder" not in err
+    assert "encoding passages into vectors" in err
     assert "1500/1500" in err
     assert "10/1500" in err
+
+
+def test_a_terminal_says_what_is_done_before_the_first_stage(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(console, "FIRST_AFTER_S", 0.0)
+    with show_progress("loading the encoder"):
+        for thread in threading.enumerate():
+            if isinstance(thread, threading.Timer):
+                thread.join()
+    assert capsys.readouterr().err == "loading the encoder …\n"
 
 
 def test_of_several_processes_the_first_shows_progress(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RANK", "1")
-    with show_progress() as progress:
+    with show_progress("loading the encoder") as progress:
         progress("train", 5, 5)
     assert capsys.readouterr() == ("", "")
 
 
 def test_without_a_stage_nothing_is_drawn(capsys: pytest.CaptureFixture[str]) -> None:
-    with show_progress():
+    with show_progress("loading the encoder"):
         pass
     assert capsys.readouterr() == ("", "")
 

@@ -74,7 +74,7 @@ def test_tables_go_to_stdout_and_progress_to_stderr(run: Any, source: str, tmp_p
     assert code == 0
     assert "passages" in out
     assert "seconds: encode" in out
-    assert "corpus: 6 of 6" in err
+    assert "reading passages from the sources: 6 of 6 passages" in err
     assert "6 of 6" not in out
     assert "empty skipped" not in out  # there are none
     assert f'dpr ask --index {index} "…"' in out
@@ -300,7 +300,7 @@ def test_ctrl_c_is_one_sentence_and_the_same_command_goes_on(
     monkeypatch.setattr(build_command, "_load_encoder", lambda *_: HashEncoder())
     code, _, err = run("build", "--corpus", source, "--output", str(tmp_path / "index"), "--analyzer", "words")
     assert code == 0
-    assert "terms" not in err
+    assert "counting the passages' terms" not in err
     assert "CURRENT" in content(tmp_path / "index")
 
 

@@ -100,7 +100,11 @@ def test_it_answers_and_ends_when_it_is_told_to(index: Path, number: signal.Sign
     assert process.returncode == 0
     assert "Traceback" not in errors
     lines = [line.partition(" INFO ")[2] for line in errors.splitlines()]
-    assert lines[0] == f"service.server: loading {index}"
+    assert lines[:3] == [
+        "service.cli: importing the libraries of the service",
+        f"service.server: loading the index {index} and its models",
+        "service.indexes: asking the index default and its models two questions, so that they are warm",
+    ]
     assert lines[-1] == f"service.server: stopped by {number.name}"
     assert "'/v1/retrieve' 200" in errors
     assert not re.search(r"INFO (?!service|dpr|index_builder)", errors)  # no line of a library
