@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import typer
-
 from dpr.config import DEFAULT_ENCODER, ComputeOptions
 from dpr.console import command_line, show_progress
 from dpr.data.intake import ReadRules
@@ -18,7 +16,7 @@ from dpr.types import Encoder, EncoderOptions
 from index_builder import options as option
 from index_builder.on_ray.cluster import RayOptions, parse_runner
 from index_builder.option_groups import with_groups
-from index_builder.summary import show, summary
+from index_builder.summary import show_generation, summary
 
 if TYPE_CHECKING:
     from dpr.store.manifest import Manifest
@@ -82,9 +80,15 @@ def build_command(
     option.refuse_unused("--no-dense" if no_dense else None, encoder, compute, models.learned, how)
     on_ray = parse_runner(runner, ray_address, ray_storage, ray_actors, ray_timeout)
     manifest = _build(options, models, on_ray)
-    show(summary(manifest), as_json)
-    if not as_json:
-        typer.echo(f'Ask it:   dpr ask --index {shlex.quote(str(output))} "…"')
+    show_generation(output, summary(manifest), as_json, _next_commands(shlex.quote(str(output))))
+
+
+def _next_commands(index: str) -> tuple[str, ...]:
+    return (
+        f'Ask it:     dpr ask --index {index} "…"',
+        f"Serve it:   dpr-serve --index {index}",
+        f"All facts:  dpr-index list {index} --json",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from index_builder.build_command import build_command
 from index_builder.estimate_command import estimate_command
 from index_builder.option_groups import with_groups
 from index_builder.options import Corpus, Index, Json, MovedEncoder
-from index_builder.summary import change_summary, generations_table, show, summary
+from index_builder.summary import change_summary, generations_table, show, show_generation, summary
 from index_builder.sync_command import sync_command
 
 app = typer.Typer(
@@ -50,7 +50,7 @@ def add_command(
     as_json: Json = False,
 ) -> None:
     """Add the passages of SOURCEs to INDEX; skip those that it has already."""
-    show(_add(index, corpus, encoder, compute, rules), as_json)
+    show_generation(index, _add(index, corpus, encoder, compute, rules), as_json)
 
 
 @app.command("upsert")
@@ -65,7 +65,7 @@ def upsert_command(
     as_json: Json = False,
 ) -> None:
     """Add the documents of SOURCEs to INDEX; replace all of its passages of the same documents."""
-    show(_add(index, corpus, encoder, compute, rules, replaces=True), as_json)
+    show_generation(index, _add(index, corpus, encoder, compute, rules, replaces=True), as_json)
 
 
 @app.command("delete")
@@ -94,7 +94,7 @@ def delete_command(
     before = read_current(index)
     with show_progress(f"opening the index {index}") as progress:
         manifest = delete(index, names, progress=progress, command=command_line("dpr-index"))
-    show(change_summary(index, before, manifest), as_json)
+    show_generation(index, change_summary(index, before, manifest), as_json)
 
 
 @app.command("compact")
@@ -104,7 +104,7 @@ def compact_command(index: Index, as_json: Json = False) -> None:
 
     with show_progress(f"opening the index {index}") as progress:
         manifest = compact(index, progress=progress, command=command_line("dpr-index"))
-    show(summary(manifest), as_json)
+    show_generation(index, summary(manifest), as_json)
 
 
 @app.command("split")
@@ -140,7 +140,7 @@ def publish_command(
         raise ConfigError(
             f"{generation!r} is not a generation; give a number that dpr-index list shows, such as 000001"
         )
-    show(summary(publish_again(index, int(generation))), as_json)
+    show_generation(index, summary(publish_again(index, int(generation))), as_json)
 
 
 @app.command("prune")
@@ -224,7 +224,10 @@ def _add(
     from index_builder.update import AddOptions, add
 
     before = read_current(index)  # a folder without an index is refused before anything is fetched beside it
-    with show_progress(f"opening the index {index} and its sources") as progress, local_sources(corpus, index, rules, progress) as sources:
+    with (
+        show_progress(f"opening the index {index} and its sources") as progress,
+        local_sources(corpus, index, rules, progress) as sources,
+    ):
         check_sources(sources, rules)
         options = AddOptions(
             sources=sources, index=index, replaces=replaces, rules=rules, command=command_line("dpr-index")

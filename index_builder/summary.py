@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich import box, filesize
 from rich.console import Console
@@ -15,6 +16,27 @@ from dpr.console import cell, escape, print_json
 from dpr.search.learned import LEARNED
 from dpr.store.manifest import Manifest
 from index_builder.changes import passage_changes
+
+DETAILS = frozenset(
+    {
+        "new_documents",
+        "changed_documents",
+        "gone_documents",
+        "unchanged_documents",
+        "vectors",
+        "sources",
+        "document_tokens",
+        "fields",
+        "encoder",
+        "learned",
+        "dense_kind",
+        "dense_recall",
+        "dense_question_recall",
+        "fusion_weights",
+        "note",
+    }
+)
+"""Facts of a sync and of a generation that a table has; JSON has all."""
 
 RARE = frozenset({"documents", "other_files"})
 """Counts that a table has only where there are some, as it has those of what was skipped."""
@@ -121,6 +143,31 @@ def show(result: Mapping[str, object], as_json: bool) -> None:
         elif _is_worth_a_row(name, value):
             table.add_row(_words(name), escape(_cell(name, value)))
     Console().print(table)
+
+
+def show_generation(index: Path, result: Mapping[str, Any], as_json: bool, next_lines: Sequence[str] = ()) -> None:
+    """Print the facts of an index's generation as JSON, or a sentence, what can be done next, and `DETAILS`.
+
+    Args:
+        index: the folder of the index.
+        result: the facts, from `summary` or `change_summary`, and those of a sync.
+        as_json: print all facts as JSON.
+        next_lines: what can be done next, below the sentence.
+    """
+    if as_json:
+        print_json(result)
+        return
+    for line in (_sentence(index, result), *next_lines):
+        Console().print(escape(line), highlight=False, soft_wrap=True)
+    show({name: value for name, value in result.items() if name in DETAILS}, as_json=False)
+
+
+def _sentence(index: Path, result: Mapping[str, Any]) -> str:
+    passages = f"{result['passages']:,} {_unit('passages', result['passages'])}"
+    changes = result.get("passage_changes", {})
+    counts = ", ".join(f"{changes[name]:,} {name}" for name in ("added", "replaced", "removed") if changes)
+    generation = f"generation {result['generation']}, {filesize.decimal(result['size_bytes'])}"
+    return f"The index {index} has {passages} now{counts and f': {counts}'} ({generation})."
 
 
 def _is_worth_a_row(name: str, value: object) -> bool:

@@ -20,7 +20,7 @@ from dpr.types import Progress
 from index_builder.local_sources import is_standard_input, local_sources
 from index_builder.option_groups import with_groups
 from index_builder.options import Corpus, Index, Json, MovedEncoder
-from index_builder.summary import change_summary, show
+from index_builder.summary import change_summary, show, show_generation
 
 if TYPE_CHECKING:
     from index_builder.current import RecordedEncoder
@@ -95,7 +95,10 @@ def _local(options: SyncOptions, progress: Progress) -> Iterator[SyncOptions]:
 def _show_plan(options: SyncOptions, as_json: bool) -> None:
     from index_builder.sync import plan_sync
 
-    with show_progress(f"opening the index {options.index} and its sources") as progress, _local(options, progress) as local:
+    with (
+        show_progress(f"opening the index {options.index} and its sources") as progress,
+        _local(options, progress) as local,
+    ):
         plan = plan_sync(local, progress)
     shown = None if as_json else NAMED_DOCUMENTS
     names = {name: list(getattr(plan, name)[:shown]) for name in ("new", "changed", "gone")}
@@ -108,7 +111,10 @@ def _sync(options: SyncOptions, recorded: RecordedEncoder, as_json: bool, before
     from index_builder.corpus import source_stamp
     from index_builder.sync import plan_sync, sync
 
-    with show_progress(f"opening the index {options.index} and its sources") as progress, _local(options, progress) as local:
+    with (
+        show_progress(f"opening the index {options.index} and its sources") as progress,
+        _local(options, progress) as local,
+    ):
         stamps = [source_stamp(source, options.rules) for source in local.sources]
         if stamps == before:
             return stamps
@@ -117,8 +123,8 @@ def _sync(options: SyncOptions, recorded: RecordedEncoder, as_json: bool, before
         manifest = sync(local, recorded, progress, plan) or published
     facts = change_summary(options.index, published, manifest)
     if manifest is published and not as_json:
-        facts = {name: facts[name] for name in ("passage_changes", "generation")}
-    show({**_counts(plan, as_json), **facts}, as_json)
+        facts = {name: facts[name] for name in ("passage_changes", "generation", "passages", "size_bytes")}
+    show_generation(options.index, {**_counts(plan, as_json), **facts}, as_json)
     return stamps
 
 

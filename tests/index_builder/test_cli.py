@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -68,18 +69,38 @@ def test_build_verify_list_as_json(run: Any, source: str, tmp_path: Path) -> Non
     ]
 
 
-def test_tables_go_to_stdout_and_progress_to_stderr(run: Any, source: str, tmp_path: Path) -> None:
+def test_tables_go_to_stdout_and_progress_to_stderr(
+    run: Any, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
     index = str(tmp_path / "index")
     code, out, err = run("build", "--corpus", source, "--output", index, "--analyzer", "words")
     assert code == 0
-    assert "passages" in out
-    assert "seconds: encode" in out
+    lines = out.splitlines()
+    assert re.fullmatch(rf"The index {index} has 6 passages now \(generation 000001, [\d.]+ kB\)\.", lines[0])
+    assert [line.split("  ")[0] for line in lines[1:4]] == ["Ask it:", "Serve it:", "All facts:"]
+    names = [line.split("│")[1].strip() for line in lines if "│" in line]
+    assert names == ["vectors", f"sources: {source}", "encoder", "dense kind"]  # the rest is in JSON
     assert "reading passages from the sources: 6 of 6 passages" in err
     assert "6 of 6" not in out
     assert "empty skipped" not in out  # there are none
     assert f'dpr ask --index {index} "…"' in out
+    facts = json.loads(run("list", index, "--json")[1])
+    assert facts[0]["seconds"].keys() >= {"encode", "terms"}
     assert "000001 *" in run("list", index)[1]
     assert "sparse probes" in run("verify", index)[1]
+
+
+def test_a_change_leads_with_what_it_did(run: Any, source: str, tmp_path: Path) -> None:
+    index, more = str(tmp_path / "index"), write_jsonl(tmp_path / "more.jsonl", [Passage("본 bonn", "Bonn is a city")])
+    run("build", "--corpus", source, "--output", index, "--analyzer", "words", "--no-dense")
+    for command, sentence in (
+        (("add", index, "--corpus", more), "has 7 passages now: 1 added, 0 replaced, 0 removed (generation 000002, "),
+        (("delete", index, "--id", "paris"), "has 6 passages now: 0 added, 0 replaced, 1 removed (generation 000003, "),
+        (("compact", index), "has 6 passages now (generation 000004, "),
+        (("publish", index, "000001"), "has 6 passages now (generation 000001, "),
+    ):
+        assert run(*command)[1].startswith(f"The index {index} {sentence}")
 
 
 def test_every_option_reaches_the_manifest(run: Any, source: str, tmp_path: Path) -> None:

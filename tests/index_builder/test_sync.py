@@ -223,18 +223,14 @@ def test_the_command_tells_and_syncs(folder: Path, tmp_path: Path) -> None:
     again = run(app, ["sync", str(index), "--corpus", str(folder), "--json"])
     assert json.loads(again.stdout)["unchanged"] == 10
     table = run(app, ["sync", str(index), "--corpus", str(folder)]).stdout
+    sentence = f"The index {index} has 10 passages now: 0 added, 0 replaced, 0 removed (generation 000002, "
+    assert table.startswith(sentence)
     rows = [[cell.strip() for cell in line.split("│")[1:3]] for line in table.splitlines() if "│" in line]
     assert rows == [
         ["new documents", "0"],
         ["changed documents", "0"],
         ["gone documents", "0"],
         ["unchanged documents", "10"],
-        ["passage changes: added", "0"],
-        ["passage changes: replaced", "0"],
-        ["passage changes: removed", "0"],
-        ["passage changes: unchanged", "10"],
-        ["passage changes: total", "10"],
-        ["generation", "000002"],
     ]
 
 
