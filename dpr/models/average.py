@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -85,11 +85,8 @@ def average(
                 f"{' and '.join(names)} cannot be averaged, because they differ in form or base; "
                 "choose trainings from the same start"
             )
-        if any(_scales(folder) != _scales(folders[-1]) for folder in folders):
-            raise ModelError(
-                f"{' and '.join(names)} cannot be averaged, because lora_alpha / lora_rank of their adapters differ; "
-                "choose trainings from the same start"
-            )
+        for folder in folders:
+            _to_scales(folder, _scales(folders[-1]))
         for file in files[-1]:
             _average([folder / file for folder in folders], portions)
         clear_model(output)
@@ -105,8 +102,20 @@ def average(
 
 
 def _scales(folder: Path) -> dict[Path, float]:
-    """Return the scale of each adapter of a model, by its path."""
-    return {path.relative_to(folder): lora_scale(read_json(path)) for path in folder.rglob("adapter_config.json")}
+    """Return the scale of each adapter of a model, by its folder."""
+    configs = sorted(folder.rglob("adapter_config.json"))
+    return {path.parent.relative_to(folder): lora_scale(read_json(path)) for path in configs}
+
+
+def _to_scales(folder: Path, scales: Mapping[Path, float]) -> None:
+    """Rewrite the adapters of a model for other scales, so that each adds what it added."""
+    for adapter, scale in _scales(folder).items():
+        if (factor := scale / scales[adapter]) != 1:
+            path = folder / adapter / "adapter_model.safetensors"
+            weights = {
+                name: weight * factor if ".lora_B." in name else weight for name, weight in load_file(path).items()
+            }
+            save_file(weights, path, {"format": "pt"})
 
 
 def _average(paths: Sequence[Path], portions: Sequence[float]) -> None:

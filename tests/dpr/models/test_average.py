@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from dpr.data.passages import read_examples
 from dpr.errors import ConfigError, ModelError
@@ -91,14 +91,21 @@ def test_unlike_encoders_are_refused(pairs: tuple[Path, Path], tiny_checkpoint: 
 
 
 @pytest.mark.parametrize("pairs", [4], indirect=True, ids=["adapters"])
-def test_adapters_of_different_strengths_are_refused(pairs: tuple[Path, Path], tmp_path: Path) -> None:
-    second = shutil.copytree(pairs[1], tmp_path / "second")
-    for path in second.rglob("adapter_config.json"):
+@pytest.mark.parametrize("is_last", [True, False])
+def test_an_adapter_of_another_lora_alpha_counts_for_what_it_adds(
+    pairs: tuple[Path, Path], is_last: bool, tmp_path: Path
+) -> None:
+    same = shutil.copytree(pairs[1], tmp_path / "same")
+    for path in same.rglob("adapter_config.json"):
         document = json.loads(path.read_text(encoding="utf-8"))
         path.write_text(json.dumps({**document, "lora_alpha": 2 * document["lora_alpha"]}), encoding="utf-8")
-    with pytest.raises(ModelError, match="lora_alpha / lora_rank of their adapters differ"):
-        average([str(pairs[0]), str(second)], [], tmp_path / "mean")
-    assert not (tmp_path / "mean").exists()
+        weights = load_file(path.parent / "adapter_model.safetensors")
+        halved = {name: weight / 2 if ".lora_B." in name else weight for name, weight in weights.items()}
+        save_file(halved, path.parent / "adapter_model.safetensors", {"format": "pt"})
+    models = [str(pairs[1]), str(same)] if is_last else [str(same), str(pairs[1])]
+    average(models, [], tmp_path / "mean")
+    before, after = load_encoder(pairs[1], "fp32"), load_encoder(tmp_path / "mean", "fp32")
+    np.testing.assert_allclose(after.encode_questions(TEXTS), before.encode_questions(TEXTS), atol=1e-6)
 
 
 @pytest.mark.parametrize("shares", [[1.0], [1.0, 0.0], [1.0, float("nan")]])
