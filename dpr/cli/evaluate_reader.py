@@ -50,7 +50,7 @@ def evaluate_reader_command(
     from dpr.benchmark.reader import check_rule, read_gold, score_readings
     from dpr.benchmark.reader_report import reader_report, write_reader_report
     from dpr.reader.extractive.reader import load_reader
-    from dpr.tuning.calibration import cross_fitted
+    from dpr.tuning.calibration import cross_fitted, folds_of
 
     if output is not None:
         check_output_folder(output)
@@ -60,6 +60,8 @@ def evaluate_reader_command(
         examples = gold_examples(data, negatives, rules)
         rule_name = rule or rule_of(data, examples)
         check_rule(rule_name)
+        if folds:
+            folds_of(examples, folds)  # refuses before the reading, which may take hours
         extractive_reader = load_reader(reader, precision, backend=backend)
         readings = read_gold(extractive_reader, examples, progress)
     if folds:

@@ -89,11 +89,8 @@ def fit_probability(readings: Sequence[Reading], examples: Sequence[Example]) ->
         return {}
 
 
-def cross_fitted(readings: Sequence[Reading], examples: Sequence[Example], folds: int) -> list[Reading]:
-    """Return the readings with a threshold and a calibration that were fitted on other documents.
-
-    The documents of the questions are dealt to ``folds`` folds in turn. Each fold uses the fit on the other folds, so
-    that no question is judged by a fit on itself.
+def folds_of(examples: Sequence[Example], folds: int) -> list[int]:
+    """Return the fold of each question, by its document: the documents are dealt to ``folds`` folds in turn.
 
     Raises:
         ConfigError: there are fewer than two folds.
@@ -106,7 +103,19 @@ def cross_fitted(readings: Sequence[Reading], examples: Sequence[Example], folds
     if len(documents) < folds:
         raise DataError(f"{len(documents)} documents are too few for {folds} folds; give fewer folds")
     fold_of = {document: number % folds for number, document in enumerate(documents)}
-    folds_of_examples = [fold_of[name] for name in names]
+    return [fold_of[name] for name in names]
+
+
+def cross_fitted(readings: Sequence[Reading], examples: Sequence[Example], folds: int) -> list[Reading]:
+    """Return the readings with a threshold and a calibration that were fitted on other documents.
+
+    Each of the folds (`folds_of`) uses the fit on the others, so that no question is judged by a fit on itself.
+
+    Raises:
+        ConfigError: there are fewer than two folds.
+        DataError: there are fewer documents than folds.
+    """
+    folds_of_examples = folds_of(examples, folds)
     judged = list(readings)
     for fold in range(folds):
         training_rows = [number for number, example_fold in enumerate(folds_of_examples) if example_fold != fold]

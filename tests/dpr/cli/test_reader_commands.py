@@ -149,6 +149,7 @@ def test_questions_without_answers_are_refused_by_name(tmp_path: Path) -> None:
         (["tune-reader", "--data", "ENGLISH", "--negatives", "--precision", "1"], DataError, "no threshold reaches"),
         (["evaluate-reader", "--data", "ENGLISH", "--rule", "rouge"], ConfigError, "unknown answer rule"),
         (["evaluate-reader", "--data", "ENGLISH", "--folds", "99"], DataError, "are too few for 99 folds"),
+        (["evaluate-reader", "--data", "ENGLISH", "--reader", "nowhere", "--folds", "1"], ConfigError, "folds is 1"),
     ],
 )
 def test_bad_input_is_one_sentence_and_changes_nothing(
