@@ -10,6 +10,12 @@ from typing import ClassVar
 from dpr.config import DEFAULT_BASE
 from dpr.errors import ConfigError
 
+LARGEST_RANK = 4096
+"""The largest rank of an adapter: a larger one has more numbers than any matrix of the model that it changes."""
+
+SEED_BITS = 63
+"""The largest seed that torch takes."""
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -67,6 +73,12 @@ class Schedule:
             raise ConfigError(
                 f"warmup_share is {self.warmup_share} and dropout {self.dropout}; each must be at least 0 and below 1"
             )
+        if not 0 <= self.weight_decay < math.inf:
+            raise ConfigError(f"weight_decay is {self.weight_decay}; choose a number of 0 or more, such as 0.01")
+        if not self.max_grad_norm > 0:
+            raise ConfigError(f"max_grad_norm is {self.max_grad_norm}; choose a number above 0; inf: do not clip")
+        if self.seed.bit_length() > SEED_BITS:
+            raise ConfigError(f"seed is {self.seed}; choose a number of fewer digits")
         if self.metric not in self.metrics:
             raise ConfigError(f"unknown metric {self.metric!r}; choose {', '.join(self.metrics)}")
 
@@ -92,6 +104,9 @@ class LoraSchedule(Schedule):
     def __post_init__(self) -> None:
         super().__post_init__()
         refuse_below(self, "lora_rank", 0)
+        refuse_below(self, "lora_alpha", 1)
+        if self.lora_rank > LARGEST_RANK:
+            raise ConfigError(f"lora_rank is {self.lora_rank}; choose at most {LARGEST_RANK:,}, such as 16")
 
 
 def refuse_below(settings: object, name: str, least: int) -> None:
