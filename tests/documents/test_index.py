@@ -36,7 +36,7 @@ def build(folder: Path, index: Path, *options: str) -> dict[str, object]:
         app, ["build", "--corpus", str(folder), "--output", str(index), "--json", *options], catch_exceptions=False
     )
     assert result.exit_code == 0, result.stderr
-    assert "documents: " in result.stderr
+    assert "converting documents to text: " in result.stderr
     summary: dict[str, object] = json.loads(result.stdout)
     return summary
 
