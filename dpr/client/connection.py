@@ -18,6 +18,7 @@ from dpr.value_types import kind_of
 DEFAULT_URL = "http://127.0.0.1:8000"
 CONNECT_S = 5.0
 LEAST_S = 0.001
+LARGEST_PORT = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,8 @@ def opened_address(url: str) -> httpx.URL:
         raise ConfigError(f"the server's address is no URL ({error}); give one such as {DEFAULT_URL}") from None
     if address.scheme not in {"http", "https"} or not host:
         raise ConfigError(f"the server's address {url!r} is no HTTP address; give one such as {DEFAULT_URL}")
+    if address.port is not None and not 0 < address.port <= LARGEST_PORT:
+        raise ConfigError(f"the server's address has the port {address.port}; give one from 1 to {LARGEST_PORT}")
     return address
 
 

@@ -169,6 +169,7 @@ def test_an_address_and_a_model_belong_together(given: dict[str, str], missing: 
         open_qa(settings_of(**given))
 
 
-def test_a_wrong_address_ends_the_start() -> None:
-    with pytest.raises(ConfigError, match="no HTTP address"):
-        open_qa(settings_of(generator_url="localhost:8080", generator_model="m"))
+@pytest.mark.parametrize(("url", "cause"), [("localhost:8080", "no HTTP address"), ("http://a:80800", "port 80800")])
+def test_a_wrong_address_ends_the_start(url: str, cause: str) -> None:
+    with pytest.raises(ConfigError, match=cause):
+        open_qa(settings_of(generator_url=url, generator_model="m"))

@@ -34,6 +34,7 @@ MAX_ATTEMPTS = 3
 FIRST_WAIT_S = 0.5
 REMAINDER_S = 0.1
 SHOWN_BODY_CHARACTERS = 200
+LARGEST_PORT = 65_535
 
 OPTIONS: Mapping[str, object] = {"temperature": 0, "max_tokens": 512}
 """Options of a request: the likeliest words, and a limit of their number."""
@@ -206,6 +207,8 @@ def _endpoint(url: str) -> httpx.URL:
         raise ConfigError(
             f"the generator's address {_without_secrets(parsed)} is no HTTP address; give one such as {EXAMPLE_URL}"
         )
+    if parsed.port is not None and not 0 < parsed.port <= LARGEST_PORT:
+        raise ConfigError(f"the generator's address has the port {parsed.port}; give one from 1 to {LARGEST_PORT}")
     return parsed.copy_with(path=parsed.path.rstrip("/").removesuffix(PATH) + PATH)
 
 

@@ -304,7 +304,17 @@ def test_waits_follow_dates_too() -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["127.0.0.1:8000", "ftp://host", "http://", "http://[::", "http://a..b", f"http://{'a' * 99}", "http://\ud800"],
+    [
+        "127.0.0.1:8000",
+        "ftp://host",
+        "http://",
+        "http://[::",
+        "http://a..b",
+        f"http://{'a' * 99}",
+        "http://\ud800",
+        "http://a:0",
+        "http://a:65536",
+    ],
 )
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ConfigError, match="the server's address"):
