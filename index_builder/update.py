@@ -145,10 +145,12 @@ def delete(
     Names are compared in NFC, as ids are stored.
 
     Raises:
-        DataError: no passage and no document has one of the names, or the index would be empty.
+        DataError: no passage and no document has one of the names, one is empty, or the index would be empty.
         IndexFormatError: there is no published index, or the new generation failed its verification.
         IndexLockedError: another process is writing the index.
     """
+    if "" in names:  # the document id of each passage that is of no document
+        raise DataError("an id to delete is empty; give ids that the index has")
     before = read_current(root)
     with _change(root, before, "delete", sorted(names)) as draft:
         if draft.published is not None:

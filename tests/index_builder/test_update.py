@@ -178,6 +178,13 @@ def test_a_document_is_deleted_by_its_id(root: Path) -> None:
     assert delete(root, ["spain"], ANALYZER).passages == 7
 
 
+def test_an_empty_name_deletes_nothing(root: Path) -> None:
+    add_passages(root, MORE)  # some of a document; the others would be deleted by its empty id
+    with pytest.raises(DataError, match="an id to delete is empty"):
+        delete(root, [""], ANALYZER)
+    assert read_current(root).name == "000002"
+
+
 def test_an_unknown_name_deletes_nothing(root: Path) -> None:
     with pytest.raises(DataError, match="no passage or document 'atlantis'; nothing was deleted"):
         delete(root, ["paris", "atlantis"], ANALYZER)
