@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 INTERVAL_S = 5.0
+LONGEST_INTERVAL_S = 86_400.0
 """Time between two looks of ``--watch``."""
 
 NAMED_DOCUMENTS = 10
@@ -50,6 +51,7 @@ def sync_command(
         typer.Option(
             "--interval-s",
             min=0.1,
+            max=LONGEST_INTERVAL_S,
             metavar="SECONDS",
             help="With --watch: time between two looks.",
             show_default=f"{INTERVAL_S:g}",

@@ -54,6 +54,7 @@ def test_other_errors_stay_as_they_are() -> None:
         (index_app, "build --corpus a --output b --k1 -1", "'--k1': -1 is out of range; give a number of 0 or more."),
         (index_app, "build --corpus a --output b --b two", "'--b': 'two' is not a number; give a number from 0 to 1."),
         (index_app, "build --corpus a --output b --b nan", "'--b': nan is out of range; give a number from 0 to 1."),
+        (index_app, "sync a --corpus b --watch --interval-s inf", "give a number from 0.1 to 86400."),
         (
             index_app,
             "split a --shards 1.5 --output b",
